@@ -1,0 +1,63 @@
+"""A batch: the bodies that one flush wrote as one stream entry.
+
+zstd(msgpack([[received_at_ms, source, event_hint, body], ...])). Bodies of one source are alike, so compressed
+together they cost a few per cent of their size.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import zstandard
+from msgspec import Struct
+
+MAX_BODIES = 128
+MAX_BYTES = 256 * 1024
+"""Bounds of a batch before compression. A body larger than MAX_BYTES travels alone."""
+
+_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+_LEVEL = 1
+
+
+class RawBody(Struct, frozen=True, array_like=True):
+    """One webhook as it came in."""
+
+    received_at_ms: int
+    source: str
+    event_hint: str
+    """Event name from the URL, or ""."""
+
+    body: bytes
+
+
+class UnreadableBatchError(Exception):
+    """The bytes are not a batch that this version can read."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[RawBody])
+
+
+def encode(bodies: list[RawBody]) -> bytes:
+    """Pack bodies."""
+    return compress(_encoder.encode(bodies))
+
+
+def decode(blob: bytes) -> list[RawBody]:
+    """Unpack bodies. Raises UnreadableBatchError and nothing else."""
+    try:
+        return _decoder.decode(decompress(blob))
+    except (ValueError, RecursionError, zstandard.ZstdError) as error:
+        raise UnreadableBatchError(str(error)) from None
+
+
+def compress(data: bytes) -> bytes:
+    """One zstd frame that states its size."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+
+
+def decompress(blob: bytes) -> bytes:
+    """Undo `compress`. Raises ValueError or ZstdError; never unpacks more than 64 MiB."""
+    size = zstandard.frame_content_size(blob)
+    if size > _MAX_UNPACKED_BYTES:
+        raise ValueError(f"unpacks to {size} bytes, more than {_MAX_UNPACKED_BYTES}")
+    return zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MAX_UNPACKED_BYTES)

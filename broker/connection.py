@@ -1,0 +1,119 @@
+"""The connection to Redis, and what kind of server it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from arq.connections import ArqRedis
+from msgspec import Meta, Struct
+from redis.asyncio import BlockingConnectionPool, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import FullJitterBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError, TimeoutError as RedisTimeoutError
+
+from broker.errors import Misconfigured, translated
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `[redis]` section."""
+
+    url: str = ""
+    """redis://, rediss:// or unix:// address; empty lets `hookline up` start an embedded Redis."""
+
+    max_connections: Annotated[int, Meta(ge=4)] = 32
+    """Connections a process may hold; further callers wait."""
+
+    connect_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
+    """Seconds to wait for a connection to open."""
+
+    socket_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
+    """Seconds to wait for any answer. Without it a frozen Redis would hang every caller for ever."""
+
+
+def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
+    """A client on a pool of its own; opens connections as they are needed, so this never fails for a dead server.
+
+    `retries`: how often a command is tried again on a lost connection. Every write of this package is safe to
+    repeat. A time-out is not retried: it means "maybe written", and the caller knows better.
+    """
+    try:
+        pool: ConnectionPool = BlockingConnectionPool.from_url(
+            settings.url,
+            max_connections=settings.max_connections,
+            timeout=settings.socket_timeout_s,
+            socket_timeout=settings.socket_timeout_s,
+            socket_connect_timeout=settings.connect_timeout_s,
+            health_check_interval=15,
+            retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),  # type: ignore[no-untyped-call]
+            retry_on_error=[RedisConnectionError, BusyLoadingError, ConnectionError],
+            **({} if settings.url.startswith("unix") else {"socket_keepalive": True}),
+        )
+    except ValueError as error:
+        raise Misconfigured(f"redis.url is not an address of Redis: {error}") from None
+    return ArqRedis(pool_or_conn=pool)
+
+
+class Facts(Struct, frozen=True):
+    """What decides whether a Redis keeps what it is given."""
+
+    version: tuple[int, int]
+    aof: bool
+    fsync: str
+    """appendfsync: `always`, `everysec` or `no`."""
+
+    eviction: str
+    """maxmemory-policy; anything but `noeviction` may throw events away."""
+
+    max_memory_bytes: int
+    used_memory_bytes: int
+    read_only: bool
+    replicas: int
+
+    def risks(self) -> list[str]:
+        """Each reason why this Redis may lose what it confirmed, in words, with the cure."""
+        found = []
+        if self.eviction != "noeviction" and self.max_memory_bytes:
+            found.append(
+                f"Redis may evict keys (maxmemory-policy {self.eviction}): set maxmemory-policy noeviction"
+            )
+        if not self.aof:
+            found.append("Redis does not log writes to disk (appendonly no): set appendonly yes")
+        if self.read_only:
+            found.append("Redis is a read-only replica: point redis.url at the primary")
+        return found
+
+    def memory_used(self) -> float:
+        """Share of maxmemory in use, 0 where there is no limit."""
+        return self.used_memory_bytes / self.max_memory_bytes if self.max_memory_bytes else 0.0
+
+
+async def read_facts(redis: ArqRedis) -> Facts:
+    """Ask the server. Raises BrokerError."""
+    with translated():
+        info: dict[str, Any] = await redis.info()
+        config = await _config(redis)
+    major, minor = str(info.get("valkey_version") or info["redis_version"]).split(".")[:2]
+    return Facts(
+        version=(int(major), int(minor)),
+        aof=bool(info.get("aof_enabled")),
+        fsync=config.get("appendfsync", "everysec"),
+        eviction=str(info.get("maxmemory_policy", "noeviction")),
+        max_memory_bytes=int(info.get("maxmemory", 0)),
+        used_memory_bytes=int(info.get("used_memory", 0)),
+        read_only=info.get("role") == "slave",
+        replicas=int(info.get("connected_slaves", 0)),
+    )
+
+
+async def _config(redis: ArqRedis) -> dict[str, str]:
+    try:
+        found = await redis.config_get("appendfsync")
+    except Exception as error:  # noqa: BLE001 - hosted Redis often forbids CONFIG; the safe assumption is everysec
+        if "CONFIG" in str(error).upper() or "permission" in str(error):
+            return {}
+        raise
+    return {_text(key): _text(value) for key, value in found.items()}
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

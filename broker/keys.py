@@ -1,0 +1,41 @@
+"""Every Redis key that Hookline writes.
+
+    key                               type    what                                            expires
+    webhooks:raw                      stream  raw batches: fields n (bodies), z (the batch);  never; XDEL'ed
+                                              group `workers`
+    dedupe:{source}:{day}:{bucket}    set     identities seen: 63-bit integers; day = days    after the window
+                                              since 1970 of the event's own time
+    arq:queue                         zset    job ids by the time they are due                never
+    arq:job:{id}                      string  a job                                           never
+    arq:in-progress:{id}              string  the lease of a running job                      after the lease
+    arq:retry:{id}                    string  how often arq started a job                     a day
+    arq:health-check:{worker}         string  a sign of life                                  seconds
+    notify:done:{job}                 set     indices of a job that are settled               with the job
+    dead:{id}                         hash    a dead letter: letter (msgpack), body (zstd)    never
+    dead:index                        zset    dead letter ids by time                         never
+    dead:group:{fingerprint}          zset    the same of one group                           when empty
+    dead:groups                       zset    fingerprints by the time of the last death      never
+    stats:total                       hash    counters since the beginning, and two gauges    never
+    stats:{minute}                    hash    the counters of one minute since 1970           two days
+
+The counters of stats:total add up at any rest:
+    accepted = processed + duplicate + buried + queued
+    created  = sent + skipped + dead + waiting
+"""
+
+STREAM = "webhooks:raw"
+GROUP = "workers"
+QUEUE = "arq:queue"
+JOB = "arq:job:"
+IN_PROGRESS = "arq:in-progress:"
+RETRY = "arq:retry:"
+HEALTH = "arq:health-check:"
+DONE = "notify:done:"
+DEAD = "dead:"
+DEAD_INDEX = "dead:index"
+DEAD_GROUP = "dead:group:"
+DEAD_GROUPS = "dead:groups"
+STATS_TOTAL = "stats:total"
+STATS_MINUTE = "stats:"
+
+STATS_TTL_S = 2 * 86_400

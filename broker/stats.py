@@ -1,0 +1,61 @@
+"""Counters: totals that add up, and the same by the minute for rates and plots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys
+from broker.errors import translated
+
+
+class Totals(Struct, frozen=True):
+    """The terms of both sums since the beginning, and what the receivers refused."""
+
+    accepted: int = 0
+    processed: int = 0
+    duplicate: int = 0
+    buried: int = 0
+    queued: int = 0
+    created: int = 0
+    sent: int = 0
+    skipped: int = 0
+    dead: int = 0
+    waiting: int = 0
+    refused: dict[str, int] = {}
+
+    def bodies_add_up(self) -> bool:
+        """accepted = processed + duplicate + buried + queued."""
+        return self.accepted == self.processed + self.duplicate + self.buried + self.queued
+
+    def notifications_add_up(self) -> bool:
+        """created = sent + skipped + dead + waiting."""
+        return self.created == self.sent + self.skipped + self.dead + self.waiting
+
+
+_REFUSED = "refused:"
+
+
+async def read_totals(redis: ArqRedis) -> Totals:
+    """All counters in one read, so that they belong together. Raises BrokerError."""
+    with translated():
+        found: dict[bytes, bytes] = await redis.hgetall(keys.STATS_TOTAL)  # type: ignore[misc]
+    counters = {key.decode(): int(value) for key, value in found.items()}
+    refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
+    terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}
+    return Totals(**terms, refused=refused)
+
+
+async def add_refused(redis: ArqRedis, by_status: Mapping[str, int]) -> None:
+    """Count refused requests by status. Raises BrokerError. Told apart from the sums: no body was taken."""
+    minute = f"{keys.STATS_MINUTE}{int(time.time() // 60)}"
+    with translated():
+        async with redis.pipeline(transaction=True) as pipe:
+            for status, count in by_status.items():
+                pipe.hincrby(keys.STATS_TOTAL, _REFUSED + status, count)
+                pipe.hincrby(minute, _REFUSED + status, count)
+            pipe.expire(minute, keys.STATS_TTL_S)
+            await pipe.execute()

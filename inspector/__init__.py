@@ -1,0 +1,1 @@
+"""Dead letters and queue state for people."""

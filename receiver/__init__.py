@@ -1,0 +1,1 @@
+"""HTTP to broker. Never decodes a body."""

@@ -1,0 +1,48 @@
+"""The `[receiver]` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How webhooks are taken in. The provider hears an answer within body_timeout_s + flush_timeout_s."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """Port to listen on; 0 takes a free one."""
+
+    processes: Count = 1
+    """Receiver processes that share the port."""
+
+    max_body_bytes: Annotated[int, Meta(ge=1, le=32 * 1024 * 1024)] = 1024 * 1024
+    """A larger body is answered 413."""
+
+    body_timeout_s: Seconds = 4.0
+    """A body that takes longer to arrive is answered 408."""
+
+    max_pending_bytes: Count = 64 * 1024 * 1024
+    """Bytes that may wait for Redis in one process; beyond, 503."""
+
+    flush_timeout_s: Seconds = 4.0
+    """Seconds one write to Redis may take; beyond, its webhooks are answered 503."""
+
+    retry_after_s: Count = 5
+    """What Retry-After says with a 503."""
+
+    shutdown_timeout_s: Seconds = 10.0
+    """Seconds that requests under way get to finish on SIGTERM."""
+
+    durability: Literal["memory", "fsync", "replicated"] = "memory"
+    """What 202 promises: Redis has it in memory (and logs it within a second where AOF is on), on disk, or on
+    disk and on `replicas` replicas."""
+
+    replicas: Count = 1
+    """Replicas that must confirm with durability "replicated"."""

@@ -1,0 +1,26 @@
+"""The decoded body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+UNKNOWN = "unknown"
+"""The event name where neither the body nor the sender's URL tells it."""
+
+
+class Event(Struct, frozen=True):
+    """What a body says, in the shape every source shares."""
+
+    name: str
+    """Event name as the provider gives it, `unknown` where nothing tells it."""
+
+    identity: str
+    """What makes two bodies the same event. Never shown to people: it may hold ids of persons."""
+
+    occurred_at_ms: int | None
+    """The event's own time (ms since 1970, UTC); None where the body has none that survives a redelivery."""
+
+    data: Any
+    """A typed struct for the names that have one, else what the JSON decoded to."""

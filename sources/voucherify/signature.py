@@ -1,0 +1,55 @@
+"""Voucherify's signature: lower-case hex HMAC-SHA256 of the body, without time or nonce.
+
+Voucherify sends compact JSON and signs that. Its own sample verifier strips white space outside strings
+before it hashes, so a body that a proxy re-indented still verifies. There is no timestamp: a replayed old
+request verifies, and deduplication is the guard against it.
+Source: docs.voucherify.io, "Webhooks v2024-01-01", signature verification.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+import msgspec
+
+from sources.errors import SignatureError
+from sources.secret import Secret
+
+HEADER = "x-voucherify-signature"
+
+
+def sign(body: bytes, secret: Secret) -> str:
+    """The signature of exactly these bytes."""
+    return hmac.digest(secret.reveal(), body, "sha256").hex()
+
+
+def verify(body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None:
+    """Pass if any secret signed the body, as it is or without white space outside strings.
+
+    Raises SignatureError. Every comparison takes constant time.
+    """
+    if not signature:
+        raise SignatureError(f"the header {HEADER} is missing")
+    given = signature.encode("latin-1", "replace")
+    if _any_signed(body, given, secrets):
+        return
+    compact = without_white_space(body)
+    if len(compact) != len(body) and _any_signed(compact, given, secrets):
+        return
+    raise SignatureError("the signature does not belong to this body and any configured secret")
+
+
+def without_white_space(body: bytes) -> bytes:
+    """A JSON body with the white space outside strings removed; any other body as it is."""
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _any_signed(body: bytes, given: bytes, secrets: Sequence[Secret]) -> bool:
+    signed = False
+    for secret in secrets:
+        signed |= hmac.compare_digest(hmac.digest(secret.reveal(), body, "sha256").hex().encode(), given)
+    return signed

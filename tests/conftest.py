@@ -1,0 +1,45 @@
+"""Real parts for every test: a redis-server of our own, flushed between tests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker.connection import Settings, connect
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
+        server = RedisServer(Path(directory)).start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis_server(shared_redis: RedisServer) -> RedisServer:
+    """A running, empty Redis shared by the tests; do not stop it."""
+    with shared_redis.client() as client:
+        client.flushall()
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A running Redis of the test's own, to stop, kill and freeze."""
+    with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
+        server = RedisServer(Path(directory)).start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[ArqRedis]:
+    client = connect(Settings(url=redis_server.url))
+    yield client
+    await client.aclose()

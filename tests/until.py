@@ -1,0 +1,24 @@
+"""Waiting for a fact instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(fact: Callable[[], T | Awaitable[T]], *, seconds: float = 15.0) -> T:
+    """The first truthy value of `fact`; AssertionError with the last value after the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = fact()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {value!r}"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,68 @@
+"""Which events notify whom, how."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from msgspec import Struct
+
+DEFAULT_TEXT = (
+    "{{ customer.name if customer else 'Somebody' }}: {{ balance.points }} points added, "
+    "balance {{ balance.balance }}"
+)
+
+
+class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A `[[rules]]` entry."""
+
+    name: str
+    """Unique; part of every idempotency key, so renaming a rule makes its notifications new ones."""
+
+    events: tuple[str, ...]
+    """Event names or globs (`*.points_added`)."""
+
+    channel: str
+    """Name of the channel that carries it."""
+
+    text: str = ""
+    """Jinja2 template over the payload's keys; empty leaves the text out."""
+
+    sources: tuple[str, ...] = ("*",)
+    """Names or globs of the sources it is for."""
+
+
+DEFAULT_RULES = (
+    Rule(
+        name="points-added",
+        events=("*voucher.loyalty_card.points_added",),
+        channel="console",
+        text=DEFAULT_TEXT,
+    ),
+)
+"""What holds where the config has no `rules`."""
+
+
+class RuleBook:
+    """All rules, looked up by event: one dict access an event once a name was seen."""
+
+    _MAX_REMEMBERED = 10_000
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self._matches: dict[tuple[str, str], tuple[Rule, ...]] = {}
+
+    def matching(self, source: str, event: str) -> tuple[Rule, ...]:
+        """The rules for this event name of this source, in the order of the config."""
+        found = self._matches.get((source, event))
+        if found is None:
+            found = tuple(rule for rule in self._rules if _matches(rule, source, event))
+            if len(self._matches) >= self._MAX_REMEMBERED:  # names come from outside: stay bounded
+                self._matches.clear()
+            self._matches[source, event] = found
+        return found
+
+
+def _matches(rule: Rule, source: str, event: str) -> bool:
+    return any(fnmatchcase(event, glob) for glob in rule.events) and any(
+        fnmatchcase(source, glob) for glob in rule.sources
+    )

@@ -1,0 +1,38 @@
+"""The `[worker]` section."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How bodies become notifications."""
+
+    processes: Count = 1
+    """Worker processes."""
+
+    max_jobs: Count = 16
+    """Notify jobs that one process runs at a time; each carries up to 64 notifications."""
+
+    lease_s: Annotated[float, Meta(ge=1)] = 15.0
+    """Seconds after which the jobs of a dead worker are run by another. At least three times the longest stall."""
+
+    takeover_s: Annotated[float, Meta(ge=1)] = 30.0
+    """Seconds after which the batches of a dead worker are taken over."""
+
+    max_deliveries: Count = 3
+    """Deliveries without a commit after which a batch is split, and a single body buried as poison."""
+
+    max_waiting: Count = 1_000_000
+    """Waiting notifications at which intake pauses; the webhooks then wait in the stream, at the same cost."""
+
+    stop_grace_s: Seconds = 20.0
+    """Seconds that work under way gets to finish on SIGTERM. A second SIGTERM ends at once."""
+
+    stall_s: Seconds = 60.0
+    """A process whose event loop stands still for longer ends itself, so that others take its work over."""
