@@ -9,7 +9,12 @@ from msgspec import Meta, Struct
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError, TimeoutError as RedisTimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
 
 from broker.errors import Misconfigured, translated
 
@@ -44,7 +49,7 @@ def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
             socket_timeout=settings.socket_timeout_s,
             socket_connect_timeout=settings.connect_timeout_s,
             health_check_interval=15,
-            retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),  # type: ignore[no-untyped-call]
+            retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),
             retry_on_error=[RedisConnectionError, BusyLoadingError, ConnectionError],
             **({} if settings.url.startswith("unix") else {"socket_keepalive": True}),
         )
@@ -108,7 +113,7 @@ async def read_facts(redis: ArqRedis) -> Facts:
 async def _config(redis: ArqRedis) -> dict[str, str]:
     try:
         found = await redis.config_get("appendfsync")
-    except Exception as error:  # noqa: BLE001 - hosted Redis often forbids CONFIG; the safe assumption is everysec
+    except Exception as error:
         if "CONFIG" in str(error).upper() or "permission" in str(error):
             return {}
         raise

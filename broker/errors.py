@@ -49,6 +49,8 @@ def _of_response(error: redis_errors.ResponseError) -> BrokerError:
     text = str(error)
     if "OOM command not allowed" in text:
         return Full(f"Redis is full: {text}")
-    if any(word in text for word in ("LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN")):
+    if any(
+        word in text for word in ("LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN")
+    ):
         return Unavailable(f"Redis does not accept writes: {text}")
     return Misconfigured(f"Redis refused a command: {text}")

@@ -14,7 +14,9 @@ from sources.secret import Secret
 class Verify(Protocol):
     """Checks a signature over the raw bytes in constant time; raises SignatureError."""
 
-    def __call__(self, body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None: ...
+    def __call__(self, body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None:
+        """Pass or raise."""
+        ...
 
 
 class SourceKind(Struct, frozen=True):

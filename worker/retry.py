@@ -33,7 +33,9 @@ def full_jitter(bound_s: float, draw: float) -> float:
     return bound_s * draw
 
 
-def delay_s(settings: RetrySettings, *, attempt: int, age_s: float, retry_after_s: float, draw: float) -> float | None:
+def delay_s(
+    settings: RetrySettings, *, attempt: int, age_s: float, retry_after_s: float, draw: float
+) -> float | None:
     """Seconds until the next try, or None when attempts or horizon are used up.
 
     attempt: the number of the try that just failed (starts at 1); age_s: seconds since the first try;

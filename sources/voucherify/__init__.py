@@ -6,5 +6,11 @@ from sources.voucherify.sample import sample
 from sources.voucherify.signature import HEADER, sign, verify
 
 VOUCHERIFY = SourceKind(
-    name="voucherify", signature_header=HEADER, sign=sign, verify=verify, decode=decode, view=view, sample=sample
+    name="voucherify",
+    signature_header=HEADER,
+    sign=sign,
+    verify=verify,
+    decode=decode,
+    view=view,
+    sample=sample,
 )

@@ -128,8 +128,11 @@ def _typed(name: str, payload: bytes, root: str) -> Any:
 
 
 def _name_by_shape(payload: Any) -> str:
-    shape = (_object(payload, "transaction").get("type"), _object(payload, "balance").get("type"))
-    return _RAW_NAMES.get(shape, UNKNOWN) if all(isinstance(part, str) for part in shape) else UNKNOWN
+    booked = _object(payload, "transaction").get("type")
+    changed = _object(payload, "balance").get("type")
+    if not isinstance(booked, str) or not isinstance(changed, str):
+        return UNKNOWN
+    return _RAW_NAMES.get((booked, changed), UNKNOWN)
 
 
 def _object(payload: Any, key: str) -> dict[str, Any]:
@@ -151,7 +154,7 @@ def _hash(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
-def _translated(error: ValueError, root: str = "$") -> DecodeError:
+def _translated(error: Exception, root: str = "$") -> DecodeError:
     message = str(error)
     place = _MSGSPEC_PATH.search(message)
     if place is None:

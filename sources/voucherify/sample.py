@@ -82,7 +82,11 @@ def payload(number: int, seed: str, moment: str) -> dict[str, Any]:
             "active": True,
             "created_at": "2025-02-03T09:14:07.120Z",
             "updated_at": moment,
-            "redemption": {"quantity": None, "redeemed_quantity": number % 9, "redeemed_points": number % 900},
+            "redemption": {
+                "quantity": None,
+                "redeemed_quantity": number % 9,
+                "redeemed_points": number % 900,
+            },
             "start_date": None,
             "expiration_date": None,
             "metadata": {},

@@ -10,7 +10,9 @@ from msgspec import Meta, Struct
 from worker.retry import RetrySettings
 
 
-class ConsoleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="console"):
+class ConsoleSettings(
+    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="console"
+):
     """Prints each notification, one a line."""
 
     retry: RetrySettings = msgspec.field(default_factory=RetrySettings)

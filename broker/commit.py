@@ -1,0 +1,76 @@
+"""The one step that turns entries into jobs, marks and dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import jobs, scripts
+from broker.dead import Grave, packed
+from broker.dedupe import Mark
+from broker.errors import translated
+from broker.jobs import NotifyJob
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Share(Struct, frozen=True, array_like=True):
+    """Where an event's notifications lie: `count` of them from index `first` in job number `job` (starts at 1)."""
+
+    job: int
+    first: int
+    count: int
+
+
+class NewEvent(Struct, frozen=True, array_like=True):
+    """One decoded body: its notifications count only if its identity was not seen before."""
+
+    mark: Mark
+    shares: list[Share]
+
+
+class Processed(Struct, frozen=True):
+    """What became of one entry."""
+
+    entry_id: str
+    bodies: int
+    events: list[NewEvent]
+    graves: list[Grave]
+
+
+class Committed(Struct, frozen=True):
+    """What a commit changed; all 0 where every entry had been committed before."""
+
+    processed: int
+    duplicate: int
+    buried: int
+    waiting: int
+    """Notifications that wait now, these included."""
+
+
+async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
+    """All or nothing: marks, jobs, dead letters, acknowledgement and counters.
+
+    Safe to repeat: an entry that was committed before, by whomever, is passed over. Raises BrokerError.
+    """
+    blobs: list[bytes] = []
+
+    def place(blob: bytes) -> int:
+        blobs.append(blob)
+        return len(blobs) + 1  # ARGV[1] is the plan
+
+    planned = []
+    for entry in entries:
+        letters = []
+        for grave in entry.graves:
+            letter, body = packed(grave)
+            dead = grave.letter
+            letters.append((dead.id, dead.fingerprint, dead.bodies, place(letter), place(body)))
+        planned.append((entry.entry_id, entry.bodies, entry.events, letters))
+    ids = [(jobs.new_job_id(len(job.notifications)), place(jobs.encode(job))) for job in new_jobs]
+    with translated():
+        processed, duplicate, buried, waiting = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs)
+    return Committed(processed, duplicate, buried, waiting)

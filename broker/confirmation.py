@@ -1,0 +1,67 @@
+"""What Redis must confirm before a write counts as accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker.connection import Facts
+from broker.errors import NotDurable
+
+_WAIT_MS = 3000
+
+
+class Confirmation(Struct, frozen=True):
+    """The commands that follow a write: none for memory, or where Redis syncs before it replies anyway."""
+
+    wait_aof: bool = False
+    """WAITAOF 1 replicas: on this server's disk, and on that of so many replicas. Redis 7.2 and later."""
+
+    replicas: int = 0
+    """WAIT n: in the memory of so many replicas."""
+
+    def add_to(self, pipe: Any) -> None:
+        """Queue the commands behind the write, on the same connection: they speak of its writes alone."""
+        if self.wait_aof:
+            pipe.execute_command("WAITAOF", 1, self.replicas, _WAIT_MS)
+        elif self.replicas:
+            pipe.execute_command("WAIT", self.replicas, _WAIT_MS)
+
+    def check(self, replies: list[Any]) -> None:
+        """Raise NotDurable where Redis confirmed less than asked."""
+        if self.wait_aof:
+            local, replicas = replies[-1]
+            if local < 1 or replicas < self.replicas:
+                raise NotDurable(f"synced to {local} local and {replicas} replica disks of 1 and {self.replicas}")
+        elif self.replicas and replies[-1] < self.replicas:
+            raise NotDurable(f"{replies[-1]} of {self.replicas} replicas confirmed")
+
+
+def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmation:
+    """How this server gives `memory`, `fsync` or `replicated`. Raises NotDurable where it cannot."""
+    if durability == "memory":
+        return Confirmation()
+    if not facts.aof:
+        raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
+    wanted = replicas if durability == "replicated" else 0
+    if facts.replicas < wanted:
+        raise NotDurable(f'durability "replicated" needs {wanted} replicas, Redis has {facts.replicas} connected')
+    if facts.fsync == "always":
+        return Confirmation(replicas=wanted)
+    if facts.version < (7, 2):
+        raise NotDurable(
+            f'durability "{durability}" needs appendfsync always on Redis {facts.version[0]}.{facts.version[1]}'
+        )
+    return Confirmation(wait_aof=True, replicas=wanted)
+
+
+async def confirmed(redis: ArqRedis, confirmation: Confirmation, sha: str, *args: str | bytes | float) -> Any:
+    """Run a loaded script and wait for its confirmation, in one round trip. Raises NoScriptError, NotDurable."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.evalsha(sha, 0, *args)  # type: ignore[arg-type]
+        confirmation.add_to(pipe)
+        replies = await pipe.execute()
+    confirmation.check(replies)
+    return replies[0]

@@ -1,0 +1,164 @@
+"""The arq jobs that carry notifications: their codec, and what happens to them in Redis.
+
+A job's id ends in the number of its notifications (`0abc...xyz.64`), so that even a job that nobody can read
+can be counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import zstandard
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import batch, keys, scripts
+from broker.batch import RawBody
+from broker.errors import translated
+from broker.ids import new_id
+
+MAX_NOTIFICATIONS = 64
+NOTIFY = "notify"
+"""Name of the arq function that runs these jobs."""
+
+UNREADABLE = "unreadable"
+"""Name of the arq function that buries what the deserializer could not read."""
+
+
+class Attempt(Struct, frozen=True, array_like=True):
+    """One try of one notification."""
+
+    at_ms: int
+    took_ms: int
+    outcome: str
+    """`retry`, `permanent` ..."""
+
+    error: str
+    answer: str = ""
+    """What the other side said, shortened."""
+
+
+class Notification(Struct, frozen=True, array_like=True):
+    """One message to one recipient by one rule, still to be rendered."""
+
+    key: str
+    """Idempotency key: the same across attempts, re-runs and replays."""
+
+    rule: str
+    event: str
+    """Event name."""
+
+    body: RawBody
+    attempts: tuple[Attempt, ...] = ()
+    """What was tried since the last replay, oldest first."""
+
+
+class NotifyJob(Struct, frozen=True, array_like=True):
+    """At most 64 notifications for one channel, all at the same attempt."""
+
+    channel: str
+    attempt: int
+    """Number of the try that this job makes (starts at 1)."""
+
+    first_try_ms: int
+    """When the first try was due."""
+
+    notifications: list[Notification]
+
+
+class Packed:
+    """The argument of an arq job. arq writes the repr of every argument into a string; this one's is short."""
+
+    __slots__ = ("blob",)
+
+    def __init__(self, blob: bytes) -> None:
+        self.blob = blob
+
+    def __repr__(self) -> str:
+        return f"<{len(self.blob)} bytes>"
+
+
+class UnreadableJobError(Exception):
+    """The bytes are not a job that this version can read."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_job_decoder = msgspec.msgpack.Decoder(NotifyJob)
+_any_decoder = msgspec.msgpack.Decoder()
+
+
+def new_job_id(size: int) -> str:
+    """A fresh id for a job of `size` notifications."""
+    return f"{new_id()}.{size}"
+
+
+def size_of(job_id: str) -> int:
+    """How many notifications a job carries; 0 for a job of another kind."""
+    _, _, size = job_id.rpartition(".")
+    return int(size) if size.isdigit() else 0
+
+
+def encode(job: NotifyJob) -> bytes:
+    """A job as arq keeps it."""
+    blob = batch.compress(_encoder.encode(job))
+    return _encoder.encode({"t": None, "f": NOTIFY, "a": (blob,), "k": {}, "et": time.time_ns() // 1_000_000})
+
+
+def decode(packed: Packed) -> NotifyJob:
+    """What `encode` packed. Raises UnreadableJobError and nothing else."""
+    try:
+        return _job_decoder.decode(batch.decompress(packed.blob))
+    except (ValueError, RecursionError, TypeError, zstandard.ZstdError) as error:
+        raise UnreadableJobError(str(error)) from None
+
+
+def serialize(job: Mapping[str, Any]) -> bytes:
+    """arq's job_serializer."""
+    return _encoder.encode(job)
+
+
+def deserialize(data: bytes) -> dict[str, Any]:
+    """arq's job_deserializer. Never raises: arq deletes a job whose deserializer does."""
+    try:
+        job = _any_decoder.decode(data)
+        arguments = tuple(Packed(a) if isinstance(a, bytes) else a for a in job["a"])
+        return {"t": job["t"], "f": str(job["f"]), "a": arguments, "k": dict(job["k"]), "et": int(job["et"])}
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it becomes a dead letter
+        return {"t": None, "f": UNREADABLE, "a": (Packed(data), str(error)), "k": {}, "et": 0}
+
+
+async def claim(redis: ArqRedis, *, count: int, lease_ms: int) -> list[str]:
+    """Take up to `count` due jobs for `lease_ms`. Raises BrokerError."""
+    with translated():
+        return [job.decode() for job in await scripts.CLAIM(redis, count, lease_ms)]
+
+
+async def extend(redis: ArqRedis, jobs: Sequence[str], *, lease_ms: int) -> None:
+    """Renew the leases of running jobs. Raises BrokerError."""
+    with translated():
+        await scripts.EXTEND(redis, lease_ms, *jobs)
+
+
+async def release(redis: ArqRedis, job_id: str, *, delay_ms: int = 0, forget_start: bool = False) -> None:
+    """Give a job back unfinished, to be run after `delay_ms`; nothing happens to one that is done with.
+
+    forget_start: this start does not count towards those after which a job is taken for poison.
+    Raises BrokerError.
+    """
+    with translated():
+        await scripts.RELEASE(redis, job_id, delay_ms, "forget" if forget_start else "")
+
+
+async def raw(redis: ArqRedis, job_id: str) -> bytes:
+    """The job as arq keeps it; empty where it is gone. Raises BrokerError."""
+    with translated():
+        return await redis.get(keys.JOB + job_id) or b""
+
+
+async def settled_indices(redis: ArqRedis, job_id: str) -> set[int]:
+    """The notifications of a job that are done with: sent, dead, put off, or duplicates. Raises BrokerError."""
+    with translated():
+        return {int(index) for index in await redis.smembers(keys.DONE + job_id)}  # type: ignore[misc]

@@ -1,0 +1,53 @@
+"""Giving dead letters another life: enqueued again and removed, in one step."""
+
+from __future__ import annotations
+
+import time
+
+from arq.connections import ArqRedis
+
+from broker import batch, jobs, scripts
+from broker.batch import RawBody
+from broker.dead import Grave
+from broker.errors import translated
+from broker.jobs import Notification, NotifyJob
+
+
+async def replay(redis: ArqRedis, grave: Grave) -> bool:
+    """Hand a dead letter back with its full attempts and its old idempotency key; False where it was gone.
+
+    A body goes through intake again, a notification straight to its channel. Raises BrokerError.
+    """
+    if grave.letter.stage == "intake":
+        return await _replay_body(redis, grave)
+    return await _replay_notification(redis, grave)
+
+
+async def _replay_body(redis: ArqRedis, grave: Grave) -> bool:
+    letter = grave.letter
+    unreadable = letter.reason == "unreadable"
+    blob = (
+        grave.body
+        if unreadable
+        else batch.encode([RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)])
+    )
+    with translated():
+        return bool(await scripts.REPLAY_BODY(redis, letter.id, letter.fingerprint, letter.bodies, blob))
+
+
+async def _replay_notification(redis: ArqRedis, grave: Grave) -> bool:
+    letter = grave.letter
+    job, blob = (letter.job, grave.body) if letter.job else (jobs.new_job_id(1), jobs.encode(_fresh_job(grave)))
+    with translated():
+        return bool(await scripts.REPLAY_JOB(redis, letter.id, letter.fingerprint, job, jobs.size_of(job), blob))
+
+
+def _fresh_job(grave: Grave) -> NotifyJob:
+    letter = grave.letter
+    body = RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
+    return NotifyJob(
+        channel=letter.channel,
+        attempt=1,
+        first_try_ms=time.time_ns() // 1_000_000,
+        notifications=[Notification(key=letter.key, rule=letter.rule, event=letter.event, body=body)],
+    )

@@ -1,0 +1,66 @@
+"""The Lua steps: each .lua file in broker/lua is one atomic change of several keys."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+from arq.connections import ArqRedis
+from redis.exceptions import NoScriptError
+
+from broker import keys
+
+_KEY_NAMES = {
+    "stream": keys.STREAM,
+    "group": keys.GROUP,
+    "queue": keys.QUEUE,
+    "job": keys.JOB,
+    "in_progress": keys.IN_PROGRESS,
+    "retry": keys.RETRY,
+    "done": keys.DONE,
+    "dead": keys.DEAD,
+    "dead_index": keys.DEAD_INDEX,
+    "dead_group": keys.DEAD_GROUP,
+    "dead_groups": keys.DEAD_GROUPS,
+    "total": keys.STATS_TOTAL,
+    "minute": keys.STATS_MINUTE,
+}
+
+
+class Script:
+    """One step. Safe to send again after a lost connection: each checks whether it was done before."""
+
+    def __init__(self, name: str) -> None:
+        self.text = _prelude() + _read(name)
+        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - what Redis names scripts by
+
+    async def __call__(self, redis: ArqRedis, *args: str | bytes | float) -> Any:
+        """Run it; loads it where Redis does not know it (a new, restarted or failed-over server)."""
+        try:
+            return await redis.evalsha(self.sha, 0, *args)  # type: ignore[arg-type,misc]
+        except NoScriptError:
+            return await redis.eval(self.text, 0, *args)  # type: ignore[arg-type,misc]
+
+
+def _prelude() -> str:
+    names = "".join(f"{name} = '{key}', " for name, key in _KEY_NAMES.items())
+    return f"local K = {{ {names}stats_ttl_s = {keys.STATS_TTL_S} }}\n" + _read("shared")
+
+
+def _read(name: str) -> str:
+    return resources.files("broker").joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+APPEND = Script("append")
+COMMIT = Script("commit")
+SPLIT = Script("split")
+CLAIM = Script("claim")
+EXTEND = Script("extend")
+RELEASE = Script("release")
+SETTLE = Script("settle")
+BURY_JOB = Script("bury_job")
+REPLAY_BODY = Script("replay_body")
+REPLAY_JOB = Script("replay_job")
+DISCARD = Script("discard")
+FORGET_CONSUMERS = Script("forget_consumers")

@@ -1,0 +1,72 @@
+"""Recording what came of notifications: one Lua step for outcome, dead letter, retry and count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import jobs, scripts
+from broker.dead import Grave, packed
+from broker.errors import translated
+from broker.jobs import NotifyJob
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Settled(Struct, frozen=True):
+    """One notification of a job is done with."""
+
+    index: int
+    kind: Literal["sent", "skipped", "dead", "retry"]
+    grave: Grave | None = None
+    """The dead letter of a dead one."""
+
+
+class Retry(Struct, frozen=True):
+    """Notifications of a job that go into a new one, due later."""
+
+    job: NotifyJob
+    delay_ms: int
+    indices: list[int]
+    """Their indices in the old job, in the order they have in the new one; each is settled as `retry` too."""
+
+
+async def settle(redis: ArqRedis, job_id: str, outcomes: Sequence[Settled], retries: Sequence[Retry] = ()) -> int:
+    """Record outcomes; the job goes with its last one. Returns how many are open, -1 for a job that was gone.
+
+    Safe to repeat, and for two workers at once: an index counts once. Raises BrokerError.
+    """
+    blobs: list[bytes] = []
+
+    def place(blob: bytes) -> int:
+        blobs.append(blob)
+        return len(blobs) + 1  # ARGV[1] is the plan
+
+    letters = {}
+    for outcome in outcomes:
+        if outcome.grave is not None:
+            letter, body = packed(outcome.grave)
+            entombed = outcome.grave.letter
+            letters[str(outcome.index)] = (entombed.id, entombed.fingerprint, place(letter), place(body))
+    new_jobs = [
+        (jobs.new_job_id(len(retry.indices)), retry.delay_ms, place(jobs.encode(retry.job)), retry.indices)
+        for retry in retries
+    ]
+    marks = [(outcome.index, outcome.kind) for outcome in outcomes]
+    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs))
+    with translated():
+        return int(await scripts.SETTLE(redis, plan, *blobs))
+
+
+async def bury_job(redis: ArqRedis, job_id: str, grave: Grave) -> None:
+    """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
+    letter, body = packed(grave)
+    entombed = grave.letter
+    with translated():
+        await scripts.BURY_JOB(
+            redis, job_id, jobs.size_of(job_id), entombed.id, entombed.fingerprint, letter, body
+        )

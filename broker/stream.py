@@ -1,0 +1,153 @@
+"""The stream of raw batches: the receiver appends, the workers' consumer group reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+from redis.exceptions import NoScriptError, ResponseError
+
+from broker import batch, keys, scripts
+from broker.batch import RawBody
+from broker.confirmation import Confirmation, confirmation_for, confirmed
+from broker.errors import translated
+
+__all__ = [
+    "Confirmation",
+    "Entry",
+    "append",
+    "confirmation_for",
+    "create_group",
+    "read",
+    "split",
+    "take_over",
+]
+
+
+class Entry(Struct, frozen=True):
+    """One batch as it lies in the stream."""
+
+    id: str
+    bodies: int
+    blob: bytes
+    deliveries: int = 1
+    """How often it was handed to a worker, this time included."""
+
+
+async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmation) -> None:
+    """Write one batch and count it; returns when Redis has confirmed it as asked.
+
+    Raises BrokerError: after Full nothing was written; after Unavailable and NotDurable it may have been, and
+    sending it again makes duplicates that intake suppresses.
+    """
+    blob = batch.encode(bodies)
+    with translated():
+        try:
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob)
+        except NoScriptError:
+            await redis.script_load(scripts.APPEND.text)
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob)
+
+
+async def create_group(redis: ArqRedis) -> None:
+    """Make the stream and its consumer group where they are not there. Raises BrokerError."""
+    with translated():
+        try:
+            await redis.xgroup_create(keys.STREAM, keys.GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+
+async def read(redis: ArqRedis, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
+    """Up to `count` entries that no worker had yet; waits up to `block_ms` for the first. Raises BrokerError."""
+    with translated():
+        try:
+            found = await redis.xreadgroup(keys.GROUP, consumer, {keys.STREAM: ">"}, count=count, block=block_ms)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await create_group(redis)  # Redis came back empty
+            return []
+    return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
+
+
+async def take_over(redis: ArqRedis, consumer: str, *, idle_ms: int, count: int) -> list[Entry]:
+    """Up to `count` entries that another worker read `idle_ms` ago and did not commit. Raises BrokerError."""
+    with translated():
+        taken = await _claim_stalled(redis, consumer, idle_ms, count)
+        if not taken:
+            return []
+        pending = await redis.xpending_range(
+            keys.STREAM, keys.GROUP, min=taken[0][0], max=taken[-1][0], count=1000, consumername=consumer
+        )
+    deliveries = {row["message_id"]: row["times_delivered"] for row in pending}
+    return [_entry(entry_id, fields, deliveries.get(entry_id, 1)) for entry_id, fields in taken]
+
+
+async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int, count: int) -> list[Any]:
+    cursor = b"0-0"
+    while True:  # one call looks at ten times `count` pending entries, so the stalled ones may lie further on
+        try:
+            reply = await redis.xautoclaim(
+                keys.STREAM, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=count
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            return []
+        taken = [(entry_id, fields) for entry_id, fields in reply[1] if fields]
+        cursor = reply[0]
+        if taken or cursor == b"0-0":
+            return taken
+
+
+async def split(redis: ArqRedis, entry_id: str, bodies: Sequence[RawBody]) -> None:
+    """Replace an entry by entries of one body each. Safe to repeat. Raises BrokerError."""
+    with translated():
+        await scripts.SPLIT(redis, entry_id, *(batch.encode([body]) for body in bodies))
+
+
+async def forget_consumers(redis: ArqRedis, *, idle_ms: int) -> None:
+    """Remove consumers that hold nothing and have not asked for `idle_ms`. Raises BrokerError."""
+    with translated():
+        await scripts.FORGET_CONSUMERS(redis, idle_ms)
+
+
+async def workers_alive(redis: ArqRedis, *, idle_ms: int) -> int:
+    """Consumers that asked for work within `idle_ms`. Raises BrokerError."""
+    with translated():
+        return sum(row["idle"] <= idle_ms for row in await _consumers(redis))
+
+
+async def oldest_age_ms(redis: ArqRedis) -> int:
+    """Age of the oldest entry that is not committed yet, 0 for an empty stream. Raises BrokerError."""
+    with translated():
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.xrange(keys.STREAM, count=1)
+            pipe.time()
+            first, (seconds, micros) = await pipe.execute()
+    if not first:
+        return 0
+    written_ms = int(first[0][0].split(b"-")[0])
+    return max(0, int(seconds) * 1000 + int(micros) // 1000 - written_ms)
+
+
+async def _consumers(redis: ArqRedis) -> Iterable[dict[str, Any]]:
+    try:
+        return list(await redis.xinfo_consumers(keys.STREAM, keys.GROUP))
+    except ResponseError as error:
+        if "NOGROUP" in str(error) or "no such key" in str(error):
+            return []
+        raise
+
+
+def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> Entry:
+    return Entry(
+        id=entry_id.decode(),
+        bodies=int(fields.get(b"n", b"0")),
+        blob=fields.get(b"z", b""),
+        deliveries=deliveries,
+    )

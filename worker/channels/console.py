@@ -1,0 +1,34 @@
+"""Prints notifications, one a line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from worker.channels.settings import ConsoleSettings
+from worker.outcome import Outcome, Retry, Sent
+from worker.render import Message
+
+
+class ConsoleChannel:
+    """Standard output of the worker."""
+
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self.retry = settings.retry
+
+    async def send(self, message: Message) -> Outcome:
+        """Print it, off the event loop: a terminal or pipe that nobody reads blocks."""
+        line = f"[{message.rule}] {message.text}  ({message.event}, key {message.key[:8]})\n"
+        try:
+            await asyncio.to_thread(_print, line)
+        except OSError as error:
+            return Retry(error=f"standard output: {error}", error_class=type(error).__name__)
+        return Sent()
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()

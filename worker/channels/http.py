@@ -1,0 +1,101 @@
+"""POSTs notifications as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import msgspec
+
+from worker.channels.settings import HttpSettings
+from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.render import Message
+
+_PASSING = frozenset({408, 425, 429})
+"""The 4xx that another try may change (RFC 9110, RFC 8470, RFC 6585); so may every 5xx."""
+
+_MAX_ANSWER_BYTES = 64 * 1024
+_SHOWN_ANSWER = 200
+
+_encode = msgspec.json.Encoder().encode
+
+
+class HttpChannel:
+    """One URL. Keeps its connections; at most `concurrency` requests at a time."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self.retry = settings.retry
+        self._url = settings.url
+        self._headers = {"Content-Type": "application/json", **settings.headers}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=settings.concurrency),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=settings.timeout_s, sock_read=settings.timeout_s
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._timeout_s = settings.timeout_s
+
+    async def send(self, message: Message) -> Outcome:
+        """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
+        body = _encode(
+            {
+                "key": message.key,
+                "rule": message.rule,
+                "source": message.source,
+                "event": message.event,
+                "attempt": message.attempt,
+                "text": message.text,
+                "data": message.data,
+            }
+        )
+        headers = {**self._headers, "Idempotency-Key": message.key}
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._post(body, headers)
+            except TimeoutError:
+                return Retry(error=f"no answer within {self._timeout_s:g} s", error_class="TimeoutError")
+            except aiohttp.InvalidURL as error:
+                return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
+            except (aiohttp.ClientError, OSError) as error:
+                return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            answer = await response.content.read(_MAX_ANSWER_BYTES)
+            return outcome_of(response.status, response.headers, answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:
+    """What an HTTP answer means: 2xx sent; 408, 425, 429 and 5xx again later; all else permanent."""
+    if 200 <= status < 300:
+        return Sent()
+    shown = answer[:_SHOWN_ANSWER].decode("utf-8", "replace")
+    if status in _PASSING or status >= 500:
+        wait = retry_after_s(headers.get("Retry-After", ""), now_s=time.time())
+        return Retry(error=f"answered {status}", error_class=f"Http{status}", retry_after_s=wait, answer=shown)
+    return Dead(reason="permanent", error=f"answered {status}", error_class=f"Http{status}", answer=shown)
+
+
+def retry_after_s(value: str, *, now_s: float) -> float:
+    """Seconds that a Retry-After header (seconds or HTTP date, RFC 9110) asks for; 0 for none or nonsense."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.fromtimestamp(now_s, UTC)).total_seconds())

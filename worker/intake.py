@@ -1,0 +1,164 @@
+"""Stream -> jobs: reads entries, plans, commits, and starts over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from arq.connections import ArqRedis
+
+from broker import stats, stream
+from broker.commit import Committed, commit
+from broker.errors import BrokerError
+from broker.stream import Entry
+from worker.planning import Plan, Planner
+from worker.settings import Settings
+
+log = logging.getLogger("hookline.worker")
+
+_READ_ENTRIES = 64
+_COMMIT_BODIES = 1000
+"""Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
+
+_BLOCK_MS = 1000
+_PAUSE_S = 0.25
+_MAX_BACKOFF_S = 2.0
+
+
+class Intake:
+    """One worker process's reader of the stream."""
+
+    def __init__(
+        self,
+        redis: ArqRedis,
+        planner: Planner,
+        settings: Settings,
+        *,
+        consumer: str,
+    ) -> None:
+        self._redis = redis
+        self._planner = planner
+        self._settings = settings
+        self._consumer = consumer
+        self.on_jobs: Callable[[], None] = lambda: None
+        """Called when a commit made jobs: a worker in this process need not wait for its next poll."""
+
+        self._stopping = asyncio.Event()
+        self._waiting = 0
+
+    def stop(self) -> None:
+        """Read nothing more; `run` returns when what was read is committed."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Take entries until stopped. Redis being away only makes it wait."""
+        backoff = Backoff("intake waits for Redis")
+        while not self._stopping.is_set():
+            try:
+                await self._pause_while_too_many_wait()
+                entries = await stream.read(self._redis, self._consumer, count=_READ_ENTRIES, block_ms=_BLOCK_MS)
+                backoff.over()
+            except BrokerError as error:
+                await backoff.wait(error, self._stopping)
+                continue
+            await self.process(entries)
+
+    async def take_over(self) -> int:
+        """Process what other workers left behind; how many entries that was. Raises BrokerError."""
+        idle_ms = int(self._settings.takeover_s * 1000)
+        entries = await stream.take_over(self._redis, self._consumer, idle_ms=idle_ms, count=_READ_ENTRIES)
+        if entries:
+            log.warning(
+                "took over %d stalled batches",
+                len(entries),
+                extra={"action": "batches_taken_over", "batches": len(entries)},
+            )
+            await self.process(entries)
+        return len(entries)
+
+    async def process(self, entries: Sequence[Entry]) -> None:
+        """Plan and commit; a commit that Redis does not take is tried until it does, or until the worker stops."""
+        for some in _portions(entries):
+            plan = self._planner.plan(some)
+            await self._commit(plan)
+
+    async def _commit(self, plan: Plan) -> None:
+        backoff = Backoff("commit waits for Redis")
+        while True:
+            try:
+                for entry_id, bodies in plan.split:
+                    await stream.split(self._redis, entry_id, bodies)
+                if plan.processed:
+                    self._report(await commit(self._redis, plan.processed, plan.jobs))
+            except BrokerError as error:
+                await backoff.wait(error, self._stopping)
+                if self._stopping.is_set():
+                    return  # the entries stay pending and are taken over
+            else:
+                return
+
+    def _report(self, committed: Committed) -> None:
+        self._waiting = committed.waiting
+        if committed.waiting:
+            self.on_jobs()
+        log.info(
+            "%d processed, %d duplicate, %d buried",
+            committed.processed,
+            committed.duplicate,
+            committed.buried,
+            extra={
+                "action": "batch_committed",
+                "processed": committed.processed,
+                "duplicate": committed.duplicate,
+                "buried": committed.buried,
+                "waiting": committed.waiting,
+            },
+        )
+
+    async def _pause_while_too_many_wait(self) -> None:
+        if self._waiting < self._settings.max_waiting:
+            return
+        log.warning("intake pauses: %d notifications wait", self._waiting, extra={"action": "intake_paused"})
+        while self._waiting >= self._settings.max_waiting and not self._stopping.is_set():
+            await asyncio.sleep(_PAUSE_S)
+            self._waiting = (await stats.read_totals(self._redis)).waiting
+        log.info("intake goes on", extra={"action": "intake_resumed"})
+
+
+class Backoff:
+    """Growing waits while Redis is away, told once."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._delay_s = 0.0
+
+    async def wait(self, error: BrokerError, stop: asyncio.Event) -> None:
+        """Wait a little longer than last time, at most 2 s, or until stopped."""
+        if not self._delay_s:
+            log.warning("%s: %s", self._what, error, extra={"action": "redis_away"})
+        self._delay_s = min(_MAX_BACKOFF_S, self._delay_s * 2 or 0.05)
+        try:
+            async with asyncio.timeout(self._delay_s):
+                await stop.wait()
+        except TimeoutError:
+            return
+
+    def over(self) -> None:
+        """Redis answered."""
+        if self._delay_s:
+            log.info("Redis is back", extra={"action": "redis_back"})
+        self._delay_s = 0.0
+
+
+def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    portion: list[Entry] = []
+    bodies = 0
+    for entry in entries:
+        portion.append(entry)
+        bodies += entry.bodies
+        if bodies >= _COMMIT_BODIES:
+            yield portion
+            portion, bodies = [], 0
+    if portion:
+        yield portion

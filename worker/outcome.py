@@ -1,0 +1,36 @@
+"""What a try of a notification can come to."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Sent(Struct, frozen=True):
+    """The other side has it."""
+
+
+class Retry(Struct, frozen=True):
+    """It failed for a passing reason."""
+
+    error: str
+    error_class: str
+    retry_after_s: float = 0.0
+    """What the other side asked for; 0 for nothing."""
+
+    answer: str = ""
+
+
+class Dead(Struct, frozen=True):
+    """It failed for good: another try would fail alike."""
+
+    reason: str
+    error: str
+    error_class: str
+    answer: str = ""
+
+
+class PutOff(Struct, frozen=True):
+    """It was not tried: the job's time was up. Costs no attempt."""
+
+
+Outcome = Sent | Retry | Dead | PutOff
