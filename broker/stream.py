@@ -104,6 +104,17 @@ async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int, count: in
             return taken
 
 
+async def keep(redis: ArqRedis, consumer: str, entry_ids: Sequence[str]) -> None:
+    """Go on holding entries that cannot be committed yet: a delivery that ends so is not one that killed a worker.
+
+    Raises BrokerError.
+    """
+    with translated():
+        await redis.xclaim(
+            keys.STREAM, keys.GROUP, consumer, min_idle_time=0, message_ids=list(entry_ids), justid=True
+        )
+
+
 async def split(redis: ArqRedis, entry_id: str, bodies: Sequence[RawBody]) -> None:
     """Replace an entry by entries of one body each. Safe to repeat. Raises BrokerError."""
     with translated():

@@ -42,4 +42,4 @@ def own_redis() -> Iterator[RedisServer]:
 async def redis(redis_server: RedisServer) -> AsyncIterator[ArqRedis]:
     client = connect(Settings(url=redis_server.url))
     yield client
-    await client.aclose()
+    await client.aclose(close_connection_pool=True)

@@ -123,11 +123,12 @@ class NotifyWorker(Worker):
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _poll_iteration(self) -> None:
+        self._drop_finished()
         free = self.max_jobs - self.job_counter
         if self.allow_pick_jobs and free > 0:
             for job_id in await jobs.claim(self.pool, count=free, lease_ms=self._lease_ms):
-                self._start(job_id)
-        self._drop_finished()
+                if job_id not in self.tasks:  # else its lease had lapsed while this loop stood still
+                    self._start(job_id)
         await self.heart_beat()
 
     def _start(self, job_id: str) -> None:

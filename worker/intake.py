@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from arq.connections import ArqRedis
 
@@ -95,6 +96,8 @@ class Intake:
                 await backoff.wait(error, self._stopping)
                 if self._stopping.is_set():
                     return  # the entries stay pending and are taken over
+                with suppress(BrokerError):
+                    await stream.keep(self._redis, self._consumer, plan.entry_ids())
             else:
                 return
 

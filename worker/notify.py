@@ -160,14 +160,15 @@ class Notifier:
             message = self._message(job, notification)
         except (RenderError, DecodeError) as error:
             return notification, Dead(reason="render", error=str(error), error_class=type(error).__name__)
+        if not await _slot(channel, deadline):
+            return notification, PutOff()
         at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
         try:
-            async with asyncio.timeout(deadline - started):
-                outcome = await channel.send(message)
-        except TimeoutError:
-            return notification, PutOff()
+            outcome = await channel.send(message)
         except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
             outcome = Retry(error=str(error), error_class=type(error).__name__)
+        finally:
+            channel.slots.release()
         took_ms = int((time.monotonic() - started) * 1000)
         self._log(job, notification, outcome, took_ms)
         return _with_attempt(notification, outcome, at_ms, took_ms), outcome
@@ -240,6 +241,17 @@ class Notifier:
             log.info("notification sent", extra={"action": "notification_sent", **fields})
         elif isinstance(outcome, Retry):
             log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+
+
+async def _slot(channel: Channel, deadline: float) -> bool:
+    """Wait for the channel's turn until `deadline` (monotonic)."""
+    if not channel.slots.locked():
+        return await channel.slots.acquire()
+    try:
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+            return await channel.slots.acquire()
+    except TimeoutError:
+        return False
 
 
 def _fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:

@@ -34,6 +34,10 @@ class Plan(Struct, frozen=True):
     split: list[tuple[str, list[RawBody]]]
     """Entries that killed too many workers: each becomes entries of one body."""
 
+    def entry_ids(self) -> list[str]:
+        """Every entry that the plan is about."""
+        return [entry.entry_id for entry in self.processed] + [entry_id for entry_id, _ in self.split]
+
 
 class Planner:
     """Decodes, deduplicates by mark, and evaluates rules."""

@@ -8,9 +8,11 @@ for i = 1, #due do
   local job = due[i]
   if redis.call('EXISTS', K.job .. job) == 0 then
     finish(job) -- a queue entry without a job: nothing to run
-  else
+  elseif redis.call('SET', K.in_progress .. job, '1', 'NX', 'PX', lease_ms) then
     redis.call('ZADD', K.queue, 'XX', now + lease_ms, job)
-    if redis.call('SET', K.in_progress .. job, '1', 'NX', 'PX', lease_ms) then claimed[#claimed + 1] = job end
+    claimed[#claimed + 1] = job
+  else -- somebody's lease is still on: look again when it ends
+    redis.call('ZADD', K.queue, 'XX', now + math.max(1, redis.call('PTTL', K.in_progress .. job)), job)
   end
 end
 return claimed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -17,6 +18,8 @@ class Channel(Protocol):
     """Carries messages one way."""
 
     retry: RetrySettings
+    slots: asyncio.Semaphore
+    """Sends at a time in this process; whoever sends holds one."""
 
     async def send(self, message: Message) -> Outcome:
         """Try once, within the channel's time-out. Never raises for what the other side does."""

@@ -9,12 +9,15 @@ from worker.channels.settings import ConsoleSettings
 from worker.outcome import Outcome, Retry, Sent
 from worker.render import Message
 
+_CONCURRENCY = 64
+
 
 class ConsoleChannel:
     """Standard output of the worker."""
 
     def __init__(self, settings: ConsoleSettings) -> None:
         self.retry = settings.retry
+        self.slots = asyncio.Semaphore(_CONCURRENCY)
 
     async def send(self, message: Message) -> Outcome:
         """Print it, off the event loop: a terminal or pipe that nobody reads blocks."""

@@ -29,17 +29,15 @@ class HttpChannel:
 
     def __init__(self, settings: HttpSettings) -> None:
         self.retry = settings.retry
+        self.slots = asyncio.Semaphore(settings.concurrency)
         self._url = settings.url
         self._headers = {"Content-Type": "application/json", **settings.headers}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.concurrency),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=settings.timeout_s, sock_read=settings.timeout_s
-            ),
+            timeout=aiohttp.ClientTimeout(total=None),  # ours covers the whole exchange
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
-        self._slots = asyncio.Semaphore(settings.concurrency)
         self._timeout_s = settings.timeout_s
 
     async def send(self, message: Message) -> Outcome:
@@ -56,16 +54,15 @@ class HttpChannel:
             }
         )
         headers = {**self._headers, "Idempotency-Key": message.key}
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await self._post(body, headers)
-            except TimeoutError:
-                return Retry(error=f"no answer within {self._timeout_s:g} s", error_class="TimeoutError")
-            except aiohttp.InvalidURL as error:
-                return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
-            except (aiohttp.ClientError, OSError) as error:
-                return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._post(body, headers)
+        except TimeoutError:
+            return Retry(error=f"no answer within {self._timeout_s:g} s", error_class="TimeoutError")
+        except aiohttp.InvalidURL as error:
+            return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
+        except (aiohttp.ClientError, OSError) as error:
+            return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:

@@ -1,0 +1,166 @@
+"""Recording outcomes, on a real Redis."""
+
+import time
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import dead, jobs, keys, replay, stats
+from broker.batch import RawBody
+from broker.jobs import Notification, NotifyJob
+from broker.settle import Retry, Settled, bury_job, settle
+
+NOW_MS = int(time.time() * 1000)
+
+
+def notify_job(size: int) -> NotifyJob:
+    body = RawBody(NOW_MS, "voucherify", "", b'{"a":1}')
+    return NotifyJob("http", 1, NOW_MS, [Notification(f"key-{n}", "rule", "event", body) for n in range(size)])
+
+
+@pytest.fixture
+async def job_id(redis: ArqRedis) -> str:
+    """A job of three waiting notifications, as a commit makes it."""
+    job_id = jobs.new_job_id(3)
+    await redis.set(keys.JOB + job_id, jobs.encode(notify_job(3)))
+    await redis.zadd(keys.QUEUE, {job_id: NOW_MS})
+    await redis.hset(keys.STATS_TOTAL, mapping={"created": 3, "waiting": 3})
+    return job_id
+
+
+async def leftovers(redis: ArqRedis) -> set[str]:
+    return {key.decode().split(":")[0] + ":" + key.decode().split(":")[1] for key in await redis.keys("*")}
+
+
+async def test_the_job_goes_with_its_last_outcome(redis: ArqRedis, job_id: str) -> None:
+    assert await settle(redis, job_id, [Settled(0, "sent"), Settled(1, "skipped")]) == 1
+    assert await redis.exists(keys.JOB + job_id)
+    assert await settle(redis, job_id, [Settled(2, "sent")]) == 0
+    totals = await stats.read_totals(redis)
+    assert (totals.sent, totals.skipped, totals.waiting) == (2, 1, 0)
+    assert totals.notifications_add_up()
+    assert not {"arq:job", "notify:done", "arq:queue"} & await leftovers(redis)
+
+
+async def test_an_outcome_recorded_twice_counts_once(redis: ArqRedis, job_id: str) -> None:
+    for _ in range(2):
+        await settle(redis, job_id, [Settled(0, "sent")])
+    assert (await stats.read_totals(redis)).sent == 1
+
+
+async def test_a_worker_that_comes_late_changes_nothing(redis: ArqRedis, job_id: str) -> None:
+    await settle(redis, job_id, [Settled(n, "sent") for n in range(3)])
+    before = await redis.hgetall(keys.STATS_TOTAL)
+    grave = dead.died_at_notify(notify_job(1).notifications[0], "http", reason="r", error="e", error_class="E")
+    assert await settle(redis, job_id, [Settled(0, "dead", grave)]) == -1
+    assert await redis.hgetall(keys.STATS_TOTAL) == before
+    assert await dead.how_many(redis) == 0
+
+
+async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: ArqRedis, job_id: str) -> None:
+    again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
+    await settle(
+        redis,
+        job_id,
+        [Settled(0, "sent"), Settled(1, "retry"), Settled(2, "retry")],
+        [Retry(again, 60_000, [1, 2])],
+    )
+    [(retry_id, due)] = await redis.zrange(keys.QUEUE, 0, -1, withscores=True)
+    assert due > time.time() * 1000 + 50_000
+    assert jobs.decode(jobs.deserialize(await jobs.raw(redis, retry_id.decode()))["a"][0]) == again
+    totals = await stats.read_totals(redis)
+    assert (totals.sent, totals.waiting) == (1, 2)
+    assert await jobs.claim(redis, count=10, lease_ms=1000) == []
+
+
+async def test_a_retry_settled_by_another_worker_meanwhile_is_not_made_again(redis: ArqRedis, job_id: str) -> None:
+    await settle(redis, job_id, [Settled(1, "sent")])
+    again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
+    await settle(redis, job_id, [Settled(1, "retry"), Settled(2, "retry")], [Retry(again, 0, [1, 2])])
+    retry_id = next(j.decode() for j in await redis.zrange(keys.QUEUE, 0, -1) if j.decode() != job_id)
+    assert await jobs.settled_indices(redis, retry_id) == {0}
+    assert (await stats.read_totals(redis)).waiting == 2
+
+
+async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(
+    redis: ArqRedis, job_id: str
+) -> None:
+    notification = notify_job(1).notifications[0]
+    tried = Notification(
+        "key-0", "rule", "event", notification.body, (jobs.Attempt(1, 2, "retry", "answered 500"),)
+    )
+    grave = dead.died_at_notify(tried, "http", reason="exhausted", error="answered 500", error_class="Http500")
+    await settle(redis, job_id, [Settled(0, "dead", grave), Settled(1, "sent"), Settled(2, "sent")])
+    assert await dead.get(redis, grave.letter.id) == grave
+    assert (await stats.read_totals(redis)).dead == 1
+
+    assert await replay.replay(redis, grave)
+    assert not await replay.replay(redis, grave)
+    [replayed] = await jobs.claim(redis, count=10, lease_ms=1000)
+    job = jobs.decode(jobs.deserialize(await jobs.raw(redis, replayed))["a"][0])
+    assert (job.attempt, job.notifications) == (1, [notification])
+    totals = await stats.read_totals(redis)
+    assert (totals.dead, totals.waiting) == (0, 1)
+    assert totals.notifications_add_up()
+    assert not await redis.exists(keys.DEAD_INDEX, keys.DEAD_GROUPS, keys.DEAD_GROUP + grave.letter.fingerprint)
+
+
+async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_done(
+    redis: ArqRedis, job_id: str
+) -> None:
+    await settle(redis, job_id, [Settled(0, "sent")])
+    blob = await jobs.raw(redis, job_id)
+    grave = dead.unreadable_job(job_id, blob, "of a newer version")
+    for _ in range(2):
+        await bury_job(redis, job_id, grave)
+    totals = await stats.read_totals(redis)
+    assert (totals.dead, totals.waiting, totals.sent) == (2, 0, 1)
+    assert await replay.replay(redis, grave)
+    assert await jobs.raw(redis, job_id) == blob
+    assert await jobs.settled_indices(redis, job_id) == {0}
+    assert (await stats.read_totals(redis)).waiting == 2
+
+
+async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: ArqRedis, job_id: str) -> None:
+    grave = dead.unreadable_job(job_id, b"x", "e")
+    await settle(redis, job_id, [Settled(0, "sent")])
+    await bury_job(redis, job_id, grave)
+    assert await dead.discard(redis, grave.letter)
+    assert not await dead.discard(redis, grave.letter)
+    assert (await stats.read_totals(redis)).notifications_add_up()
+    assert not {"notify:done", "dead:index", "dead:groups"} & await leftovers(redis)
+
+
+async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: ArqRedis, job_id: str) -> None:
+    assert await jobs.claim(redis, count=10, lease_ms=60_000) == [job_id]
+    assert await jobs.claim(redis, count=10, lease_ms=60_000) == []
+    await jobs.release(redis, job_id)
+    assert await jobs.claim(redis, count=10, lease_ms=60_000) == [job_id]
+
+
+async def test_a_lease_that_is_not_extended_ends(redis: ArqRedis, job_id: str) -> None:
+    await jobs.claim(redis, count=1, lease_ms=1)
+    await jobs.extend(redis, [job_id], lease_ms=60_000)
+    assert await jobs.claim(redis, count=1, lease_ms=1) == []
+    await jobs.extend(redis, [job_id], lease_ms=1)
+    while not await jobs.claim(redis, count=1, lease_ms=60_000):
+        pass
+
+
+async def test_a_queue_entry_without_its_job_is_dropped(redis: ArqRedis) -> None:
+    await redis.zadd(keys.QUEUE, {"ghost.1": 1})
+    assert await jobs.claim(redis, count=10, lease_ms=1000) == []
+    assert await redis.zcard(keys.QUEUE) == 0
+
+
+async def test_a_full_redis_refuses_a_whole_step_and_changes_nothing(redis: ArqRedis, job_id: str) -> None:
+    from broker.errors import Full
+
+    before = {key: await redis.dump(key) for key in await redis.keys("*")}
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(Full):
+            await settle(redis, job_id, [Settled(0, "sent")])
+    finally:
+        await redis.config_set("maxmemory", "0")
+    assert {key: await redis.dump(key) for key in await redis.keys("*")} == before
