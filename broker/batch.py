@@ -6,6 +6,8 @@ together they cost a few per cent of their size.
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import zstandard
 from msgspec import Struct
@@ -33,8 +35,17 @@ class UnreadableBatchError(Exception):
     """The bytes are not a batch that this version can read."""
 
 
+class _Zstd(threading.local):
+    """Contexts to use again: making one takes longer than packing a batch of a few bodies. They bear one thread each."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[RawBody])
+_zstd = _Zstd()
 
 
 def encode(bodies: list[RawBody]) -> bytes:
@@ -52,7 +63,7 @@ def decode(blob: bytes) -> list[RawBody]:
 
 def compress(data: bytes) -> bytes:
     """One zstd frame that states its size."""
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+    return _zstd.compressor.compress(data)
 
 
 def decompress(blob: bytes) -> bytes:
@@ -60,4 +71,4 @@ def decompress(blob: bytes) -> bytes:
     size = zstandard.frame_content_size(blob)
     if size > _MAX_UNPACKED_BYTES:
         raise ValueError(f"unpacks to {size} bytes, more than {_MAX_UNPACKED_BYTES}")
-    return zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MAX_UNPACKED_BYTES)
+    return _zstd.decompressor.decompress(blob, max_output_size=_MAX_UNPACKED_BYTES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 
 import msgspec
 from arq.connections import ArqRedis
@@ -11,7 +13,7 @@ from msgspec import Struct
 
 from broker import batch, keys, scripts
 from broker.errors import translated
-from broker.ids import new_id
+from broker.ids import is_id, new_id
 from broker.jobs import Attempt, Notification
 
 
@@ -151,6 +153,8 @@ def packed(grave: Grave) -> tuple[bytes, bytes]:
 
 async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
     """One dead letter, or None. Raises BrokerError."""
+    if not is_id(letter_id):
+        return None
     with translated():
         letter, body = await redis.hmget(keys.DEAD + letter_id, ["letter", "body"])  # type: ignore[misc]
     return Grave(_decode(letter), batch.decompress(body)) if letter else None
@@ -167,6 +171,91 @@ async def newest(redis: ArqRedis, *, start: int = 0, count: int = 50) -> list[De
     return [_decode(letter) for letter in letters if letter]
 
 
+async def letter(redis: ArqRedis, letter_id: str) -> DeadLetter | None:
+    """One dead letter without its body, or None. Raises BrokerError."""
+    return (await letters(redis, [letter_id]))[0] if is_id(letter_id) else None
+
+
+class Place(Struct, frozen=True):
+    """Where a dead letter stands among the others, whether it is still there or not."""
+
+    at_ms: int
+    """When it was written, by the clock of Redis."""
+
+    id: str
+
+
+async def older(
+    redis: ArqRedis, than: Place, *, count: int, group: str = ""
+) -> list[tuple[Place, DeadLetter | None]]:
+    """The next dead letters below a place, newest first, in all or in one group; [] at the end.
+
+    None for a letter that went while this looked. What comes or goes meanwhile neither repeats nor hides any
+    other. Raises BrokerError.
+    """
+    index = keys.DEAD_GROUP + group if group else keys.DEAD_INDEX
+    with translated():
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.zrevrangebyscore(index, than.at_ms, than.at_ms)
+            pipe.zrevrangebyscore(index, f"({than.at_ms}", "-inf", start=0, num=count, withscores=True)
+            together, before = await pipe.execute()
+    places = [Place(than.at_ms, name.decode()) for name in together if name.decode() < than.id][:count]
+    places += [Place(int(at_ms), name.decode()) for name, at_ms in before[: count - len(places)]]
+    return list(zip(places, await letters(redis, [place.id for place in places]), strict=True))
+
+
+async def letters(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter | None]:
+    """Dead letters without their bodies; None for each that is not there. Raises BrokerError."""
+    if not ids:
+        return []
+    with translated():
+        async with redis.pipeline(transaction=False) as pipe:
+            for letter_id in ids:
+                pipe.hget(keys.DEAD + letter_id, "letter")
+            return [_decode(letter) if letter else None for letter in await pipe.execute()]
+
+
+async def closed_ms(redis: ArqRedis) -> int:
+    """Now, as ms since 1970: no dead letter will ever be added at or before this time. Raises BrokerError.
+
+    Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
+    """
+    first = await _redis_ms(redis)
+    while await _redis_ms(redis) <= first:  # noqa: ASYNC110 - the clock of Redis sets no event
+        await asyncio.sleep(0.001)
+    return first
+
+
+class Group(Struct, frozen=True):
+    """Dead letters of one fingerprint."""
+
+    fingerprint: str
+    count: int
+    last_seen_ms: int
+    """When the last one died, even if it is gone by now."""
+
+    sample: DeadLetter
+    """The newest."""
+
+
+async def groups(redis: ArqRedis, *, start: int = 0, count: int = 50) -> list[Group]:
+    """Up to `count` groups, the one that grew last first, from place `start`. Raises BrokerError."""
+    with translated():
+        found = await redis.zrevrange(keys.DEAD_GROUPS, start, start + count - 1, withscores=True)
+        async with redis.pipeline(transaction=False) as pipe:
+            for name, _ in found:
+                pipe.zcard(keys.DEAD_GROUP + name.decode())
+                pipe.zrevrange(keys.DEAD_GROUP + name.decode(), 0, 0)
+            replies = await pipe.execute() if found else []
+    sizes, newest_ids = replies[0::2], replies[1::2]
+    samples = iter(await letters(redis, [ids[0].decode() for ids in newest_ids if ids]))
+    return [
+        Group(name.decode(), size, int(seen_ms), sample)
+        for (name, seen_ms), size, ids in zip(found, sizes, newest_ids, strict=True)
+        if ids and (sample := next(samples)) is not None
+    ]
+
+
 async def discard(redis: ArqRedis, letter: DeadLetter) -> bool:
     """Throw one away; False where it was gone already. Raises BrokerError."""
     with translated():
@@ -177,6 +266,12 @@ async def how_many(redis: ArqRedis) -> int:
     """Dead letters now. Raises BrokerError."""
     with translated():
         return int(await redis.zcard(keys.DEAD_INDEX))
+
+
+async def _redis_ms(redis: ArqRedis) -> int:
+    with translated():
+        seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _now_ms() -> int:

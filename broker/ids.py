@@ -13,6 +13,11 @@ def new_id() -> str:
     return _base32(time.time_ns() // 1_000_000, 9) + _base32(secrets.randbits(40), 8)
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an id, so that it may become part of a key."""
+    return len(text) == 17 and set(text) <= set(_ALPHABET)
+
+
 def _base32(number: int, length: int) -> str:
     digits = []
     for _ in range(length):

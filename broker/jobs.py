@@ -86,6 +86,7 @@ class UnreadableJobError(Exception):
 
 
 _encoder = msgspec.msgpack.Encoder()
+_lenient_encoder = msgspec.msgpack.Encoder(enc_hook=str)
 _job_decoder = msgspec.msgpack.Decoder(NotifyJob)
 _any_decoder = msgspec.msgpack.Decoder()
 
@@ -116,8 +117,8 @@ def decode(packed: Packed) -> NotifyJob:
 
 
 def serialize(job: Mapping[str, Any]) -> bytes:
-    """arq's job_serializer."""
-    return _encoder.encode(job)
+    """arq's job_serializer. Never raises: what msgpack does not know, an exception say, becomes its text."""
+    return _lenient_encoder.encode(job)
 
 
 def deserialize(data: bytes) -> dict[str, Any]:

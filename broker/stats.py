@@ -13,7 +13,7 @@ from broker.errors import translated
 
 
 class Totals(Struct, frozen=True):
-    """The terms of both sums since the beginning, and what the receivers refused."""
+    """The terms of both sums since the beginning, and what else is counted."""
 
     accepted: int = 0
     processed: int = 0
@@ -25,7 +25,17 @@ class Totals(Struct, frozen=True):
     skipped: int = 0
     dead: int = 0
     waiting: int = 0
+    retried: int = 0
+    """Times that a notification went into a later job to be tried again."""
+
+    replayed: int = 0
+    """Dead letters that were handed back. They are no longer counted as buried or dead."""
+
+    discarded: int = 0
+    """Dead letters that a person threw away. They stay counted as buried or dead."""
+
     refused: dict[str, int] = {}
+    """Requests by HTTP status."""
 
     def bodies_add_up(self) -> bool:
         """accepted = processed + duplicate + buried + queued."""

@@ -74,34 +74,34 @@ async def read(redis: ArqRedis, consumer: str, *, count: int, block_ms: int) -> 
     return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
 
 
-async def take_over(redis: ArqRedis, consumer: str, *, idle_ms: int, count: int) -> list[Entry]:
-    """Up to `count` entries that another worker read `idle_ms` ago and did not commit. Raises BrokerError."""
+async def take_over(redis: ArqRedis, consumer: str, *, idle_ms: int) -> Entry | None:
+    """The oldest entry that another worker read `idle_ms` ago and did not commit, or None. Raises BrokerError."""
     with translated():
-        taken = await _claim_stalled(redis, consumer, idle_ms, count)
-        if not taken:
-            return []
-        pending = await redis.xpending_range(
-            keys.STREAM, keys.GROUP, min=taken[0][0], max=taken[-1][0], count=1000, consumername=consumer
-        )
-    deliveries = {row["message_id"]: row["times_delivered"] for row in pending}
-    return [_entry(entry_id, fields, deliveries.get(entry_id, 1)) for entry_id, fields in taken]
+        taken = await _claim_stalled(redis, consumer, idle_ms)
+        if taken is None:
+            return None
+        entry_id, fields = taken
+        pending = await redis.xpending_range(keys.STREAM, keys.GROUP, min=entry_id, max=entry_id, count=1)
+    return _entry(entry_id, fields, pending[0]["times_delivered"] if pending else 1)
 
 
-async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int, count: int) -> list[Any]:
+async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
     cursor = b"0-0"
-    while True:  # one call looks at ten times `count` pending entries, so the stalled ones may lie further on
+    while True:  # one call looks at ten pending entries, and a stalled one may lie further on
         try:
             reply = await redis.xautoclaim(
-                keys.STREAM, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=count
+                keys.STREAM, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
             )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
-            return []
-        taken = [(entry_id, fields) for entry_id, fields in reply[1] if fields]
+            return None
+        for entry_id, fields in reply[1]:
+            if fields:  # Redis 6.2 names entries that were deleted, without fields
+                return entry_id, fields
         cursor = reply[0]
-        if taken or cursor == b"0-0":
-            return taken
+        if cursor == b"0-0":
+            return None
 
 
 async def keep(redis: ArqRedis, consumer: str, entry_ids: Sequence[str]) -> None:
@@ -127,10 +127,14 @@ async def forget_consumers(redis: ArqRedis, *, idle_ms: int) -> None:
         await scripts.FORGET_CONSUMERS(redis, idle_ms)
 
 
-async def workers_alive(redis: ArqRedis, *, idle_ms: int) -> int:
-    """Consumers that asked for work within `idle_ms`. Raises BrokerError."""
+async def workers_alive(redis: ArqRedis) -> int:
+    """Consumers whose worker gave a sign of life, which lasts 6 s. Raises BrokerError.
+
+    A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
+    """
     with translated():
-        return sum(row["idle"] <= idle_ms for row in await _consumers(redis))
+        names = [row["name"].decode() for row in await _consumers(redis)]
+        return int(await redis.exists(*(keys.HEALTH + name for name in names))) if names else 0
 
 
 async def oldest_age_ms(redis: ArqRedis) -> int:

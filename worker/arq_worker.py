@@ -59,15 +59,7 @@ class NotifyWorker(Worker):
 
         super().__init__(
             functions=[func(notify, name=jobs.NOTIFY), func(unreadable, name=jobs.UNREADABLE)],
-            cron_jobs=[
-                cron(
-                    take_over_stalled,
-                    name="take_over_stalled",
-                    second=set(range(0, 60, 5)),
-                    keep_result=0,
-                    max_tries=1,
-                )
-            ],
+            cron_jobs=[cron(take_over_stalled, second=_seconds(settings.takeover_s), max_tries=2**31)],
             redis_pool=redis,
             handle_signals=False,
             max_jobs=settings.max_jobs,
@@ -184,6 +176,11 @@ class NotifyWorker(Worker):
         except TimeoutError:
             pass
         self._wake.clear()
+
+
+def _seconds(takeover_s: float) -> set[int]:
+    """The seconds of a minute at which to look for stalled batches: six times within takeover_s."""
+    return set(range(0, 60, min(30, max(1, int(takeover_s / 6)))))
 
 
 class _Functions(dict[str, Any]):

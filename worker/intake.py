@@ -22,6 +22,9 @@ _READ_ENTRIES = 64
 _COMMIT_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
 
+_READERS = 2
+"""While Redis runs the commit of one, the other plans."""
+
 _BLOCK_MS = 1000
 _PAUSE_S = 0.25
 _MAX_BACKOFF_S = 2.0
@@ -55,6 +58,11 @@ class Intake:
     async def run(self) -> None:
         """Take entries until stopped. Redis being away only makes it wait."""
         backoff = Backoff("intake waits for Redis")
+        async with asyncio.TaskGroup() as readers:
+            for _ in range(_READERS):
+                readers.create_task(self._read_on(backoff))
+
+    async def _read_on(self, backoff: Backoff) -> None:
         while not self._stopping.is_set():
             try:
                 await self._pause_while_too_many_wait()
@@ -66,22 +74,25 @@ class Intake:
             await self.process(entries)
 
     async def take_over(self) -> int:
-        """Process what other workers left behind; how many entries that was. Raises BrokerError."""
+        """Process what other workers left behind; how many entries that was. Raises BrokerError.
+
+        One at a time: a body that kills this worker too must not wear out the entries behind it.
+        """
         idle_ms = int(self._settings.takeover_s * 1000)
-        entries = await stream.take_over(self._redis, self._consumer, idle_ms=idle_ms, count=_READ_ENTRIES)
-        if entries:
-            log.warning(
-                "took over %d stalled batches",
-                len(entries),
-                extra={"action": "batches_taken_over", "batches": len(entries)},
-            )
-            await self.process(entries)
-        return len(entries)
+        taken = 0
+        while not self._stopping.is_set():
+            entry = await stream.take_over(self._redis, self._consumer, idle_ms=idle_ms)
+            if entry is None:
+                break
+            log.warning("took over a stalled batch", extra={"action": "batch_taken_over", "bodies": entry.bodies})
+            await self.process([entry])
+            taken += 1
+        return taken
 
     async def process(self, entries: Sequence[Entry]) -> None:
         """Plan and commit; a commit that Redis does not take is tried until it does, or until the worker stops."""
         for some in _portions(entries):
-            plan = self._planner.plan(some)
+            plan = await self._planner.plan(some)
             await self._commit(plan)
 
     async def _commit(self, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
@@ -47,12 +48,13 @@ class Planner:
         self._rules = rules
         self._max_deliveries = max_deliveries
 
-    def plan(self, entries: Sequence[Entry]) -> Plan:
-        """Plan one commit."""
+    async def plan(self, entries: Sequence[Entry]) -> Plan:
+        """Plan one commit; between entries others on the event loop get their turn."""
         packer = _JobPacker()
         plan = Plan([], packer.jobs, [])
         for entry in entries:
             self._plan_entry(entry, plan, packer)
+            await asyncio.sleep(0)
         return plan
 
     def _plan_entry(self, entry: Entry, plan: Plan, packer: _JobPacker) -> None:

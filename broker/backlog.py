@@ -1,0 +1,51 @@
+"""What stands in Redis and is still to be done."""
+
+from __future__ import annotations
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, stream
+from broker.errors import translated
+
+
+class Backlog(Struct, frozen=True):
+    """The stream and the job queue at one moment."""
+
+    entries: int
+    """Batches in the stream that are not committed yet."""
+
+    oldest_ms: int
+    """Age of the oldest of them, 0 for none."""
+
+    jobs: int
+    """Jobs in the queue, running ones included."""
+
+    jobs_due: int
+    """Jobs that may start now."""
+
+    next_due_ms: int | None
+    """Time until the next job may start, 0 where one may now; None for an empty queue.
+
+    A running job is due again when its lease ends, in case its worker died.
+    """
+
+
+async def read_backlog(redis: ArqRedis) -> Backlog:
+    """Look at both queues. Raises BrokerError."""
+    with translated():
+        seconds, micros = await redis.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.xlen(keys.STREAM)
+            pipe.zcard(keys.QUEUE)
+            pipe.zcount(keys.QUEUE, "-inf", now_ms)
+            pipe.zrange(keys.QUEUE, 0, 0, withscores=True)
+            entries, jobs, due, first = await pipe.execute()
+    return Backlog(
+        entries=entries,
+        oldest_ms=await stream.oldest_age_ms(redis),
+        jobs=jobs,
+        jobs_due=due,
+        next_due_ms=max(0, int(first[0][1]) - now_ms) if first else None,
+    )

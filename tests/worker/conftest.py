@@ -1,0 +1,65 @@
+"""A queue with webhooks in it, a sink, and workers to kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import stats, stream
+from broker.batch import RawBody
+from broker.confirmation import Confirmation
+from broker.stats import Totals
+from sources.voucherify import VOUCHERIFY
+from tests.redis_server import RedisServer
+from tests.sink import Sink, running_sink
+from tests.until import until
+from tests.worker_process import WorkerProcess
+
+POINTS_ADDED = "customer.voucher.loyalty_card.points_added"
+
+
+def webhook(number: int) -> bytes:
+    return VOUCHERIFY.sample(number, POINTS_ADDED)
+
+
+async def send(redis: ArqRedis, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
+    """One batch, as the receiver writes it."""
+    now_ms = int(time.time() * 1000)
+    await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
+
+
+async def rest(redis: ArqRedis, *, seconds: float = 20) -> Totals:
+    """The totals once nothing is queued or waiting; both sums must hold."""
+
+    async def at_rest() -> Totals | None:
+        totals = await stats.read_totals(redis)
+        return totals if totals.accepted and not totals.queued and not totals.waiting else None
+
+    totals = await until(at_rest, seconds=seconds)
+    assert totals.bodies_add_up(), totals
+    assert totals.notifications_add_up(), totals
+    return totals
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[Sink]:
+    async with running_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def worker(redis_server: RedisServer, sink: Sink) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts workers; those that are left at the end are killed."""
+    started: list[WorkerProcess] = []
+
+    def start(redis_url: str = redis_server.url, **settings: float) -> WorkerProcess:
+        started.append(WorkerProcess(redis_url, sink.url, **settings).start())
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.alive:
+            process.kill()

@@ -1,0 +1,199 @@
+"""What kill -9 at the worst moment leads to: nothing lost, nothing doubled that need not be."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import dead, jobs, keys, scripts, stats
+from broker.connection import Settings, connect
+from tests.proxy import running_proxy
+from tests.redis_server import RedisServer
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import rest, send, webhook
+from tests.worker_process import POISON, WorkerProcess
+
+Start = Callable[..., WorkerProcess]
+
+
+async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
+    redis: ArqRedis, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
+) -> None:
+    await redis.script_load(scripts.COMMIT.text)
+    async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
+        victim: list[WorkerProcess] = []
+
+        def kill_before_the_commit(data: bytes) -> bool:
+            if scripts.COMMIT.sha.encode() in data:
+                victim[0].kill()
+                raise ConnectionError("the worker is dead, its commit never left")
+            return False
+
+        proxy.on_request = kill_before_the_commit
+        await send(redis, *(webhook(n) for n in range(40)))
+        victim.append(worker(proxy.url))
+        await until(lambda: not victim[0].alive)
+    totals = await stats.read_totals(redis)
+    assert (totals.processed, totals.queued) == (0, 40)
+    worker()
+    totals = await rest(redis)
+    assert (totals.processed, totals.duplicate, totals.sent) == (40, 0, 40)
+    assert set(sink.times.values()) == {1}
+
+
+async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
+    redis: ArqRedis, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
+) -> None:
+    await redis.script_load(scripts.COMMIT.text)
+    async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
+        victim: list[WorkerProcess] = []
+
+        def kill_with_the_commit(data: bytes) -> bool:
+            commits = scripts.COMMIT.sha.encode() in data
+            if commits:
+                victim[0].kill()
+            return commits
+
+        proxy.on_request = kill_with_the_commit
+        await send(redis, *(webhook(n) for n in range(40)))
+        victim.append(worker(proxy.url))
+        await until(lambda: not victim[0].alive)
+    await until(lambda: redis.hget(keys.STATS_TOTAL, "processed"))
+    worker()
+    totals = await rest(redis)
+    assert (totals.processed, totals.duplicate, totals.sent) == (40, 0, 40)
+    assert set(sink.times.values()) == {1}
+
+
+async def test_a_worker_killed_in_the_middle_of_a_notify_job_resends_only_what_it_could_not_record(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    victim: list[WorkerProcess] = []
+
+    def kill_at_the_thirtieth(_n: object, _times: int) -> web.Response:
+        if len(sink.got) == 30:
+            victim[0].kill()
+        return web.Response()
+
+    sink.answer = kill_at_the_thirtieth
+    await send(redis, *(webhook(n) for n in range(64)))
+    victim.append(worker())
+    await until(lambda: not victim[0].alive)
+    worker()
+    totals = await rest(redis)
+    assert (totals.sent, totals.dead, len(sink.times)) == (64, 0, 64)
+    assert max(sink.times.values()) <= 2
+    assert len({n["key"] for n in sink.got}) == 64
+
+
+async def test_a_second_sigterm_ends_a_stuck_worker_at_once_and_loses_nothing(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    stuck = asyncio.Event()
+
+    async def never(_n: object, _times: int) -> web.Response:
+        await stuck.wait()
+        return web.Response()
+
+    sink.answer = never
+    await send(redis, webhook(1))
+    process = worker(stop_grace_s=0.2)
+    await until(lambda: sink.got)
+    process.signal(signal.SIGTERM)
+    await asyncio.to_thread(process.process.wait, 20)
+    sink.answer = lambda _n, _times: web.Response()
+    stuck.set()
+    worker()
+    totals = await rest(redis)
+    assert totals.sent == 1
+
+
+async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_changes_nothing(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    frozen = worker()
+    await send(redis, webhook(0))
+    await rest(redis)
+    frozen.signal(signal.SIGSTOP)
+    await send(redis, *(webhook(n) for n in range(1, 30)))
+    worker()
+    await rest(redis)
+    frozen.signal(signal.SIGCONT)
+    await send(redis, webhook(99))
+    totals = await rest(redis)
+    assert (totals.processed, totals.sent) == (31, 31)
+    assert set(sink.times.values()) == {1}
+
+
+async def test_a_body_that_kills_its_workers_is_buried_alone(redis: ArqRedis, worker: Start) -> None:
+    await send(redis, webhook(1), b'{"x": "' + POISON + b'"}', webhook(2))
+    process = worker()
+    buried = False
+    while not buried:
+        if not process.alive:
+            process = worker()
+        buried = bool((await stats.read_totals(redis)).buried)
+        await asyncio.sleep(0.02)
+    totals = await rest(redis)
+    assert (totals.processed, totals.buried, totals.sent) == (2, 1, 2)
+    [letter] = await dead.newest(redis)
+    assert letter.reason == "poison"
+    grave = await dead.get(redis, letter.id)
+    assert grave is not None
+    assert POISON in grave.body
+
+
+async def test_a_job_that_nobody_can_run_is_buried_as_it_is(redis: ArqRedis, worker: Start) -> None:
+    unreadable, unknown = jobs.new_job_id(3), jobs.new_job_id(2)
+    await redis.set(keys.JOB + unreadable, b"\xc1 not msgpack")
+    await redis.set(keys.JOB + unknown, jobs.serialize({"t": None, "f": "fly", "a": [], "k": {}, "et": 1}))
+    await redis.zadd(keys.QUEUE, {unreadable: 1, unknown: 1})
+    await redis.hset(keys.STATS_TOTAL, mapping={"created": 5, "waiting": 5, "accepted": 1, "processed": 1})
+    worker()
+    totals = await rest(redis)
+    assert totals.dead == 5
+    errors = sorted(letter.error for letter in await dead.newest(redis))
+    assert errors[1] == "no job function named 'fly'"
+    assert len(errors) == 2
+
+
+async def test_a_redis_stopped_and_started_under_load_loses_and_doubles_nothing(
+    own_redis: RedisServer, sink: Sink, worker: Start
+) -> None:
+    redis = connect(Settings(url=own_redis.url))
+    process = worker(own_redis.url)
+    accepted = 0
+    for _ in range(3):
+        for n in range(20):
+            await send(redis, *(webhook(accepted + i) for i in range(10)))
+            accepted += 10
+            if n == 10:
+                await asyncio.to_thread(own_redis.stop)
+                own_redis.start()
+    totals = await rest(redis, seconds=30)
+    assert process.alive
+    assert (totals.processed, totals.sent) == (accepted, accepted)
+    assert len(sink.times) == accepted
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_a_redis_killed_and_started_loses_nothing_that_it_had_on_disk(sink: Sink, worker: Start) -> None:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
+        server = RedisServer(Path(directory), appendfsync="always").start()
+        redis = connect(Settings(url=server.url))
+        worker(server.url)
+        for n in range(10):
+            await send(redis, *(webhook(n * 20 + i) for i in range(20)))
+            if n in (3, 6):
+                await asyncio.to_thread(server.kill)
+                server.start()
+        totals = await rest(redis, seconds=30)
+        assert (totals.accepted, totals.processed, totals.sent) == (200, 200, 200)
+        assert len(sink.times) == 200
+        await redis.aclose(close_connection_pool=True)
+        server.kill()
