@@ -57,7 +57,8 @@ async def test_nothing_is_lost_or_doubled_while_workers_and_redis_die_at_random(
     again = len(sink.got) - len(attempts)
     sys.stdout.write(
         f"\nseed {SEED}: {EVENTS} events, {tormentor.kills} kills, {tormentor.freezes} freezes, "
-        f"{tormentor.restarts} Redis restarts; {len(sink.times)} notified, {len(letters)} dead, {again} sent again\n"
+        f"{tormentor.restarts} Redis restarts; {len(sink.times)} notified, {len(letters)} dead, "
+        f"{again} sent again\n"
     )
     assert (totals.processed, totals.sent, totals.dead, letters) == (EVENTS, EVENTS, 0, [])
     assert len(sink.times) == EVENTS
@@ -71,7 +72,8 @@ class Tormentor:
     def __init__(self, rng: random.Random, redis: RedisServer, worker: Callable[..., WorkerProcess]) -> None:
         self._rng = rng
         self._redis = redis
-        self._start = lambda: worker(redis.url, max_deliveries=100)  # workers die, but no body is poison
+        # Workers die here, but no body is poison.
+        self._start = lambda: worker(redis.url, max_deliveries=100)
         self._workers = [self._start(), self._start()]
         self._frozen: WorkerProcess | None = None
         self.kills = self.freezes = self.restarts = 0

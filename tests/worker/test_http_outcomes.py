@@ -1,0 +1,116 @@
+"""What an HTTP answer, or none, comes to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+
+from worker.channels.http import HttpChannel, outcome_of, retry_after_s
+from worker.channels.settings import HttpSettings
+from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.render import Message
+
+MESSAGE = Message(key="k", rule="r", source="s", event="e", text="t", data={})
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_2xx_is_sent(status: int) -> None:
+    assert outcome_of(status, {}, b"") == Sent()
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    assert isinstance(outcome_of(status, {}, b""), Retry)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 410, 422])
+def test_what_will_not_change_is_permanent(status: int) -> None:
+    outcome = outcome_of(status, {}, b"why")
+    assert isinstance(outcome, Dead)
+    assert (outcome.reason, outcome.answer) == ("permanent", "why")
+
+
+def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    date = format_datetime(datetime(2026, 1, 1, 0, 2, tzinfo=UTC), usegmt=True)
+    assert retry_after_s("120", now_s=now.timestamp()) == 120
+    assert retry_after_s(date, now_s=now.timestamp()) == 120
+    for nonsense in ("", "soon", "-5", "1e9", "٣", "9" * 500):
+        assert retry_after_s(nonsense, now_s=now.timestamp()) in (0, 999_999_999)
+
+
+@pytest.fixture
+async def answered_by() -> AsyncIterator[Callable[[Handler], Awaitable[Outcome]]]:
+    """Sends the message to a server with this handler."""
+    servers: list[asyncio.Server] = []
+
+    async def send(handler: Handler) -> Outcome:
+        servers.append(await asyncio.start_server(handler, "127.0.0.1", 0))
+        port = servers[-1].sockets[0].getsockname()[1]
+        return await send_to(f"http://127.0.0.1:{port}/")
+
+    yield send
+    for server in servers:
+        server.close()
+
+
+async def send_to(url: str) -> Outcome:
+    channel = HttpChannel(HttpSettings(url=url, timeout_s=0.3))
+    try:
+        return await channel.send(MESSAGE)
+    finally:
+        await channel.close()
+
+
+async def test_a_closed_port_is_tried_again() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        outcome = await send_to(f"http://127.0.0.1:{taken.getsockname()[1]}/")
+    assert isinstance(outcome, Retry)
+
+
+async def test_silence_is_tried_again_after_the_time_out(
+    answered_by: Callable[[Handler], Awaitable[Outcome]],
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    outcome = await answered_by(silent)
+    assert outcome == Retry(error="no answer within 0.3 s", error_class="TimeoutError")
+
+
+async def test_an_endless_answer_costs_bounded_time_and_memory(
+    answered_by: Callable[[Handler], Awaitable[Outcome]],
+) -> None:
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad\r\nContent-Length: 99999999999\r\n\r\n")
+        for _ in range(100):
+            writer.write(b"x" * 65536)
+            await writer.drain()
+        writer.close()
+
+    outcome = await answered_by(endless)
+    assert isinstance(outcome, Dead)
+    assert len(outcome.answer) == 200
+
+
+async def test_garbage_and_a_reset_are_tried_again(answered_by: Callable[[Handler], Awaitable[Outcome]]) -> None:
+    async def garbage(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x01 what is this\r\n\r\n")
+        writer.close()
+
+    async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    assert isinstance(await answered_by(garbage), Retry)
+    assert isinstance(await answered_by(reset), Retry)
+
+
+async def test_an_impossible_url_is_not_tried_again() -> None:
+    assert isinstance(await send_to("http://[broken/"), Dead)

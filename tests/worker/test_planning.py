@@ -1,0 +1,96 @@
+"""Entries to plans, without Redis."""
+
+import time
+
+from broker import batch
+from broker.batch import RawBody
+from broker.jobs import MAX_NOTIFICATIONS
+from broker.stream import Entry
+from sources import KINDS
+from tests.worker.conftest import webhook
+from worker.planning import Planner, WorkerSource, idempotency_key
+from worker.rules import DEFAULT_RULES, Rule, RuleBook
+
+NOW_MS = int(time.time() * 1000)
+SOURCES = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
+
+
+def planner(*rules: Rule) -> Planner:
+    return Planner(SOURCES, RuleBook(rules or DEFAULT_RULES), max_deliveries=3)
+
+
+def entry(*bodies: bytes, deliveries: int = 1, hint: str = "") -> Entry:
+    raw = [RawBody(NOW_MS, "voucherify", hint, body) for body in bodies]
+    return Entry("1-1", len(raw), batch.encode(raw), deliveries)
+
+
+async def test_every_event_gets_the_notifications_of_the_rules_that_match() -> None:
+    rules = [
+        Rule(name=name, events=(glob,), channel="console") for name, glob in (("a", "x.*"), ("b", "*"), ("c", "y"))
+    ]
+    plan = await planner(*rules).plan([entry(b'{"n":1}', hint="x.y")])
+    assert [n.rule for n in plan.jobs[0].notifications] == ["a", "b"]
+
+
+async def test_a_job_carries_one_channel_and_at_most_64_notifications() -> None:
+    rules = [Rule(name=channel, events=("*",), channel=channel) for channel in ("one", "two")]
+    plan = await planner(*rules).plan(
+        [entry(*(webhook(n) for n in range(70))), entry(*(webhook(n) for n in range(70, 100)))]
+    )
+    sizes = {(job.channel, len(job.notifications)) for job in plan.jobs}
+    assert sizes == {("one", MAX_NOTIFICATIONS), ("one", 36), ("two", MAX_NOTIFICATIONS), ("two", 36)}
+
+
+async def test_the_shares_of_the_events_cover_each_job_exactly() -> None:
+    plan = await planner().plan([entry(*(webhook(n) for n in range(100)))])
+    covered = [
+        (share.job, index)
+        for event in plan.processed[0].events
+        for share in event.shares
+        for index in range(share.first, share.first + share.count)
+    ]
+    expected = [(place, i) for place, job in enumerate(plan.jobs, 1) for i in range(len(job.notifications))]
+    assert sorted(covered) == expected
+
+
+async def test_a_large_body_does_not_share_its_job() -> None:
+    large = b'{"x":"' + b"a" * 200_000 + b'"}'
+    plan = await planner(Rule(name="all", events=("*",), channel="c")).plan([entry(large, large + b" ")])
+    assert [len(job.notifications) for job in plan.jobs] == [1, 1]
+
+
+def test_the_key_depends_on_source_event_and_rule_alone() -> None:
+    key = idempotency_key("s", "id", "rule")
+    assert key == idempotency_key("s", "id", "rule")
+    assert (
+        len(
+            {
+                key,
+                idempotency_key("t", "id", "rule"),
+                idempotency_key("s", "io", "rule"),
+                idempotency_key("s", "id", "r"),
+            }
+        )
+        == 4
+    )
+
+
+async def test_a_batch_that_wore_out_its_deliveries_is_split_and_not_decoded() -> None:
+    plan = await planner().plan([entry(webhook(1), webhook(2), deliveries=4)])
+    assert [(entry_id, len(bodies)) for entry_id, bodies in plan.split] == [("1-1", 2)]
+    assert plan.processed == []
+
+
+async def test_a_single_body_that_wore_out_its_deliveries_is_poison() -> None:
+    body = webhook(1)
+    plan = await planner().plan([entry(body, deliveries=4)])
+    [grave] = plan.processed[0].graves
+    assert (grave.letter.reason, grave.body) == ("poison", body)
+
+
+async def test_a_batch_of_a_newer_format_is_left_to_others_until_it_wore_out() -> None:
+    newer = Entry("1-1", 5, b"format from the future")
+    assert (await planner().plan([newer])).processed == []
+    plan = await planner().plan([Entry("1-1", 5, newer.blob, deliveries=4)])
+    [grave] = plan.processed[0].graves
+    assert (grave.letter.reason, grave.letter.bodies, grave.body) == ("unreadable", 5, newer.blob)
