@@ -1,0 +1,98 @@
+"""GET /metrics: the counters of this process and the totals in Redis as Prometheus text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from broker.stats import Totals
+from receiver.counters import Counters, Histogram
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LABELS = ["process"]
+
+
+class Snapshot(Struct, frozen=True):
+    """What one scrape shows. `totals` is None where Redis did not answer in time."""
+
+    process: int
+    counters: Counters
+    pending_bytes: int
+    totals: Totals | None
+
+
+def render(snapshot: Snapshot) -> bytes:
+    """Prometheus text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(snapshot))
+    return generate_latest(registry)
+
+
+class _Scrape(Collector):
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_process(self._snapshot)
+        up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
+        up.add_metric([str(self._snapshot.process)], float(self._snapshot.totals is not None))
+        yield up
+        if self._snapshot.totals is not None:
+            yield from _of_redis(self._snapshot.totals)
+
+
+def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
+    counters, process = snapshot.counters, str(snapshot.process)
+    answers = CounterMetricFamily(
+        "hookline_receiver_requests", "Webhooks answered, by status", labels=[*_LABELS, "status"]
+    )
+    for status, count in sorted(counters.answers.items()):
+        answers.add_metric([process, str(status)], count)
+    yield answers
+    for name, text, value in (
+        ("bodies", "Bodies that Redis confirmed", counters.bodies),
+        ("body_bytes", "Bytes of the bodies that Redis confirmed", counters.bytes),
+        ("batches", "Batches that Redis confirmed", counters.batches),
+    ):
+        counter = CounterMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
+        counter.add_metric([process], value)
+        yield counter
+    pending = GaugeMetricFamily("hookline_receiver_pending_bytes", "Bytes that wait for Redis", labels=_LABELS)
+    pending.add_metric([process], snapshot.pending_bytes)
+    yield pending
+    yield _histogram("batch_bodies", "Bodies in a confirmed batch", process, counters.batch_bodies)
+    yield _histogram("accept_seconds", "From the verified body to its confirmation", process, counters.accept_s)
+
+
+def _histogram(name: str, text: str, process: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
+    buckets, so_far = [], 0
+    for bound, count in zip((*map(floatToGoString, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+        so_far += count
+        buckets.append((bound, float(so_far)))
+    family.add_metric([process], buckets, histogram.total)
+    return family
+
+
+def _of_redis(totals: Totals) -> Iterator[Metric]:
+    """The same whichever process answers: they belong to Redis."""
+    yield GaugeMetricFamily("hookline_queued_bodies", "Bodies that wait for a worker", value=totals.queued)
+    yield GaugeMetricFamily(
+        "hookline_waiting_notifications", "Notifications not settled yet", value=totals.waiting
+    )
+    bodies = CounterMetricFamily("hookline_bodies", "Bodies by what became of them", labels=["outcome"])
+    for outcome in ("accepted", "processed", "duplicate", "buried"):
+        bodies.add_metric([outcome], getattr(totals, outcome))
+    yield bodies
+    notifications = CounterMetricFamily(
+        "hookline_notifications", "Notifications by what became of them", labels=["outcome"]
+    )
+    for outcome in ("created", "sent", "skipped", "dead"):
+        notifications.add_metric([outcome], getattr(totals, outcome))
+    yield notifications

@@ -1,0 +1,72 @@
+"""What the receiver tells about itself: /healthz, /readyz, /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import hdrs, web
+from arq.connections import ArqRedis
+
+from broker.errors import BrokerError
+from broker.stats import Totals, read_totals
+from receiver import answers, metrics
+from receiver.counters import Counters
+from receiver.group_commit import GroupCommit
+
+_REDIS_TIMEOUT_S = 1.0
+_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+
+
+class Pages:
+    """Faces over the state of one process."""
+
+    def __init__(
+        self,
+        redis: ArqRedis,
+        counters: Counters,
+        commit: GroupCommit,
+        reasons_against: Callable[[], list[str]],
+        *,
+        process: int,
+    ) -> None:
+        self._redis = redis
+        self._counters = counters
+        self._commit = commit
+        self._reasons_against = reasons_against
+        self._process = process
+        self._pages = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
+
+    async def answer(self, request: web.BaseRequest) -> web.Response | None:
+        """The page, or None where this is no page's path."""
+        page = self._pages.get(request.path)
+        if page is None:
+            return None
+        if request.method not in _METHODS:
+            return answers.error(405, "this page is read with GET", {hdrs.ALLOW: "GET, HEAD"})
+        return await page()
+
+    async def _health(self) -> web.Response:
+        return answers.status(200, "alive")
+
+    async def _readiness(self) -> web.Response:
+        reasons = self._reasons_against()
+        if reasons:
+            return answers.status(503, "not ready", reasons=reasons)
+        return answers.status(200, "ready")
+
+    async def _metrics(self) -> web.Response:
+        snapshot = metrics.Snapshot(
+            process=self._process,
+            counters=self._counters,
+            pending_bytes=self._commit.pending_bytes,
+            totals=await self._totals(),
+        )
+        return web.Response(body=metrics.render(snapshot), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
+
+    async def _totals(self) -> Totals | None:
+        try:
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
+                return await read_totals(self._redis)
+        except (BrokerError, TimeoutError):
+            return None

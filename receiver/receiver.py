@@ -1,0 +1,141 @@
+"""The receiver as a whole: connections, group commit, and what runs beside them.
+
+Lifecycle: start() takes connections; stop() takes no new ones, writes and answers what was read, then
+closes. Everything in between is a handler of aiohttp's low-level server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from time import monotonic
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from arq.connections import ArqRedis
+
+from broker.errors import BrokerError
+from receiver import answers
+from receiver.counters import Counters
+from receiver.gate import Gate
+from receiver.group_commit import GroupCommit
+from receiver.pages import Pages
+from receiver.protocol import Protocol
+from receiver.readiness import reasons_against
+from receiver.refusals import Refusals
+from receiver.settings import Settings
+from receiver.store import Store
+from receiver.webhooks import Webhooks
+
+_REPORT_EVERY_S = 1.0
+_IDLE_GRACE_S = 0.25
+"""At stop, how long idle connections stay open, so that a request already on its way is still answered."""
+
+_POLL_S = 0.02
+
+_logger = logging.getLogger("hookline.receiver")
+
+
+class Receiver:
+    """One process' receiver. Usable without signals, so that tests can hold several."""
+
+    def __init__(
+        self, settings: Settings, gates: Mapping[str, Gate], redis: ArqRedis, *, process: int = 0
+    ) -> None:
+        self._settings = settings
+        self._store = Store(redis, durability=settings.durability, replicas=settings.replicas)
+        self._refusals = Refusals(redis)
+        counters = Counters()
+        self._commit = GroupCommit(self._store.write, counters, timeout_s=settings.flush_timeout_s)
+        self._webhooks = Webhooks(gates, self._commit, counters, self._refusals, settings)
+        self._pages = Pages(redis, counters, self._commit, self._reasons_against, process=process)
+        self._busy: set[RequestHandler] = set()
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take connections from a listening socket. Redis may be away."""
+        with contextlib.suppress(BrokerError):
+            await self._store.look()
+        if self._store.fault:
+            _logger.warning(
+                "webhooks are answered 503 for now: %s",
+                self._store.fault,
+                extra={"action": "receiver_not_ready", "reason": self._store.fault},
+            )
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._commit.run()), loop.create_task(self._attend())]
+        self._server = web.Server(self._handle, loop=loop)
+        self._accepting = await loop.create_server(self._connection, sock=listener, backlog=1024)
+
+    def _connection(self) -> Protocol:
+        return Protocol(
+            self._server,
+            self._webhooks.refuse,
+            loop=asyncio.get_running_loop(),
+            lingering_time_s=self._settings.body_timeout_s,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._busy.add(request.protocol)
+        try:
+            answer = await self._pages.answer(request) or await self._webhooks.answer(request)
+        finally:
+            self._busy.discard(request.protocol)
+        if self._is_stopping or not answers.is_kept_alive(request):
+            return answers.closing(answer)
+        return answer
+
+    async def stop(self) -> None:
+        """Stop accepting, answer every request that was read, then close; within shutdown_timeout_s."""
+        deadline_s = monotonic() + self._settings.shutdown_timeout_s
+        self._is_stopping = True
+        self._accepting.close()
+        await self._answer_the_rest(deadline_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._refusals.report()
+        await self._server.shutdown(_POLL_S)
+
+    async def _answer_the_rest(self, deadline_s: float) -> None:
+        """An answer written now closes its connection; those that stay idle are closed after a grace."""
+        grace_over_s = min(monotonic() + _IDLE_GRACE_S, deadline_s)
+        while self._server.connections and monotonic() < deadline_s:
+            if monotonic() >= grace_over_s:
+                self._close_idle()
+            await asyncio.sleep(_POLL_S)
+        if self._busy:
+            _logger.error(
+                "%d requests were not answered within the shutdown time",
+                len(self._busy),
+                extra={"action": "receiver_cut_off", "count": len(self._busy)},
+            )
+
+    def _close_idle(self) -> None:
+        for connection in self._server.connections:
+            if connection not in self._busy:
+                connection.close()
+
+    def _reasons_against(self) -> list[str]:
+        return reasons_against(
+            self._store,
+            pending_bytes=self._commit.pending_bytes,
+            max_pending_bytes=self._settings.max_pending_bytes,
+            is_stopping=self._is_stopping,
+        )
+
+    async def _attend(self) -> None:
+        """Once a second: look what kind of server Redis is now, report what was refused."""
+        while True:
+            await asyncio.sleep(_REPORT_EVERY_S)
+            try:
+                await self._refusals.report()
+                await self._store.look()
+            except BrokerError:
+                pass  # it stands in /readyz; webhooks are answered 503 and counted
+            except Exception:
+                _logger.exception("attending failed", extra={"action": "receiver_attend_failed"})

@@ -1,0 +1,105 @@
+"""One webhook: from the request to 202, or to the reason why not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from time import perf_counter, time_ns
+
+from aiohttp import hdrs, web
+
+from broker.batch import RawBody
+from receiver import answers
+from receiver.body import read_body
+from receiver.counters import Counters
+from receiver.errors import RefusedError
+from receiver.gate import Gate
+from receiver.group_commit import GroupCommit
+from receiver.refusals import Refusals
+from receiver.settings import Settings
+
+PREFIX = "/webhooks/"
+_MAX_HINT_CHARS = 200
+
+_logger = logging.getLogger("hookline.receiver")
+
+
+class Webhooks:
+    """POST /webhooks/{source}[?event=TYPE]. Checks come cheapest first; a failing one writes nothing."""
+
+    def __init__(
+        self,
+        gates: Mapping[str, Gate],
+        commit: GroupCommit,
+        counters: Counters,
+        refusals: Refusals,
+        settings: Settings,
+    ) -> None:
+        self._gates = {PREFIX + name: gate for name, gate in gates.items()}
+        self._commit = commit
+        self._counters = counters
+        self._refusals = refusals
+        self._settings = settings
+        self._accepted = answers.Accepted()
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """202 once Redis has confirmed the body, else the reason why it was not taken."""
+        try:
+            await self._take(request)
+        except RefusedError as refused:
+            return self.refuse(refused.status, refused.reason)
+        except Exception:
+            _logger.exception("a webhook met a defect", extra={"action": "webhook_failed"})
+            return self.refuse(500, "internal error")
+        self._counters.answers[202] += 1
+        return self._accepted
+
+    def refuse(self, status: int, reason: str) -> web.Response:
+        """Count a refusal and say why."""
+        self._counters.answers[status] += 1
+        self._refusals.note(status, reason)
+        return answers.error(status, reason, self._headers(status))
+
+    async def _take(self, request: web.BaseRequest) -> None:
+        gate = self._gates.get(request.path)
+        if gate is None:
+            raise RefusedError(404, "no such source: POST to /webhooks/{source}")
+        if request.method != hdrs.METH_POST:
+            raise RefusedError(405, "webhooks are sent with POST")
+        gate.check_address(request.remote)
+        _check_encoding(request)
+        hint = _event_hint(request)
+        body = await read_body(
+            request, max_bytes=self._settings.max_body_bytes, timeout_s=self._settings.body_timeout_s
+        )
+        gate.check_signature(body, request.headers.get(gate.signature_header))
+        await self._store(RawBody(time_ns() // 1_000_000, gate.source, hint, body))
+
+    async def _store(self, body: RawBody) -> None:
+        if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:
+            raise RefusedError(503, "too much waits for Redis")
+        started_s = perf_counter()
+        if not await self._commit.join(body):
+            raise RefusedError(503, "Redis did not confirm")
+        self._counters.accept_s.observe(perf_counter() - started_s)
+
+    def _headers(self, status: int) -> Mapping[str, str]:
+        if status == 503:
+            return {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
+        return {hdrs.ALLOW: hdrs.METH_POST} if status == 405 else {}
+
+
+def _check_encoding(request: web.BaseRequest) -> None:
+    encoding = request.headers.get(hdrs.CONTENT_ENCODING)
+    if encoding is not None and encoding.strip().lower() not in {"", "identity"}:
+        raise RefusedError(415, "send the body without Content-Encoding: the signature is over the raw bytes")
+
+
+def _event_hint(request: web.BaseRequest) -> str:
+    """`?event=`: the event name for bodies that do not tell it."""
+    if not request.query_string:
+        return ""
+    hint = request.query.get("event", "")
+    if len(hint) > _MAX_HINT_CHARS or not hint.isprintable():
+        raise RefusedError(400, f"event is at most {_MAX_HINT_CHARS} printable characters")
+    return hint

@@ -1,0 +1,89 @@
+"""A receiver on a real socket, and the webhooks to send it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import batch, keys
+from broker.batch import RawBody
+from receiver.gate import gates
+from receiver.receiver import Receiver
+from receiver.server import listen
+from receiver.settings import Settings
+from sources.secret import Secret
+from sources.settings import Settings as SourceSettings
+from sources.voucherify import HEADER, sign
+
+SECRET = Secret("secretKey")
+SOURCES = {"voucherify": SourceSettings(secrets=(SECRET,))}
+PATH = "/webhooks/voucherify"
+
+
+class Reply(Struct):
+    status: int
+    content: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Served:
+    def __init__(self, receiver: Receiver, port: int, session: aiohttp.ClientSession) -> None:
+        self.receiver = receiver
+        self.port = port
+        self.session = session
+
+    async def send(
+        self,
+        body: bytes = b'{"a":1}',
+        *,
+        method: str = "POST",
+        path: str = PATH,
+        secret: Secret = SECRET,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+    ) -> Reply:
+        """A signed webhook; `headers` come on top, `data` replaces what is sent (not what is signed)."""
+        given = {HEADER: sign(body, secret)} | dict(headers or {})
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self.session.request(method, url, data=data or body, headers=given) as answer:
+            return Reply(answer.status, await answer.json(), answer.headers)
+
+    async def get(self, path: str) -> Reply:
+        async with self.session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return Reply(answer.status, await answer.json(), answer.headers)
+
+    async def text(self, path: str) -> str:
+        async with self.session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+            assert answer.status == 200
+            return await answer.text()
+
+
+@asynccontextmanager
+async def serving(
+    redis: ArqRedis, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
+) -> AsyncIterator[Served]:
+    chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
+    receiver = Receiver(chosen, gates(sources), redis, process=3)
+    listener = listen(chosen)
+    port = listener.getsockname()[1]
+    await receiver.start(listener)
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            yield Served(receiver, port, session)
+    finally:
+        await receiver.stop()
+
+
+async def batches(redis: ArqRedis) -> list[list[RawBody]]:
+    """Every batch in the stream, decoded."""
+    return [batch.decode(fields[b"z"]) for _, fields in await redis.xrange(keys.STREAM)]
+
+
+async def stored(redis: ArqRedis) -> list[bytes]:
+    """Every body in the stream."""
+    return [raw.body for bodies in await batches(redis) for raw in bodies]

@@ -1,0 +1,164 @@
+"""Many webhooks, one write; and what becomes of them when the write fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker.batch import MAX_BODIES, MAX_BYTES, RawBody
+from broker.errors import Unavailable
+from receiver.counters import Counters
+from receiver.group_commit import GroupCommit
+from tests.receiver.serving import batches, serving
+from tests.until import until
+
+
+class Disk:
+    """Takes batches when it is told to."""
+
+    def __init__(self) -> None:
+        self.written: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def write(self, bodies: list[RawBody]) -> None:
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.written.append([len(body.body) for body in bodies])
+
+
+@pytest.fixture
+async def disk() -> Disk:
+    return Disk()
+
+
+def raw(size: int = 1) -> RawBody:
+    return RawBody(0, "voucherify", "", b"x" * size)
+
+
+async def test_concurrent_webhooks_share_few_batches(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        sent = [b'{"a":%d}' % number for number in range(300)]
+        replies = await asyncio.gather(*map(served.send, sent))
+
+    found = await batches(redis)
+    assert {reply.status for reply in replies} == {202}
+    assert sorted(body.body for bodies in found for body in bodies) == sorted(sent)
+    assert len(found) < 100
+    assert max(map(len, found)) <= MAX_BODIES
+
+
+async def test_a_lone_webhook_does_not_wait_for_company(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        for _ in range(3):
+            await served.send()
+
+    assert [len(bodies) for bodies in await batches(redis)] == [1, 1, 1]
+
+
+async def test_while_one_write_is_under_way_the_next_batch_fills(disk: Disk) -> None:
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5)
+    writing = asyncio.create_task(commit.run())
+    first = commit.join(raw())
+    await until(lambda: commit._batches == commit._batches.__class__())
+    rest = [commit.join(raw()) for _ in range(MAX_BODIES + 1)]
+
+    disk.gate.set()
+    assert await first
+    assert all(await asyncio.gather(*rest))
+    assert [len(batch) for batch in disk.written] == [1, MAX_BODIES, 1]
+    writing.cancel()
+
+
+async def test_a_batch_is_bounded_in_bytes_and_an_oversize_body_travels_alone(disk: Disk) -> None:
+    disk.gate.set()
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5)
+    sizes = [10, MAX_BYTES - 10, 1, MAX_BYTES + 1, 1, 1]
+    outcomes = [commit.join(raw(size)) for size in sizes]
+    writing = asyncio.create_task(commit.run())
+
+    assert all(await asyncio.gather(*outcomes))
+    assert disk.written == [[10, MAX_BYTES - 10], [1], [MAX_BYTES + 1], [1, 1]]
+    writing.cancel()
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("a defect")], ids=repr)
+async def test_a_failed_write_refuses_its_own_batch_and_no_other(disk: Disk, error: Exception) -> None:
+    disk.gate.set()
+    disk.error = error
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5)
+    writing = asyncio.create_task(commit.run())
+
+    assert not any(await asyncio.gather(commit.join(raw()), commit.join(raw())))
+    disk.error = None
+    assert await commit.join(raw())
+    assert commit.pending_bytes == 0
+    writing.cancel()
+
+
+async def test_nobody_waits_longer_than_the_timeout_however_many_batches_are_ahead(disk: Disk) -> None:
+    commit = GroupCommit(disk.write, Counters(), timeout_s=0.2)
+    writing = asyncio.create_task(commit.run())
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+
+    outcomes = [commit.join(raw(MAX_BYTES)) for _ in range(10)]
+    assert not any(await asyncio.gather(*outcomes))
+    assert 0.19 <= loop.time() - started_s < 0.4
+    assert commit.pending_bytes == 0
+    writing.cancel()
+
+
+async def test_a_write_that_cannot_be_cancelled_holds_nobody_up(disk: Disk) -> None:
+    stuck = asyncio.Event()
+
+    async def write(bodies: list[RawBody]) -> None:
+        if bodies[0].source == "stuck":
+            with contextlib.suppress(asyncio.CancelledError):
+                await stuck.wait()
+            await stuck.wait()
+        else:
+            disk.gate.set()
+            await disk.write(bodies)
+
+    commit = GroupCommit(write, Counters(), timeout_s=0.1)
+    writing = asyncio.create_task(commit.run())
+
+    assert await commit.join(RawBody(0, "stuck", "", b"x")) is False
+    assert await commit.join(raw())
+    stuck.set()
+    await until(lambda: not commit._writing)
+    writing.cancel()
+
+
+async def test_a_waiter_that_is_cancelled_takes_nobody_with_it(disk: Disk) -> None:
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5)
+    writing = asyncio.create_task(commit.run())
+
+    async def wait() -> bool:
+        return await commit.join(raw())
+
+    impatient, patient = asyncio.create_task(wait()), asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    disk.gate.set()
+
+    assert await patient
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    writing.cancel()
+
+
+async def test_at_its_end_nobody_is_left_waiting(disk: Disk) -> None:
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5)
+    writing = asyncio.create_task(commit.run())
+    outcomes = [commit.join(raw(MAX_BYTES)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    writing.cancel()
+    assert await asyncio.gather(*outcomes) == [False] * 3
+    assert await commit.join(raw()) is False

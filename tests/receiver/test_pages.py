@@ -1,0 +1,97 @@
+"""What the receiver tells about itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker.stats import Totals, read_totals
+from sources.voucherify import HEADER
+from tests.receiver.serving import PATH, Served, serving
+from tests.until import until
+
+_LABELS = ("le", "status", "outcome", "process")
+
+
+async def samples(served: Served) -> dict[tuple[str, str], float]:
+    """Every sample by its name and the label that tells it from its like."""
+    text = await served.text("/metrics")
+    return {
+        (sample.name, next((sample.labels[name] for name in _LABELS if name in sample.labels), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_a_sound_receiver_is_alive_and_ready(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        alive, ready = await served.get("/healthz"), await served.get("/readyz")
+
+        assert (alive.status, alive.content) == (200, {"status": "alive"})
+        assert (ready.status, ready.content) == (200, {"status": "ready"})
+
+
+async def test_pages_are_only_read(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        refused = await served.send(path="/readyz")
+
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
+        async with served.session.head(f"http://127.0.0.1:{served.port}/healthz") as answer:
+            assert (answer.status, await answer.read()) == (200, b"")
+
+
+async def test_metrics_count_what_happened(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        await served.send(b"{}")
+        await served.send(b"{}{}")
+        await served.send(headers={HEADER: "wrong"})
+        await served.send(path="/nowhere")
+        found = await samples(served)
+
+    assert found["hookline_receiver_requests_total", "202"] == 2
+    assert found["hookline_receiver_requests_total", "401"] == 1
+    assert found["hookline_receiver_requests_total", "404"] == 1
+    assert found["hookline_receiver_bodies_total", "3"] == 2
+    assert found["hookline_receiver_body_bytes_total", "3"] == 6
+    assert found["hookline_receiver_batches_total", "3"] == 2
+    assert found["hookline_receiver_batch_bodies_count", "3"] == 2
+    assert found["hookline_receiver_batch_bodies_bucket", "1.0"] == 2
+    assert found["hookline_receiver_accept_seconds_count", "3"] == 2
+    assert found["hookline_receiver_pending_bytes", "3"] == 0
+    assert found["hookline_redis_up", "3"] == 1
+    assert found["hookline_queued_bodies", ""] == 2
+    assert found["hookline_bodies_total", "accepted"] == 2
+
+
+async def test_refused_webhooks_are_counted_in_redis(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        for _ in range(3):
+            await served.send(headers={HEADER: "wrong"})
+        await served.send(path="/nowhere")
+
+        async def counted() -> bool:
+            return (await read_totals(redis)).refused == {"401": 3, "404": 1}
+
+        await until(counted)
+        await served.send(method="PUT")
+    totals = await read_totals(redis)
+    assert totals == Totals(refused={"401": 3, "404": 1, "405": 1})  # the last ones are told at stop
+
+
+async def test_a_flood_of_refusals_is_one_line_and_shows_nothing_secret(
+    redis: ArqRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "hookline.receiver")
+    async with serving(redis) as served:
+        for _ in range(20):
+            await served.send(b'"body-secret"', path=f"{PATH}?event=query-secret", headers={HEADER: "f00f"})
+
+    lines: list[Any] = [record for record in caplog.records if getattr(record, "action", "") == "webhook.refused"]
+    assert 1 <= len(lines) <= 3
+    assert sum(line.count for line in lines) == 20
+    assert {line.status for line in lines} == {401}
+    assert not any(word in caplog.text for word in ("body-secret", "query-secret", "f00f"))

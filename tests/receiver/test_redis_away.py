@@ -1,0 +1,204 @@
+"""What a provider hears while Redis is away, frozen, full or not durable enough."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker.batch import RawBody
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from broker.errors import BrokerError
+from broker.stats import read_totals
+from receiver.refusals import Refusals
+from receiver.store import Store
+from tests.receiver.serving import Served, serving, stored
+from tests.redis_server import RedisServer
+from tests.until import until
+
+
+@pytest.fixture
+async def own_client(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
+    client = connect(RedisSettings(url=own_redis.url))
+    yield client
+    await client.aclose(close_connection_pool=True)
+
+
+async def _is_ready(served: Served) -> bool:
+    return (await served.get("/readyz")).status == 200
+
+
+async def _reasons(served: Served) -> str:
+    reply = await served.get("/readyz")
+    return " ".join(reply.content.get("reasons", []))
+
+
+async def test_redis_that_went_away_means_503_until_it_is_back(
+    own_redis: RedisServer, own_client: ArqRedis
+) -> None:
+    async with serving(own_client, retry_after_s=7) as served:
+        assert (await served.send(b'"before"')).status == 202
+        own_redis.kill()
+        reply = await served.send(b'"while"')
+        assert (reply.status, list(reply.content)) == (503, ["error"])
+        assert reply.headers["Retry-After"] == "7"
+
+        own_redis.start()
+        assert (await served.send(b'"after"')).status == 202
+        assert await stored(own_client) == [b'"before"', b'"after"']
+
+
+async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
+    own_redis: RedisServer, own_client: ArqRedis
+) -> None:
+    refusals = Refusals(own_client)
+    own_redis.kill()
+    refusals.note(503, "Redis did not confirm")
+    await refusals.report()
+    own_redis.start()
+    refusals.note(503, "Redis did not confirm")
+    await refusals.report()
+    await refusals.report()
+
+    assert (await read_totals(own_client)).refused == {"503": 2}
+
+
+async def test_redis_away_at_the_start_is_no_reason_not_to_start(
+    own_redis: RedisServer, own_client: ArqRedis
+) -> None:
+    own_redis.stop()
+    async with serving(own_client) as served:
+        assert (await served.get("/healthz")).status == 200
+        assert "not reachable" in await _reasons(served)
+        assert (await served.send()).status == 503
+
+        own_redis.start()
+        assert (await served.send()).status == 202
+        await until(lambda: _is_ready(served))
+
+
+async def test_a_frozen_redis_means_503_within_the_flush_timeout(
+    own_redis: RedisServer, own_client: ArqRedis
+) -> None:
+    async with serving(own_client, flush_timeout_s=0.5) as served:
+        assert (await served.send()).status == 202
+        own_redis.freeze()
+        started_s = time.monotonic()
+        replies = await asyncio.gather(*(served.send() for _ in range(200)))
+        took_s = time.monotonic() - started_s
+
+        assert {reply.status for reply in replies} == {503}
+        assert took_s < 1.0
+        await until(lambda: _reasons(served))
+        own_redis.thaw()
+        await until(lambda: _accepts(served))
+        await until(lambda: _is_ready(served))
+
+
+async def _accepts(served: Served) -> bool:
+    return (await served.send()).status == 202
+
+
+async def test_a_full_redis_means_503_and_not_ready(own_client: ArqRedis) -> None:
+    async with serving(own_client) as served:
+        await own_client.config_set("maxmemory", "1")
+        assert (await served.send()).status == 503
+        await until(lambda: _mentions(served, "maxmemory"))
+
+        await own_client.config_set("maxmemory", "0")
+        assert (await served.send()).status == 202
+
+
+async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_client: ArqRedis) -> None:
+    async with serving(own_client, flush_timeout_s=1.0, max_pending_bytes=1000) as served:
+        own_redis.freeze()
+        held = asyncio.create_task(served.send(b"x" * 900))
+        await until(lambda: _mentions(served, "900 of 1000 bytes"))
+        started_s = time.monotonic()
+        refused = await served.send(b"x" * 200)
+
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert "too much" in refused.content["error"]
+        assert time.monotonic() - started_s < 0.5
+        assert (await held).status == 503
+        own_redis.thaw()
+
+
+async def _mentions(served: Served, words: str) -> bool:
+    return words in await _reasons(served)
+
+
+async def test_durability_that_this_redis_cannot_give_means_503_and_not_ready(redis: ArqRedis) -> None:
+    async with serving(redis, durability="replicated", replicas=2) as served:
+        assert "needs 2 replicas" in await _reasons(served)
+        assert (await served.send()).status == 503
+    assert await stored(redis) == []
+
+
+@pytest.mark.parametrize("options", [{"appendfsync": "always"}, {"appendfsync": "everysec"}], ids=str)
+async def test_fsync_is_given_by_either_kind_of_server(tmp_path: Path, options: dict[str, str]) -> None:
+    server = RedisServer(tmp_path, **options).start()
+    client = connect(RedisSettings(url=server.url))
+    try:
+        async with serving(client, durability="fsync") as served:
+            assert await _is_ready(served)
+            assert (await served.send(b'"kept"')).status == 202
+            server.kill()
+            server.start()
+            assert await stored(client) == [b'"kept"']
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()
+
+
+async def test_how_redis_confirms_is_read_anew_after_it_came_back_as_another(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, appendonly="no").start()
+    client = connect(RedisSettings(url=server.url))
+    try:
+        async with serving(client, durability="fsync") as served:
+            assert "appendonly yes" in await _reasons(served)
+            assert (await served.send()).status == 503
+            server.kill()
+            server = RedisServer(tmp_path, appendfsync="always").start()
+            assert (await served.send()).status == 202
+            await until(lambda: _is_ready(served))
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()
+
+
+async def test_after_a_failed_write_the_next_asks_anew_how_this_redis_confirms(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, appendfsync="always").start()
+    client = connect(RedisSettings(url=server.url))
+    store = Store(client, durability="fsync", replicas=1)
+    body = RawBody(0, "voucherify", "", b"{}")
+    try:
+        await store.write([body])
+        server.kill()
+        with pytest.raises(BrokerError):
+            await store.write([body])
+        server = RedisServer(tmp_path, appendfsync="everysec").start()
+        await store.write([body])
+
+        assert "cmdstat_waitaof" in await client.info("commandstats")
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()
+
+
+async def test_a_redis_that_may_lose_webhooks_is_not_ready_and_says_why(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, appendonly="no", maxmemory="1gb", maxmemory_policy="allkeys-lru").start()
+    client = connect(RedisSettings(url=server.url))
+    try:
+        async with serving(client) as served:
+            reasons = await _reasons(served)
+            assert "may evict" in reasons
+            assert "does not log writes" in reasons
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()

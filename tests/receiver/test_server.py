@@ -1,0 +1,140 @@
+"""Starting, and stopping without losing an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+
+import aiohttp
+import pytest
+from arq.connections import ArqRedis
+
+from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
+from receiver.gate import gates
+from receiver.server import listen, serve
+from receiver.settings import Settings
+from sources.secret import Secret
+from sources.settings import Settings as SourceSettings
+from sources.voucherify import HEADER, sign
+from tests.receiver.serving import PATH, SECRET, SOURCES, Reply, Served, serving, stored
+from tests.until import until
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (SourceSettings(), NoSecretError, ["HOOKLINE_SOURCES_SHOP_SECRETS", 'secrets = ["file:']),
+        (SourceSettings(secrets=(SECRET, Secret(""))), NoSecretError, ["HOOKLINE_SOURCES_SHOP_SECRETS"]),
+        (SourceSettings(secrets=(SECRET,), kind="pigeon"), UnknownKindError, ["pigeon", "voucherify"]),
+        (SourceSettings(secrets=(SECRET,), addresses=("10.0.0.300",)), BadAddressError, ["10.0.0.300"]),
+        (SourceSettings(secrets=(SECRET,), addresses=("10.0.0.1/8",)), BadAddressError, ["host bits set"]),
+    ],
+)
+async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
+    redis: ArqRedis, settings: SourceSettings, error: type[StartError], words: list[str]
+) -> None:
+    with listen(Settings(port=0)) as listener, pytest.raises(error) as raised:
+        await serve(Settings(), {"shop": settings}, redis, listener)
+    assert all(word in str(raised.value) for word in words)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_address_inside_ipv6_is_the_same_address() -> None:
+    gate = gates({"shop": SourceSettings(secrets=(SECRET,), addresses=("192.0.2.7",))})["shop"]
+    gate.check_address("::ffff:192.0.2.7")
+
+
+async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: ArqRedis) -> None:
+    settings = Settings(port=0)
+    listener = listen(settings)
+    port = listener.getsockname()[1]
+    serving = asyncio.create_task(serve(settings, SOURCES, redis, listener))
+    answers: Counter[int | str] = Counter()
+    accepted: list[bytes] = []
+    stop = asyncio.Event()
+
+    async def client(name: int, session: aiohttp.ClientSession) -> None:
+        for number in range(1_000_000):
+            body = b'{"client":%d,"number":%d}' % (name, number)
+            try:
+                status = await _post(session, port, body)
+            except aiohttp.ClientConnectorError:
+                return  # it listens no more
+            except aiohttp.ClientError as error:
+                answers[type(error).__name__] += 1
+                return
+            answers[status] += 1
+            if status == 202:
+                accepted.append(body)
+            if len(accepted) > 500:
+                stop.set()
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        clients = [asyncio.create_task(client(name, session)) for name in range(32)]
+        await stop.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 10)
+        await asyncio.gather(*clients)
+
+    assert set(answers) == {202}  # no connection was cut under a request
+    found = await stored(redis)
+    assert set(accepted) <= set(found)
+    assert len(found) == len(set(found)) == len(accepted)
+
+
+async def _post(session: aiohttp.ClientSession, port: int, body: bytes) -> int:
+    url = f"http://127.0.0.1:{port}{PATH}"
+    async with session.post(url, data=body, headers={HEADER: sign(body, SECRET)}) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        signature = sign(b'{"a":1}', SECRET)
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n{HEADER}: {signature}\r\n\r\n"
+        writer.write(head.encode() + b'{"a"')
+        await until(lambda: served.receiver._busy)
+
+        stopping = asyncio.create_task(served.receiver.stop())
+        await until(lambda: served.receiver._is_stopping)
+        writer.write(b":1}")
+        answer = await asyncio.wait_for(reader.read(), 10)
+        await stopping
+
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert await stored(redis) == [b'{"a":1}']
+        writer.close()
+
+
+async def test_it_is_not_ready_while_it_stops(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        assert (await served.get("/readyz")).status == 200  # opens a connection that is kept
+        stopping = asyncio.create_task(served.receiver.stop())
+        await until(lambda: served.receiver._is_stopping)
+        reply: Reply = await served.get("/readyz")
+        await stopping
+
+    assert reply.status == 503
+    assert reply.content["reasons"] == ["the receiver is shutting down"]
+
+
+async def test_stopping_is_bounded_whatever_the_clients_do(redis: ArqRedis) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(redis, shutdown_timeout_s=0.5, body_timeout_s=60) as served:
+        writer = await _half_a_request(served)
+        started_s = loop.time()
+        await served.receiver.stop()
+        assert loop.time() - started_s < 2
+        writer.close()
+
+
+async def _half_a_request(served: Served) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{{".encode())
+    await until(lambda: served.receiver._busy)
+    return writer
