@@ -1,0 +1,5 @@
+"""`python -m launcher` is `hookline`."""
+
+from launcher.cli import main
+
+main()

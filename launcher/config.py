@@ -1,0 +1,167 @@
+"""The config: hookline.toml, and the environment over it."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+from broker.connection import Settings as RedisSettings
+from launcher.checks import checks, deadline, name_fault
+from launcher.environment import CONFIG, as_variable, overlay
+from launcher.errors import ConfigError, Fault
+from launcher.fields import FieldReader, FromEnvironment, joined, unknown
+from launcher.settings import LogSettings, UpSettings
+from receiver.settings import Settings as ReceiverSettings
+from sources.settings import Settings as SourceSettings
+from worker.channels.settings import DEFAULT_CHANNELS, ChannelSettings
+from worker.rules import DEFAULT_RULES, Rule
+from worker.settings import Settings as WorkerSettings
+
+DEFAULT_FILE = Path("hookline.toml")
+DEFAULT_SOURCE = "voucherify"
+
+SECTIONS: dict[str, type[Struct]] = {
+    "redis": RedisSettings,
+    "receiver": ReceiverSettings,
+    "worker": WorkerSettings,
+    "up": UpSettings,
+    "log": LogSettings,
+}
+CHANNEL_KINDS: tuple[type[Struct], ...] = get_args(ChannelSettings) or (ChannelSettings,)
+NAMED: dict[str, tuple[type[Struct], ...]] = {"sources": (SourceSettings,), "channels": CHANNEL_KINDS}
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that can be set, checked."""
+
+    redis: RedisSettings = RedisSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    worker: WorkerSettings = WorkerSettings()
+    up: UpSettings = UpSettings()
+    log: LogSettings = LogSettings()
+    sources: dict[str, SourceSettings]
+    channels: dict[str, ChannelSettings]
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+
+    @property
+    def data_dir(self) -> Path:
+        """Where `hookline up` keeps its data."""
+        return Path(self.up.data_dir).expanduser().absolute()
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read `path`, else HOOKLINE_CONFIG, else ./hookline.toml if it exists; the environment wins over the file.
+
+    Raises ConfigError with every fault.
+    """
+    file = config_file(path, environ)
+    if file is None:
+        return read({}, environ)
+    return read(_parsed(file), environ, directory=file.parent)
+
+
+def config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file that `load` reads, None when there is none."""
+    if path is not None:
+        return path
+    if environ.get(CONFIG):
+        return Path(environ[CONFIG])
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Path = Path()) -> Config:
+    """The config that these TOML tables and this environment make.
+
+    `directory`: what `file:` paths are relative to. Raises ConfigError with every fault.
+    """
+    given = copy.deepcopy(dict(tables))
+    sections = {name: (kind,) for name, kind in SECTIONS.items()}
+    faults = overlay(given, environ, sections=sections, named=NAMED)
+    names = {section: _names(given, section) for section in NAMED}
+    reader = FieldReader(
+        directory,
+        checks(names["sources"] or [DEFAULT_SOURCE], [*DEFAULT_CHANNELS, *names["channels"]]),
+    )
+    reader.faults.extend(faults)
+    for key in given:
+        if key not in (*SECTIONS, *NAMED, "rules"):
+            reader.fault(joined("", key), unknown("section", key, [*SECTIONS, *NAMED, "rules"]))
+    values: dict[str, Any] = {
+        name: reader.struct(kind, given[name], name) for name, kind in SECTIONS.items() if name in given
+    }
+    values |= {section: _named(reader, given[section], section) for section in NAMED if section in given}
+    if "rules" in given:
+        values["rules"] = _rules(reader, given["rules"])
+    if isinstance(values.get("receiver"), ReceiverSettings):
+        reader.faults.extend(Fault(path, reason) for path, reason in deadline(values["receiver"]))
+    if reader.faults:
+        raise ConfigError(tuple(sorted(set(reader.faults))))
+    return Config(**_with_defaults(values))
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {
+        "sources": values.get("sources") or {DEFAULT_SOURCE: SourceSettings()},
+        "channels": DEFAULT_CHANNELS | values.get("channels", {}),
+    }
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"cannot read it: {error.strerror}"
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at byte {error.start}"
+    except RecursionError:
+        reason = "not TOML: nested too deeply"
+    except ValueError as error:  # TOMLDecodeError, and a date that is none
+        reason = f"not TOML: {error}"
+    raise ConfigError((Fault(str(file), reason),))
+
+
+def _names(tables: Mapping[str, Any], section: str) -> list[str]:
+    return list(tables[section]) if isinstance(tables.get(section), dict) else []
+
+
+def _named(reader: FieldReader, given: object, section: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    alike: dict[str, str] = {}
+    for name, table in reader.table(given, section).items():
+        path = joined(section, name)
+        fault = name_fault(name)
+        if fault:
+            reader.fault(path, fault)
+        other = alike.setdefault(as_variable(name), name)
+        if other != name:
+            reader.fault(path, f"too like {joined(section, other)}: their environment variables would be the same")
+        found[name] = _section(reader, section, name, table, path)
+    return found
+
+
+def _section(reader: FieldReader, section: str, name: str, table: object, path: str) -> Struct | None:
+    if section == "sources":
+        return reader.struct(SourceSettings, table, path)
+    default = DEFAULT_CHANNELS.get(name)
+    return reader.tagged(CHANNEL_KINDS, table, path, str(default.__struct_config__.tag) if default else None)
+
+
+def _rules(reader: FieldReader, given: object) -> tuple[Rule | None, ...]:
+    path, items = "rules", given
+    if isinstance(given, FromEnvironment):
+        path = given.name
+        try:
+            items = msgspec.json.decode(given.text)
+        except (ValueError, RecursionError):
+            items = None
+    if not isinstance(items, list):
+        expected = "a JSON list of rules" if isinstance(given, FromEnvironment) else "[[rules]] tables"
+        reader.fault(path, f"expected {expected}")
+        return ()
+    return tuple(reader.struct(Rule, item, f"{path}[{index}]") for index, item in enumerate(items))

@@ -1,0 +1,48 @@
+"""What the commands share: the config, read when first asked for."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cached_property
+from pathlib import Path
+
+from msgspec import structs
+
+from broker.connection import Settings
+from launcher.config import Config, load
+from launcher.embedded import socket_path, socket_url
+from launcher.errors import NoRedisError
+
+
+class Context:
+    """Given to every command as `ctx.obj`."""
+
+    def __init__(self, config_path: Path | None) -> None:
+        self._config_path = config_path
+
+    @cached_property
+    def config(self) -> Config:
+        """The checked config. Raises ConfigError."""
+        return load(self._config_path, os.environ)
+
+    def redis(self) -> Settings:
+        """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""
+        config = self.config
+        if config.redis.url:
+            return config.redis
+        if _listens(socket_path(config.data_dir)):
+            return structs.replace(config.redis, url=socket_url(config.data_dir))
+        raise NoRedisError(
+            "no Redis to use: set REDIS_URL, or redis.url in hookline.toml, "
+            f"or start `hookline up` (none runs in {config.data_dir}; HOOKLINE_UP_DATA_DIR names another)"
+        )
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""Logging: one JSON line an event on stderr, or text for a person at a terminal.
+
+A part logs `logger.info("sentence", extra={"action": "receiver.started", "port": 8080})`: `action` is a stable
+name, the other extras are fields. What has no action of its own is called after its logger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from launcher.settings import LogSettings
+
+_QUIET = ("arq", "aiohttp", "asyncio", "redis")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action"}
+
+
+def set_up_logs(settings: LogSettings) -> None:
+    """Send every logger's events to stderr. Libraries say warnings only."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
+    handler.setFormatter(TextFormatter() if text else JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ts, level, action, message, then the fields. Never raises."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        event = {
+            "ts": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "action": _action(record),
+            "message": _message(record),
+            **_fields(record),
+        }
+        try:
+            return json.dumps(event, default=_shown, allow_nan=False)
+        except Exception:  # noqa: BLE001 - a log line must not end what it tells of: cycles, NaN, odd keys
+            return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:01 INFO  message  field=value`, always one line but for a traceback. Never raises."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = _fields(record)
+        trace = fields.pop("traceback", None)
+        line = f"{_time(record).astimezone():%H:%M:%S} {record.levelname:<7} {_message(record)}"
+        line = "  ".join([line, *(f"{_shown(name)}={_shown(value)}" for name, value in fields.items())])
+        return _one_line(line) + (f"\n{trace}" if trace else "")
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _action(record: logging.LogRecord) -> str:
+    return _shown(getattr(record, "action", record.name))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit the message
+        return _shown(record.msg)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    for name in fields.keys() & {"ts", "level"}:
+        fields[f"{name}_"] = fields.pop(name)
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["error"] = type(record.exc_info[1]).__name__
+        fields["traceback"] = _traceback(record.exc_info[1])
+    return fields
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error)).rstrip()
+    except Exception:  # noqa: BLE001 - an exception whose str raises
+        return type(error).__name__
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - see format
+        return f"<{type(value).__name__}>"
+
+
+def _one_line(text: str) -> str:
+    """Control characters escaped, so that nothing that came from outside can forge a line or move the cursor."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,75 @@
+"""Where signing secrets come from: the environment, a file, or one that `hookline up` made up and kept."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from sources.secret import Secret
+
+MIN_BYTES = 8
+"""A shorter secret is taken for a mistake, such as a place-holder or a cut-off copy."""
+
+_FILE = "file:"
+
+
+class SecretError(ValueError):
+    """A secret cannot be used. The message never shows it."""
+
+
+def read_secret(given: str, *, directory: Path, from_environment: bool) -> Secret:
+    """The secret that a setting gives: `file:PATH` (relative to `directory`), or, from the environment, itself.
+
+    Raises SecretError.
+    """
+    if given.startswith(_FILE):
+        return _from_file(directory / given[len(_FILE) :].strip())
+    if not from_environment:
+        raise SecretError(
+            'a secret does not belong in this file: write "file:/path", or give it by the environment'
+        )
+    return _long_enough(given.strip().encode(errors="surrogateescape"), "the secret")
+
+
+def secret_path(data_dir: Path, source: str) -> Path:
+    """Where `hookline up` keeps the secret that it made up for a source."""
+    return data_dir / f"{source}.secret"
+
+
+def stored_secret(data_dir: Path, source: str) -> Secret | None:
+    """The secret that `hookline up` made up for this source, None where it made none. Raises SecretError."""
+    path = secret_path(data_dir, source)
+    return _from_file(path) if path.exists() else None
+
+
+def make_secret(data_dir: Path, source: str) -> Secret:
+    """Make up a secret and keep it, readable by its owner only. A crash leaves the whole file or none."""
+    value = secrets.token_urlsafe(32)
+    path = secret_path(data_dir, source)
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+    return Secret(value)
+
+
+def _from_file(path: Path) -> Secret:
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise SecretError(f"cannot read the secret's file {str(path)!r}: {reason}") from None
+    return _long_enough(content.strip(), f"the secret in {str(path)!r}")
+
+
+def _long_enough(value: bytes, what: str) -> Secret:
+    if not value:
+        raise SecretError(f"{what} is empty")
+    if len(value) < MIN_BYTES:
+        raise SecretError(f"{what} is too short: it needs {MIN_BYTES} characters or more")
+    return Secret(value)

@@ -1,0 +1,85 @@
+"""Hookline commands as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from tests.until import until
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment without what would configure Hookline, and these variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_URL"))}
+    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | variables
+
+
+class Running:
+    """A process whose output can be waited for."""
+
+    def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        self._output = cwd / f"output-{os.urandom(4).hex()}"
+        self._file: IO[bytes] = self._output.open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=environment() if env is None else env,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+        )
+        self.pid = self._process.pid
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def signal(self, signum: signal.Signals) -> None:
+        self._process.send_signal(signum)
+
+    async def says(self, text: str) -> None:
+        def said() -> bool:
+            assert text in self.output or self._process.poll() is None, self.output
+            return text in self.output
+
+        await until(said)
+
+    async def ends(self, *, seconds: float = 15.0) -> int:
+        await until(lambda: self._process.poll() is not None, seconds=seconds)
+        return int(self._process.returncode)
+
+    def children(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._file.close()
+
+
+def hookline(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "launcher", *arguments],
+        cwd=cwd,
+        env=environment() if env is None else env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")

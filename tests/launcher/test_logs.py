@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.logs import JsonFormatter, TextFormatter, set_up_logs
+from launcher.settings import LogSettings
+from sources.secret import Secret
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+    __repr__ = __str__
+
+
+def record(message: object = "said", *args: object, **extra: object) -> logging.LogRecord:
+    made = logging.LogRecord("hookline.test", logging.INFO, __file__, 1, message, args, None)
+    vars(made).update(extra)
+    return made
+
+
+@pytest.fixture
+def stderr(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield lambda: capsys.readouterr().err
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_an_event_is_one_json_line_with_its_fields(stderr: Callable[[], str]) -> None:
+    set_up_logs(LogSettings(format="json"))
+
+    logging.getLogger("hookline.test").info("said %s", "this", extra={"action": "said", "port": 8080})
+
+    line = json.loads(stderr())
+    assert line.pop("ts").endswith("Z")
+    assert line == {"level": "info", "action": "said", "message": "said this", "port": 8080}
+
+
+def test_events_below_the_level_and_chatter_of_libraries_are_left_out(stderr: Callable[[], str]) -> None:
+    set_up_logs(LogSettings(level="info", format="text"))
+
+    logging.getLogger("hookline.test").debug("detail")
+    logging.getLogger("arq.worker").info("chatter")
+    logging.getLogger("aiohttp.access").info("chatter")
+    logging.getLogger("arq.worker").warning("trouble")
+
+    told = stderr()
+    assert "detail" not in told
+    assert "chatter" not in told
+    assert "trouble" in told
+
+
+def test_what_is_not_a_terminal_gets_json(stderr: Callable[[], str]) -> None:
+    set_up_logs(LogSettings())
+
+    logging.getLogger("hookline.test").warning("said")
+
+    assert json.loads(stderr())["message"] == "said"
+
+
+def test_text_cannot_forge_a_second_line() -> None:
+    line = TextFormatter().format(record("said\n00:00:00 ERROR  forged\x1b[2J", path="a\r\nb"))
+
+    assert "\n" not in line
+    assert "\r" not in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_an_exception_is_told_with_its_traceback(formatter: logging.Formatter) -> None:
+    made = record()
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        made.exc_info = sys.exc_info()
+
+    assert "KeyError: 'gone'" in formatter.format(made)
+
+
+def test_a_secret_is_never_shown() -> None:
+    for formatter in (JsonFormatter(), TextFormatter()):
+        line = formatter.format(record("used %s", Secret("well-hidden"), secret=Secret("well-hidden")))
+        assert "well-hidden" not in line
+
+
+def test_a_number_that_json_does_not_have_is_written_as_text() -> None:
+    line = JsonFormatter().format(record(ratio=float("nan")))
+
+    assert json.loads(line, parse_constant=pytest.fail)["ratio"] == "nan"
+
+
+cycle: list[Any] = []
+cycle.append(cycle)
+values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.text(),
+        st.binary(),
+        st.floats(),
+        st.integers(),
+        st.builds(Hostile),
+        st.just(cycle),
+        st.just({1: 2}),
+    ),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(values, st.lists(values, max_size=2), st.dictionaries(st.text(max_size=8), values, max_size=3))
+def test_a_formatter_never_raises_and_json_stays_json(
+    message: object, args: list[object], extra: dict[str, object]
+) -> None:
+    fields = {name: value for name, value in extra.items() if name not in vars(record())}
+    made = record(message, **fields)
+    made.args = tuple(args)
+
+    assert isinstance(json.loads(JsonFormatter().format(made), parse_constant=pytest.fail), dict)
+    assert isinstance(TextFormatter().format(made), str)

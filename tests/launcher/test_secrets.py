@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from launcher.config import load, read
+from launcher.errors import ConfigError
+from launcher.secrets import SecretError, make_secret, stored_secret
+from sources.secret import Secret
+
+VARIABLE = "HOOKLINE_SOURCES_VOUCHERIFY_SECRETS"
+
+
+def refusal(tables: dict[str, object], environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(tables, environ)
+    return str(caught.value)
+
+
+def test_a_secret_is_refused_as_a_value_in_the_file() -> None:
+    told = refusal({"sources": {"voucherify": {"secrets": ["in-the-open"]}}}, {})
+
+    assert told.startswith("sources.voucherify.secrets[0]: a secret does not belong in this file")
+    assert "in-the-open" not in told
+
+
+def test_a_secret_is_read_from_a_file_relative_to_the_config(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("  well-hidden\n")
+    file = tmp_path / "hookline.toml"
+    file.write_text('[sources.voucherify]\nsecrets = ["file:key"]\n')
+
+    assert load(file, {}).sources["voucherify"].secrets == (Secret("well-hidden"),)
+
+
+def test_a_secret_is_read_from_a_file_that_the_environment_names(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("well, hidden\n")
+
+    config = read({}, {VARIABLE: f"file:{tmp_path}/key,second-secret"})
+
+    assert config.sources["voucherify"].secrets == (Secret("well, hidden"), Secret("second-secret"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), ("", "is empty"), (" \n", "is empty"), ("short", "too short")]
+)
+def test_a_file_without_a_proper_secret_is_a_fault(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+
+    told = refusal({}, {VARIABLE: f"file:{path}"})
+
+    assert told.startswith(f"{VARIABLE}: ")
+    assert reason in told
+    assert str(path) in told
+
+
+def test_a_secret_that_is_too_short_is_a_fault_and_not_shown() -> None:
+    told = refusal({}, {VARIABLE: "abc!!"})
+
+    assert "too short" in told
+    assert "abc!!" not in told
+
+
+def test_a_made_up_secret_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+    made = make_secret(tmp_path, "voucherify")
+
+    assert stored_secret(tmp_path, "voucherify") == made
+    assert stat.S_IMODE((tmp_path / "voucherify.secret").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["voucherify.secret"]
+
+
+def test_there_is_no_stored_secret_where_none_was_made(tmp_path: Path) -> None:
+    assert stored_secret(tmp_path, "voucherify") is None
+
+
+def test_a_damaged_stored_secret_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "voucherify.secret").write_text("")
+
+    with pytest.raises(SecretError, match="is empty"):
+        stored_secret(tmp_path, "voucherify")
+
+
+def test_a_draft_left_by_a_crash_does_not_hinder_the_next(tmp_path: Path) -> None:
+    (tmp_path / "voucherify.draft").write_text("half")
+
+    assert make_secret(tmp_path, "voucherify") == stored_secret(tmp_path, "voucherify")

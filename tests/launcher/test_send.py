@@ -1,0 +1,314 @@
+"""What `hookline send` sends, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from launcher.deliveries import Plan, deliveries
+from launcher.demo import fixture
+from launcher.demo_stack import Stack
+from launcher.send import SendError, _address, as_line, as_text, receiver_url
+from launcher.sending import NO_ANSWER, TIMED_OUT, Latencies, Tally, Target, UnreachableError, send_all
+from receiver.settings import Settings as ReceiverSettings
+from sources import KINDS
+from sources.errors import SignatureError
+from sources.secret import Secret
+
+KIND = KINDS["voucherify"]
+SECRET = Secret("a secret of the tests")
+EVENT = "customer.voucher.loyalty_card.points_added"
+
+Answering = Callable[[web.Request], Awaitable[web.Response]]
+Serve = Callable[[Answering], Awaitable[str]]
+
+
+def plan(**changes: object) -> Plan:
+    return msgspec.structs.replace(Plan(kind=KIND, secret=SECRET, event=EVENT, seed=7), **changes)
+
+
+def identities(sent: Plan) -> list[str]:
+    return [KIND.decode(delivery.content.body, "").identity for delivery in deliveries(sent)]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    servers = []
+
+    async def start(answering: Answering) -> str:
+        app = web.Application()
+        app.router.add_post("/{anything:.*}", answering)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return str(server.make_url("/webhooks/voucherify"))
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def checking(request: web.Request) -> web.Response:
+    try:
+        KIND.verify(await request.read(), request.headers.get(KIND.signature_header), secrets=[SECRET])
+    except SignatureError:
+        return web.Response(status=401)
+    return web.Response(status=202)
+
+
+def target(url: str, **changes: object) -> Target:
+    return msgspec.structs.replace(Target(url=url, header=KIND.signature_header), **changes)
+
+
+def test_every_sample_is_an_event_of_its_own() -> None:
+    assert len(set(identities(plan(count=500)))) == 500
+
+
+def test_the_same_seed_sends_the_same_events_and_another_seed_sends_others() -> None:
+    first = identities(plan(count=50, duplicates=0.3))
+    assert identities(plan(count=50, duplicates=0.3)) == first
+    assert not set(identities(plan(count=50, seed=8))) & set(first)
+
+
+def test_a_repeat_has_the_very_bytes_of_an_earlier_webhook() -> None:
+    seen: set[bytes] = set()
+    repeated = 0
+    for delivery in deliveries(plan(count=1_000, duplicates=0.2)):
+        assert (delivery.content.body in seen) == delivery.repeated
+        seen.add(delivery.content.body)
+        repeated += delivery.repeated
+    assert 150 < repeated < 250
+
+
+def test_a_wrong_signature_does_not_verify_and_a_right_one_does() -> None:
+    wrong = 0
+    for delivery in deliveries(plan(count=300, invalid=0.3)):
+        if delivery.valid:
+            KIND.verify(delivery.content.body, delivery.signature, secrets=[SECRET])
+            continue
+        wrong += 1
+        with pytest.raises(SignatureError):
+            KIND.verify(delivery.content.body, delivery.signature, secrets=[SECRET])
+    assert 60 < wrong < 120
+
+
+def test_a_given_body_is_sent_as_it_is_and_counts_as_repeated_after_the_first() -> None:
+    sent = list(deliveries(plan(count=3, body=b"  not json ")))
+    assert [delivery.content.body for delivery in sent] == [b"  not json "] * 3
+    assert [delivery.repeated for delivery in sent] == [False, True, True]
+
+
+def test_a_raw_sample_is_the_payload_without_its_envelope() -> None:
+    (delivery,) = deliveries(plan(raw=True))
+    assert {"customer", "balance", "transaction"} <= set(json.loads(delivery.content.body))
+    assert KIND.decode(delivery.content.body, EVENT).name == EVENT
+
+
+async def test_a_mixed_load_is_answered_as_expected_and_counted(serve: Serve) -> None:
+    tally = Tally()
+    mixed = plan(count=400, duplicates=0.1, invalid=0.05)
+    await send_all(target(await serve(checking), concurrency=16), deliveries(mixed), tally)
+    assert tally.sent == 400
+    assert tally.answers == Counter({"202": 400 - tally.invalid, "401": tally.invalid})
+    assert tally.unexpected == 0
+    assert tally.invalid > 5
+    assert tally.accepted_events == 400 - tally.invalid - tally.repeated
+    summary = json.loads(as_line(tally))
+    assert summary["answers"] == {"202": tally.answers["202"], "401": tally.answers["401"]}
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] <= summary["latency_ms"]["max"]
+    assert "all as expected" in as_text(tally)
+
+
+async def test_a_wrong_answer_is_unexpected(serve: Serve) -> None:
+    async def takes_everything(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=202)
+
+    tally = Tally()
+    await send_all(target(await serve(takes_everything)), deliveries(plan(count=3, invalid=1.0)), tally)
+    assert tally.unexpected == 3
+    assert "3 not as expected" in as_text(tally)
+
+
+async def test_a_503_is_tried_again_as_often_as_asked(serve: Serve) -> None:
+    answers = iter([503, 503, 202])
+
+    async def recovering(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=next(answers), headers={"Retry-After": "0"})
+
+    tally = Tally()
+    started = time.perf_counter()
+    await send_all(target(await serve(recovering), retries=2), deliveries(plan()), tally)
+    assert tally.answers == Counter({"202": 1})
+    assert tally.retried == 2
+    assert time.perf_counter() - started < 1
+
+
+async def test_a_503_without_retries_is_final(serve: Serve) -> None:
+    async def busy(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=503)
+
+    tally = Tally()
+    await send_all(target(await serve(busy)), deliveries(plan()), tally)
+    assert (tally.answers, tally.unexpected) == (Counter({"503": 1}), 1)
+
+
+async def test_no_answer_in_time_is_counted_as_timed_out(serve: Serve) -> None:
+    release = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response(status=202)
+
+    tally = Tally()
+    await send_all(target(await serve(silent), timeout_s=0.05), deliveries(plan()), tally)
+    release.set()
+    assert (tally.answers, tally.unexpected) == (Counter({TIMED_OUT: 1}), 1)
+
+
+async def test_a_connection_lost_half_way_is_counted_and_the_rest_is_sent(serve: Serve) -> None:
+    requests = 0
+
+    async def dropping(request: web.Request) -> web.Response:
+        nonlocal requests
+        requests += 1
+        await request.read()
+        if requests == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(status=202)
+
+    tally = Tally()
+    await send_all(target(await serve(dropping)), deliveries(plan(count=3)), tally)
+    assert tally.answers == Counter({"202": 2, NO_ANSWER: 1})
+
+
+async def test_a_refused_first_connection_ends_the_run(unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/webhooks/voucherify"
+    with pytest.raises(UnreachableError, match="nobody answers at http"):
+        await send_all(target(url, concurrency=8), deliveries(plan(count=100)), Tally())
+
+
+async def test_the_rate_is_kept(serve: Serve) -> None:
+    tally = Tally()
+    await send_all(target(await serve(checking), concurrency=4, rate_per_s=200), deliveries(plan(count=41)), tally)
+    assert 0.2 <= tally.seconds < 1.0
+
+
+def test_percentiles_are_right_to_one_percent_in_bounded_memory() -> None:
+    latencies = Latencies()
+    for microseconds in range(1, 100_001):
+        latencies.add(microseconds / 1000)
+    for share in (0.5, 0.95, 0.99):
+        assert latencies.percentile(share) == pytest.approx(100 * share, rel=0.01)
+    assert latencies.percentile(1.0) == pytest.approx(100.0, rel=0.01)
+    assert latencies.max_ms == 100.0
+    assert len(latencies._buckets) < 1_200
+    assert Latencies().percentile(0.5) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("url", "hint", "address"),
+    [
+        ("http://127.0.0.1:8080", "", "http://127.0.0.1:8080/webhooks/voucherify"),
+        ("localhost:9000/", "", "http://localhost:9000/webhooks/voucherify"),
+        ("https://example.com/in", "", "https://example.com/in"),
+        ("http://[::1]:8080", "a.b", "http://[::1]:8080/webhooks/voucherify?event=a.b"),
+        ("http://h/in?x=1", "a b", "http://h/in?x=1&event=a+b"),
+    ],
+)
+def test_an_address_without_a_path_gets_the_path_of_the_source(url: str, hint: str, address: str) -> None:
+    assert _address(url, "voucherify", hint) == address
+
+
+@pytest.mark.parametrize("url", ["ftp://h", "http://", "http://[", "http://h:port"])
+def test_a_thing_that_is_no_address_is_told_in_one_line(url: str) -> None:
+    with pytest.raises(SendError, match="not an address"):
+        _address(url, "voucherify", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("10.0.0.5", "http://10.0.0.5:8080")],
+)
+def test_a_receiver_on_every_interface_is_met_on_this_machine(host: str, address: str) -> None:
+    assert receiver_url(ReceiverSettings(host=host)) == address
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("s")) as running:
+        assert running.becomes_ready(), running.last_lines()
+        yield running
+
+
+def test_a_load_goes_through_a_real_receiver_and_adds_up_there(stack: Stack) -> None:
+    options = ("--count", "300", "--duplicates", "0.1", "--invalid", "0.05", "--seed", "3", "--json")
+    done = stack.run("send", *options, "--concurrency", "8")
+    assert done.returncode == 0, done.stderr
+    sent = json.loads(done.stdout)
+    assert sent["unexpected"] == 0
+
+    def counted() -> bool:
+        status = json.loads(stack.run("status", "--json").stdout)
+        return bool(
+            status["accepted"] == sent["answers"]["202"]
+            and status["processed"] == sent["accepted_events"]
+            and status["duplicate"] == sent["repeated"]
+        )
+
+    assert stack.wait(counted), (sent, stack.run("status").stdout)
+
+    again = json.loads(stack.run("send", *options).stdout)
+    assert again["accepted_events"] == sent["accepted_events"]
+    assert stack.wait(lambda: json.loads(stack.run("status", "--json").stdout)["queued"] == 0)
+    assert json.loads(stack.run("status", "--json").stdout)["processed"] == sent["accepted_events"]
+
+
+def test_a_raw_sample_and_a_file_are_notified(stack: Stack, tmp_path: Path) -> None:
+    assert stack.run("send", "--raw").returncode == 0
+    body = tmp_path / "body.json"
+    body.write_bytes(fixture("demo_webhook.json"))
+    done = stack.run("send", "--file", str(body))
+    assert "1 x 202: all as expected" in done.stdout
+    assert stack.wait(lambda: stack.printed("Nadia Ferreira", "40 points"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (
+            ("--url", "http://127.0.0.1:1"),
+            1,
+            "nobody answers at http://127.0.0.1:1/webhooks/voucherify: connection",
+        ),
+        (("--source", "voucherfy"), 2, "no such source"),
+        (("--url", "ftp://x"), 2, "not an address"),
+        (("--duplicates", "2"), 2, "--duplicates"),
+        (("--file", "no-such-file"), 2, "no-such-file"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_without_a_traceback(
+    stack: Stack, options: tuple[str, ...], code: int, words: str
+) -> None:
+    done = stack.run("send", *options)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_any_secret_it_says_how_to_get_one(tmp_path: Path) -> None:
+    done = Stack(tmp_path).run("send")
+    assert done.returncode == 2
+    assert "no secret to sign with for voucherify: start `hookline up`" in done.stderr

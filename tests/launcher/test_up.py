@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import redis
+
+from launcher.secrets import stored_secret
+from launcher.up import without_password
+from sources import KINDS
+from tests.launcher.running import Running, environment, hookline, is_alive
+from tests.redis_server import RedisServer
+from tests.until import until
+
+PORT_0 = {"HOOKLINE_RECEIVER_PORT": "0", "HOOKLINE_WORKER_PROCESSES": "2"}
+LAST_LINE = "try it"
+
+Up = Callable[..., Running]
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def up(directory: Path) -> Iterator[Up]:
+    started: list[Running] = []
+
+    def run(**variables: str) -> Running:
+        started.append(Running("-m", "launcher", "up", cwd=directory, env=environment(**PORT_0, **variables)))
+        return started[-1]
+
+    yield run
+    for running in started:
+        running.kill()
+
+
+def address(running: Running) -> str:
+    found = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
+    assert found, running.output
+    return found[1]
+
+
+def get(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return int(response.status)
+
+
+def post(running: Running, number: int, directory: Path) -> int:
+    kind = KINDS["voucherify"]
+    secret = stored_secret(directory / ".hookline", "voucherify")
+    assert secret is not None
+    body = kind.sample(number, "customer.voucher.loyalty_card.points_added")
+    request = urllib.request.Request(
+        f"{address(running)}/webhooks/voucherify",
+        data=body,
+        headers={kind.signature_header: kind.sign(body, secret), "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return int(response.status)
+
+
+async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: Up, directory: Path) -> None:
+    running = up()
+    await running.says(LAST_LINE)
+    await until(lambda: "receiver.started" in running.output and running.output.count("worker_started") == 2)
+    children = running.children()
+    base = address(running)
+    assert get(f"{base}/healthz") == 200
+    secret = stored_secret(directory / ".hookline", "voucherify")
+    assert secret is not None
+    assert len(children) == 4
+
+    running.signal(signal.SIGINT)
+
+    assert await running.ends() == 0
+    assert not [pid for pid in children if is_alive(pid)]
+    for line in ("/webhooks/voucherify", f"{base}/healthz", f"{base}/metrics", str(directory / ".hookline")):
+        assert line in running.output
+    assert secret.reveal().decode() not in running.output
+    assert running.output.index("receiver.stopped") < running.output.index("worker_stopping")
+    assert "Traceback" not in running.output
+
+
+async def test_a_webhook_is_notified_and_started_again_nothing_is_lost(up: Up, directory: Path) -> None:
+    running = up()
+    await running.says(LAST_LINE)
+    first_secret = stored_secret(directory / ".hookline", "voucherify")
+    assert post(running, 1, directory) == 202
+    await running.says("notification_sent")
+    running.signal(signal.SIGTERM)
+    assert await running.ends() == 0
+
+    again = up()
+    await again.says(LAST_LINE)
+    assert stored_secret(directory / ".hookline", "voucherify") == first_secret
+    assert post(again, 1, directory) == 202
+    await again.says('"duplicate": 1')
+    again.signal(signal.SIGTERM)
+    assert await again.ends() == 0
+
+
+async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, directory: Path) -> None:
+    running = up()
+    await running.says(LAST_LINE)
+    await running.says("receiver.started")
+    socket = directory / ".hookline" / "redis.sock"
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
+    victim = max(running.children())
+    os.kill(victim, signal.SIGKILL)
+
+    def notified() -> bool:
+        try:
+            post(running, 7, directory)
+        except OSError:
+            return False
+        return "notification_sent" in running.output
+
+    await until(notified, seconds=30)
+    assert "redis_revived" in running.output
+    assert "SIGKILL" in running.output
+    running.signal(signal.SIGTERM)
+    assert await running.ends(seconds=30) == 0
+
+
+async def test_two_in_one_place_do_not_mix(up: Up, directory: Path) -> None:
+    running = up()
+    await running.says(LAST_LINE)
+
+    second = hookline("up", cwd=directory, env=environment(**PORT_0))
+
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"hookline: another hookline (process {running.pid}) uses ")
+    assert second.stderr.count("\n") == 1
+    assert second.stdout == ""
+
+
+async def test_other_commands_find_the_redis_of_a_running_up(up: Up, directory: Path) -> None:
+    running = up()
+    await running.says(LAST_LINE)
+
+    ran = hookline("check", "--json", cwd=directory)
+
+    report = msgspec.json.decode(ran.stdout)
+    assert (ran.returncode, report["problems"]) == (0, [])
+    assert report["redis"]["url"].endswith("/.hookline/redis.sock")
+    assert report["redis"]["aof"] is True
+
+
+async def test_on_a_configured_redis_it_starts_none_of_its_own(
+    up: Up, directory: Path, redis_server: RedisServer
+) -> None:
+    running = up(REDIS_URL=redis_server.url, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="given-secret")
+    await running.says(LAST_LINE)
+    await running.says("receiver.started")
+
+    assert len(running.children()) == 3
+    assert not (directory / ".hookline").exists()
+    running.signal(signal.SIGINT)
+    assert await running.ends() == 0
+
+
+async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
+    running = up()
+    await running.says("receiver.started")
+    await until(lambda: running.output.count("worker_started") == 2)
+    children = running.children()
+
+    running.signal(signal.SIGKILL)
+
+    await until(lambda: not [pid for pid in children if is_alive(pid)], seconds=40)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hidden@host:1/2", "redis://host:1/2"),
+        ("redis://host?password=hidden", "redis://host"),
+        ("unix:///run/redis.sock?password=hidden", "unix:///run/redis.sock"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url).replace("unix:/run", "unix:///run") == shown
