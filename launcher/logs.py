@@ -1,6 +1,6 @@
 """Logging: one JSON line an event on stderr, or text for a person at a terminal.
 
-A part logs `logger.info("sentence", extra={"action": "receiver.started", "port": 8080})`: `action` is a stable
+A part logs `logger.info("sentence", extra={"action": "receiver_started", "port": 8080})`: `action` is a stable
 name, the other extras are fields. What has no action of its own is called after its logger.
 """
 

@@ -90,7 +90,7 @@ async def test_a_flood_of_refusals_is_one_line_and_shows_nothing_secret(
         for _ in range(20):
             await served.send(b'"body-secret"', path=f"{PATH}?event=query-secret", headers={HEADER: "f00f"})
 
-    lines: list[Any] = [record for record in caplog.records if getattr(record, "action", "") == "webhook.refused"]
+    lines: list[Any] = [record for record in caplog.records if getattr(record, "action", "") == "webhook_refused"]
     assert 1 <= len(lines) <= 3
     assert sum(line.count for line in lines) == 20
     assert {line.status for line in lines} == {401}
