@@ -133,7 +133,7 @@ def test_a_wrong_option_is_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "started", "stopped"),
-    [("receiver", "receiver.started", "receiver.stopped"), ("worker", "worker_started", "worker_stopped")],
+    [("receiver", "receiver_started", "receiver_stopped"), ("worker", "worker_started", "worker_stopped")],
 )
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_a_part_runs_until_it_is_told_to_stop(
@@ -162,7 +162,7 @@ def test_help_names_every_command_without_reading_a_config(tmp_path: Path) -> No
     ran = hookline("--help", cwd=tmp_path)
 
     assert ran.returncode == 0
-    for command in ("up", "receiver", "worker", "check", "send", "demo", "status", "dead"):
+    for command in ("up", "receiver", "worker", "check", "send", "explain", "demo", "status", "dead"):
         assert f" {command} " in ran.stdout
     assert "--count" in hookline("send", "--help", cwd=tmp_path).stdout
 

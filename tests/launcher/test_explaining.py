@@ -1,3 +1,5 @@
+"""`hookline explain`, in this process but for the first test: an explanation needs nothing that runs."""
+
 from __future__ import annotations
 
 import subprocess
@@ -7,11 +9,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from launcher.cli import app
+from launcher.errors import LauncherError
 from sources import KINDS
-from tests.launcher.running import environment, hookline
+from tests.launcher.running import environment
 
 NAME = "customer.voucher.loyalty_card.points_added"
+SAMPLE = KINDS["voucherify"].sample(1, NAME)
 CONFIG = """
 [channels.crm]
 kind = "http"
@@ -29,51 +35,72 @@ events = ["customer.loyalty.tier.*"]
 sources = ["shop*"]
 channel = "console"
 """
+TWO_SOURCES = "\n[sources.shop]\n[sources.till]\n"
+
+
+class Explain:
+    """Runs the command on a body: beside a config with two rules, of which one matches points_added."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "body.json"
+        self.config = directory / "hookline.toml"
+        self.config.write_text(CONFIG)
+
+    def __call__(self, body: bytes, *options: str, columns: int = 200, **variables: str) -> tuple[int, str]:
+        """(exit code, output)"""
+        self.file.write_bytes(body)
+        return self.run(str(self.file), *options, columns=columns, **variables)
+
+    def run(self, *arguments: str, columns: int = 200, **variables: str) -> tuple[int, str]:
+        env = {"COLUMNS": str(columns), **variables}
+        ran = CliRunner().invoke(app, ["--config", str(self.config), "explain", *arguments], env=env)
+        if isinstance(ran.exception, LauncherError):
+            assert ran.output == ""
+            return ran.exception.exit_code, str(ran.exception)
+        assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+        return ran.exit_code, ran.output
+
+    def record(self, body: bytes, *options: str) -> tuple[int, dict[str, Any]]:
+        code, output = self(body, "--json", *options)
+        (line,) = output.splitlines()
+        return code, msgspec.json.decode(line)
 
 
 @pytest.fixture
-def sample(tmp_path: Path) -> Path:
-    """A sample body, beside a config with two rules."""
-    (tmp_path / "hookline.toml").write_text(CONFIG)
-    file = tmp_path / "body.json"
-    file.write_bytes(KINDS["voucherify"].sample(1, NAME))
-    return file
+def explain(tmp_path: Path) -> Explain:
+    return Explain(tmp_path)
 
 
-def piped(body: bytes, *arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """`hookline explain -` with this body on its standard input."""
-    return subprocess.run(
-        [sys.executable, "-m", "launcher", "explain", "-", *arguments],
-        input=body,
-        cwd=cwd,
-        env=environment(**variables),
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_body_is_read_from_standard_input_and_explained_in_one_line_of_json(explain: Explain) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "launcher", "explain", "-", "--json"],
+        input=SAMPLE,
+        cwd=explain.config.parent,
+        env=environment(),
         capture_output=True,
         timeout=30,
         check=False,
     )
 
-
-def told(cwd: Path, body: bytes, *arguments: str) -> tuple[int, dict[str, Any]]:
-    ran = piped(body, "--json", *arguments, cwd=cwd)
-    assert ran.stderr == b""
+    assert (ran.returncode, ran.stderr) == (0, b"")
     (line,) = ran.stdout.splitlines()
-    return ran.returncode, msgspec.json.decode(line)
+    assert msgspec.json.decode(line)["event"]["name"] == NAME
 
 
-def words(ran: subprocess.CompletedProcess[str]) -> str:
-    assert ran.stderr == ""
-    return " ".join(ran.stdout.split())
+def test_a_webhook_is_explained_from_body_to_notification(explain: Explain) -> None:
+    code, output = explain(SAMPLE)
 
-
-def test_a_webhook_is_explained_from_body_to_notification(sample: Path) -> None:
-    ran = hookline("explain", sample.name, cwd=sample.parent)
-
-    shown = words(ran)
-    assert ran.returncode == 0
+    shown = words(output)
+    typed = type(KINDS["voucherify"].decode(SAMPLE, "").data).__name__
+    assert code == 0
     for part in (
-        f"event {NAME} named by the body",
+        f"kind distribution event {NAME} named by the body",
         "identity distr_Sample7Zq1 + ev_",
-        "payload PointsAdded: customer, campaign, voucher, balance, transaction",
+        f"payload {typed}: customer, campaign, voucher, balance, transaction",
         "balance { type, total, object, points, balance, related_object }",
         "rule points matches -> crm",
         "text Bela Okafor: 40 points",
@@ -87,29 +114,28 @@ def test_a_webhook_is_explained_from_body_to_notification(sample: Path) -> None:
 
 
 @pytest.mark.parametrize("event", ["", "a.very." + "long." * 30 + "name"])
-def test_it_fits_80_columns(sample: Path, event: str) -> None:
-    sample.write_bytes(b'{"key":"' + b"x" * 500 + b'","' + b"k" * 30 + b'":{"a":1}}')
+@pytest.mark.parametrize("body", [SAMPLE, b'{"key":"' + b"x" * 500 + b'","' + b"k" * 500 + b'":{"a":1}}', b"[["])
+def test_it_fits_80_columns(explain: Explain, body: bytes, event: str) -> None:
+    _, output = explain(body, "--event", event, columns=80)
 
-    ran = hookline("explain", sample.name, "--event", event, cwd=sample.parent, env=environment(COLUMNS="80"))
-
-    assert ran.returncode == 0
-    assert max(len(line) for line in ran.stdout.splitlines()) <= 80
+    assert max(len(line) for line in output.splitlines()) <= 80
+    assert "…" not in output
 
 
-def test_json_has_everything_and_the_posted_body_as_it_is(sample: Path) -> None:
-    code, record = told(sample.parent, sample.read_bytes())
+def test_json_has_everything_and_the_posted_body_as_it_is(explain: Explain) -> None:
+    code, record = explain.record(SAMPLE)
 
-    body = msgspec.json.decode(sample.read_bytes())
+    data = msgspec.json.decode(SAMPLE)["data"]
     points, tiers = record["rules"]
     assert (code, record["dead_letters"], record["fault"]) == (0, 0, None)
-    assert record["event"]["payload"] == body["data"]
-    assert points["notification"]["post"]["body"]["data"] == body["data"]
+    assert record["event"]["payload"] == data
+    assert points["notification"]["post"]["body"]["data"] == data
     assert points["notification"]["post"]["body"]["key"] == points["notification"]["key"]
     assert [why["what"] for why in tiers["mismatches"]] == ["event", "source"]
 
 
-def test_a_name_can_be_given_as_the_url_would(sample: Path) -> None:
-    code, record = told(sample.parent, b'{"a":1}', "--event", "customer.loyalty.tier.joined")
+def test_a_name_can_be_given_as_the_url_would(explain: Explain) -> None:
+    code, record = explain.record(b'{"a":1}', "--event", "customer.loyalty.tier.joined")
 
     assert (code, record["event"]["name"], record["event"]["named_by"]) == (
         0,
@@ -118,99 +144,87 @@ def test_a_name_can_be_given_as_the_url_would(sample: Path) -> None:
     )
 
 
-def test_a_body_that_no_rule_is_for_is_0_and_the_rule_that_lacks_is_told(sample: Path) -> None:
-    ran = piped(b'{"a":1}', "--event", "moon.rose", cwd=sample.parent)
+def test_a_body_that_no_rule_is_for_is_0_and_the_rule_that_lacks_is_told(explain: Explain) -> None:
+    code, output = explain(b'{"a":1}', "--event", "moon.rose")
 
-    assert ran.returncode == 0
-    assert ran.stdout.endswith(b'processed, and nobody is notified: a rule for it has events = ["moon.rose"]\n')
+    assert code == 0
+    assert output.endswith('processed, and nobody is notified: a rule for it has events = ["moon.rose"]\n')
 
 
-def test_an_event_without_a_name_is_told_how_to_get_one(sample: Path) -> None:
-    assert b"?event=NAME" in piped(b'{"a":1}', cwd=sample.parent).stdout
+def test_an_event_without_a_name_is_told_how_to_get_one(explain: Explain) -> None:
+    assert "event unknown nothing names it: add ?event=NAME" in words(explain(b'{"a":1}')[1])
+
+
+WRONG_TYPE = (
+    b'{"customer":null,"campaign":null,"voucher":null,"transaction":null,"balance":{"points":"x","balance":1}}'
+)
 
 
 @pytest.mark.parametrize(
-    ("body", "reason", "path"),
+    ("body", "error", "path"),
     [
         (b"40 points", "JSON is malformed", "$"),
         (b"", "Input data was truncated", "$"),
-        (
-            b'{"customer":null,"campaign":null,"voucher":null,"transaction":null,"balance":{"points":"x","balance":1}}',
-            "Expected `int`, got `str`",
-            "$.balance.points",
-        ),
+        (WRONG_TYPE, "Expected `int`, got `str`", "$.balance.points"),
     ],
 )
 def test_a_body_that_cannot_be_decoded_is_1_with_path_and_reason(
-    sample: Path, body: bytes, reason: str, path: str
+    explain: Explain, body: bytes, error: str, path: str
 ) -> None:
-    code, record = told(sample.parent, body, "--event", NAME)
-    text = piped(body, "--event", NAME, cwd=sample.parent).stdout.decode()
+    code, record = explain.record(body, "--event", NAME)
+    text_code, text = explain(body, "--event", NAME)
 
-    assert (code, record["fault"]["reason"], record["fault"]["path"]) == (1, "undecodable", path)
-    assert reason in record["fault"]["error"]
-    assert reason in text
-    assert path in text
-    assert text.endswith("a dead letter: this body cannot be processed\n")
-
-
-def test_a_template_that_does_not_fit_is_1(sample: Path) -> None:
-    ran = piped(b'{"customer":{"name":"Ada"}}', "--event", NAME, cwd=sample.parent)
-
-    assert ran.returncode == 1
-    assert b"text of rule 'points': 'balance' is undefined" in ran.stdout
-    assert ran.stdout.endswith(b"processed, but 1 of 1 notification would be a dead letter\n")
+    assert (code, text_code) == (1, 1)
+    assert (record["fault"]["reason"], record["fault"]["path"]) == ("undecodable", path)
+    assert error in record["fault"]["error"]
+    assert f"reason undecodable error {error}" in words(text)
+    assert f"path {path} a dead letter: this body cannot be processed" in words(text)
 
 
-def test_what_a_body_says_cannot_steer_the_terminal(sample: Path) -> None:
+def test_a_template_that_does_not_fit_is_1(explain: Explain) -> None:
+    code, output = explain(b'{"customer":{"name":"Ada"}}', "--event", NAME)
+
+    assert code == 1
+    assert "text of rule 'points': 'balance' is undefined" in output
+    assert output.endswith("processed, but 1 of 1 notification would be a dead letter\n")
+
+
+def test_what_a_body_says_cannot_steer_the_terminal(explain: Explain) -> None:
     body = b'{"\\u001b[31mkey":"[red]\\u001b[31m","customer":{"name":"\\u001b[2J"},"balance":{"points":1}}'
 
-    shown = piped(body, "--event", NAME, cwd=sample.parent).stdout
+    _, output = explain(body, "--event", NAME)
 
-    assert b"\x1b" not in shown
-    assert b"[red]" in shown
-
-
-def usage_fault(ran: subprocess.CompletedProcess[str]) -> str:
-    assert (ran.returncode, ran.stdout) == (2, ""), ran
-    (line,) = ran.stderr.splitlines()
-    return line.removeprefix("hookline: ")
+    assert "\x1b" not in output
+    assert "[red]" in output
 
 
-def test_an_unknown_source_is_2_and_names_the_known(sample: Path) -> None:
-    line = usage_fault(hookline("explain", sample.name, "--source", "shop", cwd=sample.parent))
+def test_an_unknown_source_is_2_and_names_the_known(explain: Explain) -> None:
+    told = explain(SAMPLE, "--source", "shop")
 
-    assert line == "--source shop: no such source; configured: voucherify"
-
-
-def test_one_of_several_sources_has_to_be_named(sample: Path) -> None:
-    with (sample.parent / "hookline.toml").open("a") as config:
-        config.write("\n[sources.shop]\n[sources.till]\n")
-
-    line = usage_fault(hookline("explain", sample.name, cwd=sample.parent))
-    ran = hookline("explain", sample.name, "--source", "till", cwd=sample.parent)
-
-    assert line == "--source is needed, since several are configured: shop, till"
-    assert "from till (voucherify)" in words(ran)
+    assert told == (2, "--source shop: no such source; configured: voucherify")
 
 
-def test_a_file_that_cannot_be_read_is_2(sample: Path) -> None:
-    assert usage_fault(hookline("explain", "gone.json", cwd=sample.parent)) == (
-        "gone.json: cannot read it: No such file or directory"
-    )
-    assert usage_fault(hookline("explain", ".", cwd=sample.parent)) == ".: cannot read it: Is a directory"
+def test_one_of_several_sources_has_to_be_named(explain: Explain) -> None:
+    explain.config.write_text(CONFIG + TWO_SOURCES)
+
+    assert explain(SAMPLE) == (2, "--source is needed, since several are configured: shop, till")
+    assert "from till (voucherify)" in explain(SAMPLE, "--source", "till")[1]
 
 
-def test_a_body_or_a_name_that_the_receiver_refuses_is_2(sample: Path) -> None:
-    env = environment(HOOKLINE_RECEIVER_MAX_BODY_BYTES="100")
+def test_a_file_that_cannot_be_read_is_2(explain: Explain, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.json"
 
-    assert "would answer 413" in usage_fault(hookline("explain", sample.name, cwd=sample.parent, env=env))
-    assert "answers 400" in usage_fault(hookline("explain", sample.name, "--event", "a\nb", cwd=sample.parent))
+    assert explain.run(str(gone)) == (2, f"{gone}: cannot read it: No such file or directory")
+    assert explain.run(str(tmp_path)) == (2, f"{tmp_path}: cannot read it: Is a directory")
 
 
-def test_a_config_fault_is_2(sample: Path) -> None:
-    line = usage_fault(
-        hookline("explain", sample.name, cwd=sample.parent, env=environment(HOOKLINE_RECEIVER_PORT="x"))
-    )
+def test_a_body_or_a_name_that_the_receiver_refuses_is_2(explain: Explain) -> None:
+    code, too_large = explain(SAMPLE, HOOKLINE_RECEIVER_MAX_BODY_BYTES="100")
+    assert (code, "would answer 413" in too_large) == (2, True)
 
-    assert line == "HOOKLINE_RECEIVER_PORT: expected `int`"
+    code, unprintable = explain(SAMPLE, "--event", "a\nb")
+    assert (code, "answers 400" in unprintable) == (2, True)
+
+
+def test_a_config_fault_is_2(explain: Explain) -> None:
+    assert explain(SAMPLE, HOOKLINE_RECEIVER_PORT="x") == (2, "HOOKLINE_RECEIVER_PORT: expected `int`")

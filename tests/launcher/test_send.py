@@ -6,8 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import pytest
@@ -15,8 +14,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from launcher.deliveries import Plan, deliveries
-from launcher.demo import fixture
-from launcher.demo_stack import Stack
 from launcher.send import SendError, _address, as_line, as_text, receiver_url
 from launcher.sending import NO_ANSWER, TIMED_OUT, Latencies, Tally, Target, UnreachableError, send_all
 from receiver.settings import Settings as ReceiverSettings
@@ -244,71 +241,3 @@ def test_a_thing_that_is_no_address_is_told_in_one_line(url: str) -> None:
 )
 def test_a_receiver_on_every_interface_is_met_on_this_machine(host: str, address: str) -> None:
     assert receiver_url(ReceiverSettings(host=host)) == address
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("s")) as running:
-        assert running.becomes_ready(), running.last_lines()
-        yield running
-
-
-def test_a_load_goes_through_a_real_receiver_and_adds_up_there(stack: Stack) -> None:
-    options = ("--count", "300", "--duplicates", "0.1", "--invalid", "0.05", "--seed", "3", "--json")
-    done = stack.run("send", *options, "--concurrency", "8")
-    assert done.returncode == 0, done.stderr
-    sent = json.loads(done.stdout)
-    assert sent["unexpected"] == 0
-
-    def counted() -> bool:
-        status = json.loads(stack.run("status", "--json").stdout)
-        return bool(
-            status["accepted"] == sent["answers"]["202"]
-            and status["processed"] == sent["accepted_events"]
-            and status["duplicate"] == sent["repeated"]
-        )
-
-    assert stack.wait(counted), (sent, stack.run("status").stdout)
-
-    again = json.loads(stack.run("send", *options).stdout)
-    assert again["accepted_events"] == sent["accepted_events"]
-    assert stack.wait(lambda: json.loads(stack.run("status", "--json").stdout)["queued"] == 0)
-    assert json.loads(stack.run("status", "--json").stdout)["processed"] == sent["accepted_events"]
-
-
-def test_a_raw_sample_and_a_file_are_notified(stack: Stack, tmp_path: Path) -> None:
-    assert stack.run("send", "--raw").returncode == 0
-    body = tmp_path / "body.json"
-    body.write_bytes(fixture("demo_webhook.json"))
-    done = stack.run("send", "--file", str(body))
-    assert "1 x 202: all as expected" in done.stdout
-    assert stack.wait(lambda: stack.printed("Nadia Ferreira", "40 points"))
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "words"),
-    [
-        (
-            ("--url", "http://127.0.0.1:1"),
-            1,
-            "nobody answers at http://127.0.0.1:1/webhooks/voucherify: connection",
-        ),
-        (("--source", "voucherfy"), 2, "no such source"),
-        (("--url", "ftp://x"), 2, "not an address"),
-        (("--duplicates", "2"), 2, "--duplicates"),
-        (("--file", "no-such-file"), 2, "no-such-file"),
-    ],
-)
-def test_what_cannot_be_sent_is_told_without_a_traceback(
-    stack: Stack, options: tuple[str, ...], code: int, words: str
-) -> None:
-    done = stack.run("send", *options)
-    assert done.returncode == code
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_without_any_secret_it_says_how_to_get_one(tmp_path: Path) -> None:
-    done = Stack(tmp_path).run("send")
-    assert done.returncode == 2
-    assert "no secret to sign with for voucherify: start `hookline up`" in done.stderr

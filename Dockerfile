@@ -1,0 +1,20 @@
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY sources/ sources/
+COPY broker/ broker/
+COPY receiver/ receiver/
+COPY worker/ worker/
+COPY inspector/ inspector/
+COPY launcher/ launcher/
+RUN python -m venv /opt/hookline && /opt/hookline/bin/pip install --no-cache-dir .
+
+FROM python:3.13-slim
+RUN useradd --system --no-create-home --uid 10001 hookline
+COPY --from=build /opt/hookline /opt/hookline
+ENV PATH="/opt/hookline/bin:$PATH" PYTHONUNBUFFERED=1
+# hookline.toml, where there is one, is looked for in the working directory.
+WORKDIR /etc/hookline
+USER hookline
+EXPOSE 8080
+ENTRYPOINT ["hookline"]

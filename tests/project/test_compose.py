@@ -1,0 +1,185 @@
+"""docker-compose.yml: its very command lines, run here as processes, form a working Hookline."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from broker.connection import Settings, connect, read_facts
+from launcher.config import load
+from launcher.embedded import find_redis_server
+from receiver.settings import Settings as ReceiverSettings
+from worker.settings import Settings as WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+SECRET = "HOOKLINE_SOURCES_VOUCHERIFY_SECRETS"
+SERVICES: dict[str, Any] = yaml.safe_load(FILE.read_text())["services"]
+
+
+def filled_in(text: str, environ: dict[str, str]) -> str:
+    """What compose makes of ${NAME:-default} and ${NAME:?message}."""
+
+    def value(match: re.Match[str]) -> str:
+        found = environ.get(match[1], "")
+        assert found or match[2] == "-", f"{match[1]}: {match[3]}"
+        return found or match[3]
+
+    return re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, text)
+
+
+def seconds(text: str) -> float:
+    assert re.fullmatch(r"\d+s", text)
+    return float(text[:-1])
+
+
+@contextmanager
+def running(command: list[str], log: Path, environ: dict[str, str], directory: Path) -> Iterator[None]:
+    """A service; it must end with 0 within its grace when compose stops it."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environ, cwd=directory)
+    try:
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """The compose file's Redis, but for its port, which is a socket here."""
+    name, *options = [filled_in(word, {}) for word in SERVICES["redis"]["command"]]
+    assert name == "redis-server"
+    path = tmp_path / "r.sock"
+    here = ["--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
+    with running([str(find_redis_server()), *options, *here], tmp_path / "redis.log", dict(os.environ), tmp_path):
+        wait_for(path.exists)
+        yield f"unix://{path}"
+
+
+def wait_for(fact: Callable[[], bool], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def environ_of(service: str, redis_url: str, port: int) -> dict[str, str]:
+    given = {
+        name: filled_in(str(value), {SECRET: "a secret of the test"})
+        for name, value in SERVICES[service]["environment"].items()
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
+    here = {"REDIS_URL": redis_url, "HOOKLINE_RECEIVER_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    return kept | given | here
+
+
+def hookline(words: list[str]) -> list[str]:
+    return [sys.executable, "-m", "launcher", *words]
+
+
+def test_the_file_is_what_the_compose_specification_allows() -> None:
+    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(checker, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_needs_a_secret_and_holds_none() -> None:
+    for service in ("receiver", "worker"):
+        asked = SERVICES[service]["environment"][SECRET]
+        assert asked.startswith("${" + SECRET + ":?")
+    with pytest.raises(AssertionError, match="signing secret"):
+        filled_in(SERVICES["worker"]["environment"][SECRET], {})
+
+
+def test_workers_can_be_scaled() -> None:
+    assert not {"container_name", "ports", "hostname"} & set(SERVICES["worker"])
+
+
+def test_containers_get_longer_to_stop_than_the_parts_take() -> None:
+    receiver, worker = ReceiverSettings(), WorkerSettings()
+    assert (
+        seconds(SERVICES["receiver"]["stop_grace_period"]) > receiver.shutdown_timeout_s + receiver.flush_timeout_s
+    )
+    assert seconds(SERVICES["worker"]["stop_grace_period"]) > 2 * worker.stop_grace_s
+
+
+def test_the_mounted_config_is_sound() -> None:
+    mount = SERVICES["receiver"]["volumes"][0].split(":")
+    assert mount[1] == "/etc/hookline/hookline.toml"
+    assert load(ROOT / mount[0], {}).rules[0].name == "points-added"
+    assert "WORKDIR /etc/hookline\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_image_holds_every_package_and_runs_as_nobody_in_particular() -> None:
+    dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        assert f"COPY {package}/ {package}/\n" in dockerfile
+        assert f"!{package}" in ignored
+    assert "\nUSER hookline\n" in dockerfile
+    assert 'ENTRYPOINT ["hookline"]' in dockerfile
+
+
+async def test_its_redis_keeps_what_it_confirms(redis_url: str) -> None:
+    redis = connect(Settings(url=redis_url))
+    facts = await read_facts(redis)
+    intsets = await redis.config_get("set-max-intset-entries")
+    await redis.aclose()
+    assert facts.risks() == []
+    assert facts.fsync == "always"
+    assert facts.max_memory_bytes == 2**30
+    assert [int(value) for value in intsets.values()] == [8192]
+
+
+def test_the_services_together_turn_a_webhook_into_a_notification(
+    redis_url: str, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    environs = {name: environ_of(name, redis_url, unused_tcp_port) for name in ("receiver", "worker")}
+    logs = {name: tmp_path / f"{name}.log" for name in ("receiver", "worker", "worker-2")}
+    with ExitStack() as services:
+        for name, log in logs.items():  # the worker twice: --scale worker=2
+            service = name.split("-")[0]
+            command = hookline(SERVICES[service]["command"])
+            services.enter_context(running(command, log, environs[service], ROOT / "deploy"))
+
+        wait_for(lambda: healthy("receiver", environs["receiver"], unused_tcp_port))
+        assert healthy("worker", environs["worker"], unused_tcp_port)
+        output(["send", "--url", f"http://127.0.0.1:{unused_tcp_port}", "--count", "20"], environs["worker"])
+        wait_for(lambda: notified(logs) == 20)
+        counted = json.loads(output(["status", "--json"], environs["worker"]))
+        assert (counted["accepted"], counted["processed"], counted["workers"]) == (20, 20, 2)
+
+
+def output(words: list[str], environ: dict[str, str]) -> str:
+    done = subprocess.run(hookline(words), env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def notified(logs: dict[str, Path]) -> int:
+    return sum(log.read_text().count("40 points added") for name, log in logs.items() if name != "receiver")
+
+
+def healthy(service: str, environ: dict[str, str], port: int) -> bool:
+    """Whether the service's own health check passes."""
+    kind, *words = SERVICES[service]["healthcheck"]["test"]
+    assert kind == "CMD"
+    words = [word.replace("127.0.0.1:8080", f"127.0.0.1:{port}") for word in words]
+    words = [sys.executable, *words[1:]] if words[0] == "python" else hookline(words[1:])
+    return subprocess.run(words, env=environ, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,91 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from launcher.cli import app
+from launcher.config import read
+from tests.project import configuration
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
+
+
+def commands(program: str) -> Iterator[tuple[str, str]]:
+    """(document, command line) of every line in a shell block that runs `program`."""
+    for document in DOCUMENTS:
+        for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                words = re.sub(r"^(\$ )?(\w+=\S+ )*", "", line)
+                if words.split(" ")[0] == program:
+                    yield document.name, words
+
+
+def make_targets() -> set[str]:
+    (phony,) = re.findall(r"^\.PHONY: (help.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return set(phony.split())
+
+
+def test_the_configuration_page_is_made_from_the_settings() -> None:
+    assert configuration.FILE.read_text() == configuration.document(), "run: python -m tests.project.configuration"
+
+
+def test_every_variable_of_the_configuration_page_is_taken_with_its_default() -> None:
+    found = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
+    environ = {name: value.strip('"') for name, value in found if not name.startswith("HOOKLINE_CHANNELS")}
+    assert len(environ) > 20
+    given, default = read({}, environ), read({}, {})
+    assert (given.redis, given.receiver, given.worker) == (default.redis, default.receiver, default.worker)
+    assert (given.up, given.log) == (default.up, default.log)
+
+
+@pytest.mark.parametrize(("document", "line"), list(commands("make")))
+def test_a_make_target_in_a_document_exists(document: str, line: str) -> None:
+    targets = {word for word in shlex.split(line, comments=True)[1:] if "=" not in word}
+    assert targets <= make_targets(), document
+
+
+@pytest.mark.parametrize(("document", "line"), list(commands("hookline")))
+def test_a_hookline_command_in_a_document_is_one(document: str, line: str) -> None:
+    command: Any = typer.main.get_command(app)
+    words = shlex.split(line, comments=True)[1:]
+    context = None
+    while hasattr(command, "resolve_command"):
+        context = command.make_context(command.name or "hookline", words, parent=context)
+        words = [*context._protected_args, *context.args]
+        name, command, words = command.resolve_command(context, words)
+        assert name, document
+    command.make_context(command.name, words, parent=context)  # raises for unknown options and missing arguments
+
+
+def test_the_documents_are_searched_for_commands_at_all() -> None:
+    assert len(list(commands("make"))) >= 4
+    assert len(list(commands("hookline"))) >= 5
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_a_link_within_the_documents_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / link).exists(), link
+
+
+def test_every_dependency_earns_its_line_and_none_is_forgotten() -> None:
+    told = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["embedded"], *extras["dev"], *BUILD["requires"]]
+    assert told == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()

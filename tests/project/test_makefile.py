@@ -1,0 +1,85 @@
+"""`make` on a machine with a bare Python, and on one without."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ["help", "up", "demo", "test", "check", "bench", "chaos"]
+
+
+def make(*arguments: str, directory: Path = ROOT, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("make")
+    if program is None:
+        pytest.skip("make is not installed")
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    if path is not None:
+        environ["PATH"] = path
+    return subprocess.run(
+        [program, *arguments], cwd=directory, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The project's Makefile in a directory where nothing was set up; `bin` is a PATH with a shell alone."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
+    return tmp_path
+
+
+def test_make_alone_lists_every_target_and_what_it_does() -> None:
+    listed = re.findall(r"^  make (\w+) +(\S.*)$", make().stdout, re.MULTILINE)
+    assert [name for name, _ in listed] == TARGETS
+    assert f".PHONY: {' '.join(TARGETS)}\n" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("target", TARGETS[1:])
+def test_every_target_knows_what_to_do(target: str) -> None:
+    done = make("--dry-run", target)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("target", ["up", "test"])
+def test_without_a_python_it_says_which_one_it_needs(bare: Path, target: str) -> None:
+    done = make(target, directory=bare, path=str(bare / "bin"))
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0].startswith("No Python 3.11 to 3.13 found")
+    assert "PYTHON=" in done.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_a_python_that_does_not_fit_is_refused_by_name(bare: Path) -> None:
+    done = make("test", "PYTHON=/bin/false", directory=bare, path=str(bare / "bin"))
+    assert done.returncode != 0
+    assert done.stderr.startswith("/bin/false is not a Python 3.11 to 3.13")
+
+
+def test_an_older_python_before_a_fitting_one_is_passed_over(bare: Path) -> None:
+    for name, code in (("python3.13", 1), ("python3.12", 0)):
+        script = bare / "bin" / name
+        script.write_text(f"#!/bin/sh\nexit {code}\n")
+        script.chmod(0o755)
+    done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
+    assert '"python3.12" -m venv' in done.stdout
+
+
+def test_help_needs_nothing_but_a_shell(bare: Path) -> None:
+    assert "make demo" in make("help", directory=bare, path=str(bare / "bin")).stdout
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "for target in check test" in script.read_text()
