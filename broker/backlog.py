@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from broker import keys, stream
 from broker.errors import translated
+from broker.jobs import size_of
 
 
 class Backlog(Struct, frozen=True):
@@ -19,7 +20,7 @@ class Backlog(Struct, frozen=True):
     """Age of the oldest of them, 0 for none."""
 
     jobs: int
-    """Jobs in the queue, running ones included."""
+    """Jobs of notifications in the queue, running ones included."""
 
     jobs_due: int
     """Jobs that may start now."""
@@ -31,6 +32,9 @@ class Backlog(Struct, frozen=True):
     """
 
 
+_HEAD = 100
+
+
 async def read_backlog(redis: ArqRedis) -> Backlog:
     """Look at both queues. Raises BrokerError."""
     with translated():
@@ -40,12 +44,15 @@ async def read_backlog(redis: ArqRedis) -> Backlog:
             pipe.xlen(keys.STREAM)
             pipe.zcard(keys.QUEUE)
             pipe.zcount(keys.QUEUE, "-inf", now_ms)
-            pipe.zrange(keys.QUEUE, 0, 0, withscores=True)
-            entries, jobs, due, first = await pipe.execute()
+            pipe.zrange(keys.QUEUE, 0, _HEAD - 1, withscores=True)
+            entries, jobs, due, head = await pipe.execute()
+    # arq's cron jobs are in the queue too, a few seconds ahead: the head holds them, or they do not matter.
+    cron = [at_ms for name, at_ms in head if not size_of(name.decode())]
+    next_at_ms = next((int(at_ms) for name, at_ms in head if size_of(name.decode())), None)
     return Backlog(
         entries=entries,
         oldest_ms=await stream.oldest_age_ms(redis),
-        jobs=jobs,
-        jobs_due=due,
-        next_due_ms=max(0, int(first[0][1]) - now_ms) if first else None,
+        jobs=jobs - len(cron),
+        jobs_due=due - sum(at_ms <= now_ms for at_ms in cron),
+        next_due_ms=None if next_at_ms is None else max(0, next_at_ms - now_ms),
     )

@@ -55,7 +55,9 @@ def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
         )
     except ValueError as error:
         raise Misconfigured(f"redis.url is not an address of Redis: {error}") from None
-    return ArqRedis(pool_or_conn=pool)
+    client = ArqRedis(pool_or_conn=pool)
+    client.auto_close_connection_pool = True  # nobody else has this pool
+    return client
 
 
 class Facts(Struct, frozen=True):

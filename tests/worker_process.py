@@ -36,7 +36,7 @@ POISON = b"poison"
 def sink_channel(url: str, **retry: Any) -> dict[str, ChannelSettings]:
     return {
         "sink": HttpSettings(
-            url=url, timeout_s=2.0, retry=RetrySettings(**({"base_s": 0.05, "cap_s": 0.2} | retry))
+            url=url, timeout_s=2.0, retry=RetrySettings(**({"base_s": 0.05, "cap_s": 0.2, "attempts": 12} | retry))
         )
     }
 

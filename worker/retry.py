@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A channel's `retry` table."""
 
-    attempts: Annotated[int, Meta(ge=1)] = 12
-    """Tries in all, the first included."""
+    attempts: Annotated[int, Meta(ge=1)] = 60
+    """Tries in all, the first included. With the other defaults that is about a day."""
 
     horizon_s: Annotated[float, Meta(gt=0)] = 86_400.0
     """Seconds after the first try beyond which none is made."""
