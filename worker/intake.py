@@ -22,9 +22,6 @@ _READ_ENTRIES = 64
 _COMMIT_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
 
-_READERS = 2
-"""While Redis runs the commit of one, the other plans."""
-
 _BLOCK_MS = 1000
 _PAUSE_S = 0.25
 _MAX_BACKOFF_S = 2.0
@@ -58,11 +55,6 @@ class Intake:
     async def run(self) -> None:
         """Take entries until stopped. Redis being away only makes it wait."""
         backoff = Backoff("intake waits for Redis")
-        async with asyncio.TaskGroup() as readers:
-            for _ in range(_READERS):
-                readers.create_task(self._read_on(backoff))
-
-    async def _read_on(self, backoff: Backoff) -> None:
         while not self._stopping.is_set():
             try:
                 await self._pause_while_too_many_wait()
@@ -90,10 +82,17 @@ class Intake:
         return taken
 
     async def process(self, entries: Sequence[Entry]) -> None:
-        """Plan and commit; a commit that Redis does not take is tried until it does, or until the worker stops."""
-        for some in _portions(entries):
-            plan = await self._planner.plan(some)
-            await self._commit(plan)
+        """Plan and commit; while Redis runs a commit the next is planned.
+
+        A commit that Redis does not take is tried until it does, or until the worker stops.
+        """
+        async with asyncio.TaskGroup() as group:
+            committing = None
+            for some in _portions(entries):
+                plan = await self._planner.plan(some)
+                if committing is not None:
+                    await committing
+                committing = group.create_task(self._commit(plan))
 
     async def _commit(self, plan: Plan) -> None:
         backoff = Backoff("commit waits for Redis")

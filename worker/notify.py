@@ -156,15 +156,13 @@ class Notifier:
         if channel is None:
             error = f"no channel named {job.channel!r} in this worker's config"
             return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
-        try:
-            message = self._message(job, notification)
-        except (RenderError, DecodeError) as error:
-            return notification, Dead(reason="render", error=str(error), error_class=type(error).__name__)
         if not await _slot(channel, deadline):
             return notification, PutOff()
         at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
         try:
-            outcome = await channel.send(message)
+            outcome = await channel.send(self._message(job, notification))
+        except (RenderError, DecodeError) as error:
+            return notification, Dead(reason="render", error=str(error), error_class=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:

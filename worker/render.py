@@ -38,6 +38,8 @@ class Renderer:
     def __init__(self, rules: Iterable[Rule]) -> None:
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         self._texts: dict[str, Template] = {rule.name: environment.from_string(rule.text) for rule in rules}
+        for template in self._texts.values():
+            template.globals = dict(template.globals)  # each rendering copies them, and a ChainMap is slow to copy
 
     def text(self, rule: str, payload: Mapping[str, Any]) -> str:
         """The rule's text for a payload. Raises RenderError, which names what is missing."""

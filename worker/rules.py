@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from msgspec import Struct
 
@@ -55,14 +56,23 @@ class RuleBook:
         """The rules for this event name of this source, in the order of the config."""
         found = self._matches.get((source, event))
         if found is None:
-            found = tuple(rule for rule in self._rules if _matches(rule, source, event))
+            found = tuple(rule for rule in self._rules if not mismatches(rule, source, event))
             if len(self._matches) >= self._MAX_REMEMBERED:  # names come from outside: stay bounded
                 self._matches.clear()
             self._matches[source, event] = found
         return found
 
 
-def _matches(rule: Rule, source: str, event: str) -> bool:
-    return any(fnmatchcase(event, glob) for glob in rule.events) and any(
-        fnmatchcase(source, glob) for glob in rule.sources
-    )
+class Mismatch(Struct, frozen=True):
+    """Why a rule is not for an event."""
+
+    what: Literal["event", "source"]
+    name: str
+    globs: tuple[str, ...]
+    """What the rule asks for; none of it fits `name`."""
+
+
+def mismatches(rule: Rule, source: str, event: str) -> tuple[Mismatch, ...]:
+    """Every reason why the rule is not for this event name of this source; none where it is."""
+    asked = (Mismatch("event", event, rule.events), Mismatch("source", source, rule.sources))
+    return tuple(reason for reason in asked if not any(fnmatchcase(reason.name, glob) for glob in reason.globs))

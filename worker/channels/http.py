@@ -42,17 +42,7 @@ class HttpChannel:
 
     async def send(self, message: Message) -> Outcome:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
-        body = _encode(
-            {
-                "key": message.key,
-                "rule": message.rule,
-                "source": message.source,
-                "event": message.event,
-                "attempt": message.attempt,
-                "text": message.text,
-                "data": message.data,
-            }
-        )
+        body = posted(message)
         headers = {**self._headers, "Idempotency-Key": message.key}
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -72,6 +62,21 @@ class HttpChannel:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def posted(message: Message) -> bytes:
+    """The JSON body that tells a message."""
+    return _encode(
+        {
+            "key": message.key,
+            "rule": message.rule,
+            "source": message.source,
+            "event": message.event,
+            "attempt": message.attempt,
+            "text": message.text,
+            "data": message.data,
+        }
+    )
 
 
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:

@@ -1,0 +1,232 @@
+"""Bodies to explanations, which must be what intake and notify would do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+
+from broker import batch
+from broker.batch import RawBody
+from broker.stream import Entry
+from sources import KINDS
+from sources.event import Event
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import POINTS_ADDED, send, webhook
+from tests.worker_process import RULES, WorkerProcess, sink_channel
+from worker.channels.settings import ChannelSettings, ConsoleSettings, HttpSettings
+from worker.explain import Decoded, Explanation, Fault, explain
+from worker.planning import Planner, WorkerSource
+from worker.rules import Rule, RuleBook
+
+NOW_MS = int(time.time() * 1000)
+SOURCE = WorkerSource(KINDS["voucherify"], 7)
+SAMPLE: dict[str, Any] = json.loads(webhook(7))
+CHANNELS: dict[str, ChannelSettings] = {
+    "console": ConsoleSettings(),
+    "crm": HttpSettings(url="https://user:word@crm.example/hook/token?key=word"),
+}
+TEXT = "{{ balance.points }} points"
+POINTS = Rule(name="points", events=("*points_added",), channel="console", text=TEXT)
+PROJECT = {
+    **SAMPLE,
+    "type": "voucher.loyalty_card.points_added",
+    "source": {"id": "wh_1", "object": "webhook"},
+    "event": {**SAMPLE["event"], "type": "voucher.loyalty_card.points_added"},
+}
+DESIGNED = {"greeting": "hello", "score": 3}
+WRONG = {**SAMPLE, "data": {**SAMPLE["data"], "balance": {"points": "forty", "balance": 1}}}
+
+BODIES: dict[str, tuple[bytes, str]] = {
+    "distribution": (webhook(7), ""),
+    "project": (json.dumps(PROJECT).encode(), ""),
+    "raw": (json.dumps(SAMPLE["data"]).encode(), ""),
+    "raw with a name": (json.dumps(SAMPLE["data"]).encode(), "customer.rewarded"),
+    "designed": (json.dumps(DESIGNED).encode(), ""),
+    "designed with a name": (json.dumps(DESIGNED).encode(), POINTS_ADDED),
+    "not an object": (b"[1, 2]", ""),
+    "wrong type": (json.dumps(WRONG).encode(), ""),
+    "not JSON": (b"40 points for Nadia", ""),
+    "not UTF-8": (b'{"a":"\xff"}', ""),
+    "empty": (b"", ""),
+    "deep": (b"[" * 100_000, ""),
+}
+
+
+def explained(body: object, *rules: Rule, hint: str = "", source: WorkerSource = SOURCE) -> Explanation:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return explain(RawBody(NOW_MS, "voucherify", hint, raw), source, rules or (POINTS,), CHANNELS)
+
+
+def event_of(explanation: Explanation) -> Decoded:
+    assert explanation.event is not None, explanation.fault
+    return explanation.event
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_it_tells_what_intake_does(name: str) -> None:
+    body, hint = BODIES[name]
+    rules = (
+        POINTS,
+        Rule(name="customers", events=("customer.*",), channel="crm"),
+        Rule(name="others", events=("*",), sources=("other",), channel="crm"),
+        Rule(name="all", events=("*",), channel="crm"),
+    )
+    entry = Entry("1-1", 1, batch.encode([RawBody(NOW_MS, "voucherify", hint, body)]), 1)
+    plan = await Planner({"voucherify": SOURCE}, RuleBook(rules), max_deliveries=3).plan([entry])
+
+    told = explained(body, *rules, hint=hint)
+
+    graves = [grave.letter for grave in plan.processed[0].graves]
+    assert [Fault(letter.reason, letter.error, letter.path) for letter in graves] == (
+        [told.fault] if told.fault else []
+    )
+    planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs for n in job.notifications}
+    assert planned == {
+        (outcome.notification.channel, outcome.rule, outcome.notification.key, event_of(told).name)
+        for outcome in told.rules
+        if outcome.notification
+    }
+
+
+async def test_it_tells_what_an_http_channel_posts(
+    redis: ArqRedis, sink: Sink, worker: Callable[..., WorkerProcess]
+) -> None:
+    body = webhook(11)
+    worker()
+    await send(redis, body)
+    await until(lambda: sink.got)
+
+    told = explain(RawBody(NOW_MS, "voucherify", "", body), SOURCE, RULES, sink_channel(sink.url))
+
+    notification = told.rules[0].notification
+    assert notification is not None
+    assert notification.post is not None
+    assert json.loads(bytes(notification.post.body)) == sink.got[0]
+
+
+@pytest.mark.parametrize(("body", "kind"), [(SAMPLE, "distribution"), (PROJECT, "project")])
+def test_an_enveloped_event_is_named_by_its_body_whatever_the_url_says(body: dict[str, Any], kind: str) -> None:
+    event = event_of(explained(body, hint="order.paid"))
+
+    assert event.kind == kind
+    assert (event.name, event.named_by) == (body["event"]["type"], "body")
+    assert event.identity == (body["source"]["id"], body["event"]["id"])
+    assert event.occurred_at_ms is not None
+    assert not event.identity_is_hash
+
+
+def test_a_payload_that_was_checked_is_told_with_its_struct_and_every_key_that_templates_see() -> None:
+    event = event_of(explained(SAMPLE))
+    data = SOURCE.kind.decode(webhook(7), "").data
+
+    assert event.typed is not None
+    assert (event.typed.name, list(event.typed.fields)) == (type(data).__name__, list(SAMPLE["data"]))
+    assert event.typed.fields["balance"]["points"] == data.balance.points == 40
+    assert event.payload == SAMPLE["data"]
+
+
+def test_a_raw_payload_tells_where_its_name_came_from() -> None:
+    by_shape, by_url = (event_of(explained(SAMPLE["data"], hint=hint)) for hint in ("", POINTS_ADDED))
+
+    assert by_shape.kind == by_url.kind == "raw"
+    assert (by_shape.name, by_shape.named_by) == (POINTS_ADDED, "body")
+    assert (by_url.name, by_url.named_by) == (POINTS_ADDED, "url")
+    assert by_url.identity == (POINTS_ADDED, SAMPLE["data"]["transaction"]["id"])
+
+
+def test_a_designed_payload_is_generic_and_known_by_its_bytes() -> None:
+    event = event_of(explained(DESIGNED))
+
+    assert (event.name, event.named_by, event.typed) == ("unknown", "nothing", None)
+    assert (event.identity_is_hash, event.occurred_at_ms) == (True, None)
+    assert event.payload == DESIGNED
+
+
+def test_an_event_that_nobody_knows_is_processed() -> None:
+    told = explained({**SAMPLE, "event": {**SAMPLE["event"], "type": "moon.phase.changed"}})
+
+    assert (event_of(told).name, told.dead_letters) == ("moon.phase.changed", 0)
+    assert event_of(told).typed is None
+
+
+def test_a_wrong_type_is_told_with_its_place() -> None:
+    told = explained(WRONG)
+
+    assert told.fault == Fault("undecodable", "Expected `int`, got `str`", "$.data.balance.points")
+    assert (told.dead_letters, told.event, told.rules) == (1, None, ())
+
+
+def test_a_defect_of_a_decoder_is_told_as_intake_would_bury_it() -> None:
+    def defective(_body: bytes, _hint: str) -> Event:
+        raise KeyError
+
+    kind = msgspec.structs.replace(KINDS["voucherify"], decode=defective)
+    assert explained(SAMPLE, source=WorkerSource(kind, 7)).fault == Fault("failed", "KeyError")
+
+
+def test_every_reason_why_a_rule_does_not_match_is_told() -> None:
+    rule = Rule(name="r", events=("order.*", "CUSTOMER.*"), sources=("shop", "erp*"), channel="console")
+
+    (outcome,) = explained(SAMPLE, rule).rules
+
+    assert outcome.notification is None
+    assert [(why.what, why.name, why.globs) for why in outcome.mismatches] == [
+        ("event", POINTS_ADDED, ("order.*", "CUSTOMER.*")),
+        ("source", "voucherify", ("shop", "erp*")),
+    ]
+
+
+def test_rules_are_told_in_the_order_of_the_config() -> None:
+    rules = [
+        Rule(name=name, events=(glob,), channel="console") for name, glob in (("b", "x"), ("c", "*"), ("a", "*"))
+    ]
+
+    told = explained(SAMPLE, *rules)
+
+    assert [(outcome.rule, bool(outcome.notification)) for outcome in told.rules] == [
+        ("b", False),
+        ("c", True),
+        ("a", True),
+    ]
+
+
+def test_a_template_that_does_not_fit_makes_a_dead_letter_of_its_own_notification_alone() -> None:
+    rules = [
+        Rule(name=name, events=("*",), channel="crm", text=text)
+        for name, text in (("good", TEXT), ("misspelt", "{{ balance.pionts }}"), ("zero", "{{ 1 // 0 }}"))
+    ]
+
+    told = explained(SAMPLE, *rules)
+
+    good, misspelt, zero = (outcome.notification for outcome in told.rules)
+    assert good is not None
+    assert misspelt is not None
+    assert zero is not None
+    assert (good.text, good.error) == ("40 points", "")
+    assert "pionts" in misspelt.error
+    assert "ZeroDivisionError" in zero.error
+    assert (misspelt.text, misspelt.post, told.dead_letters) == ("", None, 2)
+
+
+def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
+    rule = Rule(name="r", events=("*",), channel="crm", text=r'{{ "\ud800" }}')
+
+    notification = explained(SAMPLE, rule).rules[0].notification
+
+    assert notification is not None
+    assert "surrogates not allowed" in notification.error
+
+
+def test_an_http_channel_shows_its_host_and_none_of_its_secrets() -> None:
+    notification = explained(SAMPLE, Rule(name="r", events=("*",), channel="crm")).rules[0].notification
+
+    assert notification is not None
+    assert notification.post is not None
+    assert (notification.channel_kind, notification.post.host) == ("http", "crm.example")

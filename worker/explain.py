@@ -1,0 +1,217 @@
+"""What becomes of a body: the steps of intake and notify, with nothing written and nothing sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Raw, Struct
+
+from broker import dedupe
+from broker.batch import RawBody
+from sources.errors import DecodeError
+from sources.event import UNKNOWN, Event
+from worker.channels import http
+from worker.channels.settings import ChannelSettings, HttpSettings
+from worker.planning import WorkerSource, idempotency_key
+from worker.render import Message, Renderer, RenderError
+from worker.rules import Mismatch, Rule, mismatches
+
+_PARTS = "\x1f"
+
+
+class Fault(Struct, frozen=True):
+    """Why the body would be a dead letter."""
+
+    reason: str
+    """As the dead letter has it: `undecodable`, or `failed` for a defect of ours."""
+
+    error: str
+    path: str = "$"
+    """The place in the body as a JSON path."""
+
+
+class Typed(Struct, frozen=True):
+    """The struct that an event's payload was checked against."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+class Decoded(Struct, frozen=True, kw_only=True):
+    """The event in the body."""
+
+    kind: str
+    """How it was wrapped, in the provider's words."""
+
+    name: str
+    named_by: Literal["body", "url", "nothing"]
+    identity: tuple[str, ...]
+    """Its parts. They may be ids of persons: for the eyes of whoever has the body."""
+
+    identity_is_hash: bool
+    """Nothing in the body identifies it, so its exact bytes do."""
+
+    occurred_at_ms: int | None
+    """Its own time (ms since 1970, UTC); without one, the day of receipt counts for deduplication."""
+
+    typed: Typed | None
+    """None for a payload that any shape is right for."""
+
+    payload: Mapping[str, Any]
+    """What templates see."""
+
+
+class Post(Struct, frozen=True):
+    """The request of an HTTP channel."""
+
+    host: str
+    """The host alone: a path or a query may hold a token."""
+
+    body: Raw
+    """Its JSON, byte for byte."""
+
+
+class Notified(Struct, frozen=True, kw_only=True):
+    """A notification as its channel would get it at the first attempt."""
+
+    channel: str
+    channel_kind: str
+    key: str
+    """Idempotency key."""
+
+    text: str = ""
+    error: str = ""
+    """Why it would be a dead letter instead; empty where it would be sent."""
+
+    post: Post | None = None
+
+
+class RuleOutcome(Struct, frozen=True):
+    """What one rule does about the event."""
+
+    rule: str
+    mismatches: tuple[Mismatch, ...]
+    """Every reason why it is not for this event; none where it matches."""
+
+    notification: Notified | None
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """All that Hookline makes of a body. Either `fault` or `event` is there."""
+
+    source: str
+    source_kind: str
+    event_hint: str
+    """The event name that the URL gave; empty for none."""
+
+    bytes: int
+    dead_letters: int
+    """How many it would leave behind: the body itself, or notifications."""
+
+    fault: Fault | None = None
+    event: Decoded | None = None
+    rules: tuple[RuleOutcome, ...] = ()
+
+
+def explain(
+    body: RawBody, source: WorkerSource, rules: tuple[Rule, ...], channels: Mapping[str, ChannelSettings]
+) -> Explanation:
+    """Explain a body of `source` under these rules and channels."""
+    found = _decoded(body, source)
+    fault = found if isinstance(found, Fault) else None
+    event = found if isinstance(found, Decoded) else None
+    outcomes = _Rules(body.source, rules, channels).outcomes(event) if event else ()
+    failed = sum(1 for outcome in outcomes if outcome.notification and outcome.notification.error)
+    return Explanation(
+        source=body.source,
+        source_kind=source.kind.name,
+        event_hint=body.event_hint,
+        bytes=len(body.body),
+        dead_letters=1 if fault else failed,
+        fault=fault,
+        event=event,
+        rules=outcomes,
+    )
+
+
+def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
+    kind = source.kind
+    try:
+        event = kind.decode(body.body, body.event_hint)
+        dedupe.mark(
+            body.source,
+            event.identity,
+            occurred_at_ms=event.occurred_at_ms,
+            received_at_ms=body.received_at_ms,
+            window_days=source.dedupe_window_days,
+        )
+        return Decoded(
+            kind=event.kind,
+            name=event.name,
+            named_by=_named_by(kind.decode, body, event),
+            identity=tuple(event.identity.split(_PARTS)),
+            identity_is_hash=kind.decode(body.body + b" ", body.event_hint).identity != event.identity,
+            occurred_at_ms=event.occurred_at_ms,
+            typed=_typed(event.data),
+            payload=kind.view(body.body),
+        )
+    except DecodeError as error:
+        return Fault("undecodable", error.reason, error.path)
+    except Exception as error:  # noqa: BLE001 - intake buries what trips a fault of ours, and so it is told here
+        return Fault("failed", str(error) or type(error).__name__)
+
+
+def _named_by(
+    decode: Callable[[bytes, str], Event], body: RawBody, event: Event
+) -> Literal["body", "url", "nothing"]:
+    """Whoever's word counts: another name in the URL would change the event's, or it would not."""
+    if body.event_hint:
+        other = body.event_hint + "?"
+        return "url" if decode(body.body, other).name == other else "body"
+    return "nothing" if event.name == UNKNOWN else "body"
+
+
+def _typed(data: Any) -> Typed | None:
+    if not isinstance(data, Struct):
+        return None
+    return Typed(type(data).__name__, msgspec.to_builtins(data))
+
+
+class _Rules:
+    def __init__(self, source: str, rules: tuple[Rule, ...], channels: Mapping[str, ChannelSettings]) -> None:
+        self._source = source
+        self._rules = rules
+        self._channels = channels
+        self._renderer = Renderer(rules)
+
+    def outcomes(self, event: Decoded) -> tuple[RuleOutcome, ...]:
+        return tuple(self._outcome(rule, event) for rule in self._rules)
+
+    def _outcome(self, rule: Rule, event: Decoded) -> RuleOutcome:
+        against = mismatches(rule, self._source, event.name)
+        return RuleOutcome(rule.name, against, None if against else self._notified(rule, event))
+
+    def _notified(self, rule: Rule, event: Decoded) -> Notified:
+        key = idempotency_key(self._source, _PARTS.join(event.identity), rule.name)
+        settings = self._channels[rule.channel]
+        kind = str(settings.__struct_config__.tag)
+        try:
+            message = Message(
+                key=key,
+                rule=rule.name,
+                source=self._source,
+                event=event.name,
+                text=self._renderer.text(rule.name, event.payload),
+                data=event.payload,
+            )
+            post = _post(settings, message) if isinstance(settings, HttpSettings) else None
+        except (RenderError, ValueError) as error:
+            return Notified(channel=rule.channel, channel_kind=kind, key=key, error=str(error))
+        return Notified(channel=rule.channel, channel_kind=kind, key=key, text=message.text, post=post)
+
+
+def _post(settings: HttpSettings, message: Message) -> Post:
+    return Post(urlsplit(settings.url).hostname or "", Raw(http.posted(message)))
