@@ -27,6 +27,9 @@ from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
+TAKE_OVER = "take_over_stalled"
+"""Name of the cron job."""
+
 _POLL_S = 0.1
 _HEART_BEAT_S = 0.5
 _HEALTH_S = 5
@@ -59,7 +62,9 @@ class NotifyWorker(Worker):
 
         super().__init__(
             functions=[func(notify, name=jobs.NOTIFY), func(unreadable, name=jobs.UNREADABLE)],
-            cron_jobs=[cron(take_over_stalled, second=_seconds(settings.takeover_s), max_tries=2**31)],
+            cron_jobs=[
+                cron(take_over_stalled, name=TAKE_OVER, second=_seconds(settings.takeover_s), max_tries=2**31)
+            ],
             redis_pool=redis,
             handle_signals=False,
             max_jobs=settings.max_jobs,

@@ -23,6 +23,7 @@ _COMMIT_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
 
 _BLOCK_MS = 1000
+_FORGET_AFTER_MS = 3_600_000
 _PAUSE_S = 0.25
 _MAX_BACKOFF_S = 2.0
 
@@ -79,6 +80,7 @@ class Intake:
             log.warning("took over a stalled batch", extra={"action": "batch_taken_over", "bodies": entry.bodies})
             await self.process([entry])
             taken += 1
+        await stream.forget_consumers(self._redis, idle_ms=_FORGET_AFTER_MS)
         return taken
 
     async def process(self, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,97 @@
+"""Dead letters and status as JSON: field names that scripts may rely on. Times are ms since 1970."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from broker.dead import DeadLetter, Grave, Group
+from broker.jobs import Attempt
+from inspector.masking import masked_body, masked_text
+from inspector.operations import Found, Page, Progress, Status
+
+
+def letter_record(letter: DeadLetter, *, reveal: bool = False) -> dict[str, Any]:
+    """Every field of a dead letter, personal data in texts from outside masked unless revealed."""
+    shown = str if reveal else masked_text
+    return {
+        **msgspec.to_builtins(letter),
+        "error": shown(letter.error),
+        "attempts": [_attempt_record(attempt, reveal=reveal) for attempt in letter.attempts],
+    }
+
+
+def found_record(found: Found) -> dict[str, Any]:
+    """One of a list: `cursor` is where the page after it begins."""
+    return {**letter_record(found.letter), "cursor": found.cursor}
+
+
+def page_record(page: Page) -> list[dict[str, Any]]:
+    """A page as one array."""
+    return [found_record(found) for found in page.found]
+
+
+def grave_record(grave: Grave, *, reveal: bool = False) -> dict[str, Any]:
+    """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
+    record = {**letter_record(grave.letter, reveal=reveal), "body_bytes": len(grave.body), "body": None}
+    try:
+        record["body"] = msgspec.json.decode(grave.body) if reveal else masked_body(grave.body)
+    except (ValueError, RecursionError):
+        record["body"] = None
+    if reveal:
+        record["body_base64"] = base64.b64encode(grave.body).decode()
+    return record
+
+
+def group_record(group: Group) -> dict[str, Any]:
+    """One group."""
+    return {
+        "fingerprint": group.fingerprint,
+        "count": group.count,
+        "last_seen_ms": group.last_seen_ms,
+        "sample": letter_record(group.sample),
+    }
+
+
+def progress_record(progress: Progress, verb: str) -> dict[str, int]:
+    """How a replay (`verb` is `replayed`) or discard (`discarded`) ended."""
+    return {"selected": progress.selected, verb: progress.done, "gone": progress.gone}
+
+
+def status_record(status: Status) -> dict[str, Any]:
+    """All of it in one flat object."""
+    totals, backlog, redis = status.totals, status.backlog, status.redis
+    counters = msgspec.to_builtins(totals)
+    refused = counters.pop("refused")
+    return {
+        **counters,
+        "bodies_add_up": totals.bodies_add_up(),
+        "notifications_add_up": totals.notifications_add_up(),
+        "refused": sum(refused.values()),
+        **{f"refused_{code}": count for code, count in sorted(refused.items())},
+        "queue_entries": backlog.entries,
+        "queue_bodies": totals.queued,
+        "queue_oldest_ms": backlog.oldest_ms,
+        "jobs": backlog.jobs,
+        "jobs_due": backlog.jobs_due,
+        "jobs_next_due_ms": backlog.next_due_ms,
+        "workers": status.workers,
+        "dead_letters": status.dead_letters,
+        "redis_version": ".".join(str(part) for part in redis.version),
+        "redis_memory_bytes": redis.used_memory_bytes,
+        "redis_memory_limit_bytes": redis.max_memory_bytes,
+        "redis_risks": redis.risks(),
+    }
+
+
+def _attempt_record(attempt: Attempt, *, reveal: bool) -> dict[str, Any]:
+    shown = str if reveal else masked_text
+    return {
+        "at_ms": attempt.at_ms,
+        "took_ms": attempt.took_ms,
+        "outcome": attempt.outcome,
+        "error": shown(attempt.error),
+        "answer": shown(attempt.answer),
+    }

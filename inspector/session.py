@@ -1,0 +1,34 @@
+"""One command's work on Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from arq.connections import ArqRedis
+
+from broker.connection import Settings, connect
+
+T = TypeVar("T")
+
+
+class Context(Protocol):
+    """What the commands need of the command line they are part of, as `ctx.obj`."""
+
+    def redis(self) -> Settings:
+        """The Redis to look at."""
+        ...
+
+
+def on_redis(context: Context, work: Callable[[ArqRedis], Awaitable[T]]) -> T:
+    """Run `work` with a client of the context's Redis. Raises BrokerError and what `work` raises."""
+    return asyncio.run(_with_client(context.redis(), work))
+
+
+async def _with_client(settings: Settings, work: Callable[[ArqRedis], Awaitable[T]]) -> T:
+    client = connect(settings)
+    try:
+        return await work(client)
+    finally:
+        await client.aclose()

@@ -1,0 +1,46 @@
+"""Times, spans and foreign text as a terminal may show them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Text from outside with control characters spelt out, so that it cannot steer the terminal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def moment(ms: int) -> str:
+    """A time in UTC to the second; a dash for none."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms else "-"
+
+
+def span(ms: int) -> str:
+    """A length of time in its largest unit: `350 ms`, `12 s`, `3 min`, `5 h`, `9 d`."""
+    if ms < 1000:
+        return f"{max(0, ms)} ms"
+    seconds = ms // 1000
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def size(number: int) -> str:
+    """Bytes with a unit."""
+    if number < 1024:
+        return f"{number} B"
+    value = float(number)
+    for unit in ("KiB", "MiB"):
+        value /= 1024
+        if value < 1024:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} GiB"
+
+
+def count_of(number: int, thing: str) -> str:
+    """`1 batch`... with a plural: `2 dead letters`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,121 @@
+"""Real dead letters: webhooks in the stream, a real worker, a real server that refuses or takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import dead, stats, stream
+from broker.batch import RawBody
+from broker.connection import Settings as RedisSettings
+from broker.dead import DeadLetter
+from broker.stats import Totals
+from broker.stream import Confirmation
+from sources import KINDS
+from sources.voucherify import VOUCHERIFY
+from tests.redis_server import RedisServer
+from tests.until import until
+from worker.channels.settings import ChannelSettings, ConsoleSettings, HttpSettings
+from worker.main import run
+from worker.planning import WorkerSource
+from worker.retry import RetrySettings
+from worker.rules import Rule
+from worker.settings import Settings
+
+EVENT = "customer.voucher.loyalty_card.points_added"
+BROKEN = b'{"customer":'
+TO_CRM = (Rule(name="to-crm", events=("*",), channel="crm", text=""),)
+NO_RULES: tuple[Rule, ...] = ()
+
+
+def sample(number: int) -> bytes:
+    return VOUCHERIFY.sample(number, EVENT)
+
+
+async def accept(redis: ArqRedis, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
+
+
+@asynccontextmanager
+async def working(
+    server: RedisServer,
+    *,
+    sources: tuple[str, ...] = ("voucherify",),
+    rules: tuple[Rule, ...] = NO_RULES,
+    channels: Mapping[str, ChannelSettings] | None = None,
+) -> AsyncIterator[None]:
+    """A worker in this process."""
+    stop = asyncio.Event()
+    known = {name: WorkerSource(KINDS["voucherify"], 7) for name in sources}
+    redis = RedisSettings(url=server.url)
+    channels = {"console": ConsoleSettings(), **(channels or {})}
+    task = asyncio.create_task(run(Settings(stop_grace_s=5), known, rules, channels, redis, stop=stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def crm(url: str, *, attempts: int = 1) -> dict[str, ChannelSettings]:
+    return {"crm": HttpSettings(url=url, retry=RetrySettings(attempts=attempts, base_s=0.01, cap_s=0.01))}
+
+
+class Taker:
+    """An HTTP server that answers `status` and remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.answer = "so it is"
+        self.taken: list[dict[str, Any]] = []
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.taken.append(await request.json() | {"header": request.headers["Idempotency-Key"]})
+        return web.Response(status=self.status, text=self.answer)
+
+
+@asynccontextmanager
+async def taker() -> AsyncIterator[Taker]:
+    found = Taker()
+    app = web.Application()
+    app.router.add_post("/", found.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
+
+
+async def settled(redis: ArqRedis) -> Totals:
+    """The totals when nothing waits any more."""
+
+    async def at_rest() -> Totals | None:
+        totals = await stats.read_totals(redis)
+        return None if totals.queued or totals.waiting else totals
+
+    return await until(at_rest)
+
+
+async def all_letters(redis: ArqRedis) -> list[DeadLetter]:
+    return await dead.newest(redis, count=10_000)
+
+
+async def bury(
+    server: RedisServer, redis: ArqRedis, *bodies: bytes, source: str = "nobody", hint: str = ""
+) -> None:
+    """Let bodies die at intake, for want of their source or of sound JSON."""
+    await accept(redis, *bodies, source=source, hint=hint)
+    async with working(server):
+        await settled(redis)

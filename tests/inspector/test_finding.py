@@ -1,0 +1,194 @@
+"""Finding dead letters: filters, pages, groups."""
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import dead, keys
+from broker.batch import RawBody
+from broker.dead import Grave, Place
+from inspector import operations
+from inspector.operations import CursorError, Filter
+from tests.inspector.running import (
+    BROKEN,
+    EVENT,
+    TO_CRM,
+    accept,
+    all_letters,
+    bury,
+    crm,
+    sample,
+    settled,
+    taker,
+    working,
+)
+from tests.redis_server import RedisServer
+
+
+async def _died_in_every_way(server: RedisServer, redis: ArqRedis) -> None:
+    """1 broken body, 2 of an unknown source with a hint, 3 notifications that a CRM refused."""
+    await accept(redis, BROKEN)
+    await accept(redis, sample(1), sample(2), source="shop", hint="order.paid")
+    await accept(redis, sample(3), sample(4), sample(5))
+    async with taker() as refusing, working(server, rules=TO_CRM, channels=crm(refusing.url)):
+        refusing.status = 400
+        await settled(redis)
+
+
+async def _ids(redis: ArqRedis, wanted: Filter) -> set[str]:
+    page = await operations.find(redis, wanted, limit=100)
+    assert page.cursor == ""
+    return {found.letter.id for found in page.found}
+
+
+async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await _died_in_every_way(redis_server, redis)
+    letters = await all_letters(redis)
+    fingerprint = next(letter.fingerprint for letter in letters if letter.stage == "notify")
+
+    sizes = [
+        len(await _ids(redis, wanted))
+        for wanted in (
+            Filter(),
+            Filter(stage="notify"),
+            Filter(source="shop"),
+            Filter(reason="undecodable"),
+            Filter(reason="permanent"),
+            Filter(channel="crm"),
+            Filter(rule="to-crm"),
+            Filter(event=EVENT),
+            Filter(event="order.paid"),
+            Filter(fingerprint=fingerprint),
+            Filter(source="shop", stage="intake"),
+            Filter(source="shop", stage="notify"),
+            Filter(fingerprint="nothing"),
+        )
+    ]
+
+    assert sizes == [6, 3, 2, 1, 3, 3, 3, 3, 2, 3, 2, 0, 0]
+
+
+async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: RedisServer, redis: ArqRedis) -> None:
+    """Ten die in one step, so at one and the same moment."""
+    await bury(redis_server, redis, *(sample(number) for number in range(10)))
+    await bury(redis_server, redis, sample(10))
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = await operations.find(redis, Filter(), limit=3, cursor=cursor)
+        seen += [found.letter.id for found in page.found]
+        cursor = page.cursor
+        if not cursor:
+            break
+
+    assert len(seen) == 11
+    assert seen == [letter.id for letter in await all_letters(redis)]
+
+
+async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(6)))
+    order = [letter.id for letter in await all_letters(redis)]
+    page = await operations.find(redis, Filter(), limit=3)
+
+    async for _ in operations.discard(redis, [order[0], order[2], order[4]]):
+        pass
+    await bury(redis_server, redis, sample(6))
+
+    rest = await operations.find(redis, Filter(), limit=10, cursor=page.cursor)
+    assert [found.letter.id for found in rest.found] == [order[3], order[5]]
+
+
+async def test_the_cursor_of_any_letter_begins_the_page_after_it(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(4)))
+    page = await operations.find(redis, Filter())
+
+    rest = await operations.find(redis, Filter(), cursor=page.found[1].cursor)
+
+    assert rest.found == page.found[2:]
+
+
+async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: ArqRedis) -> None:
+    async with redis.pipeline() as pipe:
+        for number in range(450):
+            grave = dead.died_at_intake(
+                RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
+                reason="failed",
+                error="",
+                error_class="E",
+            )
+            _entomb(pipe, grave, at_ms=1000 + number // 3)
+        await pipe.execute()
+
+    page = await operations.find(redis, Filter(event="rare"), limit=1)
+
+    assert [found.letter.event for found in page.found] == ["rare"]
+
+
+def _entomb(pipe: ArqRedis, grave: Grave, *, at_ms: int) -> None:
+    letter, body = dead.packed(grave)
+    pipe.hset(keys.DEAD + grave.letter.id, mapping={"letter": letter, "body": body})
+    pipe.zadd(keys.DEAD_INDEX, {grave.letter.id: at_ms})
+
+
+@pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
+async def test_what_is_no_cursor_is_refused(redis: ArqRedis, cursor: str) -> None:
+    with pytest.raises(CursorError):
+        await operations.find(redis, Filter(), cursor=cursor)
+
+
+async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await _died_in_every_way(redis_server, redis)
+
+    found = await operations.groups(redis)
+
+    assert sorted((group.count, group.sample.reason) for group in found) == [
+        (1, "undecodable"),
+        (2, "unknown source"),
+        (3, "permanent"),
+    ]
+    assert [group.last_seen_ms for group in found] == sorted((g.last_seen_ms for g in found), reverse=True)
+    for group in found:
+        assert len(await _ids(redis, Filter(fingerprint=group.fingerprint))) == group.count
+
+
+async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, sample(1))
+    async for _ in operations.discard(redis, await operations.select(redis, Filter())):
+        pass
+
+    assert await operations.groups(redis) == []
+
+
+@pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])
+async def test_what_is_no_id_is_no_dead_letter(redis: ArqRedis, letter_id: str) -> None:
+    await redis.zadd(keys.DEAD_INDEX, {"x": 1})
+
+    assert await operations.get(redis, letter_id) is None
+    progress = [step async for step in operations.discard(redis, [letter_id])][-1]
+    assert (progress.done, progress.gone) == (0, 1)
+
+
+async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: ArqRedis) -> None:
+    await redis.zadd(keys.DEAD_INDEX, {"0" * 17: 1000})
+
+    assert await dead.older(redis, Place(2000, ""), count=5) == [(Place(1000, "0" * 17), None)]
+    assert (await operations.find(redis, Filter())).found == []
+
+
+async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await accept(redis, sample(1))
+    async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url, attempts=2)):
+        refusing.status, refusing.answer = 503, "come back later"
+        await settled(redis)
+
+    page = await operations.find(redis, Filter(reason="exhausted"))
+    attempts = page.found[0].letter.attempts
+    assert [(attempt.outcome, attempt.error, attempt.answer) for attempt in attempts] == [
+        ("retry", "answered 503", "come back later")
+    ] * 2
+    assert 0 < attempts[0].at_ms <= attempts[1].at_ms

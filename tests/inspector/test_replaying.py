@@ -1,0 +1,215 @@
+"""Replay and discard, on what a real worker buried, with a real worker to take it again."""
+
+import asyncio
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import dead, keys
+from broker.errors import Full
+from broker.jobs import size_of
+from inspector import operations
+from inspector.operations import Filter, Progress, Selection
+from tests.inspector.running import (
+    TO_CRM,
+    accept,
+    all_letters,
+    bury,
+    crm,
+    sample,
+    settled,
+    taker,
+    working,
+)
+from tests.redis_server import RedisServer
+from tests.until import until
+
+
+async def _replay(redis: ArqRedis, chosen: list[str] | Selection) -> Progress:
+    return [step async for step in operations.replay(redis, chosen)][-1]
+
+
+async def _discard(redis: ArqRedis, chosen: list[str] | Selection) -> Progress:
+    return [step async for step in operations.discard(redis, chosen)][-1]
+
+
+async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, sample(1), source="shop")
+    before = await settled(redis)
+    assert (before.buried, before.processed) == (1, 0)
+
+    progress = await _replay(redis, await operations.select(redis, Filter(source="shop")))
+    async with (
+        taker() as crm_server,
+        working(redis_server, sources=("shop",), rules=TO_CRM, channels=crm(crm_server.url)),
+    ):
+        after = await settled(redis)
+
+    assert progress == Progress(1, 1, 0)
+    assert (after.accepted, after.buried, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
+    assert after.bodies_add_up() and after.notifications_add_up()
+    assert [taken["source"] for taken in crm_server.taken] == ["shop"]
+    assert await dead.how_many(redis) == 0
+
+
+async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, sample(1))
+    (first,) = await all_letters(redis)
+
+    await _replay(redis, [first.id])
+    async with working(redis_server):
+        totals = await settled(redis)
+
+    (second,) = await all_letters(redis)
+    assert second.id != first.id
+    assert second.fingerprint == first.fingerprint
+    assert totals.buried == 1
+    assert totals.bodies_add_up()
+
+
+async def test_a_notification_keeps_its_key_and_its_attempts_start_anew(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await accept(redis, sample(1))
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url, attempts=2)):
+        server.status = 503
+        await settled(redis)
+        (letter,) = await all_letters(redis)
+        server.status = 200
+        progress = await _replay(redis, [letter.id])
+        await until(lambda: len(server.taken) == 3)
+        totals = await settled(redis)
+
+    assert progress == Progress(1, 1, 0)
+    assert {taken["key"] for taken in server.taken} == {letter.key}
+    assert {taken["header"] for taken in server.taken} == {letter.key}
+    assert [taken["attempt"] for taken in server.taken] == [1, 2, 1]
+    assert (totals.sent, totals.dead, totals.created) == (1, 0, 1)
+    assert totals.bodies_add_up() and totals.notifications_add_up()
+
+
+async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await accept(redis, sample(1))
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        server.status = 400
+        await settled(redis)
+    await bury(redis_server, redis, sample(2))
+    ids = [letter.id for letter in await all_letters(redis)]
+
+    ends = await asyncio.gather(*(_replay(redis, ids) for _ in range(8)))
+
+    assert sum(end.done for end in ends) == 2
+    assert all(end.done + end.gone == 2 for end in ends)
+    assert await redis.xlen(keys.STREAM) == 1
+    queued = [job for job in await redis.zrange(keys.QUEUE, 0, -1) if size_of(job.decode())]
+    assert len(queued) == 1  # beside arq's cron job, if it is there
+    totals = (await operations.status(redis)).totals
+    assert (totals.queued, totals.waiting, totals.buried, totals.dead) == (1, 1, 0, 0)
+    assert totals.bodies_add_up() and totals.notifications_add_up()
+
+
+async def test_a_selection_holds_what_was_there_and_nothing_later(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(40)))
+    selection = await operations.select(redis, Filter(source="nobody"))
+    await bury(redis_server, redis, sample(40), sample(41))
+    late = {letter.id for letter in (await all_letters(redis))[:2]}
+
+    progress = await _replay(redis, selection)
+
+    assert progress == Progress(40, 40, 0)
+    assert {letter.id for letter in await all_letters(redis)} == late
+
+
+async def test_what_dies_again_during_a_replay_is_not_replayed_again(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(100)))
+    selection = await operations.select(redis, Filter())
+
+    async with working(redis_server):
+        progress = await _replay(redis, selection)
+        totals = await settled(redis)
+
+    assert progress == Progress(100, 100, 0)
+    assert (totals.replayed, totals.buried) == (100, 100)
+    assert totals.bodies_add_up()
+
+
+async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(20)))
+    selection = await operations.select(redis, Filter())
+    await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
+
+    assert await _replay(redis, selection) == Progress(20, 15, 5)
+
+
+async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(50)))
+
+    steps = [step async for step in operations.replay(redis, await operations.select(redis, Filter()))]
+
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert len(set(done)) > 2
+    assert steps[-1] == Progress(50, 50, 0)
+
+
+async def test_progress_counts_what_is_gone_as_it_goes(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, sample(1))
+    (letter,) = await all_letters(redis)
+
+    steps = [step async for step in operations.replay(redis, [letter.id, "0" * 17])]
+
+    assert steps == [Progress(2, 1, 1)] * 2
+
+
+async def test_nothing_joins_a_selection_once_its_time_is_told(redis: ArqRedis) -> None:
+    for _ in range(50):
+        closed_ms = await dead.closed_ms(redis)
+        seconds, micros = await redis.time()
+        assert seconds * 1000 + micros // 1000 > closed_ms
+
+
+async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await accept(redis, sample(1))
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        server.status = 400
+        await settled(redis)
+    await bury(redis_server, redis, sample(2), sample(3))
+
+    progress = await _discard(redis, await operations.select(redis, Filter()))
+    again = await _discard(redis, await operations.select(redis, Filter()))
+
+    found = await operations.status(redis)
+    assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
+    assert found.adds_up()
+    assert (found.totals.buried, found.totals.dead, found.totals.discarded) == (2, 1, 3)
+    assert found.dead_letters == 0
+    assert not [key async for key in redis.scan_iter("dead:*")]
+
+
+async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(5)))
+    selection = await operations.select(redis, Filter())
+    told = []
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(Full):
+            async for step in operations.replay(redis, selection):
+                told.append(step)  # noqa: PERF401 - kept when it raises
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+    assert told == [Progress(5, 0, 0)]
+    assert len(await all_letters(redis)) == 5
+    assert (await operations.status(redis)).adds_up()

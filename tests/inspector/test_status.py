@@ -1,0 +1,109 @@
+"""How things stand, as one look at Redis tells it."""
+
+from arq.connections import ArqRedis
+
+from broker import keys, stats
+from inspector import operations
+from inspector.records import status_record
+from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.redis_server import RedisServer
+from tests.until import until
+from worker.channels.settings import HttpSettings
+from worker.retry import RetrySettings
+
+TERMS = ("accepted", "processed", "duplicate", "buried", "queued", "created", "sent", "skipped", "dead", "waiting")
+
+
+async def test_an_empty_redis_has_a_status(redis: ArqRedis) -> None:
+    found = await operations.status(redis)
+
+    assert found.adds_up()
+    assert {term: status_record(found)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
+    assert (found.workers, found.dead_letters) == (0, 0)
+    assert (found.backlog.entries, found.backlog.oldest_ms, found.backlog.next_due_ms) == (0, 0, None)
+
+
+async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await accept(redis, sample(1), sample(2), sample(2), b"{")
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        await settled(redis)
+        server.status = 400
+        await accept(redis, sample(3))
+        await settled(redis)
+    await accept(redis, sample(4), sample(5))
+    await stats.add_refused(redis, {"401": 2, "413": 1})
+
+    found = await operations.status(redis)
+
+    record = status_record(found)
+    assert {term: record[term] for term in TERMS} == {
+        "accepted": 7,
+        "processed": 3,
+        "duplicate": 1,
+        "buried": 1,
+        "queued": 2,
+        "created": 3,
+        "sent": 2,
+        "skipped": 0,
+        "dead": 1,
+        "waiting": 0,
+    }
+    assert found.adds_up()
+    assert (record["dead_letters"], record["queue_entries"], record["queue_bodies"]) == (2, 1, 2)
+    assert (record["refused"], record["refused_401"], record["refused_413"]) == (3, 2, 1)
+    assert 0 <= record["queue_oldest_ms"] < 60_000
+    assert not any(isinstance(value, dict) for value in record.values())
+
+
+async def test_a_sum_that_does_not_add_up_is_told(redis: ArqRedis) -> None:
+    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
+
+    record = status_record(await operations.status(redis))
+
+    assert (record["bodies_add_up"], record["notifications_add_up"]) == (True, False)
+
+
+async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: ArqRedis) -> None:
+    async def workers() -> int:
+        return (await operations.status(redis)).workers
+
+    async with working(redis_server), working(redis_server):
+
+        async def both() -> bool:
+            return await workers() == 2
+
+        await until(both)
+    for key in await redis.keys(keys.HEALTH + "*"):  # their last signs of life expire in seconds
+        await redis.delete(key)
+    assert await workers() == 0
+
+
+async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await accept(redis, sample(1), sample(2))
+    async with taker() as server:
+        server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
+        channels = {"crm": HttpSettings(url=server.url, retry=patient)}
+
+        async def put_off() -> bool:
+            return (await stats.read_totals(redis)).retried == 2
+
+        async with working(redis_server, rules=TO_CRM, channels=channels):
+            await until(put_off)
+
+    await redis.zadd(keys.QUEUE, {"cron:take_over_stalled:1795379785123": 1})  # arq's own
+    backlog = (await operations.status(redis)).backlog
+    assert (backlog.jobs, backlog.jobs_due) == (1, 0)
+    assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
+
+
+async def test_a_redis_that_may_lose_data_is_told(redis: ArqRedis) -> None:
+    await redis.config_set("maxmemory", "1gb")
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        record = status_record(await operations.status(redis))
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+        await redis.config_set("maxmemory", 0)
+
+    assert "noeviction" in record["redis_risks"][0]
+    assert record["redis_memory_limit_bytes"] == 2**30
