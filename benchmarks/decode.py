@@ -1,0 +1,87 @@
+"""What decoding costs above msgspec: one webhook to a typed event, against msgspec alone reading the same fields.
+
+The bare side is one pass of msgspec over the same body into the same structs: the fields that Hookline checks, the
+event's id, name and time, the sender's id and kind. On top of it Hookline finds the event's name before it
+decodes, looks for bad UTF-8, and makes the identity. The sides run turn by turn, each keeps its best turn.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from benchmarks.figures import Figure, print_table
+from sources import KINDS
+from sources.voucherify.vendor import checked_model
+
+_NAME = "customer.voucher.loyalty_card.points_added"
+_BODIES = 300
+_TURNS = 150
+
+Side = tuple[Callable[..., Any], list[tuple[Any, ...]]]
+"""What is called, and with what, one after another."""
+
+
+class _Sender(Struct):
+    id: str
+    object: str
+
+
+class _Meta(Struct):
+    id: str
+    type: str
+    created_at: datetime
+
+
+def figures() -> list[Figure]:
+    """Measure."""
+    kind = KINDS["voucherify"]
+    bodies = [kind.sample(number, _NAME) for number in range(_BODIES)]
+    fields = [("data", checked_model(_NAME)), ("source", _Sender), ("event", _Meta)]
+    bare: Callable[..., Any] = msgspec.json.Decoder(msgspec.defstruct("_Webhook", fields)).decode
+    took = _best_turns(
+        {
+            "msgspec": (bare, [(body,) for body in bodies]),
+            "hookline": (kind.decode, [(body, "") for body in bodies]),
+            "raw": (kind.decode, [(_payload(body), _NAME) for body in bodies]),
+            "indented": (kind.decode, [(msgspec.json.format(body), "") for body in bodies]),
+        }
+    )
+    size = f"{sum(map(len, bodies)) / len(bodies):,.0f} bytes"
+    return [
+        _figure(f"decode points_added to typed, {size}", took["hookline"], took["msgspec"], 1.5),
+        _figure("decode points_added, raw payload with ?event=", took["raw"], took["msgspec"]),
+        _figure("decode points_added, re-indented on its way", took["indented"], took["msgspec"]),
+    ]
+
+
+def _figure(what: str, ours_us: float, bare_us: float, goal: float | None = None) -> Figure:
+    measured = f"{ours_us:.2f} us against {bare_us:.2f} us for msgspec to the same fields"
+    return Figure(what=what, measured=measured, value=ours_us / bare_us, goal=goal, at_most=True)
+
+
+def _payload(body: bytes) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(body)["data"])
+
+
+def _best_turns(sides: dict[str, Side]) -> dict[str, float]:
+    """Microseconds a call of each side, in its fastest turn."""
+    best = dict.fromkeys(sides, float("inf"))
+    gc.collect()
+    for _ in range(_TURNS):
+        for name, (decode, calls) in sides.items():
+            started_s = time.perf_counter()
+            for arguments in calls:
+                decode(*arguments)
+            best[name] = min(best[name], (time.perf_counter() - started_s) / len(calls) * 1e6)
+    return best
+
+
+if __name__ == "__main__":
+    print_table(figures())

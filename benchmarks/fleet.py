@@ -1,0 +1,82 @@
+"""CPU time an event with 32 worker processes against 1: what many workers cost each other.
+
+A backlog is taken in and notified over HTTP; the CPU time of all workers and of Redis counts, the sink's does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from functools import partial
+from statistics import median
+
+import redis
+
+from benchmarks.backlog import fill, sample_bodies
+from benchmarks.figures import Figure
+from benchmarks.notify import RULES
+from benchmarks.processes import cpu_s, running
+from benchmarks.redis_server import redis_cpu_s, running_redis
+from benchmarks.sink import running_sink
+from broker import keys
+from broker.connection import Settings as RedisSettings
+from sources.settings import Settings as SourceSettings
+from worker.channels.settings import HttpSettings
+from worker.main import work
+from worker.settings import AlertSettings, Settings
+
+_BODIES = 24_000
+_WARM_UP = 8_000
+"""Bodies that do not count: each process opens its connections and pages its memory in."""
+
+_MANY = 32
+_PAIRS = 2
+_POLL_S = 0.05
+_PATIENCE_S = 120.0
+
+
+def figures() -> list[Figure]:
+    """Measure. Raises RuntimeError where the work was not done in time."""
+    bodies = sample_bodies(_WARM_UP + _BODIES)
+    with running_redis() as url, running_sink() as sink, contextlib.closing(redis.Redis.from_url(url)) as client:
+        measure = partial(_cpu_a_body, url, sink, client, bodies)
+        pairs = [(measure(1), measure(_MANY)) for _ in range(_PAIRS)]
+    one, many = (median(pair[side] for pair in pairs) for side in (0, 1))
+    return [
+        Figure(
+            what=f"CPU an event, {_MANY} worker processes against 1, notified over HTTP",
+            measured=f"{many * 1e6:,.0f} us against {one * 1e6:,.0f} us",
+            value=median(many / one for one, many in pairs),
+            goal=1.15,
+            at_most=True,
+        )
+    ]
+
+
+def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], workers: int) -> float:
+    """Seconds, with that many workers."""
+    client.flushall()
+    sources = {"voucherify": SourceSettings()}
+    channels, settings = {"sink": HttpSettings(url=sink)}, RedisSettings(url=url)
+    part = partial(work, Settings(), sources, RULES, channels, settings, alerts=AlertSettings())
+    with contextlib.ExitStack() as stack:
+        pids = [stack.enter_context(running(part)) for _ in range(workers)]
+        fill(url, bodies[:_WARM_UP])
+        _wait_until_sent(client, _WARM_UP)
+        before_s = redis_cpu_s(client) + sum(map(cpu_s, pids))
+        fill(url, bodies[_WARM_UP:])
+        _wait_until_sent(client, len(bodies))
+        spent_s = redis_cpu_s(client) + sum(map(cpu_s, pids)) - before_s
+        for pid in pids:  # all at once: each takes its time to end
+            os.kill(pid, signal.SIGTERM)
+    return spent_s / _BODIES
+
+
+def _wait_until_sent(client: redis.Redis, count: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while int(client.hget(keys.STATS_TOTAL, "sent") or 0) < count:  # type: ignore[arg-type]
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not all of {count} notifications were sent within {_PATIENCE_S:g} s")
+        time.sleep(_POLL_S)

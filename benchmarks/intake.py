@@ -1,0 +1,112 @@
+"""Intake against plain arq: a backlog of bodies decoded, deduplicated, and their notifications enqueued.
+
+One worker process each, nobody notifies. Hookline's intake reads batches of 64 from the stream; plain arq runs one
+job a body (plain_arq.py). They take turns on one Redis; each pair gives a ratio, and the median of these counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+
+import redis
+from msgspec import Struct
+
+from benchmarks import plain_arq
+from benchmarks.backlog import fill, sample_bodies
+from benchmarks.figures import Figure
+from benchmarks.plain_arq import TUNINGS, Tuning
+from benchmarks.redis_server import redis_cpu_s, running_redis
+from benchmarks.stopwatch import Prepare, Work, measure
+from broker import keys, stats, stream
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from sources import KINDS
+from worker.intake import Intake
+from worker.planning import Planner, WorkerSource
+from worker.rules import DEFAULT_RULES, Rule, RuleBook
+from worker.settings import Settings
+
+_BODIES = 60_000
+_ARQ_BODIES = 6_000
+"""Fewer, as plain arq's speed does not depend on how many wait, and one round is to take some seconds."""
+
+_PAIRS = 5
+_POLL_S = 0.005
+
+
+class Round(Struct, frozen=True):
+    """Bodies a second, and what they cost."""
+
+    per_second: float
+    per_cpu_s: float
+    """Bodies a second of CPU time, the worker's and that of Redis together."""
+
+
+def figures() -> list[Figure]:
+    """Measure. Raises RuntimeError where a side did not do all of its work."""
+    bodies = sample_bodies(_BODIES)
+    with running_redis() as url, contextlib.closing(redis.Redis.from_url(url)) as client:
+        hookline = partial(_round, client, bodies, partial(fill, url), partial(prepare_intake, url))
+        arq = partial(_arq_round, url, client, bodies[:_ARQ_BODIES])
+        tuning = max(TUNINGS, key=lambda tried: arq(tried).per_second)
+        pairs = [(arq(tuning), hookline()) for _ in range(_PAIRS)]
+    a, b = (median(pair[side].per_second for pair in pairs) for side in (0, 1))
+    by_cpu = median(b.per_cpu_s / a.per_cpu_s for a, b in pairs)
+    return [
+        Figure(
+            what="intake against plain arq, bodies a second",
+            measured=f"{b:,.0f}/s against {a:,.0f}/s (max_jobs {tuning.max_jobs}); by CPU time {by_cpu:.1f} x",
+            value=median(b.per_second / a.per_second for a, b in pairs),
+            goal=20,
+        )
+    ]
+
+
+def _arq_round(url: str, client: redis.Redis, bodies: Sequence[bytes], tuning: Tuning) -> Round:
+    prepare = partial(plain_arq.prepare, url, tuning)
+    measured = _round(client, bodies, partial(plain_arq.fill, client), prepare)
+    if client.zcard(plain_arq.NOTIFY_QUEUE) != len(bodies):
+        raise RuntimeError("plain arq did not enqueue every notification")
+    return measured
+
+
+def _round(
+    client: redis.Redis, bodies: Sequence[bytes], fill: Callable[[Sequence[bytes]], None], prepare: Prepare
+) -> Round:
+    client.flushall()
+    fill(bodies)
+    before_s = redis_cpu_s(client)
+    spent = measure(prepare)
+    cpu_s = spent.cpu_s + redis_cpu_s(client) - before_s
+    return Round(per_second=len(bodies) / spent.wall_s, per_cpu_s=len(bodies) / cpu_s)
+
+
+async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> tuple[Work, Work]:
+    """Intake on that Redis until the stream is empty."""
+    client = connect(RedisSettings(url=url))
+    planner = Planner(
+        {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)},
+        RuleBook(rules),
+        max_deliveries=3,
+    )
+    intake = Intake(client, planner, Settings(), consumer="benchmark")
+    await stream.create_group(client)
+
+    async def drain() -> None:
+        running = asyncio.create_task(intake.run())
+        while await client.xlen(keys.STREAM):  # noqa: ASYNC110 - Redis sets no event
+            await asyncio.sleep(_POLL_S)
+        intake.stop()
+        running.cancel()  # it waits for more
+
+    async def close() -> None:
+        totals = await stats.read_totals(client)
+        if totals.waiting + totals.buried != totals.accepted:
+            raise RuntimeError(f"intake did not make a notification or a dead letter of every body: {totals}")
+        await client.aclose()
+
+    return drain, close

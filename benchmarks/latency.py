@@ -1,0 +1,134 @@
+"""POST to notification sent: webhooks at a steady rate through a receiver and a worker, one process each.
+
+The same process sends the webhooks and takes the notifications, so that one clock measures both ends: from the
+moment a webhook's request starts to the moment its notification has arrived. The rate does not wait for answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import aiohttp
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from benchmarks import sink
+from benchmarks.backlog import sample_bodies
+from benchmarks.figures import Figure
+from benchmarks.notify import RULES
+from benchmarks.processes import running
+from benchmarks.redis_server import running_redis
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from receiver.server import listen, serve
+from receiver.settings import Settings as ReceiverSettings
+from sources import KINDS
+from sources.secret import Secret
+from sources.settings import Settings as SourceSettings
+from worker.channels.settings import HttpSettings
+from worker.main import work
+from worker.settings import AlertSettings
+from worker.settings import Settings as WorkerSettings
+
+_RATE = 1000
+_SECONDS = 10
+_WARM_UP = 2 * _RATE
+"""Webhooks that do not count."""
+
+_PATIENCE_S = 20.0
+_SECRET = Secret("benchmark-secret")
+_SOURCES = {"voucherify": SourceSettings(secrets=(_SECRET,))}
+
+
+class _Transaction(Struct):
+    source_id: str
+
+
+class _Data(Struct):
+    transaction: _Transaction
+
+
+class _Arrived(Struct):
+    data: _Data
+
+
+_decode = msgspec.json.Decoder(_Arrived).decode
+
+
+def figures() -> list[Figure]:
+    """Measure. Raises RuntimeError where a webhook was refused or a notification did not come."""
+    bodies = sample_bodies(_WARM_UP + _RATE * _SECONDS)
+    notifications, sink_url = sink.listen()
+    webhooks = listen(ReceiverSettings(port=0))
+    receiver_url = f"http://127.0.0.1:{webhooks.getsockname()[1]}/webhooks/voucherify"
+    with running_redis() as url, running(lambda: _receive(webhooks, url)), running(lambda: _work(sink_url, url)):
+        latencies_s = uvloop.run(_measure(receiver_url, notifications, bodies))
+    return [
+        Figure(
+            what=f"POST to notification sent, {_RATE:,} events/s, {name}",
+            measured=f"{len(latencies_s):,} events, memory durability",
+            value=latencies_s[int(share * len(latencies_s))] * 1000,
+            goal=goal,
+            unit="ms",
+            at_most=True,
+        )
+        for name, share, goal in (("p50", 0.5, 30), ("p99", 0.99, 150))
+    ]
+
+
+async def _measure(url: str, notifications: socket.socket, bodies: list[bytes]) -> list[float]:
+    """Latencies of all that count, sorted."""
+    arrived: dict[int, float] = {}
+
+    def take(body: bytes) -> None:
+        number = int(_decode(body).data.transaction.source_id.removeprefix("order-"))
+        arrived[number] = time.perf_counter()
+
+    close = await sink.serve(notifications, take)
+    started = await _send(url, bodies)
+    deadline = time.monotonic() + _PATIENCE_S
+    while len(arrived) < len(bodies):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(bodies) - len(arrived)} of {len(bodies)} notifications did not come")
+        await asyncio.sleep(0.05)
+    await close()
+    return sorted(arrived[number] - started[number] for number in range(_WARM_UP, len(bodies)))
+
+
+async def _send(url: str, bodies: list[bytes]) -> list[float]:
+    """POST them at the rate; returns when each started."""
+    kind = KINDS["voucherify"]
+    started: list[float] = []
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        asyncio.TaskGroup() as group,
+    ):
+
+        async def post(body: bytes, signature: str) -> None:
+            async with session.post(url, data=body, headers={kind.signature_header: signature}) as answer:
+                if answer.status != 202:
+                    raise RuntimeError(f"a webhook was answered {answer.status}")
+
+        signed = [(body, kind.sign(body, _SECRET)) for body in bodies]
+        begin = time.perf_counter()
+        for number, (body, signature) in enumerate(signed):
+            while (early := begin + number / _RATE - time.perf_counter()) > 0:  # noqa: ASYNC110 - the clock sets none
+                await asyncio.sleep(early)
+            started.append(time.perf_counter())
+            group.create_task(post(body, signature))
+            await asyncio.sleep(0)
+    return started
+
+
+async def _receive(listener: socket.socket, redis_url: str) -> None:
+    client = connect(RedisSettings(url=redis_url))
+    await serve(ReceiverSettings(), _SOURCES, client, listener)
+    await client.aclose()
+
+
+async def _work(sink_url: str, redis_url: str) -> None:
+    channels = {"sink": HttpSettings(url=sink_url)}
+    await work(WorkerSettings(), _SOURCES, RULES, channels, RedisSettings(url=redis_url), alerts=AlertSettings())

@@ -1,0 +1,126 @@
+"""A load generator: signed sample webhooks over keep-alive connections, as fast as they are answered.
+
+Raw sockets instead of an HTTP client, so that it takes little of the machine it shares with what it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import cycle
+from typing import cast
+
+import uvloop
+from msgspec import Struct
+
+from sources import KINDS
+from sources.secret import Secret
+
+SECRET = Secret("benchmark-secret")
+EVENT = "customer.voucher.loyalty_card.points_added"
+
+
+class Load(Struct, frozen=True):
+    """What one run did."""
+
+    seconds: float
+    statuses: dict[int, int]
+    latencies_s: list[float]
+    """Sorted, one a request."""
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second, whatever the status."""
+        return sum(self.statuses.values()) / self.seconds
+
+    def percentile_s(self, share: float) -> float:
+        """Latency that `share` of the requests stay below."""
+        return self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
+
+
+def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[bytes]:
+    """Whole HTTP requests with different signed bodies."""
+    kind = KINDS["voucherify"]
+    bodies = [kind.sample(number, EVENT) for number in range(count)]
+    return [
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"{kind.signature_header}: {kind.sign(body, SECRET)}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+        for body in bodies
+    ]
+
+
+async def put_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
+    """Keep every connection busy with one request at a time. Raises OSError where nothing listens."""
+    loop = asyncio.get_running_loop()
+    run = _Run(requests)
+    clients = [_Client(run) for _ in range(connections)]
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+    started_s = time.perf_counter()
+    for client in clients:
+        client.send()
+    await asyncio.sleep(seconds)
+    run.is_over = True
+    took_s = time.perf_counter() - started_s
+    statuses, latencies_s = dict(run.statuses), sorted(run.latencies_s)
+    for client in clients:
+        await client.done
+    return Load(seconds=took_s, statuses=statuses, latencies_s=latencies_s)
+
+
+def run_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
+    """`put_load` in an event loop of its own."""
+    return uvloop.run(put_load(port, requests, connections=connections, seconds=seconds))
+
+
+class _Run:
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self.next_request = cycle(requests).__next__
+        self.statuses: Counter[int] = Counter()
+        self.latencies_s: list[float] = []
+        self.is_over = False
+
+
+class _Client(asyncio.Protocol):
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self) -> None:
+        self._sent_s = time.perf_counter()
+        self._transport.write(self._run.next_request())
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        if not _is_whole(self._answer):
+            return
+        run = self._run
+        run.statuses[int(self._answer[9:12])] += 1
+        run.latencies_s.append(time.perf_counter() - self._sent_s)
+        self._answer = b""
+        if run.is_over:
+            self._transport.close()
+        else:
+            self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature is asyncio's
+        if not self._run.is_over:
+            self._run.statuses[0] += 1
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether head and body are there. Every answer measured here states its length."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    at = head.find(b"Content-Length: ")
+    return at < 0 or len(body) >= int(head[at + 16 :].split(b"\r\n", 1)[0])

@@ -1,0 +1,119 @@
+"""What Redis holds: bytes a queued event, a waiting notification, a remembered identity, a dead letter.
+
+`used_memory` of a Redis of its own before and after, divided by how many were written: every overhead of keys and
+allocator is in it. AOF is off, so that its buffers are not.
+
+HOOKLINE_BENCH_IDENTITIES sets how many identities one day gets (default 3,000,000; 30,000,000 takes minutes).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import redis
+
+from benchmarks.backlog import fill, sample_bodies
+from benchmarks.figures import Figure
+from benchmarks.intake import prepare_intake
+from benchmarks.redis_server import running_redis
+from benchmarks.stopwatch import measure
+from broker import dedupe
+
+_QUEUED = 32_000
+_QUEUED_ALONE = 8_000
+_DEAD = 8_000
+_IDENTITIES = int(os.environ.get("HOOKLINE_BENCH_IDENTITIES", "3000000"))
+_AT_A_TIME = 200_000
+
+
+def figures() -> list[Figure]:
+    """Measure."""
+    bodies = sample_bodies(_QUEUED)
+    broken = [body[:-1] for body in bodies[:_DEAD]]
+    size = f"{sum(map(len, bodies)) / len(bodies):,.0f} bytes each as JSON"
+    with _memory() as used:
+        together = used(partial(fill, bodies=bodies)) / len(bodies)
+    with _memory() as used:
+        alone = used(partial(fill, bodies=bodies[:_QUEUED_ALONE], size=1)) / _QUEUED_ALONE
+    with _memory() as used:
+        waiting = used(partial(_take_in, bodies=bodies)) / len(bodies)
+    with _memory() as used:
+        dead = used(partial(_take_in, bodies=broken)) / len(broken)
+    return [
+        _bytes("memory of a queued event, batches of 64", size, together, 150),
+        _bytes("memory of a queued event, batches of 1", size, alone, 1400),
+        _bytes("memory of a waiting notification, jobs of 64", size, waiting),
+        _bytes("memory of a dead letter", size, dead),
+        *map(_identities, (200_000, _IDENTITIES)),
+    ]
+
+
+def _identities(a_day: int) -> Figure:
+    with _memory() as used:
+        each = used(partial(_remember, count=a_day)) / a_day
+    return _bytes("memory of a remembered identity", f"a day of {a_day:,}", each, 12)
+
+
+def _bytes(what: str, measured: str, value: float, goal: float | None = None) -> Figure:
+    return Figure(what=what, measured=measured, value=value, goal=goal, unit="B", at_most=True)
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[Callable[[Callable[[str], None]], float]]:
+    """A function that says by how many bytes an empty Redis grows when something is written."""
+    with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
+
+        def used(write: Callable[[str], None]) -> float:
+            before = _settled(client)
+            write(url)
+            return _settled(client) - before
+
+        yield used
+
+
+def _settled(client: redis.Redis) -> int:
+    """used_memory without what connections and Lua's own heap hold, once it stands still."""
+    last = -1
+    while True:
+        facts: Any = client.info("memory")
+        now = int(facts["used_memory"]) - int(facts["mem_clients_normal"]) - int(facts["used_memory_lua"])
+        if now == last:
+            return now
+        last = now
+        time.sleep(0.3)
+
+
+def _take_in(url: str, bodies: list[bytes]) -> None:
+    """Queue the bodies and let intake make jobs or dead letters of them; what it remembers is forgotten."""
+    fill(url, bodies)
+    measure(partial(prepare_intake, url))
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        for key in client.scan_iter("dedupe:*", count=1000):
+            client.delete(key)
+
+
+def _remember(url: str, count: int) -> None:
+    """Put identities of one day into their sets, each with its expiry. Like the commit, but many at a time."""
+    now_ms = time.time_ns() // 1_000_000
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        for start in range(0, count, _AT_A_TIME):
+            members: dict[str, list[str]] = {}
+            for number in range(start, min(count, start + _AT_A_TIME)):
+                mark = dedupe.mark(
+                    "voucherify",
+                    f"distr_Sample7Zq1\x1fev_{number}",
+                    occurred_at_ms=now_ms,
+                    received_at_ms=now_ms,
+                    window_days=7,
+                )
+                members.setdefault(mark.key, []).append(mark.member)
+            with client.pipeline(transaction=False) as pipe:
+                for key, found in members.items():
+                    pipe.sadd(key, *found)
+                    pipe.pexpireat(key, now_ms + 7 * dedupe.DAY_MS)
+                pipe.execute()

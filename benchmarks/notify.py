@@ -1,0 +1,145 @@
+"""Notify over HTTP against a bare aiohttp client loop that does the same POSTs.
+
+One process each, the same 64 requests at a time, the same sink. Hookline's worker claims jobs from Redis, decodes
+and renders each notification, sends it, logs it (to nowhere) and records the outcome; the bare loop has its bodies
+ready made. They take turns; the median of the ratios of neighbours counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+import msgspec
+import redis
+from msgspec import Struct
+
+from benchmarks.backlog import EVENT, fill, sample_bodies
+from benchmarks.figures import Figure
+from benchmarks.intake import prepare_intake
+from benchmarks.redis_server import running_redis
+from benchmarks.sink import running_sink
+from benchmarks.stopwatch import Prepare, Work, measure
+from broker import stats
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from launcher.logs import set_up_logs
+from launcher.settings import LogSettings
+from sources import KINDS
+from worker.channels.settings import HttpSettings
+from worker.main import run
+from worker.planning import WorkerSource, idempotency_key
+from worker.render import Renderer
+from worker.rules import DEFAULT_TEXT, Rule
+from worker.settings import Settings
+
+RULES = (Rule(name="points-added", events=("*.points_added",), channel="sink", text=DEFAULT_TEXT),)
+
+_POSTS = 6_000
+_PAIRS = 5
+_CONCURRENCY = 64
+_POLL_S = 0.005
+
+
+class _Round(Struct, frozen=True):
+    per_second: float
+    per_cpu_s: float
+    """POSTs a second of the client's own CPU time."""
+
+
+def figures() -> list[Figure]:
+    """Measure. Raises RuntimeError where a side did not do all of its work."""
+    bodies = sample_bodies(_POSTS)
+    posts = list(_rendered(bodies))
+    with running_redis() as url, running_sink() as sink, contextlib.closing(redis.Redis.from_url(url)) as client:
+
+        def hookline() -> _Round:
+            client.flushall()
+            fill(url, bodies)
+            measure(partial(prepare_intake, url, RULES))
+            return _round(partial(_prepare_notify, url, sink))
+
+        def bare() -> _Round:
+            return _round(partial(_prepare_bare, sink, posts))
+
+        bare()
+        pairs = [(bare(), hookline()) for _ in range(_PAIRS)]
+    a, b = (median(pair[side].per_second for pair in pairs) for side in (0, 1))
+    by_cpu = median(b.per_cpu_s / a.per_cpu_s for a, b in pairs)
+    return [
+        Figure(
+            what="notify over HTTP against a bare aiohttp client loop",
+            measured=f"{b:,.0f}/s against {a:,.0f}/s; by the client's CPU time {by_cpu:.2f} x",
+            value=median(b.per_second / a.per_second for a, b in pairs),
+            goal=0.7,
+        )
+    ]
+
+
+def _round(prepare: Prepare) -> _Round:
+    spent = measure(prepare)
+    return _Round(per_second=_POSTS / spent.wall_s, per_cpu_s=_POSTS / spent.cpu_s)
+
+
+def _rendered(bodies: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Key and body of each POST, as the http channel would make them."""
+    renderer, kind = Renderer(RULES), KINDS["voucherify"]
+    for body in bodies:
+        event, data = kind.decode(body, ""), kind.view(body)
+        key = idempotency_key("voucherify", event.identity, RULES[0].name)
+        text = renderer.text(RULES[0].name, data)
+        content = {"key": key, "rule": RULES[0].name, "source": "voucherify", "event": EVENT, "attempt": 1}
+        yield key, msgspec.json.encode(content | {"text": text, "data": data})
+
+
+async def _prepare_bare(sink: str, posts: list[tuple[str, bytes]]) -> tuple[Work, Work]:
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONCURRENCY))
+    waiting = iter(posts)
+
+    async def post_on() -> None:
+        for key, body in waiting:
+            headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+            async with session.post(sink, data=body, headers=headers) as answer:
+                await answer.read()
+                answer.raise_for_status()
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_CONCURRENCY):
+                group.create_task(post_on())
+
+    return work, session.close
+
+
+async def _prepare_notify(url: str, sink: str) -> tuple[Work, Work]:
+    sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
+    logging.disable(logging.NOTSET)
+    set_up_logs(LogSettings(format="json"))
+    client, stop = connect(RedisSettings(url=url)), asyncio.Event()
+    sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
+    channels = {"sink": HttpSettings(url=sink, concurrency=_CONCURRENCY)}
+    worker = run(Settings(), sources, RULES, channels, RedisSettings(url=url), stop=stop)
+    running: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        running.append(asyncio.create_task(worker))
+        while (await stats.read_totals(client)).waiting:  # noqa: ASYNC110 - Redis sets no event
+            await asyncio.sleep(_POLL_S)
+
+    async def close() -> None:
+        stop.set()
+        await asyncio.wait(running)
+        totals = await stats.read_totals(client)
+        if totals.sent != totals.created:
+            raise RuntimeError(f"not every notification was sent: {totals}")
+        await client.aclose()
+
+    return work, close

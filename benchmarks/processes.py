@@ -1,0 +1,33 @@
+"""Parts that run beside what is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+_processes = multiprocessing.get_context("fork")
+
+
+@contextlib.contextmanager
+def running(part: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[int]:
+    """Run it in an event loop of a process of its own, until SIGTERM; yields the process id."""
+    process = _processes.Process(target=lambda: uvloop.run(part()), daemon=True)
+    process.start()
+    assert process.pid is not None
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.join()
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time that a process has used (Linux: proc_pid_stat(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,61 @@
+"""A Redis of the benchmark's own."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from launcher.embedded import find_redis_server
+
+_START_S = 20.0
+
+
+@contextlib.contextmanager
+def running_redis(**options: str) -> Iterator[str]:
+    """Start an empty Redis with the options that `hookline up` gives it, and `options`; yields its address."""
+    with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
+        address = Path(directory) / "redis.sock"
+        given = {
+            "port": "0",
+            "unixsocket": str(address),
+            "dir": directory,
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "set-max-intset-entries": "8192",
+        } | {name.replace("_", "-"): value for name, value in options.items()}
+        arguments = [part for name, value in given.items() for part in (f"--{name}", value)]
+        process = subprocess.Popen([find_redis_server(), *arguments], stdout=subprocess.DEVNULL)
+        try:
+            _wait_until_it_answers(str(address))
+            yield f"unix://{address}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(address: str) -> None:
+    deadline = time.monotonic() + _START_S
+    with redis.Redis(unix_socket_path=address) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+
+def redis_cpu_s(client: redis.Redis) -> float:
+    """User and system time that the server has used."""
+    facts = client.info("cpu")
+    return float(facts["used_cpu_user"]) + float(facts["used_cpu_sys"])  # type: ignore[index]

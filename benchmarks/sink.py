@@ -1,0 +1,52 @@
+"""The other side of the http channel: takes every POST and answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+from aiohttp import web
+
+from benchmarks.processes import running
+
+Take = Callable[[bytes], None]
+"""Gets the body of each POST."""
+
+_PATH = "/notifications"
+
+
+def listen() -> tuple[socket.socket, str]:
+    """A socket for `serve`, and the URL that reaches it."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}{_PATH}"
+
+
+async def serve(listener: socket.socket, take: Take) -> Callable[[], Awaitable[None]]:
+    """Answer on this event loop from now on; returns what ends it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        take(await request.read())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post(_PATH, answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    return runner.cleanup
+
+
+@contextlib.contextmanager
+def running_sink() -> Iterator[str]:
+    """A sink in a process of its own; yields its URL."""
+    listener, url = listen()
+
+    async def run() -> None:
+        await serve(listener, lambda _: None)
+        await asyncio.Event().wait()
+
+    with running(run):
+        listener.close()
+        yield url
