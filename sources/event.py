@@ -23,4 +23,7 @@ class Event(Struct, frozen=True):
     """The event's own time (ms since 1970, UTC); None where the body has none that survives a redelivery."""
 
     data: Any
-    """A typed struct for the names that have one, else what the JSON decoded to."""
+    """A typed struct of the fields that Hookline relies on for the names that have one, else the decoded JSON."""
+
+    kind: str
+    """How it was wrapped, in the provider's words. Voucherify: project, distribution, raw."""

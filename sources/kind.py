@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from sources.api import Api
 from sources.event import Event
+from sources.finding import Finding
 from sources.secret import Secret
 
 
@@ -34,3 +36,21 @@ class SourceKind(Struct, frozen=True):
 
     sample: Callable[[int, str], bytes]
     """(number, event name) -> a body as the provider would send it; another number is another event."""
+
+    event_names: frozenset[str] = frozenset()
+    """The event names that have a model."""
+
+    compare: Callable[[str, Mapping[str, Any]], Sequence[Finding]] = lambda _event, _payload: ()
+    """(event name, payload) -> where it deviates from the model. Slow: for samples."""
+
+    addresses: Mapping[str, tuple[str, ...]] = {}
+    """The addresses or networks that webhooks are sent from, by region name. Empty: the provider tells none."""
+
+    retry_schedule_s: tuple[float, ...] = ()
+    """Seconds after the first try at which the provider sends a failed webhook again. Empty: it never gives up."""
+
+    disabled_advice: str = ""
+    """What a person has to switch on again, and where, once the last of these tries has failed too."""
+
+    api: Api | None = None
+    """How the provider is asked for what a payload lacks; None where that is not known."""

@@ -1,7 +1,12 @@
 """Voucherify, API version v2024-01-01."""
 
 from sources.kind import SourceKind
+from sources.voucherify.addresses import ADDRESSES
+from sources.voucherify.api import API
+from sources.voucherify.deadline import DISABLED_ADVICE, RETRY_SCHEDULE_S
 from sources.voucherify.decode import decode, view
+from sources.voucherify.drift import compare
+from sources.voucherify.models import MODELS
 from sources.voucherify.sample import sample
 from sources.voucherify.signature import HEADER, sign, verify
 
@@ -13,4 +18,10 @@ VOUCHERIFY = SourceKind(
     decode=decode,
     view=view,
     sample=sample,
+    event_names=frozenset(MODELS),
+    compare=compare,
+    addresses=ADDRESSES,
+    retry_schedule_s=RETRY_SCHEDULE_S,
+    disabled_advice=DISABLED_ADVICE,
+    api=API,
 )

@@ -8,16 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.errors import DecodeError
-from sources.event import UNKNOWN, Event
+from sources.event import UNKNOWN
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.models import PointsAdded
+from sources.voucherify.vendor import checked_model
+from tests.sources.payloads import PAYLOADS, compact, decode, project_webhook, replaced, webhook
+from tests.sources.payloads import POINTS_ADDED as NAME
 
-NAME = "customer.voucher.loyalty_card.points_added"
+PointsAdded: Any = checked_model(NAME)
 SAMPLE: dict[str, Any] = json.loads(VOUCHERIFY.sample(7, NAME))
-
-
-def decode(value: object, hint: str = "") -> Event:
-    return VOUCHERIFY.decode(json.dumps(value).encode(), hint)
 
 
 def changed(**changes: object) -> dict[str, Any]:
@@ -26,34 +24,58 @@ def changed(**changes: object) -> dict[str, Any]:
 
 def test_a_distribution_webhook_is_named_by_its_event_and_not_by_its_free_text() -> None:
     event = decode(changed(type="Hurra, Punkte!"))
-    assert event.name == NAME
+    assert (event.name, event.kind) == (NAME, "distribution")
     assert isinstance(event.data, PointsAdded)
     assert event.data.balance.points == 40
 
 
 def test_a_project_webhook_decodes_alike() -> None:
     name = "voucher.loyalty_card.points_added"
-    event = decode(
-        changed(
-            type=name,
-            source={"id": "wh_1", "object": "webhook", "target_url": "https://x.example"},
-            event={**SAMPLE["event"], "type": name},
-        )
-    )
-    assert event.name == name
+    event = decode(project_webhook(name, SAMPLE["data"]))
+    assert (event.name, event.kind) == (name, "project")
     assert isinstance(event.data, PointsAdded)
 
 
 def test_a_raw_payload_is_named_by_the_url() -> None:
     event = decode(SAMPLE["data"], hint=NAME)
-    assert event.name == NAME
+    assert (event.name, event.kind) == (NAME, "raw")
     assert isinstance(event.data, PointsAdded)
     assert event.occurred_at_ms is not None
 
 
-def test_a_raw_payload_without_a_hint_is_named_by_its_shape_where_that_is_certain() -> None:
-    assert decode(SAMPLE["data"]).name == NAME
-    assert decode({"customer": {"id": "cust_1"}}).name == UNKNOWN
+@pytest.mark.parametrize(
+    "name",
+    [
+        "customer.voucher.loyalty_card.points_added",
+        "customer.voucher.gift.balance_added",
+        "customer.voucher.loyalty_card.points_expired",
+        "customer.custom_event",
+    ],
+)
+def test_a_raw_payload_without_a_hint_is_named_by_its_shape_where_that_is_certain(name: str) -> None:
+    event = decode(PAYLOADS[name])
+    assert (event.name, event.kind) == (name, "raw")
+    assert not isinstance(event.data, dict)
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS.keys() - {"voucher.gift.balance_added"}))
+def test_no_payload_is_given_another_events_name(name: str) -> None:
+    assert decode(PAYLOADS[name]).name in {name, UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"customer": {"id": "cust_1"}},
+        {"transaction": {"type": "POINTS_ADDITION"}},
+        {"transaction": {"type": 4}, "balance": {"type": "loyalty_card"}},
+        {"transaction": [], "balance": "x"},
+        {"transaction": {"type": "POINTS_EXPIRATION"}, "buckets": None},
+        {"event": {"type": "x"}, "event_schema": None},
+    ],
+)
+def test_a_payload_of_a_doubtful_shape_is_unknown(payload: object) -> None:
+    assert decode(payload).name == UNKNOWN
 
 
 def test_an_unknown_event_name_is_a_valid_event() -> None:
@@ -63,27 +85,68 @@ def test_an_unknown_event_name_is_a_valid_event() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [{"balance": 2641}, {"hello": [1, 2]}, {"source": "web", "type": 3}, [], 5, "x"]
+    "payload",
+    [
+        *({"balance": 2641}, {"hello": [1, 2]}, {"source": "web", "type": 3}, [], 5, "x", None, {}),
+        {"customer": "Ada", "campaign": "Tea", "voucher": "TEA-1", "balance": "65 points", "transaction": None},
+        {"customer": {"name": {"first": "Ada"}}, "campaign": 1, "voucher": [], "balance": {}, "transaction": ""},
+    ],
 )
 def test_a_payload_of_any_designed_shape_is_an_event(payload: object) -> None:
     assert decode(payload, hint=NAME).data == payload
+    assert decode(webhook(NAME, payload)).data == payload
+    assert decode(webhook("customer.created", payload)).data == payload
 
 
-def test_a_redelivery_has_the_same_identity_though_its_send_out_differs() -> None:
-    again = changed(id="whs_another", created_at="2031-01-01T00:00:00.000Z")
-    assert decode(again).identity == decode(SAMPLE).identity
-    assert decode(again).occurred_at_ms == decode(SAMPLE).occurred_at_ms
+def test_a_designed_payload_under_a_name_whose_model_has_one_key_is_an_event() -> None:
+    for customer in ("Ada", {"name": 5}, ["Ada"], None):
+        event = decode(webhook("customer.created", {"customer": customer, "greeting": "Hello"}))
+        assert event.data == {"customer": customer, "greeting": "Hello"}
 
 
-def test_two_distributions_of_one_event_are_two_events() -> None:
-    assert decode(changed(source={**SAMPLE["source"], "id": "distr_other"})).identity != decode(SAMPLE).identity
+@pytest.mark.parametrize(
+    "body",
+    [
+        webhook("customer.created", {"test": True}),
+        webhook("customer.created", {}),
+        webhook("customer.created", None),
+        webhook("customer.created", "stub", event=None),
+        webhook("customer.created", {}, source=None),
+        webhook("customer.created", {}, event=None, source=None),
+        webhook("customer.created", {}, event={"id": 5, "type": {}, "created_at": 17}, source="x"),
+        webhook("customer.created", {}, event={"id": "ev_1"}),
+    ],
+)
+def test_a_send_test_with_a_stub_in_it_is_an_event(body: dict[str, Any]) -> None:
+    event = decode(body)
+    assert event.identity
+    assert event.kind in {"project", "distribution"}
+    assert event.data == body["data"]
 
 
-def test_a_raw_payload_is_identified_by_its_transaction_else_by_its_bytes() -> None:
-    data = SAMPLE["data"]
-    assert decode(data, NAME).identity == decode({**data, "extra": 1}, NAME).identity
-    assert decode(data, NAME).identity != decode(data, "customer.rewarded").identity
-    assert decode({"a": 1}).identity == decode({"a": 1}).identity != decode({"a": 2}).identity
+@pytest.mark.parametrize("body", [{"type": "customer.created", "data": {}}, {"id": "whs_1", "data": {}}])
+def test_what_only_resembles_an_envelope_is_a_payload(body: dict[str, Any]) -> None:
+    assert (decode(body).kind, decode(body).data) == ("raw", body)
+
+
+def test_the_order_of_keys_does_not_change_the_event() -> None:
+    body = webhook("customer.created", PAYLOADS["customer.order.paid"])
+    turned = dict(reversed(body.items())) | {"type": "customer.order.paid"}
+    assert decode(turned) == decode(body)
+    assert type(decode(turned).data) is checked_model("customer.created")
+
+
+def test_bad_utf_8_is_found_in_a_field_that_nobody_reads() -> None:
+    body = compact(webhook(NAME, PAYLOADS[NAME])).replace(b"AUTO_UPDATE", b"AUTO_\xff")
+    with pytest.raises(DecodeError, match="not UTF-8: byte"):
+        VOUCHERIFY.decode(body, "")
+
+
+def test_a_send_test_without_an_event_is_named_by_the_url_else_by_its_type() -> None:
+    body = webhook("", {"test": 1}, event=None, type="customer.created", source={"id": "distr_1"})
+    assert (decode(body).name, decode(body).kind) == ("customer.created", "distribution")
+    assert decode(body, hint=NAME).name == NAME
+    assert decode(body).occurred_at_ms is None
 
 
 @pytest.mark.parametrize(
@@ -93,19 +156,39 @@ def test_a_raw_payload_is_identified_by_its_transaction_else_by_its_bytes() -> N
         ("2024-01-24T08:28:37.621033Z", 1706084917621),
         ("2024-01-24T08:28:37Z", 1706084917000),
         ("2024-01-24T09:28:37+01:00", 1706084917000),
+        ("2024-01-24T08: 28: 37.621Z", 1706084917621),
+        ("2024-01-24T08:28:37", 1706084917000),
+        ("2024-01-24", 1706054400000),
+        ("yesterday", None),
+        (None, None),
+        (1706084917, None),
     ],
 )
-def test_the_events_own_time_is_read_in_every_form_seen(timestamp: str, milliseconds: int) -> None:
+def test_the_events_own_time_is_read_in_every_form_seen(timestamp: object, milliseconds: int | None) -> None:
     event = decode(changed(event={**SAMPLE["event"], "created_at": timestamp}))
     assert event.occurred_at_ms == milliseconds
 
 
-def test_a_wrong_type_where_hookline_relies_on_it_tells_the_place() -> None:
-    data = {**SAMPLE["data"], "balance": {**SAMPLE["data"]["balance"], "points": "forty"}}
-    with pytest.raises(DecodeError) as caught:
-        decode(changed(data=data))
-    assert caught.value.path == "$.data.balance.points"
-    assert caught.value.reason == "Expected `int`, got `str`"
+@pytest.mark.parametrize(
+    ("event", "place", "wrong", "path", "reason"),
+    [
+        (NAME, ("balance", "points"), "forty", "balance.points", "Expected `int`, got `str`"),
+        (NAME, ("balance", "balance"), None, "balance.balance", "Expected `int`, got `null`"),
+        (NAME, ("balance",), {"points": 1}, "balance", "Object missing required field `balance`"),
+        (NAME, ("balance",), "many", "balance", "Expected `object`, got `str`"),
+        (NAME, ("customer", "name"), {"first": "A"}, "customer.name", "Expected `str | null`, got `object`"),
+        ("customer.created", ("customer", "email"), 5, "customer.email", "Expected `str | null`, got `int`"),
+        ("customer.voucher.loyalty_card.points_expired", ("points",), "5", "points", "Expected `int`, got `str`"),
+    ],
+)
+def test_a_wrong_type_where_hookline_relies_on_it_tells_the_place(
+    event: str, place: tuple[str, ...], wrong: object, path: str, reason: str
+) -> None:
+    payload = replaced(PAYLOADS[event], place, wrong)
+    for body, hint, root in ((webhook(event, payload), "", "$.data."), (payload, event, "$.")):
+        with pytest.raises(DecodeError) as caught:
+            decode(body, hint)
+        assert (caught.value.path, caught.value.reason) == (root + path, reason)
 
 
 @pytest.mark.parametrize("missing", ["customer", "campaign", "voucher", "transaction"])
@@ -130,6 +213,21 @@ def test_no_bytes_make_decode_raise_anything_but_a_decode_error(body: bytes, hin
         return
     assert event.identity
     assert VOUCHERIFY.view(body) is not None
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS))
+@given(cut=st.integers(0, 3000), put=st.binary(max_size=4), drop=st.integers(0, 4))
+def test_a_webhook_with_a_few_bytes_changed_is_an_event_or_a_decode_error(
+    name: str, cut: int, put: bytes, drop: int
+) -> None:
+    body = compact(webhook(name, PAYLOADS[name]))
+    cut %= len(body)
+    try:
+        event = VOUCHERIFY.decode(body[:cut] + put + body[cut + drop :], "")
+    except DecodeError as error:
+        assert error.path.startswith("$")
+    else:
+        assert event.identity
 
 
 def test_templates_see_every_key_of_the_payload() -> None:

@@ -1,0 +1,188 @@
+"""Campaigns, and what belongs to one: promotions, validation rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from sources.voucherify.models.vouchers import (
+    Category,
+    Discount,
+    Gift,
+    LoyaltyCard,
+    Redemptions,
+    ValidityTimeframe,
+)
+from sources.voucherify.relied import Relied
+
+
+class CodeConfig(Struct, frozen=True, kw_only=True):
+    """How codes are made up."""
+
+    length: int | None = None
+    prefix: str | None = None
+    charset: str | None = None
+    pattern: str | None = None
+    postfix: str | None = None
+    initial_count: int | None = None
+
+
+class VoucherTemplate(Struct, frozen=True, kw_only=True):
+    """What each voucher of a campaign starts as."""
+
+    type: str | None = None
+    loyalty_card: LoyaltyCard | None = None
+    gift: Gift | None = None
+    discount: Discount | None = None
+    redemption: Redemptions | None = None
+    code_config: CodeConfig | None = None
+
+
+class NamedEvent(Struct, frozen=True, kw_only=True):
+    """The schema of a custom event."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+
+
+class ReferralProgram(Struct, frozen=True, kw_only=True):
+    """What counts as a referral, and what it brings."""
+
+    conversion_event_type: str | None = None
+    custom_event: NamedEvent | None = None
+    referee_reward: dict[str, Any] | None = None
+
+
+class Campaign(Struct, frozen=True, kw_only=True):
+    """A campaign: a loyalty programme, gift cards, discount coupons, a referral programme or promotions."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    campaign_type: Relied[str | None] = None
+    """LOYALTY_PROGRAM, GIFT_VOUCHERS, DISCOUNT_COUPONS, REFERRAL_PROGRAM, PROMOTION, ..."""
+
+    type: str | None = None
+    """AUTO_UPDATE, STATIC, STANDALONE"""
+
+    is_referral_code: bool | None = None
+    voucher: VoucherTemplate | None = None
+    referral_program: ReferralProgram | None = None
+    auto_join: bool | None = None
+    join_once: bool | None = None
+    active: bool | None = None
+    category_id: str | None = None
+    category: str | None = None
+    categories: list[Category] | None = None
+    metadata: dict[str, Any] | None = None
+    start_date: str | None = None
+    expiration_date: str | None = None
+    validity_timeframe: ValidityTimeframe | None = None
+    validity_day_of_week: list[int] | None = None
+    validity_hours: dict[str, Any] | None = None
+    activity_duration_after_publishing: str | None = None
+    vouchers_count: int | None = None
+    vouchers_generation_status: str | None = None
+    use_voucher_metadata_schema: bool | None = None
+    creation_status: str | None = None
+    protected: bool | None = None
+    description: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None
+
+
+class PromotionAction(Struct, frozen=True, kw_only=True):
+    """What a promotion does."""
+
+    discount: Discount | None = None
+
+
+class PromotionTier(Struct, frozen=True, kw_only=True):
+    """A discount that needs no code."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    banner: str | None = None
+    action: PromotionAction | None = None
+    active: bool | None = None
+    hierarchy: int | None = None
+    campaign: Campaign | None = None
+    campaign_id: str | None = None
+    category_id: str | None = None
+    category: str | None = None
+    categories: list[Category] | None = None
+    metadata: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = None
+    start_date: str | None = None
+    expiration_date: str | None = None
+    validity_timeframe: ValidityTimeframe | None = None
+    validity_day_of_week: list[int] | None = None
+    validity_hours: dict[str, Any] | None = None
+    validation_rule_assignments: dict[str, Any] | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None
+
+
+class PromotionStack(Struct, frozen=True, kw_only=True):
+    """Promotion tiers that apply together, in order."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    tiers: dict[str, Any] | None = None
+    campaign_id: str | None = None
+    category_id: str | None = None
+    categories: list[Category] | None = None
+    metadata: dict[str, Any] | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None
+
+
+class ReferralTier(Struct, frozen=True, kw_only=True):
+    """A step in a referral programme."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    campaign_id: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None
+
+
+class RuleMessage(Struct, frozen=True, kw_only=True):
+    """What is said when a rule refuses."""
+
+    message: str | None = None
+
+
+class ValidationRule(Struct, frozen=True, kw_only=True):
+    """Conditions under which something may be redeemed."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    type: str | None = None
+    error: RuleMessage | None = None
+    rules: dict[str, Any] | None = None
+    context_type: str | None = None
+    applicable_to: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    assignments_count: int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None
+
+
+class Distribution(Struct, frozen=True, kw_only=True):
+    """What sends a distribution webhook."""
+
+    id: Relied[str | None] = None
+    name: Relied[str | None] = None
+    status: str | None = None
+    consents: dict[str, Any] | None = None
+    distribution_channels: list[str] | None = None
+    set_live_at: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    object: str | None = None

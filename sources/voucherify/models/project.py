@@ -1,0 +1,202 @@
+"""`data` of the events that only a project's webhooks send. A key without a default is in every body."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from sources.voucherify.models.campaigns import (
+    Campaign,
+    Distribution,
+    PromotionStack,
+    PromotionTier,
+    ReferralTier,
+    ValidationRule,
+)
+from sources.voucherify.models.loyalty import EarningRule, LoyaltyTier, Reward, RewardAssignment
+from sources.voucherify.models.orders import CustomEvent, Order, Publication, Redemption
+from sources.voucherify.models.people import Customer, Holder, Segment
+from sources.voucherify.models.points import Balance, Transaction
+from sources.voucherify.models.shared import (
+    CustomerRewarded,
+    CustomerRewardedLoyaltyPoints,
+    GiftBalanceAdded,
+    PendingPointsActivated,
+    PendingPointsChanged,
+    PointsAdded,
+    PointsExpired,
+    RedemptionMade,
+    RedemptionRolledBack,
+)
+from sources.voucherify.models.vouchers import RuleAssignment, Voucher
+from sources.voucherify.relied import Relied
+
+
+class CustomerChanged(Struct, frozen=True, kw_only=True):
+    """A customer was made, changed, deleted or confirmed."""
+
+    customer: Customer
+
+
+class VoucherChanged(Struct, frozen=True, kw_only=True):
+    """A voucher was made, changed, deleted, enabled or disabled."""
+
+    voucher: Voucher
+    campaign: Campaign | None = None
+
+
+class VoucherPublished(Struct, frozen=True, kw_only=True):
+    """A voucher was handed to a customer."""
+
+    customer: Customer | None = None
+    campaign: Campaign | None = None
+    publication: Publication | None
+    voucher: Voucher | None = None
+    created_at: Relied[str | None] = None
+
+
+class TransactionCreated(Struct, frozen=True, kw_only=True):
+    """Points or credits were booked. What it was booked for is set, the rest null."""
+
+    transaction: Transaction
+    voucher: Voucher | None
+    campaign: Campaign | None = None
+    holder: Holder | None = None
+    holder_loyalty_tier: LoyaltyTier | None = None
+    balance: Balance | None = None
+    order: Order | None = None
+    event: CustomEvent | None = None
+    earning_rule: EarningRule | None = None
+    segment: Segment | None = None
+    loyalty_tier: LoyaltyTier | None = None
+    redemption: Redemption | None = None
+    rollback: Redemption | None = None
+    reward: Reward | None = None
+    custom_event: CustomEvent | None = None
+    source_voucher: Voucher | None = None
+    destination_voucher: Voucher | None = None
+
+
+class CampaignChanged(Struct, frozen=True, kw_only=True):
+    """A campaign was made, changed, deleted, enabled or disabled."""
+
+    campaign: Campaign
+    created_at: Relied[str | None] = None
+    updated_at: Relied[str | None] = None
+    deleted_at: Relied[str | None] = None
+
+
+class CampaignVouchers(Struct, frozen=True, kw_only=True):
+    """Vouchers of a campaign were added, or are being made, were made or could not be."""
+
+    campaign: Campaign
+    count: Relied[int | None] = None
+    vouchers: list[Voucher] | None = None
+    voucher: Voucher | None = None
+    created_at: Relied[str | None] = None
+    started_at: Relied[str | None] = None
+    completed_at: Relied[str | None] = None
+    failed_at: Relied[str | None] = None
+
+
+class CampaignLoyaltyTier(Struct, frozen=True, kw_only=True):
+    """A tier of a loyalty programme was made, changed or deleted."""
+
+    campaign: Campaign
+    loyalty_tier: LoyaltyTier | None = None
+
+
+class CampaignReferralTier(Struct, frozen=True, kw_only=True):
+    """A tier of a referral programme was made, changed or deleted."""
+
+    campaign: Campaign
+    referral_tier: ReferralTier | None = None
+
+
+class CampaignPromotionTier(Struct, frozen=True, kw_only=True):
+    """A promotion tier was made, changed, deleted, enabled or disabled."""
+
+    campaign: Campaign
+    promotion_tier: PromotionTier | None = None
+
+
+class CampaignPromotionStack(Struct, frozen=True, kw_only=True):
+    """A promotion stack was made or changed."""
+
+    campaign: Campaign
+    promotion_stack: PromotionStack | None = None
+
+
+class CampaignEarningRule(Struct, frozen=True, kw_only=True):
+    """An earning rule was given to a campaign, changed, deleted, enabled or disabled."""
+
+    campaign: Campaign
+    earning_rule: EarningRule | None = None
+
+
+class CampaignRewardAssignment(Struct, frozen=True, kw_only=True):
+    """A reward was offered in a campaign, the offer changed or withdrawn."""
+
+    campaign: Campaign
+    reward: Reward | None = None
+    reward_assignment: RewardAssignment | None = None
+
+
+class ValidationRuleChanged(Struct, frozen=True, kw_only=True):
+    """A validation rule was made, changed or deleted."""
+
+    rule: ValidationRule
+
+
+class ValidationRuleAssignment(Struct, frozen=True, kw_only=True):
+    """A validation rule was put to work on something, or taken off."""
+
+    rule: ValidationRule
+    assignment: RuleAssignment | None = None
+    voucher: Voucher | None = None
+    campaign: Campaign | None = None
+    distribution: Distribution | None = None
+    promotion_tier: PromotionTier | None = None
+    earning_rule: EarningRule | None = None
+
+
+def _each(prefix: str, *suffixes: str, data: type[Struct]) -> dict[str, type[Struct]]:
+    return {f"{prefix}.{suffix}": data for suffix in suffixes}
+
+
+PROJECT: dict[str, type[Struct]] = {
+    **_each("redemption", "succeeded", "failed", data=RedemptionMade),
+    **_each("redemption.rollback", "succeeded", "failed", data=RedemptionRolledBack),
+    **_each("customer", "created", "updated", "deleted", "confirmed", data=CustomerChanged),
+    "customer.rewarded": CustomerRewarded,
+    "customer.rewarded.loyalty_points": CustomerRewardedLoyaltyPoints,
+    "publication.succeeded": VoucherPublished,
+    **_each("voucher", "created", "updated", "deleted", "enabled", "disabled", data=VoucherChanged),
+    "voucher.published": VoucherPublished,
+    "voucher.gift.balance_added": GiftBalanceAdded,
+    "voucher.gift.transaction.created": TransactionCreated,
+    "voucher.loyalty_card.points_added": PointsAdded,
+    "voucher.loyalty_card.points_expired": PointsExpired,
+    "voucher.loyalty_card.transaction.created": TransactionCreated,
+    **_each("voucher.loyalty_card.pending_points", "added", "updated", "canceled", data=PendingPointsChanged),
+    "voucher.loyalty_card.pending_points.activated": PendingPointsActivated,
+    **_each("campaign", "created", "updated", "deleted", "enabled", "disabled", data=CampaignChanged),
+    "campaign.vouchers.added": CampaignVouchers,
+    **_each("campaign.vouchers.generation", "started", "completed", "failed", data=CampaignVouchers),
+    **_each("campaign.loyalty_tier", "created", "updated", "deleted", data=CampaignLoyaltyTier),
+    **_each("campaign.referral_tier", "created", "updated", "deleted", data=CampaignReferralTier),
+    **_each(
+        "campaign.promotion_tier",
+        *("created", "updated", "deleted", "enabled", "disabled"),
+        data=CampaignPromotionTier,
+    ),
+    **_each("campaign.promotion_stack", "created", "updated", data=CampaignPromotionStack),
+    **_each(
+        "campaign.earning_rule",
+        *("assigned", "deleted", "enabled", "disabled", "updated"),
+        data=CampaignEarningRule,
+    ),
+    **_each("campaign.reward.assignment", "created", "updated", "deleted", data=CampaignRewardAssignment),
+    **_each("business_validation_rule", "created", "updated", "deleted", data=ValidationRuleChanged),
+    **_each("business_validation_rule.assignment", "created", "deleted", data=ValidationRuleAssignment),
+}
+"""Event name -> its `data`. Names and shapes: docs.voucherify.io, "Introduction to webhooks v2024-01-01"."""

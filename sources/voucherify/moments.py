@@ -1,0 +1,23 @@
+"""Timestamps as Voucherify writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def milliseconds(timestamp: object) -> int | None:
+    """ms since 1970 (UTC), None for what is no timestamp.
+
+    Seen: with 3 digits, 6 digits or none after the second, and with a space after each colon.
+    """
+    if not isinstance(timestamp, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        if " " not in timestamp:
+            return None
+        return milliseconds(timestamp.replace(" ", ""))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,75 @@
+"""Payload -> typed struct, where the event's name has a model and the payload is the vendor's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sources.errors import DecodeError
+from sources.voucherify.models import MODELS
+from sources.voucherify.relied import relied_upon
+
+_RELIED = {model: relied_upon(model) for model in set(MODELS.values())}
+_REQUIRED = {
+    model: frozenset(field.encode_name for field in msgspec.structs.fields(model) if field.required)
+    for model in _RELIED
+}
+_MSGSPEC_PATH = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+
+
+def checked_model(name: str) -> type[Struct] | None:
+    """The event's `data` with the fields that Hookline relies on, None for a name without a model."""
+    model = MODELS.get(name)
+    return None if model is None else _RELIED[model]
+
+
+def typed(name: str, payload: Any, root: str) -> Any:
+    """The payload as its event's checked model, or as it is: unknown names, and what somebody designed.
+
+    Raises DecodeError where a field of the vendor's that Hookline relies on has the wrong type; `root` is the
+    payload's JSON path in the body.
+    """
+    model = checked_model(name)
+    if model is None:
+        return payload
+    try:
+        return msgspec.convert(payload, model)
+    except msgspec.ValidationError as error:
+        if is_the_vendors(name, payload):
+            raise translated(error, root) from None
+        return payload
+
+
+def is_the_vendors(name: str, payload: Any) -> bool:
+    """Whether a payload is as Voucherify makes it, and not as somebody designed it.
+
+    The vendor's has every key that the event's model requires, and its objects say what they are
+    (`"object": "customer"`). In doubt it is a designed one: that is passed on, never refused.
+    """
+    return is_from_the_vendor(payload) and payload.keys() >= required_keys(name)
+
+
+def is_from_the_vendor(payload: Any) -> bool:
+    """Whether any object in a payload says what it is, as all of the vendor's do."""
+    return isinstance(payload, Mapping) and any(
+        isinstance(value, dict) and isinstance(value.get("object"), str) for value in payload.values()
+    )
+
+
+def required_keys(name: str) -> frozenset[str]:
+    """The keys that `data` of an event always has; none for a name without a model."""
+    model = MODELS.get(name)
+    return frozenset() if model is None else _REQUIRED[model]
+
+
+def translated(error: Exception, root: str = "$") -> DecodeError:
+    """msgspec's error as ours, its path under `root`."""
+    message = str(error)
+    place = _MSGSPEC_PATH.search(message)
+    if place is None:
+        return DecodeError(message, path=root)
+    return DecodeError(message[: place.start()], path=root + place[1])

@@ -1,0 +1,128 @@
+"""The second look: where a payload is not as its model says."""
+
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.voucherify.drift import MAX_FINDINGS, Finding, compare
+from tests.sources.payloads import PAYLOADS, POINTS_ADDED, replaced
+
+DATA = PAYLOADS[POINTS_ADDED]
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS))
+def test_a_payload_of_the_known_shape_has_no_drift(name: str) -> None:
+    assert compare(name, PAYLOADS[name]) == []
+
+
+def test_a_new_key_is_told_with_its_path_and_type_and_not_its_value() -> None:
+    drifted = replaced(DATA, ("voucher", "loyalty_card", "stars"), 5)
+    assert compare(POINTS_ADDED, drifted) == [
+        Finding("unknown key", "$.data.voucher.loyalty_card.stars", found="integer")
+    ]
+
+
+def test_a_key_that_is_gone_is_told_where_the_vendor_always_sends_it() -> None:
+    without = {key: value for key, value in DATA.items() if key != "campaign"}
+    assert compare(POINTS_ADDED, without) == [Finding("missing key", "$.data.campaign")]
+    poor = replaced(DATA, ("balance",), {"points": 1, "object": "balance"})
+    assert compare(POINTS_ADDED, poor) == [Finding("missing key", "$.data.balance.balance")]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected", "found"),
+    [
+        (("campaign", "category"), {"id": "cat_1"}, "null or string", "object"),
+        (("campaign", "auto_join"), "yes", "boolean or null", "string"),
+        (("voucher", "redemption", "quantity"), 1.5, "integer or null", "number"),
+        (("voucher", "redemption", "quantity"), True, "integer or null", "boolean"),
+        (("balance", "points"), None, "integer", "null"),
+        (("transaction",), [], "null or object", "array"),
+    ],
+)
+def test_a_changed_type_is_told_even_where_decoding_does_not_mind(
+    path: tuple[str, ...], value: object, expected: str, found: str
+) -> None:
+    findings = compare(POINTS_ADDED, replaced(DATA, path, value))
+    assert findings == [Finding("changed type", "$.data." + ".".join(path), expected, found)]
+
+
+def test_a_whole_number_is_fine_where_fractions_are() -> None:
+    name = "customer.order.paid"
+    assert compare(name, replaced(PAYLOADS[name], ("order", "amount"), 900.5)) == []
+
+
+def test_items_and_keys_of_free_objects_share_one_path() -> None:
+    name = "customer.order.paid"
+    item = PAYLOADS[name]["order"]["items"][0] | {"colour": "green"}
+    assert compare(name, replaced(PAYLOADS[name], ("order", "items"), [item, item])) == [
+        Finding("unknown key", "$.data.order.items[*].colour", found="string")
+    ]
+    name = "customer.created"
+    programmes = {"Tea": {"hearts": 1}, "Ada's private programme": {"hearts": 2}}
+    drifted = replaced(PAYLOADS[name], ("customer", "loyalty", "campaigns"), programmes)
+    assert [finding.path for finding in compare(name, drifted)] == ["$.data.customer.loyalty.campaigns[*].hearts"]
+
+
+def test_free_objects_are_not_looked_into() -> None:
+    assert compare(POINTS_ADDED, replaced(DATA, ("customer", "metadata"), {"x": [{"y": object}]})) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        [],
+        None,
+        "x",
+        {"customer": "Ada"},
+        {"customer": DATA["customer"], "note": "hi"},
+        {"balance": {"points": 1}},
+    ],
+)
+def test_a_designed_payload_is_no_drift(payload: object) -> None:
+    assert compare(POINTS_ADDED, payload) == []
+
+
+def test_an_event_without_a_model_has_no_drift() -> None:
+    assert compare("moon.phase.changed", DATA) == []
+
+
+def test_findings_are_few_however_much_came() -> None:
+    many = DATA | {f"key_{number}": number for number in range(1000)}
+    assert len(compare(POINTS_ADDED, many)) == MAX_FINDINGS
+    [finding] = compare(POINTS_ADDED, DATA | {"k" * 10_000: 1})
+    assert len(finding.path) < 100
+
+
+def test_a_raw_payload_has_its_paths_from_the_root() -> None:
+    assert [finding.path for finding in compare(POINTS_ADDED, DATA | {"more": 1}, root="$")] == ["$.more"]
+
+
+def test_deep_payloads_are_looked_at_to_a_bounded_depth() -> None:
+    deep: Any = {}
+    for _ in range(sys.getrecursionlimit() // 2):
+        deep = {"reward": {"voucher": deep, "customer": {"x": deep}}}
+    assert len(compare(POINTS_ADDED, DATA | {"balance": DATA["balance"] | deep, "customer": deep})) <= MAX_FINDINGS
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.sampled_from(sorted(PAYLOADS)), st.data(), json_values)
+def test_whatever_comes_the_second_look_only_looks(name: str, data: st.DataObject, value: object) -> None:
+    payload = PAYLOADS[name]
+    key = data.draw(st.sampled_from(sorted(payload)))
+    inner = payload[key]
+    drifted = payload | {key: value}
+    if isinstance(inner, dict):
+        drifted = payload | {key: inner | {data.draw(st.sampled_from(sorted(inner))): value}}
+    for finding in compare(name, drifted):
+        assert finding.path.startswith("$.data")
