@@ -159,7 +159,7 @@ async def test_every_key_that_is_not_state_to_keep_expires(redis: ArqRedis, work
     process = worker()
     await rest(redis)
     assert process.stop() == 0
-    kept = ("webhooks:raw", "arq:queue", "dead:", "stats:total", "arq:job:take_over_stalled")
+    kept = ("webhooks:raw", "arq:queue", "dead:", "stats:total", "source:", "alerts")
     for key in await redis.keys("*"):
         if not key.decode().startswith(kept):
             assert await redis.ttl(key) > 0, key

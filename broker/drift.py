@@ -1,0 +1,59 @@
+"""What samples of webhooks showed that the models do not know: one hash a source, `drift:{source}`.
+
+A field is one deviation of one event name, as a JSON list, its value how many samples showed it; the field of an
+event name alone counts its samples. Kept for 30 days after the last sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, scripts
+from broker.errors import translated
+
+MAX_FIELDS = 2000
+"""Deviations that are kept for a source: names come from outside."""
+
+KEPT_MS = 30 * 86_400_000
+
+
+class Deviation(Struct, frozen=True, array_like=True):
+    """One field. Without `what` it stands for the samples of an event name."""
+
+    event: str
+    what: str = ""
+    """`unknown key`, `missing key`, `changed type`, or `unknown event` for a name that has no model."""
+
+    path: str = ""
+    expected: str = ""
+    found: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Deviation).decode
+
+
+async def note(redis: ArqRedis, source: str, counts: Mapping[Deviation, int]) -> list[Deviation]:
+    """Add counts; returns the deviations that were not known yet. Raises BrokerError."""
+    pairs: list[str | bytes | int] = []
+    for deviation, count in counts.items():
+        pairs += (_encode(deviation), count)
+    with translated():
+        fresh = await scripts.NOTE_DRIFT(redis, source, MAX_FIELDS, KEPT_MS, *pairs)
+    return [_decode(field) for field in fresh]
+
+
+async def read(redis: ArqRedis, sources: Iterable[str]) -> dict[str, dict[Deviation, int]]:
+    """What is known of each source. Raises BrokerError."""
+    with translated():
+        return {
+            source: {
+                _decode(field): int(count)
+                for field, count in (await redis.hgetall(keys.DRIFT + source)).items()  # type: ignore[misc]
+            }
+            for source in sources
+        }

@@ -1,0 +1,99 @@
+"""Schema drift, from samples of real webhooks to what people see."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from arq.connections import ArqRedis
+
+from broker import drift as noted
+from broker.alerts import current_alerts
+from broker.drift import MAX_FIELDS, Deviation
+from sources import KINDS
+from tests.until import until
+from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker_process import WorkerProcess
+from worker.alerts import Alerts
+from worker.drift import Drift
+from worker.settings import AlertSettings
+
+
+def changed(number: int, change: Callable[[dict[str, Any]], None], event: str = POINTS_ADDED) -> bytes:
+    body = json.loads(webhook(number))
+    body["event"]["type"] = event
+    change(body["data"])
+    return json.dumps(body).encode()
+
+
+def watching(redis: ArqRedis, *, every: int = 1) -> Drift:
+    alerts = Alerts(redis, None, AlertSettings())
+    return Drift(redis, {"voucherify": KINDS["voucherify"]}, alerts, every=every)
+
+
+async def of_voucherify(redis: ArqRedis) -> dict[Deviation, int]:
+    return (await noted.read(redis, ["voucherify"]))["voucherify"]
+
+
+async def test_a_webhook_as_the_models_say_shows_no_drift(redis: ArqRedis) -> None:
+    drift = watching(redis)
+    for number in range(5):
+        drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
+    await drift.look()
+    assert await of_voucherify(redis) == {Deviation(POINTS_ADDED): 5}
+    assert await current_alerts(redis, now_ms=0) == []
+
+
+async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_once(redis: ArqRedis) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["campaign"]["colour"] = "red"
+        data["voucher"]["code"] = 17
+
+    drift = watching(redis)
+    for number in range(3):
+        drift.pass_by("voucherify", POINTS_ADDED, changed(number, change))
+    await drift.look()
+    counts = await of_voucherify(redis)
+    assert counts[Deviation(POINTS_ADDED, "unknown key", "$.data.campaign.colour", "", "string")] == 3
+    [type_changed] = [deviation for deviation in counts if deviation.what == "changed type"]
+    assert (type_changed.path, type_changed.found) == ("$.data.voucher.code", "integer")
+    [alert] = await current_alerts(redis, now_ms=0)
+    assert alert.kind == "drift"
+    assert "$.data.voucher.code is integer" in alert.text
+
+
+async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: ArqRedis) -> None:
+    drift = watching(redis)
+    drift.pass_by("voucherify", "moon.phase.changed", b"{}")
+    await drift.look()
+    assert Deviation("moon.phase.changed", "unknown event") in await of_voucherify(redis)
+    [alert] = await current_alerts(redis, now_ms=0)
+    assert "moon.phase.changed" in alert.text
+
+
+async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: ArqRedis) -> None:
+    drift = watching(redis, every=10)
+    for number in range(25):
+        drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
+    await drift.look()
+    assert (await of_voucherify(redis))[Deviation(POINTS_ADDED)] == 3
+
+
+async def test_what_is_kept_is_bounded_and_expires(redis: ArqRedis) -> None:
+    await noted.note(redis, "s", {Deviation(f"event-{n}"): 1 for n in range(MAX_FIELDS)})
+    fresh = await noted.note(redis, "s", {Deviation("one-more"): 1, Deviation("event-1"): 1})
+    assert fresh == []
+    assert (await noted.read(redis, ["s"]))["s"][Deviation("event-1")] == 2
+    assert 0 < await redis.ttl("drift:s") <= 30 * 86_400
+
+
+async def test_a_running_worker_samples_what_it_takes_in(
+    redis: ArqRedis, worker: Callable[..., WorkerProcess]
+) -> None:
+    worker()
+    await send(redis, changed(1, lambda data: data.update(extra=1)), webhook(2))
+    await rest(redis)
+
+    async def seen() -> bool:
+        return Deviation(POINTS_ADDED, "unknown key", "$.data.extra", "", "integer") in await of_voucherify(redis)
+
+    await until(seen)

@@ -1,0 +1,120 @@
+"""A second look at samples: does the provider still send what the models say?
+
+Intake only counts and keeps a sample now and then; the look itself, and the telling, happen beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Mapping
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import drift
+from broker.drift import Deviation
+from broker.errors import BrokerError
+from sources.errors import DecodeError
+from sources.kind import SourceKind
+from worker.alerts import Alerts
+
+log = logging.getLogger("hookline.worker")
+
+_EVERY_S = 5.0
+_MAX_SAMPLES = 200
+"""Samples that wait for their look; further ones are let go."""
+
+_MAX_NAMES = 10_000
+_SHOWN_S = 86_400.0
+_NAMED = 5
+
+
+class Sample(Struct, frozen=True):
+    """One body to look at."""
+
+    source: str
+    event: str
+    body: bytes
+
+
+class Drift:
+    """Samples the first event of each name that this process sees, and every `every`-th after it."""
+
+    def __init__(
+        self,
+        redis: ArqRedis,
+        kinds: Mapping[str, SourceKind],
+        alerts: Alerts,
+        *,
+        every: int,
+        every_s: float = _EVERY_S,
+    ) -> None:
+        self._redis = redis
+        self._kinds = kinds
+        self._alerts = alerts
+        self._every = every
+        self._every_s = every_s
+        self._seen: dict[tuple[str, str], int] = {}
+        self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
+
+    def pass_by(self, source: str, event: str, body: bytes) -> None:
+        """Called for each event: nearly always a count and no more."""
+        name = (source, event)
+        count = self._seen.get(name, 0)
+        if count == 0 and len(self._seen) >= _MAX_NAMES:  # names come from outside: stay bounded
+            self._seen.clear()
+        self._seen[name] = count + 1
+        if count % self._every == 0:
+            self._samples.append(Sample(source, event, body))
+
+    async def run(self) -> None:
+        """Look at what was sampled, every few seconds. Never ends by itself."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look at the samples there are. Redis being away costs them, and nothing else."""
+        counts: dict[str, Counter[Deviation]] = {}
+        while self._samples:
+            sample = self._samples.popleft()
+            counts.setdefault(sample.source, Counter()).update(self._deviations(sample))
+            await asyncio.sleep(0)
+        try:
+            for source, counted in counts.items():
+                await self._tell(source, await drift.note(self._redis, source, counted))
+        except BrokerError as error:
+            log.warning("schema drift was not noted: %s", error, extra={"action": "drift_unnoted"})
+
+    def _deviations(self, sample: Sample) -> list[Deviation]:
+        kind = self._kinds[sample.source]
+        found = [Deviation(sample.event)]
+        if sample.event not in kind.event_names:
+            return [*found, Deviation(sample.event, "unknown event")]
+        try:
+            payload = kind.view(sample.body)
+        except DecodeError:
+            return found
+        return found + [
+            Deviation(sample.event, finding.what, finding.path, finding.expected, finding.found)
+            for finding in kind.compare(sample.event, payload)
+        ]
+
+    async def _tell(self, source: str, fresh: list[Deviation]) -> None:
+        """An alert on what may break something: a name that nobody knew, a type that changed."""
+        telling = [
+            _sentence(deviation) for deviation in fresh if deviation.what in ("unknown event", "changed type")
+        ]
+        if not telling:
+            return
+        more = f" and {len(telling) - _NAMED} more" if len(telling) > _NAMED else ""
+        text = f"{source} sends what was not seen before: {'; '.join(telling[:_NAMED])}{more}. See hookline drift."
+        await self._alerts.raise_alert("drift", source, text, {"deviations": telling}, holds_s=_SHOWN_S)
+
+
+def _sentence(deviation: Deviation) -> str:
+    if deviation.what == "unknown event":
+        return f"the event {deviation.event}"
+    return f"{deviation.event} {deviation.path} is {deviation.found}, not {deviation.expected}"
