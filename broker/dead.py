@@ -16,6 +16,9 @@ from broker.errors import translated
 from broker.ids import is_id, new_id
 from broker.jobs import Attempt, Notification
 
+STALE = "stale"
+"""Reason of a body whose event was too old when it came."""
+
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """Everything but the body. Times are ms since 1970."""
@@ -26,7 +29,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """`intake` or `notify`."""
 
     reason: str
-    """`undecodable`, `poison`, `unreadable`, `permanent`, `exhausted`, `unknown channel` ..."""
+    """`undecodable`, `stale`, `poison`, `unreadable`, `permanent`, `exhausted`, `unknown channel` ..."""
 
     error: str
     error_class: str
@@ -69,9 +72,12 @@ def fingerprint(stage: str, error_class: str, path: str, subject: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def died_at_intake(body: batch.RawBody, *, reason: str, error: str, error_class: str, path: str = "") -> Grave:
-    """The dead letter of one body."""
-    subject = body.event_hint or body.source
+def died_at_intake(
+    body: batch.RawBody, *, reason: str, error: str, error_class: str, path: str = "", event: str = ""
+) -> Grave:
+    """The dead letter of one body; `event` is its event's name where it is known."""
+    event = event or body.event_hint
+    subject = event or body.source
     letter = DeadLetter(
         id=new_id(),
         fingerprint=fingerprint("intake", error_class, path, subject),
@@ -81,7 +87,7 @@ def died_at_intake(body: batch.RawBody, *, reason: str, error: str, error_class:
         error_class=error_class,
         path=path,
         source=body.source,
-        event=body.event_hint,
+        event=event,
         event_hint=body.event_hint,
         received_at_ms=body.received_at_ms,
         died_at_ms=_now_ms(),

@@ -15,6 +15,12 @@
     dead:index                        zset    dead letter ids by time                         never
     dead:group:{fingerprint}          zset    the same of one group                           when empty
     dead:groups                       zset    fingerprints by the time of the last death      never
+    source:{name}                     hash    what became of a source's webhooks last: see    never
+                                              broker/sources.py
+    alert:{kind}:{source}             string  this alert was told: not again before it ends   after the period
+    alert:turn                        string  a worker looks whether there is cause for one   seconds
+    alerts                            hash    the alerts that hold now, by {kind}:{source}    never
+    drift:{source}                    hash    deviations from the models: see broker/drift.py  after a month
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
 
@@ -35,6 +41,11 @@ DEAD = "dead:"
 DEAD_INDEX = "dead:index"
 DEAD_GROUP = "dead:group:"
 DEAD_GROUPS = "dead:groups"
+SOURCE = "source:"
+ALERT = "alert:"
+ALERT_TURN = "alert:turn"
+ALERTS = "alerts"
+DRIFT = "drift:"
 STATS_TOTAL = "stats:total"
 STATS_MINUTE = "stats:"
 

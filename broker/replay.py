@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 
 from broker import batch, jobs, scripts
 from broker.batch import RawBody
-from broker.dead import Grave
+from broker.dead import STALE, Grave
 from broker.errors import translated
 from broker.jobs import Notification, NotifyJob
 
@@ -16,7 +16,8 @@ from broker.jobs import Notification, NotifyJob
 async def replay(redis: ArqRedis, grave: Grave) -> bool:
     """Hand a dead letter back with its full attempts and its old idempotency key; False where it was gone.
 
-    A body goes through intake again, a notification straight to its channel. Raises BrokerError.
+    A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
+    straight to its channel. Raises BrokerError.
     """
     if grave.letter.stage == "intake":
         return await _replay_body(redis, grave)
@@ -26,13 +27,14 @@ async def replay(redis: ArqRedis, grave: Grave) -> bool:
 async def _replay_body(redis: ArqRedis, grave: Grave) -> bool:
     letter = grave.letter
     unreadable = letter.reason == "unreadable"
+    any_age = "any age" if letter.reason == STALE else ""  # else it would die again
     blob = (
         grave.body
         if unreadable
         else batch.encode([RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)])
     )
     with translated():
-        return bool(await scripts.REPLAY_BODY(redis, letter.id, letter.fingerprint, letter.bodies, blob))
+        return bool(await scripts.REPLAY_BODY(redis, letter.id, letter.fingerprint, letter.bodies, blob, any_age))
 
 
 async def _replay_notification(redis: ArqRedis, grave: Grave) -> bool:

@@ -23,6 +23,10 @@ _KEY_NAMES = {
     "dead_index": keys.DEAD_INDEX,
     "dead_group": keys.DEAD_GROUP,
     "dead_groups": keys.DEAD_GROUPS,
+    "source": keys.SOURCE,
+    "alert": keys.ALERT,
+    "alerts": keys.ALERTS,
+    "drift": keys.DRIFT,
     "total": keys.STATS_TOTAL,
     "minute": keys.STATS_MINUTE,
 }
@@ -64,3 +68,7 @@ REPLAY_BODY = Script("replay_body")
 REPLAY_JOB = Script("replay_job")
 DISCARD = Script("discard")
 FORGET_CONSUMERS = Script("forget_consumers")
+NOTE_FAILURES = Script("note_failures")
+RAISE_ALERT = Script("raise_alert")
+END_ALERT = Script("end_alert")
+NOTE_DRIFT = Script("note_drift")

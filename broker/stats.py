@@ -34,6 +34,9 @@ class Totals(Struct, frozen=True):
     discarded: int = 0
     """Dead letters that a person threw away. They stay counted as buried or dead."""
 
+    alerts: int = 0
+    """Alerts that people were told of."""
+
     refused: dict[str, int] = {}
     """Requests by HTTP status."""
 

@@ -35,6 +35,9 @@ class Entry(Struct, frozen=True):
     deliveries: int = 1
     """How often it was handed to a worker, this time included."""
 
+    any_age: bool = False
+    """A person replayed it as it was stale: its events are taken however old they are."""
+
 
 async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmation) -> None:
     """Write one batch and count it; returns when Redis has confirmed it as asked.
@@ -43,12 +46,13 @@ async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmat
     sending it again makes duplicates that intake suppresses.
     """
     blob = batch.encode(bodies)
+    sources = {body.source for body in bodies}
     with translated():
         try:
-            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob)
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
         except NoScriptError:
             await redis.script_load(scripts.APPEND.text)
-            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob)
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
 
 
 async def create_group(redis: ArqRedis) -> None:
@@ -165,4 +169,5 @@ def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> 
         bodies=int(fields.get(b"n", b"0")),
         blob=fields.get(b"z", b""),
         deliveries=deliveries,
+        any_age=b"a" in fields,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -180,6 +181,7 @@ def status(
     Example: hookline status --json
     """
     last: Status | None = None
+    look = partial(operations.status, sources=ctx.obj.sources())
 
     def remember(status: Status) -> None:
         nonlocal last
@@ -187,10 +189,10 @@ def status(
 
     if watch:
         try:
-            on_redis(ctx.obj, lambda redis: watch_status(redis, remember, as_json=as_json))
+            on_redis(ctx.obj, lambda redis: watch_status(partial(look, redis), remember, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0 if last is None or last.adds_up() else 1) from None
-    found = on_redis(ctx.obj, operations.status)
+    found = on_redis(ctx.obj, look)
     show_status(found, as_json=as_json)
     raise typer.Exit(0 if found.adds_up() else 1)
 

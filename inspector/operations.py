@@ -7,17 +7,23 @@ BrokerError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import dead, stream
 from broker import replay as replaying
+from broker.alerts import Alert, current_alerts
 from broker.backlog import Backlog, read_backlog
 from broker.connection import Facts, read_facts
 from broker.dead import DeadLetter, Grave, Group, Place
+from broker.sources import SourceFacts, read_sources
 from broker.stats import Totals, read_totals
+from sources import KINDS
+from sources.kind import SourceKind
+from sources.settings import Settings as SourceSettings
 
 _PAGE = 200
 _AT_A_TIME = 16
@@ -79,6 +85,13 @@ class Progress(Struct, frozen=True):
     """Were not there any more: somebody else replayed or discarded them."""
 
 
+class Source(Struct, frozen=True):
+    """How one source does."""
+
+    kind: SourceKind
+    facts: SourceFacts
+
+
 class Status(Struct, frozen=True):
     """How things stand. The totals are of one moment; the rest is of about the same."""
 
@@ -89,6 +102,14 @@ class Status(Struct, frozen=True):
 
     dead_letters: int
     redis: Facts
+    at_ms: int
+    """When this was looked at."""
+
+    sources: dict[str, Source]
+    """By name, those that are configured."""
+
+    alerts: list[Alert]
+    """Those that hold, the oldest first."""
 
     def adds_up(self) -> bool:
         """Whether both sums do."""
@@ -139,14 +160,20 @@ async def discard(redis: ArqRedis, chosen: Sequence[str] | Selection) -> AsyncIt
         yield progress
 
 
-async def status(redis: ArqRedis) -> Status:
-    """Look at everything once."""
+async def status(redis: ArqRedis, sources: Mapping[str, SourceSettings] | None = None) -> Status:
+    """Look at everything once. `sources`: those that are configured."""
+    configured = sources or {}
+    facts = await read_sources(redis, configured)
+    now_ms = time.time_ns() // 1_000_000
     return Status(
         totals=await read_totals(redis),
         backlog=await read_backlog(redis),
         workers=await stream.workers_alive(redis),
         dead_letters=await dead.how_many(redis),
         redis=await read_facts(redis),
+        at_ms=now_ms,
+        sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},
+        alerts=await current_alerts(redis, now_ms=now_ms),
     )
 
 

@@ -11,6 +11,7 @@ from broker.dead import DeadLetter, Grave, Group
 from broker.jobs import Attempt
 from inspector.masking import masked_body, masked_text
 from inspector.operations import Found, Page, Progress, Status
+from inspector.source_state import alert_records, source_records
 
 
 def letter_record(letter: DeadLetter, *, reveal: bool = False) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def progress_record(progress: Progress, verb: str) -> dict[str, int]:
 
 
 def status_record(status: Status) -> dict[str, Any]:
-    """All of it in one flat object."""
+    """All of it in one object, flat but for the lists of sources and alerts."""
     totals, backlog, redis = status.totals, status.backlog, status.redis
     counters = msgspec.to_builtins(totals)
     refused = counters.pop("refused")
@@ -83,6 +84,8 @@ def status_record(status: Status) -> dict[str, Any]:
         "redis_memory_bytes": redis.used_memory_bytes,
         "redis_memory_limit_bytes": redis.max_memory_bytes,
         "redis_risks": redis.risks(),
+        "sources": source_records(status),
+        "alerts_now": alert_records(status),
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from arq.connections import ArqRedis
 
 from broker.connection import Settings, connect
+from sources.settings import Settings as SourceSettings
 
 T = TypeVar("T")
 
@@ -18,6 +19,10 @@ class Context(Protocol):
 
     def redis(self) -> Settings:
         """The Redis to look at."""
+        ...
+
+    def sources(self) -> Mapping[str, SourceSettings]:
+        """The sources that are configured, by name."""
         ...
 
 

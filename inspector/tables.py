@@ -15,6 +15,7 @@ from broker.jobs import Attempt
 from broker.stats import Totals
 from inspector.masking import masked_body, masked_text
 from inspector.operations import Page, Status
+from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, moment, printable, size, span
 
 
@@ -126,6 +127,10 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     lines.add_row("redis", f"{version}, memory {size(redis.used_memory_bytes)}{limit}")
     for risk in redis.risks():
         lines.add_row("risk", Text(risk, style="red"))
+    for name, source in status.sources.items():
+        lines.add_row(f"from {name}", source_line(source, status.at_ms))
+    for alert in status.alerts:
+        lines.add_row("alert", alert_line(alert, status.at_ms))
     return Lines(_body_sum(totals), _notification_sum(totals), lines)
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from arq.connections import ArqRedis
 from rich.console import Console, RenderableType
 from rich.console import Group as Lines
 from rich.live import Live
 from rich.text import Text
 
 from broker.errors import BrokerError
-from inspector import operations
 from inspector.operations import Status
 from inspector.records import status_record
 from inspector.tables import Rates, status_table
+
+Look = Callable[[], Awaitable[Status]]
 
 _INTERVAL_S = 1.0
 
@@ -31,29 +31,27 @@ def show(status: Status, *, as_json: bool) -> None:
         Console(markup=False, highlight=False).print(status_table(status))
 
 
-async def watch(redis: ArqRedis, seen: Callable[[Status], None], *, as_json: bool) -> None:
+async def watch(look: Look, seen: Callable[[Status], None], *, as_json: bool) -> None:
     """Draw it anew every second until cancelled; on what is no terminal, one after the other.
 
     `seen` is given each status. Redis being away is shown, and waited out.
     """
     console = Console(markup=False, highlight=False)
     if as_json or not console.is_terminal:
-        await _each_second(
-            redis, seen, draw=lambda drawn, status: _append(console, drawn, status, as_json=as_json)
-        )
+        await _each_second(look, seen, draw=lambda drawn, status: _append(console, drawn, status, as_json=as_json))
         return
     with Live(console=console, auto_refresh=False) as live:
-        await _each_second(redis, seen, draw=lambda drawn, _: live.update(drawn, refresh=True))
+        await _each_second(look, seen, draw=lambda drawn, _: live.update(drawn, refresh=True))
 
 
 async def _each_second(
-    redis: ArqRedis, seen: Callable[[Status], None], *, draw: Callable[[RenderableType, Status | None], None]
+    look: Look, seen: Callable[[Status], None], *, draw: Callable[[RenderableType, Status | None], None]
 ) -> None:
     before: tuple[float, Status] | None = None
     drawn: RenderableType = Text("")
     while True:
         try:
-            now, status = time.monotonic(), await operations.status(redis)
+            now, status = time.monotonic(), await look()
         except BrokerError as error:
             draw(Lines(drawn, Text(str(error), style="red")), None)
         else:

@@ -12,11 +12,14 @@ from jinja2.sandbox import SandboxedEnvironment
 from redis.asyncio.connection import parse_url
 
 from broker.connection import Settings as RedisSettings
+from launcher.enrichment import api_region, api_token, api_url
 from launcher.fields import Check, did_you_mean, one_of
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
+from sources.api import Settings as ApiSettings
 from sources.settings import Settings as SourceSettings
 from worker.rules import Rule
+from worker.settings import AlertSettings
 
 PROVIDER_DEADLINE_S = 10.0
 """Seconds within which the provider wants its answer."""
@@ -30,6 +33,11 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (RedisSettings, "url"): _url,
         (SourceSettings, "kind"): _kind,
         (SourceSettings, "addresses"): _addresses,
+        (ApiSettings, "region"): api_region,
+        (ApiSettings, "url"): api_url,
+        (ApiSettings, "token"): api_token,
+        (ReceiverSettings, "trusted_proxies"): _proxies,
+        (AlertSettings, "channel"): lambda name: _known("channel", name, channels) if name else (),
         (Rule, "name"): _Unique(),
         (Rule, "events"): _events,
         (Rule, "channel"): lambda name: _known("channel", name, channels),
@@ -88,11 +96,27 @@ def _kind(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _addresses(addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    regions = sorted({region for kind in KINDS.values() for region in kind.addresses})
     for index, address in enumerate(addresses):
-        try:
-            ipaddress.ip_network(address)
-        except ValueError as error:
-            yield f"[{index}]", f"not an address or network: {error}"
+        if address.strip() not in regions and not _network(address):
+            close = did_you_mean(address, regions) or f"; regions: {', '.join(regions)}"
+            yield f"[{index}]", f"not an address, a network like 203.0.113.0/24 or a region{close}"
+
+
+def _proxies(proxies: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, proxy in enumerate(proxies):
+        network = _network(proxy)
+        if network is None:
+            yield f"[{index}]", "not an address or a network like 10.0.0.0/8"
+        elif network.prefixlen == 0:
+            yield f"[{index}]", "it trusts everybody, so that any sender could claim any address"
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.strip())
+    except ValueError:
+        return None
 
 
 def _events(events: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ _ELSEWHERE = {
     "demo": _Elsewhere("launcher.demo", "demo", "Show the main job with real webhooks, checked step by step."),
     "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),
     "dead": _Elsewhere("inspector.commands", "dead", "List, show, replay and discard dead letters."),
+    "drift": _Elsewhere("inspector.drifting", "drift", "Show where webhooks are not as the models say."),
 }
 """Commands of other modules, imported when they are called, so that --help answers at once."""
 
@@ -96,7 +97,7 @@ def up(ctx: typer.Context) -> None:
 
     config = ctx.obj.config
     set_up_logs(config.log)
-    raise typer.Exit(run(config, tell=_say))
+    raise typer.Exit(run(config, read=ctx.obj.read, tell=_say))
 
 
 @app.command()
@@ -109,7 +110,8 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     set_up_logs(config.log)
     redis = ctx.obj.redis()
     with open_listener(config) as listener:
-        group = receivers(config, redis, listener, processes=processes or config.receiver.processes)
+        count = processes or config.receiver.processes
+        group = receivers(config, redis, listener, processes=count, read=ctx.obj.read)
         raise typer.Exit(run_group(group))
 
 

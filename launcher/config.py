@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from broker.connection import Settings as RedisSettings
 from launcher.checks import checks, deadline, name_fault
+from launcher.enrichment import enrichment
 from launcher.environment import CONFIG, as_variable, overlay
 from launcher.errors import ConfigError, Fault
 from launcher.fields import FieldReader, FromEnvironment, joined, unknown
@@ -21,6 +22,7 @@ from receiver.settings import Settings as ReceiverSettings
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import DEFAULT_CHANNELS, ChannelSettings
 from worker.rules import DEFAULT_RULES, Rule
+from worker.settings import AlertSettings
 from worker.settings import Settings as WorkerSettings
 
 DEFAULT_FILE = Path("hookline.toml")
@@ -30,6 +32,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "redis": RedisSettings,
     "receiver": ReceiverSettings,
     "worker": WorkerSettings,
+    "alerts": AlertSettings,
     "up": UpSettings,
     "log": LogSettings,
 }
@@ -43,6 +46,7 @@ class Config(Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     worker: WorkerSettings = WorkerSettings()
+    alerts: AlertSettings = AlertSettings()
     up: UpSettings = UpSettings()
     log: LogSettings = LogSettings()
     sources: dict[str, SourceSettings]
@@ -100,6 +104,11 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
         values["rules"] = _rules(reader, given["rules"])
     if isinstance(values.get("receiver"), ReceiverSettings):
         reader.faults.extend(Fault(path, reason) for path, reason in deadline(values["receiver"]))
+    rules_path = given["rules"].name if isinstance(given.get("rules"), FromEnvironment) else "rules"
+    found = enrichment(
+        values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}, rules_path
+    )
+    reader.faults.extend(Fault(path, reason) for path, reason in found)
     if reader.faults:
         raise ConfigError(tuple(sorted(set(reader.faults))))
     return Config(**_with_defaults(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from broker.connection import Settings
 from launcher.config import Config, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
+from sources.settings import Settings as SourceSettings
 
 
 class Context:
@@ -24,7 +26,15 @@ class Context:
     @cached_property
     def config(self) -> Config:
         """The checked config. Raises ConfigError."""
+        return self.read()
+
+    def read(self) -> Config:
+        """The config as its file is now. Raises ConfigError."""
         return load(self._config_path, os.environ)
+
+    def sources(self) -> Mapping[str, SourceSettings]:
+        """The configured sources by name. Raises ConfigError."""
+        return self.config.sources
 
     def redis(self) -> Settings:
         """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""

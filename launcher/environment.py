@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from launcher.errors import Fault
-from launcher.fields import FromEnvironment, unknown
+from launcher.fields import FromEnvironment, bare, unknown
 
 PREFIX = "HOOKLINE_"
 CONFIG = "HOOKLINE_CONFIG"
@@ -89,8 +89,9 @@ def _leaves(kind: type[Struct]) -> Iterator[tuple[str, ...]]:
     if kind.__struct_config__.tag_field:
         yield (kind.__struct_config__.tag_field,)
     for field in structs.fields(kind):
-        if isinstance(field.type, type) and issubclass(field.type, Struct):
-            yield from ((field.name, *rest) for rest in _leaves(field.type))
+        inner = bare(field.type)
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            yield from ((field.name, *rest) for rest in _leaves(inner))
         else:
             yield (field.name,)
 

@@ -54,6 +54,7 @@ def _body(explanation: Explanation) -> Table:
 
 
 def _event(lines: Table, event: Decoded) -> None:
+    lines.add_row("kind", _plain(event.kind))
     lines.add_row("event", _plain(event.name, "bold"))
     lines.add_row("", Text(_NAMED_BY[event.named_by], "yellow" if event.named_by == "nothing" else "dim"))
     lines.add_row("identity", _plain(" + ".join(event.identity)))
@@ -119,7 +120,11 @@ def _not_matching(outcomes: list[RuleOutcome]) -> Iterator[RenderableType]:
 def _notification(notified: Notified) -> Table:
     lines = _lines()
     lines.add_row("key", Text(notified.key))
-    if notified.error:
+    for asked in notified.looks_up:
+        lines.add_row("looks up", _plain(f"{asked}, and fills in what the payload lacks"))
+    if notified.needs:
+        lines.add_row("text", _plain(f"needs the answer: {notified.needs}", "yellow"))
+    elif notified.error:
         lines.add_row("error", _plain(notified.error, "red"))
     elif notified.text:
         lines.add_row("text", _plain(notified.text, "green"))
@@ -168,6 +173,6 @@ def _indented(lines: Table) -> Padding:
 
 def _lines(label_style: str = "dim") -> Table:
     lines = Table.grid(padding=(0, 2))
-    lines.add_column(no_wrap=True, style=label_style, min_width=8)
+    lines.add_column(overflow="fold", style=label_style, min_width=8, max_width=32)
     lines.add_column(overflow="fold")
     return lines

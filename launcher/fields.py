@@ -87,16 +87,19 @@ class FieldReader:
         return None
 
     def _value(self, cls: type, field: structs.FieldInfo, given: object, path: str) -> object:
-        kind = _bare(field.type)
+        kind = bare(field.type)
         if isinstance(kind, type) and issubclass(kind, Struct):
             return self.struct(kind, given, path)
         where = given.name if isinstance(given, FromEnvironment) else path
         if _holds_secrets(kind):
-            return self._secrets(kind, given, where)
-        try:
-            value = _converted(field.type, given)
-        except _UnfitError as unfit:
-            self.fault(where + unfit.place, unfit.reason)
+            value = self._secrets(kind, given, where)
+        else:
+            try:
+                value = _converted(field.type, given)
+            except _UnfitError as unfit:
+                self.fault(where + unfit.place, unfit.reason)
+                return None
+        if value is None:
             return None
         for place, reason in self._checks.get((cls, field.name), _no_check)(value):
             self.fault(where + place, reason)
@@ -160,7 +163,7 @@ _AT = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
 
 def _converted(kind: Any, given: object) -> object:
     environment = isinstance(given, FromEnvironment)
-    value = _parsed(_bare(kind), given.text) if isinstance(given, FromEnvironment) else given
+    value = _parsed(bare(kind), given.text) if isinstance(given, FromEnvironment) else given
     try:
         found = msgspec.convert(value, kind, strict=not environment)
     except msgspec.ValidationError as error:
@@ -171,8 +174,8 @@ def _converted(kind: Any, given: object) -> object:
 
 
 def _unfit(kind: Any, message: str, *, environment: bool) -> _UnfitError:
-    if get_origin(_bare(kind)) is Literal:
-        return _UnfitError(f"expected {one_of(get_args(_bare(kind)))}")
+    if get_origin(bare(kind)) is Literal:
+        return _UnfitError(f"expected {one_of(get_args(bare(kind)))}")
     at = _AT.search(message)
     reason = _AT.sub("", message)
     if environment:
@@ -196,13 +199,13 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _bare(kind: Any) -> Any:
+def bare(kind: Any) -> Any:
     """The type without annotations and without `| None`."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, types.UnionType):
         others = [arg for arg in get_args(kind) if arg is not type(None)]
-        return _bare(others[0]) if len(others) == 1 else kind
+        return bare(others[0]) if len(others) == 1 else kind
     return kind
 
 

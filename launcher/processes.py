@@ -3,6 +3,7 @@
 A child is a fork, so start them before any event loop or thread exists. Each is a process group of its own: a
 terminal's Ctrl-C reaches the parent only, which then stops the groups one after another. A child that ends unasked
 is started again after a back-off, unless it ended with CONFIG_FAULT: starting again would not mend that.
+SIGHUP is passed on to the children, to whom it means to read their config again; that of a closing terminal stops.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NoReturn
 
 from msgspec import Struct
 
+from launcher.hangup import has_terminal
 from launcher.parent import die_with_parent
 
 logger = logging.getLogger("hookline.processes")
@@ -50,6 +52,12 @@ class Group(Struct, frozen=True, kw_only=True):
     stop_s: float
     """Seconds from SIGTERM to SIGKILL."""
 
+    reload: Callable[[], object] = lambda: None
+    """Called in the parent at SIGHUP, before the children get it: later children begin with what it has read."""
+
+    look: Callable[[], object] = lambda: None
+    """Called in the parent about once a second."""
+
 
 class _Child:
     """One place in a group: the process that holds it now, or when the next one is due."""
@@ -78,21 +86,23 @@ class _Child:
 
 
 def supervise(groups: list[Group], *, each_round: Callable[[], None] = lambda: None) -> int:
-    """Run the groups until SIGTERM, SIGINT or SIGHUP, then stop them in the order given. Returns the exit code.
+    """Run the groups until SIGTERM, SIGINT or a closed terminal, then stop them in the order given.
 
-    0 after a clean stop, CONFIG_FAULT when a child ended with it, 1 when a child had to be killed or failed at
-    its end. A second signal is passed on to the children, which are killed soon after. `each_round` is called
-    about once a second and whenever a child of this process ends.
+    Returns the exit code: 0 after a clean stop, CONFIG_FAULT when a child ended with it, 1 when a child had to be
+    killed or failed at its end. A second signal is passed on to the children, which are killed soon after.
+    `each_round` is called about once a second and whenever a child of this process ends.
     """
     with _Signals() as signals:
         return _Supervisor(groups, signals, each_round).run()
 
 
 class _Signals:
-    """Counts the requests to stop, and lets a wait end as soon as any signal comes."""
+    """Notes what was asked for, and lets a wait end as soon as any signal comes."""
 
     def __init__(self) -> None:
         self.stops = 0
+        self.reload = False
+        self._had_terminal = has_terminal()
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -132,8 +142,16 @@ class _Signals:
         os.close(self._write)
 
     def _on_signal(self, signum: int, _: FrameType | None) -> None:
-        if signum != signal.SIGCHLD:
+        if signum == signal.SIGHUP:
+            self._on_hangup()
+        elif signum != signal.SIGCHLD:
             self.stops += 1
+
+    def _on_hangup(self) -> None:
+        if self._had_terminal and not has_terminal():
+            self.stops = max(1, self.stops)  # it closes once, however many tell of it
+        else:
+            self.reload = True
 
 
 class _Supervisor:
@@ -149,6 +167,7 @@ class _Supervisor:
             while not self._signals.stops and self._code != CONFIG_FAULT:
                 self._start_due()
                 self._signals.wait(self._until_due())
+                self._read_again()
                 for child, status in self._ended():
                     self._on_death(child, status)
                 self._each_round()
@@ -157,6 +176,16 @@ class _Supervisor:
         finally:
             self._signal(self._children, signal.SIGKILL)
         return self._code
+
+    def _read_again(self) -> None:
+        asked, self._signals.reload = self._signals.reload, False
+        for group in self._groups:
+            if asked:
+                group.reload()
+            else:
+                group.look()
+        if asked:
+            self._signal(self._children, signal.SIGHUP)
 
     def _start_due(self) -> None:
         for child in self._children:
@@ -234,7 +263,7 @@ def _become(child: _Child, parent: int, mask: set[int | signal.Signals]) -> NoRe
     try:
         os.setpgid(0, 0)
         die_with_parent(parent)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, {*mask, signal.SIGHUP})  # it waits until the child listens
         code = child.group.run(child.number)
     except KeyboardInterrupt:
         code = 130

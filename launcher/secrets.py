@@ -18,6 +18,20 @@ class SecretError(ValueError):
     """A secret cannot be used. The message never shows it."""
 
 
+class FileSecret(Secret):
+    """A secret that knows its file, so that it can be read again when it is rotated."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, value: bytes, path: Path) -> None:
+        super().__init__(value)
+        self.path = path
+
+    def read_again(self) -> Secret:
+        """What the file holds now. Raises SecretError."""
+        return _from_file(self.path)
+
+
 def read_secret(given: str, *, directory: Path, from_environment: bool) -> Secret:
     """The secret that a setting gives: `file:PATH` (relative to `directory`), or, from the environment, itself.
 
@@ -29,7 +43,7 @@ def read_secret(given: str, *, directory: Path, from_environment: bool) -> Secre
         raise SecretError(
             'a secret does not belong in this file: write "file:/path", or give it by the environment'
         )
-    return _long_enough(given.strip().encode(errors="surrogateescape"), "the secret")
+    return Secret(_checked(given.encode(errors="surrogateescape"), "the secret"))
 
 
 def secret_path(data_dir: Path, source: str) -> Path:
@@ -55,7 +69,7 @@ def make_secret(data_dir: Path, source: str) -> Secret:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    return Secret(value)
+    return FileSecret(value.encode(), path)
 
 
 def _from_file(path: Path) -> Secret:
@@ -64,12 +78,14 @@ def _from_file(path: Path) -> Secret:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise SecretError(f"cannot read the secret's file {str(path)!r}: {reason}") from None
-    return _long_enough(content.strip(), f"the secret in {str(path)!r}")
+    value = _checked(content, f"the secret in {str(path)!r}")
+    return FileSecret(value, path) if path.is_file() else Secret(value)  # a pipe gives its content once
 
 
-def _long_enough(value: bytes, what: str) -> Secret:
+def _checked(content: bytes, what: str) -> bytes:
+    value = content.strip()
     if not value:
         raise SecretError(f"{what} is empty")
     if len(value) < MIN_BYTES:
         raise SecretError(f"{what} is too short: it needs {MIN_BYTES} characters or more")
-    return Secret(value)
+    return value

@@ -21,17 +21,23 @@ from launcher.secrets import SecretError, make_secret, secret_path, stored_secre
 Tell = Callable[[str], None]
 
 
-def up(config: Config, *, tell: Tell) -> int:
+def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
     """Run all parts until SIGTERM or SIGINT, then stop receivers, workers and Redis. Returns the exit code.
 
     What the parts took in stands in Redis, so a later `up` on the same data goes on where this one stopped.
-    Raises LauncherError.
+    `read`: the config as it is now, asked for at SIGHUP. Raises LauncherError.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
     with _redis(config, tell) as (redis, revive), open_listener(config) as listener:
         config = with_secrets(config, tell)
         groups = [
-            receivers(config, redis, listener, processes=config.receiver.processes),
+            receivers(
+                config,
+                redis,
+                listener,
+                processes=config.receiver.processes,
+                read=lambda: with_secrets(read(), tell),
+            ),
             workers(config, redis, processes=config.worker.processes),
         ]
         port = listener.getsockname()[1]

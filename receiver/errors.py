@@ -28,19 +28,23 @@ class UnknownKindError(StartError):
 
 
 class BadAddressError(StartError):
-    """An entry of a source's `addresses` is neither an address nor a network."""
+    """An entry of `setting` is neither an address nor a network."""
 
-    def __init__(self, source: str, address: str, reason: str) -> None:
+    def __init__(self, setting: str, address: str, reason: str) -> None:
         super().__init__(
-            f'sources.{source}.addresses: "{address}" is no address or network ({reason}): '
+            f'{setting}: "{address}" is no address or network ({reason}): '
             "write it like 203.0.113.7 or 203.0.113.0/24"
         )
 
 
 class RefusedError(ReceiverError):
-    """A webhook is answered with this status and this reason, and nothing is written."""
+    """A webhook is answered with this status and this reason, and nothing is written.
 
-    def __init__(self, status: int, reason: str) -> None:
+    `address`: what was held against an allow-list, for the log alone.
+    """
+
+    def __init__(self, status: int, reason: str, *, address: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.address = address

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,8 +10,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from broker.alerts import Alert
 from broker.stats import Totals
 from receiver.counters import Counters, Histogram
+from receiver.state import Seen, Source
+from sources.deadline import tries_left
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -19,12 +22,12 @@ _LABELS = ["process"]
 
 
 class Snapshot(Struct, frozen=True):
-    """What one scrape shows. `totals` is None where Redis did not answer in time."""
+    """What one scrape shows."""
 
     process: int
     counters: Counters
     pending_bytes: int
-    totals: Totals | None
+    state: Seen
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -40,11 +43,14 @@ class _Scrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _of_process(self._snapshot)
+        state = self._snapshot.state
         up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
-        up.add_metric([str(self._snapshot.process)], float(self._snapshot.totals is not None))
+        up.add_metric([str(self._snapshot.process)], float(state.totals is not None))
         yield up
-        if self._snapshot.totals is not None:
-            yield from _of_redis(self._snapshot.totals)
+        if state.totals is not None:
+            yield from _of_redis(state.totals)
+        yield from _of_sources(state.sources, state.at_ms)
+        yield _of_alerts(state.alerts)
 
 
 def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
@@ -96,3 +102,47 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
     for outcome in ("created", "sent", "skipped", "dead"):
         notifications.add_metric([outcome], getattr(totals, outcome))
     yield notifications
+    yield CounterMetricFamily("hookline_alerts", "Alerts that people were told of", value=totals.alerts)
+
+
+def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:
+    """While Redis is away, what this process knows alone."""
+    accepted = GaugeMetricFamily(
+        "hookline_source_last_accepted_timestamp_seconds", "When a webhook was accepted last", labels=["source"]
+    )
+    failing = GaugeMetricFamily(
+        "hookline_source_failing_seconds",
+        "Since the first 5xx that no 2xx followed; 0 for none",
+        labels=["source"],
+    )
+    refused = GaugeMetricFamily(
+        "hookline_source_refused_seconds",
+        "Since the first 4xx that no 2xx followed; 0 for none",
+        labels=["source"],
+    )
+    tries = GaugeMetricFamily(
+        "hookline_source_tries_left",
+        "Tries that the provider has left for what failed first, before it disables the webhook",
+        labels=["source"],
+    )
+    for name, (kind, facts) in sources.items():
+        failing_s = _seconds_since(facts.failing_since_ms, now_ms)
+        refused_s = _seconds_since(facts.refused_since_ms, now_ms)
+        if facts.last_accepted_ms:
+            accepted.add_metric([name], facts.last_accepted_ms / 1000)
+        failing.add_metric([name], failing_s)
+        refused.add_metric([name], refused_s)
+        if kind.retry_schedule_s:
+            tries.add_metric([name], tries_left(kind.retry_schedule_s, failing_s))
+    yield from (accepted, failing, refused, tries)
+
+
+def _seconds_since(since_ms: int, now_ms: int) -> float:
+    return max(0, now_ms - since_ms) / 1000 if since_ms else 0.0
+
+
+def _of_alerts(alerts: Iterable[Alert]) -> Metric:
+    current = GaugeMetricFamily("hookline_alert", "1 for each alert that holds", labels=["kind", "source"])
+    for alert in alerts:
+        current.add_metric([alert.kind, alert.source], 1)
+    return current

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from aiohttp import hdrs, web
-from arq.connections import ArqRedis
 
-from broker.errors import BrokerError
-from broker.stats import Totals, read_totals
 from receiver import answers, metrics
 from receiver.counters import Counters
 from receiver.group_commit import GroupCommit
+from receiver.state import State
 
-_REDIS_TIMEOUT_S = 1.0
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 
@@ -23,14 +19,14 @@ class Pages:
 
     def __init__(
         self,
-        redis: ArqRedis,
+        state: State,
         counters: Counters,
         commit: GroupCommit,
         reasons_against: Callable[[], list[str]],
         *,
         process: int,
     ) -> None:
-        self._redis = redis
+        self._state = state
         self._counters = counters
         self._commit = commit
         self._reasons_against = reasons_against
@@ -60,13 +56,6 @@ class Pages:
             process=self._process,
             counters=self._counters,
             pending_bytes=self._commit.pending_bytes,
-            totals=await self._totals(),
+            state=await self._state.look(),
         )
         return web.Response(body=metrics.render(snapshot), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
-
-    async def _totals(self) -> Totals | None:
-        try:
-            async with asyncio.timeout(_REDIS_TIMEOUT_S):
-                return await read_totals(self._redis)
-        except (BrokerError, TimeoutError):
-            return None

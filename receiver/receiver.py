@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from arq.connections import ArqRedis
 
+from broker.ending import ended
 from broker.errors import BrokerError
 from receiver import answers
 from receiver.counters import Counters
@@ -27,6 +28,7 @@ from receiver.protocol import Protocol
 from receiver.readiness import reasons_against
 from receiver.refusals import Refusals
 from receiver.settings import Settings
+from receiver.state import State
 from receiver.store import Store
 from receiver.webhooks import Webhooks
 
@@ -51,7 +53,8 @@ class Receiver:
         counters = Counters()
         self._commit = GroupCommit(self._store.write, counters, timeout_s=settings.flush_timeout_s)
         self._webhooks = Webhooks(gates, self._commit, counters, self._refusals, settings)
-        self._pages = Pages(redis, counters, self._commit, self._reasons_against, process=process)
+        state = State(redis, self._webhooks.kinds, self._refusals.streaks)
+        self._pages = Pages(state, counters, self._commit, self._reasons_against, process=process)
         self._busy: set[RequestHandler] = set()
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,6 +73,10 @@ class Receiver:
         self._tasks = [loop.create_task(self._commit.run()), loop.create_task(self._attend())]
         self._server = web.Server(self._handle, loop=loop)
         self._accepting = await loop.create_server(self._connection, sock=listener, backlog=1024)
+
+    def use(self, gates: Mapping[str, Gate]) -> None:
+        """Take webhooks for these sources from now on; requests under way are not disturbed."""
+        self._webhooks.use(gates)
 
     def _connection(self) -> Protocol:
         return Protocol(
@@ -95,9 +102,7 @@ class Receiver:
         self._is_stopping = True
         self._accepting.close()
         await self._answer_the_rest(deadline_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self._refusals.report()
         await self._server.shutdown(_POLL_S)
 

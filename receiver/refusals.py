@@ -10,6 +10,7 @@ from arq.connections import ArqRedis
 
 from broker.errors import BrokerError
 from broker.stats import add_refused
+from receiver.streaks import Streaks
 
 _TIMEOUT_S = 1.0
 _logger = logging.getLogger("hookline.receiver")
@@ -21,16 +22,29 @@ class Refusals:
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
         self._untold: Counter[str] = Counter()
-        self._unlogged: Counter[tuple[int, str]] = Counter()
+        self._unlogged: Counter[tuple[int, str, str]] = Counter()
+        self._last_address: dict[tuple[int, str, str], str] = {}
+        self.streaks = Streaks(redis)
 
-    def note(self, code: int, reason: str) -> None:
-        """Count one. The reason must not hold anything that the sender wrote: it is logged."""
+    def note(self, code: int, reason: str, *, source: str = "", address: str = "") -> None:
+        """Count one. The reason must not hold anything that the sender wrote: it is logged.
+
+        `source`: the one it was for, "" where there is none by that name. `address`: what an allow-list did not
+        hold; the last one of a second is logged, since whoever is to mend it has to know which.
+        """
         self._untold[str(code)] += 1
-        self._unlogged[code, reason] += 1
+        self._unlogged[code, reason, source] += 1
+        self.streaks.note(code, source)
+        if address:
+            self._last_address[code, reason, source] = address
 
     async def report(self) -> None:
         """Log and store what came since the last report. What Redis did not take stays for the next one."""
         self._log()
+        await self._tell()
+        await self.streaks.tell()
+
+    async def _tell(self) -> None:
         if not self._untold:
             return
         telling, self._untold = self._untold, Counter()
@@ -44,12 +58,19 @@ class Refusals:
             raise
 
     def _log(self) -> None:
-        for (code, reason), count in self._unlogged.items():
-            _logger.warning(
-                "refused %d: %s (%d x)",
-                code,
-                reason,
-                count,
-                extra={"action": "webhook_refused", "status": code, "reason": reason, "count": count},
-            )
+        for (code, reason, source), count in self._unlogged.items():
+            fields = {"action": "webhook_refused", "status": code, "reason": reason, "count": count}
+            where, what = "", ""
+            if source:
+                where = f" at {source}"
+                fields["source"] = source
+            address = self._last_address.get((code, reason, source))
+            if address:
+                what = (
+                    f", last from {address}: allow it in sources.{source}.addresses, "
+                    "or in receiver.trusted_proxies if it is a proxy of yours"
+                )
+                fields["address"] = address
+            _logger.warning("refused %d%s: %s (%d x)%s", code, where, reason, count, what, extra=fields)
         self._unlogged.clear()
+        self._last_address.clear()

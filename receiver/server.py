@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from arq.connections import ArqRedis
 
@@ -36,23 +36,38 @@ async def serve(
     listener: socket.socket,
     *,
     process: int = 0,
+    updates: AsyncIterator[Mapping[str, SourceSettings]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer every request that was read, and return.
 
-    Redis may be away: then webhooks are answered 503 until it is there. Raises StartError.
+    Redis may be away: then webhooks are answered 503 until it is there. `updates` yields all sources anew whenever
+    they change. Raises StartError.
     """
-    receiver = Receiver(settings, gates(sources), redis, process=process)
+    receiver = Receiver(settings, gates(sources, settings.trusted_proxies), redis, process=process)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:
         loop.add_signal_handler(signum, stop.set)
+    following = asyncio.create_task(_follow(receiver, settings, updates)) if updates is not None else None
     await receiver.start(listener)
     try:
         _logger.info("receiver listens", extra={"action": "receiver_started", "receiver": process})
         await stop.wait()
         _logger.info("receiver stops", extra={"action": "receiver_stopping", "receiver": process})
     finally:
+        if following is not None:
+            following.cancel()
         await receiver.stop()
         for signum in _SIGNALS:
             loop.remove_signal_handler(signum)
     _logger.info("receiver stopped", extra={"action": "receiver_stopped", "receiver": process})
+
+
+async def _follow(
+    receiver: Receiver, settings: Settings, updates: AsyncIterator[Mapping[str, SourceSettings]]
+) -> None:
+    try:
+        async for sources in updates:
+            receiver.use(gates(sources, settings.trusted_proxies))
+    except Exception:
+        _logger.exception("changed sources count from the next start", extra={"action": "receiver_follow_failed"})

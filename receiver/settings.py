@@ -34,6 +34,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     flush_timeout_s: Seconds = 4.0
     """Seconds one write to Redis may take; beyond, its webhooks are answered 503."""
 
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR or single addresses) of the proxies before the receiver. What X-Forwarded-For or Forwarded
+    says about the sender is believed only from these; without any, `addresses` of a source is held against the
+    other end of the connection."""
+
     retry_after_s: Count = 5
     """What Retry-After says with a 503."""
 

@@ -17,6 +17,7 @@ from receiver.gate import Gate
 from receiver.group_commit import GroupCommit
 from receiver.refusals import Refusals
 from receiver.settings import Settings
+from sources.kind import SourceKind
 
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
@@ -35,38 +36,47 @@ class Webhooks:
         refusals: Refusals,
         settings: Settings,
     ) -> None:
-        self._gates = {PREFIX + name: gate for name, gate in gates.items()}
+        self.use(gates)
         self._commit = commit
         self._counters = counters
         self._refusals = refusals
         self._settings = settings
         self._accepted = answers.Accepted()
 
+    def use(self, gates: Mapping[str, Gate]) -> None:
+        """Take webhooks for these sources from now on. A request under way keeps the gate that it came to."""
+        self._gates = {PREFIX + name: gate for name, gate in gates.items()}
+
+    def kinds(self) -> dict[str, SourceKind]:
+        """The kind of each source, by its name."""
+        return {gate.source: gate.kind for gate in self._gates.values()}
+
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """202 once Redis has confirmed the body, else the reason why it was not taken."""
+        gate = self._gates.get(request.path)
+        source = "" if gate is None else gate.source
         try:
-            await self._take(request)
+            await self._take(request, gate)
         except RefusedError as refused:
-            return self.refuse(refused.status, refused.reason)
+            return self.refuse(refused.status, refused.reason, source=source, address=refused.address)
         except Exception:
             _logger.exception("a webhook met a defect", extra={"action": "webhook_failed"})
-            return self.refuse(500, "internal error")
+            return self.refuse(500, "internal error", source=source)
         self._counters.answers[202] += 1
         return self._accepted
 
-    def refuse(self, status: int, reason: str) -> web.Response:
+    def refuse(self, status: int, reason: str, *, source: str = "", address: str = "") -> web.Response:
         """Count a refusal and say why."""
         self._counters.answers[status] += 1
-        self._refusals.note(status, reason)
+        self._refusals.note(status, reason, source=source, address=address)
         return answers.error(status, reason, self._headers(status))
 
-    async def _take(self, request: web.BaseRequest) -> None:
-        gate = self._gates.get(request.path)
+    async def _take(self, request: web.BaseRequest, gate: Gate | None) -> None:
         if gate is None:
             raise RefusedError(404, "no such source: POST to /webhooks/{source}")
         if request.method != hdrs.METH_POST:
             raise RefusedError(405, "webhooks are sent with POST")
-        gate.check_address(request.remote)
+        gate.check_address(request.remote, request.headers)
         _check_encoding(request)
         hint = _event_hint(request)
         body = await read_body(

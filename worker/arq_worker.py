@@ -19,6 +19,7 @@ from arq.worker import Function, Worker
 from redis.exceptions import RedisError
 
 from broker import jobs, keys
+from broker.ending import ended
 from broker.errors import BrokerError
 from broker.jobs import Packed
 from worker.intake import Backoff
@@ -115,8 +116,7 @@ class NotifyWorker(Worker):
             self._drop_finished()
         self._stopping.set()
         self._cancelled = set(self.tasks)
-        for task in self.job_tasks.values():
-            task.cancel()
+        await ended(list(self.job_tasks.values()))
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _poll_iteration(self) -> None:

@@ -13,8 +13,10 @@ from broker import dedupe
 from broker.batch import RawBody
 from sources.errors import DecodeError
 from sources.event import UNKNOWN, Event
+from sources.kind import SourceKind
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
+from worker.enrich import Enriched, questions, text_of
 from worker.planning import WorkerSource, idempotency_key
 from worker.render import Message, Renderer, RenderError
 from worker.rules import Mismatch, Rule, mismatches
@@ -83,6 +85,14 @@ class Notified(Struct, frozen=True, kw_only=True):
     """Idempotency key."""
 
     text: str = ""
+    """Without what would be looked up: nothing is asked here."""
+
+    looks_up: tuple[str, ...] = ()
+    """What is asked of the source's API before it is sent: a method and a path each."""
+
+    needs: str = ""
+    """What the text lacks as the payload is, where an answer may bring it."""
+
     error: str = ""
     """Why it would be a dead letter instead; empty where it would be sent."""
 
@@ -123,7 +133,7 @@ def explain(
     found = _decoded(body, source)
     fault = found if isinstance(found, Fault) else None
     event = found if isinstance(found, Decoded) else None
-    outcomes = _Rules(body.source, rules, channels).outcomes(event) if event else ()
+    outcomes = _Rules(body.source, source.kind, rules, channels).outcomes(event) if event else ()
     failed = sum(1 for outcome in outcomes if outcome.notification and outcome.notification.error)
     return Explanation(
         source=body.source,
@@ -181,8 +191,15 @@ def _typed(data: Any) -> Typed | None:
 
 
 class _Rules:
-    def __init__(self, source: str, rules: tuple[Rule, ...], channels: Mapping[str, ChannelSettings]) -> None:
+    def __init__(
+        self,
+        source: str,
+        kind: SourceKind,
+        rules: tuple[Rule, ...],
+        channels: Mapping[str, ChannelSettings],
+    ) -> None:
         self._source = source
+        self._kind = kind
         self._rules = rules
         self._channels = channels
         self._renderer = Renderer(rules)
@@ -198,19 +215,26 @@ class _Rules:
         key = idempotency_key(self._source, _PARTS.join(event.identity), rule.name)
         settings = self._channels[rule.channel]
         kind = str(settings.__struct_config__.tag)
+        lookups, unknown = questions(rule.enrich, self._kind, event.payload)
+        looks_up = tuple(f"GET {lookup.path}" for lookup in lookups)
         try:
             message = Message(
                 key=key,
                 rule=rule.name,
                 source=self._source,
                 event=event.name,
-                text=self._renderer.text(rule.name, event.payload),
+                text=text_of(self._renderer, rule.name, Enriched(event.payload, unknown)),
                 data=event.payload,
             )
             post = _post(settings, message) if isinstance(settings, HttpSettings) else None
         except (RenderError, ValueError) as error:
-            return Notified(channel=rule.channel, channel_kind=kind, key=key, error=str(error))
-        return Notified(channel=rule.channel, channel_kind=kind, key=key, text=message.text, post=post)
+            needs, lost = (str(error), "") if looks_up else ("", str(error))
+            return Notified(
+                channel=rule.channel, channel_kind=kind, key=key, looks_up=looks_up, needs=needs, error=lost
+            )
+        return Notified(
+            channel=rule.channel, channel_kind=kind, key=key, text=message.text, looks_up=looks_up, post=post
+        )
 
 
 def _post(settings: HttpSettings, message: Message) -> Post:

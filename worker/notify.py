@@ -7,18 +7,19 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from arq.connections import ArqRedis
 
 from broker import dead, jobs
 from broker.errors import BrokerError
-from broker.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
+from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from broker.settle import Retry as RetryJob
 from broker.settle import Settled, bury_job, settle
 from sources.errors import DecodeError
 from sources.kind import SourceKind
+from worker.attempts import log_fields, retry_job, with_attempt, with_only
 from worker.channels import Channel
+from worker.enrich import Enriched, Enricher, UnknownError, text_of
 from worker.outcome import Dead, Outcome, PutOff, Retry, Sent
 from worker.render import Message, Renderer, RenderError
 from worker.retry import delay_s
@@ -43,6 +44,7 @@ class Notifier:
         kinds: Mapping[str, SourceKind],
         renderer: Renderer,
         channels: Mapping[str, Channel],
+        enricher: Enricher,
         *,
         max_starts: int,
         rng: random.Random,
@@ -51,6 +53,7 @@ class Notifier:
         self._kinds = kinds
         self._renderer = renderer
         self._channels = channels
+        self._enricher = enricher
         self._max_starts = max_starts
         self._rng = rng
 
@@ -80,7 +83,7 @@ class Notifier:
     async def _isolate(self, job_id: str, job: NotifyJob, todo: list[int], starts: int) -> None:
         """A job that keeps ending its workers: each notification for itself, and one alone is poison."""
         if len(job.notifications) > 1:
-            retries = [RetryJob(_with(job, [job.notifications[i]]), 0, [i]) for i in todo]
+            retries = [RetryJob(with_only(job, [job.notifications[i]]), 0, [i]) for i in todo]
             await settle(self._redis, job_id, [Settled(i, "retry") for i in todo], retries)
             return
         error = f"{starts - 1} workers ran it and none came back"
@@ -131,7 +134,7 @@ class Notifier:
             await self._settle(
                 job_id,
                 [Settled(index, "retry") for group in retries.values() for index, _ in group],
-                [_retry_job(job, when, group) for when, group in retries.items()],
+                [retry_job(job, when, group) for when, group in retries.items()],
             )
 
     async def _settle(self, job_id: str, settled: list[Settled], retries: list[RetryJob]) -> None:
@@ -156,34 +159,62 @@ class Notifier:
         if channel is None:
             error = f"no channel named {job.channel!r} in this worker's config"
             return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+        enriched = None
+        if self._enricher.asks(notification.rule):
+            at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
+            found = await self._enriched(notification, deadline)
+            if not isinstance(found, Enriched):
+                return self._tried(job, notification, found, at_ms, started), found
+            enriched = found
         if not await _slot(channel, deadline):
             return notification, PutOff()
         at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
         try:
-            outcome = await channel.send(self._message(job, notification))
+            outcome = await channel.send(self._message(job, notification, enriched))
         except (RenderError, DecodeError) as error:
-            return notification, Dead(reason="render", error=str(error), error_class=type(error).__name__)
+            return notification, _unfit(error)
         except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
             channel.slots.release()
+        return self._tried(job, notification, outcome, at_ms, started), outcome
+
+    def _tried(
+        self, job: NotifyJob, notification: Notification, outcome: Outcome, at_ms: int, started: float
+    ) -> Notification:
         took_ms = int((time.monotonic() - started) * 1000)
         self._log(job, notification, outcome, took_ms)
-        return _with_attempt(notification, outcome, at_ms, took_ms), outcome
+        return with_attempt(notification, outcome, at_ms, took_ms)
 
-    def _message(self, job: NotifyJob, notification: Notification) -> Message:
+    async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
+        """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
         body = notification.body
-        kind = self._kinds.get(body.source)
+        try:
+            kind = self._kind(body.source)
+            payload = kind.view(body.body)
+            left_s = deadline - time.monotonic()
+            return await self._enricher.enrich(notification.rule, body.source, kind, payload, patience_s=left_s)
+        except (RenderError, DecodeError) as error:
+            return _unfit(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
+            return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
+
+    def _kind(self, source: str) -> SourceKind:
+        kind = self._kinds.get(source)
         if kind is None:
-            raise RenderError(f"no source named {body.source!r} in this worker's config")
-        payload = kind.view(body.body)
+            raise RenderError(f"no source named {source!r} in this worker's config")
+        return kind
+
+    def _message(self, job: NotifyJob, notification: Notification, enriched: Enriched | None) -> Message:
+        body = notification.body
+        enriched = enriched or Enriched(self._kind(body.source).view(body.body))
         return Message(
             key=notification.key,
             rule=notification.rule,
             source=body.source,
             event=notification.event,
-            text=self._renderer.text(notification.rule, payload),
-            data=payload,
+            text=text_of(self._renderer, notification.rule, enriched),
+            data=enriched.payload,
             attempt=job.attempt,
         )
 
@@ -228,17 +259,23 @@ class Notifier:
             extra={
                 "action": "notification_dead",
                 "dead_letter": grave.letter.id,
-                **_fields(job, notification),
+                **log_fields(job, notification),
             },
         )
         return Settled(index, "dead", grave)
 
     def _log(self, job: NotifyJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
-        fields = {**_fields(job, notification), "took_ms": took_ms}
+        fields = {**log_fields(job, notification), "took_ms": took_ms}
         if isinstance(outcome, Sent):
             log.info("notification sent", extra={"action": "notification_sent", **fields})
         elif isinstance(outcome, Retry):
             log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+
+
+def _unfit(error: RenderError | DecodeError) -> Dead:
+    """The end of a notification whose text cannot be made."""
+    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
+    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
 
 
 async def _slot(channel: Channel, deadline: float) -> bool:
@@ -250,40 +287,3 @@ async def _slot(channel: Channel, deadline: float) -> bool:
             return await channel.slots.acquire()
     except TimeoutError:
         return False
-
-
-def _fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:
-    return {
-        "rule": notification.rule,
-        "channel": job.channel,
-        "event": notification.event,
-        "key": notification.key,
-        "attempt": job.attempt,
-    }
-
-
-def _with(job: NotifyJob, notifications: list[Notification], attempt: int | None = None) -> NotifyJob:
-    return NotifyJob(job.channel, attempt or job.attempt, job.first_try_ms, notifications)
-
-
-def _retry_job(job: NotifyJob, when: tuple[int, int], group: list[tuple[int, Notification]]) -> RetryJob:
-    attempt, delay_ms = when
-    indices = [index for index, _ in group]
-    return RetryJob(_with(job, [notification for _, notification in group], attempt), delay_ms, indices)
-
-
-def _with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_ms: int) -> Notification:
-    match outcome:
-        case Retry(error=error, answer=answer):
-            attempt = Attempt(at_ms, took_ms, "retry", error, answer)
-        case Dead(reason=reason, error=error, answer=answer):
-            attempt = Attempt(at_ms, took_ms, reason, error, answer)
-        case _:
-            return notification
-    return Notification(
-        notification.key,
-        notification.rule,
-        notification.event,
-        notification.body,
-        (*notification.attempts, attempt),
-    )

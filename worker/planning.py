@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -15,16 +15,21 @@ from broker.commit import NewEvent, Processed, Share
 from broker.dead import Grave
 from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 from broker.stream import Entry
+from sources.api import Settings as ApiSettings
 from sources.errors import DecodeError
+from sources.event import Event
 from sources.kind import SourceKind
 from worker.rules import RuleBook
 
 
 class WorkerSource(Struct, frozen=True):
-    """What intake needs to know of a source."""
+    """What a worker needs to know of a source."""
 
     kind: SourceKind
     dedupe_window_days: int
+    api: ApiSettings | None = None
+    max_event_age_s: float = 0.0
+    expect_every_s: float = 0.0
 
 
 class Plan(Struct, frozen=True):
@@ -43,10 +48,19 @@ class Plan(Struct, frozen=True):
 class Planner:
     """Decodes, deduplicates by mark, and evaluates rules."""
 
-    def __init__(self, sources: Mapping[str, WorkerSource], rules: RuleBook, *, max_deliveries: int) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, WorkerSource],
+        rules: RuleBook,
+        *,
+        max_deliveries: int,
+        on_event: Callable[[str, str, bytes], None] = lambda _source, _event, _body: None,
+    ) -> None:
+        """on_event: told (source, event name, body) of each event that was decoded."""
         self._sources = sources
         self._rules = rules
         self._max_deliveries = max_deliveries
+        self._on_event = on_event
 
     async def plan(self, entries: Sequence[Entry]) -> Plan:
         """Plan one commit; between entries others on the event loop get their turn."""
@@ -77,20 +91,25 @@ class Planner:
         events: list[NewEvent] = []
         graves: list[Grave] = []
         for body in bodies:
-            found = self._event_or_grave(body, packer)
+            found = self._event_or_grave(body, packer, any_age=entry.any_age)
             if isinstance(found, NewEvent):
                 events.append(found)
             else:
                 graves.append(found)
         return Processed(entry.id, entry.bodies, events, graves)
 
-    def _event_or_grave(self, body: RawBody, packer: _JobPacker) -> NewEvent | Grave:
+    def _event_or_grave(self, body: RawBody, packer: _JobPacker, *, any_age: bool) -> NewEvent | Grave:
         source = self._sources.get(body.source)
         if source is None:
             error = f"no source named {body.source!r} in this worker's config"
             return dead.died_at_intake(body, reason="unknown source", error=error, error_class="UnknownSource")
         try:
             event = source.kind.decode(body.body, body.event_hint)
+            too_old = "" if any_age else staleness(event, body, source.max_event_age_s)
+            if too_old:
+                return dead.died_at_intake(
+                    body, reason=dead.STALE, error=too_old, error_class="StaleEvent", event=event.name
+                )
             mark = dedupe.mark(
                 body.source,
                 event.identity,
@@ -99,6 +118,7 @@ class Planner:
                 window_days=source.dedupe_window_days,
             )
             rules = self._rules.matching(body.source, event.name)
+            self._on_event(body.source, event.name, body.body)
         except DecodeError as error:
             return dead.died_at_intake(
                 body, reason="undecodable", error=error.reason, error_class="DecodeError", path=error.path
@@ -147,6 +167,16 @@ class _JobPacker:
         notifications.append(notification)
         self._open[channel] = (place, filled + size)
         return Share(place, len(notifications) - 1, 1)
+
+
+def staleness(event: Event, body: RawBody, max_age_s: float) -> str:
+    """Why an event was too old when it came, "" where it was not. One without a time of its own never is."""
+    if not max_age_s or event.occurred_at_ms is None:
+        return ""
+    age_s = (body.received_at_ms - event.occurred_at_ms) / 1000
+    if age_s <= max_age_s:
+        return ""
+    return f"it was {age_s:.0f} s old when it came, max_event_age_s is {max_age_s:g}"
 
 
 def idempotency_key(source: str, identity: str, rule: str) -> str:

@@ -31,6 +31,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sources: tuple[str, ...] = ("*",)
     """Names or globs of the sources it is for."""
 
+    enrich: tuple[str, ...] = ()
+    """What to look up at the source's API, when the notification is made, and fill in where the payload lacks it
+    (voucherify: customer). Needs the source's `api`."""
+
 
 DEFAULT_RULES = (
     Rule(

@@ -1,4 +1,4 @@
-"""The `[worker]` section."""
+"""The `[worker]` and `[alerts]` sections."""
 
 from __future__ import annotations
 
@@ -31,8 +31,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_waiting: Count = 1_000_000
     """Waiting notifications at which intake pauses; the webhooks then wait in the stream, at the same cost."""
 
+    drift_every: Count = 100
+    """One event in so many of each name is looked at for schema drift, and the first of each name."""
+
     stop_grace_s: Seconds = 20.0
     """Seconds that work under way gets to finish on SIGTERM. A second SIGTERM ends at once."""
 
     stall_s: Seconds = 60.0
     """A process whose event loop stands still for longer ends itself, so that others take its work over."""
+
+
+class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How people are told what they should look at: an outage, silence, webhooks that are refused, drift."""
+
+    channel: str = ""
+    """Name of the channel that carries alerts; without one they stand in the log, `status` and /metrics only."""
+
+    period_s: Annotated[float, Meta(ge=1)] = 1800.0
+    """Seconds before people are told again of the same alert about the same source."""

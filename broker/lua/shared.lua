@@ -60,6 +60,20 @@ local function unbury(id, fingerprint)
   return 1
 end
 
-local function queue_batch(bodies, blob)
-  redis.call('XADD', K.stream, '*', 'n', bodies, 'z', blob)
+local function queue_batch(bodies, blob, any_age)
+  if any_age then
+    redis.call('XADD', K.stream, '*', 'n', bodies, 'z', blob, 'a', '1')
+  else
+    redis.call('XADD', K.stream, '*', 'n', bodies, 'z', blob)
+  end
+end
+
+-- Keep the source's last outage; one that several receivers tell of, each its part, is one.
+local function end_outage(key, since, over, answers)
+  local known = redis.call('HMGET', key, 'outage_since_ms', 'outage_until_ms', 'outage_answers')
+  if known[1] and tonumber(known[2]) >= since then
+    since, over = math.min(since, tonumber(known[1])), math.max(over, tonumber(known[2]))
+    answers = answers + tonumber(known[3])
+  end
+  redis.call('HSET', key, 'outage_since_ms', since, 'outage_until_ms', over, 'outage_answers', answers)
 end

@@ -11,6 +11,7 @@ RETRY_SCHEDULE_S = (*(2.0**n * _MINUTE_S for n in range(11)), 24 * 60 * _MINUTE_
 
 DISABLED_ADVICE = (
     "look in Voucherify whether it was switched off, and switch it on again: project webhooks in Project "
-    'settings, section Webhooks, "Is active?"; paused distributions, and the channels of loyalty and referral programmes, '
-    "where they were set up; what failed meanwhile can be sent again from the audit log, tab Webhook sendouts"
+    'settings, section Webhooks, "Is active?"; paused distributions, and the channels of loyalty and referral '
+    "programmes, where they were set up; what failed meanwhile can be sent again from the audit log, tab Webhook "
+    "sendouts"
 )

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from broker.connection import Settings
 from inspector import commands
+from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 
@@ -26,6 +27,9 @@ class Standing:
 
     def redis(self) -> Settings:
         return Settings(url=self.url)
+
+    def sources(self) -> dict[str, SourceSettings]:
+        return {"voucherify": SourceSettings()}
 
 
 async def hookline(server: RedisServer, *arguments: str) -> Any:

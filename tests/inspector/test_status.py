@@ -1,10 +1,18 @@
 """How things stand, as one look at Redis tells it."""
 
+import io
+import time
+
 from arq.connections import ArqRedis
+from rich.console import Console
 
 from broker import keys, stats
+from broker.alerts import Alert, raise_alert
+from broker.sources import Streak, note_failures
 from inspector import operations
 from inspector.records import status_record
+from inspector.tables import status_table
+from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -107,3 +115,49 @@ async def test_a_redis_that_may_lose_data_is_told(redis: ArqRedis) -> None:
 
     assert "noeviction" in record["redis_risks"][0]
     assert record["redis_memory_limit_bytes"] == 2**30
+
+
+async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: ArqRedis) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
+
+    found = await operations.status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
+
+    shop, club = status_record(found)["sources"]
+    assert (shop["name"], shop["failing_answers"], shop["tries_left"]) == ("shop", 7, 9)
+    assert shop["disabled_at_ms"] == now_ms - 300_000 + 86_400_000
+    assert (club["last_accepted_ms"], club["tries_left"], club["disabled_at_ms"]) == (0, None, None)
+    shown = text_of(found)
+    assert "7 errors since" in shown
+    assert "about 9 tries (until" in shown
+    assert "no webhook yet" in shown
+
+
+async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(redis: ArqRedis) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
+    await accept(redis, sample(1), source="shop")
+
+    shown = text_of(await operations.status(redis, {"shop": SourceSettings()}))
+
+    assert "last outage" in shown
+    assert "Project settings" in shown
+
+
+async def test_alerts_that_hold_are_told(redis: ArqRedis) -> None:
+    alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
+    await raise_alert(redis, alert, mark_ms=1000)
+
+    found = await operations.status(redis)
+
+    record = status_record(found)
+    assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
+    assert "silence, for" in text_of(found)
+    assert "\x1b" not in text_of(found)
+
+
+def text_of(status: operations.Status) -> str:
+    console = Console(width=400, file=io.StringIO())
+    console.print(status_table(status))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -26,7 +26,9 @@ def main(file: Path, scenario: str) -> int:
         def run(number: int) -> int:
             asked: list[int] = []
             signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+            signal.signal(signal.SIGHUP, lambda *_: note(group, number, "told"))
             note(group, number, "started")
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             while not asked:
                 time.sleep(0.01)
             note(group, number, "stopped")
@@ -50,11 +52,19 @@ def main(file: Path, scenario: str) -> int:
 
     scenarios = {
         "ordered": [
-            Group(name="receiver", run=obedient("receiver"), count=2, stop_s=10),
+            Group(
+                name="receiver",
+                run=obedient("receiver"),
+                count=2,
+                stop_s=10,
+                reload=lambda: note("receiver", -1, "reloaded"),
+            ),
             Group(name="worker", run=obedient("worker"), count=2, stop_s=10),
         ],
         "stubborn": [Group(name="stubborn", run=stubborn, stop_s=60)],
-        "bounded": [Group(name="stubborn", run=stubborn, stop_s=0.3)],
+        "bounded": [
+            Group(name="stubborn", run=stubborn, stop_s=0.3, reload=lambda: note("stubborn", -1, "reloaded"))
+        ],
         "faulty": [
             Group(name="worker", run=obedient("worker"), stop_s=10),
             Group(name="faulty", run=faulty, stop_s=10),

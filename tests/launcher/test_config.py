@@ -51,7 +51,7 @@ def test_every_fault_is_told_at_once_with_its_place() -> None:
         "chanels": "unknown section, did you mean channels?",
         "sources.shop.kind": "no such kind of source, did you mean voucherify?; there is voucherify",
         "sources.shop.addresses[1]": (
-            "not an address or network: '10.1' does not appear to be an IPv4 or IPv6 network"
+            "not an address, a network like 203.0.113.0/24 or a region; regions: as1, eu1, us1"
         ),
         "channels.crm.url": "expected `str` matching regex '^https?://'",
         "channels.crm.retry.attemps": "unknown setting, did you mean attempts?",
@@ -85,6 +85,26 @@ def test_a_rule_for_a_source_that_does_not_exist_is_a_fault() -> None:
     found = faults({"rules": [rule | {"sources": ["voucherify", "voucherfy", "v*"]}]})
 
     assert found == {"rules[0].sources[1]": "no such source, did you mean voucherify?"}
+
+
+def test_addresses_are_networks_single_addresses_and_the_names_of_regions() -> None:
+    given = ["eu1", "203.0.113.0/24", "2001:db8::1"]
+
+    assert read({"sources": {"shop": {"addresses": given}}}, {}).sources["shop"].addresses == tuple(given)
+    assert faults({}, {"HOOKLINE_SOURCES_SHOP_ADDRESSES": "eu1,eu2"}) == {
+        "HOOKLINE_SOURCES_SHOP_ADDRESSES[1]": (
+            "not an address, a network like 203.0.113.0/24 or a region, did you mean eu1?"
+        )
+    }
+
+
+def test_a_trusted_proxy_is_a_network_and_not_everybody() -> None:
+    assert read({"receiver": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).receiver.trusted_proxies == ("10.0.0.0/8",)
+    assert faults({"receiver": {"trusted_proxies": ["10.0.0.1", "nginx", "0.0.0.0/0", "::/0"]}}) == {
+        "receiver.trusted_proxies[1]": "not an address or a network like 10.0.0.0/8",
+        "receiver.trusted_proxies[2]": "it trusts everybody, so that any sender could claim any address",
+        "receiver.trusted_proxies[3]": "it trusts everybody, so that any sender could claim any address",
+    }
 
 
 def test_names_that_would_not_fit_in_a_url_or_a_file_name_are_faults() -> None:
@@ -277,3 +297,22 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert caught.value.faults == (
         Fault(str(tmp_path / "none.toml"), "cannot read it: No such file or directory"),
     )
+
+
+def test_alerts_go_through_a_channel_that_there_is() -> None:
+    config = read({"alerts": {"channel": "crm", "period_s": 60}, "channels": {"crm": HTTP}}, {})
+    assert (config.alerts.channel, config.alerts.period_s) == ("crm", 60)
+    assert read({}, {}).alerts.channel == ""
+    assert faults({"alerts": {"channel": "cmr"}, "channels": {"crm": HTTP}}) == {
+        "alerts.channel": "no such channel, did you mean crm?"
+    }
+
+
+def test_guards_of_a_source_are_off_unless_they_are_set() -> None:
+    source = read({}, {}).sources["voucherify"]
+    assert (source.max_event_age_s, source.expect_every_s) == (0, 0)
+    environ = {"HOOKLINE_SOURCES_VOUCHERIFY_EXPECT_EVERY_S": "3600"}
+    assert read({}, environ).sources["voucherify"].expect_every_s == 3600
+    assert faults({"sources": {"shop": {"max_event_age_s": -1}}}) == {
+        "sources.shop.max_event_age_s": "expected `float` >= 0.0"
+    }

@@ -82,6 +82,7 @@ receivers = st.builds(
     flush_timeout_s=seconds,
     durability=st.sampled_from(["memory", "fsync", "replicated"]),
     replicas=counts,
+    trusted_proxies=st.lists(st.sampled_from(["10.0.0.0/8", "fd00::/8", "192.0.2.7"]), max_size=3).map(tuple),
 )
 
 
@@ -93,7 +94,8 @@ def test_what_is_valid_comes_back_as_it_was_from_the_file(settings: ReceiverSett
 @given(receivers)
 def test_what_is_valid_comes_back_as_it_was_from_the_environment(settings: ReceiverSettings) -> None:
     environ = {
-        f"HOOKLINE_RECEIVER_{name.upper()}": str(value) for name, value in msgspec.to_builtins(settings).items()
+        f"HOOKLINE_RECEIVER_{name.upper()}": ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+        for name, value in msgspec.to_builtins(settings).items()
     }
 
     assert read({}, environ).receiver == settings

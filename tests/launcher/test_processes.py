@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.launcher.running import Running, is_alive
+from tests.launcher.running import ROOT, Running, is_alive
 from tests.until import until
 
 Start = Callable[[str], Running]
@@ -45,16 +47,59 @@ async def test_groups_stop_one_after_another_in_the_order_given(start: Start, tm
     assert [group for group, _ in notes(tmp_path, "stopped")] == ["receiver", "receiver", "worker", "worker"]
 
 
-async def test_ctrl_c_and_a_closed_terminal_stop_it_cleanly_too(start: Start, tmp_path: Path) -> None:
-    for signum in (signal.SIGINT, signal.SIGHUP):
-        (tmp_path / "notes").unlink(missing_ok=True)
-        running = start("ordered")
-        await until(lambda: len(notes(tmp_path, "started")) == 4)
+async def test_ctrl_c_stops_it_cleanly_too(start: Start, tmp_path: Path) -> None:
+    running = start("ordered")
+    await until(lambda: len(notes(tmp_path, "started")) == 4)
 
-        running.signal(signum)
+    running.signal(signal.SIGINT)
 
-        assert await running.ends() == 0
-        assert len(notes(tmp_path, "stopped")) == 4
+    assert await running.ends() == 0
+    assert len(notes(tmp_path, "stopped")) == 4
+
+
+async def test_a_closed_terminal_stops_it_cleanly_too(tmp_path: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        arguments = [sys.executable, "-m", "tests.launcher.supervised", str(tmp_path / "notes"), "ordered"]
+        os.execv(sys.executable, arguments)
+    await until(lambda: len(notes(tmp_path, "started")) == 4)
+
+    os.close(terminal)
+
+    await until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+    assert len(notes(tmp_path, "stopped")) == 4
+    assert notes(tmp_path, "told") == notes(tmp_path, "reloaded") == []
+
+
+async def test_sighup_is_passed_on_and_stops_nothing(start: Start, tmp_path: Path) -> None:
+    running = start("ordered")
+    await until(lambda: len(notes(tmp_path, "started")) == 4)
+
+    running.signal(signal.SIGHUP)
+
+    await until(lambda: len(notes(tmp_path, "told")) == 4)
+    assert notes(tmp_path, "reloaded") == [("receiver", running.pid)]
+    lines = (tmp_path / "notes").read_text().splitlines()
+    assert "reloaded" in lines[4]  # so that a child that starts meanwhile misses nothing
+    assert {pid for _, pid in notes(tmp_path, "started") if is_alive(pid)} == set(running.children())
+    running.signal(signal.SIGTERM)
+    assert await running.ends() == 0
+    assert len(notes(tmp_path, "stopped")) == 4
+
+
+async def test_sighup_does_not_harm_a_child_that_does_not_listen_to_it(start: Start, tmp_path: Path) -> None:
+    running = start("bounded")
+    await until(lambda: notes(tmp_path, "started"))
+    (child,) = running.children()
+
+    running.signal(signal.SIGHUP)
+    await until(lambda: notes(tmp_path, "reloaded"))
+    running.signal(signal.SIGTERM)
+
+    await until(lambda: notes(tmp_path, "ignored"))  # it got SIGHUP before
+    assert await running.ends() == 1
+    assert notes(tmp_path, "started") == [("stubborn", child)]
 
 
 async def test_sigint_stops_it_even_where_a_shell_started_it_in_the_background(

@@ -72,7 +72,7 @@ def post(running: Running, number: int, directory: Path) -> int:
 async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
-    await until(lambda: "receiver.started" in running.output and running.output.count("worker_started") == 2)
+    await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
     children = running.children()
     base = address(running)
     assert get(f"{base}/healthz") == 200
@@ -87,7 +87,7 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
     for line in ("/webhooks/voucherify", f"{base}/healthz", f"{base}/metrics", str(directory / ".hookline")):
         assert line in running.output
     assert secret.reveal().decode() not in running.output
-    assert running.output.index("receiver.stopped") < running.output.index("worker_stopping")
+    assert running.output.index("receiver_stopped") < running.output.index("worker_stopping")
     assert "Traceback" not in running.output
 
 
@@ -112,7 +112,7 @@ async def test_a_webhook_is_notified_and_started_again_nothing_is_lost(up: Up, d
 async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
-    await running.says("receiver.started")
+    await running.says("receiver_started")
     socket = directory / ".hookline" / "redis.sock"
     with redis.Redis(unix_socket_path=str(socket)) as client:
         os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
@@ -162,7 +162,7 @@ async def test_on_a_configured_redis_it_starts_none_of_its_own(
 ) -> None:
     running = up(REDIS_URL=redis_server.url, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="given-secret")
     await running.says(LAST_LINE)
-    await running.says("receiver.started")
+    await running.says("receiver_started")
 
     assert len(running.children()) == 3
     assert not (directory / ".hookline").exists()
@@ -172,7 +172,7 @@ async def test_on_a_configured_redis_it_starts_none_of_its_own(
 
 async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
     running = up()
-    await running.says("receiver.started")
+    await running.says("receiver_started")
     await until(lambda: running.output.count("worker_started") == 2)
     children = running.children()
 

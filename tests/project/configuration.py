@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from launcher.config import CHANNEL_KINDS, SECTIONS
+from launcher.fields import bare
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import DEFAULT_CHANNELS
 from worker.rules import DEFAULT_RULES, Rule
@@ -73,8 +74,9 @@ def _section(title: str, kind: type[Struct], prefix: str) -> Iterator[str]:
 def _settings(kind: type[Struct]) -> Iterator[tuple[str, str, str]]:
     told = _docstrings(kind)
     for field in structs.fields(kind):
-        if isinstance(field.type, type) and issubclass(field.type, Struct):
-            yield from ((f"{field.name}.{name}", *rest) for name, *rest in _settings(field.type))
+        inner = bare(field.type)
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            yield from ((f"{field.name}.{name}", *rest) for name, *rest in _settings(inner))
         else:
             yield field.name, _default(field), told[field.name]
 

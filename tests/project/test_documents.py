@@ -44,6 +44,7 @@ def test_the_configuration_page_is_made_from_the_settings() -> None:
 def test_every_variable_of_the_configuration_page_is_taken_with_its_default() -> None:
     found = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
     environ = {name: value.strip('"') for name, value in found if not name.startswith("HOOKLINE_CHANNELS")}
+    environ |= {f"HOOKLINE_SOURCES_NAME_API_{key}": "needed-with-api" for key in ("APP_ID", "TOKEN")}
     assert len(environ) > 20
     given, default = read({}, environ), read({}, {})
     assert (given.redis, given.receiver, given.worker) == (default.redis, default.receiver, default.worker)

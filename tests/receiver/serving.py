@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from arq.connections import ArqRedis
 from msgspec import Struct
+from multidict import CIMultiDict
 
 from broker import batch, keys
 from broker.batch import RawBody
@@ -48,7 +49,8 @@ class Served:
         data: Any = None,
     ) -> Reply:
         """A signed webhook; `headers` come on top, `data` replaces what is sent (not what is signed)."""
-        given = {HEADER: sign(body, secret)} | dict(headers or {})
+        given: CIMultiDict[str] = CIMultiDict(headers or {})
+        given.setdefault(HEADER, sign(body, secret))
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.request(method, url, data=data or body, headers=given) as answer:
             return Reply(answer.status, await answer.json(), answer.headers)
@@ -68,7 +70,7 @@ async def serving(
     redis: ArqRedis, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
 ) -> AsyncIterator[Served]:
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
-    receiver = Receiver(chosen, gates(sources), redis, process=3)
+    receiver = Receiver(chosen, gates(sources, chosen.trusted_proxies), redis, process=3)
     listener = listen(chosen)
     port = listener.getsockname()[1]
     await receiver.start(listener)

@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from arq.connections import ArqRedis
+from multidict import CIMultiDict
 
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
 from receiver.gate import gates
@@ -43,7 +45,7 @@ async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
 
 def test_an_address_inside_ipv6_is_the_same_address() -> None:
     gate = gates({"shop": SourceSettings(secrets=(SECRET,), addresses=("192.0.2.7",))})["shop"]
-    gate.check_address("::ffff:192.0.2.7")
+    gate.check_address("::ffff:192.0.2.7", CIMultiDict())
 
 
 async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: ArqRedis) -> None:
@@ -138,3 +140,44 @@ async def _half_a_request(served: Served) -> asyncio.StreamWriter:
     writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{{".encode())
     await until(lambda: served.receiver._busy)
     return writer
+
+
+async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redis: ArqRedis) -> None:
+    async with serving(redis) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        signature = sign(b'{"a":1}', SECRET)
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n{HEADER}: {signature}\r\n\r\n"
+        writer.write(head.encode() + b'{"a"')
+        await until(lambda: served.receiver._busy)
+
+        new = Secret("the-new-secret")
+        served.receiver.use(gates({"voucherify": SourceSettings(secrets=(new,))}))
+        assert (await served.send()).status == 401
+        assert (await served.send(secret=new)).status == 202
+        writer.write(b":1}")
+
+        assert (await asyncio.wait_for(reader.read(65536), 10)).startswith(b"HTTP/1.1 202 ")
+        writer.close()
+
+
+async def test_it_follows_its_sources_as_they_change(redis: ArqRedis) -> None:
+    updates: asyncio.Queue[dict[str, SourceSettings]] = asyncio.Queue()
+
+    async def following() -> AsyncIterator[dict[str, SourceSettings]]:
+        while True:
+            yield await updates.get()
+
+    settings = Settings(port=0)
+    listener = listen(settings)
+    port = listener.getsockname()[1]
+    serving = asyncio.create_task(serve(settings, SOURCES, redis, listener, updates=following()))
+    async with aiohttp.ClientSession() as session:
+        assert await _post(session, port, b"{}") == 202
+        await updates.put({"voucherify": SourceSettings(secrets=(Secret("another"),))})
+
+        async def refused() -> bool:
+            return await _post(session, port, b"{}") == 401
+
+        await until(refused)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(serving, 10)

@@ -15,7 +15,7 @@ from worker.channels.settings import HttpSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
 
-_PASSING = frozenset({408, 425, 429})
+PASSING = frozenset({408, 425, 429})
 """The 4xx that another try may change (RFC 9110, RFC 8470, RFC 6585); so may every 5xx."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -84,7 +84,7 @@ def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcom
     if 200 <= status < 300:
         return Sent()
     shown = answer[:_SHOWN_ANSWER].decode("utf-8", "replace")
-    if status in _PASSING or status >= 500:
+    if status in PASSING or status >= 500:
         wait = retry_after_s(headers.get("Retry-After", ""), now_s=time.time())
         return Retry(error=f"answered {status}", error_class=f"Http{status}", retry_after_s=wait, answer=shown)
     return Dead(reason="permanent", error=f"answered {status}", error_class=f"Http{status}", answer=shown)

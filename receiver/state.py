@@ -1,0 +1,64 @@
+"""What Redis knows of all receivers and workers, and what is left to tell where it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker.alerts import Alert, current_alerts
+from broker.errors import BrokerError
+from broker.sources import SourceFacts, read_sources
+from broker.stats import Totals, read_totals
+from receiver.streaks import Streaks
+from sources.kind import SourceKind
+
+_TIMEOUT_S = 1.0
+
+
+class Source(NamedTuple):
+    """One source."""
+
+    kind: SourceKind
+    facts: SourceFacts
+
+
+class Seen(Struct, frozen=True):
+    """One look."""
+
+    at_ms: int
+    totals: Totals | None
+    """None where Redis did not answer in time; then the sources are as this process alone knows them."""
+
+    sources: Mapping[str, Source]
+    alerts: list[Alert]
+
+
+class State:
+    """Looks at it."""
+
+    def __init__(self, redis: ArqRedis, kinds: Callable[[], Mapping[str, SourceKind]], streaks: Streaks) -> None:
+        self._redis = redis
+        self._kinds = kinds
+        self._streaks = streaks
+
+    async def look(self) -> Seen:
+        """Ask Redis; takes a second at most."""
+        kinds = self._kinds()
+        now_ms = time.time_ns() // 1_000_000
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                totals = await read_totals(self._redis)
+                facts = await read_sources(self._redis, kinds)
+                alerts = await current_alerts(self._redis, now_ms=now_ms)
+        except (BrokerError, TimeoutError):
+            return Seen(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
+        return Seen(now_ms, totals, _joined(kinds, facts), alerts)
+
+
+def _joined(kinds: Mapping[str, SourceKind], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:
+    return {name: Source(kind, facts[name]) for name, kind in kinds.items()}

@@ -1,0 +1,34 @@
+"""Ending tasks."""
+
+import asyncio
+
+from broker.ending import ended
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(ended([task]), 5)
+    assert (task.cancelled(), swallowed) == (True, 3)
+
+
+async def test_what_a_task_ends_with_does_not_matter() -> None:
+    async def failing() -> None:
+        raise ValueError("whatever")
+
+    task = asyncio.create_task(failing())
+    await asyncio.sleep(0)
+    await ended([task])
+    assert isinstance(task.exception(), ValueError)

@@ -1,0 +1,73 @@
+"""Running parts with a config file, and signed webhooks to them over connections of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import aiohttp
+
+from sources import KINDS
+from sources.secret import Secret
+from tests.launcher.running import Running, environment
+from tests.redis_server import RedisServer
+from tests.until import until
+
+KIND = KINDS["voucherify"]
+EVENT = "customer.voucher.loyalty_card.points_added"
+
+
+class Stack:
+    """`hookline COMMAND` on the config that `configure` wrote, in a directory of its own."""
+
+    def __init__(self, directory: Path, redis: RedisServer) -> None:
+        self.directory = directory
+        self._redis = redis
+        self._port = _free_port()
+        self._running: list[Running] = []
+
+    def configure(self, toml: str) -> None:
+        (self.directory / "hookline.toml").write_text(toml)
+
+    def write_secret(self, name: str, value: str) -> Secret:
+        """Put it in its place in one step, as those who rotate secrets do."""
+        draft = self.directory / f"{name}.draft"
+        draft.write_text(f"{value}\n")
+        draft.rename(self.directory / name)
+        return Secret(value)
+
+    async def start(self, *arguments: str) -> Running:
+        variables = {"REDIS_URL": self._redis.url, "HOOKLINE_RECEIVER_PORT": str(self._port)}
+        running = Running("-m", "launcher", *arguments, cwd=self.directory, env=environment(**variables))
+        self._running.append(running)
+        await running.says("worker_started" if arguments[0] == "worker" else "receiver_started")
+        return running
+
+    def kill(self) -> None:
+        for running in self._running:
+            running.kill()
+
+    async def post(self, source: str, secret: Secret, number: int = 1) -> int:
+        body = KIND.sample(number, EVENT)
+        url = f"http://127.0.0.1:{self._port}/webhooks/{source}"
+        headers = {KIND.signature_header: KIND.sign(body, secret)}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers=headers) as answer,
+        ):
+            return answer.status
+
+    async def answers(self, source: str, secret: Secret, status: int) -> None:
+        """Wait until every receiver process answers so, as far as twenty webhooks at once can tell."""
+
+        async def all_do() -> bool:
+            given = await asyncio.gather(*(self.post(source, secret, number) for number in range(20)))
+            return set(given) == {status}
+
+        await until(all_do)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,119 @@
+"""The sources as they stand now, without processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from launcher.config import read
+from launcher.errors import ConfigError, Fault
+from launcher.live_sources import LiveSources, Sources
+from sources.secret import Secret
+
+TABLES = {"sources": {"shop": {"secrets": ["file:shop.key"]}, "club": {"secrets": ["file:a", "file:b"]}}}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    for name in ("shop.key", "a", "b"):
+        (tmp_path / name).write_text(f"the-secret-{name}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def live(directory: Path) -> LiveSources:
+    def sources() -> Sources:
+        return read(TABLES, {}, directory=directory).sources
+
+    return LiveSources(sources(), sources)
+
+
+def test_what_has_not_changed_is_no_change(live: LiveSources, directory: Path) -> None:
+    before = live.current
+    assert not live.rotate()
+    (directory / "a").write_text("  the-secret-a")
+    assert not live.rotate()
+    assert live.current is before
+
+
+def test_a_secret_is_rotated_while_another_is_broken(
+    live: LiveSources, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (directory / "shop.key").unlink()
+    (directory / "b").write_text("another-secret")
+
+    assert live.rotate()
+    assert not live.rotate()
+
+    assert live.current["shop"].secrets == (Secret("the-secret-shop.key"),)
+    assert live.current["club"].secrets == (Secret("the-secret-a"), Secret("another-secret"))
+    assert [getattr(record, "action", "") for record in caplog.records] == ["secret_refused", "secret_rotated"]
+    assert "another-secret" not in caplog.text
+
+
+def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
+    live: LiveSources, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        (directory / "shop.key").unlink()
+        for _ in range(3):
+            assert not live.rotate()
+        (directory / "shop.key").write_text("the-secret-shop.key")
+        assert not live.rotate()
+
+    assert len(caplog.records) == 2
+
+
+def test_a_file_replaced_through_a_link_is_noticed(live: LiveSources, directory: Path) -> None:
+    """As Kubernetes changes a mounted secret."""
+    (directory / "new").write_text("secret-behind-a-link")
+    (directory / "link").symlink_to("new")
+    (directory / "link").rename(directory / "shop.key")
+
+    assert live.rotate()
+    assert live.current["shop"].secrets == (Secret("secret-behind-a-link"),)
+
+
+def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(live: LiveSources, directory: Path) -> None:
+    (directory / "shop.key").unlink()
+    (directory / "shop.key").mkdir()
+
+    assert not live.rotate()
+
+
+def test_a_secret_from_a_pipe_is_read_once() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"secret-from-a-pipe")
+    os.close(writing)
+    sources = read({"sources": {"shop": {"secrets": [f"file:/dev/fd/{reading}"]}}}, {}).sources
+    os.close(reading)
+
+    live = LiveSources(sources, lambda: sources)
+    assert not live.rotate()
+    assert live.current["shop"].secrets == (Secret("secret-from-a-pipe"),)
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"),
+    [
+        (ConfigError((Fault("a", "x"), Fault("b", "y"))), ["a: x", "b: y"]),
+        (ZeroDivisionError(), ["the config was not taken over"]),
+    ],
+)
+def test_a_reload_that_fails_is_told_and_changes_nothing(
+    live: LiveSources, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
+) -> None:
+    def failing() -> Sources:
+        raise fails
+
+    faulty = LiveSources(live.current, failing)
+
+    assert not faulty.reload()
+    assert faulty.current is live.current
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == len(told)
+    assert all(message.endswith(words) for message, words in zip(messages, told, strict=True))

@@ -1,0 +1,188 @@
+"""Secrets rotated and sources changed while receivers run: real processes, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.secrets import stored_secret
+from sources.secret import Secret
+from tests.launcher.running import Running
+from tests.launcher.stack import Stack
+from tests.redis_server import RedisServer
+from tests.until import until
+
+ONE = '[sources.shop]\nsecrets = ["file:shop.key"]\n'
+TWO = ONE + '[sources.club]\nsecrets = ["file:club.key"]\n'
+ALONE, SUPERVISED = ("receiver",), ("receiver", "--processes", "2")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_server: RedisServer) -> Iterator[Stack]:
+    stack = Stack(tmp_path, redis_server)
+    yield stack
+    stack.kill()
+
+
+def logged(running: Running, action: str) -> list[str]:
+    lines = [json.loads(line) for line in running.output.splitlines() if line.startswith("{")]
+    return [line["message"] for line in lines if line["action"] == action]
+
+
+@pytest.mark.parametrize("command", [ALONE, SUPERVISED], ids=" ".join)
+async def test_a_secret_is_rotated_under_load_and_every_webhook_is_told_202_or_401(
+    stack: Stack, command: tuple[str, ...]
+) -> None:
+    stack.configure(ONE)
+    old, new = stack.write_secret("shop.key", "the-old-secret"), Secret("the-new-secret")
+    running = await stack.start(*command)
+    answers: Counter[tuple[str, Secret, int]] = Counter()
+    phase = "before"
+    is_done = asyncio.Event()
+
+    async def client(secret: Secret) -> None:
+        while not is_done.is_set():
+            began = phase
+            status = await stack.post("shop", secret)
+            answers[began if began == phase else "between", secret, status] += 1
+
+    clients = [asyncio.create_task(client(secret)) for secret in (old, new) for _ in range(4)]
+    await until(lambda: answers["before", old, 202] > 20 and answers["before", new, 401] > 20)
+    phase = "between"
+    stack.write_secret("shop.key", "the-new-secret")
+    await stack.answers("shop", new, 202)
+    await stack.answers("shop", old, 401)
+    phase = "after"
+    await until(lambda: answers["after", new, 202] > 20 and answers["after", old, 401] > 20)
+    is_done.set()
+    await asyncio.gather(*clients)
+
+    assert {status for _, _, status in answers} == {202, 401}
+    assert {(secret, status) for moment, secret, status in answers if moment == "before"} == {
+        (old, 202),
+        (new, 401),
+    }
+    assert {(secret, status) for moment, secret, status in answers if moment == "after"} == {
+        (old, 401),
+        (new, 202),
+    }
+    assert len(logged(running, "secret_rotated")) == 1
+    assert "the-new" not in running.output
+
+
+@pytest.mark.parametrize("command", [ALONE, SUPERVISED], ids=" ".join)
+async def test_a_secret_file_that_is_broken_keeps_the_old_secret_until_it_is_mended(
+    stack: Stack, command: tuple[str, ...]
+) -> None:
+    stack.configure(ONE)
+    old = stack.write_secret("shop.key", "the-old-secret")
+    running = await stack.start(*command)
+
+    for count, content in enumerate((None, "", "short"), 1):
+        if content is None:
+            (stack.directory / "shop.key").unlink()
+        else:
+            stack.write_secret("shop.key", content)
+        await until(lambda: len(logged(running, "secret_refused")) == count)  # noqa: B023
+        assert await stack.post("shop", old) == 202
+    new = stack.write_secret("shop.key", "the-new-secret")
+    await stack.answers("shop", new, 202)
+    await stack.answers("shop", old, 401)
+
+    missing, empty, short = logged(running, "secret_refused")
+    assert missing.startswith("source shop keeps its old secret: cannot read the secret's file")
+    assert empty.endswith("is empty")
+    assert "too short" in short
+
+
+@pytest.mark.parametrize("command", [ALONE, SUPERVISED], ids=" ".join)
+async def test_sighup_adds_and_removes_sources(stack: Stack, command: tuple[str, ...]) -> None:
+    shop, club = stack.write_secret("shop.key", "shop-secret"), stack.write_secret("club.key", "club-secret")
+    stack.configure(ONE)
+    running = await stack.start(*command)
+    assert await stack.post("club", club) == 404
+
+    stack.configure(TWO)
+    running.signal(signal.SIGHUP)
+    await stack.answers("club", club, 202)
+    assert await stack.post("shop", shop) == 202
+
+    stack.configure(TWO.replace("shop", "other").replace('"file:other.key"', '"file:shop.key"'))
+    running.signal(signal.SIGHUP)
+    await stack.answers("shop", shop, 404)
+    await stack.answers("other", shop, 202)
+    assert len(logged(running, "config_reloaded")) == 2
+    running.signal(signal.SIGTERM)
+    assert await running.ends() == 0
+
+
+async def test_sighup_with_a_bad_config_tells_every_fault_and_changes_nothing(stack: Stack) -> None:
+    shop, club = stack.write_secret("shop.key", "shop-secret"), stack.write_secret("club.key", "club-secret")
+    stack.configure(ONE)
+    running = await stack.start(*SUPERVISED)
+    stack.configure(TWO)
+    running.signal(signal.SIGHUP)
+    await stack.answers("club", club, 202)
+
+    stack.configure('[worker]\nprocesses = 0\n[sources.shop]\naddresses = ["eu9"]\nsecrets = ["file:gone"]\n')
+    running.signal(signal.SIGHUP)
+    await until(lambda: len(logged(running, "reload_refused")) == 3)
+    for source, secret in (("shop", shop), ("club", club)):
+        await stack.answers(source, secret, 202)
+    places = [fault.split(": ")[1] for fault in logged(running, "reload_refused")]
+    assert places == ["sources.shop.addresses[0]", "sources.shop.secrets[0]", "worker.processes"]
+
+    before = running.children()
+    for child in before:
+        os.kill(child, signal.SIGKILL)
+    await until(lambda: len(set(running.children()) - set(before)) == 2)
+    for source, secret in (("shop", shop), ("club", club)):  # the last sound config, not the first one
+        await stack.answers(source, secret, 202)
+
+
+async def test_a_source_without_a_secret_is_refused_at_sighup(stack: Stack) -> None:
+    shop = stack.write_secret("shop.key", "shop-secret")
+    stack.configure(ONE)
+    running = await stack.start(*ALONE)
+
+    stack.configure(ONE + "[sources.club]\n")
+    running.signal(signal.SIGHUP)
+
+    await until(lambda: logged(running, "reload_refused"))
+    assert 'source "club" has no signing secret' in logged(running, "reload_refused")[0]
+    assert await stack.post("shop", shop) == 202
+
+
+async def test_up_makes_up_the_secret_of_a_source_that_sighup_brings(stack: Stack) -> None:
+    shop = stack.write_secret("shop.key", "shop-secret")
+    stack.configure(ONE)
+    running = await stack.start("up")
+    await running.says("worker_started")
+
+    stack.configure(ONE + "[sources.club]\n")
+    running.signal(signal.SIGHUP)
+
+    club = await until(lambda: stored_secret(stack.directory / ".hookline", "club"))
+    await stack.answers("club", club, 202)
+    assert await stack.post("shop", shop) == 202
+    assert running.output.count("Made up a signing secret for club") == 1
+    await until(lambda: logged(running, "worker_keeps_config"))
+    running.signal(signal.SIGTERM)
+    assert await running.ends(seconds=40) == 0
+
+
+async def test_sighup_does_not_end_a_worker(stack: Stack) -> None:
+    running = await stack.start("worker")
+
+    running.signal(signal.SIGHUP)
+
+    await until(lambda: logged(running, "worker_keeps_config"))
+    running.signal(signal.SIGTERM)
+    assert await running.ends(seconds=40) == 0

@@ -1,0 +1,243 @@
+"""What a look does, with the time given; and every guard once on running parts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import dead, keys, replay, stream
+from broker.alerts import current_alerts
+from broker.batch import RawBody
+from broker.confirmation import Confirmation
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from broker.errors import Unavailable
+from broker.sources import Streak, note_failures, read_sources
+from sources.voucherify import VOUCHERIFY
+from tests.redis_server import RedisServer
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from worker.alerts import Alerts
+from worker.channels.settings import HttpSettings
+from worker.guards import Guards
+from worker.main import run
+from worker.planning import WorkerSource
+from worker.rules import Rule
+from worker.settings import AlertSettings, Settings
+
+MINUTE = 60_000
+SOURCE = WorkerSource(VOUCHERIFY, 7)
+EXPECTING = WorkerSource(VOUCHERIFY, 7, expect_every_s=60.0)
+ALL = (Rule(name="all", events=("*",), channel="sink"),)
+
+
+def guards(redis: ArqRedis, **sources: WorkerSource) -> Guards:
+    return Guards(redis, sources or {"shop": SOURCE}, Alerts(redis, None, AlertSettings()))
+
+
+async def holding(redis: ArqRedis) -> list[str]:
+    return [alert.name for alert in await current_alerts(redis, now_ms=0)]
+
+
+async def accept(redis: ArqRedis, source: str) -> None:
+    await stream.append(redis, [RawBody(0, source, "", b"{}")], Confirmation())
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def test_an_outage_is_raised_held_and_over(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "hookline.worker")
+    at, one, other = now(), guards(redis), guards(redis)
+    await note_failures(redis, [Streak("shop", "failing", at - 1000, at, 3, 503)])
+    await one.look(at + MINUTE)
+    assert await holding(redis) == []
+    for look in (one, other, one):
+        await look.look(at + 3 * MINUTE)
+    assert await holding(redis) == ["outage:shop"]
+
+    await accept(redis, "shop")
+    for look in (other, one):
+        await look.look(at + 4 * MINUTE)
+    assert await holding(redis) == []
+    actions = [record.action for record in caplog.records if hasattr(record, "action")]
+    assert (actions.count("alert"), actions.count("alert_over")) == (1, 1)
+
+
+async def test_silence_is_raised_after_the_time_and_over_with_the_next_webhook(redis: ArqRedis) -> None:
+    look = guards(redis, shop=EXPECTING, club=SOURCE)
+    await accept(redis, "shop")
+    at = (await read_sources(redis, ["shop"]))["shop"].last_accepted_ms
+    await look.look(at + 60_000)
+    assert await holding(redis) == []
+    await look.look(at + 60_001)
+    assert await holding(redis) == ["silence:shop"]
+    await look.look(at + 1000)
+    assert await holding(redis) == []
+
+
+async def test_alerts_of_other_parts_are_left_alone(redis: ArqRedis) -> None:
+    alerts = Alerts(redis, None, AlertSettings())
+    await alerts.raise_alert("drift", "shop", "a new event name", {})
+    await guards(redis).look(now())
+    assert await holding(redis) == ["drift:shop"]
+
+
+async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: ArqRedis) -> None:
+    await note_failures(redis, [Streak("gone", "failing", 1000, 2000, 3, 503)])
+    await guards(redis, gone=SOURCE).look(now())
+    assert await holding(redis) == ["outage:gone"]
+    await guards(redis, shop=SOURCE).look(now())
+    assert await holding(redis) == []
+
+
+async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_are_left(
+    redis: ArqRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hookline.worker")
+    look, at, error = guards(redis), now(), Unavailable("Redis is not reachable: refused")
+    await look.redis_is_away(error, at)
+    await look.redis_is_away(error, at + MINUTE - 1)
+    assert not caplog.records
+    await look.redis_is_away(error, at + 5 * MINUTE)
+    await look.redis_is_away(error, at + 6 * MINUTE)
+    await look.redis_is_there()
+    await look.redis_is_there()
+    raised, ended = (record.message for record in caplog.records)
+    assert "Redis is not reachable" in raised and "about 9 tries (until" in raised
+    assert "there again" in ended
+
+
+async def test_a_full_redis_is_told_too(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+    look = guards(redis)
+    await redis.config_set("maxmemory", 1)
+    try:
+        task = asyncio.create_task(look.run())
+        await until(lambda: look._away_since_ms)
+        task.cancel()
+        await look.redis_is_away(Unavailable("Redis is full"), look._away_since_ms + 2 * MINUTE)
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert "Redis is full" in caplog.text
+
+
+# On running parts
+
+
+@asynccontextmanager
+async def working(
+    url: str, sink: Sink, sources: Mapping[str, WorkerSource], *, processes: int = 1
+) -> AsyncIterator[None]:
+    """Workers that send events and alerts to the sink."""
+    stop = asyncio.Event()
+    channels = {"sink": HttpSettings(url=sink.url, timeout_s=2.0)}
+    settings, alerts = Settings(stop_grace_s=5), AlertSettings(channel="sink")
+    tasks = [
+        asyncio.create_task(
+            run(settings, sources, ALL, channels, RedisSettings(url=url), alerts=alerts, stop=stop)
+        )
+        for _ in range(processes)
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
+    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+) -> None:
+    await accept(redis, "voucherify")
+    expecting = {"voucherify": WorkerSource(VOUCHERIFY, 7, expect_every_s=1.0)}
+    async with working(redis_server.url, sink, expecting, processes=3):
+        alerts = [m for m in await until(lambda: _alerts(sink)) if m["data"]["state"] == "raised"]
+        turns = keys.ALERT_TURN
+
+        async def another_look() -> bool:
+            return await redis.pttl(turns) > 0
+
+        for _ in range(2):  # it holds on, and further looks pass
+            await redis.delete(turns)
+            await until(another_look)
+        assert len(_alerts(sink)) == len(alerts) == 1
+        assert alerts[0]["event"] == "hookline.alert.silence"
+
+        await send(redis, webhook(1))
+        ended = await until(lambda: [m for m in _alerts(sink) if m["data"]["state"] == "over"])
+        assert "accepted again" in ended[0]["text"]
+
+
+def _alerts(sink: Sink) -> list[dict]:  # type: ignore[type-arg]
+    return [message for message in sink.got if message["rule"] == "alert"]
+
+
+def webhook_of(age: timedelta, number: int) -> bytes:
+    envelope = json.loads(VOUCHERIFY.sample(number, POINTS_ADDED))
+    envelope["event"]["created_at"] = (datetime.now(UTC) - age).isoformat()
+    return json.dumps(envelope).encode()
+
+
+async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_take_it(
+    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+) -> None:
+    guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}
+    old, fresh = webhook_of(timedelta(hours=2), 1), webhook_of(timedelta(minutes=50), 2)
+    await send(redis, old, fresh, b'{"no": "time"}')
+    async with working(redis_server.url, sink, guarded):
+        totals = await rest(redis)
+        assert (totals.processed, totals.buried) == (2, 1)
+        [letter] = await dead.newest(redis)
+        assert (letter.reason, letter.stage, letter.event) == ("stale", "intake", POINTS_ADDED)
+        assert "max_event_age_s is 3600" in letter.error
+
+        grave = await dead.get(redis, letter.id)
+        assert grave is not None and grave.body == old
+        assert await replay.replay(redis, grave)
+        totals = await rest(redis)
+        assert (totals.processed, totals.buried, totals.replayed) == (3, 0, 1)
+        assert await dead.how_many(redis) == 0
+
+        await send(redis, old)  # whoever sends it again is still not let in
+        totals = await rest(redis)
+        assert totals.buried == 1
+
+
+async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
+    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+) -> None:
+    """The worker that read it dies before it commits: what let it in stands in the stream."""
+    guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}
+    await send(redis, webhook_of(timedelta(hours=2), 1))
+    async with working(redis_server.url, sink, guarded):
+        await rest(redis)
+    [letter] = await dead.newest(redis)
+    grave = await dead.get(redis, letter.id)
+    assert grave is not None
+    await replay.replay(redis, grave)
+    [read] = await stream.read(redis, "dying", count=1, block_ms=100)
+    taken = await stream.take_over(redis, "other", idle_ms=0)
+    assert taken is not None and read.any_age and taken.any_age
+
+
+async def test_a_worker_whose_redis_is_stopped_goes_on_guarding_when_it_is_back(
+    own_redis: RedisServer, sink: Sink
+) -> None:
+    client = connect(RedisSettings(url=own_redis.url))
+    expecting = {"voucherify": WorkerSource(VOUCHERIFY, 7, expect_every_s=1.0)}
+    async with working(own_redis.url, sink, expecting):
+        own_redis.stop()
+        own_redis.start()
+        await accept(client, "voucherify")
+        assert await until(lambda: _alerts(sink))
+    await client.aclose(close_connection_pool=True)

@@ -1,0 +1,304 @@
+"""Asking the provider's API: what an answer comes to, and how seldom it is asked."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+
+from sources.api import LookUp
+from sources.voucherify.api import API
+from tests.customers_api import TOKEN, CustomersApi, running_api
+from tests.until import until
+from worker.lookups import MAX_ANSWER_BYTES, Answer, ApiClient
+from worker.outcome import Dead, Retry
+
+Open = Callable[..., ApiClient]
+
+
+def about(customer_id: str) -> LookUp:
+    return LookUp("customer", f"/v1/customers/{customer_id}")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[CustomersApi]:
+    async with running_api() as api:
+        api.customers = {f"cust_{n}": {"name": f"Customer {n}"} for n in range(100)}
+        yield api
+
+
+@pytest.fixture
+async def client(api: CustomersApi) -> AsyncIterator[Open]:
+    opened: list[ApiClient] = []
+
+    def start(**settings: object) -> ApiClient:
+        opened.append(ApiClient("shop", api.settings(**settings), API))
+        return opened[-1]
+
+    yield start
+    for client in opened:
+        await client.close()
+
+
+async def test_a_customer_is_asked_for_with_both_headers_and_answered_whole(
+    api: CustomersApi, client: Open
+) -> None:
+    found = await client().get(about("cust_1"))
+
+    assert found is not None
+    assert isinstance(found, bytes)
+    assert b'"Customer 1"' in found
+    assert (api.headers["X-App-Id"], api.headers["X-App-Token"]) == ("app-7c1f", TOKEN)
+
+
+async def test_an_answer_is_kept_for_its_time_and_a_404_too(api: CustomersApi, client: Open) -> None:
+    kept, forgetful = client(), client(cache_s=0)
+    for _ in range(3):
+        await kept.get(about("cust_1"))
+        assert await kept.get(about("nobody")) is None
+    assert api.ids == ["cust_1", "nobody"]
+    for _ in range(3):
+        await forgetful.get(about("cust_1"))
+    assert api.ids == ["cust_1", "nobody", *["cust_1"] * 3]
+
+
+async def test_an_answer_is_asked_for_again_once_it_is_old(api: CustomersApi, client: Open) -> None:
+    asking = client(cache_s=0.05)
+
+    async def asked_again() -> bool:
+        await asking.get(about("cust_1"))
+        return len(api.asked) == 2
+
+    await until(asked_again)
+
+
+async def test_the_cache_is_bounded_and_what_is_used_stays(api: CustomersApi, client: Open) -> None:
+    asking = client(cache_size=2)
+    for name in ("cust_1", "cust_2", "cust_1", "cust_3", "cust_1", "cust_2"):
+        await asking.get(about(name))
+    assert api.ids == ["cust_1", "cust_2", "cust_3", "cust_2"]
+
+
+async def test_who_asks_for_the_same_at_the_same_time_shares_one_request(api: CustomersApi, client: Open) -> None:
+    asking = client()
+    found = await asyncio.gather(*(asking.get(about("cust_1")) for _ in range(50)))
+    assert len(set(found)) == 1
+    assert api.ids == ["cust_1"]
+
+
+async def test_one_that_waits_no_longer_takes_no_answer_from_the_others(api: CustomersApi, client: Open) -> None:
+    release = asyncio.Event()
+    api.answer = lambda _id, _times: waiting_for(release)
+    asking = client()
+    waiters = [asyncio.create_task(asking.get(about("cust_1"))) for _ in range(3)]
+    await until(lambda: api.asked)
+    waiters[0].cancel()
+    await asyncio.wait(waiters[:1])
+    release.set()
+    assert all([isinstance(await waiter, bytes) for waiter in waiters[1:]])
+    assert api.ids == ["cust_1"]
+
+
+async def test_a_request_under_way_that_all_left_still_answers_who_comes_next(
+    api: CustomersApi, client: Open
+) -> None:
+    release = asyncio.Event()
+    api.answer = lambda _id, _times: waiting_for(release)
+    asking = client()
+    waiter = asyncio.create_task(asking.get(about("cust_1")))
+    await until(lambda: api.asked)
+    waiter.cancel()
+    await asyncio.wait([waiter])
+    release.set()
+    assert isinstance(await asking.get(about("cust_1")), bytes)
+    assert api.ids == ["cust_1"]
+
+
+async def test_a_question_in_line_that_nobody_waits_for_is_never_sent(api: CustomersApi, client: Open) -> None:
+    release = asyncio.Event()
+    api.answer = lambda _id, _times: waiting_for(release)
+    asking = client(concurrency=1)
+    first = asyncio.create_task(asking.get(about("cust_1")))
+    await until(lambda: api.asked)
+    second, third = (asyncio.create_task(asking.get(about(name))) for name in ("cust_2", "cust_3"))
+    await asyncio.sleep(0)
+    second.cancel()
+    release.set()
+    await asyncio.wait([first, second, third])
+    assert api.ids == ["cust_1", "cust_3"]
+
+
+async def test_requests_keep_to_their_rate(api: CustomersApi, client: Open) -> None:
+    asking = client(rate_per_s=20.0, concurrency=20)
+    await asyncio.gather(*(asking.get(about(f"cust_{n}")) for n in range(40)))
+    times = [when for _, when in api.asked]
+    assert len(times) == 40
+    assert times[19] - times[0] < 0.5  # a burst of one second's worth
+    assert 0.9 <= times[39] - times[0] <= 1.6
+
+
+async def test_a_rate_below_one_a_second_spaces_them_out(api: CustomersApi, client: Open) -> None:
+    asking = client(rate_per_s=0.5)
+    assert asking._rate.time_period == 2.0
+    await asking.get(about("cust_1"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asking.get(about("cust_2")), 0.2)
+    assert api.ids == ["cust_1"]
+
+
+async def test_no_more_than_concurrency_are_under_way(api: CustomersApi, client: Open) -> None:
+    async def until_three_are_there(_id: str, times: int) -> None:
+        if times >= 3:
+            three.set()
+        await three.wait()
+
+    three = asyncio.Event()
+    api.answer = until_three_are_there
+    asking = client(concurrency=3)
+    await asyncio.gather(*(asking.get(about(f"cust_{n}")) for n in range(30)))
+    assert len(api.asked) == 30
+    assert api.most == 3
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+async def test_a_passing_failure_is_tried_again_and_not_kept(api: CustomersApi, client: Open, status: int) -> None:
+    api.answer = lambda _id, times: web.Response(status=status, text=TOKEN) if times == 1 else None
+    asking = client()
+    assert await asking.get(about("cust_1")) == Retry(
+        error=f"looking up the customer: answered {status}", error_class=f"LookUp{status}"
+    )
+    assert isinstance(await asking.get(about("cust_1")), bytes)
+
+
+async def test_retry_after_is_passed_on_and_nobody_asks_meanwhile(api: CustomersApi, client: Open) -> None:
+    api.answer = lambda _id, _times: web.Response(status=429, headers={"Retry-After": "3600"})
+    asking = client()
+    first = await asking.get(about("cust_1"))
+    assert isinstance(first, Retry)
+    assert first.retry_after_s == 3600
+    second = await asking.get(about("cust_2"))
+    assert isinstance(second, Retry)
+    assert second.error == "looking up the customer: the API asked us to wait"
+    assert 590 < second.retry_after_s <= 600
+    assert api.ids == ["cust_1"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_names_the_settings_to_check(api: CustomersApi, client: Open, status: int) -> None:
+    api.answer = lambda _id, _times: web.Response(status=status, text=f"no such token {TOKEN}")
+    found = await client().get(about("cust_1"))
+    assert found == Dead(
+        reason="misconfigured",
+        error=(
+            f"looking up the customer: answered {status}: "
+            "check sources.shop.api.app_id, sources.shop.api.token and sources.shop.api.region"
+        ),
+        error_class=f"LookUp{status}",
+    )
+
+
+async def test_a_wrong_token_is_refused(client: Open) -> None:
+    found = await client(token="another-token").get(about("cust_1"))
+    assert isinstance(found, Dead)
+    assert found.reason == "misconfigured"
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 400, 405, 410, 422])
+async def test_any_other_answer_is_permanent_and_no_redirect_is_followed(
+    api: CustomersApi, client: Open, status: int
+) -> None:
+    api.answer = lambda _id, _times: web.Response(status=status, headers={"Location": "/v1/customers/cust_2"})
+    found = await client().get(about("cust_1"))
+    assert found == Dead(
+        reason="permanent", error=f"looking up the customer: answered {status}", error_class=f"LookUp{status}"
+    )
+    assert api.ids == ["cust_1"]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"<html>", b"[1]", b'"x"', b"null", b'{"a":', b'{"a":"\xff"}', b"[" * 9999]
+)
+async def test_an_answer_that_is_no_json_object_is_permanent(
+    api: CustomersApi, client: Open, garbage: bytes
+) -> None:
+    api.answer = lambda _id, _times: web.Response(body=garbage)
+    found = await client().get(about("cust_1"))
+    assert found == Dead(
+        reason="permanent",
+        error="looking up the customer: the answer is not a JSON object",
+        error_class="LookUpNotAnObject",
+    )
+
+
+async def test_a_huge_answer_is_not_read_to_its_end(api: CustomersApi, client: Open) -> None:
+    api.answer = lambda _id, _times: web.json_response({"x": "x" * MAX_ANSWER_BYTES})
+    found = await client().get(about("cust_1"))
+    assert isinstance(found, Dead)
+    assert found.error == "looking up the customer: the answer is larger than 64 KB"
+
+
+async def test_a_compressed_answer_is_not_unpacked(api: CustomersApi, client: Open) -> None:
+    def squeezed(_id: str, _times: int) -> web.Response:
+        response = web.json_response({"x": "x" * 50_000_000})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    api.answer = squeezed
+    assert isinstance(await client().get(about("cust_1")), Dead)
+    assert api.headers["Accept-Encoding"] == "identity"
+
+
+async def test_silence_is_tried_again_after_the_time_out(api: CustomersApi, client: Open) -> None:
+    never = asyncio.Event()
+    api.answer = lambda _id, _times: waiting_for(never)
+    found = await client(timeout_s=0.1).get(about("cust_1"))
+    assert found == Retry(
+        error="looking up the customer: no answer within 0.1 s", error_class="LookUpTimeoutError"
+    )
+
+
+async def test_what_breaks_off_is_tried_again_and_tells_no_id(client: Open) -> None:
+    async def break_off(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        writer.close()
+
+    async def garbage(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x01 what is this\r\n\r\n")
+        writer.close()
+
+    for handler in (break_off, garbage):
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        passing_without_id(await client(url=f"http://127.0.0.1:{port}").get(about("cust_1")))
+        server.close()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        passing_without_id(await client(url=closed).get(about("cust_1")))
+
+
+async def test_an_address_with_a_path_is_asked_below_it(api: CustomersApi, client: Open) -> None:
+    await client(url=f"{api.url}/").get(about("cust_1"))
+    assert await client(url=f"{api.url}/proxy").get(about("cust_1")) is None
+    assert api.ids == ["cust_1"]
+
+
+async def test_closing_ends_what_is_under_way(api: CustomersApi) -> None:
+    never = asyncio.Event()
+    api.answer = lambda _id, _times: waiting_for(never)
+    asking = ApiClient("shop", api.settings(), API)
+    waiter = asyncio.create_task(asking.get(about("cust_1")))
+    await until(lambda: api.asked)
+    await asking.close()
+    assert waiter.cancelled() or await asyncio.wait([waiter])
+
+
+def passing_without_id(found: Answer) -> None:
+    assert isinstance(found, Retry)
+    assert "cust_1" not in found.error
+
+
+async def waiting_for(event: asyncio.Event) -> web.StreamResponse | None:
+    await event.wait()
+    return None

@@ -1,0 +1,94 @@
+"""Looks, every few seconds, whether a source or Redis is cause for an alert.
+
+One worker of all looks at the sources. Redis itself each worker watches for itself, beside arq, whose cron jobs
+need Redis to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+from arq.connections import ArqRedis
+
+from broker.alerts import Alert, current_alerts, forget_ended, take_turn
+from broker.errors import BrokerError
+from broker.sources import SourceFacts, read_sources, watch
+from sources.deadline import clock, warning
+from worker.alerts import Alerts
+from worker.causes import KINDS, causes, over
+from worker.planning import WorkerSource
+
+log = logging.getLogger("hookline.worker")
+
+REDIS = "redis"
+REDIS_AWAY_MS = 60_000
+
+_EVERY_S = 15.0
+_TURN = 0.9
+"""Share of the time between two looks that a turn lasts, so that the same worker gets the next one too."""
+
+
+class Guards:
+    """One worker process's."""
+
+    def __init__(self, redis: ArqRedis, sources: Mapping[str, WorkerSource], alerts: Alerts) -> None:
+        self._redis = redis
+        self._sources = sources
+        self._alerts = alerts
+        self._away_since_ms = 0
+        expected = [source.expect_every_s for source in sources.values() if source.expect_every_s]
+        self._every_s = max(1.0, min([_EVERY_S, *expected]))
+
+    async def run(self) -> None:
+        """Look until cancelled. Redis being away is one of the things it looks for."""
+        while True:
+            now_ms = time.time_ns() // 1_000_000
+            try:
+                if await take_turn(self._redis, lasts_ms=int(self._every_s * 1000 * _TURN)):
+                    await self.look(now_ms)
+                await self.redis_is_there()
+            except BrokerError as error:
+                await self.redis_is_away(error, now_ms)
+            except Exception:
+                log.exception("a look for alerts failed", extra={"action": "guards_failed"})
+            await asyncio.sleep(self._every_s)
+
+    async def look(self, now_ms: int) -> None:
+        """Raise what holds, end what does not. Safe at any time, and for several at once. Raises BrokerError."""
+        await watch(self._redis, self._sources, now_ms=now_ms)
+        facts = await read_sources(self._redis, self._sources)
+        holding = {
+            alert.name: alert
+            for name, source in self._sources.items()
+            for alert in causes(name, source, facts[name], now_ms)
+        }
+        for alert in holding.values():
+            await self._alerts.hold(alert, now_ms=now_ms, once=alert.ends_ms > 0)
+        for alert in await current_alerts(self._redis, now_ms=now_ms):
+            if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
+                await self._alerts.end(alert, over(alert, facts.get(alert.source, SourceFacts())))
+        await forget_ended(self._redis, now_ms=now_ms)
+
+    async def redis_is_away(self, error: BrokerError, now_ms: int) -> None:
+        """It did not answer, or does not take writes: while that is so, webhooks are answered 503."""
+        self._away_since_ms = self._away_since_ms or now_ms
+        if now_ms - self._away_since_ms >= REDIS_AWAY_MS:
+            await self._alerts.hold(self._redis_alert(str(error), now_ms), now_ms=now_ms)
+
+    async def redis_is_there(self) -> None:
+        """It answers, and takes writes."""
+        if self._away_since_ms:
+            since = clock(self._away_since_ms)
+            await self._alerts.end(self._redis_alert("", 0), f"Redis is there again; it was away since {since}")
+        self._away_since_ms = 0
+
+    def _redis_alert(self, error: str, now_ms: int) -> Alert:
+        warnings = dict.fromkeys(
+            warning(source.kind, self._away_since_ms, now_ms) for source in self._sources.values()
+        )
+        told = [f"Redis takes no writes of this worker since {clock(self._away_since_ms)}: {error}", *warnings]
+        text = "; ".join(part for part in told if part)
+        return Alert(kind=REDIS, source="", since_ms=self._away_since_ms, text=text)
