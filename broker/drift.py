@@ -42,8 +42,9 @@ async def note(redis: ArqRedis, source: str, counts: Mapping[Deviation, int]) ->
     pairs: list[str | bytes | int] = []
     for deviation, count in counts.items():
         pairs += (_encode(deviation), count)
+    deviations = sum(count for deviation, count in counts.items() if deviation.what)
     with translated():
-        fresh = await scripts.NOTE_DRIFT(redis, source, MAX_FIELDS, KEPT_MS, *pairs)
+        fresh = await scripts.NOTE_DRIFT(redis, source, MAX_FIELDS, KEPT_MS, deviations, *pairs)
     return [_decode(field) for field in fresh]
 
 

@@ -37,6 +37,9 @@ class Totals(Struct, frozen=True):
     alerts: int = 0
     """Alerts that people were told of."""
 
+    drift: int = 0
+    """Deviations from the models, in samples of webhooks."""
+
     refused: dict[str, int] = {}
     """Requests by HTTP status."""
 

@@ -103,6 +103,7 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
         notifications.add_metric([outcome], getattr(totals, outcome))
     yield notifications
     yield CounterMetricFamily("hookline_alerts", "Alerts that people were told of", value=totals.alerts)
+    yield CounterMetricFamily("hookline_drift", "Deviations from the models, in samples", value=totals.drift)
 
 
 def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:

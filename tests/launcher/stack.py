@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -38,11 +40,28 @@ class Stack:
         return Secret(value)
 
     async def start(self, *arguments: str) -> Running:
-        variables = {"REDIS_URL": self._redis.url, "HOOKLINE_RECEIVER_PORT": str(self._port)}
-        running = Running("-m", "launcher", *arguments, cwd=self.directory, env=environment(**variables))
+        running = Running("-m", "launcher", *arguments, cwd=self.directory, env=self._environment())
         self._running.append(running)
         await running.says("worker_started" if arguments[0] == "worker" else "receiver_started")
         return running
+
+    async def run(self, *arguments: str) -> str:
+        """What a command that ends with 0 prints."""
+        command = [sys.executable, "-m", "launcher", *arguments]
+        ran = await asyncio.to_thread(
+            subprocess.run, command, cwd=self.directory, env=self._environment(), stdout=subprocess.PIPE, check=True
+        )
+        return ran.stdout.decode()
+
+    async def metrics(self) -> str:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self._port}/metrics") as answer,
+        ):
+            return await answer.text()
+
+    def _environment(self) -> dict[str, str]:
+        return environment(REDIS_URL=self._redis.url, HOOKLINE_RECEIVER_PORT=str(self._port))
 
     def kill(self) -> None:
         for running in self._running:

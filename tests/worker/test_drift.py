@@ -7,6 +7,7 @@ from typing import Any
 from arq.connections import ArqRedis
 
 from broker import drift as noted
+from broker import stats
 from broker.alerts import current_alerts
 from broker.drift import MAX_FIELDS, Deviation
 from sources import KINDS
@@ -55,6 +56,7 @@ async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_
     counts = await of_voucherify(redis)
     assert counts[Deviation(POINTS_ADDED, "unknown key", "$.data.campaign.colour", "", "string")] == 3
     [type_changed] = [deviation for deviation in counts if deviation.what == "changed type"]
+    assert (await stats.read_totals(redis)).drift == 6
     assert (type_changed.path, type_changed.found) == ("$.data.voucher.code", "integer")
     [alert] = await current_alerts(redis, now_ms=0)
     assert alert.kind == "drift"
