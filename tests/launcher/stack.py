@@ -49,7 +49,12 @@ class Stack:
         """What a command that ends with 0 prints."""
         command = [sys.executable, "-m", "launcher", *arguments]
         ran = await asyncio.to_thread(
-            subprocess.run, command, cwd=self.directory, env=self._environment(), stdout=subprocess.PIPE, check=True
+            subprocess.run,
+            command,
+            cwd=self.directory,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            check=True,
         )
         return ran.stdout.decode()
 
