@@ -5,7 +5,6 @@
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
 -- An index counts once: a second worker whose lease had lapsed changes nothing. When all are settled the job is gone.
 -- Returns the notifications of the job that are still open, or -1 where the job is gone already.
-refuse_if_full()
 local plan = cmsgpack.unpack(ARGV[1])
 local job, size, outcomes, letters, retries = plan[1], plan[2], plan[3], plan[4], plan[5]
 if redis.call('EXISTS', K.job .. job) == 0 then return -1 end

@@ -5,8 +5,11 @@ import time
 import pytest
 from arq.connections import ArqRedis
 
-from broker import dead, jobs, keys, replay, stats
+from broker import dead, dedupe, jobs, keys, replay, stats, stream
 from broker.batch import RawBody
+from broker.commit import NewEvent, Processed, commit
+from broker.confirmation import Confirmation
+from broker.errors import Full
 from broker.jobs import Notification, NotifyJob
 from broker.settle import Retry, Settled, bury_job, settle
 
@@ -153,14 +156,33 @@ async def test_a_queue_entry_without_its_job_is_dropped(redis: ArqRedis) -> None
     assert await redis.zcard(keys.QUEUE) == 0
 
 
-async def test_a_full_redis_refuses_a_whole_step_and_changes_nothing(redis: ArqRedis, job_id: str) -> None:
-    from broker.errors import Full
+async def test_jobs_that_are_taken_leave_the_head_of_the_queue_to_others(redis: ArqRedis, job_id: str) -> None:
+    other = jobs.new_job_id(1)
+    await redis.set(keys.JOB + other, b"job")
+    await redis.zadd(keys.QUEUE, {other: NOW_MS})
+    taken = [await jobs.claim(redis, count=1, lease_ms=60_000) for _ in range(2)]
+    assert sorted(taken) == sorted([[job_id], [other]])
 
+
+async def test_a_full_redis_refuses_a_whole_step_and_changes_nothing(redis: ArqRedis, job_id: str) -> None:
+    await stream.append(redis, [RawBody(NOW_MS, "s", "", b"{}")] * 2, Confirmation())
+    await stream.create_group(redis)
+    [entry] = await stream.read(redis, "worker", count=1, block_ms=1)
+    grave = dead.unreadable_job(job_id, b"x", "e")
+    mark = dedupe.mark("s", "id", occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+    steps = {
+        "commit": lambda: commit(redis, [Processed(entry.id, 2, [NewEvent(mark, [])], [])], []),
+        "split": lambda: stream.split(redis, entry.id, [RawBody(NOW_MS, "s", "", b"{}")] * 2),
+        "settle": lambda: settle(redis, job_id, [Settled(0, "sent")]),
+        "bury_job": lambda: bury_job(redis, job_id, grave),
+    }
     before = {key: await redis.dump(key) for key in await redis.keys("*")}
     await redis.config_set("maxmemory", "1")
     try:
-        with pytest.raises(Full):
-            await settle(redis, job_id, [Settled(0, "sent")])
+        for name, step in steps.items():
+            with pytest.raises(Full):
+                await step()
+            assert {key: await redis.dump(key) for key in before} == before, name
     finally:
         await redis.config_set("maxmemory", "0")
-    assert {key: await redis.dump(key) for key in await redis.keys("*")} == before
+    assert set(await redis.keys("*")) == set(before)

@@ -1,0 +1,54 @@
+"""What arq would do to a job that its function leaves, and what happens to it here."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import jobs, keys
+from broker.batch import RawBody
+from broker.jobs import Notification, NotifyJob, Packed
+from tests.until import until
+from worker.arq_worker import NotifyWorker
+from worker.settings import Settings
+
+
+class Failing:
+    """A notifier with a fault."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+
+    async def run(self, _job_id: str, _packed: Packed, *, starts: int) -> None:
+        self.starts.append(starts)
+        raise ValueError("a fault of ours")
+
+    async def bury(self, _job_id: str, _error: str) -> None:
+        raise AssertionError("nothing is unreadable here")
+
+
+@pytest.fixture
+async def job_id(redis: ArqRedis) -> str:
+    body = RawBody(1, "voucherify", "", b"{}")
+    job = NotifyJob("sink", 1, 1, [Notification("key", "rule", "event", body)])
+    job_id = jobs.new_job_id(1)
+    await redis.set(keys.JOB + job_id, jobs.encode(job))
+    await redis.zadd(keys.QUEUE, {job_id: time.time() * 1000})
+    return job_id
+
+
+async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: ArqRedis, job_id: str) -> None:
+    notifier: Any = Failing()
+
+    async def nothing_stalled() -> None:
+        return
+
+    worker = NotifyWorker(redis, Settings(), notifier, nothing_stalled, name="test")
+    running = asyncio.create_task(worker.main())
+    await until(lambda: notifier.starts == [1, 2])
+    await worker.drain(1.0)
+    await running
+    assert await redis.exists(keys.JOB + job_id)
+    assert await redis.zscore(keys.QUEUE, job_id)
