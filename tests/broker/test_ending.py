@@ -12,7 +12,7 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
         nonlocal swallowed
         while True:
             try:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             except asyncio.CancelledError:
                 swallowed += 1
                 if swallowed == 3:
