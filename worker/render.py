@@ -26,6 +26,15 @@ class Message(Struct, frozen=True):
     """The payload, every key of it."""
 
     attempt: int = 1
+    to: str = ""
+    """Whom it is for, where the channel can address somebody."""
+
+    subject: str = ""
+    html: str = ""
+    """The text once more, as HTML; "" for none."""
+
+    raw: bytes = b""
+    """The body as it was received."""
 
 
 class RenderError(Exception):

@@ -92,9 +92,9 @@ def _default(field: structs.FieldInfo) -> str:
 
 def _docstrings(kind: type[Struct]) -> dict[str, str]:
     """The text under each field, which is where the settings' meaning is written."""
+    found: dict[str, str] = _docstrings(kind.__base__) if kind.__base__ not in (None, Struct) else {}
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
-    found = {}
     for field, text in zip(tree.body, tree.body[1:], strict=False):
         told = text.value if isinstance(text, ast.Expr) else None
         if isinstance(field, ast.AnnAssign) and isinstance(told, ast.Constant):
