@@ -8,9 +8,10 @@ import msgspec
 from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import jobs, scripts
+from broker import digests, jobs, scripts
 from broker.dead import Grave, packed
 from broker.dedupe import Mark
+from broker.digests import Gathered, Part
 from broker.errors import translated
 from broker.jobs import NotifyJob
 
@@ -39,6 +40,8 @@ class Processed(Struct, frozen=True):
     bodies: int
     events: list[NewEvent]
     graves: list[Grave]
+    parts: Sequence[Part] = ()
+    """What new events add to digests."""
 
 
 class Committed(Struct, frozen=True):
@@ -69,8 +72,16 @@ async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequen
             letter, body = packed(grave)
             dead = grave.letter
             letters.append((dead.id, dead.fingerprint, dead.bodies, place(letter), place(body)))
-        planned.append((entry.entry_id, entry.bodies, entry.events, letters))
+        parts = [
+            (part.event + 1, part.digest, place(digests.packed(part.gathered)), *_window(part.gathered))
+            for part in entry.parts
+        ]
+        planned.append((entry.entry_id, entry.bodies, entry.events, letters, parts))
     ids = [(jobs.new_job_id(len(job.notifications)), place(jobs.encode(job))) for job in new_jobs]
     with translated():
         processed, duplicate, buried, waiting = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs)
     return Committed(processed, duplicate, buried, waiting)
+
+
+def _window(gathered: Gathered) -> tuple[int, int]:
+    return gathered.window_ms, len(gathered.channels)

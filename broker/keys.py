@@ -7,10 +7,15 @@
                                               since 1970 of the event's own time
     arq:queue                         zset    job ids by the time they are due                never
     arq:job:{id}                      string  a job                                           never
-    arq:in-progress:{id}              string  the lease of a running job                      after the lease
+    arq:in-progress:{id}              string  the lease of a running job: its owner           after the lease
     arq:retry:{id}                    string  how often arq started a job                     a day
     arq:health-check:{worker}         string  a sign of life                                  seconds
     notify:done:{job}                 set     indices of a job that are settled               with the job
+    digest:{id}                       list    events that wait for the end of their window,   when empty
+                                              packed: see broker/digests.py
+    digests                           zset    digests by the time their window ends           when empty
+    latest:{id}                       hash    the newest event notified of a subject, and     a month
+                                              whose turn it is: see broker/latest.py
     dead:{id}                         hash    a dead letter: letter (msgpack), body (zstd)    never
     dead:index                        zset    dead letter ids by time                         never
     dead:group:{fingerprint}          zset    the same of one group                           when empty
@@ -37,6 +42,9 @@ IN_PROGRESS = "arq:in-progress:"
 RETRY = "arq:retry:"
 HEALTH = "arq:health-check:"
 DONE = "notify:done:"
+DIGEST = "digest:"
+DIGESTS = "digests"
+LATEST = "latest:"
 DEAD = "dead:"
 DEAD_INDEX = "dead:index"
 DEAD_GROUP = "dead:group:"
@@ -50,3 +58,7 @@ STATS_TOTAL = "stats:total"
 STATS_MINUTE = "stats:"
 
 STATS_TTL_S = 2 * 86_400
+LATEST_TTL_S = 30 * 86_400
+
+DIGEST_MAX = 500
+"""Events of one digest: it ends early where so many came."""

@@ -19,6 +19,9 @@ _KEY_NAMES = {
     "in_progress": keys.IN_PROGRESS,
     "retry": keys.RETRY,
     "done": keys.DONE,
+    "digest": keys.DIGEST,
+    "digests": keys.DIGESTS,
+    "latest": keys.LATEST,
     "dead": keys.DEAD,
     "dead_index": keys.DEAD_INDEX,
     "dead_group": keys.DEAD_GROUP,
@@ -49,7 +52,9 @@ class Script:
 
 def _prelude() -> str:
     names = "".join(f"{name} = '{key}', " for name, key in _KEY_NAMES.items())
-    return f"local K = {{ {names}stats_ttl_s = {keys.STATS_TTL_S} }}\n" + _read("shared")
+    return f"local K = {{ {names}stats_ttl_s = {keys.STATS_TTL_S}, digest_max = {keys.DIGEST_MAX} }}\n" + _read(
+        "shared"
+    )
 
 
 def _read(name: str) -> str:
@@ -58,6 +63,9 @@ def _read(name: str) -> str:
 
 APPEND = Script("append")
 COMMIT = Script("commit")
+CLOSE_DIGEST = Script("close_digest")
+TAKE_TURN = Script("take_turn")
+END_TURN = Script("end_turn")
 SPLIT = Script("split")
 CLAIM = Script("claim")
 EXTEND = Script("extend")

@@ -25,6 +25,9 @@ class Totals(Struct, frozen=True):
     skipped: int = 0
     dead: int = 0
     waiting: int = 0
+    digested: int = 0
+    """Events that went into digests; each digest is one notification."""
+
     retried: int = 0
     """Times that a notification went into a later job to be tried again."""
 

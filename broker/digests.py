@@ -1,0 +1,120 @@
+"""Digests: events that are collected for a while and then notified as one.
+
+A commit puts them on a list; when the window that the first one opened ends, one step turns the list into a job a
+channel. A digest counts as created, and waits, from its first event on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Raw, Struct
+
+from broker import batch, jobs, keys, scripts
+from broker.batch import RawBody
+from broker.errors import translated
+from broker.jobs import NotifyJob
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Bodies of one digest; what is beyond opens a window of its own, and so does what is beyond keys.DIGEST_MAX."""
+
+
+class Gathered(Struct, frozen=True, array_like=True):
+    """One event as it waits for the end of its window."""
+
+    key: str
+    """Idempotency key that the event alone would have; that of the first becomes the digest's."""
+
+    rule: str
+    channels: tuple[str, ...]
+    window_ms: int
+    event: str
+    """Event name."""
+
+    occurred_at_ms: int | None
+    body: RawBody
+
+
+class Part(Struct, frozen=True):
+    """What one event adds to a digest: kept only if the event is new."""
+
+    event: int
+    """Its place among the events of its entry."""
+
+    digest: str
+    gathered: Gathered
+
+
+class Member(Struct, frozen=True):
+    """One event in the body of a digest's notification, which is the JSON list of them."""
+
+    event: str
+    source: str
+    occurred_at_ms: int | None
+    received_at_ms: int
+    body: Raw
+    """As it was received."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Gathered).decode
+_encode_members = msgspec.json.Encoder().encode
+_decode_members = msgspec.json.Decoder(list[Member]).decode
+
+
+def digest_id(source: str, rule: str, key: str) -> str:
+    """Which digest an event belongs to; `key`: what the rule's key comes to for it."""
+    text = "\x1f".join((source, rule, key))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def packed(gathered: Gathered) -> bytes:
+    """As it lies on the list."""
+    return batch.compress(_encode(gathered))
+
+
+def unpacked(blob: bytes) -> Gathered:
+    """What `packed` packed. Raises what msgspec and zstandard raise for anything else."""
+    return _decode(batch.decompress(blob))
+
+
+def members(body: bytes) -> list[Member]:
+    """The events in a digest's body, in the order of their own times. Raises msgspec.DecodeError."""
+    return sorted(_decode_members(body), key=lambda member: member.occurred_at_ms or member.received_at_ms)
+
+
+def body_of(events: Sequence[Gathered]) -> RawBody:
+    """The body of a digest's notification."""
+    first = events[0].body
+    rows = [
+        Member(one.event, one.body.source, one.occurred_at_ms, one.body.received_at_ms, Raw(one.body.body))
+        for one in events
+    ]
+    return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
+
+
+async def due(redis: ArqRedis, *, now_ms: int, count: int) -> list[str]:
+    """Up to `count` digests whose window has ended. Raises BrokerError."""
+    with translated():
+        return [name.decode() for name in await redis.zrangebyscore(keys.DIGESTS, "-inf", now_ms, 0, count)]
+
+
+async def gathered(redis: ArqRedis, digest: str) -> list[bytes]:
+    """What lies on the list of a digest, packed, oldest first: at most keys.DIGEST_MAX. Raises BrokerError."""
+    with translated():
+        return list(await redis.lrange(keys.DIGEST + digest, 0, keys.DIGEST_MAX - 1))  # type: ignore[misc]
+
+
+async def close(
+    redis: ArqRedis, digest: str, taken: Sequence[bytes], made: Sequence[NotifyJob], *, window_ms: int
+) -> bool:
+    """Turn the first events of a digest, `taken`, into jobs; False where another worker did so before.
+
+    What came behind them opens a new window. Safe to repeat. Raises BrokerError.
+    """
+    queued = [part for job in made for part in (jobs.new_job_id(1), jobs.encode(job))]
+    with translated():
+        return bool(await scripts.CLOSE_DIGEST(redis, digest, taken[0], len(taken), window_ms, *queued))

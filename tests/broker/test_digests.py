@@ -1,0 +1,105 @@
+"""Events gathered to one notification, on a real Redis."""
+
+import asyncio
+import time
+
+from arq.connections import ArqRedis
+
+from broker import dedupe, digests, jobs, keys, stats, stream
+from broker.batch import RawBody
+from broker.commit import NewEvent, Processed, commit
+from broker.confirmation import Confirmation
+from broker.digests import Gathered, Part
+from broker.jobs import Notification, NotifyJob
+
+NOW_MS = int(time.time() * 1000)
+DIGEST = digests.digest_id("voucherify", "points", "cust_1")
+
+
+def gathered(number: int, *, window_ms: int = 60_000, channels: tuple[str, ...] = ("mail",)) -> Gathered:
+    body = RawBody(NOW_MS, "voucherify", "", b'{"n": %d}' % number)
+    return Gathered(f"key-{number}", "points", channels, window_ms, "points_added", NOW_MS - number, body)
+
+
+async def take(redis: ArqRedis, *numbers: int, **given: int) -> None:
+    """Commit an entry whose events go into one digest."""
+    await stream.create_group(redis)
+    await stream.append(redis, [RawBody(NOW_MS, "voucherify", "", b"{}")] * len(numbers), Confirmation())
+    [entry] = await stream.read(redis, "worker-1", count=1, block_ms=1)
+    events = [NewEvent(mark(number), []) for number in numbers]
+    parts = [Part(place, DIGEST, gathered(number, **given)) for place, number in enumerate(numbers)]
+    await commit(redis, [Processed(entry.id, len(numbers), events, [], parts)], [])
+
+
+def mark(number: int) -> dedupe.Mark:
+    return dedupe.mark("voucherify", str(number), occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+
+
+def job_of(taken: list[bytes]) -> NotifyJob:
+    events = [digests.unpacked(blob) for blob in taken]
+    return NotifyJob("mail", 1, NOW_MS, [Notification("key", "points", "digest", digests.body_of(events))])
+
+
+async def close(redis: ArqRedis, taken: list[bytes], *, window_ms: int = 60_000) -> bool:
+    return await digests.close(redis, DIGEST, taken, [job_of(taken)], window_ms=window_ms)
+
+
+async def test_the_events_of_a_window_are_one_notification_that_waits(redis: ArqRedis) -> None:
+    await take(redis, 1, 2)
+    await take(redis, 3)
+    totals = await stats.read_totals(redis)
+    assert (totals.processed, totals.digested, totals.created, totals.waiting) == (3, 3, 1, 1)
+    assert await digests.due(redis, now_ms=NOW_MS, count=10) == []
+    assert await digests.due(redis, now_ms=NOW_MS + 120_000, count=10) == [DIGEST]
+
+
+async def test_the_window_counts_from_its_first_event(redis: ArqRedis) -> None:
+    await take(redis, 1)
+    [(_, ends)] = await redis.zrange(keys.DIGESTS, 0, -1, withscores=True)
+    await take(redis, 2)
+    assert await redis.zrange(keys.DIGESTS, 0, -1, withscores=True) == [(DIGEST.encode(), ends)]
+
+
+async def test_an_event_that_was_seen_before_joins_no_digest(redis: ArqRedis) -> None:
+    await take(redis, 1)
+    await take(redis, 1, 2, 2)
+    assert [digests.unpacked(blob).key for blob in await digests.gathered(redis, DIGEST)] == ["key-1", "key-2"]
+
+
+async def test_a_closed_digest_is_a_job_and_nothing_else(redis: ArqRedis) -> None:
+    await take(redis, 1, 2)
+    assert await close(redis, await digests.gathered(redis, DIGEST))
+    assert await redis.exists(keys.DIGESTS, keys.DIGEST + DIGEST) == 0
+    [job_id] = await redis.zrange(keys.QUEUE, 0, -1)
+    stored = jobs.decode(jobs.deserialize(await jobs.raw(redis, job_id.decode()))["a"][0])
+    found = digests.members(stored.notifications[0].body.body)
+    assert [bytes(member.body) for member in found] == [b'{"n": 2}', b'{"n": 1}']  # by their own times
+    totals = await stats.read_totals(redis)
+    assert (totals.created, totals.waiting) == (1, 1)
+
+
+async def test_a_digest_is_closed_by_one_of_many_workers(redis: ArqRedis) -> None:
+    await take(redis, 1, 2)
+    taken = await digests.gathered(redis, DIGEST)
+    closed = await asyncio.gather(*(close(redis, taken) for _ in range(8)))
+    assert sorted(closed) == [False] * 7 + [True]
+    assert await redis.zcard(keys.QUEUE) == 1
+
+
+async def test_what_came_while_it_was_closed_opens_a_new_window(redis: ArqRedis) -> None:
+    await take(redis, 1)
+    taken = await digests.gathered(redis, DIGEST)
+    await take(redis, 2)
+    assert await close(redis, taken)
+    assert [digests.unpacked(blob).key for blob in await digests.gathered(redis, DIGEST)] == ["key-2"]
+    assert await digests.due(redis, now_ms=NOW_MS, count=1) == []
+    totals = await stats.read_totals(redis)
+    assert (totals.digested, totals.created, totals.waiting) == (2, 2, 2)
+    assert not await close(redis, taken)
+
+
+async def test_a_full_digest_does_not_wait_for_its_window(redis: ArqRedis) -> None:
+    await take(redis, *range(keys.DIGEST_MAX - 1))
+    assert await digests.due(redis, now_ms=NOW_MS + 30_000, count=1) == []
+    await take(redis, keys.DIGEST_MAX)
+    assert await digests.due(redis, now_ms=NOW_MS + 30_000, count=1) == [DIGEST]
