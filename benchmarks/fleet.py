@@ -25,6 +25,7 @@ from broker.connection import Settings as RedisSettings
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
 from worker.main import work
+from worker.parts import setup_of
 from worker.settings import AlertSettings, Settings
 
 _BODIES = 24_000
@@ -59,8 +60,8 @@ def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], w
     """Seconds, with that many workers."""
     client.flushall()
     sources = {"voucherify": SourceSettings()}
-    channels, settings = {"sink": HttpSettings(url=sink)}, RedisSettings(url=url)
-    part = partial(work, Settings(), sources, RULES, channels, settings, alerts=AlertSettings())
+    channels, settings = {"sink": HttpSettings(url=sink, allow_private=True)}, RedisSettings(url=url)
+    part = partial(work, Settings(), setup_of(sources, RULES, channels, AlertSettings()), settings)
     with contextlib.ExitStack() as stack:
         pids = [stack.enter_context(running(part)) for _ in range(workers)]
         fill(url, bodies[:_WARM_UP])

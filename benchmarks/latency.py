@@ -30,6 +30,7 @@ from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
 from worker.main import work
+from worker.parts import setup_of
 from worker.settings import AlertSettings
 from worker.settings import Settings as WorkerSettings
 
@@ -130,5 +131,6 @@ async def _receive(listener: socket.socket, redis_url: str) -> None:
 
 
 async def _work(sink_url: str, redis_url: str) -> None:
-    channels = {"sink": HttpSettings(url=sink_url)}
-    await work(WorkerSettings(), _SOURCES, RULES, channels, RedisSettings(url=redis_url), alerts=AlertSettings())
+    channels = {"sink": HttpSettings(url=sink_url, allow_private=True)}
+    setup = setup_of(_SOURCES, RULES, channels, AlertSettings())
+    await work(WorkerSettings(), setup, RedisSettings(url=redis_url))

@@ -35,8 +35,9 @@ from launcher.logs import set_up_logs
 from launcher.settings import LogSettings
 from sources import KINDS
 from worker.channels.settings import HttpSettings
-from worker.main import run
-from worker.planning import WorkerSource, idempotency_key
+from worker.idempotency import idempotency_key
+from worker.main import run, spare_collections
+from worker.planning import WorkerSource
 from worker.render import Renderer
 from worker.rules import DEFAULT_TEXT, Rule
 from worker.settings import Settings
@@ -95,7 +96,7 @@ def _rendered(bodies: list[bytes]) -> Iterator[tuple[str, bytes]]:
     for body in bodies:
         event, data = kind.decode(body, ""), kind.view(body)
         key = idempotency_key("voucherify", event.identity, RULES[0].name)
-        text = renderer.text(RULES[0].name, data)
+        text = renderer.render(RULES[0].name, data).text
         content = {"key": key, "rule": RULES[0].name, "source": "voucherify", "event": EVENT, "attempt": 1}
         yield key, msgspec.json.encode(content | {"text": text, "data": data})
 
@@ -123,9 +124,10 @@ async def _prepare_notify(url: str, sink: str) -> tuple[Work, Work]:
     sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
     logging.disable(logging.NOTSET)
     set_up_logs(LogSettings(format="json"))
+    spare_collections()
     client, stop = connect(RedisSettings(url=url)), asyncio.Event()
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
-    channels = {"sink": HttpSettings(url=sink, concurrency=_CONCURRENCY)}
+    channels = {"sink": HttpSettings(url=sink, allow_private=True, concurrency=_CONCURRENCY)}
     worker = run(Settings(), sources, RULES, channels, RedisSettings(url=url), stop=stop)
     running: list[asyncio.Task[None]] = []
 

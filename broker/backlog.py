@@ -56,3 +56,13 @@ async def read_backlog(redis: ArqRedis) -> Backlog:
         jobs_due=due - sum(at_ms <= now_ms for at_ms in cron),
         next_due_ms=None if next_at_ms is None else max(0, next_at_ms - now_ms),
     )
+
+
+async def queued_bytes(redis: ArqRedis) -> int:
+    """Memory that the stream of webhooks takes, as Redis counts it. Raises BrokerError.
+
+    Redis walks all of it, 5 ms a GB on a common machine. A sample of its head, which it takes otherwise, was off
+    by half where small batches stood before large ones.
+    """
+    with translated():
+        return int(await redis.memory_usage(keys.STREAM, samples=0) or 0)

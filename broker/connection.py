@@ -6,30 +6,50 @@ from typing import Annotated, Any
 
 from arq.connections import ArqRedis
 from msgspec import Meta, Struct
-from redis.asyncio import BlockingConnectionPool, ConnectionPool
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.exceptions import (
     BusyLoadingError,
+    ReadOnlyError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 
+from broker.address import Address, AddressError, Login, parse
 from broker.errors import Misconfigured, translated
+from broker.links import HostLink, SocketLink
+from broker.sentinels import Sentinels
+from broker.tls import Verify, tls_context
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `[redis]` section."""
 
     url: str = ""
-    """redis://, rediss:// or unix:// address; empty lets `hookline up` start an embedded Redis."""
+    """redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path, or the sentinels that know the
+    primary: redis+sentinel://[user:password@]h1[:port],h2,h3/primary[/db] (rediss+sentinel:// for TLS), with
+    ?sentinel_username= and sentinel_password= where the sentinels want a login. Write / ? # @ % : in a password
+    as %2F %3F %23 %40 %25 %3A. Empty lets `hookline up` start an embedded Redis."""
+
+    tls_ca_file: str = ""
+    """PEM file of the authorities that may sign the certificate of Redis; empty: those this system trusts."""
+
+    tls_cert_file: str = ""
+    """PEM file of the certificate that Redis and the sentinels ask of clients (`tls-auth-clients`)."""
+
+    tls_key_file: str = ""
+    """PEM file of its key; empty: it stands in the same file."""
+
+    tls_verify: Verify = "full"
+    """What the certificate of Redis must prove: authority and host (full), the authority alone (ca), nothing."""
 
     max_connections: Annotated[int, Meta(ge=4)] = 32
     """Connections a process may hold; further callers wait."""
 
     connect_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
-    """Seconds to wait for a connection to open."""
+    """Seconds to wait for a connection to open, and for the sentinels to tell where to."""
 
     socket_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
     """Seconds to wait for any answer. Without it a frozen Redis would hang every caller for ever."""
@@ -38,26 +58,63 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
     """A client on a pool of its own; opens connections as they are needed, so this never fails for a dead server.
 
-    `retries`: how often a command is tried again on a lost connection. Every write of this package is safe to
-    repeat. A time-out is not retried: it means "maybe written", and the caller knows better.
+    `retries`: how often a command is tried again on a lost connection, and on one to a server that is no longer
+    the primary. Every write of this package is safe to repeat. A time-out is not retried: it means "maybe
+    written", and the caller knows better. Raises Misconfigured.
     """
     try:
-        pool: ConnectionPool = BlockingConnectionPool.from_url(
-            settings.url,
-            max_connections=settings.max_connections,
-            timeout=settings.socket_timeout_s,
-            socket_timeout=settings.socket_timeout_s,
-            socket_connect_timeout=settings.connect_timeout_s,
-            health_check_interval=15,
-            retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),
-            retry_on_error=[RedisConnectionError, BusyLoadingError, ConnectionError],
-            **({} if settings.url.startswith("unix") else {"socket_keepalive": True}),
-        )
-    except ValueError as error:
-        raise Misconfigured(f"redis.url is not an address of Redis: {error}") from None
+        address = parse(settings.url)
+    except AddressError as error:
+        raise Misconfigured(f"redis.url: {error}") from None
+    options: dict[str, Any] = {
+        "max_connections": settings.max_connections,
+        "timeout": settings.socket_timeout_s,
+        "socket_timeout": settings.socket_timeout_s,
+        "socket_connect_timeout": settings.connect_timeout_s,
+        "health_check_interval": 15,
+        "retry": Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),
+        "retry_on_error": [RedisConnectionError, BusyLoadingError, ReadOnlyError, ConnectionError],
+        "db": address.db,
+    }
+    pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
     client = ArqRedis(pool_or_conn=pool)
     client.auto_close_connection_pool = True  # nobody else has this pool
     return client
+
+
+def doubt_primary(redis: ArqRedis) -> None:
+    """Have the sentinels asked, where there are any, before the next use of this client."""
+    finder: Sentinels | None = redis.connection_pool.connection_kwargs.get("finder")
+    if finder is not None:
+        finder.primary = None
+
+
+def _place(address: Address, settings: Settings) -> dict[str, Any]:
+    if address.path:
+        return {"connection_class": SocketLink, "path": address.path}
+    place: dict[str, Any] = {"connection_class": HostLink, "socket_keepalive": True}
+    tls = {}
+    if address.tls:
+        tls["tls"] = tls_context(
+            ca_file=settings.tls_ca_file,
+            cert_file=settings.tls_cert_file,
+            key_file=settings.tls_key_file,
+            verify=settings.tls_verify,
+        )
+    if not address.primary:
+        host, port = address.hosts[0]
+        return place | tls | {"host": host, "port": port}
+    finder = Sentinels(
+        address.hosts,
+        address.primary,
+        timeout_s=settings.connect_timeout_s,
+        link=_login(address.sentinel_login) | tls,
+    )
+    return place | tls | {"finder": finder}
+
+
+def _login(login: Login) -> dict[str, Any]:
+    return {"username": login.username or None, "password": login.password or None}
 
 
 class Facts(Struct, frozen=True):

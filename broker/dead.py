@@ -49,6 +49,9 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     key: str = ""
     """The notification's idempotency key."""
 
+    digest: bool = False
+    """It was of several events: the body is the list of them."""
+
     job: str = ""
     """The job that nobody could run, where the body is one."""
 
@@ -147,6 +150,7 @@ def died_at_notify(
         rule=notification.rule,
         channel=channel,
         key=notification.key,
+        digest=notification.digest,
         attempts=notification.attempts,
     )
     return Grave(letter, body.body)

@@ -96,9 +96,11 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
     return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
 
 
-async def due(redis: ArqRedis, *, now_ms: int, count: int) -> list[str]:
-    """Up to `count` digests whose window has ended. Raises BrokerError."""
+async def due(redis: ArqRedis, *, count: int) -> list[str]:
+    """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError."""
     with translated():
+        seconds, micros = await redis.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
         return [name.decode() for name in await redis.zrangebyscore(keys.DIGESTS, "-inf", now_ms, 0, count)]
 
 

@@ -1,5 +1,8 @@
 """The arq jobs that carry notifications: their codec, and what happens to them in Redis.
 
+A job with more fields than this version knows is unreadable to it: a worker leaves it to a newer one. A change
+that more fields do not tell must take another function name than `notify`.
+
 A job's id ends in the number of its notifications (`0abc...xyz.64`), so that even a job that nobody can read
 can be counted.
 """
@@ -24,11 +27,14 @@ MAX_NOTIFICATIONS = 64
 NOTIFY = "notify"
 """Name of the arq function that runs these jobs."""
 
+_STARTS_KEPT_S = 86_400
+_CRON_KEPT_MS = 3_600_000
+
 UNREADABLE = "unreadable"
 """Name of the arq function that buries what the deserializer could not read."""
 
 
-class Attempt(Struct, frozen=True, array_like=True):
+class Attempt(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One try of one notification."""
 
     at_ms: int
@@ -41,7 +47,7 @@ class Attempt(Struct, frozen=True, array_like=True):
     """What the other side said, shortened."""
 
 
-class Notification(Struct, frozen=True, array_like=True):
+class Notification(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One message to one recipient by one rule, still to be rendered."""
 
     key: str
@@ -55,8 +61,11 @@ class Notification(Struct, frozen=True, array_like=True):
     attempts: tuple[Attempt, ...] = ()
     """What was tried since the last replay, oldest first."""
 
+    digest: bool = False
+    """It is of several events: its body is the list of them that broker/digests.py makes."""
 
-class NotifyJob(Struct, frozen=True, array_like=True):
+
+class NotifyJob(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """At most 64 notifications for one channel, all at the same attempt."""
 
     channel: str
@@ -131,26 +140,65 @@ def deserialize(data: bytes) -> dict[str, Any]:
         return {"t": None, "f": UNREADABLE, "a": (Packed(data), str(error)), "k": {}, "et": 0}
 
 
-async def claim(redis: ArqRedis, *, count: int, lease_ms: int) -> list[str]:
-    """Take up to `count` due jobs for `lease_ms`. Raises BrokerError."""
+async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> list[str]:
+    """Take up to `count` due jobs in the name of `owner` for `lease_ms`. Raises BrokerError."""
     with translated():
-        return [job.decode() for job in await scripts.CLAIM(redis, count, lease_ms)]
+        return [job.decode() for job in await scripts.CLAIM(redis, owner, count, lease_ms)]
 
 
-async def extend(redis: ArqRedis, jobs: Sequence[str], *, lease_ms: int) -> None:
-    """Renew the leases of running jobs. Raises BrokerError."""
+async def extend(redis: ArqRedis, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
+    """Renew the leases of running jobs; returns the jobs whose lease is not the owner's any more.
+
+    Raises BrokerError.
+    """
     with translated():
-        await scripts.EXTEND(redis, lease_ms, *jobs)
+        return [job.decode() for job in await scripts.EXTEND(redis, owner, lease_ms, *jobs)]
 
 
-async def release(redis: ArqRedis, job_id: str, *, delay_ms: int = 0, forget_start: bool = False) -> None:
-    """Give a job back unfinished, to be run after `delay_ms`; nothing happens to one that is done with.
+async def release(
+    redis: ArqRedis, owner: str, job_id: str, *, delay_ms: int = 0, forget_start: bool = False
+) -> None:
+    """Give a job back unfinished, to be run after `delay_ms`.
 
+    Nothing happens to one that is done with, or that another worker has taken over.
     forget_start: this start does not count towards those after which a job is taken for poison.
     Raises BrokerError.
     """
     with translated():
-        await scripts.RELEASE(redis, job_id, delay_ms, "forget" if forget_start else "")
+        await scripts.RELEASE(redis, owner, job_id, delay_ms, "forget" if forget_start else "")
+
+
+async def pass_on(redis: ArqRedis, owner: str, job_id: str, *, for_ms: int) -> bool:
+    """Leave a job that this worker does not understand to others, due in 1 to 15 s.
+
+    False where a worker first met it `for_ms` ago: nobody seems to understand it. The start does not count.
+    Raises BrokerError.
+    """
+    with translated():
+        return bool(await scripts.PASS_ON_JOB(redis, owner, job_id, for_ms))
+
+
+async def start(redis: ArqRedis, job_id: str) -> tuple[bytes, int]:
+    """A claimed job as arq keeps it, and how often it was started, this time included; (b"", 0) where it is gone.
+
+    Raises BrokerError.
+    """
+    with translated():
+        blob, starts = await scripts.START(redis, job_id, _STARTS_KEPT_S)
+    return blob or b"", int(starts)
+
+
+async def show_life(redis: ArqRedis, key: str, *, lasts_ms: int) -> None:
+    """This worker is alive: arq's health check. Raises BrokerError."""
+    with translated():
+        await scripts.SHOW_LIFE(redis, key, lasts_ms)
+
+
+async def enqueue_cron(redis: ArqRedis, function: str, *, due_ms: int) -> None:
+    """A cron job is due: one job, however many workers say so. Raises BrokerError."""
+    job = serialize({"t": None, "f": function, "a": (), "k": {}, "et": due_ms})
+    with translated():
+        await scripts.ENQUEUE_CRON(redis, f"{function}:{due_ms}", job, due_ms, _CRON_KEPT_MS)
 
 
 async def raw(redis: ArqRedis, job_id: str) -> bytes:

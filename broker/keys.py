@@ -8,6 +8,7 @@
     arq:queue                         zset    job ids by the time they are due                never
     arq:job:{id}                      string  a job                                           never
     arq:in-progress:{id}              string  the lease of a running job: its owner           after the lease
+    notify:claims                     hash    when workers last claimed jobs: see claim.lua   after a minute
     arq:retry:{id}                    string  how often arq started a job                     a day
     arq:health-check:{worker}         string  a sign of life                                  seconds
     notify:done:{job}                 set     indices of a job that are settled               with the job
@@ -16,6 +17,15 @@
     digests                           zset    digests by the time their window ends           when empty
     latest:{id}                       hash    the newest event notified of a subject, and     a month
                                               whose turn it is: see broker/latest.py
+    stranger:{job or entry}           string  when a worker first met what it did not         pass_on_s after that
+                                              understand: others may                          and an hour
+    notify:held:{job}                 string  for how long its channel did not take a job, ms with the job
+    channel:{name}                    hash    breaker and pause of a channel that is not      when all is well
+                                              simply well: see broker/channels.py
+    held:{name}                       zset    jobs held until their channel takes them, by    when empty
+                                              the time since when
+    channels                          set     names of the channels that have one of these    when empty
+    rate:{name}                       string  up to when a channel's sends are given away     after that time
     dead:{id}                         hash    a dead letter: letter (msgpack), body (zstd)    never
     dead:index                        zset    dead letter ids by time                         never
     dead:group:{fingerprint}          zset    the same of one group                           when empty
@@ -26,6 +36,7 @@
     alert:turn                        string  a worker looks whether there is cause for one   seconds
     alerts                            hash    the alerts that hold now, by {kind}:{source}    never
     drift:{source}                    hash    deviations from the models: see broker/drift.py  after a month
+    spilled                           hash    what receivers keep on disk, by host:directory  a week
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
 
@@ -42,9 +53,16 @@ IN_PROGRESS = "arq:in-progress:"
 RETRY = "arq:retry:"
 HEALTH = "arq:health-check:"
 DONE = "notify:done:"
+CLAIMS = "notify:claims"
 DIGEST = "digest:"
 DIGESTS = "digests"
 LATEST = "latest:"
+STRANGER = "stranger:"
+HELD_MS = "notify:held:"
+CHANNEL = "channel:"
+HELD_JOBS = "held:"
+CHANNELS = "channels"
+RATE = "rate:"
 DEAD = "dead:"
 DEAD_INDEX = "dead:index"
 DEAD_GROUP = "dead:group:"
@@ -54,6 +72,7 @@ ALERT = "alert:"
 ALERT_TURN = "alert:turn"
 ALERTS = "alerts"
 DRIFT = "drift:"
+SPILLED = "spilled"
 STATS_TOTAL = "stats:total"
 STATS_MINUTE = "stats:"
 
@@ -62,3 +81,4 @@ LATEST_TTL_S = 30 * 86_400
 
 DIGEST_MAX = 500
 """Events of one digest: it ends early where so many came."""
+SPILLED_TTL_S = 7 * 86_400

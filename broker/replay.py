@@ -47,9 +47,5 @@ async def _replay_notification(redis: ArqRedis, grave: Grave) -> bool:
 def _fresh_job(grave: Grave) -> NotifyJob:
     letter = grave.letter
     body = RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
-    return NotifyJob(
-        channel=letter.channel,
-        attempt=1,
-        first_try_ms=time.time_ns() // 1_000_000,
-        notifications=[Notification(key=letter.key, rule=letter.rule, event=letter.event, body=body)],
-    )
+    again = Notification(letter.key, letter.rule, letter.event, body, digest=letter.digest)
+    return NotifyJob(letter.channel, 1, time.time_ns() // 1_000_000, [again])

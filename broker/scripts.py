@@ -19,9 +19,16 @@ _KEY_NAMES = {
     "in_progress": keys.IN_PROGRESS,
     "retry": keys.RETRY,
     "done": keys.DONE,
+    "claims": keys.CLAIMS,
     "digest": keys.DIGEST,
     "digests": keys.DIGESTS,
     "latest": keys.LATEST,
+    "stranger": keys.STRANGER,
+    "held_ms": keys.HELD_MS,
+    "channel": keys.CHANNEL,
+    "held": keys.HELD_JOBS,
+    "channels": keys.CHANNELS,
+    "rate": keys.RATE,
     "dead": keys.DEAD,
     "dead_index": keys.DEAD_INDEX,
     "dead_group": keys.DEAD_GROUP,
@@ -61,15 +68,26 @@ def _read(name: str) -> str:
     return resources.files("broker").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
+CREATE_GROUP = Script("create_group")
 APPEND = Script("append")
 COMMIT = Script("commit")
 CLOSE_DIGEST = Script("close_digest")
 TAKE_TURN = Script("take_turn")
 END_TURN = Script("end_turn")
 SPLIT = Script("split")
+PASS_ON_ENTRY = Script("pass_on_entry")
 CLAIM = Script("claim")
+START = Script("start")
+BEGIN = Script("begin")
 EXTEND = Script("extend")
 RELEASE = Script("release")
+PASS_ON_JOB = Script("pass_on_job")
+SHOW_LIFE = Script("show_life")
+ENQUEUE_CRON = Script("enqueue_cron")
+HOLD = Script("hold")
+LET_GO = Script("let_go")
+PAUSE = Script("pause")
+RESERVE = Script("reserve")
 SETTLE = Script("settle")
 BURY_JOB = Script("bury_job")
 REPLAY_BODY = Script("replay_body")

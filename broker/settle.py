@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import jobs, scripts
+from broker.channels import State
 from broker.dead import Grave, packed
 from broker.errors import translated
 from broker.jobs import NotifyJob
@@ -35,10 +36,44 @@ class Retry(Struct, frozen=True):
     """Their indices in the old job, in the order they have in the new one; each is settled as `retry` too."""
 
 
-async def settle(redis: ArqRedis, job_id: str, outcomes: Sequence[Settled], retries: Sequence[Retry] = ()) -> int:
-    """Record outcomes; the job goes with its last one. Returns how many are open, -1 for a job that was gone.
+class Heard(Struct, frozen=True, array_like=True):
+    """What a process's sends told of a channel since the last time, and when its breaker opens."""
 
-    Safe to repeat, and for two workers at once: an index counts once. Raises BrokerError.
+    channel: str
+    open_after: int
+    """Failures in a row."""
+
+    wait_ms: int
+    max_wait_ms: int
+    succeeded: bool
+    """Whether any send did."""
+
+    failures: int
+    """Those after the last success."""
+
+
+class Rest(NamedTuple):
+    """What stands after outcomes were recorded."""
+
+    open: int
+    """Notifications of the job that are not settled; -1 for a job that was gone."""
+
+    state: State | Literal[""]
+    """Of the channel: see `broker.channels`; "" where nothing was heard of it."""
+
+
+async def settle(
+    redis: ArqRedis,
+    owner: str,
+    job_id: str,
+    outcomes: Sequence[Settled],
+    retries: Sequence[Retry] = (),
+    heard: Heard | None = None,
+) -> Rest:
+    """Record outcomes, and what was heard of the channel; the job goes with its last outcome.
+
+    Safe to repeat, and for two workers at once: an index counts once, and where `owner` has lost its lease of the
+    job, only what it sent counts. Raises BrokerError.
     """
     blobs: list[bytes] = []
 
@@ -57,9 +92,10 @@ async def settle(redis: ArqRedis, job_id: str, outcomes: Sequence[Settled], retr
         for retry in retries
     ]
     marks = [(outcome.index, outcome.kind) for outcome in outcomes]
-    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs))
+    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, heard))
     with translated():
-        return int(await scripts.SETTLE(redis, plan, *blobs))
+        still_open, state = await scripts.SETTLE(redis, plan, *blobs)
+    return Rest(int(still_open), cast("State", state.decode()))
 
 
 async def bury_job(redis: ArqRedis, job_id: str, grave: Grave) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "append",
     "confirmation_for",
     "create_group",
+    "pass_on",
     "read",
     "split",
     "take_over",
@@ -58,11 +59,7 @@ async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmat
 async def create_group(redis: ArqRedis) -> None:
     """Make the stream and its consumer group where they are not there. Raises BrokerError."""
     with translated():
-        try:
-            await redis.xgroup_create(keys.STREAM, keys.GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+        await scripts.CREATE_GROUP(redis)
 
 
 async def read(redis: ArqRedis, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
@@ -119,10 +116,23 @@ async def keep(redis: ArqRedis, consumer: str, entry_ids: Sequence[str]) -> None
         )
 
 
-async def split(redis: ArqRedis, entry_id: str, bodies: Sequence[RawBody]) -> None:
-    """Replace an entry by entries of one body each. Safe to repeat. Raises BrokerError."""
+async def pass_on(redis: ArqRedis, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
+    """Leave an entry that this worker does not understand to others, who take it over in 1 to 15 s.
+
+    False where a worker first met it `for_ms` ago: nobody seems to understand it. The delivery does not count.
+    idle_ms: see `take_over`. Raises BrokerError.
+    """
     with translated():
-        await scripts.SPLIT(redis, entry_id, *(batch.encode([body]) for body in bodies))
+        return bool(await scripts.PASS_ON_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
+
+
+async def split(
+    redis: ArqRedis, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
+) -> None:
+    """Replace an entry by others that hold its bodies. Safe to repeat. Raises BrokerError."""
+    parts = [part for bodies in batches for part in (len(bodies), batch.encode(list(bodies)))]
+    with translated():
+        await scripts.SPLIT(redis, entry_id, "any age" if any_age else "", *parts)
 
 
 async def forget_consumers(redis: ArqRedis, *, idle_ms: int) -> None:

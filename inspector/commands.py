@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
 import typer
+from arq.connections import ArqRedis
 from rich.console import Console, RenderableType
 
+from broker.errors import BrokerError
+from broker.spilled import Spilled
 from inspector import operations, options, tables
 from inspector.bulk import DISCARD, REPLAY, Order, carry_out
 from inspector.operations import CursorError, Filter, Status
@@ -181,7 +185,9 @@ def status(
     Example: hookline status --json
     """
     last: Status | None = None
-    look = partial(operations.status, sources=ctx.obj.sources())
+
+    async def look(redis: ArqRedis) -> Status:
+        return await operations.status(redis, ctx.obj.sources(), ctx.obj.spilled())
 
     def remember(status: Status) -> None:
         nonlocal last
@@ -192,9 +198,19 @@ def status(
             on_redis(ctx.obj, lambda redis: watch_status(partial(look, redis), remember, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0 if last is None or last.adds_up() else 1) from None
-    found = on_redis(ctx.obj, look)
+    try:
+        found = on_redis(ctx.obj, look)
+    except BrokerError:
+        _tell_spilled(ctx.obj.spilled())
+        raise
     show_status(found, as_json=as_json)
     raise typer.Exit(0 if found.adds_up() else 1)
+
+
+def _tell_spilled(spilled: Mapping[str, Spilled]) -> None:
+    """What can be told while Redis is away."""
+    for place, seen in operations.something(spilled).items():
+        typer.echo(tables.spilled_line(place, seen, _now_ms()).plain, err=True)
 
 
 def _print(what: RenderableType) -> None:

@@ -17,9 +17,12 @@ from broker import dead, stream
 from broker import replay as replaying
 from broker.alerts import Alert, current_alerts
 from broker.backlog import Backlog, read_backlog
+from broker.channels import Channel, read_channels
 from broker.connection import Facts, read_facts
 from broker.dead import DeadLetter, Grave, Group, Place
+from broker.schedule import Schedule, read_schedule
 from broker.sources import SourceFacts, read_sources
+from broker.spilled import Spilled, read_spilled
 from broker.stats import Totals, read_totals
 from sources import KINDS
 from sources.kind import SourceKind
@@ -111,6 +114,14 @@ class Status(Struct, frozen=True):
     alerts: list[Alert]
     """Those that hold, the oldest first."""
 
+    channels: list[Channel]
+    """Those of which there is something to tell: failures, an open breaker, a pause, jobs that are held."""
+
+    schedule: Schedule
+
+    spilled: dict[str, Spilled] = {}
+    """What receivers keep on disk, by host:directory. Not in the sums: it is accepted when Redis gets it."""
+
     def adds_up(self) -> bool:
         """Whether both sums do."""
         return self.totals.bodies_add_up() and self.totals.notifications_add_up()
@@ -160,8 +171,15 @@ async def discard(redis: ArqRedis, chosen: Sequence[str] | Selection) -> AsyncIt
         yield progress
 
 
-async def status(redis: ArqRedis, sources: Mapping[str, SourceSettings] | None = None) -> Status:
-    """Look at everything once. `sources`: those that are configured."""
+async def status(
+    redis: ArqRedis,
+    sources: Mapping[str, SourceSettings] | None = None,
+    spilled_here: Mapping[str, Spilled] | None = None,
+) -> Status:
+    """Look at everything once. `sources`: those that are configured.
+
+    `spilled_here`: what lies on this machine, which is newer than what its receivers told Redis.
+    """
     configured = sources or {}
     facts = await read_sources(redis, configured)
     now_ms = time.time_ns() // 1_000_000
@@ -174,7 +192,15 @@ async def status(redis: ArqRedis, sources: Mapping[str, SourceSettings] | None =
         at_ms=now_ms,
         sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},
         alerts=await current_alerts(redis, now_ms=now_ms),
+        channels=await read_channels(redis),
+        schedule=await read_schedule(redis),
+        spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
     )
+
+
+def something(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:
+    """The places where there is anything to tell of."""
+    return {place: seen for place, seen in sorted(spilled.items()) if not seen.is_nothing()}
 
 
 async def _replay_one(redis: ArqRedis, letter_id: str) -> bool:

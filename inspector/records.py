@@ -9,6 +9,7 @@ import msgspec
 
 from broker.dead import DeadLetter, Grave, Group
 from broker.jobs import Attempt
+from inspector.channels import channel_records
 from inspector.masking import masked_body, masked_text
 from inspector.operations import Found, Page, Progress, Status
 from inspector.source_state import alert_records, source_records
@@ -78,14 +79,18 @@ def status_record(status: Status) -> dict[str, Any]:
         "jobs": backlog.jobs,
         "jobs_due": backlog.jobs_due,
         "jobs_next_due_ms": backlog.next_due_ms,
+        **{f"waiting_{when}": count for when, count in msgspec.structs.asdict(status.schedule).items()},
         "workers": status.workers,
         "dead_letters": status.dead_letters,
         "redis_version": ".".join(str(part) for part in redis.version),
         "redis_memory_bytes": redis.used_memory_bytes,
         "redis_memory_limit_bytes": redis.max_memory_bytes,
         "redis_risks": redis.risks(),
+        "spilled_bodies": sum(seen.bodies for seen in status.spilled.values()),
+        "spilled": [{"place": place, **msgspec.to_builtins(seen)} for place, seen in status.spilled.items()],
         "sources": source_records(status),
         "alerts_now": alert_records(status),
+        "channels": channel_records(status.channels, status.at_ms),
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
 from arq.connections import ArqRedis
 
 from broker.connection import Settings, connect
+from broker.spilled import Spilled
 from sources.settings import Settings as SourceSettings
 
 T = TypeVar("T")
@@ -21,8 +22,16 @@ class Context(Protocol):
         """The Redis to look at."""
         ...
 
+    def channels(self) -> Collection[str]:
+        """The names of the channels that are configured."""
+        ...
+
     def sources(self) -> Mapping[str, SourceSettings]:
         """The sources that are configured, by name."""
+        ...
+
+    def spilled(self) -> Mapping[str, Spilled]:
+        """What receivers of this machine keep on disk, by place."""
         ...
 
 

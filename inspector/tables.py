@@ -12,7 +12,10 @@ from rich.text import Text
 
 from broker.dead import DeadLetter, Grave, Group
 from broker.jobs import Attempt
+from broker.schedule import Schedule
+from broker.spilled import Spilled
 from broker.stats import Totals
+from inspector.channels import channel_line
 from inspector.masking import masked_body, masked_text
 from inspector.operations import Page, Status
 from inspector.source_state import alert_line, source_line
@@ -113,6 +116,8 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     entries = f"{backlog.entries} batch{'' if backlog.entries == 1 else 'es'}"
     lines.add_row("queue", f"{count_of(totals.queued, 'webhook')} in {entries}, oldest {span(backlog.oldest_ms)}")
     lines.add_row("jobs", _jobs(status))
+    if any(msgspec.structs.astuple(status.schedule)):
+        lines.add_row("waiting for", _waiting_for(status.schedule))
     lines.add_row("workers", Text(f"{status.workers} alive", style="" if status.workers else "yellow"))
     lines.add_row(
         "dead letters",
@@ -127,11 +132,26 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     lines.add_row("redis", f"{version}, memory {size(redis.used_memory_bytes)}{limit}")
     for risk in redis.risks():
         lines.add_row("risk", Text(risk, style="red"))
+    for place, seen in status.spilled.items():
+        lines.add_row("on disk", spilled_line(place, seen, status.at_ms))
     for name, source in status.sources.items():
         lines.add_row(f"from {name}", source_line(source, status.at_ms))
+    for channel in status.channels:
+        lines.add_row(f"to {printable(channel.name)}", channel_line(channel, status.at_ms))
     for alert in status.alerts:
         lines.add_row("alert", alert_line(alert, status.at_ms))
     return Lines(_body_sum(totals), _notification_sum(totals), lines)
+
+
+def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
+    """What lies in one place and when that was seen."""
+    line = Text(f"{place}: ")
+    if seen.bodies:
+        waiting = f"{count_of(seen.bodies, 'webhook')} ({size(seen.bytes)}) wait for Redis"
+        line.append(f"{waiting}, the oldest for {span(now_ms - seen.oldest_ms)}", style="yellow")
+    if seen.corrupt:
+        line.append(f"{', ' if seen.bodies else ''}{count_of(seen.corrupt, 'damaged segment')}", style="red")
+    return line.append(f", {span(now_ms - seen.at_ms)} ago", style="dim")
 
 
 def _body_sum(totals: Totals) -> Text:
@@ -155,6 +175,19 @@ def _jobs(status: Status) -> str:
     backlog = status.backlog
     text = f"{backlog.jobs} with {count_of(status.totals.waiting, 'notification')}, {backlog.jobs_due} due"
     return f"{text}, next due in {span(backlog.next_due_ms)}" if backlog.next_due_ms else text
+
+
+def _waiting_for(schedule: Schedule) -> str:
+    spans = (
+        ("now", schedule.due_now),
+        ("< 1 min", schedule.within_1_min),
+        ("< 10 min", schedule.within_10_min),
+        ("< 1 h", schedule.within_1_h),
+        ("< 1 d", schedule.within_1_d),
+        ("later", schedule.later),
+        ("their channel", schedule.held),
+    )
+    return ", ".join(f"{name}: {count}" for name, count in spans if count)
 
 
 def _refused(totals: Totals) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from broker.address import parse
 from broker.confirmation import confirmation_for
 from broker.connection import Facts, connect, read_facts
 from broker.connection import Settings as RedisSettings
 from broker.errors import BrokerError
+from launcher.channels import channel_faults
 from launcher.config import Config
 from launcher.context import Context
 from launcher.embedded import find_redis_server
 from launcher.errors import ConfigError, Fault, NoRedisError
-from launcher.up import without_password
+from receiver.spill.files import obstacle
 
 
 class RedisReport(Struct, frozen=True, kw_only=True):
@@ -46,7 +49,7 @@ class RuleReport(Struct, frozen=True):
 
     name: str
     events: tuple[str, ...]
-    channel: str
+    channels: tuple[str, ...]
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What is wrong with the config."""
 
     problems: tuple[str, ...] = ()
-    """What is wrong with Redis."""
+    """What is wrong with Redis, or with the directory for spilled webhooks."""
 
     notes: tuple[str, ...] = ()
     """What is worth knowing."""
@@ -75,7 +78,11 @@ def examine(context: Context) -> Report:
         config = context.config
     except ConfigError as error:
         return Report(exit_code=error.exit_code, faults=error.faults)
+    faults = channel_faults(config.channels)
+    if faults:
+        return Report(exit_code=ConfigError.exit_code, faults=faults)
     redis, problems, notes = _redis(context, config)
+    problems += _spill_problems(config)
     return Report(
         exit_code=1 if problems else 0,
         problems=problems,
@@ -85,7 +92,7 @@ def examine(context: Context) -> Report:
             SourceReport(name, source.kind, len(source.secrets), len(source.addresses))
             for name, source in config.sources.items()
         ),
-        rules=tuple(RuleReport(rule.name, rule.events, rule.channel) for rule in config.rules),
+        rules=tuple(RuleReport(rule.name, rule.events, rule.channels()) for rule in config.rules),
         channels={name: str(channel.__struct_config__.tag) for name, channel in config.channels.items()},
     )
 
@@ -103,7 +110,9 @@ def as_text(report: Report) -> str:
     for source in report.sources:
         senders = f"{source.addresses} networks" if source.addresses else "any address"
         lines.append(f"source   {source.name}: {source.kind}, {source.secrets} secrets, from {senders}")
-    lines.extend(f"rule     {rule.name}: {', '.join(rule.events)} -> {rule.channel}" for rule in report.rules)
+    lines.extend(
+        f"rule     {rule.name}: {', '.join(rule.events)} -> {', '.join(rule.channels)}" for rule in report.rules
+    )
     lines.extend(f"channel  {name}: {kind}" for name, kind in report.channels.items())
     lines.extend(f"note     {note}" for note in report.notes)
     lines.extend(f"problem  {problem}" for problem in report.problems)
@@ -124,7 +133,7 @@ def _redis(context: Context, config: Config) -> tuple[RedisReport, tuple[str, ..
         settings = context.redis()
     except NoRedisError:
         return _without_redis()
-    url = without_password(settings.url)
+    url = str(parse(settings.url))
     try:
         facts = asyncio.run(_facts(settings))
     except BrokerError as error:
@@ -163,6 +172,12 @@ def _problems(facts: Facts, config: Config) -> tuple[str, ...]:
     except BrokerError as error:
         problems.append(str(error))
     return tuple(problems)
+
+
+def _spill_problems(config: Config) -> tuple[str, ...]:
+    directory = config.receiver.spill_dir
+    found = obstacle(Path(directory)) if directory else ""
+    return (found,) if found else ()
 
 
 def _unsigned(config: Config) -> tuple[str, ...]:

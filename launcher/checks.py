@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment
-from redis.asyncio.connection import parse_url
-
+from broker.address import AddressError, parse
 from broker.connection import Settings as RedisSettings
+from broker.errors import Misconfigured
+from broker.tls import tls_context
 from launcher.enrichment import api_region, api_token, api_url
 from launcher.fields import Check, did_you_mean, one_of
+from launcher.rule_checks import known, rule_checks
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from sources.settings import Settings as SourceSettings
-from worker.rules import Rule
 from worker.settings import AlertSettings
 
 PROVIDER_DEADLINE_S = 10.0
 """Seconds within which the provider wants its answer."""
-
-_GLOB = re.compile(r"[*?\[]")
 
 
 def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple[type, str], Check]:
@@ -37,12 +33,8 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (ApiSettings, "url"): api_url,
         (ApiSettings, "token"): api_token,
         (ReceiverSettings, "trusted_proxies"): _proxies,
-        (AlertSettings, "channel"): lambda name: _known("channel", name, channels) if name else (),
-        (Rule, "name"): _Unique(),
-        (Rule, "events"): _events,
-        (Rule, "channel"): lambda name: _known("channel", name, channels),
-        (Rule, "sources"): lambda names: _sources(names, sources),
-        (Rule, "text"): _template,
+        (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
+        **rule_checks(sources, channels),
     }
 
 
@@ -56,6 +48,27 @@ def deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
         )
 
 
+def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when the certificates cannot be used, or would go unused without a word."""
+    given = {name: getattr(redis, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    if redis.url and not parse(redis.url).tls:
+        for name in (name for name, path in given.items() if path):
+            yield f"redis.{name}", "redis.url does not ask for TLS: write rediss:// or rediss+sentinel://"
+        return
+    if redis.tls_key_file and not redis.tls_cert_file:
+        yield "redis.tls_key_file", "it needs its certificate: set redis.tls_cert_file"
+    try:
+        tls_context(
+            ca_file=redis.tls_ca_file,
+            cert_file=redis.tls_cert_file,
+            key_file=redis.tls_key_file,
+            verify=redis.tls_verify,
+        )
+    except Misconfigured as error:
+        path, _, reason = str(error).partition(": ")
+        yield path, reason
+
+
 def name_fault(name: str) -> str | None:
     """Why a source or channel cannot be called so: its name is part of URLs, Redis keys and file names."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
@@ -63,31 +76,12 @@ def name_fault(name: str) -> str | None:
     return "a name is 1 to 64 letters, digits, - or _, and begins with a letter or digit"
 
 
-class _Unique:
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def __call__(self, name: str) -> Iterator[tuple[str, str]]:
-        if not name:
-            yield "", "a rule needs a name"
-        elif name in self._seen:
-            yield "", "another rule has this name"
-        self._seen.add(name)
-
-
 def _url(url: str) -> Iterator[tuple[str, str]]:
-    # The driver's own message may quote a part of the password.
     try:
         if url:
-            parse_url(url)
-    except ValueError:
-        yield (
-            "",
-            (
-                "not an address of Redis: write redis://[user:password@]host[:port][/db], rediss://... "
-                "or unix:///path/to/redis.sock"
-            ),
-        )
+            parse(url)
+    except AddressError as error:
+        yield "", str(error)
 
 
 def _kind(kind: str) -> Iterator[tuple[str, str]]:
@@ -117,29 +111,3 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return ipaddress.ip_network(text.strip())
     except ValueError:
         return None
-
-
-def _events(events: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if not events:
-        yield "", 'a rule needs an event; "*" means every event'
-
-
-def _sources(names: tuple[str, ...], known: Collection[str]) -> Iterator[tuple[str, str]]:
-    for index, name in enumerate(names):
-        if not _GLOB.search(name):
-            yield from ((f"[{index}]", reason) for _, reason in _known("source", name, known))
-
-
-def _known(what: str, name: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        yield "", f"no such {what}" + (f", did you mean {close[0]}?" if close else f"; there is {one_of(known)}")
-
-
-def _template(text: str) -> Iterator[tuple[str, str]]:
-    try:
-        SandboxedEnvironment().from_string(text)
-    except TemplateSyntaxError as error:
-        yield "", f"not a Jinja2 template: {error.message} (line {error.lineno})"
-    except Exception as error:  # noqa: BLE001 - it is compiled to Python, whose limits fail in many ways
-        yield "", f"not a Jinja2 template that can be compiled: {type(error).__name__}"

@@ -21,9 +21,11 @@ class _Elsewhere(NamedTuple):
 _ELSEWHERE = {
     "send": _Elsewhere("launcher.send", "send", "Send signed sample webhooks."),
     "explain": _Elsewhere("launcher.explaining", "explain", "Show what becomes of a body, and which rules match."),
+    "notify": _Elsewhere("launcher.notify_test", "app", "Try one rule on a body, and really send it with --send."),
     "demo": _Elsewhere("launcher.demo", "demo", "Show the main job with real webhooks, checked step by step."),
     "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),
     "dead": _Elsewhere("inspector.commands", "dead", "List, show, replay and discard dead letters."),
+    "channel": _Elsewhere("inspector.channels", "channel", "List, pause and resume channels."),
     "drift": _Elsewhere("inspector.drifting", "drift", "Show where webhooks are not as the models say."),
 }
 """Commands of other modules, imported when they are called, so that --help answers at once."""
@@ -103,27 +105,31 @@ def up(ctx: typer.Context) -> None:
 @app.command()
 def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     """Take in webhooks."""
+    from launcher.live_config import LiveConfig
     from launcher.logs import set_up_logs
-    from launcher.parts import open_listener, receivers, run_group
+    from launcher.parts import open_listener, receivable, receivers, run_group
 
     config = ctx.obj.config
     set_up_logs(config.log)
     redis = ctx.obj.redis()
     with open_listener(config) as listener:
         count = processes or config.receiver.processes
-        group = receivers(config, redis, listener, processes=count, read=ctx.obj.read)
+        live = LiveConfig(receivable(config), lambda: receivable(ctx.obj.read()))
+        group = receivers(live, redis, listener, processes=count)
         raise typer.Exit(run_group(group))
 
 
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
     """Turn webhooks into notifications."""
+    from launcher.live_config import LiveConfig
     from launcher.logs import set_up_logs
-    from launcher.parts import run_group, workers
+    from launcher.parts import run_group, workable, workers
 
     config = ctx.obj.config
     set_up_logs(config.log)
-    group = workers(config, ctx.obj.redis(), processes=processes or config.worker.processes)
+    live = LiveConfig(workable(config), lambda: workable(ctx.obj.read()))
+    group = workers(live, ctx.obj.redis(), processes=processes or config.worker.processes)
     raise typer.Exit(run_group(group))
 
 

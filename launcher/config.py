@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from broker.connection import Settings as RedisSettings
-from launcher.checks import checks, deadline, name_fault
+from launcher.checks import checks, deadline, name_fault, tls_files
 from launcher.enrichment import enrichment
 from launcher.environment import CONFIG, as_variable, overlay
 from launcher.errors import ConfigError, Fault
 from launcher.fields import FieldReader, FromEnvironment, joined, unknown
+from launcher.lines import line_of, lines
+from launcher.rule_checks import quiet_for_ever
 from launcher.settings import LogSettings, UpSettings
 from receiver.settings import Settings as ReceiverSettings
 from sources.settings import Settings as SourceSettings
@@ -67,7 +69,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     file = config_file(path, environ)
     if file is None:
         return read({}, environ)
-    return read(_parsed(file), environ, directory=file.parent)
+    text = _text(file)
+    try:
+        return read(_parsed(file, text), environ, directory=file.parent)
+    except ConfigError as error:
+        places = lines(text)
+        faults = (Fault(fault.path, fault.reason, line_of(fault.path, places)) for fault in error.faults)
+        raise ConfigError(tuple(faults)) from None
 
 
 def config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -102,6 +110,8 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
     values |= {section: _named(reader, given[section], section) for section in NAMED if section in given}
     if "rules" in given:
         values["rules"] = _rules(reader, given["rules"])
+    if isinstance(values.get("redis"), RedisSettings):
+        reader.faults.extend(Fault(path, reason) for path, reason in tls_files(values["redis"]))
     if isinstance(values.get("receiver"), ReceiverSettings):
         reader.faults.extend(Fault(path, reason) for path, reason in deadline(values["receiver"]))
     rules_path = given["rules"].name if isinstance(given.get("rules"), FromEnvironment) else "rules"
@@ -109,6 +119,8 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
         values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}, rules_path
     )
     reader.faults.extend(Fault(path, reason) for path, reason in found)
+    quiet = quiet_for_ever(values.get("rules", ()), rules_path)
+    reader.faults.extend(Fault(path, reason) for path, reason in quiet)
     if reader.faults:
         raise ConfigError(tuple(sorted(set(reader.faults))))
     return Config(**_with_defaults(values))
@@ -121,13 +133,19 @@ def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parsed(file: Path) -> dict[str, Any]:
+def _text(file: Path) -> str:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         reason = f"cannot read it: {error.strerror}"
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 at byte {error.start}"
+    raise ConfigError((Fault(str(file), reason),))
+
+
+def _parsed(file: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except RecursionError:
         reason = "not TOML: nested too deeply"
     except ValueError as error:  # TOMLDecodeError, and a date that is none

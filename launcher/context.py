@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from msgspec import structs
 
 from broker.connection import Settings
+from broker.spilled import Spilled
 from launcher.config import Config, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
+from receiver.spill.errors import SpillError
+from receiver.spill.files import place, survey
 from sources.settings import Settings as SourceSettings
 
 
@@ -35,6 +38,20 @@ class Context:
     def sources(self) -> Mapping[str, SourceSettings]:
         """The configured sources by name. Raises ConfigError."""
         return self.config.sources
+
+    def channels(self) -> Collection[str]:
+        """The names of the configured channels. Raises ConfigError."""
+        return self.config.channels
+
+    def spilled(self) -> Mapping[str, Spilled]:
+        """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
+        directory = Path(self.config.receiver.spill_dir).absolute()
+        if not self.config.receiver.spill_dir:
+            return {}
+        try:
+            return {place(directory): survey(directory)}
+        except SpillError:
+            return {}
 
     def redis(self) -> Settings:
         """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""

@@ -11,7 +11,7 @@ class LauncherError(Exception):
     exit_code = 1
 
 
-class Fault(Struct, frozen=True, order=True):
+class Fault(Struct, frozen=True, order=True, omit_defaults=True):
     """One thing wrong with the config."""
 
     path: str
@@ -20,8 +20,17 @@ class Fault(Struct, frozen=True, order=True):
     reason: str
     """One plain sentence, which never shows a secret."""
 
+    line: int = 0
+    """Where that is in the config file; 0 where it is not from there."""
+
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        where = f" (line {self.line})" if self.line else ""
+        return _on_one_line(f"{self.path}{where}: {self.reason}")
+
+
+def _on_one_line(text: str) -> str:
+    """An environment variable's name may hold anything."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class ConfigError(LauncherError):

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from inspector.texts import count_of, moment, printable, size
+from inspector.texts import count_of, moment, printable, size, span
 from worker.explain import Decoded, Explanation, Fault, Notified, Post, RuleOutcome
 
 _MAX_KEYS = 40
@@ -33,13 +33,13 @@ def page(explanation: Explanation) -> RenderableType:
 def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     yield _body(explanation)
     if explanation.fault:
-        yield _fault(explanation.fault)
+        yield fault_lines(explanation.fault)
     if explanation.event:
         yield from _payload(explanation.event.payload)
     for outcome in explanation.rules:
-        if outcome.notification:
-            yield from _matching(outcome.rule, outcome.notification)
-    yield from _not_matching([outcome for outcome in explanation.rules if outcome.mismatches])
+        for notified in outcome.notifications:
+            yield from matching(outcome, notified)
+    yield from not_matching([outcome for outcome in explanation.rules if not outcome.notifications])
     yield Text()
     yield _verdict(explanation)
 
@@ -70,7 +70,8 @@ def _event(lines: Table, event: Decoded) -> None:
         lines.add_row("payload", Text(f"{event.typed.name}: {', '.join(event.typed.fields)}"))
 
 
-def _fault(fault: Fault) -> Table:
+def fault_lines(fault: Fault) -> Table:
+    """Why a body would be a dead letter."""
     lines = _lines()
     lines.add_row("reason", _plain(fault.reason, "bold red"))
     lines.add_row("error", _plain(fault.error, "red"))
@@ -100,39 +101,61 @@ def _glance(value: Any) -> str:
             return shown if len(shown) <= _MAX_VALUE_CHARS else shown[: _MAX_VALUE_CHARS - 3] + "..."
 
 
-def _matching(rule: str, notified: Notified) -> Iterator[RenderableType]:
-    heading = Text("\nrule ").append(printable(rule), "bold").append(" matches", "green")
+def matching(outcome: RuleOutcome, notified: Notified) -> Iterator[RenderableType]:
+    """One notification that a rule makes."""
+    heading = Text("\nrule ").append(printable(outcome.rule), "bold").append(" matches", "green")
     yield heading.append(f" -> {notified.channel}")
-    yield _indented(_notification(notified))
+    yield _indented(_notification(outcome, notified))
 
 
-def _not_matching(outcomes: list[RuleOutcome]) -> Iterator[RenderableType]:
+def not_matching(outcomes: list[RuleOutcome]) -> Iterator[RenderableType]:
+    """Why these rules make none."""
     if not outcomes:
         return
     yield Text("\nrules that do not match")
     lines = _lines("bold")
     for outcome in outcomes:
-        reasons = (f"{why.what} fits none of {', '.join(why.globs)}" for why in outcome.mismatches)
-        lines.add_row(_plain(outcome.rule), _plain("\n".join(reasons), "dim"))
+        lines.add_row(_plain(outcome.rule), _plain("\n".join(_reasons(outcome)), "dim"))
     yield _indented(lines)
 
 
-def _notification(notified: Notified) -> Table:
+def _reasons(outcome: RuleOutcome) -> Iterator[str]:
+    if not outcome.is_enabled:
+        yield "enabled is false"
+    for why in outcome.mismatches:
+        yield f"{why.what} fits none of {', '.join(why.globs)}"
+    if not outcome.is_met:
+        yield f"when is not true: {outcome.when}"
+
+
+def _notification(outcome: RuleOutcome, notified: Notified) -> Table:
     lines = _lines()
     lines.add_row("key", Text(notified.key))
+    if outcome.when:
+        lines.add_row("when", _plain(outcome.when))
+    if outcome.quiet_s:
+        lines.add_row("quiet", Text(f"hours end in {span(outcome.quiet_s * 1000)}; put off until then", "yellow"))
+    for label, content in (("to", notified.to), ("subject", notified.subject)):
+        if content:
+            lines.add_row(label, _plain(content, "green"))
     for asked in notified.looks_up:
         lines.add_row("looks up", _plain(f"{asked}, and fills in what the payload lacks"))
-    if notified.needs:
-        lines.add_row("text", _plain(f"needs the answer: {notified.needs}", "yellow"))
-    elif notified.error:
-        lines.add_row("error", _plain(notified.error, "red"))
-    elif notified.text:
-        lines.add_row("text", _plain(notified.text, "green"))
-    else:
-        lines.add_row("text", Text("none, the rule has no text", "dim"))
+    lines.add_row(*_text(notified))
+    if notified.html:
+        lines.add_row("html", _plain(notified.html, "green"))
     if notified.post:
         lines.add_row("POST", _post(notified.post))
     return lines
+
+
+def _text(notified: Notified) -> tuple[str, Text]:
+    if notified.needs:
+        return "text", _plain(f"needs the answer: {notified.needs}", "yellow")
+    if notified.error:
+        return "error", _plain(notified.error, "red")
+    if notified.text:
+        return "text", _plain(notified.text, "green")
+    return "text", Text("none, the rule has no text", "dim")
 
 
 def _post(post: Post) -> Text:
@@ -148,10 +171,12 @@ def _post(post: Post) -> Text:
 def _verdict(explanation: Explanation) -> Text:
     if explanation.fault:
         return Text("a dead letter: this body cannot be processed", "bold red")
-    made = sum(1 for outcome in explanation.rules if outcome.notification)
-    if explanation.event and not made:
+    made = sum(len(outcome.notifications) for outcome in explanation.rules)
+    if explanation.event and not made and all(outcome.mismatches for outcome in explanation.rules):
         wanted = _plain(f"events = [{_json(explanation.event.name)}]")
         return Text("processed, and nobody is notified: a rule for it has ", "bold yellow").append(wanted)
+    if not made:
+        return Text("processed, and nobody is notified: see the rules above", "bold yellow")
     notifications = count_of(made, "notification")
     if not explanation.dead_letters:
         return Text(f"processed: {notifications}", "bold green")

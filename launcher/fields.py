@@ -57,7 +57,7 @@ class FieldReader:
         table = self.table(given, path)
         if len(self.faults) > before:
             return None
-        fields = {field.name: field for field in structs.fields(cls)}
+        fields = {field.encode_name: field for field in structs.fields(cls)}
         tag = cls.__struct_config__.tag_field
         for key in table:
             if key not in fields and key != tag:
@@ -65,7 +65,7 @@ class FieldReader:
         values = {}
         for name, field in fields.items():
             if name in table:
-                values[name] = self._value(cls, field, table[name], joined(path, name))
+                values[field.name] = self._value(cls, field, table[name], joined(path, name))
             elif field.required:
                 self.fault(joined(path, name), "missing")
         return cls(**values) if len(self.faults) == before else None

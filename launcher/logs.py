@@ -27,6 +27,7 @@ def set_up_logs(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
@@ -34,19 +35,32 @@ def set_up_logs(settings: LogSettings) -> None:
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: ts, level, action, message, then the fields. Never raises."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._date_time = ""
+
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         event = {
-            "ts": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": self._timestamp(record.created),
             "level": record.levelname.lower(),
             "action": _action(record),
             "message": _message(record),
             **_fields(record),
         }
         try:
-            return json.dumps(event, default=_shown, allow_nan=False)
+            return _encode(event)
         except Exception:  # noqa: BLE001 - a log line must not end what it tells of: cycles, NaN, odd keys
             return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
+
+    def _timestamp(self, at_s: float) -> str:
+        """`2026-01-01T12:00:00.123Z`; a second's date and time is written once, however many lines it has."""
+        ms = int(at_s * 1000)
+        if ms // 1000 != self._second:
+            self._second = ms // 1000
+            self._date_time = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._date_time}.{ms % 1000:03d}Z"
 
 
 class TextFormatter(logging.Formatter):
@@ -103,3 +117,6 @@ def _shown(value: object) -> str:
 def _one_line(text: str) -> str:
     """Control characters escaped, so that nothing that came from outside can forge a line or move the cursor."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+_encode = json.JSONEncoder(default=_shown, allow_nan=False).encode

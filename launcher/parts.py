@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
+from launcher.channels import channel_faults
 from launcher.complaints import tell
 from launcher.config import Config
-from launcher.errors import ListenError
-from launcher.hangup import on_hangup
-from launcher.live_sources import LiveSources
+from launcher.errors import ConfigError, ListenError
+from launcher.live_config import LiveConfig
 from launcher.processes import Group, supervise
 from receiver.gate import gates
 from receiver.server import listen, serve
-from sources.settings import Settings as SourceSettings
+from receiver.spill.files import prepare
 from worker.main import work
-
-logger = logging.getLogger("hookline.config")
+from worker.parts import Setup, setup_of
 
 _MARGIN_S = 5.0
 """Seconds between the end of a part's own grace and its being killed."""
@@ -42,33 +41,34 @@ def open_listener(config: Config) -> socket.socket:
         ) from None
 
 
-def receivers(
-    config: Config,
-    redis: RedisSettings,
-    listener: socket.socket,
-    *,
-    processes: int,
-    read: Callable[[], Config],
-) -> Group:
-    """Receiver processes on one socket, which follow what `[sources]` says as it changes.
+def receivable(config: Config) -> Config:
+    """The same config. Raises the receiver's StartError where it allows no start."""
+    gates(config.sources, config.receiver.trusted_proxies)
+    return config
 
-    `read`: the config as it is now. Raises the receiver's StartError where the config allows no start.
-    """
 
-    def checked(config: Config) -> dict[str, SourceSettings]:
-        gates(config.sources, config.receiver.trusted_proxies)
-        return config.sources
+def workable(config: Config) -> Config:
+    """The same config. Raises ConfigError where a channel of it cannot be opened here."""
+    faults = channel_faults(config.channels)
+    if faults:
+        raise ConfigError(faults)
+    return config
 
-    live = LiveSources(checked(config), lambda: checked(read()))
+
+def receivers(live: LiveConfig, redis: RedisSettings, listener: socket.socket, *, processes: int) -> Group:
+    """Receiver processes on one socket, which follow what `[sources]` says as it changes. Raises SpillDirError."""
+    settings = live.current.receiver
+    if settings.spill_dir:
+        prepare(Path(settings.spill_dir))
 
     async def run(number: int) -> None:
         client = connect(redis)
+        updates = (config.sources async for config in live.updates(rotating=True))
         try:
-            await serve(config.receiver, live.current, client, listener, process=number, updates=live.updates())
+            await serve(settings, live.current.sources, client, listener, process=number, updates=updates)
         finally:
             await client.aclose()
 
-    settings = config.receiver
     return Group(
         name="receiver",
         run=_process(run),
@@ -79,15 +79,19 @@ def receivers(
     )
 
 
-def workers(config: Config, redis: RedisSettings, *, processes: int) -> Group:
-    """Worker processes."""
+def workers(live: LiveConfig, redis: RedisSettings, *, processes: int) -> Group:
+    """Worker processes, which follow what sources, channels, rules and alerts are as that changes."""
+    settings = live.current.worker
 
     async def run(_: int) -> None:
-        on_hangup(_keep_config)
-        await work(config.worker, config.sources, config.rules, config.channels, redis, alerts=config.alerts)
+        await work(settings, _setup(live.current), redis, updates=(_setup(new) async for new in live.updates()))
 
     return Group(
-        name="worker", run=_process(run), count=processes, stop_s=2 * config.worker.stop_grace_s + _MARGIN_S
+        name="worker",
+        run=_process(run),
+        count=processes,
+        stop_s=2 * settings.stop_grace_s + _MARGIN_S,
+        reload=live.reload,
     )
 
 
@@ -96,8 +100,8 @@ def run_group(group: Group) -> int:
     return supervise([group]) if group.count > 1 else group.run(0)
 
 
-def _keep_config() -> None:
-    logger.warning("this worker keeps its config until it is restarted", extra={"action": "worker_keeps_config"})
+def _setup(config: Config) -> Setup:
+    return setup_of(config.sources, config.rules, config.channels, config.alerts)
 
 
 def _process(run: Callable[[int], Coroutine[Any, Any, None]]) -> Callable[[int], int]:

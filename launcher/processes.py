@@ -53,7 +53,8 @@ class Group(Struct, frozen=True, kw_only=True):
     """Seconds from SIGTERM to SIGKILL."""
 
     reload: Callable[[], object] = lambda: None
-    """Called in the parent at SIGHUP, before the children get it: later children begin with what it has read."""
+    """Called in the parent at SIGHUP, before the children get it: later children begin with what it has read.
+    What several groups have in common is called once."""
 
     look: Callable[[], object] = lambda: None
     """Called in the parent about once a second."""
@@ -179,11 +180,8 @@ class _Supervisor:
 
     def _read_again(self) -> None:
         asked, self._signals.reload = self._signals.reload, False
-        for group in self._groups:
-            if asked:
-                group.reload()
-            else:
-                group.look()
+        for tell in dict.fromkeys(group.reload if asked else group.look for group in self._groups):
+            tell()
         if asked:
             self._signal(self._children, signal.SIGHUP)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
+from broker.address import parse
 from broker.connection import Settings as RedisSettings
 from launcher.config import Config
 from launcher.data_dir import DataDir, make_data_dir
 from launcher.embedded import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
-from launcher.parts import open_listener, receivers, workers
+from launcher.live_config import LiveConfig
+from launcher.parts import open_listener, receivable, receivers, workable, workers
 from launcher.processes import supervise
 from launcher.secrets import SecretError, make_secret, secret_path, stored_secret
 
@@ -30,15 +31,10 @@ def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
     with _redis(config, tell) as (redis, revive), open_listener(config) as listener:
         config = with_secrets(config, tell)
+        live = LiveConfig(workable(receivable(config)), lambda: workable(receivable(with_secrets(read(), tell))))
         groups = [
-            receivers(
-                config,
-                redis,
-                listener,
-                processes=config.receiver.processes,
-                read=lambda: with_secrets(read(), tell),
-            ),
-            workers(config, redis, processes=config.worker.processes),
+            receivers(live, redis, listener, processes=config.receiver.processes),
+            workers(live, redis, processes=config.worker.processes),
         ]
         port = listener.getsockname()[1]
         for line in _summary(config, redis, port):
@@ -95,15 +91,9 @@ def _summary(config: Config, redis: RedisSettings, port: int) -> Iterator[str]:
         yield f"  webhooks  {address}/webhooks/{name}"
     yield f"  health    {address}/healthz  {address}/readyz"
     yield f"  metrics   {address}/metrics"
-    yield f"  redis     {'embedded' if not config.redis.url else without_password(redis.url)}"
+    yield f"  redis     {'embedded' if not config.redis.url else parse(redis.url)}"
     yield f"  data      {config.data_dir}"
     yield "  try it    hookline send"
-
-
-def without_password(url: str) -> str:
-    """An address of Redis as it may be shown."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _reachable(host: str) -> str:

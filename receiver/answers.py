@@ -7,7 +7,7 @@ from email.utils import formatdate
 from time import time
 
 import msgspec
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
 _ACCEPTED = b'{"status":"accepted"}'
@@ -60,6 +60,12 @@ def closing(answer: web.StreamResponse) -> web.StreamResponse:
 def is_kept_alive(request: web.BaseRequest) -> bool:
     """Whether the connection stays open without a word about it. HTTP/1.0 wants the word, so it closes."""
     return request.keep_alive and request.version == HttpVersion11
+
+
+def use_known_version(request: web.BaseRequest, *, is_malformed: bool = False) -> None:
+    """Have it answered in HTTP/1.1 unless it came in HTTP/1.0. What is malformed is 1.0 to aiohttp."""
+    if is_malformed or request.version != HttpVersion10:
+        request._version = HttpVersion11  # noqa: SLF001 - aiohttp has no other way to choose it
 
 
 def error(status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -32,7 +32,11 @@ class Counters:
         self.bodies = 0
         self.bytes = 0
         self.batches = 0
-        """Bodies, bytes of bodies and batches that Redis confirmed."""
+        """Bodies, bytes of bodies and batches that were confirmed: by Redis, or as on disk."""
+
+        self.spilled = 0
+        self.drained = 0
+        """Bodies that went to the disk, and bodies that went from there to Redis."""
 
         self.batch_bodies = Histogram((1, 2, 4, 8, 16, 32, 64, 128))
         """Bodies of confirmed batches."""

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
+from typing import Any
 
 from broker.batch import MAX_BODIES, MAX_BYTES, RawBody
 from broker.errors import BrokerError
+from receiver.bounded import Bounded
 from receiver.counters import Counters
+from receiver.spill.errors import SpillError
 
 _logger = logging.getLogger("hookline.receiver")
 
 
 class Outcome(asyncio.Future[bool]):
-    """Whether Redis confirmed a batch. It has many waiters: one that is cancelled must not end it for all."""
+    """Whether a batch was confirmed. It has many waiters: one that is cancelled must not end it for all."""
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio
         """Refuse; the cancelled waiter hears of it when the batch is done."""
@@ -44,7 +47,7 @@ class GroupCommit:
     """Collects bodies and writes them. Lifecycle: join() at any time, run() as the one writing task."""
 
     def __init__(
-        self, write: Callable[[list[RawBody]], Awaitable[None]], counters: Counters, *, timeout_s: float
+        self, write: Callable[[list[RawBody]], Coroutine[Any, Any, None]], counters: Counters, *, timeout_s: float
     ) -> None:
         """`timeout_s`: how long a batch may take from its first body to the confirmation."""
         self.pending_bytes = 0
@@ -53,7 +56,7 @@ class GroupCommit:
         self._timeout_s = timeout_s
         self._batches: deque[_Batch] = deque()  # the last one is open
         self._wake = asyncio.Event()
-        self._writing: set[asyncio.Future[None]] = set()  # one, and those abandoned that have not ended yet
+        self._bounded = Bounded()
         self._failing = False
         self._is_closed = False
 
@@ -102,10 +105,10 @@ class GroupCommit:
         if left_s <= 0:
             return False
         try:
-            await self._write_within(left_s, batch.bodies)
+            await self._bounded.within(left_s, self._write(batch.bodies))
         except TimeoutError:
             self._note_failure(f"Redis did not confirm within {self._timeout_s:g} s")
-        except BrokerError as error:
+        except (BrokerError, SpillError) as error:
             self._note_failure(str(error))
         except Exception:
             _logger.exception("a batch could not be written", extra={"action": "batch_failed"})
@@ -113,24 +116,6 @@ class GroupCommit:
             self._note_success()
             return True
         return False
-
-    async def _write_within(self, left_s: float, bodies: list[RawBody]) -> None:
-        """asyncio.timeout would not do: redis-py now and then swallows the cancellation and reads on."""
-        writing = asyncio.ensure_future(self._write(bodies))
-        self._writing.add(writing)
-        writing.add_done_callback(self._forget)
-        try:
-            done, _ = await asyncio.wait((writing,), timeout=left_s)
-        finally:
-            writing.cancel()
-        if not done:
-            raise TimeoutError
-        writing.result()
-
-    def _forget(self, writing: asyncio.Future[None]) -> None:
-        self._writing.discard(writing)
-        if not writing.cancelled():
-            writing.exception()  # of an abandoned write nobody else asks for it
 
     def _count(self, batch: _Batch) -> None:
         self._counters.batches += 1
@@ -148,7 +133,7 @@ class GroupCommit:
 
     def _note_success(self) -> None:
         if self._failing:
-            _logger.info("Redis takes webhooks again", extra={"action": "writes_recovered"})
+            _logger.info("webhooks are taken again", extra={"action": "writes_recovered"})
         self._failing = False
 
 

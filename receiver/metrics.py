@@ -11,6 +11,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from broker.alerts import Alert
+from broker.channels import Channel
+from broker.spilled import Spilled
 from broker.stats import Totals
 from receiver.counters import Counters, Histogram
 from receiver.state import Seen, Source
@@ -27,6 +29,12 @@ class Snapshot(Struct, frozen=True):
     process: int
     counters: Counters
     pending_bytes: int
+    queued_bytes: int
+    """0 where receiver.max_queued_bytes is not set: then it is not measured."""
+
+    spilled: Spilled | None
+    """None where there is no spill_dir."""
+
     state: Seen
 
 
@@ -44,6 +52,12 @@ class _Scrape(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _of_process(self._snapshot)
         state = self._snapshot.state
+        if self._snapshot.queued_bytes:
+            yield GaugeMetricFamily(
+                "hookline_queued_bytes", "Memory of the queued bodies in Redis", value=self._snapshot.queued_bytes
+            )
+        if self._snapshot.spilled is not None:
+            yield from _of_disk(self._snapshot.spilled, state.at_ms)
         up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
         up.add_metric([str(self._snapshot.process)], float(state.totals is not None))
         yield up
@@ -51,6 +65,7 @@ class _Scrape(Collector):
             yield from _of_redis(state.totals)
         yield from _of_sources(state.sources, state.at_ms)
         yield _of_alerts(state.alerts)
+        yield from _of_channels(state.channels, state.at_ms)
 
 
 def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
@@ -62,9 +77,11 @@ def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
         answers.add_metric([process, str(status)], count)
     yield answers
     for name, text, value in (
-        ("bodies", "Bodies that Redis confirmed", counters.bodies),
-        ("body_bytes", "Bytes of the bodies that Redis confirmed", counters.bytes),
-        ("batches", "Batches that Redis confirmed", counters.batches),
+        ("bodies", "Bodies that were confirmed", counters.bodies),
+        ("body_bytes", "Bytes of the bodies that were confirmed", counters.bytes),
+        ("batches", "Batches that were confirmed", counters.batches),
+        ("spilled_bodies", "Bodies that went to the disk", counters.spilled),
+        ("drained_bodies", "Bodies that went from the disk to Redis", counters.drained),
     ):
         counter = CounterMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
         counter.add_metric([process], value)
@@ -84,6 +101,18 @@ def _histogram(name: str, text: str, process: str, histogram: Histogram) -> Metr
         buckets.append((bound, float(so_far)))
     family.add_metric([process], buckets, histogram.total)
     return family
+
+
+def _of_disk(spilled: Spilled, now_ms: int) -> Iterator[Metric]:
+    """The same whichever process answers, of those that share the directory."""
+    age_s = _seconds_since(spilled.oldest_ms, now_ms)
+    for name, text, value in (
+        ("bodies", "Bodies on disk that wait for Redis", spilled.bodies),
+        ("bytes", "Bytes that their segments take", spilled.bytes),
+        ("oldest_seconds", "Age of the oldest of them, 0 for none", age_s),
+        ("corrupt_segments", "Damaged segments that were set aside", spilled.corrupt),
+    ):
+        yield GaugeMetricFamily(f"hookline_spilled_{name}", text, value=value)
 
 
 def _of_redis(totals: Totals) -> Iterator[Metric]:
@@ -140,6 +169,20 @@ def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:
 
 def _seconds_since(since_ms: int, now_ms: int) -> float:
     return max(0, now_ms - since_ms) / 1000 if since_ms else 0.0
+
+
+def _of_channels(channels: Iterable[Channel], now_ms: int) -> Iterator[Metric]:
+    """Only those of which there is something to tell; a closed one without failures has no line."""
+    current = GaugeMetricFamily(
+        "hookline_channel_state", "1 for the state: closed, open, half-open, paused", labels=["channel", "state"]
+    )
+    held = GaugeMetricFamily("hookline_channel_held_jobs", "Jobs held until it takes some", labels=["channel"])
+    failures = GaugeMetricFamily("hookline_channel_failures", "Failed sends in a row", labels=["channel"])
+    for channel in channels:
+        current.add_metric([channel.name, channel.state(now_ms)], 1)
+        held.add_metric([channel.name], channel.held)
+        failures.add_metric([channel.name], channel.failures)
+    yield from (current, held, failures)
 
 
 def _of_alerts(alerts: Iterable[Alert]) -> Metric:

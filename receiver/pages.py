@@ -9,6 +9,8 @@ from aiohttp import hdrs, web
 from receiver import answers, metrics
 from receiver.counters import Counters
 from receiver.group_commit import GroupCommit
+from receiver.keeper import Keeper
+from receiver.readiness import Readiness
 from receiver.state import State
 
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
@@ -22,14 +24,16 @@ class Pages:
         state: State,
         counters: Counters,
         commit: GroupCommit,
-        reasons_against: Callable[[], list[str]],
+        readiness: Callable[[], Readiness],
+        keeper: Keeper,
         *,
         process: int,
     ) -> None:
         self._state = state
         self._counters = counters
         self._commit = commit
-        self._reasons_against = reasons_against
+        self._readiness_now = readiness
+        self._keeper = keeper
         self._process = process
         self._pages = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
 
@@ -46,16 +50,19 @@ class Pages:
         return answers.status(200, "alive")
 
     async def _readiness(self) -> web.Response:
-        reasons = self._reasons_against()
-        if reasons:
-            return answers.status(503, "not ready", reasons=reasons)
-        return answers.status(200, "ready")
+        now = self._readiness_now()
+        notes = {"notes": now.notes} if now.notes else {}
+        if now.reasons:
+            return answers.status(503, "not ready", reasons=now.reasons, **notes)
+        return answers.status(200, "ready", **notes)
 
     async def _metrics(self) -> web.Response:
         snapshot = metrics.Snapshot(
             process=self._process,
             counters=self._counters,
             pending_bytes=self._commit.pending_bytes,
+            queued_bytes=self._keeper.pressure.queued_bytes,
+            spilled=self._keeper.detour.spill.seen if self._keeper.detour else None,
             state=await self._state.look(),
         )
         return web.Response(body=metrics.render(snapshot), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})

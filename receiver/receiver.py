@@ -14,22 +14,22 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from arq.connections import ArqRedis
 
 from broker.ending import ended
 from broker.errors import BrokerError
 from receiver import answers
+from receiver.connections import Connections
 from receiver.counters import Counters
 from receiver.gate import Gate
 from receiver.group_commit import GroupCommit
+from receiver.keeper import Keeper
 from receiver.pages import Pages
 from receiver.protocol import Protocol
-from receiver.readiness import reasons_against
+from receiver.readiness import Process, Readiness, readiness
 from receiver.refusals import Refusals
 from receiver.settings import Settings
 from receiver.state import State
-from receiver.store import Store
 from receiver.webhooks import Webhooks
 
 _REPORT_EVERY_S = 1.0
@@ -47,30 +47,35 @@ class Receiver:
     def __init__(
         self, settings: Settings, gates: Mapping[str, Gate], redis: ArqRedis, *, process: int = 0
     ) -> None:
+        """Raises SpillDirError."""
         self._settings = settings
-        self._store = Store(redis, durability=settings.durability, replicas=settings.replicas)
         self._refusals = Refusals(redis)
         counters = Counters()
-        self._commit = GroupCommit(self._store.write, counters, timeout_s=settings.flush_timeout_s)
-        self._webhooks = Webhooks(gates, self._commit, counters, self._refusals, settings)
+        self._keeper = Keeper(settings, redis, counters)
+        self._commit = GroupCommit(self._keeper.write, counters, timeout_s=settings.flush_timeout_s)
+        self._webhooks = Webhooks(
+            gates, self._commit, counters, self._refusals, settings, refusal=self._keeper.refusal
+        )
         state = State(redis, self._webhooks.kinds, self._refusals.streaks)
-        self._pages = Pages(state, counters, self._commit, self._reasons_against, process=process)
-        self._busy: set[RequestHandler] = set()
+        self._pages = Pages(state, counters, self._commit, self._readiness, self._keeper, process=process)
+        self._connections = Connections(settings.max_connections)
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from a listening socket. Redis may be away."""
         with contextlib.suppress(BrokerError):
-            await self._store.look()
-        if self._store.fault:
+            await self._keeper.look()
+        fault = self._keeper.store.fault
+        if fault:
             _logger.warning(
-                "webhooks are answered 503 for now: %s",
-                self._store.fault,
-                extra={"action": "receiver_not_ready", "reason": self._store.fault},
+                "webhooks are %s for now: %s",
+                "spilled to disk" if self._keeper.detour else "answered 503",
+                fault,
+                extra={"action": "receiver_not_ready", "reason": fault},
             )
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._commit.run()), loop.create_task(self._attend())]
+        self._tasks = [loop.create_task(work) for work in (self._commit.run(), self._keeper.run(), self._attend())]
         self._server = web.Server(self._handle, loop=loop)
         self._accepting = await loop.create_server(self._connection, sock=listener, backlog=1024)
 
@@ -81,18 +86,20 @@ class Receiver:
     def _connection(self) -> Protocol:
         return Protocol(
             self._server,
+            self._connections,
             self._webhooks.refuse,
+            self._settings,
             loop=asyncio.get_running_loop(),
-            lingering_time_s=self._settings.body_timeout_s,
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._busy.add(request.protocol)
+        self._connections.begin(request.protocol)
         try:
             answer = await self._pages.answer(request) or await self._webhooks.answer(request)
         finally:
-            self._busy.discard(request.protocol)
+            self._connections.end(request.protocol)
         if self._is_stopping or not answers.is_kept_alive(request):
+            answers.use_known_version(request)
             return answers.closing(answer)
         return answer
 
@@ -103,6 +110,7 @@ class Receiver:
         self._accepting.close()
         await self._answer_the_rest(deadline_s)
         await ended(self._tasks)
+        await self._keeper.close()
         await self._refusals.report()
         await self._server.shutdown(_POLL_S)
 
@@ -113,25 +121,20 @@ class Receiver:
             if monotonic() >= grace_over_s:
                 self._close_idle()
             await asyncio.sleep(_POLL_S)
-        if self._busy:
+        if self._connections.busy:
             _logger.error(
                 "%d requests were not answered within the shutdown time",
-                len(self._busy),
-                extra={"action": "receiver_cut_off", "count": len(self._busy)},
+                len(self._connections.busy),
+                extra={"action": "receiver_cut_off", "count": len(self._connections.busy)},
             )
 
     def _close_idle(self) -> None:
-        for connection in self._server.connections:
-            if connection not in self._busy:
-                connection.close()
+        for connection in list(self._connections.idle):
+            connection.close()
 
-    def _reasons_against(self) -> list[str]:
-        return reasons_against(
-            self._store,
-            pending_bytes=self._commit.pending_bytes,
-            max_pending_bytes=self._settings.max_pending_bytes,
-            is_stopping=self._is_stopping,
-        )
+    def _readiness(self) -> Readiness:
+        process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
+        return readiness(self._keeper, process)
 
     async def _attend(self) -> None:
         """Once a second: look what kind of server Redis is now, report what was refused."""
@@ -139,8 +142,8 @@ class Receiver:
             await asyncio.sleep(_REPORT_EVERY_S)
             try:
                 await self._refusals.report()
-                await self._store.look()
+                await self._keeper.look()
             except BrokerError:
-                pass  # it stands in /readyz; webhooks are answered 503 and counted
+                pass  # it stands in /readyz; webhooks are spilled, or answered 503, and counted
             except Exception:
                 _logger.exception("attending failed", extra={"action": "receiver_attend_failed"})

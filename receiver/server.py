@@ -9,7 +9,9 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 
 from arq.connections import ArqRedis
+from msgspec import structs
 
+from receiver.connections import affordable
 from receiver.gate import gates
 from receiver.receiver import Receiver
 from receiver.settings import Settings
@@ -43,6 +45,7 @@ async def serve(
     Redis may be away: then webhooks are answered 503 until it is there. `updates` yields all sources anew whenever
     they change. Raises StartError.
     """
+    settings = _within_the_file_limit(settings)
     receiver = Receiver(settings, gates(sources, settings.trusted_proxies), redis, process=process)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,6 +64,18 @@ async def serve(
         for signum in _SIGNALS:
             loop.remove_signal_handler(signum)
     _logger.info("receiver stopped", extra={"action": "receiver_stopped", "receiver": process})
+
+
+def _within_the_file_limit(settings: Settings) -> Settings:
+    allowed = affordable(settings.max_connections)
+    if allowed < settings.max_connections:
+        _logger.warning(
+            "takes %d connections, not %d: the limit on open files allows no more; raise it (ulimit -n)",
+            allowed,
+            settings.max_connections,
+            extra={"action": "receiver_few_files", "max_connections": allowed},
+        )
+    return structs.replace(settings, max_connections=allowed)
 
 
 async def _follow(

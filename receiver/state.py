@@ -11,6 +11,7 @@ from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker.alerts import Alert, current_alerts
+from broker.channels import Channel, read_channels
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, read_sources
 from broker.stats import Totals, read_totals
@@ -36,6 +37,8 @@ class Seen(Struct, frozen=True):
 
     sources: Mapping[str, Source]
     alerts: list[Alert]
+    channels: list[Channel] = []
+    """Those of which there is something to tell."""
 
 
 class State:
@@ -55,9 +58,10 @@ class State:
                 totals = await read_totals(self._redis)
                 facts = await read_sources(self._redis, kinds)
                 alerts = await current_alerts(self._redis, now_ms=now_ms)
+                channels = await read_channels(self._redis)
         except (BrokerError, TimeoutError):
             return Seen(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
-        return Seen(now_ms, totals, _joined(kinds, facts), alerts)
+        return Seen(now_ms, totals, _joined(kinds, facts), alerts, channels)
 
 
 def _joined(kinds: Mapping[str, SourceKind], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:

@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 
 from broker import stream
 from broker.batch import RawBody
-from broker.connection import Facts, read_facts
+from broker.connection import Facts, doubt_primary, read_facts
 from broker.errors import BrokerError, NotDurable, Unavailable
 from broker.stream import Confirmation, confirmation_for
 
@@ -30,11 +30,19 @@ class Store:
         self._replicas = replicas
         self._confirmation: Confirmation | None = None
 
+    @property
+    def syncs_late(self) -> bool:
+        """Whether it waits up to a second for the disk, because Redis syncs only so often."""
+        return self._confirmation is not None and self._confirmation.wait_aof
+
     async def write(self, bodies: list[RawBody]) -> None:
         """Append one batch; returns when it is confirmed. Raises BrokerError."""
         confirmation = self._confirmation or await self.look()
         try:
             await stream.append(self._redis, bodies, confirmation)
+        except NotDurable:
+            self._doubt()
+            raise
         except (BrokerError, asyncio.CancelledError):
             self._confirmation = None  # another server may answer next time, with other settings
             raise
@@ -45,13 +53,19 @@ class Store:
             self.facts = await self._read_facts()
             self._confirmation = confirmation_for(self.facts, self._durability, self._replicas)
         except NotDurable as error:
-            self._confirmation, self.fault = None, str(error)
+            self.fault = str(error)
+            self._doubt()
             raise
         except BrokerError as error:
             self.facts, self._confirmation, self.fault = None, None, str(error)
             raise
         self.fault = ""
         return self._confirmation
+
+    def _doubt(self) -> None:
+        """Replicas have left it: it may be an old primary that has not heard of the new one."""
+        self._confirmation = None
+        doubt_primary(self._redis)
 
     async def _read_facts(self) -> Facts:
         try:

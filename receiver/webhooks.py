@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter, time_ns
 
 from aiohttp import hdrs, web
 
 from broker.batch import RawBody
 from receiver import answers
-from receiver.body import read_body
+from receiver.body import BodyReader
 from receiver.counters import Counters
 from receiver.errors import RefusedError
 from receiver.gate import Gate
@@ -35,12 +35,21 @@ class Webhooks:
         counters: Counters,
         refusals: Refusals,
         settings: Settings,
+        *,
+        refusal: Callable[[], str],
     ) -> None:
+        """`refusal`: why nothing is taken at the moment, "" for no reason."""
         self.use(gates)
         self._commit = commit
         self._counters = counters
         self._refusals = refusals
         self._settings = settings
+        self._refusal = refusal
+        self._bodies = BodyReader(
+            max_bytes=settings.max_body_bytes,
+            timeout_s=settings.body_timeout_s,
+            max_total_bytes=settings.max_pending_bytes,
+        )
         self._accepted = answers.Accepted()
 
     def use(self, gates: Mapping[str, Gate]) -> None:
@@ -79,15 +88,16 @@ class Webhooks:
         gate.check_address(request.remote, request.headers)
         _check_encoding(request)
         hint = _event_hint(request)
-        body = await read_body(
-            request, max_bytes=self._settings.max_body_bytes, timeout_s=self._settings.body_timeout_s
-        )
+        body = await self._bodies.read(request)
         gate.check_signature(body, request.headers.get(gate.signature_header))
         await self._store(RawBody(time_ns() // 1_000_000, gate.source, hint, body))
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:
             raise RefusedError(503, "too much waits for Redis")
+        reason = self._refusal()
+        if reason:
+            raise RefusedError(503, reason)
         started_s = perf_counter()
         if not await self._commit.join(body):
             raise RefusedError(503, "Redis did not confirm")

@@ -40,6 +40,9 @@ class SourceKind(Struct, frozen=True):
     event_names: frozenset[str] = frozenset()
     """The event names that have a model."""
 
+    model: Callable[[str, Any], Struct | None] = lambda _event, _payload: None
+    """(event name, payload) -> the payload as the event's model, None where it has none or does not fit it."""
+
     compare: Callable[[str, Mapping[str, Any]], Sequence[Finding]] = lambda _event, _payload: ()
     """(event name, payload) -> where it deviates from the model. Slow: for samples."""
 

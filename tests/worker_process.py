@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from broker import batch, jobs
+from broker.batch import RawBody, UnreadableBatchError
 from broker.connection import Settings as RedisSettings
 from sources import KINDS
 from sources.event import Event
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.main import run
 from worker.planning import WorkerSource
-from worker.retry import RetrySettings
 from worker.rules import Rule
 from worker.settings import Settings
 
@@ -31,24 +33,46 @@ RULES = (
     ),
 )
 POISON = b"poison"
+NEWER_FORMAT = b"newer "
+"""What a batch begins with that only a newer version reads."""
+
+NEWER_FUNCTION = "notify_newer"
 
 
-def sink_channel(url: str, **retry: Any) -> dict[str, ChannelSettings]:
-    return {
-        "sink": HttpSettings(
-            url=url, timeout_s=2.0, retry=RetrySettings(**({"base_s": 0.05, "cap_s": 0.2, "attempts": 12} | retry))
-        )
+class Parts(Struct, frozen=True):
+    """What a worker's config and version know."""
+
+    sources: tuple[str, ...] = ("voucherify",)
+    channels: tuple[str, ...] = ("sink",)
+    rules: tuple[Rule, ...] = RULES
+    newer: bool = False
+    """It reads NEWER_FORMAT and runs NEWER_FUNCTION."""
+
+    channel: dict[str, Any] = {}
+    """What the channels' settings have beside those of `sink_channel`."""
+
+
+def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
+    """A channel to the sink that tries again soon. Its breaker does not open, unless `channel` says otherwise."""
+    settings = {
+        "url": url,
+        "allow_private": True,
+        "timeout_s": 2.0,
+        "retry": {"base_s": 0.05, "cap_s": 0.2, "attempts": 12},
+        "breaker": {"failures": 1_000_000},
     }
+    return {"sink": msgspec.convert({"kind": "http", **settings, **channel}, HttpSettings)}
 
 
 class WorkerProcess:
-    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to."""
+    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `pass_on_s`."""
 
-    def __init__(self, redis_url: str, sink_url: str, **settings: float) -> None:
+    def __init__(self, redis_url: str, sink_url: str, parts: Parts = Parts(), **settings: float) -> None:  # noqa: B008 - frozen
         self._arguments = {
             "redis": redis_url,
             "sink": sink_url,
-            "settings": {"lease_s": 1.0, "takeover_s": 1.0} | settings,
+            "parts": parts,
+            "settings": {"lease_s": 1.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -86,15 +110,35 @@ def decode_or_die(body: bytes, hint: str) -> Event:
     return KINDS["voucherify"].decode(body, hint)
 
 
+def be_newer() -> None:
+    """Become a version that reads more than this one."""
+    decode, deserialize = batch.decode, jobs.deserialize
+
+    def decode_newer(blob: bytes) -> list[RawBody]:
+        if not blob.startswith(NEWER_FORMAT):
+            raise UnreadableBatchError("of a version long gone")
+        return decode(blob.removeprefix(NEWER_FORMAT))
+
+    def deserialize_newer(data: bytes) -> dict[str, Any]:
+        job = deserialize(data)
+        return job | {"f": jobs.NOTIFY} if job["f"] == NEWER_FUNCTION else job
+
+    batch.decode, jobs.deserialize = decode_newer, deserialize_newer
+
+
 async def main(arguments: dict[str, Any]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     kind = msgspec.structs.replace(KINDS["voucherify"], decode=decode_or_die)
+    parts = msgspec.convert(arguments["parts"], Parts)
+    if parts.newer:
+        be_newer()
+    [sink] = sink_channel(arguments["sink"], **parts.channel).values()
     await run(
         msgspec.convert(arguments["settings"], Settings),
-        {"voucherify": WorkerSource(kind, 7)},
-        RULES,
-        sink_channel(arguments["sink"]),
+        {name: WorkerSource(kind, 7) for name in parts.sources},
+        parts.rules,
+        dict.fromkeys(parts.channels, sink),
         RedisSettings(url=arguments["redis"]),
         stop=stop,
     )

@@ -42,10 +42,14 @@ class Alerts:
 
     def __init__(self, redis: ArqRedis, channel: Channel | None, settings: AlertSettings) -> None:
         self._redis = redis
-        self._channel = channel
-        self._period_ms = int(settings.period_s * 1000)
+        self.follow(channel, settings)
         self._told_alone: dict[str, float] = {}
         """Until when (monotonic) an alert that was told without Redis is not told again."""
+
+    def follow(self, channel: Channel | None, settings: AlertSettings) -> None:
+        """Tell alerts so from now on."""
+        self._channel = channel
+        self._period_ms = int(settings.period_s * 1000)
 
     async def raise_alert(
         self, kind: str, source: str, text: str, data: Mapping[str, Any], *, holds_s: float = 0.0

@@ -10,11 +10,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from arq import cron, func
 from arq.connections import ArqRedis
+from arq.constants import keep_cronjob_progress
+from arq.cron import CronJob
+from arq.utils import to_unix_ms
 from arq.worker import Function, Worker
 from redis.exceptions import RedisError
 
@@ -23,7 +27,10 @@ from broker.ending import ended
 from broker.errors import BrokerError
 from broker.jobs import Packed
 from worker.intake import Backoff
-from worker.notify import JOB_TIMEOUT_S, Notifier
+from worker.lanes import Lanes
+from worker.leases import Leases
+from worker.notify import JOB_TIMEOUT_S, Unfinished
+from worker.parts import LiveNotifier
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
@@ -44,19 +51,31 @@ class NotifyWorker(Worker):
         self,
         redis: ArqRedis,
         settings: Settings,
-        notifier: Notifier,
+        leases: Leases,
+        lanes: Lanes,
+        notifier: LiveNotifier,
         take_over: Callable[[], Awaitable[Any]],
         *,
         name: str,
     ) -> None:
         async def notify(ctx: dict[str, Any], packed: Packed) -> None:
-            await notifier.run(ctx["job_id"], packed, starts=ctx["job_try"])
+            job_id = ctx["job_id"]
+            try:
+                rest = await notifier.run(job_id, packed, leases.of(job_id), starts=ctx["job_try"])
+            except BrokerError as error:
+                log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
+                rest = Unfinished(_UNFINISHED_DELAY_MS)
+            self._rest[job_id] = rest
 
         async def unreadable(ctx: dict[str, Any], _packed: Packed, error: str) -> None:
-            await notifier.bury(ctx["job_id"], error)
+            await bury(ctx["job_id"], error)
 
         async def unknown(name: str, ctx: dict[str, Any], *_args: Any, **_kwargs: Any) -> None:
-            await notifier.bury(ctx["job_id"], f"no job function named {name!r}")
+            await bury(ctx["job_id"], f"no job function named {name!r}")
+
+        async def bury(job_id: str, error: str) -> None:
+            if not await notifier.bury(job_id, error):
+                self._passed_on.add(job_id)
 
         async def take_over_stalled(ctx: dict[Any, Any], *_args: Any, **_kwargs: Any) -> None:  # noqa: ARG001 - as arq calls it
             await take_over()
@@ -82,12 +101,17 @@ class NotifyWorker(Worker):
         redis.job_serializer = jobs.serialize
         redis.job_deserializer = jobs.deserialize
         self.functions = _Functions(self.functions, unknown)
-        self._lease_ms = int(settings.lease_s * 1000)
+        self._leases = leases
+        self._lanes = lanes
+        self._extend_every_s = settings.lease_s / 4
         self._next_extension = 0.0
         self._next_heart_beat = 0.0
+        self._next_sign = 0.0
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._cancelled: set[str] = set()
+        self._rest: dict[str, Unfinished | None] = {}  # what the runs that came to their end left
+        self._passed_on: set[str] = set()
 
     def wake(self) -> None:
         """There may be due jobs: look now instead of at the next poll."""
@@ -121,11 +145,10 @@ class NotifyWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._drop_finished()
-        free = self.max_jobs - self.job_counter
+        free = self._lanes.room(self.job_counter)
         if self.allow_pick_jobs and free > 0:
-            for job_id in await jobs.claim(self.pool, count=free, lease_ms=self._lease_ms):
-                if job_id not in self.tasks:  # else its lease had lapsed while this loop stood still
-                    self._start(job_id)
+            for job_id in await self._leases.claim(free):
+                self._start(job_id)
         await self.heart_beat()
 
     def _start(self, job_id: str) -> None:
@@ -143,6 +166,7 @@ class NotifyWorker(Worker):
             if not task.done():
                 continue
             del self.tasks[job_id]
+            self._leases.drop(job_id)
             error = None if task.cancelled() else task.exception()
             if error is not None:  # its lease ends and it is run again
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
@@ -150,27 +174,69 @@ class NotifyWorker(Worker):
     async def heart_beat(self) -> None:
         """Keep the leases of running jobs, show a sign of life, start due cron jobs."""
         now = time.monotonic()
-        if self.tasks and now >= self._next_extension:
-            await jobs.extend(self.pool, list(self.tasks), lease_ms=self._lease_ms)
-            self._next_extension = now + self._lease_ms / 4000
+        if now >= self._next_extension:
+            await self._leases.extend()
+            self._next_extension = now + self._extend_every_s
         if now >= self._next_heart_beat:
             await super().heart_beat()
             self._next_heart_beat = now + _HEART_BEAT_S
 
+    async def record_health(self) -> None:
+        """Show a sign of life, as arq does, in a step that a full Redis takes."""
+        if time.monotonic() >= self._next_sign:
+            await jobs.show_life(self.pool, self.health_check_key, lasts_ms=(_HEALTH_S + 1) * 1000)
+            self._next_sign = time.monotonic() + _HEALTH_S
+
+    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:
+        """Enqueue the cron jobs that are due, as arq does, in a step that a full Redis takes."""
+        for job in self.cron_jobs:
+            if job.next_run is None:
+                job.calculate_next(n)
+            elif job.next_run < n + timedelta(seconds=delay * num_windows):
+                await jobs.enqueue_cron(self.pool, job.name, due_ms=to_unix_ms(job.next_run))
+                job.calculate_next(job.next_run)
+
+    async def run_job(self, job_id: str, score: int) -> None:  # noqa: ARG002 - as arq calls it
+        """Run a job, as arq does, but count its starts in a step that a full Redis takes."""
+        blob, starts = await jobs.start(self.pool, job_id)
+        if not blob:
+            await self.finish_failed_job(job_id, None)
+            return
+        job = jobs.deserialize(blob)
+        function = self.functions[job["f"]]
+        ctx = {**self.ctx, "job_id": job_id, "job_try": starts}
+        self.job_tasks[job_id] = task = self.loop.create_task(function.coroutine(ctx, *job["a"], **job["k"]))
+        finish = True
+        try:
+            await asyncio.wait_for(task, JOB_TIMEOUT_S)
+        except asyncio.CancelledError:
+            finish = False
+        except Exception:
+            log.exception("a job failed", extra={"action": "job_failed", "job": job_id})
+        finally:
+            del self.job_tasks[job_id]
+        kept_s = keep_cronjob_progress if isinstance(function, CronJob) else None
+        await asyncio.shield(self.finish_job(job_id, finish, None, None, False, None, kept_s))
+
     async def finish_job(self, job_id: str, *args: Any, **kwargs: Any) -> None:
-        """Called by arq after a job: one of notifications goes only when all of it is settled."""
+        """After a job: one of notifications goes only when all of it is settled."""
+        if job_id in self._passed_on:
+            self._passed_on.discard(job_id)
+            return
         if not jobs.size_of(job_id):
             await super().finish_job(job_id, *args, **kwargs)
             return
-        given_back = job_id in self._cancelled
-        await jobs.release(
-            self.pool, job_id, delay_ms=0 if given_back else _UNFINISHED_DELAY_MS, forget_start=given_back
-        )
+        if job_id in self._cancelled:
+            await self._leases.give_back(job_id, delay_ms=0, forget_start=True)
+        elif job_id not in self._rest:  # its run raised
+            await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
+        elif rest := self._rest.pop(job_id):
+            await self._leases.give_back(job_id, delay_ms=rest.delay_ms, forget_start=True)
 
     async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
-        """Called by arq for a job that it could not start: see `finish_job`."""
+        """For a job that is gone when it starts: see `finish_job`."""
         if jobs.size_of(job_id):
-            await jobs.release(self.pool, job_id, delay_ms=_UNFINISHED_DELAY_MS)
+            await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
         else:
             await super().finish_failed_job(job_id, result_data)
 

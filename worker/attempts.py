@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from broker.jobs import Attempt, Notification, NotifyJob
 from broker.settle import Retry as RetryJob
 from worker.outcome import Dead, Outcome, Retry
@@ -14,11 +16,19 @@ def with_only(job: NotifyJob, notifications: list[Notification], attempt: int | 
     return NotifyJob(job.channel, attempt or job.attempt, job.first_try_ms, notifications)
 
 
+def held_for(job: NotifyJob, ms: int) -> NotifyJob:
+    """The job with the time for which its channel took nothing counted out: that does not bring its end nearer."""
+    return NotifyJob(job.channel, job.attempt, job.first_try_ms + ms, job.notifications) if ms else job
+
+
 def retry_job(job: NotifyJob, when: tuple[int, int], group: list[tuple[int, Notification]]) -> RetryJob:
     """The job of a group's next try; `when`: its attempt number and the delay before it in ms."""
     attempt, delay_ms = when
     indices = [index for index, _ in group]
-    return RetryJob(with_only(job, [notification for _, notification in group], attempt), delay_ms, indices)
+    again = with_only(job, [notification for _, notification in group], attempt)
+    if attempt == job.attempt:  # it was put off, which does not use up the horizon
+        again = structs.replace(again, first_try_ms=job.first_try_ms + delay_ms)
+    return RetryJob(again, delay_ms, indices)
 
 
 def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_ms: int) -> Notification:
@@ -30,13 +40,7 @@ def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_
             attempt = Attempt(at_ms, took_ms, reason, error, answer)
         case _:
             return notification
-    return Notification(
-        notification.key,
-        notification.rule,
-        notification.event,
-        notification.body,
-        (*notification.attempts, attempt),
-    )
+    return structs.replace(notification, attempts=(*notification.attempts, attempt))
 
 
 def log_fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:

@@ -52,12 +52,16 @@ class Drift:
         every_s: float = _EVERY_S,
     ) -> None:
         self._redis = redis
-        self._kinds = kinds
+        self.follow(kinds)
         self._alerts = alerts
         self._every = every
         self._every_s = every_s
         self._seen: dict[tuple[str, str], int] = {}
         self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
+
+    def follow(self, kinds: Mapping[str, SourceKind]) -> None:
+        """Look at samples of these sources from now on."""
+        self._kinds = kinds
 
     def pass_by(self, source: str, event: str, body: bytes) -> None:
         """Called for each event: nearly always a count and no more."""
@@ -80,6 +84,8 @@ class Drift:
         counts: dict[str, Counter[Deviation]] = {}
         while self._samples:
             sample = self._samples.popleft()
+            if sample.source not in self._kinds:  # it was taken out of the config meanwhile
+                continue
             counts.setdefault(sample.source, Counter()).update(self._deviations(sample))
             await asyncio.sleep(0)
         try:

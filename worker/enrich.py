@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from broker.jobs import Notification
 from sources.api import LookUp, filled
 from sources.kind import SourceKind
 from worker.lookups import ApiClient
 from worker.outcome import Dead, PutOff, Retry
 from worker.planning import WorkerSource
-from worker.render import Renderer, RenderError
+from worker.render import Message, Renderer, RenderError
 from worker.rules import Rule
+from worker.templates import seen_by_templates
 
 PATIENCE_S = 10.0
 """Seconds that a notification waits for its answer before its job makes room for others."""
@@ -24,7 +26,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class UnknownError(RenderError):
-    """A text needs what the API does not know either."""
+    """A template needs what the API does not know either."""
 
 
 class Enriched(Struct, frozen=True):
@@ -103,11 +105,39 @@ def questions(
     return lookups, tuple(unknown)
 
 
-def text_of(renderer: Renderer, rule: str, enriched: Enriched) -> str:
-    """The rule's text. Raises RenderError; UnknownError where something it asked for could not be found."""
+def message_of(
+    renderer: Renderer,
+    notification: Notification,
+    enriched: Enriched,
+    payloads: Sequence[Mapping[str, Any]],
+    *,
+    attempt: int,
+) -> Message:
+    """The notification, rendered. Raises RenderError; UnknownError where something it asked for is not known.
+
+    payloads: of its events, several in a digest; `enriched` is the last of them.
+    """
+    body = notification.body
+    events = [*payloads[:-1], enriched.payload]
+    seen = seen_by_templates(enriched.payload, event=notification.event, source=body.source)
+    if renderer.is_digest(notification.rule):
+        seen["events"] = events
     try:
-        return renderer.text(rule, enriched.payload)
+        rendered = renderer.render(notification.rule, seen)
     except RenderError as error:
         if enriched.unknown:
             raise UnknownError(f"{'; '.join(enriched.unknown)}; {error}") from None
         raise
+    return Message(
+        key=notification.key,
+        rule=notification.rule,
+        source=body.source,
+        event=notification.event,
+        text=rendered.text,
+        data={"events": events} if notification.digest else enriched.payload,
+        attempt=attempt,
+        to=rendered.to,
+        subject=rendered.subject,
+        html=rendered.html,
+        raw=body.body,
+    )

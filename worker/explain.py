@@ -7,19 +7,23 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from broker import dedupe
 from broker.batch import RawBody
+from broker.jobs import Notification
 from sources.errors import DecodeError
 from sources.event import UNKNOWN, Event
 from sources.kind import SourceKind
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
-from worker.enrich import Enriched, questions, text_of
-from worker.planning import WorkerSource, idempotency_key
+from worker.enrich import Enriched, message_of, questions
+from worker.idempotency import idempotency_key
+from worker.planning import WorkerSource, decided
+from worker.quiet_hours import QuietTimes
 from worker.render import Message, Renderer, RenderError
-from worker.rules import Mismatch, Rule, mismatches
+from worker.rules import Mismatch, Route, Rule, mismatches
+from worker.templates import seen_by_templates
 
 _PARTS = "\x1f"
 
@@ -87,11 +91,15 @@ class Notified(Struct, frozen=True, kw_only=True):
     text: str = ""
     """Without what would be looked up: nothing is asked here."""
 
+    to: str = ""
+    subject: str = ""
+    html: str = ""
+
     looks_up: tuple[str, ...] = ()
     """What is asked of the source's API before it is sent: a method and a path each."""
 
     needs: str = ""
-    """What the text lacks as the payload is, where an answer may bring it."""
+    """What the templates lack as the payload is, where an answer may bring it."""
 
     error: str = ""
     """Why it would be a dead letter instead; empty where it would be sent."""
@@ -99,14 +107,25 @@ class Notified(Struct, frozen=True, kw_only=True):
     post: Post | None = None
 
 
-class RuleOutcome(Struct, frozen=True):
+class RuleOutcome(Struct, frozen=True, kw_only=True):
     """What one rule does about the event."""
 
     rule: str
-    mismatches: tuple[Mismatch, ...]
+    is_enabled: bool = True
+    mismatches: tuple[Mismatch, ...] = ()
     """Every reason why it is not for this event; none where it matches."""
 
-    notification: Notified | None
+    when: str = ""
+    """The rule's `when`, for a rule that matches."""
+
+    is_met: bool = True
+    """Whether `when` is true, or fails, which is told by the notifications."""
+
+    quiet_s: int = 0
+    """Seconds for which its quiet hours would put it off."""
+
+    notifications: tuple[Notified, ...] = ()
+    """One a channel; none where it does not notify."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -133,8 +152,8 @@ def explain(
     found = _decoded(body, source)
     fault = found if isinstance(found, Fault) else None
     event = found if isinstance(found, Decoded) else None
-    outcomes = _Rules(body.source, source.kind, rules, channels).outcomes(event) if event else ()
-    failed = sum(1 for outcome in outcomes if outcome.notification and outcome.notification.error)
+    outcomes = _Rules(body, source.kind, rules, channels).outcomes(event) if event else ()
+    failed = sum(1 for outcome in outcomes for notified in outcome.notifications if notified.error)
     return Explanation(
         source=body.source,
         source_kind=source.kind.name,
@@ -193,47 +212,61 @@ def _typed(data: Any) -> Typed | None:
 class _Rules:
     def __init__(
         self,
-        source: str,
+        body: RawBody,
         kind: SourceKind,
         rules: tuple[Rule, ...],
         channels: Mapping[str, ChannelSettings],
     ) -> None:
-        self._source = source
+        self._body = body
         self._kind = kind
         self._rules = rules
         self._channels = channels
         self._renderer = Renderer(rules)
+        self._quiet = QuietTimes(rules)
 
     def outcomes(self, event: Decoded) -> tuple[RuleOutcome, ...]:
         return tuple(self._outcome(rule, event) for rule in self._rules)
 
     def _outcome(self, rule: Rule, event: Decoded) -> RuleOutcome:
-        against = mismatches(rule, self._source, event.name)
-        return RuleOutcome(rule.name, against, None if against else self._notified(rule, event))
+        against = mismatches(rule, self._body.source, event.name)
+        if against or not rule.enabled:
+            return RuleOutcome(rule=rule.name, is_enabled=rule.enabled, mismatches=against)
+        seen = seen_by_templates(event.payload, event=event.name, source=self._body.source)
+        routes = list(decided(self._renderer, list(rule.routes()), seen, _PARTS.join(event.identity)))
+        return RuleOutcome(
+            rule=rule.name,
+            when=rule.when,
+            is_met=bool(routes),
+            quiet_s=self._quiet.left_s(rule.name, self._body.received_at_ms / 1000),
+            notifications=tuple(self._notified(rule, event, seen, *route) for route in routes),
+        )
 
-    def _notified(self, rule: Rule, event: Decoded) -> Notified:
-        key = idempotency_key(self._source, _PARTS.join(event.identity), rule.name)
-        settings = self._channels[rule.channel]
-        kind = str(settings.__struct_config__.tag)
+    def _notified(
+        self, rule: Rule, event: Decoded, seen: Mapping[str, Any], route: Route, identity: str
+    ) -> Notified:
+        settings = self._channels[route.channel]
         lookups, unknown = questions(rule.enrich, self._kind, event.payload)
-        looks_up = tuple(f"GET {lookup.path}" for lookup in lookups)
+        told = Notified(
+            channel=route.channel,
+            channel_kind=str(settings.__struct_config__.tag),
+            key=idempotency_key(self._body.source, identity, route.label),
+            looks_up=tuple(f"GET {lookup.path}" for lookup in lookups),
+        )
         try:
-            message = Message(
-                key=key,
-                rule=rule.name,
-                source=self._source,
-                event=event.name,
-                text=text_of(self._renderer, rule.name, Enriched(event.payload, unknown)),
-                data=event.payload,
-            )
+            self._renderer.holds(rule.name, seen)
+            self._renderer.key(rule.name, seen)
+        except RenderError as error:
+            return structs.replace(told, error=str(error))
+        enriched = Enriched(event.payload, unknown)
+        try:
+            notification = Notification(told.key, rule.name, event.name, self._body)
+            message = message_of(self._renderer, notification, enriched, [event.payload], attempt=1)
             post = _post(settings, message) if isinstance(settings, HttpSettings) else None
         except (RenderError, ValueError) as error:
-            needs, lost = (str(error), "") if looks_up else ("", str(error))
-            return Notified(
-                channel=rule.channel, channel_kind=kind, key=key, looks_up=looks_up, needs=needs, error=lost
-            )
-        return Notified(
-            channel=rule.channel, channel_kind=kind, key=key, text=message.text, looks_up=looks_up, post=post
+            needs, lost = (str(error), "") if lookups else ("", str(error))
+            return structs.replace(told, needs=needs, error=lost)
+        return structs.replace(
+            told, text=message.text, to=message.to, subject=message.subject, html=message.html, post=post
         )
 
 

@@ -36,9 +36,13 @@ class Guards:
 
     def __init__(self, redis: ArqRedis, sources: Mapping[str, WorkerSource], alerts: Alerts) -> None:
         self._redis = redis
-        self._sources = sources
         self._alerts = alerts
         self._away_since_ms = 0
+        self.follow(sources)
+
+    def follow(self, sources: Mapping[str, WorkerSource]) -> None:
+        """Look at these sources from now on."""
+        self._sources = sources
         expected = [source.expect_every_s for source in sources.values() if source.expect_every_s]
         self._every_s = max(1.0, min([_EVERY_S, *expected]))
 
@@ -58,11 +62,12 @@ class Guards:
 
     async def look(self, now_ms: int) -> None:
         """Raise what holds, end what does not. Safe at any time, and for several at once. Raises BrokerError."""
-        await watch(self._redis, self._sources, now_ms=now_ms)
-        facts = await read_sources(self._redis, self._sources)
+        sources = self._sources
+        await watch(self._redis, sources, now_ms=now_ms)
+        facts = await read_sources(self._redis, sources)
         holding = {
             alert.name: alert
-            for name, source in self._sources.items()
+            for name, source in sources.items()
             for alert in causes(name, source, facts[name], now_ms)
         }
         for alert in holding.values():

@@ -13,7 +13,7 @@ from broker import stats, stream
 from broker.commit import Committed, commit
 from broker.errors import BrokerError
 from broker.stream import Entry
-from worker.planning import Plan, Planner
+from worker.planning import Plan, Planner, Stranger
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
@@ -47,7 +47,12 @@ class Intake:
         """Called when a commit made jobs: a worker in this process need not wait for its next poll."""
 
         self._stopping = asyncio.Event()
+        self._taking_over = asyncio.Lock()
         self._waiting = 0
+
+    def follow(self, planner: Planner) -> None:
+        """Plan so from the next commit on."""
+        self._planner = planner
 
     def stop(self) -> None:
         """Read nothing more; `run` returns when what was read is committed."""
@@ -69,9 +74,13 @@ class Intake:
     async def take_over(self) -> int:
         """Process what other workers left behind; how many entries that was. Raises BrokerError.
 
-        One at a time: a body that kills this worker too must not wear out the entries behind it.
+        One at a time, also where it is asked for twice at once: a body that kills this worker too must not wear out
+        the entries beside it.
         """
-        idle_ms = int(self._settings.takeover_s * 1000)
+        async with self._taking_over:
+            return await self._take_over_all(int(self._settings.takeover_s * 1000))
+
+    async def _take_over_all(self, idle_ms: int) -> int:
         taken = 0
         while not self._stopping.is_set():
             entry = await stream.take_over(self._redis, self._consumer, idle_ms=idle_ms)
@@ -100,10 +109,12 @@ class Intake:
         backoff = Backoff("commit waits for Redis")
         while True:
             try:
-                for entry_id, bodies in plan.split:
-                    await stream.split(self._redis, entry_id, bodies)
+                for split in plan.split:
+                    await stream.split(self._redis, split.entry.id, split.batches, any_age=split.entry.any_age)
                 if plan.processed:
                     self._report(await commit(self._redis, plan.processed, plan.jobs))
+                for stranger in plan.strangers:
+                    await self._pass_on(stranger)
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
                 if self._stopping.is_set():
@@ -112,6 +123,17 @@ class Intake:
                     await stream.keep(self._redis, self._consumer, plan.entry_ids())
             else:
                 return
+
+    async def _pass_on(self, stranger: Stranger) -> None:
+        """Leave what this worker does not understand to others; dead letters where none did for `pass_on_s`."""
+        entry = stranger.entry
+        for_ms, idle_ms = int(self._settings.pass_on_s * 1000), int(self._settings.takeover_s * 1000)
+        if await stream.pass_on(self._redis, self._consumer, entry.id, for_ms=for_ms, idle_ms=idle_ms):
+            text = "a batch is left to other workers: %s"
+            log.warning(text, stranger.why, extra={"action": "batch_passed_on", "bodies": entry.bodies})
+            return
+        plan = await self._planner.plan([entry], nobody_knows=True)
+        self._report(await commit(self._redis, plan.processed, plan.jobs))
 
     def _report(self, committed: Committed) -> None:
         self._waiting = committed.waiting

@@ -7,28 +7,28 @@ import faulthandler
 import gc
 import logging
 import os
-import random
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.ending import ended
-from sources import KINDS
-from sources.settings import Settings as SourceSettings
 from worker.alerts import Alerts
 from worker.arq_worker import NotifyWorker
-from worker.channels import open_channels
+from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
+from worker.core import Core
+from worker.digests import Digests
 from worker.drift import Drift
-from worker.enrich import Enricher
 from worker.guards import Guards
 from worker.intake import Intake
-from worker.notify import Notifier
+from worker.lanes import Lanes
+from worker.leases import Leases
+from worker.parts import LiveNotifier, Parts, Setup
 from worker.planning import Planner, WorkerSource
-from worker.render import Renderer
+from worker.recording import Recorder
 from worker.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
 
@@ -36,31 +36,21 @@ log = logging.getLogger("hookline.worker")
 
 
 async def work(
-    settings: Settings,
-    sources: Mapping[str, SourceSettings],
-    rules: tuple[Rule, ...],
-    channels: Mapping[str, ChannelSettings],
-    redis: RedisSettings,
-    *,
-    alerts: AlertSettings,
+    settings: Settings, setup: Setup, redis: RedisSettings, *, updates: AsyncIterator[Setup] | None = None
 ) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way within stop_grace_s.
 
-    A second signal ends the process at once: what it had claimed is taken over by others.
+    updates: each setup that is to be taken over from then on. A second signal ends the process at once: what it
+    had claimed is taken over by others.
     """
-    gc.freeze()  # what is loaded stays, and to look through it again and again costs a tenth of the CPU time
+    spare_collections()
+    await run_live(settings, setup, redis, stop=_stop_on_signals(), updates=updates)
+
+
+def spare_collections() -> None:
+    """Let Python look for cycles more rarely: to look through what is loaded, and stays, costs much CPU time."""
+    gc.freeze()
     gc.set_threshold(10_000)
-    known = {
-        name: WorkerSource(
-            KINDS[source.kind],
-            source.dedupe_window_days,
-            source.api,
-            source.max_event_age_s,
-            source.expect_every_s,
-        )
-        for name, source in sources.items()
-    }
-    await run(settings, known, rules, channels, redis, alerts=alerts, stop=_stop_on_signals())
 
 
 async def run(
@@ -73,27 +63,51 @@ async def run(
     alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
     stop: asyncio.Event,
 ) -> None:
-    """The same until `stop` is set, for callers that know the kinds of their sources themselves."""
+    """The same until `stop` is set, with one setup all the time."""
+    setup = Setup(sources=sources, rules=rules, channels=channels, alerts=alerts)
+    await run_live(settings, setup, redis, stop=stop)
+
+
+async def run_live(
+    settings: Settings,
+    setup: Setup,
+    redis: RedisSettings,
+    *,
+    stop: asyncio.Event,
+    updates: AsyncIterator[Setup] | None = None,
+) -> None:
+    """The same until `stop` is set."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = connect(redis)
-    opened = open_channels(channels)
-    enricher = Enricher(rules, sources)
-    kinds = {source: known.kind for source, known in sources.items()}
-    notifier = Notifier(
-        client,
-        kinds,
-        Renderer(rules),
-        opened,
-        enricher,
-        max_starts=settings.max_deliveries,
-        rng=random.Random(),  # noqa: S311 - jitter
-    )
-    telling = Alerts(client, opened.get(alerts.channel), alerts)
-    drift = Drift(client, kinds, telling, every=settings.drift_every)
-    planner = Planner(sources, RuleBook(rules), max_deliveries=settings.max_deliveries, on_event=drift.pass_by)
-    intake = Intake(client, planner, settings, consumer=name)
-    guards = Guards(client, sources, telling)
-    worker = NotifyWorker(client, settings, notifier, intake.take_over, name=name)
+    lanes = Lanes(client, max_jobs=settings.max_jobs)
+    core = Core(client, name, settings, Recorder(client, name), lanes)
+    parts = Parts(setup, core)
+    telling = Alerts(client, parts.channels.get(setup.alerts.channel), setup.alerts)
+    drift = Drift(client, parts.kinds, telling, every=settings.drift_every)
+
+    def planner(setup: Setup) -> Planner:
+        return Planner(
+            setup.sources,
+            RuleBook(setup.rules),
+            max_deliveries=settings.max_deliveries,
+            on_event=drift.pass_by,
+        )
+
+    intake = Intake(client, planner(setup), settings, consumer=name)
+    guards = Guards(client, setup.sources, telling)
+    notifier = LiveNotifier(parts)
+
+    async def follow(setup: Setup) -> None:
+        plans = planner(setup)
+        fresh = Parts(setup, core)
+        telling.follow(fresh.channels.get(setup.alerts.channel), setup.alerts)
+        drift.follow(fresh.kinds)
+        guards.follow(setup.sources)
+        intake.follow(plans)
+        await notifier.follow(fresh)
+
+    leases = Leases(client, name, lease_s=settings.lease_s)
+    worker = NotifyWorker(client, settings, leases, lanes, notifier, intake.take_over, name=name)
     intake.on_jobs = worker.wake
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
@@ -101,22 +115,39 @@ async def run(
             watchdog = group.create_task(_watchdog(settings.stall_s))
             guarding = group.create_task(guards.run())
             sampling = group.create_task(drift.run())
+            minding = group.create_task(lanes.run(worker.wake))
+            gathering = group.create_task(Digests(client, worker.wake).run())
             reading = group.create_task(intake.run())
+            following = group.create_task(_follow_all(updates, follow))
             group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
-            await ended([guarding, sampling])
+            await ended([guarding, sampling, following, gathering])
             intake.stop()
             await asyncio.wait([reading], timeout=settings.stop_grace_s)
             await worker.drain(settings.stop_grace_s)
+            await ended([minding])
             watchdog.cancel()
     finally:
         faulthandler.cancel_dump_traceback_later()
-        for channel in opened.values():
-            await channel.close()
-        await enricher.close()
+        await notifier.close()
         await client.aclose()
     log.info("worker %s stopped", name, extra={"action": "worker_stopped", "worker": name})
+
+
+async def _follow_all(updates: AsyncIterator[Setup] | None, follow: Callable[[Setup], Awaitable[None]]) -> None:
+    """Take over each setup as it comes; one that cannot be changes nothing."""
+    if updates is None:
+        return
+    async for setup in updates:
+        try:
+            await follow(setup)
+        except ChannelError as error:
+            log.error("the config was not taken over: %s", error, extra={"action": "reload_refused"})  # noqa: TRY400
+        except Exception:
+            log.exception("the config was not taken over", extra={"action": "reload_failed"})
+        else:
+            log.info("this worker goes by the new config", extra={"action": "worker_reloaded"})
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -6,59 +6,59 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
 
-from arq.connections import ArqRedis
+from msgspec import Struct
 
-from broker import dead, jobs
-from broker.errors import BrokerError
+from broker import channels, dead, jobs
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from broker.settle import Retry as RetryJob
-from broker.settle import Settled, bury_job, settle
-from sources.errors import DecodeError
-from sources.kind import SourceKind
-from worker.attempts import log_fields, retry_job, with_attempt, with_only
-from worker.channels import Channel
-from worker.enrich import Enriched, Enricher, UnknownError, text_of
-from worker.outcome import Dead, Outcome, PutOff, Retry, Sent
-from worker.render import Message, Renderer, RenderError
+from broker.settle import Settled, bury_job
+from worker.attempts import held_for, log_fields, retry_job, with_only
+from worker.core import Core
+from worker.leases import Lease
+from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.retry import delay_s
+from worker.running import Running
+from worker.sending import Sender
+from worker.strangers import Strangers
 
 log = logging.getLogger("hookline.worker")
 
 BUDGET_S = 60.0
-"""Seconds a job may start tries; what is left then goes into a new job. Half of JOB_TIMEOUT_S."""
+"""Seconds a job may start tries; what is left then goes into a new job."""
 
-JOB_TIMEOUT_S = 120.0
+JOB_TIMEOUT_S = 7200.0
+"""Seconds after which arq ends a job: longer than outcomes wait for a Redis that is away."""
 
-_SETTLE_PATIENCE_S = 40.0
 _PUT_OFF_MS = 100
+_LINGER_S = 1.0
+"""Seconds that failures wait for others of their job to be recorded with."""
+
+_Tried = tuple[int, Notification, Outcome]
+_Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
+
+
+class Unfinished(Struct, frozen=True):
+    """Some of a job stays open: it is to be given back."""
+
+    delay_ms: int = 0
 
 
 class Notifier:
     """Runs notify jobs; one a worker process."""
 
-    def __init__(
-        self,
-        redis: ArqRedis,
-        kinds: Mapping[str, SourceKind],
-        renderer: Renderer,
-        channels: Mapping[str, Channel],
-        enricher: Enricher,
-        *,
-        max_starts: int,
-        rng: random.Random,
-    ) -> None:
-        self._redis = redis
-        self._kinds = kinds
-        self._renderer = renderer
-        self._channels = channels
-        self._enricher = enricher
-        self._max_starts = max_starts
+    def __init__(self, core: Core, sender: Sender, strangers: Strangers, *, rng: random.Random) -> None:
+        self._redis = core.redis
+        self._owner = core.name
+        self._max_starts = core.settings.max_deliveries
+        self._recorder = core.recorder
+        self._lanes = core.lanes
+        self._sender = sender
+        self._strangers = strangers
         self._rng = rng
 
-    async def run(self, job_id: str, packed: Packed, *, starts: int) -> None:
-        """Run one job. What it leaves open (Redis away, cancelled) is run again later. Raises BrokerError.
+    async def run(self, job_id: str, packed: Packed, lease: Lease, *, starts: int) -> Unfinished | None:
+        """Run one job; None where all of it is settled. Raises BrokerError; what is open then is run again later.
 
         starts: how often the job was started, this time included.
         """
@@ -66,166 +66,160 @@ class Notifier:
             job = jobs.decode(packed)
         except UnreadableJobError as error:
             await self.bury(job_id, str(error))
-            return
-        done = await jobs.settled_indices(self._redis, job_id)
-        todo = [index for index in range(len(job.notifications)) if index not in done]
+            return None
+        lane = self._lanes.of(job.channel)
+        begun = await channels.begin(self._redis, job_id, job.channel)
+        todo = [index for index in range(len(job.notifications)) if index not in begun.done]
+        running = Running(
+            job_id,
+            held_for(job, begun.held_ms),
+            lease,
+            time.monotonic() + BUDGET_S,
+            lane,
+            begun.verdict == "probe",
+        )
+        unknown = self._strangers.among(job, todo)
+        if unknown and await self._pass_on(running, todo, unknown):
+            return None
         if starts > self._max_starts:
-            await self._isolate(job_id, job, todo, starts)
-        else:
-            await self._try_all(job_id, job, todo)
+            return await self._isolate(running, todo, starts)
+        if not todo or not lease.holds():
+            return await self._settle(running, [], [])
+        if begun.verdict == "hold" or self._lanes.is_full(lane):
+            return await self._hold(running)
+        return await self._use_lane(running, self._sender.in_order(job, todo))
 
-    async def bury(self, job_id: str, error: str) -> None:
-        """Make a job that cannot be run a dead letter, as it is. Raises BrokerError."""
+    async def _use_lane(self, running: Running, todo: list[int]) -> Unfinished | None:
+        lane = running.lane
+        lane.state = "half-open" if running.is_probe else "closed"
+        lane.jobs += 1
+        try:
+            rest = await self._probe(running, todo) if running.is_probe else await self._try_all(running, todo)
+        finally:
+            lane.jobs -= 1
+        return await self._hold(running) if rest and lane.state != "closed" else rest
+
+    async def _hold(self, running: Running) -> Unfinished | None:
+        """Put the job off as it is until its channel takes it: so there is nothing to give back."""
+        await channels.hold(self._redis, self._owner, running.id, running.job.channel)
+        return None
+
+    async def _probe(self, running: Running, todo: list[int]) -> Unfinished | None:
+        """Try one, and the others once one has shown that the channel is well again."""
+        for place, index in enumerate(todo):
+            if running.lane.state != "half-open":
+                return await self._try_all(running, todo[place:]) if running.may_send() else Unfinished()
+            rest = await self._try_all(running, [index])
+        return rest
+
+    async def _pass_on(self, running: Running, todo: list[int], unknown: dict[int, str]) -> bool:
+        """Leave what is unknown here to other workers, apart from the rest; False where nobody knew it in time."""
+        if len(unknown) == len(todo):
+            return await self._strangers.leave(running.id, unknown[todo[0]])
+        parts = [[index for index in todo if index not in unknown], list(unknown)]
+        job = running.job
+        retries = [RetryJob(with_only(job, [job.notifications[i] for i in part]), 0, part) for part in parts]
+        await self._settle(running, [Settled(index, "retry") for index in todo], retries)
+        return True
+
+    async def bury(self, job_id: str, error: str) -> bool:
+        """Make a job that no worker could run a dead letter, as it is.
+
+        False where it is left to other workers: one of them may still understand it. Raises BrokerError.
+        """
+        if await self._strangers.leave(job_id, error):
+            return False
         blob = await jobs.raw(self._redis, job_id)
         await bury_job(self._redis, job_id, dead.unreadable_job(job_id, blob, error))
         log.error("a job is unreadable: %s", error, extra={"action": "job_buried", "job": job_id})
+        return True
 
-    async def _isolate(self, job_id: str, job: NotifyJob, todo: list[int], starts: int) -> None:
+    async def _isolate(self, running: Running, todo: list[int], starts: int) -> Unfinished | None:
         """A job that keeps ending its workers: each notification for itself, and one alone is poison."""
+        job = running.job
         if len(job.notifications) > 1:
             retries = [RetryJob(with_only(job, [job.notifications[i]]), 0, [i]) for i in todo]
-            await settle(self._redis, job_id, [Settled(i, "retry") for i in todo], retries)
-            return
+            return await self._settle(running, [Settled(i, "retry") for i in todo], retries)
         error = f"{starts - 1} workers ran it and none came back"
         dying = Dead(reason="poison", error=error, error_class="Poison")
-        await settle(self._redis, job_id, [self._buried(job, job.notifications[i], i, dying) for i in todo])
+        return await self._settle(running, [_buried(job, job.notifications[i], i, dying) for i in todo], [])
 
-    async def _try_all(self, job_id: str, job: NotifyJob, todo: list[int]) -> None:
-        finished: list[tuple[int, Notification, Outcome]] = []
+    async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
+        finished: list[_Tried] = []
         news = asyncio.Event()
-        deadline = time.monotonic() + BUDGET_S
 
         async def attempt(index: int) -> None:
-            finished.append((index, *await self._attempt(job, job.notifications[index], deadline)))
+            finished.append((index, *await self._sender.attempt(running, running.job.notifications[index])))
             news.set()
 
         async with asyncio.TaskGroup() as group:
             for index in todo:
                 group.create_task(attempt(index))
-            await self._record(job_id, job, len(todo), finished, news)
+            return await self._record(running, len(todo), finished, news)
 
     async def _record(
-        self,
-        job_id: str,
-        job: NotifyJob,
-        expected: int,
-        finished: list[tuple[int, Notification, Outcome]],
-        news: asyncio.Event,
-    ) -> None:
-        """Settle outcomes as they come, all that came during one write with the next; retries at the end."""
+        self, running: Running, expected: int, finished: list[_Tried], news: asyncio.Event
+    ) -> Unfinished | None:
+        """Settle outcomes as they come, all that came during one write with the next; failures a little later."""
         draw = self._rng.random()  # one for the job, so that what failed together stays one job
-        retries: dict[tuple[int, int], list[tuple[int, Notification]]] = {}
+        retries: _Retries = {}
+        linger_until = 0.0
+        rest: Unfinished | None = Unfinished()
         recorded = 0
         while recorded < expected:
-            await news.wait()
-            news.clear()
+            await _news(news, linger_until if retries else None)
             some, finished[:] = finished[:], []
-            settled = []
-            for index, notification, outcome in some:
-                again = self._when_again(job, outcome, draw)
+            recorded += len(some)
+            if not retries:
+                linger_until = time.monotonic() + _LINGER_S
+            settled = self._sorted(running, some, retries, draw)
+            if running.lane.is_failing():
+                linger_until = 0.0
+            if retries and (recorded == expected or time.monotonic() >= linger_until):
+                settled += [Settled(index, "retry") for group in retries.values() for index, _ in group]
+                new_jobs = [retry_job(running.job, when, group) for when, group in retries.items()]
+                retries = {}
+            else:
+                new_jobs = []
+            if settled:
+                rest = await self._settle(running, settled, new_jobs)
+        return rest
+
+    def _sorted(self, running: Running, some: list[_Tried], retries: _Retries, draw: float) -> list[Settled]:
+        """What is done with; what is to be tried again goes to `retries`.
+
+        Where the lease has lapsed, only what was sent counts: whoever has the job now tries the rest.
+        """
+        job, holds, settled = running.job, running.lease.holds(), []
+        for index, notification, outcome in some:
+            if isinstance(outcome, Sent):
+                settled.append(Settled(index, "sent"))
+            elif isinstance(outcome, Skipped) and holds:
+                settled.append(Settled(index, "skipped"))
+            elif holds and not isinstance(outcome, Left):
+                again = self._when_again(job, notification, outcome, draw)
                 if again is None:
-                    settled.append(self._settled(job, index, notification, outcome))
+                    settled.append(_given_up(job, index, notification, outcome))
                 else:
                     retries.setdefault(again, []).append((index, notification))
-            recorded += len(some)
-            if settled:
-                await self._settle(job_id, settled, [])
-        if retries:
-            await self._settle(
-                job_id,
-                [Settled(index, "retry") for group in retries.values() for index, _ in group],
-                [retry_job(job, when, group) for when, group in retries.items()],
-            )
+        return settled
 
-    async def _settle(self, job_id: str, settled: list[Settled], retries: list[RetryJob]) -> None:
-        """Settle, waiting a while for a Redis that is away: what is not recorded is sent again."""
-        deadline = time.monotonic() + _SETTLE_PATIENCE_S
-        while True:
-            try:
-                await settle(self._redis, job_id, settled, retries)
-            except BrokerError as error:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("outcomes wait for Redis: %s", error, extra={"action": "redis_away"})
-                await asyncio.sleep(0.5)
-            else:
-                return
+    async def _settle(
+        self, running: Running, settled: list[Settled], retries: list[RetryJob]
+    ) -> Unfinished | None:
+        open_ = await self._recorder.record(running, settled, retries)
+        return Unfinished() if open_ > 0 else None
 
-    async def _attempt(
-        self, job: NotifyJob, notification: Notification, deadline: float
-    ) -> tuple[Notification, Outcome]:
-        """Render and send; the notification comes back with this attempt in its history."""
-        channel = self._channels.get(job.channel)
-        if channel is None:
-            error = f"no channel named {job.channel!r} in this worker's config"
-            return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
-        enriched = None
-        if self._enricher.asks(notification.rule):
-            at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
-            found = await self._enriched(notification, deadline)
-            if not isinstance(found, Enriched):
-                return self._tried(job, notification, found, at_ms, started), found
-            enriched = found
-        if not await _slot(channel, deadline):
-            return notification, PutOff()
-        at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
-        try:
-            outcome = await channel.send(self._message(job, notification, enriched))
-        except (RenderError, DecodeError) as error:
-            return notification, _unfit(error)
-        except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
-            outcome = Retry(error=str(error), error_class=type(error).__name__)
-        finally:
-            channel.slots.release()
-        return self._tried(job, notification, outcome, at_ms, started), outcome
-
-    def _tried(
-        self, job: NotifyJob, notification: Notification, outcome: Outcome, at_ms: int, started: float
-    ) -> Notification:
-        took_ms = int((time.monotonic() - started) * 1000)
-        self._log(job, notification, outcome, took_ms)
-        return with_attempt(notification, outcome, at_ms, took_ms)
-
-    async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
-        """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
-        body = notification.body
-        try:
-            kind = self._kind(body.source)
-            payload = kind.view(body.body)
-            left_s = deadline - time.monotonic()
-            return await self._enricher.enrich(notification.rule, body.source, kind, payload, patience_s=left_s)
-        except (RenderError, DecodeError) as error:
-            return _unfit(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
-            return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
-
-    def _kind(self, source: str) -> SourceKind:
-        kind = self._kinds.get(source)
-        if kind is None:
-            raise RenderError(f"no source named {source!r} in this worker's config")
-        return kind
-
-    def _message(self, job: NotifyJob, notification: Notification, enriched: Enriched | None) -> Message:
-        body = notification.body
-        enriched = enriched or Enriched(self._kind(body.source).view(body.body))
-        return Message(
-            key=notification.key,
-            rule=notification.rule,
-            source=body.source,
-            event=notification.event,
-            text=text_of(self._renderer, notification.rule, enriched),
-            data=enriched.payload,
-            attempt=job.attempt,
-        )
-
-    def _when_again(self, job: NotifyJob, outcome: Outcome, draw: float) -> tuple[int, int] | None:
+    def _when_again(
+        self, job: NotifyJob, notification: Notification, outcome: Outcome, draw: float
+    ) -> tuple[int, int] | None:
         """(attempt number, delay in ms) of the next try; None where there is none."""
         if isinstance(outcome, PutOff):
-            return job.attempt, _PUT_OFF_MS
+            return job.attempt, max(_PUT_OFF_MS, int(outcome.delay_s * 1000))
         if not isinstance(outcome, Retry):
             return None
         delay = delay_s(
-            self._channels[job.channel].retry,
+            self._sender.retry(notification.rule, job.channel),
             attempt=job.attempt,
             age_s=time.time() - job.first_try_ms / 1000,
             retry_after_s=outcome.retry_after_s,
@@ -233,57 +227,42 @@ class Notifier:
         )
         return None if delay is None else (job.attempt + 1, int(delay * 1000))
 
-    def _settled(self, job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
-        match outcome:
-            case Sent():
-                return Settled(index, "sent")
-            case Dead():
-                return self._buried(job, notification, index, outcome)
-            case Retry(error=error, error_class=error_class):
-                given_up = Dead(reason="exhausted", error=error, error_class=error_class)
-                return self._buried(job, notification, index, given_up)
-            case PutOff():
-                raise AssertionError("what was put off is tried again")
 
-    def _buried(self, job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
-        grave = dead.died_at_notify(
-            notification,
-            job.channel,
-            reason=outcome.reason,
-            error=outcome.error,
-            error_class=outcome.error_class,
-        )
-        log.error(
-            "notification died: %s",
-            outcome.error,
-            extra={
-                "action": "notification_dead",
-                "dead_letter": grave.letter.id,
-                **log_fields(job, notification),
-            },
-        )
-        return Settled(index, "dead", grave)
-
-    def _log(self, job: NotifyJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
-        fields = {**log_fields(job, notification), "took_ms": took_ms}
-        if isinstance(outcome, Sent):
-            log.info("notification sent", extra={"action": "notification_sent", **fields})
-        elif isinstance(outcome, Retry):
-            log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+def _given_up(job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
+    match outcome:
+        case Dead():
+            return _buried(job, notification, index, outcome)
+        case Retry(error=error, error_class=error_class):
+            given_up = Dead(reason="exhausted", error=error, error_class=error_class)
+            return _buried(job, notification, index, given_up)
+        case _:
+            raise AssertionError("what was sent, put off or left is not given up")
 
 
-def _unfit(error: RenderError | DecodeError) -> Dead:
-    """The end of a notification whose text cannot be made."""
-    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
-    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
+def _buried(job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
+    grave = dead.died_at_notify(
+        notification,
+        job.channel,
+        reason=outcome.reason,
+        error=outcome.error,
+        error_class=outcome.error_class,
+    )
+    log.error(
+        "notification died: %s",
+        outcome.error,
+        extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
+    )
+    return Settled(index, "dead", grave)
 
 
-async def _slot(channel: Channel, deadline: float) -> bool:
-    """Wait for the channel's turn until `deadline` (monotonic)."""
-    if not channel.slots.locked():
-        return await channel.slots.acquire()
-    try:
-        async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
-            return await channel.slots.acquire()
-    except TimeoutError:
-        return False
+async def _news(news: asyncio.Event, until: float | None) -> None:
+    """Wait for outcomes; at the latest until a moment of the monotonic clock."""
+    if until is None:
+        await news.wait()
+    else:
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await news.wait()
+        except TimeoutError:
+            pass
+    news.clear()

@@ -29,8 +29,19 @@ class Dead(Struct, frozen=True):
     answer: str = ""
 
 
+class Skipped(Struct, frozen=True):
+    """It is not wanted: its rule's `when` is not true by now."""
+
+
 class PutOff(Struct, frozen=True):
-    """It was not tried: the job's time was up. Costs no attempt."""
+    """It was not tried: the job's time was up, or it is not to be sent yet. Costs no attempt, nor the horizon."""
+
+    delay_s: float = 0.0
+    """Seconds until it may be; 0 for soon."""
 
 
-Outcome = Sent | Retry | Dead | PutOff
+class Left(Struct, frozen=True):
+    """It was not tried and stays in its job, which another worker may be running by now."""
+
+
+Outcome = Sent | Skipped | Retry | Dead | PutOff | Left

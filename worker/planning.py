@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -13,13 +13,18 @@ from broker import batch, dead, dedupe
 from broker.batch import RawBody, UnreadableBatchError
 from broker.commit import NewEvent, Processed, Share
 from broker.dead import Grave
+from broker.digests import Gathered, Part
 from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 from broker.stream import Entry
 from sources.api import Settings as ApiSettings
 from sources.errors import DecodeError
 from sources.event import Event
 from sources.kind import SourceKind
-from worker.rules import RuleBook
+from worker.digests import gathered_of
+from worker.idempotency import idempotency_key
+from worker.render import Renderer
+from worker.rules import Matches, Route, RuleBook
+from worker.templates import RenderError, seen_by_templates
 
 
 class WorkerSource(Struct, frozen=True):
@@ -32,17 +37,49 @@ class WorkerSource(Struct, frozen=True):
     expect_every_s: float = 0.0
 
 
+class Split(Struct, frozen=True):
+    """An entry that becomes several."""
+
+    entry: Entry
+    batches: list[list[RawBody]]
+
+
+class Stranger(Struct, frozen=True):
+    """An entry that this worker does not understand, and another may."""
+
+    entry: Entry
+    why: str
+
+
 class Plan(Struct, frozen=True):
     """What is to become of some entries."""
 
     processed: list[Processed]
     jobs: list[NotifyJob]
-    split: list[tuple[str, list[RawBody]]]
-    """Entries that killed too many workers: each becomes entries of one body."""
+    split: list[Split]
+    """Those that killed too many workers, into single bodies; those with unknown sources among known ones."""
+
+    strangers: list[Stranger]
 
     def entry_ids(self) -> list[str]:
         """Every entry that the plan is about."""
-        return [entry.entry_id for entry in self.processed] + [entry_id for entry_id, _ in self.split]
+        others = [split.entry.id for split in self.split] + [stranger.entry.id for stranger in self.strangers]
+        return [entry.entry_id for entry in self.processed] + others
+
+
+class _Decided(NamedTuple):
+    """What rules make of an event."""
+
+    routes: list[tuple[Route, str]]
+    """Each with what its key is made of."""
+
+    gathered: Sequence[tuple[str, Gathered]] = ()
+    """What it adds to which digest."""
+
+
+class _Taken(NamedTuple):
+    event: NewEvent
+    gathered: Sequence[tuple[str, Gathered]]
 
 
 class Planner:
@@ -59,49 +96,67 @@ class Planner:
         """on_event: told (source, event name, body) of each event that was decoded."""
         self._sources = sources
         self._rules = rules
+        self._renderer = Renderer(rules.rules)
         self._max_deliveries = max_deliveries
         self._on_event = on_event
 
-    async def plan(self, entries: Sequence[Entry]) -> Plan:
-        """Plan one commit; between entries others on the event loop get their turn."""
+    async def plan(self, entries: Sequence[Entry], *, nobody_knows: bool = False) -> Plan:
+        """Plan one commit; between entries others on the event loop get their turn.
+
+        nobody_knows: what is not understood here no other worker understood either.
+        """
         packer = _JobPacker()
-        plan = Plan([], packer.jobs, [])
+        plan = Plan([], packer.jobs, [], [])
         for entry in entries:
-            self._plan_entry(entry, plan, packer)
+            try:
+                bodies = batch.decode(entry.blob)
+            except UnreadableBatchError as error:
+                if nobody_knows:
+                    grave = dead.unreadable_batch(entry.blob, entry.bodies, str(error))
+                    plan.processed.append(Processed(entry.id, entry.bodies, [], [grave]))
+                else:
+                    plan.strangers.append(Stranger(entry, str(error)))
+            else:
+                unknown = [] if nobody_knows else [body for body in bodies if body.source not in self._sources]
+                self._plan_entry(entry, bodies, unknown, plan, packer)
             await asyncio.sleep(0)
         return plan
 
-    def _plan_entry(self, entry: Entry, plan: Plan, packer: _JobPacker) -> None:
-        worn = entry.deliveries > self._max_deliveries
-        try:
-            bodies = batch.decode(entry.blob)
-        except UnreadableBatchError as error:
-            if worn:  # until then a newer worker, which may be able to read it, has its chance
-                grave = dead.unreadable_batch(entry.blob, entry.bodies, str(error))
+    def _plan_entry(
+        self, entry: Entry, bodies: list[RawBody], unknown: list[RawBody], plan: Plan, packer: _JobPacker
+    ) -> None:
+        """unknown: those of the bodies whose source this worker does not know, and another may."""
+        if entry.deliveries > self._max_deliveries:
+            if len(bodies) > 1:
+                plan.split.append(Split(entry, [[body] for body in bodies]))
+            else:
+                grave = _poison(bodies[0], entry.deliveries)
                 plan.processed.append(Processed(entry.id, entry.bodies, [], [grave]))
-            return
-        if not worn:
+        elif not unknown:
             plan.processed.append(self._process(entry, bodies, packer))
-        elif len(bodies) > 1:
-            plan.split.append((entry.id, bodies))
+        elif len(unknown) < len(bodies):
+            known = [body for body in bodies if body.source in self._sources]
+            plan.split.append(Split(entry, [known, unknown]))
         else:
-            plan.processed.append(Processed(entry.id, entry.bodies, [], [_poison(bodies[0], entry.deliveries)]))
+            plan.strangers.append(Stranger(entry, _no_source(unknown[0].source)))
 
     def _process(self, entry: Entry, bodies: list[RawBody], packer: _JobPacker) -> Processed:
         events: list[NewEvent] = []
         graves: list[Grave] = []
+        parts: list[Part] = []
         for body in bodies:
-            found = self._event_or_grave(body, packer, any_age=entry.any_age)
-            if isinstance(found, NewEvent):
-                events.append(found)
-            else:
+            found = self._taken_or_grave(body, packer, any_age=entry.any_age)
+            if isinstance(found, Grave):
                 graves.append(found)
-        return Processed(entry.id, entry.bodies, events, graves)
+                continue
+            parts += [Part(len(events), digest, gathered) for digest, gathered in found.gathered]
+            events.append(found.event)
+        return Processed(entry.id, entry.bodies, events, graves, parts)
 
-    def _event_or_grave(self, body: RawBody, packer: _JobPacker, *, any_age: bool) -> NewEvent | Grave:
+    def _taken_or_grave(self, body: RawBody, packer: _JobPacker, *, any_age: bool) -> _Taken | Grave:
         source = self._sources.get(body.source)
         if source is None:
-            error = f"no source named {body.source!r} in this worker's config"
+            error = _no_source(body.source)
             return dead.died_at_intake(body, reason="unknown source", error=error, error_class="UnknownSource")
         try:
             event = source.kind.decode(body.body, body.event_hint)
@@ -117,7 +172,12 @@ class Planner:
                 received_at_ms=body.received_at_ms,
                 window_days=source.dedupe_window_days,
             )
-            rules = self._rules.matching(body.source, event.name)
+            matches = self._rules.matching(body.source, event.name)
+            decided = (
+                self._decided(matches, source.kind, body, event)
+                if matches.ask_payload
+                else _Decided([(route, event.identity) for route in matches.routes])
+            )
             self._on_event(body.source, event.name, body.body)
         except DecodeError as error:
             return dead.died_at_intake(
@@ -132,17 +192,30 @@ class Planner:
             )
         shares = [
             packer.add(
-                rule.channel,
+                route.channel,
                 Notification(
-                    key=idempotency_key(body.source, event.identity, rule.name),
-                    rule=rule.name,
+                    key=idempotency_key(body.source, identity, route.label),
+                    rule=route.rule,
                     event=event.name,
                     body=body,
                 ),
             )
-            for rule in rules
+            for route, identity in decided.routes
         ]
-        return NewEvent(mark, shares)
+        return _Taken(NewEvent(mark, shares), decided.gathered)
+
+    def _decided(self, matches: Matches, kind: SourceKind, body: RawBody, event: Event) -> _Decided:
+        """What the rules whose `when` holds make of the event."""
+        seen = seen_by_templates(kind.view(body.body), event=event.name, source=body.source)
+        routes = list(decided(self._renderer, matches.routes, seen, event.identity))
+        gathered = []
+        for rule in matches.digests:
+            try:
+                if self._renderer.holds(rule.name, seen):
+                    gathered.append(gathered_of(self._renderer, rule, seen, body, event))
+            except RenderError:  # fails once more when it is to be sent, and there it becomes a dead letter
+                routes += [(route, event.identity) for route in rule.routes()]
+        return _Decided(routes, gathered)
 
 
 class _JobPacker:
@@ -179,10 +252,25 @@ def staleness(event: Event, body: RawBody, max_age_s: float) -> str:
     return f"it was {age_s:.0f} s old when it came, max_event_age_s is {max_age_s:g}"
 
 
-def idempotency_key(source: str, identity: str, rule: str) -> str:
-    """The same for the same event and rule, whatever happens in between."""
-    text = f"{source}\x1f{identity}\x1f{rule}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def decided(
+    renderer: Renderer, routes: Sequence[Route], seen: Mapping[str, Any], identity: str
+) -> Iterator[tuple[Route, str]]:
+    """Yields (route, what its key is made of) where the rule's `when` holds.
+
+    What fails here fails once more when the notification is made, and there it can become a dead letter.
+    """
+    for route in routes:
+        try:
+            if not renderer.holds(route.rule, seen):
+                continue
+            key = renderer.key(route.rule, seen)
+        except RenderError:
+            key = ""
+        yield route, f"key\x1f{key}" if key else identity
+
+
+def _no_source(name: str) -> str:
+    return f"no source named {name!r} in this worker's config"
 
 
 def _poison(body: RawBody, deliveries: int) -> Grave:

@@ -1,15 +1,18 @@
-"""Event to notification text: the templates of the rules."""
+"""Event to notification: what the rules' templates make of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import Struct
 
-from worker.rules import Rule
+from worker.formats import Formats
+from worker.retry import RetrySettings
+from worker.rules import Rule, retry_of
+from worker.templates import Expression, RenderError, Template
+
+__all__ = ["Message", "RenderError", "Rendered", "Renderer"]
 
 
 class Message(Struct, frozen=True):
@@ -37,27 +40,106 @@ class Message(Struct, frozen=True):
     """The body as it was received."""
 
 
-class RenderError(Exception):
-    """A template does not work on this payload."""
+class Rendered(Struct, frozen=True):
+    """What a rule's templates made of a payload; "" for each that the rule does not have."""
+
+    text: str = ""
+    to: str = ""
+    subject: str = ""
+    html: str = ""
+
+
+class _Compiled:
+    """The templates of one rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        formats = Formats(rule.locale, rule.timezone)
+
+        def template(what: str, source: str, *, is_html: bool = False) -> Template | None:
+            return Template(f"{what} of rule {rule.name!r}", source, formats, is_html=is_html) if source else None
+
+        self.when = Expression(f"when of rule {rule.name!r}", rule.when, formats) if rule.when else None
+        self.digest_key = (
+            Expression(f"digest.key of rule {rule.name!r}", rule.digest.key, formats) if rule.digest else None
+        )
+        self.latest_only = (
+            Expression(f"latest_only of rule {rule.name!r}", rule.latest_only, formats)
+            if rule.latest_only
+            else None
+        )
+        self.key = template("key", rule.key)
+        self.text = template("text", rule.text)
+        self.to = template("to", rule.to)
+        self.subject = template("subject", rule.subject)
+        self.html = template("html", rule.html, is_html=True)
 
 
 class Renderer:
-    """The compiled templates of all rules."""
+    """The compiled templates of all rules. `seen` is always what `seen_by_templates` made.
+
+    To compile one raises; a checked config has only rules that do compile.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-        self._texts: dict[str, Template] = {rule.name: environment.from_string(rule.text) for rule in rules}
-        for template in self._texts.values():
-            template.globals = dict(template.globals)  # each rendering copies them, and a ChainMap is slow to copy
+        self._rules = {rule.name: _Compiled(rule) for rule in rules}
+        self._latest_only = {name for name, compiled in self._rules.items() if compiled.latest_only}
 
-    def text(self, rule: str, payload: Mapping[str, Any]) -> str:
-        """The rule's text for a payload. Raises RenderError, which names what is missing."""
-        template = self._texts.get(rule)
+    def asks_payload(self, rule: str) -> bool:
+        """Whether the rule has a `when`, a `key` or a digest. Raises RenderError."""
+        compiled = self._of(rule)
+        return compiled.when is not None or compiled.key is not None or compiled.digest_key is not None
+
+    def holds(self, rule: str, seen: Mapping[str, Any]) -> bool:
+        """Whether the rule's `when` is true; without one it is. Raises RenderError."""
+        when = self._of(rule).when
+        return when is None or when.holds(seen)
+
+    def key(self, rule: str, seen: Mapping[str, Any]) -> str:
+        """What the rule's `key` makes, "" for a rule without one. Raises RenderError, also where it is empty."""
+        template = self._of(rule).key
         if template is None:
+            return ""
+        key = template.text(seen)
+        if not key.strip():
+            raise RenderError(f"key of rule {rule!r}: it is empty")
+        return key
+
+    def digest_key(self, rule: str, seen: Mapping[str, Any]) -> str:
+        """What the key of the rule's digest comes to, "" for a rule without one. Raises RenderError."""
+        expression = self._of(rule).digest_key
+        return expression.text(seen) if expression else ""
+
+    def latest_only(self, rule: str) -> bool:
+        """Whether of this rule's notifications only the latest counts."""
+        return rule in self._latest_only
+
+    def is_digest(self, rule: str) -> bool:
+        """Whether the rule's templates are for digests. Raises RenderError."""
+        return self._of(rule).digest_key is not None
+
+    def subject(self, rule: str, seen: Mapping[str, Any]) -> str:
+        """What the rule's `latest_only` comes to, "" for a rule without one. Raises RenderError."""
+        expression = self._of(rule).latest_only
+        return expression.text(seen) if expression else ""
+
+    def render(self, rule: str, seen: Mapping[str, Any]) -> Rendered:
+        """The rule's notification. Raises RenderError, which names what is missing."""
+        compiled = self._of(rule)
+        return Rendered(
+            text=compiled.text.text(seen) if compiled.text else "",
+            to=compiled.to.line(seen) if compiled.to else "",
+            subject=compiled.subject.line(seen) if compiled.subject else "",
+            html=compiled.html.text(seen) if compiled.html else "",
+        )
+
+    def retry(self, rule: str, channel: RetrySettings) -> RetrySettings:
+        """The retry settings of a channel for what this rule sends through it."""
+        compiled = self._rules.get(rule)
+        return retry_of(compiled.rule, channel) if compiled else channel
+
+    def _of(self, rule: str) -> _Compiled:
+        compiled = self._rules.get(rule)
+        if compiled is None:
             raise RenderError(f"no rule named {rule!r} in this worker's config")
-        try:
-            return template.render(payload)
-        except TemplateError as error:
-            raise RenderError(f"text of rule {rule!r}: {error}") from None
-        except Exception as error:  # noqa: BLE001 - a template may do anything with a payload: 1 + "a", 1 / 0
-            raise RenderError(f"text of rule {rule!r}: {type(error).__name__}: {error}") from None
+        return compiled

@@ -28,6 +28,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_deliveries: Count = 3
     """Deliveries without a commit after which a batch is split, and a single body buried as poison."""
 
+    pass_on_s: Annotated[float, Meta(ge=0)] = 900.0
+    """Seconds for which what a worker does not understand (a newer version's batch or job, a source, channel or
+    rule that its config lacks) is left to other workers; then it is a dead letter. 0 makes it one at once."""
+
     max_waiting: Count = 1_000_000
     """Waiting notifications at which intake pauses; the webhooks then wait in the stream, at the same cost."""
 

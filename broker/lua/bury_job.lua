@@ -1,12 +1,12 @@
 -- A job that nobody can run becomes one dead letter, its body kept as it is.
 -- Its settled indices stay with it, so that a replay does not repeat them.
 -- ARGV: job, size, letter id, fingerprint, letter, body
-refuse_if_full()
+drain_when_full()
 local job = ARGV[1]
 if redis.call('DEL', K.job .. job) == 0 then return 0 end
 local open = tonumber(ARGV[2]) - redis.call('SCARD', K.done .. job)
 bury(ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-redis.call('DEL', K.in_progress .. job, K.retry .. job)
+redis.call('DEL', K.in_progress .. job, K.retry .. job, K.stranger .. job)
 redis.call('ZREM', K.queue, job)
 count({ dead = open, waiting = -open })
 return open

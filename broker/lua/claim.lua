@@ -1,14 +1,28 @@
--- Take due jobs: each gets a lease and leaves the head of the queue until the lease ends.
--- ARGV: how many, lease in ms
+-- Take due jobs: each gets a lease in its owner's name and leaves the head of the queue until the lease ends.
+-- ARGV: owner, how many, lease in ms
 -- Returns job ids.
-local lease_ms = tonumber(ARGV[2])
-local due = redis.call('ZRANGEBYSCORE', K.queue, '-inf', now, 'LIMIT', 0, ARGV[1])
+-- Workers claim ten times a second. If nobody did for a second, Redis was away or stood still, and leases have lapsed
+-- meanwhile whose owners sent what they could not record: for a moment the jobs that were begun are left to them.
+local AWAY_MS, MOMENT_MS, NOTE_EVERY_MS = 1000, 1500, 250
+go_on_when_full()
+local claims = redis.call('HMGET', K.claims, 'last_ms', 'moment_ends_ms')
+local last, moment_ends = tonumber(claims[1] or 0), tonumber(claims[2] or 0)
+if now - last > AWAY_MS then moment_ends = now + MOMENT_MS end
+if now - last > NOTE_EVERY_MS then
+  redis.call('HSET', K.claims, 'last_ms', string.format('%.0f', now),
+    'moment_ends_ms', string.format('%.0f', moment_ends))
+  redis.call('PEXPIRE', K.claims, 60000)
+end
+local lease_ms = tonumber(ARGV[3])
+local due = redis.call('ZRANGEBYSCORE', K.queue, '-inf', now, 'LIMIT', 0, ARGV[2])
 local claimed = {}
 for i = 1, #due do
   local job = due[i]
   if redis.call('EXISTS', K.job .. job) == 0 then
     finish(job) -- a queue entry without a job: nothing to run
-  elseif redis.call('SET', K.in_progress .. job, '1', 'NX', 'PX', lease_ms) then
+  elseif now < moment_ends and redis.call('EXISTS', K.retry .. job) == 1 then
+    redis.call('ZADD', K.queue, 'XX', moment_ends, job)
+  elseif redis.call('SET', K.in_progress .. job, ARGV[1], 'NX', 'PX', lease_ms) then
     redis.call('ZADD', K.queue, 'XX', now + lease_ms, job)
     claimed[#claimed + 1] = job
   else -- somebody's lease is still on: look again when it ends

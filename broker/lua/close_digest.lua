@@ -1,6 +1,7 @@
 -- The window of a digest has ended: its first events become jobs, what came behind them opens a new window.
 -- ARGV: digest, the first event as it lies on the list, how many events are taken, window ms, then job, blob ...
 -- Returns 0 where the list begins with another event: somebody closed this one before.
+drain_when_full()
 local list = K.digest .. ARGV[1]
 if redis.call('LINDEX', list, 0) ~= ARGV[2] then return 0 end
 for i = 5, #ARGV, 2 do enqueue(ARGV[i], ARGV[i + 1], 0) end

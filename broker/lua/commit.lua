@@ -8,7 +8,7 @@
 --   job    = {id, blob}
 -- An entry that is no longer pending was committed before, by a worker that took it over: it is passed over.
 -- Returns {processed, duplicate, buried, waiting}.
-refuse_if_full()
+drain_when_full()
 local plan = cmsgpack.unpack(ARGV[1])
 local entries, jobs = plan[1], plan[2]
 local processed, duplicate, buried, created, gone = 0, 0, 0, 0, 0

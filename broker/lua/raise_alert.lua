@@ -1,6 +1,7 @@
 -- An alert holds. Whoever makes its mark tells people; the mark ends by itself, in case the teller dies.
 -- ARGV: name, record, how long the mark stays in ms
 -- Returns 1 for whom it falls to tell. A record begins with 1 once its alert was told, else with 0.
+go_on_when_full()
 local name = ARGV[1]
 local known = redis.call('HGET', K.alerts, name)
 local mine = redis.call('SET', K.alert .. name, '1', 'NX', 'PX', ARGV[3])

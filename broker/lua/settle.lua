@@ -1,19 +1,48 @@
 -- What came of notifications of one job.
--- ARGV[1] = msgpack {job, size, outcomes, letters, retries}, the other ARGV are blobs named by their place:
+-- ARGV[1] = msgpack {job, size, outcomes, letters, retries, owner, heard}, the other ARGV are blobs named by their place:
 --   outcome = {index, "sent" | "skipped" | "dead" | "retry"}
 --   letters = {[index as string] = {id, fingerprint, letter blob, body blob}}
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
--- An index counts once: a second worker whose lease had lapsed changes nothing. When all are settled the job is gone.
--- Returns the notifications of the job that are still open, or -1 where the job is gone already.
+--   heard   = {channel, failures that open it, first wait ms, longest wait ms, whether any send succeeded, failures
+--              since}: what the sends of this process told of the job's channel, in the order in which they ended
+-- An index counts once. Of a worker whose lease has lapsed only what it sent counts: all else is tried by the next.
+-- When all are settled the job is gone.
+-- Returns {the notifications of the job that are still open, or -1 where the job is gone already, the channel's
+-- state: "closed" | "open" | "half-open" | "paused", "" where nothing was heard}.
 local plan = cmsgpack.unpack(ARGV[1])
 local job, size, outcomes, letters, retries = plan[1], plan[2], plan[3], plan[4], plan[5]
-if redis.call('EXISTS', K.job .. job) == 0 then return -1 end
+if redis.call('EXISTS', K.job .. job) == 0 then return { -1, '' } end
+if next(letters) or #retries > 0 then drain_when_full() else go_on_when_full() end
+local owned = redis.call('GET', K.in_progress .. job) == plan[6]
+
+-- The channel's breaker. What was under way when it opened, and fails afterwards, says nothing new.
+local function state_after(heard)
+  local key = K.channel .. heard[1]
+  local known = redis.call('HMGET', key, 'failures', 'opened', 'open_until_ms', 'paused_since_ms')
+  local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+  if heard[5] and (failures > 0 or until_ms > 0) then
+    redis.call('HDEL', key, 'failures', 'opened', 'open_until_ms', 'probe_until_ms', 'probe_job')
+    failures, opened, until_ms = 0, 0, 0
+  end
+  if heard[6] > 0 and until_ms <= now then
+    failures = failures + heard[6]
+    redis.call('SADD', K.channels, heard[1])
+    redis.call('HSET', key, 'failures', failures)
+    if until_ms > 0 or failures >= heard[2] then
+      until_ms = now + math.min(heard[4], heard[3] * 2 ^ math.min(opened, 30))
+      redis.call('HSET', key, 'opened', opened + 1, 'open_until_ms', string.format('%.0f', until_ms))
+      redis.call('HDEL', key, 'probe_until_ms', 'probe_job')
+    end
+  end
+  if known[4] then return 'paused' end
+  return until_ms == 0 and 'closed' or until_ms > now and 'open' or 'half-open'
+end
 
 local changes = { sent = 0, skipped = 0, dead = 0, retry = 0 }
 local fresh = {}
 for i = 1, #outcomes do
   local index, kind = outcomes[i][1], outcomes[i][2]
-  if redis.call('SADD', K.done .. job, index) == 1 then
+  if (owned or kind == 'sent') and redis.call('SADD', K.done .. job, index) == 1 then
     fresh[index] = true
     changes[kind] = changes[kind] + 1
     local letter = letters[tostring(index)]
@@ -38,4 +67,4 @@ count({
 })
 local open = size - redis.call('SCARD', K.done .. job)
 if open <= 0 then finish(job) end
-return open
+return { open, plan[7] and state_after(plan[7]) or '' }

@@ -1,9 +1,29 @@
 -- What every script begins with. K holds the key names of broker/keys.py.
 
--- A full Redis still allows XACK and DEL: a script that begins with them calls this first, so that it changes
--- nothing where its later writes would be refused.
+-- A Redis at maxmemory refuses the first write of a script, unless it is one that can only free memory (DEL, XACK),
+-- and takes every write after that. So each script that may meet a full Redis begins with one of these three, and
+-- changes all or nothing.
+
+-- What only adds, and can wait.
 local function refuse_if_full()
   redis.call('HINCRBY', K.total, 'accepted', 0)
+end
+
+-- What frees memory in the end, or takes a few bytes for a while.
+local function go_on_when_full()
+  redis.call('DEL', K.job) -- no job has an empty name
+end
+
+-- What empties a queue and yet may need more than it frees, for a while (retries) or for good (dead letters): goes
+-- on to a quarter beyond maxmemory and is refused there.
+local function drain_when_full()
+  local answer = redis.pcall('HINCRBY', K.total, 'accepted', 0)
+  if type(answer) == 'table' and answer.err then
+    local memory = redis.call('INFO', 'memory')
+    local used, most = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
+    if tonumber(used) > 1.25 * tonumber(most) then refuse_if_full() end
+    go_on_when_full()
+  end
 end
 
 -- One clock for scores and leases: that of Redis.
@@ -38,7 +58,7 @@ end
 
 -- Remove a job and everything that belongs to it.
 local function finish(job)
-  redis.call('DEL', K.job .. job, K.done .. job, K.in_progress .. job, K.retry .. job)
+  redis.call('DEL', K.job .. job, K.done .. job, K.in_progress .. job, K.retry .. job, K.stranger .. job, K.held_ms .. job)
   redis.call('ZREM', K.queue, job)
 end
 
@@ -58,6 +78,15 @@ local function unbury(id, fingerprint)
     redis.call('ZREM', K.dead_groups, fingerprint)
   end
   return 1
+end
+
+-- How long to wait before the next worker looks at what one did not understand: a quarter of the time since one met
+-- it first, but 1 to 15 s. Nothing where that was `for_ms` ago.
+local function pass_on(id, for_ms)
+  local since = tonumber(redis.call('GET', K.stranger .. id) or now)
+  if now - since >= for_ms then return nil end
+  redis.call('SET', K.stranger .. id, since, 'PX', for_ms + 3600000)
+  return math.max(1000, math.min(15000, math.floor((now - since) / 4)))
 end
 
 local function queue_batch(bodies, blob, any_age)

@@ -1,5 +1,6 @@
 -- A notification of which only the latest counts wants to go out.
 -- ARGV: subject, idempotency key, the event's own time in ms, how long a turn lasts in ms, seconds to remember
+go_on_when_full()
 local subject = K.latest .. ARGV[1]
 local known = redis.call('HMGET', subject, 'at', 'by', 'until')
 if known[1] and tonumber(known[1]) > tonumber(ARGV[3]) then return 'stale' end

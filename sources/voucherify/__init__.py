@@ -9,6 +9,7 @@ from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
 from sources.voucherify.sample import sample
 from sources.voucherify.signature import HEADER, sign, verify
+from sources.voucherify.vendor import model
 
 VOUCHERIFY = SourceKind(
     name="voucherify",
@@ -19,6 +20,7 @@ VOUCHERIFY = SourceKind(
     view=view,
     sample=sample,
     event_names=frozenset(MODELS),
+    model=model,
     compare=compare,
     addresses=ADDRESSES,
     retry_schedule_s=RETRY_SCHEDULE_S,

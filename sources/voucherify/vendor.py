@@ -44,6 +44,17 @@ def typed(name: str, payload: Any, root: str) -> Any:
         return payload
 
 
+def model(name: str, payload: Any) -> Struct | None:
+    """The payload as its event's whole model; None where the name has none or the payload does not fit it."""
+    found = MODELS.get(name)
+    if found is None:
+        return None
+    try:
+        return msgspec.convert(payload, found)
+    except msgspec.ValidationError:
+        return None
+
+
 def is_the_vendors(name: str, payload: Any) -> bool:
     """Whether a payload is as Voucherify makes it, and not as somebody designed it.
 

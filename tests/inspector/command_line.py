@@ -9,24 +9,33 @@ from arq.connections import ArqRedis
 from typer.testing import CliRunner
 
 from broker.connection import Settings
-from inspector import commands
+from broker.spilled import Spilled
+from inspector import channels, commands
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 
 app = typer.Typer()
 app.add_typer(commands.dead, name="dead")
+app.add_typer(channels.channel, name="channel")
 app.command("status")(commands.status)
 
 
 class Standing:
     """What launcher gives as ctx.obj."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_disk: dict[str, Spilled] | None = None) -> None:
         self.url = url
+        self.on_disk = on_disk or {}
 
     def redis(self) -> Settings:
         return Settings(url=self.url)
+
+    def spilled(self) -> dict[str, Spilled]:
+        return self.on_disk
+
+    def channels(self) -> list[str]:
+        return ["console", "crm"]
 
     def sources(self) -> dict[str, SourceSettings]:
         return {"voucherify": SourceSettings()}

@@ -56,7 +56,9 @@ async def working(
     known = {name: WorkerSource(KINDS["voucherify"], 7) for name in sources}
     redis = RedisSettings(url=server.url)
     channels = {"console": ConsoleSettings(), **(channels or {})}
-    task = asyncio.create_task(run(Settings(stop_grace_s=5), known, rules, channels, redis, stop=stop))
+    task = asyncio.create_task(
+        run(Settings(stop_grace_s=5, pass_on_s=0), known, rules, channels, redis, stop=stop)
+    )
     try:
         yield
     finally:
@@ -65,7 +67,8 @@ async def working(
 
 
 def crm(url: str, *, attempts: int = 1) -> dict[str, ChannelSettings]:
-    return {"crm": HttpSettings(url=url, retry=RetrySettings(attempts=attempts, base_s=0.01, cap_s=0.01))}
+    retry = RetrySettings(attempts=attempts, base_s=0.01, cap_s=0.01)
+    return {"crm": HttpSettings(url=url, allow_private=True, retry=retry)}
 
 
 class Taker:

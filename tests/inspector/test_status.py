@@ -1,18 +1,23 @@
 """How things stand, as one look at Redis tells it."""
 
+import asyncio
 import io
 import time
 
 from arq.connections import ArqRedis
 from rich.console import Console
+from typer.testing import CliRunner
 
 from broker import keys, stats
 from broker.alerts import Alert, raise_alert
+from broker.errors import BrokerError
 from broker.sources import Streak, note_failures
+from broker.spilled import Spilled, tell_spilled
 from inspector import operations
 from inspector.records import status_record
 from inspector.tables import status_table
 from sources.settings import Settings as SourceSettings
+from tests.inspector.command_line import Standing, app
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -90,7 +95,7 @@ async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisSer
     await accept(redis, sample(1), sample(2))
     async with taker() as server:
         server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
-        channels = {"crm": HttpSettings(url=server.url, retry=patient)}
+        channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
 
         async def put_off() -> bool:
             return (await stats.read_totals(redis)).retried == 2
@@ -161,3 +166,43 @@ def text_of(status: operations.Status) -> str:
     console.print(status_table(status))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis: ArqRedis) -> None:
+    now_ms = int(time.time() * 1000)
+    elsewhere = Spilled(segments=1, bodies=3, bytes=2048, oldest_ms=now_ms - 65_000, at_ms=now_ms)
+    damaged = Spilled(segments=0, corrupt=1, at_ms=now_ms)
+    for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
+        await tell_spilled(redis, place, seen)
+
+    found = await operations.status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
+
+    record = status_record(found)
+    assert record["spilled_bodies"] == 3
+    assert [(one["place"], one["bodies"], one["corrupt"]) for one in record["spilled"]] == [
+        ("a:/spill", 3, 0),
+        ("b:/spill", 0, 1),
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(status_table(found))
+    shown = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "a:/spill: 3 webhooks (2.0 KiB) wait for Redis, the oldest for 1 min" in shown
+    assert "b:/spill: 1 damaged segment" in shown
+
+
+async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: ArqRedis) -> None:
+    await tell_spilled(redis, "a:/spill", Spilled(bodies=1))
+    await tell_spilled(redis, "b:/spill", Spilled(bodies=1))
+    await tell_spilled(redis, "a:/spill", Spilled())
+
+    assert (await operations.status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
+    assert 0 < await redis.ttl(keys.SPILLED) <= 7 * 86_400
+
+
+async def test_while_redis_is_away_status_tells_what_lies_on_this_machine() -> None:
+    standing = Standing("unix:///nowhere/redis.sock", {"here:/spill": Spilled(bodies=7, at_ms=1, oldest_ms=1)})
+
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], obj=standing)
+
+    assert "here:/spill: 7 webhooks" in result.stderr
+    assert isinstance(result.exception, BrokerError)

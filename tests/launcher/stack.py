@@ -21,11 +21,12 @@ EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class Stack:
-    """`hookline COMMAND` on the config that `configure` wrote, in a directory of its own."""
+    """`hookline COMMAND` on the config that `configure` wrote and `variables`, in a directory of its own."""
 
-    def __init__(self, directory: Path, redis: RedisServer) -> None:
+    def __init__(self, directory: Path, redis: RedisServer, **variables: str) -> None:
         self.directory = directory
         self._redis = redis
+        self._variables = variables
         self._port = _free_port()
         self._running: list[Running] = []
 
@@ -66,14 +67,17 @@ class Stack:
             return await answer.text()
 
     def _environment(self) -> dict[str, str]:
-        return environment(REDIS_URL=self._redis.url, HOOKLINE_RECEIVER_PORT=str(self._port))
+        port = str(self._port)
+        return environment(REDIS_URL=self._redis.url, HOOKLINE_RECEIVER_PORT=port, **self._variables)
 
     def kill(self) -> None:
         for running in self._running:
             running.kill()
 
     async def post(self, source: str, secret: Secret, number: int = 1) -> int:
-        body = KIND.sample(number, EVENT)
+        return await self.post_body(source, secret, KIND.sample(number, EVENT))
+
+    async def post_body(self, source: str, secret: Secret, body: bytes) -> int:
         url = f"http://127.0.0.1:{self._port}/webhooks/{source}"
         headers = {KIND.signature_header: KIND.sign(body, secret)}
         async with (

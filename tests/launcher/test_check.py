@@ -32,7 +32,7 @@ def test_all_is_well_on_a_good_redis(tmp_path: Path, redis_server: RedisServer) 
     assert (code, report["faults"], report["problems"]) == (0, [], [])
     assert report["redis"]["aof"] is True
     assert report["sources"] == [{"name": "voucherify", "kind": "voucherify", "secrets": 0, "addresses": 0}]
-    assert [rule["channel"] for rule in report["rules"]] == ["console"]
+    assert [rule["channels"] for rule in report["rules"]] == [["console"]]
     assert report["channels"] == {"console": "console"}
 
 
@@ -72,3 +72,23 @@ def test_it_reads_as_text(tmp_path: Path, redis_server: RedisServer) -> None:
 
     assert "logs to disk" in ran.stdout
     assert ran.stdout.endswith("all is well\n")
+
+
+def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_start(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "file").touch()
+    variables = {"REDIS_URL": redis_server.url, "HOOKLINE_RECEIVER_SPILL_DIR": "file/spill"}
+
+    code, report = checked(tmp_path, **variables)
+    secret = "0123456789abcdef"
+    env = environment(**variables, HOOKLINE_RECEIVER_PORT="0", HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=secret)
+    started = hookline("receiver", cwd=tmp_path, env=env)
+
+    assert (code, report["problems"]) == (
+        1,
+        [f"receiver.spill_dir file/spill cannot be used: {tmp_path}/file is not a directory"],
+    )
+    assert (started.returncode, started.stdout) == (2, "")
+    assert started.stderr.count("\n") == 1
+    assert "receiver.spill_dir file/spill cannot be used: not a directory: name a directory" in started.stderr

@@ -55,7 +55,7 @@ def test_an_unknown_section_is_one_line_and_2(tmp_path: Path) -> None:
 
     line = one_line(hookline("receiver", cwd=tmp_path), 2)
 
-    assert line == "hookline: reciever: unknown section, did you mean receiver?"
+    assert line == "hookline: reciever (line 1): unknown section, did you mean receiver?"
 
 
 def test_each_fault_has_a_line(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_check_shows_the_fault_and_never_the_token(tmp_path: Path, monkeypatch: 
     report = examine(Context(tmp_path / "hookline.toml"))
 
     assert report.exit_code == 2
-    assert "rules[0].enrich[0]: source club cannot be asked" in as_text(report)
+    assert "rules[0].enrich[0] (line 5): source club cannot be asked" in as_text(report)
     assert TOKEN not in as_text(report) + as_line(report)
 
 

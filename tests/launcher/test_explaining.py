@@ -129,8 +129,8 @@ def test_json_has_everything_and_the_posted_body_as_it_is(explain: Explain) -> N
     points, tiers = record["rules"]
     assert (code, record["dead_letters"], record["fault"]) == (0, 0, None)
     assert record["event"]["payload"] == data
-    assert points["notification"]["post"]["body"]["data"] == data
-    assert points["notification"]["post"]["body"]["key"] == points["notification"]["key"]
+    assert points["notifications"][0]["post"]["body"]["data"] == data
+    assert points["notifications"][0]["post"]["body"]["key"] == points["notifications"][0]["key"]
     assert [why["what"] for why in tiers["mismatches"]] == ["event", "source"]
 
 

@@ -51,7 +51,7 @@ def test_what_would_be_looked_up_is_told_and_a_text_that_needs_it_is_no_dead_let
     assert "GET /v1/customers/cust_1, and fills in what the payload lacks" in page
     assert "needs the answer: text of rule 'mail': 'customer' is undefined" in page
     [rule] = json.loads(line)["rules"]
-    assert rule["notification"]["looks_up"] == ["GET /v1/customers/cust_1"]
+    assert rule["notifications"][0]["looks_up"] == ["GET /v1/customers/cust_1"]
 
 
 def test_a_text_that_the_payload_fits_as_it_is_is_shown(explained: Any) -> None:

@@ -1,4 +1,4 @@
-"""Secrets rotated and sources changed while receivers run: real processes, real HTTP."""
+"""Secrets rotated and the config changed while receivers and workers run: real processes, real HTTP."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from arq.connections import ArqRedis
 
 from launcher.secrets import stored_secret
 from sources.secret import Secret
 from tests.launcher.running import Running
 from tests.launcher.stack import Stack
 from tests.redis_server import RedisServer
+from tests.sink import running_sink
 from tests.until import until
+from tests.worker.conftest import send, webhook
 
 ONE = '[sources.shop]\nsecrets = ["file:shop.key"]\n'
 TWO = ONE + '[sources.club]\nsecrets = ["file:club.key"]\n'
@@ -136,7 +139,7 @@ async def test_sighup_with_a_bad_config_tells_every_fault_and_changes_nothing(st
     await until(lambda: len(logged(running, "reload_refused")) == 3)
     for source, secret in (("shop", shop), ("club", club)):
         await stack.answers(source, secret, 202)
-    places = [fault.split(": ")[1] for fault in logged(running, "reload_refused")]
+    places = [fault.split(": ")[1].split(" ")[0] for fault in logged(running, "reload_refused")]
     assert places == ["sources.shop.addresses[0]", "sources.shop.secrets[0]", "worker.processes"]
 
     before = running.children()
@@ -173,16 +176,63 @@ async def test_up_makes_up_the_secret_of_a_source_that_sighup_brings(stack: Stac
     await stack.answers("club", club, 202)
     assert await stack.post("shop", shop) == 202
     assert running.output.count("Made up a signing secret for club") == 1
-    await until(lambda: logged(running, "worker_keeps_config"))
+    await until(lambda: logged(running, "worker_reloaded"))
+    assert len(logged(running, "config_reloaded")) == 1
     running.signal(signal.SIGTERM)
     assert await running.ends(seconds=40) == 0
 
 
-async def test_sighup_does_not_end_a_worker(stack: Stack) -> None:
-    running = await stack.start("worker")
+def rules(url: str, *texts: str) -> str:
+    channel = f'[channels.sink]\nkind = "http"\nurl = "{url}"\nallow_private = true\n'
+    return channel + "".join(
+        f'[[rules]]\nname = "rule-{number}"\nevents = ["*"]\nchannel = "sink"\ntext = "{text}"\n'
+        for number, text in enumerate(texts)
+    )
 
-    running.signal(signal.SIGHUP)
 
-    await until(lambda: logged(running, "worker_keeps_config"))
-    running.signal(signal.SIGTERM)
-    assert await running.ends(seconds=40) == 0
+async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_none(
+    stack: Stack, redis: ArqRedis
+) -> None:
+    async with running_sink() as old, running_sink() as new:
+        stack.configure(rules(old.url, "old"))
+        running = await stack.start("worker")
+        await send(redis, webhook(1))
+        await until(lambda: len(old.got) == 1)
+
+        stack.configure(rules(new.url, "{{ unclosed", "{{ x }}").replace('"sink"', '"snik"'))
+        running.signal(signal.SIGHUP)
+        await until(lambda: len(logged(running, "reload_refused")) == 3)
+        await send(redis, webhook(2))
+        await until(lambda: len(old.got) == 2)
+
+        stack.configure("[worker]\nmax_jobs = 7\n" + rules(new.url, "new", "more"))
+        running.signal(signal.SIGHUP)
+        await until(lambda: logged(running, "worker_reloaded"))
+        await send(redis, webhook(3))
+        await until(lambda: len(new.got) == 2)
+
+        assert {n["text"] for n in old.got} == {"old"}
+        assert {n["text"] for n in new.got} == {"new", "more"}
+        [told] = logged(running, "config_reloaded")
+        assert told.endswith("until a restart these stay as they were: worker.max_jobs")
+        assert "rules[0].text (line 9): not a Jinja2 template" in "".join(logged(running, "reload_refused"))
+        running.signal(signal.SIGTERM)
+        assert await running.ends(seconds=40) == 0
+
+
+async def test_a_worker_started_after_a_reload_begins_with_what_was_read(stack: Stack, redis: ArqRedis) -> None:
+    async with running_sink() as sink:
+        stack.configure(rules(sink.url, "old"))
+        running = await stack.start("worker", "--processes", "2")
+        await until(lambda: len(logged(running, "worker_started")) == 2)
+        stack.configure(rules(sink.url, "new"))
+        running.signal(signal.SIGHUP)
+        await until(lambda: logged(running, "config_reloaded"))
+
+        for child in running.children():
+            os.kill(child, signal.SIGKILL)
+        await until(lambda: len(logged(running, "worker_started")) >= 4)
+        await send(redis, webhook(1))
+
+        await until(lambda: sink.got)
+        assert [n["text"] for n in sink.got] == ["new"]

@@ -13,7 +13,6 @@ import pytest
 import redis
 
 from launcher.secrets import stored_secret
-from launcher.up import without_password
 from sources import KINDS
 from tests.launcher.running import Running, environment, hookline, is_alive
 from tests.redis_server import RedisServer
@@ -179,15 +178,3 @@ async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
     running.signal(signal.SIGKILL)
 
     await until(lambda: not [pid for pid in children if is_alive(pid)], seconds=40)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://user:hidden@host:1/2", "redis://host:1/2"),
-        ("redis://host?password=hidden", "redis://host"),
-        ("unix:///run/redis.sock?password=hidden", "unix:///run/redis.sock"),
-    ],
-)
-def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert without_password(url).replace("unix:/run", "unix:///run") == shown

@@ -78,7 +78,7 @@ def _settings(kind: type[Struct]) -> Iterator[tuple[str, str, str]]:
         if isinstance(inner, type) and issubclass(inner, Struct):
             yield from ((f"{field.name}.{name}", *rest) for name, *rest in _settings(inner))
         else:
-            yield field.name, _default(field), told[field.name]
+            yield field.encode_name, _default(field), told[field.name]
 
 
 def _default(field: structs.FieldInfo) -> str:

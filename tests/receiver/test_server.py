@@ -99,7 +99,7 @@ async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: ArqRe
         signature = sign(b'{"a":1}', SECRET)
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n{HEADER}: {signature}\r\n\r\n"
         writer.write(head.encode() + b'{"a"')
-        await until(lambda: served.receiver._busy)
+        await until(lambda: served.receiver._connections.busy)
 
         stopping = asyncio.create_task(served.receiver.stop())
         await until(lambda: served.receiver._is_stopping)
@@ -138,7 +138,7 @@ async def test_stopping_is_bounded_whatever_the_clients_do(redis: ArqRedis) -> N
 async def _half_a_request(served: Served) -> asyncio.StreamWriter:
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{{".encode())
-    await until(lambda: served.receiver._busy)
+    await until(lambda: served.receiver._connections.busy)
     return writer
 
 
@@ -148,7 +148,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         signature = sign(b'{"a":1}', SECRET)
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n{HEADER}: {signature}\r\n\r\n"
         writer.write(head.encode() + b'{"a"')
-        await until(lambda: served.receiver._busy)
+        await until(lambda: served.receiver._connections.busy)
 
         new = Secret("the-new-secret")
         served.receiver.use(gates({"voucherify": SourceSettings(secrets=(new,))}))

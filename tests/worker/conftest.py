@@ -16,7 +16,7 @@ from sources.voucherify import VOUCHERIFY
 from tests.redis_server import RedisServer
 from tests.sink import Sink, running_sink
 from tests.until import until
-from tests.worker_process import WorkerProcess
+from tests.worker_process import Parts, WorkerProcess
 
 POINTS_ADDED = "customer.voucher.loyalty_card.points_added"
 
@@ -55,8 +55,8 @@ def worker(redis_server: RedisServer, sink: Sink) -> Iterator[Callable[..., Work
     """Starts workers; those that are left at the end are killed."""
     started: list[WorkerProcess] = []
 
-    def start(redis_url: str = redis_server.url, **settings: float) -> WorkerProcess:
-        started.append(WorkerProcess(redis_url, sink.url, **settings).start())
+    def start(redis_url: str = redis_server.url, parts: Parts = Parts(), **settings: float) -> WorkerProcess:  # noqa: B008 - frozen
+        started.append(WorkerProcess(redis_url, sink.url, parts, **settings).start())
         return started[-1]
 
     yield start

@@ -12,6 +12,8 @@ from broker.batch import RawBody
 from broker.jobs import Notification, NotifyJob, Packed
 from tests.until import until
 from worker.arq_worker import NotifyWorker
+from worker.lanes import Lanes
+from worker.leases import Lease, Leases
 from worker.settings import Settings
 
 
@@ -21,7 +23,7 @@ class Failing:
     def __init__(self) -> None:
         self.starts: list[int] = []
 
-    async def run(self, _job_id: str, _packed: Packed, *, starts: int) -> None:
+    async def run(self, _job_id: str, _packed: Packed, _lease: Lease, *, starts: int) -> None:
         self.starts.append(starts)
         raise ValueError("a fault of ours")
 
@@ -45,7 +47,8 @@ async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: ArqRedis
     async def nothing_stalled() -> None:
         return
 
-    worker = NotifyWorker(redis, Settings(), notifier, nothing_stalled, name="test")
+    leases, lanes = Leases(redis, "test", lease_s=15), Lanes(redis, max_jobs=16)
+    worker = NotifyWorker(redis, Settings(), leases, lanes, notifier, nothing_stalled, name="test")
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])
     await worker.drain(1.0)

@@ -16,7 +16,7 @@ from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
-from tests.worker_process import POISON, WorkerProcess
+from tests.worker_process import POISON, Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 
@@ -128,6 +128,69 @@ async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_chan
     totals = await rest(redis)
     assert (totals.processed, totals.sent) == (31, 31)
     assert set(sink.times.values()) == {1}
+
+
+async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_another_took_over(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    """It holds 64 notifications and sends 8 at a time: at the freeze 8 are under way and 48 still to come."""
+    answers, let_go = 0, asyncio.Event()
+
+    async def slowly(_n: object, _times: int) -> web.Response:
+        nonlocal answers
+        answers += 1
+        if answers > 8:
+            await let_go.wait()
+        return web.Response()
+
+    sink.answer = slowly
+    await send(redis, *(webhook(n) for n in range(64)))
+    frozen = worker(parts=Parts(channel={"concurrency": 8}))
+
+    async def first_recorded() -> bool:
+        return len(sink.got) == 16 and (await stats.read_totals(redis)).sent == 8
+
+    await until(first_recorded)
+    frozen.signal(signal.SIGSTOP)
+    under_way = {n["key"] for n in sink.got[8:]}
+    let_go.set()
+    worker(parts=Parts(channel={"concurrency": 8}))
+    await rest(redis)
+    frozen.signal(signal.SIGCONT)
+    await send(redis, webhook(99))
+    await until(lambda: len(sink.times) == 65)
+    assert frozen.stop() == 0
+    assert {key for key, times in sink.times.items() if times > 1} <= under_way
+    assert (await rest(redis)).sent == 65
+
+
+async def test_while_redis_does_not_record_what_was_sent_nothing_more_is_sent(
+    own_redis: RedisServer, sink: Sink, worker: Start
+) -> None:
+    redis = connect(Settings(url=own_redis.url))
+
+    async def freeze_at_the_tenth(_n: object, _times: int) -> web.Response:
+        if len(sink.got) == 10:
+            own_redis.freeze()
+        await asyncio.sleep(0.02)
+        return web.Response()
+
+    sink.answer = freeze_at_the_tenth
+    await send(redis, *(webhook(n) for n in range(64)))
+    worker(own_redis.url, parts=Parts(channel={"concurrency": 1}))
+    await until(lambda: len(sink.got) >= 10)
+    sent: list[int] = []
+
+    def no_more() -> bool:
+        sent.append(len(sink.got))
+        return len(sent) > 50 and sent[-50] == sent[-1]
+
+    await until(no_more)
+    assert len(sink.got) < 40
+    own_redis.thaw()
+    totals = await rest(redis)
+    assert (totals.sent, len(sink.times), set(sink.times.values())) == (64, 64, {1})
+    await redis.aclose(close_connection_pool=True)
 
 
 async def test_a_body_that_kills_its_workers_is_buried_alone(redis: ArqRedis, worker: Start) -> None:

@@ -99,3 +99,17 @@ async def test_a_running_worker_samples_what_it_takes_in(
         return Deviation(POINTS_ADDED, "unknown key", "$.data.extra", "", "integer") in await of_voucherify(redis)
 
     await until(seen)
+
+
+async def test_samples_of_a_source_that_was_taken_out_of_the_config_are_let_go(redis: ArqRedis) -> None:
+    drift = watching(redis)
+    drift.pass_by("voucherify", POINTS_ADDED, webhook(1))
+    drift.follow({"shop": KINDS["voucherify"]})
+    drift.pass_by("shop", POINTS_ADDED, webhook(2))
+
+    await drift.look()
+
+    assert await noted.read(redis, ["voucherify", "shop"]) == {
+        "voucherify": {},
+        "shop": {Deviation(POINTS_ADDED): 1},
+    }

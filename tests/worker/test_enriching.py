@@ -57,7 +57,7 @@ def working(redis_server: RedisServer, sink: Sink, api: CustomersApi) -> Working
         stop = asyncio.Event()
         sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7, api=asked or api.settings())}
         redis = RedisSettings(url=redis_server.url)
-        channels = sink_channel(sink.url, attempts=4)
+        channels = sink_channel(sink.url, retry={"base_s": 0.05, "cap_s": 0.2, "attempts": 4})
         worker = run(Settings(stop_grace_s=5), sources, rules or (RULE,), channels, redis, stop=stop)
         task = asyncio.create_task(worker)
         try:

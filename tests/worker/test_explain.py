@@ -89,9 +89,9 @@ async def test_it_tells_what_intake_does(name: str) -> None:
     )
     planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs for n in job.notifications}
     assert planned == {
-        (outcome.notification.channel, outcome.rule, outcome.notification.key, event_of(told).name)
+        (notified.channel, outcome.rule, notified.key, event_of(told).name)
         for outcome in told.rules
-        if outcome.notification
+        for notified in outcome.notifications
     }
 
 
@@ -105,8 +105,7 @@ async def test_it_tells_what_an_http_channel_posts(
 
     told = explain(RawBody(NOW_MS, "voucherify", "", body), SOURCE, RULES, sink_channel(sink.url))
 
-    notification = told.rules[0].notification
-    assert notification is not None
+    (notification,) = told.rules[0].notifications
     assert notification.post is not None
     assert json.loads(bytes(notification.post.body)) == sink.got[0]
 
@@ -176,7 +175,7 @@ def test_every_reason_why_a_rule_does_not_match_is_told() -> None:
 
     (outcome,) = explained(SAMPLE, rule).rules
 
-    assert outcome.notification is None
+    assert outcome.notifications == ()
     assert [(why.what, why.name, why.globs) for why in outcome.mismatches] == [
         ("event", POINTS_ADDED, ("order.*", "CUSTOMER.*")),
         ("source", "voucherify", ("shop", "erp*")),
@@ -190,7 +189,7 @@ def test_rules_are_told_in_the_order_of_the_config() -> None:
 
     told = explained(SAMPLE, *rules)
 
-    assert [(outcome.rule, bool(outcome.notification)) for outcome in told.rules] == [
+    assert [(outcome.rule, bool(outcome.notifications)) for outcome in told.rules] == [
         ("b", False),
         ("c", True),
         ("a", True),
@@ -205,10 +204,7 @@ def test_a_template_that_does_not_fit_makes_a_dead_letter_of_its_own_notificatio
 
     told = explained(SAMPLE, *rules)
 
-    good, misspelt, zero = (outcome.notification for outcome in told.rules)
-    assert good is not None
-    assert misspelt is not None
-    assert zero is not None
+    good, misspelt, zero = (notified for outcome in told.rules for notified in outcome.notifications)
     assert (good.text, good.error) == ("40 points", "")
     assert "pionts" in misspelt.error
     assert "ZeroDivisionError" in zero.error
@@ -218,15 +214,13 @@ def test_a_template_that_does_not_fit_makes_a_dead_letter_of_its_own_notificatio
 def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
     rule = Rule(name="r", events=("*",), channel="crm", text=r'{{ "\ud800" }}')
 
-    notification = explained(SAMPLE, rule).rules[0].notification
+    (notification,) = explained(SAMPLE, rule).rules[0].notifications
 
-    assert notification is not None
     assert "surrogates not allowed" in notification.error
 
 
 def test_an_http_channel_shows_its_host_and_none_of_its_secrets() -> None:
-    notification = explained(SAMPLE, Rule(name="r", events=("*",), channel="crm")).rules[0].notification
+    (notification,) = explained(SAMPLE, Rule(name="r", events=("*",), channel="crm")).rules[0].notifications
 
-    assert notification is not None
     assert notification.post is not None
     assert (notification.channel_kind, notification.post.host) == ("http", "crm.example")

@@ -60,7 +60,7 @@ async def answered_by() -> AsyncIterator[Callable[[Handler], Awaitable[Outcome]]
 
 
 async def send_to(url: str) -> Outcome:
-    channel = HttpChannel(HttpSettings(url=url, timeout_s=0.3))
+    channel = HttpChannel(HttpSettings(url=url, timeout_s=0.3, allow_private=True))
     try:
         return await channel.send(MESSAGE)
     finally:

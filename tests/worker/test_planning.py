@@ -8,7 +8,8 @@ from broker.jobs import MAX_NOTIFICATIONS
 from broker.stream import Entry
 from sources import KINDS
 from tests.worker.conftest import webhook
-from worker.planning import Planner, WorkerSource, idempotency_key
+from worker.idempotency import idempotency_key
+from worker.planning import Planner, WorkerSource
 from worker.rules import DEFAULT_RULES, Rule, RuleBook
 
 NOW_MS = int(time.time() * 1000)
@@ -77,7 +78,8 @@ def test_the_key_depends_on_source_event_and_rule_alone() -> None:
 
 async def test_a_batch_that_wore_out_its_deliveries_is_split_and_not_decoded() -> None:
     plan = await planner().plan([entry(webhook(1), webhook(2), deliveries=4)])
-    assert [(entry_id, len(bodies)) for entry_id, bodies in plan.split] == [("1-1", 2)]
+    [split] = plan.split
+    assert (split.entry.id, [len(bodies) for bodies in split.batches]) == ("1-1", [1, 1])
     assert plan.processed == []
 
 
@@ -88,9 +90,11 @@ async def test_a_single_body_that_wore_out_its_deliveries_is_poison() -> None:
     assert (grave.letter.reason, grave.body) == ("poison", body)
 
 
-async def test_a_batch_of_a_newer_format_is_left_to_others_until_it_wore_out() -> None:
-    newer = Entry("1-1", 5, b"format from the future")
-    assert (await planner().plan([newer])).processed == []
-    plan = await planner().plan([Entry("1-1", 5, newer.blob, deliveries=4)])
+async def test_a_batch_of_a_newer_format_is_a_dead_letter_when_nobody_knows_it_and_not_before() -> None:
+    newer = Entry("1-1", 5, b"format from the future", deliveries=40)
+    plan = await planner().plan([newer])
+    assert [stranger.entry for stranger in plan.strangers] == [newer]
+    assert not plan.processed
+    plan = await planner().plan([newer], nobody_knows=True)
     [grave] = plan.processed[0].graves
     assert (grave.letter.reason, grave.letter.bodies, grave.body) == ("unreadable", 5, newer.blob)

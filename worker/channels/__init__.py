@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
+from worker.channels.apprise import AppriseChannel
 from worker.channels.console import ConsoleChannel
+from worker.channels.email import EmailChannel
+from worker.channels.file import FileChannel
 from worker.channels.http import HttpChannel
-from worker.channels.settings import ChannelSettings, ConsoleSettings
+from worker.channels.python import Model, PythonChannel
+from worker.channels.settings import (
+    AppriseSettings,
+    ChannelSettings,
+    ConsoleSettings,
+    EmailSettings,
+    FileSettings,
+    HttpSettings,
+    PythonSettings,
+)
 from worker.outcome import Outcome
 from worker.render import Message
 from worker.retry import RetrySettings
@@ -30,12 +43,28 @@ class Channel(Protocol):
         ...
 
 
-def open_channels(settings: Mapping[str, ChannelSettings]) -> dict[str, Channel]:
-    """The channels by name. To be called in the running event loop that will use them."""
-    return {name: _open(channel) for name, channel in settings.items()}
+def open_channels(
+    settings: Mapping[str, ChannelSettings], models: Mapping[str, Model] = MappingProxyType({})
+) -> dict[str, Channel]:
+    """The channels by name; `models`, by name of the source, are for functions of the user's.
+
+    To be called in the running event loop that will use them. Raises ChannelError.
+    """
+    return {name: open_channel(channel, models) for name, channel in settings.items()}
 
 
-def _open(settings: ChannelSettings) -> Channel:
-    if isinstance(settings, ConsoleSettings):
-        return ConsoleChannel(settings)
-    return HttpChannel(settings)
+def open_channel(settings: ChannelSettings, models: Mapping[str, Model] = MappingProxyType({})) -> Channel:
+    """One channel. See `open_channels`."""
+    match settings:
+        case ConsoleSettings():
+            return ConsoleChannel(settings)
+        case FileSettings():
+            return FileChannel(settings)
+        case HttpSettings():
+            return HttpChannel(settings)
+        case EmailSettings():
+            return EmailChannel(settings)
+        case AppriseSettings():
+            return AppriseChannel(settings)
+        case PythonSettings():
+            return PythonChannel(settings, models)

@@ -9,7 +9,7 @@ from worker.channels.settings import ConsoleSettings
 from worker.outcome import Outcome, Retry, Sent
 from worker.render import Message
 
-_CONCURRENCY = 64
+_TIMEOUT_S = 10.0
 
 
 class ConsoleChannel:
@@ -17,13 +17,17 @@ class ConsoleChannel:
 
     def __init__(self, settings: ConsoleSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(_CONCURRENCY)
+        self.slots = asyncio.Semaphore(settings.concurrency)
 
     async def send(self, message: Message) -> Outcome:
         """Print it, off the event loop: a terminal or pipe that nobody reads blocks."""
         line = f"[{message.rule}] {message.text}  ({message.event}, key {message.key[:8]})\n"
         try:
-            await asyncio.to_thread(_print, line)
+            async with asyncio.timeout(_TIMEOUT_S):
+                await asyncio.to_thread(_print, line)
+        except TimeoutError:
+            error = f"standard output: nobody read it for {_TIMEOUT_S:g} s"
+            return Retry(error=error, error_class="TimeoutError")
         except OSError as error:
             return Retry(error=f"standard output: {error}", error_class=type(error).__name__)
         return Sent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,8 +11,11 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 import msgspec
+from aiohttp.connector import AddrInfoType
 
+from worker.channels.addresses import PrivateAddressError, is_public
 from worker.channels.settings import HttpSettings
+from worker.channels.signing import signer
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
 
@@ -25,15 +29,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class HttpChannel:
-    """One URL. Keeps its connections; at most `concurrency` requests at a time."""
+    """One URL. Keeps its connections; at most `concurrency` requests at a time.
+
+    Raises ChannelError where its secrets are none that can sign.
+    """
 
     def __init__(self, settings: HttpSettings) -> None:
         self.retry = settings.retry
         self.slots = asyncio.Semaphore(settings.concurrency)
         self._url = settings.url
         self._headers = {"Content-Type": "application/json", **settings.headers}
+        self._sign = signer(settings)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.concurrency),
+            connector=aiohttp.TCPConnector(
+                limit=settings.concurrency, socket_factory=None if settings.allow_private else _public_socket
+            ),
             timeout=aiohttp.ClientTimeout(total=None),  # ours covers the whole exchange
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -43,7 +53,7 @@ class HttpChannel:
     async def send(self, message: Message) -> Outcome:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
         body = posted(message)
-        headers = {**self._headers, "Idempotency-Key": message.key}
+        headers = {**self._headers, "Idempotency-Key": message.key, **self._sign(message.key, body)}
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._post(body, headers)
@@ -52,6 +62,8 @@ class HttpChannel:
         except aiohttp.InvalidURL as error:
             return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error.__cause__, PrivateAddressError):
+                return Dead(reason="misconfigured", error=str(error.__cause__), error_class="PrivateAddressError")
             return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
@@ -62,6 +74,14 @@ class HttpChannel:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _public_socket(address: AddrInfoType) -> socket.socket:
+    """A socket for the address that is about to be connected to. Here no name resolves to another one any more."""
+    family, kind, protocol, _, (host, *_) = address
+    if not is_public(str(host)):
+        raise PrivateAddressError
+    return socket.socket(family, kind, protocol)
 
 
 def posted(message: Message) -> bytes:

@@ -1,4 +1,4 @@
-"""The sources as they stand now, without processes."""
+"""The config as it stands now, without processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import read
+from launcher.config import Config, read
 from launcher.errors import ConfigError, Fault
-from launcher.live_sources import LiveSources, Sources
+from launcher.live_config import LiveConfig
 from sources.secret import Secret
 
 TABLES = {"sources": {"shop": {"secrets": ["file:shop.key"]}, "club": {"secrets": ["file:a", "file:b"]}}}
@@ -24,14 +24,14 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def live(directory: Path) -> LiveSources:
-    def sources() -> Sources:
-        return read(TABLES, {}, directory=directory).sources
+def live(directory: Path) -> LiveConfig:
+    def config() -> Config:
+        return read(TABLES, {}, directory=directory)
 
-    return LiveSources(sources(), sources)
+    return LiveConfig(config(), config)
 
 
-def test_what_has_not_changed_is_no_change(live: LiveSources, directory: Path) -> None:
+def test_what_has_not_changed_is_no_change(live: LiveConfig, directory: Path) -> None:
     before = live.current
     assert not live.rotate()
     (directory / "a").write_text("  the-secret-a")
@@ -40,7 +40,7 @@ def test_what_has_not_changed_is_no_change(live: LiveSources, directory: Path) -
 
 
 def test_a_secret_is_rotated_while_another_is_broken(
-    live: LiveSources, directory: Path, caplog: pytest.LogCaptureFixture
+    live: LiveConfig, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     (directory / "shop.key").unlink()
@@ -49,14 +49,14 @@ def test_a_secret_is_rotated_while_another_is_broken(
     assert live.rotate()
     assert not live.rotate()
 
-    assert live.current["shop"].secrets == (Secret("the-secret-shop.key"),)
-    assert live.current["club"].secrets == (Secret("the-secret-a"), Secret("another-secret"))
+    assert live.current.sources["shop"].secrets == (Secret("the-secret-shop.key"),)
+    assert live.current.sources["club"].secrets == (Secret("the-secret-a"), Secret("another-secret"))
     assert [getattr(record, "action", "") for record in caplog.records] == ["secret_refused", "secret_rotated"]
     assert "another-secret" not in caplog.text
 
 
 def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
-    live: LiveSources, directory: Path, caplog: pytest.LogCaptureFixture
+    live: LiveConfig, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         (directory / "shop.key").unlink()
@@ -68,17 +68,17 @@ def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
     assert len(caplog.records) == 2
 
 
-def test_a_file_replaced_through_a_link_is_noticed(live: LiveSources, directory: Path) -> None:
+def test_a_file_replaced_through_a_link_is_noticed(live: LiveConfig, directory: Path) -> None:
     """As Kubernetes changes a mounted secret."""
     (directory / "new").write_text("secret-behind-a-link")
     (directory / "link").symlink_to("new")
     (directory / "link").rename(directory / "shop.key")
 
     assert live.rotate()
-    assert live.current["shop"].secrets == (Secret("secret-behind-a-link"),)
+    assert live.current.sources["shop"].secrets == (Secret("secret-behind-a-link"),)
 
 
-def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(live: LiveSources, directory: Path) -> None:
+def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(live: LiveConfig, directory: Path) -> None:
     (directory / "shop.key").unlink()
     (directory / "shop.key").mkdir()
 
@@ -89,12 +89,12 @@ def test_a_secret_from_a_pipe_is_read_once() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"secret-from-a-pipe")
     os.close(writing)
-    sources = read({"sources": {"shop": {"secrets": [f"file:/dev/fd/{reading}"]}}}, {}).sources
+    config = read({"sources": {"shop": {"secrets": [f"file:/dev/fd/{reading}"]}}}, {})
     os.close(reading)
 
-    live = LiveSources(sources, lambda: sources)
+    live = LiveConfig(config, lambda: config)
     assert not live.rotate()
-    assert live.current["shop"].secrets == (Secret("secret-from-a-pipe"),)
+    assert live.current.sources["shop"].secrets == (Secret("secret-from-a-pipe"),)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_a_secret_from_a_pipe_is_read_once() -> None:
     ],
 )
 def test_a_reload_that_fails_is_told_and_changes_nothing(
-    live: LiveSources, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
+    live: LiveConfig, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
 ) -> None:
-    def failing() -> Sources:
+    def failing() -> Config:
         raise fails
 
-    faulty = LiveSources(live.current, failing)
+    faulty = LiveConfig(live.current, failing)
 
     assert not faulty.reload()
     assert faulty.current is live.current

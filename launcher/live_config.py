@@ -1,4 +1,4 @@
-"""The sources as they stand now: read again on SIGHUP, and as to their secrets' files about once a second."""
+"""The config as it stands now: read again on SIGHUP; the files of sources' secrets about once a second."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from msgspec import structs
 
+from launcher.config import Config
 from launcher.errors import ConfigError, LauncherError
 from launcher.hangup import on_hangup
 from launcher.secrets import FileSecret, SecretError
@@ -21,19 +22,21 @@ _LOOK_EVERY_S = 1.0
 
 logger = logging.getLogger("hookline.config")
 
-Sources = Mapping[str, Settings]
+_STAYING = ("redis", "receiver", "worker", "up", "log")
+"""The sections that a running process does not take over."""
 
 
-class LiveSources:
-    """Holds the last sound sources. What is faulty is told and changes nothing.
+class LiveConfig:
+    """Holds the last sound config. What is faulty is told and changes nothing.
 
     A fork takes its own copy along, so that a child started late begins with what holds by then. The process that
     made it tells what happens; the copies in its children are silent.
     """
 
-    def __init__(self, sources: Sources, read: Callable[[], Sources]) -> None:
-        """`read`: the checked sources as the config has them now. Raises LauncherError or StartError."""
-        self.current = sources
+    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+        """`read`: the checked config as it is now. Raises LauncherError or StartError."""
+        self.current = config
+        self._first = config
         self._read = read
         self._faults: dict[str, str] = {}
         self._teller = os.getpid()
@@ -50,8 +53,9 @@ class LiveSources:
         except Exception:
             logger.exception("the config was not taken over", extra={"action": "reload_failed"})
             return False
-        names = ", ".join(self.current)
-        self._tell(logging.INFO, "config_reloaded", f"sources read again: {names}; all else counts from a restart")
+        stays = self._staying()
+        told = f"; until a restart these stay as they were: {', '.join(stays)}" if stays else ""
+        self._tell(logging.INFO, "config_reloaded", f"the config was read again{told}")
         return True
 
     def rotate(self) -> bool:
@@ -59,23 +63,37 @@ class LiveSources:
 
         A file that is gone or holds no proper secret leaves the old one in force, and is told of once.
         """
-        fresh = {name: self._rotated(name, source) for name, source in self.current.items()}
-        if fresh == self.current:
+        sources = self.current.sources
+        fresh = {name: self._rotated(name, source) for name, source in sources.items()}
+        if fresh == sources:
             return False
-        self.current = fresh
+        self.current = structs.replace(self.current, sources=fresh)
         return True
 
-    async def updates(self) -> AsyncIterator[Sources]:
-        """All sources anew, whenever they have changed. Listens to SIGHUP; call it once in a process."""
+    async def updates(self, *, rotating: bool = False) -> AsyncIterator[Config]:
+        """The config anew, whenever it was read again. Listens to SIGHUP; call it once in a process.
+
+        rotating: also whenever a source's secret has changed.
+        """
         asked = asyncio.Event()
         on_hangup(asked.set)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), _LOOK_EVERY_S)
+                await asyncio.wait_for(asked.wait(), _LOOK_EVERY_S if rotating else None)
             read = self.reload if asked.is_set() else self.rotate
             asked.clear()
             if await asyncio.to_thread(read):  # a file may lie on a disk that takes its time
                 yield self.current
+
+    def _staying(self) -> list[str]:
+        """The settings that were changed and count from a restart."""
+        pairs = ((name, getattr(self._first, name), getattr(self.current, name)) for name in _STAYING)
+        return [
+            f"{name}.{field}"
+            for name, first, now in pairs
+            for field in first.__struct_fields__
+            if getattr(first, field) != getattr(now, field)
+        ]
 
     def _rotated(self, name: str, source: Settings) -> Settings:
         secrets = tuple(self._newest(name, source.secrets))

@@ -1,0 +1,60 @@
+"""How many notifications wait for when."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys
+from broker.errors import translated
+from broker.jobs import size_of
+
+_SAMPLE = 500
+"""Jobs of a span whose sizes are looked at; those of more are reckoned from these."""
+
+
+class Schedule(Struct, frozen=True):
+    """Notifications by when their next try is due: exact up to 500 jobs a span, beyond that about so many.
+
+    A job that is being sent counts as due when its lease ends.
+    """
+
+    due_now: int
+    within_1_min: int
+    within_10_min: int
+    within_1_h: int
+    within_1_d: int
+    later: int
+    held: int
+    """Those whose channel takes none: its breaker is open, it is paused, or slow."""
+
+
+_BOUNDS_S = (0, 60, 600, 3600, 86_400)
+
+
+async def read_schedule(redis: ArqRedis) -> Schedule:
+    """Look at the queue and at what is held. Raises BrokerError."""
+    with translated():
+        seconds, micros = await redis.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        bounds = ["-inf", *(str(now_ms + 1000 * bound_s) for bound_s in _BOUNDS_S), "+inf"]
+        names = await redis.smembers(keys.CHANNELS)  # type: ignore[misc]
+        held = [keys.HELD_JOBS + name.decode() for name in names]
+        async with redis.pipeline(transaction=True) as pipe:
+            for after, until in pairwise(bounds):
+                pipe.zcount(keys.QUEUE, f"({after}", until)
+                pipe.zrangebyscore(keys.QUEUE, f"({after}", until, start=0, num=_SAMPLE)
+            for key in held:
+                pipe.zcard(key)
+                pipe.zrange(key, 0, _SAMPLE - 1)
+            found = await pipe.execute()
+    counts = [_notifications(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+    spans = len(bounds) - 1
+    return Schedule(*counts[:spans], sum(counts[spans:]))  # type: ignore[call-arg]
+
+
+def _notifications(jobs: int, sample: list[bytes]) -> int:
+    sizes = sum(size_of(job.decode()) for job in sample)
+    return round(sizes * jobs / len(sample)) if sample else 0

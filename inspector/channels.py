@@ -1,0 +1,99 @@
+"""`hookline channel ...`: breakers and pauses."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from broker import channels
+from broker.channels import Channel
+from inspector import options
+from inspector.session import on_redis
+from inspector.texts import count_of, printable, span
+
+channel = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="List channels with the state of their breakers; pause and resume them.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A channel.", show_default=False)]
+
+
+@channel.command("list")
+def list_(ctx: typer.Context, *, as_json: options.AsJson = False) -> None:
+    """List all channels.
+
+    Example: hookline channel list --json
+    """
+    found = on_redis(ctx.obj, channels.read_channels)
+    known = {one.name for one in found}
+    well = [Channel(name, 0, 0, 0, 0, 0) for name in ctx.obj.channels() if name not in known]
+    all_ = sorted([*found, *well], key=lambda one: one.name)
+    now_ms = time.time_ns() // 1_000_000
+    if as_json:
+        typer.echo(msgspec.json.encode(channel_records(all_, now_ms)).decode())
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("channel", no_wrap=True)
+    table.add_column("state", overflow="fold")
+    for one in all_:
+        table.add_row(Text(printable(one.name)), channel_line(one, now_ms))
+    Console(markup=False, highlight=False).print(table)
+
+
+@channel.command()
+def pause(ctx: typer.Context, name: Name) -> None:
+    """Send nothing more on a channel. What waits for it waits on, and loses neither attempts nor time.
+
+    Example: hookline channel pause crm
+    """
+    names = sorted(ctx.obj.channels())
+    if name not in names:
+        raise typer.BadParameter(f"no channel is named {name!r}; there are: {', '.join(names)}", param_hint="NAME")
+    changed = on_redis(ctx.obj, lambda redis: channels.pause(redis, name))
+    typer.echo(f"channel {name} is paused" if changed else f"channel {name} was paused already")
+
+
+@channel.command()
+def resume(ctx: typer.Context, name: Name) -> None:
+    """Let a paused channel go on.
+
+    Example: hookline channel resume crm
+    """
+    changed = on_redis(ctx.obj, lambda redis: channels.resume(redis, name))
+    typer.echo(f"channel {name} goes on" if changed else f"channel {name} was not paused")
+
+
+def channel_records(found: list[Channel], now_ms: int) -> list[dict[str, Any]]:
+    """Every field of each, and its state in a word."""
+    return [{**msgspec.to_builtins(one), "state": one.state(now_ms)} for one in found]
+
+
+def channel_line(one: Channel, now_ms: int) -> Text:
+    """How one channel does, and what waits for it."""
+    state = one.state(now_ms)
+    line = Text()
+    match state:
+        case "closed":
+            line.append("takes notifications", style="green")
+        case "paused":
+            line.append(f"paused for {span(now_ms - one.paused_since_ms)}", style="yellow")
+        case "open":
+            line.append(f"breaker open, tried again in {span(one.open_until_ms - now_ms)}", style="red")
+        case "half-open":
+            line.append("breaker half-open: one job tries", style="yellow")
+    if one.failures:
+        line.append(f", {count_of(one.failures, 'failure')} in a row")
+    if one.held:
+        line.append(f", {count_of(one.held, 'job')} held")
+    return line

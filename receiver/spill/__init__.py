@@ -1,0 +1,1 @@
+"""Webhooks on this machine's disk for as long as Redis cannot take them."""

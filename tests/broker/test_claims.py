@@ -1,0 +1,61 @@
+"""Who may claim a job after Redis was away, on a real Redis."""
+
+import time
+
+from arq.connections import ArqRedis
+
+from broker import jobs, keys
+from broker.jobs import NotifyJob
+from tests.until import until
+
+LEASE_MS = 60_000
+
+
+async def enqueue(redis: ArqRedis) -> str:
+    job_id = jobs.new_job_id(1)
+    await redis.set(keys.JOB + job_id, jobs.encode(NotifyJob("http", 1, 0, [])))
+    await redis.zadd(keys.QUEUE, {job_id: 1})
+    return job_id
+
+
+async def claim(redis: ArqRedis, owner: str) -> list[str]:
+    return await jobs.claim(redis, owner, count=10, lease_ms=LEASE_MS)
+
+
+async def begun_and_lapsed(redis: ArqRedis) -> str:
+    """A job that a worker began, and whose lease has ended."""
+    job_id = await enqueue(redis)
+    assert await claim(redis, "first") == [job_id]
+    await redis.set(keys.RETRY + job_id, 1)  # as its start leaves it
+    await redis.delete(keys.IN_PROGRESS + job_id)
+    await redis.zadd(keys.QUEUE, {job_id: 1})
+    return job_id
+
+
+async def nobody_claimed_for(redis: ArqRedis, seconds: float) -> None:
+    await redis.hset(keys.CLAIMS, "last_ms", int((time.time() - seconds) * 1000))
+
+
+async def test_what_was_begun_before_an_outage_is_left_to_its_owner_for_a_moment(redis: ArqRedis) -> None:
+    job_id = await begun_and_lapsed(redis)
+    await nobody_claimed_for(redis, 5)
+    assert await claim(redis, "second") == []
+    assert await until(lambda: claim(redis, "second"), seconds=5) == [job_id]
+
+
+async def test_what_was_not_begun_is_claimed_at_once_after_an_outage(redis: ArqRedis) -> None:
+    await claim(redis, "first")
+    job_id = await enqueue(redis)
+    await nobody_claimed_for(redis, 5)
+    assert await claim(redis, "second") == [job_id]
+
+
+async def test_the_job_of_a_dead_worker_is_claimed_at_once_while_others_claim(redis: ArqRedis) -> None:
+    job_id = await begun_and_lapsed(redis)
+    await redis.hset(keys.CLAIMS, "moment_ends_ms", 0)  # the first claim of all began one
+    assert await claim(redis, "second") == [job_id]
+
+
+async def test_when_workers_claimed_last_is_forgotten_when_none_is_left(redis: ArqRedis) -> None:
+    await claim(redis, "first")
+    assert 0 < await redis.pttl(keys.CLAIMS) <= 60_000

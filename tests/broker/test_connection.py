@@ -1,0 +1,184 @@
+"""A client on a server or a socket, with TLS and without."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from broker.connection import Settings, connect
+from broker.errors import BrokerError, Misconfigured, Unavailable, translated
+from tests.redis_server import RedisServer
+
+USER, PASSWORD = "hookline", "pass/word?#@%:1"
+QUOTED = "pass%2Fword%3F%23%40%25%3A1"
+
+
+@pytest.fixture
+def guarded(own_redis: RedisServer) -> RedisServer:
+    """Has a user with a password."""
+    with own_redis.client() as admin:
+        admin.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], categories=["+@all"])
+    return own_redis
+
+
+@asynccontextmanager
+async def tls_before(server: RedisServer, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A port of 127.0.0.1 that speaks TLS, and passes on what it hears."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(server.socket)
+        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
+
+    listening = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+class Certificates:
+    """One authority's: for 127.0.0.1, for another host, and for a client."""
+
+    def __init__(self, directory: Path) -> None:
+        authority = trustme.CA()
+        self.server = self._context(authority.issue_cert("127.0.0.1"))
+        self.other_host = self._context(authority.issue_cert("other.example"))
+        self.asking = self._context(authority.issue_cert("127.0.0.1"))
+        self.asking.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(self.asking)
+        self.ca_file = str(directory / "ca.pem")
+        authority.cert_pem.write_to_path(self.ca_file)
+        self.client_file = str(directory / "client.pem")
+        authority.issue_cert("hookline").private_key_and_cert_chain_pem.write_to_path(self.client_file)
+
+    def _context(self, certificate: trustme.LeafCert) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        return context
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+async def answer(settings: Settings) -> object:
+    """What a client hears, or the error in words."""
+    client = connect(settings, retries=0)
+    try:
+        with translated():
+            return await client.ping()
+    except BrokerError as error:
+        return str(error)
+    finally:
+        await client.aclose()
+
+
+async def test_a_login_takes_any_password_and_tells_none(guarded: RedisServer) -> None:
+    good = Settings(url=f"unix://{USER}:{QUOTED}@{guarded.socket}")
+    assert await answer(good) is True
+
+    wrong = Settings(url=good.url.replace("1@", "2@"))
+    told = str(await answer(wrong))
+    assert "refuses the login" in told
+    assert "pass" not in told.replace("username-password", "")
+
+
+async def test_a_server_that_does_not_know_auth_repeats_no_password() -> None:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
+        config = Path(directory) / "redis.conf"
+        config.write_text("rename-command AUTH NOTAUTH\n")
+        server = RedisServer(Path(directory), include=str(config)).start()
+        told = str(await answer(Settings(url=f"unix://{USER}:{QUOTED}@{server.socket}")))
+        server.kill()
+
+    assert "does not know the command AUTH" in told
+    assert "pass" not in told
+
+
+async def test_the_database_of_the_address_is_used(redis_server: RedisServer) -> None:
+    client = connect(Settings(url=f"{redis_server.url}?db=3"))
+    await client.set("here", "1")
+    with redis_server.client() as first:
+        assert first.keys() == []
+    await client.aclose()
+
+
+async def test_a_server_that_became_a_replica_is_left(own_redis: RedisServer) -> None:
+    client = connect(Settings(url=own_redis.url), retries=0)
+    before = await client.client_id()
+    assert await client.client_id() == before
+    with own_redis.client() as admin:
+        admin.replicaof("127.0.0.1", "1")
+        for write in (lambda: client.set("a", "b"), lambda: client.eval("redis.call('SET', 'a', 'b')", 0)):
+            before = await client.client_id()
+            with pytest.raises(Unavailable, match="replica"), translated():
+                await write()
+            assert await client.client_id() != before
+        admin.replicaof("NO", "ONE")
+    assert await client.set("a", "b")
+    await client.aclose()
+
+
+async def test_tls_is_spoken_with_a_server_that_the_given_authority_vouches_for(
+    redis_server: RedisServer, certificates: Certificates
+) -> None:
+    async with tls_before(redis_server, certificates.server) as port:
+        url = f"rediss://127.0.0.1:{port}"
+        assert await answer(Settings(url=url, tls_ca_file=certificates.ca_file)) is True
+        assert "certificate verify failed" in str(await answer(Settings(url=url)))
+        assert await answer(Settings(url=url, tls_verify="none")) is True
+        plain = await answer(Settings(url=url.replace("rediss", "redis"), socket_timeout_s=1.0))
+        assert "not reachable" in str(plain)
+
+
+async def test_a_certificate_for_another_host_is_refused_unless_that_is_allowed(
+    redis_server: RedisServer, certificates: Certificates
+) -> None:
+    async with tls_before(redis_server, certificates.other_host) as port:
+        settings = Settings(url=f"rediss://127.0.0.1:{port}", tls_ca_file=certificates.ca_file)
+        assert "127.0.0.1" in str(await answer(settings))
+        assert "certificate verify failed" in str(await answer(settings))
+        assert await answer(Settings(url=settings.url, tls_ca_file=settings.tls_ca_file, tls_verify="ca")) is True
+        assert "certificate verify failed" in str(await answer(Settings(url=settings.url, tls_verify="ca")))
+
+
+async def test_a_server_that_asks_who_we_are_is_shown_our_certificate(
+    redis_server: RedisServer, certificates: Certificates
+) -> None:
+    async with tls_before(redis_server, certificates.asking) as port:
+        settings = Settings(
+            url=f"rediss://127.0.0.1:{port}",
+            tls_ca_file=certificates.ca_file,
+            tls_cert_file=certificates.client_file,
+        )
+        assert await answer(settings) is True
+        assert await answer(Settings(url=settings.url, tls_ca_file=settings.tls_ca_file)) is not True
+
+
+def test_what_cannot_be_used_is_told_with_the_name_of_its_setting(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("no certificate")
+    for settings, told in (
+        (Settings(url="redis://:pa/ss@host"), "redis.url: "),
+        (Settings(url="rediss://host", tls_ca_file="/no/such"), "redis.tls_ca_file: .*No such file"),
+        (Settings(url="rediss://host", tls_ca_file=str(nonsense)), "redis.tls_ca_file: "),
+        (Settings(url="rediss://host", tls_cert_file=certificates.ca_file), "redis.tls_cert_file"),
+    ):
+        with pytest.raises(Misconfigured, match=told) as caught:
+            connect(settings)
+        assert "pa/ss" not in str(caught.value)

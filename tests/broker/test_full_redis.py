@@ -1,0 +1,21 @@
+"""What is told of a Redis at maxmemory."""
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import stream
+from broker.batch import RawBody
+from broker.confirmation import Confirmation
+from broker.errors import Full
+
+
+async def test_the_error_tells_what_redis_said_and_nothing_of_the_body(redis: ArqRedis) -> None:
+    await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(Full) as error:
+            await stream.append(redis, [RawBody(1, "voucherify", "", b'"Ada Novak"')], Confirmation())
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert "maxmemory" in str(error.value)
+    assert "Ada" not in str(error.value) and "EVALSHA" not in str(error.value)

@@ -1,0 +1,68 @@
+"""Leaving to others what one worker does not understand, on a real Redis."""
+
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+
+from broker import batch, jobs, keys, stream
+from broker.batch import RawBody, UnreadableBatchError
+from broker.confirmation import Confirmation
+from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+
+BODY = RawBody(1, "voucherify", "", b"{}")
+MINUTE_MS = 60_000
+
+
+async def held(redis: ArqRedis) -> tuple[str, int]:
+    """Who holds the only entry, and how often it was delivered."""
+    [row] = await redis.xpending_range(keys.STREAM, keys.GROUP, "-", "+", 10)
+    return row["consumer"].decode(), row["times_delivered"]
+
+
+async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: ArqRedis) -> None:
+    await stream.create_group(redis)
+    await stream.append(redis, [BODY], Confirmation())
+    [entry] = await stream.read(redis, "old", count=1, block_ms=1)
+    for _ in range(5):
+        assert await stream.pass_on(redis, "old", entry.id, for_ms=MINUTE_MS, idle_ms=MINUTE_MS)
+        assert await stream.take_over(redis, "new", idle_ms=MINUTE_MS) is None  # it has to wait a second
+        taken = await stream.take_over(redis, "old", idle_ms=50_000)
+        assert taken is not None
+        assert taken.deliveries == 1
+    assert await held(redis) == ("old", 1)
+
+
+async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_it(redis: ArqRedis) -> None:
+    await stream.create_group(redis)
+    await stream.append(redis, [BODY], Confirmation())
+    [entry] = await stream.read(redis, "old", count=1, block_ms=1)
+    assert await stream.pass_on(redis, "stranger", entry.id, for_ms=0, idle_ms=1000)
+    assert not await stream.pass_on(redis, "old", entry.id, for_ms=0, idle_ms=1000)
+    assert await held(redis) == ("old", 1)
+
+
+async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: ArqRedis) -> None:
+    await redis.set(keys.JOB + "a.1", b"job")
+    await redis.zadd(keys.QUEUE, {"a.1": 1})
+    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == ["a.1"]
+    assert await jobs.start(redis, "a.1") == (b"job", 1)
+    assert await jobs.pass_on(redis, "old", "a.1", for_ms=MINUTE_MS)
+    assert not await redis.exists(keys.IN_PROGRESS + "a.1", keys.RETRY + "a.1")
+    assert await jobs.claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
+    due_ms = await redis.zscore(keys.QUEUE, "a.1")
+    seconds, _ = await redis.time()
+    assert due_ms is not None
+    assert seconds * 1000 - 1000 < due_ms < seconds * 1000 + 3000
+    assert MINUTE_MS < await redis.pttl(keys.STRANGER + "a.1") <= 61 * MINUTE_MS
+
+
+def test_a_body_or_a_job_with_a_field_more_than_this_version_knows_is_unreadable_to_it() -> None:
+    with pytest.raises(UnreadableBatchError):
+        batch.decode(batch.compress(msgspec.msgpack.encode([[1, "voucherify", "", b"{}", "newer"]])))
+    notify_job = msgspec.to_builtins(
+        NotifyJob("sink", 1, 1, [Notification("key", "rule", "event", BODY)]), builtin_types=(bytes,)
+    )
+    for newer in ([*notify_job, "newer"], [*notify_job[:3], [[*notify_job[3][0], "x", "y", "z"]]]):
+        with pytest.raises(UnreadableJobError):
+            jobs.decode(Packed(batch.compress(msgspec.msgpack.encode(newer))))
+    assert jobs.decode(Packed(batch.compress(msgspec.msgpack.encode(notify_job)))).channel == "sink"

@@ -1,0 +1,303 @@
+"""A run with every kind of channel, in turns: without a sick one beside them, and with it."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import dead, keys, stats
+from broker.connection import Settings, connect
+from broker.dead import DeadLetter
+from broker.stats import Totals
+from tests.chaos import sinks
+from tests.chaos.events import KIND, POINTS_ADDED, SECRET, number_in, request_with
+from tests.chaos.sender import Pace, Sender
+from tests.chaos.sinks import CONSOLE, DELIVERIES, FILE, OK, PORTS, SICK, Delivery
+from tests.chaos.stack import _free_ports, _listens
+from tests.launcher.running import environment
+from tests.redis_server import RedisServer
+from tests.until import until
+
+WELL = ("http", "email", "apprise", "python", "file", "console")
+WITHOUT, WITH = "without", "with"
+"""The sources: rules on all channels that are well are for both, the sick one's for the second."""
+
+ATTEMPTS = 3
+"""Of the sick channel: few, so that some of its notifications run out of them."""
+
+_WARM_UP = 64
+_AT_REST_WITHIN_S = 120.0
+
+_CONFIG = """
+[redis]
+url = "{redis}"
+[receiver]
+port = {receiver}
+[worker]
+processes = 2
+[sources.without]
+kind = "voucherify"
+[sources.with]
+kind = "voucherify"
+[log]
+level = "warning"
+format = "json"
+
+[channels.http]
+kind = "http"
+url = "http://127.0.0.1:{http}/"
+allow_private = true
+[channels.email]
+kind = "email"
+host = "127.0.0.1"
+port = {email}
+security = "none"
+sender = "shop@example.com"
+[channels.apprise]
+kind = "apprise"
+[channels.python]
+kind = "python"
+target = "told:told"
+[channels.file]
+kind = "file"
+path = "{file}"
+[channels.sick]
+kind = "http"
+url = "http://127.0.0.1:{sick}/"
+allow_private = true
+timeout_s = 1
+retry = {{ attempts = {attempts}, base_s = 0.5, cap_s = 2 }}
+breaker = {{ wait_s = 0.5, max_wait_s = 2 }}
+
+[[rules]]
+name = "all"
+events = ["*"]
+channel = ["http", "email", "apprise", "python", "file", "console"]
+to = "member@example.com"
+subject = "{text}"
+text = "{text}"
+[[rules]]
+name = "sick"
+events = ["*"]
+sources = ["with"]
+channel = "sick"
+text = "{text}"
+"""
+_TEXT = "{{ transaction.source_id }} {{ transaction.created_at }}"
+
+# The python channel's other side is the function itself.
+_TOLD = """
+import os
+from tests.chaos.sinks import DELIVERIES, line_of
+record = os.open(DELIVERIES, os.O_WRONLY | os.O_APPEND)
+async def told(event, key):
+    os.write(record, line_of("python", event.text, key))
+"""
+
+
+class Turn(Struct, frozen=True):
+    """Events that went to one source, one after another."""
+
+    source: str
+    numbers: range
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a run did."""
+
+    turns: list[Turn]
+    """The first two only warm up."""
+    deliveries: list[Delivery]
+    letters: dict[int, DeadLetter]
+    """By the number of the event."""
+    totals: Totals
+    tries: Counter[str]
+    """By channel: every one, also of those that reached nobody."""
+    refused: int
+    """Tries that found nobody listening."""
+    answers: dict[int, int]
+    failures: list[str]
+    """What the worker said of faults of its own."""
+
+    @property
+    def events(self) -> int:
+        return sum(len(turn.numbers) for turn in self.turns)
+
+    def numbers(self, source: str) -> set[int]:
+        return {number for turn in self.turns if turn.source == source for number in turn.numbers}
+
+    def accepted(self, channel: str) -> Counter[int]:
+        return Counter(one.number for one in self.deliveries if (one.channel, one.how) == (channel, OK))
+
+    def ratio(self, channel: str) -> float:
+        """How much slower p99 is with the sick one: the median of neighbouring turns, which noise upsets least."""
+        p99_s = [percentile(took, 0.99) for took in self.took_s(channel)[2:]]
+        return median(sick / well for well, sick in zip(p99_s[::2], p99_s[1::2], strict=True))
+
+    def took_s(self, channel: str) -> list[list[float]]:
+        """From the webhook's making to its delivery, sorted, for each turn."""
+        taken = {one.number: one.at_s - one.sent_s for one in self.deliveries if one.channel == channel}
+        return [sorted(taken[number] for number in turn.numbers if number in taken) for turn in self.turns]
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
+
+
+async def run(directory: Path, *, events: int, pairs: int, pace: Pace) -> Report:
+    """`events` with the sick channel and as many without, in `pairs` of turns."""
+    each = events // pairs
+    sizes = [_WARM_UP, _WARM_UP, *[each] * (2 * pairs)]
+    turns: list[Turn] = []
+    answers: Counter[int] = Counter()
+    async with _running(directory) as (port, redis):
+        for place, size in enumerate(sizes):
+            first = turns[-1].numbers.stop if turns else 0
+            turns.append(Turn((WITHOUT, WITH)[place % 2], range(first, first + size)))
+            sender = Sender(port, pace, random.Random(place), _requests(turns[-1]))
+            await sender.run(lambda number, size=size: number < size)  # type: ignore[misc]
+            answers += sender.answers
+            events_so_far = turns[-1].numbers.stop
+            await until(lambda so_far=events_so_far: _is_at_rest(redis, so_far), seconds=_AT_REST_WITHIN_S)  # type: ignore[misc]
+        letters, totals = await _letters(redis), await stats.read_totals(redis)
+        await until(lambda: _all_is_read(directory, totals))
+    logged = [msgspec.json.decode(line) for line in (directory / "log").read_bytes().splitlines()]
+    failed = [one for one in logged if one["action"] == "notification_failed"]
+    deliveries = sinks.read(directory)
+    tries = Counter(one.channel for one in deliveries if one.how in (OK, "400"))
+    return Report(
+        turns=turns,
+        deliveries=deliveries,
+        letters=letters,
+        totals=totals,
+        tries=tries + Counter(one["channel"] for one in failed),
+        refused=sum("Cannot connect" in one["message"] for one in failed),
+        answers=dict(answers),
+        failures=[one["message"] for one in logged if one["action"] not in _EXPECTED],
+    )
+
+
+_EXPECTED = ("notification_failed", "notification_dead", "channel_state")
+
+
+def _requests(turn: Turn) -> Callable[[int], bytes]:
+    def request(place: int) -> bytes:
+        return request_with(KIND.sample(turn.numbers[place], POINTS_ADDED), f"/webhooks/{turn.source}")
+
+    return request
+
+
+async def _is_at_rest(redis: ArqRedis, events: int) -> bool:
+    totals = await stats.read_totals(redis)
+    return totals.processed >= events and not totals.queued and not totals.waiting
+
+
+def _all_is_read(directory: Path, totals: Totals) -> bool:
+    """What files and consoles tell is read a little later than it is written."""
+    return (directory / DELIVERIES).read_bytes().count(b" ok\n") >= totals.sent
+
+
+async def _letters(redis: ArqRedis) -> dict[int, DeadLetter]:
+    found: dict[int, DeadLetter] = {}
+    for letter_id in await redis.zrange(keys.DEAD_INDEX, 0, -1):
+        grave = await dead.get(redis, letter_id.decode())
+        assert grave is not None, letter_id
+        number = number_in(grave.body)
+        assert number not in found
+        found[number] = grave.letter
+    return found
+
+
+@asynccontextmanager
+async def _running(directory: Path) -> AsyncIterator[tuple[int, ArqRedis]]:
+    """(the receiver's port, Redis), with everything up; killed at the end."""
+    server = RedisServer(directory).start()
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, output: str = "log", **variables: str) -> subprocess.Popen[bytes]:
+        with (directory / output).open("ab") as stdout, (directory / "log").open("ab") as stderr:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", *arguments],
+                    cwd=directory,
+                    env=environment(**variables),
+                    stdin=subprocess.PIPE,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
+            )
+        return processes[-1]
+
+    redis = connect(Settings(url=server.url))
+    try:
+        start("tests.chaos.sinks", str(directory))
+        await until((directory / PORTS).exists)
+        ports = msgspec.json.decode((directory / PORTS).read_bytes(), type=dict[str, int])
+        (port,) = _free_ports(1)
+        (directory / "told.py").write_text(_TOLD)
+        (directory / "hookline.toml").write_text(
+            _CONFIG.format(redis=server.url, receiver=port, file=FILE, attempts=ATTEMPTS, text=_TEXT, **ports)
+        )
+        variables = {
+            f"HOOKLINE_SOURCES_{source.upper()}_SECRETS": SECRET.reveal().decode() for source in (WITHOUT, WITH)
+        }
+        variables["HOOKLINE_CHANNELS_APPRISE_URL"] = f"json://127.0.0.1:{ports['apprise']}/"
+        start("launcher", "receiver", **variables)
+        start("launcher", "worker", output=CONSOLE, **variables)
+        await until(lambda: _listens(port), seconds=30)
+        yield port, redis
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+            assert process.stdin is not None
+            process.stdin.close()
+        await redis.aclose(close_connection_pool=True)
+        server.kill()
+
+
+def table(report: Report) -> str:
+    return "\n".join(["", *_rows(report), "", *_ways(report), ""])
+
+
+def _rows(report: Report) -> Iterator[str]:
+    totals = report.totals
+    yield (
+        f"  {report.events:,} events, {len(report.numbers(WITH)):,} of them with the sick channel; "
+        f"{totals.created:,} notifications, {totals.sent:,} sent, {totals.dead:,} dead"
+    )
+    yield f"  {'':<9} {'sent':>8} {'dead':>6} {'tries':>8} {'p50 ms':>14} {'p99 ms':>16} {'p99':>8}"
+    yield f"  {'channel':<9} {'':>8} {'':>6} {'':>8} {'without  with':>14} {'without    with':>16} {'ratio':>8}"
+    for channel in (*WELL, SICK):
+        died = sum(letter.channel == channel for letter in report.letters.values())
+        sent = report.accepted(channel).total()
+        row = f"  {channel:<9} {sent:>8,} {died:>6,} {report.tries[channel]:>8,}"
+        if channel in WELL:
+            turns = report.took_s(channel)[2:]
+            well, sick = (sorted(took for turn in some for took in turn) for some in (turns[::2], turns[1::2]))
+            p50s = [percentile(took, 0.5) * 1000 for took in (well, sick)]
+            p99s = [percentile(took, 0.99) * 1000 for took in (well, sick)]
+            row += (
+                f" {p50s[0]:>8.1f} {p50s[1]:>5.1f} {p99s[0]:>8.1f} {p99s[1]:>7.1f} {report.ratio(channel):>6.2f} x"
+            )
+        yield row
+
+
+def _ways(report: Report) -> Iterator[str]:
+    ways = Counter(one.how for one in report.deliveries if one.channel == SICK)
+    told = ", ".join(f"{way} {count:,}" for way, count in ways.most_common())
+    reasons = Counter(re.sub(r"\d+ s$", "", letter.reason) for letter in report.letters.values())
+    yield f"  the sick one: {told}, refused {report.refused:,}; dead: {dict(reasons)}"

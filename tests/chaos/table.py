@@ -1,0 +1,51 @@
+"""What a run did, in a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.chaos.run import Report
+from tests.chaos.sender import NO_ANSWER, TIMED_OUT
+
+_ANSWERS = {TIMED_OUT: "timed out", NO_ANSWER: "no answer"}
+
+
+def table(report: Report) -> str:
+    """All of it, with a line of its own for each kind of harm."""
+    return "\n".join(["", *_figures(report), "", *_harms(report), ""])
+
+
+def _figures(report: Report) -> Iterator[str]:
+    audit = report.audit
+    answers = sorted(report.answers.items(), reverse=True)
+    recoveries = [one.recovery_s for one in report.suffered]
+    p50_ms, p99_ms = (report.ack_percentile_s(share) * 1000 for share in (0.5, 0.99))
+    rows = {
+        "seed": report.seed,
+        "events": f"{audit.events:,} in {report.seconds:.0f} s",
+        "answers": ", ".join(f"{_ANSWERS.get(status, status)} {count:,}" for status, count in answers),
+        "ack": f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.0f} ms; slowest answer {report.slowest_s:.1f} s",
+        "harms": f"{len(report.suffered)}, with {report.kills} kills",
+        "recovery": f"slowest {max(recoveries, default=0.0):.1f} s",
+        "notified": f"{audit.notified:,} in {report.tries:,} tries",
+        "dead": f"{audit.dead:,}, {len(audit.unexpectedly_dead)} of them for no reason",
+        "lost": len(audit.lost),
+        "two keys": len(audit.two_keys),
+        "doubled": f"{sum(audit.resends.values())}, {audit.resent_share:.4%} of the notifications",
+        "counters": "; ".join(audit.miscounted) or "add up",
+        "stray keys": len(audit.stray_keys),
+        "failures": f"{len(report.failures)} of receivers and workers; exit codes {report.exit_codes}",
+    }
+    for name, value in rows.items():
+        yield f"  {name:<10}  {value}"
+
+
+def _harms(report: Report) -> Iterator[str]:
+    yield f"  {'harm':<44} {'times':>5} {'seconds':>8} {'recovery s, each':<40} {'doubled':>7}"
+    resends = Counter(report.audit.resends)
+    for kind in sorted({one.harm.name for one in report.suffered} | set(resends)):
+        ones = [one for one in report.suffered if one.harm.name == kind]
+        seconds = sum(one.ended_s - one.began_s for one in ones)
+        recoveries = " ".join(f"{one.recovery_s:.1f}" for one in ones)
+        yield f"  {kind:<44} {len(ones):>5} {seconds:>8.1f} {recoveries:<40} {resends[kind]:>7}"

@@ -1,0 +1,148 @@
+"""The primary goes under load. What was acknowledged with `durability = "replicated"` is not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import dead, stats
+from broker.connection import Settings, connect, doubt_primary
+from broker.errors import BrokerError, Unavailable, translated
+from tests.chaos.failover import Load, loaded, numbers
+from tests.sentinels import Node, Sentineled, sentineled
+from tests.sink import running_sink
+from tests.until import until
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture
+async def group() -> AsyncIterator[Sentineled]:
+    with (
+        tempfile.TemporaryDirectory(prefix="hookline-") as directory,
+        sentineled(Path(directory), password="failover-password") as found,
+    ):
+        yield await found.start()
+
+
+@asynccontextmanager
+async def reading(group: Sentineled) -> AsyncIterator[ArqRedis]:
+    client = connect(Settings(url=group.url))
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize("harm", ["killed", "frozen"])
+async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
+    group: Sentineled, harm: str, tmp_path: Path
+) -> None:
+    async with running_sink() as sink, reading(group) as redis:
+        async with loaded(group, sink, tmp_path) as load:
+            old = group.primary()
+            harmed = time.monotonic()
+            before = len(load.acknowledged)
+            _harm(old, harm)
+            await until(lambda: group.primaries() == {str(_other(group, old).port)})
+            named_s = time.monotonic() - harmed
+            _mend(old, harm)
+            mended = time.monotonic()
+            await until(lambda: load.since(mended) > 600, seconds=60)
+            await load.finish()
+            await until(lambda: _at_rest(redis), seconds=30)
+
+        totals = await stats.read_totals(redis)
+        told = numbers(sink)
+        buried = await dead.newest(redis)
+        lost = set(load.acknowledged) - set(told)
+        sys.stdout.write(
+            f"\n{harm}: acknowledged {len(load.acknowledged)} ({before} before), lost {len(lost)}, "
+            f"dead {len(buried)}, sent again {len(told) - len(set(told))}; new primary after {named_s:.1f} s, "
+            f"longest time without a 202 {load.longest_gap_s():.1f} s; answers {_shown(load)}\n"
+        )
+        assert (lost, buried) == (set(), [])
+        assert max(sink.times.values()) <= 3
+        assert len(sink.times) == len(set(told))  # whatever was sent again had the key it had before
+        assert totals.bodies_add_up()
+        assert totals.notifications_add_up()
+        assert totals.sent == totals.processed == len(load.acknowledged)
+
+
+async def test_a_client_follows_a_planned_failover(group: Sentineled) -> None:
+    first = group.primary().port
+    client = connect(Settings(url=group.url))
+    assert set(await asyncio.gather(*(_port(client) for _ in range(7)))) == {first}
+
+    await group.failover()
+
+    second = group.primary().port
+    assert second != first
+    await until(lambda: _writes(client, second))
+    assert set(await asyncio.gather(*(_port(client) for _ in range(7)))) == {second}
+    await client.aclose()
+
+
+async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_mislead(group: Sentineled) -> None:
+    late, *others = group.sentinels
+    late.signal(signal.SIGSTOP)
+    await group.failover(without=(late,))
+    [second] = group.primaries(others)
+    client = connect(Settings(url=group.url, connect_timeout_s=0.5))
+    assert await _port(client) == int(second)
+
+    others[0].signal(signal.SIGSTOP)  # two of three hang: the third one's word is taken when time is up
+    doubt_primary(client)
+    assert await _port(client) == int(second)
+
+    others[1].signal(signal.SIGSTOP)
+    doubt_primary(client)
+    with pytest.raises(Unavailable), translated():
+        await _port(client)
+    await client.aclose()
+
+
+def _harm(node: Node, harm: str) -> None:
+    node.kill() if harm == "killed" else node.signal(signal.SIGSTOP)
+
+
+def _mend(node: Node, harm: str) -> None:
+    """It comes back as the primary that it was, until the sentinels tell it that it is a replica."""
+    node.start() if harm == "killed" else node.signal(signal.SIGCONT)
+
+
+def _other(group: Sentineled, node: Node) -> Node:
+    [other] = [other for other in group.nodes if other is not node]
+    return other
+
+
+async def _at_rest(redis: ArqRedis) -> bool:
+    try:
+        totals = await stats.read_totals(redis)
+    except BrokerError:
+        return False
+    return totals.queued == 0 == totals.waiting
+
+
+async def _port(client: ArqRedis) -> int:
+    return int((await client.info("server"))["tcp_port"])
+
+
+async def _writes(client: ArqRedis, port: int) -> bool:
+    try:
+        with translated():
+            await client.set("a", "b")
+            return await _port(client) == port
+    except Unavailable:
+        return False
+
+
+def _shown(load: Load) -> str:
+    return ", ".join(f"{count} x {status or 'none'}" for status, count in sorted(load.answers.items()))

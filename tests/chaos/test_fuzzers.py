@@ -1,0 +1,42 @@
+"""Coverage-guided fuzzing, FUZZ_SECONDS (30) a target. What was found once is kept in tests/fuzz/corpus."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.targets import TARGETS
+from tests.launcher.running import ROOT, environment
+
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None,
+    reason="atheris is not here: it is made for Linux on x86_64 only; tests/fuzz/test_corpus.py runs without it",
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    found.mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", target, str(SECONDS), str(found)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        timeout=SECONDS + 60,
+        check=False,
+    )
+
+    told = ran.stderr.decode(errors="replace")
+    inputs = {file.name: file.read_bytes() for file in found.iterdir() if file.is_file()}
+    assert inputs == {}, f"keep it in tests/fuzz/corpus/{target}\n{told[-4000:]}"
+    assert ran.returncode == 0, told[-4000:]
+    assert "stat::number_of_executed_units" in told

@@ -1,0 +1,114 @@
+"""What must hold for any bytes. A target takes them and raises where it does not."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from broker import batch, jobs
+from broker.batch import RawBody, UnreadableBatchError
+from broker.jobs import Packed, UnreadableJobError
+from launcher.config import load
+from launcher.errors import ConfigError
+from sources.errors import DecodeError, SignatureError
+from sources.event import Event
+from sources.secret import Secret
+from sources.voucherify import VOUCHERIFY, sign, verify
+from sources.voucherify.decode import _decode_the_long_way
+from sources.voucherify.signature import without_white_space
+
+SECRETS = (Secret("secretKey"), Secret("another"))
+
+
+def signature(data: bytes) -> None:
+    """What is given as a signature up to the first NUL, the body after it."""
+    given, _, body = data.partition(b"\0")
+    try:
+        verify(body, given.decode("utf-8", "surrogateescape"), secrets=SECRETS)
+    except SignatureError:
+        pass
+    else:
+        raise AssertionError("nobody signed this")
+    compact = without_white_space(body)
+    assert without_white_space(compact) == compact
+    verify(body, sign(body, SECRETS[0]), secrets=SECRETS)
+    verify(body, sign(compact, SECRETS[1]), secrets=SECRETS)
+
+
+def stored(data: bytes) -> None:
+    """What stands in Redis: batches and jobs, as they are and with these bytes inside them."""
+    for blob in (data, batch.compress(data)):
+        try:
+            bodies = batch.decode(blob)
+        except UnreadableBatchError:
+            pass
+        else:
+            assert batch.decode(batch.encode(bodies)) == bodies
+        with contextlib.suppress(UnreadableJobError):
+            jobs.decode(Packed(blob))
+    job = jobs.deserialize(data)
+    assert set(job) == {"t", "f", "a", "k", "et"}
+    jobs.size_of(data.decode("utf-8", "replace"))
+    body = RawBody(1, "voucherify", "", data)
+    assert batch.decode(batch.encode([body, body])) == [body, body]
+
+
+def decode(data: bytes) -> None:
+    """The event that the URL hints up to the first NUL, the body after it."""
+    given, _, body = data.partition(b"\0")
+    hint = given.decode("utf-8", "replace")
+    try:
+        event = VOUCHERIFY.decode(body, hint)
+    except DecodeError as error:
+        _is_told_well(error)
+        return
+    assert event.name and event.identity
+    assert _facts(_decode_the_long_way(body, hint)) == _facts(event)
+    payload = VOUCHERIFY.view(body)
+    VOUCHERIFY.compare(event.name, payload)
+
+
+def config(data: bytes) -> None:
+    """hookline.toml up to the first NUL, then SECTION_KEY=value of the environment, each up to the next."""
+    toml, *variables = data.split(b"\0")
+    environ = {}
+    for variable in variables:
+        name, _, value = variable.decode("utf-8", "replace").partition("=")
+        environ[f"HOOKLINE_{name.upper()}"] = value
+    file = _directory() / "hookline.toml"
+    file.write_bytes(toml)
+    environ.pop("HOOKLINE_CONFIG", None)
+    try:
+        load(file, environ)
+    except ConfigError as error:
+        assert error.faults
+        for fault in error.faults:
+            assert fault.path and fault.reason
+            assert "\n" not in str(fault)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "signature": signature,
+    "batch": stored,
+    "decode": decode,
+    "config": config,
+}
+
+
+def _is_told_well(error: DecodeError) -> None:
+    assert error.reason and error.path.startswith("$")
+
+
+def _facts(event: Event) -> tuple[object, ...]:
+    return event.name, event.identity, event.occurred_at_ms, event.kind, type(event.data), event.data
+
+
+@cache
+def _directory() -> Path:
+    directory = tempfile.TemporaryDirectory(prefix="hookline-fuzz-")
+    atexit.register(directory.cleanup)
+    return Path(directory.name)

@@ -1,0 +1,166 @@
+"""Functions of the user's: what they get, and what comes of each way they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sources.voucherify import VOUCHERIFY
+from sources.voucherify.models import MODELS
+from tests.until import until
+from tests.worker.channels import functions
+from tests.worker.conftest import POINTS_ADDED, webhook
+from worker.channels.errors import ChannelError
+from worker.channels.python import PythonChannel
+from worker.channels.settings import PythonSettings
+from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.render import Message
+
+BODY = webhook(7)
+MESSAGE = Message(
+    key="k",
+    rule="crm",
+    source="shop",
+    event=POINTS_ADDED,
+    text="40 points",
+    data=VOUCHERIFY.view(BODY),
+    attempt=2,
+    to="nadia@example.com",
+    raw=BODY,
+)
+
+
+def channel(name: str, timeout_s: float = 2.0, concurrency: int = 4) -> PythonChannel:
+    settings = PythonSettings(
+        target=f"tests.worker.channels.functions:{name}", timeout_s=timeout_s, concurrency=concurrency
+    )
+    return PythonChannel(settings, {"shop": VOUCHERIFY.model})
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    functions.calls.clear()
+    functions.released = asyncio.Event()
+    yield
+    functions.released.set()
+
+
+def but(**changes: object) -> Message:
+    fields = {name: getattr(MESSAGE, name) for name in MESSAGE.__struct_fields__}
+    return Message(**(fields | changes))
+
+
+async def test_a_function_gets_the_typed_event_the_payload_and_the_key() -> None:
+    assert await channel("note").send(MESSAGE) == Sent()
+    ((event, key),) = functions.calls
+    assert key == MESSAGE.key
+    assert type(event.model) is MODELS[POINTS_ADDED]
+    assert event.model.balance.points == json.loads(BODY)["data"]["balance"]["points"]  # type: ignore[attr-defined]
+    assert (event.name, event.source, event.rule) == (POINTS_ADDED, "shop", "crm")
+    assert (event.data, event.raw) == (MESSAGE.data, BODY)
+    assert (event.text, event.to, event.attempt) == ("40 points", "nadia@example.com", 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event": "customer.brand_new"},
+        {"data": {"greeting": "designed"}},
+        {"data": {"payload": [1]}},
+        {"source": "alerts"},
+    ],
+)
+async def test_what_no_model_fits_comes_as_the_payload_alone(changes: dict[str, object]) -> None:
+    message = but(**changes)
+    assert await channel("note").send(message) == Sent()
+    event, _ = functions.calls[0]
+    assert (event.model, event.data) == (None, message.data)
+
+
+async def test_a_function_may_be_an_attribute_of_a_class() -> None:
+    assert await channel("Crm.note").send(MESSAGE) == Sent()
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("refuse", Dead(reason="permanent", error="no such customer", error_class="Permanent")),
+        ("later", Retry(error="busy", error_class="Later", retry_after_s=90.0)),
+        ("fail", Retry(error="'field'", error_class="KeyError")),
+        ("leave", Retry(error="3", error_class="SystemExit")),
+        ("cancel_itself", Retry(error="it was cancelled", error_class="CancelledError")),
+        ("time_out", Retry(error="the database took too long", error_class="TimeoutError")),
+    ],
+)
+async def test_what_a_function_raises(name: str, outcome: Outcome) -> None:
+    assert await channel(name).send(MESSAGE) == outcome
+
+
+async def test_a_function_that_hangs_is_cancelled_and_makes_room() -> None:
+    one = channel("hang", timeout_s=0.1, concurrency=1)
+    for _ in range(2):
+        assert await one.send(MESSAGE) == Retry(error="not done within 0.1 s", error_class="TimeoutError")
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+async def test_a_function_that_swallows_its_cancellation_holds_up_nobody_and_stays_counted() -> None:
+    one = channel("deaf", timeout_s=0.1, concurrency=1)
+    assert isinstance(await one.send(MESSAGE), Retry)
+    assert isinstance(await one.send(but(key="k2")), Retry)  # its one place is still taken
+    functions.released.set()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+    assert await one.send(but(key="k2")) == Sent()
+
+
+async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
+    sending = asyncio.create_task(channel("hang").send(MESSAGE))
+    await until(lambda: len(asyncio.all_tasks()) == 3)
+    sending.cancel()
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("no_such_module:f", "there is no module 'no_such_module'"),
+        ("tests.no_such:f", "there is no module 'tests.no_such'"),
+        ("tests.worker.channels.functions:gone", "there is no 'gone'"),
+        ("tests.worker.channels.functions:Crm.gone", "there is no 'Crm.gone'"),
+        ("tests.worker.channels.functions:plain", "no async function"),
+        ("tests.worker.channels.functions:number", "no async function"),
+    ],
+)
+def test_a_target_that_is_none_is_told_at_once(target: str, told: str) -> None:
+    with pytest.raises(ChannelError) as caught:
+        PythonChannel(PythonSettings(target=target), {})
+    assert caught.value.setting == "target"
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def broken(", "SyntaxError"),
+        ("1 / 0", "division by zero (ZeroDivisionError)"),
+        ("import sys; sys.exit('not here')", "not here (SystemExit)"),
+        ("import no_such_library", "there is no module 'no_such_library'"),
+    ],
+)
+def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code: str, told: str) -> None:
+    """In a process of its own, as the module of a user stands where the worker is started."""
+    (tmp_path / "broken_crm.py").write_text(code)
+    program = "from worker.channels.python import function_at\nfunction_at('broken_crm:f')"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    (line,) = [
+        line for line in ran.stderr.splitlines() if line.startswith("worker.channels.errors.ChannelError: ")
+    ]
+    assert told in line
+    assert "broken_crm" in line

@@ -1,0 +1,134 @@
+"""Breaker, pause and rate limit, with real worker processes and a real sink."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import channels, stats
+from broker.jobs import NotifyJob
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import rest, send, webhook
+from tests.worker_process import Parts, WorkerProcess
+from worker.attempts import held_for
+from worker.rules import Rule
+
+Start = Callable[..., WorkerProcess]
+
+BREAKER = {"failures": 3, "wait_s": 0.3, "max_wait_s": 0.6}
+
+
+def fail(_n: object, _times: int) -> web.Response:
+    return web.Response(status=503)
+
+
+async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    sink.answer = fail
+    for n in range(0, 40, 4):
+        await send(redis, *(webhook(n + i) for i in range(4)))
+    for _ in range(2):
+        worker(parts=Parts(channel={"breaker": BREAKER, "concurrency": 2, "retry": {"attempts": 3, "cap_s": 0.1}}))
+
+    async def opened_thrice() -> bool:
+        return any(channel.opened >= 3 for channel in await channels.read_channels(redis))
+
+    await until(opened_thrice)
+    assert len(sink.got) < 40  # what was under way when it opened first, and a probe each time after
+    assert (await stats.read_totals(redis)).dead == 0  # 3 attempts at most, but being put off cost none
+    sink.answer = lambda _n, _times: web.Response()
+    totals = await rest(redis)
+    assert totals.sent == 40
+
+    async def nothing_left() -> bool:
+        return not await redis.keys("channel*") and not await redis.keys("*held*")
+
+    await until(nothing_left)
+
+
+async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    await channels.pause(redis, "sink")
+    await send(redis, *(webhook(n) for n in range(10)))
+    worker()
+
+    async def held() -> bool:
+        return any(channel.held for channel in await channels.read_channels(redis))
+
+    await until(held)
+    assert not sink.got
+    await channels.resume(redis, "sink")
+    totals = await rest(redis)
+    assert (totals.sent, set(sink.times.values())) == (10, {1})
+
+
+def test_the_time_for_which_its_channel_took_nothing_does_not_age_a_job() -> None:
+    job = NotifyJob("sink", 1, 1000, [])
+    assert held_for(job, 500).first_try_ms == 1500
+
+
+async def test_a_permanent_refusal_does_not_mean_that_a_channel_is_sick(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    sink.answer = lambda _n, _times: web.Response(status=404)
+    await send(redis, *(webhook(n) for n in range(20)))
+    worker(parts=Parts(channel={"breaker": BREAKER}))
+    totals = await rest(redis)
+    assert totals.dead == 20
+    assert await channels.read_channels(redis) == []
+
+
+async def test_four_workers_together_keep_the_rate(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    moments: list[float] = []
+
+    def note(_n: object, _times: int) -> web.Response:
+        moments.append(time.monotonic())
+        return web.Response()
+
+    sink.answer = note
+    for n in range(0, 250, 10):
+        await send(redis, *(webhook(n + i) for i in range(10)))
+    for _ in range(4):
+        worker(parts=Parts(channel={"rate_per_s": 100}), max_jobs=2, lease_s=5.0)
+    totals = await rest(redis)
+    assert totals.sent == 250
+    assert most_within(1.5, moments) <= 150 + 10 + 25  # a tenth of a second made up for, a quarter on the way
+    assert moments[-1] - moments[0] < 2 * 2.5
+
+
+def most_within(seconds: float, moments: list[float]) -> int:
+    return max(sum(start <= moment < start + seconds for moment in moments) for start in moments)
+
+
+RULES = tuple(
+    Rule(name=name, sources=(name,), events=("*",), channel=name, text="{{ event }}") for name in ("sick", "well")
+)
+
+
+async def test_a_sick_channel_does_not_slow_the_others(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    """Its sends hang, and its jobs are many times those that a worker runs at a time."""
+    well: list[float] = []
+
+    async def hang(notification: dict[str, Any], _times: int) -> web.Response:
+        if notification["rule"] == "sick":
+            await asyncio.Event().wait()
+        well.append(time.monotonic())
+        return web.Response()
+
+    sink.answer = hang
+    for n in range(20):
+        await send(redis, *(webhook(64 * n + i) for i in range(64)), source="sick")
+    parts = Parts(sources=("sick", "well"), channels=("sick", "well"), rules=RULES, channel={"timeout_s": 5.0})
+    worker(parts=parts, max_jobs=2)
+    await until(lambda: sink.got)
+    for n in range(10):
+        sent = time.monotonic()
+        await send(redis, webhook(5000 + n), source="well")
+        await until(lambda n=n: len(well) > n)  # type: ignore[misc]
+        assert well[n] - sent < 2.0

@@ -1,0 +1,100 @@
+"""Digests with real workers: one notification a window, whoever dies."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from arq.connections import ArqRedis
+
+from broker import dead
+from broker.replay import replay
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import rest, send
+from tests.worker.happenings import happened
+from tests.worker_process import Parts, WorkerProcess
+from worker.rules import DigestSettings, Rule
+
+Start = Callable[..., WorkerProcess]
+
+TEXT = (
+    "{{ events | length }} x points added, {{ events | sum(attribute='balance.points') }} in total, "
+    "balance {{ balance.balance }}"
+)
+
+
+def parts(key: str = "data.customer.id", text: str = TEXT, window: str = "1s") -> Parts:
+    digest = DigestSettings(key=key, window=window)
+    return Parts(rules=(Rule(name="points", events=("*",), channel="sink", text=text, digest=digest),))
+
+
+async def test_what_comes_within_a_window_is_one_notification_with_the_newest_balance(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    late = happened(3, customer="ada", at_s=30, balance=120)
+    await send(redis, late, happened(1, customer="ada", at_s=10, balance=40))
+    await send(
+        redis, happened(2, customer="ada", at_s=20, balance=80), happened(4, customer="bela", at_s=1, balance=7)
+    )
+    worker(parts=parts())
+    totals = await rest(redis)
+    assert sorted(told["text"] for told in sink.got) == [
+        "1 x points added, 40 in total, balance 7",
+        "3 x points added, 120 in total, balance 120",
+    ]
+    assert (totals.processed, totals.digested, totals.created, totals.sent) == (4, 4, 2, 2)
+
+
+async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    workers = [worker(parts=parts()), worker(parts=parts())]
+    count = 0
+    for kill in range(5):
+        for _ in range(6):
+            batch = [happened(count + n, customer=f"c{n % 4}", at_s=count + n) for n in range(20)]
+            await send(redis, *batch, batch[0])
+            count += len(batch)
+            await asyncio.sleep(0.05)  # so that the windows of some end while others open
+        workers[kill % 2].kill()
+        workers[kill % 2] = worker(parts=parts())
+    totals = await rest(redis, seconds=40)
+    digests = {told["key"]: told["data"]["events"] for told in sink.got}
+    told = Counter(event["transaction"]["id"] for events in digests.values() for event in events)
+    assert len(told) == count
+    assert set(told.values()) == {1}
+    assert (totals.processed, totals.digested) == (count, count)
+    assert totals.created == totals.sent == len(digests)
+    for key in digests:  # a digest that is sent again tells the same
+        again = [told["data"]["events"] for told in sink.got if told["key"] == key]
+        assert all(events == again[0] for events in again)
+
+
+async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events_and_can_be_replayed(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    await send(redis, happened(1, customer="ada", at_s=1), happened(2, customer="ada", at_s=2))
+    failing = worker(parts=parts(text="{{ nobody.knows }}"))
+    totals = await rest(redis)
+    assert (totals.created, totals.dead) == (1, 1)
+    [letter] = await dead.newest(redis)
+    assert (letter.reason, "nobody" in letter.error) == ("render", True)
+    failing.kill()
+    grave = await dead.get(redis, letter.id)
+    assert grave is not None
+    assert await replay(redis, grave)
+    worker(parts=parts())
+    assert (await rest(redis)).sent == 1
+    assert sink.got[0]["text"].startswith("2 x points added")
+
+
+async def test_an_event_without_the_digests_key_is_a_dead_letter_that_names_it_and_the_others_are_told(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=parts(key="data.customer.crm_id"))
+    await send(redis, happened(1, customer="ada", at_s=1))
+    await rest(redis)
+    [letter] = await until(lambda: dead.newest(redis))
+    assert (letter.reason, letter.stage) == ("render", "notify")
+    assert "crm_id" in letter.error
+    assert sink.got == []

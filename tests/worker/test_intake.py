@@ -1,0 +1,47 @@
+"""Taking over what dead workers left, on a real Redis."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from arq.connections import ArqRedis
+
+from broker import keys, stream
+from broker.stream import Entry
+from sources import KINDS
+from tests.worker.conftest import send, webhook
+from worker.intake import Intake
+from worker.planning import Plan, Planner, WorkerSource
+from worker.rules import RuleBook
+from worker.settings import Settings
+
+
+class Watching(Planner):
+    """Notes, before each plan, how many entries are out of their dead worker's hands and not committed."""
+
+    def __init__(self, redis: ArqRedis, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._watched = redis
+        self.seen: list[int] = []
+
+    async def plan(self, entries: Sequence[Entry], *, nobody_knows: bool = False) -> Plan:
+        pending = await self._watched.xpending_range(keys.STREAM, keys.GROUP, "-", "+", 10)
+        self.seen.append(sum(row["times_delivered"] > 1 for row in pending))
+        return await super().plan(entries, nobody_knows=nobody_knows)
+
+
+async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_asked_for(redis: ArqRedis) -> None:
+    await stream.create_group(redis)
+    for number in range(6):
+        await send(redis, webhook(number))
+    assert len(await stream.read(redis, "dead", count=6, block_ms=1)) == 6
+    sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
+    planner = Watching(redis, sources, RuleBook(()), max_deliveries=3)
+    intake = Intake(redis, planner, Settings(takeover_s=1), consumer="heir")
+    await redis.xclaim(keys.STREAM, keys.GROUP, "dead", 0, await _ids(redis), idle=60_000, justid=True)
+    assert sum(await asyncio.gather(intake.take_over(), intake.take_over())) == 6
+    assert planner.seen == [1] * 6
+
+
+async def _ids(redis: ArqRedis) -> list[bytes]:
+    return [entry_id for entry_id, _ in await redis.xrange(keys.STREAM)]

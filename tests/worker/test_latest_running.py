@@ -1,0 +1,91 @@
+"""Rules that only want the latest, with real workers: nothing older goes out after something newer."""
+
+import asyncio
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import rest, send
+from tests.worker.happenings import happened, moment_of
+from tests.worker_process import Parts, WorkerProcess
+from worker.rules import Rule
+
+Start = Callable[..., WorkerProcess]
+
+PARTS = Parts(
+    rules=(
+        Rule(
+            name="balance",
+            events=("*",),
+            channel="sink",
+            text="{{ balance.balance }}",
+            latest_only="data.voucher.id",
+        ),
+    )
+)
+
+
+async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=PARTS)
+    await send(redis, happened(1, customer="ada", at_s=20, balance=20))
+    await until(lambda: sink.got)
+    await send(
+        redis,
+        happened(2, customer="ada", at_s=10, balance=10),
+        happened(3, customer="bela", at_s=5, balance=5),
+        happened(4, customer="ada", at_s=30, balance=30),
+    )
+    totals = await rest(redis)
+    assert sorted(told["text"] for told in sink.got) == ["20", "30", "5"]
+    assert (totals.sent, totals.skipped) == (3, 1)
+
+
+async def test_of_one_batch_the_newest_goes_first_and_makes_the_older_ones_stale(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    await send(redis, *(happened(n, customer="ada", at_s=n, balance=n) for n in range(1, 21)))
+    worker(parts=PARTS)
+    totals = await rest(redis)
+    assert sink.got[0]["text"] == "20"
+    assert (totals.sent, totals.skipped) == (1, 19)
+
+
+async def test_nothing_goes_back_in_time_while_workers_die(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    rng = random.Random(7)
+
+    taken = defaultdict(list)
+
+    async def slowly(told: dict[str, Any], _times: int) -> web.Response:
+        await asyncio.sleep(rng.random() * 0.05)
+        if rng.random() < 0.1:
+            return web.Response(status=500)
+        taken[told["data"]["customer"]["id"]].append(moment_of(told["data"]))
+        return web.Response(status=204)
+
+    sink.answer = slowly
+    order = list(range(300))
+    rng.shuffle(order)
+    workers = [worker(parts=PARTS), worker(parts=PARTS)]
+    for first in range(0, len(order), 15):
+        numbers = order[first : first + 15]
+        await send(redis, *(happened(n, customer=f"c{n % 5}", at_s=n) for n in numbers))
+        await asyncio.sleep(0.03)
+        if first % 75 == 60:
+            victim = first // 75 % 2
+            workers[victim].kill()
+            workers[victim] = worker(parts=PARTS)
+    totals = await rest(redis, seconds=60)
+    assert totals.sent + totals.skipped == len(order)
+    for moments in taken.values():
+        assert moments == sorted(moments)
+    newest = [moment_of(json.loads(happened(n, customer=f"c{n % 5}", at_s=n))["data"]) for n in range(295, 300)]
+    assert sorted(moments[-1] for moments in taken.values()) == newest

@@ -1,0 +1,153 @@
+"""Templates over payloads: what they see, what they may do, and how they write numbers and dates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.render import Renderer
+from worker.rules import Rule
+from worker.templates import RenderError, seen_by_templates
+
+NBSP, NARROW = "\u00a0", "\u202f"
+
+
+def renderer(**settings: Any) -> Renderer:
+    return Renderer([Rule(name="r", events=("*",), channel="c", **settings)])
+
+
+def text(template: str, payload: dict[str, Any] | None = None, **settings: Any) -> str:
+    seen = seen_by_templates(payload or {}, event="order.paid", source="shop")
+    return renderer(text=template, **settings).render("r", seen).text
+
+
+def error(template: str, payload: dict[str, Any] | None = None) -> str:
+    with pytest.raises(RenderError) as raised:
+        text(template, payload)
+    return str(raised.value)
+
+
+def test_templates_see_the_payloads_keys_and_event_source_and_data() -> None:
+    assert text("{{ a.b }} {{ event }} {{ source }} {{ data.a.b }}", {"a": {"b": 1}}) == "1 order.paid shop 1"
+
+
+def test_a_key_of_the_payload_wins_over_what_hookline_adds() -> None:
+    assert text("{{ event }} {{ source }} {{ data }}", {"event": "e", "source": "s", "data": "d"}) == "e s d"
+
+
+def test_a_missing_field_is_named_unless_the_template_gives_a_default() -> None:
+    assert (
+        error("{{ customer.emial }}", {"customer": {}})
+        == "text of rule 'r': 'dict object' has no attribute 'emial'"
+    )
+    assert text("{{ customer.emial | default('nobody') }}", {"customer": {}}) == "nobody"
+
+
+@pytest.mark.parametrize("filtered", ["missing | number", "missing | date", "missing | money('EUR')"])
+def test_a_missing_field_is_named_behind_a_filter_too(filtered: str) -> None:
+    assert error("{{ " + filtered + " }}") == "text of rule 'r': 'missing' is undefined"
+
+
+def test_every_part_is_rendered_and_only_html_is_escaped() -> None:
+    seen = seen_by_templates({"name": "<Ada> & Co"}, event="e", source="s")
+    made = renderer(text="{{ name }}", subject="{{ name }}", to="{{ name }}", html="<b>{{ name }}</b>").render(
+        "r", seen
+    )
+
+    assert (made.text, made.subject, made.to) == ("<Ada> & Co",) * 3
+    assert made.html == "<b>&lt;Ada&gt; &amp; Co</b>"
+
+
+@pytest.mark.parametrize("what", ["subject", "to"])
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\x0b"])
+def test_subject_and_to_are_one_line(what: str, end: str) -> None:
+    seen = seen_by_templates({"name": f"Ada{end}Bcc: all@example.com"}, event="e", source="s")
+    with pytest.raises(RenderError, match=f"^{what} of rule 'r': it must be one line$"):
+        renderer(**{what: "{{ name }}"}).render("r", seen)
+    assert renderer(subject="\n  Hello\n").render("r", seen).subject == "Hello"
+
+
+@pytest.mark.parametrize("template", ["{{ ''.__class__.__mro__ }}", "{{ data.update({'a': 1}) }}"])
+def test_a_template_can_neither_leave_its_sandbox_nor_change_the_payload(template: str) -> None:
+    assert error(template, {"a": 0}).startswith("text of rule 'r': ")
+
+
+@pytest.mark.parametrize(
+    ("template", "locale", "written"),
+    [
+        ("{{ 1234567.891 | number }}", "en", "1,234,567.891"),
+        ("{{ 1234567.891 | number }}", "de", "1.234.567,891"),
+        ("{{ 1234.5 | number(locale='de-CH') }}", "en", "1\u2019234.5"),
+        ("{{ '2641' | number }}", "fr_FR", f"2{NARROW}641"),
+        ("{{ 0 | number }}", "en", "0"),
+        ("{{ (123450 / 100) | money('EUR') }}", "en", "€1,234.50"),
+        ("{{ (123450 / 100) | money('EUR') }}", "de_DE", f"1.234,50{NBSP}€"),
+        ("{{ 500 | money('JPY') }}", "en", "¥500"),
+        ("{{ 0.25 | percent }}", "de", f"25{NBSP}%"),
+    ],
+)
+def test_numbers_and_money_are_written_as_in_the_locale(template: str, locale: str, written: str) -> None:
+    assert text(template, locale=locale) == written
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-03-01T23:30:00.000Z", "2026-03-01T23:30:00+00:00", "2026-03-02T00:30:00+01:00", "2026-03-01T23:30:00"],
+)
+@pytest.mark.parametrize("epoch", [None, 1772407800, 1772407800000, 1772407800.0])
+def test_iso_texts_and_epochs_are_moments_told_by_the_clocks_of_the_zone(moment: object, epoch: object) -> None:
+    payload = {"at": epoch or moment}
+
+    assert text("{{ at | datetime(format='yyyy-MM-dd HH:mm') }}", payload) == "2026-03-01 23:30"
+    assert (
+        text("{{ at | date }} {{ at | time }}", payload, locale="de", timezone="Europe/Berlin")
+        == "02.03.2026 00:30"
+    )
+    assert text("{{ at | date(timezone='Asia/Tokyo', format='full') }}", payload) == "Monday, March 2, 2026"
+
+
+def test_a_rules_locale_and_zone_are_the_templates_and_a_filters_own_win() -> None:
+    payload = {"at": "2026-07-01T12:00:00Z"}
+    told = text(
+        "{{ at | datetime }}|{{ at | datetime(format='short', locale='en_US', timezone='America/New_York') }}",
+        payload,
+        locale="de_DE",
+        timezone="Europe/Berlin",
+    )
+    assert told == f"01.07.2026, 14:00:00|7/1/26, 8:00{NARROW}AM"
+
+
+def test_a_day_stays_that_day_in_every_zone() -> None:
+    assert text("{{ '2026-03-01' | date }}", timezone="America/Los_Angeles") == "Mar 1, 2026"
+
+
+@pytest.mark.parametrize("value", ["secret", "NaN", "Infinity", None, True, [], {}, ""])
+def test_what_is_no_number_or_date_is_told_without_showing_it(value: object) -> None:
+    for filtered, needed in (("number", "a number"), ("date", "a date or time"), ("money('EUR')", "a number")):
+        told = error("{{ value | " + filtered + " }}", {"value": value})
+        assert f"ValueError: {needed}" in told
+        assert "secret" not in told
+    assert text("{{ value | default(0, true) | number }}", {"value": None}) == "0"
+
+
+@pytest.mark.parametrize("value", [10**30, -(10**30), float("inf"), float("nan"), "9999-99-99T00:00:00Z"])
+def test_a_moment_beyond_all_calendars_is_an_error_of_its_own(value: object) -> None:
+    assert "a date or time is needed" in error("{{ value | datetime }}", {"value": value})
+
+
+def test_when_is_a_condition_and_key_never_empty() -> None:
+    rules = renderer(when="balance.points > 100 and source == 'shop'", key="{{ customer }}")
+
+    def seen(**payload: Any) -> dict[str, Any]:
+        return seen_by_templates(payload, event="e", source="shop")
+
+    assert rules.holds("r", seen(balance={"points": 101}))
+    assert not rules.holds("r", seen(balance={"points": 100}))
+    with pytest.raises(RenderError, match=r"^when of rule 'r': 'balance' is undefined$"):
+        rules.holds("r", seen())
+    with pytest.raises(RenderError, match=r"^when of rule 'r': 'points' is undefined$"):
+        renderer(when="points").holds("r", seen())
+    assert rules.key("r", seen(customer="ada")) == "ada"
+    with pytest.raises(RenderError, match=r"^key of rule 'r': it is empty$"):
+        rules.key("r", seen(customer=" "))

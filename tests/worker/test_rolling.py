@@ -1,0 +1,148 @@
+"""An old and a new worker side by side: what one does not understand it leaves to the other."""
+
+import time
+from collections.abc import Callable
+
+from arq.connections import ArqRedis
+
+from broker import batch, dead, jobs, keys, scripts, stats
+from broker.batch import RawBody
+from broker.jobs import NOTIFY, Notification, NotifyJob
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker_process import NEWER_FORMAT, NEWER_FUNCTION, RULES, Parts, WorkerProcess
+
+Start = Callable[..., WorkerProcess]
+NEWER = Parts(newer=True)
+NEW_CONFIG = Parts(
+    sources=("voucherify", "second"),
+    channels=("sink", "new"),
+    rules=(RULES[0], type(RULES[0])(name="new", events=("*",), channel="new", text="new")),
+)
+
+
+async def send_newer(redis: ArqRedis, *bodies: bytes) -> None:
+    """A batch of a format that only a newer version reads."""
+    now_ms = int(time.time() * 1000)
+    blob = NEWER_FORMAT + batch.encode([RawBody(now_ms, "voucherify", "", body) for body in bodies])
+    await scripts.APPEND(redis, len(bodies), blob, "voucherify")
+
+
+async def add_job(redis: ArqRedis, job: NotifyJob, *, function: str = NOTIFY) -> str:
+    """A job, due now and counted, as intake leaves it."""
+    size = len(job.notifications)
+    job_id = jobs.new_job_id(size)
+    stored = jobs.deserialize(jobs.encode(job))
+    packed = {**stored, "f": function, "a": [stored["a"][0].blob]}
+    await redis.set(keys.JOB + job_id, jobs.serialize(packed))
+    await redis.zadd(keys.QUEUE, {job_id: 1})
+    for name, by in {"created": size, "waiting": size, "accepted": 1, "processed": 1}.items():
+        await redis.hincrby(keys.STATS_TOTAL, name, by)
+    return job_id
+
+
+def job(channel: str, *rules: str, source: str = "voucherify") -> NotifyJob:
+    now_ms = int(time.time() * 1000)
+    notifications = [
+        Notification(f"{channel}-{rule}-{n}", rule, POINTS_ADDED, RawBody(now_ms, source, "", webhook(n)))
+        for n, rule in enumerate(rules)
+    ]
+    return NotifyJob(channel, 1, now_ms, notifications)
+
+
+async def strangers(redis: ArqRedis) -> list[bytes]:
+    return [key async for key in redis.scan_iter(keys.STRANGER + "*")]
+
+
+async def test_what_an_old_worker_does_not_understand_it_leaves_to_a_new_one(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    old = worker(pass_on_s=60)
+    await send_newer(redis, webhook(1), webhook(2))
+    await send(redis, webhook(3))
+    await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
+    await until(lambda: sink.got)
+    assert len(await until(lambda: _two(redis))) == 2
+    worker(parts=NEWER, pass_on_s=60)
+    totals = await rest(redis)
+    assert old.alive
+    assert (totals.processed, totals.buried, totals.sent, totals.dead) == (4, 0, 4, 0)
+    assert set(sink.times.values()) == {1}
+
+
+async def _two(redis: ArqRedis) -> list[bytes] | None:
+    found = await strangers(redis)
+    return found if len(found) >= 2 else None
+
+
+async def _three(redis: ArqRedis) -> bool:
+    return len(await strangers(redis)) >= 3
+
+
+async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_left_to_it(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    old = worker(pass_on_s=60)
+    now_ms = int(time.time() * 1000)
+    mixed = [
+        RawBody(now_ms, name, "", webhook(n)) for n, name in enumerate(("voucherify", "second", "voucherify"))
+    ]
+    await scripts.APPEND(redis, 3, batch.encode(mixed), "voucherify", "second")
+    await add_job(redis, job("sink", "points-added", "new", "points-added"))
+    await add_job(redis, job("new", "new"))
+    await until(lambda: len(sink.got) == 4)  # the two known bodies, and the two known notifications
+    await until(lambda: _three(redis))
+    old.kill()
+    worker(parts=NEW_CONFIG, pass_on_s=60)
+    totals = await rest(redis)
+    assert (totals.processed, totals.buried, totals.dead) == (3 + 2, 0, 0)
+    assert set(sink.times.values()) == {1}
+    assert not [key for key in await strangers(redis) if key.endswith(b".1")]
+
+
+async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: ArqRedis, worker: Start) -> None:
+    await send_newer(redis, webhook(1), webhook(2))
+    await send(redis, webhook(3), source="second")
+    newer = await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
+    await add_job(redis, job("new", "new"))
+    started = time.monotonic()
+    worker(pass_on_s=2)
+    worker(pass_on_s=2)
+    totals = await rest(redis)
+    assert time.monotonic() - started >= 2
+    assert (totals.buried, totals.dead) == (3, 2)
+    letters = await dead.newest(redis)
+    assert sorted(letter.reason for letter in letters) == [
+        "unknown channel",
+        "unknown source",
+        "unreadable",
+        "unreadable",
+    ]
+    [job_letter] = [letter for letter in letters if letter.job]
+    assert (job_letter.job, job_letter.error) == (newer, f"no job function named '{NEWER_FUNCTION}'")
+    [batch_letter] = [letter for letter in letters if letter.bodies == 2]
+    grave = await dead.get(redis, batch_letter.id)
+    assert grave is not None
+    assert grave.body.startswith(NEWER_FORMAT)
+
+
+async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis: ArqRedis, worker: Start) -> None:
+    stored = jobs.serialize({"t": None, "f": "newer_cron", "a": [], "k": {}, "et": 1})
+    await redis.set(keys.JOB + "newer_cron:1", stored)
+    await redis.zadd(keys.QUEUE, {"newer_cron:1": 1})
+    worker(pass_on_s=60)
+    await until(lambda: strangers(redis))
+
+    async def given_back() -> bool:
+        return not await redis.exists(keys.IN_PROGRESS + "newer_cron:1")
+
+    await until(given_back)
+    await send(redis, webhook(1))
+    await until(lambda: _sent(redis))
+    assert await redis.get(keys.JOB + "newer_cron:1") == stored
+    assert await redis.zscore(keys.QUEUE, "newer_cron:1")
+
+
+async def _sent(redis: ArqRedis) -> int:
+    return (await stats.read_totals(redis)).sent

@@ -1,0 +1,101 @@
+"""Sends notifications by the services that Apprise knows. Apprise itself is imported only where it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from worker.channels.errors import ChannelError
+from worker.channels.seats import Seats, in_thread
+from worker.channels.settings import AppriseSettings
+from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.render import Message
+
+_TO = "{to}"
+_SEPARATORS = re.compile(r"[,;\x00-\x1f\x7f]")
+_STATUS = re.compile(r"\berror=(\d{3})\b")
+
+
+class AppriseChannel:
+    """One service, in threads: Apprise blocks, and opens a connection for each notification.
+
+    Raises ChannelError where Apprise is not installed or does not take the URL.
+    """
+
+    def __init__(self, settings: AppriseSettings) -> None:
+        self.retry = settings.retry
+        self.slots = asyncio.Semaphore(settings.concurrency)
+        self._apprise = installed()
+        self._url = checked_url(self._apprise, settings)
+        self._timeout_s = settings.timeout_s
+        self._seats = Seats(settings.concurrency, timeout_s=settings.timeout_s)
+
+    async def send(self, message: Message) -> Outcome:
+        """Send it. Apprise does not tell why a service refuses, so every refusal is tried again."""
+        if not (message.text or message.subject):
+            return Dead(reason="permanent", error="the rule gives neither text nor subject", error_class="Empty")
+        url = self._url
+        if _TO in url:
+            to = message.to.strip()
+            if not to or _SEPARATORS.search(to):
+                error = "the rule's `to` is empty" if not to else "the rule's `to` is more than one recipient"
+                return Dead(reason="permanent", error=error, error_class="AddressError")
+            url = url.replace(_TO, quote(to, safe=""))
+        try:
+            return await self._seats.run(in_thread(lambda: self._notify(url, message)))
+        except TimeoutError:
+            return Retry(error=f"not done within {self._timeout_s:g} s", error_class="TimeoutError")
+
+    async def close(self) -> None:
+        """Nothing to close: each notification has its own connection."""
+
+    def _notify(self, url: str, message: Message) -> Outcome:
+        service = self._apprise.Apprise(asset=_asset(self._apprise))
+        if not service.add(url):
+            return Dead(
+                reason="permanent", error="Apprise takes no URL with this `to`", error_class="AddressError"
+            )
+        try:
+            result = service.notify(body=message.text, title=message.subject, body_format="text")
+        except Exception as error:  # noqa: BLE001 - a service of Apprise's may raise anything, its URL in the text
+            return Retry(error=f"Apprise failed: {type(error).__name__}", error_class=type(error).__name__)
+        return Sent() if result else _refused(entry.message for entry in result.logs())
+
+
+def installed() -> Any:
+    """Apprise, its log kept to itself: it shows tokens and recipients. Raises ChannelError."""
+    try:
+        apprise = importlib.import_module("apprise")
+    except ImportError:
+        raise ChannelError("kind", "Apprise is not installed: pip install 'hookline[apprise]'") from None
+    logging.getLogger("apprise").propagate = False
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # at debug it shows each URL's path
+    return apprise
+
+
+def checked_url(apprise: Any, settings: AppriseSettings) -> str:
+    """The URL, which Apprise must know. Raises ChannelError, whose message does not show it."""
+    url = settings.url.reveal().decode("utf-8", "replace")
+    if not apprise.Apprise.instantiate(url.replace(_TO, "4915112345678"), asset=_asset(apprise)):
+        raise ChannelError(
+            "url", "Apprise does not know or take this URL: see its list of services and their URLs"
+        )
+    return url
+
+
+def _asset(apprise: Any) -> Any:
+    # Without time-out and async_mode it stays in our thread; its own threads would keep the process from ending.
+    return apprise.AppriseAsset(app_id="Hookline", async_mode=False, service_timeout=0, secure_logging=True)
+
+
+def _refused(logged: Iterable[str]) -> Retry:
+    """Of what Apprise logged only the status is told: the rest may hold tokens and recipients."""
+    statuses = [found[1] for found in map(_STATUS.search, logged) if found]
+    if statuses:
+        return Retry(error=f"the service answered {statuses[-1]}", error_class=f"Http{statuses[-1]}")
+    return Retry(error="the service could not be reached or refused it", error_class="AppriseFailure")

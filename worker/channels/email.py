@@ -1,0 +1,151 @@
+"""Sends notifications as e-mails over SMTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from email.headerregistry import Address
+
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPResponseException,
+)
+
+from worker.channels.errors import ChannelError
+from worker.channels.letter import AddressError, Letter, address_of, letter
+from worker.channels.settings import EmailSettings
+from worker.channels.smtp_pool import OpeningError, Pool
+from worker.outcome import Dead, Outcome, Retry, Sent
+from worker.render import Message
+
+_LOGIN_WANTED = frozenset({530, 534, 535, 538})
+"""Answers about our login (RFC 4954), which no e-mail can help."""
+
+_SHOWN_ANSWER = 200
+_LEAVING = 421
+"""The server closes the connection (RFC 5321)."""
+
+
+class EmailChannel:
+    """One SMTP server. Keeps its connections; each e-mail has one to itself.
+
+    Raises ChannelError for settings that cannot work.
+    """
+
+    def __init__(self, settings: EmailSettings) -> None:
+        self.retry = settings.retry
+        self.slots = asyncio.Semaphore(settings.concurrency)
+        self._sender = _address("sender", settings.sender)
+        self._to = _address("to", settings.to) if settings.to else None
+        self._unsubscribe = settings.unsubscribe
+        self._timeout_s = settings.timeout_s
+        self._pool = Pool(settings)
+
+    async def send(self, message: Message) -> Outcome:
+        """Send it to its `to`. 4xx and whatever may pass is tried again, 5xx is permanent."""
+        try:
+            recipient = address_of(message.to) if message.to or not self._to else self._to
+            mail = letter(message, self._sender, recipient, unsubscribe=self._unsubscribe)
+        except AddressError as error:
+            return Dead(reason="permanent", error=f"the rule's `to`: {error}", error_class="AddressError")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._deliver(mail)
+        except TimeoutError:
+            return Retry(error=f"not taken within {self._timeout_s:g} s", error_class="TimeoutError")
+        except OpeningError as error:
+            return _unopened(error.cause)
+        except (SMTPException, OSError) as error:
+            return _failed(error)
+        return Sent()
+
+    async def close(self) -> None:
+        """Say goodbye on the idle connections."""
+        await self._pool.close()
+
+    async def _deliver(self, mail: Letter) -> None:
+        connection = await self._begun(mail)
+        try:
+            await connection.rcpt(mail.recipient, encoding="utf-8")
+            await connection.data(mail.content)
+        except SMTPResponseException:
+            self._pool.give_back(connection, is_clean=False)
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        self._pool.give_back(connection)
+
+    async def _begun(self, mail: Letter) -> SMTP:
+        """A connection on which the e-mail is begun. One that was idle may turn out dead: then another."""
+        while True:
+            connection, fresh = await self._pool.take()
+            try:
+                await _begin(connection, mail)
+            except SMTPResponseException as error:
+                self._pool.give_back(connection, is_clean=False)
+                if fresh or error.code != _LEAVING:
+                    raise
+            except ConnectionError:
+                connection.close()
+                if fresh:
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+
+
+async def _begin(connection: SMTP, mail: Letter) -> None:
+    if mail.smtputf8 and not connection.supports_extension("smtputf8"):
+        raise SMTPNotSupported("an address has more than ASCII before its @, which this server does not take")
+    await connection.mail(mail.sender, options=["SMTPUTF8"] if mail.smtputf8 else [], encoding="utf-8")
+
+
+def _address(setting: str, text: str) -> Address:
+    try:
+        return address_of(text)
+    except AddressError as error:
+        raise ChannelError(setting, f"not an address: {error}") from None
+
+
+def _unopened(error: Exception) -> Outcome:
+    """A connection that could not be opened: bad certificates and refused logins stay as they are, others pass."""
+    text, answer, error_class = _told(error), _answer(error), type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Dead(reason="misconfigured", error=f"certificate: {error.verify_message}", error_class=error_class)
+    final = error.code >= 500 if isinstance(error, SMTPResponseException) else _is_lacking(error)
+    if final:
+        return Dead(reason="misconfigured", error=text, error_class=error_class, answer=answer)
+    return Retry(error=text, error_class=error_class, answer=answer)
+
+
+def _is_lacking(error: Exception) -> bool:
+    """aiosmtplib says so where the server offers no STARTTLS or no login."""
+    return isinstance(error, SMTPNotSupported) or type(error) is SMTPException
+
+
+def _failed(error: Exception) -> Outcome:
+    """An e-mail that was not taken."""
+    text, answer, error_class = _told(error), _answer(error), type(error).__name__
+    if isinstance(error, SMTPNotSupported):
+        return Dead(reason="permanent", error=text, error_class=error_class)
+    if not isinstance(error, SMTPResponseException) or error.code < 500:
+        return Retry(error=text, error_class=error_class, answer=answer)
+    reason = "misconfigured" if error.code in _LOGIN_WANTED else "permanent"
+    return Dead(reason=reason, error=text, error_class=error_class, answer=answer)
+
+
+def _told(error: Exception) -> str:
+    """What happened, for the log: a server's own words may quote the recipient."""
+    if isinstance(error, SMTPResponseException):
+        return f"the server answered {error.code}" if error.code > 0 else "the server's answer is not SMTP"
+    return str(error) or type(error).__name__
+
+
+def _answer(error: Exception) -> str:
+    """The server's own words, for the dead letter."""
+    return error.message[:_SHOWN_ANSWER] if isinstance(error, SMTPResponseException) else ""

@@ -1,0 +1,69 @@
+"""The headers that prove whom a POST is from."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+from sources.secret import Secret
+from worker.channels.errors import ChannelError
+from worker.channels.settings import HttpSettings
+
+Sign = Callable[[str, bytes], Mapping[str, str]]
+"""(idempotency key, body) -> headers, made anew for each attempt."""
+
+_PREFIX = "whsec_"
+
+
+def signer(settings: HttpSettings) -> Sign:
+    """How the channel signs: not at all without secrets. Raises ChannelError for secrets that do not fit."""
+    if not settings.secrets:
+        if settings.signature == "hmac":
+            raise ChannelError("secrets", 'signature = "hmac" needs one')
+        return _unsigned
+    if settings.signature == "standard":
+        return _standard([_webhook(secret) for secret in settings.secrets])
+    if len(settings.secrets) > 1:
+        raise ChannelError("secrets", 'signature = "hmac" takes one; only "standard" can carry several signatures')
+    return _hmac(settings.secrets[0].reveal(), settings.signature_header)
+
+
+def _unsigned(_key: str, _body: bytes) -> Mapping[str, str]:
+    return {}
+
+
+def _standard(webhooks: list[Webhook]) -> Sign:
+    def sign(key: str, body: bytes) -> Mapping[str, str]:
+        now, text = datetime.now(UTC), body.decode()
+        return {
+            "webhook-id": key,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(webhook.sign(key, now, text) for webhook in webhooks),
+        }
+
+    return sign
+
+
+def _hmac(secret: bytes, header: str) -> Sign:
+    def sign(_key: str, body: bytes) -> Mapping[str, str]:
+        return {header: hmac.digest(secret, body, "sha256").hex()}
+
+    return sign
+
+
+def _webhook(secret: Secret) -> Webhook:
+    """Raises ChannelError. The library itself skips over what is not base64, and would sign with what is left."""
+    text = secret.reveal().decode("ascii", "replace").removeprefix(_PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        wanted = 'whsec_ and base64, as `echo "whsec_$(openssl rand -base64 32)"` makes one'
+        raise ChannelError("secrets", f"not a secret of Standard Webhooks, which is {wanted}")
+    return Webhook(key)

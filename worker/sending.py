@@ -1,0 +1,234 @@
+"""One try of one notification: look up, render, wait for the channel's turn, send."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from broker.errors import BrokerError
+from broker.jobs import Notification, NotifyJob
+from broker.latest import subject_id
+from sources.errors import DecodeError
+from sources.kind import SourceKind
+from worker.attempts import log_fields, with_attempt
+from worker.channels import Channel
+from worker.digests import payloads_of
+from worker.enrich import Enriched, Enricher, UnknownError, message_of
+from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
+from worker.quiet_hours import QuietTimes
+from worker.recording import Recorder
+from worker.render import Message, Renderer, RenderError
+from worker.retry import RetrySettings
+from worker.running import Running
+from worker.templates import seen_by_templates
+from worker.turns import Subject, Turns
+
+log = logging.getLogger("hookline.worker")
+
+
+class Sender:
+    """Makes tries for every job of a worker process."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, SourceKind],
+        renderer: Renderer,
+        channels: Mapping[str, Channel],
+        enricher: Enricher,
+        recorder: Recorder,
+        quiet: QuietTimes,
+        turns: Turns,
+    ) -> None:
+        self.channels = channels
+        self._turns = turns
+        self._kinds = kinds
+        self._renderer = renderer
+        self._enricher = enricher
+        self._recorder = recorder
+        self._quiet = quiet
+
+    def retry(self, rule: str, channel: str) -> RetrySettings:
+        """When what this rule sends through this channel is tried again."""
+        return self._renderer.retry(rule, self.channels[channel].retry)
+
+    def in_order(self, job: NotifyJob, todo: list[int]) -> list[int]:
+        """As they came, or the newest event first where only the latest counts: then the older need not go out."""
+        if not any(self._renderer.latest_only(job.notifications[index].rule) for index in todo):
+            return todo
+        return sorted(todo, key=lambda index: self._occurred_at_ms(job.notifications[index]), reverse=True)
+
+    def _occurred_at_ms(self, notification: Notification) -> int:
+        body = notification.body
+        try:
+            return self._kind(body.source).decode(body.body, body.event_hint).occurred_at_ms or 0
+        except (RenderError, DecodeError):
+            return 0  # told when it is tried
+
+    async def attempt(self, running: Running, notification: Notification) -> tuple[Notification, Outcome]:
+        """Render and send; the notification comes back with this attempt in its history."""
+        job = running.job
+        channel = self.channels.get(job.channel)
+        if channel is None:
+            error = f"no channel named {job.channel!r} in this worker's config"
+            return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+        unwanted = self._unwanted(notification)
+        if unwanted is not None:
+            _log(job, notification, unwanted, 0)
+            return notification, unwanted
+        enriched = None
+        if self._enricher.asks(notification.rule):
+            at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
+            found = await self._enriched(notification, running.deadline)
+            if not isinstance(found, Enriched):
+                return self._tried(job, notification, found, at_ms, started), found
+            enriched = found
+        return await self._in_turn(running, channel, notification, enriched)
+
+    async def _in_turn(
+        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
+    ) -> tuple[Notification, Outcome]:
+        """Send when the channel has a slot and a moment for it, and takes anything."""
+        if not await _slot(channel, running.deadline):
+            return notification, PutOff()
+        try:
+            lane = running.lane
+            if lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline):
+                return notification, PutOff()
+            if self._recorder.is_behind() and not await self._recorder.keeps_up(running.lease):
+                return notification, Left()
+            if not running.may_send():
+                return notification, Left()
+            if self._renderer.latest_only(notification.rule):
+                return await self._send_latest(running, channel, notification, enriched)
+            return await self._send(running, channel, notification, enriched)
+        finally:
+            channel.slots.release()
+
+    async def _send_latest(
+        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
+    ) -> tuple[Notification, Outcome]:
+        """Send unless something newer of the same subject was sent, and not while something of it is under way."""
+        try:
+            subject = self._subject(running.job, notification)
+            unwanted = await self._turns.take(subject) if subject else None
+        except (RenderError, DecodeError) as error:
+            return notification, _unfit(error)
+        except BrokerError:
+            return notification, PutOff()
+        if unwanted is not None:
+            _log(running.job, notification, unwanted, 0)
+            return notification, unwanted
+        tried, outcome = await self._send(running, channel, notification, enriched)
+        if subject:
+            await self._turns.end(subject, outcome, running.lease)
+        return tried, outcome
+
+    def _subject(self, job: NotifyJob, notification: Notification) -> Subject | None:
+        """What the notification tells the latest of; None where its event has no time of its own."""
+        body = notification.body
+        kind = self._kind(body.source)
+        event = kind.decode(body.body, body.event_hint)
+        if event.occurred_at_ms is None:
+            return None
+        seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
+        key = self._renderer.subject(notification.rule, seen)
+        latest = subject_id(body.source, notification.rule, job.channel, key)
+        return Subject(latest, notification.key, event.occurred_at_ms)
+
+    def _unwanted(self, notification: Notification) -> Skipped | PutOff | Dead | None:
+        """What is to be done instead of sending, by the rule's `when`, `key` and quiet hours; None to send."""
+        rule, body = notification.rule, notification.body
+        try:
+            if not notification.digest and self._renderer.asks_payload(rule):
+                payload = self._kind(body.source).view(body.body)
+                seen = seen_by_templates(payload, event=notification.event, source=body.source)
+                if not self._renderer.holds(rule, seen):
+                    return Skipped()
+                self._renderer.key(
+                    rule, seen
+                )  # these may have failed at intake, which leaves that to be told here
+                self._renderer.digest_key(rule, seen)
+        except (RenderError, DecodeError) as error:
+            return _unfit(error)
+        left_s = self._quiet.left_s(rule, time.time())
+        return PutOff(left_s) if left_s else None
+
+    async def _send(
+        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
+    ) -> tuple[Notification, Outcome]:
+        at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
+        try:
+            message = self._message(running.job, notification, enriched)
+        except (RenderError, DecodeError) as error:
+            return notification, _unfit(error)
+        if not running.lease.holds():
+            return notification, Left()
+        outcome: Outcome | None = None
+        running.lane.begin()
+        try:
+            outcome = await channel.send(message)
+        except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
+            outcome = Retry(error=str(error), error_class=type(error).__name__)
+        finally:
+            running.lane.end(outcome)
+        return self._tried(running.job, notification, outcome, at_ms, started), outcome
+
+    def _tried(
+        self, job: NotifyJob, notification: Notification, outcome: Outcome, at_ms: int, started: float
+    ) -> Notification:
+        took_ms = int((time.monotonic() - started) * 1000)
+        _log(job, notification, outcome, took_ms)
+        return with_attempt(notification, outcome, at_ms, took_ms)
+
+    async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
+        """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
+        body = notification.body
+        try:
+            kind = self._kind(body.source)
+            payload = payloads_of(notification, kind)[-1]
+            left_s = deadline - time.monotonic()
+            return await self._enricher.enrich(notification.rule, body.source, kind, payload, patience_s=left_s)
+        except (RenderError, DecodeError) as error:
+            return _unfit(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
+            return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
+
+    def _kind(self, source: str) -> SourceKind:
+        kind = self._kinds.get(source)
+        if kind is None:
+            raise RenderError(f"no source named {source!r} in this worker's config")
+        return kind
+
+    def _message(self, job: NotifyJob, notification: Notification, enriched: Enriched | None) -> Message:
+        payloads = payloads_of(notification, self._kind(notification.body.source))
+        enriched = enriched or Enriched(payloads[-1])
+        return message_of(self._renderer, notification, enriched, payloads, attempt=job.attempt)
+
+
+def _log(job: NotifyJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
+    fields = {**log_fields(job, notification), "took_ms": took_ms}
+    if isinstance(outcome, Sent):
+        log.info("notification sent", extra={"action": "notification_sent", **fields})
+    elif isinstance(outcome, Skipped):
+        log.info("notification skipped", extra={"action": "notification_skipped", **fields})
+    elif isinstance(outcome, Retry):
+        log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+
+
+def _unfit(error: RenderError | DecodeError) -> Dead:
+    """The end of a notification whose text cannot be made."""
+    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
+    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
+
+
+async def _slot(channel: Channel, deadline: float) -> bool:
+    """Wait for the channel's turn; False, without one, where it comes after `deadline` (monotonic).
+
+    Without a timer: all that wait go at the first turn after the deadline, which is one send's time-out away.
+    """
+    await channel.slots.acquire()
+    if time.monotonic() < deadline:
+        return True
+    channel.slots.release()
+    return False

@@ -1,0 +1,92 @@
+"""The rules' templates and expressions, compiled: Jinja2 in its sandbox, and what is missing is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+
+from worker.formats import Formats
+from worker.sandbox import Sandbox
+
+T = TypeVar("T")
+
+
+class RenderError(Exception):
+    """A template does not work on this payload."""
+
+
+class Template:
+    """One of a rule's templates."""
+
+    def __init__(self, what: str, source: str, formats: Formats, *, is_html: bool = False) -> None:
+        """`what`: how errors call it. Raises what `fault` tells of."""
+        self._what = what
+        self._template = _environment(formats, is_html).from_string(source)
+        self._template.globals = dict(self._template.globals)  # each rendering copies them, slow for a ChainMap
+
+    def text(self, seen: Mapping[str, Any]) -> str:
+        """What it makes of `seen`. Raises RenderError, which names what is missing."""
+        return _told(self._what, lambda: self._template.render(seen))
+
+    def line(self, seen: Mapping[str, Any]) -> str:
+        """The same for what must be one line; the space around it goes. Raises RenderError."""
+        line = self.text(seen).strip()
+        if len(line.splitlines()) > 1:
+            raise RenderError(f"{self._what}: it must be one line")
+        return line
+
+
+class Expression:
+    """One of a rule's expressions, written without braces."""
+
+    def __init__(self, what: str, source: str, formats: Formats) -> None:
+        """`what`: how errors call it. Raises what `fault` tells of."""
+        self._what = what
+        self._expression = _environment(formats, is_html=False).compile_expression(source, undefined_to_none=False)
+
+    def holds(self, seen: Mapping[str, Any]) -> bool:
+        """Whether it is true. Raises RenderError, which names what is missing."""
+        return _told(self._what, lambda: bool(self._expression(seen)))
+
+    def text(self, seen: Mapping[str, Any]) -> str:
+        """What it comes to. Raises RenderError, also where that is nothing."""
+        value = _told(self._what, lambda: self._expression(seen))
+        text = "" if value is None else _told(self._what, lambda: str(value))
+        if not text.strip():
+            raise RenderError(f"{self._what}: it comes to nothing")
+        return text
+
+
+def seen_by_templates(payload: Mapping[str, Any], *, event: str, source: str) -> dict[str, Any]:
+    """What templates see: the payload's keys; `data`, `event` and `source` where it has none of these names."""
+    return {"data": payload, "event": event, "source": source, **payload}
+
+
+def fault(compiled: Callable[[], object]) -> str:
+    """Why a template or expression does not compile, with the line in it; "" where it does."""
+    try:
+        compiled()
+    except TemplateSyntaxError as error:
+        return f"{error.message} (line {error.lineno})"
+    except Exception as error:  # noqa: BLE001 - it is compiled to Python, whose limits fail in many ways
+        return f"it cannot be compiled: {type(error).__name__}"
+    return ""
+
+
+@cache  # one for each locale and time zone that the rules name
+def _environment(formats: Formats, is_html: bool) -> Environment:
+    environment = Sandbox(undefined=StrictUndefined, autoescape=is_html)
+    environment.filters.update(formats.filters())
+    return environment
+
+
+def _told(what: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except TemplateError as error:
+        raise RenderError(f"{what}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a template may do anything with a payload: 1 + "a", 1 / 0
+        raise RenderError(f"{what}: {type(error).__name__}: {error}") from None
