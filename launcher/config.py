@@ -18,7 +18,7 @@ from launcher.environment import CONFIG, as_variable, overlay
 from launcher.errors import ConfigError, Fault
 from launcher.fields import FieldReader, FromEnvironment, joined, unknown
 from launcher.lines import line_of, lines
-from launcher.rule_checks import quiet_for_ever
+from launcher.rule_checks import contradictions
 from launcher.settings import LogSettings, UpSettings
 from receiver.settings import Settings as ReceiverSettings
 from sources.settings import Settings as SourceSettings
@@ -119,8 +119,8 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
         values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}, rules_path
     )
     reader.faults.extend(Fault(path, reason) for path, reason in found)
-    quiet = quiet_for_ever(values.get("rules", ()), rules_path)
-    reader.faults.extend(Fault(path, reason) for path, reason in quiet)
+    against = contradictions(values.get("rules", ()), rules_path)
+    reader.faults.extend(Fault(path, reason) for path, reason in against)
     if reader.faults:
         raise ConfigError(tuple(sorted(set(reader.faults))))
     return Config(**_with_defaults(values))

@@ -39,11 +39,13 @@ def rule_checks(sources: Collection[str], channels: Collection[str]) -> Mapping[
     }
 
 
-def quiet_for_ever(rules: tuple[Rule | None, ...], path: str) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) for quiet hours that would never end. `path`: where the rules stand."""
+def contradictions(rules: tuple[Rule | None, ...], path: str) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) for settings of a rule that do not go together. `path`: where the rules stand."""
     for index, rule in enumerate(rules):
         if rule and rule.quiet_hours and rule.quiet_hours.from_ == rule.quiet_hours.to:
             yield f"{path}[{index}].quiet_hours", "they end when they begin; enabled = false leaves a rule out"
+        if rule and rule.latest_only and rule.digest:
+            yield f"{path}[{index}].latest_only", "a digest is of several events: leave out one of the two"
 
 
 def known(what: str, name: str, there_are: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -74,8 +74,8 @@ class Intake:
     async def take_over(self) -> int:
         """Process what other workers left behind; how many entries that was. Raises BrokerError.
 
-        One at a time, also where it is asked for twice at once: a body that kills this worker too must not wear out
-        the entries beside it.
+        One at a time, also where it is asked for twice at once: a body that kills this worker too must not wear
+        out the entries beside it.
         """
         async with self._taking_over:
             return await self._take_over_all(int(self._settings.takeover_s * 1000))

@@ -22,7 +22,7 @@ from broker.connection import Settings, connect
 from broker.dead import DeadLetter
 from broker.stats import Totals
 from tests.chaos import sinks
-from tests.chaos.events import KIND, POINTS_ADDED, SECRET, number_in, request_with
+from tests.chaos.events import KIND, POINTS_ADDED, REWARDED, SECRET, is_rewarded, number_in, request_with
 from tests.chaos.sender import Pace, Sender
 from tests.chaos.sinks import CONSOLE, DELIVERIES, FILE, OK, PORTS, SICK, Delivery
 from tests.chaos.stack import _free_ports, _listens
@@ -84,9 +84,14 @@ breaker = {{ wait_s = 0.5, max_wait_s = 2 }}
 [[rules]]
 name = "all"
 events = ["*"]
-channel = ["http", "email", "apprise", "python", "file", "console"]
+channel = ["http", "email", "python", "file", "console"]
 to = "member@example.com"
 subject = "{text}"
+text = "{text}"
+[[rules]]
+name = "rewards"
+events = ["{rewarded}"]
+channel = "apprise"
 text = "{text}"
 [[rules]]
 name = "sick"
@@ -137,6 +142,10 @@ class Report(Struct, frozen=True, kw_only=True):
 
     def numbers(self, source: str) -> set[int]:
         return {number for turn in self.turns if turn.source == source for number in turn.numbers}
+
+    def expected(self, channel: str) -> set[int]:
+        """The events of which a channel that is well is told."""
+        return {number for number in range(self.events) if channel != "apprise" or is_rewarded(number)}
 
     def accepted(self, channel: str) -> Counter[int]:
         return Counter(one.number for one in self.deliveries if (one.channel, one.how) == (channel, OK))
@@ -194,7 +203,9 @@ _EXPECTED = ("notification_failed", "notification_dead", "channel_state")
 
 def _requests(turn: Turn) -> Callable[[int], bytes]:
     def request(place: int) -> bytes:
-        return request_with(KIND.sample(turn.numbers[place], POINTS_ADDED), f"/webhooks/{turn.source}")
+        number = turn.numbers[place]
+        name = REWARDED if is_rewarded(number) else POINTS_ADDED
+        return request_with(KIND.sample(number, name), f"/webhooks/{turn.source}")
 
     return request
 
@@ -248,7 +259,15 @@ async def _running(directory: Path) -> AsyncIterator[tuple[int, ArqRedis]]:
         (port,) = _free_ports(1)
         (directory / "told.py").write_text(_TOLD)
         (directory / "hookline.toml").write_text(
-            _CONFIG.format(redis=server.url, receiver=port, file=FILE, attempts=ATTEMPTS, text=_TEXT, **ports)
+            _CONFIG.format(
+                redis=server.url,
+                receiver=port,
+                file=FILE,
+                attempts=ATTEMPTS,
+                text=_TEXT,
+                rewarded=REWARDED,
+                **ports,
+            )
         )
         variables = {
             f"HOOKLINE_SOURCES_{source.upper()}_SECRETS": SECRET.reveal().decode() for source in (WITHOUT, WITH)

@@ -25,6 +25,7 @@ def test_each_example_loads_and_renders(example: str) -> None:
     (rule,) = read(tomllib.loads(example), {}).rules
     kind = KINDS["voucherify"]
     seen = seen_by_templates(kind.view(kind.sample(1, NAME)), event=NAME, source="voucherify")
+    seen["events"] = [seen["data"]]
     renderer = Renderer((rule,))
 
     made = renderer.render(rule.name, seen)
@@ -34,6 +35,8 @@ def test_each_example_loads_and_renders(example: str) -> None:
         bool(part) for part in (rule.to, rule.subject, rule.html)
     ]
     assert isinstance(renderer.holds(rule.name, seen), bool)
+    assert bool(renderer.digest_key(rule.name, seen)) == bool(rule.digest)
+    assert bool(renderer.subject(rule.name, seen)) == bool(rule.latest_only)
     assert bool(renderer.key(rule.name, seen)) == bool(rule.key)
 
 
@@ -48,4 +51,4 @@ def test_each_filter_writes_what_the_table_shows(name: str, template: str, engli
 
 
 def test_the_page_is_searched_at_all() -> None:
-    assert (len(EXAMPLES), len(ROWS)) == (5, 6)
+    assert (len(EXAMPLES), len(ROWS)) == (7, 6)
