@@ -8,8 +8,9 @@ Fields of the hash channel:{name}, which is there only while there is something 
     probe_job         the job that probes
     paused_since_ms   when a person paused it
 
-Jobs of a channel that takes none leave the queue for held:{name}: nobody looks at them in vain, and all are back
-at once when the channel is well. For how long a job was held is added up: it shall not cost it any of its time.
+Jobs of a channel that takes none leave the queue for held:{name}: nobody looks at them in vain. When the channel
+is well they come back a few at a time, as workers have room: all at once they would delay the other channels. For
+how long a job was held is added up: it shall not cost it any of its time.
 """
 
 from __future__ import annotations

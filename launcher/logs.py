@@ -1,7 +1,8 @@
 """Logging: one JSON line an event on stderr, or text for a person at a terminal.
 
 A part logs `logger.info("sentence", extra={"action": "receiver_started", "port": 8080})`: `action` is a stable
-name, the other extras are fields. What has no action of its own is called after its logger.
+name, the other extras are fields. What has no action of its own is called after its logger. One call can tell of
+much that is alike: where the extra `each` is a list of dicts, a line is written for each, with its fields.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from launcher.settings import LogSettings
 
 _QUIET = ("arq", "aiohttp", "asyncio", "redis")
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action", "each"}
 
 
 def set_up_logs(settings: LogSettings) -> None:
@@ -41,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         self._date_time = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line, or lines."""
         event = {
             "ts": self._timestamp(record.created),
             "level": record.levelname.lower(),
@@ -49,10 +50,7 @@ class JsonFormatter(logging.Formatter):
             "message": _message(record),
             **_fields(record),
         }
-        try:
-            return _encode(event)
-        except Exception:  # noqa: BLE001 - a log line must not end what it tells of: cycles, NaN, odd keys
-            return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
+        return "\n".join([_json({**event, **one}) for one in _each(record)])
 
     def _timestamp(self, at_s: float) -> str:
         """`2026-01-01T12:00:00.123Z`; a second's date and time is written once, however many lines it has."""
@@ -67,12 +65,12 @@ class TextFormatter(logging.Formatter):
     """`12:30:01 INFO  message  field=value`, always one line but for a traceback. Never raises."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line, or lines."""
         fields = _fields(record)
         trace = fields.pop("traceback", None)
         line = f"{_time(record).astimezone():%H:%M:%S} {record.levelname:<7} {_message(record)}"
-        line = "  ".join([line, *(f"{_shown(name)}={_shown(value)}" for name, value in fields.items())])
-        return _one_line(line) + (f"\n{trace}" if trace else "")
+        lines = [_one_line("  ".join([line, *_named(fields), *_named(one)])) for one in _each(record)]
+        return "\n".join([*lines, trace] if trace else lines)
 
 
 def _time(record: logging.LogRecord) -> datetime:
@@ -98,6 +96,23 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         fields["error"] = type(record.exc_info[1]).__name__
         fields["traceback"] = _traceback(record.exc_info[1])
     return fields
+
+
+def _each(record: logging.LogRecord) -> list[dict[str, Any]]:
+    """The fields that each line has of its own; a record that tells of one thing has one line, with none."""
+    each = vars(record).get("each")
+    return each if each and isinstance(each, list) and all(isinstance(one, dict) for one in each) else [{}]
+
+
+def _named(fields: dict[str, Any]) -> list[str]:
+    return [f"{_shown(name)}={_shown(value)}" for name, value in fields.items()]
+
+
+def _json(event: dict[str, Any]) -> str:
+    try:
+        return _encode(event)
+    except Exception:  # noqa: BLE001 - a log line must not end what it tells of: cycles, NaN, odd keys
+        return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
 
 
 def _traceback(error: BaseException) -> str:

@@ -37,6 +37,10 @@ class SourceKind(Struct, frozen=True):
     sample: Callable[[int, str], bytes]
     """(number, event name) -> a body as the provider would send it; another number is another event."""
 
+    payload_json: Callable[[bytes], bytes] = lambda _body: b""
+    """A body of which there is a view -> the JSON of that view as it stands in the body, to be passed on without
+    being made again; b"" where there is none."""
+
     event_names: frozenset[str] = frozenset()
     """The event names that have a model."""
 

@@ -36,6 +36,9 @@ class Enriched(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     """Why each thing that could not be found is not there."""
 
+    json: bytes = b""
+    """The payload's JSON, where it is at hand; b"" where not."""
+
 
 class Enricher:
     """The lookups of all rules; opens a connection only for rules that ask for something.
@@ -135,6 +138,7 @@ def message_of(
         event=notification.event,
         text=rendered.text,
         data={"events": events} if notification.digest else enriched.payload,
+        data_json=b"" if notification.digest else enriched.json,
         attempt=attempt,
         to=rendered.to,
         subject=rendered.subject,

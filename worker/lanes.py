@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 
 from arq.connections import ArqRedis
 
@@ -19,8 +20,13 @@ from worker.pacing import Pacer
 log = logging.getLogger("hookline.worker")
 
 _LOOK_EVERY_S = 0.5
+_LOOK_AGAIN_S = 0.05
+"""The same while jobs of a channel that is well are held: they come back few at a time, since all at once would
+stand before everybody else's jobs."""
+
 _SLOW_S = 0.5
-"""A channel of which no send has ended for so long is slow: its jobs leave room for those of others."""
+"""A channel of which no send has ended for so long is slow, and so is a job that has run for so long: such jobs
+leave room for those of others."""
 
 
 class Lane:
@@ -29,8 +35,8 @@ class Lane:
     def __init__(self, name: str, pacer: Pacer) -> None:
         self.name = name
         self.state: State = "closed"
-        self.jobs = 0
-        """Jobs that this process runs."""
+        self.begun: dict[str, float] = {}
+        """Jobs that this process runs, the oldest first: when each began, by the monotonic clock."""
 
         self.pacer = pacer
         self.rate_per_s = 0.0
@@ -65,6 +71,13 @@ class Lane:
         hangs = bool(self._under_way) and time.monotonic() - self._moved > _SLOW_S
         return hangs or self.pacer.waiting > 0
 
+    def slow_jobs(self) -> int:
+        """How many jobs take long: all of a slow channel, else those that wait for one of its sends."""
+        if self.is_slow():
+            return len(self.begun)
+        since = time.monotonic() - _SLOW_S
+        return sum(1 for _ in takewhile(lambda began: began < since, self.begun.values()))
+
     def heard(self) -> Heard | None:
         """What the sends told since the last call."""
         if not (self._succeeded or self._failures):
@@ -90,6 +103,7 @@ class Lanes:
         self._max_jobs = max_jobs
         self._most_slow = max(1, max_jobs // 2)
         self._lanes: dict[str, Lane] = {}
+        self._look_every_s = _LOOK_EVERY_S
 
     def configure(self, channels: Mapping[str, CommonSettings]) -> None:
         """Take over the settings of the channels."""
@@ -105,12 +119,12 @@ class Lanes:
         return lane
 
     def is_full(self, lane: Lane) -> bool:
-        """Whether a slow channel has as many jobs here as it may have."""
-        return lane.jobs >= self._most_slow and lane.is_slow()
+        """Whether a channel has as many slow jobs here as it may have."""
+        return lane.slow_jobs() >= self._most_slow
 
     def room(self, running: int) -> int:
-        """How many jobs may start beside `running` ones: up to a bound, those of slow channels take no room."""
-        slow = sum(lane.jobs for lane in self._lanes.values() if lane.jobs and lane.is_slow())
+        """How many jobs may start beside `running` ones: up to a bound, slow ones take no room."""
+        slow = sum(lane.slow_jobs() for lane in self._lanes.values() if lane.begun)
         return min(self._max_jobs - running + slow, 2 * self._max_jobs - running)
 
     async def run(self, on_jobs: Callable[[], None]) -> None:
@@ -125,11 +139,13 @@ class Lanes:
                 pass  # the queue tells of it
             else:
                 on_jobs()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
 
     async def _look(self) -> None:
-        most = {name: max(0, self._most_slow - lane.jobs) for name, lane in self._lanes.items() if lane.is_slow()}
+        most = {name: max(0, self._most_slow - len(lane.begun)) for name, lane in self._lanes.items()}
         look = await let_go(self._redis, most)
+        more = any(channel.held and channel.state(look.at_ms) == "closed" for channel in look.channels)
+        self._look_every_s = _LOOK_AGAIN_S if more else _LOOK_EVERY_S
         known = {channel.name: channel for channel in look.channels}
         for name, lane in self._lanes.items():
             state = known[name].state(look.at_ms) if name in known else "closed"

@@ -19,7 +19,7 @@ from worker.leases import Lease
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.retry import delay_s
 from worker.running import Running
-from worker.sending import Sender
+from worker.sending import Sender, log_sent
 from worker.strangers import Strangers
 
 log = logging.getLogger("hookline.worker")
@@ -77,6 +77,7 @@ class Notifier:
             time.monotonic() + BUDGET_S,
             lane,
             begun.verdict == "probe",
+            [],
         )
         unknown = self._strangers.among(job, todo)
         if unknown and await self._pass_on(running, todo, unknown):
@@ -92,11 +93,11 @@ class Notifier:
     async def _use_lane(self, running: Running, todo: list[int]) -> Unfinished | None:
         lane = running.lane
         lane.state = "half-open" if running.is_probe else "closed"
-        lane.jobs += 1
+        lane.begun[running.id] = time.monotonic()
         try:
             rest = await self._probe(running, todo) if running.is_probe else await self._try_all(running, todo)
         finally:
-            lane.jobs -= 1
+            del lane.begun[running.id]
         return await self._hold(running) if rest and lane.state != "closed" else rest
 
     async def _hold(self, running: Running) -> Unfinished | None:
@@ -152,10 +153,13 @@ class Notifier:
             finished.append((index, *await self._sender.attempt(running, running.job.notifications[index])))
             news.set()
 
-        async with asyncio.TaskGroup() as group:
-            for index in todo:
-                group.create_task(attempt(index))
-            return await self._record(running, len(todo), finished, news)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in todo:
+                    group.create_task(attempt(index))
+                return await self._record(running, len(todo), finished, news)
+        finally:
+            log_sent(running)
 
     async def _record(
         self, running: Running, expected: int, finished: list[_Tried], news: asyncio.Event
@@ -169,6 +173,7 @@ class Notifier:
         while recorded < expected:
             await _news(news, linger_until if retries else None)
             some, finished[:] = finished[:], []
+            log_sent(running)
             recorded += len(some)
             if not retries:
                 linger_until = time.monotonic() + _LINGER_S

@@ -28,6 +28,9 @@ class Message(Struct, frozen=True):
     data: Mapping[str, Any]
     """The payload, every key of it."""
 
+    data_json: bytes = b""
+    """Its JSON, where it is at hand; b"" where not."""
+
     attempt: int = 1
     to: str = ""
     """Whom it is for, where the channel can address somebody."""

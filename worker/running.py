@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from broker.jobs import NotifyJob
 from worker.lanes import Lane
@@ -21,6 +21,9 @@ class Running(NamedTuple):
     lane: Lane
     is_probe: bool
     """The channel's breaker is half-open, and this job alone may try."""
+
+    sent: list[dict[str, Any]]
+    """What the log is still to tell of each that was sent: it gets many at a time."""
 
     def may_send(self) -> bool:
         """Whether the channel takes this job's notifications."""

@@ -22,6 +22,7 @@ _MAX_WIDTH = 10_000
 _MAX_BITS = 20_000
 """Of a number that `*` or `**` makes."""
 
+_DICT_METHODS = frozenset(dir(dict))
 _WIDENING_FILTERS = ("batch", "center", "indent", "round", "slice", "tojson", "wordwrap")
 _WIDENING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 
@@ -59,6 +60,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 raise TooMuchError(f"it writes more than {MAX_CHARS} characters")
             kept.append(piece)
         return "".join(kept)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`obj.attribute`, what most of a template is made of. The library would look for a method first."""
+        if type(obj) is dict and attribute in obj and attribute not in _DICT_METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Called for the operators in `intercepted_binops`."""

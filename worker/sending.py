@@ -74,14 +74,14 @@ class Sender:
             return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
         unwanted = self._unwanted(notification)
         if unwanted is not None:
-            _log(job, notification, unwanted, 0)
+            _log(running, notification, unwanted, 0)
             return notification, unwanted
         enriched = None
         if self._enricher.asks(notification.rule):
             at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
             found = await self._enriched(notification, running.deadline)
             if not isinstance(found, Enriched):
-                return self._tried(job, notification, found, at_ms, started), found
+                return self._tried(running, notification, found, at_ms, started), found
             enriched = found
         return await self._in_turn(running, channel, notification, enriched)
 
@@ -117,7 +117,7 @@ class Sender:
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
-            _log(running.job, notification, unwanted, 0)
+            _log(running, notification, unwanted, 0)
             return notification, unwanted
         tried, outcome = await self._send(running, channel, notification, enriched)
         if subject:
@@ -172,13 +172,13 @@ class Sender:
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
             running.lane.end(outcome)
-        return self._tried(running.job, notification, outcome, at_ms, started), outcome
+        return self._tried(running, notification, outcome, at_ms, started), outcome
 
     def _tried(
-        self, job: NotifyJob, notification: Notification, outcome: Outcome, at_ms: int, started: float
+        self, running: Running, notification: Notification, outcome: Outcome, at_ms: int, started: float
     ) -> Notification:
         took_ms = int((time.monotonic() - started) * 1000)
-        _log(job, notification, outcome, took_ms)
+        _log(running, notification, outcome, took_ms)
         return with_attempt(notification, outcome, at_ms, took_ms)
 
     async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
@@ -201,15 +201,25 @@ class Sender:
         return kind
 
     def _message(self, job: NotifyJob, notification: Notification, enriched: Enriched | None) -> Message:
-        payloads = payloads_of(notification, self._kind(notification.body.source))
-        enriched = enriched or Enriched(payloads[-1])
+        body = notification.body
+        kind = self._kind(body.source)
+        payloads = payloads_of(notification, kind)
+        if enriched is None:
+            enriched = Enriched(payloads[-1], json=b"" if notification.digest else kind.payload_json(body.body))
         return message_of(self._renderer, notification, enriched, payloads, attempt=job.attempt)
 
 
-def _log(job: NotifyJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
-    fields = {**log_fields(job, notification), "took_ms": took_ms}
+def log_sent(running: Running) -> None:
+    """Tell what was sent since the last call."""
+    if running.sent:
+        log.info("notification sent", extra={"action": "notification_sent", "each": running.sent[:]})
+        running.sent.clear()
+
+
+def _log(running: Running, notification: Notification, outcome: Outcome, took_ms: int) -> None:
+    fields = {**log_fields(running.job, notification), "took_ms": took_ms}
     if isinstance(outcome, Sent):
-        log.info("notification sent", extra={"action": "notification_sent", **fields})
+        running.sent.append(fields)
     elif isinstance(outcome, Skipped):
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})
     elif isinstance(outcome, Retry):

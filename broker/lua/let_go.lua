@@ -1,5 +1,5 @@
--- Look at the channels of which something is known; those that take jobs get held ones back: all of them, or a single
--- one that probes.
+-- Look at the channels of which something is known; those that take jobs get held ones back: as many as their caller has
+-- room for, or a single one that probes.
 -- ARGV: how long a probe may take in ms, most jobs at a time, then channel, most jobs of it ...
 -- Returns {ms since 1970 by the clock of Redis, rows of {channel, failures, opened, open until ms or 0, paused since ms or 0, jobs still held}}.
 go_on_when_full()

@@ -4,7 +4,7 @@ from sources.kind import SourceKind
 from sources.voucherify.addresses import ADDRESSES
 from sources.voucherify.api import API
 from sources.voucherify.deadline import DISABLED_ADVICE, RETRY_SCHEDULE_S
-from sources.voucherify.decode import decode, view
+from sources.voucherify.decode import decode, payload_json, view
 from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
 from sources.voucherify.sample import sample
@@ -18,6 +18,7 @@ VOUCHERIFY = SourceKind(
     verify=verify,
     decode=decode,
     view=view,
+    payload_json=payload_json,
     sample=sample,
     event_names=frozenset(MODELS),
     model=model,

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from sources.errors import DecodeError
 from sources.event import Event
@@ -45,6 +45,23 @@ class _Envelope(Struct, Generic[_Name, _Data], frozen=True, gc=False):
     event: _EventMeta[_Name]
 
 
+class _Named(Struct, frozen=True, gc=False):
+    id: _Id
+    type: _Id
+
+
+class _Sender(Struct, frozen=True, gc=False):
+    id: _Id
+
+
+class _Around(Struct, Generic[_Data], frozen=True, gc=False):
+    """What is certainly an envelope, whatever is in it."""
+
+    data: _Data
+    source: _Sender
+    event: _Named
+
+
 def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
     """Decodes webhooks of just this event; any other body is a ValidationError."""
     envelope = _Envelope[Literal[name], checked_model(name)]  # type: ignore[misc, valid-type]
@@ -53,6 +70,8 @@ def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
 
 _short_way = {name.encode(): _decoder(name) for name in MODELS}
 _anything = msgspec.json.Decoder()
+_object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]])
+_raw_in_envelope = msgspec.json.Decoder(_Around[Raw])
 
 
 def decode(body: bytes, hint: str) -> Event:
@@ -82,8 +101,22 @@ def view(body: bytes) -> Mapping[str, Any]:
 
     Raises DecodeError.
     """
+    try:
+        body.decode()
+        return _object_in_envelope.decode(body).data
+    except (ValueError, RecursionError):
+        pass  # the long way tells what is wrong, if anything is
     payload = unwrap(_json(body), "").payload
     return payload if isinstance(payload, dict) else {"payload": payload}
+
+
+def payload_json(body: bytes) -> bytes:
+    """The JSON of `data` as it stands in a body that `view` can read; b"" where it is no object in an envelope."""
+    try:
+        raw = bytes(_raw_in_envelope.decode(body).data)
+    except (ValueError, RecursionError):
+        return b""
+    return raw if raw.startswith(b"{") else b""
 
 
 def _decode_the_long_way(body: bytes, hint: str) -> Event:

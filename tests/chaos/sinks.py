@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import msgspec
 import uvloop
@@ -161,17 +161,20 @@ class _Mailbox:
         return "250 OK"
 
 
-async def _follow(path: Path, take: Callable[[bytes], object]) -> None:
+async def _follow(file: IO[bytes], take: Callable[[bytes], object]) -> None:
     """Take each line that is written to a file, within a few ms."""
-    path.touch()
     partial = b""
-    with path.open("rb") as file:
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            if new := file.read():
-                *lines, partial = (partial + new).split(b"\n")
-                for line in lines:
-                    take(line)
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        if new := file.read():
+            *lines, partial = (partial + new).split(b"\n")
+            for line in lines:
+                take(line)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    path.touch()
+    return path.open("rb")
 
 
 async def _serve(directory: Path) -> None:
@@ -218,8 +221,8 @@ async def _serve(directory: Path) -> None:
     draft.rename(directory / PORTS)
     async with asyncio.TaskGroup() as group:
         for work in (
-            _follow(directory / FILE, filed),
-            _follow(directory / CONSOLE, printed),
+            _follow(_opened(directory / FILE), filed),
+            _follow(_opened(directory / CONSOLE), printed),
             sick_one.come_and_go(),
         ):
             group.create_task(work)

@@ -47,6 +47,21 @@ def test_an_event_is_one_json_line_with_its_fields(stderr: Callable[[], str]) ->
     assert line == {"level": "info", "action": "said", "message": "said this", "port": 8080}
 
 
+def test_what_is_told_of_many_at_once_is_a_line_each(stderr: Callable[[], str]) -> None:
+    each = [{"key": "a", "took_ms": 1}, {"key": "b", "took_ms": 2}]
+    for style in ("json", "text"):
+        set_up_logs(LogSettings(format=style))
+        logging.getLogger("hookline.test").info("sent", extra={"action": "sent", "each": each})
+        first, second = stderr().splitlines()
+        if style == "json":
+            assert "each" not in json.loads(first)
+            assert [json.loads(line)["key"] for line in (first, second)] == ["a", "b"]
+            assert json.loads(second)["action"] == "sent"
+        else:
+            assert first.endswith("sent  key=a  took_ms=1")
+            assert second.endswith("sent  key=b  took_ms=2")
+
+
 def test_events_below_the_level_and_chatter_of_libraries_are_left_out(stderr: Callable[[], str]) -> None:
     set_up_logs(LogSettings(level="info", format="text"))
 

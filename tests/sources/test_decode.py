@@ -236,6 +236,26 @@ def test_templates_see_every_key_of_the_payload() -> None:
     assert VOUCHERIFY.view(b"[1]") == {"payload": [1]}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        compact(webhook(NAME, PAYLOADS[NAME])),
+        json.dumps(changed(data={"anything": [1.0, "\u00e4"]}), indent=2).encode(),
+        compact(changed(data=[1])),
+        compact(PAYLOADS[NAME]),
+        b"[1]",
+    ],
+)
+def test_a_payload_s_own_json_is_what_templates_see_or_nothing(body: bytes) -> None:
+    own = VOUCHERIFY.payload_json(body)
+    assert own in body
+    assert not own or json.loads(own) == VOUCHERIFY.view(body)
+
+
+def test_an_envelope_s_payload_is_there_as_json() -> None:
+    assert VOUCHERIFY.payload_json(compact(changed(data={"a": 1}))) == b'{"a":1}'
+
+
 def test_samples_differ_by_number_and_repeat_by_number() -> None:
     one, again, other = (VOUCHERIFY.decode(VOUCHERIFY.sample(n, NAME), "").identity for n in (1, 1, 2))
     assert one == again != other

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+import msgspec
 import pytest
+from msgspec import structs
 
-from worker.channels.http import HttpChannel, outcome_of, retry_after_s
+from worker.channels.http import HttpChannel, outcome_of, posted, retry_after_s
 from worker.channels.settings import HttpSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
@@ -114,3 +116,24 @@ async def test_garbage_and_a_reset_are_tried_again(answered_by: Callable[[Handle
 
 async def test_an_impossible_url_is_not_tried_again() -> None:
     assert isinstance(await send_to("http://[broken/"), Dead)
+
+
+def test_what_is_posted_is_one_line_with_the_payload_as_it_was_received_where_that_is_at_hand() -> None:
+    for data_json in (b"", b'{"n": 1.0}', b'{\n"n": 1.0\n}'):
+        message = structs.replace(MESSAGE, data={"n": 1.0}, data_json=data_json)
+        assert b"\n" not in posted(message)
+        assert msgspec.json.decode(posted(message)) == {
+            "key": "k",
+            "rule": "r",
+            "source": "s",
+            "event": "e",
+            "attempt": 1,
+            "text": "t",
+            "data": {"n": 1.0},
+        }
+    assert b'{"n": 1.0}' in posted(structs.replace(MESSAGE, data_json=b'{"n": 1.0}'))
+
+
+def test_to_and_subject_are_posted_where_the_rule_has_them() -> None:
+    told = msgspec.json.decode(posted(structs.replace(MESSAGE, to="ada@example.com", subject="Points")))
+    assert (told["to"], told["subject"]) == ("ada@example.com", "Points")

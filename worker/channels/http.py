@@ -85,18 +85,22 @@ def _public_socket(address: AddrInfoType) -> socket.socket:
 
 
 def posted(message: Message) -> bytes:
-    """The JSON body that tells a message."""
-    return _encode(
-        {
-            "key": message.key,
-            "rule": message.rule,
-            "source": message.source,
-            "event": message.event,
-            "attempt": message.attempt,
-            "text": message.text,
-            "data": message.data,
-        }
-    )
+    """The JSON body that tells a message, in one line; `to` and `subject` where its rule has them."""
+    is_line = message.data_json and b"\n" not in message.data_json
+    told: dict[str, object] = {
+        "key": message.key,
+        "rule": message.rule,
+        "source": message.source,
+        "event": message.event,
+        "attempt": message.attempt,
+        "text": message.text,
+        "data": msgspec.Raw(message.data_json) if is_line else message.data,
+    }
+    if message.to:
+        told["to"] = message.to
+    if message.subject:
+        told["subject"] = message.subject
+    return _encode(told)
 
 
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:

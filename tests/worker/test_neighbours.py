@@ -1,0 +1,71 @@
+"""A channel that was away, and one beside it that is well."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import channels, keys
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import send, webhook
+from tests.worker.test_channel_states import RULES
+from tests.worker_process import Parts, WorkerProcess
+
+Start = Callable[..., WorkerProcess]
+
+SOON_S = 0.8
+HELD = 60
+
+
+def parts(**channel: Any) -> Parts:
+    return Parts(sources=("sick", "well"), channels=("sick", "well"), rules=RULES, channel=channel)
+
+
+async def took_s(redis: ArqRedis, well: list[float], number: int) -> float:
+    """Until the channel that is well has one webhook more."""
+    before, sent = len(well), time.monotonic()
+    await send(redis, webhook(number), source="well")
+    await until(lambda: len(well) > before)
+    return well[before] - sent
+
+
+async def moment_is_over(redis: ArqRedis) -> bool:
+    """Whether the first workers since long claim jobs that were begun too: see claim.lua."""
+    ends_ms: Any = await redis.hget(keys.CLAIMS, "moment_ends_ms")  # type: ignore[misc]
+    return bool(float(ends_ms or 0) < time.time() * 1000)
+
+
+async def test_what_was_held_for_a_channel_comes_back_without_delaying_others(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    well: list[float] = []
+    sick: list[float] = []
+
+    async def answer(notification: dict[str, Any], _times: int) -> web.Response:
+        if notification["rule"] == "sick":
+            await asyncio.sleep(0.2)
+            sick.append(time.monotonic())
+        else:
+            well.append(time.monotonic())
+        return web.Response()
+
+    async def held(count: int) -> bool:
+        return any(channel.held >= count for channel in await channels.read_channels(redis))
+
+    sink.answer = answer
+    await channels.pause(redis, "sick")
+    worker(parts=parts(), max_jobs=4)
+    for n in range(HELD):  # a job for each
+        await send(redis, webhook(n), source="sick")
+        await until(lambda n=n: held(n + 1))  # type: ignore[misc]
+    await until(lambda: moment_is_over(redis))
+    await channels.resume(redis, "sick")
+    await until(lambda: sick)
+    assert max([await took_s(redis, well, 5000 + n) for n in range(5)]) < SOON_S
+    before = len(sick)
+    assert before < HELD
+    await until(lambda: len(sick) > before + 5)
