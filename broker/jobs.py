@@ -108,7 +108,7 @@ def new_job_id(size: int) -> str:
 def size_of(job_id: str) -> int:
     """How many notifications a job carries; 0 for a job of another kind."""
     _, _, size = job_id.rpartition(".")
-    return int(size) if size.isdigit() else 0
+    return int(size) if size.isdecimal() and len(size) < 10 else 0
 
 
 def encode(job: NotifyJob) -> bytes:
