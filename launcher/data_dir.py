@@ -83,7 +83,7 @@ class DataDir:
 
     def _owner(self) -> int | None:
         content = os.pread(self.lock_descriptor, 20, 0)
-        return int(content) if content.isdecimal() else None
+        return int(content) if content.isdigit() else None
 
 
 def make_data_dir(path: Path) -> None:

@@ -38,6 +38,9 @@ class Lane:
         self.begun: dict[str, float] = {}
         """Jobs that this process runs, the oldest first: when each began, by the monotonic clock."""
 
+        self.entrance = asyncio.Lock()
+        """Jobs begin their sends one after another."""
+
         self.pacer = pacer
         self.rate_per_s = 0.0
         self.breaker = BreakerSettings()

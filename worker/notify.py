@@ -31,6 +31,9 @@ JOB_TIMEOUT_S = 7200.0
 """Seconds after which arq ends a job: longer than outcomes wait for a Redis that is away."""
 
 _PUT_OFF_MS = 100
+_GATHER_S = 0.004
+"""Seconds that an outcome waits for others of its job: a write for each would cost as much as the send."""
+
 _LINGER_S = 1.0
 """Seconds that failures wait for others of their job to be recorded with."""
 
@@ -155,8 +158,11 @@ class Notifier:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for index in todo:
-                    group.create_task(attempt(index))
+                async with running.lane.entrance:
+                    await self._sender.until_slot(running.job.channel)
+                    for index in todo:
+                        group.create_task(attempt(index))
+                    await asyncio.sleep(0)  # they queue for slots before those of the next job
                 return await self._record(running, len(todo), finished, news)
         finally:
             log_sent(running)
@@ -172,6 +178,8 @@ class Notifier:
         recorded = 0
         while recorded < expected:
             await _news(news, linger_until if retries else None)
+            if recorded + len(finished) < expected:
+                await asyncio.sleep(_GATHER_S)
             some, finished[:] = finished[:], []
             log_sent(running)
             recorded += len(some)

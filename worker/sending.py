@@ -65,6 +65,12 @@ class Sender:
         except (RenderError, DecodeError):
             return 0  # told when it is tried
 
+    async def until_slot(self, channel: str) -> None:
+        """Wait until the channel has a slot: more sends at once than there are slots only take memory and time."""
+        if channel in self.channels:
+            async with self.channels[channel].slots:
+                pass
+
     async def attempt(self, running: Running, notification: Notification) -> tuple[Notification, Outcome]:
         """Render and send; the notification comes back with this attempt in its history."""
         job = running.job
