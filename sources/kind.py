@@ -41,6 +41,11 @@ class SourceKind(Struct, frozen=True):
     """A body of which there is a view -> the JSON of that view as it stands in the body, to be passed on without
     being made again; b"" where there is none."""
 
+    terms: Callable[[bytes], tuple[str, ...]] = lambda _body: ()
+    """(body) -> what people may look for it by: ids of event, customer, voucher and transaction; e-mail addresses;
+    voucher codes. The most telling first, at most MAX_TERMS, each its own `term` (sources/terms.py). Never raises;
+    also for bodies that do not decode."""
+
     event_names: frozenset[str] = frozenset()
     """The event names that have a model."""
 

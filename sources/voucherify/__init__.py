@@ -9,6 +9,7 @@ from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
 from sources.voucherify.sample import sample
 from sources.voucherify.signature import HEADER, sign, verify
+from sources.voucherify.terms import terms
 from sources.voucherify.vendor import model
 
 VOUCHERIFY = SourceKind(
@@ -20,6 +21,7 @@ VOUCHERIFY = SourceKind(
     view=view,
     payload_json=payload_json,
     sample=sample,
+    terms=terms,
     event_names=frozenset(MODELS),
     model=model,
     compare=compare,

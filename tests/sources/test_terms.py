@@ -1,0 +1,185 @@
+"""What a body is looked for by."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.terms import MAX_CHARS, MAX_TERMS, term
+from sources.voucherify import VOUCHERIFY
+from sources.voucherify.terms import MAX_BYTES, terms
+from tests.sources.payloads import PAYLOADS, POINTS_ADDED, compact, project_webhook, webhook
+
+DATA: dict[str, Any] = {
+    "customer": {
+        "id": "cust_Q1w2",
+        "name": "Ada",
+        "email": "Ada+vip@Example.com",
+        "metadata": {"since": 2019},
+        "source_id": "CRM-77",
+    },
+    "campaign": {"id": "camp_1", "name": "Tea"},
+    "voucher": {"id": "v_8Hj", "code": "TEA-9", "holder_id": "cust_Q1w2"},
+    "balance": {"points": 40, "related_object": {"id": "v_8Hj", "type": "voucher"}},
+    "transaction": {"id": "vtx_5kL", "source_id": "order-3"},
+}
+FOUND = ("cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3")
+ENVELOPED = ("ev_1", "cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3", "v_1")
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=12)
+    | st.sampled_from(["cust_1", "a@b.de", "ev_2"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "code", "email", "source_id", "customer", "voucher", "event", "holder_id", "x"]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@pytest.mark.parametrize("write", [compact, lambda value: json.dumps(value, indent=2).encode()])
+def test_a_webhook_is_found_by_event_customer_address_code_and_transaction_in_this_order(write: Any) -> None:
+    assert terms(write(webhook(POINTS_ADDED, DATA))) == (*ENVELOPED, "whs_1")
+    assert terms(write(project_webhook("voucher.loyalty_card.points_added", DATA))) == (*ENVELOPED, "whs_1")
+    assert terms(write(DATA)) == FOUND
+
+
+def test_a_payload_that_somebody_designed_is_found_by_what_is_like_an_id_or_an_address() -> None:
+    designed = {"who": "cust_Q1w2", "mail": "to ada@example.com.", "card": {"code": "TEA-9"}, "customer_id": "77"}
+    body = webhook(POINTS_ADDED, designed, id="whs_2")
+    assert terms(compact(body)) == ("ev_1", "cust_q1w2", "77", "ada@example.com", "tea-9", "v_1", "whs_2")
+
+
+@pytest.mark.parametrize(
+    ("payload", "found"),
+    [
+        ({"redemption": {"customer": {"id": "c-9", "source_id": "77"}}}, ("c-9", "77")),
+        ({"holder": {"id": "rh_1", "customer_id": "cust_3"}}, ("rh_1", "cust_3")),
+        ({"voucher": {"holder_id": "cust_3", "code": "É\u0301x"}}, ("cust_3", "é\u0301x")),
+        ({"publication": {"voucher": {"code": 'A"\\B'}}}, ('a"\\b',)),
+        ({"event": {"id": "evcus_1a", "customer": {"id": "cust_3"}}}, ("evcus_1a", "cust_3")),
+        ({"voucher": {"code": None}, "customer": None, "transaction": {"id": 5}}, ()),
+        ({"event_source": "event_type", "v_2": 1, "text": "a@b, a@, @b.de, v_no"}, ()),
+    ],
+)
+def test_other_events_are_found_by_whom_they_are_about(payload: Any, found: tuple[str, ...]) -> None:
+    assert terms(compact(payload)) == found
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS))
+def test_every_event_is_found_by_its_own_id_and_its_customer_s(name: str) -> None:
+    payload = PAYLOADS[name]
+    found = terms(compact(webhook(name, payload)))
+    customer = payload.get("customer") or {}
+    told = ["ev_1", customer.get("id"), customer.get("source_id"), customer.get("email")]
+    told += [(payload.get("voucher") or {}).get("code"), (payload.get("transaction") or {}).get("id")]
+    assert {term(text) for text in told if text} <= set(found)
+
+
+def test_a_body_that_is_cut_off_or_garbage_is_found_too() -> None:
+    body = compact(webhook(POINTS_ADDED, DATA))
+    assert terms(body[: body.index(b"balance")])[:4] == FOUND[:4]
+    assert terms(b"\xff\x00 cust_Q1w2 <ada@example.com> \xff") == ("cust_q1w2", "ada@example.com")
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS))
+def test_what_is_found_in_a_webhook_is_found_in_every_beginning_that_holds_it(name: str) -> None:
+    _holds_in_every_beginning(compact(webhook(name, PAYLOADS[name])), step=7)
+
+
+@given(json_values)
+def test_what_is_found_in_any_json_is_found_in_every_beginning_that_holds_it(value: Any) -> None:
+    _holds_in_every_beginning(compact(value), step=1)
+
+
+def _holds_in_every_beginning(body: bytes, *, step: int) -> None:
+    """With the character after it, which tells that it is whole; and no longer beginning loses it again."""
+    whole = set(terms(body))
+    known: set[str] = set()
+    for end in range(0, len(body), step):
+        found = set(terms(body[:end]))
+        assert known <= found
+        known |= found & whole
+    for text in whole:
+        place = body.lower().rfind(text.encode())
+        if place >= 0:  # else it stands there otherwise than it is looked for
+            assert text in terms(body[: place + len(text.encode()) + 1])
+
+
+@pytest.mark.parametrize("body", [b'{"id":"cust_1', b'{"code":"TEA-', b"mail ada@example.co"])
+def test_half_an_id_is_none(body: bytes) -> None:
+    assert terms(body) == ()
+
+
+@given(st.binary(max_size=400) | st.text().map(str.encode) | json_values.map(compact))
+def test_any_bytes_have_a_few_terms_each_once_and_each_its_own(body: bytes) -> None:
+    found = terms(body)
+    assert len(found) <= MAX_TERMS
+    assert len(set(found)) == len(found)
+    assert all(text and term(text) == text for text in found)
+    assert terms(body) == found
+
+
+@given(st.text(max_size=300))
+def test_a_term_is_its_own_term_however_it_was_written(text: str) -> None:
+    found = term(text)
+    assert term(found) == found
+    assert term(f" {text}\n") == found
+    assert len(found) <= MAX_CHARS
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\nb", "a\x00", "\ud800", "x" * (MAX_CHARS + 1)])
+def test_what_nobody_can_look_for_is_no_term(text: str) -> None:
+    assert term(text) == ""
+
+
+def test_case_space_and_composition_make_no_difference() -> None:
+    assert term(" Ada@EXAMPLE.com\n") == "ada@example.com"
+    assert term("Cafe\u0301") == term("CAF\u00c9") == "caf\u00e9"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'"',
+        b"@",
+        b"a@",
+        b"a@b.",
+        b"v_",
+        b"v_1 ",
+        b'"id" ',
+        b'"id":"',
+        b'"id":"\\a',
+        b'"code":"x",',
+        b"a@b.de ",
+        b" ",
+    ],
+)
+def test_a_huge_hostile_body_takes_a_moment(part: bytes) -> None:
+    body = part * (2 * MAX_BYTES // len(part))
+    started = time.perf_counter()
+    assert len(terms(body)) <= MAX_TERMS
+    assert time.perf_counter() - started < 1.0  # 0.03 s on an idle machine
+
+
+def test_many_of_a_kind_leave_room_for_others() -> None:
+    codes = [{"code": f"C-{number}"} for number in range(50)]
+    mails = [f"m{number}@example.com" for number in range(50)]
+    found = terms(compact(webhook(POINTS_ADDED, {"codes": codes, "mails": mails, **DATA})))
+    assert {"ev_1", "cust_q1w2", "vtx_5kl", "c-0", "m0@example.com", "v_8hj"} <= set(found)
+
+
+def test_the_source_offers_it() -> None:
+    assert VOUCHERIFY.terms(VOUCHERIFY.sample(7, POINTS_ADDED))[3] == "member7@example.com"
