@@ -77,10 +77,7 @@ class Enricher:
     ) -> Enriched | Retry | Dead:
         client = self._clients.get(source)
         if client is None:
-            error = (
-                f"looking up the {' and '.join(asked)}: sources.{source}.api is not set in this worker's config"
-            )
-            return Dead(reason="misconfigured", error=error, error_class="LookUpMisconfigured")
+            return unaskable(asked, source)
         lookups, unknown = questions(asked, kind, payload)
         for lookup in lookups:
             answer = await client.get(lookup)
@@ -91,6 +88,12 @@ class Enricher:
             else:
                 payload = filled(payload, lookup.key, _decode(answer))
         return Enriched(payload, unknown)
+
+
+def unaskable(asked: Iterable[str], source: str) -> Dead:
+    """The end of a notification whose rule wants looked up what its source cannot be asked for."""
+    error = f"looking up the {' and '.join(asked)}: sources.{source}.api is not set in this worker's config"
+    return Dead(reason="misconfigured", error=error, error_class="LookUpMisconfigured")
 
 
 def questions(

@@ -14,14 +14,14 @@ from broker.batch import RawBody
 from broker.jobs import Notification
 from sources.errors import DecodeError
 from sources.event import UNKNOWN, Event
-from sources.kind import SourceKind
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
-from worker.enrich import Enriched, message_of, questions
+from worker.drafts import Draft, Drafter
 from worker.idempotency import idempotency_key
+from worker.outcome import Dead
 from worker.planning import WorkerSource, decided
 from worker.quiet_hours import QuietTimes
-from worker.render import Message, Renderer, RenderError
+from worker.render import Message
 from worker.rules import Mismatch, Route, Rule, mismatches
 from worker.templates import seen_by_templates
 
@@ -152,7 +152,7 @@ def explain(
     found = _decoded(body, source)
     fault = found if isinstance(found, Fault) else None
     event = found if isinstance(found, Decoded) else None
-    outcomes = _Rules(body, source.kind, rules, channels).outcomes(event) if event else ()
+    outcomes = _Rules(body, source, rules, channels).outcomes(event) if event else ()
     failed = sum(1 for outcome in outcomes for notified in outcome.notifications if notified.error)
     return Explanation(
         source=body.source,
@@ -213,15 +213,14 @@ class _Rules:
     def __init__(
         self,
         body: RawBody,
-        kind: SourceKind,
+        source: WorkerSource,
         rules: tuple[Rule, ...],
         channels: Mapping[str, ChannelSettings],
     ) -> None:
         self._body = body
-        self._kind = kind
         self._rules = rules
         self._channels = channels
-        self._renderer = Renderer(rules)
+        self._drafter = Drafter({body.source: source}, rules, channels)
         self._quiet = QuietTimes(rules)
 
     def outcomes(self, event: Decoded) -> tuple[RuleOutcome, ...]:
@@ -232,42 +231,35 @@ class _Rules:
         if against or not rule.enabled:
             return RuleOutcome(rule=rule.name, is_enabled=rule.enabled, mismatches=against)
         seen = seen_by_templates(event.payload, event=event.name, source=self._body.source)
-        routes = list(decided(self._renderer, list(rule.routes()), seen, _PARTS.join(event.identity)))
+        routes = list(decided(self._drafter.renderer, list(rule.routes()), seen, _PARTS.join(event.identity)))
         return RuleOutcome(
             rule=rule.name,
             when=rule.when,
             is_met=bool(routes),
             quiet_s=self._quiet.left_s(rule.name, self._body.received_at_ms / 1000),
-            notifications=tuple(self._notified(rule, event, seen, *route) for route in routes),
+            notifications=tuple(self._notified(rule, event, *route) for route in routes),
         )
 
-    def _notified(
-        self, rule: Rule, event: Decoded, seen: Mapping[str, Any], route: Route, identity: str
-    ) -> Notified:
+    def _notified(self, rule: Rule, event: Decoded, route: Route, identity: str) -> Notified:
         settings = self._channels[route.channel]
-        lookups, unknown = questions(rule.enrich, self._kind, event.payload)
-        told = Notified(
-            channel=route.channel,
-            channel_kind=str(settings.__struct_config__.tag),
-            key=idempotency_key(self._body.source, identity, route.label),
-            looks_up=tuple(f"GET {lookup.path}" for lookup in lookups),
-        )
-        try:
-            self._renderer.holds(rule.name, seen)
-            self._renderer.key(rule.name, seen)
-        except RenderError as error:
-            return structs.replace(told, error=str(error))
-        enriched = Enriched(event.payload, unknown)
-        try:
-            notification = Notification(told.key, rule.name, event.name, self._body)
-            message = message_of(self._renderer, notification, enriched, [event.payload], attempt=1)
-            post = _post(settings, message) if isinstance(settings, HttpSettings) else None
-        except (RenderError, ValueError) as error:
-            needs, lost = (str(error), "") if lookups else ("", str(error))
-            return structs.replace(told, needs=needs, error=lost)
-        return structs.replace(
-            told, text=message.text, to=message.to, subject=message.subject, html=message.html, post=post
-        )
+        key = idempotency_key(self._body.source, identity, route.label)
+        told = Notified(channel=route.channel, channel_kind=str(settings.__struct_config__.tag), key=key)
+        match self._drafter.draft(Notification(key, rule.name, event.name, self._body), route.channel):
+            case Dead(error=error):
+                return structs.replace(told, error=error)
+            case Draft(message=None, looks_up=looks_up, needs=needs):
+                return structs.replace(told, looks_up=looks_up, needs=needs)
+            case Draft(message=Message() as message, looks_up=looks_up):
+                return structs.replace(
+                    told,
+                    text=message.text,
+                    to=message.to,
+                    subject=message.subject,
+                    html=message.html,
+                    looks_up=looks_up,
+                    post=_post(settings, message) if isinstance(settings, HttpSettings) else None,
+                )
+        return told
 
 
 def _post(settings: HttpSettings, message: Message) -> Post:

@@ -8,21 +8,20 @@ from collections.abc import Mapping
 
 from broker.errors import BrokerError
 from broker.jobs import Notification, NotifyJob
-from broker.latest import subject_id
 from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.attempts import log_fields, with_attempt
 from worker.channels import Channel
 from worker.digests import payloads_of
-from worker.enrich import Enriched, Enricher, UnknownError, message_of
+from worker.enrich import Enriched, Enricher
+from worker.making import Maker, unfit
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.quiet_hours import QuietTimes
 from worker.recording import Recorder
-from worker.render import Message, Renderer, RenderError
+from worker.render import Renderer, RenderError
 from worker.retry import RetrySettings
 from worker.running import Running
-from worker.templates import seen_by_templates
-from worker.turns import Subject, Turns
+from worker.turns import Turns
 
 log = logging.getLogger("hookline.worker")
 
@@ -42,7 +41,7 @@ class Sender:
     ) -> None:
         self.channels = channels
         self._turns = turns
-        self._kinds = kinds
+        self._maker = Maker(kinds, renderer)
         self._renderer = renderer
         self._enricher = enricher
         self._recorder = recorder
@@ -61,7 +60,7 @@ class Sender:
     def _occurred_at_ms(self, notification: Notification) -> int:
         body = notification.body
         try:
-            return self._kind(body.source).decode(body.body, body.event_hint).occurred_at_ms or 0
+            return self._maker.kind(body.source).decode(body.body, body.event_hint).occurred_at_ms or 0
         except (RenderError, DecodeError):
             return 0  # told when it is tried
 
@@ -116,10 +115,10 @@ class Sender:
     ) -> tuple[Notification, Outcome]:
         """Send unless something newer of the same subject was sent, and not while something of it is under way."""
         try:
-            subject = self._subject(running.job, notification)
+            subject = self._maker.subject(notification, running.job.channel)
             unwanted = await self._turns.take(subject) if subject else None
         except (RenderError, DecodeError) as error:
-            return notification, _unfit(error)
+            return notification, unfit(error)
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
@@ -130,34 +129,14 @@ class Sender:
             await self._turns.end(subject, outcome, running.lease)
         return tried, outcome
 
-    def _subject(self, job: NotifyJob, notification: Notification) -> Subject | None:
-        """What the notification tells the latest of; None where its event has no time of its own."""
-        body = notification.body
-        kind = self._kind(body.source)
-        event = kind.decode(body.body, body.event_hint)
-        if event.occurred_at_ms is None:
-            return None
-        seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
-        key = self._renderer.subject(notification.rule, seen)
-        latest = subject_id(body.source, notification.rule, job.channel, key)
-        return Subject(latest, notification.key, event.occurred_at_ms)
-
     def _unwanted(self, notification: Notification) -> Skipped | PutOff | Dead | None:
         """What is to be done instead of sending, by the rule's `when`, `key` and quiet hours; None to send."""
-        rule, body = notification.rule, notification.body
         try:
-            if not notification.digest and self._renderer.asks_payload(rule):
-                payload = self._kind(body.source).view(body.body)
-                seen = seen_by_templates(payload, event=notification.event, source=body.source)
-                if not self._renderer.holds(rule, seen):
-                    return Skipped()
-                self._renderer.key(
-                    rule, seen
-                )  # these may have failed at intake, which leaves that to be told here
-                self._renderer.digest_key(rule, seen)
+            if not self._maker.is_wanted(notification):
+                return Skipped()
         except (RenderError, DecodeError) as error:
-            return _unfit(error)
-        left_s = self._quiet.left_s(rule, time.time())
+            return unfit(error)
+        left_s = self._quiet.left_s(notification.rule, time.time())
         return PutOff(left_s) if left_s else None
 
     async def _send(
@@ -165,9 +144,9 @@ class Sender:
     ) -> tuple[Notification, Outcome]:
         at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
         try:
-            message = self._message(running.job, notification, enriched)
+            message = self._maker.message(notification, enriched, attempt=running.job.attempt)
         except (RenderError, DecodeError) as error:
-            return notification, _unfit(error)
+            return notification, unfit(error)
         if not running.lease.holds():
             return notification, Left()
         outcome: Outcome | None = None
@@ -191,28 +170,14 @@ class Sender:
         """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
         body = notification.body
         try:
-            kind = self._kind(body.source)
+            kind = self._maker.kind(body.source)
             payload = payloads_of(notification, kind)[-1]
             left_s = deadline - time.monotonic()
             return await self._enricher.enrich(notification.rule, body.source, kind, payload, patience_s=left_s)
         except (RenderError, DecodeError) as error:
-            return _unfit(error)
+            return unfit(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
-
-    def _kind(self, source: str) -> SourceKind:
-        kind = self._kinds.get(source)
-        if kind is None:
-            raise RenderError(f"no source named {source!r} in this worker's config")
-        return kind
-
-    def _message(self, job: NotifyJob, notification: Notification, enriched: Enriched | None) -> Message:
-        body = notification.body
-        kind = self._kind(body.source)
-        payloads = payloads_of(notification, kind)
-        if enriched is None:
-            enriched = Enriched(payloads[-1], json=b"" if notification.digest else kind.payload_json(body.body))
-        return message_of(self._renderer, notification, enriched, payloads, attempt=job.attempt)
 
 
 def log_sent(running: Running) -> None:
@@ -230,12 +195,6 @@ def _log(running: Running, notification: Notification, outcome: Outcome, took_ms
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})
     elif isinstance(outcome, Retry):
         log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
-
-
-def _unfit(error: RenderError | DecodeError) -> Dead:
-    """The end of a notification whose text cannot be made."""
-    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
-    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
 
 
 async def _slot(channel: Channel, deadline: float) -> bool:

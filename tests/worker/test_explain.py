@@ -20,7 +20,7 @@ from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, send, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
-from worker.channels.settings import ChannelSettings, ConsoleSettings, HttpSettings
+from worker.channels.settings import ChannelSettings, ConsoleSettings, EmailSettings, HttpSettings
 from worker.explain import Decoded, Explanation, Fault, explain
 from worker.planning import Planner, WorkerSource
 from worker.rules import Rule, RuleBook
@@ -217,6 +217,17 @@ def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
     (notification,) = explained(SAMPLE, rule).rules[0].notifications
 
     assert "surrogates not allowed" in notification.error
+
+
+def test_a_recipient_that_is_none_is_told_as_an_error() -> None:
+    mail = EmailSettings(host="smtp.example", sender="shop@example.com")
+    rule = Rule(name="r", events=("*",), channel="mail", text=TEXT, to="{{ customer.name }}")
+
+    told = explain(RawBody(NOW_MS, "voucherify", "", webhook(7)), SOURCE, (rule,), {"mail": mail})
+
+    (notification,) = told.rules[0].notifications
+    assert "it is not one address" in notification.error
+    assert (notification.text, told.dead_letters) == ("", 1)
 
 
 def test_an_http_channel_shows_its_host_and_none_of_its_secrets() -> None:

@@ -37,15 +37,9 @@ class AppriseChannel:
 
     async def send(self, message: Message) -> Outcome:
         """Send it. Apprise does not tell why a service refuses, so every refusal is tried again."""
-        if not (message.text or message.subject):
-            return Dead(reason="permanent", error="the rule gives neither text nor subject", error_class="Empty")
-        url = self._url
-        if _TO in url:
-            to = message.to.strip()
-            if not to or _SEPARATORS.search(to):
-                error = "the rule's `to` is empty" if not to else "the rule's `to` is more than one recipient"
-                return Dead(reason="permanent", error=error, error_class="AddressError")
-            url = url.replace(_TO, quote(to, safe=""))
+        url = addressed(self._url, message)
+        if isinstance(url, Dead):
+            return url
         try:
             return await self._seats.run(in_thread(lambda: self._notify(url, message)))
         except TimeoutError:
@@ -78,9 +72,27 @@ def installed() -> Any:
     return apprise
 
 
+def url_of(settings: AppriseSettings) -> str:
+    """The channel's URL, `{to}` and all."""
+    return settings.url.reveal().decode("utf-8", "replace")
+
+
+def addressed(url: str, message: Message) -> str | Dead:
+    """The channel's URL with the message's `to` in it; the message's end where it cannot go anywhere."""
+    if not (message.text or message.subject):
+        return Dead(reason="permanent", error="the rule gives neither text nor subject", error_class="Empty")
+    if _TO not in url:
+        return url
+    to = message.to.strip()
+    if not to or _SEPARATORS.search(to):
+        error = "the rule's `to` is empty" if not to else "the rule's `to` is more than one recipient"
+        return Dead(reason="permanent", error=error, error_class="AddressError")
+    return url.replace(_TO, quote(to, safe=""))
+
+
 def checked_url(apprise: Any, settings: AppriseSettings) -> str:
     """The URL, which Apprise must know. Raises ChannelError, whose message does not show it."""
-    url = settings.url.reveal().decode("utf-8", "replace")
+    url = url_of(settings)
     if not apprise.Apprise.instantiate(url.replace(_TO, "4915112345678"), asset=_asset(apprise)):
         raise ChannelError(
             "url", "Apprise does not know or take this URL: see its list of services and their URLs"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from email.headerregistry import Address
 
 from aiosmtplib import (
     SMTP,
@@ -13,8 +12,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from worker.channels.errors import ChannelError
-from worker.channels.letter import AddressError, Letter, address_of, letter
+from worker.channels.letter import Letter, Letters
 from worker.channels.settings import EmailSettings
 from worker.channels.smtp_pool import OpeningError, Pool
 from worker.outcome import Dead, Outcome, Retry, Sent
@@ -37,19 +35,15 @@ class EmailChannel:
     def __init__(self, settings: EmailSettings) -> None:
         self.retry = settings.retry
         self.slots = asyncio.Semaphore(settings.concurrency)
-        self._sender = _address("sender", settings.sender)
-        self._to = _address("to", settings.to) if settings.to else None
-        self._unsubscribe = settings.unsubscribe
+        self._letters = Letters(settings)
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings)
 
     async def send(self, message: Message) -> Outcome:
         """Send it to its `to`. 4xx and whatever may pass is tried again, 5xx is permanent."""
-        try:
-            recipient = address_of(message.to) if message.to or not self._to else self._to
-            mail = letter(message, self._sender, recipient, unsubscribe=self._unsubscribe)
-        except AddressError as error:
-            return Dead(reason="permanent", error=f"the rule's `to`: {error}", error_class="AddressError")
+        mail = self._letters.of(message)
+        if isinstance(mail, Dead):
+            return mail
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._deliver(mail)
@@ -103,13 +97,6 @@ async def _begin(connection: SMTP, mail: Letter) -> None:
     if mail.smtputf8 and not connection.supports_extension("smtputf8"):
         raise SMTPNotSupported("an address has more than ASCII before its @, which this server does not take")
     await connection.mail(mail.sender, options=["SMTPUTF8"] if mail.smtputf8 else [], encoding="utf-8")
-
-
-def _address(setting: str, text: str) -> Address:
-    try:
-        return address_of(text)
-    except AddressError as error:
-        raise ChannelError(setting, f"not an address: {error}") from None
 
 
 def _unopened(error: Exception) -> Outcome:

@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from worker.channels.errors import ChannelError
+from worker.channels.settings import EmailSettings
+from worker.outcome import Dead
 from worker.render import Message
 
 _POLICY = policy.SMTP.clone(cte_type="7bit", max_line_length=990)
@@ -34,6 +37,29 @@ class Letter(Struct, frozen=True):
     content: bytes
     smtputf8: bool
     """Whether an address has more than ASCII before its @, which only a server with SMTPUTF8 takes."""
+
+
+class Letters:
+    """The e-mails of one channel. Raises ChannelError where an address in its settings is none."""
+
+    def __init__(self, settings: EmailSettings) -> None:
+        self._sender = _address("sender", settings.sender)
+        self._to = _address("to", settings.to) if settings.to else None
+        self._unsubscribe = settings.unsubscribe
+
+    def of(self, message: Message) -> Letter | Dead:
+        """The e-mail for a message; its end where its `to` is no address."""
+        recipient = self.recipient(message)
+        if isinstance(recipient, Dead):
+            return recipient
+        return letter(message, self._sender, recipient, unsubscribe=self._unsubscribe)
+
+    def recipient(self, message: Message) -> Address | Dead:
+        """Whom it goes to; its end where its `to` is no address."""
+        try:
+            return address_of(message.to) if message.to or not self._to else self._to
+        except AddressError as error:
+            return Dead(reason="permanent", error=f"the rule's `to`: {error}", error_class="AddressError")
 
 
 def address_of(text: str) -> Address:
@@ -83,6 +109,13 @@ def letter(message: Message, sender: Address, recipient: Address, *, unsubscribe
     smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
     content = mail.as_bytes(policy=_POLICY.clone(utf8=smtputf8))
     return Letter(sender.addr_spec, recipient.addr_spec, content, smtputf8)
+
+
+def _address(setting: str, text: str) -> Address:
+    try:
+        return address_of(text)
+    except AddressError as error:
+        raise ChannelError(setting, f"not an address: {error}") from None
 
 
 def _one_line(text: str) -> str:

@@ -1,0 +1,72 @@
+"""Notification to message: what notify does before it sends. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.jobs import Notification
+from broker.latest import subject_id
+from sources.errors import DecodeError
+from sources.kind import SourceKind
+from worker.digests import payloads_of
+from worker.enrich import Enriched, UnknownError, message_of
+from worker.outcome import Dead
+from worker.render import Message, Renderer, RenderError
+from worker.templates import seen_by_templates
+from worker.turns import Subject
+
+
+class Maker:
+    """Makes messages by the rules and sources of one config. All raise RenderError and DecodeError."""
+
+    def __init__(self, kinds: Mapping[str, SourceKind], renderer: Renderer) -> None:
+        """kinds: by name of the source."""
+        self._kinds = kinds
+        self._renderer = renderer
+
+    def kind(self, source: str) -> SourceKind:
+        """What a source's webhooks look like."""
+        kind = self._kinds.get(source)
+        if kind is None:
+            raise RenderError(f"no source named {source!r} in this worker's config")
+        return kind
+
+    def is_wanted(self, notification: Notification) -> bool:
+        """Whether the rule's `when` is true. Fails, too, where its `key` does: intake leaves that to notify."""
+        rule, body = notification.rule, notification.body
+        if notification.digest or not self._renderer.asks_payload(rule):
+            return True
+        payload = self.kind(body.source).view(body.body)
+        seen = seen_by_templates(payload, event=notification.event, source=body.source)
+        if not self._renderer.holds(rule, seen):
+            return False
+        self._renderer.key(rule, seen)
+        self._renderer.digest_key(rule, seen)
+        return True
+
+    def subject(self, notification: Notification, channel: str) -> Subject | None:
+        """What it tells the latest of, by its rule's `latest_only`; None where its event has no time."""
+        body = notification.body
+        kind = self.kind(body.source)
+        event = kind.decode(body.body, body.event_hint)
+        if event.occurred_at_ms is None:
+            return None
+        seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
+        key = self._renderer.subject(notification.rule, seen)
+        latest = subject_id(body.source, notification.rule, channel, key)
+        return Subject(latest, notification.key, event.occurred_at_ms)
+
+    def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
+        """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""
+        body = notification.body
+        kind = self.kind(body.source)
+        payloads = payloads_of(notification, kind)
+        if enriched is None:
+            enriched = Enriched(payloads[-1], json=b"" if notification.digest else kind.payload_json(body.body))
+        return message_of(self._renderer, notification, enriched, payloads, attempt=attempt)
+
+
+def unfit(error: RenderError | DecodeError) -> Dead:
+    """The end of a notification that cannot be made."""
+    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
+    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
