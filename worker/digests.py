@@ -86,7 +86,7 @@ class Digests:
         events = _fitting([digests.unpacked(blob) for blob in blobs])
         first = events[0]
         closed = await digests.close(
-            self._redis, digest, blobs[: len(events)], _jobs(events), window_ms=first.window_ms
+            self._redis, digest, blobs[: len(events)], jobs_of(events), window_ms=first.window_ms
         )
         if closed:
             fields = {"action": "digest_closed", "rule": first.rule, "events": len(events)}
@@ -103,7 +103,8 @@ def _fitting(events: Sequence[Gathered]) -> Sequence[Gathered]:
     return events
 
 
-def _jobs(events: Sequence[Gathered]) -> list[NotifyJob]:
+def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
+    """The notification of a digest of these events, one job a channel."""
     first = events[0]
     body = digests.body_of(events)
     now_ms = time.time_ns() // 1_000_000

@@ -77,9 +77,15 @@ class _Decided(NamedTuple):
     """What it adds to which digest."""
 
 
-class _Taken(NamedTuple):
-    event: NewEvent
+class Taken(NamedTuple):
+    """What is to become of one body's event, if it is new."""
+
+    mark: dedupe.Mark
+    notifications: list[tuple[str, Notification]]
+    """Each with its channel."""
+
     gathered: Sequence[tuple[str, Gathered]]
+    """What it adds to which digest."""
 
 
 class Planner:
@@ -145,15 +151,17 @@ class Planner:
         graves: list[Grave] = []
         parts: list[Part] = []
         for body in bodies:
-            found = self._taken_or_grave(body, packer, any_age=entry.any_age)
+            found = self.taken(body, any_age=entry.any_age)
             if isinstance(found, Grave):
                 graves.append(found)
                 continue
             parts += [Part(len(events), digest, gathered) for digest, gathered in found.gathered]
-            events.append(found.event)
+            shares = [packer.add(channel, notification) for channel, notification in found.notifications]
+            events.append(NewEvent(found.mark, shares))
         return Processed(entry.id, entry.bodies, events, graves, parts)
 
-    def _taken_or_grave(self, body: RawBody, packer: _JobPacker, *, any_age: bool) -> _Taken | Grave:
+    def taken(self, body: RawBody, *, any_age: bool = False) -> Taken | Grave:
+        """What becomes of one body; its dead letter, where it dies. any_age: it may be too old. Never raises."""
         source = self._sources.get(body.source)
         if source is None:
             error = _no_source(body.source)
@@ -190,19 +198,14 @@ class Planner:
                 error=str(error) or type(error).__name__,
                 error_class=type(error).__name__,
             )
-        shares = [
-            packer.add(
+        notifications = [
+            (
                 route.channel,
-                Notification(
-                    key=idempotency_key(body.source, identity, route.label),
-                    rule=route.rule,
-                    event=event.name,
-                    body=body,
-                ),
+                Notification(idempotency_key(body.source, identity, route.label), route.rule, event.name, body),
             )
             for route, identity in decided.routes
         ]
-        return _Taken(NewEvent(mark, shares), decided.gathered)
+        return Taken(mark, notifications, decided.gathered)
 
     def _decided(self, matches: Matches, kind: SourceKind, body: RawBody, event: Event) -> _Decided:
         """What the rules whose `when` holds make of the event."""
