@@ -17,6 +17,7 @@ from launcher.errors import ConfigError
 from sources.errors import DecodeError, SignatureError
 from sources.event import Event
 from sources.secret import Secret
+from sources.terms import MAX_TERMS, term
 from sources.voucherify import VOUCHERIFY, sign, verify
 from sources.voucherify.decode import _decode_the_long_way
 from sources.voucherify.signature import without_white_space
@@ -61,6 +62,8 @@ def decode(data: bytes) -> None:
     """The event that the URL hints up to the first NUL, the body after it."""
     given, _, body = data.partition(b"\0")
     hint = given.decode("utf-8", "replace")
+    found = VOUCHERIFY.terms(body)
+    assert len(set(found)) == len(found) <= MAX_TERMS and all(term(text) == text != "" for text in found)
     try:
         event = VOUCHERIFY.decode(body, hint)
     except DecodeError as error:
