@@ -53,6 +53,9 @@ class Committed(Struct, frozen=True):
     waiting: int
     """Notifications that wait now, these included."""
 
+    revived: int
+    """Of those processed, events that were seen before and of which notifications lay dead: these come back."""
+
 
 async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
     """All or nothing: marks, jobs, dead letters, acknowledgement and counters.
@@ -67,11 +70,7 @@ async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequen
 
     planned = []
     for entry in entries:
-        letters = []
-        for grave in entry.graves:
-            letter, body = packed(grave)
-            dead = grave.letter
-            letters.append((dead.id, dead.fingerprint, dead.bodies, place(letter), place(body)))
+        letters = [packed(grave, place) for grave in entry.graves]
         parts = [
             (part.event + 1, part.digest, place(digests.packed(part.gathered)), *_window(part.gathered))
             for part in entry.parts
@@ -79,8 +78,8 @@ async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequen
         planned.append((entry.entry_id, entry.bodies, entry.events, letters, parts))
     ids = [(jobs.new_job_id(len(job.notifications)), place(jobs.encode(job))) for job in new_jobs]
     with translated():
-        processed, duplicate, buried, waiting = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs)
-    return Committed(processed, duplicate, buried, waiting)
+        found = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs)
+    return Committed(*found)
 
 
 def _window(gathered: Gathered) -> tuple[int, int]:

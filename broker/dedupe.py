@@ -28,6 +28,11 @@ class Mark(Struct, frozen=True, array_like=True):
     earlier_keys: tuple[str, ...]
     """Further keys where the identity may already be."""
 
+    @property
+    def term(self) -> str:
+        """What a dead letter of the event is found by when the event comes once more: see commit.lua."""
+        return f"{self.key}:{self.member}"
+
 
 def mark(source: str, identity: str, *, occurred_at_ms: int | None, received_at_ms: int, window_days: int) -> Mark:
     """Where this event is, or is to be, remembered for at least `window_days` from its receipt."""

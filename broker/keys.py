@@ -26,10 +26,25 @@
                                               the time since when
     channels                          set     names of the channels that have one of these    when empty
     rate:{name}                       string  up to when a channel's sends are given away     after that time
-    dead:{id}                         hash    a dead letter: letter (msgpack), body (zstd)    never
+    dead:{id}                         string  a dead letter with its body: see                never
+                                              broker/lua/graves.lua
+    dead:notes:{id}                   string  what people noted on it (msgpack)               with the letter
     dead:index                        zset    dead letter ids by time                         never
-    dead:group:{fingerprint}          zset    the same of one group                           when empty
-    dead:groups                       zset    fingerprints by the time of the last death      never
+    dead:facets                       hash    what dead letters have in common, by its id     never
+    dead:by:{facets}                  zset    the ids of those that have it, by time          when empty
+    dead:dict:{dictionary}            string  a letter that others are packed against         never
+    dead:dicts                        hash    how many letters each of them serves            never
+    dead:find:{bucket}                zset    tokens of what people search for, each with     when empty
+                                              the id of a letter: see broker/lua/graves.lua
+    dead:find:key                     string  what tokens are hashed with                     never
+    dead:revive                       set     letters that a redelivery brings back           when empty
+    dead:groups                       zset    fingerprints by the time of their last death,   never
+                                              up to 10,000 of the last month
+    dead:news                         zset    fingerprints by the time they were new          a week
+    action:{id}                       hash    what a person does to many dead letters: see    never
+                                              broker/actions.py
+    actions                           zset    their ids by time; the last 500 are kept        never
+    audit                             stream  who did what: the last 100,000, about           never
     source:{name}                     hash    what became of a source's webhooks last: see    never
                                               broker/sources.py
     alert:{kind}:{source}             string  this alert was told: not again before it ends   after the period
@@ -64,9 +79,20 @@ HELD_JOBS = "held:"
 CHANNELS = "channels"
 RATE = "rate:"
 DEAD = "dead:"
+DEAD_NOTES = "dead:notes:"
 DEAD_INDEX = "dead:index"
-DEAD_GROUP = "dead:group:"
+DEAD_FACETS = "dead:facets"
+DEAD_BY = "dead:by:"
+DEAD_DICT = "dead:dict:"
+DEAD_DICTS = "dead:dicts"
+DEAD_FIND = "dead:find:"
+DEAD_FIND_KEY = "dead:find:key"
+DEAD_REVIVE = "dead:revive"
 DEAD_GROUPS = "dead:groups"
+DEAD_NEWS = "dead:news"
+ACTION = "action:"
+ACTIONS = "actions"
+AUDIT = "audit"
 SOURCE = "source:"
 ALERT = "alert:"
 ALERT_TURN = "alert:turn"
@@ -78,6 +104,9 @@ STATS_MINUTE = "stats:"
 
 STATS_TTL_S = 2 * 86_400
 LATEST_TTL_S = 30 * 86_400
+
+FACETS_MAX = 2000
+"""Combinations of facets that are kept apart; what has others is found by looking at each letter."""
 
 DIGEST_MAX = 500
 """Events of one digest: it ends early where so many came."""

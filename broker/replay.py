@@ -3,49 +3,130 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
 
+import msgspec
 from arq.connections import ArqRedis
+from msgspec import structs
 
-from broker import batch, jobs, scripts
+from broker import batch, dead, jobs, keys, scripts
 from broker.batch import RawBody
-from broker.dead import STALE, Grave
+from broker.dead import STALE, Grave, Note
+from broker.dead.store import MAX_NOTES, NO_ACTION, Work, done
 from broker.errors import translated
-from broker.jobs import Notification, NotifyJob
+from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 
 
-async def replay(redis: ArqRedis, grave: Grave) -> bool:
-    """Hand a dead letter back with its full attempts and its old idempotency key; False where it was gone.
+async def replay(redis: ArqRedis, graves: Sequence[Grave], *, work: Work = NO_ACTION) -> int:
+    """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
 
     A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
-    straight to its channel. Raises BrokerError.
+    straight to its channel. Bodies travel together, and so do notifications of a channel. Each step is all or
+    nothing: killed between two, some are back and the others still dead. Raises BrokerError, NotMineError.
     """
-    if grave.letter.stage == "intake":
-        return await _replay_body(redis, grave)
-    return await _replay_notification(redis, grave)
+    replayed = 0
+    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "intake"]):
+        replayed += await _replay_bodies(redis, chunk, work)
+    for chunk in _chunks([grave for grave in graves if grave.letter.stage != "intake"]):
+        replayed += await _replay_notifications(redis, chunk, work)
+    return replayed
 
 
-async def _replay_body(redis: ArqRedis, grave: Grave) -> bool:
-    letter = grave.letter
-    unreadable = letter.reason == "unreadable"
-    any_age = "any age" if letter.reason == STALE else ""  # else it would die again
-    blob = (
-        grave.body
-        if unreadable
-        else batch.encode([RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)])
-    )
+async def revive(redis: ArqRedis) -> int:
+    """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
+
+    A mark goes with its letter, in the step that replays it. Raises BrokerError.
+    """
     with translated():
-        return bool(await scripts.REPLAY_BODY(redis, letter.id, letter.fingerprint, letter.bodies, blob, any_age))
+        found: Any = await redis.srandmember(keys.DEAD_REVIVE, MAX_NOTIFICATIONS)  # type: ignore[misc]
+    ids = [name.decode() for name in found or ()]
+    graves = await dead.graves(redis, ids)
+    lost = [name for name, grave in zip(ids, graves, strict=True) if grave is None]
+    if lost:  # no letter is left behind its mark, but for what was removed by hand
+        with translated():
+            await redis.srem(keys.DEAD_REVIVE, *lost)  # type: ignore[misc]
+    return await replay(redis, [grave for grave in graves if grave])
 
 
-async def _replay_notification(redis: ArqRedis, grave: Grave) -> bool:
-    letter = grave.letter
-    job, blob = (letter.job, grave.body) if letter.job else (jobs.new_job_id(1), jobs.encode(_fresh_job(grave)))
+async def replay_edited(redis: ArqRedis, grave: Grave, body: bytes, *, by: str) -> bool:
+    """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
+
+    Raises BrokerError.
+    """
+    letter, edited = grave.letter, structs.replace(grave, body=body)
+    now_ms = time.time_ns() // 1_000_000
+    note = Note(now_ms, by, "replayed an edited copy")
+    if letter.stage == "intake":
+        job, blob = "body", batch.encode([body_of(edited)])
+    else:
+        job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)])
+    any_age = "any age" if letter.reason == STALE else ""
     with translated():
-        return bool(await scripts.REPLAY_JOB(redis, letter.id, letter.fingerprint, job, jobs.size_of(job), blob))
+        return bool(
+            await scripts.REPLAY_EDITED(
+                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age
+            )
+        )
 
 
-def _fresh_job(grave: Grave) -> NotifyJob:
+def body_of(grave: Grave) -> RawBody:
+    """The webhook that died, as it was received."""
     letter = grave.letter
-    body = RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
-    again = Notification(letter.key, letter.rule, letter.event, body, digest=letter.digest)
-    return NotifyJob(letter.channel, 1, time.time_ns() // 1_000_000, [again])
+    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
+
+
+def notification_of(grave: Grave) -> Notification:
+    """The notification that died, with its old key and none of its attempts."""
+    letter = grave.letter
+    return Notification(letter.key, letter.rule, letter.event, body_of(grave), digest=letter.digest)
+
+
+def _chunks(graves: list[Grave]) -> list[list[Grave]]:
+    """What can travel together: alike, not too many, not too large; an unreadable blob travels as it is, alone."""
+    chunks: list[list[Grave]] = []
+    for alike, some in groupby(sorted(graves, key=_travels_with), key=_travels_with):
+        room = 0
+        for grave in some:
+            size = len(grave.body)
+            if alike[0] or room < size or len(chunks[-1]) >= MAX_NOTIFICATIONS:
+                chunks.append([])
+                room = batch.MAX_BYTES
+            chunks[-1].append(grave)
+            room -= size
+    return chunks
+
+
+def _travels_with(grave: Grave) -> tuple[str, str, bool]:
+    letter = grave.letter
+    alone = letter.id if letter.job or letter.reason == "unreadable" else ""
+    return alone, letter.channel, letter.reason == STALE
+
+
+async def _replay_bodies(redis: ArqRedis, graves: list[Grave], work: Work) -> int:
+    first = graves[0].letter
+    blob = graves[0].body if first.reason == "unreadable" else batch.encode([body_of(grave) for grave in graves])
+    any_age = "any age" if first.reason == STALE else ""  # else it would die again
+    named = [part for grave in graves for part in (grave.letter.id, grave.letter.bodies)]
+    with translated():
+        taken = done(await scripts.REPLAY_BODIES(redis, work.action, work.owner, blob, any_age, *named))
+    if taken or len(graves) == 1:
+        return taken
+    return sum([await _replay_bodies(redis, [grave], work) for grave in graves])  # one of them has gone
+
+
+async def _replay_notifications(redis: ArqRedis, graves: list[Grave], work: Work) -> int:
+    letter = graves[0].letter
+    if letter.job:
+        job, blob = letter.job, graves[0].body
+    else:
+        job = jobs.new_job_id(len(graves))
+        blob = _job(letter.channel, [notification_of(grave) for grave in graves])
+    ids = [grave.letter.id for grave in graves]
+    with translated():
+        return done(await scripts.REPLAY_JOB(redis, work.action, work.owner, job, jobs.size_of(job), blob, *ids))
+
+
+def _job(channel: str, notifications: list[Notification]) -> bytes:
+    return jobs.encode(NotifyJob(channel, 1, time.time_ns() // 1_000_000, notifications))

@@ -30,9 +30,20 @@ _KEY_NAMES = {
     "channels": keys.CHANNELS,
     "rate": keys.RATE,
     "dead": keys.DEAD,
+    "dead_notes": keys.DEAD_NOTES,
     "dead_index": keys.DEAD_INDEX,
-    "dead_group": keys.DEAD_GROUP,
+    "dead_facets": keys.DEAD_FACETS,
+    "dead_by": keys.DEAD_BY,
+    "dead_dict": keys.DEAD_DICT,
+    "dead_dicts": keys.DEAD_DICTS,
+    "dead_find": keys.DEAD_FIND,
+    "dead_find_key": keys.DEAD_FIND_KEY,
+    "dead_revive": keys.DEAD_REVIVE,
     "dead_groups": keys.DEAD_GROUPS,
+    "dead_news": keys.DEAD_NEWS,
+    "action": keys.ACTION,
+    "actions": keys.ACTIONS,
+    "audit": keys.AUDIT,
     "source": keys.SOURCE,
     "alert": keys.ALERT,
     "alerts": keys.ALERTS,
@@ -45,8 +56,9 @@ _KEY_NAMES = {
 class Script:
     """One step. Safe to send again after a lost connection: each checks whether it was done before."""
 
-    def __init__(self, name: str) -> None:
-        self.text = _prelude() + _read(name)
+    def __init__(self, name: str, *parts: str) -> None:
+        """parts: the files of functions that it calls, besides those of shared.lua."""
+        self.text = _prelude() + "".join(_read(part) for part in (*parts, name))
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - what Redis names scripts by
 
     async def __call__(self, redis: ArqRedis, *args: str | bytes | float) -> Any:
@@ -59,9 +71,9 @@ class Script:
 
 def _prelude() -> str:
     names = "".join(f"{name} = '{key}', " for name, key in _KEY_NAMES.items())
-    return f"local K = {{ {names}stats_ttl_s = {keys.STATS_TTL_S}, digest_max = {keys.DIGEST_MAX} }}\n" + _read(
-        "shared"
-    )
+    bounds = {"stats_ttl_s": keys.STATS_TTL_S, "digest_max": keys.DIGEST_MAX, "facets_max": keys.FACETS_MAX}
+    names += ", ".join(f"{name} = {bound}" for name, bound in bounds.items())
+    return f"local K = {{ {names} }}\n" + _read("shared")
 
 
 def _read(name: str) -> str:
@@ -70,7 +82,7 @@ def _read(name: str) -> str:
 
 CREATE_GROUP = Script("create_group")
 APPEND = Script("append")
-COMMIT = Script("commit")
+COMMIT = Script("commit", "graves")
 CLOSE_DIGEST = Script("close_digest")
 TAKE_TURN = Script("take_turn")
 END_TURN = Script("end_turn")
@@ -88,11 +100,23 @@ HOLD = Script("hold")
 LET_GO = Script("let_go")
 PAUSE = Script("pause")
 RESERVE = Script("reserve")
-SETTLE = Script("settle")
-BURY_JOB = Script("bury_job")
-REPLAY_BODY = Script("replay_body")
-REPLAY_JOB = Script("replay_job")
-DISCARD = Script("discard")
+SETTLE = Script("settle", "graves")
+BURY_JOB = Script("bury_job", "graves")
+EXHUME = Script("exhume", "graves")
+OLDER = Script("older", "graves")
+SEARCH = Script("search", "graves")
+FACETS = Script("facets", "graves")
+SPARKS = Script("sparks")
+ANNOTATE = Script("annotate", "notes")
+REPLAY_EDITED = Script("replay_edited", "notes")
+REPLAY_BODIES = Script("replay_bodies", "graves", "actions")
+REPLAY_JOB = Script("replay_job", "graves", "actions")
+DISCARD = Script("discard", "graves", "actions")
+START_ACTION = Script("start_action")
+TAKE_ACTION = Script("take_action")
+STEP_ACTION = Script("step_action", "actions")
+STOP_ACTION = Script("stop_action")
+RECORD_DEED = Script("record_deed")
 FORGET_CONSUMERS = Script("forget_consumers")
 NOTE_FAILURES = Script("note_failures")
 RAISE_ALERT = Script("raise_alert")

@@ -81,12 +81,7 @@ async def settle(
         blobs.append(blob)
         return len(blobs) + 1  # ARGV[1] is the plan
 
-    letters = {}
-    for outcome in outcomes:
-        if outcome.grave is not None:
-            letter, body = packed(outcome.grave)
-            entombed = outcome.grave.letter
-            letters[str(outcome.index)] = (entombed.id, entombed.fingerprint, place(letter), place(body))
+    letters = {str(outcome.index): packed(outcome.grave, place) for outcome in outcomes if outcome.grave}
     new_jobs = [
         (jobs.new_job_id(len(retry.indices)), retry.delay_ms, place(jobs.encode(retry.job)), retry.indices)
         for retry in retries
@@ -100,9 +95,12 @@ async def settle(
 
 async def bury_job(redis: ArqRedis, job_id: str, grave: Grave) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
-    letter, body = packed(grave)
-    entombed = grave.letter
+    blobs: list[bytes] = []
+
+    def place(blob: bytes) -> int:
+        blobs.append(blob)
+        return len(blobs) + 3  # job, size and grave stand before
+
+    plan = _encode(packed(grave, place))
     with translated():
-        await scripts.BURY_JOB(
-            redis, job_id, jobs.size_of(job_id), entombed.id, entombed.fingerprint, letter, body
-        )
+        await scripts.BURY_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs)

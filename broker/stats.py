@@ -37,6 +37,18 @@ class Totals(Struct, frozen=True):
     discarded: int = 0
     """Dead letters that a person threw away. They stay counted as buried or dead."""
 
+    purged: int = 0
+    """Dead letters that were removed because of their age or number. They stay counted as buried or dead."""
+
+    forgotten: int = 0
+    """Dead letters that were removed because a person wanted to be forgotten. They stay counted so too."""
+
+    edited: int = 0
+    """Copies of dead letters that a person handed back with another body; each is accepted, or created, anew."""
+
+    revived: int = 0
+    """Webhooks that had been seen before, and brought dead notifications back. They are counted as processed."""
+
     alerts: int = 0
     """Alerts that people were told of."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import secrets
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import typer
@@ -14,26 +18,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from broker.errors import BrokerError
 from inspector import operations
-from inspector.operations import Filter, Selection
-from inspector.records import progress_record
+from inspector.operations import Action, Filter, Selection, Verb
+from inspector.records import action_record
 from inspector.session import Context, on_redis
 from inspector.texts import count_of
-
-Steps = Callable[[ArqRedis, "Sequence[str] | Selection"], AsyncIterator[operations.Progress]]
 
 
 class Deed(Struct, frozen=True):
     """What is done to the chosen dead letters."""
 
-    verb: str
+    verb: Verb
     done: str
-    steps: Steps
     asks_for_named: bool
     """Whether to ask even where each dead letter was named."""
 
 
-REPLAY = Deed("replay", "replayed", operations.replay, asks_for_named=False)
-DISCARD = Deed("discard", "discarded", operations.discard, asks_for_named=True)
+REPLAY = Deed("replay", "replayed", asks_for_named=False)
+DISCARD = Deed("discard", "discarded", asks_for_named=True)
 
 
 class Order(Struct, frozen=True):
@@ -68,7 +69,7 @@ def carry_out(context: Context, deed: Deed, order: Order) -> int:
         count = chosen.count
     if count == 0:
         typer.echo("no dead letter matches", err=True)
-        _report(deed, order, operations.Progress(0, 0, 0))
+        _report(deed, order, None)
         return 1
     if not _agreed(deed, order, count):
         typer.echo(f"nothing {deed.done}", err=True)
@@ -88,14 +89,16 @@ def _agreed(deed: Deed, order: Order, count: int) -> bool:
 
 
 def _run(context: Context, deed: Deed, order: Order, chosen: Sequence[str] | Selection, count: int) -> int:
-    last = operations.Progress(count, 0, 0)
+    last: Action | None = None
+    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
     async def work(redis: ArqRedis) -> None:
         nonlocal last
+        action = await operations.begin(redis, deed.verb, chosen, by=getpass.getuser(), owner=owner)
         with _bar(count) as bar:
             task = bar.add_task("", total=count)
-            async for last in deed.steps(redis, chosen):
-                bar.update(task, completed=last.done + last.gone)
+            async for last in operations.carry_out(redis, action, owner=owner):
+                bar.update(task, completed=last.done)
 
     try:
         on_redis(context, work)
@@ -106,7 +109,7 @@ def _run(context: Context, deed: Deed, order: Order, chosen: Sequence[str] | Sel
         _report(deed, order, last)
         raise
     _report(deed, order, last)
-    return 0 if last.done == last.selected else 1
+    return 0 if last is not None and last.done == last.selected else 1
 
 
 def _bar(count: int) -> Progress:
@@ -115,11 +118,12 @@ def _bar(count: int) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=count == 1 or not console.is_terminal)
 
 
-def _report(deed: Deed, order: Order, last: operations.Progress) -> None:
+def _report(deed: Deed, order: Order, last: Action | None) -> None:
     if order.as_json:
-        typer.echo(msgspec.json.encode(progress_record(last, deed.done)).decode())
+        record = action_record(last) if last else {"selected": 0, "done": 0, "gone": 0}
+        typer.echo(msgspec.json.encode(record).decode())
         return
-    if not last.selected:
+    if last is None:
         return
     left = last.selected - last.done - last.gone
     parts = [f"{deed.done} {last.done} of {count_of(last.selected, 'dead letter')}"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from broker.dead import DeadLetter, Grave, Group
+from broker.dead import DeadLetter, Grave
 from broker.jobs import Attempt
 from inspector.channels import channel_records
-from inspector.masking import masked_body, masked_text
-from inspector.operations import Found, Page, Progress, Status
+from inspector.masking import MASK, masked_body, masked_text
+from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.source_state import alert_records, source_records
 
 
@@ -52,14 +52,34 @@ def group_record(group: Group) -> dict[str, Any]:
     return {
         "fingerprint": group.fingerprint,
         "count": group.count,
-        "last_seen_ms": group.last_seen_ms,
+        "first_seen_ms": group.first_ms,
+        "last_seen_ms": group.last_ms,
+        "last_24_hours": list(group.hours),
         "sample": letter_record(group.sample),
     }
 
 
-def progress_record(progress: Progress, verb: str) -> dict[str, int]:
-    """How a replay (`verb` is `replayed`) or discard (`discarded`) ended."""
-    return {"selected": progress.selected, verb: progress.done, "gone": progress.gone}
+def action_record(action: Action) -> dict[str, Any]:
+    """One action and how far it has come. What was searched for is masked: it may be an e-mail address."""
+    order, given = action.order, wanted_of(action.order).given()
+    return {
+        "id": action.id,
+        "verb": order.verb,
+        "by": order.by,
+        "state": action.state,
+        "selected": action.selected,
+        "done": action.done,
+        "gone": action.gone,
+        "passed": action.passed,
+        "failed": action.failed,
+        "why": [msgspec.to_builtins(why) for why in action.why],
+        "ids": list(order.ids),
+        "filter": {**given, "search": MASK} if "search" in given else given,
+        "rate_per_s": order.rate_per_s,
+        "note": masked_text(order.note),
+        "began_ms": action.began_ms,
+        "ended_ms": action.ended_ms,
+    }
 
 
 def status_record(status: Status) -> dict[str, Any]:

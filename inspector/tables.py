@@ -10,14 +10,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from broker.dead import DeadLetter, Grave, Group
+from broker.dead import DeadLetter, Grave
 from broker.jobs import Attempt
 from broker.schedule import Schedule
 from broker.spilled import Spilled
 from broker.stats import Totals
 from inspector.channels import channel_line
 from inspector.masking import masked_body, masked_text
-from inspector.operations import Page, Status
+from inspector.operations import Group, Page, Status
 from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, moment, printable, size, span
 
@@ -51,7 +51,7 @@ def groups_table(groups: list[Group], *, now_ms: int) -> Table:
     table.add_column("last", no_wrap=True, justify="right")
     table.add_column("newest", overflow="fold")
     for group in groups:
-        age = span(now_ms - group.last_seen_ms)
+        age = span(now_ms - group.last_ms)
         table.add_row(group.fingerprint, str(group.count), age, _summary(group.sample))
     return table
 

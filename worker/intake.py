@@ -46,6 +46,9 @@ class Intake:
         self.on_jobs: Callable[[], None] = lambda: None
         """Called when a commit made jobs: a worker in this process need not wait for its next poll."""
 
+        self.on_revived: Callable[[], None] = lambda: None
+        """Called when a commit marked dead letters to be brought back."""
+
         self._stopping = asyncio.Event()
         self._taking_over = asyncio.Lock()
         self._waiting = 0
@@ -137,6 +140,8 @@ class Intake:
 
     def _report(self, committed: Committed) -> None:
         self._waiting = committed.waiting
+        if committed.revived:
+            self.on_revived()
         if committed.waiting:
             self.on_jobs()
         log.info(

@@ -29,6 +29,7 @@ from worker.leases import Leases
 from worker.parts import LiveNotifier, Parts, Setup
 from worker.planning import Planner, WorkerSource
 from worker.recording import Recorder
+from worker.revival import Revival
 from worker.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
 
@@ -108,7 +109,8 @@ async def run_live(
 
     leases = Leases(client, name, lease_s=settings.lease_s)
     worker = NotifyWorker(client, settings, leases, lanes, notifier, intake.take_over, name=name)
-    intake.on_jobs = worker.wake
+    revival = Revival(client, worker.wake)
+    intake.on_jobs, intake.on_revived = worker.wake, revival.wake
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
@@ -117,12 +119,13 @@ async def run_live(
             sampling = group.create_task(drift.run())
             minding = group.create_task(lanes.run(worker.wake))
             gathering = group.create_task(Digests(client, worker.wake).run())
+            reviving = group.create_task(revival.run())
             reading = group.create_task(intake.run())
             following = group.create_task(_follow_all(updates, follow))
             group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
-            await ended([guarding, sampling, following, gathering])
+            await ended([guarding, sampling, following, gathering, reviving])
             intake.stop()
             await asyncio.wait([reading], timeout=settings.stop_grace_s)
             await worker.drain(settings.stop_grace_s)

@@ -146,7 +146,7 @@ class Notifier:
             return await self._settle(running, [Settled(i, "retry") for i in todo], retries)
         error = f"{starts - 1} workers ran it and none came back"
         dying = Dead(reason="poison", error=error, error_class="Poison")
-        return await self._settle(running, [_buried(job, job.notifications[i], i, dying) for i in todo], [])
+        return await self._settle(running, [self._buried(job, job.notifications[i], i, dying) for i in todo], [])
 
     async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
         finished: list[_Tried] = []
@@ -212,7 +212,7 @@ class Notifier:
             elif holds and not isinstance(outcome, Left):
                 again = self._when_again(job, notification, outcome, draw)
                 if again is None:
-                    settled.append(_given_up(job, index, notification, outcome))
+                    settled.append(self._given_up(job, index, notification, outcome))
                 else:
                     retries.setdefault(again, []).append((index, notification))
         return settled
@@ -240,32 +240,31 @@ class Notifier:
         )
         return None if delay is None else (job.attempt + 1, int(delay * 1000))
 
+    def _given_up(self, job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
+        match outcome:
+            case Dead():
+                return self._buried(job, notification, index, outcome)
+            case Retry(error=error, error_class=error_class):
+                given_up = Dead(reason="exhausted", error=error, error_class=error_class)
+                return self._buried(job, notification, index, given_up)
+            case _:
+                raise AssertionError("what was sent, put off or left is not given up")
 
-def _given_up(job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
-    match outcome:
-        case Dead():
-            return _buried(job, notification, index, outcome)
-        case Retry(error=error, error_class=error_class):
-            given_up = Dead(reason="exhausted", error=error, error_class=error_class)
-            return _buried(job, notification, index, given_up)
-        case _:
-            raise AssertionError("what was sent, put off or left is not given up")
-
-
-def _buried(job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
-    grave = dead.died_at_notify(
-        notification,
-        job.channel,
-        reason=outcome.reason,
-        error=outcome.error,
-        error_class=outcome.error_class,
-    )
-    log.error(
-        "notification died: %s",
-        outcome.error,
-        extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
-    )
-    return Settled(index, "dead", grave)
+    def _buried(self, job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
+        grave = dead.died_at_notify(
+            notification,
+            job.channel,
+            reason=outcome.reason,
+            error=outcome.error,
+            error_class=outcome.error_class,
+            terms=self._sender.terms(notification),
+        )
+        log.error(
+            "notification died: %s",
+            outcome.error,
+            extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
+        )
+        return Settled(index, "dead", grave)
 
 
 async def _news(news: asyncio.Event, until: float | None) -> None:

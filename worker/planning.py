@@ -136,7 +136,9 @@ class Planner:
             if len(bodies) > 1:
                 plan.split.append(Split(entry, [[body] for body in bodies]))
             else:
-                grave = _poison(bodies[0], entry.deliveries)
+                source = self._sources.get(bodies[0].source)
+                terms = source.kind.terms(bodies[0].body) if source else ()
+                grave = _poison(bodies[0], entry.deliveries, terms)
                 plan.processed.append(Processed(entry.id, entry.bodies, [], [grave]))
         elif not unknown:
             plan.processed.append(self._process(entry, bodies, packer))
@@ -171,7 +173,12 @@ class Planner:
             too_old = "" if any_age else staleness(event, body, source.max_event_age_s)
             if too_old:
                 return dead.died_at_intake(
-                    body, reason=dead.STALE, error=too_old, error_class="StaleEvent", event=event.name
+                    body,
+                    reason=dead.STALE,
+                    error=too_old,
+                    error_class="StaleEvent",
+                    event=event.name,
+                    terms=source.kind.terms(body.body),
                 )
             mark = dedupe.mark(
                 body.source,
@@ -189,7 +196,12 @@ class Planner:
             self._on_event(body.source, event.name, body.body)
         except DecodeError as error:
             return dead.died_at_intake(
-                body, reason="undecodable", error=error.reason, error_class="DecodeError", path=error.path
+                body,
+                reason="undecodable",
+                error=error.reason,
+                error_class="DecodeError",
+                path=error.path,
+                terms=source.kind.terms(body.body),
             )
         except Exception as error:  # noqa: BLE001 - one body that trips a fault of ours never takes others along
             return dead.died_at_intake(
@@ -197,6 +209,7 @@ class Planner:
                 reason="failed",
                 error=str(error) or type(error).__name__,
                 error_class=type(error).__name__,
+                terms=source.kind.terms(body.body),
             )
         notifications = [
             (
@@ -276,6 +289,6 @@ def _no_source(name: str) -> str:
     return f"no source named {name!r} in this worker's config"
 
 
-def _poison(body: RawBody, deliveries: int) -> Grave:
+def _poison(body: RawBody, deliveries: int, terms: Sequence[str]) -> Grave:
     error = f"{deliveries - 1} workers took it and none came back"
-    return dead.died_at_intake(body, reason="poison", error=error, error_class="Poison")
+    return dead.died_at_intake(body, reason="poison", error=error, error_class="Poison", terms=terms)

@@ -21,6 +21,7 @@ from worker.recording import Recorder
 from worker.render import Renderer, RenderError
 from worker.retry import RetrySettings
 from worker.running import Running
+from worker.terms import terms_of
 from worker.turns import Turns
 
 log = logging.getLogger("hookline.worker")
@@ -41,11 +42,16 @@ class Sender:
     ) -> None:
         self.channels = channels
         self._turns = turns
+        self._kinds = kinds
         self._maker = Maker(kinds, renderer)
         self._renderer = renderer
         self._enricher = enricher
         self._recorder = recorder
         self._quiet = quiet
+
+    def terms(self, notification: Notification) -> tuple[str, ...]:
+        """What the dead letter of a notification is found by."""
+        return terms_of(notification, self._kinds)
 
     def retry(self, rule: str, channel: str) -> RetrySettings:
         """When what this rule sends through this channel is tried again."""

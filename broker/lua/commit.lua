@@ -3,23 +3,32 @@
 --   entry  = {id, bodies, events, letters, parts}
 --   event  = {mark, shares}; mark = {dedupe key, member, expire at ms, refresh, earlier keys}
 --   share  = {place in jobs, first index, count}: the event's notifications in that job
---   letter = {id, fingerprint, bodies, letter blob, body blob}
+--   letters = graves: see graves.lua
 --   part   = {number of the event in its entry, digest, blob, window ms, channels}
 --   job    = {id, blob}
 -- An entry that is no longer pending was committed before, by a worker that took it over: it is passed over.
--- Returns {processed, duplicate, buried, waiting}.
+-- An event that was seen before, and of which a notification lies dead, revives it instead of counting as a duplicate.
+-- Returns {processed, duplicate, buried, waiting, revived}.
 drain_when_full()
 local plan = cmsgpack.unpack(ARGV[1])
 local entries, jobs = plan[1], plan[2]
 local processed, duplicate, buried, created, gone = 0, 0, 0, 0, 0
-local gathered, live, settled = 0, {}, {}
+local gathered, revived, live, settled = 0, 0, {}, {}
+local has_dead = redis.call('EXISTS', K.dead_index) == 1
 
-local function seen_before(mark)
+-- The key where the identity is, nothing where it was not seen before.
+local function seen_in(mark)
   local earlier = mark[5]
   for i = 1, #earlier do
-    if redis.call('SISMEMBER', earlier[i], mark[2]) == 1 then return true end
+    if redis.call('SISMEMBER', earlier[i], mark[2]) == 1 then return earlier[i] end
   end
-  return redis.call('SADD', mark[1], mark[2]) == 0
+  return redis.call('SADD', mark[1], mark[2]) == 0 and mark[1] or nil
+end
+
+local function revives(key, member)
+  local dead = ids_with(key .. ':' .. member, '', 100)
+  for i = 1, #dead do redis.call('SADD', K.dead_revive, dead[i]) end
+  return #dead > 0
 end
 
 -- Every key gets its expiry with its first member. Where the event's own day is not the day it came, the key may
@@ -47,8 +56,13 @@ local function skip(event)
 end
 
 local function process(event)
-  if seen_before(event[1]) then
-    duplicate = duplicate + 1
+  local seen = seen_in(event[1])
+  if seen then
+    if has_dead and revives(seen, event[1][2]) then
+      processed, revived = processed + 1, revived + 1
+    else
+      duplicate = duplicate + 1
+    end
     skip(event)
     return false
   end
@@ -85,9 +99,8 @@ for e = 1, #entries do
       if fresh[parts[i][1]] then gather(parts[i]) end
     end
     for i = 1, #letters do
-      local letter = letters[i]
-      bury(letter[1], letter[2], ARGV[letter[4]], ARGV[letter[5]])
-      buried = buried + letter[3]
+      bury(letters[i])
+      buried = buried + letters[i][2]
     end
   else
     for i = 1, #events do skip(events[i]) end
@@ -104,6 +117,6 @@ end
 
 count({
   processed = processed, duplicate = duplicate, buried = buried, queued = -gone,
-  created = created, waiting = created, digested = gathered,
+  created = created, waiting = created, digested = gathered, revived = revived,
 })
-return { processed, duplicate, buried, tonumber(redis.call('HGET', K.total, 'waiting') or 0) }
+return { processed, duplicate, buried, tonumber(redis.call('HGET', K.total, 'waiting') or 0), revived }

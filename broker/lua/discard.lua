@@ -1,6 +1,14 @@
--- A dead letter is thrown away by a person. The sums keep it as buried or dead; discarded says how many are gone.
--- ARGV: dead letter id, fingerprint, job ("" where none belongs to it)
-local found = unbury(ARGV[1], ARGV[2])
-if found == 1 and ARGV[3] ~= '' then redis.call('DEL', K.done .. ARGV[3]) end
-count({ discarded = found })
+-- Dead letters are thrown away. The sums keep them as buried or dead; a counter says how many are gone, and how.
+-- ARGV: action, owner, "discarded" | "purged" | "forgotten", then letter id, job ("" where none belongs to it) ...
+-- Returns how many were there; -1 where the action does not go on.
+if not may_act(ARGV[1], ARGV[2]) then return -1 end
+local found = 0
+for i = 4, #ARGV, 2 do
+  if unbury(ARGV[i]) == 1 then
+    found = found + 1
+    if ARGV[i + 1] ~= '' then redis.call('DEL', K.done .. ARGV[i + 1]) end
+  end
+end
+count({ [ARGV[3]] = found })
+acted(ARGV[1], found)
 return found

@@ -1,7 +1,7 @@
 -- What came of notifications of one job.
 -- ARGV[1] = msgpack {job, size, outcomes, letters, retries, owner, heard}, the other ARGV are blobs named by their place:
 --   outcome = {index, "sent" | "skipped" | "dead" | "retry"}
---   letters = {[index as string] = {id, fingerprint, letter blob, body blob}}
+--   letters = {[index as string] = grave}: see graves.lua
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
 --   heard   = {channel, failures that open it, first wait ms, longest wait ms, whether any send succeeded, failures
 --              since}: what the sends of this process told of the job's channel, in the order in which they ended
@@ -46,7 +46,7 @@ for i = 1, #outcomes do
     fresh[index] = true
     changes[kind] = changes[kind] + 1
     local letter = letters[tostring(index)]
-    if letter then bury(letter[1], letter[2], ARGV[letter[3]], ARGV[letter[4]]) end
+    if letter then bury(letter) end
   end
 end
 

@@ -62,24 +62,6 @@ local function finish(job)
   redis.call('ZREM', K.queue, job)
 end
 
-local function bury(id, fingerprint, letter, body)
-  redis.call('HSET', K.dead .. id, 'letter', letter, 'body', body)
-  redis.call('ZADD', K.dead_index, now, id)
-  redis.call('ZADD', K.dead_group .. fingerprint, now, id)
-  redis.call('ZADD', K.dead_groups, now, fingerprint)
-end
-
--- 1 where the letter was there.
-local function unbury(id, fingerprint)
-  if redis.call('DEL', K.dead .. id) == 0 then return 0 end
-  redis.call('ZREM', K.dead_index, id)
-  redis.call('ZREM', K.dead_group .. fingerprint, id)
-  if redis.call('EXISTS', K.dead_group .. fingerprint) == 0 then
-    redis.call('ZREM', K.dead_groups, fingerprint)
-  end
-  return 1
-end
-
 -- How long to wait before the next worker looks at what one did not understand: a quarter of the time since one met
 -- it first, but 1 to 15 s. Nothing where that was `for_ms` ago.
 local function pass_on(id, for_ms)

@@ -29,16 +29,15 @@ class _What(IntEnum):
     CODE = 3
     TRANSACTION = 4
     OTHER = 5
-    SEND_OUT = 6
 
 
-_AT_MOST = {_What.EVENT: 4, _What.CUSTOMER: 4, _What.EMAIL: 2, _What.CODE: 2, _What.TRANSACTION: 2}
+_AT_MOST = {_What.EVENT: 2, _What.CUSTOMER: 3, _What.EMAIL: 2, _What.CODE: 2, _What.TRANSACTION: 2}
 """Terms of each that are kept; the others take what is left."""
 
-_ID = re.compile(rb"\b(cust|vtx|whs|v|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)")
+_ID = re.compile(rb"\b(cust|vtx|v|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)")
 """An id by what Voucherify's begin with. It has a digit and no colon behind it: so keys and words are none."""
 
-_OF_ID = {b"cust": _What.CUSTOMER, b"vtx": _What.TRANSACTION, b"whs": _What.SEND_OUT, b"v": _What.OTHER}
+_OF_ID = {b"cust": _What.CUSTOMER, b"vtx": _What.TRANSACTION, b"v": _What.OTHER}
 
 _PAIR = re.compile(
     rb'"(id|source_id|customer_id|holder_id|email|code|voucher_code|customer|holder|voucher|event|transaction)"'

@@ -106,15 +106,17 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(
     assert await dead.get(redis, grave.letter.id) == grave
     assert (await stats.read_totals(redis)).dead == 1
 
-    assert await replay.replay(redis, grave)
-    assert not await replay.replay(redis, grave)
+    assert await replay.replay(redis, [grave])
+    assert not await replay.replay(redis, [grave])
     [replayed] = await jobs.claim(redis, ME, count=10, lease_ms=1000)
     job = jobs.decode(jobs.deserialize(await jobs.raw(redis, replayed))["a"][0])
     assert (job.attempt, job.notifications) == (1, [notification])
     totals = await stats.read_totals(redis)
     assert (totals.dead, totals.waiting) == (0, 1)
     assert totals.notifications_add_up()
-    assert not await redis.exists(keys.DEAD_INDEX, keys.DEAD_GROUPS, keys.DEAD_GROUP + grave.letter.fingerprint)
+    assert not await redis.exists(
+        keys.DEAD_INDEX, keys.DEAD_FACETS, keys.DEAD_BY + dead.facets_of(grave.letter).id
+    )
 
 
 async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_done(
@@ -127,7 +129,7 @@ async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_d
         await bury_job(redis, job_id, grave)
     totals = await stats.read_totals(redis)
     assert (totals.dead, totals.waiting, totals.sent) == (2, 0, 1)
-    assert await replay.replay(redis, grave)
+    assert await replay.replay(redis, [grave])
     assert await jobs.raw(redis, job_id) == blob
     assert await jobs.settled_indices(redis, job_id) == {0}
     assert (await stats.read_totals(redis)).waiting == 2
@@ -137,10 +139,10 @@ async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: ArqRedi
     grave = dead.unreadable_job(job_id, b"x", "e")
     await settle(redis, ME, job_id, [Settled(0, "sent")])
     await bury_job(redis, job_id, grave)
-    assert await dead.discard(redis, grave.letter)
-    assert not await dead.discard(redis, grave.letter)
+    assert await dead.discard(redis, [grave.letter])
+    assert not await dead.discard(redis, [grave.letter])
     assert (await stats.read_totals(redis)).notifications_add_up()
-    assert not {"notify:done", "dead:index", "dead:groups"} & await leftovers(redis)
+    assert not {"notify:done", "dead:index", "dead:facets"} & await leftovers(redis)
 
 
 async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: ArqRedis, job_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,10 +13,13 @@ from arq.connections import ArqRedis
 
 from broker import dead, stats, stream
 from broker.batch import RawBody
+from broker.commit import Processed, commit
 from broker.connection import Settings as RedisSettings
-from broker.dead import DeadLetter
+from broker.dead import DeadLetter, Grave
 from broker.stats import Totals
 from broker.stream import Confirmation
+from inspector import operations
+from inspector.operations import Action, Selection, Verb
 from sources import KINDS
 from sources.voucherify import VOUCHERIFY
 from tests.redis_server import RedisServer
@@ -122,3 +125,23 @@ async def bury(
     await accept(redis, *bodies, source=source, hint=hint)
     async with working(server):
         await settled(redis)
+
+
+async def acting(redis: ArqRedis, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
+    """How an action stands as it is carried out."""
+    action = await operations.begin(redis, verb, chosen, by="ann", owner="me")
+    async for step in operations.carry_out(redis, action, owner="me"):
+        yield step
+
+
+async def acted(redis: ArqRedis, verb: Verb, chosen: Selection | Sequence[str]) -> Action:
+    """How it stands at the end."""
+    return [step async for step in acting(redis, verb, chosen)][-1]
+
+
+async def entomb(redis: ArqRedis, graves: Sequence[Grave]) -> None:
+    """Dead letters as a worker that took an entry of their bodies leaves them."""
+    await stream.create_group(redis)
+    await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(graves), Confirmation())
+    [entry] = await stream.read(redis, "me", count=1, block_ms=100)
+    await commit(redis, [Processed(entry.id, len(graves), [], list(graves))], [])

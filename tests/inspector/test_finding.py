@@ -5,7 +5,7 @@ from arq.connections import ArqRedis
 
 from broker import dead, keys
 from broker.batch import RawBody
-from broker.dead import Grave, Place
+from broker.dead import Place, Row
 from inspector import operations
 from inspector.operations import CursorError, Filter
 from tests.inspector.running import (
@@ -13,9 +13,11 @@ from tests.inspector.running import (
     EVENT,
     TO_CRM,
     accept,
+    acted,
     all_letters,
     bury,
     crm,
+    entomb,
     sample,
     settled,
     taker,
@@ -91,8 +93,7 @@ async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(
     order = [letter.id for letter in await all_letters(redis)]
     page = await operations.find(redis, Filter(), limit=3)
 
-    async for _ in operations.discard(redis, [order[0], order[2], order[4]]):
-        pass
+    await acted(redis, "discard", [order[0], order[2], order[4]])
     await bury(redis_server, redis, sample(6))
 
     rest = await operations.find(redis, Filter(), limit=10, cursor=page.cursor)
@@ -111,26 +112,20 @@ async def test_the_cursor_of_any_letter_begins_the_page_after_it(
 
 
 async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: ArqRedis) -> None:
-    async with redis.pipeline() as pipe:
-        for number in range(450):
-            grave = dead.died_at_intake(
-                RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
-                reason="failed",
-                error="",
-                error_class="E",
-            )
-            _entomb(pipe, grave, at_ms=1000 + number // 3)
-        await pipe.execute()
+    graves = [
+        dead.died_at_intake(
+            RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
+            reason="failed",
+            error="",
+            error_class="E",
+        )
+        for number in range(450)
+    ]
+    await entomb(redis, graves)
 
     page = await operations.find(redis, Filter(event="rare"), limit=1)
 
     assert [found.letter.event for found in page.found] == ["rare"]
-
-
-def _entomb(pipe: ArqRedis, grave: Grave, *, at_ms: int) -> None:
-    letter, body = dead.packed(grave)
-    pipe.hset(keys.DEAD + grave.letter.id, mapping={"letter": letter, "body": body})
-    pipe.zadd(keys.DEAD_INDEX, {grave.letter.id: at_ms})
 
 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
@@ -149,15 +144,14 @@ async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, r
         (2, "unknown source"),
         (3, "permanent"),
     ]
-    assert [group.last_seen_ms for group in found] == sorted((g.last_seen_ms for g in found), reverse=True)
+    assert [group.last_ms for group in found] == sorted((g.last_ms for g in found), reverse=True)
     for group in found:
         assert len(await _ids(redis, Filter(fingerprint=group.fingerprint))) == group.count
 
 
 async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: ArqRedis) -> None:
     await bury(redis_server, redis, sample(1))
-    async for _ in operations.discard(redis, await operations.select(redis, Filter())):
-        pass
+    await acted(redis, "discard", await operations.select(redis, Filter()))
 
     assert await operations.groups(redis) == []
 
@@ -167,14 +161,14 @@ async def test_what_is_no_id_is_no_dead_letter(redis: ArqRedis, letter_id: str) 
     await redis.zadd(keys.DEAD_INDEX, {"x": 1})
 
     assert await operations.get(redis, letter_id) is None
-    progress = [step async for step in operations.discard(redis, [letter_id])][-1]
+    progress = await acted(redis, "discard", [letter_id])
     assert (progress.done, progress.gone) == (0, 1)
 
 
 async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: ArqRedis) -> None:
     await redis.zadd(keys.DEAD_INDEX, {"0" * 17: 1000})
 
-    assert await dead.older(redis, Place(2000, ""), count=5) == [(Place(1000, "0" * 17), None)]
+    assert await dead.older(redis, Place(2000, ""), count=5) == [Row("0" * 17, 1000, None)]
     assert (await operations.find(redis, Filter())).found == []
 
 

@@ -27,7 +27,7 @@ DATA: dict[str, Any] = {
     "transaction": {"id": "vtx_5kL", "source_id": "order-3"},
 }
 FOUND = ("cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3")
-ENVELOPED = ("ev_1", "cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3", "v_1")
+ENVELOPED = ("ev_1", "cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3")
 
 json_values = st.recursive(
     st.none()
@@ -51,15 +51,15 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("write", [compact, lambda value: json.dumps(value, indent=2).encode()])
 def test_a_webhook_is_found_by_event_customer_address_code_and_transaction_in_this_order(write: Any) -> None:
-    assert terms(write(webhook(POINTS_ADDED, DATA))) == (*ENVELOPED, "whs_1")
-    assert terms(write(project_webhook("voucher.loyalty_card.points_added", DATA))) == (*ENVELOPED, "whs_1")
+    assert terms(write(webhook(POINTS_ADDED, DATA))) == ENVELOPED
+    assert terms(write(project_webhook("voucher.loyalty_card.points_added", DATA))) == ENVELOPED
     assert terms(write(DATA)) == FOUND
 
 
 def test_a_payload_that_somebody_designed_is_found_by_what_is_like_an_id_or_an_address() -> None:
     designed = {"who": "cust_Q1w2", "mail": "to ada@example.com.", "card": {"code": "TEA-9"}, "customer_id": "77"}
     body = webhook(POINTS_ADDED, designed, id="whs_2")
-    assert terms(compact(body)) == ("ev_1", "cust_q1w2", "77", "ada@example.com", "tea-9", "v_1", "whs_2")
+    assert terms(compact(body)) == ("ev_1", "cust_q1w2", "77", "ada@example.com", "tea-9", "v_1")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_many_of_a_kind_leave_room_for_others() -> None:
     codes = [{"code": f"C-{number}"} for number in range(50)]
     mails = [f"m{number}@example.com" for number in range(50)]
     found = terms(compact(webhook(POINTS_ADDED, {"codes": codes, "mails": mails, **DATA})))
-    assert {"ev_1", "cust_q1w2", "vtx_5kl", "c-0", "m0@example.com", "v_8hj"} <= set(found)
+    assert {"ev_1", "cust_q1w2", "vtx_5kl", "c-0", "m0@example.com"} <= set(found)
 
 
 def test_the_source_offers_it() -> None:

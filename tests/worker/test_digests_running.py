@@ -82,7 +82,7 @@ async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events
     failing.kill()
     grave = await dead.get(redis, letter.id)
     assert grave is not None
-    assert await replay(redis, grave)
+    assert await replay(redis, [grave])
     worker(parts=parts())
     assert (await rest(redis)).sent == 1
     assert sink.got[0]["text"].startswith("2 x points added")

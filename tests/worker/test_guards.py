@@ -204,7 +204,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
 
         grave = await dead.get(redis, letter.id)
         assert grave is not None and grave.body == old
-        assert await replay.replay(redis, grave)
+        assert await replay.replay(redis, [grave])
         totals = await rest(redis)
         assert (totals.processed, totals.buried, totals.replayed) == (3, 0, 1)
         assert await dead.how_many(redis) == 0
@@ -225,7 +225,7 @@ async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
     [letter] = await dead.newest(redis)
     grave = await dead.get(redis, letter.id)
     assert grave is not None
-    await replay.replay(redis, grave)
+    await replay.replay(redis, [grave])
     [read] = await stream.read(redis, "dying", count=1, block_ms=100)
     taken = await stream.take_over(redis, "other", idle_ms=0)
     assert taken is not None and read.any_age and taken.any_age

@@ -138,7 +138,7 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
     sink.answer = lambda _n, _times: web.Response()
     grave = await dead.get(redis, letter.id)
     assert grave is not None
-    await replay.replay(redis, grave)
+    await replay.replay(redis, [grave])
     totals = await rest(redis)
     assert (totals.sent, totals.dead, len(sink.times)) == (1, 0, 1)
 

@@ -423,7 +423,7 @@ async def test_a_replay_does_what_its_rehearsal_said(redis_server: RedisServer, 
         verdicts = [stage.of(grave) for grave in graves]
         crm.status, crm.taken[:] = 200, []
         for grave in graves:
-            assert await replay(redis, grave)
+            assert await replay(redis, [grave])
         async with working(redis_server, sources, rules, after):
             totals = await settled(redis)
         died = [grave.letter for grave in await all_graves(redis)]

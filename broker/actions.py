@@ -1,0 +1,183 @@
+"""Actions: what people do to many dead letters, kept in Redis so that it can be watched, stopped and resumed.
+
+    action:{id}   a         the order (msgpack)
+                  state     running | stopped | done
+                  selected  how many letters it is for
+                  done      those it was done to, counted in the very step that did it
+                  cursor    how far it has come through what its filter selects
+                  owner, lease_until_ms   who works on it; another may where no sign of life came for the lease
+                  began_ms, ended_ms
+                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a rehearsal found
+
+All raise BrokerError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, scripts
+from broker.dead import NotMineError, Work
+from broker.errors import translated
+from broker.ids import is_id, new_id
+
+KEPT = 500
+LEASE_MS = 10_000
+"""Longer than a step takes, and short enough that nobody waits long for another to go on."""
+
+Verb = Literal["replay", "discard", "annotate", "rehearse"]
+State = Literal["running", "stopped", "done"]
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What is to be done, to which letters, for whom."""
+
+    verb: Verb
+    by: str
+    """Who ordered it."""
+
+    ids: tuple[str, ...] = ()
+    """The letters by name; else what `wanted` selects."""
+
+    wanted: Mapping[str, Any] = {}
+    """A filter, as the inspector makes it."""
+
+    until_ms: int = 0
+    """Letters that were written later are not meant, by the clock of Redis."""
+
+    rate_per_s: float = 0.0
+    """At most so many a second; 0 for no bound."""
+
+    note: str = ""
+    """What is to be noted."""
+
+
+class Why(Struct, frozen=True):
+    """Letters that would fail for the same cause."""
+
+    fingerprint: str
+    count: int
+    error: str
+    """Of one of them."""
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """An order and how far it has come."""
+
+    id: str
+    order: Order
+    state: State
+    selected: int
+    done: int
+    passed: int
+    """Letters that a rehearsal let through."""
+
+    failed: int
+    why: tuple[Why, ...]
+    """Why those that failed did, the most frequent first."""
+
+    cursor: str
+    began_ms: int
+    ended_ms: int
+    lease_until_ms: int
+
+    @property
+    def gone(self) -> int:
+        """Selected letters that were not there any more, known at the end."""
+        return self.selected - self.done if self.state == "done" else 0
+
+    def is_interrupted(self, now_ms: int) -> bool:
+        """Whether it should go on and nobody works on it."""
+        return self.state == "running" and self.lease_until_ms < now_ms
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """How far a piece of work brought an action, beyond what its own steps counted."""
+
+    cursor: str = ""
+    is_last: bool = False
+    done: int = 0
+    passed: int = 0
+    failed: tuple[Why, ...] = ()
+
+
+async def start(redis: ArqRedis, order: Order, *, selected: int, owner: str) -> str:
+    """Begin an action in `owner`'s name; its id."""
+    action = new_id()
+    with translated():
+        await scripts.START_ACTION(redis, action, msgspec.msgpack.encode(order), selected, owner, LEASE_MS, KEPT)
+    return action
+
+
+async def take(redis: ArqRedis, action: str, *, owner: str, even_stopped: bool = False) -> bool:
+    """Go on with one whose owner shows no life, or, if meant, that was stopped; False where another has it."""
+    with translated():
+        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, "stopped" if even_stopped else ""))
+
+
+async def step(redis: ArqRedis, work: Work, step: Step) -> None:
+    """Record how far it has come, and that its owner lives. Raises NotMineError where it does not go on."""
+    counters: list[str | int] = []
+    for name, by in (("done", step.done), ("passed", step.passed), ("failed", sum(w.count for w in step.failed))):
+        if by:
+            counters += [name, by]
+    for why in step.failed:
+        counters += [f"why:{why.fingerprint}", why.count, why.error]
+    last = "done" if step.is_last else ""
+    with translated():
+        if not await scripts.STEP_ACTION(redis, work.action, work.owner, LEASE_MS, step.cursor, last, *counters):
+            raise NotMineError
+
+
+async def stop(redis: ArqRedis, action: str) -> bool:
+    """Stop it before its next step; False where it was not going on."""
+    with translated():
+        return bool(await scripts.STOP_ACTION(redis, action))
+
+
+async def read(redis: ArqRedis, action: str) -> Action | None:
+    """One action; None where there is none."""
+    if not is_id(action):
+        return None
+    with translated():
+        return _action(action, await redis.hgetall(keys.ACTION + action))  # type: ignore[misc]
+
+
+async def recent(redis: ArqRedis, *, count: int = 50) -> list[Action]:
+    """The last actions, newest first."""
+    with translated():
+        ids = [name.decode() for name in await redis.zrevrange(keys.ACTIONS, 0, count - 1)]
+        async with redis.pipeline(transaction=False) as pipe:
+            for name in ids:
+                pipe.hgetall(keys.ACTION + name)
+            found = await pipe.execute() if ids else []
+    actions = (_action(name, fields) for name, fields in zip(ids, found, strict=True))
+    return [action for action in actions if action is not None]
+
+
+def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
+    if not fields:
+        return None
+    numbers = {key: int(float(fields.get(key.encode(), b"0"))) for key in _NUMBERS}
+    whys = [
+        Why(key[4:].decode(), int(count), fields.get(b"eg:" + key[4:], b"").decode("utf-8", "replace"))
+        for key, count in fields.items()
+        if key.startswith(b"why:")
+    ]
+    state: State = msgspec.convert(fields.get(b"state", b"done").decode(), State)
+    return Action(
+        id=name,
+        order=msgspec.msgpack.decode(fields[b"a"], type=Order),
+        state=state,
+        why=tuple(sorted(whys, key=lambda why: -why.count)),
+        cursor=fields.get(b"cursor", b"").decode(),
+        **numbers,
+    )
+
+
+_NUMBERS = ("selected", "done", "passed", "failed", "began_ms", "ended_ms", "lease_until_ms")

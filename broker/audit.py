@@ -1,0 +1,57 @@
+"""Who did what: reveals, replays, discards and the like, so that it can be told later. All raise BrokerError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, scripts
+from broker.errors import translated
+
+_KEPT = 100_000
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Deed(Struct, frozen=True):
+    """One thing that somebody did."""
+
+    by: str
+    what: str
+    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `log in` ..."""
+
+    about: str = ""
+    """What it was done to: an id, a filter, a number. Never personal data."""
+
+    details: Mapping[str, str] = {}
+
+
+class Recorded(Struct, frozen=True):
+    """A deed and its place in the log."""
+
+    id: str
+    """Where the page before it ends."""
+
+    at_ms: int
+    """By the clock of Redis."""
+
+    deed: Deed
+
+
+_decode = msgspec.msgpack.Decoder(Deed).decode
+
+
+async def record(redis: ArqRedis, deed: Deed) -> None:
+    """Write it down, even where Redis is full. Sent twice, it may stand twice."""
+    with translated():
+        await scripts.RECORD_DEED(redis, _encode(deed), _KEPT)
+
+
+async def read(redis: ArqRedis, *, before: str = "", count: int = 50) -> list[Recorded]:
+    """The last deeds, newest first, from before a place on."""
+    with translated():
+        found = await redis.xrevrange(keys.AUDIT, max=f"({before}" if before else "+", count=count)
+    return [Recorded(name.decode(), int(name.split(b"-")[0]), _decode(fields[b"d"])) for name, fields in found]

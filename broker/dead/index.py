@@ -1,0 +1,122 @@
+"""Finding dead letters: by time, by what they have in common, by what people search for. All raise BrokerError."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, scripts
+from broker.dead.letter import Facets
+from broker.dead.store import Row, rows
+from broker.errors import translated
+
+MIXED = "mixed"
+"""The facets of letters beyond keys.FACETS_MAX kinds: theirs must be looked at one by one."""
+
+_decode_facets = msgspec.msgpack.Decoder(Facets).decode
+
+
+class Place(Struct, frozen=True):
+    """Where a dead letter stands among the others, whether it is still there or not."""
+
+    at_ms: int
+    """When it was written, by the clock of Redis."""
+
+    id: str
+
+
+NEWEST = Place(2**53 - 1, "")
+
+
+class Kind(Struct, frozen=True):
+    """The dead letters of some facets, in a span of time."""
+
+    id: str
+    facets: Facets
+    count: int
+    first_ms: int
+    last_ms: int
+    newest: str
+    """Id of the newest."""
+
+
+class Kinds(Struct, frozen=True):
+    """All dead letters of a span of time, by their facets."""
+
+    kinds: list[Kind]
+    mixed: int
+    """Letters whose facets must be looked at one by one."""
+
+
+async def older(redis: ArqRedis, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
+    """The next dead letters below a place, newest first, in all or in some kinds; [] at the end.
+
+    What comes or goes meanwhile neither repeats nor hides any other.
+    """
+    if kinds is not None and not kinds:
+        return []
+    with translated():
+        return rows(await scripts.OLDER(redis, than.at_ms, than.id, count, *(kinds or ())))
+
+
+async def search(redis: ArqRedis, term: str, *, below: str = "", count: int) -> list[Row]:
+    """The next dead letters with a term (as a source's kind makes them), newest first, below an id."""
+    with translated():
+        return rows(await scripts.SEARCH(redis, term, below, count))
+
+
+async def read_kinds(redis: ArqRedis, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
+    """What kinds there are. until_ms: 0 for no end; both ends count."""
+    with translated():
+        mixed, found = await scripts.FACETS(redis, since_ms or "-inf", until_ms or "+inf")
+    return Kinds(
+        [
+            Kind(name.decode(), _decode_facets(facets), int(count), _ms(first), _ms(last), newest.decode())
+            for name, facets, count, first, last, newest in found
+        ],
+        int(mixed),
+    )
+
+
+async def sparks(
+    redis: ArqRedis, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
+) -> list[list[int]]:
+    """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
+    if not kinds:
+        return []
+    with translated():
+        found: list[list[int]] = await scripts.SPARKS(redis, from_ms, step_ms, steps, *kinds)
+    return found
+
+
+async def news(redis: ArqRedis, *, since_ms: int) -> list[tuple[str, int]]:
+    """(fingerprint, ms) of the groups that were new since a time, the oldest first; a week and 1,000 are kept."""
+    with translated():
+        found = await redis.zrangebyscore(keys.DEAD_NEWS, f"({since_ms}", "+inf", withscores=True)
+    return [(name.decode(), int(at_ms)) for name, at_ms in found]
+
+
+async def closed_ms(redis: ArqRedis) -> int:
+    """Now, as ms since 1970: no dead letter will ever be added at or before this time.
+
+    Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
+    """
+    first = await redis_ms(redis)
+    while await redis_ms(redis) <= first:  # noqa: ASYNC110 - the clock of Redis sets no event
+        await asyncio.sleep(0.001)
+    return first
+
+
+async def redis_ms(redis: ArqRedis) -> int:
+    """The time by the clock of Redis."""
+    with translated():
+        seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _ms(score: bytes) -> int:
+    return int(float(score))

@@ -1,0 +1,143 @@
+"""Reading, noting and throwing away dead letters that are known by their ids. All raise BrokerError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import keys, scripts
+from broker.dead.letter import DeadLetter, Grave, Note
+from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
+from broker.errors import Misconfigured, translated
+from broker.ids import is_id
+
+MAX_NOTES = 50
+"""Notes of one letter: beyond, the oldest go."""
+
+
+class Work(Struct, frozen=True):
+    """On behalf of which action a step is done, and in whose name: see broker/actions.py."""
+
+    action: str = ""
+    owner: str = ""
+
+
+NO_ACTION = Work()
+
+
+class NotMineError(Exception):
+    """The action was stopped, or somebody else goes on with it: nothing was done."""
+
+
+class Row(Struct, frozen=True):
+    """One letter as a read found it."""
+
+    id: str
+    at_ms: int
+    """When it was written, by the clock of Redis; 0 where that is not known."""
+
+    letter: DeadLetter | None
+    """None where it has gone."""
+
+    body: bytes = b""
+    """Only where bodies were asked for."""
+
+    notes: tuple[Note, ...] = ()
+
+
+async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
+    """One dead letter, or None."""
+    return (await graves(redis, [letter_id]))[0]
+
+
+async def graves(redis: ArqRedis, ids: Sequence[str]) -> list[Grave | None]:
+    """Dead letters with their bodies; None for each that is not there."""
+    found = await _exhumed(redis, "graves", ids)
+    return [Grave(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
+
+
+async def letters(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter | None]:
+    """Dead letters without their bodies; None for each that is not there."""
+    return [row.letter for row in await rows_of(redis, ids)]
+
+
+async def rows_of(redis: ArqRedis, ids: Sequence[str]) -> list[Row]:
+    """The same with their notes, and when they died by the clock of Redis."""
+    return await _exhumed(redis, "letters", ids)
+
+
+async def newest(redis: ArqRedis, *, count: int = 50) -> list[DeadLetter]:
+    """Up to `count` dead letters, newest first."""
+    with translated():
+        ids = await redis.zrevrange(keys.DEAD_INDEX, 0, count - 1)
+    return [letter for letter in await letters(redis, [name.decode() for name in ids]) if letter]
+
+
+async def annotate(redis: ArqRedis, ids: Sequence[str], note: Note) -> int:
+    """Note something on dead letters; how many of them are there. Told twice, it stands once."""
+    named = [letter_id for letter_id in ids if is_id(letter_id)]
+    with translated():
+        return int(await scripts.ANNOTATE(redis, msgspec.msgpack.encode(note), MAX_NOTES, *named))
+
+
+async def discard(
+    redis: ArqRedis,
+    letters: Iterable[DeadLetter],
+    *,
+    work: Work = NO_ACTION,
+    counter: Literal["discarded", "purged", "forgotten"] = "discarded",
+) -> int:
+    """Throw some away; how many were still there. Raises NotMineError."""
+    named = [part for letter in letters for part in (letter.id, letter.job)]
+    with translated():
+        return done(await scripts.DISCARD(redis, work.action, work.owner, counter, *named))
+
+
+async def how_many(redis: ArqRedis) -> int:
+    """Dead letters now."""
+    with translated():
+        return int(await redis.zcard(keys.DEAD_INDEX))
+
+
+def done(reply: Any) -> int:
+    """What a step that belongs to an action answered. Raises NotMineError."""
+    if int(reply) < 0:
+        raise NotMineError
+    return int(reply)
+
+
+def rows(reply: Any) -> list[Row]:
+    """What `exhumed` of broker/lua/graves.lua returned. Raises Misconfigured for what no Hookline wrote."""
+    found, flat = reply
+    dictionaries = {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+    try:
+        return [_row(row, dictionaries) for row in found]
+    except Exception as error:
+        raise Misconfigured(f"a dead letter in Redis cannot be read: {error}") from error
+
+
+async def _exhumed(redis: ArqRedis, what: Literal["letters", "graves"], ids: Sequence[str]) -> list[Row]:
+    """A row for each id; one that has not the form of an id, so that it might name another key, is not there."""
+    named = [letter_id for letter_id in ids if is_id(letter_id)]
+    with translated():
+        found = rows(await scripts.EXHUME(redis, what, *named)) if named else []
+    by_id = {row.id: row for row in found}
+    return [by_id.get(letter_id) or Row(letter_id, 0, None) for letter_id in ids]
+
+
+def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
+    name, at_ms, letter, dictionary, notes, body = row
+    if not letter:
+        return Row(name.decode(), int(float(at_ms or 0)), None)
+    used = dictionary.decode()
+    return Row(
+        name.decode(),
+        int(float(at_ms or 0)),
+        unpacked_letter(letter, used, dictionaries),
+        unpacked_body(body, used, dictionaries) if body else b"",
+        unpacked_notes(notes),
+    )

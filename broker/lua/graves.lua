@@ -1,0 +1,115 @@
+-- Dead letters: what every script begins with that buries, digs up, reads or finds them.
+
+local MIXED = 'mixed' -- stands for all facets beyond those that are kept apart
+local GROUPS_KEPT_MS, MOST_GROUPS, NEWS_KEPT_MS = 30 * 86400000, 10000, 7 * 86400000
+
+-- A letter as it lies in Redis: {facets, dictionary or "", tokens, letter, body}. A hash of these would take 300 bytes
+-- more, as Redis keeps fields of over 64 bytes.
+local function kept(id)
+  local packed = redis.call('GET', K.dead .. id)
+  return packed and cmsgpack.unpack(packed)
+end
+
+-- Where a term is looked for: one of 2^18 buckets, and what its members begin with (4 bytes, then the id). With a
+-- million letters a bucket holds 30 of them, which Redis keeps in 28 bytes each. Hashed with a key of this Redis, so that
+-- what is only an index tells nothing of people. Nothing where no letter ever had a term.
+local find_key
+local function token_of(term, seed)
+  find_key = find_key or redis.call('GET', K.dead_find_key)
+  if not find_key then
+    if not seed then return nil end
+    redis.call('SET', K.dead_find_key, seed)
+    find_key = seed
+  end
+  local digest = redis.sha1hex(find_key .. redis.sha1hex(find_key .. term))
+  return tonumber(digest:sub(1, 5), 16) % 262144, struct.pack('>I4', tonumber(digest:sub(6, 13), 16))
+end
+
+-- A fingerprint that nothing died with for a month is news.
+local function note_group(fingerprint)
+  if not redis.call('ZSCORE', K.dead_groups, fingerprint) then
+    redis.call('ZREMRANGEBYSCORE', K.dead_groups, '-inf', now - GROUPS_KEPT_MS)
+    redis.call('ZREMRANGEBYRANK', K.dead_groups, 0, -MOST_GROUPS)
+    redis.call('ZADD', K.dead_news, now, fingerprint)
+    redis.call('ZREMRANGEBYRANK', K.dead_news, 0, -1001)
+    redis.call('PEXPIRE', K.dead_news, NEWS_KEPT_MS)
+  end
+  redis.call('ZADD', K.dead_groups, now, fingerprint)
+end
+
+-- grave = {id, bodies, fingerprint, facets id, dictionary id or "", terms, seed, then places in ARGV: of the facets,
+-- the letter, the body, the dictionary}. Returns 0 where it lies there already.
+local function bury(grave, at)
+  local id, facets, dict = grave[1], grave[4], grave[5]
+  local letter = K.dead .. id
+  if redis.call('EXISTS', letter) == 1 then return 0 end
+  if redis.call('HEXISTS', K.dead_facets, facets) == 0 then
+    if redis.call('HLEN', K.dead_facets) < K.facets_max then
+      redis.call('HSET', K.dead_facets, facets, ARGV[grave[8]])
+    else
+      facets = MIXED
+    end
+  end
+  if dict ~= '' and redis.call('HINCRBY', K.dead_dicts, dict, 1) == 1 then
+    redis.call('SET', K.dead_dict .. dict, ARGV[grave[11]])
+  end
+  local tokens = {}
+  for i = 1, #grave[6] do
+    local bucket, token = token_of(grave[6][i], grave[7])
+    redis.call('ZADD', K.dead_find .. bucket, 0, token .. id)
+    tokens[i] = struct.pack('>I3', bucket) .. token
+  end
+  redis.call('SET', letter, cmsgpack.pack({ facets, dict, table.concat(tokens), ARGV[grave[9]], ARGV[grave[10]] }))
+  redis.call('ZADD', K.dead_index, at or now, id)
+  redis.call('ZADD', K.dead_by .. facets, at or now, id)
+  note_group(grave[3])
+  return 1
+end
+
+-- 1 where the letter was there.
+local function unbury(id)
+  local letter = kept(id)
+  if not letter then return 0 end
+  local facets, dict, tokens = letter[1], letter[2], letter[3]
+  redis.call('DEL', K.dead .. id, K.dead_notes .. id)
+  redis.call('ZREM', K.dead_index, id)
+  redis.call('ZREM', K.dead_by .. facets, id)
+  if redis.call('EXISTS', K.dead_by .. facets) == 0 then redis.call('HDEL', K.dead_facets, facets) end
+  if dict ~= '' and redis.call('HINCRBY', K.dead_dicts, dict, -1) <= 0 then
+    redis.call('HDEL', K.dead_dicts, dict)
+    redis.call('DEL', K.dead_dict .. dict)
+  end
+  for i = 1, #tokens, 7 do
+    redis.call('ZREM', K.dead_find .. struct.unpack('>I3', tokens, i), tokens:sub(i + 3, i + 6) .. id)
+  end
+  redis.call('SREM', K.dead_revive, id)
+  return 1
+end
+
+-- The ids of up to `most` letters with a term, newest first, below an id ("" for none).
+local function ids_with(term, below, most)
+  local bucket, token = token_of(term)
+  if not bucket then return {} end
+  local from = '(' .. token .. (below == '' and '\255' or below)
+  local found = redis.call('ZREVRANGEBYLEX', K.dead_find .. bucket, from, '[' .. token, 'LIMIT', 0, most)
+  for i = 1, #found do found[i] = found[i]:sub(5) end
+  return found
+end
+
+-- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or ""},
+-- and the dictionaries that they are packed with: a reader must get both in one step.
+local function exhumed(ids, with_body)
+  local rows, dicts, known = {}, {}, {}
+  for i = 1, #ids do
+    local letter = kept(ids[i]) or { '', '', '', '', '' }
+    local dict = letter[2]
+    rows[i] = { ids[i], redis.call('ZSCORE', K.dead_index, ids[i]) or '', letter[4], dict,
+      redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '' }
+    if dict ~= '' and not known[dict] then
+      known[dict] = true
+      dicts[#dicts + 1] = dict
+      dicts[#dicts + 1] = redis.call('GET', K.dead_dict .. dict)
+    end
+  end
+  return { rows, dicts }
+end

@@ -1,0 +1,73 @@
+"""What people can do with dead letters, and how things stand: all the logic behind every face.
+
+A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
+"""
+
+from broker.actions import Action, Order, Verb
+from broker.actions import read as action
+from broker.actions import recent as actions
+from broker.audit import read as audit
+from broker.dead import NotMineError
+from inspector.operations.acting import (
+    RehearsalError,
+    Rehearse,
+    Selection,
+    begin,
+    carry_out,
+    resume,
+    select,
+    stop,
+    wanted_of,
+)
+from inspector.operations.finding import (
+    Choices,
+    CursorError,
+    Filter,
+    Found,
+    Group,
+    Page,
+    choices,
+    count,
+    find,
+    get,
+    groups,
+)
+from inspector.operations.single import EditError, replay_edited, reveal
+from inspector.operations.status import Source, Status, something, status
+
+__all__ = [
+    "Action",
+    "Choices",
+    "CursorError",
+    "EditError",
+    "Filter",
+    "Found",
+    "Group",
+    "NotMineError",
+    "Order",
+    "Page",
+    "RehearsalError",
+    "Rehearse",
+    "Selection",
+    "Source",
+    "Status",
+    "Verb",
+    "action",
+    "actions",
+    "audit",
+    "begin",
+    "carry_out",
+    "choices",
+    "count",
+    "find",
+    "get",
+    "groups",
+    "replay_edited",
+    "resume",
+    "reveal",
+    "select",
+    "something",
+    "status",
+    "stop",
+    "wanted_of",
+]

@@ -1,0 +1,210 @@
+"""What is done to dead letters: replay, discard, annotate, rehearse; to some by name or to all of a filter.
+
+Each is an action in Redis (broker/actions.py): whoever carries it out may be killed, and another goes on from
+there. What a step does and the count of it are one step in Redis, so nothing is done, or counted, twice. All
+raise BrokerError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import actions, audit, dead
+from broker import replay as replaying
+from broker.actions import Action, Order, Step, Verb, Why
+from broker.audit import Deed
+from broker.dead import Grave, Note, NotMineError, Place, Work
+from broker.verdict import Verdict
+from inspector.masking import masked_text
+from inspector.operations.finding import Filter, count, cursor_of, place_of, walk
+
+AT_A_TIME = 64
+"""Dead letters whose bodies are in memory together."""
+
+_ALIVE_EVERY_S = 2.0
+
+Rehearse = Callable[[Grave], Verdict]
+"""What the code and config of now would make of a dead letter. Writes and sends nothing."""
+
+
+class Selection(Struct, frozen=True):
+    """The dead letters that a filter matched at one moment, and none that came later."""
+
+    wanted: Filter
+    until_ms: int
+    count: int
+
+
+class RehearsalError(Exception):
+    """Whoever carries the action out has no config to rehearse with."""
+
+
+async def select(redis: ArqRedis, wanted: Filter) -> Selection:
+    """Count what matches now, to have something done to it: to that and nothing that dies from now on."""
+    until_ms = await dead.closed_ms(redis)
+    if wanted.until_ms:
+        until_ms = min(until_ms, wanted.until_ms)
+    return Selection(wanted, until_ms, await count(redis, msgspec.structs.replace(wanted, until_ms=until_ms)))
+
+
+async def begin(
+    redis: ArqRedis,
+    verb: Verb,
+    chosen: Selection | Sequence[str],
+    *,
+    by: str,
+    owner: str,
+    rate_per_s: float = 0.0,
+    note: str = "",
+) -> str:
+    """Order something in `by`'s name, to be carried out by `owner`; the id of the action. The audit log has it."""
+    if isinstance(chosen, Selection):
+        given = chosen.wanted.given()
+        about, selected = (
+            ", ".join(f"{name}={value}" for name, value in _unsaid(given).items()) or "all",
+            chosen.count,
+        )
+        order = Order(verb=verb, by=by, wanted=given, until_ms=chosen.until_ms, rate_per_s=rate_per_s, note=note)
+    else:
+        ids = tuple(dict.fromkeys(chosen))
+        about, selected = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else ""), len(ids)
+        order = Order(verb=verb, by=by, ids=ids, rate_per_s=rate_per_s, note=note)
+    action = await actions.start(redis, order, selected=selected, owner=owner)
+    await audit.record(redis, Deed(by, verb, about, {"action": action, "letters": str(selected)}))
+    return action
+
+
+async def carry_out(
+    redis: ArqRedis, action_id: str, *, owner: str, rehearse: Rehearse | None = None
+) -> AsyncIterator[Action]:
+    """Do what is left of an action that is `owner`'s; yields how it stands, as it goes and at the end.
+
+    Ends early where the action was stopped, or another took it over. Raises RehearsalError.
+    """
+    action = await actions.read(redis, action_id)
+    if action is None:
+        return
+    if action.order.verb == "rehearse" and rehearse is None:
+        raise RehearsalError
+    work, pace = Work(action_id, owner), _Pace(action.order.rate_per_s)
+    try:
+        async for ids, cursor in _chunks(redis, action, pace.chunk):
+            step = await _do(redis, action, ids, work, rehearse)
+            await actions.step(redis, work, msgspec.structs.replace(step, cursor=cursor))
+            yield await _now(redis, action)
+            async for _ in pace.turns(len(ids)):
+                await actions.step(redis, work, Step())
+        await actions.step(redis, work, Step(is_last=True))
+    except NotMineError:
+        pass
+    yield await _now(redis, action)
+
+
+async def stop(redis: ArqRedis, action_id: str, *, by: str) -> bool:
+    """Stop an action; False where it was not going on."""
+    stopped = await actions.stop(redis, action_id)
+    if stopped:
+        await audit.record(redis, Deed(by, "stop", action_id))
+    return stopped
+
+
+async def resume(redis: ArqRedis, action_id: str, *, by: str, owner: str) -> bool:
+    """Make a stopped or interrupted action `owner`'s, to be carried out; False where there is none to resume."""
+    resumed = await actions.take(redis, action_id, owner=owner, even_stopped=True)
+    if resumed:
+        await audit.record(redis, Deed(by, "resume", action_id))
+    return resumed
+
+
+def wanted_of(order: Order) -> Filter:
+    """The filter of an order."""
+    return msgspec.convert(order.wanted, Filter)
+
+
+def _unsaid(given: Mapping[str, str | int]) -> dict[str, str | int]:
+    """A filter as the audit log may tell it: what was searched for is somebody's e-mail address, perhaps."""
+    return {name: "***" if name == "search" else value for name, value in given.items()}
+
+
+async def _do(redis: ArqRedis, action: Action, ids: Sequence[str], work: Work, rehearse: Rehearse | None) -> Step:
+    """Do it to some. What removes letters is counted as it is done; the rest with the cursor."""
+    order = action.order
+    match order.verb:
+        case "replay":
+            graves = [grave for grave in await dead.graves(redis, ids) if grave]
+            await replaying.replay(redis, graves, work=work)
+        case "discard":
+            letters = [letter for letter in await dead.letters(redis, ids) if letter]
+            await dead.discard(redis, letters, work=work)
+        case "annotate":
+            return Step(done=await dead.annotate(redis, ids, Note(action.began_ms, order.by, order.note)))
+        case "rehearse":
+            assert rehearse is not None, "asked before"
+            graves = [grave for grave in await dead.graves(redis, ids) if grave]
+            return await _rehearsed(graves, rehearse)
+    return Step()
+
+
+async def _rehearsed(graves: Sequence[Grave], rehearse: Rehearse) -> Step:
+    failed: dict[str, Why] = {}
+    passed = 0
+    for grave in graves:
+        verdict = rehearse(grave)
+        if verdict.passes:
+            passed += 1
+        else:
+            known = failed.get(verdict.fingerprint)
+            error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
+            sofar = known.count if known else 0
+            failed[verdict.fingerprint] = Why(verdict.fingerprint, sofar + 1, masked_text(error)[:500])
+        await asyncio.sleep(0)
+    return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
+
+
+async def _chunks(redis: ArqRedis, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:
+    """(ids, where the chunk after them begins), from the action's cursor on."""
+    order = action.order
+    if order.ids:
+        for start in range(int(action.cursor or 0), len(order.ids), size):
+            yield list(order.ids[start : start + size]), str(start + size)
+        return
+    wanted = msgspec.structs.replace(wanted_of(order), until_ms=order.until_ms)
+    start_at = place_of(action.cursor) if action.cursor else Place(order.until_ms + 1, "")
+    chunk: list[str] = []
+    cursor = ""
+    async for row in walk(redis, wanted, start_at):
+        chunk.append(row.id)
+        cursor = cursor_of(row)
+        if len(chunk) == size:
+            yield chunk, cursor
+            chunk = []
+    if chunk:
+        yield chunk, cursor
+
+
+class _Pace:
+    """Keeps to a rate, and shows life while it waits."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        self.chunk = AT_A_TIME if not rate_per_s else max(1, min(AT_A_TIME, int(rate_per_s / 2)))
+        self._rate_per_s = rate_per_s
+        self._next = time.monotonic()
+
+    async def turns(self, count: int) -> AsyncIterator[None]:
+        """Wait for what `count` letters take; yields now and then."""
+        if not self._rate_per_s:
+            return
+        self._next = max(self._next, time.monotonic() - 1.0) + count / self._rate_per_s
+        while (left := self._next - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _ALIVE_EVERY_S))
+            yield
+
+
+async def _now(redis: ArqRedis, action: Action) -> Action:
+    return await actions.read(redis, action.id) or action

@@ -1,0 +1,93 @@
+"""How things stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import dead, stream
+from broker.alerts import Alert, current_alerts
+from broker.backlog import Backlog, read_backlog
+from broker.channels import Channel, read_channels
+from broker.connection import Facts, read_facts
+from broker.schedule import Schedule, read_schedule
+from broker.sources import SourceFacts, read_sources
+from broker.spilled import Spilled, read_spilled
+from broker.stats import Totals, read_totals
+from sources import KINDS
+from sources.kind import SourceKind
+from sources.settings import Settings as SourceSettings
+
+
+class Source(Struct, frozen=True):
+    """How one source does."""
+
+    kind: SourceKind
+    facts: SourceFacts
+
+
+class Status(Struct, frozen=True):
+    """How things stand. The totals are of one moment; the rest is of about the same."""
+
+    totals: Totals
+    backlog: Backlog
+    workers: int
+    """Worker processes that are alive."""
+
+    dead_letters: int
+    redis: Facts
+    at_ms: int
+    """When this was looked at."""
+
+    sources: dict[str, Source]
+    """By name, those that are configured."""
+
+    alerts: list[Alert]
+    """Those that hold, the oldest first."""
+
+    channels: list[Channel]
+    """Those of which there is something to tell: failures, an open breaker, a pause, jobs that are held."""
+
+    schedule: Schedule
+
+    spilled: dict[str, Spilled] = {}
+    """What receivers keep on disk, by host:directory. Not in the sums: it is accepted when Redis gets it."""
+
+    def adds_up(self) -> bool:
+        """Whether both sums do."""
+        return self.totals.bodies_add_up() and self.totals.notifications_add_up()
+
+
+async def status(
+    redis: ArqRedis,
+    sources: Mapping[str, SourceSettings] | None = None,
+    spilled_here: Mapping[str, Spilled] | None = None,
+) -> Status:
+    """Look at everything once. `sources`: those that are configured.
+
+    `spilled_here`: what lies on this machine, which is newer than what its receivers told Redis.
+    """
+    configured = sources or {}
+    facts = await read_sources(redis, configured)
+    now_ms = time.time_ns() // 1_000_000
+    return Status(
+        totals=await read_totals(redis),
+        backlog=await read_backlog(redis),
+        workers=await stream.workers_alive(redis),
+        dead_letters=await dead.how_many(redis),
+        redis=await read_facts(redis),
+        at_ms=now_ms,
+        sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},
+        alerts=await current_alerts(redis, now_ms=now_ms),
+        channels=await read_channels(redis),
+        schedule=await read_schedule(redis),
+        spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
+    )
+
+
+def something(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:
+    """The places where there is anything to tell of."""
+    return {place: seen for place, seen in sorted(spilled.items()) if not seen.is_nothing()}

@@ -1,0 +1,49 @@
+"""Dead notifications whose event came once more are tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from arq.connections import ArqRedis
+
+from broker.errors import BrokerError
+from broker.replay import revive
+
+log = logging.getLogger("hookline.worker")
+
+_LOOK_EVERY_S = 5.0
+"""For what a worker marked that was killed before it looked."""
+
+
+class Revival:
+    """Brings back what commits marked."""
+
+    def __init__(self, redis: ArqRedis, on_jobs: Callable[[], None]) -> None:
+        """on_jobs: called when there are new jobs."""
+        self._redis = redis
+        self._on_jobs = on_jobs
+        self._marked = asyncio.Event()
+
+    def wake(self) -> None:
+        """A commit marked some."""
+        self._marked.set()
+
+    async def run(self) -> None:
+        """Bring them back, until cancelled. Redis being away only makes it wait."""
+        while True:
+            try:
+                revived = await revive(self._redis)
+            except BrokerError:
+                revived = 0  # intake and the queue tell of it
+            if revived:
+                log.info("%d dead letters revived", revived, extra={"action": "dead_revived", "letters": revived})
+                self._on_jobs()
+                continue
+            try:
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._marked.wait()
+            except TimeoutError:
+                continue
+            self._marked.clear()
