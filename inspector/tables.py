@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import Struct
 from rich import box
@@ -16,7 +18,7 @@ from broker.schedule import Schedule
 from broker.spilled import Spilled
 from broker.stats import Totals
 from inspector.channels import channel_line
-from inspector.masking import masked_body, masked_text
+from inspector.masking import DEFAULT, Masking
 from inspector.operations import Page, Status
 from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, moment, printable, size, span
@@ -30,7 +32,7 @@ class Rates(Struct, frozen=True):
     sent: float
 
 
-def letters_table(page: Page, *, now_ms: int) -> Table:
+def letters_table(page: Page, *, now_ms: int, masking: Masking = DEFAULT) -> Table:
     """Dead letters, a row each; id and group one above the other leave room for what happened."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("id, group", no_wrap=True)
@@ -39,11 +41,11 @@ def letters_table(page: Page, *, now_ms: int) -> Table:
     for found in page.found:
         letter = found.letter
         name = Text(letter.id).append(f"\n{letter.fingerprint}", style="dim")
-        table.add_row(name, span(now_ms - letter.died_at_ms), _summary(letter))
+        table.add_row(name, span(now_ms - letter.died_at_ms), _summary(letter, masking))
     return table
 
 
-def groups_table(groups: list[Group], *, now_ms: int) -> Table:
+def groups_table(groups: list[Group], *, now_ms: int, masking: Masking = DEFAULT) -> Table:
     """Groups of dead letters, a row each."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("group", no_wrap=True)
@@ -52,14 +54,14 @@ def groups_table(groups: list[Group], *, now_ms: int) -> Table:
     table.add_column("newest", overflow="fold")
     for group in groups:
         age = span(now_ms - group.last_seen_ms)
-        table.add_row(group.fingerprint, str(group.count), age, _summary(group.sample))
+        table.add_row(group.fingerprint, str(group.count), age, _summary(group.sample, masking))
     return table
 
 
-def letter_page(grave: Grave, *, now_ms: int, reveal: bool) -> RenderableType:
+def letter_page(grave: Grave, *, now_ms: int, reveal: bool, masking: Masking = DEFAULT) -> RenderableType:
     """One dead letter with its history; its body comes after it."""
     letter = grave.letter
-    shown = str if reveal else masked_text
+    shown = str if reveal else masking.text
     lines = Table.grid(padding=(0, 2))
     lines.add_column(no_wrap=True, style="dim")
     lines.add_column(overflow="fold")
@@ -83,16 +85,16 @@ def letter_page(grave: Grave, *, now_ms: int, reveal: bool) -> RenderableType:
             lines.add_row(label, Text(printable(value)))
     if letter.attempts:
         lines.add_row("attempts", Text(str(len(letter.attempts))))
-        return Lines(lines, _attempts_table(letter.attempts, reveal=reveal))
+        return Lines(lines, _attempts_table(letter.attempts, shown))
     return lines
 
 
-def body_text(grave: Grave, *, reveal: bool) -> str:
+def body_text(grave: Grave, *, reveal: bool, masking: Masking = DEFAULT) -> str:
     """The body, indented, after a line that says what it is."""
     length = size(len(grave.body))
     try:
         if not reveal:
-            shown = msgspec.json.format(msgspec.json.encode(masked_body(grave.body)), indent=2).decode()
+            shown = msgspec.json.format(msgspec.json.encode(masking.body(grave.body)), indent=2).decode()
             return f"body, {length}, personal data masked (--reveal shows it):\n{printable(shown)}"
         shown = msgspec.json.format(grave.body, indent=2).decode()
         return f"body, {length}:\n{printable(shown)}"
@@ -195,12 +197,12 @@ def _refused(totals: Totals) -> str:
     return by_status or "none"
 
 
-def _summary(letter: DeadLetter) -> Text:
+def _summary(letter: DeadLetter, masking: Masking) -> Text:
     about = letter.event or letter.event_hint
     where = letter.channel if letter.stage == "notify" else letter.source
     head = f"{letter.stage}: {letter.reason}" + (f" ({where})" if where else "")
     error = f"{letter.error} at {letter.path}" if letter.path else letter.error
-    lines = [head, about, _shortened(masked_text(error))]
+    lines = [head, about, _shortened(masking.text(error))]
     return Text("\n".join(printable(line) for line in lines if line))
 
 
@@ -208,8 +210,7 @@ def _shortened(text: str, length: int = 120) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _attempts_table(attempts: tuple[Attempt, ...], *, reveal: bool) -> Table:
-    shown = str if reveal else masked_text
+def _attempts_table(attempts: tuple[Attempt, ...], shown: Callable[[str], str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("#", no_wrap=True, justify="right")
     table.add_column("at", no_wrap=True)
