@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,7 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
+from typer import style
 
 from broker.dead import DeadLetter, Grave, Group
 from broker.jobs import Attempt
@@ -18,6 +19,7 @@ from broker.schedule import Schedule
 from broker.spilled import Spilled
 from broker.stats import Totals
 from inspector.channels import channel_line
+from inspector.marking import Line, marked
 from inspector.masking import DEFAULT, Masking
 from inspector.operations import Page, Status
 from inspector.source_state import alert_line, source_line
@@ -90,18 +92,23 @@ def letter_page(grave: Grave, *, now_ms: int, reveal: bool, masking: Masking = D
 
 
 def body_text(grave: Grave, *, reveal: bool, masking: Masking = DEFAULT) -> str:
-    """The body, indented, after a line that says what it is."""
-    length = size(len(grave.body))
-    try:
-        if not reveal:
-            shown = msgspec.json.format(msgspec.json.encode(masking.body(grave.body)), indent=2).decode()
-            return f"body, {length}, personal data masked (--reveal shows it):\n{printable(shown)}"
-        shown = msgspec.json.format(grave.body, indent=2).decode()
-        return f"body, {length}:\n{printable(shown)}"
-    except (ValueError, RecursionError):
-        if not reveal:
-            return f"body, {length}, is not JSON, so personal data cannot be masked: --reveal or --raw shows it"
-        return f"body, {length}, not JSON:\n{printable(grave.body.decode('utf-8', 'backslashreplace'))}"
+    """The body, indented, after a line that says what it is; an arrow where the dead letter's error is."""
+    head = f"body, {size(len(grave.body))}"
+    found = marked(grave.body, grave.letter.path, masking=None if reveal else masking)
+    if found.form == "hidden":
+        return f"{head}, is not JSON, so personal data cannot be masked: --reveal or --raw shows it"
+    if found.form == "text":
+        head += ", not JSON"
+    elif not reveal:
+        head += ", personal data masked (--reveal shows it)"
+    return "\n".join([f"{head}:", *_with_arrow(found.lines)])
+
+
+def _with_arrow(lines: Sequence[Line]) -> list[str]:
+    """The lines, with a margin for the arrow where one of them is marked."""
+    if not any(line.is_marked for line in lines):
+        return [line.text for line in lines]
+    return [style(f"-> {line.text}", fg="red") if line.is_marked else f"   {line.text}" for line in lines]
 
 
 def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
