@@ -56,6 +56,7 @@ def text(found: tuple[Line, ...]) -> str:
         ("$.data.items[1].nothing", "{"),
         ("$.data.nothing.at.all", '"data": {'),
         ("$.nothing", "{"),
+        ("$.database", "{"),
         ("$[...]", "{"),
         ("$.data.a.b.c[0]", '"c[0]": {'),
         ("$.data.a.b.c[0].", '"": null'),

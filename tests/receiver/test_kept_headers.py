@@ -81,7 +81,7 @@ async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: ArqRedis) -> 
         ([b"User-Agent: \xe2\x80\xaeabc"], "user-agent: \\u202eabc"),
         (
             [b"X-Request-Id: one", b"User-Agent:", b"x-request-id: two"],
-            "user-agent: \nx-request-id: one\nx-request-id: two",
+            "user-agent: \nx-request-id: one",
         ),
     ],
     ids=["UTF-8", "Latin-1", "tab", "turned around", "twice"],
@@ -138,8 +138,8 @@ def test_whatever_is_sent_it_is_a_bounded_text_of_lines_that_can_be_packed(given
     assert len(text.encode()) <= MAX_BYTES
     assert text.replace("\n", "").isprintable()
     lines = text.split("\n") if text else []
-    wanted = [name for kept in NAMES for name, _ in given if name.lower() == kept]
-    assert [line.partition(": ")[0] for line in lines] == [name.lower() for name in wanted[: len(lines)]]
+    wanted = [kept for kept in NAMES if kept in {name.lower() for name, _ in given}]
+    assert [line.partition(": ")[0] for line in lines] == wanted[: len(lines)]
     assert len(lines) == len(wanted) or text.endswith("...")
     body = RawBody(1, "voucherify", "", b"{}", text)
     assert batch.decode(batch.encode([body])) == [body]
