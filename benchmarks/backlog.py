@@ -15,6 +15,7 @@ from sources import KINDS
 
 EVENT = "customer.voucher.loyalty_card.points_added"
 BATCH = 64
+HEADERS = "content-type: application/json\nuser-agent: sender/1.0"
 
 
 def sample_bodies(count: int, *, first: int = 0) -> list[bytes]:
@@ -27,7 +28,7 @@ def batches(bodies: Sequence[bytes], size: int = BATCH) -> Iterator[list[RawBody
     """The bodies as the receiver would queue them, now."""
     now_ms = time.time_ns() // 1_000_000
     for start in range(0, len(bodies), size):
-        yield [RawBody(now_ms, "voucherify", "", body) for body in bodies[start : start + size]]
+        yield [RawBody(now_ms, "voucherify", "", body, HEADERS) for body in bodies[start : start + size]]
 
 
 def fill(url: str, bodies: Sequence[bytes], *, size: int = BATCH) -> None:

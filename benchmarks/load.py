@@ -45,7 +45,7 @@ def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[byte
     kind = KINDS["voucherify"]
     bodies = [kind.sample(number, EVENT) for number in range(count)]
     return [
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nUser-Agent: sender/1.0\r\n"
         f"{kind.signature_header}: {kind.sign(body, SECRET)}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
         for body in bodies

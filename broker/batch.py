@@ -1,7 +1,7 @@
 """A batch: the bodies that one flush wrote as one stream entry.
 
-zstd(msgpack([[received_at_ms, source, event_hint, body], ...])). Bodies of one source are alike, so compressed
-together they cost a few per cent of their size.
+zstd(msgpack([[received_at_ms, source, event_hint, body, headers], ...])). Bodies of one source are alike, so
+compressed together they cost a few per cent of their size.
 
 A body with more fields than this version knows is unreadable to it, so that a worker leaves what a newer version
 wrote to a newer worker. A change that more fields do not tell must take another shape than a list of lists.
@@ -35,6 +35,9 @@ class RawBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Event name from the URL, or ""."""
 
     body: bytes
+    headers: str = ""
+    """The request's headers that are kept: `name: value` lines with names in lower case, at most 1 KB, no control
+    characters in the values. In a batch they come last, so that they and the next body's start are one match."""
 
 
 class UnreadableBatchError(Exception):

@@ -74,7 +74,7 @@ async def replay_edited(redis: ArqRedis, grave: Grave, body: bytes, *, by: str) 
 def body_of(grave: Grave) -> RawBody:
     """The webhook that died, as it was received."""
     letter = grave.letter
-    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
+    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body, letter.headers)
 
 
 def notification_of(grave: Grave) -> Notification:

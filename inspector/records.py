@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,36 +11,40 @@ import msgspec
 from broker.dead import DeadLetter, Grave
 from broker.jobs import Attempt
 from inspector.channels import channel_records
-from inspector.masking import MASK, masked_body, masked_text
+from inspector.masking import DEFAULT, MASK, Masking
 from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.source_state import alert_records, source_records
 
 
-def letter_record(letter: DeadLetter, *, reveal: bool = False) -> dict[str, Any]:
+def letter_record(letter: DeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
     """Every field of a dead letter, personal data in texts from outside masked unless revealed."""
-    shown = str if reveal else masked_text
+    shown = str if reveal else masking.text
     return {
         **msgspec.to_builtins(letter),
         "error": shown(letter.error),
-        "attempts": [_attempt_record(attempt, reveal=reveal) for attempt in letter.attempts],
+        "headers": shown(letter.headers),
+        "attempts": [_attempt_record(attempt, shown) for attempt in letter.attempts],
     }
 
 
-def found_record(found: Found) -> dict[str, Any]:
+def found_record(found: Found, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One of a list: `cursor` is where the page after it begins."""
-    return {**letter_record(found.letter), "cursor": found.cursor}
+    return {**letter_record(found.letter, masking=masking), "cursor": found.cursor}
 
 
-def page_record(page: Page) -> list[dict[str, Any]]:
+def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any]]:
     """A page as one array."""
-    return [found_record(found) for found in page.found]
+    return [found_record(found, masking=masking) for found in page.found]
 
 
-def grave_record(grave: Grave, *, reveal: bool = False) -> dict[str, Any]:
+def grave_record(grave: Grave, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
     """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
-    record = {**letter_record(grave.letter, reveal=reveal), "body_bytes": len(grave.body), "body": None}
+    letter = letter_record(grave.letter, reveal=reveal, masking=masking)
+    shown = str if reveal else masking.text
+    notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in grave.notes]
+    record = {**letter, "notes": notes, "body_bytes": len(grave.body), "body": None}
     try:
-        record["body"] = msgspec.json.decode(grave.body) if reveal else masked_body(grave.body)
+        record["body"] = msgspec.json.decode(grave.body) if reveal else masking.body(grave.body)
     except (ValueError, RecursionError):
         record["body"] = None
     if reveal:
@@ -47,7 +52,7 @@ def grave_record(grave: Grave, *, reveal: bool = False) -> dict[str, Any]:
     return record
 
 
-def group_record(group: Group) -> dict[str, Any]:
+def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One group."""
     return {
         "fingerprint": group.fingerprint,
@@ -55,11 +60,11 @@ def group_record(group: Group) -> dict[str, Any]:
         "first_seen_ms": group.first_ms,
         "last_seen_ms": group.last_ms,
         "last_24_hours": list(group.hours),
-        "sample": letter_record(group.sample),
+        "sample": letter_record(group.sample, masking=masking),
     }
 
 
-def action_record(action: Action) -> dict[str, Any]:
+def action_record(action: Action, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One action and how far it has come. What was searched for is masked: it may be an e-mail address."""
     order, given = action.order, wanted_of(action.order).given()
     return {
@@ -76,7 +81,7 @@ def action_record(action: Action) -> dict[str, Any]:
         "ids": list(order.ids),
         "filter": {**given, "search": MASK} if "search" in given else given,
         "rate_per_s": order.rate_per_s,
-        "note": masked_text(order.note),
+        "note": masking.text(order.note),
         "began_ms": action.began_ms,
         "ended_ms": action.ended_ms,
     }
@@ -114,8 +119,7 @@ def status_record(status: Status) -> dict[str, Any]:
     }
 
 
-def _attempt_record(attempt: Attempt, *, reveal: bool) -> dict[str, Any]:
-    shown = str if reveal else masked_text
+def _attempt_record(attempt: Attempt, shown: Callable[[str], str]) -> dict[str, Any]:
     return {
         "at_ms": attempt.at_ms,
         "took_ms": attempt.took_ms,

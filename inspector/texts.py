@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def printable_json(text: str) -> str:
+    """The same for JSON, which stays JSON that means the same."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def moment(ms: int) -> str:
     """A time in UTC to the second; a dash for none."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms else "-"

@@ -13,6 +13,7 @@ from broker.tls import tls_context
 from launcher.enrichment import api_region, api_token, api_url
 from launcher.fields import Check, did_you_mean, one_of
 from launcher.rule_checks import known, rule_checks
+from receiver import kept_headers
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.api import Settings as ApiSettings
@@ -33,6 +34,7 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (ApiSettings, "url"): api_url,
         (ApiSettings, "token"): api_token,
         (ReceiverSettings, "trusted_proxies"): _proxies,
+        (ReceiverSettings, "kept_headers"): _kept_headers,
         (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
         **rule_checks(sources, channels),
     }
@@ -104,6 +106,13 @@ def _proxies(proxies: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield f"[{index}]", "not an address or a network like 10.0.0.0/8"
         elif network.prefixlen == 0:
             yield f"[{index}]", "it trusts everybody, so that any sender could claim any address"
+
+
+def _kept_headers(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        reason = kept_headers.fault(name)
+        if reason:
+            yield f"[{index}]", reason
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

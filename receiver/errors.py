@@ -37,6 +37,13 @@ class BadAddressError(StartError):
         )
 
 
+class KeptHeaderError(StartError):
+    """A header that must not be kept, or that cannot be one."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f'receiver.kept_headers: "{name}": {reason}')
+
+
 class RefusedError(ReceiverError):
     """A webhook is answered with this status and this reason, and nothing is written.
 

@@ -47,7 +47,7 @@ class Receiver:
     def __init__(
         self, settings: Settings, gates: Mapping[str, Gate], redis: ArqRedis, *, process: int = 0
     ) -> None:
-        """Raises SpillDirError."""
+        """Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
         self._refusals = Refusals(redis)
         counters = Counters()

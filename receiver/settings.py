@@ -69,6 +69,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     shutdown_timeout_s: Seconds = 10.0
     """Seconds that requests under way get to finish on SIGTERM."""
 
+    kept_headers: tuple[str, ...] = ("content-type", "user-agent")
+    """Headers of a request that are kept beside its body and shown with a dead letter, 1 KB in all. Those that
+    carry secrets or signatures are refused."""
+
     durability: Literal["memory", "fsync", "replicated"] = "memory"
     """What 202 promises: Redis has it in memory (and logs it within a second where AOF is on), on disk, or on
     disk and on `replicas` replicas."""

@@ -15,6 +15,7 @@ from receiver.counters import Counters
 from receiver.errors import RefusedError
 from receiver.gate import Gate
 from receiver.group_commit import GroupCommit
+from receiver.kept_headers import KeptHeaders
 from receiver.refusals import Refusals
 from receiver.settings import Settings
 from sources.kind import SourceKind
@@ -38,13 +39,14 @@ class Webhooks:
         *,
         refusal: Callable[[], str],
     ) -> None:
-        """`refusal`: why nothing is taken at the moment, "" for no reason."""
+        """`refusal`: why nothing is taken at the moment, "" for no reason. Raises KeptHeaderError."""
         self.use(gates)
         self._commit = commit
         self._counters = counters
         self._refusals = refusals
         self._settings = settings
         self._refusal = refusal
+        self._kept = KeptHeaders(settings.kept_headers)
         self._bodies = BodyReader(
             max_bytes=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
@@ -90,7 +92,8 @@ class Webhooks:
         hint = _event_hint(request)
         body = await self._bodies.read(request)
         gate.check_signature(body, request.headers.get(gate.signature_header))
-        await self._store(RawBody(time_ns() // 1_000_000, gate.source, hint, body))
+        kept = self._kept.of(request.headers)
+        await self._store(RawBody(time_ns() // 1_000_000, gate.source, hint, body, kept))
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:

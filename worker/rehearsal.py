@@ -15,6 +15,7 @@ from broker import batch, dead, jobs
 from broker.batch import RawBody, UnreadableBatchError
 from broker.dead import Grave
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.replay import body_of, notification_of
 from broker.verdict import Rehearsed, Verdict
 from worker.channels.settings import ChannelSettings
 from worker.digests import jobs_of
@@ -51,11 +52,11 @@ class Rehearsal:
         if letter.job:
             return self._of_job(grave)
         if letter.stage == "notify":
-            again = Notification(letter.key, letter.rule, letter.event, _body(grave), digest=letter.digest)
+            again = notification_of(grave)
             return self._of_notifications([(letter.channel, again)])
         if letter.reason == "unreadable":
             return self._of_batch(grave)
-        return self._of_body(_body(grave), any_age=letter.reason == dead.STALE)
+        return self._of_body(body_of(grave), any_age=letter.reason == dead.STALE)
 
     def _of_body(self, body: RawBody, *, any_age: bool = False) -> Verdict:
         taken = self._planner.taken(body, any_age=any_age)
@@ -90,11 +91,6 @@ class Rehearsal:
                 return _died(grave, structs.replace(told, error=error))
             case Draft() as draft:
                 return Verdict(passes=True, notifications=(_drafted(told, draft),))
-
-
-def _body(grave: Grave) -> RawBody:
-    letter = grave.letter
-    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body)
 
 
 def _made_of(taken: Taken) -> Iterator[_Made]:

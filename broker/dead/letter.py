@@ -36,6 +36,9 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     source: str = ""
     event: str = ""
     event_hint: str = ""
+    headers: str = ""
+    """The request's headers that were kept, a line each."""
+
     received_at_ms: int = 0
     died_at_ms: int = 0
     bodies: int = 1
@@ -140,6 +143,7 @@ def died_at_intake(
         source=body.source,
         event=event,
         event_hint=body.event_hint,
+        headers=body.headers,
         received_at_ms=body.received_at_ms,
         died_at_ms=_now_ms(),
     )
@@ -198,6 +202,7 @@ def died_at_notify(
         source=body.source,
         event=notification.event,
         event_hint=body.event_hint,
+        headers=body.headers,
         received_at_ms=body.received_at_ms,
         died_at_ms=_now_ms(),
         bodies=0,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from arq.connections import ArqRedis
@@ -21,7 +22,7 @@ from broker.actions import Action, Order, Step, Verb, Why
 from broker.audit import Deed
 from broker.dead import Grave, Note, NotMineError, Place, Work
 from broker.verdict import Verdict
-from inspector.masking import masked_text
+from inspector.masking import DEFAULT, Masking
 from inspector.operations.finding import Filter, count, cursor_of, place_of, walk
 
 AT_A_TIME = 64
@@ -31,6 +32,8 @@ _ALIVE_EVERY_S = 2.0
 
 Rehearse = Callable[[Grave], Verdict]
 """What the code and config of now would make of a dead letter. Writes and sends nothing."""
+
+_Rehearsing = Callable[[Sequence[Grave]], Awaitable[Step]]
 
 
 class Selection(Struct, frozen=True):
@@ -81,7 +84,7 @@ async def begin(
 
 
 async def carry_out(
-    redis: ArqRedis, action_id: str, *, owner: str, rehearse: Rehearse | None = None
+    redis: ArqRedis, action_id: str, *, owner: str, rehearse: Rehearse | None = None, masking: Masking = DEFAULT
 ) -> AsyncIterator[Action]:
     """Do what is left of an action that is `owner`'s; yields how it stands, as it goes and at the end.
 
@@ -92,10 +95,11 @@ async def carry_out(
         return
     if action.order.verb == "rehearse" and rehearse is None:
         raise RehearsalError
+    rehearsing = partial(_rehearsed, rehearse=rehearse, masking=masking) if rehearse else None
     work, pace = Work(action_id, owner), _Pace(action.order.rate_per_s)
     try:
         async for ids, cursor in _chunks(redis, action, pace.chunk):
-            step = await _do(redis, action, ids, work, rehearse)
+            step = await _do(redis, action, ids, work, rehearsing)
             await actions.step(redis, work, msgspec.structs.replace(step, cursor=cursor))
             yield await _now(redis, action)
             async for _ in pace.turns(len(ids)):
@@ -132,7 +136,9 @@ def _unsaid(given: Mapping[str, str | int]) -> dict[str, str | int]:
     return {name: "***" if name == "search" else value for name, value in given.items()}
 
 
-async def _do(redis: ArqRedis, action: Action, ids: Sequence[str], work: Work, rehearse: Rehearse | None) -> Step:
+async def _do(
+    redis: ArqRedis, action: Action, ids: Sequence[str], work: Work, rehearsing: _Rehearsing | None
+) -> Step:
     """Do it to some. What removes letters is counted as it is done; the rest with the cursor."""
     order = action.order
     match order.verb:
@@ -145,13 +151,13 @@ async def _do(redis: ArqRedis, action: Action, ids: Sequence[str], work: Work, r
         case "annotate":
             return Step(done=await dead.annotate(redis, ids, Note(action.began_ms, order.by, order.note)))
         case "rehearse":
-            assert rehearse is not None, "asked before"
+            assert rehearsing is not None, "asked before"
             graves = [grave for grave in await dead.graves(redis, ids) if grave]
-            return await _rehearsed(graves, rehearse)
+            return await rehearsing(graves)
     return Step()
 
 
-async def _rehearsed(graves: Sequence[Grave], rehearse: Rehearse) -> Step:
+async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Masking) -> Step:
     failed: dict[str, Why] = {}
     passed = 0
     for grave in graves:
@@ -162,7 +168,7 @@ async def _rehearsed(graves: Sequence[Grave], rehearse: Rehearse) -> Step:
             known = failed.get(verdict.fingerprint)
             error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
             sofar = known.count if known else 0
-            failed[verdict.fingerprint] = Why(verdict.fingerprint, sofar + 1, masked_text(error)[:500])
+            failed[verdict.fingerprint] = Why(verdict.fingerprint, sofar + 1, masking.text(error)[:500])
         await asyncio.sleep(0)
     return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
 

@@ -9,7 +9,12 @@ from broker.batch import RawBody, UnreadableBatchError
 from sources.voucherify import VOUCHERIFY
 
 raw_bodies = st.builds(
-    RawBody, st.integers(0, 2**48), st.text(max_size=20), st.text(max_size=50), st.binary(max_size=3000)
+    RawBody,
+    st.integers(0, 2**48),
+    st.text(max_size=20),
+    st.text(max_size=50),
+    st.binary(max_size=3000),
+    st.text(max_size=200),
 )
 
 

@@ -58,7 +58,7 @@ async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(r
 
 def test_a_body_or_a_job_with_a_field_more_than_this_version_knows_is_unreadable_to_it() -> None:
     with pytest.raises(UnreadableBatchError):
-        batch.decode(batch.compress(msgspec.msgpack.encode([[1, "voucherify", "", b"{}", "newer"]])))
+        batch.decode(batch.compress(msgspec.msgpack.encode([[1, "voucherify", "", b"{}", "", "newer"]])))
     notify_job = msgspec.to_builtins(
         NotifyJob("sink", 1, 1, [Notification("key", "rule", "event", BODY)]), builtin_types=(bytes,)
     )

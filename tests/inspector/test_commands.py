@@ -105,9 +105,24 @@ async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, re
     record = json.loads((await hookline(redis_server, "dead", "show", letter.id, "--json")).stdout)
 
     assert "$.data.balance.points" in shown
+    assert [line for line in shown.splitlines() if line.startswith("->")] == ['->       "points": "40",']
     assert (record["path"], record["error_class"]) == ("$.data.balance.points", "DecodeError")
     assert record["body"]["data"]["customer"]["name"] == "***"
     assert "body_base64" not in record
+
+
+async def test_show_names_the_place_where_a_body_stops_being_json(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, b'{"points":40,\n"name":Ada}', source="voucherify")
+    (letter,) = await all_letters(redis)
+
+    masked = (await hookline(redis_server, "dead", "show", letter.id)).stdout
+    revealed = (await hookline(redis_server, "dead", "show", letter.id, "--reveal")).stdout
+
+    assert "Ada" not in masked
+    assert "->" not in masked
+    assert revealed.endswith('not JSON:\n   {"points":40,\n   "name":\n-> Ada}\n')
 
 
 async def test_what_comes_from_outside_cannot_steer_the_terminal(

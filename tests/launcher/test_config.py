@@ -107,6 +107,19 @@ def test_a_trusted_proxy_is_a_network_and_not_everybody() -> None:
     }
 
 
+def test_a_header_that_carries_a_secret_is_not_kept() -> None:
+    kept = {"receiver": {"kept_headers": ["X-Request-Id", "Content-Type"]}}
+    assert read(kept, {}).receiver.kept_headers == ("X-Request-Id", "Content-Type")
+    found = faults({"receiver": {"kept_headers": ["via", "Authorization", "X-Voucherify-Signature", "a b"]}})
+    assert found == {
+        "receiver.kept_headers[1]": found["receiver.kept_headers[2]"],
+        "receiver.kept_headers[2]": (
+            "it carries a secret, or what one made: it would lie in Redis and be shown with dead letters"
+        ),
+        "receiver.kept_headers[3]": "no header can have this name: write it like content-type",
+    }
+
+
 def test_names_that_would_not_fit_in_a_url_or_a_file_name_are_faults() -> None:
     found = faults({"sources": {"../x": {}, "a b": {}, "fine-1": {}}})
 
