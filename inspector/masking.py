@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from inspector.dotted_paths import Ahead, compiled, last_keys, stepped
 
@@ -40,19 +39,6 @@ _NO_PERSONS = frozenset(
 """What the vendor's objects say of themselves (`"object": "campaign"`), or are the values of."""
 
 
-class Paths(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which places of bodies are masked or shown beyond the rules that always hold."""
-
-    masked_paths: tuple[str, ...] = ()
-    """Places whose values are hidden, with all that is in them: `**.customer.metadata`, `data.order.*.note`. Keys
-    from the body's root on; `*` is any key, `**` any number of them; lists are walked through. These win over
-    shown_paths."""
-
-    shown_paths: tuple[str, ...] = ()
-    """Places whose values are shown though a rule would hide them: `data.store.name`. Just these places: what is
-    in them is judged by its own keys, unless the path ends in `.**`."""
-
-
 class _Fate(Enum):
     """What becomes of a value."""
 
@@ -73,7 +59,7 @@ class Masking:
     """What is hidden. The order: a masked path, a shown path, a hidden object around it, the key, the form."""
 
     def __init__(self, masked: Sequence[str] = (), shown: Sequence[str] = ()) -> None:
-        """Paths as `Paths` has them. Raises ValueError, which names the path and the reason."""
+        """Paths as `inspector.masked_paths` and `shown_paths` have them. Raises ValueError: path and reason."""
         self._masked = compiled(masked)
         self._shown = compiled(shown)
         self._masked_keys = last_keys(masked)

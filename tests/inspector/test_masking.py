@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector.masking import DEFAULT, MASK, Masking, Paths
+from inspector.masking import DEFAULT, MASK, Masking
 from inspector.texts import printable, printable_json, size, span
 from tests.inspector.running import sample
 
@@ -217,10 +217,6 @@ def test_a_path_that_is_none_is_told_with_its_reason(path: str, reason: str) -> 
         with pytest.raises(ValueError, match=reason) as caught:
             Masking(**given_paths)
         assert str(caught.value).startswith(f'"{path}": ')
-
-
-def test_no_path_is_set_by_default() -> None:
-    assert Paths() == Paths(masked_paths=(), shown_paths=())
 
 
 def same_shape(one: Any, other: Any) -> bool:
