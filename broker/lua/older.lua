@@ -7,15 +7,15 @@ for i = 4, #ARGV do
   local top = redis.call('ZREVRANGEBYSCORE', key, at, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if top[1] then keys[#keys + 1] = { key, tonumber(top[2]) } end
 end
--- The page lies in those whose newest are the newest: each brings at least one.
+-- The page lies in those whose newest are the newest: each brings at least one. Of a moment's all are looked at.
 table.sort(keys, function(a, b) return a[2] > b[2] end)
 if #ARGV == 3 then keys = { { K.dead_index, 0 } } end
 
-local found, taken = {}, 0
+local found, taken, last = {}, 0, nil
 for i = 1, #keys do
-  local key, is_tied = keys[i][1], keys[i][2] == tonumber(at)
-  if not is_tied then taken = taken + 1 end
-  if taken > most then break end
+  local key, top = keys[i][1], keys[i][2]
+  if taken >= most and top < last then break end
+  if top < tonumber(at) then taken, last = taken + 1, top end
   local together = redis.call('ZREVRANGEBYSCORE', key, at, at)
   for j = 1, #together do
     if together[j] < below then found[#found + 1] = { together[j], tonumber(at) } end

@@ -1,0 +1,227 @@
+"""Dead letters in Redis: packed against each other, and found by time, by what they have in common, by terms."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from arq.connections import ArqRedis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker import dead, keys, stats
+from broker.batch import RawBody
+from broker.dead import MIXED, NEWEST, Grave, Note, Place, facets_of
+from broker.dead.packing import packed, unpacked_body, unpacked_letter
+from tests.inspector.running import entomb
+
+BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
+
+
+def grave(number: int, *, error_class: str = "E", event: str = "order.paid", terms: Sequence[str] = ()) -> Grave:
+    body = BODY.replace(b"cust_1", b"cust_%d" % number)
+    return dead.died_at_intake(
+        RawBody(number, "shop", "", body, "content-type: application/json"),
+        reason="failed",
+        error=f"fault {number}",
+        error_class=error_class,
+        event=event,
+        terms=terms,
+    )
+
+
+texts = st.text(max_size=60)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.binary(max_size=3000), texts, texts), min_size=1, max_size=6), st.integers())
+def test_what_was_packed_comes_back_whoever_packed_what_before(
+    given_: list[tuple[bytes, str, str]], group: int
+) -> None:
+    dictionaries: dict[str, bytes] = {}
+    for body, error, path in given_:
+        blobs: list[bytes] = []
+
+        def place(blob: bytes, blobs: list[bytes] = blobs) -> int:
+            blobs.append(blob)
+            return len(blobs) - 1
+
+        dying = dead.died_at_intake(
+            RawBody(1, "shop", "", body), reason="failed", error=error, error_class=f"E{group}", path=path[:3]
+        )
+        *_, name, _, _, facets, letter, content, dictionary = packed(dying, place)
+        if name:
+            dictionaries[str(name)] = blobs[int(str(dictionary))]
+        assert unpacked_letter(blobs[int(str(letter))], str(name), dictionaries) == dying.letter
+        assert unpacked_body(blobs[int(str(content))], str(name), dictionaries) == body
+        assert blobs[int(str(facets))]
+
+
+async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: ArqRedis) -> None:
+    graves = [grave(number, error_class="Alike") for number in range(3)]
+    noise = random.Random(1).randbytes(1500).hex().encode()
+    graves = [Grave(one.letter, one.body + noise) for one in graves]
+    await entomb(redis, graves)
+
+    sizes = [len(await redis.get(keys.DEAD + one.letter.id) or b"") for one in graves]
+
+    assert max(sizes[1:]) < 250
+    assert sizes[0] > 1500
+    assert [
+        found.body if found else b"" for found in await dead.graves(redis, [one.letter.id for one in graves])
+    ] == [one.body for one in graves]
+
+
+async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: ArqRedis) -> None:
+    graves = [
+        grave(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"]) for number in range(6)
+    ]
+    await entomb(redis, graves)
+    await dead.annotate(redis, [graves[0].letter.id], Note(1, "ann", "look"))
+    assert await redis.exists(keys.DEAD_DICTS)
+
+    assert await dead.discard(redis, [one.letter for one in graves]) == 6
+
+    assert {key async for key in redis.scan_iter("dead:*")} == {b"dead:groups", b"dead:news", b"dead:find:key"}
+    assert await dead.discard(redis, [one.letter for one in graves]) == 0
+
+
+async def test_a_letter_is_buried_once_however_often_it_is_told(redis: ArqRedis) -> None:
+    dying = grave(1, terms=["cust_1"])
+    await entomb(redis, [dying])
+    await entomb(redis, [dying])
+
+    assert await dead.how_many(redis) == 1
+    assert [row.id for row in await dead.search(redis, "cust_1", count=10)] == [dying.letter.id]
+
+
+async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: ArqRedis) -> None:
+    graves = [grave(number, event=f"event-{number % 7}") for number in range(60)]
+    for start in range(0, 60, 20):  # each twenty die at one and the same moment
+        await entomb(redis, graves[start : start + 20])
+    wanted = {facets_of(grave(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
+    expected = [
+        row.id for row in await dead.older(redis, NEWEST, count=100) if row.letter and _kind(row) in wanted
+    ]
+
+    found: list[str] = []
+    place = NEWEST
+    while rows := await dead.older(redis, place, count=3, kinds=sorted(wanted)):
+        found += [row.id for row in rows]
+        place = Place(rows[-1].at_ms, rows[-1].id)
+
+    assert found == expected
+    assert len(found) == sum(number % 7 in (0, 2, 3, 6) for number in range(60))
+
+
+async def test_kinds_are_counted_with_their_first_and_last(redis: ArqRedis) -> None:
+    await entomb(redis, [grave(number, event="a") for number in range(3)])
+    await entomb(redis, [grave(4, event="b"), grave(5, event="a")])
+
+    kinds = await dead.read_kinds(redis)
+
+    assert kinds.mixed == 0
+    by_event = {kind.facets.event: kind for kind in kinds.kinds}
+    assert (by_event["a"].count, by_event["b"].count) == (4, 1)
+    assert by_event["a"].first_ms <= by_event["b"].first_ms <= by_event["a"].last_ms
+    later = await dead.read_kinds(redis, since_ms=by_event["a"].last_ms + 1)
+    assert later.kinds == []
+
+
+async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: ArqRedis) -> None:
+    beyond = 40
+    graves = [grave(number, event=f"event-{number}") for number in range(keys.FACETS_MAX + beyond)]
+    for start in range(0, len(graves), 500):
+        await entomb(redis, graves[start : start + 500])
+
+    kinds = await dead.read_kinds(redis)
+
+    assert (len(kinds.kinds), kinds.mixed) == (keys.FACETS_MAX, beyond)
+    assert len(await dead.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
+    assert await dead.discard(redis, [one.letter for one in graves]) == len(graves)
+    assert not await redis.exists(keys.DEAD_FACETS, keys.DEAD_BY + MIXED)
+
+
+async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: ArqRedis) -> None:
+    graves = [grave(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)]
+    await entomb(redis, graves)
+    newest = sorted((one.letter.id for one in graves), reverse=True)
+
+    everything = await dead.search(redis, "all", count=100)
+    first = await dead.search(redis, "all", count=4)
+    rest = await dead.search(redis, "all", below=first[-1].id, count=100)
+    even = await dead.search(redis, "even", count=100)
+
+    assert [row.id for row in everything] == newest
+    assert [row.id for row in (*first, *rest)] == newest
+    assert {row.id for row in even} == {one.letter.id for one in graves[0::2]}
+    assert await dead.search(redis, "al", count=10) == []
+
+
+async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: ArqRedis) -> None:
+    await entomb(redis, [grave(1, terms=["ada@example.com"])])
+
+    async for key in redis.scan_iter("dead:find:*"):
+        assert b"ada" not in key
+        if await redis.type(key) == b"zset":
+            assert all(b"ada" not in member for member in await redis.zrange(key, 0, -1))
+
+
+async def test_a_search_before_anything_ever_died_finds_nothing(redis: ArqRedis) -> None:
+    assert await dead.search(redis, "cust_1", count=10) == []
+    assert not await redis.exists(keys.DEAD_FIND_KEY)
+
+
+async def test_a_group_is_news_once_and_again_after_a_month(redis: ArqRedis) -> None:
+    first = grave(1, error_class="News")
+    await entomb(redis, [first])
+    await entomb(redis, [grave(2, error_class="News")])
+    assert [name for name, _ in await dead.news(redis, since_ms=0)] == [first.letter.fingerprint]
+    [(_, told_ms)] = await dead.news(redis, since_ms=0)
+
+    await redis.zadd(keys.DEAD_GROUPS, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
+    await entomb(redis, [grave(3, error_class="Other")])  # what comes new sweeps what is old
+    await entomb(redis, [grave(4, error_class="News")])
+
+    later = [name for name, _ in await dead.news(redis, since_ms=told_ms)]
+    assert first.letter.fingerprint in later
+
+
+async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: ArqRedis) -> None:
+    dying = grave(1)
+    await entomb(redis, [dying])
+    for number in range(60):
+        for _ in range(2):
+            assert (
+                await dead.annotate(redis, [dying.letter.id, "0" * 17], Note(number, "ann", f"note {number}")) == 1
+            )
+
+    found = await dead.get(redis, dying.letter.id)
+
+    assert found is not None
+    assert [note.at_ms for note in found.notes] == list(range(10, 60))
+
+
+@pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
+async def test_what_is_no_id_reads_and_changes_no_other_key(redis: ArqRedis, name: str) -> None:
+    await entomb(redis, [grave(1, terms=["x"])])
+
+    assert await dead.graves(redis, [name]) == [None]
+    assert await dead.annotate(redis, [name], Note(1, "ann", "x")) == 0
+    assert await dead.how_many(redis) == 1
+
+
+async def test_the_counters_say_how_letters_went(redis: ArqRedis) -> None:
+    graves = [grave(number) for number in range(3)]
+    await entomb(redis, graves)
+    for one, counter in zip(graves, ("discarded", "purged", "forgotten"), strict=True):
+        await dead.discard(redis, [one.letter], counter=counter)
+
+    totals = await stats.read_totals(redis)
+
+    assert (totals.discarded, totals.purged, totals.forgotten) == (1, 1, 1)
+    assert totals.bodies_add_up()
+
+
+def _kind(row: dead.Row) -> str:
+    assert row.letter is not None
+    return facets_of(row.letter).id

@@ -1,0 +1,263 @@
+"""Actions: what is done to many dead letters, watched, stopped, taken over and gone on with."""
+
+import time
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import actions, dead, keys
+from broker.actions import Step
+from broker.batch import RawBody
+from broker.dead import Grave, NotMineError, Work
+from broker.verdict import Verdict
+from inspector import operations
+from inspector.operations import Filter, RehearsalError
+from tests.inspector.running import acted, acting, all_letters, entomb
+
+
+async def _bury(redis: ArqRedis, count: int, *, event: str = "order.paid") -> list[str]:
+    graves = [
+        dead.died_at_intake(
+            RawBody(number, "shop", "", b'{"n":%d}' % number),
+            reason="failed",
+            error="it",
+            error_class="E",
+            event=event,
+            terms=[f"n{number}", "all"],
+        )
+        for number in range(count)
+    ]
+    await entomb(redis, graves)
+    return [grave.letter.id for grave in graves]
+
+
+async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: ArqRedis) -> None:
+    await _bury(redis, 5)
+
+    action = await acted(redis, "replay", await operations.select(redis, Filter(event="order.paid")))
+
+    assert (action.state, action.selected, action.done, action.gone) == ("done", 5, 5, 0)
+    assert (action.order.verb, action.order.by) == ("replay", "ann")
+    assert operations.wanted_of(action.order) == Filter(event="order.paid")
+    assert await operations.actions(redis) == [action]
+    [recorded] = await operations.audit(redis)
+    assert (recorded.deed.by, recorded.deed.what, recorded.deed.about) == ("ann", "replay", "event=order.paid")
+    assert recorded.deed.details == {"action": action.id, "letters": "5"}
+
+
+async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: ArqRedis) -> None:
+    await _bury(redis, 3)
+
+    await acted(redis, "discard", await operations.select(redis, Filter(search="n1")))
+
+    [recorded] = await operations.audit(redis)
+    assert recorded.deed.about == "search=***"
+    assert len(await all_letters(redis)) == 2
+
+
+async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: ArqRedis) -> None:
+    await _bury(redis, 200)
+    steps = acting(redis, "replay", await operations.select(redis, Filter()))
+    first = await anext(steps)
+
+    assert await operations.stop(redis, first.id, by="bob")
+    stopped = [step async for step in steps][-1]
+
+    assert (stopped.state, stopped.done) == ("stopped", first.done)
+    assert len(await all_letters(redis)) == 200 - first.done
+    assert not await operations.stop(redis, first.id, by="bob")
+
+    assert await operations.resume(redis, first.id, by="bob", owner="other")
+    done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
+    assert (done.state, done.done, done.gone) == ("done", 200, 0)
+    assert not await operations.resume(redis, first.id, by="bob", owner="me")
+    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "stop", "replay"]
+
+
+async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: ArqRedis) -> None:
+    await _bury(redis, 150)
+    steps = acting(redis, "replay", await operations.select(redis, Filter()))
+    first = await anext(steps)
+    assert not await operations.resume(redis, first.id, by="bob", owner="other")
+    assert not first.is_interrupted(int(time.time() * 1000))
+
+    await redis.hset(keys.ACTION + first.id, "lease_until_ms", 1)
+    assert await operations.resume(redis, first.id, by="bob", owner="other")
+    late = [step async for step in steps][-1]
+    done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
+
+    assert late.done == first.done  # the old owner did nothing more
+    assert (done.state, done.done) == ("done", 150)
+    assert await all_letters(redis) == []
+    assert (await operations.status(redis)).adds_up()
+
+
+async def test_a_step_of_who_lost_the_action_changes_nothing(redis: ArqRedis) -> None:
+    ids = await _bury(redis, 3)
+    action = await operations.begin(redis, "discard", ids, by="ann", owner="me")
+    stale = Work(action, "somebody else")
+    letters = await all_letters(redis)
+
+    with pytest.raises(NotMineError):
+        await dead.discard(redis, letters, work=stale)
+    with pytest.raises(NotMineError):
+        await actions.step(redis, stale, Step(done=3))
+
+    assert len(await all_letters(redis)) == 3
+    found = await operations.action(redis, action)
+    assert found is not None
+    assert found.done == 0
+
+
+async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: ArqRedis) -> None:
+    await _bury(redis, 130)
+
+    def judge(grave: Grave) -> Verdict:
+        number = grave.letter.received_at_ms
+        if number % 10:
+            return Verdict(passes=True)
+        fingerprint = "aaaa" if number < 100 else "bbbb"
+        return Verdict(passes=False, error=f"no ada@example.com in {number}", fingerprint=fingerprint, path="$.n")
+
+    action = await operations.begin(
+        redis, "rehearse", await operations.select(redis, Filter()), by="ann", owner="me"
+    )
+    done = [step async for step in operations.carry_out(redis, action, owner="me", rehearse=judge)][-1]
+
+    assert (done.state, done.done, done.passed, done.failed) == ("done", 130, 117, 13)
+    assert [(why.fingerprint, why.count) for why in done.why] == [("aaaa", 10), ("bbbb", 3)]
+    assert all(why.error.startswith("no *** in ") and why.error.endswith(" at $.n") for why in done.why)
+    assert len(await all_letters(redis)) == 130
+
+
+async def test_nobody_rehearses_without_a_config(redis: ArqRedis) -> None:
+    action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
+
+    with pytest.raises(RehearsalError):
+        async for _ in operations.carry_out(redis, action, owner="me"):
+            pass
+
+
+async def test_a_note_is_put_on_all_that_were_chosen(redis: ArqRedis) -> None:
+    await _bury(redis, 70)
+    [other] = await _bury(redis, 1, event="other")
+    selection = await operations.select(redis, Filter(event="order.paid"))
+    action = await operations.begin(redis, "annotate", selection, by="ann", owner="me", note="told the CRM team")
+
+    done = [step async for step in operations.carry_out(redis, action, owner="me")][-1]
+
+    assert (done.done, done.gone) == (70, 0)
+    notes = [(await dead.get(redis, letter.id)) for letter in await all_letters(redis)]
+    told = [grave.notes[0].text for grave in notes if grave and grave.notes]
+    assert told == ["told the CRM team"] * 70
+    left = await dead.get(redis, other)
+    assert left is not None
+    assert left.notes == ()
+
+
+async def test_a_rate_is_kept_and_the_lease_with_it(redis: ArqRedis) -> None:
+    await _bury(redis, 12)
+    selection = await operations.select(redis, Filter())
+    action = await operations.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
+    began, leases = time.monotonic(), set()
+    async for step in operations.carry_out(redis, action, owner="me"):
+        leases.add(step.lease_until_ms)
+
+    assert 0.3 < time.monotonic() - began < 5
+    assert len(leases) > 1
+
+
+async def test_an_action_on_a_search_is_done_to_what_it_found(redis: ArqRedis) -> None:
+    await _bury(redis, 80)
+    [alone] = await _bury(redis, 1)
+    selection = await operations.select(redis, Filter(search=" ALL "))
+    assert selection.count == 81
+
+    done = await acted(redis, "discard", await operations.select(redis, Filter(search="N7")))
+
+    assert (done.selected, done.done) == (1, 1)
+    by_id = await operations.find(redis, Filter(search=alone))
+    assert [found.letter.id for found in by_id.found] == [alone]
+
+
+async def test_only_the_last_actions_are_kept(redis: ArqRedis) -> None:
+    ids = await _bury(redis, 1)
+    running = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
+    await acted(redis, "discard", ["0" * 17])
+    await redis.zadd(keys.ACTIONS, {f"{number:017}": number for number in range(actions.KEPT)})
+
+    await acted(redis, "discard", ["0" * 17])
+
+    assert await operations.action(redis, running) is not None
+    assert await redis.zcard(keys.ACTIONS) <= actions.KEPT + 1
+
+
+async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: ArqRedis) -> None:
+    for event in ("a", "b", "c"):
+        await _bury(redis, 30, event=event)
+    kinds = await dead.read_kinds(redis)
+    middle = next(kind.last_ms for kind in kinds.kinds if kind.facets.event == "b")
+
+    for wanted in (
+        Filter(),
+        Filter(event="b"),
+        Filter(event="b", source="nobody"),
+        Filter(since_ms=middle),
+        Filter(until_ms=middle),
+        Filter(event="a", until_ms=middle),
+        Filter(max_attempts=0, error_class="E"),
+        Filter(min_attempts=1),
+        Filter(search="all", event="c"),
+        Filter(search="n3"),
+        Filter(search="nobody"),
+    ):
+        everything = (await operations.find(redis, Filter(), limit=1000)).found
+        expected = [
+            found.letter.id
+            for found in everything
+            if wanted.selects(dead.facets_of(found.letter))
+            and wanted.spans(found.at_ms)
+            and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
+        ]
+        page = await operations.find(redis, wanted, limit=1000)
+        assert [found.letter.id for found in page.found] == expected, wanted
+        assert await operations.count(redis, wanted) == len(expected), wanted
+
+
+async def test_groups_tell_when_they_grew(redis: ArqRedis) -> None:
+    await _bury(redis, 4)
+
+    [group] = await operations.groups(redis)
+
+    assert (group.count, sum(group.hours), group.hours[-1] + group.hours[-2]) == (4, 4, 4)
+    assert group.first_ms == group.last_ms
+    assert await operations.groups(redis, Filter(event="other")) == []
+
+
+async def test_an_edited_copy_goes_back_and_the_original_stays(redis: ArqRedis) -> None:
+    [letter_id] = await _bury(redis, 1)
+    before = await operations.get(redis, letter_id)
+
+    assert await operations.replay_edited(redis, letter_id, b'{"n":"mended"}', by="ann")
+    assert not await operations.replay_edited(redis, "0" * 17, b"{}", by="ann")
+
+    status = await operations.status(redis)
+    kept = await operations.get(redis, letter_id)
+    assert status.adds_up()
+    assert (status.totals.queued, status.totals.edited, status.dead_letters) == (1, 1, 1)
+    assert before is not None
+    assert kept is not None
+    assert (kept.letter, kept.body) == (before.letter, before.body)
+    assert [(note.by, note.text) for note in kept.notes] == [("ann", "replayed an edited copy")]
+    assert [one.deed.what for one in await operations.audit(redis)] == ["edit"]
+
+
+async def test_to_reveal_is_told_to_the_audit_log(redis: ArqRedis) -> None:
+    [letter_id] = await _bury(redis, 1)
+
+    assert await operations.reveal(redis, letter_id, by="ann") is not None
+    assert await operations.reveal(redis, "0" * 17, by="ann") is None
+
+    assert [(one.deed.by, one.deed.what, one.deed.about) for one in await operations.audit(redis)] == [
+        ("ann", "reveal", letter_id)
+    ]
