@@ -67,7 +67,24 @@ class Totals(Struct, frozen=True):
         return self.created == self.sent + self.skipped + self.dead + self.waiting
 
 
+class Point(Struct, frozen=True):
+    """What was counted in some minutes that follow each other."""
+
+    at_ms: int
+    """When the first of them began, ms since 1970."""
+
+    minutes: int
+    """How many of them have begun, the running one included."""
+
+    accepted: int
+    sent: int
+    duplicate: int
+    dead: int
+    """At intake and at notify; less those replayed in that minute, but not below 0."""
+
+
 _REFUSED = "refused:"
+_POINT_FIELDS = ["accepted", "sent", "duplicate", "buried", "dead"]
 
 
 async def read_totals(redis: ArqRedis) -> Totals:
@@ -90,3 +107,29 @@ async def add_refused(redis: ArqRedis, by_status: Mapping[str, int]) -> None:
                 pipe.hincrby(minute, _REFUSED + status, count)
             pipe.expire(minute, keys.STATS_TTL_S)
             await pipe.execute()
+
+
+async def read_history(redis: ArqRedis, *, points: int, minutes: int) -> list[Point]:
+    """The last `points` spans of so many minutes each, up to the running minute, in one read. Raises BrokerError.
+
+    Spans begin at multiples of their length, so that one that is over does not change. Nothing is known of what is
+    more than two days ago.
+    """
+    with translated():
+        now_s, _ = await redis.time()
+        newest = int(now_s) // 60
+        first = max((newest // minutes - points + 1) * minutes, newest - keys.STATS_TTL_S // 60)
+        async with redis.pipeline(transaction=False) as pipe:
+            for minute in range(first, newest + 1):
+                pipe.hmget(f"{keys.STATS_MINUTE}{minute}", _POINT_FIELDS)
+            rows: list[list[bytes | None]] = await pipe.execute()
+    spans: dict[int, list[list[int]]] = {}
+    for minute, row in enumerate(rows, start=first):
+        spans.setdefault(minute // minutes * minutes, []).append([int(value or 0) for value in row])
+    return [_point(start, span) for start, span in spans.items()]
+
+
+def _point(start: int, span: list[list[int]]) -> Point:
+    accepted, sent, duplicate = (sum(row[place] for row in span) for place in range(3))
+    dead = sum(max(0, buried) + max(0, failed) for *_, buried, failed in span)
+    return Point(start * 60_000, len(span), accepted, sent, duplicate, dead)

@@ -10,6 +10,8 @@ from broker.address import AddressError, parse
 from broker.connection import Settings as RedisSettings
 from broker.errors import Misconfigured
 from broker.tls import tls_context
+from inspector.settings import Settings as InspectorSettings
+from inspector.settings import User, is_local
 from launcher.enrichment import api_region, api_token, api_url
 from launcher.fields import Check, did_you_mean, one_of
 from launcher.rule_checks import known, rule_checks
@@ -17,11 +19,14 @@ from receiver import kept_headers
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.api import Settings as ApiSettings
+from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from worker.settings import AlertSettings
 
 PROVIDER_DEADLINE_S = 10.0
 """Seconds within which the provider wants its answer."""
+
+MIN_TOKEN_BYTES = 20
 
 
 def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple[type, str], Check]:
@@ -35,6 +40,9 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (ApiSettings, "token"): api_token,
         (ReceiverSettings, "trusted_proxies"): _proxies,
         (ReceiverSettings, "kept_headers"): _kept_headers,
+        (InspectorSettings, "hosts"): _host_names,
+        (InspectorSettings, "trusted_proxies"): _proxies,
+        (User, "token"): _token,
         (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
         **rule_checks(sources, channels),
     }
@@ -48,6 +56,17 @@ def deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
             "receiver.flush_timeout_s",
             f"with body_timeout_s it makes {total:g} s; the provider gives up after {PROVIDER_DEADLINE_S:g} s",
         )
+
+
+def openness(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when people could reach the inspector without a password."""
+    mend = "add a user (HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD)"
+    if inspector.users:
+        return
+    if not is_local(inspector.host):
+        yield "inspector.host", f"whoever reaches it could do everything: {mend}, or listen on 127.0.0.1"
+    if inspector.hosts:
+        yield "inspector.hosts", f"whoever the proxy lets through could do everything: {mend}"
 
 
 def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
@@ -113,6 +132,17 @@ def _kept_headers(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         reason = kept_headers.fault(name)
         if reason:
             yield f"[{index}]", reason
+
+
+def _host_names(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", name):
+            yield f"[{index}]", "not a host name: write it like hookline.example.com, without https:// and port"
+
+
+def _token(token: Secret) -> Iterator[tuple[str, str]]:
+    if len(token.reveal()) < MIN_TOKEN_BYTES:
+        yield "", f"too short: it needs {MIN_TOKEN_BYTES} characters or more, at random"
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

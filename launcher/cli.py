@@ -134,6 +134,21 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
 
 
 @app.command()
+def inspector(ctx: typer.Context) -> None:
+    """Serve web pages to look at queues and dead letters."""
+    from launcher.live_config import LiveConfig
+    from launcher.logs import set_up_logs
+    from launcher.parts import inspectors, open_inspector, run_group
+
+    config = ctx.obj.config
+    set_up_logs(config.log)
+    redis = ctx.obj.redis()
+    with open_inspector(config) as listener:
+        group = inspectors(LiveConfig(config, ctx.obj.read), redis, listener)
+        raise typer.Exit(run_group(group))
+
+
+@app.command()
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the config and Redis; exit code 2 for config faults, 1 for other problems, 0 if all is well."""
     from launcher.check import as_line, as_text, examine

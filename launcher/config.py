@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broker.connection import Settings as RedisSettings
-from launcher.checks import checks, deadline, name_fault, tls_files
+from inspector.settings import Settings as InspectorSettings
+from inspector.settings import User
+from launcher.checks import checks, deadline, name_fault, openness, tls_files
 from launcher.enrichment import enrichment
-from launcher.environment import CONFIG, as_variable, overlay
+from launcher.environment import CONFIG, as_variable, names_of, overlay
 from launcher.errors import ConfigError, Fault
 from launcher.fields import FieldReader, FromEnvironment, joined, unknown
 from launcher.lines import line_of, lines
@@ -35,11 +37,17 @@ SECTIONS: dict[str, type[Struct]] = {
     "receiver": ReceiverSettings,
     "worker": WorkerSettings,
     "alerts": AlertSettings,
+    "inspector": InspectorSettings,
     "up": UpSettings,
     "log": LogSettings,
 }
 CHANNEL_KINDS: tuple[type[Struct], ...] = get_args(ChannelSettings) or (ChannelSettings,)
-NAMED: dict[str, tuple[type[Struct], ...]] = {"sources": (SourceSettings,), "channels": CHANNEL_KINDS}
+NAMED: dict[str, tuple[type[Struct], ...]] = {
+    "sources": (SourceSettings,),
+    "channels": CHANNEL_KINDS,
+    "inspector.users": (User,),
+}
+_TOP = (*SECTIONS, "sources", "channels", "rules")
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -49,6 +57,7 @@ class Config(Struct, frozen=True, kw_only=True):
     receiver: ReceiverSettings = ReceiverSettings()
     worker: WorkerSettings = WorkerSettings()
     alerts: AlertSettings = AlertSettings()
+    inspector: InspectorSettings = InspectorSettings()
     up: UpSettings = UpSettings()
     log: LogSettings = LogSettings()
     sources: dict[str, SourceSettings]
@@ -95,35 +104,41 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
     given = copy.deepcopy(dict(tables))
     sections = {name: (kind,) for name, kind in SECTIONS.items()}
     faults = overlay(given, environ, sections=sections, named=NAMED)
-    names = {section: _names(given, section) for section in NAMED}
-    reader = FieldReader(
-        directory,
-        checks(names["sources"] or [DEFAULT_SOURCE], [*DEFAULT_CHANNELS, *names["channels"]]),
-    )
+    sources, channels = names_of(given, "sources"), names_of(given, "channels")
+    reader = FieldReader(directory, checks(sources or [DEFAULT_SOURCE], [*DEFAULT_CHANNELS, *channels]))
     reader.faults.extend(faults)
     for key in given:
-        if key not in (*SECTIONS, *NAMED, "rules"):
-            reader.fault(joined("", key), unknown("section", key, [*SECTIONS, *NAMED, "rules"]))
+        if key not in _TOP:
+            reader.fault(joined("", key), unknown("section", key, _TOP))
+    users = _users(reader, given)
     values: dict[str, Any] = {
         name: reader.struct(kind, given[name], name) for name, kind in SECTIONS.items() if name in given
     }
-    values |= {section: _named(reader, given[section], section) for section in NAMED if section in given}
+    for section, kinds in (("sources", NAMED["sources"]), ("channels", NAMED["channels"])):
+        if section in given:
+            values[section] = _named(reader, given[section], section, kinds)
     if "rules" in given:
         values["rules"] = _rules(reader, given["rules"])
-    if isinstance(values.get("redis"), RedisSettings):
-        reader.faults.extend(Fault(path, reason) for path, reason in tls_files(values["redis"]))
-    if isinstance(values.get("receiver"), ReceiverSettings):
-        reader.faults.extend(Fault(path, reason) for path, reason in deadline(values["receiver"]))
+    if isinstance(values.get("inspector"), InspectorSettings):
+        values["inspector"] = structs.replace(values["inspector"], users=users)
     rules_path = given["rules"].name if isinstance(given.get("rules"), FromEnvironment) else "rules"
-    found = enrichment(
-        values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}, rules_path
-    )
-    reader.faults.extend(Fault(path, reason) for path, reason in found)
-    against = contradictions(values.get("rules", ()), rules_path)
-    reader.faults.extend(Fault(path, reason) for path, reason in against)
+    reader.faults.extend(Fault(path, reason) for path, reason in _across(values, rules_path))
     if reader.faults:
         raise ConfigError(tuple(sorted(set(reader.faults))))
     return Config(**_with_defaults(values))
+
+
+def _across(values: Mapping[str, Any], rules_path: str) -> Iterator[tuple[str, str]]:
+    """What does not fit together of what is sound by itself: (path, reason)."""
+    if isinstance(values.get("redis"), RedisSettings):
+        yield from tls_files(values["redis"])
+    if isinstance(values.get("receiver"), ReceiverSettings):
+        yield from deadline(values["receiver"])
+    if isinstance(values.get("inspector"), InspectorSettings):
+        yield from openness(values["inspector"])
+    rules, sources = values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}
+    yield from enrichment(rules, sources, rules_path)
+    yield from contradictions(rules, rules_path)
 
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
@@ -153,11 +168,16 @@ def _parsed(file: Path, text: str) -> dict[str, Any]:
     raise ConfigError((Fault(str(file), reason),))
 
 
-def _names(tables: Mapping[str, Any], section: str) -> list[str]:
-    return list(tables[section]) if isinstance(tables.get(section), dict) else []
+def _users(reader: FieldReader, given: dict[str, Any]) -> dict[str, Any]:
+    """The users of the inspector, taken out of its table."""
+    table = given.get("inspector")
+    if not isinstance(table, dict) or "users" not in table:
+        return {}
+    given["inspector"] = {key: value for key, value in table.items() if key != "users"}
+    return _named(reader, table["users"], "inspector.users", NAMED["inspector.users"])
 
 
-def _named(reader: FieldReader, given: object, section: str) -> dict[str, Any]:
+def _named(reader: FieldReader, given: object, section: str, kinds: tuple[type[Struct], ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     alike: dict[str, str] = {}
     for name, table in reader.table(given, section).items():
@@ -168,15 +188,17 @@ def _named(reader: FieldReader, given: object, section: str) -> dict[str, Any]:
         other = alike.setdefault(as_variable(name), name)
         if other != name:
             reader.fault(path, f"too like {joined(section, other)}: their environment variables would be the same")
-        found[name] = _section(reader, section, name, table, path)
+        found[name] = _section(reader, kinds, name, table, path)
     return found
 
 
-def _section(reader: FieldReader, section: str, name: str, table: object, path: str) -> Struct | None:
-    if section == "sources":
-        return reader.struct(SourceSettings, table, path)
+def _section(
+    reader: FieldReader, kinds: tuple[type[Struct], ...], name: str, table: object, path: str
+) -> Struct | None:
+    if kinds is not CHANNEL_KINDS:
+        return reader.struct(kinds[0], table, path)
     default = DEFAULT_CHANNELS.get(name)
-    return reader.tagged(CHANNEL_KINDS, table, path, str(default.__struct_config__.tag) if default else None)
+    return reader.tagged(kinds, table, path, str(default.__struct_config__.tag) if default else None)
 
 
 def _rules(reader: FieldReader, given: object) -> tuple[Rule | None, ...]:

@@ -15,8 +15,7 @@ from broker.spilled import Spilled
 from launcher.config import Config, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
-from receiver.spill.errors import SpillError
-from receiver.spill.files import place, survey
+from launcher.spilled import spilled_here
 from sources.settings import Settings as SourceSettings
 
 
@@ -45,13 +44,7 @@ class Context:
 
     def spilled(self) -> Mapping[str, Spilled]:
         """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
-        directory = Path(self.config.receiver.spill_dir).absolute()
-        if not self.config.receiver.spill_dir:
-            return {}
-        try:
-            return {place(directory): survey(directory)}
-        except SpillError:
-            return {}
+        return spilled_here(self.config.receiver)
 
     def redis(self) -> Settings:
         """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""

@@ -160,6 +160,7 @@ def _environ(data_dir: Path, port: int) -> dict[str, str]:
         "PYTHONPATH": path,
         "COLUMNS": "100",
         "HOOKLINE_RECEIVER_PORT": str(port),
+        "HOOKLINE_INSPECTOR_PORT": "0",
         "HOOKLINE_UP_DATA_DIR": str(data_dir),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from launcher.errors import Fault
-from launcher.fields import FromEnvironment, bare, unknown
+from launcher.fields import FromEnvironment, bare, is_of_structs, unknown
 
 PREFIX = "HOOKLINE_"
 CONFIG = "HOOKLINE_CONFIG"
@@ -24,7 +24,8 @@ def overlay(tables: dict[str, Any], environ: Mapping[str, str], *, sections: Sch
     """Put each variable's value at its place in `tables`, over what stands there. Returns the faults.
 
     `sections`: the structs of `[NAME]`; `named`: those of `[SECTION.NAME]`, whose NAME may come from the variable
-    alone. An empty variable counts as not set, as compose files pass on what they do not have.
+    alone, and whose SECTION may stand in another (`inspector.users`). An empty variable counts as not set, as
+    compose files pass on what they do not have.
     """
     if environ.get(REDIS_URL, "").strip():
         _put(tables, ("redis", "url"), FromEnvironment(REDIS_URL, environ[REDIS_URL]))
@@ -61,7 +62,7 @@ def _place(rest: str, tables: Mapping[str, Any], sections: Schema, named: Schema
         if rest.startswith(f"{section.upper()}_") and place:
             return (section, *place)
     for section, kinds in named.items():
-        if rest.startswith(f"{section.upper()}_"):
+        if rest.startswith(f"{_upper(section)}_"):
             return _named_place(section, rest[len(section) + 1 :], tables, _settable(kinds))
     return None
 
@@ -69,14 +70,15 @@ def _place(rest: str, tables: Mapping[str, Any], sections: Schema, named: Schema
 def _named_place(
     section: str, rest: str, tables: Mapping[str, Any], settable: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...] | None:
-    for name in sorted(_names(tables, section), key=len, reverse=True):
+    above = section.split(".")
+    for name in sorted(names_of(tables, section), key=len, reverse=True):
         place = settable.get(rest.removeprefix(f"{as_variable(name)}_"))
         if rest.startswith(f"{as_variable(name)}_") and place:
-            return (section, name, *place)
+            return (*above, name, *place)
     for key in sorted(settable, key=len, reverse=True):
         name = rest.removesuffix(f"_{key}")
         if name and name != rest:
-            return (section, name.lower(), *settable[key])
+            return (*above, name.lower(), *settable[key])
     return None
 
 
@@ -92,7 +94,7 @@ def _leaves(kind: type[Struct]) -> Iterator[tuple[str, ...]]:
         inner = bare(field.type)
         if isinstance(inner, type) and issubclass(inner, Struct):
             yield from ((field.name, *rest) for rest in _leaves(inner))
-        else:
+        elif not is_of_structs(field.type):
             yield (field.name,)
 
 
@@ -102,12 +104,20 @@ def _all_names(tables: Mapping[str, Any], sections: Schema, named: Schema) -> It
     for section, kinds in sections.items():
         yield from (f"{section.upper()}_{key}" for key in _settable(kinds))
     for section, kinds in named.items():
-        for name in _names(tables, section) or ["voucherify"]:
-            yield from (f"{section.upper()}_{as_variable(name)}_{key}" for key in _settable(kinds))
+        for name in names_of(tables, section) or ["voucherify"]:
+            yield from (f"{_upper(section)}_{as_variable(name)}_{key}" for key in _settable(kinds))
 
 
-def _names(tables: Mapping[str, Any], section: str) -> list[str]:
-    return list(tables[section]) if isinstance(tables.get(section), dict) else []
+def names_of(tables: Mapping[str, Any], section: str) -> list[str]:
+    """The names of `[SECTION.NAME]` tables; a section within a section is written with a dot."""
+    table: Any = tables
+    for key in section.split("."):
+        table = table.get(key) if isinstance(table, dict) else None
+    return list(table) if isinstance(table, dict) else []
+
+
+def _upper(section: str) -> str:
+    return section.upper().replace(".", "_")
 
 
 def _put(tables: dict[str, Any], place: tuple[str, ...], value: FromEnvironment) -> None:

@@ -209,6 +209,12 @@ def bare(kind: Any) -> Any:
     return kind
 
 
+def is_of_structs(kind: Any) -> bool:
+    """Whether it is a table of tables, which a section of its own tells of."""
+    values = get_args(kind)[1:] if get_origin(kind) is dict else ()
+    return any(isinstance(value, type) and issubclass(value, Struct) for value in values)
+
+
 def _holds_secrets(kind: Any) -> bool:
     return kind is Secret or (get_origin(kind) is tuple and typing.get_args(kind)[:1] == (Secret,))
 

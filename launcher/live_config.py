@@ -22,7 +22,7 @@ _LOOK_EVERY_S = 1.0
 
 logger = logging.getLogger("hookline.config")
 
-_STAYING = ("redis", "receiver", "worker", "up", "log")
+_STAYING = ("redis", "receiver", "worker", "inspector", "up", "log")
 """The sections that a running process does not take over."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,21 @@ import uvloop
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
+from inspector.settings import Settings as InspectorSettings
+from inspector.web import server as inspector_server
+from inspector.web.desk import Configured
+from inspector.web.door import ClientAddress
 from launcher.channels import channel_faults
 from launcher.complaints import tell
 from launcher.config import Config
 from launcher.errors import ConfigError, ListenError
 from launcher.live_config import LiveConfig
 from launcher.processes import Group, supervise
+from launcher.spilled import spilled_here
+from receiver import server as receiver_server
+from receiver.client_address import client_address
 from receiver.gate import gates
-from receiver.server import listen, serve
+from receiver.server import serve
 from receiver.spill.files import prepare
 from worker.main import work
 from worker.parts import Setup, setup_of
@@ -31,13 +40,23 @@ _MARGIN_S = 5.0
 def open_listener(config: Config) -> socket.socket:
     """The socket that all receiver processes share. Raises ListenError."""
     settings = config.receiver
+    return _opened(partial(receiver_server.listen, settings), "receiver", settings.host, settings.port)
+
+
+def open_inspector(config: Config) -> socket.socket:
+    """The socket of the inspector's pages. Raises ListenError."""
+    settings = config.inspector
+    return _opened(partial(inspector_server.listen, settings), "inspector", settings.host, settings.port)
+
+
+def _opened(listen: Callable[[], socket.socket], section: str, host: str, port: int) -> socket.socket:
     try:
-        return listen(settings)
+        return listen()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        names = f"HOOKLINE_{section.upper()}_PORT or HOOKLINE_{section.upper()}_HOST"
         raise ListenError(
-            f"cannot listen on {settings.host} port {settings.port}: {reason.lower()}: "
-            "set HOOKLINE_RECEIVER_PORT or HOOKLINE_RECEIVER_HOST (receiver.port, receiver.host)"
+            f"cannot listen on {host} port {port}: {reason.lower()}: set {names} ({section}.port, {section}.host)"
         ) from None
 
 
@@ -95,6 +114,29 @@ def workers(live: LiveConfig, redis: RedisSettings, *, processes: int) -> Group:
     )
 
 
+def inspectors(live: LiveConfig, redis: RedisSettings, listener: socket.socket) -> Group:
+    """The one process of the inspector's pages, which shows sources and channels as they are as that changes."""
+    settings = live.current.inspector
+
+    async def run(_: int) -> None:
+        client = connect(redis)
+        try:
+            await inspector_server.serve(
+                settings,
+                client,
+                listener,
+                _configured(live.current),
+                client_address=_client_address(settings),
+                updates=(_configured(config) async for config in live.updates()),
+            )
+        finally:
+            await client.aclose()
+
+    return Group(
+        name="inspector", run=_process(run), stop_s=inspector_server.STOP_S + _MARGIN_S, reload=live.reload
+    )
+
+
 def run_group(group: Group) -> int:
     """Run it until it is told to stop: here if one process is enough, else supervised. Returns the exit code."""
     return supervise([group]) if group.count > 1 else group.run(0)
@@ -102,6 +144,21 @@ def run_group(group: Group) -> int:
 
 def _setup(config: Config) -> Setup:
     return setup_of(config.sources, config.rules, config.channels, config.alerts)
+
+
+def _configured(config: Config) -> Configured:
+    return Configured(
+        sources=config.sources, channels=tuple(config.channels), spilled=partial(spilled_here, config.receiver)
+    )
+
+
+def _client_address(settings: InspectorSettings) -> ClientAddress:
+    trusted = [ip_network(proxy.strip()) for proxy in settings.trusted_proxies]
+
+    def of(peer: str | None, forwarded_for: Sequence[str], forwarded: Sequence[str]) -> str:
+        return str(client_address(peer, forwarded_for, forwarded, trusted) or peer or "")
+
+    return of
 
 
 def _process(run: Callable[[int], Coroutine[Any, Any, None]]) -> Callable[[int], int]:

@@ -15,7 +15,15 @@ from launcher.data_dir import DataDir, make_data_dir
 from launcher.embedded import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
 from launcher.live_config import LiveConfig
-from launcher.parts import open_listener, receivable, receivers, workable, workers
+from launcher.parts import (
+    inspectors,
+    open_inspector,
+    open_listener,
+    receivable,
+    receivers,
+    workable,
+    workers,
+)
 from launcher.processes import supervise
 from launcher.secrets import SecretError, make_secret, secret_path, stored_secret
 
@@ -23,21 +31,25 @@ Tell = Callable[[str], None]
 
 
 def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
-    """Run all parts until SIGTERM or SIGINT, then stop receivers, workers and Redis. Returns the exit code.
+    """Run all parts until SIGTERM or SIGINT, then stop them one after another, Redis last. Returns the exit code.
 
     What the parts took in stands in Redis, so a later `up` on the same data goes on where this one stopped.
     `read`: the config as it is now, asked for at SIGHUP. Raises LauncherError.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
-    with _redis(config, tell) as (redis, revive), open_listener(config) as listener:
+    with (
+        _redis(config, tell) as (redis, revive),
+        open_listener(config) as listener,
+        open_inspector(config) as pages,
+    ):
         config = with_secrets(config, tell)
         live = LiveConfig(workable(receivable(config)), lambda: workable(receivable(with_secrets(read(), tell))))
         groups = [
             receivers(live, redis, listener, processes=config.receiver.processes),
             workers(live, redis, processes=config.worker.processes),
+            inspectors(live, redis, pages),
         ]
-        port = listener.getsockname()[1]
-        for line in _summary(config, redis, port):
+        for line in _summary(config, redis, listener.getsockname()[1], pages.getsockname()[1]):
             tell(line)
         code = supervise(groups, each_round=revive)
     tell("Stopped.")
@@ -84,11 +96,12 @@ def _redis(config: Config, tell: Tell) -> Iterator[tuple[RedisSettings, Callable
             redis.stop()
 
 
-def _summary(config: Config, redis: RedisSettings, port: int) -> Iterator[str]:
+def _summary(config: Config, redis: RedisSettings, port: int, pages_port: int) -> Iterator[str]:
     address = f"http://{_reachable(config.receiver.host)}:{port}"
     yield "Hookline is up; Ctrl-C stops it."
     for name in config.sources:
         yield f"  webhooks  {address}/webhooks/{name}"
+    yield f"  pages     http://{_reachable(config.inspector.host)}:{pages_port}/"
     yield f"  health    {address}/healthz  {address}/readyz"
     yield f"  metrics   {address}/metrics"
     yield f"  redis     {'embedded' if not config.redis.url else parse(redis.url)}"

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment without what would configure Hookline, and these variables."""
+    """The environment without what would configure Hookline, and these variables; the inspector on a free port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_URL"))}
-    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | variables
+    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "HOOKLINE_INSPECTOR_PORT": "0"} | variables
 
 
 class Running:

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from inspector.settings import User
 from launcher.config import CHANNEL_KINDS, SECTIONS
-from launcher.fields import bare
+from launcher.fields import bare, is_of_structs
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import DEFAULT_CHANNELS
 from worker.rules import DEFAULT_RULES, Rule
@@ -47,6 +48,8 @@ def _lines() -> Iterator[str]:
         yield from _section(f"[{name}]", section, f"HOOKLINE_{name.upper()}")
         if name == "redis":
             yield "`REDIS_URL` sets `url` too; `HOOKLINE_REDIS_URL` wins over it.\n"
+        if name == "inspector":
+            yield from _section("[inspector.users.NAME]", User, "HOOKLINE_INSPECTOR_USERS_NAME")
     yield from _section("[sources.NAME]", SourceSettings, "HOOKLINE_SOURCES_NAME")
     yield "NAME is the last part of the webhooks' URL. Without any, there is one source: `voucherify`.\n"
     for kind in CHANNEL_KINDS:
@@ -77,7 +80,7 @@ def _settings(kind: type[Struct]) -> Iterator[tuple[str, str, str]]:
         inner = bare(field.type)
         if isinstance(inner, type) and issubclass(inner, Struct):
             yield from ((f"{field.name}.{name}", *rest) for name, *rest in _settings(inner))
-        else:
+        elif not is_of_structs(field.type):
             yield field.encode_name, _default(field), told[field.name]
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import typer
+from msgspec import structs
 
+from inspector.settings import User
 from launcher.cli import app
 from launcher.config import read
+from sources.secret import Secret
 from tests.project import configuration
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +53,13 @@ def test_every_variable_of_the_configuration_page_is_taken_with_its_default() ->
     found = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
     environ = {name: in_a_variable(value) for name, value in found if not name.startswith("HOOKLINE_CHANNELS")}
     environ |= {f"HOOKLINE_SOURCES_NAME_API_{key}": "needed-with-api" for key in ("APP_ID", "TOKEN")}
+    environ["HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD"] = "needed-by-each-user"
     assert len(environ) > 20
     given, default = read({}, environ), read({}, {})
     assert (given.redis, given.receiver, given.worker) == (default.redis, default.receiver, default.worker)
     assert (given.up, given.log) == (default.up, default.log)
+    assert structs.replace(given.inspector, users={}) == default.inspector
+    assert given.inspector.users == {"name": User(password=Secret("needed-by-each-user"))}
 
 
 @pytest.mark.parametrize(("document", "line"), list(commands("make")))

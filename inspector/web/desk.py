@@ -1,0 +1,30 @@
+"""What pages are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker.spilled import Spilled
+from inspector.web.pages import Pages
+from sources.settings import Settings as SourceSettings
+
+
+class Configured(Struct, frozen=True, kw_only=True):
+    """What the config says that pages show."""
+
+    sources: Mapping[str, SourceSettings] = {}
+    channels: tuple[str, ...] = ()
+    spilled: Callable[[], Mapping[str, Spilled]] = dict
+    """What receivers of this machine keep on disk, by place."""
+
+
+class Desk:
+    """Given to every page. `configured` is replaced when the config is read again."""
+
+    def __init__(self, redis: ArqRedis, pages: Pages, configured: Configured) -> None:
+        self.redis = redis
+        self.pages = pages
+        self.configured = configured

@@ -1,0 +1,93 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from aiohttp import web
+
+from inspector.web import origin
+from inspector.web.door import (
+    LOGIN_COOKIE,
+    Door,
+    drop_session,
+    keep_session,
+    own_path,
+    redirect,
+    session_of,
+    too_many_tries,
+)
+from inspector.web.pages import Pages
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.tokens import new_id
+from inspector.web.visitor import Visitor
+
+_LOGIN_S = 3600
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_NAME_CHARS = 64
+"""Of the longest name that a user can have."""
+
+_logger = logging.getLogger("hookline.inspector")
+
+
+def login_routes(door: Door, pages: Pages) -> list[Route]:
+    """/login and /logout."""
+
+    async def form(request: web.Request, visitor: Visitor) -> Answer:
+        path = own_path(request.query.get("next", "/"))
+        return redirect(path) if visitor.name else _form(request, door, pages, path)
+
+    async def log_in(request: web.Request, _: Visitor) -> Answer:
+        given = await request.post()
+        name, path = str(given.get("name", "")), own_path(str(given.get("next", "/")))
+        by_name, by_address = f"user:{name[:_NAME_CHARS]}", door.address_key(request)
+        wait_s = door.brakes.wait_s((by_name, by_address))
+        if wait_s:
+            return _form(request, door, pages, path, name=name, refusal=too_many_tries(wait_s))
+        user = door.accounts.by_password(name, str(given.get("password", "")))
+        if user is None:
+            door.brakes.failed((by_name, by_address))
+            _logger.warning("a login was refused", extra={"action": "inspector_login_refused"})
+            wrong = Refusal(403, "The name or the password is wrong.")
+            return _form(request, door, pages, path, name=name, refusal=wrong)
+        door.brakes.passed((by_name,))
+        door.sessions.end(session_of(request))
+        answer = redirect(path)
+        keep_session(answer, door.sessions.begin(name), https=origin.is_https(request.headers))
+        answer.del_cookie(LOGIN_COOKIE, path="/login")
+        _logger.info("%s logged in", name, extra={"action": "inspector_login", "user": name})
+        return answer
+
+    async def log_out(request: web.Request, visitor: Visitor) -> Answer:
+        door.sessions.end(session_of(request))
+        answer = redirect("/login")
+        drop_session(answer, https=origin.is_https(request.headers))
+        _logger.info("%s logged out", visitor.name, extra={"action": "inspector_logout", "user": visitor.name})
+        return answer
+
+    return [
+        Route("GET", "/login", form, "none"),
+        Route("POST", "/login", log_in, "none"),
+        Route("POST", "/logout", log_out),
+    ]
+
+
+def _form(
+    request: web.Request, door: Door, pages: Pages, path: str, *, name: str = "", refusal: Refusal | None = None
+) -> web.Response:
+    held = request.cookies.get(LOGIN_COOKIE, "")
+    holder = held if _ID.fullmatch(held) else new_id()
+    answer = pages.show(
+        request,
+        None,
+        "login.html",
+        status=refusal.status if refusal else 200,
+        name=name[:_NAME_CHARS],
+        next=path,
+        token=door.tokens.token_for(holder),
+        fault=refusal.text if refusal else "",
+    )
+    answer.headers.update(refusal.headers if refusal else {})
+    answer.set_cookie(LOGIN_COOKIE, holder, path="/login", max_age=_LOGIN_S, httponly=True, samesite="Strict")
+    return answer

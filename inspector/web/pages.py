@@ -1,0 +1,80 @@
+"""Pages from templates: everything is escaped, and nothing is shown that a template does not name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import msgspec
+from aiohttp import hdrs, web
+
+from inspector import texts
+from inspector.web.routing import Refusal, is_api, is_live
+from inspector.web.static import Static
+from inspector.web.visitor import Visitor
+
+_HTML = "text/html"
+_NAVIGATION = (
+    ("/", "Overview"),
+    ("/dead", "Dead letters"),
+    ("/groups", "Groups"),
+    ("/actions", "Actions"),
+    ("/audit", "Audit"),
+)
+
+
+class Pages:
+    """Renders `templates/*.html`."""
+
+    def __init__(self, static: Static) -> None:
+        directory = resources.files("inspector.web").joinpath("templates")
+        self._environment = jinja2.Environment(
+            loader=jinja2.FunctionLoader(lambda name: directory.joinpath(name).read_text("utf-8")),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters |= {
+            "span": texts.span,
+            "moment": texts.moment,
+            "size": texts.size,
+            "count_of": texts.count_of,
+            "printable": texts.printable,
+            "number": lambda number: f"{number:,}",
+        }
+        self._environment.globals |= {"static": static.address, "navigation": _NAVIGATION}
+
+    def show(
+        self, request: web.Request, visitor: Visitor | None, template: str, *, status: int = 200, **values: object
+    ) -> web.Response:
+        """A page; where live.js asks, its block `live` alone. `visitor`: None where nobody is logged in."""
+        found = self._environment.get_template(template)
+        given: Mapping[str, Any] = {
+            "visitor": visitor,
+            "path": request.path,
+            "address": request.path_qs,
+            "live_address": str(request.rel_url.update_query(live="1")),
+            **values,
+        }
+        block = found.blocks.get("live") if is_live(request) and status == 200 else None
+        text = "".join(block(found.new_context(dict(given)))) if block else found.render(given)
+        return web.Response(text=text, status=status, content_type=_HTML)
+
+    def refuse(self, request: web.Request, visitor: Visitor | None, refusal: Refusal) -> web.Response:
+        """A refusal as a page, or below /api/ as JSON."""
+        if is_api(request):
+            answer = web.Response(
+                body=msgspec.json.encode({"error": refusal.text}),
+                status=refusal.status,
+                content_type="application/json",
+            )
+        else:
+            answer = self.show(request, visitor, "refusal.html", status=refusal.status, refusal=refusal)
+        answer.headers.update(refusal.headers)
+        if refusal.status == 401 and hdrs.WWW_AUTHENTICATE not in answer.headers:
+            answer.headers[hdrs.WWW_AUTHENTICATE] = 'Form location="/login"'
+        return answer

@@ -1,0 +1,143 @@
+"""The inspector's web site as a whole.
+
+Lifecycle: start() takes connections; stop() takes no new ones, answers what was read, then closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import hdrs, web
+from arq.connections import ArqRedis
+
+from broker.errors import BrokerError
+from inspector.settings import Settings
+from inspector.web import origin
+from inspector.web.desk import Configured, Desk
+from inspector.web.door import NOBODY, ClientAddress, Door
+from inspector.web.headers import make_strict
+from inspector.web.login import login_routes
+from inspector.web.overview import overview_routes
+from inspector.web.pages import Pages
+from inspector.web.protocol import Protocol
+from inspector.web.routing import Answer, Refusal, Route, is_api
+from inspector.web.static import Static
+from inspector.web.visitor import Visitor
+
+MAX_BODY_BYTES = 64 * 1024
+_REQUEST_S = 15.0
+STOP_S = 5.0
+"""Seconds that requests under way get at the end."""
+
+_FOREIGN = Refusal(
+    421,
+    "The inspector does not answer to this name. If it should, set inspector.hosts (HOOKLINE_INSPECTOR_HOSTS).",
+)
+_TEXTS = {
+    404: "There is no such page.",
+    405: "This address is not asked in this way.",
+    413: f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.",
+}
+_SLOW = Refusal(503, "This took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
+_DEFECT = Refusal(500, "This is a defect of the inspector; its log tells more.")
+
+_logger = logging.getLogger("hookline.inspector")
+
+
+class Site:
+    """One process' site. Usable without signals, so that tests can hold several."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: ArqRedis,
+        configured: Configured,
+        client_address: ClientAddress,
+        *,
+        more: Sequence[Route] = (),
+    ) -> None:
+        """`more`: routes beside those of the inspector's own pages."""
+        self._names = origin.known_names(settings.host, settings.hosts)
+        self._static = Static()
+        self._pages = Pages(self._static)
+        self.door = Door(settings, client_address)
+        self.desk = Desk(redis, self._pages, configured)
+        app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
+        for route in (*self._routes(), *more):
+            add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
+            add(route.path, self._behind_the_door(route))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take connections from a listening socket. Redis may be away."""
+        await self._runner.setup()
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
+        self._accepting = await loop.create_server(lambda: Protocol(server, loop=loop), sock=listener)
+
+    async def stop(self) -> None:
+        """Stop accepting, answer what was read, then close; within STOP_S."""
+        self._accepting.close()
+        await self._runner.cleanup()
+
+    def _routes(self) -> list[Route]:
+        return [
+            *self._static.routes(),
+            *login_routes(self.door, self._pages),
+            *overview_routes(self.desk),
+            Route("GET", "/healthz", _health, "none"),
+        ]
+
+    def _behind_the_door(self, route: Route) -> Any:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            admitted = await self.door.admit(request, route)
+            if not isinstance(admitted, Visitor):
+                return self._made(request, admitted)
+            return self._made(request, await route.handler(request, admitted))
+
+        return handle
+
+    def _middleware(self) -> Any:
+        @web.middleware
+        async def every_request(request: web.Request, handler: Any) -> web.StreamResponse:
+            if origin.is_known(request.headers.getall(hdrs.HOST, ()), self._names):
+                answer = self._made(request, await self._answer(request, handler))
+            else:
+                answer = self._made(request, _FOREIGN)
+            make_strict(answer.headers)
+            return answer
+
+        return every_request
+
+    async def _answer(self, request: web.Request, handler: Any) -> Answer:
+        try:
+            async with asyncio.timeout(_REQUEST_S):
+                found: web.StreamResponse = await handler(request)
+                return found
+        except web.HTTPException as error:
+            allowed = {str(hdrs.ALLOW): error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
+            return Refusal(error.status, _TEXTS.get(error.status, error.reason), allowed)
+        except BrokerError as error:
+            return Refusal(
+                503, f"{error}. The inspector shows all again once it is there.", {hdrs.RETRY_AFTER: "5"}
+            )
+        except TimeoutError:
+            return _SLOW
+        except Exception:
+            _logger.exception("a request met a defect", extra={"action": "inspector_request_failed"})
+            return _DEFECT
+
+    def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        if not isinstance(answer, Refusal):
+            return answer
+        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.door.visitor(request)
+        visitor = asks if isinstance(asks, Visitor) and asks.name else None
+        return self._pages.refuse(request, visitor, answer)
+
+
+async def _health(_: web.Request, __: Visitor) -> Answer:
+    return web.json_response({"status": "alive"})

@@ -1,0 +1,110 @@
+"""The inspector's site on a real socket, and those who ask it: an honest browser's requests, and others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import Any
+
+import aiohttp
+from msgspec import Struct
+
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from inspector.settings import Settings, User
+from inspector.web.desk import Configured
+from inspector.web.routing import Route
+from inspector.web.server import listen
+from inspector.web.site import Site
+from sources.secret import Secret
+from sources.settings import Settings as SourceSettings
+
+PASSWORD = "correct horse battery"
+TOKEN = "token-of-ann-which-is-long"
+USERS = {
+    "ann": User(password=Secret(PASSWORD), token=Secret(TOKEN), role="operate", reveal=True),
+    "bob": User(password=Secret("bobs own password")),
+}
+CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=("console", "crm"))
+
+
+class Reply(Struct):
+    status: int
+    text: str
+    headers: Mapping[str, str]
+    cookies: dict[str, Any]
+
+    @property
+    def csrf(self) -> str:
+        """What the page's first form carries."""
+        found = re.search(r'name="csrf" value="([^"]+)"', self.text)
+        assert found, self.text
+        return unescape(found[1])
+
+
+class Browser:
+    """Keeps cookies, and sends what a browser sends with a form."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def get(self, path: str, **options: Any) -> Reply:
+        return await self.ask("GET", path, **options)
+
+    async def post(self, path: str, form: Mapping[str, str], **options: Any) -> Reply:
+        headers = {"Origin": self.served.url, "Sec-Fetch-Site": "same-origin"} | options.pop("headers", {})
+        return await self.ask("POST", path, data=form, headers=headers, **options)
+
+    async def ask(self, method: str, path: str, **options: Any) -> Reply:
+        options.setdefault("allow_redirects", False)
+        async with self.session.request(method, f"{self.served.url}{path}", **options) as answer:
+            cookies = {name: morsel for name, morsel in answer.cookies.items()}
+            return Reply(answer.status, await answer.text(), answer.headers, cookies)
+
+    async def log_in(self, name: str = "ann", password: str = PASSWORD, **fields: str) -> Reply:
+        form = await self.get("/login")
+        return await self.post("/login", {"csrf": form.csrf, "name": name, "password": password, **fields})
+
+
+class Served:
+    def __init__(self, site: Site, port: int) -> None:
+        self.site = site
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    @asynccontextmanager
+    async def browser(self) -> AsyncIterator[Browser]:
+        browser = Browser(self)
+        async with browser.session:
+            yield browser
+
+
+@asynccontextmanager
+async def serving(
+    redis_url: str,
+    *,
+    users: Mapping[str, User] | None = None,
+    configured: Configured = CONFIGURED,
+    routes: tuple[Route, ...] = (),
+    **settings: Any,
+) -> AsyncIterator[Served]:
+    """A site. `routes`: further ones; the address of whoever asks is what X-Forwarded-For says, if it is there."""
+    chosen = Settings(port=0, users=dict(users or {}), **settings)
+    redis = connect(RedisSettings(url=redis_url, connect_timeout_s=0.5))
+    site = Site(
+        chosen,
+        redis,
+        configured,
+        lambda peer, forwarded, _: forwarded[0] if forwarded else peer or "",
+        more=routes,
+    )
+    listener = listen(chosen)
+    await site.start(listener)
+    try:
+        yield Served(site, listener.getsockname()[1])
+    finally:
+        await site.stop()
+        await redis.aclose(close_connection_pool=True)
