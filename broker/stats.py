@@ -73,8 +73,8 @@ class Point(Struct, frozen=True):
     at_ms: int
     """When the first of them began, ms since 1970."""
 
-    minutes: int
-    """How many of them have begun, the running one included."""
+    seconds: int
+    """How much of them is over: less than their length where one is running."""
 
     accepted: int
     sent: int
@@ -116,8 +116,8 @@ async def read_history(redis: ArqRedis, *, points: int, minutes: int) -> list[Po
     more than two days ago.
     """
     with translated():
-        now_s, _ = await redis.time()
-        newest = int(now_s) // 60
+        now_s = int((await redis.time())[0])
+        newest = now_s // 60
         first = max((newest // minutes - points + 1) * minutes, newest - keys.STATS_TTL_S // 60)
         async with redis.pipeline(transaction=False) as pipe:
             for minute in range(first, newest + 1):
@@ -126,10 +126,11 @@ async def read_history(redis: ArqRedis, *, points: int, minutes: int) -> list[Po
     spans: dict[int, list[list[int]]] = {}
     for minute, row in enumerate(rows, start=first):
         spans.setdefault(minute // minutes * minutes, []).append([int(value or 0) for value in row])
-    return [_point(start, span) for start, span in spans.items()]
+    return [_point(start, span, now_s) for start, span in spans.items()]
 
 
-def _point(start: int, span: list[list[int]]) -> Point:
+def _point(start: int, span: list[list[int]], now_s: int) -> Point:
     accepted, sent, duplicate = (sum(row[place] for row in span) for place in range(3))
     dead = sum(max(0, buried) + max(0, failed) for *_, buried, failed in span)
-    return Point(start * 60_000, len(span), accepted, sent, duplicate, dead)
+    seconds = min(60 * len(span), now_s - 60 * start)
+    return Point(start * 60_000, seconds, accepted, sent, duplicate, dead)

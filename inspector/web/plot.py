@@ -11,6 +11,9 @@ from msgspec import Struct
 from broker.stats import Point
 
 WIDTH, HEIGHT = 600, 120
+_LEAST_S = 20
+"""A minute that has just begun is not extrapolated from less."""
+
 SERIES = (
     ("accepted", "Accepted", "webhooks answered 202"),
     ("sent", "Sent", "notifications sent"),
@@ -95,7 +98,7 @@ def rate(value: float) -> str:
     """A number a minute, as exact as it is of use."""
     if value == 0 or value >= 10:
         return f"{round(value):,}"
-    return f"{value:.1f}" if value >= 0.1 else "< 0.1"
+    return f"{value:.1f}".removesuffix(".0") if value >= 0.1 else "< 0.1"
 
 
 def top_of(highest: float) -> float:
@@ -134,4 +137,4 @@ def _places(rates: Sequence[float], top: float) -> list[tuple[float, float]]:
 
 def _rate(point: Point, name: str) -> float:
     count: int = getattr(point, name)
-    return count / point.minutes
+    return 60 * count / max(point.seconds, _LEAST_S)

@@ -58,6 +58,9 @@ class Browser:
         headers = {"Origin": self.served.url, "Sec-Fetch-Site": "same-origin"} | options.pop("headers", {})
         return await self.ask("POST", path, data=form, headers=headers, **options)
 
+    async def post_json(self, path: str, **options: Any) -> Reply:
+        return await self.ask("POST", path, json={}, **options)
+
     async def ask(self, method: str, path: str, **options: Any) -> Reply:
         options.setdefault("allow_redirects", False)
         async with self.session.request(method, f"{self.served.url}{path}", **options) as answer:

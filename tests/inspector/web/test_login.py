@@ -1,0 +1,208 @@
+"""Who may log in, what a session is, and what becomes of those who guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from inspector.settings import Settings
+from inspector.web import brakes, sessions
+from inspector.web.brakes import Brakes, address_key
+from inspector.web.sessions import Sessions
+from tests.inspector.web.serving import PASSWORD, USERS, Browser, Served, serving
+from tests.redis_server import RedisServer
+
+SESSION = "hookline_session"
+
+
+@pytest.fixture
+async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
+    async with serving(redis_server.url, users=USERS) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(served: Served) -> AsyncIterator[Browser]:
+    async with served.browser() as found:
+        yield found
+
+
+async def test_without_users_whoever_is_there_may_do_everything(redis_server: RedisServer) -> None:
+    async with serving(redis_server.url) as served, served.browser() as browser:
+        page = await browser.get("/")
+
+        assert page.status == 200
+        assert '<span class="who-name">local</span>' in page.text
+        assert "Log out" not in page.text
+        assert (await browser.get("/login?next=//evil.example")).headers["Location"] == "/"
+
+
+async def test_with_users_every_page_asks_for_a_login_and_leads_back(browser: Browser) -> None:
+    turned_away = await browser.get("/?range=6h")
+    assert (turned_away.status, turned_away.headers["Location"]) == (303, "/login?next=%2F%3Frange%3D6h")
+
+    form = await browser.get(turned_away.headers["Location"])
+    assert 'name="next" value="/?range=6h"' in form.text
+    logged_in = await browser.log_in(next="/?range=6h")
+
+    assert (logged_in.status, logged_in.headers["Location"]) == (303, "/?range=6h")
+    assert '<span class="who-name">ann</span>' in (await browser.get("/?range=6h")).text
+
+
+async def test_a_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    served: Served, browser: Browser
+) -> None:
+    cookie = (await browser.log_in()).cookies[SESSION]
+
+    assert cookie["httponly"] and cookie["samesite"] == "Strict"
+    assert (cookie["path"], cookie["domain"], cookie["max-age"], cookie["secure"]) == ("/", "", "", "")
+    assert len(cookie.value) == 43  # 256 bits
+
+
+async def test_by_https_the_cookie_is_secure_and_bound_to_the_host(served: Served, browser: Browser) -> None:
+    form = await browser.get("/login")
+    fields = {"csrf": form.csrf, "name": "ann", "password": PASSWORD}
+    https = {"Origin": served.url.replace("http:", "https:")}
+
+    answer = await browser.post("/login", fields, headers=https)
+
+    cookie = answer.cookies[f"__Host-{SESSION}"]
+    assert cookie["secure"] and cookie["httponly"] and cookie["path"] == "/" and not cookie["domain"]
+    asked = await browser.get("/", headers={"Cookie": f"__Host-{SESSION}={cookie.value}; {SESSION}=planted"})
+    assert asked.status == 200
+
+
+async def test_a_session_id_that_was_there_before_the_login_is_worth_nothing_after_it(browser: Browser) -> None:
+    planted = "A" * 43
+    browser.session.cookie_jar.update_cookies({SESSION: planted})
+
+    cookie = (await browser.log_in()).cookies[SESSION]
+
+    assert cookie.value != planted
+    async with browser.served.browser() as attacker:
+        asked = await attacker.get("/", headers={"Cookie": f"{SESSION}={planted}"})
+        assert asked.status == 303
+
+
+async def test_a_login_ends_the_session_before_it_and_a_logout_the_last(served: Served, browser: Browser) -> None:
+    first = (await browser.log_in()).cookies[SESSION].value
+    browser.session.cookie_jar.clear()
+    async with served.browser() as again:
+        again.session.cookie_jar.update_cookies({SESSION: first})
+        page = await again.get("/")
+        answer = await again.post("/logout", {"csrf": page.csrf})
+        assert (answer.status, answer.headers["Location"]) == (303, "/login")
+        assert answer.cookies[SESSION].value == ""
+        assert (await again.get("/", headers={"Cookie": f"{SESSION}={first}"})).status == 303
+    assert len(served.site.door.sessions) == 0
+
+
+async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Browser) -> None:
+    wrong_password = await browser.log_in("ann", "not it at all")
+    wrong_name = await browser.log_in("nobody", PASSWORD)
+
+    assert wrong_password.status == wrong_name.status == 403
+    assert SESSION not in wrong_password.cookies
+
+    def without_name(page: str) -> str:
+        return re.sub(r'value="[^"]*"', "", page)
+
+    assert without_name(wrong_password.text) == without_name(wrong_name.text)
+
+
+async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
+    served: Served, browser: Browser
+) -> None:
+    answers = [await guess(served, "ann", f"203.0.113.{number}") for number in range(brakes.FREE + 1)]
+    assert answers == [403] * brakes.FREE + [429]
+
+    refused = await browser.log_in()
+
+    assert refused.status == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "too many wrong tries" in refused.text
+    assert await guess(served, "bob", "198.51.100.7") == 403  # another user from elsewhere is not held up
+
+
+async def test_guessing_is_slowed_down_for_the_address_whomever_it_tries(served: Served) -> None:
+    answers = [await guess(served, f"user{number}", "203.0.113.9") for number in range(brakes.FREE + 1)]
+
+    assert answers == [403] * brakes.FREE + [429]
+    assert await guess(served, "user1", "203.0.113.10") == 403
+
+
+async def guess(served: Served, name: str, address: str) -> int:
+    async with served.browser() as attacker:
+        form = await attacker.get("/login")
+        fields = {"csrf": form.csrf, "name": name, "password": "a wrong password"}
+        return (await attacker.post("/login", fields, headers={"X-Forwarded-For": address})).status
+
+
+def test_each_failure_doubles_the_wait_up_to_a_bound_and_time_makes_good() -> None:
+    now = [0.0]
+    found = Brakes(clock=lambda: now[0])
+    waits = []
+    for _ in range(brakes.FREE + 12):
+        found.failed(["user:ann"])
+        waits.append(found.wait_s(["user:ann"]))
+
+    assert waits[: brakes.FREE + 3] == [0.0] * (brakes.FREE - 1) + [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == brakes.LONGEST_WAIT_S
+    now[0] = brakes.FORGOTTEN_S + 1
+    found.failed(["user:ann"])
+    assert found.wait_s(["user:ann"]) == 0
+    found.failed([f"user:{number}" for number in range(brakes.MOST + 10)])
+    assert len(found) == brakes.MOST
+
+
+def test_an_ipv6_network_is_one_address_as_an_ipv4_address_is() -> None:
+    assert address_key("2001:db8::1") == address_key("2001:db8::ffff:2")
+    assert address_key("2001:db8:0:1::1") != address_key("2001:db8::1")
+    assert address_key("192.0.2.1") != address_key("192.0.2.2")
+    assert address_key("no address") == "address:?"
+
+
+def test_a_session_ends_when_idle_and_in_any_case_and_live_looks_do_not_keep_it() -> None:
+    now = [0.0]
+    found = Sessions(Settings(session_idle_s=10, session_max_s=25), clock=lambda: now[0])
+    idle, used = found.begin("ann"), found.begin("bob")
+
+    for now[0] in (8.0, 16.0, 24.0):
+        assert found.user_of(used, is_click=True) == "bob"
+        assert found.user_of(idle, is_click=False) == ("ann" if now[0] <= 10 else None)
+    now[0] = 26.0
+    assert found.user_of(used, is_click=True) is None
+    assert len(found) == 0
+
+
+def test_the_number_of_sessions_is_bounded_and_the_least_used_makes_room() -> None:
+    found = Sessions(Settings())
+    first, second = found.begin("ann"), found.begin("ann")
+    found.user_of(first, is_click=True)
+    for _ in range(sessions.MOST - 1):
+        found.begin("bob")
+
+    assert len(found) == sessions.MOST
+    assert found.user_of(first, is_click=True) == "ann"
+    assert found.user_of(second, is_click=True) is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "/a\r\nSet-Cookie: x=y",
+        "",
+        "/é",
+    ],
+)
+async def test_a_login_leads_to_no_page_but_ours(browser: Browser, asked: str) -> None:
+    answer = await browser.log_in(next=asked)
+
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    assert "x" not in answer.cookies
