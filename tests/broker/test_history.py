@@ -1,0 +1,57 @@
+"""Counters by the minute, read back for plots."""
+
+from __future__ import annotations
+
+import time
+
+from arq.connections import ArqRedis
+
+from broker import keys, stats
+from broker.batch import RawBody
+from broker.confirmation import Confirmation
+from broker.stats import read_history
+from broker.stream import append
+
+
+async def count(redis: ArqRedis, minute: int, **counted: int) -> None:
+    await redis.hset(f"{keys.STATS_MINUTE}{minute}", mapping=counted)
+
+
+async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: ArqRedis) -> None:
+    now = int(time.time() // 60)
+    start = now // 5 * 5 - 5
+    for minute in range(start, start + 5):
+        await count(redis, minute, accepted=10, sent=20, duplicate=1, buried=2, dead=3)
+
+    points = await read_history(redis, points=72, minutes=5)
+
+    assert len(points) == 72
+    found = next(point for point in points if point.at_ms == start * 60_000)
+    assert (found.seconds, found.accepted, found.sent, found.duplicate, found.dead) == (300, 50, 100, 5, 25)
+    assert all(point.at_ms % 300_000 == 0 for point in points)
+    assert sum(point.accepted for point in points) == 50
+
+
+async def test_the_running_minute_says_how_much_of_it_is_over(redis: ArqRedis) -> None:
+    await append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
+
+    points = await read_history(redis, points=60, minutes=1)
+
+    assert sum(point.accepted for point in points[-2:]) == 1
+    assert {point.seconds for point in points[:-1]} == {60}
+    assert 0 <= points[-1].seconds <= 60
+
+
+async def test_replays_of_older_letters_make_no_negative_deaths(redis: ArqRedis) -> None:
+    now = int(time.time() // 60)
+    await count(redis, now - 2, dead=-4, buried=1)
+
+    points = await read_history(redis, points=10, minutes=1)
+
+    assert sum(point.dead for point in points) == 1
+
+
+async def test_never_more_is_read_than_is_kept(redis: ArqRedis) -> None:
+    points = await stats.read_history(redis, points=10_000, minutes=60)
+
+    assert len(points) <= keys.STATS_TTL_S // 3600 + 1

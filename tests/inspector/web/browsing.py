@@ -1,0 +1,56 @@
+"""What a person at a browser does, and whether the page is one that everybody can read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+from tests.inspector.web.serving import PASSWORD, Served
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+
+@asynccontextmanager
+async def tab(
+    chromium: Browser, *, dark: bool = False, phone: bool = False, scripts: bool = True
+) -> AsyncIterator[Page]:
+    """A tab of a profile of its own. At its end nothing may have gone wrong in it: no script and no policy broke."""
+    context = await chromium.new_context(
+        color_scheme="dark" if dark else "light",
+        viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
+        java_script_enabled=scripts,
+    )
+    async with context:
+        page = await context.new_page()
+        page.set_default_timeout(10_000)
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        yield page
+        assert not [told for told in complaints if "status of 4" not in told and "status of 5" not in told]
+
+
+async def log_in(page: Page, served: Served, name: str = "ann", password: str = PASSWORD) -> None:
+    await page.goto(f"{served.url}/login")
+    await page.fill("#name", name)
+    await page.fill("#password", password)
+    await page.click("text=Log in >> nth=-1")
+    await page.wait_for_selector(".who-name")
+
+
+async def faults_of(page: Page) -> list[str]:
+    """What keeps some people from reading or using the page: axe's serious and critical findings."""
+    found = await Axe().run(page)
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
+        for one in found.response["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
+async def is_wider_than_the_screen(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))

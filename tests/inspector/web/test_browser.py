@@ -1,0 +1,217 @@
+"""The pages in a real Chromium."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from broker import keys
+from inspector.web.desk import Configured
+from sources.settings import Settings as SourceSettings
+from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.serving import CONFIGURED, USERS, serving
+from tests.redis_server import RedisServer
+from tests.until import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
+
+
+def fill(server: RedisServer) -> None:
+    """A Redis of which there is much to tell, some of it bad."""
+    now_ms = time.time_ns() // 1_000_000
+    with server.client() as redis:
+        for ago in range(90):
+            counted = {"accepted": 400 + ago, "sent": 500, "duplicate": ago % 7, "dead": ago % 3}
+            redis.hset(f"{keys.STATS_MINUTE}{now_ms // 60_000 - ago}", mapping=counted)
+        redis.hset(keys.STATS_TOTAL, mapping={"accepted": 1_234_567, "processed": 1_234_560, "refused:401": 3})
+        redis.sadd(keys.CHANNELS, "crm")
+        redis.hset(f"{keys.CHANNEL}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 600_000})
+
+
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
+async def test_everybody_can_read_the_overview(
+    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
+) -> None:
+    fill(redis_server)
+    async with serving(redis_server.url) as served, tab(chromium, dark=dark, phone=phone) as page:
+        await page.goto(served.url)
+        await page.click("summary")
+
+        assert await faults_of(page) == []
+        assert not await is_wider_than_the_screen(page)
+
+
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
+async def test_everybody_can_read_the_login_and_its_refusal(
+    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
+) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium, dark=dark, phone=phone) as page:
+        await page.goto(served.url)
+        assert await faults_of(page) == []
+        await page.fill("#name", "ann")
+        await page.fill("#password", "wrong password")
+        await page.press("#password", "Enter")
+
+        await expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+        assert await faults_of(page) == []
+        assert not await is_wider_than_the_screen(page)
+
+
+async def test_a_page_that_is_not_there_can_be_read_too(chromium: Browser, redis_server: RedisServer) -> None:
+    async with serving(redis_server.url) as served, tab(chromium) as page:
+        await page.goto(f"{served.url}/nothing")
+
+        await expect(page.get_by_role("heading")).to_have_text("Not Found")
+        assert await faults_of(page) == []
+
+
+async def test_people_log_in_see_who_they_are_and_log_out(chromium: Browser, redis_server: RedisServer) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
+        await page.goto(f"{served.url}/?range=6h")
+        await page.fill("#name", "ann")
+        await page.fill("#password", "correct horse battery")
+        await page.press("#password", "Enter")
+
+        await expect(page.locator(".who-name")).to_have_text("ann")
+        assert page.url == f"{served.url}/?range=6h"
+        assert await page.evaluate("document.cookie") == ""
+        await page.click("text=Log out")
+        await page.wait_for_url(f"{served.url}/login")
+        await page.goto(served.url)
+        assert "/login" in page.url
+
+
+async def test_the_overview_renews_itself_and_leaves_open_what_was_opened(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with serving(redis_server.url) as served, tab(chromium) as page:
+        await page.clock.install()
+        await page.goto(served.url)
+        whole = page.locator(".term.whole dd").first
+        await expect(whole).to_have_text("0")
+        await page.click("summary")
+        await page.focus("#range-6h")
+        with redis_server.client() as redis:
+            redis.hset(keys.STATS_TOTAL, mapping={"accepted": 7, "queued": 7})
+
+        await until(lambda: after_a_look(page, whole, "7"))
+        await expect(page.locator("details")).to_have_attribute("open", "")
+        await expect(page.locator("#range-6h")).to_be_focused()
+
+
+async def after_a_look(page: Page, place: Locator, text: str) -> bool:
+    """Whether a place says so once the page had time to look again."""
+    await page.clock.run_for(6000)
+    return await place.inner_text() == text
+
+
+async def test_a_paused_overview_stays_as_it_is(chromium: Browser, redis_server: RedisServer) -> None:
+    async with serving(redis_server.url) as served, tab(chromium) as page:
+        await page.clock.install()
+        await page.goto(served.url)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "live=" in request.url else None)
+
+        await page.click("text=Pause")
+        await page.clock.run_for(60_000)
+        assert asked == []
+        await page.click("text=Go on")
+        await expect(page.get_by_role("status")).to_have_text("Live")
+        assert asked == [f"{served.url}/?live=1"]
+
+
+async def test_while_redis_is_away_an_open_page_says_so_and_goes_on_after(
+    chromium: Browser, own_redis: RedisServer
+) -> None:
+    async with serving(own_redis.url) as served, tab(chromium) as page:
+        await page.clock.install()
+        await page.goto(served.url)
+        status = page.get_by_role("status")
+        own_redis.stop()
+        await until(lambda: after_a_look(page, status, "Redis is away"))
+        own_redis.start()
+        await until(lambda: after_a_look(page, status, "Live"))
+
+
+async def test_a_login_that_has_ended_leads_an_open_page_to_the_login(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
+        await page.clock.install()
+        await log_in(page, served)
+        await page.context.clear_cookies()
+
+        await page.clock.run_for(6000)
+
+        await page.wait_for_url(f"{served.url}/login?next=%2F")
+
+
+async def test_without_javascript_the_overview_is_whole(chromium: Browser, redis_server: RedisServer) -> None:
+    fill(redis_server)
+    async with serving(redis_server.url) as served, tab(chromium, scripts=False) as page:
+        await page.goto(f"{served.url}/?range=24h")
+
+        await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+        await expect(page.locator("figure svg path.line")).to_have_count(4)
+        await page.click("text=Reload")
+        assert page.url == f"{served.url}/?range=24h"
+        await page.click("text=6 hours")
+        await expect(page.locator("[aria-current=true]")).to_have_text("6 hours")
+
+
+async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with serving(redis_server.url) as served, tab(chromium) as page:
+        await page.goto(served.url)
+        await page.keyboard.press("Tab")
+        skip = page.locator(".skip")
+        await expect(skip).to_be_focused()
+        await expect(skip).to_be_in_viewport()
+        outline = await skip.evaluate("link => getComputedStyle(link).outlineStyle")
+        assert outline == "solid"
+        await page.keyboard.press("Enter")
+        await expect(page.locator("main")).to_be_focused()
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Pause")).to_be_focused()
+
+
+async def test_names_from_the_config_and_from_redis_are_shown_and_not_run(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    configured = Configured(sources={evil: SourceSettings()}, channels=(*CONFIGURED.channels, evil))
+    with redis_server.client() as redis:
+        redis.sadd(keys.CHANNELS, "<script>alert(2)</script>")
+    async with serving(redis_server.url, configured=configured) as served, tab(chromium) as page:
+        page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+        await page.goto(served.url)
+
+        await expect(page.locator(".line-name", has_text=evil)).to_have_count(2)
+        await expect(page.locator("img")).to_have_count(0)
+
+
+async def test_a_page_of_another_site_gets_nothing_done_and_sees_nothing(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
+        await log_in(page, served)
+        elsewhere = served.url.replace("127.0.0.1", "localhost")  # another site, to a browser
+        await page.route(
+            f"{elsewhere}/evil",
+            lambda route: route.fulfill(
+                content_type="text/html",
+                body=f'<form method="post" action="{served.url}/logout"><button>Win</button></form>',
+            ),
+        )
+        await page.goto(f"{elsewhere}/evil")
+        await page.click("text=Win")
+
+        await page.wait_for_url(f"{served.url}/logout")
+        assert len(served.site.door.sessions) == 1
+        await page.goto(served.url)
+        await expect(page.locator(".who-name")).to_have_text("ann")

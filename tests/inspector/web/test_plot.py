@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.stats import Point
+from inspector.web import plot
+
+HOUR = plot.RANGES["1h"]
+
+
+def points(*accepted: int) -> list[Point]:
+    return [Point(60_000 * i, 60, count, 0, 0, 0) for i, count in enumerate(accepted)]
+
+
+def test_a_curve_goes_from_edge_to_edge_and_its_top_is_a_round_number() -> None:
+    found = plot.plots(points(0, 300, 150), HOUR)[0]
+
+    assert found.line == "M0.0 120.0 L300.0 48.0 L600.0 84.0"
+    assert found.area == "M0 120 L0.0 120.0 L300.0 48.0 L600.0 84.0 L600 120 Z"
+    assert (found.top, found.newest, found.total) == ("500", "150", 450)
+    assert found.summary == "450 webhooks answered 202 within 1 hour: at most 300 a minute, now 150."
+
+
+def test_a_minute_that_has_just_begun_is_held_against_the_time_it_had() -> None:
+    running = [Point(0, 60, 600, 0, 0, 0), Point(60_000, 30, 300, 0, 0, 0), Point(120_000, 1, 10, 0, 0, 0)]
+
+    assert [row.rates[0] for row in plot.rows(running)] == ["30", "600", "600"]
+
+
+def test_of_nothing_there_is_a_plot_too() -> None:
+    assert [found.line for found in plot.plots([], HOUR)] == [""] * 4
+    assert plot.plots(points(3), HOUR)[0].line == "M0.0 48.0 L600.0 48.0"
+    assert plot.ticks([]) == []
+
+
+def test_ticks_are_times_from_the_first_point_to_the_last() -> None:
+    assert plot.ticks(points(*range(61))) == ["00:00", "00:15", "00:30", "00:45", "01:00"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0, "0"), (0.05, "< 0.1"), (0.25, "0.2"), (1, "1"), (9.96, "10"), (12.4, "12"), (1234.5, "1,234")],
+)
+def test_rates_are_as_exact_as_is_of_use(value: float, told: str) -> None:
+    assert plot.rate(value) == told
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=100))
+def test_no_curve_leaves_its_plot(counts: list[int]) -> None:
+    found = plot.plots(points(*counts), HOUR)[0]
+
+    places = [part.split() for part in found.line[1:].split(" L")]
+    assert all(0 <= float(x) <= plot.WIDTH and 0 <= float(y) <= plot.HEIGHT for x, y in places)
+
+
+@given(st.floats(0, 1e12))
+def test_the_top_is_never_far_above_what_it_has_to_hold(highest: float) -> None:
+    top = plot.top_of(highest)
+
+    assert highest <= top <= max(1.0, 2.5 * highest)
