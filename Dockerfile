@@ -16,5 +16,5 @@ ENV PATH="/opt/hookline/bin:$PATH" PYTHONUNBUFFERED=1
 # hookline.toml, where there is one, is looked for in the working directory.
 WORKDIR /etc/hookline
 USER hookline
-EXPOSE 8080
+EXPOSE 8080 8081
 ENTRYPOINT ["hookline"]

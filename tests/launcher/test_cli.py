@@ -40,7 +40,7 @@ def one_line(ran: subprocess.CompletedProcess[str], code: int) -> str:
     return line
 
 
-@pytest.mark.parametrize("command", ["up", "receiver", "worker"])
+@pytest.mark.parametrize("command", ["up", "receiver", "worker", "inspector"])
 def test_a_file_that_is_not_toml_is_one_line_and_2(tmp_path: Path, command: str) -> None:
     (tmp_path / "hookline.toml").write_text("[receiver\n")
 
@@ -162,7 +162,7 @@ def test_help_names_every_command_without_reading_a_config(tmp_path: Path) -> No
     ran = hookline("--help", cwd=tmp_path)
 
     assert ran.returncode == 0
-    for command in ("up", "receiver", "worker", "check", "send", "explain", "demo", "status", "dead"):
+    for command in ("up", "receiver", "worker", "inspector", "check", "send", "explain", "demo", "status", "dead"):
         assert f" {command} " in ran.stdout
     assert "--count" in hookline("send", "--help", cwd=tmp_path).stdout
 

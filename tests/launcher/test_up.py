@@ -54,6 +54,17 @@ def get(url: str) -> int:
         return int(response.status)
 
 
+def pages(running: Running) -> str:
+    found = re.search(r"pages +(http://\S+)", running.output)
+    assert found, running.output
+    return found[1]
+
+
+def page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return str(response.read().decode())
+
+
 def post(running: Running, number: int, directory: Path) -> int:
     kind = KINDS["voucherify"]
     secret = stored_secret(directory / ".hookline", "voucherify")
@@ -75,9 +86,11 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
     children = running.children()
     base = address(running)
     assert get(f"{base}/healthz") == 200
+    await running.says("inspector_started")
+    assert "Overview" in page(pages(running))
     secret = stored_secret(directory / ".hookline", "voucherify")
     assert secret is not None
-    assert len(children) == 4
+    assert len(children) == 5
 
     running.signal(signal.SIGINT)
 
@@ -87,6 +100,7 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
         assert line in running.output
     assert secret.reveal().decode() not in running.output
     assert running.output.index("receiver_stopped") < running.output.index("worker_stopping")
+    assert running.output.index("worker_stopped") < running.output.index("inspector_stopped")
     assert "Traceback" not in running.output
 
 
@@ -163,7 +177,7 @@ async def test_on_a_configured_redis_it_starts_none_of_its_own(
     await running.says(LAST_LINE)
     await running.says("receiver_started")
 
-    assert len(running.children()) == 3
+    assert len(running.children()) == 4
     assert not (directory / ".hookline").exists()
     running.signal(signal.SIGINT)
     assert await running.ends() == 0

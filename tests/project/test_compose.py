@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import tomllib
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,9 +21,11 @@ import pytest
 import yaml
 
 from broker.connection import Settings, connect, read_facts
+from inspector.web.site import STOP_S
 from launcher.config import load
 from launcher.embedded import find_redis_server
 from receiver.settings import Settings as ReceiverSettings
+from sources.secret import Secret
 from worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -31,14 +35,16 @@ SERVICES: dict[str, Any] = yaml.safe_load(FILE.read_text())["services"]
 
 
 def filled_in(text: str, environ: dict[str, str]) -> str:
-    """What compose makes of ${NAME:-default} and ${NAME:?message}."""
+    """What compose makes of ${NAME:-default}, ${NAME:?message} and ${NAME:+instead}."""
 
     def value(match: re.Match[str]) -> str:
         found = environ.get(match[1], "")
+        if match[2] == "+":
+            return match[3] if found else ""
         assert found or match[2] == "-", f"{match[1]}: {match[3]}"
         return found or match[3]
 
-    return re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, text)
+    return re.sub(r"\$\{(\w+):([-?+])([^}]*)\}", value, text)
 
 
 def seconds(text: str) -> float:
@@ -79,13 +85,14 @@ def wait_for(fact: Callable[[], bool], within_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def environ_of(service: str, redis_url: str, port: int) -> dict[str, str]:
+def environ_of(service: str, redis_url: str, port: int, **variables: str) -> dict[str, str]:
     given = {
-        name: filled_in(str(value), {SECRET: "a secret of the test"})
+        name: filled_in(str(value), {SECRET: "a secret of the test"} | variables)
         for name, value in SERVICES[service]["environment"].items()
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
-    here = {"REDIS_URL": redis_url, "HOOKLINE_RECEIVER_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    part = "receiver" if service == "worker" else service
+    here = {"REDIS_URL": redis_url, f"HOOKLINE_{part.upper()}_PORT": str(port), "PYTHONPATH": str(ROOT)}
     return kept | given | here
 
 
@@ -100,7 +107,7 @@ def test_the_file_is_what_the_compose_specification_allows() -> None:
 
 
 def test_it_needs_a_secret_and_holds_none() -> None:
-    for service in ("receiver", "worker"):
+    for service in ("receiver", "worker", "inspector"):
         asked = SERVICES[service]["environment"][SECRET]
         assert asked.startswith("${" + SECRET + ":?")
     with pytest.raises(AssertionError, match="signing secret"):
@@ -117,6 +124,7 @@ def test_containers_get_longer_to_stop_than_the_parts_take() -> None:
         seconds(SERVICES["receiver"]["stop_grace_period"]) > receiver.shutdown_timeout_s + receiver.flush_timeout_s
     )
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > 2 * worker.stop_grace_s
+    assert seconds(SERVICES["inspector"]["stop_grace_period"]) > STOP_S
 
 
 def test_the_mounted_config_is_sound() -> None:
@@ -166,6 +174,35 @@ def test_the_services_together_turn_a_webhook_into_a_notification(
         assert (counted["accepted"], counted["processed"], counted["workers"]) == (20, 20, 2)
 
 
+def test_the_inspector_is_closed_without_a_password(redis_url: str, tmp_path: Path, unused_tcp_port: int) -> None:
+    environ, log = environ_of("inspector", redis_url, unused_tcp_port), tmp_path / "inspector.log"
+    with running(hookline(SERVICES["inspector"]["command"]), log, environ, ROOT / "deploy"):
+        wait_for(lambda: healthy("inspector", environ, unused_tcp_port))
+        assert listening_on(unused_tcp_port) == {"127.0.0.1"}  # of the container, whose ports lead elsewhere
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["inspector"]["ports"])
+
+
+def test_one_variable_opens_the_inspector_to_those_who_know_it(
+    redis_url: str, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    given = {"HOOKLINE_INSPECTOR_USERS_ADMIN_PASSWORD": "the admins password"}
+    environ, log = environ_of("inspector", redis_url, unused_tcp_port, **given), tmp_path / "inspector.log"
+    with running(hookline(SERVICES["inspector"]["command"]), log, environ, ROOT / "deploy"):
+        wait_for(lambda: healthy("inspector", environ, unused_tcp_port))
+        assert listening_on(unused_tcp_port) == {"0.0.0.0"}
+        with urllib.request.urlopen(f"http://127.0.0.1:{unused_tcp_port}/", timeout=5) as answer:
+            assert answer.url.endswith("/login?next=%2F")
+    user = load(ROOT / "deploy" / "hookline.toml", environ).inspector.users["admin"]
+    assert (user.password, user.role, user.reveal) == (Secret("the admins password"), "operate", True)
+
+
+def listening_on(port: int) -> set[str]:
+    """The IPv4 addresses that somebody here listens on at this port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    local = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return {socket.inet_ntoa(bytes.fromhex(ip)[::-1]) for ip, at in local if int(at, 16) == port}
+
+
 def output(words: list[str], environ: dict[str, str]) -> str:
     done = subprocess.run(hookline(words), env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -180,6 +217,6 @@ def healthy(service: str, environ: dict[str, str], port: int) -> bool:
     """Whether the service's own health check passes."""
     kind, *words = SERVICES[service]["healthcheck"]["test"]
     assert kind == "CMD"
-    words = [word.replace("127.0.0.1:8080", f"127.0.0.1:{port}") for word in words]
+    words = [re.sub(r"127\.0\.0\.1:808[01]", f"127.0.0.1:{port}", word) for word in words]
     words = [sys.executable, *words[1:]] if words[0] == "python" else hookline(words[1:])
     return subprocess.run(words, env=environ, capture_output=True, check=False).returncode == 0

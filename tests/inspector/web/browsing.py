@@ -18,7 +18,7 @@ PHONE = {"width": 360, "height": 740}
 async def tab(
     chromium: Browser, *, dark: bool = False, phone: bool = False, scripts: bool = True
 ) -> AsyncIterator[Page]:
-    """A tab of a profile of its own. At its end nothing may have gone wrong in it: no script and no policy broke."""
+    """A tab of a profile of its own. At its end no script may have failed in it, and no policy been broken."""
     context = await chromium.new_context(
         color_scheme="dark" if dark else "light",
         viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ class Browser:
     async def ask(self, method: str, path: str, **options: Any) -> Reply:
         options.setdefault("allow_redirects", False)
         async with self.session.request(method, f"{self.served.url}{path}", **options) as answer:
-            cookies = {name: morsel for name, morsel in answer.cookies.items()}
+            cookies = dict(answer.cookies.items())
             return Reply(answer.status, await answer.text(), answer.headers, cookies)
 
     async def log_in(self, name: str = "ann", password: str = PASSWORD, **fields: str) -> Reply:

@@ -232,7 +232,7 @@ async def test_foreign_text_is_never_markup(ann: Browser, stranger: Browser) -> 
     assert "<script>alert" not in (await ann.get("/", params={"range": "<script>alert(1)</script>"})).text
 
 
-async def test_a_path_breaks_out_of_nothing(served: Served, stranger: Browser) -> None:
+async def test_a_path_breaks_out_of_nothing(served: Served) -> None:
     for path in (
         "/static/../door.py",
         "/static/%2e%2e%2fdoor.py",

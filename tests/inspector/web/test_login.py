@@ -52,7 +52,7 @@ async def test_with_users_every_page_asks_for_a_login_and_leads_back(browser: Br
 
 
 async def test_a_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
-    served: Served, browser: Browser
+    browser: Browser,
 ) -> None:
     cookie = (await browser.log_in()).cookies[SESSION]
 

@@ -1,0 +1,131 @@
+"""What the first page tells, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+from arq.connections import ArqRedis
+
+from broker import keys
+from broker.alerts import Alert, raise_alert
+from broker.spilled import Spilled
+from broker.stats import add_refused
+from inspector.web.desk import Configured
+from sources.settings import Settings as SourceSettings
+from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.inspector.web.serving import serving
+from tests.redis_server import RedisServer
+
+
+def words(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+async def page_of(server: RedisServer, path: str = "/", configured: Configured | None = None) -> str:
+    known = configured or Configured(sources={"voucherify": SourceSettings()}, channels=("console", "crm"))
+    async with serving(server.url, configured=known) as served, served.browser() as browser:
+        answer = await browser.get(path)
+        assert answer.status == 200
+        return answer.text
+
+
+async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await accept(redis, sample(1), sample(2), sample(2), b"{")
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        await settled(redis)
+        server.status = 400
+        await accept(redis, sample(3))
+        await settled(redis)
+    await accept(redis, sample(4), sample(5))
+    await add_refused(redis, {"401": 2})
+
+    told = words(await page_of(redis_server))
+
+    assert "accepted 7 = processed 3 + duplicate 1 + dead at intake 1 + queued 2" in told
+    assert "created 3 = sent 2 + skipped 0 + dead 1 + waiting 0" in told
+    assert told.count("It adds up") == 2
+    assert "Queue 2 webhooks, the oldest for" in told
+    assert "Dead letters 2 0 replayed, 0 discarded" in told
+    assert "2 \N{MULTIPLICATION SIGN} 401" in told
+    assert "last webhook" in told
+
+
+async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: ArqRedis) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
+    await raise_alert(
+        redis, Alert(kind="silence", source="shop", since_ms=1, text="nothing <b>came</b>"), mark_ms=9
+    )
+    await redis.sadd(keys.CHANNELS, "crm", "mail")
+    await redis.hset(f"{keys.CHANNEL}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 90_000})
+    await redis.hset(f"{keys.CHANNEL}mail", mapping={"paused_since_ms": now_ms - 90_000})
+    on_disk = {"here:/spill": Spilled(bodies=3, bytes=2048, oldest_ms=now_ms - 1000, at_ms=now_ms)}
+
+    text = await page_of(redis_server, configured=Configured(channels=("crm",), spilled=lambda: on_disk))
+
+    told = words(text)
+    top = told[: told.index("It adds up")]
+    for notice in (
+        "Notifications: the sum is off by -1",
+        "silence, for",
+        "No worker is alive",
+        "here:/spill: 3 webhooks",
+    ):
+        assert notice in top
+    assert "nothing &lt;b&gt;came&lt;/b&gt;" in text
+    assert "Off by -1" in told
+    assert "crm breaker open, tried again in" in told
+    assert "mail paused for 1 min" in told
+
+
+async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await redis.config_set("maxmemory", "1gb")
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        told = words(await page_of(redis_server))
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+        await redis.config_set("maxmemory", 0)
+
+    assert "Redis may evict keys" in told
+    assert "of 1.0 GiB" in told
+
+
+async def test_plots_are_told_in_words_and_as_a_table(redis_server: RedisServer, redis: ArqRedis) -> None:
+    minute = int(time.time() // 60) - 3
+    await redis.hset(f"{keys.STATS_MINUTE}{minute}", mapping={"accepted": 120, "sent": 60, "buried": 4})
+
+    text = await page_of(redis_server)
+
+    assert re.search(
+        r"<desc [^>]+>120 webhooks answered 202 within 1 hour: at most 120 a minute, now 0.</desc>", text
+    )
+    assert "4 webhooks and notifications given up on within 1 hour" in text
+    at = time.strftime("%H:%M", time.gmtime(minute * 60))
+    assert f"{at} 120 60 0 4" in words(text)
+    for name, points in (("1h", 60), ("6h", 72), ("24h", 96), ("../", 60)):
+        assert (await page_of(redis_server, f"/?range={name}")).count('<tr><th scope="row">') >= points
+
+
+async def test_the_live_part_is_the_page_without_its_frame(redis_server: RedisServer) -> None:
+    whole = await page_of(redis_server, "/?range=6h")
+    part = await page_of(redis_server, "/?range=6h&live=1")
+
+    assert "<html" not in part and "Skip to the content" not in part
+    assert '<h2 id="plots-title">' in part
+    assert 'data-live="/?range=6h&amp;live=1"' in whole
+
+
+async def test_many_open_pages_look_at_redis_as_often_as_one(redis_server: RedisServer, redis: ArqRedis) -> None:
+    async with serving(redis_server.url) as served, served.browser() as browser:
+        await browser.get("/")
+        before = await commands(redis)
+        answers = await asyncio.gather(*(browser.get("/?live=1") for _ in range(20)))
+        assert {answer.status for answer in answers} == {200}
+        assert await commands(redis) - before < 2 * 60 + 100  # one look more at the most, if any
+
+
+async def commands(redis: ArqRedis) -> int:
+    return int((await redis.info("stats"))["total_commands_processed"])

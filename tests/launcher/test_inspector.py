@@ -1,0 +1,154 @@
+"""`hookline inspector`, as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from launcher.config import read
+from launcher.errors import ConfigError
+from launcher.parts import _client_address
+from tests.launcher.running import Running, environment, hookline
+from tests.redis_server import RedisServer
+
+PASSWORD = "the password of ann"
+USERS = """
+[inspector.users.ann]
+password = "file:ann.password"
+role = "operate"
+"""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = int(listener.getsockname()[1])
+    yield found
+
+
+async def test_it_serves_follows_the_config_and_stops(
+    redis_server: RedisServer, tmp_path: Path, port: int
+) -> None:
+    (tmp_path / "ann.password").write_text(PASSWORD)
+    (tmp_path / "hookline.toml").write_text(USERS)
+    env = environment(REDIS_URL=redis_server.url, HOOKLINE_INSPECTOR_PORT=str(port))
+    running = Running("-m", "launcher", "inspector", cwd=tmp_path, env=env)
+    try:
+        await running.says("inspector_started")
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        base = f"http://127.0.0.1:{port}"
+        form = browser.open(f"{base}/", timeout=10).read().decode()
+        token = re.search(r'name="csrf" value="(\w+)"', form)
+        assert token
+        fields = urlencode({"csrf": token[1], "name": "ann", "password": PASSWORD, "next": "/"})
+        sent = urllib.request.Request(f"{base}/login", data=fields.encode(), headers={"Origin": base})
+        assert "Overview" in browser.open(sent, timeout=10).read().decode()
+
+        channel = '[channels.crm]\nkind = "http"\nurl = "https://crm.example/hook"\n'
+        (tmp_path / "hookline.toml").write_text(f"{USERS}{channel}[inspector]\nsession_max_s = 60.0\n")
+        running.signal(signal.SIGHUP)
+        await running.says("config_reloaded")
+        assert "until a restart these stay as they were: inspector.session_max_s" in running.output
+        page = browser.open(f"{base}/", timeout=10).read().decode()
+        assert '<span class="line-name">crm</span>' in page
+        running.signal(signal.SIGTERM)
+        assert await running.ends() == 0
+        assert running.output.index("inspector_login") < running.output.index("inspector_stopped")
+        assert PASSWORD not in running.output
+    finally:
+        running.kill()
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(redis_server: RedisServer, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        env = environment(REDIS_URL=redis_server.url, HOOKLINE_INSPECTOR_PORT=str(taken.getsockname()[1]))
+        ran = hookline("inspector", cwd=tmp_path, env=env)
+
+    assert ran.returncode == 1
+    assert "set HOOKLINE_INSPECTOR_PORT or HOOKLINE_INSPECTOR_HOST" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def faults(tables: dict[str, object], **environ: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        read({"inspector": tables}, environ)
+    return {fault.path: fault.reason for fault in caught.value.faults}
+
+
+def test_users_come_from_the_file_and_from_the_environment() -> None:
+    table = {"users": {"Ann-B": {"role": "operate"}}}
+    environ = {
+        "HOOKLINE_INSPECTOR_USERS_ANN_B_PASSWORD": "a long password",
+        "HOOKLINE_INSPECTOR_USERS_BOB_PASSWORD": "another password",
+        "HOOKLINE_INSPECTOR_USERS_BOB_TOKEN": "a token that is long enough",
+        "HOOKLINE_INSPECTOR_HOST": "0.0.0.0",
+    }
+
+    found = read({"inspector": table}, environ).inspector
+
+    assert {name: (user.role, user.reveal) for name, user in found.users.items()} == {
+        "Ann-B": ("operate", False),
+        "bob": ("read", False),
+    }
+    assert found.host == "0.0.0.0"
+    assert "password" not in repr(found).replace("password=Secret(***)", "")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "hookline.example.com"])
+def test_an_address_that_others_reach_needs_a_user(host: str) -> None:
+    assert "HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD" in faults({"host": host})["inspector.host"]
+    read({"inspector": {"host": host}}, {"HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "a long password"})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_an_address_of_this_machine_alone_needs_none(host: str) -> None:
+    assert read({"inspector": {"host": host}}, {}).inspector.host == host
+
+
+def test_every_fault_of_the_inspector_is_told_at_once() -> None:
+    found = faults(
+        {
+            "host": "0.0.0.0",
+            "port": 70_000,
+            "hosts": ["https://hookline.example.com", "ok.example"],
+            "trusted_proxies": ["everybody", "0.0.0.0/0"],
+            "users": {
+                "ann": {"password": "in the file", "role": "admin"},
+                "b b": {"passwort": "x"},
+                "carl": {},
+            },
+        },
+        HOOKLINE_INSPECTOR_USERS_CARL_TOKEN="too-short",
+    )
+
+    assert found["inspector.port"] == "expected `int` <= 65535"
+    assert found["inspector.hosts[0]"].startswith("not a host name")
+    assert found["inspector.trusted_proxies[0]"].startswith("not an address")
+    assert "trusts everybody" in found["inspector.trusted_proxies[1]"]
+    assert "does not belong in this file" in found["inspector.users.ann.password"]
+    assert found["inspector.users.ann.role"] == "expected read or operate"
+    assert "did you mean password" in found['inspector.users."b b".passwort']
+    assert "a name is" in found['inspector.users."b b"']
+    assert found["inspector.users.carl.password"] == "missing"
+    assert "20 characters" in found["HOOKLINE_INSPECTOR_USERS_CARL_TOKEN"]
+
+
+def test_a_proxy_before_it_without_users_is_a_fault() -> None:
+    assert "do everything" in faults({"hosts": ["hookline.example.com"]})["inspector.hosts"]
+
+
+def test_who_comes_through_a_proxy_is_told_by_the_trusted_ones_alone() -> None:
+    settings = read({"inspector": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).inspector
+    of = _client_address(settings)
+
+    assert of("10.0.0.1", ["203.0.113.7"], []) == "203.0.113.7"
+    assert of("192.0.2.1", ["203.0.113.7"], []) == "192.0.2.1"
+    assert of(None, [], []) == ""
