@@ -12,7 +12,7 @@ from inspector.settings import Settings
 from inspector.web import origin
 from inspector.web.accounts import Accounts
 from inspector.web.brakes import Brakes, address_key
-from inspector.web.routing import Refusal, Route, is_api, is_live
+from inspector.web.routing import Answer, Onward, Refusal, Route, is_api, is_live
 from inspector.web.sessions import Sessions
 from inspector.web.tokens import Tokens
 from inspector.web.visitor import Visitor
@@ -75,7 +75,7 @@ class Door:
         name = self.sessions.user_of(session_id, is_click=not is_live(request)) if session_id else None
         return self._visitor(name, session_id) if name else NOBODY
 
-    async def admit(self, request: web.Request, route: Route) -> Visitor | web.Response | Refusal:
+    async def admit(self, request: web.Request, route: Route) -> Visitor | Answer:
         """Who asks, where the route may be gone; else what is answered in its place."""
         visitor = self.visitor(request)
         if isinstance(visitor, Refusal):
@@ -178,12 +178,13 @@ def _holder(request: web.Request, visitor: Visitor) -> str:
     return session_of(request) if visitor.has_session else _LOCAL
 
 
-def _turned_away(request: web.Request) -> web.Response | Refusal:
+def _turned_away(request: web.Request) -> Answer:
     if is_api(request):
         return _unknown()
     if is_live(request) or request.method != hdrs.METH_GET:
         return Refusal(401, "Your login has ended. Log in, and do it again.")
-    return redirect(f"/login?next={quote(own_path(request.raw_path), safe='')}")
+    path = f"/login?next={quote(own_path(request.raw_path), safe='')}"
+    return Onward(path) if request.headers.get("Sec-Fetch-Site") == "cross-site" else redirect(path)
 
 
 def _unknown() -> Refusal:

@@ -29,7 +29,14 @@ class Refusal(Struct, frozen=True):
         return HTTPStatus(self.status).phrase
 
 
-Answer = web.StreamResponse | Refusal
+class Onward(Struct, frozen=True):
+    """A page that leads on by itself. After a link on another site a browser keeps its session back, through all
+    redirects; from a page of ours on it sends it along."""
+
+    path: str
+
+
+Answer = web.StreamResponse | Refusal | Onward
 Handler = Callable[[web.Request, Visitor], Awaitable[Answer]]
 
 

@@ -24,7 +24,7 @@ from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
 from inspector.web.protocol import Protocol
-from inspector.web.routing import Answer, Refusal, Route, is_api
+from inspector.web.routing import Answer, Onward, Refusal, Route, is_api
 from inspector.web.static import Static
 from inspector.web.visitor import Visitor
 
@@ -132,6 +132,8 @@ class Site:
             return _DEFECT
 
     def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        if isinstance(answer, Onward):
+            return self._pages.show(request, None, "onward.html", to=answer.path)
         if not isinstance(answer, Refusal):
             return answer
         asks = NOBODY if answer is _FOREIGN or is_api(request) else self.door.visitor(request)

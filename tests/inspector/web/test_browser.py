@@ -195,6 +195,25 @@ async def test_names_from_the_config_and_from_redis_are_shown_and_not_run(
         await expect(page.locator("img")).to_have_count(0)
 
 
+async def test_a_link_on_another_site_leads_to_the_page_of_who_is_logged_in(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
+        elsewhere = served.url.replace("127.0.0.1", "localhost")
+        link = f'<a href="{served.url}/?range=6h">Look</a>'
+        await page.route(f"{elsewhere}/chat", lambda route: route.fulfill(content_type="text/html", body=link))
+        await page.goto(f"{elsewhere}/chat")
+        await page.click("text=Look")
+        await page.wait_for_url(f"{served.url}/login?next=%2F%3Frange%3D6h")
+
+        await log_in(page, served)
+        await page.goto(f"{elsewhere}/chat")
+        await page.click("text=Look")
+
+        await page.wait_for_url(f"{served.url}/?range=6h")
+        await expect(page.locator(".who-name")).to_have_text("ann")
+
+
 async def test_a_page_of_another_site_gets_nothing_done_and_sees_nothing(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
