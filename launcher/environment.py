@@ -104,7 +104,7 @@ def _all_names(tables: Mapping[str, Any], sections: Schema, named: Schema) -> It
     for section, kinds in sections.items():
         yield from (f"{section.upper()}_{key}" for key in _settable(kinds))
     for section, kinds in named.items():
-        for name in names_of(tables, section) or ["voucherify"]:
+        for name in names_of(tables, section) or ["voucherify" if section == "sources" else "NAME"]:
             yield from (f"{_upper(section)}_{as_variable(name)}_{key}" for key in _settable(kinds))
 
 

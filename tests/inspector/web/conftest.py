@@ -1,4 +1,9 @@
-"""A real Chromium for all browser tests of a session. They run in the session's event loop: see LOOP."""
+"""A real Chromium for all browser tests of a session, which run in the session's event loop:
+
+    pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+So they take no fixture of a function's loop, such as `redis`: `serving(redis_server.url)` connects by itself.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from inspector.web import brakes
 from inspector.web.routing import Answer, Refusal, Route
@@ -28,6 +29,11 @@ async def _gone(_: web.Request, __: Visitor) -> Answer:
     return Refusal(404, "No such letter: <script>alert(1)</script>")
 
 
+async def _slow(_: web.Request, __: Visitor) -> Answer:
+    await asyncio.sleep(60)
+    raise AssertionError("nobody waits for this")
+
+
 def _route(method: str, path: str, right: Right = "read") -> Route:
     return Route(method, path, _done, right)
 
@@ -38,6 +44,7 @@ ROUTES = (
     _route("GET", "/api/look"),
     _route("POST", "/api/do", "operate"),
     Route("GET", "/broken", _broken),
+    Route("GET", "/slow", _slow),
     Route("GET", "/gone/{id}", _gone),
     Route("GET", "/api/gone/{id}", _gone),
 )
@@ -266,6 +273,25 @@ async def test_a_large_form_is_refused_and_an_unknown_method_too(ann: Browser) -
     assert "64 KiB" in large.text
     wrong = await ann.ask("PUT", "/do")
     assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
+
+
+async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.web.door._BODY_S", 0.05)
+    cookie = next(iter(ann.session.cookie_jar.filter_cookies(URL(ann.served.url)).values()))
+    head = (
+        f"POST /do HTTP/1.1\r\nHost: 127.0.0.1:{ann.served.port}\r\nOrigin: {ann.served.url}\r\n"
+        f"Cookie: {cookie.key}={cookie.value}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    )
+
+    raw = await exchange(ann.served, f"{head}Content-Length: 100\r\n\r\ncsrf=")
+
+    assert raw.startswith("HTTP/1.1 408")
+
+
+async def test_a_page_that_takes_too_long_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.web.site._REQUEST_S", 0.05)
+
+    assert (await ann.get("/slow")).status == 503
 
 
 async def test_while_redis_is_away_pages_say_so(own_redis: RedisServer) -> None:
