@@ -14,9 +14,12 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from launcher.settings import LogSettings
 
 _QUIET = ("arq", "aiohttp", "asyncio", "redis")
+_PLAIN = frozenset({str, int})
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action", "each"}
 
 
@@ -50,7 +53,8 @@ class JsonFormatter(logging.Formatter):
             "message": _message(record),
             **_fields(record),
         }
-        return "\n".join([_json({**event, **one}) for one in _each(record)])
+        line = _json(event)
+        return "\n".join([_with(event, line, one) for one in _each(record)])
 
     def _timestamp(self, at_s: float) -> str:
         """`2026-01-01T12:00:00.123Z`; a second's date and time is written once, however many lines it has."""
@@ -115,6 +119,20 @@ def _json(event: dict[str, Any]) -> str:
         return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
 
 
+def _with(event: dict[str, Any], line: str, fields: dict[str, Any]) -> str:
+    """The line of an event with fields of its own. Plain ones are put to its end, in a third of the time: each
+    notification that was sent has such a line.
+    """
+    if not fields:
+        return line
+    if _PLAIN.issuperset(map(type, fields.values())) and event.keys().isdisjoint(fields):
+        try:
+            return f"{line[:-1]},{_encode_plain(fields)[1:].decode('ascii')}"
+        except (UnicodeError, OverflowError, TypeError):
+            pass
+    return _json({**event, **fields})
+
+
 def _traceback(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error)).rstrip()
@@ -134,4 +152,5 @@ def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-_encode = json.JSONEncoder(default=_shown, allow_nan=False).encode
+_encode = json.JSONEncoder(default=_shown, allow_nan=False, separators=(",", ":")).encode
+_encode_plain = msgspec.json.Encoder().encode

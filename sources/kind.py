@@ -38,8 +38,8 @@ class SourceKind(Struct, frozen=True):
     """(number, event name) -> a body as the provider would send it; another number is another event."""
 
     payload_json: Callable[[bytes], bytes] = lambda _body: b""
-    """A body of which there is a view -> the JSON of that view as it stands in the body, to be passed on without
-    being made again; b"" where there is none."""
+    """A body -> the JSON of its view as it stands in the body, valid, to be passed on without being made again;
+    b"" where there is none such: `view` tells why."""
 
     terms: Callable[[bytes], tuple[str, ...]] = lambda _body: ()
     """(body) -> what people may look for it by: ids of event, customer, voucher and transaction; e-mail addresses;

@@ -14,6 +14,7 @@ from sources.api import LookUp, filled
 from sources.kind import SourceKind
 from worker.lookups import ApiClient
 from worker.outcome import Dead, PutOff, Retry
+from worker.payload import Payload
 from worker.planning import WorkerSource
 from worker.render import Message, Renderer, RenderError
 from worker.rules import Rule
@@ -35,9 +36,6 @@ class Enriched(Struct, frozen=True):
     payload: Mapping[str, Any]
     unknown: tuple[str, ...] = ()
     """Why each thing that could not be found is not there."""
-
-    json: bytes = b""
-    """The payload's JSON, where it is at hand; b"" where not."""
 
 
 class Enricher:
@@ -120,12 +118,14 @@ def message_of(
     attempt: int,
 ) -> Message:
     """The notification, rendered. Raises RenderError; UnknownError where something it asked for is not known.
+    DecodeError where a payload that is at hand as JSON cannot be decoded.
 
     payloads: of its events, several in a digest; `enriched` is the last of them.
     """
     body = notification.body
     events = [*payloads[:-1], enriched.payload]
-    seen = seen_by_templates(enriched.payload, event=notification.event, source=body.source)
+    read = renderer.read(notification.rule, enriched.payload)
+    seen = seen_by_templates(read, event=notification.event, source=body.source)
     if renderer.is_digest(notification.rule):
         seen["events"] = events
     try:
@@ -141,7 +141,7 @@ def message_of(
         event=notification.event,
         text=rendered.text,
         data={"events": events} if notification.digest else enriched.payload,
-        data_json=b"" if notification.digest else enriched.json,
+        data_json=enriched.payload.json if isinstance(enriched.payload, Payload) else b"",
         attempt=attempt,
         to=rendered.to,
         subject=rendered.subject,

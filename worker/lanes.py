@@ -14,6 +14,7 @@ from broker.channels import State, let_go
 from broker.errors import BrokerError
 from broker.settle import Heard
 from worker.channels.settings import BreakerSettings, CommonSettings
+from worker.crew import Crew
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.pacing import Pacer
 
@@ -38,11 +39,11 @@ class Lane:
         self.begun: dict[str, float] = {}
         """Jobs that this process runs, the oldest first: when each began, by the monotonic clock."""
 
-        self.entrance = asyncio.Lock()
-        """Jobs begin their sends one after another."""
-
         self.pacer = pacer
         self.rate_per_s = 0.0
+        self.crew = Crew(1)
+        """Makes the sends: one at a time until the channel's settings are known."""
+
         self.breaker = BreakerSettings()
         self._under_way = 0
         self._moved = 0.0
@@ -113,6 +114,7 @@ class Lanes:
         for name, settings in channels.items():
             lane = self.of(name)
             lane.breaker, lane.rate_per_s = settings.breaker, settings.rate_per_s
+            lane.crew = Crew(settings.concurrency)
 
     def of(self, name: str) -> Lane:
         """A channel's lane."""

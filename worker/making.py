@@ -11,6 +11,7 @@ from sources.kind import SourceKind
 from worker.digests import payloads_of
 from worker.enrich import Enriched, UnknownError, message_of
 from worker.outcome import Dead
+from worker.payload import Payload
 from worker.render import Message, Renderer, RenderError
 from worker.templates import seen_by_templates
 from worker.turns import Subject
@@ -60,10 +61,10 @@ class Maker:
         """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""
         body = notification.body
         kind = self.kind(body.source)
-        payloads = payloads_of(notification, kind)
-        if enriched is None:
-            enriched = Enriched(payloads[-1], json=b"" if notification.digest else kind.payload_json(body.body))
-        return message_of(self._renderer, notification, enriched, payloads, attempt=attempt)
+        json = b"" if notification.digest or enriched else kind.payload_json(body.body)
+        payloads = [Payload(json)] if json else payloads_of(notification, kind)
+        last = enriched or Enriched(payloads[-1])
+        return message_of(self._renderer, notification, last, payloads, attempt=attempt)
 
 
 def unfit(error: RenderError | DecodeError) -> Dead:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 import time
+from functools import partial
+from typing import cast
 
 from msgspec import Struct
 
@@ -149,26 +151,28 @@ class Notifier:
         return await self._settle(running, [self._buried(job, job.notifications[i], i, dying) for i in todo], [])
 
     async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
-        finished: list[_Tried] = []
+        finished: list[_Tried | Exception] = []
         news = asyncio.Event()
 
         async def attempt(index: int) -> None:
-            finished.append((index, *await self._sender.attempt(running, running.job.notifications[index])))
+            try:
+                finished.append((index, *await self._sender.attempt(running, running.job.notifications[index])))
+            except Exception as error:  # noqa: BLE001 - a fault of ours, raised where the outcomes are awaited
+                finished.append(error)
             news.set()
 
+        crew, works = self._sender.crew(running), [partial(attempt, index) for index in todo]
+        crew.put(works)
         try:
-            async with asyncio.TaskGroup() as group:
-                async with running.lane.entrance:
-                    await self._sender.until_slot(running.job.channel)
-                    for index in todo:
-                        group.create_task(attempt(index))
-                    await asyncio.sleep(0)  # they queue for slots before those of the next job
-                return await self._record(running, len(todo), finished, news)
+            return await self._record(running, len(todo), finished, news)
+        except BaseException:
+            await crew.withdraw(works)
+            raise
         finally:
             log_sent(running)
 
     async def _record(
-        self, running: Running, expected: int, finished: list[_Tried], news: asyncio.Event
+        self, running: Running, expected: int, finished: list[_Tried | Exception], news: asyncio.Event
     ) -> Unfinished | None:
         """Settle outcomes as they come, all that came during one write with the next; failures a little later."""
         draw = self._rng.random()  # one for the job, so that what failed together stays one job
@@ -180,7 +184,7 @@ class Notifier:
             await _news(news, linger_until if retries else None)
             if recorded + len(finished) < expected:
                 await asyncio.sleep(_GATHER_S)
-            some, finished[:] = finished[:], []
+            some = _taken(finished)
             log_sent(running)
             recorded += len(some)
             if not retries:
@@ -265,6 +269,15 @@ class Notifier:
             extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
         )
         return Settled(index, "dead", grave)
+
+
+def _taken(finished: list[_Tried | Exception]) -> list[_Tried]:
+    """What is finished, which is no more then. Raises what a try raised."""
+    some, finished[:] = finished[:], []
+    for one in some:
+        if isinstance(one, Exception):
+            raise one
+    return cast("list[_Tried]", some)
 
 
 async def _news(news: asyncio.Event, until: float | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from worker.formats import Formats
+from worker.payload import Excerpt, Payload
 from worker.retry import RetrySettings
 from worker.rules import Rule, retry_of
 from worker.templates import Expression, RenderError, Template
@@ -26,7 +27,7 @@ class Message(Struct, frozen=True):
     event: str
     text: str
     data: Mapping[str, Any]
-    """The payload, every key of it."""
+    """The payload, every key of it. One that is at hand as JSON may raise DecodeError when it is looked into."""
 
     data_json: bytes = b""
     """Its JSON, where it is at hand; b"" where not."""
@@ -76,6 +77,9 @@ class _Compiled:
         self.to = template("to", rule.to)
         self.subject = template("subject", rule.subject)
         self.html = template("html", rule.html, is_html=True)
+        templates = [one for one in (self.text, self.to, self.subject, self.html) if one]
+        names: frozenset[str] = frozenset().union(*(one.names for one in templates))
+        self.excerpt = Excerpt(names) if "data" not in names else None  # `data` is the whole of it
 
 
 class Renderer:
@@ -125,6 +129,14 @@ class Renderer:
         """What the rule's `latest_only` comes to, "" for a rule without one. Raises RenderError."""
         expression = self._of(rule).latest_only
         return expression.text(seen) if expression else ""
+
+    def read(self, rule: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What `render` needs of a payload: of one that is at hand as JSON, what the rule's templates name.
+
+        Raises RenderError and DecodeError.
+        """
+        excerpt = self._of(rule).excerpt
+        return excerpt.of(payload) if excerpt and isinstance(payload, Payload) else payload
 
     def render(self, rule: str, seen: Mapping[str, Any]) -> Rendered:
         """The rule's notification. Raises RenderError, which names what is missing."""

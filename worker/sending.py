@@ -12,6 +12,7 @@ from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.attempts import log_fields, with_attempt
 from worker.channels import Channel
+from worker.crew import Crew
 from worker.digests import payloads_of
 from worker.enrich import Enriched, Enricher
 from worker.making import Maker, unfit
@@ -70,11 +71,13 @@ class Sender:
         except (RenderError, DecodeError):
             return 0  # told when it is tried
 
-    async def until_slot(self, channel: str) -> None:
-        """Wait until the channel has a slot: more sends at once than there are slots only take memory and time."""
-        if channel in self.channels:
-            async with self.channels[channel].slots:
-                pass
+    def crew(self, running: Running) -> Crew:
+        """Who makes a job's tries: its channel's, or one of its own for a job that looks things up, which is done
+        outside of the channel's slots.
+        """
+        notifications = running.job.notifications
+        asks = any(self._enricher.asks(notification.rule) for notification in notifications)
+        return Crew(len(notifications)) if asks else running.lane.crew
 
     async def attempt(self, running: Running, notification: Notification) -> tuple[Notification, Outcome]:
         """Render and send; the notification comes back with this attempt in its history."""
@@ -100,9 +103,10 @@ class Sender:
         self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
     ) -> tuple[Notification, Outcome]:
         """Send when the channel has a slot and a moment for it, and takes anything."""
-        if not await _slot(channel, running.deadline):
-            return notification, PutOff()
+        await channel.slots.acquire()  # no timer: past the deadline all go at the next turn, a time-out away
         try:
+            if time.monotonic() >= running.deadline:
+                return notification, PutOff()
             lane = running.lane
             if lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline):
                 return notification, PutOff()
@@ -201,15 +205,3 @@ def _log(running: Running, notification: Notification, outcome: Outcome, took_ms
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})
     elif isinstance(outcome, Retry):
         log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
-
-
-async def _slot(channel: Channel, deadline: float) -> bool:
-    """Wait for the channel's turn; False, without one, where it comes after `deadline` (monotonic).
-
-    Without a timer: all that wait go at the first turn after the deadline, which is one send's time-out away.
-    """
-    await channel.slots.acquire()
-    if time.monotonic() < deadline:
-        return True
-    channel.slots.release()
-    return False

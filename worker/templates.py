@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
-from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, meta
 
 from worker.formats import Formats
 from worker.sandbox import Sandbox
@@ -24,7 +24,11 @@ class Template:
     def __init__(self, what: str, source: str, formats: Formats, *, is_html: bool = False) -> None:
         """`what`: how errors call it. Raises what `fault` tells of."""
         self._what = what
-        self._template = _environment(formats, is_html).from_string(source)
+        environment = _environment(formats, is_html)
+        self.names = meta.find_undeclared_variables(environment.parse(source)) | environment.globals.keys()
+        """What it may read of `seen`; a payload's key goes before one of Jinja's own functions."""
+
+        self._template = environment.from_string(source)
         self._template.globals = dict(self._template.globals)  # each rendering copies them, slow for a ChainMap
 
     def text(self, seen: Mapping[str, Any]) -> str:

@@ -111,8 +111,10 @@ def view(body: bytes) -> Mapping[str, Any]:
 
 
 def payload_json(body: bytes) -> bytes:
-    """The JSON of `data` as it stands in a body that `view` can read; b"" where it is no object in an envelope."""
+    """The JSON of `data` as it stands in a body; b"" where it is no object in an envelope."""
     try:
+        if not body.isascii():
+            body.decode()  # see `decode`
         raw = bytes(_raw_in_envelope.decode(body).data)
     except (ValueError, RecursionError):
         return b""

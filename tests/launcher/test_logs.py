@@ -62,6 +62,31 @@ def test_what_is_told_of_many_at_once_is_a_line_each(stderr: Callable[[], str]) 
             assert second.endswith("sent  key=b  took_ms=2")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": "a", "took_ms": 1},
+        {"key": '\u00fc \ud800 "quoted"\n', "took_ms": 1},
+        {"took_ms": 2**70},
+        {"hidden": Secret("well-hidden")},
+        {"message": "its own", "key": "a"},
+        {"port": 1},
+        {},
+    ],
+)
+def test_each_of_many_has_the_line_that_it_would_have_alone(fields: dict[str, Any]) -> None:
+    together = JsonFormatter().format(record("said", port=8080, each=[fields, fields]))
+
+    once, again = together.split("\n")
+    assert once == again
+    assert once.isascii()
+    alone = json.loads(JsonFormatter().format(record("said", port=8080)))
+    shown = {name: value if isinstance(value, str | int) else str(value) for name, value in fields.items()}
+    told = json.loads(once, parse_constant=pytest.fail)
+    assert {**told, "ts": ""} == {**alone, **shown, "ts": ""}
+    assert once.count('"message"') == 1
+
+
 def test_events_below_the_level_and_chatter_of_libraries_are_left_out(stderr: Callable[[], str]) -> None:
     set_up_logs(LogSettings(level="info", format="text"))
 

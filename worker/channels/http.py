@@ -8,12 +8,15 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp.connector import AddrInfoType
+from msgspec import Struct
 
 from worker.channels.addresses import PrivateAddressError, is_public
+from worker.channels.patience import Patience
 from worker.channels.settings import HttpSettings
 from worker.channels.signing import signer
 from worker.outcome import Dead, Outcome, Retry, Sent
@@ -38,9 +41,9 @@ class HttpChannel:
         self.retry = settings.retry
         self.slots = asyncio.Semaphore(settings.concurrency)
         self._url = settings.url
-        self._headers = {"Content-Type": "application/json", **settings.headers}
         self._sign = signer(settings)
         self._session = aiohttp.ClientSession(
+            headers=_with_content_type(settings.headers),
             connector=aiohttp.TCPConnector(
                 limit=settings.concurrency, socket_factory=None if settings.allow_private else _public_socket
             ),
@@ -48,17 +51,22 @@ class HttpChannel:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
-        self._timeout_s = settings.timeout_s
+        self._patience = Patience(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
         body = posted(message)
-        headers = {**self._headers, "Idempotency-Key": message.key, **self._sign(message.key, body)}
+        headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._post(body, headers)
+            with self._patience:
+                response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+                try:
+                    answer = await response.content.read(_MAX_ANSWER_BYTES)
+                finally:
+                    response.release()  # closes the connection of one whose answer was not read to its end
+                return outcome_of(response.status, response.headers, answer)
         except TimeoutError:
-            return Retry(error=f"no answer within {self._timeout_s:g} s", error_class="TimeoutError")
+            return Retry(error=f"no answer within {self._patience.s:g} s", error_class="TimeoutError")
         except aiohttp.InvalidURL as error:
             return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
         except (aiohttp.ClientError, OSError) as error:
@@ -66,14 +74,16 @@ class HttpChannel:
                 return Dead(reason="misconfigured", error=str(error.__cause__), error_class="PrivateAddressError")
             return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
 
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-            answer = await response.content.read(_MAX_ANSWER_BYTES)
-            return outcome_of(response.status, response.headers, answer)
-
     async def close(self) -> None:
         """Close the connections."""
+        self._patience.close()
         await self._session.close()
+
+
+def _with_content_type(headers: Mapping[str, str]) -> Mapping[str, str]:
+    if any(name.lower() == "content-type" for name in headers):
+        return headers
+    return {"Content-Type": "application/json", **headers}
 
 
 def _public_socket(address: AddrInfoType) -> socket.socket:
@@ -84,22 +94,34 @@ def _public_socket(address: AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+class _Posted(Struct, omit_defaults=True):
+    """What a POST tells, in this order."""
+
+    key: str
+    rule: str
+    source: str
+    event: str
+    attempt: int
+    text: str
+    data: Any
+    to: str = ""
+    subject: str = ""
+
+
 def posted(message: Message) -> bytes:
     """The JSON body that tells a message, in one line; `to` and `subject` where its rule has them."""
-    is_line = message.data_json and b"\n" not in message.data_json
-    told: dict[str, object] = {
-        "key": message.key,
-        "rule": message.rule,
-        "source": message.source,
-        "event": message.event,
-        "attempt": message.attempt,
-        "text": message.text,
-        "data": msgspec.Raw(message.data_json) if is_line else message.data,
-    }
-    if message.to:
-        told["to"] = message.to
-    if message.subject:
-        told["subject"] = message.subject
+    json = message.data_json.replace(b"\n", b" ")  # between its values: within a string there are none
+    told = _Posted(
+        message.key,
+        message.rule,
+        message.source,
+        message.event,
+        message.attempt,
+        message.text,
+        msgspec.Raw(json) if json else message.data,
+        message.to,
+        message.subject,
+    )
     return _encode(told)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sources.errors import DecodeError
 from worker.channels.errors import ChannelError
 from worker.channels.seats import Seats, in_task
 from worker.channels.settings import PythonSettings
@@ -91,12 +92,16 @@ class PythonChannel:
     async def send(self, message: Message) -> Outcome:
         """Call it. A call that does not heed its cancellation is left to itself, and still counts as one."""
         model = self._models.get(message.source)
+        try:
+            data = dict(message.data)
+        except DecodeError as error:
+            return Dead(reason="render", error=str(error), error_class=type(error).__name__)
         event = PythonEvent(
             name=message.event,
             source=message.source,
             rule=message.rule,
-            model=model(message.event, message.data) if model else None,
-            data=message.data,
+            model=model(message.event, data) if model else None,
+            data=data,
             raw=message.raw,
             text=message.text,
             subject=message.subject,

@@ -40,6 +40,7 @@ async def server(status: int = 204, headers: dict[str, str] | None = None) -> As
     taken = Taken()
 
     async def take(request: web.Request) -> web.Response:
+        assert len({name.lower() for name in request.headers}) == len(request.headers)  # none twice
         taken.posts.append((dict(request.headers), await request.read()))
         taken.transports.add(request.transport)
         return web.Response(status=status, headers=headers)
@@ -64,6 +65,19 @@ async def sent(url: str, *messages: Message, **settings: Any) -> list[Outcome]:
 
 def made_up() -> str:
     return "whsec_" + base64.b64encode(os.urandom(32)).decode()
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+async def test_headers_of_the_config_go_before_its_own_but_for_the_key(name: str) -> None:
+    async with server() as taken:
+        await sent(
+            taken.url, headers={name: "application/vnd.points+json", "idempotency-key": "theirs", "X-A": "b"}
+        )
+        ((headers, _),) = taken.posts
+    told = [(key.lower(), value) for key, value in headers.items()]
+    assert [value for key, value in told if key == "content-type"] == ["application/vnd.points+json"]
+    assert [value for key, value in told if key == "idempotency-key"] == [MESSAGE.key]
+    assert headers["X-A"] == "b"
 
 
 async def test_every_secret_s_owner_can_verify_what_was_signed_with_all_of_them() -> None:

@@ -1,0 +1,71 @@
+"""The tasks that make a channel's sends."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from tests.until import until
+from worker.crew import Crew
+
+
+class Job:
+    """Sends that end when they are told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.cancelled: list[int] = []
+        self.go = asyncio.Event()
+
+    def works(self, count: int) -> list[Callable[[], Awaitable[None]]]:
+        return [partial(self._send, number) for number in range(count)]
+
+    async def _send(self, number: int) -> None:
+        self.begun.append(number)
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(number)
+            raise
+        self.ended.append(number)
+
+
+async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
+    crew, first, second = Crew(2), Job(), Job()
+    crew.put(first.works(3))
+    crew.put(second.works(1))
+    await until(lambda: len(first.begun) == 2)
+    assert (first.begun, second.begun) == ([0, 1], [])
+    first.go.set()
+    await until(lambda: bool(second.begun))
+    assert first.begun == [0, 1, 2]
+
+
+async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
+    crew, mine, others = Crew(2), Job(), Job()
+    works = mine.works(2)
+    crew.put(works[:1])
+    crew.put(others.works(2))
+    crew.put(works[1:])
+    await until(lambda: mine.begun == [0] and others.begun == [0])
+    await crew.withdraw(works)
+    assert (mine.cancelled, others.cancelled) == ([0], [])
+    others.go.set()
+    await until(lambda: others.ended == [0, 1])
+    assert mine.begun == [0]
+
+
+async def test_work_that_takes_its_cancellation_for_something_else_harms_none_that_waits() -> None:
+    crew, others = Crew(1), Job()
+
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    crew.put([stubborn])
+    crew.put(others.works(1))
+    await asyncio.sleep(0)
+    await crew.withdraw([stubborn])
+    others.go.set()
+    await until(lambda: others.ended == [0])

@@ -1,0 +1,64 @@
+"""Payloads of which only what is asked for is decoded."""
+
+import msgspec
+import pytest
+
+from sources.errors import DecodeError
+from worker.payload import Excerpt, Payload
+from worker.render import Renderer, RenderError
+from worker.rules import Rule
+from worker.templates import seen_by_templates
+
+JSON = msgspec.json.encode(
+    {"customer": {"name": "Ada"}, "n": [1, 2], "range": 3, "event": "its own", "class": "gold", "other": {"x": 1}}
+)
+
+
+def test_a_payload_is_the_object_that_its_json_is() -> None:
+    payload = Payload(JSON)
+    assert dict(payload) == msgspec.json.decode(JSON)
+    assert (len(payload), payload["range"]) == (6, 3)
+
+
+def test_an_excerpt_has_the_keys_that_are_asked_for_and_there() -> None:
+    assert Excerpt({"n", "class", "none"}).of(Payload(JSON)) == {"n": [1, 2], "class": "gold"}
+
+
+def test_what_cannot_be_decoded_is_told_when_it_is_looked_into() -> None:
+    payload = Payload(b'{"n": 1e999}')
+    assert Excerpt({"m"}).of(payload) == {}
+    for look in (lambda: payload["n"], lambda: Excerpt({"n"}).of(payload)):
+        with pytest.raises(DecodeError):
+            look()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ customer.name }} {{ n[0] }}",
+        "{{ data.other.x }} {{ data | length }}",
+        "{{ range }} {{ event }} {{ source }}",
+        "{% for i in n %}{{ i }}{{ loop.index }}{% else %}{{ other }}{% endfor %}",
+        "{% set customer = other %}{{ customer.x }}",
+        "{% if n %}{% set m = other %}{% endif %}{{ m.x }}",
+        "{% macro f(x) %}{{ x }}{{ n }}{{ caller() }}{% endmacro %}{% call f(1) %}{{ other.x }}{% endcall %}",
+        "{{ n | map('string') | join(other.x | string) }}",
+        "{% block b %}{{ other.x }}{% endblock %}{{ self.b() }}",
+        "{{ nobody }}",
+        "{{ nobody | default('none') }} {{ other.nothing is defined }}",
+        "{% with customer = n %}{{ customer }}{% endwith %}{{ customer }}",
+        "{% filter upper %}{{ customer.name }}{% endfilter %}",
+        "plain",
+    ],
+)
+def test_templates_make_the_same_of_what_they_name_as_of_the_whole(text: str) -> None:
+    renderer = Renderer([Rule(name="r", events=("*",), channel="c", text=text, subject="{{ customer.name }}")])
+
+    def rendered(payload: Payload | dict[str, object]) -> object:
+        seen = seen_by_templates(renderer.read("r", payload), event="e", source="s")
+        try:
+            return renderer.render("r", seen)
+        except RenderError as error:
+            return str(error)
+
+    assert rendered(Payload(JSON)) == rendered(msgspec.json.decode(JSON))

@@ -1,0 +1,56 @@
+"""The tasks that make the sends of one channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
+
+from broker.ending import ended
+
+Work = Callable[[], Awaitable[None]]
+"""Makes one send. Must raise nothing but its cancellation."""
+
+
+class Crew:
+    """At most `size` tasks, each of which makes one send after another, in the order in which they came.
+
+    A task for each send would cost as much as its rendering.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting: deque[Work] = deque()
+        self._tasks: dict[asyncio.Task[None], Work | None] = {}  # and what each is at
+
+    def put(self, works: Collection[Work]) -> None:
+        """Make these when their turn comes."""
+        self._waiting.extend(works)
+        for _ in range(min(len(works), self._size - len(self._tasks))):
+            self._hire()
+
+    async def withdraw(self, works: Collection[Work]) -> None:
+        """Begin none of these any more; those under way are cancelled, and waited for."""
+        gone = set(works)
+        self._waiting = deque(work for work in self._waiting if work not in gone)
+        await ended([task for task, work in self._tasks.items() if work in gone])
+
+    def _hire(self) -> None:
+        task = asyncio.create_task(self._serve())
+        self._tasks[task] = None
+        task.add_done_callback(self._leave)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if self._waiting:  # it was cancelled, or this came while it ended
+            self._hire()
+
+    async def _serve(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while (
+            self._waiting and not task.cancelling()
+        ):  # what is cancelled can take that for an end of its own wait
+            self._tasks[task] = work = self._waiting.popleft()
+            await work()
+            self._tasks[task] = None

@@ -1,0 +1,54 @@
+"""A payload at hand as JSON, of which only what is asked for is decoded: most sends pass it on as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypedDict
+
+import msgspec
+
+from sources.errors import DecodeError
+
+_whole = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Payload(Mapping[str, Any]):
+    """A JSON object, decoded when it is looked into, which then raises DecodeError where it cannot be."""
+
+    __slots__ = ("_decoded", "json")
+
+    def __init__(self, json: bytes) -> None:
+        self.json = json
+        self._decoded: dict[str, Any] | None = None
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, Any]:
+        if self._decoded is None:
+            try:
+                self._decoded = _whole(self.json)
+            except (ValueError, RecursionError) as error:
+                raise DecodeError(str(error)) from None
+        return self._decoded
+
+
+class Excerpt:
+    """Some of a payload's keys, decoded without the others."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        found = TypedDict("found", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
+        self._decode = msgspec.json.Decoder(found).decode
+
+    def of(self, payload: Payload) -> Mapping[str, Any]:
+        """The keys that the payload has. Raises DecodeError."""
+        try:
+            return self._decode(payload.json)
+        except (ValueError, RecursionError) as error:
+            raise DecodeError(str(error)) from None
