@@ -16,7 +16,7 @@ import traceback
 
 from benchmarks.figures import Figure, print_table
 
-_NAMES = ("receiver", "decode", "intake", "notify", "fleet", "latency", "memory")
+_NAMES = ("receiver", "decode", "intake", "notify", "fleet", "latency", "memory", "dead")
 
 
 def main() -> int:

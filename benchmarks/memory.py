@@ -69,14 +69,14 @@ def _memory() -> Iterator[Callable[[Callable[[str], None]], float]]:
     with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
 
         def used(write: Callable[[str], None]) -> float:
-            before = _settled(client)
+            before = settled_memory(client)
             write(url)
-            return _settled(client) - before
+            return settled_memory(client) - before
 
         yield used
 
 
-def _settled(client: redis.Redis) -> int:
+def settled_memory(client: redis.Redis) -> int:
     """used_memory without what connections and Lua's own heap hold, once it stands still."""
     last = -1
     while True:
