@@ -120,6 +120,26 @@ async def take(redis: ArqRedis, action: str, *, owner: str, even_stopped: bool =
         return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, "stopped" if even_stopped else ""))
 
 
+async def release(redis: ArqRedis, action: str, *, owner: str) -> bool:
+    """Leave one's own action to whoever takes it next, at once; False where it was not going on in this name."""
+    with translated():
+        return bool(await scripts.RELEASE_ACTION(redis, action, owner))
+
+
+async def interrupted(redis: ArqRedis) -> list[str]:
+    """The actions that should go on and whose owner shows no life, the oldest first."""
+    with translated():
+        ids = await redis.zrange(keys.ACTIONS, 0, -1)
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for name in ids:
+                pipe.hmget(keys.ACTION + name.decode(), ["state", "lease_until_ms"])
+            (seconds, micros), *found = await pipe.execute()
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    rows = zip(ids, found, strict=True)
+    return [name.decode() for name, (state, until) in rows if state == b"running" and int(until or 0) < now_ms]
+
+
 async def step(redis: ArqRedis, work: Work, step: Step) -> None:
     """Record how far it has come, and that its owner lives. Raises NotMineError where it does not go on."""
     counters: list[str | int] = []

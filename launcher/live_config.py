@@ -23,7 +23,9 @@ _LOOK_EVERY_S = 1.0
 logger = logging.getLogger("hookline.config")
 
 _STAYING = ("redis", "receiver", "worker", "inspector", "up", "log")
-"""The sections that a running process does not take over."""
+"""The sections that a running process does not take over, but for these settings of theirs."""
+
+_TAKEN_OVER = {("inspector", "masked_paths"), ("inspector", "shown_paths")}
 
 
 class LiveConfig:
@@ -92,7 +94,7 @@ class LiveConfig:
             f"{name}.{field}"
             for name, first, now in pairs
             for field in first.__struct_fields__
-            if getattr(first, field) != getattr(now, field)
+            if (name, field) not in _TAKEN_OVER and getattr(first, field) != getattr(now, field)
         ]
 
     def _rotated(self, name: str, source: Settings) -> Settings:

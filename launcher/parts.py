@@ -14,6 +14,7 @@ import uvloop
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
+from inspector.masking import Masking
 from inspector.settings import Settings as InspectorSettings
 from inspector.web import server as inspector_server
 from inspector.web.desk import Configured
@@ -24,6 +25,7 @@ from launcher.config import Config
 from launcher.errors import ConfigError, ListenError
 from launcher.live_config import LiveConfig
 from launcher.processes import Group, supervise
+from launcher.rehearsing import rehearsal
 from launcher.spilled import spilled_here
 from receiver import server as receiver_server
 from receiver.client_address import client_address
@@ -147,8 +149,13 @@ def _setup(config: Config) -> Setup:
 
 
 def _configured(config: Config) -> Configured:
+    settings = config.inspector
     return Configured(
-        sources=config.sources, channels=tuple(config.channels), spilled=partial(spilled_here, config.receiver)
+        sources=config.sources,
+        channels=tuple(config.channels),
+        spilled=partial(spilled_here, config.receiver),
+        rehearse=rehearsal(config),
+        masking=Masking(settings.masked_paths, settings.shown_paths),
     )
 
 

@@ -3,7 +3,7 @@
 A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
 """
 
-from broker.actions import Action, Order, Verb
+from broker.actions import Action, Order, Verb, interrupted, release, take
 from broker.actions import read as action
 from broker.actions import recent as actions
 from broker.audit import read as audit
@@ -62,6 +62,8 @@ __all__ = [
     "find",
     "get",
     "groups",
+    "interrupted",
+    "release",
     "replay_edited",
     "resume",
     "reveal",
@@ -69,5 +71,6 @@ __all__ = [
     "something",
     "status",
     "stop",
+    "take",
     "wanted_of",
 ]

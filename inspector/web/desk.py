@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from arq.connections import ArqRedis
-from msgspec import Struct
 
 from broker.spilled import Spilled
+from inspector.runner import Means, Runner
 from inspector.web.pages import Pages
 from sources.settings import Settings as SourceSettings
 
 
-class Configured(Struct, frozen=True, kw_only=True):
-    """What the config says that pages show."""
+class Configured(Means, frozen=True, kw_only=True):
+    """What the config says that pages show, and what actions are carried out with."""
 
     sources: Mapping[str, SourceSettings] = {}
     channels: tuple[str, ...] = ()
@@ -28,3 +28,4 @@ class Desk:
         self.redis = redis
         self.pages = pages
         self.configured = configured
+        self.runner = Runner(redis, lambda: self.configured)

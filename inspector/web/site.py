@@ -1,11 +1,13 @@
 """The inspector's web site as a whole.
 
-Lifecycle: start() takes connections; stop() takes no new ones, answers what was read, then closes.
+Lifecycle: start() takes connections, and carries out actions; stop() takes no new ones, answers what was read,
+then closes, and leaves actions to the next process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Sequence
@@ -78,11 +80,15 @@ class Site:
         loop, server = asyncio.get_running_loop(), self._runner.server
         assert server is not None
         self._accepting = await loop.create_server(lambda: Protocol(server, loop=loop), sock=listener)
+        self._acting = asyncio.create_task(self.desk.runner.run())
 
     async def stop(self) -> None:
-        """Stop accepting, answer what was read, then close; within STOP_S."""
+        """Stop accepting, answer what was read, then close; within STOP_S, and END_S of the runner."""
         self._accepting.close()
         await self._runner.cleanup()
+        self._acting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._acting
 
     def _routes(self) -> list[Route]:
         return [

@@ -1,0 +1,211 @@
+"""Actions carried out in the inspector's process, which may be killed, stopped, or without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker import keys
+from broker.connection import Settings, connect
+from broker.dead import Grave
+from broker.verdict import Verdict
+from inspector import operations, runner
+from inspector.operations import Action, Filter, RehearsalError, Selection
+from inspector.runner import Means, Runner
+from tests.inspector.running import all_letters, bury, sample
+from tests.redis_server import RedisServer
+from tests.until import until
+
+_PROCESS = """
+import asyncio, sys
+from broker.connection import Settings, connect
+from inspector import operations
+from inspector.operations import Filter
+from inspector.runner import Means, Runner
+
+async def main():
+    redis = connect(Settings(url=sys.argv[1]))
+    mine = Runner(redis, Means)
+    running = asyncio.create_task(mine.run())
+    chosen = await operations.select(redis, Filter())
+    print(await mine.begin("replay", chosen, by="ann", rate_per_s=20.0), flush=True)
+    await running
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def running(redis: ArqRedis, means: Means | None = None) -> AsyncIterator[Runner]:
+    found = Runner(redis, lambda: means or Means())
+    task = asyncio.create_task(found.run())
+    try:
+        yield found
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def ended(redis: ArqRedis, action: str) -> Action:
+    async def end() -> Action | None:
+        found = await operations.action(redis, action)
+        return found if found and found.state == "done" else None
+
+    return await until(end)
+
+
+async def everything(redis: ArqRedis) -> Selection:
+    return await operations.select(redis, Filter())
+
+
+async def under_way(redis: ArqRedis, action: str) -> Action:
+    async def some() -> Action | None:
+        found = await operations.action(redis, action)
+        return found if found and found.done else None
+
+    return await until(some)
+
+
+async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, sample(1), sample(2))
+    async with running(redis) as mine:
+        action = await mine.begin("discard", await everything(redis), by="ann")
+
+        assert (await ended(redis, action)).done == 2
+    assert await all_letters(redis) == []
+
+
+async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_once(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(60)))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _PROCESS, redis_server.url, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    action = (await process.stdout.readline()).decode().strip()
+    await under_way(redis, action)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    halfway = await operations.action(redis, action)
+    assert halfway and halfway.state == "running" and 0 < halfway.done < 60
+    assert await operations.interrupted(redis) == []  # its lease runs on; here its time is made to pass
+    await redis.hset(keys.ACTION + action, "lease_until_ms", 1)
+
+    async with running(redis):
+        end = await ended(redis, action)
+
+    totals = (await operations.status(redis)).totals
+    assert (end.done, end.gone, totals.replayed, totals.queued) == (60, 0, 60, 60)
+    assert totals.bodies_add_up()
+
+
+async def test_several_processes_do_it_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    action = await operations.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
+    await redis.hset(keys.ACTION + action, "lease_until_ms", 1)
+
+    async with running(redis), running(redis), running(redis):
+        end = await ended(redis, action)
+
+    assert (end.done, (await operations.status(redis)).totals.queued) == (30, 30)
+
+
+async def test_at_its_end_actions_are_left_to_the_next_at_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    async with running(redis) as first:
+        action = await first.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
+        await under_way(redis, action)
+
+    left = await operations.action(redis, action)
+    assert left and left.state == "running" and left.done < 30
+    assert await operations.interrupted(redis) == [action]
+    async with running(redis):
+        assert (await ended(redis, action)).done == 30
+
+
+async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    async with running(redis) as mine:
+        action = await mine.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
+        await under_way(redis, action)
+        assert await operations.stop(redis, action, by="bob")
+        assert await mine.resume(action, by="bob")
+        assert (await ended(redis, action)).done == 30
+        assert not await mine.resume(action, by="bob")
+
+
+async def test_more_than_are_done_at_once_wait_and_are_done(
+    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "AT_ONCE", 1)
+    await bury(redis_server, redis, *(sample(number) for number in range(4)))
+    async with running(redis) as mine:
+        ids = [letter.id for letter in await all_letters(redis)]
+        begun = [await mine.begin("annotate", ids, by="ann", note=f"{n}") for n in range(6)]
+        assert [(await ended(redis, action)).done for action in begun] == [4] * 6
+
+
+async def test_while_redis_is_away_an_action_waits(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.1)
+    client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
+    await bury(own_redis, client, *(sample(number) for number in range(30)))
+    async with running(client) as mine:
+        action = await mine.begin("replay", await everything(client), by="ann", rate_per_s=20.0)
+        await under_way(client, action)
+        own_redis.stop()
+        own_redis.start()
+
+        assert (await ended(client, action)).done == 30
+        assert (await operations.status(client)).totals.queued == 30
+    await client.aclose(close_connection_pool=True)
+
+
+async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> None:
+    client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
+    await bury(own_redis, client, *(sample(number) for number in range(9)))
+    async with asyncio.timeout(20):
+        async with running(client) as mine:
+            await mine.begin("replay", await everything(client), by="ann", rate_per_s=1.0)
+            own_redis.stop()
+            begun = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun < runner.END_S + 2
+    await client.aclose(close_connection_pool=True)
+
+
+async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await bury(redis_server, redis, sample(1))
+    async with running(redis) as mine:
+        with pytest.raises(RehearsalError):
+            await mine.begin("rehearse", await everything(redis), by="ann")
+    async with running(redis, Means(rehearse=lambda _: Verdict(passes=True))) as mine:
+        action = await mine.begin("rehearse", await everything(redis), by="ann")
+        assert (await ended(redis, action)).passed == 1
+
+
+async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_it(
+    redis_server: RedisServer, redis: ArqRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Grave) -> Verdict:
+        raise RuntimeError("a defect")
+
+    await bury(redis_server, redis, sample(1))
+    async with running(redis, Means(rehearse=broken)) as mine:
+        action = await mine.begin("rehearse", await everything(redis), by="ann")
+
+        async def stopped() -> bool:
+            found = await operations.action(redis, action)
+            return found is not None and found.state == "stopped"
+
+        await until(stopped)
+        assert "action_failed" in {getattr(record, "action", "") for record in caplog.records}
+        assert (await ended(redis, await mine.begin("discard", await everything(redis), by="ann"))).done == 1
