@@ -36,6 +36,10 @@ class Alert(Struct, frozen=True, kw_only=True):
         """What makes it the same alert."""
         return f"{self.kind}:{self.source}"
 
+    def since(self, since_ms: int) -> Alert:
+        """The same alert, begun then."""
+        return msgspec.structs.replace(self, since_ms=since_ms)
+
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Alert).decode

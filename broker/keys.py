@@ -41,6 +41,9 @@
     dead:groups                       zset    fingerprints by the time of their last death,   never
                                               up to 10,000 of the last month
     dead:news                         zset    fingerprints by the time they were new          a week
+    dead:untold                       hash    new fingerprints that people were not told of   a week after the last
+                                              yet, each with the id of its first letter
+    dead:told                         string  up to which count of purged letters they were   never
     action:{id}                       hash    what a person does to many dead letters: see    never
                                               broker/actions.py
     actions                           zset    their ids by time; the last 500 are kept        never
@@ -90,6 +93,8 @@ DEAD_FIND_KEY = "dead:find:key"
 DEAD_REVIVE = "dead:revive"
 DEAD_GROUPS = "dead:groups"
 DEAD_NEWS = "dead:news"
+DEAD_UNTOLD = "dead:untold"
+DEAD_TOLD = "dead:told"
 ACTION = "action:"
 ACTIONS = "actions"
 AUDIT = "audit"

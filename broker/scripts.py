@@ -41,6 +41,7 @@ _KEY_NAMES = {
     "dead_revive": keys.DEAD_REVIVE,
     "dead_groups": keys.DEAD_GROUPS,
     "dead_news": keys.DEAD_NEWS,
+    "dead_untold": keys.DEAD_UNTOLD,
     "action": keys.ACTION,
     "actions": keys.ACTIONS,
     "audit": keys.AUDIT,

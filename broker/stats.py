@@ -28,6 +28,9 @@ class Totals(Struct, frozen=True):
     digested: int = 0
     """Events that went into digests; each digest is one notification."""
 
+    died: int = 0
+    """Dead letters that arose, whatever became of them since."""
+
     retried: int = 0
     """Times that a notification went into a later job to be tried again."""
 
@@ -95,6 +98,16 @@ async def read_totals(redis: ArqRedis) -> Totals:
     refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
     terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}
     return Totals(**terms, refused=refused)
+
+
+async def read_died(redis: ArqRedis, *, minutes: int) -> int:
+    """Dead letters that arose in the last so many minutes, with the running one. Raises BrokerError."""
+    with translated():
+        running = int((await redis.time())[0]) // 60
+        async with redis.pipeline(transaction=False) as pipe:
+            for minute in range(running - minutes + 1, running + 1):
+                pipe.hget(f"{keys.STATS_MINUTE}{minute}", "died")
+            return sum(int(died or 0) for died in await pipe.execute())
 
 
 async def add_refused(redis: ArqRedis, by_status: Mapping[str, int]) -> None:

@@ -63,6 +63,7 @@ class _Scrape(Collector):
         yield up
         if state.totals is not None:
             yield from _of_redis(state.totals)
+            yield from _of_dead_letters(state.totals, state.dead_letters)
         yield from _of_sources(state.sources, state.at_ms)
         yield _of_alerts(state.alerts)
         yield from _of_channels(state.channels, state.at_ms)
@@ -133,6 +134,18 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
     yield notifications
     yield CounterMetricFamily("hookline_alerts", "Alerts that people were told of", value=totals.alerts)
     yield CounterMetricFamily("hookline_drift", "Deviations from the models, in samples", value=totals.drift)
+
+
+def _of_dead_letters(totals: Totals, there_now: int) -> Iterator[Metric]:
+    """Unlike the outcomes buried and dead, which a replay takes back, these counters never fall."""
+    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters there now", value=there_now)
+    yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that arose", value=totals.died)
+    handled = CounterMetricFamily(
+        "hookline_dead_letters_handled", "Dead letters by what was done to them", labels=["outcome"]
+    )
+    for outcome in ("replayed", "edited", "revived", "discarded", "purged", "forgotten"):
+        handled.add_metric([outcome], getattr(totals, outcome))
+    yield handled
 
 
 def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:

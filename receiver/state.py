@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from broker.alerts import Alert, current_alerts
 from broker.channels import Channel, read_channels
+from broker.dead import how_many
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, read_sources
 from broker.stats import Totals, read_totals
@@ -37,6 +38,7 @@ class Seen(Struct, frozen=True):
 
     sources: Mapping[str, Source]
     alerts: list[Alert]
+    dead_letters: int = 0
     channels: list[Channel] = []
     """Those of which there is something to tell."""
 
@@ -58,10 +60,11 @@ class State:
                 totals = await read_totals(self._redis)
                 facts = await read_sources(self._redis, kinds)
                 alerts = await current_alerts(self._redis, now_ms=now_ms)
+                dead_letters = await how_many(self._redis)
                 channels = await read_channels(self._redis)
         except (BrokerError, TimeoutError):
             return Seen(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
-        return Seen(now_ms, totals, _joined(kinds, facts), alerts, channels)
+        return Seen(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
 
 
 def _joined(kinds: Mapping[str, SourceKind], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:

@@ -22,7 +22,7 @@ from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.main import run
 from worker.planning import WorkerSource
 from worker.rules import Rule
-from worker.settings import Settings
+from worker.settings import AlertSettings, Settings
 
 RULES = (
     Rule(
@@ -50,6 +50,10 @@ class Parts(Struct, frozen=True):
 
     channel: dict[str, Any] = {}
     """What the channels' settings have beside those of `sink_channel`."""
+
+    alerts: AlertSettings = AlertSettings()
+    expect_every_s: float = 0.0
+    """With 1 it looks for alerts every second; a source that is silent is one."""
 
 
 def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
@@ -136,10 +140,11 @@ async def main(arguments: dict[str, Any]) -> None:
     [sink] = sink_channel(arguments["sink"], **parts.channel).values()
     await run(
         msgspec.convert(arguments["settings"], Settings),
-        {name: WorkerSource(kind, 7) for name in parts.sources},
+        {name: WorkerSource(kind, 7, expect_every_s=parts.expect_every_s) for name in parts.sources},
         parts.rules,
         dict.fromkeys(parts.channels, sink),
         RedisSettings(url=arguments["redis"]),
+        alerts=parts.alerts,
         stop=stop,
     )
 

@@ -66,15 +66,16 @@ class Alerts:
             Alert(kind=kind, source=source, since_ms=now_ms, text=text, data=dict(data), ends_ms=ends_ms)
         )
 
-    async def hold(self, alert: Alert, *, now_ms: int | None = None, once: bool = False) -> bool:
+    async def hold(self, alert: Alert, *, now_ms: int | None = None, once: bool = False, about: str = "") -> bool:
         """The same for an alert that holds, whenever it began: to be called again and again while it does.
 
-        once: one with an end of its own is not told again in any later period.
+        once: one with an end of its own is not told again in any later period. about: what it tells, where that
+        may change within a period: then the message's key is of that, and not of the period.
         """
         now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         mark_ms = alert.ends_ms - now_ms if once else self._period_ms
         try:
-            return await self._hold(alert, mark_ms, now_ms)
+            return await self._hold(alert, mark_ms, about or str(now_ms // self._period_ms))
         except Exception:
             log.exception("an alert could not be told", extra={"action": "alert_failed", "kind": alert.kind})
             return False
@@ -90,10 +91,9 @@ class Alerts:
             log.exception("an alert could not be ended", extra={"action": "alert_failed", "kind": alert.kind})
             return False
 
-    async def _hold(self, alert: Alert, mark_ms: int, now_ms: int) -> bool:
+    async def _hold(self, alert: Alert, mark_ms: int, period: str) -> bool:
         if mark_ms <= 0:
             return False
-        period = str(now_ms // self._period_ms)
         try:
             mine = await raise_alert(self._redis, alert, mark_ms=min(mark_ms, _TELLING_MS))
         except BrokerError:

@@ -1,7 +1,7 @@
-"""Looks, every few seconds, whether a source or Redis is cause for an alert.
+"""Looks, every few seconds, whether a source, dead letters or Redis are cause for an alert.
 
-One worker of all looks at the sources. Redis itself each worker watches for itself, beside arq, whose cron jobs
-need Redis to run.
+One worker of all looks at sources and dead letters. Redis itself each worker watches for itself, beside arq, whose
+cron jobs need Redis to run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from broker.sources import SourceFacts, read_sources, watch
 from sources.deadline import clock, warning
 from worker.alerts import Alerts
 from worker.causes import KINDS, causes, over
+from worker.dead_guard import DeadGuard
 from worker.planning import WorkerSource
+from worker.settings import AlertSettings
 
 log = logging.getLogger("hookline.worker")
 
@@ -34,15 +36,19 @@ _TURN = 0.9
 class Guards:
     """One worker process's."""
 
-    def __init__(self, redis: ArqRedis, sources: Mapping[str, WorkerSource], alerts: Alerts) -> None:
+    def __init__(
+        self, redis: ArqRedis, sources: Mapping[str, WorkerSource], alerts: Alerts, settings: AlertSettings
+    ) -> None:
         self._redis = redis
         self._alerts = alerts
+        self._dead = DeadGuard(redis, alerts, settings)
         self._away_since_ms = 0
-        self.follow(sources)
+        self.follow(sources, settings)
 
-    def follow(self, sources: Mapping[str, WorkerSource]) -> None:
-        """Look at these sources from now on."""
+    def follow(self, sources: Mapping[str, WorkerSource], settings: AlertSettings) -> None:
+        """Look at these sources, and at dead letters by these settings, from now on."""
         self._sources = sources
+        self._dead.follow(settings)
         expected = [source.expect_every_s for source in sources.values() if source.expect_every_s]
         self._every_s = max(1.0, min([_EVERY_S, *expected]))
 
@@ -75,6 +81,7 @@ class Guards:
         for alert in await current_alerts(self._redis, now_ms=now_ms):
             if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
                 await self._alerts.end(alert, over(alert, facts.get(alert.source, SourceFacts())))
+        await self._dead.look(now_ms)
         await forget_ended(self._redis, now_ms=now_ms)
 
     async def redis_is_away(self, error: BrokerError, now_ms: int) -> None:

@@ -95,7 +95,7 @@ async def run_live(
         )
 
     intake = Intake(client, planner(setup), settings, consumer=name)
-    guards = Guards(client, setup.sources, telling)
+    guards = Guards(client, setup.sources, telling, setup.alerts)
     notifier = LiveNotifier(parts)
 
     async def follow(setup: Setup) -> None:
@@ -103,7 +103,7 @@ async def run_live(
         fresh = Parts(setup, core)
         telling.follow(fresh.channels.get(setup.alerts.channel), setup.alerts)
         drift.follow(fresh.kinds)
-        guards.follow(setup.sources)
+        guards.follow(setup.sources, setup.alerts)
         intake.follow(plans)
         await notifier.follow(fresh)
 

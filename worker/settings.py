@@ -46,10 +46,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How people are told what they should look at: an outage, silence, webhooks that are refused, drift."""
+    """How people are told what they should look at: an outage, silence, refused webhooks, drift, dead letters."""
 
     channel: str = ""
     """Name of the channel that carries alerts; without one they stand in the log, `status` and /metrics only."""
 
     period_s: Annotated[float, Meta(ge=1)] = 1800.0
     """Seconds before people are told again of the same alert about the same source."""
+
+    dead_new: bool = True
+    """Whether to tell of a new group of dead letters: of one that nothing died with for a month."""
+
+    dead_per_minute: Annotated[float, Meta(ge=0)] = 0.0
+    """Dead letters a minute, on average of the last five, from which on they are told. 0 for never."""
+
+    dead_total: Annotated[int, Meta(ge=0)] = 0
+    """Dead letters that lie there at a time, from which on they are told. 0 for never."""

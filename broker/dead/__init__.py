@@ -42,6 +42,7 @@ from broker.dead.store import (
     newest,
     rows_of,
 )
+from broker.dead.untold import Untold, forget_new, forget_purged, read_untold
 
 __all__ = [
     "MIXED",
@@ -57,6 +58,7 @@ __all__ = [
     "Note",
     "Place",
     "Row",
+    "Untold",
     "Work",
     "annotate",
     "closed_ms",
@@ -65,6 +67,8 @@ __all__ = [
     "discard",
     "facets_of",
     "fingerprint",
+    "forget_new",
+    "forget_purged",
     "get",
     "graves",
     "how_many",
@@ -74,6 +78,7 @@ __all__ = [
     "older",
     "packed",
     "read_kinds",
+    "read_untold",
     "redis_ms",
     "rows_of",
     "search",

@@ -5,8 +5,8 @@ drain_when_full()
 local job = ARGV[1]
 if redis.call('DEL', K.job .. job) == 0 then return 0 end
 local open = tonumber(ARGV[2]) - redis.call('SCARD', K.done .. job)
-bury(cmsgpack.unpack(ARGV[3]))
+local died = bury(cmsgpack.unpack(ARGV[3]))
 redis.call('DEL', K.in_progress .. job, K.retry .. job, K.stranger .. job)
 redis.call('ZREM', K.queue, job)
-count({ dead = open, waiting = -open })
+count({ dead = open, waiting = -open, died = died })
 return open

@@ -13,7 +13,7 @@ drain_when_full()
 local plan = cmsgpack.unpack(ARGV[1])
 local entries, jobs = plan[1], plan[2]
 local processed, duplicate, buried, created, gone = 0, 0, 0, 0, 0
-local gathered, revived, live, settled = 0, 0, {}, {}
+local gathered, revived, died, live, settled = 0, 0, 0, {}, {}
 local has_dead = redis.call('EXISTS', K.dead_index) == 1
 
 -- The key where the identity is, nothing where it was not seen before.
@@ -99,7 +99,7 @@ for e = 1, #entries do
       if fresh[parts[i][1]] then gather(parts[i]) end
     end
     for i = 1, #letters do
-      bury(letters[i])
+      died = died + bury(letters[i])
       buried = buried + letters[i][2]
     end
   else
@@ -118,5 +118,6 @@ end
 count({
   processed = processed, duplicate = duplicate, buried = buried, queued = -gone,
   created = created, waiting = created, digested = gathered, revived = revived,
+  died = died,
 })
 return { processed, duplicate, buried, tonumber(redis.call('HGET', K.total, 'waiting') or 0), revived }

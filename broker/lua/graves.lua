@@ -1,7 +1,7 @@
 -- Dead letters: what every script begins with that buries, digs up, reads or finds them.
 
 local MIXED = 'mixed' -- stands for all facets beyond those that are kept apart
-local GROUPS_KEPT_MS, MOST_GROUPS, NEWS_KEPT_MS = 30 * 86400000, 10000, 7 * 86400000
+local GROUPS_KEPT_MS, MOST_GROUPS, NEWS_KEPT_MS, MOST_NEWS = 30 * 86400000, 10000, 7 * 86400000, 1000
 
 -- A letter as it lies in Redis: {facets, dictionary or "", tokens, letter, body}. A hash of these would take 300 bytes
 -- more, as Redis keeps fields of over 64 bytes.
@@ -25,14 +25,16 @@ local function token_of(term, seed)
   return tonumber(digest:sub(1, 5), 16) % 262144, struct.pack('>I4', tonumber(digest:sub(6, 13), 16))
 end
 
--- A fingerprint that nothing died with for a month is news.
-local function note_group(fingerprint)
+-- A fingerprint that nothing died with for a month is news. People are to be told of it: see broker/dead/untold.py.
+local function note_group(fingerprint, id)
   if not redis.call('ZSCORE', K.dead_groups, fingerprint) then
     redis.call('ZREMRANGEBYSCORE', K.dead_groups, '-inf', now - GROUPS_KEPT_MS)
     redis.call('ZREMRANGEBYRANK', K.dead_groups, 0, -MOST_GROUPS)
     redis.call('ZADD', K.dead_news, now, fingerprint)
-    redis.call('ZREMRANGEBYRANK', K.dead_news, 0, -1001)
+    redis.call('ZREMRANGEBYRANK', K.dead_news, 0, -MOST_NEWS - 1)
     redis.call('PEXPIRE', K.dead_news, NEWS_KEPT_MS)
+    if redis.call('HLEN', K.dead_untold) < MOST_NEWS then redis.call('HSET', K.dead_untold, fingerprint, id) end
+    redis.call('PEXPIRE', K.dead_untold, NEWS_KEPT_MS)
   end
   redis.call('ZADD', K.dead_groups, now, fingerprint)
 end
@@ -62,7 +64,7 @@ local function bury(grave, at)
   redis.call('SET', letter, cmsgpack.pack({ facets, dict, table.concat(tokens), ARGV[grave[9]], ARGV[grave[10]] }))
   redis.call('ZADD', K.dead_index, at or now, id)
   redis.call('ZADD', K.dead_by .. facets, at or now, id)
-  note_group(grave[3])
+  note_group(grave[3], id)
   return 1
 end
 

@@ -39,14 +39,14 @@ local function state_after(heard)
 end
 
 local changes = { sent = 0, skipped = 0, dead = 0, retry = 0 }
-local fresh = {}
+local fresh, died = {}, 0
 for i = 1, #outcomes do
   local index, kind = outcomes[i][1], outcomes[i][2]
   if (owned or kind == 'sent') and redis.call('SADD', K.done .. job, index) == 1 then
     fresh[index] = true
     changes[kind] = changes[kind] + 1
     local letter = letters[tostring(index)]
-    if letter then bury(letter) end
+    if letter then died = died + bury(letter) end
   end
 end
 
@@ -64,6 +64,7 @@ end
 count({
   sent = changes.sent, skipped = changes.skipped, dead = changes.dead,
   waiting = -(changes.sent + changes.skipped + changes.dead), retried = changes.retry,
+  died = died,
 })
 local open = size - redis.call('SCARD', K.done .. job)
 if open <= 0 then finish(job) end

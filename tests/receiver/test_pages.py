@@ -9,8 +9,13 @@ import pytest
 from arq.connections import ArqRedis
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker import dead
+from broker.batch import RawBody
+from broker.dead import died_at_intake
+from broker.replay import replay
 from broker.stats import Totals, read_totals
 from sources.voucherify import HEADER
+from tests.inspector.running import entomb
 from tests.receiver.serving import PATH, Served, serving
 from tests.until import until
 
@@ -65,6 +70,33 @@ async def test_metrics_count_what_happened(redis: ArqRedis) -> None:
     assert found["hookline_redis_up", "3"] == 1
     assert found["hookline_queued_bodies", ""] == 2
     assert found["hookline_bodies_total", "accepted"] == 2
+
+
+async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redis: ArqRedis) -> None:
+    body = RawBody(1, "shop", "order.created", b"{")
+    graves = [
+        died_at_intake(body, reason="undecodable", error="cut off", error_class="DecodeError") for _ in range(5)
+    ]
+    await entomb(redis, graves)
+    one, other, *_ = graves
+    await dead.discard(redis, [one.letter], counter="purged")
+    await dead.discard(redis, [other.letter])
+    assert await replay(redis, graves[2:3]) == 1
+    async with serving(redis) as served:
+        found = await samples(served)
+
+    assert found["hookline_dead_letters", ""] == 2
+    assert found["hookline_dead_letters_died_total", ""] == 5
+    handled = {outcome: count for (name, outcome), count in found.items() if name.endswith("_handled_total")}
+    assert handled == {
+        "replayed": 1,
+        "edited": 0,
+        "revived": 0,
+        "discarded": 1,
+        "purged": 1,
+        "forgotten": 0,
+    }
+    assert found["hookline_bodies_total", "buried"] == 4  # less the one that was replayed
 
 
 async def test_refused_webhooks_are_counted_in_redis(redis: ArqRedis) -> None:

@@ -41,7 +41,8 @@ ALL = (Rule(name="all", events=("*",), channel="sink"),)
 
 
 def guards(redis: ArqRedis, **sources: WorkerSource) -> Guards:
-    return Guards(redis, sources or {"shop": SOURCE}, Alerts(redis, None, AlertSettings()))
+    settings = AlertSettings()
+    return Guards(redis, sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
 
 
 async def holding(redis: ArqRedis) -> list[str]:
@@ -173,8 +174,11 @@ async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
         assert len(_alerts(sink)) == len(alerts) == 1
         assert alerts[0]["rule"] == "alert"
 
-        await send(redis, webhook(1))
-        ended = await until(lambda: [m for m in _alerts(sink) if m["data"]["state"] == "over"])
+        async def over() -> list[dict]:  # type: ignore[type-arg]
+            await send(redis, webhook(1))  # again and again: a look must come within a second of one
+            return [m for m in _alerts(sink) if m["data"]["state"] == "over"]
+
+        ended = await until(over)
         assert "accepted again" in ended[0]["text"]
 
 

@@ -1,0 +1,88 @@
+"""When dead letters are a cause for an alert: facts and a time, nothing else."""
+
+from __future__ import annotations
+
+from broker.batch import RawBody
+from broker.dead import DeadLetter, Untold, died_at_intake
+from worker.dead_causes import DeadFacts, NewGroup, dead_causes, is_over, news, over, purges
+from worker.settings import AlertSettings
+
+NOW = 1_795_000_000_000
+RATE, TOTAL = AlertSettings(dead_per_minute=2.0), AlertSettings(dead_total=100)
+
+
+def found(settings: AlertSettings, *, letters: int = 0, died: int = 0) -> dict[str, str]:
+    facts = DeadFacts(letters=letters, died=died)
+    return {alert.name: alert.text for alert in dead_causes(facts, settings, NOW)}
+
+
+def letter(event: str = "order.created", path: str = "$.amount") -> DeadLetter:
+    body = RawBody(1, "shop", event, b"{}")
+    return died_at_intake(
+        body,
+        reason="undecodable",
+        error="Expected `int`, got `ann@example.com`",
+        error_class="ValidationError",
+        path=path,
+    ).letter
+
+
+def test_how_many_is_too_many_only_the_config_knows() -> None:
+    assert not found(AlertSettings(), letters=10**6, died=10**6)
+
+
+def test_the_rate_is_an_average_of_five_minutes_and_the_bound_itself_is_too_many() -> None:
+    assert not found(RATE, died=9)
+    assert list(found(RATE, died=10)) == ["dead_rate:"]
+    assert "10 dead letters arose in the last 5 minutes" in found(RATE, died=10)["dead_rate:"]
+    assert list(found(AlertSettings(dead_per_minute=0.1), died=1)) == ["dead_rate:"]
+
+
+def test_the_total_is_what_lies_there_now() -> None:
+    assert not found(TOTAL, letters=99, died=10**6)
+    assert "100 dead letters there now" in found(TOTAL, letters=100)["dead_total:"]
+
+
+def test_what_holds_no_longer_is_over() -> None:
+    facts = DeadFacts(letters=100, died=10)
+    holding = {alert.name: alert for alert in dead_causes(facts, TOTAL, NOW)}
+    [total] = holding.values()
+    [rate] = dead_causes(facts, RATE, NOW)
+    assert not is_over(total, facts, holding)
+    assert is_over(rate, facts, holding) and "no longer too many" in over(rate, facts)
+    new = news([NewGroup("ab12", letter())], NOW)
+    assert not is_over(new, facts, {})
+    assert is_over(new, DeadFacts(letters=0, died=10), {})
+    assert over(new, facts) == "no dead letter is left"
+    assert not is_over(purges(Untold({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
+
+
+def test_a_new_group_is_told_by_what_its_letters_have_in_common_and_never_by_an_error_or_a_body() -> None:
+    alert = news([NewGroup("ab12", letter())], NOW)
+    for part in ("stage intake", "source shop", "event order.created", "reason undecodable", "path $.amount"):
+        assert part in alert.text
+    assert "error class ValidationError" in alert.text
+    assert "ann@example.com" not in f"{alert.text}{alert.data}"
+    assert alert.data["groups"][0]["path"] == "$.amount"
+
+
+def test_many_new_groups_are_one_message_that_names_the_first() -> None:
+    groups = [NewGroup(f"g{number}", letter(f"event.{number}")) for number in range(8)]
+    alert = news(groups, NOW)
+    assert alert.text.startswith("8 new groups of dead letters")
+    assert "event.4" in alert.text and "event.5" not in alert.text and "and 3 more" in alert.text
+    assert (alert.data["new"], len(alert.data["groups"])) == (8, 5)
+
+
+def test_a_group_whose_letter_has_gone_is_told_by_its_fingerprint() -> None:
+    assert "ab12" in news([NewGroup("ab12", None)], NOW).text
+
+
+def test_names_from_outside_are_cut_and_made_printable() -> None:
+    text = news([NewGroup("ab12", letter("x\x1b[31m\n" + "y" * 500))], NOW).text
+    assert text.isprintable() and len(text) < 400
+
+
+def test_purged_letters_are_told_by_their_number() -> None:
+    assert "2 dead letters were removed for good" in purges(Untold({}, 3, 5), NOW).text
+    assert "1 dead letter was removed" in purges(Untold({}, 4, 5), NOW).text

@@ -1,0 +1,319 @@
+"""The rule on dead letters: through a channel, at most once a period, and never a cause of more of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import dead, keys, replay
+from broker.alerts import current_alerts
+from broker.batch import RawBody
+from broker.dead import Grave, died_at_intake
+from tests.inspector.running import entomb
+from tests.sink import Sink
+from tests.until import until
+from tests.worker.conftest import rest, send, webhook
+from tests.worker_process import Parts, WorkerProcess
+from worker.alerts import Alerts
+from worker.channels import Channel, open_channels
+from worker.channels.settings import HttpSettings
+from worker.dead_guard import DeadGuard
+from worker.settings import AlertSettings
+
+NOW = 1_795_000_000_000
+BROKEN = b'{"customer":{"name":"Ann Lee"},'
+REFUSED = web.HTTPBadRequest.status_code
+TELLING = Parts(alerts=AlertSettings(channel="sink"), expect_every_s=1.0)
+
+Guard = Callable[..., DeadGuard]
+Start = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+async def channel(sink: Sink) -> AsyncIterator[Channel]:
+    opened = open_channels({"ops": HttpSettings(url=sink.url, timeout_s=2.0, allow_private=True)})
+    yield opened["ops"]
+    await opened["ops"].close()
+
+
+@pytest.fixture
+def guard(redis: ArqRedis, channel: Channel) -> Iterator[Guard]:
+    """Guards that tell through the sink."""
+
+    def make(**settings: Any) -> DeadGuard:
+        rule = AlertSettings(channel="ops", **settings)
+        return DeadGuard(redis, Alerts(redis, channel, rule), rule)
+
+    yield make
+
+
+def grave(event: str, error_class: str = "ValidationError") -> Grave:
+    body = RawBody(1, "shop", event, BROKEN)
+    return died_at_intake(
+        body, reason="undecodable", error="Ann Lee is no number", error_class=error_class, path="$.customer"
+    )
+
+
+async def period_over(redis: ArqRedis, kind: str) -> None:
+    assert await redis.delete(f"{keys.ALERT}{kind}:")  # as its end would
+
+
+def told(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
+    event = f"hookline.alert.{kind}"
+    return [m for m in sink.got if m["event"] == event and m["data"]["state"] == state]
+
+
+async def holding(redis: ArqRedis) -> list[str]:
+    return [alert.kind for alert in await current_alerts(redis, now_ms=NOW)]
+
+
+# What is told
+
+
+async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: ArqRedis, sink: Sink, guard: Guard) -> None:
+    await entomb(redis, [grave("order.created"), grave("order.created")])
+    for number in range(3):
+        await guard().look(NOW + number)
+    [message] = sink.got
+    assert (message["rule"], message["event"]) == ("alert", "hookline.alert.dead_new")
+    assert "order.created" in message["text"] and "$.customer" in message["text"]
+    assert "Ann" not in json.dumps(message)
+    assert message["data"]["groups"][0]["fingerprint"] == grave("order.created").letter.fingerprint
+    assert await holding(redis) == ["dead_new"]
+    await period_over(redis, "dead_new")
+    await entomb(redis, [grave("order.created")])  # the group is not new any more
+    await guard().look(NOW)
+    assert len(sink.got) == 1
+
+
+async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    await entomb(redis, [grave("order.1")])
+    await guard().look(NOW)
+    for number in (2, 3):
+        await entomb(redis, [grave(f"order.{number}")])
+        await guard().look(NOW)
+    assert len(sink.got) == 1
+    await period_over(redis, "dead_new")
+    await guard().look(NOW + 1_800_000)
+    _, second = sink.got
+    assert second["data"]["new"] == 2
+    assert "order.2" in second["text"] and "order.3" in second["text"] and "order.1" not in second["text"]
+
+
+async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    buried = grave("order.1")
+    await entomb(redis, [buried])
+    await guard().look(NOW)
+    await dead.discard(redis, [buried.letter])
+    for _ in range(2):
+        await guard().look(NOW)
+    assert len(told(sink, "dead_new", "over")) == 1
+    assert await holding(redis) == []
+
+
+async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_either(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    await entomb(redis, [grave("order.1")])
+    await guard(dead_new=False).look(NOW)
+    await guard().look(NOW)
+    assert not sink.got
+
+
+async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerprint(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    buried = grave("order.1")
+    await entomb(redis, [buried])
+    unreadable = msgspec.msgpack.encode(["mixed", "", "", "of a newer version", ""])
+    await redis.set(keys.DEAD + buried.letter.id, unreadable)
+    await guard().look(NOW)
+    assert buried.letter.fingerprint in sink.got[0]["text"]
+
+
+async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_is_over(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    rule = guard(dead_new=False, dead_per_minute=0.6)
+    await entomb(redis, [grave("order.1"), grave("order.1")])
+    await rule.look(NOW)
+    assert not sink.got
+    buried = [grave("order.1"), grave("order.1")]
+    await entomb(redis, buried)
+    assert await replay.replay(redis, buried) == 2
+    await rule.look(NOW)
+    assert (await current_alerts(redis, now_ms=0))[0].since_ms == NOW
+    await rule.look(NOW + 60_000)
+    assert (await current_alerts(redis, now_ms=0))[0].since_ms == NOW
+    [message] = sink.got
+    assert (message["event"], message["data"]["died"]) == ("hookline.alert.dead_rate", 4)
+
+    await redis.delete(*[key async for key in redis.scan_iter("stats:[0-9]*")])  # as if five minutes had passed
+    await rule.look(NOW + 300_000)
+    assert len(told(sink, "dead_rate", "over")) == 1
+    assert await holding(redis) == []
+
+
+async def test_the_total_holds_until_enough_were_dealt_with(redis: ArqRedis, sink: Sink, guard: Guard) -> None:
+    rule = guard(dead_new=False, dead_total=3)
+    buried = [grave("order.1") for _ in range(3)]
+    await entomb(redis, buried[:2])
+    await rule.look(NOW)
+    assert not sink.got
+    await entomb(redis, buried[2:])
+    for _ in range(2):
+        await rule.look(NOW)
+    assert [message["data"]["letters"] for message in told(sink, "dead_total")] == [3]
+    await dead.discard(redis, [buried[0].letter])
+    await rule.look(NOW)
+    assert "2 dead letters left" in told(sink, "dead_total", "over")[0]["text"]
+
+
+async def test_purged_letters_are_told_by_number_since_the_last_time(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    buried = [grave("order.1") for _ in range(6)]
+    await entomb(redis, buried)
+    rule = guard(dead_new=False)
+    for letters in (buried[:1], buried[1:3], buried[3:4]):
+        await dead.discard(redis, [one.letter for one in letters], counter="purged")
+        for _ in range(2):
+            await rule.look(NOW)
+    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1]
+    await period_over(redis, "dead_purged")
+    await dead.discard(redis, [buried[4].letter])  # by a person: nothing to tell
+    await rule.look(NOW)
+    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1, 3]
+    assert await holding(redis) == ["dead_purged"]
+
+
+async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    await redis.set(keys.DEAD_TOLD, 100)
+    await redis.hset(keys.STATS_TOTAL, "purged", "7")  # type: ignore[misc]
+    await guard().look(NOW)
+    assert not sink.got
+    await redis.hset(keys.STATS_TOTAL, "purged", "9")  # type: ignore[misc]
+    await guard().look(NOW)
+    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [2]
+
+
+# When things go wrong
+
+
+async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_is_forgotten(
+    redis: ArqRedis, sink: Sink, guard: Guard, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hookline.worker")
+    sink.answer = lambda _n, _times: web.Response(status=404)
+    buried = [grave("order.1"), grave("order.2")]
+    await entomb(redis, buried)
+    await dead.discard(redis, [buried[0].letter], counter="purged")
+    rule = guard(dead_total=1)
+    kinds = ("dead_total", "dead_new", "dead_purged")
+    for _ in range(3):
+        await rule.look(NOW)
+        for kind in kinds:
+            assert await redis.pttl(f"{keys.ALERT}{kind}:") <= 60_000  # and then it is tried again
+            await period_over(redis, kind)
+    assert await dead.how_many(redis) == 1
+    assert await redis.zcard(keys.QUEUE) == 0
+    assert sum(getattr(record, "action", "") == "alert_unsent" for record in caplog.records) == 9
+
+    sink.answer = lambda _n, _times: web.Response()
+    sink.got.clear()
+    await rule.look(NOW)
+    assert [len(told(sink, kind)) for kind in kinds] == [1, 1, 1]
+    assert told(sink, "dead_new")[0]["data"]["new"] == 2
+
+
+async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_more_in_it(
+    redis: ArqRedis, sink: Sink, guard: Guard
+) -> None:
+    """A receiver that knows the key lets the message go; so one with another group must have another key."""
+    await entomb(redis, [grave("order.1")])
+    untold = await redis.hgetall(keys.DEAD_UNTOLD)  # type: ignore[misc]
+    for _ in range(2):
+        await guard().look(NOW)
+        await period_over(redis, "dead_new")
+        await redis.hset(keys.DEAD_UNTOLD, mapping=untold)  # type: ignore[misc]
+    assert list(sink.times.values()) == [2]
+    await entomb(redis, [grave("order.2")])
+    await guard().look(NOW)
+    assert list(sink.times.values()) == [2, 1]
+
+
+# On running workers
+
+
+async def test_several_workers_tell_a_new_group_once(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    for _ in range(3):
+        worker(parts=TELLING)
+    await send(redis, BROKEN)
+    await until(lambda: told(sink, "dead_new"))
+    for _ in range(3):  # further looks pass
+        await redis.delete(keys.ALERT_TURN)
+        await until(lambda: _is_there(redis, keys.ALERT_TURN))
+    assert len(told(sink, "dead_new")) == 1
+    assert await redis.hlen(keys.DEAD_UNTOLD) == 0  # type: ignore[misc]
+
+
+async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once_more(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    first: list[WorkerProcess] = []
+
+    def answer(notification: dict[str, Any], _times: int) -> web.Response:
+        if first and notification["event"] == "hookline.alert.dead_new":
+            first.pop().kill()
+        return web.Response()
+
+    sink.answer = answer
+    first.append(worker(parts=TELLING))
+    await send(redis, BROKEN)
+    await until(lambda: told(sink, "dead_new"))
+    assert await redis.hlen(keys.DEAD_UNTOLD) == 1  # type: ignore[misc]
+    await period_over(redis, "dead_new")
+    worker(parts=TELLING)
+    await until(lambda: _is_empty(redis, keys.DEAD_UNTOLD))
+    once, again = told(sink, "dead_new")
+    assert once["key"] == again["key"] and once["text"] == again["text"]
+
+
+async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    sink.answer = lambda _n, _times: web.Response(status=REFUSED)
+    worker(parts=TELLING)
+    await send(redis, webhook(1), webhook(2))
+    totals = await rest(redis)
+    assert (totals.dead, totals.died) == (2, 2)
+    await until(lambda: told(sink, "dead_new"))
+    sink.answer = lambda _n, _times: web.Response()
+    refused = len(told(sink, "dead_new"))
+    await period_over(redis, "dead_new")
+    await until(lambda: len(told(sink, "dead_new")) > refused)
+    assert "channel sink" in told(sink, "dead_new")[-1]["text"]
+    totals = await rest(redis)
+    assert (totals.created, totals.dead, totals.died) == (2, 2, 2)
+    assert await dead.how_many(redis) == 2
+
+
+async def _is_there(redis: ArqRedis, key: str) -> bool:
+    return bool(await redis.exists(key))
+
+
+async def _is_empty(redis: ArqRedis, key: str) -> bool:
+    return not await redis.exists(key)
