@@ -6,6 +6,7 @@ Those that ask Redis raise BrokerError.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from arq.connections import ArqRedis
@@ -15,7 +16,9 @@ from broker import audit, dead, replay
 from broker.audit import Deed
 from broker.dead import Grave, Note
 from broker.verdict import Rehearsed, Verdict
-from inspector.masking import Masking
+from inspector.masking import MASK, Masking
+
+_SOME_ADDRESS = "masked@example.invalid"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -89,7 +92,8 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     if masking is None:
         return verdict
     try:
-        copy = rehearse(Grave(grave.letter, _encode(masking.body(grave.body)))).notifications
+        body = _addressable(masking.body(grave.body))
+        copy = rehearse(Grave(grave.letter, _encode(body))).notifications
     except (ValueError, RecursionError):
         copy = ()
     real = verdict.notifications
@@ -100,6 +104,15 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
         error=masking.text(verdict.error),
         notifications=tuple(_masked(*both, masking) for both in zip(real, shown, strict=True)),
     )
+
+
+def _addressable(value: Any, key: str = "") -> Any:
+    """A masked body in which masked e-mail addresses have the form of one, so that mails can be rendered."""
+    if isinstance(value, dict):
+        return {name: _addressable(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_addressable(inner, key) for inner in value]
+    return _SOME_ADDRESS if value == MASK and key.lower().endswith("mail") else value
 
 
 def _masked(told: Rehearsed, copy: Rehearsed, masking: Masking) -> Rehearsed:

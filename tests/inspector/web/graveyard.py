@@ -46,15 +46,13 @@ CHANNELS: dict[str, ChannelSettings] = {
     "mail": EmailSettings(host="smtp.invalid", sender="shop@example.com", security="none"),
 }
 REHEARSAL = Rehearsal({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
-CONFIGURED = Configured(
-    sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), rehearse=REHEARSAL.of
-)
+CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), rehearse=REHEARSAL.of)
 HEADERS = "content-type: application/json\nuser-agent: Voucherify-Webhooks/2.0\nx-request-id: 7f1c09d2"
 
 
 def raw(body: bytes) -> RawBody:
     now_ms = time.time_ns() // 1_000_000
-    return RawBody(now_ms - 240_000, "voucherify", "", body, HEADERS)
+    return RawBody(now_ms - 400_000, "voucherify", "", body, HEADERS)
 
 
 def refused(
@@ -113,10 +111,10 @@ def evil_day() -> list[Grave]:
 
 async def bury_them(redis: ArqRedis, graves: Sequence[Grave], *, seed: int = 7) -> list[Grave]:
     """Bury them as of the last day, at times that a seed gives; the newest is of now."""
-    chance, now_ms = random.Random(seed), time.time_ns() // 1_000_000
+    chance = random.Random(seed)
     ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in graves[1:]), reverse=True)
     aged = [
-        Grave(structs.replace(grave.letter, died_at_ms=now_ms - age_ms), grave.body, grave.terms)
+        _aged(grave, age_ms)
         for grave, age_ms in zip(chance.sample(graves, len(graves)), [*ages_ms, 1500], strict=True)
     ]
     for start in range(0, len(aged), 50):
@@ -126,6 +124,17 @@ async def bury_them(redis: ArqRedis, graves: Sequence[Grave], *, seed: int = 7) 
         for index in (keys.DEAD_INDEX, keys.DEAD_BY + facets_of(letter).id):
             await redis.zadd(index, {letter.id: letter.died_at_ms}, xx=True)
     return aged
+
+
+def _aged(grave: Grave, by_ms: int) -> Grave:
+    letter = grave.letter
+    older = structs.replace(
+        letter,
+        died_at_ms=letter.died_at_ms - by_ms,
+        received_at_ms=letter.received_at_ms - by_ms,
+        attempts=tuple(structs.replace(tried, at_ms=tried.at_ms - by_ms) for tried in letter.attempts),
+    )
+    return Grave(older, grave.body, grave.terms)
 
 
 def letters_in(server: RedisServer) -> int:

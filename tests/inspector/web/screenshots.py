@@ -1,4 +1,7 @@
-"""Pictures of the pages with made-up data: `python -m tests.inspector.web.screenshots [DIRECTORY]`, by default docs/."""
+"""Pictures of the pages, with made-up data, in four looks each.
+
+`python -m tests.inspector.web.screenshots DIRECTORY [--tall]`
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from inspector import operations
 from inspector.operations import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE
 from tests.inspector.web.conftest import FLAGS, NAMES
-from tests.inspector.web.graveyard import CONFIGURED, REHEARSAL, broken, bury_them, evil_day, refused
+from tests.inspector.web.graveyard import CONFIGURED, REHEARSAL, broken, bury_them, evil_day
 from tests.inspector.web.serving import Served, serving
 from tests.redis_server import RedisServer
 
@@ -29,9 +32,13 @@ async def _fill(server: RedisServer) -> dict[str, str]:
     try:
         await bury_them(redis, evil_day())
         mail = (await operations.find(redis, Filter(channel="mail"), limit=1)).found[0].letter
-        odd = (await operations.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))).found
+        odd = (
+            await operations.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))
+        ).found
         crm = (await operations.find(redis, Filter(channel="crm"), limit=1)).found[0].letter
-        await operations.note_on(redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann")
+        await operations.note_on(
+            redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
+        )
         for verb, wanted in (("rehearse", Filter()), ("discard", Filter(error_class="none"))):
             chosen = await operations.select(redis, wanted)
             action = await operations.begin(redis, verb, chosen, by="ann", owner="me")  # type: ignore[arg-type]
