@@ -31,9 +31,20 @@ from inspector.operations.finding import (
     find,
     get,
     groups,
+    named,
 )
-from inspector.operations.single import EditError, replay_edited, reveal
+from inspector.operations.pausing import pause_channel, resume_channel
+from inspector.operations.single import (
+    EditError,
+    editable,
+    edited_body,
+    note_on,
+    rehearsed,
+    replay_edited,
+    reveal,
+)
 from inspector.operations.status import Source, Status, something, status
+from inspector.operations.words import in_words
 
 __all__ = [
     "Action",
@@ -59,13 +70,21 @@ __all__ = [
     "carry_out",
     "choices",
     "count",
+    "editable",
+    "edited_body",
     "find",
     "get",
     "groups",
+    "in_words",
     "interrupted",
+    "named",
+    "note_on",
+    "pause_channel",
+    "rehearsed",
     "release",
     "replay_edited",
     "resume",
+    "resume_channel",
     "reveal",
     "select",
     "something",

@@ -125,6 +125,12 @@ async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
     return await dead.get(redis, letter_id)
 
 
+async def named(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter]:
+    """Those of these ids that are there, each once, in their order."""
+    found = await dead.letters(redis, list(dict.fromkeys(ids)))
+    return [letter for letter in found if letter is not None]
+
+
 async def count(redis: ArqRedis, wanted: Filter) -> int:
     """How many match: exactly, and at once but for a search."""
     if not wanted.search:

@@ -196,7 +196,8 @@ def _unknown() -> Refusal:
 
 
 def _lacking(visitor: Visitor, route: Route) -> Refusal:
-    setting = "reveal = true" if route.right == "reveal" else 'role = "operate"'
+    settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
+    setting = settings.get(route.right, 'role = "operate"')
     return Refusal(403, f"{visitor.name} may not do this: it needs {setting} in inspector.users.{visitor.name}.")
 
 

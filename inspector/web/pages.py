@@ -45,6 +45,7 @@ class Pages:
             "count_of": texts.count_of,
             "printable": texts.printable,
             "number": lambda number: f"{number:,}",
+            "short": _short,
         }
         self._environment.globals |= {"static": static.address, "navigation": _NAVIGATION}
 
@@ -78,3 +79,7 @@ class Pages:
         if refusal.status == 401 and hdrs.WWW_AUTHENTICATE not in answer.headers:
             answer.headers[hdrs.WWW_AUTHENTICATE] = 'Form location="/login"'
         return answer
+
+
+def _short(text: str, chars: int = 200) -> str:
+    return text if len(text) <= chars else f"{text[: chars - 1]}…"

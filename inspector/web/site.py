@@ -19,9 +19,16 @@ from arq.connections import ArqRedis
 from broker.errors import BrokerError
 from inspector.settings import Settings
 from inspector.web import origin
+from inspector.web.actions import actions_routes
+from inspector.web.acts import acts_routes
+from inspector.web.audit import audit_routes
+from inspector.web.channels import channels_routes
 from inspector.web.desk import Configured, Desk
 from inspector.web.door import NOBODY, ClientAddress, Door
+from inspector.web.groups import groups_routes
 from inspector.web.headers import make_strict
+from inspector.web.letter import letter_routes
+from inspector.web.letters import letters_routes
 from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
@@ -95,6 +102,13 @@ class Site:
             *self._static.routes(),
             *login_routes(self.door, self._pages),
             *overview_routes(self.desk),
+            *letters_routes(self.desk),
+            *acts_routes(self.desk),
+            *letter_routes(self.desk),
+            *groups_routes(self.desk),
+            *actions_routes(self.desk),
+            *audit_routes(self.desk),
+            *channels_routes(self.desk),
             Route("GET", "/healthz", _health, "none"),
         ]
 

@@ -10,7 +10,12 @@ from aiohttp import hdrs, web
 from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
 
-_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {
+    "style.css": "text/css",
+    "live.js": "text/javascript",
+    "pick.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from inspector.settings import Role
 
-Right = Literal["none", "read", "operate", "reveal"]
-"""What a route asks of its visitor: nothing, not even a login; to look; to change; to see personal data."""
+Right = Literal["none", "read", "operate", "reveal", "edit"]
+"""What a route asks of its visitor: nothing, not even a login; to look; to change; to see personal data; to change
+what holds it, which is both."""
 
 
 class Visitor(Struct, frozen=True, kw_only=True):
@@ -35,5 +36,7 @@ class Visitor(Struct, frozen=True, kw_only=True):
                 return self.role == "operate"
             case "reveal":
                 return self.may_reveal
+            case "edit":
+                return self.role == "operate" and self.may_reveal
             case _:
                 return True

@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = [
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
     "--no-sandbox",  # tests run as root in CI
     "--disable-gpu",
     "--disable-quic",
@@ -30,12 +30,12 @@ _FLAGS = [
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """One browser; take a context of your own from it: `async with await chromium.new_context() as context`."""
-    path = next((found for name in _NAMES if (found := shutil.which(name))), None)
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         told = "no chromium is installed: apt-get install chromium"
         assert not os.environ.get("CI"), told
         pytest.skip(told)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
         yield browser
         await browser.close()

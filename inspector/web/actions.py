@@ -1,0 +1,126 @@
+"""What was and is being done to dead letters, and how far it has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from msgspec import Struct
+
+from broker.actions import Action
+from inspector import operations
+from inspector.texts import count_of
+from inspector.web.acts import ACTS, Act
+from inspector.web.desk import Desk
+from inspector.web.door import redirect
+from inspector.web.filters import address_of, fields_of
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.visitor import Visitor
+
+_KEPT = 100
+_EVERY_S = 1
+_GONE = Refusal(404, "There is no such action; the last 500 are kept.")
+
+
+class Shown(Struct, frozen=True):
+    """An action as it stands."""
+
+    action: Action
+    act: Act
+    state: str
+    """running, interrupted, stopped or done."""
+
+    level: str
+    words: str
+    """What it is done to."""
+
+    link: str
+    """The list of what its filter selects now, "" where somebody searched."""
+
+    rate: str
+    """How fast it went so far."""
+
+    left: tuple[tuple[str, str], ...]
+    """What a form says to mean the same letters; () where that cannot be told."""
+
+
+def actions_routes(desk: Desk) -> list[Route]:
+    """The pages at /actions."""
+
+    async def actions(request: web.Request, visitor: Visitor) -> Answer:
+        found = await operations.actions(desk.redis, count=_KEPT)
+        now_ms = time.time_ns() // 1_000_000
+        shown = [shown_of(action, visitor, now_ms) for action in found]
+        return desk.pages.show(request, visitor, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
+
+    async def action(request: web.Request, visitor: Visitor) -> Answer:
+        found = await operations.action(desk.redis, request.match_info["id"])
+        if found is None:
+            return _GONE
+        return desk.pages.show(
+            request,
+            visitor,
+            "action.html",
+            one=shown_of(found, visitor, time.time_ns() // 1_000_000),
+            every_s=_EVERY_S,
+            shown=desk.configured.masking.text,
+        )
+
+    async def stop(request: web.Request, visitor: Visitor) -> Answer:
+        return await _turned(request, lambda name: operations.stop(desk.redis, name, by=visitor.name))
+
+    async def resume(request: web.Request, visitor: Visitor) -> Answer:
+        return await _turned(request, lambda name: desk.runner.resume(name, by=visitor.name))
+
+    async def _turned(request: web.Request, turn: Callable[[str], Awaitable[bool]]) -> Answer:
+        found = await operations.action(desk.redis, request.match_info["id"])
+        if found is None:
+            return _GONE
+        await turn(found.id)  # where it cannot any more, the page tells how it stands
+        return redirect(f"/actions/{found.id}")
+
+    return [
+        Route("GET", "/actions", actions),
+        Route("GET", "/actions/{id}", action),
+        Route("POST", "/actions/{id}/stop", stop, "operate"),
+        Route("POST", "/actions/{id}/resume", resume, "operate"),
+    ]
+
+
+def shown_of(action: Action, visitor: Visitor, now_ms: int) -> Shown:
+    """How an action stands. What somebody else searched for is not told: it may be an e-mail address."""
+    order = action.order
+    wanted = operations.wanted_of(order)
+    is_told = not wanted.search or order.by == visitor.name
+    state = "interrupted" if action.is_interrupted(now_ms) else action.state
+    took_ms = max(1, (action.ended_ms or now_ms) - action.began_ms)
+    return Shown(
+        action=action,
+        act=ACTS[order.verb],
+        state=state,
+        level={"running": "good", "done": "good", "stopped": "warn", "interrupted": "bad"}[state],
+        words=_words(action, hide_search=not is_told),
+        link=address_of("/dead", fields_of(wanted)) if is_told and not order.ids else "",
+        rate=_rate(action.done, took_ms),
+        left=_left(action) if is_told else (),
+    )
+
+
+def _words(action: Action, *, hide_search: bool) -> str:
+    if action.order.ids:
+        return count_of(len(action.order.ids), "chosen letter")
+    return operations.in_words(operations.wanted_of(action.order), hide_search=hide_search)
+
+
+def _left(action: Action) -> tuple[tuple[str, str], ...]:
+    order = action.order
+    if order.ids:
+        return ("scope", "ids"), *(("id", name) for name in order.ids)
+    given = {"scope": "all", **fields_of(operations.wanted_of(order)), "until_ms": str(order.until_ms)}
+    return tuple(given.items())
+
+
+def _rate(done: int, took_ms: int) -> str:
+    rate = 1000 * done / took_ms
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

@@ -1,0 +1,39 @@
+"""Who did what."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from broker.ids import is_id
+from inspector import operations
+from inspector.web.desk import Desk
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.visitor import Visitor
+
+A_PAGE = 50
+_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
+
+
+def audit_routes(desk: Desk) -> list[Route]:
+    """The page at /audit."""
+
+    async def audit(request: web.Request, visitor: Visitor) -> Answer:
+        before = request.query.get("before", "")
+        if before and not _PLACE.fullmatch(before):
+            return Refusal(400, "before must be a place that a page of the audit log gave.")
+        found = await operations.audit(desk.redis, before=before, count=A_PAGE + 1)
+        page = found[:A_PAGE]
+        return desk.pages.show(
+            request,
+            visitor,
+            "audit.html",
+            deeds=page,
+            older=f"/audit?before={page[-1].id}" if len(found) > A_PAGE else "",
+            is_first=not before,
+            is_id=is_id,
+            shown=desk.configured.masking.text,
+        )
+
+    return [Route("GET", "/audit", audit)]

@@ -1,0 +1,74 @@
+"""Channels: how each does, and holding it or letting it go on."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from msgspec import Struct
+
+from broker.channels import Channel, read_channels
+from inspector import operations
+from inspector.channels import channel_line
+from inspector.web.desk import Desk
+from inspector.web.door import redirect
+from inspector.web.filters import address_of
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.visitor import Visitor
+
+_LEVELS = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
+
+
+class Shown(Struct, frozen=True):
+    """One channel."""
+
+    name: str
+    level: str
+    text: str
+    is_paused: bool
+    dead: int
+    link: str
+    """The list of its dead letters."""
+
+
+def channels_routes(desk: Desk) -> list[Route]:
+    """The page at /channels."""
+
+    async def channels(request: web.Request, visitor: Visitor) -> Answer:
+        dead = (await operations.choices(desk.redis)).by_field["channel"]
+        now_ms = time.time_ns() // 1_000_000
+        shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in await _known(desk)]
+        return desk.pages.show(request, visitor, "channels.html", channels=shown)
+
+    async def turn(request: web.Request, visitor: Visitor) -> Answer:
+        form = await request.post()
+        name = str(form.get("channel", ""))
+        if name not in {one.name for one in await _known(desk)}:
+            return Refusal(404, "There is no such channel.")
+        turned = operations.pause_channel if request.path.endswith("/pause") else operations.resume_channel
+        await turned(desk.redis, name, by=visitor.name)
+        return redirect("/channels")
+
+    return [
+        Route("GET", "/channels", channels),
+        Route("POST", "/channels/pause", turn, "operate"),
+        Route("POST", "/channels/resume", turn, "operate"),
+    ]
+
+
+async def _known(desk: Desk) -> list[Channel]:
+    """Every channel that is configured, or of which something is known."""
+    known = {one.name: one for one in await read_channels(desk.redis)}
+    names = sorted({*desk.configured.channels, *known})
+    return [known.get(name, Channel(name, 0, 0, 0, 0, 0)) for name in names]
+
+
+def _shown(one: Channel, dead: int, now_ms: int) -> Shown:
+    return Shown(
+        name=one.name,
+        level=_LEVELS[one.state(now_ms)],
+        text=channel_line(one, now_ms).plain,
+        is_paused=bool(one.paused_since_ms),
+        dead=dead,
+        link=address_of("/dead", {"channel": one.name}),
+    )

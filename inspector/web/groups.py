@@ -1,0 +1,68 @@
+"""Dead letters by what they died of."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from msgspec import Struct
+
+from inspector import operations
+from inspector.operations import Filter, Group
+from inspector.web.desk import Desk
+from inspector.web.filters import FilterError, fields_of, filter_of
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.visitor import Visitor
+
+MOST = 100
+SPARK_HEIGHT = 24
+
+
+class Spark(Struct, frozen=True):
+    """24 bars, one an hour."""
+
+    bars: tuple[tuple[int, float, float], ...]
+    """Left edge, top and height of each."""
+
+    words: str
+
+
+def groups_routes(desk: Desk) -> list[Route]:
+    """The page at /groups."""
+
+    async def groups(request: web.Request, visitor: Visitor) -> Answer:
+        try:
+            wanted = filter_of(request.query)
+        except FilterError as error:
+            return Refusal(400, f"{error}.")
+        found = await operations.groups(desk.redis, wanted, limit=MOST)
+        return desk.pages.show(
+            request,
+            visitor,
+            "groups.html",
+            groups=[(group, spark(group.hours)) for group in found],
+            words=operations.in_words(wanted) if wanted != Filter() else "",
+            fields=fields_of(wanted),
+            total=sum(group.count for group in found),
+            most=MOST,
+            events=events,
+            now_ms=time.time_ns() // 1_000_000,
+            shown=desk.configured.masking.text,
+        )
+
+    return [Route("GET", "/groups", groups)]
+
+
+def spark(hours: tuple[int, ...]) -> Spark:
+    """What is drawn of the last hours, the present one last. An hour with one letter is a bar that can be seen."""
+    most = max(hours, default=0)
+    heights = [max(2.0, SPARK_HEIGHT * count / most) if count else 0.0 for count in hours]
+    bars = tuple((4 * at, SPARK_HEIGHT - height, height) for at, height in enumerate(heights) if height)
+    total, now = sum(hours), hours[-1] if hours else 0
+    words = f"{total:,} in the last 24 hours, {now:,} of them in this one; at most {most:,} in one hour"
+    return Spark(bars, words if total else "none in the last 24 hours")
+
+
+def events(group: Group) -> list[str]:
+    """The names of events in it, as far as they are known."""
+    return sorted({facets.event for facets in group.facets if facets.event})

@@ -1,0 +1,115 @@
+"""One dead letter: all that is known of it, and what can be done to it."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from broker.dead import Grave
+from inspector import operations
+from inspector.marking import marked
+from inspector.operations import EditError
+from inspector.web.acts import MAX_NOTE_CHARS
+from inspector.web.desk import Desk
+from inspector.web.door import redirect
+from inspector.web.routing import Answer, Refusal, Route
+from inspector.web.visitor import Visitor
+
+_GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
+
+
+def letter_routes(desk: Desk) -> list[Route]:
+    """The page at /dead/{id} and its forms."""
+
+    async def letter(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.get(desk.redis, request.match_info["id"])
+        return _page(desk, request, visitor, grave) if grave else _GONE
+
+    async def reveal(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
+        return _page(desk, request, visitor, grave, is_revealed=True) if grave else _GONE
+
+    async def raw(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
+        return _download(grave) if grave else _GONE
+
+    async def note(request: web.Request, visitor: Visitor) -> Answer:
+        letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
+        if not text or len(text) > MAX_NOTE_CHARS:
+            return Refusal(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
+        noted = await operations.note_on(desk.redis, letter_id, text, by=visitor.name)
+        return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
+
+    async def edit(request: web.Request, visitor: Visitor) -> Answer:
+        letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
+        try:
+            body = operations.edited_body(text)
+            replayed = await operations.replay_edited(desk.redis, letter_id, body, by=visitor.name)
+        except EditError as error:
+            grave = await operations.reveal(desk.redis, letter_id, by=visitor.name)
+            if grave is None:
+                return _GONE
+            return _page(desk, request, visitor, grave, is_revealed=True, edited=text, fault=str(error))
+        return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
+
+    return [
+        Route("GET", "/dead/{id}", letter),
+        Route("POST", "/dead/{id}/reveal", reveal, "reveal"),
+        Route("POST", "/dead/{id}/raw", raw, "reveal"),
+        Route("POST", "/dead/{id}/note", note, "operate"),
+        Route("POST", "/dead/{id}/edit", edit, "edit"),
+    ]
+
+
+def _page(
+    desk: Desk,
+    request: web.Request,
+    visitor: Visitor,
+    grave: Grave,
+    *,
+    is_revealed: bool = False,
+    edited: str = "",
+    fault: str = "",
+) -> web.Response:
+    configured, letter = desk.configured, grave.letter
+    masking = None if is_revealed else configured.masking
+    return desk.pages.show(
+        request,
+        visitor,
+        "letter.html",
+        status=422 if fault else 200,
+        letter=letter,
+        place=f"/dead/{quote(letter.id)}",
+        bytes=len(grave.body),
+        body=marked(grave.body, letter.path, masking=masking),
+        headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
+        notes=grave.notes,
+        verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
+        is_revealed=is_revealed,
+        edited=edited or _editable(grave, visitor, is_revealed),
+        fault=fault,
+        max_note=MAX_NOTE_CHARS,
+        now_ms=time.time_ns() // 1_000_000,
+        shown=str if is_revealed else configured.masking.text,
+    )
+
+
+def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
+    """What is offered to be edited, "" for nothing."""
+    if not is_revealed or not visitor.may("edit"):
+        return ""
+    try:
+        return operations.editable(grave)
+    except EditError:
+        return ""
+
+
+def _download(grave: Grave) -> web.Response:
+    name = f"{grave.letter.id}.{'bin' if grave.letter.reason == 'unreadable' else 'json'}"
+    return web.Response(
+        body=grave.body,
+        content_type="application/octet-stream",
+        headers={hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'},
+    )

@@ -1,0 +1,142 @@
+"""Made-up dead letters of many kinds, as an evil day leaves them."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from arq.connections import ArqRedis
+from msgspec import structs
+
+from broker import dead, keys
+from broker.batch import RawBody
+from broker.dead import Grave, facets_of
+from broker.jobs import Attempt, Notification
+from inspector.web.desk import Configured
+from sources import KINDS
+from sources.settings import Settings as SourceSettings
+from sources.voucherify import VOUCHERIFY
+from tests.inspector.running import EVENT, entomb
+from tests.redis_server import RedisServer
+from worker.channels.settings import ChannelSettings, EmailSettings, HttpSettings
+from worker.planning import WorkerSource
+from worker.rehearsal import Rehearsal
+from worker.rules import Rule
+
+POINTS = EVENT
+VOUCHER = "customer.rewarded.loyalty_points"
+TEXT = "{{ customer.name }} has {{ balance.points }} points more: {{ voucher.loyalty_card.balance }} in all."
+RULES = (
+    Rule(name="points-to-crm", events=(POINTS,), channel="crm", text=TEXT),
+    Rule(
+        name="points-mail",
+        events=(POINTS,),
+        channel="mail",
+        to="{{ customer.email }}",
+        subject="Your points, {{ customer.name }}",
+        text=TEXT,
+        html="<p>Dear {{ customer.name }},</p><p>there are <b>{{ balance.points }}</b> points more.</p>",
+    ),
+)
+CHANNELS: dict[str, ChannelSettings] = {
+    "crm": HttpSettings(url="http://crm.invalid/"),
+    "mail": EmailSettings(host="smtp.invalid", sender="shop@example.com", security="none"),
+}
+REHEARSAL = Rehearsal({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
+CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), rehearse=REHEARSAL.of)
+HEADERS = "content-type: application/json\nuser-agent: Voucherify-Webhooks/2.0\nx-request-id: 7f1c09d2"
+
+
+def raw(body: bytes) -> RawBody:
+    now_ms = time.time_ns() // 1_000_000
+    return RawBody(now_ms - 400_000, "voucherify", "", body, HEADERS)
+
+
+def refused(
+    number: int, *, error: str = "answered 503 Service Unavailable", attempts: int = 5, channel: str = "crm"
+) -> Grave:
+    """A notification that a channel did not take."""
+    now_ms = time.time_ns() // 1_000_000
+    body = VOUCHERIFY.sample(number, POINTS)
+    tried = tuple(
+        Attempt(now_ms - 2**left * 20_000, 180 + 37 * left, "retry" if left else "exhausted", error, "try later")
+        for left in reversed(range(attempts))
+    )
+    rule = "points-to-crm" if channel == "crm" else "points-mail"
+    found = Notification(f"{number:032x}", rule, POINTS, raw(body), attempts=tried)
+    terms = VOUCHERIFY.terms(body)
+    reason = "exhausted" if attempts > 1 else "permanent"
+    kind = "HttpStatusError" if channel == "crm" else "MailRefusedError"
+    return dead.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
+
+
+def broken(number: int) -> Grave:
+    """A webhook that is not as the models say."""
+    payload: dict[str, Any] = json.loads(VOUCHERIFY.sample(number, POINTS))
+    payload["data"]["voucher"]["loyalty_card"]["balance"] = "twelve"
+    body = json.dumps(payload).encode()
+    verdict = REHEARSAL.of(dead.died_at_intake(raw(body), reason="undecodable", error="", error_class=""))
+    return dead.died_at_intake(
+        raw(body),
+        reason=verdict.reason,
+        error=verdict.error,
+        error_class=verdict.error_class,
+        path=verdict.path,
+        event=POINTS,
+        terms=VOUCHERIFY.terms(body),
+    )
+
+
+def cut_off(number: int) -> Grave:
+    """A webhook of which the end is missing."""
+    body = VOUCHERIFY.sample(number, POINTS)[:700]
+    return dead.died_at_intake(
+        raw(body), reason="undecodable", error="Input data was truncated", error_class="DecodeError"
+    )
+
+
+def evil_day() -> list[Grave]:
+    """70 letters of five groups."""
+    return [
+        *(refused(n) for n in range(41)),
+        *(refused(n, error="550 5.1.1 mailbox unavailable", attempts=1, channel="mail") for n in range(41, 57)),
+        *(broken(n) for n in range(57, 66)),
+        *(refused(n, error="answered 422: unknown tier", attempts=1) for n in range(66, 69)),
+        cut_off(69),
+    ]
+
+
+async def bury_them(redis: ArqRedis, graves: Sequence[Grave], *, seed: int = 7) -> list[Grave]:
+    """Bury them as of the last day, at times that a seed gives; the newest is of now."""
+    chance = random.Random(seed)
+    ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in graves[1:]), reverse=True)
+    aged = [
+        _aged(grave, age_ms)
+        for grave, age_ms in zip(chance.sample(graves, len(graves)), [*ages_ms, 1500], strict=True)
+    ]
+    for start in range(0, len(aged), 50):
+        await entomb(redis, aged[start : start + 50])
+    for grave in aged:
+        letter = grave.letter
+        for index in (keys.DEAD_INDEX, keys.DEAD_BY + facets_of(letter).id):
+            await redis.zadd(index, {letter.id: letter.died_at_ms}, xx=True)
+    return aged
+
+
+def _aged(grave: Grave, by_ms: int) -> Grave:
+    letter = grave.letter
+    older = structs.replace(
+        letter,
+        died_at_ms=letter.died_at_ms - by_ms,
+        received_at_ms=letter.received_at_ms - by_ms,
+        attempts=tuple(structs.replace(tried, at_ms=tried.at_ms - by_ms) for tried in letter.attempts),
+    )
+    return Grave(older, grave.body, grave.terms)
+
+
+def letters_in(server: RedisServer) -> int:
+    with server.client() as redis:
+        return int(redis.zcard(keys.DEAD_INDEX))  # type: ignore[arg-type]

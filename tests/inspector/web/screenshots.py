@@ -1,0 +1,101 @@
+"""Pictures of the pages, with made-up data, in four looks each.
+
+`python -m tests.inspector.web.screenshots DIRECTORY [--tall]`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from inspector import operations
+from inspector.operations import Filter
+from tests.inspector.web.browsing import DESKTOP, PHONE
+from tests.inspector.web.conftest import FLAGS, NAMES
+from tests.inspector.web.graveyard import CONFIGURED, REHEARSAL, broken, bury_them, evil_day
+from tests.inspector.web.serving import Served, serving
+from tests.redis_server import RedisServer
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+async def _fill(server: RedisServer) -> dict[str, str]:
+    """Addresses by the names of their pictures."""
+    redis = connect(RedisSettings(url=server.url))
+    try:
+        await bury_them(redis, evil_day())
+        mail = (await operations.find(redis, Filter(channel="mail"), limit=1)).found[0].letter
+        odd = (
+            await operations.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))
+        ).found
+        crm = (await operations.find(redis, Filter(channel="crm"), limit=1)).found[0].letter
+        await operations.note_on(
+            redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
+        )
+        for verb, wanted in (("rehearse", Filter()), ("discard", Filter(error_class="none"))):
+            chosen = await operations.select(redis, wanted)
+            action = await operations.begin(redis, verb, chosen, by="ann", owner="me")  # type: ignore[arg-type]
+            async for _ in operations.carry_out(redis, action, owner="me", rehearse=REHEARSAL.of):
+                pass
+            if verb == "rehearse":
+                dry = action
+    finally:
+        await redis.aclose(close_connection_pool=True)
+    return {
+        "letters": "/dead?channel=crm",
+        "letter": f"/dead/{odd[0].letter.id}",
+        "letter-mail": f"/dead/{mail.id}",
+        "letter-crm": f"/dead/{crm.id}",
+        "groups": "/groups",
+        "actions": "/actions",
+        "action": f"/actions/{dry}",
+        "audit": "/audit",
+        "channels": "/channels",
+    }
+
+
+async def _picture(browser: Browser, served: Served, address: str, path: Path, *, dark: bool, phone: bool) -> None:
+    context = await browser.new_context(
+        color_scheme="dark" if dark else "light",
+        viewport=(PHONE if phone else DESKTOP) | ({"height": 2000} if "--tall" in sys.argv else {}),  # type: ignore[arg-type]
+    )
+    async with context:
+        page = await context.new_page()
+        await page.goto(served.url + address)
+        await page.screenshot(path=path)
+        if address == "/dead?channel=crm":
+            await page.check("input[value=all]")
+            await page.click("text=Discard")
+            await page.screenshot(path=path.with_name(path.name.replace("letters", "preview")))
+
+
+async def _main(directory: Path) -> None:
+    path = next(found for name in NAMES if (found := shutil.which(name)))
+    with tempfile.TemporaryDirectory(prefix="hookline-") as data:
+        server = RedisServer(Path(data)).start()
+        try:
+            addresses = await _fill(server)
+            async with (
+                serving(server.url, configured=CONFIGURED) as served,
+                async_playwright() as playwright,
+                await playwright.chromium.launch(executable_path=path, args=FLAGS) as browser,
+            ):
+                for name, address in addresses.items():
+                    for dark, phone in ((False, False), (True, False), (False, True), (True, True)):
+                        look = f"{'dark' if dark else 'light'}-{'phone' if phone else 'desktop'}"
+                        picture = directory / f"inspector-{name}-{look}.png"
+                        await _picture(browser, served, address, picture, dark=dark, phone=phone)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    asyncio.run(_main(Path(given[0]) if given else DOCS))
