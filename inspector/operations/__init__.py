@@ -32,8 +32,17 @@ from inspector.operations.finding import (
     get,
     groups,
 )
-from inspector.operations.single import EditError, replay_edited, reveal
+from inspector.operations.single import (
+    EditError,
+    editable,
+    edited_body,
+    note_on,
+    rehearsed,
+    replay_edited,
+    reveal,
+)
 from inspector.operations.status import Source, Status, something, status
+from inspector.operations.words import in_words
 
 __all__ = [
     "Action",
@@ -59,9 +68,14 @@ __all__ = [
     "carry_out",
     "choices",
     "count",
+    "editable",
+    "edited_body",
     "find",
     "get",
     "groups",
+    "in_words",
+    "note_on",
+    "rehearsed",
     "replay_edited",
     "resume",
     "reveal",

@@ -1,12 +1,23 @@
-"""What is done to one dead letter: shown with personal data, replayed with another body. All raise BrokerError."""
+"""What is done to one dead letter: shown with personal data, noted on, rehearsed, replayed with another body.
+
+Those that ask Redis raise BrokerError.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 from arq.connections import ArqRedis
+from msgspec import structs
 
 from broker import audit, dead, replay
 from broker.audit import Deed
-from broker.dead import Grave
+from broker.dead import Grave, Note
+from broker.verdict import Rehearsed, Verdict
+from inspector.masking import Masking
+
+_encode = msgspec.json.Encoder().encode
 
 
 class EditError(ValueError):
@@ -36,3 +47,69 @@ async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str
         return False
     await audit.record(redis, Deed(by, "edit", letter_id, {"bytes": str(len(body))}))
     return True
+
+
+async def note_on(redis: ArqRedis, letter_id: str, text: str, *, by: str) -> bool:
+    """Note something on one dead letter, at once; False where there is no such letter."""
+    noted = bool(await dead.annotate(redis, [letter_id], Note(await dead.redis_ms(redis), by, text)))
+    if noted:
+        await audit.record(redis, Deed(by, "annotate", letter_id))
+    return noted
+
+
+def editable(grave: Grave) -> str:
+    """The body to be edited as text, indented where it is JSON. Raises EditError where it is no text."""
+    try:
+        return msgspec.json.format(grave.body, indent=2).decode()
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return grave.body.decode()
+    except UnicodeDecodeError:
+        raise EditError("the body is not text, so it cannot be edited here") from None
+
+
+def edited_body(text: str) -> bytes:
+    """An edited text as a body. Raises EditError: what is wrong with it, and where."""
+    body = text.encode("utf-8", "surrogatepass")
+    try:
+        msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise EditError(f"this is not JSON: {error}") from None
+    return body
+
+
+def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Masking | None) -> Verdict:
+    """What would become of a dead letter; `masking` None shows it with personal data.
+
+    Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
+    cannot be told so is "".
+    """
+    verdict = rehearse(grave)
+    if masking is None:
+        return verdict
+    try:
+        copy = rehearse(Grave(grave.letter, _encode(masking.body(grave.body)))).notifications
+    except (ValueError, RecursionError):
+        copy = ()
+    real = verdict.notifications
+    is_alike = [(told.channel, told.rule) for told in copy] == [(told.channel, told.rule) for told in real]
+    shown = copy if is_alike else [structs.replace(told, to="", subject="", text="", html="") for told in real]
+    return structs.replace(
+        verdict,
+        error=masking.text(verdict.error),
+        notifications=tuple(_masked(*both, masking) for both in zip(real, shown, strict=True)),
+    )
+
+
+def _masked(told: Rehearsed, copy: Rehearsed, masking: Masking) -> Rehearsed:
+    return structs.replace(
+        told,
+        to=masking.text(copy.to),
+        subject=masking.text(copy.subject),
+        text=masking.text(copy.text),
+        html=masking.text(copy.html),
+        looks_up=tuple(masking.text(asked) for asked in copy.looks_up),
+        needs=masking.text(told.needs),
+        error=masking.text(told.error),
+    )
