@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from broker.audit import Recorded
 from broker.dead import DeadLetter, Grave
 from broker.jobs import Attempt
+from broker.verdict import Verdict
 from inspector.channels import channel_records
 from inspector.masking import DEFAULT, MASK, Masking
 from inspector.operations import Action, Found, Group, Page, Status, wanted_of
@@ -64,14 +66,17 @@ def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     }
 
 
-def action_record(action: Action, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One action and how far it has come. What was searched for is masked: it may be an e-mail address."""
+def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """One action and how far it has come. What was searched for is masked: it may be an e-mail address.
+
+    `state`: running, stopped, done, or interrupted, which is told where `now_ms` is given, by the clock of Redis.
+    """
     order, given = action.order, wanted_of(action.order).given()
     return {
         "id": action.id,
         "verb": order.verb,
         "by": order.by,
-        "state": action.state,
+        "state": "interrupted" if action.is_interrupted(now_ms) else action.state,
         "selected": action.selected,
         "done": action.done,
         "gone": action.gone,
@@ -84,6 +89,28 @@ def action_record(action: Action, *, masking: Masking = DEFAULT) -> dict[str, An
         "note": masking.text(order.note),
         "began_ms": action.began_ms,
         "ended_ms": action.ended_ms,
+    }
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """What a replay would come to: `passes`; else `reason`, `error` ... of the dead letter there would be.
+
+    `notifications`: those that would be sent, and those that would not, each with its `error`. The verdict is told
+    as it is, so it must be masked already.
+    """
+    return cast("dict[str, Any]", msgspec.to_builtins(verdict))
+
+
+def deed_record(recorded: Recorded) -> dict[str, Any]:
+    """One line of the audit log. `id` is where the page after it begins."""
+    deed = recorded.deed
+    return {
+        "id": recorded.id,
+        "at_ms": recorded.at_ms,
+        "by": deed.by,
+        "what": deed.what,
+        "about": deed.about,
+        "details": dict(deed.details),
     }
 
 

@@ -10,6 +10,8 @@ from arq.connections import ArqRedis
 
 from broker.connection import Settings, connect
 from broker.spilled import Spilled
+from inspector.masking import Masking
+from inspector.operations import Rehearse
 from sources.settings import Settings as SourceSettings
 
 T = TypeVar("T")
@@ -32,6 +34,18 @@ class Context(Protocol):
 
     def spilled(self) -> Mapping[str, Spilled]:
         """What receivers of this machine keep on disk, by place."""
+        ...
+
+    def rehearse(self) -> Rehearse:
+        """What workers with this config would make of a dead letter."""
+        ...
+
+    def masking(self) -> Masking:
+        """What this config hides of payloads."""
+        ...
+
+    def user(self) -> str:
+        """Who gives the command, as actions and the audit log name them: `cli:ann@host`."""
         ...
 
 

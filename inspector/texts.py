@@ -13,6 +13,12 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def one_line(text: str, length: int = 200) -> str:
+    """The same on one line, cut off beyond so many characters."""
+    line = " ".join(printable(text[: length * 4]).split())
+    return line if len(line) <= length else line[: length - 3] + "..."
+
+
 def printable_json(text: str) -> str:
     """The same for JSON, which stays JSON that means the same."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -24,7 +24,8 @@ _ELSEWHERE = {
     "notify": _Elsewhere("launcher.notify_test", "app", "Try one rule on a body, and really send it with --send."),
     "demo": _Elsewhere("launcher.demo", "demo", "Show the main job with real webhooks, checked step by step."),
     "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),
-    "dead": _Elsewhere("inspector.commands", "dead", "List, show, replay and discard dead letters."),
+    "dead": _Elsewhere("inspector.commands", "dead", "Find, understand and act on dead letters."),
+    "audit": _Elsewhere("inspector.commands", "audit", "Show who did what to dead letters."),
     "channel": _Elsewhere("inspector.channels", "channel", "List, pause and resume channels."),
     "drift": _Elsewhere("inspector.drifting", "drift", "Show where webhooks are not as the models say."),
 }

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from msgspec import structs
 
 from broker.connection import Settings
+from broker.dead import Grave
 from broker.spilled import Spilled
+from broker.verdict import Verdict
+from inspector.masking import Masking
 from launcher.config import Config, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
@@ -45,6 +49,24 @@ class Context:
     def spilled(self) -> Mapping[str, Spilled]:
         """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
         return spilled_here(self.config.receiver)
+
+    def rehearse(self) -> Callable[[Grave], Verdict]:
+        """What workers with this config would make of a dead letter. Raises ConfigError."""
+        from launcher.rehearsing import rehearsal  # noqa: PLC0415 - most commands do without a worker's parts
+
+        return rehearsal(self.config)
+
+    def masking(self) -> Masking:
+        """What inspector.masked_paths and shown_paths hide. Raises ConfigError."""
+        return Masking(self.config.inspector.masked_paths, self.config.inspector.shown_paths)
+
+    def user(self) -> str:
+        """`cli:ann@host`; of a user without a name, the number."""
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # 3.13 raises the latter
+            name = str(os.getuid())
+        return f"cli:{name}@{socket.gethostname()}"
 
     def redis(self) -> Settings:
         """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -11,6 +12,10 @@ from typer.testing import CliRunner
 from broker.connection import Settings
 from broker.spilled import Spilled
 from inspector import channels, commands
+from inspector.masking import Masking
+from inspector.operations import Rehearse
+from launcher.config import read
+from launcher.rehearsing import rehearsal
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
@@ -19,20 +24,42 @@ app = typer.Typer()
 app.add_typer(commands.dead, name="dead")
 app.add_typer(channels.channel, name="channel")
 app.command("status")(commands.status)
+app.command("audit")(commands.audit)
+
+
+NOTIFYING: dict[str, Any] = {
+    "channels": {"crm": {"kind": "http", "url": "http://127.0.0.1:9/", "allow_private": True}},
+    "rules": [{"name": "to-crm", "events": ["*"], "channel": "crm"}],
+}
 
 
 class Standing:
     """What launcher gives as ctx.obj."""
 
-    def __init__(self, url: str, on_disk: dict[str, Spilled] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_disk: dict[str, Spilled] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         self.url = url
         self.on_disk = on_disk or {}
+        self.config = read({**NOTIFYING, **(config or {})}, {})
 
     def redis(self) -> Settings:
         return Settings(url=self.url)
 
     def spilled(self) -> dict[str, Spilled]:
         return self.on_disk
+
+    def rehearse(self) -> Rehearse:
+        return rehearsal(self.config)
+
+    def masking(self) -> Masking:
+        return Masking(self.config.inspector.masked_paths, self.config.inspector.shown_paths)
+
+    def user(self) -> str:
+        return "cli:ann@desk"
 
     def channels(self) -> list[str]:
         return ["console", "crm"]
@@ -41,10 +68,17 @@ class Standing:
         return {"voucherify": SourceSettings()}
 
 
-async def hookline(server: RedisServer, *arguments: str) -> Any:
+async def hookline(
+    server: RedisServer,
+    *arguments: str,
+    columns: int = 80,
+    config: Mapping[str, Any] | None = None,
+    stdin: str = "",
+) -> Any:
     """Run a command, off this event loop: it makes its own."""
-    call: Any = CliRunner(env={"COLUMNS": "80", "TERM": "dumb"}).invoke
-    result = await asyncio.to_thread(call, app, list(arguments), obj=Standing(server.url))
+    call: Any = CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke
+    standing = Standing(server.url, config=config)
+    result = await asyncio.to_thread(call, app, list(arguments), obj=standing, input=stdin)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -1,0 +1,35 @@
+"""`hookline audit`."""
+
+from __future__ import annotations
+
+import re
+
+import typer
+
+from inspector import operations, options
+from inspector.commands.app import console, print_json, show
+from inspector.commands.lists import audit_table
+from inspector.options import Cursor, Limit
+from inspector.records import deed_record
+from inspector.session import on_redis
+
+_PLACE = re.compile(r"\d{1,16}-\d{1,16}")
+
+
+def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json: options.Json = False) -> None:
+    """Show who did what, newest first: replays, discards, notes, edits, reveals.
+
+    Example: hookline audit --limit 20 --json
+    """
+    if cursor and not _PLACE.fullmatch(cursor):
+        raise typer.BadParameter(f"{cursor!r} is not a cursor: take one that a page gave", param_hint="--cursor")
+    found = on_redis(ctx.obj, lambda redis: operations.audit(redis, before=cursor, count=limit + 1))
+    page = found[:limit]
+    if as_json:
+        print_json([deed_record(recorded) for recorded in page])
+    elif page:
+        show(audit_table(page, width=console().width))
+    if not page:
+        typer.echo("nothing was done yet" if not cursor else "nothing before that", err=True)
+    elif len(found) > limit:
+        typer.echo(f"to go on: hookline audit --cursor {page[-1].id}", err=True)

@@ -1,0 +1,176 @@
+"""Tables that fit the terminal, from 60 columns on: where it is wide, what stands stacked gets columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from broker.actions import Why
+from broker.audit import Recorded
+from broker.dead import DeadLetter
+from inspector.masking import DEFAULT, Masking
+from inspector.operations import Action, Group, Page, in_words, wanted_of
+from inspector.texts import count_of, moment, one_line, span
+
+WIDE = 110
+"""Columns from which on a table has more of its own."""
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
+    """Dead letters, a row each."""
+    table = _table()
+    table.add_column("id" if width >= WIDE else "id, group", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("group", no_wrap=True, style="dim")
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("what", overflow="fold", ratio=2)
+    if width >= WIDE:
+        table.add_column("error", overflow="fold", ratio=3)
+    for found in page.found:
+        letter = found.letter
+        age = span(now_ms - letter.died_at_ms)
+        if width >= WIDE:
+            table.add_row(letter.id, letter.fingerprint, age, _what(letter), _error(letter, masking))
+        else:
+            name = Text(letter.id).append(f"\n{letter.fingerprint}", style="dim")
+            table.add_row(name, age, Text(f"{_what(letter)}\n{_error(letter, masking)}"))
+    return table
+
+
+def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
+    """Groups of dead letters, a row each; the bars are the last 24 hours."""
+    table = _table()
+    table.add_column("group, last 24 h", no_wrap=True)
+    table.add_column("letters", no_wrap=True, justify="right")
+    table.add_column("first" if width >= WIDE else "first,\nlast", no_wrap=True, justify="right")
+    if width >= WIDE:
+        table.add_column("last", no_wrap=True, justify="right")
+    table.add_column("newest", overflow="fold", ratio=1)
+    for group in groups:
+        name = Text(group.fingerprint).append(f"\n{spark(group.hours)}", style="cyan")
+        first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
+        ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
+        newest = Text(f"{_what(group.sample)}\n{_error(group.sample, masking)}")
+        table.add_row(name, str(group.count), *ages, newest)
+    return table
+
+
+def spark(counts: Sequence[int]) -> str:
+    """A bar for each count, in eighths of the highest; what is not nothing is seen."""
+    most = max(counts, default=0)
+    return "".join(_BLOCKS[-(-count * 8 // most) if most else 0] for count in counts)
+
+
+def why_table(whys: Sequence[Why]) -> Table:
+    """What would fail, a row for each cause."""
+    table = _table()
+    table.add_column("letters", no_wrap=True, justify="right")
+    table.add_column("group then", no_wrap=True)
+    table.add_column("error of one", overflow="fold", ratio=1)
+    for why in whys:
+        table.add_row(str(why.count), why.fingerprint, Text(one_line(why.error)))
+    return table
+
+
+def actions_table(found: Sequence[Action], *, now_ms: int) -> Table:
+    """Actions, a row each. Ages by the clock of Redis."""
+    table = _table()
+    table.add_column("id", no_wrap=True)
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for action in found:
+        what = f"{in_short(action)}\n{progress_of(action)}, by {one_line(action.order.by)}"
+        table.add_row(action.id, span(now_ms - action.began_ms), state_of(action, now_ms), Text(what))
+    return table
+
+
+def state_of(action: Action, now_ms: int) -> Text:
+    """`running`, `interrupted`, `stopped`, `done`. `now_ms` by the clock of Redis."""
+    if action.is_interrupted(now_ms):
+        return Text("interrupted", style="red")
+    return Text(action.state, style={"running": "cyan", "stopped": "yellow"}.get(action.state, ""))
+
+
+def in_short(action: Action) -> str:
+    """What an action does to which letters. What was searched for is not told: an e-mail address, perhaps."""
+    order = action.order
+    verb = "dry run of replay" if order.verb == "rehearse" else order.verb
+    if not order.ids:
+        return f"{verb}: {one_line(in_words(wanted_of(order), hide_search=True))}"
+    named = ", ".join(order.ids[:2])
+    return f"{verb}: {named}" + (f" and {len(order.ids) - 2} more" if len(order.ids) > 2 else "")
+
+
+def progress_of(action: Action) -> str:
+    """`64 of 412`, and what a dry run found."""
+    said = f"{action.done} of {action.selected}"
+    if action.gone:
+        said += f", {action.gone} not there"
+    if action.order.verb == "rehearse":
+        said += f", {action.passed} would pass, {action.failed} would fail"
+    return said
+
+
+def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> Table:
+    """All of one action."""
+    order = action.order
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True, style="dim")
+    lines.add_column(overflow="fold")
+    rate = f"{order.rate_per_s:g}/s" if order.rate_per_s else ""
+    for label, value in (
+        ("id", action.id),
+        ("what", in_short(action)),
+        ("by", one_line(order.by)),
+        ("state", state_of(action, now_ms)),
+        ("progress", progress_of(action)),
+        ("rate", rate),
+        ("note", one_line(masking.text(order.note))),
+        ("began", f"{moment(action.began_ms)} ({span(now_ms - action.began_ms)} ago)"),
+        ("ended", moment(action.ended_ms) if action.ended_ms else ""),
+    ):
+        if value:
+            lines.add_row(label, value if isinstance(value, Text) else Text(value))
+    return lines
+
+
+def audit_table(deeds: Sequence[Recorded], *, width: int) -> Table:
+    """Who did what, a row each."""
+    table = _table()
+    table.add_column("when (UTC)", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("by", overflow="fold")
+    table.add_column("what" if width >= WIDE else "by, what", overflow="fold", ratio=1)
+    for recorded in deeds:
+        deed = recorded.deed
+        details = ", ".join(f"{name} {value}" for name, value in deed.details.items())
+        what = one_line(f"{deed.what} {deed.about}" + (f" ({details})" if details else ""))
+        when, by = moment(recorded.at_ms).removesuffix(" UTC"), one_line(deed.by)
+        if width >= WIDE:
+            table.add_row(when, Text(by), Text(what))
+        else:
+            table.add_row(when, Text(f"{by}\n{what}"))
+    return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+
+
+def _what(letter: DeadLetter) -> str:
+    about = letter.event or letter.event_hint
+    where = letter.channel if letter.stage == "notify" else letter.source
+    tries = f", {count_of(len(letter.attempts), 'attempt')}" if len(letter.attempts) > 1 else ""
+    lines = [f"{letter.stage}: {letter.reason}{tries}" + (f" ({where})" if where else ""), about]
+    return "\n".join(one_line(line) for line in lines if line)
+
+
+def _error(letter: DeadLetter, masking: Masking) -> str:
+    error = masking.text(letter.error)
+    return one_line(f"{error} at {letter.path}" if letter.path else error, 120)
