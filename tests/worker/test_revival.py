@@ -1,0 +1,259 @@
+"""A provider that sends an event once more brings back what died of it, instead of being told that all is well."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from arq.connections import ArqRedis
+
+from broker import dead, keys, stream
+from broker.batch import RawBody
+from broker.commit import Committed, commit
+from broker.confirmation import Confirmation
+from broker.dead import DeadLetter
+from broker.ending import ended
+from broker.replay import replay
+from broker.stats import Totals
+from sources.voucherify import VOUCHERIFY
+from tests.sink import Sink, ok
+from tests.until import until
+from tests.worker.conftest import rest, send, webhook
+from tests.worker.happenings import happened
+from tests.worker_process import Parts, WorkerProcess
+from worker.planning import Planner, WorkerSource
+from worker.revival import Revival
+from worker.rules import DigestSettings, Rule, RuleBook
+
+Start = Callable[..., WorkerProcess]
+
+DAY_MS = 86_400_000
+ALL = Rule(name="all", events=("*",), channel="sink")
+EVERYTHING = Parts(rules=(ALL,))
+TIMELESS = b'{"no": "time"}'
+
+
+async def dies(redis: ArqRedis, sink: Sink, *bodies: bytes, letters: int = 1) -> list[DeadLetter]:
+    """The letters of what is sent while the sink refuses; afterwards it takes all."""
+    sink.answer = lambda _n, _times: web.Response(status=400)
+    await send(redis, *bodies)
+    await rest(redis)
+    sink.answer = ok
+    found = await dead.newest(redis)
+    assert len(found) == letters
+    return found
+
+
+async def sent(redis: ArqRedis, notifications: int = 1) -> None:
+    async def all_sent() -> bool:
+        return await redis.hget(keys.STATS_TOTAL, "sent") == str(notifications).encode()  # type: ignore[misc]
+
+    await until(all_sent)
+
+
+async def committed(redis: ArqRedis, *bodies: bytes) -> Committed:
+    """What a worker commits that is killed right after it."""
+    await stream.create_group(redis)
+    await send(redis, *bodies)
+    [entry] = await stream.read(redis, "dying", count=1, block_ms=100)
+    planner = Planner({"voucherify": WorkerSource(VOUCHERIFY, 7)}, RuleBook((ALL,)), max_deliveries=3)
+    plan = await planner.plan([entry])
+    return await commit(redis, plan.processed, plan.jobs)
+
+
+async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_its_attempts(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=Parts(rules=(ALL,), channel={"retry": {"base_s": 0.05, "cap_s": 0.1, "attempts": 2}}))
+    sink.answer = lambda _n, times: web.Response(status=204 if times == 4 else 503)
+    await send(redis, webhook(1))
+    totals = await rest(redis)
+    assert (totals.dead, totals.retried) == (1, 1)
+
+    await send(redis, webhook(1))
+    await sent(redis)
+    totals = await rest(redis)
+    assert list(sink.times.values()) == [4]  # two in each life, all with one key
+    assert (totals.accepted, totals.processed, totals.duplicate, totals.revived) == (2, 2, 0, 1)
+    assert (totals.created, totals.sent, totals.dead, totals.replayed) == (1, 1, 0, 1)
+    assert await dead.how_many(redis) == 0
+    assert not await redis.exists(keys.DEAD_REVIVE)
+
+    await send(redis, webhook(1))  # now all is well
+    assert (await until(lambda: _counted(redis, 3))).duplicate == 1
+
+
+async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=EVERYTHING)
+    await send(redis, webhook(1))
+    await sent(redis)
+    [letter] = await dies(redis, sink, webhook(2))
+    await send(redis, webhook(1))
+    totals = await until(lambda: _counted(redis, 3))
+    assert (totals.duplicate, totals.revived) == (1, 0)
+    assert [found.id for found in await dead.newest(redis)] == [letter.id]
+
+
+async def test_a_redelivery_among_new_events_is_sent_once_too(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    worker(parts=EVERYTHING)
+    [letter] = await dies(redis, sink, webhook(1))
+    await send(redis, webhook(2), webhook(1), webhook(3))
+    await sent(redis, 3)
+    totals = await rest(redis)
+    assert (totals.processed, totals.revived, totals.created, totals.sent) == (4, 1, 3, 3)
+    assert sink.times[letter.key] == 2  # refused once, taken once
+
+
+async def test_two_redeliveries_within_moments_have_it_sent_once(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=EVERYTHING)
+    await dies(redis, sink, webhook(1))
+    await send(redis, webhook(1), webhook(1))
+    await send(redis, webhook(1))
+    await until(lambda: _counted(redis, 4))
+    await sent(redis)
+    totals = await rest(redis)
+    assert totals.processed + totals.duplicate == 4
+    assert totals.revived == totals.processed - 1 >= 1
+    assert (totals.created, totals.sent, totals.dead) == (1, 1, 0)
+    assert list(sink.times.values()) == [2]  # refused once, taken once
+
+
+async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    first = worker(parts=EVERYTHING)
+    await dies(redis, sink, webhook(1))
+    first.kill()
+    assert [(await committed(redis, webhook(1))).revived for _ in range(2)] == [1, 1]
+    worker(parts=EVERYTHING)
+    await sent(redis)
+    totals = await rest(redis)
+    assert (totals.processed, totals.revived, totals.replayed) == (3, 2, 1)
+    assert list(sink.times.values()) == [2]
+
+
+async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    first = worker(parts=EVERYTHING)
+    [letter] = await dies(redis, sink, webhook(1))
+    first.kill()
+    assert await replay(redis, [grave for grave in await dead.graves(redis, [letter.id]) if grave]) == 1
+    found = await committed(redis, webhook(1))
+    assert (found.duplicate, found.revived) == (1, 0)
+    worker(parts=EVERYTHING)
+    await sent(redis)
+    await rest(redis)
+    assert list(sink.times.values()) == [2]
+
+
+async def test_a_replay_by_a_person_takes_the_mark_along(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    first = worker(parts=EVERYTHING)
+    [letter] = await dies(redis, sink, webhook(1))
+    first.kill()
+    assert (await committed(redis, webhook(1))).revived == 1
+    assert await redis.smembers(keys.DEAD_REVIVE) == {letter.id.encode()}  # type: ignore[misc]
+    assert await replay(redis, [grave for grave in await dead.graves(redis, [letter.id]) if grave]) == 1
+    assert not await redis.exists(keys.DEAD_REVIVE)
+    worker(parts=EVERYTHING)
+    await sent(redis)
+    assert (await rest(redis)).replayed == 1
+    assert list(sink.times.values()) == [2]
+
+
+async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_next(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    first = worker(parts=EVERYTHING)
+    await dies(redis, sink, webhook(1))
+    first.kill()
+    assert (await committed(redis, webhook(1))).revived == 1
+    assert await dead.how_many(redis) == 1
+    worker(parts=EVERYTHING)
+    await sent(redis)
+    assert (await rest(redis)).revived == 1
+    assert await dead.how_many(redis) == 0
+
+
+async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=EVERYTHING)
+    [letter] = await dies(redis, sink, webhook(1))
+    await redis.sadd(keys.DEAD_REVIVE, letter.id)  # type: ignore[misc]
+    await sent(redis)
+    assert await dead.how_many(redis) == 0
+
+
+async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    first = worker(parts=EVERYTHING)
+    [letter] = await dies(redis, sink, webhook(1))
+    first.kill()
+    woken = asyncio.Event()
+    revival = Revival(redis, woken.set)
+    running = asyncio.create_task(revival.run())
+    await asyncio.sleep(0)
+    await redis.sadd(keys.DEAD_REVIVE, letter.id)  # type: ignore[misc]
+    revival.wake()
+    await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
+    await ended([running])
+    assert await dead.how_many(redis) == 0
+
+
+async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    digest = DigestSettings(key="data.customer.id", window="1s")
+    text = "{{ events | length }} x points added"
+    worker(parts=Parts(rules=(Rule(name="points", events=("*",), channel="sink", text=text, digest=digest),)))
+    both = [happened(number, customer="ada", at_s=number) for number in (1, 2)]
+    [letter] = await dies(redis, sink, *both)
+    assert letter.digest
+    await send(redis, both[1])
+    await sent(redis)
+    totals = await rest(redis)
+    assert [told["text"] for told in sink.got] == ["2 x points added"] * 2
+    assert list(sink.times.values()) == [2]
+    assert (totals.processed, totals.digested, totals.created, totals.revived) == (3, 2, 1, 1)
+
+
+async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
+    redis: ArqRedis, sink: Sink, worker: Start
+) -> None:
+    worker(parts=EVERYTHING)
+    sink.answer = lambda _n, _times: web.Response(status=400)
+    received_ms = time.time_ns() // 1_000_000 - 3 * DAY_MS
+    await stream.append(redis, [RawBody(received_ms, "voucherify", "", TIMELESS)], Confirmation())
+    await rest(redis)
+    sink.answer = ok
+    await send(redis, TIMELESS)
+    await sent(redis)
+    totals = await rest(redis)
+    assert (totals.processed, totals.duplicate, totals.revived, totals.created) == (2, 0, 1, 1)
+    assert list(sink.times.values()) == [2]
+
+
+async def test_all_that_died_of_an_event_comes_back_at_once(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+    rule = Rule(name="all", events=("*",), channel=("sink", "other"))
+    worker(parts=Parts(channels=("sink", "other"), rules=(rule,)))
+    letters = await dies(redis, sink, webhook(1), letters=2)
+    assert {letter.channel for letter in letters} == {"sink", "other"}
+    await send(redis, webhook(1))
+    await sent(redis, 2)
+    totals = await rest(redis)
+    assert (totals.revived, totals.replayed, totals.created, totals.dead) == (1, 2, 2, 0)
+    assert sorted(sink.times) == sorted(letter.key for letter in letters)
+    assert list(sink.times.values()) == [2, 2]
+
+
+async def _counted(redis: ArqRedis, accepted: int) -> Totals | None:
+    totals = await rest(redis)
+    return totals if totals.accepted == accepted else None
