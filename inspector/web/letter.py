@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
 from broker.dead import Grave
 from inspector import operations
-from inspector.marking import marked
+from inspector.marking import Line, marked
 from inspector.operations import EditError
 from inspector.web.acts import MAX_NOTE_CHARS
 from inspector.web.desk import Desk
@@ -75,6 +76,7 @@ def _page(
 ) -> web.Response:
     configured, letter = desk.configured, grave.letter
     masking = None if is_revealed else configured.masking
+    body = marked(grave.body, letter.path, masking=masking)
     return desk.pages.show(
         request,
         visitor,
@@ -83,7 +85,8 @@ def _page(
         letter=letter,
         place=f"/dead/{quote(letter.id)}",
         bytes=len(grave.body),
-        body=marked(grave.body, letter.path, masking=masking),
+        body=body,
+        near=near(body.lines),
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
         notes=grave.notes,
         verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
@@ -94,6 +97,12 @@ def _page(
         now_ms=time.time_ns() // 1_000_000,
         shown=str if is_revealed else configured.masking.text,
     )
+
+
+def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
+    """The marked line and those about it; none where none is marked."""
+    at = next((number for number, line in enumerate(lines) if line.is_marked), None)
+    return () if at is None else lines[max(0, at - count) : at + count + 1]
 
 
 def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
