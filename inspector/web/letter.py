@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from aiohttp import hdrs, web
 
@@ -17,6 +17,9 @@ from inspector.web.desk import Desk
 from inspector.web.door import redirect
 from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
+
+_MAX_FORM_BYTES = 60_000
+"""Of an edited body in a form: a request may have 64 KiB in all."""
 
 _GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
 
@@ -92,6 +95,7 @@ def _page(
         verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
         is_revealed=is_revealed,
         edited=edited or _editable(grave, visitor, is_revealed),
+        is_too_large=_is_too_large(grave),
         fault=fault,
         max_note=MAX_NOTE_CHARS,
         now_ms=time.time_ns() // 1_000_000,
@@ -107,12 +111,23 @@ def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
 
 def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
     """What is offered to be edited, "" for nothing."""
-    if not is_revealed or not visitor.may("edit"):
+    if not is_revealed or not visitor.may("edit") or _is_too_large(grave):
         return ""
     try:
         return operations.editable(grave)
     except EditError:
         return ""
+
+
+def _is_too_large(grave: Grave) -> bool:
+    """Whether no form can bring it back, as a browser encodes it."""
+    if len(grave.body) > _MAX_FORM_BYTES:
+        return True
+    try:
+        text = operations.editable(grave)
+    except EditError:
+        return False
+    return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES
 
 
 def _download(grave: Grave) -> web.Response:

@@ -12,6 +12,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from broker.actions import Action
+from broker.dead import Grave
 from inspector import operations
 from inspector.operations import Filter
 from inspector.web.letters import A_PAGE
@@ -190,6 +191,21 @@ async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: ArqRedi
     assert answer.status == 303
     assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
     assert "replayed an edited copy" in (await local.get(path)).text
+
+
+@pytest.mark.parametrize(("size", "is_offered"), [(50_000, True), (66_000, False)])
+async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_back(
+    redis: ArqRedis, local: Browser, size: int, is_offered: bool
+) -> None:
+    body = json.dumps({"type": "x" * size}).encode()
+    [grave] = await bury_them(redis, [Grave(broken(7).letter, body)])
+    path = f"/dead/{grave.letter.id}"
+    page = await local.post(f"{path}/reveal", {"csrf": (await local.get(path)).csrf})
+
+    assert ("Edit and replay a copy" in page.text) is is_offered
+    assert ("too large to be edited here" in page.text) is not is_offered
+    answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": body.decode()})
+    assert answer.status == (303 if is_offered else 413)
 
 
 async def test_ticked_letters_are_discarded_and_no_others(redis: ArqRedis, local: Browser) -> None:
