@@ -33,7 +33,6 @@ from inspector.operations.finding import (
     groups,
     named,
 )
-from inspector.operations.pausing import pause_channel, resume_channel
 from inspector.operations.single import (
     EditError,
     editable,
@@ -44,6 +43,8 @@ from inspector.operations.single import (
     reveal,
 )
 from inspector.operations.status import Source, Status, something, status
+from inspector.operations.switching import pause_channel, resume_channel
+from inspector.operations.switching import read_channels as channels
 from inspector.operations.words import in_words
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "audit",
     "begin",
     "carry_out",
+    "channels",
     "choices",
     "count",
     "editable",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from aiohttp import web
 from msgspec import Struct
 
-from broker.channels import Channel, read_channels
+from broker.channels import Channel
 from inspector import operations
 from inspector.channels import channel_line
 from inspector.web.desk import Desk
@@ -36,14 +34,15 @@ def channels_routes(desk: Desk) -> list[Route]:
 
     async def channels(request: web.Request, visitor: Visitor) -> Answer:
         dead = (await operations.choices(desk.redis)).by_field["channel"]
-        now_ms = time.time_ns() // 1_000_000
-        shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in await _known(desk)]
+        now_ms, known = await operations.channels(desk.redis, desk.configured.channels)
+        shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
         return desk.pages.show(request, visitor, "channels.html", channels=shown)
 
     async def turn(request: web.Request, visitor: Visitor) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
-        if name not in {one.name for one in await _known(desk)}:
+        _, known = await operations.channels(desk.redis, desk.configured.channels)
+        if name not in {one.name for one in known}:
             return Refusal(404, "There is no such channel.")
         turned = operations.pause_channel if request.path.endswith("/pause") else operations.resume_channel
         await turned(desk.redis, name, by=visitor.name)
@@ -54,13 +53,6 @@ def channels_routes(desk: Desk) -> list[Route]:
         Route("POST", "/channels/pause", turn, "operate"),
         Route("POST", "/channels/resume", turn, "operate"),
     ]
-
-
-async def _known(desk: Desk) -> list[Channel]:
-    """Every channel that is configured, or of which something is known."""
-    known = {one.name: one for one in await read_channels(desk.redis)}
-    names = sorted({*desk.configured.channels, *known})
-    return [known.get(name, Channel(name, 0, 0, 0, 0, 0)) for name in names]
 
 
 def _shown(one: Channel, dead: int, now_ms: int) -> Shown:

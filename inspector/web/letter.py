@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import quote
+from collections.abc import Sequence
+from urllib.parse import quote, quote_plus
 
 from aiohttp import hdrs, web
 
 from broker.dead import Grave
 from inspector import operations
-from inspector.marking import marked
+from inspector.marking import Line, marked
 from inspector.operations import EditError
 from inspector.web.acts import MAX_NOTE_CHARS
 from inspector.web.desk import Desk
 from inspector.web.door import redirect
 from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
+
+_MAX_FORM_BYTES = 60_000
+"""Of an edited body in a form: a request may have 64 KiB in all."""
 
 _GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
 
@@ -75,6 +79,7 @@ def _page(
 ) -> web.Response:
     configured, letter = desk.configured, grave.letter
     masking = None if is_revealed else configured.masking
+    body = marked(grave.body, letter.path, masking=masking)
     return desk.pages.show(
         request,
         visitor,
@@ -83,12 +88,14 @@ def _page(
         letter=letter,
         place=f"/dead/{quote(letter.id)}",
         bytes=len(grave.body),
-        body=marked(grave.body, letter.path, masking=masking),
+        body=body,
+        near=near(body.lines),
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
         notes=grave.notes,
         verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
         is_revealed=is_revealed,
         edited=edited or _editable(grave, visitor, is_revealed),
+        is_too_large=_is_too_large(grave),
         fault=fault,
         max_note=MAX_NOTE_CHARS,
         now_ms=time.time_ns() // 1_000_000,
@@ -96,14 +103,31 @@ def _page(
     )
 
 
+def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
+    """The marked line and those about it; none where none is marked."""
+    at = next((number for number, line in enumerate(lines) if line.is_marked), None)
+    return () if at is None else lines[max(0, at - count) : at + count + 1]
+
+
 def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
     """What is offered to be edited, "" for nothing."""
-    if not is_revealed or not visitor.may("edit"):
+    if not is_revealed or not visitor.may("edit") or _is_too_large(grave):
         return ""
     try:
         return operations.editable(grave)
     except EditError:
         return ""
+
+
+def _is_too_large(grave: Grave) -> bool:
+    """Whether no form can bring it back, as a browser encodes it."""
+    if len(grave.body) > _MAX_FORM_BYTES:
+        return True
+    try:
+        text = operations.editable(grave)
+    except EditError:
+        return False
+    return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES
 
 
 def _download(grave: Grave) -> web.Response:

@@ -77,24 +77,24 @@ def broken(number: int) -> Grave:
     """A webhook that is not as the models say."""
     payload: dict[str, Any] = json.loads(VOUCHERIFY.sample(number, POINTS))
     payload["data"]["voucher"]["loyalty_card"]["balance"] = "twelve"
-    body = json.dumps(payload).encode()
-    verdict = REHEARSAL.of(dead.died_at_intake(raw(body), reason="undecodable", error="", error_class=""))
-    return dead.died_at_intake(
-        raw(body),
-        reason=verdict.reason,
-        error=verdict.error,
-        error_class=verdict.error_class,
-        path=verdict.path,
-        event=POINTS,
-        terms=VOUCHERIFY.terms(body),
-    )
+    return _undecodable(json.dumps(payload).encode())
 
 
 def cut_off(number: int) -> Grave:
     """A webhook of which the end is missing."""
-    body = VOUCHERIFY.sample(number, POINTS)[:700]
+    return _undecodable(VOUCHERIFY.sample(number, POINTS)[:700])
+
+
+def _undecodable(body: bytes) -> Grave:
+    """As a worker buries it."""
+    found = REHEARSAL.of(dead.died_at_intake(raw(body), reason="", error="", error_class=""))
     return dead.died_at_intake(
-        raw(body), reason="undecodable", error="Input data was truncated", error_class="DecodeError"
+        raw(body),
+        reason=found.reason,
+        error=found.error,
+        error_class=found.error_class,
+        path=found.path,
+        terms=VOUCHERIFY.terms(body),
     )
 
 

@@ -39,13 +39,11 @@ async def _fill(server: RedisServer) -> dict[str, str]:
         await operations.note_on(
             redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
         )
-        for verb, wanted in (("rehearse", Filter()), ("discard", Filter(error_class="none"))):
+        for verb, wanted in (("annotate", Filter(channel="mail")), ("rehearse", Filter())):
             chosen = await operations.select(redis, wanted)
-            action = await operations.begin(redis, verb, chosen, by="ann", owner="me")  # type: ignore[arg-type]
+            action = await operations.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
             async for _ in operations.carry_out(redis, action, owner="me", rehearse=REHEARSAL.of):
                 pass
-            if verb == "rehearse":
-                dry = action
     finally:
         await redis.aclose(close_connection_pool=True)
     return {
@@ -55,7 +53,7 @@ async def _fill(server: RedisServer) -> dict[str, str]:
         "letter-crm": f"/dead/{crm.id}",
         "groups": "/groups",
         "actions": "/actions",
-        "action": f"/actions/{dry}",
+        "action": f"/actions/{action}",
         "audit": "/audit",
         "channels": "/channels",
     }
@@ -85,7 +83,9 @@ async def _main(directory: Path) -> None:
             async with (
                 serving(server.url, configured=CONFIGURED) as served,
                 async_playwright() as playwright,
-                await playwright.chromium.launch(executable_path=path, args=FLAGS) as browser,
+                await playwright.chromium.launch(
+                    executable_path=path, args=[*FLAGS, "--disable-dev-shm-usage"]
+                ) as browser,
             ):
                 for name, address in addresses.items():
                     for dark, phone in ((False, False), (True, False), (False, True), (True, True)):

@@ -1,0 +1,384 @@
+"""Dead letters over HTTP: found, looked at, acted on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker.actions import Action
+from broker.dead import Grave
+from inspector import operations
+from inspector.operations import Filter
+from inspector.web.letters import A_PAGE
+from tests.inspector.running import all_letters, entomb
+from tests.inspector.web.graveyard import CONFIGURED, broken, bury_them, cut_off, letters_in, refused
+from tests.inspector.web.serving import Browser, Reply, serving
+from tests.redis_server import RedisServer
+from tests.until import until
+
+
+@pytest.fixture
+async def local(redis_server: RedisServer) -> AsyncIterator[Browser]:
+    """Somebody at this machine, of whom no login is asked."""
+    async with serving(redis_server.url, configured=CONFIGURED) as served, served.browser() as found:
+        yield found
+
+
+def shown_ids(page: Reply) -> list[str]:
+    return re.findall(r'href="/dead/(\w{17})"', page.text)
+
+
+def fields_of(page: Reply, action: str) -> list[tuple[str, str]]:
+    """What the first form that leads there carries, unseen."""
+    form = page.text[page.text.index(f'action="{action}"') :]
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[: form.index("</form>")])
+    return [(name, unescape(value)) for name, value in found]
+
+
+async def act(browser: Browser, verb: str, fields: list[tuple[str, str]], **typed: str) -> Reply:
+    """Through the preview to the action, as a person goes."""
+    csrf = (await browser.get("/dead")).csrf
+    preview = await browser.post("/dead/preview", [("csrf", csrf), ("verb", verb), *fields])  # type: ignore[arg-type]
+    assert preview.status == 200, preview.text
+    return await browser.post("/dead/begin", [*fields_of(preview, "/dead/begin"), *typed.items()])  # type: ignore[arg-type]
+
+
+async def ended(redis: ArqRedis, reply: Reply) -> Action:
+    assert reply.status == 303, reply.text
+    name = reply.headers["Location"].removeprefix("/actions/")
+
+    async def done() -> Action | None:
+        found = await operations.action(redis, name)
+        return found if found and found.state == "done" else None
+
+    return await until(done)
+
+
+async def test_filters_in_the_address_choose_what_is_shown(redis: ArqRedis, local: Browser) -> None:
+    graves = await bury_them(redis, [refused(1), refused(2, attempts=1, channel="mail"), broken(3)])
+    by_channel = {grave.letter.channel: grave.letter.id for grave in graves}
+
+    for query, channel in (
+        ("channel=mail", "mail"),
+        ("reason=exhausted", "crm"),
+        ("stage=intake", ""),
+        ("min_attempts=2", "crm"),
+        ("min_attempts=1&max_attempts=4", "mail"),
+        ("search=MEMBER3@example.com", ""),
+    ):
+        page = await local.get(f"/dead?{query}")
+        assert shown_ids(page) == [by_channel[channel]], query
+        assert "<b>1</b> letter:" in page.text
+
+
+async def test_pages_lead_to_older_ones_and_back(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [refused(number) for number in range(2 * A_PAGE + 3)])
+    expected = [letter.id for letter in await all_letters(redis)]
+    address, pages = "/dead?channel=crm", []
+    while address:
+        page = await local.get(address)
+        pages.append(shown_ids(page))
+        older = re.search(r'rel="next" href="([^"]+)"', page.text)
+        address = unescape(older[1]) if older else ""
+    assert [name for ids in pages for name in ids] == expected
+
+    for before in (1, 0):
+        newer = re.search(r'rel="prev" href="([^"]+)"', page.text)
+        assert newer
+        page = await local.get(unescape(newer[1]))
+        assert shown_ids(page) == pages[before]
+    assert 'rel="prev"' not in page.text
+
+
+async def test_a_letter_is_shown_masked_with_what_a_replay_would_do(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [refused(7, channel="mail")])
+
+    page = await local.get(f"/dead/{grave.letter.id}")
+
+    name = json.loads(grave.body)["data"]["customer"]["name"]
+    assert name not in page.text
+    assert "@example.com" not in page.text
+    assert "It would pass" in page.text
+    assert "Your points, ***" in page.text
+    for link in ("rule=points-mail", "channel=mail", f"fingerprint={grave.letter.fingerprint}"):
+        assert f'href="/dead?{link}"' in page.text
+
+
+async def test_the_place_of_an_error_is_marked_in_the_body(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [broken(7)])
+
+    page = await local.get(f"/dead/{grave.letter.id}")
+
+    marked = re.findall(r"<mark[^>]*>(.*)</mark>", page.text)
+    assert len(marked) == 2, "in front, and in the body"
+    assert all(unescape(line).endswith('"balance": "twelve"') for line in marked)
+    assert "It would fail again" in page.text
+
+
+async def test_a_reveal_shows_all_once_and_is_audited(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [refused(7, channel="mail")])
+    path = f"/dead/{grave.letter.id}"
+    csrf = (await local.get(path)).csrf
+
+    page = await local.post(f"{path}/reveal", {"csrf": csrf})
+
+    name = json.loads(grave.body)["data"]["customer"]["name"]
+    assert f"Your points, {name}" in unescape(page.text)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert name not in (await local.get(path)).text
+    log = await local.get("/audit")
+    assert "reveal" in log.text
+    assert f'href="{path}"' in log.text
+
+
+async def test_a_download_is_the_very_bytes_and_is_audited(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [cut_off(7)])
+    path = f"/dead/{grave.letter.id}"
+    csrf = (await local.get(path)).csrf
+
+    raw = await local.post(f"{path}/raw", {"csrf": csrf})
+
+    assert raw.text.encode() == grave.body
+    assert raw.headers["Content-Type"] == "application/octet-stream"
+    assert raw.headers["Content-Disposition"] == f'attachment; filename="{grave.letter.id}.json"'
+    assert [one.deed.what for one in await operations.audit(redis)] == ["reveal"]
+
+
+async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [cut_off(7)])
+    path = f"/dead/{grave.letter.id}"
+
+    page = await local.get(path)
+    assert "cannot be masked: reveal it" in page.text
+    assert "member7" not in page.text
+    assert "member7" in (await local.post(f"{path}/reveal", {"csrf": page.csrf})).text
+
+
+async def test_a_note_is_put_on_a_letter(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [refused(7)])
+    path = f"/dead/{grave.letter.id}"
+    csrf = (await local.get(path)).csrf
+
+    answer = await local.post(f"{path}/note", {"csrf": csrf, "note": " called them <b>\n"})
+
+    assert (answer.status, answer.headers["Location"]) == (303, f"{path}#notes")
+    assert "called them &lt;b&gt;" in (await local.get(path)).text
+    assert (await local.post(f"{path}/note", {"csrf": csrf, "note": " "})).status == 422
+    assert (await local.post(f"{path}/note", {"csrf": csrf, "note": "x" * 1001})).status == 422
+
+
+async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [broken(7)])
+    path = f"/dead/{grave.letter.id}"
+    page = await local.get(path)
+    assert "<textarea" not in page.text[: page.text.index("Notes")]
+    page = await local.post(f"{path}/reveal", {"csrf": page.csrf})
+    offered = unescape(re.findall(r'<textarea id="edited"[^>]*>\n(.*?)</textarea>', page.text, re.DOTALL)[0])
+    assert json.loads(offered) == json.loads(grave.body)
+
+    wrong = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered + "}<"})
+    assert wrong.status == 422
+    assert "this is not JSON" in wrong.text
+    assert "}&lt;</textarea>" in wrong.text
+
+    answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered.replace('"twelve"', "12")})
+    assert answer.status == 303
+    assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
+    assert "replayed an edited copy" in (await local.get(path)).text
+
+
+@pytest.mark.parametrize(("size", "is_offered"), [(50_000, True), (66_000, False)])
+async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_back(
+    redis: ArqRedis, local: Browser, size: int, is_offered: bool
+) -> None:
+    body = json.dumps({"type": "x" * size}).encode()
+    [grave] = await bury_them(redis, [Grave(broken(7).letter, body)])
+    path = f"/dead/{grave.letter.id}"
+    page = await local.post(f"{path}/reveal", {"csrf": (await local.get(path)).csrf})
+
+    assert ("Edit and replay a copy" in page.text) is is_offered
+    assert ("too large to be edited here" in page.text) is not is_offered
+    answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": body.decode()})
+    assert answer.status == (303 if is_offered else 413)
+
+
+async def test_ticked_letters_are_discarded_and_no_others(redis: ArqRedis, local: Browser) -> None:
+    graves = await bury_them(redis, [refused(number) for number in range(5)])
+    chosen = [("scope", "ids"), ("id", graves[1].letter.id), ("id", graves[3].letter.id)]
+
+    action = await ended(redis, await act(local, "discard", chosen, sure="yes"))
+
+    assert (action.done, action.order.by) == (2, "local")
+    left = {letter.id for letter in await all_letters(redis)}
+    assert left == {graves[at].letter.id for at in (0, 2, 4)}
+
+
+async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [*(refused(number) for number in range(A_PAGE + 9)), broken(100)])
+    page = await local.get("/dead?channel=crm")
+    assert fields_of(page, "/dead/preview")[1:] == [("channel", "crm")]
+
+    action = await ended(redis, await act(local, "discard", [("scope", "all"), ("channel", "crm")], sure="yes"))
+
+    assert action.done == A_PAGE + 9
+    assert [letter.channel for letter in await all_letters(redis)] == [""]
+
+
+async def test_what_dies_after_the_preview_is_left_alone(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [refused(number) for number in range(3)])
+    csrf = (await local.get("/dead")).csrf
+    preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "discard", "scope": "all"})
+    late = refused(9)
+    await entomb(redis, [late])
+
+    sure = [*fields_of(preview, "/dead/begin"), ("sure", "yes")]
+    begun = await local.post("/dead/begin", sure)  # type: ignore[arg-type]
+
+    assert (await ended(redis, begun)).done == 3
+    assert [letter.id for letter in await all_letters(redis)] == [late.letter.id]
+
+
+async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
+    redis: ArqRedis, local: Browser
+) -> None:
+    graves = await bury_them(redis, [refused(number) for number in range(3)])
+    csrf = (await local.get("/dead")).csrf
+    preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "replay", "scope": "all"})
+    await act(local, "discard", [("scope", "ids"), ("id", graves[0].letter.id)], sure="yes")
+    await until(lambda: _left(redis, 2))
+
+    refusal = await local.post("/dead/begin", fields_of(preview, "/dead/begin"))  # type: ignore[arg-type]
+
+    assert refusal.status == 409
+    assert "It is no longer what you saw: now it is 2 letters." in refusal.text
+    assert ("count", "2") in fields_of(refusal, "/dead/begin")
+    assert await _left(redis, 2)
+
+
+async def _left(redis: ArqRedis, count: int) -> bool:
+    return len(await all_letters(redis)) == count
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed", "told"),
+    [
+        ("discard", {}, "Tick the box"),
+        ("discard", {"sure": "no"}, "Tick the box"),
+        ("annotate", {"note": "  "}, "Write the note"),
+        ("annotate", {"note": "x" * 1001}, "at most 1,000 characters"),
+        *(
+            ("replay", {"rate": rate}, "The rate is a number")
+            for rate in ("fast", "-1", "nan", "inf", "0", "1e99")
+        ),
+    ],
+)
+async def test_what_is_missing_is_asked_for_and_nothing_is_done(
+    redis: ArqRedis, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
+) -> None:
+    await bury_them(redis, [refused(1), refused(2)])
+
+    answer = await act(local, verb, [("scope", "all")], **typed)
+
+    assert answer.status == 422
+    assert told in answer.text
+    assert await operations.actions(redis) == []
+    assert letters_in(redis_server) == 2
+
+
+async def test_a_rate_and_a_note_reach_the_action(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [refused(1), refused(2)])
+
+    action = await ended(redis, await act(local, "annotate", [("scope", "all")], note="seen", rate="1000.5"))
+
+    assert (action.order.rate_per_s, action.order.note, action.done) == (1000.5, "seen", 2)
+
+
+async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [*(refused(number) for number in range(4)), broken(8), broken(9)])
+    action = await ended(redis, await act(local, "rehearse", [("scope", "all")]))
+
+    page = await local.get(f"/actions/{action.id}")
+
+    assert "4 would pass" in page.text
+    assert "2 would fail" in page.text
+    assert f'href="/dead?fingerprint={broken(8).letter.fingerprint}"' in page.text
+    again = fields_of(page, "/dead/preview")
+    assert ("until_ms", str(action.order.until_ms)) in again
+    preview = await local.post("/dead/preview", [*again, ("verb", "replay")])  # type: ignore[arg-type]
+    assert "Replay: 6 letters?" in preview.text
+
+
+async def test_a_search_of_somebody_else_is_not_told(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [refused(3)])
+    selected = await operations.select(redis, Filter(search="member3@example.com"))
+    action = await operations.begin(redis, "rehearse", selected, by="ann", owner="nobody")
+
+    for path in ("/actions", f"/actions/{action}", "/audit"):
+        text = (await local.get(path)).text
+        assert "member3" not in text
+        assert "***" in text
+
+
+async def test_actions_are_stopped_and_resumed(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [refused(number) for number in range(4)])
+    begun = await act(local, "discard", [("scope", "all")], sure="yes", rate="0.01")
+    path = begun.headers["Location"]
+    await until(lambda: _left(redis, 3))
+    page = await local.get(path)
+    assert 'data-live="' in page.text
+
+    await local.post(f"{path}/stop", {"csrf": page.csrf})
+    page = await local.get(path)
+    assert "<b>stopped</b>" in page.text
+    assert (await local.post(f"{path}/resume", {"csrf": page.csrf})).status == 303
+    assert "<b>running</b>" in (await local.get(path)).text
+    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "stop", "discard"]
+    await local.post(f"{path}/stop", {"csrf": page.csrf})
+
+
+async def test_groups_tell_how_many_and_when(redis: ArqRedis, local: Browser) -> None:
+    await bury_them(redis, [*(refused(number) for number in range(4)), broken(8)])
+
+    page = await local.get("/groups")
+
+    assert "<b>5</b> letters that died of <b>2</b> causes" in page.text
+    assert page.text.count('class="spark"') == 2
+    assert "in the last 24 hours" in page.text
+    assert ("fingerprint", refused(1).letter.fingerprint) in [
+        field for part in page.text.split("</form>") if "/dead/preview" in part for field in _fields(part)
+    ]
+
+
+def _fields(part: str) -> list[Any]:
+    return re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', part)
+
+
+async def test_the_audit_log_is_paged(redis: ArqRedis, local: Browser) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    for number in range(53):
+        await operations.note_on(redis, grave.letter.id, f"{number}", by=f"user-{number}")
+
+    first = await local.get("/audit")
+    older = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert older
+    second = await local.get(unescape(older[1]))
+
+    told = re.findall(r"<b>user-(\d+)</b>", first.text + second.text)
+    assert told == [str(number) for number in reversed(range(53))]
+
+
+async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: ArqRedis, local: Browser) -> None:
+    csrf = (await local.get("/channels")).csrf
+
+    await local.post("/channels/pause", {"csrf": csrf, "channel": "crm"})
+    assert "/channels/resume" in (await local.get("/channels")).text
+    await local.post("/channels/resume", {"csrf": csrf, "channel": "crm"})
+    assert "/channels/resume" not in (await local.get("/channels")).text
+    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "pause"]
+    assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404

@@ -1,0 +1,287 @@
+"""Attacks on the pages of dead letters, each tried; and who may do what there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from arq.connections import ArqRedis
+from msgspec import structs
+
+from broker import dead
+from broker.audit import Deed, record
+from broker.dead import Grave
+from broker.jobs import Attempt, Notification
+from inspector import operations
+from inspector.settings import User
+from inspector.web.filters import MAX_CHARS
+from sources.secret import Secret
+from tests.inspector.running import all_letters, entomb
+from tests.inspector.web.graveyard import CONFIGURED, bury_them, letters_in, raw, refused
+from tests.inspector.web.serving import USERS, Browser, Served, serving
+from tests.redis_server import RedisServer
+
+EVIL = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg/onload=alert(3)>"
+    "{{7*7}}{% raw %}javascript:alert(4)"
+)
+PASSWORDS = {"dan": "password of dan", "eve": "password of eve", "fay": "password of fay"}
+MORE_USERS = USERS | {
+    "dan": User(password=Secret(PASSWORDS["dan"]), role="operate"),
+    "eve": User(password=Secret(PASSWORDS["eve"]), reveal=True),
+    "fay": User(password=Secret(PASSWORDS["fay"]), role="operate", reveal=True),
+}
+NOBODY_ID = "0" * 17
+POSTS = {
+    "/dead/preview": {"ann", "dan"},
+    "/dead/begin": {"ann", "dan"},
+    "/dead/{id}/note": {"ann", "dan"},
+    "/dead/{id}/reveal": {"ann", "eve"},
+    "/dead/{id}/raw": {"ann", "eve"},
+    "/dead/{id}/edit": {"ann"},
+    "/actions/{id}/stop": {"ann", "dan"},
+    "/actions/{id}/resume": {"ann", "dan"},
+    "/channels/pause": {"ann", "dan"},
+    "/channels/resume": {"ann", "dan"},
+}
+"""Who may."""
+
+GETS = ("/dead", "/dead/{id}", "/groups", "/actions", "/actions/{id}", "/audit", "/channels")
+
+
+@pytest.fixture
+async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
+    async with serving(redis_server.url, users=MORE_USERS, configured=CONFIGURED) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(served: Served) -> AsyncIterator[Browser]:
+    async with served.browser() as found:
+        yield found
+
+
+async def log_in(browser: Browser, name: str) -> str:
+    """Returns the token that this session's forms carry."""
+    await browser.log_in(name, {"ann": "correct horse battery", "bob": "bobs own password", **PASSWORDS}[name])
+    return (await browser.get("/dead")).csrf
+
+
+def evil_grave() -> Grave:
+    body = raw(json.dumps({"id": EVIL, "type": EVIL, "data": {EVIL: EVIL}}).encode())
+    body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
+    attempts = (Attempt(1, 1, EVIL, EVIL, EVIL),)
+    told = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
+    grave = dead.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
+    return Grave(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
+
+
+async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: ArqRedis, browser: Browser) -> None:
+    grave = evil_grave()
+    await entomb(redis, [grave])
+    csrf = await log_in(browser, "ann")
+    path = f"/dead/{grave.letter.id}"
+    form = {"csrf": csrf, "scope": "all", "search": "", "event": EVIL}
+    await browser.post(f"{path}/note", {"csrf": csrf, "note": EVIL})
+    await record(redis, Deed(EVIL, EVIL, EVIL, {EVIL: EVIL}))
+    selected = await operations.select(redis, operations.Filter(event=EVIL))
+    action = await operations.begin(redis, "annotate", selected, by=EVIL, owner="me", note=EVIL)
+    pages = [
+        await browser.get("/dead", params={"event": EVIL}),
+        await browser.get("/dead", params={"search": EVIL, "fingerprint": EVIL, "rule": EVIL, "channel": EVIL}),
+        await browser.get("/groups", params={"event": EVIL}),
+        await browser.get(path),
+        await browser.post(f"{path}/reveal", {"csrf": csrf}),
+        await browser.post(f"{path}/edit", {"csrf": csrf, "body": f"</textarea>{EVIL}"}),
+        await browser.post("/dead/preview", form | {"verb": "annotate"}),
+        await browser.post("/dead/begin", form | {"verb": "annotate", "note": EVIL, "rate": EVIL, "count": "1"}),
+        await browser.get("/actions"),
+        await browser.get(f"/actions/{action}"),
+        await browser.get("/audit"),
+        await browser.get("/channels"),
+        await browser.get("/dead", params={"cursor": EVIL}),
+        await browser.get("/dead", params={"since": EVIL}),
+    ]
+
+    for page in pages:
+        assert "<script>alert" not in page.text
+        assert "<img" not in page.text
+        assert "<svg/onload" not in page.text
+        assert "{{7*7}}49" not in page.text
+        assert 'href="javascript:' not in page.text
+        assert page.text.count("</textarea>") == page.text.count("<textarea")
+        assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    assert sum("&lt;script&gt;" in page.text for page in pages) >= 10
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("name", ["ann", "bob", "dan", "eve"])
+async def test_each_right_opens_what_it_should(redis: ArqRedis, browser: Browser, path: str, name: str) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    csrf = await log_in(browser, name)
+
+    answer = await browser.post(path.replace("{id}", grave.letter.id), {"csrf": csrf, "note": "n", "body": "{}"})
+
+    assert (answer.status != 403) is (name in POSTS[path]), answer.text
+    if answer.status == 403:
+        assert f"inspector.users.{name}" in answer.text
+        assert await operations.audit(redis) == []
+
+
+@pytest.mark.parametrize("path", [*POSTS, *GETS])
+async def test_nobody_sees_or_does_anything(redis: ArqRedis, browser: Browser, path: str) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    address = path.replace("{id}", grave.letter.id)
+
+    answer = await (browser.get(address) if path in GETS else browser.post(address, {"verb": "discard"}))
+
+    assert answer.status == (303 if path in GETS else 401)
+    assert "crm" not in answer.text
+
+
+@pytest.mark.parametrize("path", POSTS)
+async def test_each_form_needs_the_token_of_its_own_session(
+    redis: ArqRedis, served: Served, browser: Browser, path: str
+) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    await log_in(browser, "ann")
+    async with served.browser() as other:
+        others = await log_in(other, "fay")
+    form = {"verb": "discard", "scope": "all", "count": "1", "sure": "yes", "note": "n", "channel": "crm"}
+    address = path.replace("{id}", grave.letter.id)
+
+    for given in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": others}):
+        assert (await browser.post(address, form | given)).status == 403
+    foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert (await browser.post(address, form | {"csrf": others}, headers=foreign)).status == 403
+
+    assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
+    assert await operations.audit(redis) == []
+    assert await operations.actions(redis) == []
+
+
+async def test_who_may_only_look_is_offered_nothing_else(redis: ArqRedis, browser: Browser) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    await log_in(browser, "bob")
+
+    for path in ("/dead", f"/dead/{grave.letter.id}", "/groups", "/channels"):
+        text = (await browser.get(path)).text
+        assert text.count('method="post"') - text.count('action="/logout"') == 0, path
+        assert 'type="checkbox"' not in text
+        for offered in ("Discard", "Replay</button>", "Reveal", "Download", "Pause<"):
+            assert offered not in text, path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "../actions",
+        "%2e%2e%2factions",
+        "..%2f..%2fetc%2fpasswd",
+        "index",
+        "dead:index",
+        "notes:0",
+        "%00",
+        "%0d%0aSet-Cookie:%20a=b",
+        "a" * 3000,
+        "%F0%9F%92%80",
+        "%ff%fe",
+        NOBODY_ID,
+    ],
+)
+async def test_an_id_that_is_none_finds_nothing(redis: ArqRedis, browser: Browser, name: str) -> None:
+    await bury_them(redis, [refused(1)])
+    csrf = await log_in(browser, "ann")
+    for path in (*(path for path in POSTS if "{id}" in path), "/dead/{id}", "/actions/{id}"):
+        address = path.replace("{id}", name)
+        form = {"csrf": csrf, "note": "n", "body": "{}"}
+        answer = await (browser.post(address, form) if path in POSTS else browser.get(address))
+        assert answer.status in {404, 405} or (answer.status, name) == (200, "../actions"), (path, answer.status)
+        assert "a" not in answer.cookies
+    assert await operations.audit(redis) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "since=yesterday",
+        "until=99999-01-01",
+        "since=1969-01-01",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "min_attempts=-1",
+        "max_attempts=1e3",
+        "max_attempts=99999999",
+        "min_attempts=%D9%A3",
+        "cursor=x",
+        "cursor=1-%0d%0a",
+        f"event={'x' * (MAX_CHARS + 1)}",
+        f"search={'x' * (MAX_CHARS + 1)}",
+    ],
+)
+async def test_a_filter_that_cannot_be_is_refused_in_words(browser: Browser, query: str) -> None:
+    await log_in(browser, "ann")
+
+    answer = await browser.get(f"/dead?{query}")
+
+    assert answer.status == 400
+    assert "Traceback" not in answer.text
+
+
+async def test_odd_filters_find_nothing_and_break_nothing(redis: ArqRedis, browser: Browser) -> None:
+    await bury_them(redis, [refused(1)])
+    await log_in(browser, "ann")
+    for query in (
+        "event=*",
+        "event=%00",
+        "event=%ED%A0%80",
+        "event=%0d%0aX-Evil:1",
+        "source=dead:index",
+        "fingerprint=*",
+        "search=*",
+        "search=%00%00",
+        "since=253402300799999",
+        "until=1",
+        f"trail={'1-' * 2000}&search=x",
+        "&".join(f"unknown{number}=1" for number in range(300)),
+    ):
+        answer = await browser.get(f"/dead?{query}")
+        assert answer.status == 200, query
+        assert "X-Evil" not in answer.headers
+        assert "No dead letter matches" in answer.text or query.startswith("unknown"), query
+
+
+@pytest.mark.parametrize("before", ["x", "-", "+", "(1-1", "1-1%0d%0a", "9" * 40])
+async def test_a_place_in_the_log_that_is_none_is_refused(browser: Browser, before: str) -> None:
+    await log_in(browser, "ann")
+    assert (await browser.get(f"/audit?before={before}")).status == 400
+
+
+async def test_forms_that_no_page_made_do_nothing(
+    redis: ArqRedis, redis_server: RedisServer, browser: Browser
+) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    csrf = await log_in(browser, "ann")
+    good = {"csrf": csrf, "verb": "discard", "scope": "all", "count": "1", "sure": "yes"}
+    for changed, status in (
+        ({"verb": "flushall"}, 400),
+        ({"verb": ""}, 400),
+        ({"until_ms": "now"}, 400),
+        ({"until_ms": "9" * 30}, 400),
+        ({"until_ms": "1"}, 409),
+        ({"count": "0"}, 409),
+        ({"count": "-1"}, 409),
+        ({"count": ""}, 409),
+        ({"scope": "ids"}, 409),
+        ({"scope": "ids", "id": "index"}, 409),
+        ({"scope": "everything"}, 409),
+        ({"event": "other"}, 409),
+        ({"since": "x"}, 400),
+    ):
+        answer = await browser.post("/dead/begin", good | changed)
+        assert answer.status == status, changed
+    many = [*({"csrf": csrf, "verb": "discard", "scope": "ids"}.items()), *[("id", grave.letter.id)] * 501]
+    assert (await browser.post("/dead/preview", many)).status == 400  # type: ignore[arg-type]
+    assert letters_in(redis_server) == 1
+    assert await operations.actions(redis) == []

@@ -1,0 +1,263 @@
+"""Dead letters in a real Chromium: what a person does about an evil day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from arq.connections import ArqRedis
+from msgspec import structs
+from playwright.async_api import Browser, Page, expect
+
+from broker.connection import Settings as RedisSettings
+from broker.connection import connect
+from broker.dead import Grave
+from inspector import operations
+from inspector.operations import Filter
+from inspector.web.desk import Configured
+from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
+from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused
+from tests.inspector.web.serving import USERS, serving
+from tests.redis_server import RedisServer
+from tests.until import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
+
+
+@asynccontextmanager
+async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[tuple[ArqRedis, list[Grave]]]:
+    redis = connect(RedisSettings(url=server.url))
+    try:
+        yield redis, await bury_them(redis, graves) if graves else []
+    finally:
+        await redis.aclose(close_connection_pool=True)
+
+
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
+async def test_everybody_can_read_each_page(
+    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
+) -> None:
+    long = structs.replace(refused(99).letter, error="a" * 150, event="e" * 90, rule="r" * 90, channel="c" * 90)
+    graves = [*(refused(n) for n in range(6)), broken(7), cut_off(8), Grave(long, b"{}")]
+    async with (
+        buried(redis_server, graves) as (redis, found),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium, dark=dark, phone=phone) as page,
+    ):
+        await operations.note_on(redis, found[0].letter.id, "n" * 300, by="ann")
+        dry = await operations.begin(
+            redis, "rehearse", await operations.select(redis, Filter()), by="ann", owner="x"
+        )
+        async for _ in operations.carry_out(redis, dry, owner="x", rehearse=CONFIGURED.rehearse):
+            pass
+        letters = {grave.letter.reason: f"/dead/{grave.letter.id}" for grave in found}
+        kinds = {grave.letter.error: f"/dead/{grave.letter.id}" for grave in found}
+        addresses = [
+            "/dead",
+            "/dead?stage=nothing&fingerprint=x&min_attempts=1",
+            *letters.values(),
+            *kinds.values(),
+        ]
+        addresses += ["/groups", "/groups?event=x", "/actions", f"/actions/{dry}", "/audit", "/channels"]
+        for address in dict.fromkeys(addresses):
+            await page.goto(served.url + address)
+            assert await faults_of(page) == [], address
+            assert not await is_wider_than_the_screen(page), address
+
+        await page.goto(served.url + letters["undecodable"])
+        await page.click("text=Reveal personal data")
+        await page.click("text=Edit and replay a copy")
+        assert await faults_of(page) == []
+        assert not await is_wider_than_the_screen(page)
+        for verb in ("Dry run", "Replay", "Note", "Discard"):
+            await page.goto(f"{served.url}/dead")
+            await page.check("input[value=all]")
+            await page.click(f".bulk >> text={verb}")
+            assert await faults_of(page) == [], verb
+            assert not await is_wider_than_the_screen(page), verb
+
+
+async def died_at_crm(server: RedisServer, redis: ArqRedis, other_side: Taker, count: int) -> None:
+    """Letters that a real worker gave up on."""
+    other_side.status = 400
+    await accept(redis, *(sample(number) for number in range(count)))
+    async with working(server, rules=RULES[:1], channels=crm(other_side.url)):
+        await settled(redis)
+
+
+async def test_a_group_is_found_rehearsed_replayed_and_seen_to_drain(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        taker() as other_side,
+        buried(redis_server, []) as (redis, _),
+        serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await died_at_crm(redis_server, redis, other_side, 30)
+        await bury_them(redis, [broken(77)])
+        await log_in(page, served)
+        await page.click("nav >> text=Groups")
+        group = page.locator(".group", has_text="30 letters")
+
+        await group.get_by_role("button", name="Dry run").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Dry run: 30 letters?")
+        await page.click("text=Start the dry run")
+        await expect(page.get_by_text("30 would pass")).to_be_visible()
+
+        other_side.status = 200
+        async with working(redis_server, rules=RULES[:1], channels=crm(other_side.url)):
+            await page.click("text=Replay these")
+            await page.click("text=Replay 30")
+            await expect(page.locator(".state")).to_have_text("done")
+            await expect(page.locator(".progress-card .big")).to_have_text("30 of 30 replayed")
+            await settled(redis)
+        assert len({taken["header"] for taken in other_side.taken[30:]}) == 30
+
+        await page.goto(f"{served.url}/groups")
+        await expect(page.locator(".group")).to_have_count(1)
+        await page.click("nav >> text=Audit")
+        await expect(page.locator(".deeds li").first).to_contain_text("ann replay")
+
+
+async def test_letters_are_filtered_opened_and_some_discarded(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        buried(redis_server, evil_day()) as (redis, _),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.goto(f"{served.url}/dead")
+        await page.select_option("#by-channel", "mail")
+        await page.get_by_role("button", name="Filter", exact=True).click()
+        await expect(page.locator(".letters > li")).to_have_count(16)
+        first = page.locator(".letters > li a").first
+        await first.click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("550 5.1.1 mailbox unavailable")
+        await page.go_back()
+
+        await page.click("text=Tick this page")
+        await expect(page.locator("[data-picked]")).to_have_text(" (16)")
+        await page.click("text=Tick none")
+        await page.check("input[value=all]")
+        for at in (0, 1, 2):
+            await page.locator(".letters input").nth(at).check()
+        await expect(page.locator("input[value=ids]")).to_be_checked()
+        await page.click(".bulk >> text=Discard")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Discard: 3 letters?")
+        await page.click("text=Discard 3")
+        assert "/dead/preview" in page.url, "it waits for the box"
+        await page.check("text=Yes, throw these 3 letters away for good")
+        await page.click("text=Discard 3")
+
+        await expect(page.locator(".progress-card .big")).to_have_text("3 of 3 discarded")
+        assert len(await all_letters(redis)) == 67
+
+
+async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_server: RedisServer) -> None:
+    async with (
+        buried(redis_server, [refused(number) for number in range(20)]) as (redis, _),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.goto(f"{served.url}/dead")
+        await page.check("input[value=all]")
+        await page.click(".bulk >> text=Note")
+        await page.fill("#note", "seen")
+        await page.fill("#rate", "4")
+        await page.click("text=Note 20")
+
+        progress = page.locator("progress")
+        await until(lambda: _value(page, at_least=4))  # it grows by itself
+        await page.click("#stop")
+        await expect(page.locator(".state")).to_have_text("stopped")
+        assert await progress.get_attribute("max") == "20"
+        await expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        [action] = await operations.actions(redis)
+        assert action.state == "stopped"
+
+
+async def _value(page: Page, *, at_least: int) -> bool:
+    return int(await page.locator("progress").evaluate("bar => bar.value")) >= at_least
+
+
+async def test_by_keyboard_alone_a_letter_is_found_opened_and_noted_on(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        buried(redis_server, [refused(3), broken(4)]) as (redis, found),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.goto(f"{served.url}/dead")
+        await tab_to(page, "#search")
+        await page.keyboard.type("member3@example.com")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".letters > li")).to_have_count(1)
+        await tab_to(page, ".letters a")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/dead/*")
+        await tab_to(page, "#note")
+        await page.keyboard.type("by hand")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".notes")).to_contain_text("by hand")
+        crm_letter = next(grave for grave in found if grave.letter.channel)
+        grave = await operations.get(redis, crm_letter.letter.id)
+        assert grave
+        assert [note.text for note in grave.notes] == ["by hand"]
+
+
+async def tab_to(page: Page, selector: str) -> None:
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    pytest.fail(f"the keyboard does not reach {selector}")
+
+
+async def test_without_javascript_all_is_there_and_letters_are_acted_on(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        buried(redis_server, [refused(3), broken(4)]) as (redis, _),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium, scripts=False) as page,
+    ):
+        await page.goto(f"{served.url}/dead?stage=intake")
+        await expect(page.get_by_text("Tick this page")).to_be_hidden()
+        await page.locator(".letters input").check()
+        await page.click(".bulk >> text=Discard")
+        await page.check("input[name=sure]")
+        await page.click("text=Discard 1")
+        await until(lambda: _left(redis, 1))
+        await page.click("text=Reload")
+        await expect(page.locator(".state")).to_have_text("done")
+
+
+async def _left(redis: ArqRedis, count: int) -> bool:
+    return len(await all_letters(redis)) == count
+
+
+async def test_scripts_in_payloads_are_shown_and_never_run(chromium: Browser, redis_server: RedisServer) -> None:
+    evil = "</pre></textarea><script>alert(1)</script><img src=x onerror=alert(2)>"
+    letter = structs.replace(refused(1).letter, error=evil, event=evil, rule=evil)
+    async with (
+        buried(redis_server, [Grave(letter, json.dumps({"type": evil}).encode())]),
+        serving(redis_server.url, configured=Configured()) as served,
+        tab(chromium) as page,
+    ):
+        page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+        await page.goto(f"{served.url}/dead")
+        await page.click(".letters a")
+        await page.click("text=Reveal personal data")
+        await page.click("text=Edit and replay a copy")
+        assert evil in await page.locator("#edited").input_value()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(evil)
+        await expect(page.locator("img")).to_have_count(0)
