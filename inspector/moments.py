@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_AGO = re.compile(r"(\d{1,6}) ?(s|m|min|h|d|w)")
+_AGO = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 

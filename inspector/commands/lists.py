@@ -18,7 +18,10 @@ from inspector.texts import count_of, moment, one_line, span
 WIDE = 110
 """Columns from which on a table has more of its own."""
 
-_BLOCKS = " ▁▂▃▄▅▆▇█"
+NARROW = 80
+"""Columns below which bars stand elsewhere."""
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
@@ -45,25 +48,29 @@ def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEF
 def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
     """Groups of dead letters, a row each; the bars are the last 24 hours."""
     table = _table()
-    table.add_column("group, last 24 h", no_wrap=True)
+    table.add_column("group" if width < NARROW else "group, last 24 h", no_wrap=True)
     table.add_column("letters", no_wrap=True, justify="right")
     table.add_column("first" if width >= WIDE else "first,\nlast", no_wrap=True, justify="right")
     if width >= WIDE:
         table.add_column("last", no_wrap=True, justify="right")
-    table.add_column("newest", overflow="fold", ratio=1)
+    table.add_column("last 24 h, newest" if width < NARROW else "newest", overflow="fold", ratio=1)
     for group in groups:
-        name = Text(group.fingerprint).append(f"\n{spark(group.hours)}", style="cyan")
+        bars = Text(spark(group.hours), style="cyan")
         first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
         ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
-        newest = Text(f"{_what(group.sample)}\n{_error(group.sample, masking)}")
+        name, newest = Text(group.fingerprint), Text(f"{_what(group.sample)}\n{_error(group.sample, masking)}")
+        if width < NARROW:
+            newest = Text("\n").join([bars, newest])
+        else:
+            name = Text("\n").join([name, bars])
         table.add_row(name, str(group.count), *ages, newest)
     return table
 
 
 def spark(counts: Sequence[int]) -> str:
-    """A bar for each count, in eighths of the highest; what is not nothing is seen."""
+    """A bar for each count: the lowest for none, up to the highest for the most."""
     most = max(counts, default=0)
-    return "".join(_BLOCKS[-(-count * 8 // most) if most else 0] for count in counts)
+    return "".join(_BLOCKS[-(-count * 7 // most) if most else 0] for count in counts)
 
 
 def why_table(whys: Sequence[Why]) -> Table:
@@ -173,4 +180,4 @@ def _what(letter: DeadLetter) -> str:
 
 def _error(letter: DeadLetter, masking: Masking) -> str:
     error = masking.text(letter.error)
-    return one_line(f"{error} at {letter.path}" if letter.path else error, 120)
+    return one_line(f"{error} at {letter.path}" if letter.path.strip("$") else error, 120)
