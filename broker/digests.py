@@ -119,4 +119,4 @@ async def close(
     """
     queued = [part for job in made for part in (jobs.new_job_id(1), jobs.encode(job))]
     with translated():
-        return bool(await scripts.CLOSE_DIGEST(redis, digest, taken[0], len(taken), window_ms, *queued))
+        return bool(await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, *queued))

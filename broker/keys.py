@@ -44,6 +44,7 @@
     dead:untold                       hash    new fingerprints that people were not told of   a week after the last
                                               yet, each with the id of its first letter
     dead:told                         string  up to which count of purged letters they were   never
+    purging                           string  who removes old dead letters now                a minute
     action:{id}                       hash    what a person does to many dead letters: see    never
                                               broker/actions.py
     actions                           zset    their ids by time; the last 500 are kept        never
@@ -95,6 +96,7 @@ DEAD_GROUPS = "dead:groups"
 DEAD_NEWS = "dead:news"
 DEAD_UNTOLD = "dead:untold"
 DEAD_TOLD = "dead:told"
+PURGING = "purging"
 ACTION = "action:"
 ACTIONS = "actions"
 AUDIT = "audit"

@@ -42,6 +42,7 @@ _KEY_NAMES = {
     "dead_groups": keys.DEAD_GROUPS,
     "dead_news": keys.DEAD_NEWS,
     "dead_untold": keys.DEAD_UNTOLD,
+    "purging": keys.PURGING,
     "action": keys.ACTION,
     "actions": keys.ACTIONS,
     "audit": keys.AUDIT,
@@ -113,6 +114,16 @@ REPLAY_EDITED = Script("replay_edited", "notes")
 REPLAY_BODIES = Script("replay_bodies", "graves", "actions")
 REPLAY_JOB = Script("replay_job", "graves", "actions")
 DISCARD = Script("discard", "graves", "actions")
+IMPORT_GRAVES = Script("import_graves", "graves")
+DUE = Script("due")
+TAKE_LEASE = Script("take_lease")
+REBURY = Script("rebury", "graves")
+REPACK = Script("repack", "graves")
+FORGET_ENTRY = Script("forget_entry")
+FORGET_JOB = Script("forget_job")
+FORGET_GATHERED = Script("forget_gathered")
+REWRITE_ORDER = Script("rewrite_order")
+REWRITE_NOTES = Script("rewrite_notes")
 START_ACTION = Script("start_action")
 TAKE_ACTION = Script("take_action")
 STEP_ACTION = Script("step_action", "actions")

@@ -44,7 +44,11 @@ class Totals(Struct, frozen=True):
     """Dead letters that were removed because of their age or number. They stay counted as buried or dead."""
 
     forgotten: int = 0
-    """Dead letters that were removed because a person wanted to be forgotten. They stay counted so too."""
+    """What was removed because a person wanted to be forgotten: dead letters, which stay counted so too; webhooks
+    in the queue, which count as buried; notifications that waited, which count as dead."""
+
+    imported: int = 0
+    """Dead letters that came from a file. Each is counted as accepted and buried, or created and dead, anew."""
 
     edited: int = 0
     """Copies of dead letters that a person handed back with another body; each is accepted, or created, anew."""

@@ -66,6 +66,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A login ends after so many seconds in any case."""
 
 
+class DeadSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long dead letters are kept. What is removed is counted, told of and, where there is an export_dir,
+    written there first. The inspector sees to it every few minutes; `hookline dead purge` does so at once."""
+
+    keep_days: Annotated[float, Meta(ge=0)] = 0.0
+    """Dead letters that died so many days ago are removed; 0 keeps them for ever."""
+
+    keep_count: Annotated[int, Meta(ge=0)] = 0
+    """So many dead letters are kept, the newest; 0 keeps all."""
+
+    export_dir: str = ""
+    """Directory for what is removed, as files that `hookline dead import` reads; they hold personal data and are
+    yours to remove. Where they cannot be written, nothing is removed. Empty: what is removed is gone."""
+
+
 def is_local(host: str) -> bool:
     """Whether only this machine reaches what listens on that address."""
     if host == "localhost":

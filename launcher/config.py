@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from broker.connection import Settings as RedisSettings
+from inspector.settings import DeadSettings, User
 from inspector.settings import Settings as InspectorSettings
-from inspector.settings import User
 from launcher.checks import checks, deadline, name_fault, openness, tls_files
 from launcher.enrichment import enrichment
 from launcher.environment import CONFIG, as_variable, names_of, overlay
@@ -38,6 +38,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "worker": WorkerSettings,
     "alerts": AlertSettings,
     "inspector": InspectorSettings,
+    "dead": DeadSettings,
     "up": UpSettings,
     "log": LogSettings,
 }
@@ -58,6 +59,7 @@ class Config(Struct, frozen=True, kw_only=True):
     worker: WorkerSettings = WorkerSettings()
     alerts: AlertSettings = AlertSettings()
     inspector: InspectorSettings = InspectorSettings()
+    dead: DeadSettings = DeadSettings()
     up: UpSettings = UpSettings()
     log: LogSettings = LogSettings()
     sources: dict[str, SourceSettings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from broker.dead import Grave
 from broker.spilled import Spilled
 from broker.verdict import Verdict
 from inspector.masking import Masking
+from inspector.settings import DeadSettings
 from launcher.config import Config, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
 from launcher.spilled import spilled_here
+from launcher.terms import terms
 from sources.settings import Settings as SourceSettings
 
 
@@ -67,6 +69,14 @@ class Context:
         except (KeyError, OSError):  # 3.13 raises the latter
             name = str(os.getuid())
         return f"cli:{name}@{socket.gethostname()}"
+
+    def terms(self) -> Callable[[Grave], Sequence[str]]:
+        """Tells what a dead letter can be found by. Raises ConfigError."""
+        return terms(self.config.sources)
+
+    def keeping(self) -> DeadSettings:
+        """How long dead letters are kept. Raises ConfigError."""
+        return self.config.dead
 
     def redis(self) -> Settings:
         """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""

@@ -15,6 +15,7 @@ import uvloop
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from inspector.masking import Masking
+from inspector import retention
 from inspector.settings import Settings as InspectorSettings
 from inspector.web import server as inspector_server
 from inspector.web.desk import Configured
@@ -122,6 +123,7 @@ def inspectors(live: LiveConfig, redis: RedisSettings, listener: socket.socket) 
 
     async def run(_: int) -> None:
         client = connect(redis)
+        keeping = asyncio.create_task(retention.run(client, lambda: live.current.dead))
         try:
             await inspector_server.serve(
                 settings,
@@ -132,6 +134,8 @@ def inspectors(live: LiveConfig, redis: RedisSettings, listener: socket.socket) 
                 updates=(_configured(config) async for config in live.updates()),
             )
         finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             await client.aclose()
 
     return Group(

@@ -14,6 +14,7 @@ from broker.dead.index import (
     search,
     sparks,
 )
+from broker.dead.keeping import Due, Kept, bring_in, due, take_lease
 from broker.dead.letter import (
     STALE,
     DeadLetter,
@@ -50,8 +51,10 @@ __all__ = [
     "NO_ACTION",
     "STALE",
     "DeadLetter",
+    "Due",
     "Facets",
     "Grave",
+    "Kept",
     "Kind",
     "Kinds",
     "NotMineError",
@@ -61,10 +64,12 @@ __all__ = [
     "Untold",
     "Work",
     "annotate",
+    "bring_in",
     "closed_ms",
     "died_at_intake",
     "died_at_notify",
     "discard",
+    "due",
     "facets_of",
     "fingerprint",
     "forget_new",
@@ -83,6 +88,7 @@ __all__ = [
     "rows_of",
     "search",
     "sparks",
+    "take_lease",
     "unreadable_batch",
     "unreadable_job",
 ]

@@ -101,7 +101,7 @@ async def news(redis: ArqRedis, *, since_ms: int) -> list[tuple[str, int]]:
 
 
 async def closed_ms(redis: ArqRedis) -> int:
-    """Now, as ms since 1970: no dead letter will ever be added at or before this time.
+    """Now, as ms since 1970: no dead letter will ever be added at or before this time, unless by an import.
 
     Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
     """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 import zstandard
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 from msgspec import Struct
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
@@ -23,6 +23,9 @@ from broker.dead.letter import DeadLetter, Grave, Note, facets_of
 _LEVEL = 9
 _MAX_DICTIONARY_BYTES = 64 * 1024
 _GROUPS = 128
+_USED_S = 3600
+"""A dictionary is a letter, somebody's data: once that is to be forgotten nobody packs against it for longer."""
+
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _SEED = secrets.token_hex(16)
 """What the tokens of a Redis that has no key for them yet are hashed with."""
@@ -45,7 +48,7 @@ class _Known(threading.local):
     """Dictionaries to use again: making one takes longer than packing a body."""
 
     def __init__(self) -> None:
-        self.by_group: LRUCache[str, _Dictionary] = LRUCache(_GROUPS)
+        self.by_group: TTLCache[str, _Dictionary] = TTLCache(_GROUPS, ttl=_USED_S)
         self.by_id: LRUCache[str, ZstdDecompressor] = LRUCache(_GROUPS)
 
 
@@ -74,6 +77,11 @@ def packed(grave: Grave, place: Place) -> tuple[object, ...]:
         place(_encode(facets)),
         *(place(blob) for blob in blobs),
     )
+
+
+def repacked(grave: Grave) -> tuple[str, bytes, bytes]:
+    """(id, letter, body) as they lie in Redis without a dictionary."""
+    return grave.letter.id, batch.compress(_encode(grave.letter)), batch.compress(grave.body)
 
 
 def unpacked_letter(blob: bytes, dictionary: str, dictionaries: Mapping[str, bytes]) -> DeadLetter:

@@ -65,9 +65,9 @@ async def letters(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter | None
     return [row.letter for row in await rows_of(redis, ids)]
 
 
-async def rows_of(redis: ArqRedis, ids: Sequence[str]) -> list[Row]:
+async def rows_of(redis: ArqRedis, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
     """The same with their notes, and when they died by the clock of Redis."""
-    return await _exhumed(redis, "letters", ids)
+    return await _exhumed(redis, "graves" if with_bodies else "letters", ids)
 
 
 async def newest(redis: ArqRedis, *, count: int = 50) -> list[DeadLetter]:

@@ -40,7 +40,8 @@ local function note_group(fingerprint, id)
 end
 
 -- grave = {id, bodies, fingerprint, facets id, dictionary id or "", terms, seed, then places in ARGV: of the facets,
--- the letter, the body, the dictionary}. Returns 0 where it lies there already.
+-- the letter, the body, the dictionary}; at = when it died, for one that is imported: it is no news.
+-- Returns 0 where it lies there already.
 local function bury(grave, at)
   local id, facets, dict = grave[1], grave[4], grave[5]
   local letter = K.dead .. id
@@ -64,7 +65,7 @@ local function bury(grave, at)
   redis.call('SET', letter, cmsgpack.pack({ facets, dict, table.concat(tokens), ARGV[grave[9]], ARGV[grave[10]] }))
   redis.call('ZADD', K.dead_index, at or now, id)
   redis.call('ZADD', K.dead_by .. facets, at or now, id)
-  note_group(grave[3], id)
+  if not at then note_group(grave[3], id) end
   return 1
 end
 

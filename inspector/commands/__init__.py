@@ -8,5 +8,8 @@ from inspector.commands import finding, acting, editing, following  # noqa: F401
 from inspector.commands.app import dead
 from inspector.commands.audit import audit
 from inspector.commands.status import status
+from inspector.keeping_commands import register
+
+register(dead)
 
 __all__ = ["audit", "dead", "status"]

@@ -19,6 +19,7 @@ from inspector.operations.acting import (
     stop,
     wanted_of,
 )
+from inspector.operations.exporting import Imported, ImportFileError, Terms, export, import_lines, lines_of
 from inspector.operations.finding import (
     Choices,
     CursorError,
@@ -42,6 +43,9 @@ from inspector.operations.single import (
     replay_edited,
     reveal,
 )
+from inspector.operations.forgetting import Forgotten, Person
+from inspector.operations.forgetting import remove as forget
+from inspector.operations.purging import PurgeBusyError, Purged, due, purge
 from inspector.operations.status import Source, Status, something, status
 from inspector.operations.switching import pause_channel, resume_channel
 from inspector.operations.switching import read_channels as channels
@@ -53,16 +57,23 @@ __all__ = [
     "CursorError",
     "EditError",
     "Filter",
+    "Forgotten",
     "Found",
     "Group",
+    "ImportFileError",
+    "Imported",
     "NotMineError",
     "Order",
     "Page",
+    "Person",
+    "PurgeBusyError",
+    "Purged",
     "RehearsalError",
     "Rehearse",
     "Selection",
     "Source",
     "Status",
+    "Terms",
     "Verb",
     "action",
     "actions",
@@ -74,7 +85,10 @@ __all__ = [
     "count",
     "editable",
     "edited_body",
+    "due",
+    "export",
     "find",
+    "forget",
     "get",
     "groups",
     "in_words",
@@ -84,6 +98,9 @@ __all__ = [
     "pause_channel",
     "rehearsed",
     "release",
+    "import_lines",
+    "lines_of",
+    "purge",
     "replay_edited",
     "resume",
     "resume_channel",

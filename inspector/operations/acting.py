@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -68,12 +68,15 @@ async def begin(
 ) -> str:
     """Order something in `by`'s name, to be carried out by `owner`; the id of the action. The audit log has it."""
     if isinstance(chosen, Selection):
-        given = chosen.wanted.given()
-        about, selected = (
-            ", ".join(f"{name}={value}" for name, value in _unsaid(given).items()) or "all",
-            chosen.count,
+        about, selected = told(chosen.wanted), chosen.count
+        order = Order(
+            verb=verb,
+            by=by,
+            wanted=chosen.wanted.given(),
+            until_ms=chosen.until_ms,
+            rate_per_s=rate_per_s,
+            note=note,
         )
-        order = Order(verb=verb, by=by, wanted=given, until_ms=chosen.until_ms, rate_per_s=rate_per_s, note=note)
     else:
         ids = tuple(dict.fromkeys(chosen))
         about, selected = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else ""), len(ids)
@@ -131,9 +134,10 @@ def wanted_of(order: Order) -> Filter:
     return msgspec.convert(order.wanted, Filter)
 
 
-def _unsaid(given: Mapping[str, str | int]) -> dict[str, str | int]:
+def told(wanted: Filter) -> str:
     """A filter as the audit log may tell it: what was searched for is somebody's e-mail address, perhaps."""
-    return {name: "***" if name == "search" else value for name, value in given.items()}
+    shown = {name: "***" if name == "search" else value for name, value in wanted.given().items()}
+    return ", ".join(f"{name}={value}" for name, value in shown.items()) or "all"
 
 
 async def _do(

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -10,12 +10,15 @@ from arq.connections import ArqRedis
 from typer.testing import CliRunner
 
 from broker.connection import Settings
+from broker.dead import Grave
 from broker.spilled import Spilled
-from inspector import channels, commands
+from inspector import channels, commands, keeping_commands
 from inspector.masking import Masking
 from inspector.operations import Rehearse
+from inspector.settings import DeadSettings
 from launcher.config import read
 from launcher.rehearsing import rehearsal
+from launcher.terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
@@ -25,6 +28,7 @@ app.add_typer(commands.dead, name="dead")
 app.add_typer(channels.channel, name="channel")
 app.command("status")(commands.status)
 app.command("audit")(commands.audit)
+app.command("forget")(keeping_commands.forget)
 
 
 NOTIFYING: dict[str, Any] = {
@@ -60,6 +64,12 @@ class Standing:
 
     def user(self) -> str:
         return "cli:ann@desk"
+
+    def terms(self) -> Callable[[Grave], Sequence[str]]:
+        return terms(self.sources())
+
+    def keeping(self) -> DeadSettings:
+        return self.config.dead
 
     def channels(self) -> list[str]:
         return ["console", "crm"]

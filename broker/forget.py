@@ -1,0 +1,223 @@
+"""Removing what belongs to a person from all that waits: each change is one step in Redis. All raise BrokerError.
+
+What is of the person is for the caller to say: `is_theirs` of a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
+
+import msgspec
+import zstandard
+from arq.connections import ArqRedis
+from msgspec import structs
+
+from broker import batch, digests, jobs, keys, scripts
+from broker.actions import Order
+from broker.batch import RawBody, UnreadableBatchError
+from broker.dead import Grave, Note, packed
+from broker.dead.packing import unpacked_notes
+from broker.errors import translated
+from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+
+_PAGE = 50
+
+IsTheirs = Callable[[RawBody], bool]
+IsIn = Callable[[bytes], bool]
+"""Whether bytes that nobody can read hold the person's id or address."""
+
+Outcome = Literal["removed", "busy", "unreadable"]
+Found = tuple[Outcome, str, int]
+"""(what became of it, its name in Redis, how many were removed)."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+async def webhooks(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+    """Remove bodies from the queue: `busy` are entries of theirs that a worker has just now."""
+    start = "-"
+    while True:
+        with translated():
+            entries = await redis.xrange(keys.STREAM, min=start, count=_PAGE)
+        for name, fields in entries:
+            found = await _of_entry(redis, name.decode(), fields, is_theirs, is_in)
+            if found:
+                yield found
+        if len(entries) < _PAGE:
+            return
+        start = f"({entries[-1][0].decode()}"
+
+
+async def _of_entry(
+    redis: ArqRedis, name: str, fields: dict[bytes, bytes], is_theirs: IsTheirs, is_in: IsIn
+) -> Found | None:
+    try:
+        bodies = batch.decode(fields.get(b"z", b""))
+    except UnreadableBatchError:
+        return ("unreadable", name, 0) if is_in(unpacked(fields.get(b"z", b""))) else None
+    stay = [body for body in bodies if not is_theirs(body)]
+    gone = len(bodies) - len(stay)
+    if not gone:
+        return None
+    any_age = "any age" if b"a" in fields else ""
+    with translated():
+        done = await scripts.FORGET_ENTRY(redis, name, gone, len(stay), batch.encode(stay), any_age)
+    return None if done == 0 else ("removed", name, gone) if done == 1 else ("busy", name, 0)
+
+
+async def notifications(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+    """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
+    with translated():
+        async for key in redis.scan_iter(match=f"{keys.JOB}*", count=1000):
+            found = await _of_job(redis, key.decode()[len(keys.JOB) :], is_theirs, is_in)
+            if found:
+                yield found
+
+
+async def _of_job(redis: ArqRedis, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+    blob = await jobs.raw(redis, name)
+    read = jobs.deserialize(blob) if blob else {"f": "", "a": ()}
+    if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
+        return None
+    try:
+        job = jobs.decode(_argument(read["a"]))
+    except UnreadableJobError:
+        arguments = [unpacked(part.blob) for part in read["a"] if isinstance(part, Packed)]
+        return ("unreadable", name, 0) if any(is_in(part) for part in arguments) else None
+    left = [_without(notification, is_theirs) for notification in job.notifications]
+    stay = [place for place, notification in enumerate(left) if notification is not None]
+    if left == job.notifications:
+        return None
+    kept = [notification for notification in left if notification is not None]
+    heir = NotifyJob(job.channel, job.attempt, job.first_try_ms, kept)
+    leave = [place for place, notification in enumerate(left) if notification is None]
+    plan = _encode((name, jobs.new_job_id(len(kept)), job.channel, leave, stay))
+    with translated():
+        done, gone = await scripts.FORGET_JOB(redis, plan, blob, jobs.encode(heir))
+    return None if done == 0 else ("removed", name, int(gone)) if done == 1 else ("busy", name, 0)
+
+
+def _argument(arguments: Sequence[object]) -> Packed:
+    if len(arguments) == 1 and isinstance(arguments[0], Packed):
+        return arguments[0]
+    raise UnreadableJobError("not one argument")
+
+
+def _without(notification: Notification, is_theirs: IsTheirs) -> Notification | None:
+    """What stays of it: nothing, or of a digest the events of others."""
+    body = notification.body
+    if not notification.digest:
+        return None if is_theirs(body) else notification
+    stay, gone = others(body.body, is_theirs)
+    if not gone:
+        return notification
+    return structs.replace(notification, body=structs.replace(body, body=stay)) if stay else None
+
+
+def others(body: bytes, is_theirs: IsTheirs) -> tuple[bytes, int]:
+    """(a digest's body with the events of others, b"" where there is none; how many were of the person)."""
+    try:
+        members = msgspec.json.decode(body, type=list[digests.Member])
+    except ValueError:
+        return body, 0
+    stay = [one for one in members if not is_theirs(_webhook(one))]
+    return msgspec.json.encode(stay) if stay else b"", len(members) - len(stay)
+
+
+def _webhook(member: digests.Member) -> RawBody:
+    return RawBody(member.received_at_ms, member.source, member.event, bytes(member.body))
+
+
+async def gathered(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+    """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
+    with translated():
+        async for key in redis.scan_iter(match=f"{keys.DIGEST}*", count=1000):
+            found = await _of_digest(redis, key.decode()[len(keys.DIGEST) :], is_theirs, is_in)
+            if found:
+                yield found
+
+
+async def _of_digest(redis: ArqRedis, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+    with translated():
+        blobs: list[bytes] = await redis.lrange(keys.DIGEST + name, 0, -1)  # type: ignore[misc]
+    leave, channels = [], []
+    for blob in blobs:
+        try:
+            event = digests.unpacked(blob)
+        except (ValueError, zstandard.ZstdError):
+            return ("unreadable", name, 0) if is_in(unpacked(blob)) else None
+        channels.append(len(event.channels))
+        if is_theirs(event.body):
+            leave.append(blob)
+    if not leave:
+        return None
+    first_left = next((count for blob, count in zip(blobs, channels, strict=True) if blob not in leave), 0)
+    with translated():
+        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels[0], first_left, *leave)
+    return ("removed", name, len(leave)) if done else ("busy", name, 0)
+
+
+async def orders(redis: ArqRedis, cleaned: Callable[[Order], Order]) -> int:
+    """Write the orders of actions anew, as `cleaned` says; how many that were."""
+    with translated():
+        names = [name.decode() for name in await redis.zrange(keys.ACTIONS, 0, -1)]
+    changed = 0
+    for name in names:
+        with translated():
+            blob: bytes | None = await redis.hget(keys.ACTION + name, "a")  # type: ignore[misc]
+        order = msgspec.msgpack.decode(blob, type=Order) if blob else None
+        if blob and order and cleaned(order) != order:
+            with translated():
+                changed += int(await scripts.REWRITE_ORDER(redis, name, blob, _encode(cleaned(order))))
+    return changed
+
+
+async def notes(redis: ArqRedis, is_about: Callable[[Note], bool]) -> int:
+    """Remove notes from dead letters; how many that were. Only letters with notes are looked at."""
+    gone = 0
+    with translated():
+        async for key in redis.scan_iter(match=f"{keys.DEAD_NOTES}*", count=1000):
+            blob = await redis.get(key) or b""
+            found = unpacked_notes(blob)
+            stay = [note for note in found if not is_about(note)]
+            if len(stay) < len(found):
+                name = key.decode()[len(keys.DEAD_NOTES) :]
+                if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
+                    gone += len(found) - len(stay)
+    return gone
+
+
+async def rebury(redis: ArqRedis, grave: Grave) -> bool:
+    """Give a dead letter another body; all else of it stays as it is. False where it has gone."""
+    blobs: list[bytes] = []
+
+    def place(blob: bytes) -> int:
+        blobs.append(blob)
+        return len(blobs) + 1
+
+    plan = _encode(packed(grave, place))
+    with translated():
+        return bool(await scripts.REBURY(redis, plan, *blobs))
+
+
+async def dictionaries(redis: ArqRedis, is_in: IsIn) -> list[str]:
+    """The dictionaries of dead letters that were made from the person's."""
+    with translated():
+        names = [name.decode() for name in await redis.hkeys(keys.DEAD_DICTS)]  # type: ignore[misc]
+        blobs = [await redis.get(keys.DEAD_DICT + name) for name in names]
+    return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
+
+
+async def repack(redis: ArqRedis, dictionary: str, letters: list[tuple[str, bytes, bytes]]) -> int:
+    """Pack letters, (id, letter, body) as `repacked` has them, without a dictionary; how many that were."""
+    with translated():
+        return int(await scripts.REPACK(redis, dictionary, *(part for letter in letters for part in letter)))
+
+
+def unpacked(blob: bytes) -> bytes:
+    """What it holds as far as can be told; the blob itself where it is not compressed."""
+    try:
+        return batch.decompress(blob)
+    except (ValueError, zstandard.ZstdError):
+        return blob

@@ -1,0 +1,119 @@
+"""Dead letters out of Redis, and in again, as the lines of inspector/letter_lines.py. All raise BrokerError.
+
+An export holds personal data in clear: faces give it only to those who may have it revealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+import msgspec
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import audit, dead, jobs
+from broker.audit import Deed
+from broker.dead import NEWEST, Grave, Kept
+from inspector.letter_lines import MAX_LINE_BYTES, LineError, header, kept_of, line_of
+from inspector.operations.acting import AT_A_TIME, told
+from inspector.operations.finding import Filter, walk
+
+_MAX_BYTES_TOGETHER = 4 * 1024 * 1024
+"""Of lines whose letters are imported in one step."""
+
+Terms = Callable[[Grave], Sequence[str]]
+"""What a letter can be found by: hashed in Redis, it cannot be read back and is made anew at an import."""
+
+
+class Imported(Struct, frozen=True):
+    """How far an import has come."""
+
+    imported: int = 0
+    there: int = 0
+    """Letters that were there already: they are as they were."""
+
+    lines: int = 0
+
+
+class ImportFileError(Exception):
+    """A line is no dead letter. What stood before it is imported, what stands behind it is not."""
+
+    def __init__(self, line: int, reason: str, so_far: Imported) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.so_far = so_far
+
+
+async def export(redis: ArqRedis, wanted: Filter, *, by: str) -> AsyncIterator[bytes]:
+    """The lines of the letters that match now, newest first, in pieces of some at a time; audited first.
+
+    What goes or dies meanwhile is not among them. However many there are, AT_A_TIME of them are in memory.
+    """
+    about = told(wanted)
+    await audit.record(redis, Deed(by, "export", about))
+    yield header(about, await dead.redis_ms(redis))
+    ids: list[str] = []
+    async for row in walk(redis, wanted, NEWEST):
+        ids.append(row.id)
+        if len(ids) == AT_A_TIME:
+            yield b"".join([line_of(kept) for kept in await whole(redis, ids)])
+            ids = []
+    if ids:
+        yield b"".join([line_of(kept) for kept in await whole(redis, ids)])
+
+
+async def whole(redis: ArqRedis, ids: Sequence[str]) -> list[Kept]:
+    """All that Redis keeps of letters; those that have gone are left out."""
+    return [
+        Kept(Grave(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job))
+        for row in await dead.rows_of(redis, ids, with_bodies=True)
+        if row.letter is not None
+    ]
+
+
+async def import_lines(
+    redis: ArqRedis, lines: Iterable[bytes], terms: Terms, *, by: str, about: str
+) -> AsyncIterator[Imported]:
+    """Bury the letters of an export; yields how far it has come.
+
+    Letters that are there are passed over, so that what was killed can be run again.
+
+    about: the file's name, for the audit log. Raises ImportFileError, with what had been imported, and OSError.
+    """
+    await audit.record(redis, Deed(by, "import", about))
+    so_far, some, size = Imported(), list[Kept](), 0
+    number, fault = 0, ""
+    for number, line in enumerate(lines, start=1):
+        try:
+            kept = kept_of(line)
+        except LineError as error:
+            fault = str(error)
+            break
+        if kept is None:
+            continue
+        grave = kept.grave
+        found = Grave(grave.letter, grave.body, tuple(terms(grave)), grave.notes)
+        some.append(msgspec.structs.replace(kept, grave=found))
+        size += len(line)
+        if len(some) == AT_A_TIME or size > _MAX_BYTES_TOGETHER:
+            so_far = await _brought_in(redis, some, so_far, number)
+            some, size = [], 0
+            yield so_far
+    if some:
+        so_far = await _brought_in(redis, some, so_far, number - bool(fault))
+    if fault:
+        raise ImportFileError(number, fault, so_far)
+    yield msgspec.structs.replace(so_far, lines=number)
+
+
+def lines_of(read: Callable[[int], bytes]) -> Iterable[bytes]:
+    """The lines of a file, none longer than one can be: that is cut, and so no JSON. `read`: its readline."""
+    return iter(lambda: read(MAX_LINE_BYTES), b"")
+
+
+async def _brought_in(redis: ArqRedis, some: Sequence[Kept], so_far: Imported, lines: int) -> Imported:
+    imported = await dead.bring_in(redis, some)
+    return Imported(so_far.imported + imported, so_far.there + len(some) - imported, lines)
+
+
+async def _settled(redis: ArqRedis, job: str) -> tuple[int, ...]:
+    return tuple(sorted(await jobs.settled_indices(redis, job))) if job else ()

@@ -1,0 +1,120 @@
+"""Removing the dead letters that are too old or too many, never silently. All raise BrokerError.
+
+A round exports what is to go, if it shall be, and removes just that: killed in between, the next round exports
+the same letters again. One at a time does so, by a lease in Redis; were it two, each letter would still be counted
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import audit, dead
+from broker.audit import Deed
+from broker.dead import Due
+from broker.ids import new_id
+from inspector import export_files
+from inspector.letter_lines import header, line_of
+from inspector.operations.acting import AT_A_TIME
+from inspector.operations.exporting import whole
+from inspector.settings import DeadSettings
+from inspector.texts import count_of
+
+ROUND = 20_000
+"""Letters of one round, and so of one file."""
+
+_NAME = "hookline-purged-"
+_LEASE_MS = 60_000
+_REMOVED_TOGETHER = 200
+_DAY_MS = 86_400_000
+
+
+class Purged(Struct, frozen=True):
+    """What one round removed."""
+
+    letters: int
+    """Those that were still there when it came to them."""
+
+    file: str
+    """Where they were exported to; "" without an export_dir."""
+
+    left: int
+    """How many are still to go."""
+
+
+class PurgeBusyError(Exception):
+    """Somebody else is at it."""
+
+
+async def due(redis: ArqRedis, settings: DeadSettings, *, count: int = 0) -> Due:
+    """How many dead letters are to go, and up to `count` of them, the oldest."""
+    before_ms = int(await dead.redis_ms(redis) - settings.keep_days * _DAY_MS) if settings.keep_days else 0
+    return await dead.due(redis, before_ms=before_ms, stay=settings.keep_count, count=count)
+
+
+async def purge(
+    redis: ArqRedis, settings: DeadSettings, *, by: str, round_of: int = ROUND
+) -> AsyncGenerator[Purged, None]:
+    """Remove them round by round, until none is left to go. Raises PurgeBusyError, OSError where the export fails:
+    then what its round was about stays.
+    """
+    owner = new_id()
+    await _hold_lease(redis, owner)
+    try:
+        found = await due(redis, settings, count=round_of)
+        while found.ids:
+            file = await _exported(redis, settings, found.ids, owner) if settings.export_dir else ""
+            details = {"letters": str(len(found.ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
+            await audit.record(redis, Deed(by, "purge", count_of(len(found.ids), "dead letter"), details))
+            letters = await _removed(redis, found.ids, owner)
+            found = await due(redis, settings, count=round_of)
+            yield Purged(letters, file, found.count)
+    finally:
+        await dead.take_lease(redis, owner, lasts_ms=0)
+
+
+async def _hold_lease(redis: ArqRedis, owner: str) -> None:
+    if not await dead.take_lease(redis, owner, lasts_ms=_LEASE_MS):
+        raise PurgeBusyError("another is removing old dead letters just now")
+
+
+async def _exported(redis: ArqRedis, settings: DeadSettings, ids: Sequence[str], owner: str) -> str:
+    directory = await asyncio.to_thread(_cleared, settings.export_dir)
+    now = datetime.now(UTC)
+    path = directory / f"{_NAME}{now:%Y%m%dT%H%M%SZ}-{new_id()}.jsonl"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield header("purged", int(now.timestamp() * 1000))
+        for some in _parts(ids, AT_A_TIME):
+            await _hold_lease(redis, owner)
+            yield b"".join([line_of(kept) for kept in await whole(redis, some)])
+
+    await export_files.write(path, pieces())
+    return str(path)
+
+
+def _cleared(export_dir: str) -> Path:
+    """The directory, without what one that was killed had begun: there is one at a time."""
+    directory = Path(export_dir).expanduser()
+    for left in directory.glob(f".{_NAME}*{export_files.PART}"):
+        left.unlink(missing_ok=True)
+    return directory
+
+
+async def _removed(redis: ArqRedis, ids: Sequence[str], owner: str) -> int:
+    letters = 0
+    for some in _parts(ids, _REMOVED_TOGETHER):
+        await _hold_lease(redis, owner)
+        there = [letter for letter in await dead.letters(redis, some) if letter]
+        letters += await dead.discard(redis, there, counter="purged")
+    return letters
+
+
+def _parts(ids: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [ids[start : start + size] for start in range(0, len(ids), size)]

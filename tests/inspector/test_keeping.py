@@ -1,0 +1,338 @@
+"""Dead letters out to a file and in again, on two real Redis servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import stat
+import string
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker import audit, dead, jobs, keys, stats
+from broker.connection import Settings, connect
+from broker.dead import DeadLetter, Facets, Grave, Kept, Note
+from broker.jobs import Attempt
+from inspector import operations
+from inspector.letter_lines import LineError, kept_of, line_of
+from inspector.operations import Filter, Imported, ImportFileError
+from inspector.operations.exporting import whole
+from launcher.terms import terms
+from sources.settings import Settings as SourceSettings
+from tests.inspector.command_line import command, hookline, refused_by_crm
+from tests.inspector.running import BROKEN, acted, all_letters, bury, sample, settled, working
+from tests.redis_server import RedisServer
+from tests.until import until
+
+TERMS = terms({"voucherify": SourceSettings()})
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
+        server = RedisServer(Path(directory)).start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+async def other(other_server: RedisServer) -> AsyncIterator[ArqRedis]:
+    client = connect(Settings(url=other_server.url))
+    await client.flushall()
+    yield client
+    await client.aclose(close_connection_pool=True)
+
+
+async def exported(redis: ArqRedis, wanted: Filter | None = None) -> list[bytes]:
+    pieces = [piece async for piece in operations.export(redis, wanted or Filter(), by="ann")]
+    return b"".join(pieces).splitlines(keepends=True)
+
+
+async def brought_in(redis: ArqRedis, lines: Sequence[bytes]) -> Imported:
+    steps = [step async for step in operations.import_lines(redis, lines, TERMS, by="ann", about="file")]
+    return steps[-1]
+
+
+async def everything(redis: ArqRedis) -> list[Kept]:
+    ids = [letter.id for letter in await all_letters(redis)]
+    return await whole(redis, ids)
+
+
+texts = st.text(max_size=30)
+millis = st.integers(min_value=1, max_value=10**14)
+attempts = st.builds(Attempt, millis, st.integers(0, 10**6), texts, texts, texts)
+notes = st.builds(Note, millis, texts, texts)
+
+
+@st.composite
+def kept(draw: st.DrawFn) -> Kept:
+    stage = draw(st.sampled_from(["intake", "notify"]))
+    size = draw(st.integers(1, 64))
+    job = f"job.{size}" if stage == "notify" and draw(st.booleans()) else ""
+    letter = DeadLetter(
+        id=draw(st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=17, max_size=17)),
+        fingerprint=draw(st.text(string.hexdigits, min_size=1, max_size=8)),
+        stage=stage,
+        reason=draw(texts),
+        error=draw(texts),
+        error_class=draw(texts),
+        path=draw(texts),
+        source=draw(st.sampled_from(["voucherify", "shop", ""])),
+        event=draw(texts),
+        event_hint=draw(texts),
+        headers=draw(texts),
+        received_at_ms=draw(millis),
+        died_at_ms=draw(millis),
+        bodies=draw(st.integers(1, 128)) if stage == "intake" else 0,
+        rule=draw(texts),
+        channel=draw(texts),
+        key=draw(texts),
+        digest=draw(st.booleans()),
+        job=job and f"{draw(st.integers(0, 10**9))}{job}",
+        attempts=tuple(draw(st.lists(attempts, max_size=2))),
+    )
+    done = draw(st.sets(st.integers(0, size - 1), max_size=3)) if job else set()
+    grave = Grave(letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2))))
+    return Kept(grave, draw(millis), tuple(sorted(done)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        kept(), max_size=4, unique_by=(lambda one: one.grave.letter.id, lambda one: one.grave.letter.job or one)
+    )
+)
+def test_what_is_exported_and_imported_elsewhere_is_the_same(
+    redis_server: RedisServer, other_server: RedisServer, letters: list[Kept]
+) -> None:
+    async def there_and_back() -> None:
+        here, there = (connect(Settings(url=server.url)) for server in (redis_server, other_server))
+        try:
+            await here.flushall()
+            await there.flushall()
+            await dead.bring_in(here, letters)
+            lines = await exported(here)
+            await brought_in(there, lines)
+
+            assert await everything(there) == await everything(here)
+            assert {one.grave.letter.id: one for one in await everything(there)} == {
+                one.grave.letter.id: one for one in letters
+            }
+            assert (await exported(there))[1:] == lines[1:]
+            totals = await stats.read_totals(there)
+            assert totals.bodies_add_up() and totals.notifications_add_up()
+            assert totals.imported == len(letters)
+        finally:
+            await here.aclose()
+            await there.aclose()
+
+    asyncio.run(there_and_back())
+
+
+@given(st.binary(max_size=60))
+def test_any_line_is_a_letter_or_told_to_be_none(line: bytes) -> None:
+    try:
+        kept_of(line)
+    except LineError as error:
+        assert str(error)
+
+
+@given(kept(), st.data())
+def test_a_damaged_line_never_becomes_another_letter_silently(one: Kept, data: st.DataObject) -> None:
+    line = line_of(one)
+    cut = line[: data.draw(st.integers(1, len(line) - 2))]
+    with pytest.raises(LineError):
+        kept_of(cut)
+
+
+async def test_an_imported_letter_is_found_by_search_and_its_facets(
+    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+) -> None:
+    await refused_by_crm(redis_server, redis, 1, 2)
+    await bury(redis_server, redis, sample(3)[:-30], source="voucherify")
+    customer = json.loads(sample(1))["data"]["customer"]["id"]
+    email = json.loads(sample(1))["data"]["customer"]["email"]
+    assert await operations.count(redis, Filter(search=customer)) >= 1
+
+    await brought_in(other, await exported(redis))
+
+    for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
+        here = [one.letter for one in (await operations.find(redis, wanted)).found]
+        assert here and here == [one.letter for one in (await operations.find(other, wanted)).found]
+    assert await dead.read_kinds(other) == await dead.read_kinds(redis)
+    assert await dead.news(other, since_ms=0) == []
+
+
+async def test_a_redelivery_brings_an_imported_notification_back(
+    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+) -> None:
+    await refused_by_crm(redis_server, redis, 1)
+    [line] = (await exported(redis))[1:]
+    found = TERMS(kept_of(line).grave)  # type: ignore[union-attr]
+
+    assert found[0].startswith("dedupe:voucherify:")
+    await brought_in(other, [line])
+    assert len(await dead.search(other, found[0], count=10)) == 1
+
+
+async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_redis(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await refused_by_crm(redis_server, redis, 1)
+    await bury(redis_server, redis, sample(2), sample(3))
+    before = await everything(redis)
+    lines = await exported(redis)
+    await acted(redis, "discard", await operations.select(redis, Filter()))
+
+    first, again = await brought_in(redis, lines), await brought_in(redis, lines)
+
+    assert (first.imported, first.there) == (3, 0)
+    assert (again.imported, again.there) == (0, 3)
+    assert await everything(redis) == before
+    totals = await stats.read_totals(redis)
+    assert totals.bodies_add_up() and totals.notifications_add_up()
+    assert (totals.accepted, totals.buried, totals.created, totals.dead) == (5, 4, 2, 2)
+    assert (totals.discarded, totals.imported) == (3, 3)
+
+    await acted(redis, "replay", await operations.select(redis, Filter(stage="intake")))
+    async with working(redis_server, sources=("voucherify", "nobody")):
+        totals = await settled(redis)
+    assert totals.bodies_add_up() and totals.notifications_add_up()
+    assert (totals.replayed, totals.buried) == (2, 2)
+
+
+async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: ArqRedis, other: ArqRedis) -> None:
+    grave = dead.unreadable_job("somejob.5", b"garbage", "no job")
+    await dead.bring_in(redis, [Kept(grave, 5, (1, 3))])
+
+    await brought_in(other, await exported(redis))
+
+    assert await jobs.settled_indices(other, "somejob.5") == {1, 3}
+    totals = await stats.read_totals(other)
+    assert (totals.created, totals.dead, totals.notifications_add_up()) == (3, 3, True)
+    await acted(other, "replay", [grave.letter.id])
+    lines = await exported(redis)
+    assert (await brought_in(other, lines)).there == 1, "its job is under way again"
+    assert (await stats.read_totals(other)).notifications_add_up()
+
+
+async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
+    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(5)))
+    head, *lines = await exported(redis)
+    faulty = {
+        b'{"v":1,"at_ms"\n': "truncated",
+        b'{"v":2}\n': "version 2",
+        b"[]\n": "Expected `object`",
+        lines[0].replace(b'"stage":"intake"', b'"stage":"else"'): "letter.stage",
+        lines[0].replace(b'"body":"', b'"body":"%'): "body",
+        lines[0].replace(b'"at_ms":', b'"at_ms":-'): "at_ms",
+        lines[0].replace(b'"died_at_ms":', b'"died_at_ms":99999999999999999999'): "",
+    }
+    for bad, reason in faulty.items():
+        await other.flushall()
+        with pytest.raises(ImportFileError) as error:
+            await brought_in(other, [head, *lines[:3], bad, *lines[3:]])
+        assert str(error.value).startswith("line 5: ") and reason in str(error.value)
+        assert error.value.so_far == Imported(3, 0, 4)
+        assert len(await all_letters(other)) == 3
+
+    assert (await brought_in(other, [head, *lines, b"\n"])).imported == 2
+
+
+async def test_a_full_redis_takes_all_of_a_step_or_nothing(
+    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+) -> None:
+    await bury(redis_server, redis, sample(1), sample(2))
+    lines = await exported(redis)
+    await other.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(Exception, match="full"):
+            await dead.bring_in(other, [one for one in map(kept_of, lines) if one])
+    finally:
+        await other.config_set("maxmemory", 0)
+    assert await all_letters(other) == []
+
+
+def names_in(directory: Path) -> list[str]:
+    return [found.name for found in directory.iterdir()]
+
+
+async def test_an_export_is_audited_without_what_was_searched_for(redis: ArqRedis) -> None:
+    await exported(redis, Filter(search="ada@example.com", stage="notify"))
+    [recorded] = await audit.read(redis)
+    assert (recorded.deed.by, recorded.deed.what) == ("ann", "export")
+    assert recorded.deed.about == "stage=notify, search=***"
+
+
+async def test_the_commands_export_to_a_private_file_and_import_it(
+    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+) -> None:
+    await bury(redis_server, redis, BROKEN, sample(2))
+    file = tmp_path / "all.jsonl"
+
+    done = await hookline(redis_server, "dead", "export", "--file", str(file))
+    again = await hookline(redis_server, "dead", "export", "--file", str(file))
+    streamed = await hookline(redis_server, "dead", "export", "--reason", "unknown source")
+    await acted(redis, "discard", await operations.select(redis, Filter()))
+    brought = await hookline(redis_server, "dead", "import", str(file), "--json")
+
+    assert done.exit_code == 0 and "2 dead letters exported" in done.stderr and "personal data" in done.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert again.exit_code == 2 and "name a new one" in again.stderr
+    assert len(streamed.stdout.splitlines()) == 3
+    assert names_in(tmp_path) == ["all.jsonl"]
+    assert json.loads(brought.stdout)["imported"] == 2
+    assert len(await all_letters(redis)) == 2
+
+
+async def test_a_damaged_file_is_told_in_a_line_with_its_number(
+    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+) -> None:
+    await bury(redis_server, redis, sample(1), sample(2))
+    lines = await exported(redis)
+    file = tmp_path / "cut.jsonl"
+    file.write_bytes(b"".join(lines)[:-20])
+    await redis.flushall()
+
+    told = await hookline(redis_server, "dead", "import", str(file))
+    none = await hookline(redis_server, "dead", "import", str(tmp_path / "none"))
+
+    assert told.exit_code == 1 and "cut.jsonl, line 3: it is cut off" in told.stderr
+    assert "1 dead letter imported" in told.stdout
+    assert none.exit_code == 1 and "No such file" in none.stderr
+
+
+async def test_an_import_that_was_killed_completes_when_run_again(
+    other_server: RedisServer, other: ArqRedis, tmp_path: Path
+) -> None:
+    some = [Kept(dead.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number) for number in range(3000)]
+    file = tmp_path / "all.jsonl"
+    file.write_bytes(b"".join(line_of(one) for one in some))
+    process = await asyncio.create_subprocess_exec(*command(other_server, "dead", "import", str(file)))
+    await until(lambda: other.exists(keys.DEAD_INDEX))
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    there = await dead.how_many(other)
+
+    result = await hookline(other_server, "dead", "import", str(file), "--json")
+
+    assert 0 < there < 3000, "it was to be killed in the middle"
+    assert json.loads(result.stdout) == {"imported": 3000 - there, "there": there, "lines": 3000}
+    totals = await stats.read_totals(other)
+    assert (totals.accepted, totals.buried, totals.imported) == (6000, 6000, 3000)
+
+
+def test_facets_are_told_by_the_letter_alone() -> None:
+    assert {field.name for field in msgspec.structs.fields(Facets)} - {"attempts"} <= {
+        field.name for field in msgspec.structs.fields(DeadLetter)
+    }
