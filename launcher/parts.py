@@ -14,8 +14,8 @@ import uvloop
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
-from inspector.masking import Masking
 from inspector import retention
+from inspector.masking import Masking
 from inspector.settings import Settings as InspectorSettings
 from inspector.web import server as inspector_server
 from inspector.web.desk import Configured

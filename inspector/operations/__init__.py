@@ -34,6 +34,9 @@ from inspector.operations.finding import (
     groups,
     named,
 )
+from inspector.operations.forgetting import Forgotten, Person
+from inspector.operations.forgetting import remove as forget
+from inspector.operations.purging import PurgeBusyError, Purged, due, purge
 from inspector.operations.single import (
     EditError,
     editable,
@@ -43,9 +46,6 @@ from inspector.operations.single import (
     replay_edited,
     reveal,
 )
-from inspector.operations.forgetting import Forgotten, Person
-from inspector.operations.forgetting import remove as forget
-from inspector.operations.purging import PurgeBusyError, Purged, due, purge
 from inspector.operations.status import Source, Status, something, status
 from inspector.operations.switching import pause_channel, resume_channel
 from inspector.operations.switching import read_channels as channels
@@ -83,24 +83,24 @@ __all__ = [
     "channels",
     "choices",
     "count",
+    "due",
     "editable",
     "edited_body",
-    "due",
     "export",
     "find",
     "forget",
     "get",
     "groups",
+    "import_lines",
     "in_words",
     "interrupted",
+    "lines_of",
     "named",
     "note_on",
     "pause_channel",
+    "purge",
     "rehearsed",
     "release",
-    "import_lines",
-    "lines_of",
-    "purge",
     "replay_edited",
     "resume",
     "resume_channel",

@@ -194,7 +194,8 @@ async def test_the_command_purges_and_tells_what_it_would(
 
     for_ever = await hookline(redis_server, "dead", "purge")
     would = await hookline(redis_server, "dead", "purge", "--dry-run", config=keep)
-    nowhere = await hookline(redis_server, "dead", "purge", config={"dead": {"keep_days": 30.0, "export_dir": "/none"}})
+    nowhere_to = {"dead": {"keep_days": 30.0, "export_dir": "/none"}}
+    nowhere = await hookline(redis_server, "dead", "purge", config=nowhere_to)
     did = await hookline(redis_server, "dead", "purge", "--json", config=keep)
 
     assert for_ever.exit_code == 2 and "dead.keep_days" in for_ever.stderr
