@@ -1,19 +1,26 @@
 """A person's data leaves every place in Redis that it lies in, and nobody else's does."""
 
 import json
+import time
 
+import pytest
 from arq.connections import ArqRedis
 
-from broker import audit, stats
+from broker import audit, dead, dedupe, digests, jobs, keys, stats, stream
+from broker.batch import RawBody
+from broker.commit import NewEvent, Processed, Share, commit
+from broker.digests import Gathered, Part
+from broker.jobs import Notification, NotifyJob
 from inspector import operations
 from inspector.operations import Filter, Person
 from launcher.terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import refused_by_crm
-from tests.inspector.running import accept, all_letters, sample
+from tests.inspector.running import TO_CRM, accept, all_letters, bury, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 
+NOW_MS = time.time_ns() // 1_000_000
 TERMS = terms({"voucherify": SourceSettings()})
 
 
@@ -36,3 +43,178 @@ async def test_a_person_leaves_dead_letters_and_the_queue_and_the_sums_hold(
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert (totals.queued, totals.buried, totals.forgotten) == (1, 1, 2)
     assert all(customer not in str(one.deed) for one in await audit.read(redis))
+
+
+def person_of(number: int) -> Person:
+    customer = json.loads(sample(number))["data"]["customer"]["id"]
+    return Person([customer], {"voucherify": KINDS["voucherify"]})
+
+
+def body(number: int) -> RawBody:
+    return RawBody(NOW_MS, "voucherify", "", sample(number))
+
+
+async def waiting(redis: ArqRedis, *numbers: int, digest: bool = False) -> str:
+    """A job of notifications that wait, or one digest of all of them; the job's id."""
+    await stream.create_group(redis)
+    await accept(redis, *(sample(number) for number in numbers))
+    [entry] = await stream.read(redis, "me", count=1, block_ms=100)
+    marks = [
+        dedupe.mark("voucherify", f"{number}", occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+        for number in numbers
+    ]
+    if digest:
+        events = [NewEvent(mark, []) for mark in marks]
+        parts = [
+            Part(place, "d", Gathered(f"k{number}", "r", ("mail",), 60_000, "e", NOW_MS, body(number)))
+            for place, number in enumerate(numbers)
+        ]
+        await commit(redis, [Processed(entry.id, len(numbers), events, [], parts)], [])
+        return ""
+    events = [NewEvent(mark, [Share(1, place, 1)]) for place, mark in enumerate(marks)]
+    notifications = [Notification(f"k{number}", "r", "e", body(number)) for number in numbers]
+    await commit(
+        redis,
+        [Processed(entry.id, len(numbers), events, [])],
+        [NotifyJob("crm", 1, NOW_MS, notifications)],
+    )
+    [name] = await redis.zrange(keys.QUEUE, 0, -1)
+    return str(name.decode())
+
+
+async def numbers_in(redis: ArqRedis, name: str) -> list[str]:
+    job = jobs.decode(jobs.deserialize(await jobs.raw(redis, name))["a"][0])
+    return [notification.key for notification in job.notifications]
+
+
+async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis: ArqRedis) -> None:
+    name = await waiting(redis, 1, 2, 3)
+    await redis.sadd(keys.DONE + name, 2)  # the third was sent
+    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
+    await redis.hincrby(keys.STATS_TOTAL, "waiting", -1)
+
+    done = await operations.forget(redis, person_of(1), TERMS, by="ann")
+
+    assert done.notifications == 1 and done.is_whole
+    [heir] = [found.decode() for found in await redis.zrange(keys.QUEUE, 0, -1)]
+    assert await numbers_in(redis, heir) == ["k2", "k3"]
+    assert jobs.size_of(heir) == 2
+    assert await jobs.settled_indices(redis, heir) == {1}
+    assert not await redis.exists(keys.JOB + name, keys.DONE + name)
+    totals = await stats.read_totals(redis)
+    assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (3, 1, 1, 1)
+    assert totals.notifications_add_up()
+
+
+async def test_a_held_job_stays_held_and_a_running_one_is_left_and_told(redis: ArqRedis) -> None:
+    name = await waiting(redis, 1, 2)
+    await redis.zrem(keys.QUEUE, name)
+    await redis.zadd(keys.HELD_JOBS + "crm", {name: 5})
+    await redis.set(keys.IN_PROGRESS + name, "worker", px=60_000)
+
+    running = await operations.forget(redis, person_of(1), TERMS, by="ann")
+    assert (running.notifications, running.busy) == (0, [f"job {name}"])
+    assert await numbers_in(redis, name) == ["k1", "k2"]
+
+    await redis.delete(keys.IN_PROGRESS + name)
+    assert (await operations.forget(redis, person_of(1), TERMS, by="ann")).notifications == 1
+    [(heir, since)] = await redis.zrange(keys.HELD_JOBS + "crm", 0, -1, withscores=True)
+    assert since == 5 and await numbers_in(redis, heir.decode()) == ["k2"]
+    assert await redis.zcard(keys.QUEUE) == 0
+
+
+async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_none(redis: ArqRedis) -> None:
+    await waiting(redis, 1, 2, 3, digest=True)
+    read = await digests.gathered(redis, "d")
+    job = NotifyJob("mail", 1, NOW_MS, [])
+
+    done = await operations.forget(redis, person_of(2), TERMS, by="ann")
+
+    assert done.digested == 1
+    assert not await digests.close(redis, "d", read, [job], window_ms=1), "it is another list by now"
+    left = [digests.unpacked(blob).key for blob in await digests.gathered(redis, "d")]
+    assert left == ["k1", "k3"]
+    for number in (1, 3):
+        await operations.forget(redis, person_of(number), TERMS, by="ann")
+    assert not await redis.exists(keys.DIGESTS, keys.DIGEST + "d")
+    totals = await stats.read_totals(redis)
+    assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (1, 1, 0, 1)
+    assert totals.notifications_add_up()
+
+
+async def test_a_batch_that_a_worker_has_is_left_and_told(redis: ArqRedis) -> None:
+    await stream.create_group(redis)
+    await accept(redis, sample(1), sample(2))
+    [entry] = await stream.read(redis, "me", count=1, block_ms=100)
+
+    done = await operations.forget(redis, person_of(1), TERMS, by="ann")
+
+    assert (done.webhooks, done.busy, done.is_whole) == (0, [f"batch {entry.id}"], False)
+    assert (await stats.read_totals(redis)).queued == 2
+
+
+async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_are(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, sample(4), sample(5), sample(6), source="nobody-else")
+    letters = {letter.id: await operations.get(redis, letter.id) for letter in await all_letters(redis)}
+    assert await redis.hlen(keys.DEAD_DICTS) == 1
+
+    done = await operations.forget(redis, person_of(4), TERMS, by="ann")
+
+    assert done.letters == 1 and done.repacked >= 2 and not done.is_whole
+    assert await redis.hlen(keys.DEAD_DICTS) == 0
+    left = await all_letters(redis)
+    assert len(left) == 2
+    for letter in left:
+        assert await operations.get(redis, letter.id) == letters[letter.id]
+
+
+async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_finds_nothing(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    [letter] = await refused_by_crm(redis_server, redis, 2)
+    customer = json.loads(sample(1))["data"]["customer"]["id"]
+    for text in ("keep this", f"asked {customer}"):
+        await acted_note(redis, letter, text)
+    chosen = await operations.select(redis, Filter(search=customer))
+    action = await operations.begin(redis, "discard", chosen, by="ann", owner="me")
+
+    done = await operations.forget(redis, person_of(1), TERMS, by="ann")
+
+    assert (done.letters, done.notes) == (0, 1)
+    grave = await operations.get(redis, letter)
+    assert grave and [note.text for note in grave.notes] == ["keep this"]
+    found = await operations.action(redis, action)
+    assert found and found.order.wanted["search"] == "(forgotten)"
+    _ = [step async for step in operations.carry_out(redis, action, owner="me")]
+    assert len(await all_letters(redis)) == 1
+
+
+async def acted_note(redis: ArqRedis, letter: str, text: str) -> None:
+    await dead.annotate(redis, [letter], dead.Note(NOW_MS, "ann", text))
+
+
+async def test_workers_that_run_meanwhile_lose_nothing_of_others(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    async with taker() as taking, working(redis_server, rules=TO_CRM, channels=crm(taking.url)):
+        for start in range(10, 130, 8):
+            await accept(redis, *(sample(number) for number in range(start, start + 8)))
+            await operations.forget(redis, person_of(50), TERMS, by="ann")
+        totals = await settled(redis)
+    assert totals.bodies_add_up() and totals.notifications_add_up()
+    assert totals.accepted == 120
+    assert totals.sent + totals.forgotten == 120 and totals.sent >= 119
+
+
+@pytest.mark.parametrize("name", ["", "ab", "a\nbcdef"])
+def test_a_name_that_too_much_would_have_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="at least 4"):
+        Person([name], {})
+
+
+def test_a_key_of_that_name_is_no_person() -> None:
+    person = Person(["customer"], {})
+    assert not person.is_in(b'{"customer": {"id": 1}}')
+    assert person.is_in(b'{"id":"customer"}') and person.is_in(rb'{"raw":"{\"id\":\"Customer\"}"}')
