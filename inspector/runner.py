@@ -72,6 +72,9 @@ class Runner:
 
     async def resume(self, action: str, *, by: str) -> bool:
         """Go on with one that was stopped or interrupted; False where there is none such. Raises BrokerError."""
+        known = await operations.action(self._redis, action) if action in self._under_way else None
+        if known is not None and known.state == "running":
+            return False
         resumed = await operations.resume(self._redis, action, by=by, owner=self._owner)
         if resumed:
             self._see_to(action)
@@ -79,10 +82,13 @@ class Runner:
 
     async def run(self) -> None:
         """Take over what was interrupted, until cancelled. Never raises anything else."""
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            while not task.cancelling():  # the client of Redis may swallow what cancels
                 await self._look()
-                await asyncio.sleep(LOOK_EVERY_S)
+                if not task.cancelling():
+                    await asyncio.sleep(LOOK_EVERY_S)
         finally:
             await self._leave()
 
@@ -144,9 +150,11 @@ class Runner:
 
     async def _leave(self) -> None:
         left = dict(self._under_way)
-        for task in left.values():
-            task.cancel()
-        await asyncio.gather(*left.values(), return_exceptions=True)
+        going_on = set(left.values())
+        while going_on:  # again, where the client of Redis swallowed it
+            for task in going_on:
+                task.cancel()
+            _, going_on = await asyncio.wait(going_on, timeout=0.1)
         with contextlib.suppress(BrokerError, TimeoutError):
             async with asyncio.timeout(END_S):
                 for action in left:

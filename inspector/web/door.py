@@ -15,7 +15,7 @@ from inspector.web.brakes import Brakes, address_key
 from inspector.web.routing import Answer, Onward, Refusal, Route, is_api, is_live
 from inspector.web.sessions import Sessions
 from inspector.web.tokens import Tokens
-from inspector.web.visitor import Visitor
+from inspector.web.visitor import Right, Visitor
 
 ClientAddress = Callable[[str | None, Sequence[str], Sequence[str]], str]
 """(the connection's other end, every X-Forwarded-For, every Forwarded) -> the address that it really came from."""
@@ -81,7 +81,7 @@ class Door:
         if isinstance(visitor, Refusal):
             return visitor
         if not visitor.may(route.right):
-            return _turned_away(request) if visitor is NOBODY else _lacking(visitor, route)
+            return _turned_away(request) if visitor is NOBODY else lacking(visitor, route.right)
         if route.method == hdrs.METH_GET:
             return visitor
         fault = (
@@ -163,6 +163,13 @@ def too_many_tries(wait_s: float) -> Refusal:
     )
 
 
+def lacking(visitor: Visitor, right: Right) -> Refusal:
+    """For somebody who is known, and lacks a right."""
+    settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
+    setting = settings.get(right, 'role = "operate"')
+    return Refusal(403, f"{visitor.name} may not do this: it needs {setting} in inspector.users.{visitor.name}.")
+
+
 def own_path(text: str) -> str:
     """The path that somebody is sent to after the login: one of ours, whatever a link said; "/" for any other."""
     is_own = text.startswith("/") and not text.startswith("//") and "\\" not in text
@@ -193,12 +200,6 @@ def _unknown() -> Refusal:
         "Say who you are: Authorization: Bearer TOKEN, with the token of a user in inspector.users.",
         {hdrs.WWW_AUTHENTICATE: 'Bearer realm="hookline"'},
     )
-
-
-def _lacking(visitor: Visitor, route: Route) -> Refusal:
-    settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
-    setting = settings.get(route.right, 'role = "operate"')
-    return Refusal(403, f"{visitor.name} may not do this: it needs {setting} in inspector.users.{visitor.name}.")
 
 
 def _peer(request: web.Request) -> str | None:

@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from arq.connections import ArqRedis
 
 from broker.errors import BrokerError
+from inspector.api.routes import api_routes
 from inspector.settings import Settings
 from inspector.web import origin
 from inspector.web.actions import actions_routes
@@ -109,6 +110,7 @@ class Site:
             *actions_routes(self.desk),
             *audit_routes(self.desk),
             *channels_routes(self.desk),
+            *api_routes(self.desk),
             Route("GET", "/healthz", _health, "none"),
         ]
 

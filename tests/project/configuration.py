@@ -75,7 +75,7 @@ def _section(title: str, kind: type[Struct], prefix: str) -> Iterator[str]:
 
 
 def _settings(kind: type[Struct]) -> Iterator[tuple[str, str, str]]:
-    told = _docstrings(kind)
+    told = docstrings(kind)
     for field in structs.fields(kind):
         inner = bare(field.type)
         if isinstance(inner, type) and issubclass(inner, Struct):
@@ -93,9 +93,9 @@ def _default(field: structs.FieldInfo) -> str:
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
-def _docstrings(kind: type[Struct]) -> dict[str, str]:
+def docstrings(kind: type[Struct]) -> dict[str, str]:
     """The text under each field, which is where the settings' meaning is written."""
-    found: dict[str, str] = _docstrings(kind.__base__) if kind.__base__ not in (None, Struct) else {}
+    found: dict[str, str] = docstrings(kind.__base__) if kind.__base__ not in (None, Struct) else {}
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
     for field, text in zip(tree.body, tree.body[1:], strict=False):

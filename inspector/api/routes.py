@@ -1,0 +1,30 @@
+"""All of the API, as the site takes it."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from aiohttp import web
+
+from inspector.api.acting import ACTING
+from inspector.api.letters import LETTERS
+from inspector.api.operation import BASE
+from inspector.api.standing import STANDING
+from inspector.web.desk import Desk
+from inspector.web.routing import Answer, Route
+from inspector.web.visitor import Visitor
+
+OPERATIONS = (*STANDING, *LETTERS, *ACTING)
+
+
+def api_routes(desk: Desk) -> list[Route]:
+    """What answers below /api/v1. Who lacks an operation's right never gets to it."""
+    document = resources.files("inspector.api").joinpath("openapi.json").read_bytes()
+
+    async def describe(_: web.Request, __: Visitor) -> Answer:
+        return web.Response(body=document, content_type="application/json")
+
+    return [
+        Route("GET", f"{BASE}/openapi.json", describe, "none"),
+        *(operation.route(desk) for operation in OPERATIONS),
+    ]

@@ -1,0 +1,150 @@
+"""Actions by HTTP, carried out by the process that serves them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+
+from inspector import operations
+from tests.inspector.api.calling import Caller, calling, few
+from tests.inspector.running import all_letters
+from tests.redis_server import RedisServer
+from tests.until import until
+
+
+@pytest.fixture
+async def api(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+    await few(redis, 20)
+    async with calling(redis_server) as found:
+        yield found
+
+
+async def ended(api: Caller, action: str) -> dict[str, Any]:
+    async def end() -> dict[str, Any] | None:
+        found: dict[str, Any] = (await api.get(f"/actions/{action}")).json
+        return found if found["state"] == "done" else None
+
+    return await until(end)
+
+
+async def test_what_the_filter_showed_is_replayed(api: Caller, redis: ArqRedis) -> None:
+    seen = (await api.get("/dead", source="nobody")).json
+    order = {"verb": "replay", "filter": {"source": "nobody"}, "expected_count": seen["count"]}
+
+    begun = await api.post("/actions", {**order, "until_ms": seen["until_ms"]})
+
+    assert (begun.status, begun.headers["Location"]) == (201, f"/api/v1/actions/{begun.json['id']}")
+    assert (await ended(api, begun.json["id"]))["done"] == 20
+    totals = (await operations.status(redis)).totals
+    assert (totals.replayed, totals.queued) == (20, 20)
+    (deed,) = (await api.get("/audit")).json["deeds"]
+    assert (deed["by"], deed["what"], deed["about"]) == (
+        "ann",
+        "replay",
+        f"source=nobody, until_ms={seen['until_ms']}",
+    )
+
+
+async def test_another_count_than_expected_changes_nothing(api: Caller, redis: ArqRedis) -> None:
+    answer = await api.post("/actions", {"verb": "discard", "filter": {}, "expected_count": 19})
+
+    assert (answer.status, answer.json["count"]) == (409, 20)
+    assert len(await all_letters(redis)) == 20
+    assert (await api.get("/actions")).json["actions"] == []
+
+
+async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: ArqRedis) -> None:
+    seen = (await api.get("/dead")).json
+    await few(redis, 1)
+    order = {"verb": "discard", "filter": {}, "expected_count": 20, "until_ms": seen["until_ms"]}
+
+    await ended(api, await api.action(order))
+
+    assert len(await all_letters(redis)) == 1
+
+
+async def test_some_by_their_ids(api: Caller, redis: ArqRedis) -> None:
+    ids = [letter.id for letter in (await all_letters(redis))[:3]]
+
+    noted = await ended(api, await api.action({"verb": "annotate", "ids": ids, "note": "seen by ada@example.com"}))
+    rehearsed = await ended(api, await api.action({"verb": "rehearse", "ids": ids}))
+    discarded = await ended(api, await api.action({"verb": "discard", "ids": [*ids, "0" * 17]}))
+
+    assert (noted["done"], noted["ids"], noted["note"]) == (3, ids, "seen by ***")
+    assert (rehearsed["failed"], rehearsed["why"][0]["count"]) == (3, 3)  # there is no source `nobody`
+    assert (discarded["done"], discarded["gone"]) == (3, 1)
+    listed = (await api.get("/actions", limit=2)).json["actions"]
+    assert [one["verb"] for one in listed] == ["discard", "rehearse"]
+
+
+async def test_an_action_is_stopped_and_resumed(api: Caller, redis: ArqRedis) -> None:
+    action = await api.action({"verb": "replay", "filter": {}, "rate_per_s": 10})
+    assert (await api.post(f"/actions/{action}/resume")).status == 409
+    assert (await api.post(f"/actions/{action}/stop")).json["state"] == "stopped"
+    assert (await api.post(f"/actions/{action}/stop")).status == 409
+
+    assert (await api.post(f"/actions/{action}/resume")).json["state"] == "running"
+
+    assert (await ended(api, action))["done"] == 20
+    assert (await operations.status(redis)).totals.queued == 20
+    deeds = (await api.get("/audit", limit=2)).json
+    assert [one["what"] for one in deeds["deeds"]] == ["resume", "stop"]
+    older = (await api.get("/audit", before=deeds["before"])).json
+    assert ([one["what"] for one in older["deeds"]], older["before"]) == (["replay"], "")
+
+
+async def test_what_was_searched_for_is_not_told(api: Caller) -> None:
+    action = await api.action({"verb": "rehearse", "filter": {"search": "ada@example.com"}})
+
+    for path in ("/actions", f"/actions/{action}", "/audit"):
+        assert b"ada@example.com" not in (await api.get(path, by="bob")).content
+
+
+WRONG: list[dict[str, object]] = [
+    {},
+    {"ids": ["0" * 17], "filter": {}},
+    {"ids": []},
+    {"ids": ["x"] * 10_001},
+    {"ids": ["0" * 17], "expected_count": 1},
+    {"ids": ["0" * 17], "until_ms": 1},
+    {"filter": {"surce": "x"}},
+    {"filter": {}, "rate_per_s": 0},
+    {"filter": {}, "rate_per_s": -1},
+    {"filter": {}, "expected_count": -1},
+    {"filter": {}, "note": "x"},
+    {"filter": {}, "verb": "annotate"},
+    {"filter": {}, "verb": "annotate", "note": "x" * 2001},
+    {"filter": {}, "verb": "burn"},
+    {"filter": {}, "more": 1},
+]
+
+
+async def test_a_wrong_order_is_refused(api: Caller) -> None:
+    for wrong in WRONG:
+        assert (await api.post("/actions", {"verb": "discard", **wrong})).status == 400, wrong
+    assert (await api.get("/actions")).json["actions"] == []
+
+
+async def test_channels_are_paused_and_resumed(api: Caller) -> None:
+    assert (await api.post("/channels/crm/pause")).json["state"] == "paused"
+    assert (await api.post("/channels/crm/pause")).status == 200
+    known = {one["name"]: one["state"] for one in (await api.get("/channels")).json["channels"]}
+    assert known == {"console": "closed", "crm": "paused"}
+    assert (await api.post("/channels/crm/resume")).json["state"] == "closed"
+    assert (await api.post("/channels/nobody/pause")).status == 404
+    assert [one["what"] for one in (await api.get("/audit")).json["deeds"]] == ["resume", "pause"]
+
+
+async def test_a_wrong_place_in_the_audit_log_is_refused(api: Caller) -> None:
+    for before in ("x", "-", "1-", "1-1%0a", "1-1\n", "9" * 16 + "-1"):
+        assert (await api.get("/audit", before=before)).status == 400, before
+
+
+async def test_status_is_that_of_the_command_line(api: Caller) -> None:
+    found = (await api.get("/status")).json
+
+    assert (found["accepted"], found["buried"], found["dead_letters"]) == (20, 20, 20)
+    assert found["sources"][0]["name"] == "voucherify"

@@ -1,0 +1,42 @@
+"""The commands of docs/api.md, as they stand there but for the fingerprint and the count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+
+from tests.inspector.api.calling import TOKENS, calling, few
+from tests.redis_server import RedisServer
+
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+COMMANDS = re.findall(r"```sh\n(curl.*?)```", PAGE, re.DOTALL)
+
+
+async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: ArqRedis) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("no curl is installed")
+    await few(redis, 2)
+    async with calling(redis_server) as api:
+        environ = {"API": f"{api.served.url}/api/v1", "TOKEN": TOKENS["ann"], "PATH": "/usr/bin:/bin"}
+        group = (await api.get("/dead/groups")).json["groups"][0]
+
+        async def run(command: str) -> str:
+            filled = command.replace("9f2c51a07be3", group["fingerprint"])
+            process = await asyncio.create_subprocess_shell(
+                filled, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            return (await process.communicate())[0].decode()
+
+        find, rehearse, replay = COMMANDS
+        assert json.loads(await run(find))["count"] == group["count"] == 2
+        assert "201 Created" in await run(rehearse)
+        assert "409 Conflict" in await run(replay)
+        begun = await run(replay.replace("42", "2"))
+        assert "201 Created" in begun and "Location: /api/v1/actions/" in begun

@@ -1,0 +1,222 @@
+"""Dead letters by HTTP."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator
+
+import pytest
+from arq.connections import ArqRedis
+
+from broker.dead import unreadable_batch
+from inspector import operations
+from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
+from tests.inspector.running import accept, bury, entomb, sample
+from tests.redis_server import RedisServer
+
+CUSTOMERS = [json.loads(sample(number))["data"]["customer"] for number in (7, 8)]
+PEOPLE = {customer["email"]: customer["name"] for customer in CUSTOMERS}
+"""Name by e-mail address, of those whose notification died."""
+
+
+@pytest.fixture
+async def api(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+    await many_kinds(redis_server, redis)
+    async with calling(redis_server) as found:
+        yield found
+
+
+@pytest.fixture
+async def quiet(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+    await few(redis, 3)
+    async with calling(redis_server) as found:
+        yield found
+
+
+async def deeds(redis: ArqRedis) -> list[tuple[str, str]]:
+    return [(one.deed.by, one.deed.what) for one in await operations.audit(redis)]
+
+
+async def test_a_page_has_letters_their_count_and_the_way_to_the_next(api: Caller) -> None:
+    first = (await api.get("/dead", source="nobody", limit=3)).json
+    second = (await api.get("/dead", source="nobody", limit=3, cursor=first["cursor"])).json
+
+    assert (len(first["letters"]), first["count"]) == (3, 5)
+    assert (len(second["letters"]), second["count"], second["cursor"]) == (2, 5, "")
+    assert not {one["id"] for one in first["letters"]} & {one["id"] for one in second["letters"]}
+
+
+async def test_every_field_filters(api: Caller) -> None:
+    letter = await api.first(stage="notify")
+    for name in ("source", "stage", "reason", "error_class", "channel", "rule", "event", "fingerprint"):
+        assert (await api.get("/dead", **{name: letter[name]})).json["count"] >= 1, name
+        assert (await api.get("/dead", **{name: "no such value"})).json["count"] == 0, name
+    assert (await api.get("/dead", min_attempts=1)).json["count"] == 2
+    assert (await api.get("/dead", max_attempts=0)).json["count"] == 6
+    assert (await api.get("/dead", since_ms=2**50)).json["count"] == 0
+    assert (await api.get("/dead", until_ms=1)).json["count"] == 0
+    assert (await api.get("/dead", search=letter["id"])).json["count"] == 1
+
+
+async def test_choices_and_groups_tell_what_there_is(api: Caller) -> None:
+    assert (await api.get("/dead/choices")).json["choices"]["stage"] == {"intake": 6, "notify": 2}
+    groups = (await api.get("/dead/groups")).json["groups"]
+    assert sorted(group["count"] for group in groups) == [1, 2, 5]
+    assert len((await api.get("/dead/groups", stage="notify")).json["groups"]) == 1
+    assert len((await api.get("/dead/groups", limit=2)).json["groups"]) == 2
+
+
+async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, redis: ArqRedis) -> None:
+    letter = await api.first(stage="notify")
+    path = f"/dead/{letter['id']}"
+
+    masked = await api.get(path)
+    assert await deeds(redis) == []
+    revealed = await api.get(path, reveal="true")
+
+    assert "ada@example.com" not in str(letter) + masked.content.decode()
+    assert "body_base64" not in masked.json
+    assert "ada@example.com" in revealed.content.decode()
+    assert revealed.json["body"]["data"]["customer"]["email"] in PEOPLE
+    assert len(b64decode(revealed.json["body_base64"])) == revealed.json["body_bytes"]
+    assert await deeds(redis) == [("ann", "reveal")]
+
+
+async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: ArqRedis) -> None:
+    letter = await api.first(stage="notify")
+    path = f"/dead/{letter['id']}"
+
+    for by in ("bob", "eve"):
+        assert (await api.get(path, by=by, reveal="true")).status == 403
+        assert (await api.get(f"{path}/rehearsal", by=by, reveal="true")).status == 403
+        assert (await api.get(f"{path}/body", by=by)).status == 403
+        found = [
+            await api.get("/dead", by=by, search=next(iter(PEOPLE))),
+            await api.get("/dead", by=by),
+            await api.get("/dead/groups", by=by),
+            await api.get(path, by=by),
+            await api.get(f"{path}/rehearsal", by=by),
+        ]
+        told = b"".join(one.content for one in found).decode()
+        assert found[0].json["count"] >= 1
+        assert not [text for text in (*PEOPLE, *PEOPLE.values(), "ada@example.com") if text in told]
+    assert await deeds(redis) == []
+
+
+async def test_the_very_bytes_are_a_file(api: Caller, redis: ArqRedis) -> None:
+    letter = await api.first(reason="undecodable", source="voucherify")
+
+    answer = await api.get(f"/dead/{letter['id']}/body")
+
+    assert answer.content == b'{"customer":'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{letter["id"]}.bin"'
+    assert await deeds(redis) == [("ann", "reveal")]
+
+
+async def test_a_rehearsal_tells_what_a_replay_would_do(api: Caller) -> None:
+    letter = await api.first(stage="notify")
+    broken = await api.first(source="voucherify", stage="intake")
+
+    passes = (await api.get(f"/dead/{letter['id']}/rehearsal")).json
+    fails = (await api.get(f"/dead/{broken['id']}/rehearsal")).json
+
+    assert (passes["passes"], passes["notifications"][0]["channel"]) == (True, "crm")
+    assert (fails["passes"], fails["reason"]) == (False, "undecodable")
+    assert (await api.get("/dead")).json["count"] == 8
+
+
+async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: ArqRedis) -> None:
+    letter = await api.first(source="voucherify", stage="intake")
+    before = (await operations.status(redis)).totals
+
+    for body in ({"body": sample(9).decode()}, {"body_base64": as_base64(sample(9))}):
+        assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 200
+
+    after = (await operations.status(redis)).totals
+    assert (after.edited - before.edited, after.queued - before.queued) == (2, 2)
+    assert (await api.get(f"/dead/{letter['id']}")).json["notes"][0]["by"] == "ann"
+    assert await deeds(redis) == [("ann", "edit")] * 2
+
+
+WRONG_EDITS: list[object] = [
+    {},
+    {"body": "x", "body_base64": "eA=="},
+    {"body_base64": "x"},
+    {"body_base64": "eA==\n"},
+    {"body": ""},
+    {"body": "x", "more": 1},
+    {"body": 1},
+    [],
+    "x",
+]
+
+
+async def test_an_edit_must_be_one_body(api: Caller) -> None:
+    letter = await api.first(source="voucherify", stage="intake")
+
+    for body in WRONG_EDITS:
+        assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 400, body
+
+
+async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await entomb(redis, [unreadable_batch(b"junk", 1, "cannot be unpacked")])
+    async with calling(redis_server) as api:
+        letter = await api.first()
+        assert (await api.post(f"/dead/{letter['id']}/edit", {"body": "x"})).status == 409
+
+
+async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
+    redis_server: RedisServer, redis: ArqRedis
+) -> None:
+    await bury(redis_server, redis, *(b"[" * depth + b"]" * depth for depth in range(60, 1100, 40)))
+    async with calling(redis_server) as api:
+        for letter in (await api.get("/dead")).json["letters"]:
+            for reveal in ("true", "false"):
+                assert (await api.get(f"/dead/{letter['id']}", reveal=reveal)).status == 200
+
+
+async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: ArqRedis) -> None:
+    for letter in ("0" * 17, "x", "%2f%2fevil", "..%2f..", "%0d%0aSet-Cookie:%20x=y", "%00", "é"):
+        for path in (f"/dead/{letter}", f"/dead/{letter}/body", f"/dead/{letter}/rehearsal"):
+            answer = await quiet.get(path)
+            assert answer.status == 404, path
+            assert "Set-Cookie" not in answer.headers
+        assert (await quiet.get(f"/dead/{letter}", reveal="true")).status == 404
+        assert (await quiet.post(f"/dead/{letter}/edit", {"body": "x"})).status == 404
+        for verb in ("stop", "resume"):
+            assert (await quiet.post(f"/actions/{letter}/{verb}")).status == 404
+    assert await deeds(redis) == []
+
+
+WRONG_QUERIES: list[tuple[dict[str, object], str]] = [
+    ({"surce": "x"}, "'surce'"),
+    ({"limit": 0}, "limit"),
+    ({"limit": 1001}, "limit"),
+    ({"limit": "many"}, "limit"),
+    ({"cursor": "1"}, "cursor"),
+    ({"since_ms": -1}, "since_ms"),
+    ({"until_ms": 2**53}, "until_ms"),
+    ({"search": "x" * 501}, "search"),
+]
+
+
+async def test_a_wrong_query_is_told_of_by_name(quiet: Caller) -> None:
+    for query, told in WRONG_QUERIES:
+        answer = await quiet.get("/dead", **query)
+        assert answer.status == 400, query
+        assert told in answer.json["error"]
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(quiet: Caller) -> None:
+    answer = await quiet.ask("GET", "/dead?source=a&source=b")
+
+    assert (answer.status, "'source' is given twice" in answer.json["error"]) == (400, True)
+
+
+async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: ArqRedis) -> None:
+    seen = (await quiet.get("/dead")).json
+    await accept(redis, sample(1))
+
+    assert seen["count"] == len(seen["letters"])
+    assert all(int(one["cursor"].partition("-")[0]) <= seen["until_ms"] for one in seen["letters"])

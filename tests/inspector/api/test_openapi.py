@@ -1,0 +1,70 @@
+"""openapi.json says what the API does: nothing more, nothing less."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from inspector.api import orders
+from inspector.api.operation import BASE
+from inspector.api.routes import OPERATIONS
+from inspector.operations import Filter
+from tests.inspector.api.calling import DOCUMENT, calling, few
+from tests.inspector.web.serving import serving
+from tests.project import openapi
+from tests.redis_server import RedisServer
+
+
+def test_it_is_sound_openapi() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_it_is_what_the_operations_make() -> None:
+    is_made_from_them = openapi.FILE.read_text() == openapi.text()
+    assert is_made_from_them, "python -m tests.project.openapi"
+
+
+async def test_it_names_every_route_of_the_site_with_its_right(redis_server: RedisServer) -> None:
+    async with serving(redis_server.url) as served:
+        found = {
+            (route.method, route.resource.canonical)
+            for route in served.site._runner.app.router.routes()
+            if route.resource and route.resource.canonical.startswith(BASE) and route.method != "HEAD"
+        }
+    described = {
+        (method.upper(), path): operation["x-right"]
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert found - set(described) == {("GET", f"{BASE}/openapi.json")}
+    assert described == {(one.method, BASE + one.path): one.right for one in OPERATIONS}
+
+
+def test_every_field_of_a_filter_can_be_asked_for() -> None:
+    assert set(orders.Sought.__struct_fields__) == set(Filter.__struct_fields__)
+    given = msgspec.structs.asdict(Filter())
+    assert msgspec.structs.asdict(orders.filter_of(orders.Sought())) == given
+
+
+def test_everything_is_described() -> None:
+    for operations in DOCUMENT["paths"].values():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"]
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert schema.get("description"), name
+
+
+async def test_anybody_may_read_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+    await few(redis, 1)
+    async with calling(redis_server) as api:
+        answer = await api.get("/openapi.json", by="")
+    assert answer.status == 200
+    assert answer.content == openapi.FILE.read_bytes()
+
+
+def test_a_changed_operation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi, "OPERATIONS", OPERATIONS[1:])
+    is_as_before = openapi.FILE.read_text() == openapi.text()  # pytest takes minutes to tell two such texts apart
+    assert not is_as_before

@@ -1,0 +1,45 @@
+"""Whatever openapi.json allows, and much that it does not, asked of a real server: answers are as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+
+from inspector.web import brakes
+from tests.inspector.api.calling import TOKENS, calling, many_kinds
+from tests.project.openapi import FILE
+from tests.redis_server import RedisServer
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
+"""Of each operation; more by hand."""
+
+
+async def test_schemathesis_finds_nothing(
+    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brakes, "FREE", 10**9)  # it tries wrong tokens, and would only meet 429 from then on
+    await many_kinds(redis_server, redis)
+    async with calling(redis_server) as api:
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            str(FILE),
+            f"--url={api.served.url}",
+            f"--header=Authorization: Bearer {TOKENS['ann']}",
+            "--checks=all",
+            f"--max-examples={EXAMPLES}",
+            "--generation-deterministic",
+            "--no-color",
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    assert "Rate limited" not in told.decode()
