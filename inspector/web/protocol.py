@@ -14,6 +14,9 @@ MOST_CONNECTIONS = 500
 IDLE_S = 30.0
 """Seconds a connection has for the head of a request, and is kept for the next."""
 
+_MAX_LINE_BYTES = 64 * 1024
+"""Of the first line: the longest filter that the API takes fits in, in whatever script."""
+
 _logger = logging.getLogger("hookline.inspector")
 
 
@@ -29,6 +32,7 @@ class Protocol(RequestHandler):
             access_log=None,  # type: ignore[arg-type] # what aiohttp documents for "no access log"
             keepalive_timeout=IDLE_S,
             lingering_time=1.0,
+            max_line_size=_MAX_LINE_BYTES,
         )
         self._server = server
 

@@ -208,6 +208,12 @@ async def test_a_wrong_query_is_told_of_by_name(quiet: Caller) -> None:
         assert told in answer.json["error"]
 
 
+async def test_the_longest_filter_is_taken(quiet: Caller) -> None:
+    names = ("source", "stage", "reason", "error_class", "channel", "rule", "event", "fingerprint", "search")
+
+    assert (await quiet.get("/dead", **{name: "\U0001f4ee" * 500 for name in names})).json["count"] == 0
+
+
 async def test_a_parameter_that_is_given_twice_is_refused(quiet: Caller) -> None:
     answer = await quiet.ask("GET", "/dead?source=a&source=b")
 
