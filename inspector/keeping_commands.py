@@ -49,7 +49,9 @@ def export(
 ) -> None:
     """Write dead letters as JSON lines with nothing left out, for `dead import`. THEY HOLD PERSONAL DATA IN CLEAR.
 
-    The audit log has it. Example: hookline dead export --channel crm --file crm.jsonl
+    The audit log has it.
+
+    Example: hookline dead export --channel crm --file crm.jsonl
     """
     typer.echo("an export holds personal data in clear: keep it as safe as Redis, and remove it in time", err=True)
     count = 0
@@ -88,7 +90,9 @@ def import_(
 ) -> None:
     """Bring dead letters back from an export, with ids, times and notes. Those that are there stay as they are.
 
-    Run it again where it was interrupted. Example: hookline dead import crm.jsonl
+    Run it again where it was interrupted.
+
+    Example: hookline dead import crm.jsonl
     """
     so_far = Imported()
 

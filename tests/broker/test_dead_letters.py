@@ -81,7 +81,12 @@ async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: A
 
     assert await dead.discard(redis, [one.letter for one in graves]) == 6
 
-    assert {key async for key in redis.scan_iter("dead:*")} == {b"dead:groups", b"dead:news", b"dead:find:key"}
+    assert {key async for key in redis.scan_iter("dead:*")} == {
+        b"dead:groups",
+        b"dead:news",
+        b"dead:untold",
+        b"dead:find:key",
+    }
     assert await dead.discard(redis, [one.letter for one in graves]) == 0
 
 
