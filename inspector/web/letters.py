@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
 from inspector import operations
@@ -15,6 +15,9 @@ from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
 
 A_PAGE = 50
+MOST_EXPORTED = 5_000
+"""Letters of one download: they are in memory together."""
+
 _MOST_CHOICES = 200
 _TRAIL = 8
 """Pages that lead back one by one; beyond, to the newest."""
@@ -51,7 +54,7 @@ class Ways(Struct, frozen=True):
 
 
 def letters_routes(desk: Desk) -> list[Route]:
-    """The page at /dead."""
+    """The page at /dead, and what it shows as a file."""
 
     async def letters(request: web.Request, visitor: Visitor) -> Answer:
         try:
@@ -83,7 +86,22 @@ def letters_routes(desk: Desk) -> list[Route]:
             shown=desk.configured.masking.text,
         )
 
-    return [Route("GET", "/dead", letters)]
+    async def export(request: web.Request, visitor: Visitor) -> Answer:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            wanted = filter_of(form)
+        except FilterError as error:
+            return Refusal(400, f"{error}.")
+        if await operations.count(desk.redis, wanted) > MOST_EXPORTED:
+            return Refusal(413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all.")
+        pieces = [piece async for piece in operations.export(desk.redis, wanted, by=visitor.name)]
+        return web.Response(
+            body=b"".join(pieces),
+            content_type="application/jsonl",
+            headers={hdrs.CONTENT_DISPOSITION: 'attachment; filename="dead-letters.jsonl"'},
+        )
+
+    return [Route("GET", "/dead", letters), Route("POST", "/dead/export", export, "reveal")]
 
 
 def selects_of(choices: Choices, wanted: Filter) -> list[Select]:
