@@ -31,7 +31,6 @@ REPLAY = Deed("replay", "replayed")
 DISCARD = Deed("discard", "discarded", asks_for_named=True)
 ANNOTATE = Deed("annotate", "annotated")
 REHEARSE = Deed("rehearse", "tried", asks=False)
-DEEDS = {deed.verb: deed for deed in (REPLAY, DISCARD, ANNOTATE, REHEARSE)}
 
 
 class Order(Struct, frozen=True, kw_only=True):
