@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
 from inspector import operations
 from inspector.operations import Choices, CursorError, Filter
+from inspector.texts import size
 from inspector.web.desk import Desk
 from inspector.web.filters import FilterError, address_of, fields_of, filter_of, input_time
 from inspector.web.routing import Answer, Refusal, Route
@@ -17,6 +19,8 @@ from inspector.web.visitor import Visitor
 A_PAGE = 50
 MOST_EXPORTED = 5_000
 """Letters of one download: they are in memory together."""
+
+MOST_EXPORTED_BYTES = 64 * 1024 * 1024
 
 _MOST_CHOICES = 200
 _TRAIL = 8
@@ -94,9 +98,15 @@ def letters_routes(desk: Desk) -> list[Route]:
             return Refusal(400, f"{error}.")
         if await operations.count(desk.redis, wanted) > MOST_EXPORTED:
             return Refusal(413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all.")
-        pieces = [piece async for piece in operations.export(desk.redis, wanted, by=visitor.name)]
+        exported = bytearray()
+        async with aclosing(operations.export(desk.redis, wanted, by=visitor.name)) as pieces:
+            async for piece in pieces:
+                exported += piece
+                if len(exported) > MOST_EXPORTED_BYTES:
+                    most = size(MOST_EXPORTED_BYTES)
+                    return Refusal(413, f"These are more than {most}: `hookline dead export` writes them all.")
         return web.Response(
-            body=b"".join(pieces),
+            body=exported,
             content_type="application/jsonl",
             headers={hdrs.CONTENT_DISPOSITION: 'attachment; filename="dead-letters.jsonl"'},
         )

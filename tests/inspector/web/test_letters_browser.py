@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
@@ -80,6 +82,35 @@ async def test_everybody_can_read_each_page(
             await page.click(f".bulk >> text={verb}")
             assert await faults_of(page) == [], verb
             assert not await is_wider_than_the_screen(page), verb
+
+
+async def test_what_a_filter_shows_is_downloaded(
+    chromium: Browser, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        buried(redis_server, evil_day()),
+        serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await log_in(page, served)
+        await page.goto(f"{served.url}/dead")
+        await page.select_option("#by-channel", "mail")
+        await page.get_by_role("button", name="Filter", exact=True).click()
+        links = page.locator(".letters > li a")
+        await expect(links).to_have_count(16)
+        shown = [await link.get_attribute("href") for link in await links.all()]
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Export 16 letters as JSON lines").click()
+        download = await downloading.value
+        await download.save_as(tmp_path / "letters.jsonl")
+
+    assert download.suggested_filename == "dead-letters.jsonl"
+    head, *lines = map(json.loads, (tmp_path / "letters.jsonl").read_text().splitlines())
+    assert head["header"]["of"] == "channel=mail"
+    assert ["/dead/" + line["letter"]["id"] for line in lines] == shown
+    bodies = [json.loads(base64.b64decode(line["body"])) for line in lines]
+    emails = {f"member{number}@example.com" for number in range(41, 57)}
+    assert {body["data"]["customer"]["email"] for body in bodies} == emails
 
 
 async def died_at_crm(server: RedisServer, redis: ArqRedis, other_side: Taker, count: int) -> None:
