@@ -214,6 +214,33 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
         assert action.state == "stopped"
 
 
+async def test_the_page_of_an_action_that_ended_asks_no_more(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        buried(redis_server, [refused(number) for number in range(8)]),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.clock.install()
+        await page.goto(f"{served.url}/dead")
+        await page.check("input[value=all]")
+        await page.click(".bulk >> text=Note")
+        await page.fill("#note", "seen")
+        await page.fill("#rate", "4")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.click("text=Note 8")
+        await expect(page.locator(".state")).to_have_text("done")
+        await expect(page.locator("[data-live-note]")).to_be_empty()
+        assert [url for url in asked if "live=1" in url], "it was looked at while it ran"
+
+        asked.clear()
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.clock.run_for(60_000)
+        assert asked == []
+
+
 async def _value(page: Page, *, at_least: int) -> bool:
     return int(await page.locator("progress").evaluate("bar => bar.value")) >= at_least
 
