@@ -214,9 +214,7 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
         assert action.state == "stopped"
 
 
-async def test_the_page_of_an_action_that_ended_asks_no_more(
-    chromium: Browser, redis_server: RedisServer
-) -> None:
+async def test_the_page_of_an_action_that_ended_asks_no_more(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
         buried(redis_server, [refused(number) for number in range(8)]),
         serving(redis_server.url, configured=CONFIGURED) as served,
