@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from tests.until import until
 
 CTRL_C = b"\x03"
+_UP, _ERASE = "\x1b[1A", "\x1b[2K"
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -37,13 +38,28 @@ class Terminal:
             pass
         except OSError:  # EIO: it ended
             pass
-        return self._said.decode()
+        return self._said.decode("utf-8", "replace")  # an echoed ^C may stand amid a character
 
     @property
-    def lines(self) -> list[str]:
-        """The same without what steers the terminal, each line as it was drawn last."""
-        plain = _STEERING.sub("", self.said)
-        return [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
+    def frames(self) -> list[str]:
+        """Each line as often as it was drawn, without what steers the terminal."""
+        return re.split(r"[\r\n]+", _STEERING.sub("", self.said))
+
+    @property
+    def drawn(self) -> list[str]:
+        """What stands on the screen: lines that were not drawn over or erased."""
+        lines, row = [""], 0
+        for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", self.said):
+            if piece == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif piece == _UP:
+                row -= 1
+            elif piece == _ERASE:
+                lines[row] = ""
+            elif piece != "\r" and not _STEERING.fullmatch(piece):
+                lines[row] += piece
+        return lines
 
     async def says(self, text: str) -> None:
         def said() -> bool:
