@@ -48,6 +48,8 @@ class Row(Struct, frozen=True):
     """Only where bodies were asked for."""
 
     notes: tuple[Note, ...] = ()
+    dictionary: str = ""
+    """What it is packed against, "" for nothing."""
 
 
 async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
@@ -145,4 +147,5 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
         unpacked_letter(letter, used, dictionaries),
         unpacked_body(body, used, dictionaries) if body else b"",
         unpacked_notes(notes),
+        used,
     )
