@@ -69,15 +69,16 @@ def letters_routes(desk: Desk) -> list[Route]:
             return Refusal(400, f"{error}.")
         selects = selects_of(await operations.choices(desk.redis), wanted)
         now_ms = time.time_ns() // 1_000_000
+        total = await operations.count(desk.redis, wanted)
         return desk.pages.show(
             request,
             visitor,
             "letters.html",
             wanted=wanted,
             fields=fields_of(wanted),
-            words=operations.in_words(wanted),
+            words=words_of(wanted, total),
             letters=[found.letter for found in page.found],
-            total=await operations.count(desk.redis, wanted),
+            total=total,
             at_first=[one for one in selects if one.name in _AT_FIRST],
             more=[one for one in selects if one.name not in _AT_FIRST],
             is_more_used=bool(set(wanted.given()) - {*_AT_FIRST, "search", "fingerprint"}),
@@ -125,6 +126,12 @@ def selects_of(choices: Choices, wanted: Filter) -> list[Select]:
         options = tuple((value, f"{value} ({count:,})") for value, count in counts.items())
         found.append(Select(name, title, chosen, options))
     return found
+
+
+def words_of(wanted: Filter, total: int) -> str:
+    """What stands behind the number of them: `dead letters for channel crm`."""
+    words = operations.in_words(wanted).removeprefix("all ")
+    return words.replace("letters", "letter", 1) if total == 1 else words
 
 
 def spans(wanted: Filter, now_ms: int) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from inspector import operations
 from inspector.operations import Filter
 from inspector.web.desk import Configured
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
-from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.browsing import faults_of, fields_that_stick_out, is_wider_than_the_screen, log_in, tab
 from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
@@ -70,6 +70,7 @@ async def test_everybody_can_read_each_page(
             await page.goto(served.url + address)
             assert await faults_of(page) == [], address
             assert not await is_wider_than_the_screen(page), address
+            assert await fields_that_stick_out(page) == [], address
 
         await page.goto(served.url + letters["undecodable"])
         await page.click("text=Reveal personal data")
