@@ -73,7 +73,12 @@ class Script:
 
 def _prelude() -> str:
     names = "".join(f"{name} = '{key}', " for name, key in _KEY_NAMES.items())
-    bounds = {"stats_ttl_s": keys.STATS_TTL_S, "digest_max": keys.DIGEST_MAX, "facets_max": keys.FACETS_MAX}
+    bounds = {
+        "stats_ttl_s": keys.STATS_TTL_S,
+        "digest_max": keys.DIGEST_MAX,
+        "facets_max": keys.FACETS_MAX,
+        "audit_max": keys.AUDIT_MAX,
+    }
     names += ", ".join(f"{name} = {bound}" for name, bound in bounds.items())
     return f"local K = {{ {names} }}\n" + _read("shared")
 
@@ -100,7 +105,7 @@ SHOW_LIFE = Script("show_life")
 ENQUEUE_CRON = Script("enqueue_cron")
 HOLD = Script("hold")
 LET_GO = Script("let_go")
-PAUSE = Script("pause")
+PAUSE = Script("pause", "deeds")
 RESERVE = Script("reserve")
 SETTLE = Script("settle", "graves")
 BURY_JOB = Script("bury_job", "graves")
@@ -109,8 +114,8 @@ OLDER = Script("older", "graves")
 SEARCH = Script("search", "graves")
 FACETS = Script("facets", "graves")
 SPARKS = Script("sparks")
-ANNOTATE = Script("annotate", "notes")
-REPLAY_EDITED = Script("replay_edited", "notes")
+ANNOTATE = Script("annotate", "notes", "deeds")
+REPLAY_EDITED = Script("replay_edited", "notes", "deeds")
 REPLAY_BODIES = Script("replay_bodies", "graves", "actions")
 REPLAY_JOB = Script("replay_job", "graves", "actions")
 DISCARD = Script("discard", "graves", "actions")
@@ -124,12 +129,12 @@ FORGET_JOB = Script("forget_job")
 FORGET_GATHERED = Script("forget_gathered")
 REWRITE_ORDER = Script("rewrite_order")
 REWRITE_NOTES = Script("rewrite_notes")
-START_ACTION = Script("start_action")
-TAKE_ACTION = Script("take_action")
+START_ACTION = Script("start_action", "deeds")
+TAKE_ACTION = Script("take_action", "deeds")
 STEP_ACTION = Script("step_action", "actions")
 RELEASE_ACTION = Script("release_action")
-STOP_ACTION = Script("stop_action")
-RECORD_DEED = Script("record_deed")
+STOP_ACTION = Script("stop_action", "deeds")
+RECORD_DEED = Script("record_deed", "deeds")
 FORGET_CONSUMERS = Script("forget_consumers")
 NOTE_FAILURES = Script("note_failures")
 RAISE_ALERT = Script("raise_alert")
