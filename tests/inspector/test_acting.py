@@ -6,7 +6,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from broker import actions, dead, keys
-from broker.actions import Step
+from broker.actions import Step, Why
 from broker.batch import RawBody
 from broker.dead import Grave, NotMineError, Work
 from broker.verdict import Verdict
@@ -107,6 +107,21 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: ArqRedis) ->
     found = await operations.action(redis, action)
     assert found is not None
     assert found.done == 0
+
+
+async def test_a_step_that_is_told_twice_counts_once(redis: ArqRedis) -> None:
+    """As after a lost connection, which took only the answer."""
+    action = await operations.begin(redis, "rehearse", await _bury(redis, 3), by="ann", owner="me")
+    step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
+
+    for _ in range(2):
+        await actions.step(redis, Work(action, "me"), step)
+    await actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
+
+    found = await operations.action(redis, action)
+    assert found is not None
+    assert (found.done, found.passed, found.failed) == (3, 2, 1)
+    assert found.why == (Why("aaaa", 1, "it"),)
 
 
 async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: ArqRedis) -> None:
