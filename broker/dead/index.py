@@ -99,9 +99,7 @@ async def sparks(
     """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
     with translated():
         return [
-            row
-            for some in _portions(kinds)
-            for row in await scripts.SPARKS(redis, from_ms, step_ms, steps, *some)
+            row for some in _portions(kinds) for row in await scripts.SPARKS(redis, from_ms, step_ms, steps, *some)
         ]
 
 

@@ -248,11 +248,14 @@ def _kind(row: dead.Row) -> str:
 async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: ArqRedis) -> None:
     """More of a kind than one piece holds, and many that died at one moment."""
     rng = random.Random(7)
-    some = [Kept(grave(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90)) for number in range(600)]
+    some = [
+        Kept(grave(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90)) for number in range(600)
+    ]
     await dead.bring_in(redis, some)
     kinds = [kind.id for kind in (await dead.read_kinds(redis)).kinds if kind.facets.error_class != "K3"]
     expected = sorted(
-        ((kept.at_ms, kept.grave.letter.id) for kept in some if kept.grave.letter.error_class != "K3"), reverse=True
+        ((kept.at_ms, kept.grave.letter.id) for kept in some if kept.grave.letter.error_class != "K3"),
+        reverse=True,
     )
 
     for count in (7, 64, 1000):

@@ -13,6 +13,7 @@ from broker.verdict import Verdict
 from inspector import operations
 from inspector.operations import Filter, RehearsalError
 from tests.inspector.running import acted, acting, all_letters, entomb
+from tests.redis_server import RedisServer
 
 
 async def _bury(redis: ArqRedis, count: int, *, event: str = "order.paid") -> list[str]:
@@ -143,6 +144,26 @@ async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: A
     assert [(why.fingerprint, why.count) for why in done.why] == [("aaaa", 10), ("bbbb", 3)]
     assert all(why.error.startswith("no *** in ") and why.error.endswith(" at $.n") for why in done.why)
     assert len(await all_letters(redis)) == 130
+
+
+async def test_a_step_that_takes_long_shows_life_meanwhile(
+    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.operations.acting._ALIVE_EVERY_S", 0.01)
+    ids = await _bury(redis, 20)
+    leases = set()
+
+    def judge(_: Grave) -> Verdict:
+        time.sleep(0.01)
+        with redis_server.client() as watching:
+            leases.add(watching.hget(keys.ACTION + action, "lease_until_ms"))
+        return Verdict(passes=True)
+
+    action = await operations.begin(redis, "rehearse", ids, by="ann", owner="me")
+    async for _ in operations.carry_out(redis, action, owner="me", rehearse=judge):
+        pass
+
+    assert len(leases) > 2
 
 
 async def test_nobody_rehearses_without_a_config(redis: ArqRedis) -> None:
