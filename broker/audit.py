@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -12,6 +13,7 @@ from broker import keys, scripts
 from broker.errors import translated
 
 _KEPT = 100_000
+_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -48,6 +50,11 @@ async def record(redis: ArqRedis, deed: Deed) -> None:
     """Write it down, even where Redis is full. Sent twice, it may stand twice."""
     with translated():
         await scripts.RECORD_DEED(redis, _encode(deed), _KEPT)
+
+
+def is_place(text: str) -> bool:
+    """Whether a text has the form of a place in the log."""
+    return _PLACE.fullmatch(text) is not None
 
 
 async def read(redis: ArqRedis, *, before: str = "", count: int = 50) -> list[Recorded]:

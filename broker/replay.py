@@ -13,8 +13,8 @@ from msgspec import structs
 
 from broker import batch, dead, jobs, keys, scripts
 from broker.batch import RawBody
-from broker.dead import STALE, Grave, Note
-from broker.dead.store import MAX_NOTES, NO_ACTION, Work, done
+from broker.dead import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
+from broker.dead.store import done
 from broker.errors import translated
 from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 

@@ -10,13 +10,10 @@ from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys, scripts
-from broker.dead.letter import DeadLetter, Grave, Note
+from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
 from broker.errors import Misconfigured, translated
 from broker.ids import is_id
-
-MAX_NOTES = 50
-"""Notes of one letter: beyond, the oldest go."""
 
 
 class Work(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broker.actions import Verb
+from broker.dead import MAX_NOTE_CHARS
 from inspector.operations import Filter
 
 MAX_IDS = 10_000
@@ -126,5 +127,5 @@ class ActionOrder(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     rate_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] | UnsetType = UNSET
     """At most so many a second; without it as fast as it goes."""
 
-    note: Annotated[str, Meta(min_length=1, max_length=2000)] | UnsetType = UNSET
+    note: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE_CHARS)] | UnsetType = UNSET
     """What is noted on each; `annotate` needs it, and nothing else takes it."""

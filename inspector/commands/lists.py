@@ -179,5 +179,5 @@ def _what(letter: DeadLetter) -> str:
 
 
 def _error(letter: DeadLetter, masking: Masking) -> str:
-    error = masking.text(letter.error)
-    return one_line(f"{error} at {letter.path}" if letter.path.strip("$") else error, 120)
+    error = f"{letter.error} at {letter.path}" if letter.path.strip("$") else letter.error
+    return one_line(masking.text(error), 120)

@@ -6,6 +6,7 @@ A filter of many is walked in pages, so that a million dead letters need no more
 from broker.actions import Action, Order, Verb, interrupted, release, take
 from broker.actions import read as action
 from broker.actions import recent as actions
+from broker.audit import is_place
 from broker.audit import read as audit
 from broker.dead import NotMineError
 from inspector.operations.acting import (
@@ -94,6 +95,7 @@ __all__ = [
     "import_lines",
     "in_words",
     "interrupted",
+    "is_place",
     "lines_of",
     "named",
     "note_on",
