@@ -28,6 +28,24 @@ class Script:
             return await redis.eval(self.text, 0, *args)  # type: ignore[arg-type,misc]
 
 
+class Blobs:
+    """What a plan names by its place in ARGV, and stands behind it there."""
+
+    def __init__(self, *, before: int = 1) -> None:
+        """before: how many arguments stand before them, the plan included."""
+        self._before = before
+        self._places: dict[bytes, int] = {}
+
+    def place(self, blob: bytes) -> int:
+        """Take it along, where it is not along already; its place (starts at 1)."""
+        return self._places.setdefault(blob, self._before + len(self._places) + 1)
+
+    @property
+    def all(self) -> list[bytes]:
+        """In the order of their places."""
+        return list(self._places)
+
+
 def _prelude() -> str:
     """The names of broker/keys.py, in lower case, as fields of K."""
     fields = {name.lower(): value for name, value in vars(keys).items() if name.isupper()}

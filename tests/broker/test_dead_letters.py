@@ -12,6 +12,7 @@ from broker import dead, keys, stats
 from broker.batch import RawBody
 from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
 from broker.dead.packing import packed, unpacked_body, unpacked_letter
+from broker.scripts import Blobs
 from tests.inspector.running import entomb
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
@@ -54,6 +55,16 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
         assert unpacked_letter(blobs[int(str(letter))], str(name), dictionaries) == dying.letter
         assert unpacked_body(blobs[int(str(content))], str(name), dictionaries) == body
         assert blobs[int(str(facets))]
+
+
+def test_what_letters_have_in_common_goes_along_once() -> None:
+    blobs = Blobs(before=3)
+    graves = [packed(grave(number, error_class="Common"), blobs.place) for number in range(10)]
+
+    assert len(blobs.all) == 2 * 10 + 3, "letter and body of each; the facets, no dictionary, the dictionary"
+    for *_, facets, _, _, dictionary in graves[1:]:
+        assert (facets, dictionary) == (graves[0][-4], graves[1][-1])
+    assert blobs.all[int(str(graves[-1][-2])) - 4]
 
 
 async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: ArqRedis) -> None:
