@@ -80,7 +80,7 @@ def why_table(whys: Sequence[Why]) -> Table:
     table.add_column("group then", no_wrap=True)
     table.add_column("error of one", overflow="fold", ratio=1)
     for why in whys:
-        table.add_row(str(why.count), why.fingerprint, Text(one_line(why.error)))
+        table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(why.error)))
     return table
 
 

@@ -125,6 +125,23 @@ async def test_a_step_that_is_told_twice_counts_once(redis: ArqRedis) -> None:
     assert found.why == (Why("aaaa", 1, "it"),)
 
 
+async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: ArqRedis) -> None:
+    action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
+
+    for number in range(0, 600, 60):
+        whys = tuple(Why(f"{place:04}", 1, "it") for place in range(number, number + 60))
+        await actions.step(
+            redis, Work(action, "me"), Step(cursor=str(number), failed=(Why("0000", 1, "it"), *whys))
+        )
+
+    found = await operations.action(redis, action)
+    assert found is not None
+    assert found.failed == sum(why.count for why in found.why) == 610
+    assert len(found.why) < 210
+    assert {why.fingerprint: why.count for why in found.why}["0000"] == 11
+    assert found.why[0].fingerprint == ""
+
+
 async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: ArqRedis) -> None:
     await _bury(redis, 130)
 
