@@ -3,12 +3,11 @@
 A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
 """
 
-from broker.actions import Action, Order, Verb, interrupted, release, take
+from broker.actions import Action, Verb, interrupted, release, take
 from broker.actions import read as action
 from broker.actions import recent as actions
 from broker.audit import is_place
 from broker.audit import read as audit
-from broker.dead import NotMineError
 from inspector.operations.acting import (
     RehearsalError,
     Rehearse,
@@ -63,8 +62,6 @@ __all__ = [
     "Group",
     "ImportFileError",
     "Imported",
-    "NotMineError",
-    "Order",
     "Page",
     "Person",
     "PurgeBusyError",
