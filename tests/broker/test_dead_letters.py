@@ -12,6 +12,7 @@ from broker import dead, keys, stats
 from broker.batch import RawBody
 from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
 from broker.dead.packing import packed, unpacked_body, unpacked_letter
+from broker.errors import Misconfigured
 from broker.scripts import Blobs
 from tests.inspector.running import entomb
 
@@ -228,6 +229,16 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: ArqRed
     found = await dead.get(redis, dying.letter.id)
     assert found is not None
     assert found.notes == notes
+
+
+async def test_a_letter_that_no_hookline_wrote_is_named(redis: ArqRedis) -> None:
+    dying = grave(1)
+    await entomb(redis, [dying])
+    name = keys.DEAD + dying.letter.id
+    await redis.set(name, (await redis.get(name) or b"").replace(b"\x28\xb5\x2f\xfd", b"none"))
+
+    with pytest.raises(Misconfigured, match=dying.letter.id):
+        await dead.older(redis, NEWEST, count=10)
 
 
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
