@@ -19,7 +19,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 Id = Annotated[str, Meta(max_length=100, examples=["000h8r3c2k9q4tz5w"])]
 
 
-class Facets(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which dead letters: those that match every field given; without any, all."""
 
     source: Text = ""
@@ -46,14 +46,14 @@ class Facets(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     until_ms: Ms = 0
 
 
-class Sought(Facets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Sought(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which dead letters: those that match every field given; without any, all."""
 
     search: Text = ""
     """An id of a letter, event, customer or transaction, an e-mail address, a voucher's code; in any case."""
 
 
-def filter_of(asked: Facets) -> Filter:
+def filter_of(asked: Wanted) -> Filter:
     """The same for operations."""
     known = asked.__struct_fields__
     return Filter(**{name: getattr(asked, name) for name in Filter.__struct_fields__ if name in known})
@@ -67,7 +67,7 @@ class LettersQuery(Sought, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Where the last page ended: `cursor` of its answer."""
 
 
-class GroupsQuery(Facets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GroupsQuery(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of a list of groups."""
 
     limit: Limit = 50

@@ -83,26 +83,18 @@ STANDING = (
         does=channels,
         answer=answers.ChannelsAnswer,
     ),
-    Operation(
-        name="pauseChannel",
-        method="POST",
-        path="/channels/{name}/pause",
-        right="operate",
-        summary="Pause a channel",
-        does=pause,
-        body=Nothing,
-        answer=answers.ChannelRecord,
-        refusals=(404,),
-    ),
-    Operation(
-        name="resumeChannel",
-        method="POST",
-        path="/channels/{name}/resume",
-        right="operate",
-        summary="Resume a channel",
-        does=resume,
-        body=Nothing,
-        answer=answers.ChannelRecord,
-        refusals=(404,),
+    *(
+        Operation(
+            name=f"{turn}Channel",
+            method="POST",
+            path=f"/channels/{{name}}/{turn}",
+            right="operate",
+            summary=f"{turn.capitalize()} a channel",
+            does=does,
+            body=Nothing,
+            answer=answers.ChannelRecord,
+            refusals=(404,),
+        )
+        for turn, does in (("pause", pause), ("resume", resume))
     ),
 )
