@@ -2,20 +2,29 @@
 
 All are refused notifications of 2.6 KB webhooks, in 21 groups over seven channels, each found by what its payload
 tells. A page is timed from its request to its last byte, at a site in a process of its own; the slowest of ten
-counts.
+counts. Then all are exported, one person is forgotten, and half are purged with their export to disk, each by a
+process of its own. Meanwhile the list is asked for, of which 99 in 100 answers count, and Redis tells its longest
+command.
 
-HOOKLINE_BENCH_DEAD sets how many (default 100,000; 1,000,000 takes minutes to bury).
+HOOKLINE_BENCH_DEAD sets how many (default 100,000; 1,000,000 takes a quarter of an hour).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import multiprocessing
 import os
 import random
+import resource
 import socket
+import statistics
+import tempfile
 import time
+from collections.abc import Callable, Coroutine
+from multiprocessing.connection import Connection
+from typing import Any
 
 import aiohttp
 import redis
@@ -34,7 +43,9 @@ from broker.connection import connect
 from broker.dead import Grave
 from broker.jobs import Attempt, Notification
 from broker.stream import Confirmation
-from inspector.settings import Settings
+from inspector import operations
+from inspector.operations import Filter, Person
+from inspector.settings import DeadSettings, Settings
 from inspector.web.desk import Configured
 from inspector.web.server import listen
 from inspector.web.site import Site
@@ -45,6 +56,7 @@ _LETTERS = int(os.environ.get("HOOKLINE_BENCH_DEAD", "100000"))
 _BURIERS = 2
 _AT_A_TIME = 500
 _TIMES = 10
+_SLOWEST = 100_000
 _GOAL_MS = 200
 _KIND = KINDS["voucherify"]
 _PAGES = {
@@ -54,6 +66,9 @@ _PAGES = {
     "groups": "/groups",
     "search by e-mail": "/dead?search=member77@example.com",
 }
+
+_Work = Callable[[str], Coroutine[Any, Any, int]]
+"""Given Redis' address, does something to dead letters; to how many."""
 
 _processes = multiprocessing.get_context("fork")
 
@@ -71,7 +86,9 @@ def figures() -> list[Figure]:
         each = (settled_memory(client) - before) / _LETTERS
         listener = listen(Settings(port=0))
         with running(lambda: _serve(listener, url)):
-            took_ms = uvloop.run(_ask(listener.getsockname()[1]))
+            port = listener.getsockname()[1]
+            took_ms = uvloop.run(_ask(port))
+            works = [_done_meanwhile(work, url, port) for work in (_export, _forget, _purge)]
     letters = f"{_LETTERS:,} letters"
     return [
         Figure("memory of a dead letter in a group of alike ones", letters, each, 1024, "B", at_most=True),
@@ -79,7 +96,81 @@ def figures() -> list[Figure]:
             Figure(f"inspector's page, {name}, slowest of {_TIMES}", letters, ms, _GOAL_MS, "ms", at_most=True)
             for name, ms in took_ms.items()
         ),
+        *(figure for work in works for figure in work),
     ]
+
+
+def _done_meanwhile(work: _Work, url: str, port: int) -> list[Figure]:
+    """Speed and memory of a work in a process of its own, and how long the list takes meanwhile."""
+    ours, theirs = _processes.Pipe()
+    process = _processes.Process(target=lambda: theirs.send(_measured(work, url)), daemon=True)
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        client.config_set("slowlog-log-slower-than", 2000)
+        client.config_set("slowlog-max-len", _SLOWEST)
+        client.slowlog_reset()
+        process.start()
+        waits_ms = uvloop.run(_list_until(ours, port))
+        name, count, took_s, grown = ours.recv()
+        process.join()
+        longest_ms = max([entry["duration"] / 1000 for entry in client.slowlog_get(_SLOWEST)], default=2.0)  # type: ignore[union-attr]
+    told = f"{count:,} letters in {took_s:.1f} s, its memory {grown / 1e6:+.0f} MB"
+    half, p99 = statistics.median(waits_ms), statistics.quantiles(waits_ms, n=100, method="inclusive")[-1]
+    asked = f"{len(waits_ms)} times, half of them within {half:.0f} ms, the slowest {max(waits_ms):.0f} ms"
+    return [
+        Figure(f"{name} of dead letters", told, count / took_s, None, "/s"),
+        Figure(f"inspector's list meanwhile, p99: {name}", asked, p99, _GOAL_MS, "ms", at_most=True),
+        Figure(f"Redis' longest command meanwhile: {name}", "", longest_ms, None, "ms"),
+    ]
+
+
+def _measured(work: _Work, url: str) -> tuple[str, int, float, int]:
+    before, began = _memory(), time.perf_counter()
+    count = uvloop.run(work(url))
+    return work.__name__.strip("_"), count, time.perf_counter() - began, _memory() - before
+
+
+def _memory() -> int:
+    """The most that this process held, in bytes (Linux: getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+async def _list_until(done: Connection, port: int) -> list[float]:
+    waits_ms = []
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        while not done.poll():
+            waits_ms.append(await _page_ms(session, _PAGES["list"]))
+            await asyncio.sleep(0.1)
+    return waits_ms
+
+
+async def _export(url: str) -> int:
+    client = connect(RedisSettings(url=url))
+    lines = 0
+    with tempfile.TemporaryFile() as file:
+        async for piece in operations.export(client, Filter(), by="benchmark"):
+            file.write(piece)
+            lines += piece.count(b"\n")
+    await client.aclose()
+    return lines - 1
+
+
+async def _forget(url: str) -> int:
+    client = connect(RedisSettings(url=url))
+    person = Person([json.loads(_KIND.sample(77, EVENT))["data"]["customer"]["id"]], {"voucherify": _KIND})
+    count = await operations.count(client, Filter())
+    await operations.forget(client, person, lambda _: (), by="benchmark")
+    await client.aclose()
+    return count
+
+
+async def _purge(url: str) -> int:
+    client = connect(RedisSettings(url=url))
+    with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
+        settings = DeadSettings(keep_count=_LETTERS // 2, export_dir=directory)
+        rounds = operations.purge(client, settings, by="benchmark")
+        count = sum([purged.letters async for purged in rounds])
+    await client.aclose()
+    return count
 
 
 async def _make_stream(url: str) -> None:

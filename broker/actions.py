@@ -22,6 +22,7 @@ from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys, scripts
+from broker.audit import Deed, packed
 from broker.dead import NotMineError, Work
 from broker.errors import translated
 from broker.ids import is_id, new_id
@@ -108,18 +109,26 @@ class Step(Struct, frozen=True, kw_only=True):
     failed: tuple[Why, ...] = ()
 
 
-async def start(redis: ArqRedis, order: Order, *, selected: int, owner: str) -> str:
-    """Begin an action in `owner`'s name; its id."""
+async def start(redis: ArqRedis, order: Order, *, selected: int, owner: str, about: str) -> str:
+    """Begin an action in `owner`'s name; its id. The audit log has it, with what it is `about`."""
     action = new_id()
+    deed = packed(Deed(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
+    encoded = msgspec.msgpack.encode(order)
     with translated():
-        await scripts.START_ACTION(redis, action, msgspec.msgpack.encode(order), selected, owner, LEASE_MS, KEPT)
+        await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, deed)
     return action
 
 
-async def take(redis: ArqRedis, action: str, *, owner: str, even_stopped: bool = False) -> bool:
-    """Go on with one whose owner shows no life, or, if meant, that was stopped; False where another has it."""
+async def take(redis: ArqRedis, action: str, *, owner: str) -> bool:
+    """Go on with one whose owner shows no life; False where another has it, or it was stopped."""
     with translated():
-        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, "stopped" if even_stopped else ""))
+        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, ""))
+
+
+async def resume(redis: ArqRedis, action: str, *, owner: str, by: str) -> bool:
+    """The same for a person, even with one that was stopped. The audit log has it."""
+    with translated():
+        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(Deed(by, "resume", action))))
 
 
 async def release(redis: ArqRedis, action: str, *, owner: str) -> bool:
@@ -156,10 +165,10 @@ async def step(redis: ArqRedis, work: Work, step: Step) -> None:
             raise NotMineError
 
 
-async def stop(redis: ArqRedis, action: str) -> bool:
-    """Stop it before its next step; False where it was not going on."""
+async def stop(redis: ArqRedis, action: str, *, by: str) -> bool:
+    """Stop it before its next step; False where it was not going on. The audit log has it."""
     with translated():
-        return bool(await scripts.STOP_ACTION(redis, action))
+        return bool(await scripts.STOP_ACTION(redis, action, packed(Deed(by, "stop", action))))
 
 
 async def read(redis: ArqRedis, action: str) -> Action | None:

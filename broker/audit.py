@@ -1,4 +1,8 @@
-"""Who did what: reveals, replays, discards and the like, so that it can be told later. All raise BrokerError."""
+"""Who did what: reveals, replays, discards and the like, so that it can be told later.
+
+What a Lua step does is written down by that step (broker/lua/deeds.lua), so that nothing is done and untold. What
+none does (a reveal, an export) is recorded before it is done. Those that ask Redis raise BrokerError.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ from msgspec import Struct
 from broker import keys, scripts
 from broker.errors import translated
 
-_KEPT = 100_000
 _PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -23,7 +26,7 @@ class Deed(Struct, frozen=True):
 
     by: str
     what: str
-    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `log in` ..."""
+    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `pause` ..."""
 
     about: str = ""
     """What it was done to: an id, a filter, a number. Never personal data."""
@@ -46,10 +49,15 @@ class Recorded(Struct, frozen=True):
 _decode = msgspec.msgpack.Decoder(Deed).decode
 
 
+def packed(deed: Deed) -> bytes:
+    """As the step that does it takes it."""
+    return _encode(deed)
+
+
 async def record(redis: ArqRedis, deed: Deed) -> None:
-    """Write it down, even where Redis is full. Sent twice, it may stand twice."""
+    """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
     with translated():
-        await scripts.RECORD_DEED(redis, _encode(deed), _KEPT)
+        await scripts.RECORD_DEED(redis, packed(deed))
 
 
 def is_place(text: str) -> bool:

@@ -22,6 +22,7 @@ from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys, scripts
+from broker.audit import Deed, packed
 from broker.errors import translated
 
 State = Literal["closed", "open", "half-open", "paused"]
@@ -100,16 +101,19 @@ async def let_go(redis: ArqRedis, most: Mapping[str, int]) -> Look:
     return Look(int(at_ms), [Channel(row[0].decode(), *map(int, row[1:])) for row in rows])
 
 
-async def pause(redis: ArqRedis, channel: str) -> bool:
-    """Send nothing more on a channel until `resume`; False where it was paused. Raises BrokerError."""
+async def pause(redis: ArqRedis, channel: str, *, by: str) -> bool:
+    """Send nothing more on a channel until `resume`; False where it was paused. The audit log has it.
+
+    Raises BrokerError.
+    """
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "pause"))
+        return bool(await scripts.PAUSE(redis, channel, "pause", packed(Deed(by, "pause", channel))))
 
 
-async def resume(redis: ArqRedis, channel: str) -> bool:
-    """Let a paused channel go on; False where it was not paused. Raises BrokerError."""
+async def resume(redis: ArqRedis, channel: str, *, by: str) -> bool:
+    """Let a paused channel go on; False where it was not paused. The audit log has it. Raises BrokerError."""
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "resume"))
+        return bool(await scripts.PAUSE(redis, channel, "resume", packed(Deed(by, "resume", channel))))
 
 
 async def read_channels(redis: ArqRedis) -> list[Channel]:

@@ -115,6 +115,9 @@ LATEST_TTL_S = 30 * 86_400
 FACETS_MAX = 2000
 """Combinations of facets that are kept apart; what has others is found by looking at each letter."""
 
+AUDIT_MAX = 100_000
+"""Deeds that are kept, about."""
+
 DIGEST_MAX = 500
 """Events of one digest: it ends early where so many came."""
 SPILLED_TTL_S = 7 * 86_400

@@ -11,7 +11,8 @@ import msgspec
 from arq.connections import ArqRedis
 from msgspec import structs
 
-from broker import batch, dead, jobs, keys, scripts
+from broker import audit, batch, dead, jobs, keys, scripts
+from broker.audit import Deed
 from broker.batch import RawBody
 from broker.dead import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
 from broker.dead.store import done
@@ -53,7 +54,7 @@ async def revive(redis: ArqRedis) -> int:
 async def replay_edited(redis: ArqRedis, grave: Grave, body: bytes, *, by: str) -> bool:
     """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
 
-    Raises BrokerError.
+    The audit log has it. Raises BrokerError.
     """
     letter, edited = grave.letter, structs.replace(grave, body=body)
     now_ms = time.time_ns() // 1_000_000
@@ -63,10 +64,11 @@ async def replay_edited(redis: ArqRedis, grave: Grave, body: bytes, *, by: str) 
     else:
         job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)])
     any_age = "any age" if letter.reason == STALE else ""
+    deed = audit.packed(Deed(by, "edit", letter.id, {"bytes": str(len(body))}))
     with translated():
         return bool(
             await scripts.REPLAY_EDITED(
-                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age
+                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age, deed
             )
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -12,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from broker import channels
 from broker.channels import Channel
-from inspector import options
+from inspector import operations, options
 from inspector.session import on_redis
 from inspector.texts import count_of, printable, span
 
@@ -35,18 +33,14 @@ def list_(ctx: typer.Context, *, as_json: options.AsJson = False) -> None:
 
     Example: hookline channel list --json
     """
-    found = on_redis(ctx.obj, channels.read_channels)
-    known = {one.name for one in found}
-    well = [Channel(name, 0, 0, 0, 0, 0) for name in ctx.obj.channels() if name not in known]
-    all_ = sorted([*found, *well], key=lambda one: one.name)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms, found = on_redis(ctx.obj, lambda redis: operations.channels(redis, ctx.obj.channels()))
     if as_json:
-        typer.echo(msgspec.json.encode(channel_records(all_, now_ms)).decode())
+        typer.echo(msgspec.json.encode(channel_records(found, now_ms)).decode())
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("channel", no_wrap=True)
     table.add_column("state", overflow="fold")
-    for one in all_:
+    for one in found:
         table.add_row(Text(printable(one.name)), channel_line(one, now_ms))
     Console(markup=False, highlight=False).print(table)
 
@@ -60,7 +54,7 @@ def pause(ctx: typer.Context, name: Name) -> None:
     names = sorted(ctx.obj.channels())
     if name not in names:
         raise typer.BadParameter(f"no channel is named {name!r}; there are: {', '.join(names)}", param_hint="NAME")
-    changed = on_redis(ctx.obj, lambda redis: channels.pause(redis, name))
+    changed = on_redis(ctx.obj, lambda redis: operations.pause_channel(redis, name, by=ctx.obj.user()))
     typer.echo(f"channel {name} is paused" if changed else f"channel {name} was paused already")
 
 
@@ -70,7 +64,7 @@ def resume(ctx: typer.Context, name: Name) -> None:
 
     Example: hookline channel resume crm
     """
-    changed = on_redis(ctx.obj, lambda redis: channels.resume(redis, name))
+    changed = on_redis(ctx.obj, lambda redis: operations.resume_channel(redis, name, by=ctx.obj.user()))
     typer.echo(f"channel {name} goes on" if changed else f"channel {name} was not paused")
 
 

@@ -11,7 +11,8 @@ from arq.connections import ArqRedis
 from broker.connection import Settings, connect
 from broker.spilled import Spilled
 from inspector.masking import Masking
-from inspector.operations import Rehearse
+from inspector.operations import Rehearse, Terms
+from inspector.settings import DeadSettings
 from sources.settings import Settings as SourceSettings
 
 T = TypeVar("T")
@@ -42,6 +43,14 @@ class Context(Protocol):
 
     def masking(self) -> Masking:
         """What this config hides of payloads."""
+        ...
+
+    def terms(self) -> Terms:
+        """Tells what a dead letter can be found by."""
+        ...
+
+    def keeping(self) -> DeadSettings:
+        """How long dead letters are kept."""
         ...
 
     def user(self) -> str:

@@ -26,7 +26,7 @@ _ELSEWHERE = {
     "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),
     "dead": _Elsewhere("inspector.commands", "dead", "Find, understand and act on dead letters."),
     "audit": _Elsewhere("inspector.commands", "audit", "Show who did what to dead letters."),
-    "forget": _Elsewhere("inspector.keeping_commands", "forget", "Remove what is kept of a person."),
+    "forget": _Elsewhere("inspector.commands", "forget", "Remove what is kept of a person."),
     "channel": _Elsewhere("inspector.channels", "channel", "List, pause and resume channels."),
     "drift": _Elsewhere("inspector.drifting", "drift", "Show where webhooks are not as the models say."),
 }

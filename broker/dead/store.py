@@ -10,6 +10,7 @@ from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys, scripts
+from broker.audit import Deed, packed
 from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
 from broker.errors import Misconfigured, translated
@@ -44,6 +45,8 @@ class Row(Struct, frozen=True):
     """Only where bodies were asked for."""
 
     notes: tuple[Note, ...] = ()
+    dictionary: str = ""
+    """What it is packed against, "" for nothing."""
 
 
 async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
@@ -74,11 +77,15 @@ async def newest(redis: ArqRedis, *, count: int = 50) -> list[DeadLetter]:
     return [letter for letter in await letters(redis, [name.decode() for name in ids]) if letter]
 
 
-async def annotate(redis: ArqRedis, ids: Sequence[str], note: Note) -> int:
-    """Note something on dead letters; how many of them are there. Told twice, it stands once."""
+async def annotate(redis: ArqRedis, ids: Sequence[str], note: Note, *, deed: Deed | None = None) -> int:
+    """Note something on dead letters; how many of them are there. Told twice, it stands once, as does its deed."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
-        return int(await scripts.ANNOTATE(redis, msgspec.msgpack.encode(note), MAX_NOTES, *named))
+        return int(
+            await scripts.ANNOTATE(
+                redis, msgspec.msgpack.encode(note), MAX_NOTES, packed(deed) if deed else "", *named
+            )
+        )
 
 
 async def discard(
@@ -135,6 +142,7 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
             unpacked_letter(letter, used, dictionaries),
             unpacked_body(body, used, dictionaries) if body else b"",
             unpacked_notes(notes),
+            used,
         )
     except Exception as error:
         raise Misconfigured(f"dead letter {name.decode()} in Redis cannot be read: {error}") from error

@@ -1,7 +1,13 @@
 -- A person pauses a channel, or lets it go on.
--- ARGV: channel, "pause" or "resume"
+-- ARGV: channel, "pause" or "resume", deed
 -- Returns 1 where that changed something.
 local key = K.channel .. ARGV[1]
-if ARGV[2] == 'resume' then return redis.call('HDEL', key, 'paused_since_ms') end
-redis.call('SADD', K.channels, ARGV[1])
-return redis.call('HSETNX', key, 'paused_since_ms', now)
+local changed
+if ARGV[2] == 'resume' then
+  changed = redis.call('HDEL', key, 'paused_since_ms')
+else
+  redis.call('SADD', K.channels, ARGV[1])
+  changed = redis.call('HSETNX', key, 'paused_since_ms', now)
+end
+if changed == 1 then told(ARGV[3]) end
+return changed

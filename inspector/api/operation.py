@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Struct
 
 from inspector.web.desk import Desk
@@ -102,8 +102,6 @@ def _query(request: web.Request, kind: type[Struct]) -> Any:
 
 
 async def _body(request: web.Request, kind: type[Struct]) -> Any:
-    if hdrs.CONTENT_ENCODING in request.headers:
-        return Refusal(415, "Send the body as it is, without a Content-Encoding.")
     try:
         async with asyncio.timeout(_BODY_S):
             content = await request.clone(client_max_size=MAX_BODY_BYTES).read()

@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.console import Console, RenderableType
 
-FIND, ACT, FOLLOW = "Find", "Act", "Follow"
+FIND, ACT, FOLLOW, KEEP = "Find", "Act", "Follow", "Keep"
 
 _EXIT_CODES = """Exit codes:
   0    done, or found

@@ -12,7 +12,15 @@ from contextlib import contextmanager
 import typer
 from arq.connections import ArqRedis
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from broker import dead
@@ -25,6 +33,7 @@ from inspector.records import action_record
 from inspector.session import Context, on_redis
 from inspector.texts import count_of
 
+_DOING = {"replay": "replaying", "discard": "discarding", "annotate": "noting", "rehearse": "trying"}
 _DONE = {"replay": "replayed", "discard": "discarded", "annotate": "annotated", "rehearse": "tried"}
 _STOPPED = 130
 _LOOK_EVERY_S = 0.25
@@ -81,13 +90,18 @@ class Run:
         try:
             on_redis(self._context, lambda redis: self._work(redis, take))
         except KeyboardInterrupt:
-            self._last = on_redis(self._context, self._stopped)
-            self._report()
+            self._stop()
             return _STOPPED
         except BrokerError:
             self._report()
             raise
         return self._report()
+
+    def _stop(self) -> None:
+        try:
+            self._last = on_redis(self._context, self._stopped)
+        finally:  # where Redis is away, what is known has its report too
+            self._report()
 
     async def _work(self, redis: ArqRedis, take: _Take) -> None:
         taken = await take(redis)
@@ -154,15 +168,19 @@ async def _until_free(redis: ArqRedis, action_id: str) -> AsyncIterator[Action |
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+        speed = task.speed or 0.0
+        return Text((f"{speed:.1f}/s" if 0 < speed < 10 else f"{speed:.0f}/s" if speed else "").rjust(7))
 
 
 @contextmanager
 def _bar(action: Action) -> Iterator[Callable[[Action], None]]:
-    """A bar on stderr, where that is a terminal."""
+    """A bar on stderr, where that is a terminal, and how it is stopped and gone on with."""
     console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    doing = TextColumn(_DOING[action.order.verb])
+    columns = (doing, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     silent = action.selected == 1 or not console.is_terminal
+    if not silent:
+        typer.echo(f"Ctrl-C stops it; hookline dead resume {action.id} goes on", err=True)
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task("", total=action.selected, completed=action.done)
         yield lambda seen: bar.update(task, completed=seen.done)

@@ -3,20 +3,20 @@
 A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
 """
 
-from broker.actions import Action, Verb, interrupted, release, take
+from broker.actions import Action, Verb, interrupted, release, resume, stop, take
 from broker.actions import read as action
 from broker.actions import recent as actions
 from broker.audit import is_place
 from broker.audit import read as audit
+from broker.channels import pause as pause_channel
+from broker.channels import resume as resume_channel
 from inspector.operations.acting import (
     RehearsalError,
     Rehearse,
     Selection,
     begin,
     carry_out,
-    resume,
     select,
-    stop,
     wanted_of,
 )
 from inspector.operations.exporting import Imported, ImportFileError, Terms, export, import_lines, lines_of
@@ -47,7 +47,6 @@ from inspector.operations.single import (
     reveal,
 )
 from inspector.operations.status import Source, Status, something, status
-from inspector.operations.switching import pause_channel, resume_channel
 from inspector.operations.switching import read_channels as channels
 from inspector.operations.words import in_words
 

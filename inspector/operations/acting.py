@@ -17,10 +17,9 @@ import msgspec
 from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import actions, audit, dead
+from broker import actions, dead
 from broker import replay as replaying
 from broker.actions import Action, Order, Step, Verb, Why
-from broker.audit import Deed
 from broker.dead import Grave, Note, NotMineError, Place, Work
 from broker.errors import BrokerError
 from broker.verdict import Verdict
@@ -83,9 +82,7 @@ async def begin(
         ids = tuple(dict.fromkeys(chosen))
         about, selected = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else ""), len(ids)
         order = Order(verb=verb, by=by, ids=ids, rate_per_s=rate_per_s, note=note)
-    action = await actions.start(redis, order, selected=selected, owner=owner)
-    await audit.record(redis, Deed(by, verb, about, {"action": action, "letters": str(selected)}))
-    return action
+    return await actions.start(redis, order, selected=selected, owner=owner, about=about)
 
 
 async def carry_out(
@@ -129,22 +126,6 @@ async def _stay_alive(redis: ArqRedis, work: Work, lost: asyncio.Event) -> None:
             lost.set()
         except BrokerError:
             continue  # the next step meets it too
-
-
-async def stop(redis: ArqRedis, action_id: str, *, by: str) -> bool:
-    """Stop an action; False where it was not going on."""
-    stopped = await actions.stop(redis, action_id)
-    if stopped:
-        await audit.record(redis, Deed(by, "stop", action_id))
-    return stopped
-
-
-async def resume(redis: ArqRedis, action_id: str, *, by: str, owner: str) -> bool:
-    """Make a stopped or interrupted action `owner`'s, to be carried out; False where there is none to resume."""
-    resumed = await actions.take(redis, action_id, owner=owner, even_stopped=True)
-    if resumed:
-        await audit.record(redis, Deed(by, "resume", action_id))
-    return resumed
 
 
 def wanted_of(order: Order) -> Filter:

@@ -5,7 +5,7 @@ An export holds personal data in clear: faces give it only to those who may have
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
 from arq.connections import ArqRedis
@@ -43,7 +43,7 @@ class ImportFileError(Exception):
         self.so_far = so_far
 
 
-async def export(redis: ArqRedis, wanted: Filter, *, by: str) -> AsyncIterator[bytes]:
+async def export(redis: ArqRedis, wanted: Filter, *, by: str) -> AsyncGenerator[bytes, None]:
     """The lines of the letters that match now, newest first, in pieces of some at a time; audited first.
 
     What goes or dies meanwhile is not among them. However many there are, AT_A_TIME of them are in memory.

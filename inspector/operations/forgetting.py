@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 from arq.connections import ArqRedis
@@ -18,7 +18,7 @@ from broker import audit, dead, forget
 from broker.actions import Order
 from broker.audit import Deed
 from broker.batch import RawBody
-from broker.dead import NEWEST, Grave, Note
+from broker.dead import NEWEST, Grave, Note, Row
 from broker.dead.packing import repacked
 from broker.forget import Found
 from broker.replay import body_of
@@ -193,15 +193,17 @@ async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
     theirs = await forget.dictionaries(redis, person.is_in)
     if not theirs:
         return
-    async for graves in _all(redis):
+    async for graves in _all(redis, lambda row: row.dictionary in theirs):
         parts = [repacked(grave) for grave in graves]
         for dictionary in theirs:
             done.repacked += await forget.repack(redis, dictionary, parts)
 
 
-async def _all(redis: ArqRedis) -> AsyncIterator[list[Grave]]:
+async def _all(redis: ArqRedis, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[Grave]]:
     ids: list[str] = []
     async for row in walk(redis, Filter(), NEWEST):
+        if not is_meant(row):
+            continue
         ids.append(row.id)
         if len(ids) == AT_A_TIME:
             yield [grave for grave in await dead.graves(redis, ids) if grave]

@@ -46,18 +46,13 @@ async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str
         return False
     if grave.letter.reason == "unreadable" or grave.letter.digest:
         raise EditError("only a single webhook or its notification can be edited, not a batch, a job or a digest")
-    if not await replay.replay_edited(redis, grave, body, by=by):
-        return False
-    await audit.record(redis, Deed(by, "edit", letter_id, {"bytes": str(len(body))}))
-    return True
+    return await replay.replay_edited(redis, grave, body, by=by)
 
 
 async def note_on(redis: ArqRedis, letter_id: str, text: str, *, by: str) -> bool:
     """Note something on one dead letter, at once; False where there is no such letter."""
-    noted = bool(await dead.annotate(redis, [letter_id], Note(await dead.redis_ms(redis), by, text)))
-    if noted:
-        await audit.record(redis, Deed(by, "annotate", letter_id))
-    return noted
+    note = Note(await dead.redis_ms(redis), by, text)
+    return bool(await dead.annotate(redis, [letter_id], note, deed=Deed(by, "annotate", letter_id)))
 
 
 def editable(grave: Grave) -> str:

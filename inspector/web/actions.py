@@ -102,7 +102,7 @@ def shown_of(action: Action, visitor: Visitor, now_ms: int) -> Shown:
         level={"running": "good", "done": "good", "stopped": "warn", "interrupted": "bad"}[state],
         words=_words(action, hide_search=not is_told),
         link=address_of("/dead", fields_of(wanted)) if is_told and not order.ids else "",
-        rate=_rate(action.done, took_ms),
+        rate=_rate(action, took_ms),
         left=_left(action) if is_told else (),
     )
 
@@ -121,6 +121,8 @@ def _left(action: Action) -> tuple[tuple[str, str], ...]:
     return tuple(given.items())
 
 
-def _rate(done: int, took_ms: int) -> str:
-    rate = 1000 * done / took_ms
+def _rate(action: Action, took_ms: int) -> str:
+    rate = 1000 * action.done / took_ms
+    if action.order.rate_per_s:
+        rate = min(rate, action.order.rate_per_s)  # the first ones did not wait
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

@@ -41,6 +41,7 @@ _STALE = Refusal(
     "page again, and send it once more.",
 )
 _STRANGE = Refusal(403, "This came from a page that is not the inspector's, so it was not done.")
+_PACKED = Refusal(415, "Send the body as it is, without a Content-Encoding.")
 _TOO_SLOW = Refusal(408, "The request took too long to arrive.")
 
 
@@ -84,6 +85,8 @@ class Door:
             return _turned_away(request) if visitor is NOBODY else lacking(visitor, route.right)
         if route.method == hdrs.METH_GET:
             return visitor
+        if hdrs.CONTENT_ENCODING in request.headers:
+            return _PACKED
         fault = (
             self._api_fault(request, visitor)
             if is_api(request)
@@ -120,7 +123,7 @@ class Door:
                 given = (await request.post()).get(FORM_FIELD, "")
         except TimeoutError:
             return _TOO_SLOW
-        except ValueError:  # bytes that are no text
+        except (ValueError, LookupError):  # bytes that are no text, or in what nobody knows
             return Refusal(400, "The form cannot be read.")
         holder = request.cookies.get(LOGIN_COOKIE, "") if route.right == "none" else _holder(request, visitor)
         return None if holder and self.tokens.is_for(holder, str(given)) else _STALE

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
 from inspector import operations
 from inspector.operations import Choices, CursorError, Filter
+from inspector.texts import size
 from inspector.web.desk import Desk
 from inspector.web.filters import FilterError, address_of, fields_of, filter_of, input_time
 from inspector.web.routing import Answer, Refusal, Route
@@ -17,6 +19,8 @@ from inspector.web.visitor import Visitor
 A_PAGE = 50
 MOST_EXPORTED = 5_000
 """Letters of one download: they are in memory together."""
+
+MOST_EXPORTED_BYTES = 64 * 1024 * 1024
 
 _MOST_CHOICES = 200
 _TRAIL = 8
@@ -65,15 +69,16 @@ def letters_routes(desk: Desk) -> list[Route]:
             return Refusal(400, f"{error}.")
         selects = selects_of(await operations.choices(desk.redis), wanted)
         now_ms = time.time_ns() // 1_000_000
+        total = await operations.count(desk.redis, wanted)
         return desk.pages.show(
             request,
             visitor,
             "letters.html",
             wanted=wanted,
             fields=fields_of(wanted),
-            words=operations.in_words(wanted),
+            words=words_of(wanted, total),
             letters=[found.letter for found in page.found],
-            total=await operations.count(desk.redis, wanted),
+            total=total,
             at_first=[one for one in selects if one.name in _AT_FIRST],
             more=[one for one in selects if one.name not in _AT_FIRST],
             is_more_used=bool(set(wanted.given()) - {*_AT_FIRST, "search", "fingerprint"}),
@@ -94,9 +99,15 @@ def letters_routes(desk: Desk) -> list[Route]:
             return Refusal(400, f"{error}.")
         if await operations.count(desk.redis, wanted) > MOST_EXPORTED:
             return Refusal(413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all.")
-        pieces = [piece async for piece in operations.export(desk.redis, wanted, by=visitor.name)]
+        exported = bytearray()
+        async with aclosing(operations.export(desk.redis, wanted, by=visitor.name)) as pieces:
+            async for piece in pieces:
+                exported += piece
+                if len(exported) > MOST_EXPORTED_BYTES:
+                    most = size(MOST_EXPORTED_BYTES)
+                    return Refusal(413, f"These are more than {most}: `hookline dead export` writes them all.")
         return web.Response(
-            body=b"".join(pieces),
+            body=exported,
             content_type="application/jsonl",
             headers={hdrs.CONTENT_DISPOSITION: 'attachment; filename="dead-letters.jsonl"'},
         )
@@ -115,6 +126,12 @@ def selects_of(choices: Choices, wanted: Filter) -> list[Select]:
         options = tuple((value, f"{value} ({count:,})") for value, count in counts.items())
         found.append(Select(name, title, chosen, options))
     return found
+
+
+def words_of(wanted: Filter, total: int) -> str:
+    """What stands behind the number of them: `dead letters for channel crm`."""
+    words = operations.in_words(wanted).removeprefix("all ")
+    return words.replace("letters", "letter", 1) if total == 1 else words
 
 
 def spans(wanted: Filter, now_ms: int) -> list[tuple[str, str]]:

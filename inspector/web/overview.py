@@ -68,6 +68,8 @@ class Notice(Struct, frozen=True):
     """bad, or only worth a look."""
 
     text: str
+    link: str = ""
+    """Where to look, "" where nothing more is to be seen."""
 
 
 class Line(Struct, frozen=True):
@@ -126,7 +128,10 @@ def notices(status: Status) -> list[Notice]:
     """All that is not well, the worst first."""
     bad = [f"{found.title}: the sum is off by {found.off:,}" for found in sums(status) if found.off]
     bad += status.redis.risks()
-    bad += [alert_line(alert, status.at_ms).plain for alert in status.alerts]
+    alerts = [
+        Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
+        for alert in status.alerts
+    ]
     odd = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
     if not status.workers:
         bad.append("No worker is alive: webhooks are taken in, and wait")
@@ -134,7 +139,7 @@ def notices(status: Status) -> list[Notice]:
         bad.append(
             f"Redis uses {status.redis.memory_used():.0%} of its memory: it refuses writes when that is full"
         )
-    return [*(Notice("bad", text) for text in bad), *(Notice("warn", text) for text in odd)]
+    return [*(Notice("bad", text) for text in bad), *alerts, *(Notice("warn", text) for text in odd)]
 
 
 def channels(status: Status, configured: tuple[str, ...]) -> list[Line]:

@@ -33,6 +33,7 @@ class Protocol(RequestHandler):
             keepalive_timeout=IDLE_S,
             lingering_time=1.0,
             max_line_size=_MAX_LINE_BYTES,
+            auto_decompress=False,  # a packed body is refused as it is: see door.py
         )
         self._server = server
 

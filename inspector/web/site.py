@@ -80,7 +80,7 @@ class Site:
         for route in (*self._routes(), *more):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
             add(route.path, self._behind_the_door(route))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, auto_decompress=False)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from a listening socket. Redis may be away."""

@@ -104,13 +104,13 @@ async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Arq
 
 async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: ArqRedis, talk: Talk) -> None:
     job_id = await new_job(redis)
-    assert [await channels.pause(redis, "sink") for _ in range(2)] == [True, False]
+    assert [await channels.pause(redis, "sink", by="ann") for _ in range(2)] == [True, False]
     assert (await channels.begin(redis, job_id, "sink")).verdict == "hold"
     await channels.hold(redis, ME, job_id, "sink")
     assert await talk(succeeded=True) == "paused"
     [channel] = (await channels.let_go(redis, {})).channels
     assert (channel.held, channel.state(0)) == (1, "paused")
-    assert [await channels.resume(redis, "sink") for _ in range(2)] == [True, False]
+    assert [await channels.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
     await channels.let_go(redis, {})
     assert await jobs.claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 

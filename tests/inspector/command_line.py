@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from broker.connection import Settings
 from broker.dead import Grave
 from broker.spilled import Spilled
-from inspector import channels, commands, keeping_commands
+from inspector import channels, commands
 from inspector.masking import Masking
 from inspector.operations import Rehearse
 from inspector.settings import DeadSettings
@@ -28,7 +28,7 @@ app.add_typer(commands.dead, name="dead")
 app.add_typer(channels.channel, name="channel")
 app.command("status")(commands.status)
 app.command("audit")(commands.audit)
-app.command("forget")(keeping_commands.forget)
+app.registered_commands += commands.forget.registered_commands
 
 
 NOTIFYING: dict[str, Any] = {

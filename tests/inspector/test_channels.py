@@ -7,6 +7,7 @@ from arq.connections import ArqRedis
 
 from broker import channels, jobs, keys
 from broker.schedule import read_schedule
+from inspector import operations
 from tests.inspector.command_line import hookline
 from tests.redis_server import RedisServer
 
@@ -23,6 +24,11 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
     assert [(one["name"], one["state"]) for one in listed] == [("console", "closed"), ("crm", "paused")]
     assert "paused for" in table.stdout
     assert resumed.stdout == "channel crm goes on\n"
+    deeds = [one.deed for one in await operations.audit(redis)]
+    assert [(deed.by, deed.what, deed.about) for deed in deeds] == [
+        ("cli:ann@desk", "resume", "crm"),
+        ("cli:ann@desk", "pause", "crm"),
+    ]
     assert all(channel.state(0) == "closed" for channel in await channels.read_channels(redis))
 
 

@@ -30,9 +30,8 @@ def _examples(text: str) -> Iterator[str]:
 
 
 def test_all_commands_are_there() -> None:
-    assert {"list", "groups", "show", "replay", "discard", "annotate", "edit", "actions", "stop", "resume"} <= set(
-        NAMES
-    )
+    acting = {"list", "groups", "show", "replay", "discard", "annotate", "edit", "actions", "stop", "resume"}
+    assert {*acting, "export", "import", "purge"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,9 +45,20 @@ def test_each_command_has_examples_that_are_commands_and_fits_80_columns(name: s
     assert max(cell_len(line) for line in text.splitlines()) <= 80
 
 
-def test_the_audit_log_has_an_example_too() -> None:
-    (line,) = _examples(_help("audit"))
-    _parse(line)
+@pytest.mark.parametrize("name", ["audit", "forget", "status"])
+def test_commands_beside_them_have_examples_too(name: str) -> None:
+    text = _help(name)
+
+    lines = list(_examples(text))
+    assert lines and all(line.startswith(f"hookline {name} ") for line in lines)
+    for line in lines:
+        _parse(line)
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_a_help_text_is_taken_for_markup(name: str) -> None:
+    assert "``" not in _help("dead", name)
 
 
 def test_the_help_tells_the_exit_codes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
@@ -12,12 +13,17 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp import ClientSession
+from arq.connections import ArqRedis
 
+from inspector import operations
 from launcher.config import read
 from launcher.errors import ConfigError
 from launcher.parts import _client_address
+from tests.inspector.running import bury, sample
 from tests.launcher.running import Running, environment, hookline
 from tests.redis_server import RedisServer
+from tests.until import until
 
 PASSWORD = "the password of ann"
 USERS = """
@@ -65,6 +71,52 @@ async def test_it_serves_follows_the_config_and_stops(
         assert PASSWORD not in running.output
     finally:
         running.kill()
+
+
+async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
+    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path, port: int
+) -> None:
+    await bury(redis_server, redis, *(sample(number) for number in range(60)))
+    env = environment(REDIS_URL=redis_server.url)
+    first = Running("-m", "launcher", "inspector", cwd=tmp_path, env=env | {"HOOKLINE_INSPECTOR_PORT": str(port)})
+    second = Running("-m", "launcher", "inspector", cwd=tmp_path, env=env)
+    try:
+        for process in (first, second):
+            await process.says("inspector_started")
+        order = {"verb": "replay", "filter": {}, "rate_per_s": 24}
+        async with (
+            ClientSession() as session,
+            session.post(f"http://127.0.0.1:{port}/api/v1/actions", json=order) as answer,
+        ):
+            name = (await answer.json())["id"]
+
+        async def done() -> operations.Action | None:
+            found = await operations.action(redis, name)
+            return found if found and found.done else None
+
+        await until(done)
+        with socket.create_connection(("127.0.0.1", port)):  # a browser that keeps its connection
+            began = time.monotonic()
+            first.signal(signal.SIGTERM)
+            assert await first.ends() == 0
+        assert time.monotonic() - began < 4
+        halfway = await operations.action(redis, name)
+        assert halfway and halfway.state == "running" and halfway.done < 60
+
+        async def ended() -> operations.Action | None:
+            found = await operations.action(redis, name)
+            return found if found and found.state == "done" else None
+
+        end = await until(ended, seconds=8)  # a lease that was left to run out would take longer
+        totals = (await operations.status(redis)).totals
+        assert (end.done, end.gone, totals.replayed, totals.queued) == (60, 0, 60, 60)
+        assert totals.bodies_add_up()
+        assert [one.deed.what for one in await operations.audit(redis)] == ["replay"]
+        second.signal(signal.SIGTERM)
+        assert await second.ends() == 0
+    finally:
+        first.kill()
+        second.kill()
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well
 async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
     redis: ArqRedis, sink: Sink, worker: Start
 ) -> None:
-    await channels.pause(redis, "sink")
+    await channels.pause(redis, "sink", by="ann")
     await send(redis, *(webhook(n) for n in range(10)))
     worker()
 
@@ -63,7 +63,7 @@ async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
 
     await until(held)
     assert not sink.got
-    await channels.resume(redis, "sink")
+    await channels.resume(redis, "sink", by="ann")
     totals = await rest(redis)
     assert (totals.sent, set(sink.times.values())) == (10, {1})
 

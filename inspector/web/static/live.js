@@ -1,5 +1,6 @@
 // Keeps the changing part of a page new: fetches it anew every few seconds, and not while nobody sees it.
-// A page says what and how often: <div data-live="/?live=1" data-every="5">.
+// A page says what and how often: <div data-live="/?live=1" data-every="5">. What comes may say that it was the last:
+// <p data-live-over>.
 "use strict";
 
 const part = document.querySelector("[data-live]");
@@ -10,13 +11,15 @@ let timer = 0;
 let paused = false;
 let asking = null;
 
+const over = () => part.querySelector("[data-live-over]") !== null;
+
 function say(text) {
   if (note && note.textContent !== text) note.textContent = text;
 }
 
 function plan() {
   clearTimeout(timer);
-  if (!paused && !document.hidden) timer = setTimeout(look, 1000 * Number(part.dataset.every));
+  if (!paused && !over() && !document.hidden) timer = setTimeout(look, 1000 * Number(part.dataset.every));
 }
 
 async function look() {
@@ -28,7 +31,7 @@ async function look() {
     const answer = await fetch(part.dataset.live, { redirect: "manual", cache: "no-store", signal: asking.signal });
     if (answer.status === 401 || answer.type === "opaqueredirect") return location.reload();
     if (answer.ok && !paused) show(await answer.text());
-    say(answer.ok ? (paused ? "Paused" : "Live") : answer.status === 503 ? "Redis is away" : "Not refreshed");
+    say(answer.ok ? (paused ? "Paused" : over() ? "" : "Live") : answer.status === 503 ? "Redis is away" : "Not refreshed");
   } catch {
     say("The inspector does not answer");
   } finally {
@@ -66,6 +69,6 @@ if (part) {
     button.hidden = false;
     button.addEventListener("click", turn);
   }
-  document.addEventListener("visibilitychange", () => (document.hidden || paused ? clearTimeout(timer) : look()));
+  document.addEventListener("visibilitychange", () => (document.hidden || paused || over() ? clearTimeout(timer) : look()));
   plan();
 }

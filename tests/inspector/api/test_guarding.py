@@ -99,7 +99,7 @@ async def test_only_plain_json_is_read(api: Caller) -> None:
     for coding in ("gzip", "nonsense"):
         head = {"Content-Type": "application/json", "Content-Encoding": coding}
         answer = await api.ask("POST", "/actions", data=gzip.compress(b"{}"), headers=head)
-        assert answer.status in {400, 415}, coding
+        assert answer.status == 415, coding
     for junk in (b"", b"{", b"\xff", b"[" * 100_000, b'{"verb":"\\ud800"}', b"null"):
         answer = await api.ask("POST", "/actions", data=junk, headers={"Content-Type": "application/json"})
         assert answer.status == 400, junk[:9]

@@ -52,5 +52,15 @@ async def faults_of(page: Page) -> list[str]:
     ]
 
 
+async def fields_that_stick_out(page: Page) -> list[str]:
+    """Ids of what is typed or chosen in, and reaches beyond the place that it has."""
+    found: list[str] = await page.evaluate(
+        """() => Array.from(document.querySelectorAll(".field > input, .field > select"))
+            .filter(one => one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 1)
+            .map(one => one.id)"""
+    )
+    return found
+
+
 async def is_wider_than_the_screen(page: Page) -> bool:
     return bool(await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))

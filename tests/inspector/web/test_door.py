@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 
 import pytest
@@ -134,6 +135,23 @@ async def test_a_form_of_another_kind_is_not_read(ann: Browser) -> None:
     headers = {"Content-Type": "text/plain", "Origin": ann.served.url}
 
     assert (await ann.ask("POST", "/do", data=b"csrf=x", headers=headers)).status == 415
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity", "nonsense"])
+@pytest.mark.parametrize("body", [b"\x1f\x8b junk \xff", gzip.compress(b"csrf=x"), b""])
+async def test_a_packed_body_is_not_even_unpacked(ann: Browser, coding: str, body: bytes) -> None:
+    kinds = {"/do": "application/x-www-form-urlencoded", "/login": "application/x-www-form-urlencoded"}
+    for path, kind in {**kinds, "/api/do": "application/json"}.items():
+        head = {"Content-Type": kind, "Content-Encoding": coding, "Origin": ann.served.url}
+        answer = await ann.ask("POST", path, data=body, headers=head)
+        assert answer.status == 415, path
+        assert "without a Content-Encoding" in answer.text
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "utf-16", "idna", "base64", "rot13"])
+async def test_a_form_in_a_strange_encoding_is_not_read(ann: Browser, charset: str) -> None:
+    head = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}", "Origin": ann.served.url}
+    assert (await ann.ask("POST", "/do", data=b"csrf=\xff\xfe%ff", headers=head)).status in {400, 403}
 
 
 async def test_roles_say_who_may_do_what(ann: Browser, bob: Browser, stranger: Browser) -> None:

@@ -74,7 +74,7 @@ async def test_filters_in_the_address_choose_what_is_shown(redis: ArqRedis, loca
     ):
         page = await local.get(f"/dead?{query}")
         assert shown_ids(page) == [by_channel[channel]], query
-        assert "<b>1</b> letter:" in page.text
+        assert "<b>1</b> dead letter " in page.text
 
 
 async def test_pages_lead_to_older_ones_and_back(redis: ArqRedis, local: Browser) -> None:

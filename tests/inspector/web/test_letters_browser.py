@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
@@ -18,7 +20,7 @@ from inspector import operations
 from inspector.operations import Filter
 from inspector.web.desk import Configured
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
-from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.browsing import faults_of, fields_that_stick_out, is_wider_than_the_screen, log_in, tab
 from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
@@ -68,6 +70,7 @@ async def test_everybody_can_read_each_page(
             await page.goto(served.url + address)
             assert await faults_of(page) == [], address
             assert not await is_wider_than_the_screen(page), address
+            assert await fields_that_stick_out(page) == [], address
 
         await page.goto(served.url + letters["undecodable"])
         await page.click("text=Reveal personal data")
@@ -80,6 +83,35 @@ async def test_everybody_can_read_each_page(
             await page.click(f".bulk >> text={verb}")
             assert await faults_of(page) == [], verb
             assert not await is_wider_than_the_screen(page), verb
+
+
+async def test_what_a_filter_shows_is_downloaded(
+    chromium: Browser, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        buried(redis_server, evil_day()),
+        serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await log_in(page, served)
+        await page.goto(f"{served.url}/dead")
+        await page.select_option("#by-channel", "mail")
+        await page.get_by_role("button", name="Filter", exact=True).click()
+        links = page.locator(".letters > li a")
+        await expect(links).to_have_count(16)
+        shown = [await link.get_attribute("href") for link in await links.all()]
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Export 16 letters as JSON lines").click()
+        download = await downloading.value
+        await download.save_as(tmp_path / "letters.jsonl")
+
+    assert download.suggested_filename == "dead-letters.jsonl"
+    head, *lines = map(json.loads, (tmp_path / "letters.jsonl").read_text().splitlines())
+    assert head["header"]["of"] == "channel=mail"
+    assert ["/dead/" + line["letter"]["id"] for line in lines] == shown
+    bodies = [json.loads(base64.b64decode(line["body"])) for line in lines]
+    emails = {f"member{number}@example.com" for number in range(41, 57)}
+    assert {body["data"]["customer"]["email"] for body in bodies} == emails
 
 
 async def died_at_crm(server: RedisServer, redis: ArqRedis, other_side: Taker, count: int) -> None:
@@ -181,6 +213,31 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
         await expect(page.get_by_role("button", name="Resume")).to_be_visible()
         [action] = await operations.actions(redis)
         assert action.state == "stopped"
+
+
+async def test_the_page_of_an_action_that_ended_asks_no_more(chromium: Browser, redis_server: RedisServer) -> None:
+    async with (
+        buried(redis_server, [refused(number) for number in range(8)]),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.clock.install()
+        await page.goto(f"{served.url}/dead")
+        await page.check("input[value=all]")
+        await page.click(".bulk >> text=Note")
+        await page.fill("#note", "seen")
+        await page.fill("#rate", "4")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.click("text=Note 8")
+        await expect(page.locator(".state")).to_have_text("done")
+        await expect(page.locator("[data-live-note]")).to_be_empty()
+        assert [url for url in asked if "live=1" in url], "it was looked at while it ran"
+
+        asked.clear()
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.clock.run_for(60_000)
+        assert asked == []
 
 
 async def _value(page: Page, *, at_least: int) -> bool:

@@ -40,10 +40,11 @@ async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisS
     assert answer.status == 403
 
 
+@pytest.mark.parametrize(("bound", "most"), [("MOST_EXPORTED", 1), ("MOST_EXPORTED_BYTES", 4000)])
 async def test_more_than_fits_a_download_is_left_to_the_command(
-    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(letters, "MOST_EXPORTED", 1)
+    monkeypatch.setattr(letters, bound, most)
     await bury(redis_server, redis, sample(1), sample(2))
     async with serving(redis_server.url) as served, served.browser() as browser:
         page = await browser.get("/dead")

@@ -80,6 +80,15 @@ async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: 
     assert "mail paused for 1 min" in told
 
 
+async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: RedisServer, redis: ArqRedis) -> None:
+    for kind, source in (("silence", "shop"), ("dead_new", "")):
+        await raise_alert(redis, Alert(kind=kind, source=source, since_ms=1, text="look"), mark_ms=9)
+
+    text = await page_of(redis_server)
+
+    assert text.count('look <a href="/groups">Look at the groups</a>') == 1
+
+
 async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, redis: ArqRedis) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")

@@ -1,42 +1,36 @@
-"""`hookline dead export`, `import`, `purge`, and `hookline forget`: what is kept, and what is not."""
+"""`hookline dead export`, `import` and `purge`: what is kept, and what is not."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO, Protocol
+from typing import Annotated, BinaryIO
 
 import msgspec
 import typer
 from arq.connections import ArqRedis
 
-from broker.dead import Grave
 from broker.errors import BrokerError
 from inspector import export_files, operations, options
-from inspector.operations import Filter, Forgotten, Imported, ImportFileError, Person, PurgeBusyError
-from inspector.session import Context, on_redis
-from inspector.settings import DeadSettings
+from inspector.commands.app import KEEP, dead, print_json
+from inspector.operations import Filter, Imported, ImportFileError, PurgeBusyError
+from inspector.options import examples
+from inspector.session import on_redis
 from inspector.texts import count_of, printable, size
-from sources import KINDS
 
 _STDOUT = "-"
 
 
-class Keeping(Context, Protocol):
-    """What these commands need of the command line besides."""
-
-    def terms(self) -> Callable[[Grave], Sequence[str]]:
-        """Tells what a dead letter can be found by."""
-        ...
-
-    def keeping(self) -> DeadSettings:
-        """How long dead letters are kept."""
-        ...
-
-
+@dead.command(
+    rich_help_panel=KEEP,
+    epilog=examples(
+        "hookline dead export --channel crm --file crm.jsonl",
+        "hookline dead export --since 7d > week.jsonl",
+    ),
+)
 @options.filtered
 def export(
     ctx: typer.Context,
@@ -50,8 +44,6 @@ def export(
     """Write dead letters as JSON lines with nothing left out, for `dead import`. THEY HOLD PERSONAL DATA IN CLEAR.
 
     The audit log has it.
-
-    Example: hookline dead export --channel crm --file crm.jsonl
     """
     typer.echo("an export holds personal data in clear: keep it as safe as Redis, and remove it in time", err=True)
     count = 0
@@ -82,17 +74,20 @@ def export(
     typer.echo(f"{count_of(max(0, count - 1), 'dead letter')} exported", err=True)
 
 
+@dead.command(
+    "import",
+    rich_help_panel=KEEP,
+    epilog=examples("hookline dead import crm.jsonl", "hookline dead import crm.jsonl --json"),
+)
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="What `dead export` wrote; - for stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `dead export` wrote; - for stdin.")],
     *,
     as_json: options.AsJson = False,
 ) -> None:
     """Bring dead letters back from an export, with ids, times and notes. Those that are there stay as they are.
 
     Run it again where it was interrupted.
-
-    Example: hookline dead import crm.jsonl
     """
     so_far = Imported()
 
@@ -121,15 +116,16 @@ def import_(
     _tell_imported(so_far, as_json=as_json)
 
 
+@dead.command(rich_help_panel=KEEP, epilog=examples("hookline dead purge --dry-run", "hookline dead purge --json"))
 def purge(
     ctx: typer.Context,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many are to go.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remove the dead letters that `[dead]` says are too old or too many, as the inspector does every few minutes.
+    """Remove dead letters beyond dead.keep_days and dead.keep_count, as the inspector does every few minutes.
 
-    Example: hookline dead purge --dry-run
+    With dead.export_dir they are written there first.
     """
     settings = ctx.obj.keeping()
     if not (settings.keep_days or settings.keep_count):
@@ -137,7 +133,10 @@ def purge(
         raise typer.Exit(2)
     if dry_run:
         found = on_redis(ctx.obj, lambda redis: operations.due(redis, settings))
-        typer.echo(_json({"due": found.count}) if as_json else f"{count_of(found.count, 'dead letter')} to purge")
+        if as_json:
+            print_json({"due": found.count})
+        else:
+            typer.echo(f"{count_of(found.count, 'dead letter')} to purge")
         return
     letters, files = 0, list[str]()
 
@@ -157,82 +156,15 @@ def purge(
         raise _cannot(f"export to {settings.export_dir}, so nothing more is purged", error) from None
     finally:
         if as_json:
-            typer.echo(_json({"purged": letters, "files": files}))
+            print_json({"purged": letters, "files": files})
         else:
             told = f", exported to {', '.join(files)}" if files else ""
             typer.echo(f"{count_of(letters, 'dead letter')} purged{told}")
 
 
-def forget(
-    ctx: typer.Context,
-    *,
-    customer: Annotated[str, typer.Option(metavar="ID", help="The person's id.", show_default=False)] = "",
-    email: Annotated[str, typer.Option(help="The person's e-mail address.", show_default=False)] = "",
-    yes: options.Yes = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Remove what is kept of a person: dead letters, what waits, digests, notes. Asks first.
-
-    Tells what it removed where, and what it could not look into; exit code 1 if anything of that is left.
-
-    Example: hookline forget --customer cust_Uh3oTWcM --email ada@example.com
-    """
-    names = [name for name in (customer, email) if name.strip()]
-    if not names:
-        raise typer.BadParameter("whom? Give --customer, --email or both")
-    kinds = {name: KINDS[source.kind] for name, source in ctx.obj.sources().items()}
-    try:
-        person = Person(names, kinds)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    _ask(person, yes=yes)
-    work = partial(operations.forget, person=person, terms=ctx.obj.terms(), by=ctx.obj.user())
-    done = on_redis(ctx.obj, work)
-    if as_json:
-        typer.echo(_json({**msgspec.to_builtins(done), "is_whole": done.is_whole}))
-    else:
-        typer.echo("\n".join(_told(done)))
-    raise typer.Exit(0 if done.is_whole else 1)
-
-
-def _ask(person: Person, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(f"all that is kept of {person.told}: say --yes, there is no terminal to ask on")
-    typer.echo(f"Remove all that is kept of {person.told}, for good? [y/N] ", err=True, nl=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        typer.echo("nothing removed", err=True)
-        raise typer.Exit(1)
-
-
-def _told(done: Forgotten) -> list[str]:
-    places = (
-        count_of(done.letters, "dead letter"),
-        f"{count_of(done.webhooks, 'webhook')} in the queue",
-        count_of(done.notifications, "waiting notification"),
-        f"{count_of(done.digested, 'event')} of digests",
-        count_of(done.notes, "note"),
-        f"{count_of(done.actions, 'filter or note')} of actions",
-    )
-    lines = [f"removed: {', '.join(places)}"]
-    if done.busy:
-        lines.append(f"a worker has these just now, run it again: {', '.join(done.busy)}")
-    if done.repacked:
-        letters = count_of(done.repacked, "dead letter")
-        lines.append(f"{letters} of others were packed with data of the person, and are no longer")
-        lines.append("workers may pack new ones so for an hour: run it again then")
-    lines += [f"nobody can read it, and the person is in it: discard it: {name}" for name in done.unreadable]
-    lines += [
-        f"kept on disk and not looked into, run it again when it is drained: {place}" for place in done.spilled
-    ]
-    lines.append("not looked into: exports, backups of Redis, logs of others, and the systems that were notified")
-    return [printable(line) for line in lines]
-
-
 def _tell_imported(so_far: Imported, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(_json(msgspec.to_builtins(so_far)))
+        print_json(msgspec.to_builtins(so_far))
     else:
         typer.echo(f"{count_of(so_far.imported, 'dead letter')} imported, {so_far.there} there already")
 
@@ -240,14 +172,3 @@ def _tell_imported(so_far: Imported, *, as_json: bool) -> None:
 def _cannot(what: str, error: OSError) -> typer.Exit:
     typer.echo(f"hookline: cannot {printable(what)}: {error.strerror or error}", err=True)
     return typer.Exit(1)
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def register(dead: typer.Typer) -> None:
-    """Add the commands on dead letters."""
-    dead.command()(export)
-    dead.command("import")(import_)
-    dead.command()(purge)

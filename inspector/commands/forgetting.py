@@ -1,0 +1,91 @@
+"""`hookline forget`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Annotated
+
+import msgspec
+import typer
+
+from inspector import operations, options
+from inspector.commands.app import print_json
+from inspector.commands.ordering import agreed
+from inspector.operations import Forgotten, Person
+from inspector.options import examples
+from inspector.session import on_redis
+from inspector.texts import count_of, printable
+from sources import KINDS
+
+forget = typer.Typer(add_completion=False)
+
+
+@forget.command(
+    "forget",
+    epilog=examples(
+        "hookline forget --customer cust_Uh3oTWcM --email ada@example.com",
+        "hookline forget --email ada@example.com --yes --json",
+    ),
+)
+def forget_(
+    ctx: typer.Context,
+    *,
+    customer: Annotated[str, typer.Option(metavar="ID", help="The person's id.", show_default=False)] = "",
+    email: Annotated[str, typer.Option(help="The person's e-mail address.", show_default=False)] = "",
+    yes: options.Yes = False,
+    as_json: options.Json = False,
+) -> None:
+    """Remove what is kept of a person: dead letters, what waits, digests, notes. Asks first.
+
+    Tells what it removed where, and what it could not look into; exit code 1 if anything of that is left.
+    """
+    names = [name for name in (customer, email) if name.strip()]
+    if not names:
+        raise typer.BadParameter("whom? Give --customer, --email or both")
+    kinds = {name: KINDS[source.kind] for name, source in ctx.obj.sources().items()}
+    try:
+        person = Person(names, kinds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    _ask(person, yes=yes)
+    work = partial(operations.forget, person=person, terms=ctx.obj.terms(), by=ctx.obj.user())
+    done = on_redis(ctx.obj, work)
+    if as_json:
+        print_json({**msgspec.to_builtins(done), "is_whole": done.is_whole})
+    else:
+        typer.echo("\n".join(_told(done)))
+    raise typer.Exit(0 if done.is_whole else 1)
+
+
+def _ask(person: Person, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"all that is kept of {person.told}: say --yes, there is no terminal to ask on")
+    if not agreed(f"Remove all that is kept of {person.told}, for good?"):
+        typer.echo("nothing removed", err=True)
+        raise typer.Exit(1)
+
+
+def _told(done: Forgotten) -> list[str]:
+    places = (
+        (done.letters, count_of(done.letters, "dead letter")),
+        (done.webhooks, f"{count_of(done.webhooks, 'webhook')} in the queue"),
+        (done.notifications, count_of(done.notifications, "waiting notification")),
+        (done.digested, f"{count_of(done.digested, 'event')} of digests"),
+        (done.notes, count_of(done.notes, "note")),
+        (done.actions, f"the filter or note of {count_of(done.actions, 'action')}"),
+    )
+    lines = [f"removed: {', '.join(told for count, told in places if count) or 'nothing, there was nothing'}"]
+    if done.busy:
+        lines.append(f"a worker has these just now, run it again: {', '.join(done.busy)}")
+    if done.repacked:
+        lines.append(f"packed anew without the person's data: {count_of(done.repacked, 'dead letter')} of others")
+        lines.append("workers may pack new ones with it for an hour: run it again then")
+    lines += [f"nobody can read it, and the person is in it: discard it: {name}" for name in done.unreadable]
+    lines += [
+        f"kept on disk and not looked into, run it again when it is drained: {place}" for place in done.spilled
+    ]
+    lines.append("not looked into: exports, backups of Redis, logs of others, and the systems that were notified")
+    return [printable(line) for line in lines]

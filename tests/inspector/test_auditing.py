@@ -1,0 +1,172 @@
+"""What was done stands in the audit log, wherever whoever did it died."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from msgspec import Struct
+
+from broker import channels, stats
+from broker.connection import Settings, connect
+from inspector import operations
+from inspector.operations import Filter
+from tests.inspector.running import all_letters
+from tests.inspector.web.graveyard import bury_them, refused
+from tests.redis_server import RedisServer
+
+
+class Died(BaseException):
+    """Of the process, between two commands to Redis."""
+
+
+class Deed(Struct, frozen=True):
+    what: str
+    do: Callable[[ArqRedis, str, str], Awaitable[Any]]
+    """With a letter and an action."""
+
+    is_done: Callable[[ArqRedis, str, str], Awaitable[bool]]
+    before: Callable[[ArqRedis, str], Awaitable[Any]] | None = None
+    """With the action: what another did first."""
+
+
+async def _state(redis: ArqRedis, action: str) -> str:
+    known = await operations.action(redis, action)
+    return known.state if known else ""
+
+
+async def _has_begun(redis: ArqRedis, verb: str) -> bool:
+    return verb in [action.order.verb for action in await operations.actions(redis)]
+
+
+async def _notes(redis: ArqRedis, letter: str) -> list[str]:
+    grave = await operations.get(redis, letter)
+    return [note.text for note in grave.notes] if grave else []
+
+
+async def _paused(redis: ArqRedis) -> bool:
+    return any(one.paused_since_ms for one in await channels.read_channels(redis))
+
+
+async def _begin_all(redis: ArqRedis, verb: Any) -> None:
+    await operations.begin(redis, verb, await operations.select(redis, Filter()), by="ann", owner="me")
+
+
+async def _is_edited(redis: ArqRedis, letter: str, _: str) -> bool:
+    return bool((await stats.read_totals(redis)).edited) and bool(await _notes(redis, letter))
+
+
+async def _is_running(redis: ArqRedis, _: str, action: str) -> bool:
+    return await _state(redis, action) == "running"
+
+
+async def _is_stopped(redis: ArqRedis, _: str, action: str) -> bool:
+    return await _state(redis, action) == "stopped"
+
+
+async def _is_noted(redis: ArqRedis, letter: str, _: str) -> bool:
+    return "told" in await _notes(redis, letter)
+
+
+DEEDS = [
+    Deed(
+        "resume",
+        lambda r, _, action: operations.resume(r, action, by="ann", owner="me"),
+        _is_running,
+        before=lambda r, action: operations.stop(r, action, by="bob"),
+    ),
+    Deed("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
+    Deed("stop", lambda r, _, action: operations.stop(r, action, by="ann"), _is_stopped),
+    Deed("annotate", lambda r, letter, _: operations.note_on(r, letter, "told", by="ann"), _is_noted),
+    Deed("edit", lambda r, letter, _: operations.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
+    Deed("pause", lambda r, _, __: operations.pause_channel(r, "crm", by="ann"), lambda r, _, __: _paused(r)),
+]
+
+
+def mortal(url: str, *, commands: int) -> ArqRedis:
+    """A client whose process dies when it has sent so many commands."""
+    redis = connect(Settings(url=url))
+    send, left = redis.execute_command, commands
+
+    async def send_or_die(*words: Any, **options: Any) -> Any:
+        nonlocal left
+        if not left:
+            raise Died
+        left -= 1
+        return await send(*words, **options)
+
+    redis.execute_command = send_or_die  # type: ignore[method-assign]
+    return redis
+
+
+async def _dies_after(server: RedisServer, redis: ArqRedis, deed: Deed, commands: int) -> bool:
+    """Whether it died at all; what it did is in the log, and nothing else."""
+    with server.client() as client:
+        client.flushall()
+    [grave] = await bury_them(redis, [refused(1)])
+    action = await operations.begin(redis, "replay", [grave.letter.id], by="bob", owner="other")
+    if deed.before:
+        await deed.before(redis, action)
+    dying = mortal(server.url, commands=commands)
+    try:
+        await deed.do(dying, grave.letter.id, action)
+        died = False
+    except Died:
+        died = True
+    finally:
+        await dying.aclose(close_connection_pool=True)
+    told = [one.deed.what for one in await operations.audit(redis) if one.deed.by == "ann"]
+    done = await deed.is_done(redis, grave.letter.id, action)
+    assert told == ([deed.what] if done else []), f"died after {commands} commands"
+    assert died or done
+    return died
+
+
+@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.what)
+async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_tell(
+    redis_server: RedisServer, redis: ArqRedis, deed: Deed
+) -> None:
+    commands = 0
+    while await _dies_after(redis_server, redis, deed, commands):
+        commands += 1
+        assert commands < 20
+    assert commands
+
+
+@pytest.mark.parametrize("what", ["reveal", "export"])
+async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
+    redis_server: RedisServer, redis: ArqRedis, what: str
+) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    for commands in range(20):
+        dying = mortal(redis_server.url, commands=commands)
+        try:
+            if what == "reveal":
+                seen = bool(await operations.reveal(dying, grave.letter.id, by="ann"))
+            else:
+                seen = bool(await anext(operations.export(dying, Filter(), by="ann")))
+        except Died:
+            continue
+        finally:
+            await dying.aclose(close_connection_pool=True)
+        assert seen
+        assert await operations.audit(redis)
+        return
+    pytest.fail("never seen")
+
+
+async def test_what_was_done_already_is_not_told_twice(redis: ArqRedis) -> None:
+    [grave] = await bury_them(redis, [refused(1)])
+    action = await operations.begin(redis, "discard", [grave.letter.id], by="ann", owner="me")
+    for _ in range(2):
+        await operations.pause_channel(redis, "crm", by="ann")
+        await operations.stop(redis, action, by="ann")
+    for _ in range(2):
+        await operations.resume(redis, action, by="ann", owner="me")
+        await operations.resume_channel(redis, "crm", by="ann")
+
+    told = [one.deed.what for one in await operations.audit(redis)]
+    assert told == ["resume", "resume", "stop", "pause", "discard"]
+    assert len(await all_letters(redis)) == 1
