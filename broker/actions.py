@@ -62,6 +62,8 @@ class Why(Struct, frozen=True):
     """Letters that would fail for the same cause."""
 
     fingerprint: str
+    """"" for all causes beyond the first 200."""
+
     count: int
     error: str
     """Of one of them."""

@@ -6,6 +6,7 @@ none does (a reveal, an export) is recorded before it is done. Those that ask Re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -14,6 +15,8 @@ from msgspec import Struct
 
 from broker import keys, scripts
 from broker.errors import translated
+
+_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -55,6 +58,11 @@ async def record(redis: ArqRedis, deed: Deed) -> None:
     """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
     with translated():
         await scripts.RECORD_DEED(redis, packed(deed))
+
+
+def is_place(text: str) -> bool:
+    """Whether a text has the form of a place in the log."""
+    return _PLACE.fullmatch(text) is not None
 
 
 async def read(redis: ArqRedis, *, before: str = "", count: int = 50) -> list[Recorded]:

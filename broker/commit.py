@@ -14,6 +14,7 @@ from broker.dedupe import Mark
 from broker.digests import Gathered, Part
 from broker.errors import translated
 from broker.jobs import NotifyJob
+from broker.scripts import Blobs
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -62,23 +63,18 @@ async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequen
 
     Safe to repeat: an entry that was committed before, by whomever, is passed over. Raises BrokerError.
     """
-    blobs: list[bytes] = []
-
-    def place(blob: bytes) -> int:
-        blobs.append(blob)
-        return len(blobs) + 1  # ARGV[1] is the plan
-
+    blobs = Blobs()
     planned = []
     for entry in entries:
-        letters = [packed(grave, place) for grave in entry.graves]
+        letters = [packed(grave, blobs.place) for grave in entry.graves]
         parts = [
-            (part.event + 1, part.digest, place(digests.packed(part.gathered)), *_window(part.gathered))
+            (part.event + 1, part.digest, blobs.place(digests.packed(part.gathered)), *_window(part.gathered))
             for part in entry.parts
         ]
         planned.append((entry.entry_id, entry.bodies, entry.events, letters, parts))
-    ids = [(jobs.new_job_id(len(job.notifications)), place(jobs.encode(job))) for job in new_jobs]
+    ids = [(jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(job))) for job in new_jobs]
     with translated():
-        found = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs)
+        found = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs.all)
     return Committed(*found)
 
 

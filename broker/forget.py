@@ -20,6 +20,7 @@ from broker.dead import Grave, Note, packed
 from broker.dead.packing import unpacked_notes
 from broker.errors import translated
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.scripts import Blobs
 
 _PAGE = 50
 
@@ -190,15 +191,10 @@ async def notes(redis: ArqRedis, is_about: Callable[[Note], bool]) -> int:
 
 async def rebury(redis: ArqRedis, grave: Grave) -> bool:
     """Give a dead letter another body; all else of it stays as it is. False where it has gone."""
-    blobs: list[bytes] = []
-
-    def place(blob: bytes) -> int:
-        blobs.append(blob)
-        return len(blobs) + 1
-
-    plan = _encode(packed(grave, place))
+    blobs = Blobs()
+    plan = _encode(packed(grave, blobs.place))
     with translated():
-        return bool(await scripts.REBURY(redis, plan, *blobs))
+        return bool(await scripts.REBURY(redis, plan, *blobs.all))
 
 
 async def dictionaries(redis: ArqRedis, is_in: IsIn) -> list[str]:

@@ -14,8 +14,8 @@ from msgspec import structs
 from broker import audit, batch, dead, jobs, keys, scripts
 from broker.audit import Deed
 from broker.batch import RawBody
-from broker.dead import STALE, Grave, Note
-from broker.dead.store import MAX_NOTES, NO_ACTION, Work, done
+from broker.dead import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
+from broker.dead.store import done
 from broker.errors import translated
 from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 

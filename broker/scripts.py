@@ -11,49 +11,6 @@ from redis.exceptions import NoScriptError
 
 from broker import keys
 
-_KEY_NAMES = {
-    "stream": keys.STREAM,
-    "group": keys.GROUP,
-    "queue": keys.QUEUE,
-    "job": keys.JOB,
-    "in_progress": keys.IN_PROGRESS,
-    "retry": keys.RETRY,
-    "done": keys.DONE,
-    "claims": keys.CLAIMS,
-    "digest": keys.DIGEST,
-    "digests": keys.DIGESTS,
-    "latest": keys.LATEST,
-    "stranger": keys.STRANGER,
-    "held_ms": keys.HELD_MS,
-    "channel": keys.CHANNEL,
-    "held": keys.HELD_JOBS,
-    "channels": keys.CHANNELS,
-    "rate": keys.RATE,
-    "dead": keys.DEAD,
-    "dead_notes": keys.DEAD_NOTES,
-    "dead_index": keys.DEAD_INDEX,
-    "dead_facets": keys.DEAD_FACETS,
-    "dead_by": keys.DEAD_BY,
-    "dead_dict": keys.DEAD_DICT,
-    "dead_dicts": keys.DEAD_DICTS,
-    "dead_find": keys.DEAD_FIND,
-    "dead_find_key": keys.DEAD_FIND_KEY,
-    "dead_revive": keys.DEAD_REVIVE,
-    "dead_groups": keys.DEAD_GROUPS,
-    "dead_news": keys.DEAD_NEWS,
-    "dead_untold": keys.DEAD_UNTOLD,
-    "purging": keys.PURGING,
-    "action": keys.ACTION,
-    "actions": keys.ACTIONS,
-    "audit": keys.AUDIT,
-    "source": keys.SOURCE,
-    "alert": keys.ALERT,
-    "alerts": keys.ALERTS,
-    "drift": keys.DRIFT,
-    "total": keys.STATS_TOTAL,
-    "minute": keys.STATS_MINUTE,
-}
-
 
 class Script:
     """One step. Safe to send again after a lost connection: each checks whether it was done before."""
@@ -71,16 +28,29 @@ class Script:
             return await redis.eval(self.text, 0, *args)  # type: ignore[arg-type,misc]
 
 
+class Blobs:
+    """What a plan names by its place in ARGV, and stands behind it there."""
+
+    def __init__(self, *, before: int = 1) -> None:
+        """before: how many arguments stand before them, the plan included."""
+        self._before = before
+        self._places: dict[bytes, int] = {}
+
+    def place(self, blob: bytes) -> int:
+        """Take it along, where it is not along already; its place (starts at 1)."""
+        return self._places.setdefault(blob, self._before + len(self._places) + 1)
+
+    @property
+    def all(self) -> list[bytes]:
+        """In the order of their places."""
+        return list(self._places)
+
+
 def _prelude() -> str:
-    names = "".join(f"{name} = '{key}', " for name, key in _KEY_NAMES.items())
-    bounds = {
-        "stats_ttl_s": keys.STATS_TTL_S,
-        "digest_max": keys.DIGEST_MAX,
-        "facets_max": keys.FACETS_MAX,
-        "audit_max": keys.AUDIT_MAX,
-    }
-    names += ", ".join(f"{name} = {bound}" for name, bound in bounds.items())
-    return f"local K = {{ {names} }}\n" + _read("shared")
+    """The names of broker/keys.py, in lower case, as fields of K."""
+    fields = {name.lower(): value for name, value in vars(keys).items() if name.isupper()}
+    told = ", ".join(f"{name} = {value!r}" for name, value in fields.items())
+    return f"local K = {{ {told} }}\n" + _read("shared")
 
 
 def _read(name: str) -> str:
@@ -112,7 +82,7 @@ BURY_JOB = Script("bury_job", "graves")
 EXHUME = Script("exhume", "graves")
 OLDER = Script("older", "graves")
 SEARCH = Script("search", "graves")
-FACETS = Script("facets", "graves")
+FACETS = Script("facets")
 SPARKS = Script("sparks")
 ANNOTATE = Script("annotate", "notes", "deeds")
 REPLAY_EDITED = Script("replay_edited", "notes", "deeds")

@@ -14,6 +14,7 @@ from broker.channels import State
 from broker.dead import Grave, packed
 from broker.errors import translated
 from broker.jobs import NotifyJob
+from broker.scripts import Blobs
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -75,32 +76,22 @@ async def settle(
     Safe to repeat, and for two workers at once: an index counts once, and where `owner` has lost its lease of the
     job, only what it sent counts. Raises BrokerError.
     """
-    blobs: list[bytes] = []
-
-    def place(blob: bytes) -> int:
-        blobs.append(blob)
-        return len(blobs) + 1  # ARGV[1] is the plan
-
-    letters = {str(outcome.index): packed(outcome.grave, place) for outcome in outcomes if outcome.grave}
+    blobs = Blobs()
+    letters = {str(outcome.index): packed(outcome.grave, blobs.place) for outcome in outcomes if outcome.grave}
     new_jobs = [
-        (jobs.new_job_id(len(retry.indices)), retry.delay_ms, place(jobs.encode(retry.job)), retry.indices)
+        (jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices)
         for retry in retries
     ]
     marks = [(outcome.index, outcome.kind) for outcome in outcomes]
     plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, heard))
     with translated():
-        still_open, state = await scripts.SETTLE(redis, plan, *blobs)
+        still_open, state = await scripts.SETTLE(redis, plan, *blobs.all)
     return Rest(int(still_open), cast("State", state.decode()))
 
 
 async def bury_job(redis: ArqRedis, job_id: str, grave: Grave) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
-    blobs: list[bytes] = []
-
-    def place(blob: bytes) -> int:
-        blobs.append(blob)
-        return len(blobs) + 3  # job, size and grave stand before
-
-    plan = _encode(packed(grave, place))
+    blobs = Blobs(before=3)
+    plan = _encode(packed(grave, blobs.place))
     with translated():
-        await scripts.BURY_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs)
+        await scripts.BURY_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs.all)

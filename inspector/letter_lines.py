@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from broker.dead import DeadLetter, Grave, Kept, Note
+from broker.dead import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, Grave, Kept, Note
 from broker.ids import is_id
 from broker.jobs import size_of
 
@@ -22,7 +22,6 @@ MAX_LINE_BYTES = 96 * 1024 * 1024
 """More than a body of 64 MiB takes; no letter is larger."""
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
-_MAX_NOTES = 50
 _MAX_SETTLED = 4096
 _MAX_JOB_CHARS = 200
 
@@ -110,7 +109,8 @@ def _check(read: _Line) -> None:
         "`settled` is without a job": bool(read.settled) and not letter.job,
         "`settled` is beyond the job": any(index >= size_of(letter.job) for index in read.settled),
         "`settled` has too many": len(read.settled) > _MAX_SETTLED,
-        "too many notes": len(read.notes) > _MAX_NOTES,
+        "too many notes": len(read.notes) > MAX_NOTES,
+        "a note is too long": any(len(note.text) > MAX_NOTE_CHARS for note in read.notes),
         "the body is too large": len(read.body) > _MAX_BODY_BYTES,
     }
     for fault, is_so in faults.items():

@@ -24,6 +24,7 @@ def letter_record(letter: DeadLetter, *, reveal: bool = False, masking: Masking 
     return {
         **msgspec.to_builtins(letter),
         "error": shown(letter.error),
+        "path": shown(letter.path),
         "headers": shown(letter.headers),
         "attempts": [_attempt_record(attempt, shown) for attempt in letter.attempts],
     }

@@ -16,7 +16,7 @@ from rich.text import Text
 from broker.errors import BrokerError
 from inspector.operations import Status
 from inspector.records import status_record
-from inspector.tables import Rates, status_table
+from inspector.status_table import Rates, status_table
 
 Look = Callable[[], Awaitable[Status]]
 

@@ -102,11 +102,14 @@ class Intake:
         """
         async with asyncio.TaskGroup() as group:
             committing = None
-            for some in _portions(entries):
-                plan = await self._planner.plan(some)
-                if committing is not None:
-                    await committing
-                committing = group.create_task(self._commit(plan))
+            for portion in _portions(entries):
+                left = portion
+                while left:
+                    plan = await self._planner.plan(left)
+                    left = left[len(plan.entry_ids()) :]
+                    if committing is not None:
+                        await committing
+                    committing = group.create_task(self._commit(plan))
 
     async def _commit(self, plan: Plan) -> None:
         backoff = Backoff("commit waits for Redis")

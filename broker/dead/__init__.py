@@ -16,6 +16,8 @@ from broker.dead.index import (
 )
 from broker.dead.keeping import Due, Kept, bring_in, due, take_lease
 from broker.dead.letter import (
+    MAX_NOTE_CHARS,
+    MAX_NOTES,
     STALE,
     DeadLetter,
     Facets,
@@ -46,6 +48,8 @@ from broker.dead.store import (
 from broker.dead.untold import Untold, forget_new, forget_purged, read_untold
 
 __all__ = [
+    "MAX_NOTES",
+    "MAX_NOTE_CHARS",
     "MIXED",
     "NEWEST",
     "NO_ACTION",

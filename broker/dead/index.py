@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 from arq.connections import ArqRedis
@@ -14,8 +15,13 @@ from broker.dead.letter import Facets
 from broker.dead.store import Row, rows
 from broker.errors import translated
 
+T = TypeVar("T")
+
 MIXED = "mixed"
 """The facets of letters beyond keys.FACETS_MAX kinds: theirs must be looked at one by one."""
+
+_AT_A_TIME = 200
+"""Kinds that are looked at in one step: Redis serves nobody else meanwhile."""
 
 _decode_facets = msgspec.msgpack.Decoder(Facets).decode
 
@@ -71,8 +77,13 @@ async def search(redis: ArqRedis, term: str, *, below: str = "", count: int) -> 
 
 async def read_kinds(redis: ArqRedis, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
     """What kinds there are. until_ms: 0 for no end; both ends count."""
+    span = since_ms or "-inf", until_ms or "+inf"
     with translated():
-        mixed, found = await scripts.FACETS(redis, since_ms or "-inf", until_ms or "+inf")
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.hkeys(keys.DEAD_FACETS)
+            pipe.zcount(keys.DEAD_BY + MIXED, *span)
+            names, mixed = await pipe.execute()
+        found = [row for some in _portions(names) for row in await scripts.FACETS(redis, *span, *some)]
     return Kinds(
         [
             Kind(name.decode(), _decode_facets(facets), int(count), _ms(first), _ms(last), newest.decode())
@@ -86,11 +97,10 @@ async def sparks(
     redis: ArqRedis, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
 ) -> list[list[int]]:
     """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
-    if not kinds:
-        return []
     with translated():
-        found: list[list[int]] = await scripts.SPARKS(redis, from_ms, step_ms, steps, *kinds)
-    return found
+        return [
+            row for some in _portions(kinds) for row in await scripts.SPARKS(redis, from_ms, step_ms, steps, *some)
+        ]
 
 
 async def news(redis: ArqRedis, *, since_ms: int) -> list[tuple[str, int]]:
@@ -105,10 +115,11 @@ async def closed_ms(redis: ArqRedis) -> int:
 
     Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
     """
-    first = await redis_ms(redis)
-    while await redis_ms(redis) <= first:  # noqa: ASYNC110 - the clock of Redis sets no event
+    last = now = await redis_ms(redis)
+    while now <= last:
         await asyncio.sleep(0.001)
-    return first
+        last, now = min(last, now), await redis_ms(redis)  # it may have been set back
+    return last
 
 
 async def redis_ms(redis: ArqRedis) -> int:
@@ -116,6 +127,10 @@ async def redis_ms(redis: ArqRedis) -> int:
     with translated():
         seconds, micros = await redis.time()
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _portions(names: Sequence[T]) -> list[Sequence[T]]:
+    return [names[start : start + _AT_A_TIME] for start in range(0, len(names), _AT_A_TIME)]
 
 
 def _ms(score: bytes) -> int:

@@ -12,6 +12,7 @@ from broker import jobs, scripts
 from broker.dead.letter import Grave
 from broker.dead.packing import packed
 from broker.errors import translated
+from broker.scripts import Blobs
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -37,28 +38,23 @@ class Due(Struct, frozen=True):
 
 async def bring_in(redis: ArqRedis, some: Sequence[Kept]) -> int:
     """Bury letters that died elsewhere or earlier, all or none; how many were not there. Safe to repeat."""
-    blobs: list[bytes] = []
-
-    def place(blob: bytes) -> int:
-        blobs.append(blob)
-        return len(blobs) + 1  # ARGV[1] is the list of rows
-
+    blobs = Blobs()
     rows = []
     for kept in some:
         letter, notes = kept.grave.letter, kept.grave.notes
         rows.append(
             (
-                packed(kept.grave, place),
+                packed(kept.grave, blobs.place),
                 str(kept.at_ms),
                 letter.bodies if letter.stage == "intake" else 0,
-                place(_encode(notes)) if notes else 0,
+                blobs.place(_encode(notes)) if notes else 0,
                 letter.job,
                 jobs.size_of(letter.job),
                 kept.settled,
             )
         )
     with translated():
-        return int(await scripts.IMPORT_GRAVES(redis, _encode(rows), *blobs))
+        return int(await scripts.IMPORT_GRAVES(redis, _encode(rows), *blobs.all))
 
 
 async def due(redis: ArqRedis, *, before_ms: int, stay: int, count: int) -> Due:

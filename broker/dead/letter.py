@@ -13,6 +13,9 @@ from broker import batch
 from broker.ids import new_id
 from broker.jobs import Attempt, Notification
 
+MAX_NOTES, MAX_NOTE_CHARS = 50, 2000
+"""Notes of one letter: beyond, the oldest go. And characters of one note."""
+
 STALE = "stale"
 """Reason of a body whose event was too old when it came."""
 

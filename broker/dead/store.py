@@ -11,13 +11,10 @@ from msgspec import Struct
 
 from broker import keys, scripts
 from broker.audit import Deed, packed
-from broker.dead.letter import DeadLetter, Grave, Note
+from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
 from broker.errors import Misconfigured, translated
 from broker.ids import is_id
-
-MAX_NOTES = 50
-"""Notes of one letter: beyond, the oldest go."""
 
 
 class Work(Struct, frozen=True):
@@ -121,10 +118,7 @@ def rows(reply: Any) -> list[Row]:
     """What `exhumed` of broker/lua/graves.lua returned. Raises Misconfigured for what no Hookline wrote."""
     found, flat = reply
     dictionaries = {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
-    try:
-        return [_row(row, dictionaries) for row in found]
-    except Exception as error:
-        raise Misconfigured(f"a dead letter in Redis cannot be read: {error}") from error
+    return [_row(row, dictionaries) for row in found]
 
 
 async def _exhumed(redis: ArqRedis, what: Literal["letters", "graves"], ids: Sequence[str]) -> list[Row]:
@@ -141,11 +135,14 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
     if not letter:
         return Row(name.decode(), int(float(at_ms or 0)), None)
     used = dictionary.decode()
-    return Row(
-        name.decode(),
-        int(float(at_ms or 0)),
-        unpacked_letter(letter, used, dictionaries),
-        unpacked_body(body, used, dictionaries) if body else b"",
-        unpacked_notes(notes),
-        used,
-    )
+    try:
+        return Row(
+            name.decode(),
+            int(float(at_ms or 0)),
+            unpacked_letter(letter, used, dictionaries),
+            unpacked_body(body, used, dictionaries) if body else b"",
+            unpacked_notes(notes),
+            used,
+        )
+    except Exception as error:
+        raise Misconfigured(f"dead letter {name.decode()} in Redis cannot be read: {error}") from error

@@ -120,4 +120,4 @@ count({
   created = created, waiting = created, digested = gathered, revived = revived,
   died = died,
 })
-return { processed, duplicate, buried, tonumber(redis.call('HGET', K.total, 'waiting') or 0), revived }
+return { processed, duplicate, buried, tonumber(redis.call('HGET', K.stats_total, 'waiting') or 0), revived }

@@ -19,7 +19,7 @@ if #stay > #settled then
   for _, kind in ipairs({ K.retry, K.held_ms }) do
     if redis.call('EXISTS', kind .. job) == 1 then redis.call('RENAME', kind .. job, kind .. heir) end
   end
-  local held, probed = K.held .. channel, K.channel .. channel
+  local held, probed = K.held_jobs .. channel, K.channel .. channel
   local since = redis.call('ZSCORE', held, job)
   if since then
     redis.call('ZADD', held, since, heir)
@@ -28,7 +28,7 @@ if #stay > #settled then
   end
   if redis.call('HGET', probed, 'probe_job') == job then redis.call('HSET', probed, 'probe_job', heir) end
 end
-redis.call('ZREM', K.held .. channel, job)
+redis.call('ZREM', K.held_jobs .. channel, job)
 finish(job)
 count({ waiting = -gone, dead = gone, forgotten = gone })
 return { 1, gone }

@@ -7,7 +7,7 @@ local most = {}
 for i = 3, #ARGV, 2 do most[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local function back(name, count)
-  local popped = redis.call('ZPOPMIN', K.held .. name, count)
+  local popped = redis.call('ZPOPMIN', K.held_jobs .. name, count)
   for i = 1, #popped, 2 do
     if redis.call('EXISTS', K.job .. popped[i]) == 1 then
       redis.call('ZADD', K.queue, popped[i + 1], popped[i])
@@ -34,7 +34,7 @@ for _, name in ipairs(redis.call('SMEMBERS', K.channels)) do
       redis.call('HSET', key, 'probe_until_ms', now + tonumber(ARGV[1]), 'probe_job', job)
     end
   end
-  local held = redis.call('ZCARD', K.held .. name)
+  local held = redis.call('ZCARD', K.held_jobs .. name)
   if held == 0 and redis.call('EXISTS', key) == 0 then redis.call('SREM', K.channels, name) end
   rows[#rows + 1] = { name, failures, opened, until_ms, tonumber(known[4] or 0), held }
 end

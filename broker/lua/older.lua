@@ -1,32 +1,60 @@
 -- The next dead letters below a place, newest first.
 -- ARGV: at ms, id, how many, then ids of facets: those letters only; none: all letters
+-- Of many kinds each is read in short pieces, and only those whose newest are new enough to be on the page.
 local at, below, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local keys = {}
+local kinds = {}
 for i = 4, #ARGV do
   local key = K.dead_by .. ARGV[i]
   local top = redis.call('ZREVRANGEBYSCORE', key, at, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-  if top[1] then keys[#keys + 1] = { key, tonumber(top[2]) } end
+  if top[1] then kinds[#kinds + 1] = { key = key, at = tonumber(top[2]) } end
 end
--- The page lies in those whose newest are the newest: each brings at least one. Of a moment's all are looked at.
-table.sort(keys, function(a, b) return a[2] > b[2] end)
-if #ARGV == 3 then keys = { { K.dead_index, 0 } } end
+table.sort(kinds, function(a, b) return a.at > b.at end)
+if #ARGV == 3 then kinds = { { key = K.dead_index, at = tonumber(at) } } end
+local piece = #kinds == 1 and most or 16
 
-local found, taken, last = {}, 0, nil
-for i = 1, #keys do
-  local key, top = keys[i][1], keys[i][2]
-  if taken >= most and top < last then break end
-  if top < tonumber(at) then taken, last = taken + 1, top end
-  local together = redis.call('ZREVRANGEBYSCORE', key, at, at)
-  for j = 1, #together do
-    if together[j] < below then found[#found + 1] = { together[j], tonumber(at) } end
+-- How many of a kind stand above the place: those that died later, and of the same moment those of a higher id.
+local function above(key)
+  local first, last = redis.call('ZCOUNT', key, '(' .. at, '+inf'), redis.call('ZCOUNT', key, at, '+inf')
+  while first < last do
+    local middle = math.floor((first + last) / 2)
+    if redis.call('ZREVRANGE', key, middle, middle)[1] < below then last = middle else first = middle + 1 end
   end
-  local before = redis.call('ZREVRANGEBYSCORE', key, '(' .. at, '-inf', 'WITHSCORES', 'LIMIT', 0, most)
-  for j = 1, #before, 2 do found[#found + 1] = { before[j], tonumber(before[j + 1]) } end
+  return first
 end
-table.sort(found, function(a, b)
-  if a[2] ~= b[2] then return a[2] > b[2] end
-  return a[1] > b[1]
-end)
-local ids = {}
-for i = 1, math.min(most, #found) do ids[i] = found[i][1] end
+
+-- Have a kind tell its next letter; false where there is none.
+local function goes_on(kind)
+  if not kind.rows or kind.row + 1 > #kind.rows then
+    kind.rows = redis.call('ZREVRANGE', kind.key, kind.rank, kind.rank + piece - 1, 'WITHSCORES')
+    kind.row, kind.rank = 1, kind.rank + piece
+  end
+  kind.id, kind.at, kind.row = kind.rows[kind.row], tonumber(kind.rows[kind.row + 1]), kind.row + 2
+  return kind.id
+end
+
+-- Those that are being read, the one with the newest letter last.
+local open = {}
+local function put_back(kind)
+  if not goes_on(kind) then return end
+  local first, last = 1, #open + 1
+  while first < last do
+    local middle = math.floor((first + last) / 2)
+    local other = open[middle]
+    if other.at < kind.at or other.at == kind.at and other.id < kind.id then first = middle + 1 else last = middle end
+  end
+  table.insert(open, first, kind)
+end
+
+local ids, next_kind = {}, 1
+while #ids < most do
+  while kinds[next_kind] and (#open == 0 or kinds[next_kind].at >= open[#open].at) do
+    kinds[next_kind].rank = above(kinds[next_kind].key)
+    put_back(kinds[next_kind])
+    next_kind = next_kind + 1
+  end
+  local newest = table.remove(open)
+  if not newest then break end
+  ids[#ids + 1] = newest.id
+  put_back(newest)
+end
 return exhumed(ids, false)

@@ -6,7 +6,7 @@
 
 -- What only adds, and can wait.
 local function refuse_if_full()
-  redis.call('HINCRBY', K.total, 'accepted', 0)
+  redis.call('HINCRBY', K.stats_total, 'accepted', 0)
 end
 
 -- What frees memory in the end, or takes a few bytes for a while.
@@ -17,7 +17,7 @@ end
 -- What empties a queue and yet may need more than it frees, for a while (retries) or for good (dead letters): goes
 -- on to a quarter beyond maxmemory and is refused there.
 local function drain_when_full()
-  local answer = redis.pcall('HINCRBY', K.total, 'accepted', 0)
+  local answer = redis.pcall('HINCRBY', K.stats_total, 'accepted', 0)
   if type(answer) == 'table' and answer.err then
     local memory = redis.call('INFO', 'memory')
     local used, most = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
@@ -37,11 +37,11 @@ local now = now_ms()
 local GAUGES = { queued = true, waiting = true }
 
 local function count(changes)
-  local minute = K.minute .. math.floor(now / 60000)
+  local minute = K.stats_minute .. math.floor(now / 60000)
   local counted = false
   for name, by in pairs(changes) do
     if by ~= 0 then
-      redis.call('HINCRBY', K.total, name, by)
+      redis.call('HINCRBY', K.stats_total, name, by)
       if not GAUGES[name] then
         redis.call('HINCRBY', minute, name, by)
         counted = true

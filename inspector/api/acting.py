@@ -136,26 +136,18 @@ ACTING = (
         answer=answers.ActionRecord,
         refusals=(404,),
     ),
-    Operation(
-        name="stopAction",
-        method="POST",
-        path="/actions/{id}/stop",
-        right="operate",
-        summary="Stop an action",
-        does=stop,
-        body=Nothing,
-        answer=answers.ActionRecord,
-        refusals=(404, 409),
-    ),
-    Operation(
-        name="resumeAction",
-        method="POST",
-        path="/actions/{id}/resume",
-        right="operate",
-        summary="Resume an action",
-        does=resume,
-        body=Nothing,
-        answer=answers.ActionRecord,
-        refusals=(404, 409),
+    *(
+        Operation(
+            name=f"{turn}Action",
+            method="POST",
+            path=f"/actions/{{id}}/{turn}",
+            right="operate",
+            summary=f"{turn.capitalize()} an action",
+            does=does,
+            body=Nothing,
+            answer=answers.ActionRecord,
+            refusals=(404, 409),
+        )
+        for turn, does in (("stop", stop), ("resume", resume))
     ),
 )

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broker.actions import Verb
+from broker.dead import MAX_NOTE_CHARS
 from inspector.operations import Filter
 
 MAX_IDS = 10_000
@@ -18,7 +19,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 Id = Annotated[str, Meta(max_length=100, examples=["000h8r3c2k9q4tz5w"])]
 
 
-class Facets(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which dead letters: those that match every field given; without any, all."""
 
     source: Text = ""
@@ -45,14 +46,14 @@ class Facets(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     until_ms: Ms = 0
 
 
-class Sought(Facets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Sought(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which dead letters: those that match every field given; without any, all."""
 
     search: Text = ""
     """An id of a letter, event, customer or transaction, an e-mail address, a voucher's code; in any case."""
 
 
-def filter_of(asked: Facets) -> Filter:
+def filter_of(asked: Wanted) -> Filter:
     """The same for operations."""
     known = asked.__struct_fields__
     return Filter(**{name: getattr(asked, name) for name in Filter.__struct_fields__ if name in known})
@@ -66,7 +67,7 @@ class LettersQuery(Sought, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Where the last page ended: `cursor` of its answer."""
 
 
-class GroupsQuery(Facets, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GroupsQuery(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of a list of groups."""
 
     limit: Limit = 50
@@ -126,5 +127,5 @@ class ActionOrder(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     rate_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] | UnsetType = UNSET
     """At most so many a second; without it as fast as it goes."""
 
-    note: Annotated[str, Meta(min_length=1, max_length=2000)] | UnsetType = UNSET
+    note: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE_CHARS)] | UnsetType = UNSET
     """What is noted on each; `annotate` needs it, and nothing else takes it."""

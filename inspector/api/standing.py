@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from inspector import operations
@@ -13,8 +12,6 @@ from inspector.records import deed_record, status_record
 from inspector.web.desk import Desk
 from inspector.web.routing import Refusal
 
-_PLACE = re.compile(r"(?:[0-9]{1,15}-[0-9]{1,15})?")
-
 
 async def status(desk: Desk, _: Asked) -> Any:
     """Both sums, queues, workers, sources, channels, alerts: what `hookline status --json` prints."""
@@ -24,7 +21,7 @@ async def status(desk: Desk, _: Asked) -> Any:
 
 async def audit(desk: Desk, asked: Asked) -> Any:
     """Reveals, replays, discards and the like, newest first. The next page: the same query with `before`."""
-    if not _PLACE.fullmatch(asked.query.before):
+    if asked.query.before and not operations.is_place(asked.query.before):
         return Refusal(400, "before is not a place in the audit log: take one that a page gave.")
     found = await operations.audit(desk.redis, before=asked.query.before, count=asked.query.limit)
     before = found[-1].id if len(found) == asked.query.limit else ""
@@ -86,26 +83,18 @@ STANDING = (
         does=channels,
         answer=answers.ChannelsAnswer,
     ),
-    Operation(
-        name="pauseChannel",
-        method="POST",
-        path="/channels/{name}/pause",
-        right="operate",
-        summary="Pause a channel",
-        does=pause,
-        body=Nothing,
-        answer=answers.ChannelRecord,
-        refusals=(404,),
-    ),
-    Operation(
-        name="resumeChannel",
-        method="POST",
-        path="/channels/{name}/resume",
-        right="operate",
-        summary="Resume a channel",
-        does=resume,
-        body=Nothing,
-        answer=answers.ChannelRecord,
-        refusals=(404,),
+    *(
+        Operation(
+            name=f"{turn}Channel",
+            method="POST",
+            path=f"/channels/{{name}}/{turn}",
+            right="operate",
+            summary=f"{turn.capitalize()} a channel",
+            does=does,
+            body=Nothing,
+            answer=answers.ChannelRecord,
+            refusals=(404,),
+        )
+        for turn, does in (("pause", pause), ("resume", resume))
     ),
 )

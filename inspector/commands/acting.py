@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
+from broker.dead import MAX_NOTE_CHARS
 from inspector import options
 from inspector.commands.app import ACT, dead
 from inspector.commands.ordering import ANNOTATE, DISCARD, REHEARSE, REPLAY, Order, carry_out
 from inspector.operations import Filter
 from inspector.options import HOW, examples, filtered, rate_per_s
-
-_MAX_NOTE = 2000
 
 
 @dead.command(
@@ -102,7 +101,7 @@ def annotate(
     as_json: options.Json = False,
 ) -> None:
     """Note something on dead letters, for whoever looks next. Asks first, unless each is named."""
-    if not note.strip() or len(note) > _MAX_NOTE:
-        raise typer.BadParameter(f"say something, in {_MAX_NOTE} characters at most", param_hint="--note")
+    if not note.strip() or len(note) > MAX_NOTE_CHARS:
+        raise typer.BadParameter(f"say something, in {MAX_NOTE_CHARS} characters at most", param_hint="--note")
     order = Order(ids=ids or [], everything=everything, wanted=wanted, yes=yes, as_json=as_json, note=note.strip())
     raise typer.Exit(carry_out(ctx.obj, ANNOTATE, order))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import typer
 
 from inspector import operations, options
@@ -13,15 +11,13 @@ from inspector.options import Cursor, Limit
 from inspector.records import deed_record
 from inspector.session import on_redis
 
-_PLACE = re.compile(r"\d{1,16}-\d{1,16}")
-
 
 def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json: options.Json = False) -> None:
     """Show who did what, newest first: replays, discards, notes, edits, reveals.
 
     Example: hookline audit --limit 20 --json
     """
-    if cursor and not _PLACE.fullmatch(cursor):
+    if cursor and not operations.is_place(cursor):
         raise typer.BadParameter(f"{cursor!r} is not a cursor: take one that a page gave", param_hint="--cursor")
     found = on_redis(ctx.obj, lambda redis: operations.audit(redis, before=cursor, count=limit + 1))
     page = found[:limit]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from arq.connections import ArqRedis
@@ -107,10 +107,10 @@ def show_(
     ctx: typer.Context,
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="The dead letter.")],
     *,
-    body: Annotated[
-        Literal["pretty", "raw"], typer.Option(help="raw: nothing but the body, byte for byte as it was received.")
-    ] = "pretty",
-    raw: Annotated[bool, typer.Option("--raw", help="The same as --body raw; the audit log tells it.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Nothing but the body, to the byte; the audit log tells it."),
+    ] = False,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show personal data too; the audit log tells it.")
     ] = False,
@@ -120,12 +120,11 @@ def show_(
 
     Personal data is masked.
     """
-    only_body = raw or body == "raw"
-    if only_body and as_json:
-        raise typer.BadParameter("--json and the raw body exclude each other; --json --reveal has it as base64")
+    if raw and as_json:
+        raise typer.BadParameter("--json and --raw exclude each other; --json --reveal has the body as base64")
 
     async def look(redis: ArqRedis) -> tuple[Grave, int] | None:
-        if only_body or reveal:
+        if raw or reveal:
             grave = await operations.reveal(redis, letter_id, by=ctx.obj.user())
         else:
             grave = await operations.get(redis, letter_id)
@@ -138,7 +137,7 @@ def show_(
         typer.echo(f"no dead letter {one_line(letter_id)}", err=True)
         raise typer.Exit(1)
     grave, alike = found
-    if only_body:
+    if raw:
         sys.stdout.buffer.write(grave.body)
         return
     masking = ctx.obj.masking()

@@ -33,7 +33,7 @@ def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Maskin
         ("stage", letter.stage),
         ("reason", letter.reason),
         ("error", f"{letter.error_class}: {shown(letter.error)}"),
-        ("path", letter.path),
+        ("path", shown(letter.path)),
         ("source", letter.source),
         ("event", letter.event),
         ("headers", shown(letter.headers)),

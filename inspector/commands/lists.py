@@ -80,7 +80,7 @@ def why_table(whys: Sequence[Why]) -> Table:
     table.add_column("group then", no_wrap=True)
     table.add_column("error of one", overflow="fold", ratio=1)
     for why in whys:
-        table.add_row(str(why.count), why.fingerprint, Text(one_line(why.error)))
+        table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(why.error)))
     return table
 
 
@@ -179,5 +179,5 @@ def _what(letter: DeadLetter) -> str:
 
 
 def _error(letter: DeadLetter, masking: Masking) -> str:
-    error = masking.text(letter.error)
-    return one_line(f"{error} at {letter.path}" if letter.path.strip("$") else error, 120)
+    error = f"{letter.error} at {letter.path}" if letter.path.strip("$") else letter.error
+    return one_line(masking.text(error), 120)

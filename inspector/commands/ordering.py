@@ -15,7 +15,7 @@ from inspector.session import Context, on_redis
 from inspector.texts import count_of, one_line
 
 
-class Deed(Struct, frozen=True):
+class Act(Struct, frozen=True):
     """What is done to the chosen dead letters."""
 
     verb: Verb
@@ -27,10 +27,10 @@ class Deed(Struct, frozen=True):
     """Whether to ask even where each dead letter was named."""
 
 
-REPLAY = Deed("replay", "replayed")
-DISCARD = Deed("discard", "discarded", asks_for_named=True)
-ANNOTATE = Deed("annotate", "annotated")
-REHEARSE = Deed("rehearse", "tried", asks=False)
+REPLAY = Act("replay", "replayed")
+DISCARD = Act("discard", "discarded", asks_for_named=True)
+ANNOTATE = Act("annotate", "annotated")
+REHEARSE = Act("rehearse", "tried", asks=False)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -57,9 +57,9 @@ class Order(Struct, frozen=True, kw_only=True):
             )
 
 
-def carry_out(context: Context, deed: Deed, order: Order) -> int:
+def carry_out(context: Context, act: Act, order: Order) -> int:
     """Do it; returns the exit code: 0 if all that was chosen was done. Raises BadParameter, BrokerError."""
-    order.check(deed.verb)
+    order.check(act.verb)
     run = Run(context, as_json=order.as_json)
     chosen: Sequence[str] | Selection
     if order.ids:
@@ -72,10 +72,10 @@ def carry_out(context: Context, deed: Deed, order: Order) -> int:
         typer.echo("no dead letter matches", err=True)
         run.report_nothing()
         return 1
-    if not _agreed(deed, order, words):
-        typer.echo(f"nothing {deed.done}", err=True)
+    if not _agreed(act, order, words):
+        typer.echo(f"nothing {act.done}", err=True)
         return 1
-    return run.begin(deed.verb, chosen, rate_per_s=order.rate_per_s, note=order.note)
+    return run.begin(act.verb, chosen, rate_per_s=order.rate_per_s, note=order.note)
 
 
 def agreed(question: str) -> bool:
@@ -84,14 +84,14 @@ def agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _agreed(deed: Deed, order: Order, words: str) -> bool:
-    if not deed.asks or order.yes or (order.ids and not deed.asks_for_named):
-        verb = "try a replay of" if deed is REHEARSE else deed.verb
+def _agreed(act: Act, order: Order, words: str) -> bool:
+    if not act.asks or order.yes or (order.ids and not act.asks_for_named):
+        verb = "try a replay of" if act is REHEARSE else act.verb
         typer.echo(f"to {verb}: {words}", err=True)
         return True
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"{words} to {deed.verb}: say --yes, there is no terminal to ask on")
-    return agreed(f"{deed.verb.capitalize()} {words}?")
+        raise typer.BadParameter(f"{words} to {act.verb}: say --yes, there is no terminal to ask on")
+    return agreed(f"{act.verb.capitalize()} {words}?")
 
 
 def _in_words(selection: Selection) -> str:

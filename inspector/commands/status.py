@@ -11,10 +11,11 @@ from arq.connections import ArqRedis
 
 from broker.errors import BrokerError
 from broker.spilled import Spilled
-from inspector import operations, options, tables
+from inspector import operations, options
 from inspector.commands.app import now_ms
 from inspector.operations import Status
 from inspector.session import on_redis
+from inspector.status_table import spilled_line
 from inspector.watch import show as show_status
 from inspector.watch import watch as watch_status
 
@@ -55,4 +56,4 @@ def status(
 def _tell_spilled(spilled: Mapping[str, Spilled]) -> None:
     """What can be told while Redis is away."""
     for place, seen in operations.something(spilled).items():
-        typer.echo(tables.spilled_line(place, seen, now_ms()).plain, err=True)
+        typer.echo(spilled_line(place, seen, now_ms()).plain, err=True)

@@ -3,13 +3,13 @@
 A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
 """
 
-from broker.actions import Action, Order, Verb, interrupted, release, resume, stop, take
+from broker.actions import Action, Verb, interrupted, release, resume, stop, take
 from broker.actions import read as action
 from broker.actions import recent as actions
+from broker.audit import is_place
 from broker.audit import read as audit
 from broker.channels import pause as pause_channel
 from broker.channels import resume as resume_channel
-from broker.dead import NotMineError
 from inspector.operations.acting import (
     RehearsalError,
     Rehearse,
@@ -61,8 +61,6 @@ __all__ = [
     "Group",
     "ImportFileError",
     "Imported",
-    "NotMineError",
-    "Order",
     "Page",
     "Person",
     "PurgeBusyError",
@@ -93,6 +91,7 @@ __all__ = [
     "import_lines",
     "in_words",
     "interrupted",
+    "is_place",
     "lines_of",
     "named",
     "note_on",

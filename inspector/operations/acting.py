@@ -8,6 +8,7 @@ raise BrokerError.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from broker import actions, dead
 from broker import replay as replaying
 from broker.actions import Action, Order, Step, Verb, Why
 from broker.dead import Grave, Note, NotMineError, Place, Work
+from broker.errors import BrokerError
 from broker.verdict import Verdict
 from inspector.masking import DEFAULT, Masking
 from inspector.operations.finding import Filter, count, cursor_of, place_of, walk
@@ -96,18 +98,34 @@ async def carry_out(
     if action.order.verb == "rehearse" and rehearse is None:
         raise RehearsalError
     rehearsing = partial(_rehearsed, rehearse=rehearse, masking=masking) if rehearse else None
-    work, pace = Work(action_id, owner), _Pace(action.order.rate_per_s)
+    work, lost = Work(action_id, owner), asyncio.Event()
+    pace = _Pace(action.order.rate_per_s, lost)
+    alive = asyncio.create_task(_stay_alive(redis, work, lost))
     try:
         async for ids, cursor in _chunks(redis, action, pace.chunk):
             step = await _do(redis, action, ids, work, rehearsing)
             await actions.step(redis, work, msgspec.structs.replace(step, cursor=cursor))
             yield await _now(redis, action)
-            async for _ in pace.turns(len(ids)):
-                await actions.step(redis, work, Step())
+            await pace.turn(len(ids))
         await actions.step(redis, work, Step(is_last=True))
     except NotMineError:
         pass
+    finally:
+        lost.set()  # the client of Redis may swallow what cancels
+        alive.cancel()
     yield await _now(redis, action)
+
+
+async def _stay_alive(redis: ArqRedis, work: Work, lost: asyncio.Event) -> None:
+    """Show life, however long a step or the way to the next letter takes, until the action is not `work`'s."""
+    while not lost.is_set():
+        await asyncio.sleep(_ALIVE_EVERY_S)
+        try:
+            await actions.step(redis, work, Step())
+        except NotMineError:
+            lost.set()
+        except BrokerError:
+            continue  # the next step meets it too
 
 
 def wanted_of(order: Order) -> Filter:
@@ -180,21 +198,23 @@ async def _chunks(redis: ArqRedis, action: Action, size: int) -> AsyncIterator[t
 
 
 class _Pace:
-    """Keeps to a rate, and shows life while it waits."""
+    """Keeps to a rate, until the action is lost."""
 
-    def __init__(self, rate_per_s: float) -> None:
+    def __init__(self, rate_per_s: float, lost: asyncio.Event) -> None:
         self.chunk = AT_A_TIME if not rate_per_s else max(1, min(AT_A_TIME, int(rate_per_s / 2)))
         self._rate_per_s = rate_per_s
+        self._lost = lost
         self._next = time.monotonic()
 
-    async def turns(self, count: int) -> AsyncIterator[None]:
-        """Wait for what `count` letters take; yields now and then."""
+    async def turn(self, count: int) -> None:
+        """Wait for what `count` letters take. Raises NotMineError."""
         if not self._rate_per_s:
             return
         self._next = max(self._next, time.monotonic() - 1.0) + count / self._rate_per_s
-        while (left := self._next - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, _ALIVE_EVERY_S))
-            yield
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._next - time.monotonic()):
+                await self._lost.wait()
+                raise NotMineError
 
 
 async def _now(redis: ArqRedis, action: Action) -> Action:

@@ -31,7 +31,6 @@ ROUND = 20_000
 
 _NAME = "hookline-purged-"
 _LEASE_MS = 60_000
-_REMOVED_TOGETHER = 200
 _DAY_MS = 86_400_000
 
 
@@ -75,6 +74,8 @@ async def purge(
             letters = await _removed(redis, found.ids, owner)
             found = await due(redis, settings, count=round_of)
             yield Purged(letters, file, found.count)
+            if not letters:
+                return  # what is due has lost its letters, not by Hookline: the next round would find the same
     finally:
         await dead.take_lease(redis, owner, lasts_ms=0)
 
@@ -91,7 +92,7 @@ async def _exported(redis: ArqRedis, settings: DeadSettings, ids: Sequence[str],
 
     async def pieces() -> AsyncIterator[bytes]:
         yield header("purged", int(now.timestamp() * 1000))
-        for some in _parts(ids, AT_A_TIME):
+        for some in _parts(ids):
             await _hold_lease(redis, owner)
             yield b"".join([line_of(kept) for kept in await whole(redis, some)])
 
@@ -109,12 +110,12 @@ def _cleared(export_dir: str) -> Path:
 
 async def _removed(redis: ArqRedis, ids: Sequence[str], owner: str) -> int:
     letters = 0
-    for some in _parts(ids, _REMOVED_TOGETHER):
+    for some in _parts(ids):
         await _hold_lease(redis, owner)
         there = [letter for letter in await dead.letters(redis, some) if letter]
         letters += await dead.discard(redis, there, counter="purged")
     return letters
 
 
-def _parts(ids: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [ids[start : start + size] for start in range(0, len(ids), size)]
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + AT_A_TIME] for start in range(0, len(ids), AT_A_TIME)]

@@ -97,6 +97,7 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     return structs.replace(
         verdict,
         error=masking.text(verdict.error),
+        path=masking.text(verdict.path),
         notifications=tuple(_masked(*both, masking) for both in zip(real, shown, strict=True)),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct, structs
 
+from broker.dead import MAX_NOTE_CHARS
 from inspector.operations import Verb
 from inspector.texts import count_of
 from inspector.web.choosing import Chosen, chosen_of
@@ -18,7 +19,6 @@ from inspector.web.filters import FilterError
 from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
 
-MAX_NOTE_CHARS = 1000
 _MAX_RATE = 1_000_000
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from aiohttp import web
 
 from broker.ids import is_id
@@ -13,7 +11,6 @@ from inspector.web.routing import Answer, Refusal, Route
 from inspector.web.visitor import Visitor
 
 A_PAGE = 50
-_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
 
 
 def audit_routes(desk: Desk) -> list[Route]:
@@ -21,7 +18,7 @@ def audit_routes(desk: Desk) -> list[Route]:
 
     async def audit(request: web.Request, visitor: Visitor) -> Answer:
         before = request.query.get("before", "")
-        if before and not _PLACE.fullmatch(before):
+        if before and not operations.is_place(before):
             return Refusal(400, "before must be a place that a page of the audit log gave.")
         found = await operations.audit(desk.redis, before=before, count=A_PAGE + 1)
         page = found[:A_PAGE]

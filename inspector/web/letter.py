@@ -8,11 +8,10 @@ from urllib.parse import quote, quote_plus
 
 from aiohttp import hdrs, web
 
-from broker.dead import Grave
+from broker.dead import MAX_NOTE_CHARS, Grave
 from inspector import operations
 from inspector.marking import Line, marked
 from inspector.operations import EditError
-from inspector.web.acts import MAX_NOTE_CHARS
 from inspector.web.desk import Desk
 from inspector.web.door import redirect
 from inspector.web.routing import Answer, Refusal, Route

@@ -13,7 +13,7 @@ from inspector import operations
 from inspector.channels import channel_line
 from inspector.operations import Status
 from inspector.source_state import alert_line, source_line
-from inspector.tables import spilled_line
+from inspector.status_table import spilled_line
 from inspector.web import plot
 from inspector.web.desk import Desk
 from inspector.web.recent import Recent

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from broker import dead, keys, stats
 from broker.batch import RawBody
-from broker.dead import MIXED, NEWEST, Grave, Note, Place, facets_of
+from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
 from broker.dead.packing import packed, unpacked_body, unpacked_letter
+from broker.errors import Misconfigured
+from broker.scripts import Blobs
 from tests.inspector.running import entomb
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
@@ -54,6 +56,16 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
         assert unpacked_letter(blobs[int(str(letter))], str(name), dictionaries) == dying.letter
         assert unpacked_body(blobs[int(str(content))], str(name), dictionaries) == body
         assert blobs[int(str(facets))]
+
+
+def test_what_letters_have_in_common_goes_along_once() -> None:
+    blobs = Blobs(before=3)
+    graves = [packed(grave(number, error_class="Common"), blobs.place) for number in range(10)]
+
+    assert len(blobs.all) == 2 * 10 + 3, "letter and body of each; the facets, no dictionary, the dictionary"
+    for *_, facets, _, _, dictionary in graves[1:]:
+        assert (facets, dictionary) == (graves[0][-4], graves[1][-1])
+    assert blobs.all[int(str(graves[-1][-2])) - 4]
 
 
 async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: ArqRedis) -> None:
@@ -206,6 +218,29 @@ async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: ArqRedis) -> 
     assert [note.at_ms for note in found.notes] == list(range(10, 60))
 
 
+async def test_a_note_that_is_told_again_after_another_stands_once(redis: ArqRedis) -> None:
+    dying = grave(1)
+    await entomb(redis, [dying])
+    notes = (Note(1, "ann", "seen"), Note(2, "bob", "so have I"))
+
+    for note in (*notes, notes[0]):
+        await dead.annotate(redis, [dying.letter.id], note)
+
+    found = await dead.get(redis, dying.letter.id)
+    assert found is not None
+    assert found.notes == notes
+
+
+async def test_a_letter_that_no_hookline_wrote_is_named(redis: ArqRedis) -> None:
+    dying = grave(1)
+    await entomb(redis, [dying])
+    name = keys.DEAD + dying.letter.id
+    await redis.set(name, (await redis.get(name) or b"").replace(b"\x28\xb5\x2f\xfd", b"none"))
+
+    with pytest.raises(Misconfigured, match=dying.letter.id):
+        await dead.older(redis, NEWEST, count=10)
+
+
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
 async def test_what_is_no_id_reads_and_changes_no_other_key(redis: ArqRedis, name: str) -> None:
     await entomb(redis, [grave(1, terms=["x"])])
@@ -230,3 +265,53 @@ async def test_the_counters_say_how_letters_went(redis: ArqRedis) -> None:
 def _kind(row: dead.Row) -> str:
     assert row.letter is not None
     return facets_of(row.letter).id
+
+
+async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: ArqRedis) -> None:
+    """More of a kind than one piece holds, and many that died at one moment."""
+    rng = random.Random(7)
+    some = [
+        Kept(grave(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90)) for number in range(600)
+    ]
+    await dead.bring_in(redis, some)
+    kinds = [kind.id for kind in (await dead.read_kinds(redis)).kinds if kind.facets.error_class != "K3"]
+    expected = sorted(
+        ((kept.at_ms, kept.grave.letter.id) for kept in some if kept.grave.letter.error_class != "K3"),
+        reverse=True,
+    )
+
+    for count in (7, 64, 1000):
+        seen: list[tuple[int, str]] = []
+        place = NEWEST
+        while rows := await dead.older(redis, place, count=count, kinds=kinds):
+            seen += [(row.at_ms, row.id) for row in rows]
+            place = Place(rows[-1].at_ms, rows[-1].id)
+        assert seen == expected
+
+    gone = seen[100]
+    await dead.discard(redis, [letter for letter in await dead.letters(redis, [gone[1]]) if letter])
+    [after] = await dead.older(redis, Place(*gone), count=1, kinds=kinds)
+    assert (after.at_ms, after.id) == expected[101]
+
+
+async def test_hundreds_of_kinds_are_all_counted(redis: ArqRedis) -> None:
+    await dead.bring_in(redis, [Kept(grave(number, error_class=f"K{number}"), 1000) for number in range(450)])
+
+    found = await dead.read_kinds(redis)
+    sparks = await dead.sparks(redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2)
+
+    assert {kind.facets.error_class for kind in found.kinds} == {f"K{number}" for number in range(450)}
+    assert sparks == [[0, 1]] * 450
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting(
+    redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter([9_000_000, 9_000_000, 5000, 5000, 5001])
+
+    async def clock(_: ArqRedis) -> int:
+        return next(ticks)
+
+    monkeypatch.setattr("broker.dead.index.redis_ms", clock)
+
+    assert await dead.closed_ms(redis) == 5000

@@ -6,13 +6,14 @@ import pytest
 from arq.connections import ArqRedis
 
 from broker import actions, dead, keys
-from broker.actions import Step
+from broker.actions import Step, Why
 from broker.batch import RawBody
 from broker.dead import Grave, NotMineError, Work
 from broker.verdict import Verdict
 from inspector import operations
 from inspector.operations import Filter, RehearsalError
 from tests.inspector.running import acted, acting, all_letters, entomb
+from tests.redis_server import RedisServer
 
 
 async def _bury(redis: ArqRedis, count: int, *, event: str = "order.paid") -> list[str]:
@@ -109,6 +110,38 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: ArqRedis) ->
     assert found.done == 0
 
 
+async def test_a_step_that_is_told_twice_counts_once(redis: ArqRedis) -> None:
+    """As after a lost connection, which took only the answer."""
+    action = await operations.begin(redis, "rehearse", await _bury(redis, 3), by="ann", owner="me")
+    step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
+
+    for _ in range(2):
+        await actions.step(redis, Work(action, "me"), step)
+    await actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
+
+    found = await operations.action(redis, action)
+    assert found is not None
+    assert (found.done, found.passed, found.failed) == (3, 2, 1)
+    assert found.why == (Why("aaaa", 1, "it"),)
+
+
+async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: ArqRedis) -> None:
+    action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
+
+    for number in range(0, 600, 60):
+        whys = tuple(Why(f"{place:04}", 1, "it") for place in range(number, number + 60))
+        await actions.step(
+            redis, Work(action, "me"), Step(cursor=str(number), failed=(Why("0000", 1, "it"), *whys))
+        )
+
+    found = await operations.action(redis, action)
+    assert found is not None
+    assert found.failed == sum(why.count for why in found.why) == 610
+    assert len(found.why) < 210
+    assert {why.fingerprint: why.count for why in found.why}["0000"] == 11
+    assert found.why[0].fingerprint == ""
+
+
 async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: ArqRedis) -> None:
     await _bury(redis, 130)
 
@@ -128,6 +161,26 @@ async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: A
     assert [(why.fingerprint, why.count) for why in done.why] == [("aaaa", 10), ("bbbb", 3)]
     assert all(why.error.startswith("no *** in ") and why.error.endswith(" at $.n") for why in done.why)
     assert len(await all_letters(redis)) == 130
+
+
+async def test_a_step_that_takes_long_shows_life_meanwhile(
+    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.operations.acting._ALIVE_EVERY_S", 0.01)
+    ids = await _bury(redis, 20)
+    leases = set()
+
+    def judge(_: Grave) -> Verdict:
+        time.sleep(0.01)
+        with redis_server.client() as watching:
+            leases.add(watching.hget(keys.ACTION + action, "lease_until_ms"))
+        return Verdict(passes=True)
+
+    action = await operations.begin(redis, "rehearse", ids, by="ann", owner="me")
+    async for _ in operations.carry_out(redis, action, owner="me", rehearse=judge):
+        pass
+
+    assert len(leases) > 2
 
 
 async def test_nobody_rehearses_without_a_config(redis: ArqRedis) -> None:

@@ -120,6 +120,16 @@ async def test_one_at_a_time(redis: ArqRedis) -> None:
     assert 0 < await redis.pttl(keys.PURGING) <= 60_000
 
 
+async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_ever(redis: ArqRedis) -> None:
+    ids = await aged(redis, 3, 2, 1)
+    await redis.delete(*(keys.DEAD + name for name in ids[:2]))
+
+    done = await purged(redis, DeadSettings(keep_days=0.5), round_of=2)
+
+    assert [one.letters for one in done] == [0]
+    assert len(await audit.read(redis)) == 1
+
+
 async def test_a_letter_that_went_meanwhile_is_not_counted(redis: ArqRedis, tmp_path: Path) -> None:
     ids = await aged(redis, 40, 41, 42)
     settings = DeadSettings(keep_days=30, export_dir=str(tmp_path))

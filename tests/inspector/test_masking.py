@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.batch import RawBody
+from broker.dead import Grave, died_at_intake
+from broker.verdict import Verdict
+from inspector.commands.lists import letters_table
 from inspector.masking import DEFAULT, MASK, Masking
+from inspector.operations import Found, Page, rehearsed
+from inspector.records import letter_record, verdict_record
 from inspector.texts import printable, printable_json, size, span
 from tests.inspector.running import sample
 
@@ -307,3 +313,17 @@ def test_spans_and_sizes_are_told_in_their_largest_unit() -> None:
         "3.0 MiB",
         "5.0 GiB",
     ]
+
+
+def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
+    """A key of a payload may be somebody's address."""
+    letter = died_at_intake(
+        RawBody(1, "shop", "", b"{}"), reason="failed", error="it", error_class="E", path="$.by.ada@example.com"
+    ).letter
+    verdict = rehearsed(Grave(letter, b"{}"), lambda _: Verdict(passes=False, path=letter.path), masking=DEFAULT)
+    lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
+
+    assert MASK in verdict.path
+    assert "ada" not in json.dumps([letter_record(letter), verdict_record(verdict)])
+    assert "ada" not in str([list(column.cells) for column in lines.columns])
+    assert letter_record(letter, reveal=True)["path"] == letter.path

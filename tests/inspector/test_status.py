@@ -15,7 +15,7 @@ from broker.sources import Streak, note_failures
 from broker.spilled import Spilled, tell_spilled
 from inspector import operations
 from inspector.records import status_record
-from inspector.tables import status_table
+from inspector.status_table import status_table
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import Standing, app
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working

@@ -6,8 +6,9 @@ from typing import Any
 
 from arq.connections import ArqRedis
 
-from broker import keys, stream
-from broker.stream import Entry
+from broker import keys, stats, stream
+from broker.batch import RawBody
+from broker.stream import Confirmation, Entry
 from sources import KINDS
 from tests.worker.conftest import send, webhook
 from worker.intake import Intake
@@ -41,6 +42,20 @@ async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_
     await redis.xclaim(keys.STREAM, keys.GROUP, "dead", 0, await _ids(redis), idle=60_000, justid=True)
     assert sum(await asyncio.gather(intake.take_over(), intake.take_over())) == 6
     assert planner.seen == [1] * 6
+
+
+async def test_entries_of_many_that_die_are_all_committed(redis: ArqRedis) -> None:
+    await stream.create_group(redis)
+    for number in range(5):
+        raw = [RawBody(1, "voucherify", "", b'{"n":%d' % (60 * number + place)) for place in range(60)]
+        await stream.append(redis, raw, Confirmation())
+    sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
+    intake = Intake(redis, Planner(sources, RuleBook(()), max_deliveries=3), Settings(), consumer="one")
+
+    await intake.process(await stream.read(redis, "one", count=64, block_ms=1))
+
+    totals = await stats.read_totals(redis)
+    assert (totals.buried, totals.queued, totals.bodies_add_up()) == (300, 0, True)
 
 
 async def _ids(redis: ArqRedis) -> list[bytes]:

@@ -98,3 +98,13 @@ async def test_a_batch_of_a_newer_format_is_a_dead_letter_when_nobody_knows_it_a
     plan = await planner().plan([newer], nobody_knows=True)
     [grave] = plan.processed[0].graves
     assert (grave.letter.reason, grave.letter.bodies, grave.body) == ("unreadable", 5, newer.blob)
+
+
+async def test_one_commit_buries_only_so_many() -> None:
+    """Redis serves nobody else while it buries them."""
+    broken = entry(*(b"{%d" % n for n in range(40)))
+
+    plan = await planner().plan([broken] * 10)
+
+    assert sum(len(processed.graves) for processed in plan.processed) == 120
+    assert len(plan.entry_ids()) == 3

@@ -80,6 +80,10 @@ async def _three(redis: ArqRedis) -> bool:
     return len(await strangers(redis)) >= 3
 
 
+async def _recorded(redis: ArqRedis, sent: int) -> bool:
+    return (await stats.read_totals(redis)).sent >= sent
+
+
 async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_left_to_it(
     redis: ArqRedis, sink: Sink, worker: Start
 ) -> None:
@@ -93,6 +97,7 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     await add_job(redis, job("new", "new"))
     await until(lambda: len(sink.got) == 4)  # the two known bodies, and the two known notifications
     await until(lambda: _three(redis))
+    await until(lambda: _recorded(redis, 4))  # else whoever comes next sends them once more
     old.kill()
     worker(parts=NEW_CONFIG, pass_on_s=60)
     totals = await rest(redis)

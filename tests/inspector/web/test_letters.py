@@ -170,7 +170,7 @@ async def test_a_note_is_put_on_a_letter(redis: ArqRedis, local: Browser) -> Non
     assert (answer.status, answer.headers["Location"]) == (303, f"{path}#notes")
     assert "called them &lt;b&gt;" in (await local.get(path)).text
     assert (await local.post(f"{path}/note", {"csrf": csrf, "note": " "})).status == 422
-    assert (await local.post(f"{path}/note", {"csrf": csrf, "note": "x" * 1001})).status == 422
+    assert (await local.post(f"{path}/note", {"csrf": csrf, "note": "x" * 2001})).status == 422
 
 
 async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: ArqRedis, local: Browser) -> None:
@@ -271,7 +271,7 @@ async def _left(redis: ArqRedis, count: int) -> bool:
         ("discard", {}, "Tick the box"),
         ("discard", {"sure": "no"}, "Tick the box"),
         ("annotate", {"note": "  "}, "Write the note"),
-        ("annotate", {"note": "x" * 1001}, "at most 1,000 characters"),
+        ("annotate", {"note": "x" * 2001}, "at most 2,000 characters"),
         *(
             ("replay", {"rate": rate}, "The rate is a number")
             for rate in ("fast", "-1", "nan", "inf", "0", "1e99")

@@ -36,6 +36,7 @@ NOBODY_ID = "0" * 17
 POSTS = {
     "/dead/preview": {"ann", "dan"},
     "/dead/begin": {"ann", "dan"},
+    "/dead/export": {"ann", "eve"},
     "/dead/{id}/note": {"ann", "dan"},
     "/dead/{id}/reveal": {"ann", "eve"},
     "/dead/{id}/raw": {"ann", "eve"},
@@ -113,6 +114,15 @@ async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: ArqRedis,
         assert page.text.count("</textarea>") == page.text.count("<textarea")
         assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     assert sum("&lt;script&gt;" in page.text for page in pages) >= 10
+
+
+async def test_every_form_there_is_is_tried_here(served: Served) -> None:
+    routes = {
+        route.resource.canonical for route in served.site._runner.app.router.routes() if route.method == "POST"
+    }
+    pages = {path for path in routes if not path.startswith("/api/")}
+
+    assert pages == {*POSTS, "/login", "/logout"}
 
 
 @pytest.mark.parametrize("path", POSTS)
