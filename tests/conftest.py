@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
+from hypothesis import HealthCheck, settings
 
 from broker.connection import Settings, connect
 from tests.redis_server import RedisServer
+
+# No example fails for the time that it takes: on a busy machine any may stand still.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

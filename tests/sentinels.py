@@ -35,7 +35,7 @@ class Node:
         with self._log.open("ab") as log:
             command = [find_redis_server(), self._file, *self._mode]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with self.client() as client:

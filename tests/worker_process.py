@@ -104,7 +104,7 @@ class WorkerProcess:
 
     def stop(self) -> int:
         self.signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
 
 def decode_or_die(body: bytes, hint: str) -> Event:

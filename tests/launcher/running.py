@@ -50,7 +50,7 @@ class Running:
 
         await until(said)
 
-    async def ends(self, *, seconds: float = 15.0) -> int:
+    async def ends(self, *, seconds: float = 60.0) -> int:
         await until(lambda: self._process.poll() is not None, seconds=seconds)
         return int(self._process.returncode)
 
@@ -71,7 +71,7 @@ def hookline(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -
         env=environment() if env is None else env,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

@@ -51,19 +51,19 @@ async def test_it_serves_follows_the_config_and_stops(
         await running.says("inspector_started")
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         base = f"http://127.0.0.1:{port}"
-        form = browser.open(f"{base}/", timeout=10).read().decode()
+        form = browser.open(f"{base}/", timeout=60).read().decode()
         token = re.search(r'name="csrf" value="(\w+)"', form)
         assert token
         fields = urlencode({"csrf": token[1], "name": "ann", "password": PASSWORD, "next": "/"})
         sent = urllib.request.Request(f"{base}/login", data=fields.encode(), headers={"Origin": base})
-        assert "Overview" in browser.open(sent, timeout=10).read().decode()
+        assert "Overview" in browser.open(sent, timeout=60).read().decode()
 
         channel = '[channels.crm]\nkind = "http"\nurl = "https://crm.example/hook"\n'
         (tmp_path / "hookline.toml").write_text(f"{USERS}{channel}[inspector]\nsession_max_s = 60.0\n")
         running.signal(signal.SIGHUP)
         await running.says("config_reloaded")
         assert "until a restart these stay as they were: inspector.session_max_s" in running.output
-        page = browser.open(f"{base}/", timeout=10).read().decode()
+        page = browser.open(f"{base}/", timeout=60).read().decode()
         assert '<span class="line-name">crm</span>' in page
         running.signal(signal.SIGTERM)
         assert await running.ends() == 0

@@ -88,7 +88,7 @@ async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
         took_s = time.monotonic() - started_s
         again = await asyncio.gather(*map(served.send, sent))
         assert {reply.status for reply in [*replies, *again]} == {202}
-        assert took_s < 2.5  # on a busy machine; the flush time-out is 4 s
+        assert took_s < 3.5  # on a busy machine; the flush time-out is 4 s
         assert _actions(caplog).count("redis_bypassed") == 1  # nothing waits for it any more
 
         own_redis.thaw()
