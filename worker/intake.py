@@ -23,7 +23,7 @@ _COMMIT_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
 
 _BLOCK_MS = 100
-"""How long Redis holds a read for the first entry; one that is held ends by itself alone, so a stop waits for it."""
+"""How long Redis holds a read for the first entry. A stop waits for the end of it."""
 
 _FORGET_AFTER_MS = 3_600_000
 _PAUSE_S = 0.25
