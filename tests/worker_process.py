@@ -61,7 +61,7 @@ def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
     settings = {
         "url": url,
         "allow_private": True,
-        "timeout_s": 2.0,
+        "timeout_s": 20.0,
         "retry": {"base_s": 0.05, "cap_s": 0.2, "attempts": 12},
         "breaker": {"failures": 1_000_000},
     }

@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from launcher.errors import ConfigError
 from launcher.parts import _client_address
 from tests.inspector.running import bury, sample
 from tests.launcher.running import Running, environment, hookline
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -34,10 +34,8 @@ role = "operate"
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = int(listener.getsockname()[1])
-    yield found
+def port() -> int:
+    return free_port()
 
 
 async def test_it_serves_follows_the_config_and_stops(
