@@ -76,7 +76,7 @@ class WorkerProcess:
             "redis": redis_url,
             "sink": sink_url,
             "parts": parts,
-            "settings": {"lease_s": 1.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
+            "settings": {"lease_s": 2.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 

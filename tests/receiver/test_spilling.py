@@ -149,7 +149,8 @@ async def test_what_is_spilled_at_the_end_waits_for_the_next_start_and_the_log_s
 
     own_redis.start()
     async with serving(own_client, spill_dir=str(tmp_path)):
-        await until(lambda: is_empty(tmp_path))
+        await until(lambda: "spill_drained" in _actions(caplog))
+    assert is_empty(tmp_path)
     assert await stored(own_client) == [b'"0"', b'"1"', b'"2"']
     assert _actions(caplog)[4:] == ["spill_drained"]
 
