@@ -77,6 +77,10 @@ async def _two(redis: ArqRedis) -> list[bytes] | None:
     return found if len(found) >= 2 else None
 
 
+async def _sent(redis: ArqRedis, count: int) -> bool:
+    return (await stats.read_totals(redis)).sent == count
+
+
 async def _three(redis: ArqRedis) -> bool:
     return len(await strangers(redis)) >= 3
 
@@ -96,7 +100,7 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     await scripts.APPEND(redis, 3, batch.encode(mixed), "voucherify", "second")
     await add_job(redis, job("sink", "points-added", "new", "points-added"))
     await add_job(redis, job("new", "new"))
-    await until(lambda: _has_sent(redis, 4))  # the two known bodies, and the two known notifications
+    await until(lambda: _sent(redis, 4))  # the two known bodies, and the two known notifications
     await until(lambda: _three(redis))
     await until(lambda: _recorded(redis, 4))  # else whoever comes next sends them once more
     old.kill()
@@ -145,14 +149,6 @@ async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis
 
     await until(given_back)
     await send(redis, webhook(1))
-    await until(lambda: _sent(redis))
+    await until(lambda: _sent(redis, 1))
     assert await redis.get(keys.JOB + "newer_cron:1") == stored
     assert await redis.zscore(keys.QUEUE, "newer_cron:1")
-
-
-async def _sent(redis: ArqRedis) -> int:
-    return (await stats.read_totals(redis)).sent
-
-
-async def _has_sent(redis: ArqRedis, count: int) -> bool:
-    return await _sent(redis) == count
