@@ -83,10 +83,10 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
     running = up()
     await running.says(LAST_LINE)
     await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
+    await running.says("inspector_started")
     children = running.children()
     base = address(running)
     assert get(f"{base}/healthz") == 200
-    await running.says("inspector_started")
     assert "Overview" in page(pages(running))
     secret = stored_secret(directory / ".hookline", "voucherify")
     assert secret is not None
@@ -175,7 +175,8 @@ async def test_on_a_configured_redis_it_starts_none_of_its_own(
 ) -> None:
     running = up(REDIS_URL=redis_server.url, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="given-secret")
     await running.says(LAST_LINE)
-    await running.says("receiver_started")
+    await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
+    await running.says("inspector_started")
 
     assert len(running.children()) == 4
     assert not (directory / ".hookline").exists()
