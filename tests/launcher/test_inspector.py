@@ -97,7 +97,7 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
             began = time.monotonic()
             first.signal(signal.SIGTERM)
             assert await first.ends() == 0
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
         halfway = await operations.action(redis, name)
         assert halfway and halfway.state == "running" and halfway.done < 60
 
