@@ -32,7 +32,7 @@ demo: $(VENV)/.embedded ## show the main job with real webhooks, then stop
 	@$(PY) -m launcher demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(PY) -m pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## check format, lint, types and who imports whom
 	@$(PY) -m ruff format --check .

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
+from hypothesis import HealthCheck, settings
 
 from broker.connection import Settings, connect
+from tests.ports import free_port
 from tests.redis_server import RedisServer
+
+# No example fails for the time that it takes: on a busy machine any may stand still.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: most tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +39,11 @@ def redis_server(shared_redis: RedisServer) -> RedisServer:
     with shared_redis.client() as client:
         client.flushall()
     return shared_redis
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    return free_port()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class CustomersApi:
 
     def settings(self, **changes: Any) -> ApiSettings:
         token = Secret(changes.pop("token", TOKEN))
-        given = {"url": self.url, "app_id": APP_ID, "timeout_s": 2.0, "rate_per_s": 1000.0} | changes
+        given = {"url": self.url, "app_id": APP_ID, "timeout_s": 20.0, "rate_per_s": 1000.0} | changes
         return ApiSettings(token=token, **given)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -62,11 +62,11 @@ class RedisServer:
             return
         self._process.send_signal(signum)
         self._process.send_signal(signal.SIGCONT)
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
         self._process = None
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with self.client() as client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import redis
 
 from launcher.embedded import find_redis_server
+from tests.ports import free_port
 from tests.until import until
 
 NAME = "hookline-primary"
@@ -23,7 +23,7 @@ class Node:
 
     def __init__(self, directory: Path, *, password: str, sentinel: bool, config: str) -> None:
         directory.mkdir()
-        self.port = _free_port()
+        self.port = free_port()
         self._file = directory / "redis.conf"
         self._file.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n{config}")
         self._log = directory / "log"
@@ -35,7 +35,7 @@ class Node:
         with self._log.open("ab") as log:
             command = [find_redis_server(), self._file, *self._mode]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with self.client() as client:
@@ -65,7 +65,7 @@ class Sentineled:
     """`nodes[0]` starts as the primary. `password` is that of both, `sentinel_password` that of the sentinels."""
 
     def __init__(self, directory: Path, *, password: str = "", sentinel_password: str = "") -> None:
-        self.free_port = _free_port()
+        self.free_port = free_port()
         self.password, self.sentinel_password = password, sentinel_password
         data = "appendonly yes\nappendfsync always\nsave ''\nrepl-diskless-sync-delay 0\n"
         if password:
@@ -171,8 +171,3 @@ def sentineled(directory: Path, *, password: str = "", sentinel_password: str = 
         yield found
     finally:
         found.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

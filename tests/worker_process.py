@@ -61,7 +61,7 @@ def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
     settings = {
         "url": url,
         "allow_private": True,
-        "timeout_s": 2.0,
+        "timeout_s": 20.0,
         "retry": {"base_s": 0.05, "cap_s": 0.2, "attempts": 12},
         "breaker": {"failures": 1_000_000},
     }
@@ -76,7 +76,7 @@ class WorkerProcess:
             "redis": redis_url,
             "sink": sink_url,
             "parts": parts,
-            "settings": {"lease_s": 1.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
+            "settings": {"lease_s": 2.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -104,7 +104,7 @@ class WorkerProcess:
 
     def stop(self) -> int:
         self.signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
 
 def decode_or_die(body: bytes, hint: str) -> Event:

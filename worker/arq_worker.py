@@ -139,6 +139,7 @@ class NotifyWorker(Worker):
             await asyncio.wait(self.tasks.values(), timeout=min(1.0, grace_s))
             self._drop_finished()
         self._stopping.set()
+        self.wake()
         self._cancelled = set(self.tasks)
         await ended(list(self.job_tasks.values()))
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)

@@ -22,7 +22,9 @@ _READ_ENTRIES = 64
 _COMMIT_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
 
-_BLOCK_MS = 1000
+_BLOCK_MS = 100
+"""How long Redis holds a read for the first entry. A stop waits for the end of it."""
+
 _FORGET_AFTER_MS = 3_600_000
 _PAUSE_S = 0.25
 _MAX_BACKOFF_S = 2.0

@@ -153,8 +153,9 @@ async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis:
 
 
 async def test_a_lease_that_is_not_extended_ends(redis: ArqRedis, job_id: str) -> None:
-    await jobs.claim(redis, ME, count=1, lease_ms=1)
-    await jobs.extend(redis, ME, [job_id], lease_ms=60_000)
+    await jobs.claim(redis, ME, count=1, lease_ms=20_000)
+    await jobs.extend(redis, ME, [job_id], lease_ms=600_000)
+    assert await redis.pttl(keys.IN_PROGRESS + job_id) > 20_000
     assert await jobs.claim(redis, ME, count=1, lease_ms=1) == []
     await jobs.extend(redis, ME, [job_id], lease_ms=1)
     while not await jobs.claim(redis, ME, count=1, lease_ms=60_000):

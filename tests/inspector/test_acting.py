@@ -216,7 +216,7 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: ArqRedis) -> None:
     async for step in operations.carry_out(redis, action, owner="me"):
         leases.add(step.lease_until_ms)
 
-    assert 0.3 < time.monotonic() - began < 5
+    assert 0.3 < time.monotonic() - began < 30
     assert len(leases) > 1
 
 

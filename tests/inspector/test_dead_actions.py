@@ -17,6 +17,8 @@ from tests.redis_server import RedisServer
 from tests.until import until
 
 MANY = 120
+RATE = "40/s"
+"""So that three seconds pass in which one can come in between."""
 
 
 async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
@@ -52,7 +54,7 @@ async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redi
 
 async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: ArqRedis) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
-    replaying = await _replaying(redis_server, rate="100/s")
+    replaying = await _replaying(redis_server, rate=RATE)
     action = await _under_way(redis)
 
     replaying.send_signal(signal.SIGINT)
@@ -73,7 +75,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
     redis_server: RedisServer, redis: ArqRedis
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
-    replaying = await _replaying(redis_server, rate="100/s")
+    replaying = await _replaying(redis_server, rate=RATE)
     action = await _under_way(redis)
 
     replaying.kill()

@@ -40,7 +40,7 @@ async def run(tmp_path: Path, redis_server: RedisServer, *arguments: str) -> tup
         env=environment(REDIS_URL=redis_server.url),
         stdout=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     return ran.returncode, ran.stdout

@@ -104,7 +104,7 @@ def kept(draw: st.DrawFn) -> Kept:
     return Kept(grave, draw(millis), tuple(sorted(done)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[*HealthCheck])
 @given(
     st.lists(
         kept(), max_size=4, unique_by=(lambda one: one.grave.letter.id, lambda one: one.grave.letter.job or one)

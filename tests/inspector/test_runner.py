@@ -118,7 +118,10 @@ async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Ar
     assert (end.done, (await operations.status(redis)).totals.queued) == (30, 30)
 
 
-async def test_at_its_end_actions_are_left_to_the_next_at_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_at_its_end_actions_are_left_to_the_next_at_once(
+    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "END_S", 60.0)  # a busy machine may need longer than a second
     await bury(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as first:
         action = await first.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
@@ -173,12 +176,12 @@ async def test_while_redis_is_away_an_action_waits(
 async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> None:
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
     await bury(own_redis, client, *(sample(number) for number in range(9)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         async with running(client) as mine:
             await mine.begin("replay", await everything(client), by="ann", rate_per_s=1.0)
             own_redis.stop()
             begun = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - begun < runner.END_S + 2
+        assert asyncio.get_running_loop().time() - begun < runner.END_S + 20
     await client.aclose(close_connection_pool=True)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -50,7 +51,7 @@ class Running:
 
         await until(said)
 
-    async def ends(self, *, seconds: float = 15.0) -> int:
+    async def ends(self, *, seconds: float = 60.0) -> int:
         await until(lambda: self._process.poll() is not None, seconds=seconds)
         return int(self._process.returncode)
 
@@ -58,8 +59,14 @@ class Running:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def kill(self) -> None:
+        """It, and its children, which may still write to files that the test is about to delete."""
+        children = self.children() if self._process.poll() is None else []
         self._process.kill()
         self._process.wait()
+        for child in filter(is_alive, children):
+            os.kill(child, signal.SIGKILL)
+        while any(map(is_alive, children)):
+            time.sleep(0.01)
         self._file.close()
 
 
@@ -71,7 +78,7 @@ def hookline(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -
         env=environment() if env is None else env,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import aiohttp
 from sources import KINDS
 from sources.secret import Secret
 from tests.launcher.running import Running, environment
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -27,7 +27,7 @@ class Stack:
         self.directory = directory
         self._redis = redis
         self._variables = variables
-        self._port = _free_port()
+        self._port = free_port()
         self._running: list[Running] = []
 
     def configure(self, toml: str) -> None:
@@ -94,8 +94,3 @@ class Stack:
             return set(given) == {status}
 
         await until(all_do)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

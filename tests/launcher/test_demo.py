@@ -33,7 +33,7 @@ def short_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_step_holds_and_nothing_is_left_behind(short_dir: Path) -> None:
     demo = start_demo(short_dir, ignore_sigint=True)
-    said, _ = demo.communicate(timeout=90)
+    said, _ = demo.communicate(timeout=180)
     assert demo.returncode == 0, said
     assert "Nadia Ferreira: 40 points added, balance 2641" in said
     assert "202" in said
@@ -52,7 +52,7 @@ def test_stopped_half_way_it_takes_everything_with_it(short_dir: Path) -> None:
             break
     demo.send_signal(signal.SIGTERM)
     demo.stdout.read()
-    assert demo.wait(timeout=60) == 143
+    assert demo.wait(timeout=120) == 143
     demo.stdout.close()
     assert not list(short_dir.iterdir())
 

@@ -82,7 +82,7 @@ def test_a_body_is_read_from_standard_input_and_explained_in_one_line_of_json(ex
         cwd=explain.config.parent,
         env=environment(),
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

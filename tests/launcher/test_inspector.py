@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from launcher.errors import ConfigError
 from launcher.parts import _client_address
 from tests.inspector.running import bury, sample
 from tests.launcher.running import Running, environment, hookline
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -34,10 +34,8 @@ role = "operate"
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = int(listener.getsockname()[1])
-    yield found
+def port() -> int:
+    return free_port()
 
 
 async def test_it_serves_follows_the_config_and_stops(
@@ -51,19 +49,19 @@ async def test_it_serves_follows_the_config_and_stops(
         await running.says("inspector_started")
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         base = f"http://127.0.0.1:{port}"
-        form = browser.open(f"{base}/", timeout=10).read().decode()
+        form = browser.open(f"{base}/", timeout=60).read().decode()
         token = re.search(r'name="csrf" value="(\w+)"', form)
         assert token
         fields = urlencode({"csrf": token[1], "name": "ann", "password": PASSWORD, "next": "/"})
         sent = urllib.request.Request(f"{base}/login", data=fields.encode(), headers={"Origin": base})
-        assert "Overview" in browser.open(sent, timeout=10).read().decode()
+        assert "Overview" in browser.open(sent, timeout=60).read().decode()
 
         channel = '[channels.crm]\nkind = "http"\nurl = "https://crm.example/hook"\n'
         (tmp_path / "hookline.toml").write_text(f"{USERS}{channel}[inspector]\nsession_max_s = 60.0\n")
         running.signal(signal.SIGHUP)
         await running.says("config_reloaded")
         assert "until a restart these stay as they were: inspector.session_max_s" in running.output
-        page = browser.open(f"{base}/", timeout=10).read().decode()
+        page = browser.open(f"{base}/", timeout=60).read().decode()
         assert '<span class="line-name">crm</span>' in page
         running.signal(signal.SIGTERM)
         assert await running.ends() == 0
@@ -99,7 +97,7 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
             began = time.monotonic()
             first.signal(signal.SIGTERM)
             assert await first.ends() == 0
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
         halfway = await operations.action(redis, name)
         assert halfway and halfway.state == "running" and halfway.done < 60
 

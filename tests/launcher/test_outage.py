@@ -52,7 +52,7 @@ def post(base: str, number: int) -> int:
 
 
 def metric(base: str, name: str) -> float:
-    with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{base}/metrics", timeout=60) as answer:
         found = re.search(rf'^{name}{{source="voucherify"}} (\S+)$', answer.read().decode(), re.MULTILINE)
     return float(found[1]) if found else -1.0
 

@@ -179,7 +179,7 @@ async def test_up_makes_up_the_secret_of_a_source_that_sighup_brings(stack: Stac
     await until(lambda: logged(running, "worker_reloaded"))
     assert len(logged(running, "config_reloaded")) == 1
     running.signal(signal.SIGTERM)
-    assert await running.ends(seconds=40) == 0
+    assert await running.ends() == 0
 
 
 def rules(url: str, *texts: str) -> str:
@@ -217,7 +217,7 @@ async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_non
         assert told.endswith("until a restart these stay as they were: worker.max_jobs")
         assert "rules[0].text (line 9): not a Jinja2 template" in "".join(logged(running, "reload_refused"))
         running.signal(signal.SIGTERM)
-        assert await running.ends(seconds=40) == 0
+        assert await running.ends() == 0
 
 
 async def test_a_worker_started_after_a_reload_begins_with_what_was_read(stack: Stack, redis: ArqRedis) -> None:

@@ -148,7 +148,7 @@ async def test_a_503_is_tried_again_as_often_as_asked(serve: Serve) -> None:
     await send_all(target(await serve(recovering), retries=2), deliveries(plan()), tally)
     assert tally.answers == Counter({"202": 1})
     assert tally.retried == 2
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3  # which is what it waits when it is not told for how long
 
 
 async def test_a_503_without_retries_is_final(serve: Serve) -> None:

@@ -50,7 +50,7 @@ def address(running: Running) -> str:
 
 
 def get(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return int(response.status)
 
 
@@ -61,7 +61,7 @@ def pages(running: Running) -> str:
 
 
 def page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         return str(response.read().decode())
 
 
@@ -75,7 +75,7 @@ def post(running: Running, number: int, directory: Path) -> int:
         data=body,
         headers={kind.signature_header: kind.sign(body, secret), "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return int(response.status)
 
 
@@ -83,10 +83,10 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
     running = up()
     await running.says(LAST_LINE)
     await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
+    await running.says("inspector_started")
     children = running.children()
     base = address(running)
     assert get(f"{base}/healthz") == 200
-    await running.says("inspector_started")
     assert "Overview" in page(pages(running))
     secret = stored_secret(directory / ".hookline", "voucherify")
     assert secret is not None
@@ -139,11 +139,11 @@ async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, direct
             return False
         return "notification_sent" in running.output
 
-    await until(notified, seconds=30)
+    await until(notified)
     assert "redis_revived" in running.output
     assert "SIGKILL" in running.output
     running.signal(signal.SIGTERM)
-    assert await running.ends(seconds=30) == 0
+    assert await running.ends() == 0
 
 
 async def test_two_in_one_place_do_not_mix(up: Up, directory: Path) -> None:
@@ -175,7 +175,8 @@ async def test_on_a_configured_redis_it_starts_none_of_its_own(
 ) -> None:
     running = up(REDIS_URL=redis_server.url, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="given-secret")
     await running.says(LAST_LINE)
-    await running.says("receiver_started")
+    await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
+    await running.says("inspector_started")
 
     assert len(running.children()) == 4
     assert not (directory / ".hookline").exists()
@@ -191,4 +192,4 @@ async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
 
     running.signal(signal.SIGKILL)
 
-    await until(lambda: not [pid for pid in children if is_alive(pid)], seconds=40)
+    await until(lambda: not [pid for pid in children if is_alive(pid)])

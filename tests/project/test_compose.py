@@ -60,7 +60,7 @@ def running(command: list[str], log: Path, environ: dict[str, str], directory: P
     try:
         yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, log.read_text()
+        assert process.wait(timeout=120) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -78,7 +78,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-def wait_for(fact: Callable[[], bool], within_s: float = 20.0) -> None:
+def wait_for(fact: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not fact():
         assert time.monotonic() < deadline

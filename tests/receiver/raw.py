@@ -40,14 +40,14 @@ class Connection:
         if not self._writer.is_closing():
             self._writer.write_eof()
 
-    async def until_closed(self, *, seconds: float = 5.0) -> bytes:
+    async def until_closed(self, *, seconds: float = 60.0) -> bytes:
         """All that came, once the receiver has closed."""
         await self._until(None, seconds)
         return self.received
 
     async def answers(self, count: int) -> list[int]:
         """The statuses, once there are so many or it has closed."""
-        await self._until(count, 5.0)
+        await self._until(count, 60.0)
         return statuses(self.received)
 
     async def _until(self, count: int | None, seconds: float) -> None:

@@ -44,7 +44,7 @@ async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones
             assert await connection.answers(1) == [413]
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[*HealthCheck])
 @given(st.lists(st.binary(min_size=1, max_size=400), max_size=6), st.lists(st.integers(1, 500), max_size=8))
 async def test_however_a_body_is_cut_into_chunks_and_packets_it_is_taken_whole(
     redis: ArqRedis, pieces: list[bytes], cuts: list[int]

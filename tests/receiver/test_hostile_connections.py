@@ -42,7 +42,7 @@ async def test_a_head_that_drips_in_is_refused(redis: ArqRedis) -> None:
 
 
 async def test_a_later_head_that_drips_in_is_refused(redis: ArqRedis) -> None:
-    async with serving(redis, idle_timeout_s=0.2) as served, connected(served.port) as slow:
+    async with serving(redis, idle_timeout_s=1.0) as served, connected(served.port) as slow:
         await slow.send(GOOD)
         await slow.answers(1)
         dripping = asyncio.create_task(drip(slow, GOOD * 3))
@@ -56,12 +56,12 @@ async def test_a_connection_without_a_word_is_closed_without_a_word(redis: ArqRe
 
 
 async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis: ArqRedis) -> None:
-    async with serving(redis, head_timeout_s=0.05, idle_timeout_s=0.4) as served, connected(served.port) as kept:
+    async with serving(redis, head_timeout_s=1.0, idle_timeout_s=1.5) as served, connected(served.port) as kept:
         started_s = asyncio.get_running_loop().time()
         await kept.send(GOOD)
         await kept.answers(1)
         assert statuses(await kept.until_closed()) == [202]
-        assert asyncio.get_running_loop().time() - started_s >= 0.4
+        assert asyncio.get_running_loop().time() - started_s >= 1.5
 
 
 async def test_a_body_that_drips_in_is_refused(redis: ArqRedis) -> None:
@@ -82,7 +82,7 @@ async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: ArqRedi
                     deaf.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
                     await deaf.drain()
 
-        await asyncio.wait_for(ask(), 10)
+        await asyncio.wait_for(ask(), 60)
         await until(lambda: not served.receiver._connections.busy)
         assert (await served.send()).status == 202
         deaf.transport.abort()

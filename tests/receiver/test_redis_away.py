@@ -93,7 +93,7 @@ async def test_a_frozen_redis_means_503_within_the_flush_timeout(
         took_s = time.monotonic() - started_s
 
         assert {reply.status for reply in replies} == {503}
-        assert took_s < 1.0
+        assert took_s < 3.0  # on a busy machine; ten batches one after the other would take 5 s
         await until(lambda: _reasons(served))
         own_redis.thaw()
         await until(lambda: _accepts(served))
@@ -115,16 +115,15 @@ async def test_a_full_redis_means_503_and_not_ready(own_client: ArqRedis) -> Non
 
 
 async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_client: ArqRedis) -> None:
-    async with serving(own_client, flush_timeout_s=1.0, max_pending_bytes=1000) as served:
+    async with serving(own_client, flush_timeout_s=2.0, max_pending_bytes=1000) as served:
         own_redis.freeze()
         held = asyncio.create_task(served.send(b"x" * 900))
         await until(lambda: _mentions(served, "900 of 1000 bytes"))
-        started_s = time.monotonic()
         refused = await served.send(b"x" * 200)
 
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
         assert "too much" in refused.content["error"]
-        assert time.monotonic() - started_s < 0.5
+        assert not held.done()  # it was refused at once
         assert (await held).status == 503
         own_redis.thaw()
 

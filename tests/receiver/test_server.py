@@ -77,7 +77,7 @@ async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: ArqRedis) -> N
         clients = [asyncio.create_task(client(name, session)) for name in range(32)]
         await stop.wait()
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 60)
         await asyncio.gather(*clients)
 
     assert set(answers) == {202}  # no connection was cut under a request
@@ -104,7 +104,7 @@ async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: ArqRe
         stopping = asyncio.create_task(served.receiver.stop())
         await until(lambda: served.receiver._is_stopping)
         writer.write(b":1}")
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         await stopping
 
         assert answer.startswith(b"HTTP/1.1 202 ")
@@ -131,7 +131,7 @@ async def test_stopping_is_bounded_whatever_the_clients_do(redis: ArqRedis) -> N
         writer = await _half_a_request(served)
         started_s = loop.time()
         await served.receiver.stop()
-        assert loop.time() - started_s < 2
+        assert loop.time() - started_s < 20
         writer.close()
 
 
@@ -156,7 +156,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         assert (await served.send(secret=new)).status == 202
         writer.write(b":1}")
 
-        assert (await asyncio.wait_for(reader.read(65536), 10)).startswith(b"HTTP/1.1 202 ")
+        assert (await asyncio.wait_for(reader.read(65536), 60)).startswith(b"HTTP/1.1 202 ")
         writer.close()
 
 
@@ -180,4 +180,4 @@ async def test_it_follows_its_sources_as_they_change(redis: ArqRedis) -> None:
 
         await until(refused)
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(serving, 10)
+    await asyncio.wait_for(serving, 60)

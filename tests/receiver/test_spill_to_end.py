@@ -21,7 +21,7 @@ async def test_what_came_while_redis_was_frozen_and_dead_is_notified_once(
 ) -> None:
     client = connect(RedisSettings(url=own_redis.url))
     async with running_sink() as sink, serving(client, spill_dir=str(tmp_path)) as served:
-        worker = WorkerProcess(own_redis.url, sink.url).start()
+        worker = WorkerProcess(own_redis.url, sink.url, lease_s=15.0).start()
         try:
             await _send(served.send, range(50))
             await rest(client)

@@ -88,7 +88,7 @@ async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
         took_s = time.monotonic() - started_s
         again = await asyncio.gather(*map(served.send, sent))
         assert {reply.status for reply in [*replies, *again]} == {202}
-        assert took_s < 2.5  # on a busy machine; the flush time-out is 4 s
+        assert took_s < 3.5  # on a busy machine; the flush time-out is 4 s
         assert _actions(caplog).count("redis_bypassed") == 1  # nothing waits for it any more
 
         own_redis.thaw()
@@ -149,7 +149,8 @@ async def test_what_is_spilled_at_the_end_waits_for_the_next_start_and_the_log_s
 
     own_redis.start()
     async with serving(own_client, spill_dir=str(tmp_path)):
-        await until(lambda: is_empty(tmp_path))
+        await until(lambda: "spill_drained" in _actions(caplog))
+    assert is_empty(tmp_path)
     assert await stored(own_client) == [b'"0"', b'"1"', b'"2"']
     assert _actions(caplog)[4:] == ["spill_drained"]
 

@@ -169,9 +169,9 @@ def test_case_space_and_composition_make_no_difference() -> None:
 )
 def test_a_huge_hostile_body_takes_a_moment(part: bytes) -> None:
     body = part * (2 * MAX_BYTES // len(part))
-    started = time.perf_counter()
+    started = time.thread_time()
     assert len(terms(body)) <= MAX_TERMS
-    assert time.perf_counter() - started < 1.0  # 0.03 s on an idle machine
+    assert time.thread_time() - started < 1.0  # 0.03 s
 
 
 def test_many_of_a_kind_leave_room_for_others() -> None:

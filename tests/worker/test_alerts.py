@@ -29,7 +29,7 @@ OUTAGE = Alert(kind="outage", source="shop", since_ms=NOW - 5000, text="shop: no
 
 @pytest.fixture
 async def channel(sink: Sink) -> AsyncIterator[Channel]:
-    opened = open_channels({"ops": HttpSettings(url=sink.url, timeout_s=2.0, allow_private=True)})
+    opened = open_channels({"ops": HttpSettings(url=sink.url, timeout_s=20.0, allow_private=True)})
     yield opened["ops"]
     await opened["ops"].close()
 

@@ -99,7 +99,7 @@ async def test_four_workers_together_keep_the_rate(redis: ArqRedis, sink: Sink, 
     totals = await rest(redis)
     assert totals.sent == 250
     assert most_within(1.5, moments) <= 150 + 10 + 25  # a tenth of a second made up for, a quarter on the way
-    assert moments[-1] - moments[0] < 2 * 2.5
+    assert moments[-1] - moments[0] < 4 * 2.5
 
 
 def most_within(seconds: float, moments: list[float]) -> int:
@@ -131,4 +131,4 @@ async def test_a_sick_channel_does_not_slow_the_others(redis: ArqRedis, sink: Si
         sent = time.monotonic()
         await send(redis, webhook(5000 + n), source="well")
         await until(lambda n=n: len(well) > n)  # type: ignore[misc]
-        assert well[n] - sent < 2.0
+        assert well[n] - sent < 4.5

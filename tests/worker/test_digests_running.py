@@ -58,7 +58,7 @@ async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
             await asyncio.sleep(0.05)  # so that the windows of some end while others open
         workers[kill % 2].kill()
         workers[kill % 2] = worker(parts=parts())
-    totals = await rest(redis, seconds=40)
+    totals = await rest(redis)
     digests = {told["key"]: told["data"]["events"] for told in sink.got}
     told = Counter(event["transaction"]["id"] for events in digests.values() for event in events)
     assert len(told) == count

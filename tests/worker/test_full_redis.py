@@ -63,7 +63,7 @@ async def test_workers_empty_a_redis_that_was_full_before_they_came(
         await send(full, webhook(1_000_000))
     sink.answer = lambda _n, times: web.Response(status=500 if times == 1 and len(sink.got) % 7 == 0 else 200)
     process = worker(own_redis.url)
-    totals = await rest(full, seconds=40)
+    totals = await rest(full)
     assert process.alive
     assert totals.processed + totals.buried == totals.accepted > 500
     assert totals.buried >= totals.accepted // 100
@@ -84,7 +84,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
     await until(lambda: stream.workers_alive(full))
     with pytest.raises(OutOfMemoryError):
         await full.set("anything", "x")
-    totals = await rest(full, seconds=40)
+    totals = await rest(full)
     assert totals.processed + totals.buried == totals.accepted
 
 
@@ -101,6 +101,6 @@ async def test_dead_letters_stop_a_quarter_beyond_full_and_go_on_when_there_is_r
     await until(pending)
     assert (await stats.read_totals(full)).buried == await dead.how_many(full) == 0
     await full.config_set("maxmemory", 0)
-    totals = await rest(full, seconds=40)
+    totals = await rest(full)
     assert process.alive
     assert totals.buried == await dead.how_many(full) > 0

@@ -141,7 +141,7 @@ async def working(
 ) -> AsyncIterator[None]:
     """Workers that send events and alerts to the sink."""
     stop = asyncio.Event()
-    channels = {"sink": HttpSettings(url=sink.url, timeout_s=2.0, allow_private=True)}
+    channels = {"sink": HttpSettings(url=sink.url, timeout_s=20.0, allow_private=True)}
     settings, alerts = Settings(stop_grace_s=5), AlertSettings(channel="sink")
     tasks = [
         asyncio.create_task(

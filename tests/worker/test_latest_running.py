@@ -83,7 +83,7 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: ArqRedis, sink
             victim = first // 75 % 2
             workers[victim].kill()
             workers[victim] = worker(parts=PARTS)
-    totals = await rest(redis, seconds=60)
+    totals = await rest(redis)
     assert totals.sent + totals.skipped == len(order)
     for moments in taken.values():
         assert moments == sorted(moments)

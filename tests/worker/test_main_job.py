@@ -130,7 +130,7 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
     sink.answer = lambda _n, _times: web.Response(status=503)
     await send(redis, webhook(1))
     worker()
-    await rest(redis, seconds=60)
+    await rest(redis)
     [letter] = await dead.newest(redis)
     assert letter.reason == "exhausted"
     assert [a.error for a in letter.attempts] == ["answered 503"] * 12 == ["answered 503"] * len(sink.got)

@@ -17,7 +17,7 @@ from tests.worker_process import Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 
-SOON_S = 0.8
+SOON_S = 2.0
 HELD = 60
 
 

@@ -81,7 +81,7 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     rules = [Rule(name=name, events=("*",), channel="sink", text=text) for name, text in texts.items()]
     never = Rule(name="when", events=("*",), channel="sink", when=f"{'9' * 9} * 'x' == 'x'", text="{{ nobody }}")
     await send(redis, webhook(1), webhook(2))
-    process = worker(parts=Parts(rules=(*RULES, *rules, never)))
+    process = worker(parts=Parts(rules=(*RULES, *rules, never)), lease_s=15.0)  # longer than they take
     totals = await rest(redis)
     assert process.alive
     assert (totals.processed, totals.sent, totals.dead) == (2, 2, 2 * (len(texts) + 1))

@@ -318,9 +318,9 @@ def test_hundreds_are_rehearsed_in_a_moment() -> None:
     letter = rule(channel="mail", to="{{ customer.email }}", subject="{{ balance.points }}", html="<b>{{ 1 }}</b>")
     stage = Rehearsal(SOURCES, (letter, rule(name="crm", when="balance.points > 1")), CHANNELS)
     graves = [grave for n in range(206) for grave in (at_intake(webhook(n)), at_notify(webhook(n)))]
-    started = time.perf_counter()
+    started = time.thread_time()
     assert all(stage.of(grave).passes for grave in graves)
-    assert time.perf_counter() - started < 2.0  # 0.4 s on an idle machine
+    assert time.thread_time() - started < 2.0  # 0.4 s
 
 
 def test_a_config_makes_a_rehearsal() -> None:

@@ -7,13 +7,14 @@ So they take no fixture of a function's loop, such as `redis`: `serving(redis_se
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -26,6 +27,11 @@ FLAGS = [
     "--disable-sync",
 ]
 
+END_S = 120
+"""Seconds after which a browser that does not end fails the session."""
+
+expect.set_options(timeout=60_000)
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
@@ -35,7 +41,9 @@ async def chromium() -> AsyncIterator[Browser]:
         told = "no chromium is installed: apt-get install chromium"
         assert not os.environ.get("CI"), told
         pytest.skip(told)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        yield browser
+    playwright = await async_playwright().start()
+    browser = await playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+    yield browser
+    async with asyncio.timeout(END_S):
         await browser.close()
+        await playwright.stop()

@@ -201,7 +201,7 @@ async def test_it_answers_to_local_names_and_to_those_of_the_config(redis_server
 async def exchange(served: Served, text: str) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(text.encode("latin-1"))
-    found = await asyncio.wait_for(reader.read(), 10)
+    found = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     await writer.wait_closed()
     return found.decode()
@@ -395,7 +395,7 @@ async def test_a_crowd_of_connections_is_bounded(served: Served, monkeypatch: py
     open_ones = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
         await writer.wait_closed()
     finally:

@@ -20,15 +20,13 @@ from inspector import operations
 from inspector.operations import Filter
 from inspector.web.desk import Configured
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
-from tests.inspector.web.browsing import faults_of, fields_that_stick_out, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
 from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
 from tests.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 
 
 @asynccontextmanager
@@ -40,16 +38,13 @@ async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[
         await redis.aclose(close_connection_pool=True)
 
 
-@pytest.mark.parametrize(("dark", "phone"), LOOKS)
-async def test_everybody_can_read_each_page(
-    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
-) -> None:
+async def test_everybody_can_read_each_page(chromium: Browser, redis_server: RedisServer) -> None:
     long = structs.replace(refused(99).letter, error="a" * 150, event="e" * 90, rule="r" * 90, channel="c" * 90)
     graves = [*(refused(n) for n in range(6)), broken(7), cut_off(8), Grave(long, b"{}")]
     async with (
         buried(redis_server, graves) as (redis, found),
         serving(redis_server.url, configured=CONFIGURED) as served,
-        tab(chromium, dark=dark, phone=phone) as page,
+        tab(chromium) as page,
     ):
         await operations.note_on(redis, found[0].letter.id, "n" * 300, by="ann")
         dry = await operations.begin(
@@ -68,21 +63,17 @@ async def test_everybody_can_read_each_page(
         addresses += ["/groups", "/groups?event=x", "/actions", f"/actions/{dry}", "/audit", "/channels"]
         for address in dict.fromkeys(addresses):
             await page.goto(served.url + address)
-            assert await faults_of(page) == [], address
-            assert not await is_wider_than_the_screen(page), address
-            assert await fields_that_stick_out(page) == [], address
+            assert await faults_in_each_look(page) == [], address
 
         await page.goto(served.url + letters["undecodable"])
         await page.click("text=Reveal personal data")
         await page.click("text=Edit and replay a copy")
-        assert await faults_of(page) == []
-        assert not await is_wider_than_the_screen(page)
+        assert await faults_in_each_look(page) == []
         for verb in ("Dry run", "Replay", "Note", "Discard"):
             await page.goto(f"{served.url}/dead")
             await page.check("input[value=all]")
             await page.click(f".bulk >> text={verb}")
-            assert await faults_of(page) == [], verb
-            assert not await is_wider_than_the_screen(page), verb
+            assert await faults_in_each_look(page) == [], verb
 
 
 async def test_what_a_filter_shows_is_downloaded(

@@ -21,7 +21,7 @@ async def channel() -> AsyncIterator[Open]:
             "host": "localhost",
             "sender": "The Shop <shop@example.com>",
             "security": "none",
-            "timeout_s": 2.0,
+            "timeout_s": 20.0,
         }
         opened.append(EmailChannel(EmailSettings(port=port, **(given | settings))))
         return opened[-1]

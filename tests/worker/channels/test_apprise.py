@@ -28,7 +28,7 @@ TOKEN = "s3cret-token"
 
 def channel(port: int, path: str = "", **settings: Any) -> AppriseChannel:
     url = Secret(f"json://user:{TOKEN}@127.0.0.1:{port}/{path}")
-    return AppriseChannel(AppriseSettings(url=url, **({"timeout_s": 3.0} | settings)))
+    return AppriseChannel(AppriseSettings(url=url, **({"timeout_s": 20.0} | settings)))
 
 
 def message(to: str = "", text: str = "40 points <b>added</b>", subject: str = "Points") -> Message:

@@ -56,7 +56,7 @@ async def server(status: int = 204, headers: dict[str, str] | None = None) -> As
 
 
 async def sent(url: str, *messages: Message, **settings: Any) -> list[Outcome]:
-    channel = HttpChannel(HttpSettings(url=url, timeout_s=2.0, **({"allow_private": True} | settings)))
+    channel = HttpChannel(HttpSettings(url=url, timeout_s=20.0, **({"allow_private": True} | settings)))
     try:
         return [await channel.send(message) for message in messages or (MESSAGE,)]
     finally:

@@ -36,7 +36,7 @@ MESSAGE = Message(
 )
 
 
-def channel(name: str, timeout_s: float = 2.0, concurrency: int = 4) -> PythonChannel:
+def channel(name: str, timeout_s: float = 20.0, concurrency: int = 4) -> PythonChannel:
     settings = PythonSettings(
         target=f"tests.worker.channels.functions:{name}", timeout_s=timeout_s, concurrency=concurrency
     )
