@@ -99,15 +99,15 @@ local function ids_with(term, below, most)
   return found
 end
 
--- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or ""},
--- and the dictionaries that they are packed with: a reader must get both in one step.
+-- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or "",
+-- facets id}, and the dictionaries that they are packed with: a reader must get both in one step.
 local function exhumed(ids, with_body)
   local rows, dicts, known = {}, {}, {}
   for i = 1, #ids do
     local letter = kept(ids[i]) or { '', '', '', '', '' }
     local dict = letter[2]
     rows[i] = { ids[i], redis.call('ZSCORE', K.dead_index, ids[i]) or '', letter[4], dict,
-      redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '' }
+      redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '', letter[1] }
     if dict ~= '' and not known[dict] then
       known[dict] = true
       dicts[#dicts + 1] = dict

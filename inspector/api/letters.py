@@ -64,6 +64,8 @@ async def body(desk: Desk, asked: Asked) -> Any:
     grave = await operations.reveal(desk.redis, asked.name, by=asked.visitor.name)
     if grave is None:
         return _NO_LETTER
+    if grave.letter.is_unreadable:
+        return Refusal(404, f"There is no body of it to be had: {grave.letter.error}.")
     name = f'attachment; filename="{grave.letter.id}.bin"'
     return web.Response(
         body=grave.body, content_type="application/octet-stream", headers={hdrs.CONTENT_DISPOSITION: name}

@@ -108,13 +108,16 @@ class Forgotten(Struct, kw_only=True):
     unreadable: list[str] = []
     """What nobody can read, and the person is in it: batches, jobs, digests and dead letters."""
 
+    unknown: int = 0
+    """Dead letters that this version cannot read: whether the person is in them is not known."""
+
     spilled: list[str] = []
     """Where receivers keep webhooks on disk, as host:directory."""
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is left that running it again, or a look at those places, would remove."""
-        return not (self.busy or self.unreadable or self.spilled or self.repacked)
+        return not (self.busy or self.unreadable or self.unknown or self.spilled or self.repacked)
 
 
 async def remove(redis: ArqRedis, person: Person, terms: Terms, *, by: str) -> Forgotten:
@@ -166,6 +169,7 @@ async def _noted(found: AsyncIterator[Found], what: str, done: Forgotten) -> int
 
 async def _remove_letters(redis: ArqRedis, person: Person, terms: Terms, done: Forgotten) -> None:
     """Every letter is looked at: what it is found by are only its most telling terms."""
+    done.unknown = 0
     async for graves in _all(redis):
         theirs = [grave.letter for grave in graves if await _is_to_go(redis, grave, person, terms, done)]
         if theirs:
@@ -175,6 +179,9 @@ async def _remove_letters(redis: ArqRedis, person: Person, terms: Terms, done: F
 async def _is_to_go(redis: ArqRedis, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
     """Whether all of it is of the person. A digest with events of others is one without the person's at once."""
     letter = grave.letter
+    if letter.is_unreadable:
+        done.unknown += 1
+        return False
     if letter.reason == "unreadable":
         if person.is_in(forget.unpacked(grave.body)):
             done.unreadable.append(f"dead letter {letter.id}")
@@ -194,7 +201,7 @@ async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
     if not theirs:
         return
     async for graves in _all(redis, lambda row: row.dictionary in theirs):
-        parts = [repacked(grave) for grave in graves]
+        parts = [repacked(grave) for grave in graves if not grave.letter.is_unreadable]
         for dictionary in theirs:
             done.repacked += await forget.repack(redis, dictionary, parts)
 

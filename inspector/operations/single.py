@@ -17,6 +17,7 @@ from broker.audit import Deed
 from broker.dead import Grave, Note
 from broker.verdict import Rehearsed, Verdict
 from inspector.masking import MASK, Masking
+from inspector.operations.acting import verdict_of
 
 _SOME_ADDRESS = "masked@example.invalid"
 
@@ -83,8 +84,8 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
     cannot be told so is "".
     """
-    verdict = rehearse(grave)
-    if masking is None:
+    verdict = verdict_of(grave, rehearse)
+    if masking is None or grave.letter.is_unreadable:
         return verdict
     try:
         body = _addressable(masking.body(grave.body))

@@ -16,7 +16,7 @@ from broker.dead import Grave
 from inspector import operations
 from inspector.operations import Filter
 from inspector.web.letters import A_PAGE
-from tests.inspector.running import all_letters, entomb
+from tests.inspector.running import all_letters, entomb, make_unreadable
 from tests.inspector.web.graveyard import CONFIGURED, broken, bury_them, cut_off, letters_in, refused
 from tests.inspector.web.serving import Browser, Reply, serving
 from tests.redis_server import RedisServer
@@ -382,3 +382,23 @@ async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: ArqRedis
     assert "/channels/resume" not in (await local.get("/channels")).text
     assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "pause"]
     assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404
+
+
+async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_are_replayed(
+    redis: ArqRedis, local: Browser
+) -> None:
+    lost, sound = [grave.letter.id for grave in await bury_them(redis, [broken(1), broken(2)])]
+    await make_unreadable(redis, lost)
+
+    assert set(shown_ids(await local.get("/dead"))) == {lost, sound}
+    page = await local.get(f"/dead/{lost}")
+    assert page.status == 200 and "cannot read it" in page.text
+    assert 'value="discard"' in page.text and 'value="replay"' not in page.text
+    assert 'id="body-title"' not in page.text
+
+    action = await ended(redis, await act(local, "replay", [("scope", "all")]))
+    shown = await local.get(f"/actions/{action.id}")
+    assert "1 letter: this version of Hookline cannot read it" in unescape(shown.text)
+
+    assert (await ended(redis, await act(local, "discard", [("id", lost)], sure="yes"))).done == 1
+    assert await all_letters(redis) == []
