@@ -12,6 +12,7 @@ from broker.actions import Action
 from inspector import operations
 from inspector.texts import count_of
 from inspector.web.acts import ACTS, Act
+from inspector.web.choosing import MOST_NAMED
 from inspector.web.desk import Desk
 from inspector.web.door import redirect
 from inspector.web.filters import address_of, fields_of
@@ -42,7 +43,7 @@ class Shown(Struct, frozen=True):
     """How fast it went so far."""
 
     left: tuple[tuple[str, str], ...]
-    """What a form says to mean the same letters; () where that cannot be told."""
+    """What a form says to mean the same letters; () where that cannot be told, or is more than a form may name."""
 
 
 def actions_routes(desk: Desk) -> list[Route]:
@@ -115,6 +116,8 @@ def _words(action: Action, *, hide_search: bool) -> str:
 
 def _left(action: Action) -> tuple[tuple[str, str], ...]:
     order = action.order
+    if len(order.ids) > MOST_NAMED:
+        return ()
     if order.ids:
         return ("scope", "ids"), *(("id", name) for name in order.ids)
     given = {"scope": "all", **fields_of(operations.wanted_of(order)), "until_ms": str(order.until_ms)}
