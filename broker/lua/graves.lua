@@ -10,6 +10,12 @@ local function kept(id)
   return packed and cmsgpack.unpack(packed)
 end
 
+-- Whether a letter is what somebody read who is to write it anew: `seen` is the SHA-1 in hex of what lay there.
+local function is_as_read(id, seen)
+  local packed = redis.call('GET', K.dead .. id)
+  return packed and redis.sha1hex(packed) == seen
+end
+
 -- Where a term is looked for: one of 2^18 buckets, and what its members begin with (4 bytes, then the id). With a
 -- million letters a bucket holds 30 of them, which Redis keeps in 28 bytes each. Hashed with a key of this Redis, so that
 -- what is only an index tells nothing of people. Nothing where no letter ever had a term.
