@@ -75,7 +75,7 @@ async def purge(
             if settings.export_dir:
                 file, ids = await _exported(redis, settings, ids, owner, lost)
             else:
-                lost.update(await _unreadable(redis, ids))
+                lost.update(await _unreadable(redis, ids, owner))
                 ids = [name for name in ids if name not in lost]
             if ids:
                 details = {"letters": str(len(ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
@@ -119,9 +119,12 @@ async def _exported(
     return "", written
 
 
-async def _unreadable(redis: ArqRedis, ids: Sequence[str]) -> list[str]:
-    found = [letter for some in _parts(ids) for letter in await dead.letters(redis, some)]
-    return [letter.id for letter in found if letter and letter.is_unreadable]
+async def _unreadable(redis: ArqRedis, ids: Sequence[str], owner: str) -> list[str]:
+    found: list[str] = []
+    for some in _parts(ids):
+        await _hold_lease(redis, owner)
+        found += [letter.id for letter in await dead.letters(redis, some) if letter and letter.is_unreadable]
+    return found
 
 
 def _cleared(export_dir: str) -> Path:

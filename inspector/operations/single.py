@@ -45,6 +45,8 @@ async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str
     grave = await dead.get(redis, letter_id)
     if grave is None:
         return False
+    if grave.letter.is_unreadable:
+        raise EditError(grave.letter.error)
     if grave.letter.reason == "unreadable" or grave.letter.digest:
         raise EditError("only a single webhook or its notification can be edited, not a batch, a job or a digest")
     return await replay.replay_edited(redis, grave, body, by=by)
@@ -57,7 +59,9 @@ async def note_on(redis: ArqRedis, letter_id: str, text: str, *, by: str) -> boo
 
 
 def editable(grave: Grave) -> str:
-    """The body to be edited as text, indented where it is JSON. Raises EditError where it is no text."""
+    """The body to be edited as text, indented where it is JSON. Raises EditError where it is not."""
+    if grave.letter.is_unreadable:
+        raise EditError(grave.letter.error)
     try:
         return msgspec.json.format(grave.body, indent=2).decode()
     except (ValueError, RecursionError):

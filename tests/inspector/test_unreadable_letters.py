@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from broker import keys, stats
 from broker.verdict import Verdict
 from inspector import operations, retention
-from inspector.operations import Exported, Filter, Person, Purged
+from inspector.operations import EditError, Exported, Filter, Person, Purged
 from inspector.settings import DeadSettings
 from sources import KINDS
 from tests.inspector.command_line import hookline
@@ -169,3 +169,15 @@ async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: A
 
     assert (done.unknown, done.unreadable, done.is_whole) == (1, [], False)
     assert {letter.id for letter in await all_letters(redis)} == {lost, *others}
+
+
+async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: ArqRedis) -> None:
+    lost, _ = await _three(redis_server, redis)
+    grave = await operations.get(redis, lost)
+    assert grave is not None
+
+    with pytest.raises(EditError, match="cannot read it"):
+        operations.editable(grave)
+    with pytest.raises(EditError, match="cannot read it"):
+        await operations.replay_edited(redis, lost, b"{}", by="ann")
+    assert (await stats.read_totals(redis)).queued == 0
