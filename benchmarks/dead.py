@@ -45,10 +45,10 @@ from broker.jobs import Attempt, Notification
 from broker.stream import Confirmation
 from inspector import operations
 from inspector.operations import Filter, Person
+from inspector.server import listen
+from inspector.serving.desk import Configured
 from inspector.settings import DeadSettings, Settings
-from inspector.web.desk import Configured
-from inspector.web.server import listen
-from inspector.web.site import Site
+from inspector.site import Site
 from sources import KINDS
 from worker.terms import terms_of
 

@@ -7,7 +7,7 @@
                   cursor    how far it has come through what its filter selects
                   owner, lease_until_ms   who works on it; another may where no sign of life came for the lease
                   began_ms, ended_ms
-                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a rehearsal found
+                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a rehearsal found; what a replay left
 
 All raise BrokerError.
 """
@@ -81,6 +81,8 @@ class Action(Struct, frozen=True, kw_only=True):
     """Letters that a rehearsal let through."""
 
     failed: int
+    """Letters that it did not let through; of a replay, those that cannot be read and so were left."""
+
     why: tuple[Why, ...]
     """Why those that failed did, the most frequent first."""
 
@@ -92,7 +94,8 @@ class Action(Struct, frozen=True, kw_only=True):
     @property
     def gone(self) -> int:
         """Selected letters that were not there any more, known at the end."""
-        return self.selected - self.done if self.state == "done" else 0
+        left = 0 if self.order.verb == "rehearse" else self.failed
+        return self.selected - self.done - left if self.state == "done" else 0
 
     def is_interrupted(self, now_ms: int) -> bool:
         """Whether it should go on and nobody works on it."""

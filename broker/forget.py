@@ -5,7 +5,8 @@ What is of the person is for the caller to say: `is_theirs` of a body.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,7 +18,7 @@ from broker import batch, digests, jobs, keys, scripts
 from broker.actions import Order
 from broker.batch import RawBody, UnreadableBatchError
 from broker.dead import Grave, Note, packed
-from broker.dead.packing import unpacked_notes
+from broker.dead.packing import repacked, unpacked_notes
 from broker.errors import translated
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from broker.scripts import Blobs
@@ -189,12 +190,20 @@ async def notes(redis: ArqRedis, is_about: Callable[[Note], bool]) -> int:
     return gone
 
 
-async def rebury(redis: ArqRedis, grave: Grave) -> bool:
-    """Give a dead letter another body; all else of it stays as it is. False where it has gone."""
-    blobs = Blobs()
+async def seen(redis: ArqRedis, ids: Sequence[str]) -> dict[str, str]:
+    """What tells later whether letters are still as they are read after this; by id, of those that are there."""
+    with translated():
+        found = await redis.mget([keys.DEAD + name for name in ids])
+    rows = zip(ids, found, strict=True)
+    return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
+
+
+async def rebury(redis: ArqRedis, grave: Grave, as_seen: str) -> bool:
+    """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
+    blobs = Blobs(before=2)
     plan = _encode(packed(grave, blobs.place))
     with translated():
-        return bool(await scripts.REBURY(redis, plan, *blobs.all))
+        return bool(await scripts.REBURY(redis, plan, as_seen, *blobs.all))
 
 
 async def dictionaries(redis: ArqRedis, is_in: IsIn) -> list[str]:
@@ -205,10 +214,12 @@ async def dictionaries(redis: ArqRedis, is_in: IsIn) -> list[str]:
     return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
 
 
-async def repack(redis: ArqRedis, dictionary: str, letters: list[tuple[str, bytes, bytes]]) -> int:
-    """Pack letters, (id, letter, body) as `repacked` has them, without a dictionary; how many that were."""
+async def repack(redis: ArqRedis, dictionary: str, letters: Sequence[Grave], as_seen: Mapping[str, str]) -> int:
+    """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
+    named = [grave for grave in letters if grave.letter.id in as_seen]
+    parts = [(grave.letter.id, as_seen[grave.letter.id], *repacked(grave)) for grave in named]
     with translated():
-        return int(await scripts.REPACK(redis, dictionary, *(part for letter in letters for part in letter)))
+        return int(await scripts.REPACK(redis, dictionary, *(part for letter in parts for part in letter)))
 
 
 def unpacked(blob: bytes) -> bytes:

@@ -25,12 +25,13 @@ async def replay(redis: ArqRedis, graves: Sequence[Grave], *, work: Work = NO_AC
 
     A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
     straight to its channel. Bodies travel together, and so do notifications of a channel. Each step is all or
-    nothing: killed between two, some are back and the others still dead. Raises BrokerError, NotMineError.
+    nothing: killed between two, some are back and the others still dead. One that cannot be read stays: it is of
+    neither stage. Raises BrokerError, NotMineError.
     """
     replayed = 0
     for chunk in _chunks([grave for grave in graves if grave.letter.stage == "intake"]):
         replayed += await _replay_bodies(redis, chunk, work)
-    for chunk in _chunks([grave for grave in graves if grave.letter.stage != "intake"]):
+    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "notify"]):
         replayed += await _replay_notifications(redis, chunk, work)
     return replayed
 
@@ -38,14 +39,15 @@ async def replay(redis: ArqRedis, graves: Sequence[Grave], *, work: Work = NO_AC
 async def revive(redis: ArqRedis) -> int:
     """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
 
-    A mark goes with its letter, in the step that replays it. Raises BrokerError.
+    A mark goes with its letter, in the step that replays it. One that cannot be read stays, and loses its mark.
+    Raises BrokerError.
     """
     with translated():
         found: Any = await redis.srandmember(keys.DEAD_REVIVE, MAX_NOTIFICATIONS)  # type: ignore[misc]
     ids = [name.decode() for name in found or ()]
     graves = await dead.graves(redis, ids)
-    lost = [name for name, grave in zip(ids, graves, strict=True) if grave is None]
-    if lost:  # no letter is left behind its mark, but for what was removed by hand
+    lost = [name for name, grave in zip(ids, graves, strict=True) if not grave or grave.letter.is_unreadable]
+    if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
         with translated():
             await redis.srem(keys.DEAD_REVIVE, *lost)  # type: ignore[misc]
     return await replay(redis, [grave for grave in graves if grave])

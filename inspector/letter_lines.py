@@ -33,7 +33,7 @@ class LineError(ValueError):
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """The first line of an export."""
+    """The first line of an export, and the last where something had to be left out."""
 
     v: int = VERSION
     header: dict[str, Any]
@@ -61,6 +61,14 @@ _peek = msgspec.json.Decoder(_Peek).decode
 def header(about: str, at_ms: int) -> bytes:
     """The line that an export begins with. `about`: which letters it has, without personal data."""
     return _encode(Header(header={"what": "dead letters of Hookline", "of": about, "at_ms": at_ms})) + b"\n"
+
+
+def left_out(count: int) -> bytes:
+    """A line that says how many letters are not there, as they could not be read."""
+    return (
+        _encode(Header(header={"what": "dead letters that could not be read: not in here", "letters": count}))
+        + b"\n"
+    )
 
 
 def line_of(kept: Kept) -> bytes:

@@ -12,7 +12,7 @@ from broker.audit import Recorded
 from broker.dead import DeadLetter, Grave
 from broker.jobs import Attempt
 from broker.verdict import Verdict
-from inspector.channels import channel_records
+from inspector.channel_state import channel_records
 from inspector.masking import DEFAULT, MASK, Masking
 from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.source_state import alert_records, source_records

@@ -39,8 +39,12 @@ async def once(redis: ArqRedis, settings: DeadSettings, *, every_s: float = EVER
     try:
         async with aclosing(purge(redis, settings, by=BY)) as rounds:
             async for purged in rounds:
-                fields = {"action": "dead_letters_purged", "letters": purged.letters, "file": purged.file}
-                log.warning("%d dead letters were purged", purged.letters, extra=fields)
+                if purged.letters:
+                    fields = {"action": "dead_letters_purged", "letters": purged.letters, "file": purged.file}
+                    log.warning("%d dead letters were purged", purged.letters, extra=fields)
+                if purged.unreadable:
+                    fields = {"action": "dead_letters_unreadable", "letters": purged.unreadable}
+                    log.warning("%d dead letters cannot be read and are kept", purged.unreadable, extra=fields)
     except PurgeBusyError:
         pass
     except BrokerError as error:

@@ -12,7 +12,7 @@ from rich.text import Text
 from broker.schedule import Schedule
 from broker.spilled import Spilled
 from broker.stats import Totals
-from inspector.channels import channel_line
+from inspector.channel_state import channel_line
 from inspector.operations import Status
 from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, printable, size, span

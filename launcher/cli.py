@@ -27,8 +27,8 @@ _ELSEWHERE = {
     "dead": _Elsewhere("inspector.commands", "dead", "Find, understand and act on dead letters."),
     "audit": _Elsewhere("inspector.commands", "audit", "Show who did what to dead letters."),
     "forget": _Elsewhere("inspector.commands", "forget", "Remove what is kept of a person."),
-    "channel": _Elsewhere("inspector.channels", "channel", "List, pause and resume channels."),
-    "drift": _Elsewhere("inspector.drifting", "drift", "Show where webhooks are not as the models say."),
+    "channel": _Elsewhere("inspector.commands", "channel", "List, pause and resume channels."),
+    "drift": _Elsewhere("inspector.commands", "drift", "Show where webhooks are not as the models say."),
 }
 """Commands of other modules, imported when they are called, so that --help answers at once."""
 

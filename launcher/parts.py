@@ -15,11 +15,11 @@ import uvloop
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from inspector import retention
+from inspector import server as inspector_server
 from inspector.masking import Masking
+from inspector.serving.desk import Configured
+from inspector.serving.door import ClientAddress
 from inspector.settings import Settings as InspectorSettings
-from inspector.web import server as inspector_server
-from inspector.web.desk import Configured
-from inspector.web.door import ClientAddress
 from launcher.channels import channel_faults
 from launcher.complaints import tell
 from launcher.config import Config

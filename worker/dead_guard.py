@@ -13,7 +13,6 @@ from arq.connections import ArqRedis
 from broker import dead, stats
 from broker.alerts import current_alerts
 from broker.dead import DeadLetter, Untold
-from broker.errors import Misconfigured
 from worker.alerts import Alerts
 from worker.dead_causes import (
     KINDS,
@@ -85,10 +84,8 @@ class DeadGuard:
 
     async def _letters(self, ids: list[str]) -> dict[str, DeadLetter]:
         """Without those that only a newer version can read."""
-        try:
-            return {letter.id: letter for letter in await dead.letters(self._redis, ids) if letter}
-        except Misconfigured:
-            return {}
+        found = await dead.letters(self._redis, ids)
+        return {letter.id: letter for letter in found if letter and not letter.is_unreadable}
 
 
 def _digest(names: Iterable[str]) -> str:

@@ -16,6 +16,9 @@ from broker.jobs import Attempt, Notification
 MAX_NOTES, MAX_NOTE_CHARS = 50, 2000
 """Notes of one letter: beyond, the oldest go. And characters of one note."""
 
+_UNKNOWN = "unknown"
+"""Stage of a letter that cannot be read."""
+
 STALE = "stale"
 """Reason of a body whose event was too old when it came."""
 
@@ -26,7 +29,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     id: str
     fingerprint: str
     stage: str
-    """`intake` or `notify`."""
+    """`intake` or `notify`; `unknown` where it cannot be read."""
 
     reason: str
     """`undecodable`, `stale`, `poison`, `unreadable`, `permanent`, `exhausted`, `unknown channel` ..."""
@@ -59,6 +62,14 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """The job that nobody could run, where the body is one."""
 
     attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it stands for a letter that cannot be read: only `id`, `died_at_ms` and `error` are known.
+
+        It can be shown and discarded. What would need the letter itself leaves it where it is.
+        """
+        return self.stage == _UNKNOWN
 
 
 class Note(Struct, frozen=True, array_like=True):
@@ -182,6 +193,20 @@ def unreadable_job(job_id: str, blob: bytes, error: str) -> Grave:
         job=job_id,
     )
     return Grave(letter, blob)
+
+
+def unreadable_letter(letter_id: str, at_ms: int, why: Exception) -> DeadLetter:
+    """What stands for a letter that lies in Redis as no Hookline writes it, or only a newer one."""
+    return DeadLetter(
+        id=letter_id,
+        fingerprint="",
+        stage=_UNKNOWN,
+        reason="unreadable",
+        error=f"this version of Hookline cannot read it: {why}"[:500],
+        error_class="UnreadableLetterError",
+        died_at_ms=at_ms,
+        bodies=0,
+    )
 
 
 def died_at_notify(

@@ -79,9 +79,9 @@ def packed(grave: Grave, place: Place) -> tuple[object, ...]:
     )
 
 
-def repacked(grave: Grave) -> tuple[str, bytes, bytes]:
-    """(id, letter, body) as they lie in Redis without a dictionary."""
-    return grave.letter.id, batch.compress(_encode(grave.letter)), batch.compress(grave.body)
+def repacked(grave: Grave) -> tuple[bytes, bytes]:
+    """(letter, body) as they lie in Redis without a dictionary."""
+    return batch.compress(_encode(grave.letter)), batch.compress(grave.body)
 
 
 def unpacked_letter(blob: bytes, dictionary: str, dictionaries: Mapping[str, bytes]) -> DeadLetter:

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from broker import keys, scripts
 from broker.audit import Deed, packed
-from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note
+from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note, unreadable_letter
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
-from broker.errors import Misconfigured, translated
+from broker.errors import translated
 from broker.ids import is_id
 
 
@@ -39,7 +39,7 @@ class Row(Struct, frozen=True):
     """When it was written, by the clock of Redis; 0 where that is not known."""
 
     letter: DeadLetter | None
-    """None where it has gone."""
+    """None where it has gone; one that cannot be read says so: see DeadLetter.is_unreadable."""
 
     body: bytes = b""
     """Only where bodies were asked for."""
@@ -47,6 +47,9 @@ class Row(Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     dictionary: str = ""
     """What it is packed against, "" for nothing."""
+
+    kind: str = ""
+    """Id of its facets, or MIXED."""
 
 
 async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
@@ -115,7 +118,7 @@ def done(reply: Any) -> int:
 
 
 def rows(reply: Any) -> list[Row]:
-    """What `exhumed` of broker/lua/graves.lua returned. Raises Misconfigured for what no Hookline wrote."""
+    """What `exhumed` of broker/lua/graves.lua returned."""
     found, flat = reply
     dictionaries = {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
     return [_row(row, dictionaries) for row in found]
@@ -131,18 +134,20 @@ async def _exhumed(redis: ArqRedis, what: Literal["letters", "graves"], ids: Seq
 
 
 def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
-    name, at_ms, letter, dictionary, notes, body = row
+    name, died, letter, dictionary, notes, body, kind = row
+    letter_id, at_ms, used = name.decode(), int(float(died or 0)), dictionary.decode()
     if not letter:
-        return Row(name.decode(), int(float(at_ms or 0)), None)
-    used = dictionary.decode()
+        return Row(letter_id, at_ms, None)
     try:
         return Row(
-            name.decode(),
-            int(float(at_ms or 0)),
+            letter_id,
+            at_ms,
             unpacked_letter(letter, used, dictionaries),
             unpacked_body(body, used, dictionaries) if body else b"",
             unpacked_notes(notes),
             used,
+            kind.decode(),
         )
-    except Exception as error:
-        raise Misconfigured(f"dead letter {name.decode()} in Redis cannot be read: {error}") from error
+    except Exception as error:  # noqa: BLE001 - whatever it is: the other letters of the page can be read
+        lost = unreadable_letter(letter_id, at_ms, error)
+        return Row(letter_id, at_ms, lost, dictionary=used, kind=kind.decode())

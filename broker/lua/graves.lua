@@ -10,6 +10,12 @@ local function kept(id)
   return packed and cmsgpack.unpack(packed)
 end
 
+-- Whether a letter is what somebody read who is to write it anew: `seen` is the SHA-1 in hex of what lay there.
+local function is_as_read(id, seen)
+  local packed = redis.call('GET', K.dead .. id)
+  return packed and redis.sha1hex(packed) == seen
+end
+
 -- Where a term is looked for: one of 2^18 buckets, and what its members begin with (4 bytes, then the id). With a
 -- million letters a bucket holds 30 of them, which Redis keeps in 28 bytes each. Hashed with a key of this Redis, so that
 -- what is only an index tells nothing of people. Nothing where no letter ever had a term.
@@ -99,15 +105,15 @@ local function ids_with(term, below, most)
   return found
 end
 
--- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or ""},
--- and the dictionaries that they are packed with: a reader must get both in one step.
+-- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or "",
+-- facets id}, and the dictionaries that they are packed with: a reader must get both in one step.
 local function exhumed(ids, with_body)
   local rows, dicts, known = {}, {}, {}
   for i = 1, #ids do
     local letter = kept(ids[i]) or { '', '', '', '', '' }
     local dict = letter[2]
     rows[i] = { ids[i], redis.call('ZSCORE', K.dead_index, ids[i]) or '', letter[4], dict,
-      redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '' }
+      redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '', letter[1] }
     if dict ~= '' and not known[dict] then
       known[dict] = true
       dicts[#dicts + 1] = dict

@@ -1,12 +1,13 @@
 -- A dead letter gets another body, and other terms. Its place, its notes and its mark stay.
--- ARGV[1] = grave (msgpack: see graves.lua), then its blobs
--- Returns 0 where it has gone.
+-- ARGV[1] = grave (msgpack: see graves.lua), ARGV[2] = the SHA-1 in hex of the letter as it was read, then its blobs
+-- Returns 0 where it has gone or is another by now.
 go_on_when_full()
 local grave = cmsgpack.unpack(ARGV[1])
 local id = grave[1]
+if not is_as_read(id, ARGV[2]) then return 0 end
 local at = redis.call('ZSCORE', K.dead_index, id)
 local notes, marked = redis.call('GET', K.dead_notes .. id), redis.call('SISMEMBER', K.dead_revive, id)
-if unbury(id) == 0 then return 0 end
+unbury(id)
 bury(grave, at)
 if notes then redis.call('SET', K.dead_notes .. id, notes) end
 if marked == 1 then redis.call('SADD', K.dead_revive, id) end

@@ -1,6 +1,6 @@
 -- A person begins something with many dead letters.
 -- ARGV: id, action (msgpack), how many letters, owner, lease in ms, most actions that are kept, deed
--- Safe to repeat. Those that ended go, the oldest first, where there are more than are kept.
+-- Safe to repeat. Where there are more than are kept the oldest go, but for those that are running.
 go_on_when_full()
 local key = K.action .. ARGV[1]
 if redis.call('EXISTS', key) == 1 then return 0 end
@@ -13,7 +13,7 @@ if over > 0 then
   local oldest = redis.call('ZRANGE', K.actions, 0, over - 1)
   for i = 1, #oldest do
     local state = redis.call('HGET', K.action .. oldest[i], 'state')
-    if state ~= 'running' and state ~= 'stopped' then
+    if state ~= 'running' then
       redis.call('DEL', K.action .. oldest[i])
       redis.call('ZREM', K.actions, oldest[i])
     end

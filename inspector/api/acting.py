@@ -13,8 +13,8 @@ from inspector.api import answers, orders
 from inspector.api.operation import BASE, Asked, Nothing, Operation, as_json
 from inspector.operations import RehearsalError, Selection
 from inspector.records import action_record
-from inspector.web.desk import Desk
-from inspector.web.routing import Refusal
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Refusal
 
 _NO_ACTION = Refusal(404, "There is no such action (any more): the last 500 are kept.")
 

@@ -176,7 +176,7 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
 
     passed: int
     failed: int
-    """What a rehearsal found."""
+    """What a rehearsal found. `failed` of a replay: letters that cannot be read, and so were left."""
 
     why: list[Why]
     filter: Sought

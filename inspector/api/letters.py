@@ -15,9 +15,9 @@ from inspector.api import answers, orders
 from inspector.api.operation import Asked, Operation
 from inspector.operations import CursorError, EditError
 from inspector.records import grave_record, group_record, page_record, verdict_record
-from inspector.web.desk import Desk
-from inspector.web.door import lacking
-from inspector.web.routing import Refusal
+from inspector.serving.desk import Desk
+from inspector.serving.door import lacking
+from inspector.serving.routing import Refusal
 
 _NO_LETTER = Refusal(404, "There is no such dead letter (any more).")
 
@@ -64,6 +64,8 @@ async def body(desk: Desk, asked: Asked) -> Any:
     grave = await operations.reveal(desk.redis, asked.name, by=asked.visitor.name)
     if grave is None:
         return _NO_LETTER
+    if grave.letter.is_unreadable:
+        return Refusal(404, f"There is no body of it to be had: {grave.letter.error}.")
     name = f'attachment; filename="{grave.letter.id}.bin"'
     return web.Response(
         body=grave.body, content_type="application/octet-stream", headers={hdrs.CONTENT_DISPOSITION: name}

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from inspector.web.desk import Desk
-from inspector.web.routing import API, Answer, Handler, Refusal, Route
-from inspector.web.visitor import Right, Visitor
+from inspector.serving.desk import Desk
+from inspector.serving.routing import API, Answer, Handler, Refusal, Route
+from inspector.serving.visitor import Right, Visitor
 
 BASE = f"{API}v1"
 MAX_BODY_BYTES = 1024 * 1024

@@ -10,9 +10,9 @@ from inspector.api.acting import ACTING
 from inspector.api.letters import LETTERS
 from inspector.api.operation import BASE
 from inspector.api.standing import STANDING
-from inspector.web.desk import Desk
-from inspector.web.routing import Answer, Route
-from inspector.web.visitor import Visitor
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Answer, Route
+from inspector.serving.visitor import Visitor
 
 OPERATIONS = (*STANDING, *LETTERS, *ACTING)
 

@@ -7,10 +7,10 @@ from typing import Any
 from inspector import operations
 from inspector.api import answers, orders
 from inspector.api.operation import Asked, Nothing, Operation
-from inspector.channels import channel_records
+from inspector.channel_state import channel_records
 from inspector.records import deed_record, status_record
-from inspector.web.desk import Desk
-from inspector.web.routing import Refusal
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Refusal
 
 
 async def status(desk: Desk, _: Asked) -> Any:

@@ -1,4 +1,4 @@
-"""`hookline dead ...`, `status`, `audit` and `forget`: faces of the operations.
+"""`hookline dead ...`, `channel ...`, `status`, `audit`, `drift` and `forget`: faces of the operations.
 
 Tables and JSON go to stdout, questions, progress and hints to stderr. The modules below put their commands into
 `dead`; the order is that of its help.
@@ -7,7 +7,9 @@ Tables and JSON go to stdout, questions, progress and hints to stderr. The modul
 from inspector.commands import finding, acting, editing, following, keeping  # noqa: F401, I001 - see above
 from inspector.commands.app import dead
 from inspector.commands.audit import audit
+from inspector.commands.channels import channel
+from inspector.commands.drifting import drift
 from inspector.commands.forgetting import forget
 from inspector.commands.status import status
 
-__all__ = ["audit", "dead", "forget", "status"]
+__all__ = ["audit", "channel", "dead", "drift", "forget", "status"]

@@ -138,7 +138,7 @@ def show_(
         raise typer.Exit(1)
     grave, alike = found
     if raw:
-        sys.stdout.buffer.write(grave.body)
+        _write_raw(grave)
         return
     masking = ctx.obj.masking()
     verdict = operations.rehearsed(grave, ctx.obj.rehearse(), masking=None if reveal else masking)
@@ -148,7 +148,15 @@ def show_(
         return
     show(letters.page(grave, alike=alike, now_ms=now_ms(), reveal=reveal, masking=masking))
     show(letters.outlook(verdict))
-    typer.echo("\n" + letters.body_text(grave, reveal=reveal, masking=masking))
+    if not grave.letter.is_unreadable:
+        typer.echo("\n" + letters.body_text(grave, reveal=reveal, masking=masking))
+
+
+def _write_raw(grave: Grave) -> None:
+    if grave.letter.is_unreadable:
+        typer.echo(f"no body of {grave.letter.id}: {one_line(grave.letter.error)}", err=True)
+        raise typer.Exit(1)
+    sys.stdout.buffer.write(grave.body)
 
 
 async def _why_none(redis: ArqRedis, wanted: Filter) -> str:

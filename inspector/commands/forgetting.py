@@ -84,6 +84,11 @@ def _told(done: Forgotten) -> list[str]:
         lines.append(f"packed anew without the person's data: {count_of(done.repacked, 'dead letter')} of others")
         lines.append("workers may pack new ones with it for an hour: run it again then")
     lines += [f"nobody can read it, and the person is in it: discard it: {name}" for name in done.unreadable]
+    if done.unknown:
+        lines.append(
+            f"{count_of(done.unknown, 'dead letter')} that this version cannot read: the person may be in there; "
+            "run it again with the version that wrote them, or discard them"
+        )
     lines += [
         f"kept on disk and not looked into, run it again when it is drained: {place}" for place in done.spilled
     ]

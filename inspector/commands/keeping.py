@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 from broker.errors import BrokerError
 from inspector import export_files, operations, options
 from inspector.commands.app import KEEP, dead, print_json
-from inspector.operations import Filter, Imported, ImportFileError, PurgeBusyError
+from inspector.operations import Exported, Filter, Imported, ImportFileError, PurgeBusyError
 from inspector.options import examples
 from inspector.session import on_redis
 from inspector.texts import count_of, printable, size
@@ -46,21 +46,16 @@ def export(
     The audit log has it.
     """
     typer.echo("an export holds personal data in clear: keep it as safe as Redis, and remove it in time", err=True)
-    count = 0
-
-    async def pieces(redis: ArqRedis) -> AsyncIterator[bytes]:
-        nonlocal count
-        async for piece in operations.export(redis, wanted, by=ctx.obj.user()):
-            yield piece
-            count += piece.count(b"\n")
+    so_far = Exported()
 
     async def work(redis: ArqRedis) -> None:
+        pieces = operations.export(redis, wanted, by=ctx.obj.user(), so_far=so_far)
         if file == _STDOUT:
-            async for piece in pieces(redis):
+            async for piece in pieces:
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
             return
-        written = await export_files.write(Path(file), pieces(redis))
+        written = await export_files.write(Path(file), pieces)
         typer.echo(f"{file}: {size(written)}", err=True)
 
     try:
@@ -71,7 +66,10 @@ def export(
         raise typer.Exit(1) from None  # whoever read it has seen enough
     except OSError as error:
         raise _cannot(f"write {file}", error) from None
-    typer.echo(f"{count_of(max(0, count - 1), 'dead letter')} exported", err=True)
+    typer.echo(f"{count_of(so_far.letters, 'dead letter')} exported", err=True)
+    if so_far.unreadable:
+        typer.echo(f"left out: {_lost(so_far.unreadable)}", err=True)
+        raise typer.Exit(1)
 
 
 @dead.command(
@@ -138,13 +136,14 @@ def purge(
         else:
             typer.echo(f"{count_of(found.count, 'dead letter')} to purge")
         return
-    letters, files = 0, list[str]()
+    letters, unreadable, files = 0, 0, list[str]()
 
     async def work(redis: ArqRedis) -> None:
-        nonlocal letters
+        nonlocal letters, unreadable
         async with aclosing(operations.purge(redis, settings, by=ctx.obj.user())) as rounds:
             async for purged in rounds:
                 letters += purged.letters
+                unreadable += purged.unreadable
                 files.extend([purged.file] if purged.file else [])
 
     try:
@@ -155,11 +154,21 @@ def purge(
     except OSError as error:
         raise _cannot(f"export to {settings.export_dir}, so nothing more is purged", error) from None
     finally:
-        if as_json:
-            print_json({"purged": letters, "files": files})
-        else:
-            told = f", exported to {', '.join(files)}" if files else ""
-            typer.echo(f"{count_of(letters, 'dead letter')} purged{told}")
+        _tell_purged(letters, unreadable, files, as_json=as_json)
+
+
+def _tell_purged(letters: int, unreadable: int, files: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"purged": letters, "files": files, "unreadable": unreadable})
+        return
+    told = f", exported to {', '.join(files)}" if files else ""
+    typer.echo(f"{count_of(letters, 'dead letter')} purged{told}")
+    if unreadable:
+        typer.echo(f"left: {_lost(unreadable)}", err=True)
+
+
+def _lost(count: int) -> str:
+    return f"{count_of(count, 'dead letter')} that this version of Hookline cannot read: they stay where they are"
 
 
 def _tell_imported(so_far: Imported, *, as_json: bool) -> None:

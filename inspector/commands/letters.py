@@ -41,7 +41,11 @@ def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Maskin
         ("channel", letter.channel),
         ("key", letter.key),
         ("job", letter.job),
-        ("group", f"{letter.fingerprint}, {count_of(alike, 'letter')}: {_of_group(letter.fingerprint)}"),
+        (
+            "group",
+            letter.fingerprint
+            and f"{letter.fingerprint}, {count_of(alike, 'letter')}: {_of_group(letter.fingerprint)}",
+        ),
     ):
         if value:
             lines.add_row(label, Text(printable(value)))

@@ -119,6 +119,8 @@ def progress_of(action: Action) -> str:
     said = f"{action.done} of {action.selected}"
     if action.gone:
         said += f", {action.gone} not there"
+    if action.order.verb != "rehearse" and action.failed:
+        said += f", {action.failed} cannot be read"
     if action.order.verb == "rehearse":
         said += f", {action.passed} would pass, {action.failed} would fail"
     return said

@@ -19,7 +19,15 @@ from inspector.operations.acting import (
     select,
     wanted_of,
 )
-from inspector.operations.exporting import Imported, ImportFileError, Terms, export, import_lines, lines_of
+from inspector.operations.exporting import (
+    Exported,
+    Imported,
+    ImportFileError,
+    Terms,
+    export,
+    import_lines,
+    lines_of,
+)
 from inspector.operations.finding import (
     Choices,
     CursorError,
@@ -55,6 +63,7 @@ __all__ = [
     "Choices",
     "CursorError",
     "EditError",
+    "Exported",
     "Filter",
     "Forgotten",
     "Found",

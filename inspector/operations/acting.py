@@ -20,7 +20,7 @@ from msgspec import Struct
 from broker import actions, dead
 from broker import replay as replaying
 from broker.actions import Action, Order, Step, Verb, Why
-from broker.dead import Grave, Note, NotMineError, Place, Work
+from broker.dead import DeadLetter, Grave, Note, NotMineError, Place, Work
 from broker.errors import BrokerError
 from broker.verdict import Verdict
 from inspector.masking import DEFAULT, Masking
@@ -103,7 +103,7 @@ async def carry_out(
     alive = asyncio.create_task(_stay_alive(redis, work, lost))
     try:
         async for ids, cursor in _chunks(redis, action, pace.chunk):
-            step = await _do(redis, action, ids, work, rehearsing)
+            step = await _do(redis, action, ids, work, rehearsing, masking)
             await actions.step(redis, work, msgspec.structs.replace(step, cursor=cursor))
             yield await _now(redis, action)
             await pace.turn(len(ids))
@@ -140,7 +140,12 @@ def told(wanted: Filter) -> str:
 
 
 async def _do(
-    redis: ArqRedis, action: Action, ids: Sequence[str], work: Work, rehearsing: _Rehearsing | None
+    redis: ArqRedis,
+    action: Action,
+    ids: Sequence[str],
+    work: Work,
+    rehearsing: _Rehearsing | None,
+    masking: Masking,
 ) -> Step:
     """Do it to some. What removes letters is counted as it is done; the rest with the cursor."""
     order = action.order
@@ -148,6 +153,7 @@ async def _do(
         case "replay":
             graves = [grave for grave in await dead.graves(redis, ids) if grave]
             await replaying.replay(redis, graves, work=work)
+            return _left([grave.letter for grave in graves if grave.letter.is_unreadable], masking)
         case "discard":
             letters = [letter for letter in await dead.letters(redis, ids) if letter]
             await dead.discard(redis, letters, work=work)
@@ -160,11 +166,31 @@ async def _do(
     return Step()
 
 
+def _left(lost: Sequence[DeadLetter], masking: Masking) -> Step:
+    """What a replay could not do: the letters stay, and are told of."""
+    return Step(failed=(Why(lost[0].reason, len(lost), masking.text(lost[0].error)),)) if lost else Step()
+
+
+def verdict_of(grave: Grave, rehearse: Rehearse) -> Verdict:
+    """What would become of a dead letter; of one that cannot be read, nothing."""
+    letter = grave.letter
+    if not letter.is_unreadable:
+        return rehearse(grave)
+    return Verdict(
+        passes=False,
+        reason=letter.reason,
+        error=letter.error,
+        error_class=letter.error_class,
+        stage=letter.stage,
+        fingerprint=letter.reason,
+    )
+
+
 async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Masking) -> Step:
     failed: dict[str, Why] = {}
     passed = 0
     for grave in graves:
-        verdict = rehearse(grave)
+        verdict = verdict_of(grave, rehearse)
         if verdict.passes:
             passed += 1
         else:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from broker import audit, dead, jobs
 from broker.audit import Deed
 from broker.dead import NEWEST, Grave, Kept
-from inspector.letter_lines import MAX_LINE_BYTES, LineError, header, kept_of, line_of
+from inspector.letter_lines import MAX_LINE_BYTES, LineError, header, kept_of, left_out, line_of
 from inspector.operations.acting import AT_A_TIME, told
 from inspector.operations.finding import Filter, walk
 
@@ -35,6 +35,14 @@ class Imported(Struct, frozen=True):
     lines: int = 0
 
 
+class Exported(Struct):
+    """How far an export has come."""
+
+    letters: int = 0
+    unreadable: int = 0
+    """Letters that are not in it, as this version cannot read them. They are where they were."""
+
+
 class ImportFileError(Exception):
     """A line is no dead letter. What stood before it is imported, what stands behind it is not."""
 
@@ -43,31 +51,38 @@ class ImportFileError(Exception):
         self.so_far = so_far
 
 
-async def export(redis: ArqRedis, wanted: Filter, *, by: str) -> AsyncGenerator[bytes, None]:
+async def export(
+    redis: ArqRedis, wanted: Filter, *, by: str, so_far: Exported | None = None
+) -> AsyncGenerator[bytes, None]:
     """The lines of the letters that match now, newest first, in pieces of some at a time; audited first.
 
-    What goes or dies meanwhile is not among them. However many there are, AT_A_TIME of them are in memory.
+    What goes or dies meanwhile is not among them, nor what cannot be read: the last line, a header, then says how
+    many these are. However many there are, AT_A_TIME of them are in memory. `so_far` is kept up to date.
     """
-    about = told(wanted)
+    about, done = told(wanted), so_far or Exported()
     await audit.record(redis, Deed(by, "export", about))
     yield header(about, await dead.redis_ms(redis))
     ids: list[str] = []
     async for row in walk(redis, wanted, NEWEST):
         ids.append(row.id)
         if len(ids) == AT_A_TIME:
-            yield b"".join([line_of(kept) for kept in await whole(redis, ids)])
+            yield await _lines(redis, ids, done)
             ids = []
     if ids:
-        yield b"".join([line_of(kept) for kept in await whole(redis, ids)])
+        yield await _lines(redis, ids, done)
+    if done.unreadable:
+        yield left_out(done.unreadable)
 
 
-async def whole(redis: ArqRedis, ids: Sequence[str]) -> list[Kept]:
-    """All that Redis keeps of letters; those that have gone are left out."""
-    return [
+async def whole(redis: ArqRedis, ids: Sequence[str]) -> tuple[list[Kept], list[str]]:
+    """(all that Redis keeps of letters, ids of those that cannot be read); those that have gone are left out."""
+    rows = await dead.rows_of(redis, ids, with_bodies=True)
+    kept = [
         Kept(Grave(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job))
-        for row in await dead.rows_of(redis, ids, with_bodies=True)
-        if row.letter is not None
+        for row in rows
+        if row.letter is not None and not row.letter.is_unreadable
     ]
+    return kept, [row.id for row in rows if row.letter is not None and row.letter.is_unreadable]
 
 
 async def import_lines(
@@ -108,6 +123,13 @@ async def import_lines(
 def lines_of(read: Callable[[int], bytes]) -> Iterable[bytes]:
     """The lines of a file, none longer than one can be: that is cut, and so no JSON. `read`: its readline."""
     return iter(lambda: read(MAX_LINE_BYTES), b"")
+
+
+async def _lines(redis: ArqRedis, ids: Sequence[str], done: Exported) -> bytes:
+    found, lost = await whole(redis, ids)
+    done.letters += len(found)
+    done.unreadable += len(lost)
+    return b"".join([line_of(kept) for kept in found])
 
 
 async def _brought_in(redis: ArqRedis, some: Sequence[Kept], so_far: Imported, lines: int) -> Imported:

@@ -182,25 +182,30 @@ async def groups(redis: ArqRedis, wanted: Filter | None = None, *, limit: int = 
 
 
 async def walk(redis: ArqRedis, wanted: Filter, start: Place, *, page: int = _PAGE) -> AsyncIterator[Row]:
-    """The rows that match below a place, newest first, with their letters."""
+    """The rows that match below a place, newest first, with their letters.
+
+    A letter that cannot be read is found by what its kind tells of it, or else by time and id alone.
+    """
     rows = _searched(redis, wanted, start, page) if wanted.search else _aged(redis, wanted, start, page)
     async for row in rows:
-        if row.letter is not None and wanted.selects(dead.facets_of(row.letter)) and wanted.spans(row.at_ms):
+        if row.letter is not None and wanted.spans(row.at_ms):
             yield row
 
 
 async def _aged(redis: ArqRedis, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
     if wanted.until_ms and start.at_ms > wanted.until_ms:
         start = Place(wanted.until_ms + 1, "")
-    names = None
+    names, known = None, frozenset[str]()
     if wanted != Filter(since_ms=wanted.since_ms, until_ms=wanted.until_ms):
         kinds = await _kinds(redis, wanted)
-        names = [kind.id for kind in kinds.kinds if wanted.selects(kind.facets)] + [MIXED] * bool(kinds.mixed)
+        known = frozenset(kind.id for kind in kinds.kinds if wanted.selects(kind.facets))
+        names = [*known] + [MIXED] * bool(kinds.mixed)
     while rows := await dead.older(redis, start, count=page, kinds=names):
         for row in rows:
             if row.at_ms and row.at_ms < wanted.since_ms:
                 return
-            yield row
+            if names is None or row.kind in known or _is_selected(row, wanted):
+                yield row
         start = Place(rows[-1].at_ms or start.at_ms, rows[-1].id)
 
 
@@ -210,12 +215,18 @@ async def _searched(redis: ArqRedis, wanted: Filter, start: Place, page: int) ->
         return
     if is_id(sought) and (not below or sought < below):
         for row in await dead.rows_of(redis, [sought]):
-            yield row
+            if _is_selected(row, wanted):
+                yield row
         return
     while rows := await dead.search(redis, sought, below=below, count=page):
         for row in rows:
-            yield row
+            if _is_selected(row, wanted):
+                yield row
         below = rows[-1].id
+
+
+def _is_selected(row: Row, wanted: Filter) -> bool:
+    return row.letter is not None and wanted.selects(dead.facets_of(row.letter))
 
 
 async def _kinds(redis: ArqRedis, wanted: Filter) -> Kinds:

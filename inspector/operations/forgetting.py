@@ -19,7 +19,6 @@ from broker.actions import Order
 from broker.audit import Deed
 from broker.batch import RawBody
 from broker.dead import NEWEST, Grave, Note, Row
-from broker.dead.packing import repacked
 from broker.forget import Found
 from broker.replay import body_of
 from broker.spilled import read_spilled
@@ -108,13 +107,16 @@ class Forgotten(Struct, kw_only=True):
     unreadable: list[str] = []
     """What nobody can read, and the person is in it: batches, jobs, digests and dead letters."""
 
+    unknown: int = 0
+    """Dead letters that this version cannot read: whether the person is in them is not known."""
+
     spilled: list[str] = []
     """Where receivers keep webhooks on disk, as host:directory."""
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is left that running it again, or a look at those places, would remove."""
-        return not (self.busy or self.unreadable or self.spilled or self.repacked)
+        return not (self.busy or self.unreadable or self.unknown or self.spilled or self.repacked)
 
 
 async def remove(redis: ArqRedis, person: Person, terms: Terms, *, by: str) -> Forgotten:
@@ -166,26 +168,46 @@ async def _noted(found: AsyncIterator[Found], what: str, done: Forgotten) -> int
 
 async def _remove_letters(redis: ArqRedis, person: Person, terms: Terms, done: Forgotten) -> None:
     """Every letter is looked at: what it is found by are only its most telling terms."""
-    async for graves in _all(redis):
+    done.unknown = 0
+    async for ids in _all(redis):
+        graves = [grave for grave in await dead.graves(redis, ids) if grave]
         theirs = [grave.letter for grave in graves if await _is_to_go(redis, grave, person, terms, done)]
         if theirs:
             done.letters += await dead.discard(redis, theirs, counter="forgotten")
 
 
 async def _is_to_go(redis: ArqRedis, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
-    """Whether all of it is of the person. A digest with events of others is one without the person's at once."""
+    """Whether all of it is of the person."""
     letter = grave.letter
+    if letter.is_unreadable:
+        done.unknown += 1
+        return False
     if letter.reason == "unreadable":
         if person.is_in(forget.unpacked(grave.body)):
             done.unreadable.append(f"dead letter {letter.id}")
         return False
     if not letter.digest:
         return person.owns(body_of(grave))
-    stay, gone = forget.others(grave.body, person.owns)
-    if gone and stay:
-        rest = Grave(letter, stay)
-        done.digested += gone * await forget.rebury(redis, Grave(letter, stay, tuple(terms(rest))))
-    return gone > 0 and not stay
+    return await _is_digest_to_go(redis, letter.id, person, terms, done)
+
+
+async def _is_digest_to_go(redis: ArqRedis, letter_id: str, person: Person, terms: Terms, done: Forgotten) -> bool:
+    """The same of a digest: one with events of others is one without the person's at once.
+
+    Where somebody else, another who forgets, was quicker, it is looked at again: they have got on by one.
+    """
+    while True:
+        seen = await forget.seen(redis, [letter_id])
+        grave = await dead.get(redis, letter_id)
+        if grave is None or letter_id not in seen or grave.letter.is_unreadable:
+            return False
+        stay, gone = forget.others(grave.body, person.owns)
+        if not (gone and stay):
+            return gone > 0
+        rest = Grave(grave.letter, stay)
+        if await forget.rebury(redis, Grave(grave.letter, stay, tuple(terms(rest))), seen[letter_id]):
+            done.digested += gone
+            return False
 
 
 async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
@@ -193,23 +215,25 @@ async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
     theirs = await forget.dictionaries(redis, person.is_in)
     if not theirs:
         return
-    async for graves in _all(redis, lambda row: row.dictionary in theirs):
-        parts = [repacked(grave) for grave in graves]
+    async for ids in _all(redis, lambda row: row.dictionary in theirs):
+        seen = await forget.seen(redis, ids)
+        found = await dead.graves(redis, ids)
+        graves = [grave for grave in found if grave and not grave.letter.is_unreadable]
         for dictionary in theirs:
-            done.repacked += await forget.repack(redis, dictionary, parts)
+            done.repacked += await forget.repack(redis, dictionary, graves, seen)
 
 
-async def _all(redis: ArqRedis, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[Grave]]:
+async def _all(redis: ArqRedis, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[str]]:
     ids: list[str] = []
     async for row in walk(redis, Filter(), NEWEST):
         if not is_meant(row):
             continue
         ids.append(row.id)
         if len(ids) == AT_A_TIME:
-            yield [grave for grave in await dead.graves(redis, ids) if grave]
+            yield ids
             ids = []
     if ids:
-        yield [grave for grave in await dead.graves(redis, ids) if grave]
+        yield ids
 
 
 def _is_about(note: Note, person: Person) -> bool:

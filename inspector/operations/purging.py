@@ -46,6 +46,9 @@ class Purged(Struct, frozen=True):
     left: int
     """How many are still to go."""
 
+    unreadable: int = 0
+    """Those that it left where they are, as this version cannot read them."""
+
 
 class PurgeBusyError(Exception):
     """Somebody else is at it."""
@@ -60,21 +63,27 @@ async def due(redis: ArqRedis, settings: DeadSettings, *, count: int = 0) -> Due
 async def purge(
     redis: ArqRedis, settings: DeadSettings, *, by: str, round_of: int = ROUND
 ) -> AsyncGenerator[Purged, None]:
-    """Remove them round by round, until none is left to go. Raises PurgeBusyError, OSError where the export fails:
-    then what its round was about stays.
+    """Remove them round by round, until none is left to go but those that cannot be read. Raises PurgeBusyError,
+    OSError where the export fails: then what its round was about stays.
     """
-    owner = new_id()
+    owner, lost = new_id(), set[str]()
     await _hold_lease(redis, owner)
     try:
         found = await due(redis, settings, count=round_of)
-        while found.ids:
-            file = await _exported(redis, settings, found.ids, owner) if settings.export_dir else ""
-            details = {"letters": str(len(found.ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
-            await audit.record(redis, Deed(by, "purge", count_of(len(found.ids), "dead letter"), details))
-            letters = await _removed(redis, found.ids, owner)
-            found = await due(redis, settings, count=round_of)
-            yield Purged(letters, file, found.count)
-            if not letters:
+        while ids := [name for name in found.ids if name not in lost]:
+            file, before = "", len(lost)
+            if settings.export_dir:
+                file, ids = await _exported(redis, settings, ids, owner, lost)
+            else:
+                lost.update(await _unreadable(redis, ids, owner))
+                ids = [name for name in ids if name not in lost]
+            if ids:
+                details = {"letters": str(len(ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
+                await audit.record(redis, Deed(by, "purge", count_of(len(ids), "dead letter"), details))
+            letters, newly_lost = await _removed(redis, ids, owner), len(lost) - before
+            found = await due(redis, settings, count=round_of + len(lost))
+            yield Purged(letters, file, max(0, found.count - len(lost)), newly_lost)
+            if not letters and not newly_lost:
                 return  # what is due has lost its letters, not by Hookline: the next round would find the same
     finally:
         await dead.take_lease(redis, owner, lasts_ms=0)
@@ -85,7 +94,11 @@ async def _hold_lease(redis: ArqRedis, owner: str) -> None:
         raise PurgeBusyError("another is removing old dead letters just now")
 
 
-async def _exported(redis: ArqRedis, settings: DeadSettings, ids: Sequence[str], owner: str) -> str:
+async def _exported(
+    redis: ArqRedis, settings: DeadSettings, ids: Sequence[str], owner: str, lost: set[str]
+) -> tuple[str, list[str]]:
+    """(the file, the letters in it); ("", []) where there is none. What cannot be read joins the lost."""
+    written: list[str] = []
     directory = await asyncio.to_thread(_cleared, settings.export_dir)
     now = datetime.now(UTC)
     path = directory / f"{_NAME}{now:%Y%m%dT%H%M%SZ}-{new_id()}.jsonl"
@@ -94,10 +107,24 @@ async def _exported(redis: ArqRedis, settings: DeadSettings, ids: Sequence[str],
         yield header("purged", int(now.timestamp() * 1000))
         for some in _parts(ids):
             await _hold_lease(redis, owner)
-            yield b"".join([line_of(kept) for kept in await whole(redis, some)])
+            found, unreadable = await whole(redis, some)
+            lost.update(unreadable)
+            written.extend(kept.grave.letter.id for kept in found)
+            yield b"".join([line_of(kept) for kept in found])
 
     await export_files.write(path, pieces())
-    return str(path)
+    if written:
+        return str(path), written
+    await asyncio.to_thread(path.unlink)
+    return "", written
+
+
+async def _unreadable(redis: ArqRedis, ids: Sequence[str], owner: str) -> list[str]:
+    found: list[str] = []
+    for some in _parts(ids):
+        await _hold_lease(redis, owner)
+        found += [letter.id for letter in await dead.letters(redis, some) if letter and letter.is_unreadable]
+    return found
 
 
 def _cleared(export_dir: str) -> Path:

@@ -17,6 +17,7 @@ from broker.audit import Deed
 from broker.dead import Grave, Note
 from broker.verdict import Rehearsed, Verdict
 from inspector.masking import MASK, Masking
+from inspector.operations.acting import verdict_of
 
 _SOME_ADDRESS = "masked@example.invalid"
 
@@ -44,6 +45,8 @@ async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str
     grave = await dead.get(redis, letter_id)
     if grave is None:
         return False
+    if grave.letter.is_unreadable:
+        raise EditError(grave.letter.error)
     if grave.letter.reason == "unreadable" or grave.letter.digest:
         raise EditError("only a single webhook or its notification can be edited, not a batch, a job or a digest")
     return await replay.replay_edited(redis, grave, body, by=by)
@@ -56,7 +59,9 @@ async def note_on(redis: ArqRedis, letter_id: str, text: str, *, by: str) -> boo
 
 
 def editable(grave: Grave) -> str:
-    """The body to be edited as text, indented where it is JSON. Raises EditError where it is no text."""
+    """The body to be edited as text, indented where it is JSON. Raises EditError where it is not."""
+    if grave.letter.is_unreadable:
+        raise EditError(grave.letter.error)
     try:
         return msgspec.json.format(grave.body, indent=2).decode()
     except (ValueError, RecursionError):
@@ -83,8 +88,8 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
     cannot be told so is "".
     """
-    verdict = rehearse(grave)
-    if masking is None:
+    verdict = verdict_of(grave, rehearse)
+    if masking is None or grave.letter.is_unreadable:
         return verdict
     try:
         body = _addressable(masking.body(grave.body))

@@ -10,13 +10,15 @@ from msgspec import Struct
 
 from broker.actions import Action
 from inspector import operations
+from inspector.serving.desk import Desk
+from inspector.serving.door import redirect
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 from inspector.texts import count_of
 from inspector.web.acts import ACTS, Act
-from inspector.web.desk import Desk
-from inspector.web.door import redirect
+from inspector.web.choosing import MOST_NAMED
 from inspector.web.filters import address_of, fields_of
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.web.pages import Pages
 
 _KEPT = 100
 _EVERY_S = 1
@@ -42,23 +44,23 @@ class Shown(Struct, frozen=True):
     """How fast it went so far."""
 
     left: tuple[tuple[str, str], ...]
-    """What a form says to mean the same letters; () where that cannot be told."""
+    """What a form says to mean the same letters; () where that cannot be told, or is more than a form may name."""
 
 
-def actions_routes(desk: Desk) -> list[Route]:
+def actions_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The pages at /actions."""
 
     async def actions(request: web.Request, visitor: Visitor) -> Answer:
         found = await operations.actions(desk.redis, count=_KEPT)
         now_ms = time.time_ns() // 1_000_000
         shown = [shown_of(action, visitor, now_ms) for action in found]
-        return desk.pages.show(request, visitor, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
+        return pages.show(request, visitor, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
 
     async def action(request: web.Request, visitor: Visitor) -> Answer:
         found = await operations.action(desk.redis, request.match_info["id"])
         if found is None:
             return _GONE
-        return desk.pages.show(
+        return pages.show(
             request,
             visitor,
             "action.html",
@@ -115,6 +117,8 @@ def _words(action: Action, *, hide_search: bool) -> str:
 
 def _left(action: Action) -> tuple[tuple[str, str], ...]:
     order = action.order
+    if len(order.ids) > MOST_NAMED:
+        return ()
     if order.ids:
         return ("scope", "ids"), *(("id", name) for name in order.ids)
     given = {"scope": "all", **fields_of(operations.wanted_of(order)), "until_ms": str(order.until_ms)}

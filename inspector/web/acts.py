@@ -11,13 +11,14 @@ from msgspec import Struct, structs
 
 from broker.dead import MAX_NOTE_CHARS
 from inspector.operations import Verb
+from inspector.serving.desk import Desk
+from inspector.serving.door import redirect
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 from inspector.texts import count_of
 from inspector.web.choosing import Chosen, chosen_of
-from inspector.web.desk import Desk
-from inspector.web.door import redirect
 from inspector.web.filters import FilterError
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.web.pages import Pages
 
 _MAX_RATE = 1_000_000
 
@@ -79,12 +80,12 @@ class _Meant(Struct, frozen=True):
     chosen: Chosen
 
 
-def acts_routes(desk: Desk) -> list[Route]:
+def acts_routes(desk: Desk, pages: Pages) -> list[Route]:
     """What forms with letters in them lead to."""
 
     async def preview(request: web.Request, visitor: Visitor) -> Answer:
         meant = await _meant(desk, await request.post())
-        return meant if isinstance(meant, Refusal) else _preview(desk, request, visitor, meant)
+        return meant if isinstance(meant, Refusal) else _preview(desk, pages, request, visitor, meant)
 
     async def begin(request: web.Request, visitor: Visitor) -> Answer:
         form: Any = await request.post()
@@ -96,9 +97,9 @@ def acts_routes(desk: Desk) -> list[Route]:
         if form.get("count") != str(chosen.count):
             now = count_of(chosen.count, "letter")
             terms = structs.replace(terms, fault=f"It is no longer what you saw: now it is {now}. Look again.")
-            return _preview(desk, request, visitor, meant, terms, status=409)
+            return _preview(desk, pages, request, visitor, meant, terms, status=409)
         if terms.fault:
-            return _preview(desk, request, visitor, meant, terms, status=422)
+            return _preview(desk, pages, request, visitor, meant, terms, status=422)
         action = await desk.runner.begin(
             act.verb, chosen.what, by=visitor.name, rate_per_s=terms.rate_per_s, note=terms.note
         )
@@ -156,6 +157,7 @@ def _rate(text: str) -> tuple[float, str]:
 
 def _preview(
     desk: Desk,
+    pages: Pages,
     request: web.Request,
     visitor: Visitor,
     meant: _Meant,
@@ -163,7 +165,7 @@ def _preview(
     *,
     status: int = 200,
 ) -> web.Response:
-    return desk.pages.show(
+    return pages.show(
         request,
         visitor,
         "preview.html",

@@ -6,14 +6,15 @@ from aiohttp import web
 
 from broker.ids import is_id
 from inspector import operations
-from inspector.web.desk import Desk
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
+from inspector.web.pages import Pages
 
 A_PAGE = 50
 
 
-def audit_routes(desk: Desk) -> list[Route]:
+def audit_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /audit."""
 
     async def audit(request: web.Request, visitor: Visitor) -> Answer:
@@ -22,7 +23,7 @@ def audit_routes(desk: Desk) -> list[Route]:
             return Refusal(400, "before must be a place that a page of the audit log gave.")
         found = await operations.audit(desk.redis, before=before, count=A_PAGE + 1)
         page = found[:A_PAGE]
-        return desk.pages.show(
+        return pages.show(
             request,
             visitor,
             "audit.html",

@@ -7,12 +7,13 @@ from msgspec import Struct
 
 from broker.channels import Channel
 from inspector import operations
-from inspector.channels import channel_line
-from inspector.web.desk import Desk
-from inspector.web.door import redirect
+from inspector.channel_state import channel_line
+from inspector.serving.desk import Desk
+from inspector.serving.door import redirect
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 from inspector.web.filters import address_of
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.web.pages import Pages
 
 _LEVELS = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
 
@@ -29,14 +30,14 @@ class Shown(Struct, frozen=True):
     """The list of its dead letters."""
 
 
-def channels_routes(desk: Desk) -> list[Route]:
+def channels_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
     async def channels(request: web.Request, visitor: Visitor) -> Answer:
         dead = (await operations.choices(desk.redis)).by_field["channel"]
         now_ms, known = await operations.channels(desk.redis, desk.configured.channels)
         shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
-        return desk.pages.show(request, visitor, "channels.html", channels=shown)
+        return pages.show(request, visitor, "channels.html", channels=shown)
 
     async def turn(request: web.Request, visitor: Visitor) -> Answer:
         form = await request.post()

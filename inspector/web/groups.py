@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from inspector import operations
 from inspector.operations import Filter, Group
-from inspector.web.desk import Desk
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 from inspector.web.filters import FilterError, fields_of, filter_of
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.web.pages import Pages
 
 MOST = 100
 SPARK_HEIGHT = 24
@@ -27,7 +28,7 @@ class Spark(Struct, frozen=True):
     words: str
 
 
-def groups_routes(desk: Desk) -> list[Route]:
+def groups_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /groups."""
 
     async def groups(request: web.Request, visitor: Visitor) -> Answer:
@@ -36,7 +37,7 @@ def groups_routes(desk: Desk) -> list[Route]:
         except FilterError as error:
             return Refusal(400, f"{error}.")
         found = await operations.groups(desk.redis, wanted, limit=MOST)
-        return desk.pages.show(
+        return pages.show(
             request,
             visitor,
             "groups.html",

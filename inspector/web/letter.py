@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from urllib.parse import quote, quote_plus
 
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from broker.dead import MAX_NOTE_CHARS, Grave
 from inspector import operations
 from inspector.marking import Line, marked
 from inspector.operations import EditError
-from inspector.web.desk import Desk
-from inspector.web.door import redirect
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.serving.desk import Desk
+from inspector.serving.door import redirect
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
+from inspector.web.pages import Pages
 
 _MAX_FORM_BYTES = 60_000
 """Of an edited body in a form: a request may have 64 KiB in all."""
@@ -23,16 +25,30 @@ _MAX_FORM_BYTES = 60_000
 _GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
 
 
-def letter_routes(desk: Desk) -> list[Route]:
+class _Look(Struct, frozen=True):
+    """How a letter is shown."""
+
+    is_revealed: bool = False
+    edited: str = ""
+    """What somebody made of its body, and cannot be taken."""
+
+    fault: str = ""
+    """Why not."""
+
+
+_MASKED = _Look()
+
+
+def letter_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /dead/{id} and its forms."""
 
     async def letter(request: web.Request, visitor: Visitor) -> Answer:
         grave = await operations.get(desk.redis, request.match_info["id"])
-        return _page(desk, request, visitor, grave) if grave else _GONE
+        return _page(desk, pages, request, visitor, grave) if grave else _GONE
 
     async def reveal(request: web.Request, visitor: Visitor) -> Answer:
         grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
-        return _page(desk, request, visitor, grave, is_revealed=True) if grave else _GONE
+        return _page(desk, pages, request, visitor, grave, _Look(is_revealed=True)) if grave else _GONE
 
     async def raw(request: web.Request, visitor: Visitor) -> Answer:
         grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
@@ -54,7 +70,7 @@ def letter_routes(desk: Desk) -> list[Route]:
             grave = await operations.reveal(desk.redis, letter_id, by=visitor.name)
             if grave is None:
                 return _GONE
-            return _page(desk, request, visitor, grave, is_revealed=True, edited=text, fault=str(error))
+            return _page(desk, pages, request, visitor, grave, _Look(True, text, str(error)))
         return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
 
     return [
@@ -67,23 +83,16 @@ def letter_routes(desk: Desk) -> list[Route]:
 
 
 def _page(
-    desk: Desk,
-    request: web.Request,
-    visitor: Visitor,
-    grave: Grave,
-    *,
-    is_revealed: bool = False,
-    edited: str = "",
-    fault: str = "",
+    desk: Desk, pages: Pages, request: web.Request, visitor: Visitor, grave: Grave, look: _Look = _MASKED
 ) -> web.Response:
     configured, letter = desk.configured, grave.letter
-    masking = None if is_revealed else configured.masking
+    masking = None if look.is_revealed else configured.masking
     body = marked(grave.body, letter.path, masking=masking)
-    return desk.pages.show(
+    return pages.show(
         request,
         visitor,
         "letter.html",
-        status=422 if fault else 200,
+        status=422 if look.fault else 200,
         letter=letter,
         place=f"/dead/{quote(letter.id)}",
         bytes=len(grave.body),
@@ -92,13 +101,13 @@ def _page(
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
         notes=grave.notes,
         verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
-        is_revealed=is_revealed,
-        edited=edited or _editable(grave, visitor, is_revealed),
+        is_revealed=look.is_revealed,
+        edited=look.edited or _editable(grave, visitor, look.is_revealed),
         is_too_large=_is_too_large(grave),
-        fault=fault,
+        fault=look.fault,
         max_note=MAX_NOTE_CHARS,
         now_ms=time.time_ns() // 1_000_000,
-        shown=str if is_revealed else configured.masking.text,
+        shown=str if look.is_revealed else configured.masking.text,
     )
 
 

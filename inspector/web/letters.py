@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from inspector import operations
 from inspector.operations import Choices, CursorError, Filter
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 from inspector.texts import size
-from inspector.web.desk import Desk
 from inspector.web.filters import FilterError, address_of, fields_of, filter_of, input_time
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.web.pages import Pages
 
 A_PAGE = 50
 MOST_EXPORTED = 5_000
@@ -57,7 +58,7 @@ class Ways(Struct, frozen=True):
     older: str
 
 
-def letters_routes(desk: Desk) -> list[Route]:
+def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /dead, and what it shows as a file."""
 
     async def letters(request: web.Request, visitor: Visitor) -> Answer:
@@ -70,7 +71,7 @@ def letters_routes(desk: Desk) -> list[Route]:
         selects = selects_of(await operations.choices(desk.redis), wanted)
         now_ms = time.time_ns() // 1_000_000
         total = await operations.count(desk.redis, wanted)
-        return desk.pages.show(
+        return pages.show(
             request,
             visitor,
             "letters.html",

@@ -7,8 +7,8 @@ import re
 
 from aiohttp import web
 
-from inspector.web import origin
-from inspector.web.door import (
+from inspector.serving import origin
+from inspector.serving.door import (
     LOGIN_COOKIE,
     Door,
     drop_session,
@@ -18,10 +18,10 @@ from inspector.web.door import (
     session_of,
     too_many_tries,
 )
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.tokens import new_id
+from inspector.serving.visitor import Visitor
 from inspector.web.pages import Pages
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.tokens import new_id
-from inspector.web.visitor import Visitor
 
 _LOGIN_S = 3600
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -10,15 +10,16 @@ from msgspec import Struct
 from broker.channels import Channel
 from broker.stats import Point, read_history
 from inspector import operations
-from inspector.channels import channel_line
+from inspector.channel_state import channel_line
 from inspector.operations import Status
+from inspector.serving.desk import Desk
+from inspector.serving.routing import Answer, Route
+from inspector.serving.visitor import Visitor
 from inspector.source_state import alert_line, source_line
 from inspector.status_table import spilled_line
 from inspector.web import plot
-from inspector.web.desk import Desk
+from inspector.web.pages import Pages
 from inspector.web.recent import Recent
-from inspector.web.routing import Answer, Route
-from inspector.web.visitor import Visitor
 
 EVERY_S = 5
 """Between two looks of an open page."""
@@ -80,7 +81,7 @@ class Line(Struct, frozen=True):
     text: str
 
 
-def overview_routes(desk: Desk) -> list[Route]:
+def overview_routes(desk: Desk, pages: Pages) -> list[Route]:
     """The page at /."""
     status = Recent(partial(_status, desk), lasts_s=_RECENT_S)
     histories = {
@@ -92,7 +93,7 @@ def overview_routes(desk: Desk) -> list[Route]:
         name = request.query.get("range", "1h")
         chosen = plot.RANGES.get(name, plot.RANGES["1h"])
         found, points = await status.get(), await histories[chosen.name].get()
-        return desk.pages.show(
+        return pages.show(
             request,
             visitor,
             "overview.html",

@@ -11,9 +11,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from inspector import texts
-from inspector.web.routing import Refusal, is_api, is_live
+from inspector.serving.routing import Refusal, is_api, is_live
+from inspector.serving.visitor import Visitor
 from inspector.web.static import Static
-from inspector.web.visitor import Visitor
 
 _HTML = "text/html"
 _NAVIGATION = (

@@ -7,8 +7,8 @@ from importlib import resources
 
 from aiohttp import hdrs, web
 
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.visitor import Visitor
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Visitor
 
 _TYPES = {
     "style.css": "text/css",

@@ -12,9 +12,9 @@ from broker import dead, keys, stats
 from broker.batch import RawBody
 from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
 from broker.dead.packing import packed, unpacked_body, unpacked_letter
-from broker.errors import Misconfigured
+from broker.replay import revive
 from broker.scripts import Blobs
-from tests.inspector.running import entomb
+from tests.inspector.running import entomb, make_unreadable
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
 
@@ -231,14 +231,33 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: ArqRed
     assert found.notes == notes
 
 
-async def test_a_letter_that_no_hookline_wrote_is_named(redis: ArqRedis) -> None:
-    dying = grave(1)
-    await entomb(redis, [dying])
-    name = keys.DEAD + dying.letter.id
-    await redis.set(name, (await redis.get(name) or b"").replace(b"\x28\xb5\x2f\xfd", b"none"))
+async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_read(redis: ArqRedis) -> None:
+    lost, sound = grave(1), grave(2)
+    await entomb(redis, [lost, sound])
+    await make_unreadable(redis, lost.letter.id)
 
-    with pytest.raises(Misconfigured, match=dying.letter.id):
-        await dead.older(redis, NEWEST, count=10)
+    rows = {row.id: row for row in await dead.older(redis, NEWEST, count=10)}
+
+    assert rows[sound.letter.id].letter == sound.letter
+    told = rows[lost.letter.id].letter
+    assert told is not None and told.is_unreadable
+    assert (told.id, told.died_at_ms, told.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
+    assert told.error.startswith("this version of Hookline cannot read it: ")
+    assert await dead.discard(redis, [told]) == 1
+    assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [sound.letter.id]
+
+
+async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: ArqRedis) -> None:
+    lost, sound = grave(1), grave(2)
+    await entomb(redis, [lost, sound])
+    await make_unreadable(redis, lost.letter.id)
+    await redis.sadd(keys.DEAD_REVIVE, lost.letter.id, sound.letter.id)
+
+    assert await revive(redis) == 1
+    assert await revive(redis) == 0
+
+    assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [lost.letter.id]
+    assert await redis.scard(keys.DEAD_REVIVE) == 0
 
 
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])

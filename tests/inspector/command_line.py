@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from broker.connection import Settings
 from broker.dead import Grave
 from broker.spilled import Spilled
-from inspector import channels, commands
+from inspector import commands
 from inspector.masking import Masking
 from inspector.operations import Rehearse
 from inspector.settings import DeadSettings
@@ -25,7 +25,7 @@ from tests.redis_server import RedisServer
 
 app = typer.Typer()
 app.add_typer(commands.dead, name="dead")
-app.add_typer(channels.channel, name="channel")
+app.add_typer(commands.channel, name="channel")
 app.command("status")(commands.status)
 app.command("audit")(commands.audit)
 app.registered_commands += commands.forget.registered_commands

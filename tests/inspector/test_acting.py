@@ -236,12 +236,16 @@ async def test_an_action_on_a_search_is_done_to_what_it_found(redis: ArqRedis) -
 async def test_only_the_last_actions_are_kept(redis: ArqRedis) -> None:
     ids = await _bury(redis, 1)
     running = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
+    stopped = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
+    assert await operations.stop(redis, stopped, by="ann")
     await acted(redis, "discard", ["0" * 17])
-    await redis.zadd(keys.ACTIONS, {f"{number:017}": number for number in range(actions.KEPT)})
+    later_ms = await dead.redis_ms(redis) + 60_000
+    await redis.zadd(keys.ACTIONS, {f"{number:017}": later_ms + number for number in range(actions.KEPT - 1)})
 
     await acted(redis, "discard", ["0" * 17])
 
     assert await operations.action(redis, running) is not None
+    assert await operations.action(redis, stopped) is None
     assert await redis.zcard(keys.ACTIONS) <= actions.KEPT + 1
 
 

@@ -1,12 +1,14 @@
 """A person's data leaves every place in Redis that it lies in, and nobody else's does."""
 
+import asyncio
 import json
 import time
 
+import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from broker import audit, dead, dedupe, digests, jobs, keys, stats, stream
+from broker import audit, dead, dedupe, digests, forget, jobs, keys, stats, stream
 from broker.batch import RawBody
 from broker.commit import NewEvent, Processed, Share, commit
 from broker.digests import Gathered, Part
@@ -17,7 +19,18 @@ from launcher.terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import refused_by_crm
-from tests.inspector.running import TO_CRM, accept, all_letters, bury, crm, sample, settled, taker, working
+from tests.inspector.running import (
+    TO_CRM,
+    accept,
+    all_letters,
+    bury,
+    crm,
+    entomb,
+    sample,
+    settled,
+    taker,
+    working,
+)
 from tests.redis_server import RedisServer
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -218,3 +231,51 @@ def test_a_key_of_that_name_is_no_person() -> None:
     person = Person(["customer"], {})
     assert not person.is_in(b'{"customer": {"id": 1}}')
     assert person.is_in(b'{"id":"customer"}') and person.is_in(rb'{"raw":"{\"id\":\"Customer\"}"}')
+
+
+def dead_digest(*numbers: int) -> dead.Grave:
+    members = [
+        digests.Member("e", "voucherify", NOW_MS, NOW_MS, msgspec.Raw(sample(number))) for number in numbers
+    ]
+    whole = RawBody(NOW_MS, "voucherify", "", msgspec.json.encode(members))
+    return dead.died_at_notify(
+        Notification("k", "r", "e", whole, digest=True), "crm", reason="permanent", error="no", error_class="E"
+    )
+
+
+async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_share(redis: ArqRedis) -> None:
+    grave = dead_digest(1, 2, 3, 4)
+    await entomb(redis, [grave])
+
+    people = [person_of(number) for number in (1, 2, 3)]
+    done = await asyncio.gather(*(operations.forget(redis, one, TERMS, by="ann") for one in people))
+
+    left = await operations.get(redis, grave.letter.id)
+    assert left is not None
+    assert [person_of(number).is_in(left.body) for number in (1, 2, 3, 4)] == [False, False, False, True]
+    assert [one.digested for one in done] == [1, 1, 1]
+
+
+async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: ArqRedis) -> None:
+    first, other = dead_digest(1, 2), dead_digest(1, 2)
+    await entomb(redis, [first, other])
+    [dictionary] = await forget.dictionaries(redis, lambda _: True)
+    letter, *_ = [
+        row.id for row in await dead.rows_of(redis, [first.letter.id, other.letter.id]) if row.dictionary
+    ]
+    seen = await forget.seen(redis, [letter])
+    read = await dead.get(redis, letter)
+    assert read is not None
+
+    stay, _ = forget.others(read.body, person_of(1).owns)
+    assert await forget.rebury(redis, dead.Grave(read.letter, stay), seen[letter])
+
+    now = await dead.get(redis, letter)
+    assert now is not None and now.body == stay
+    assert not await forget.rebury(redis, read, seen[letter])
+    assert await forget.repack(redis, dictionary, [read], seen) == 1, "it is told that there is more to do"
+    assert await dead.get(redis, letter) == now
+    seen = await forget.seen(redis, [letter])
+    assert await forget.repack(redis, dictionary, [now], seen) == 1
+    [row] = await dead.rows_of(redis, [letter], with_bodies=True)
+    assert (row.body, row.dictionary) == (stay, "")

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from broker.connection import Settings, connect, read_facts
-from inspector.web.site import STOP_S
+from inspector.site import STOP_S
 from launcher.config import load
 from launcher.embedded import find_redis_server
 from receiver.settings import Settings as ReceiverSettings

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from broker.batch import RawBody
 from broker.dead.letter import died_at_intake
+from inspector.serving.desk import Configured
 from inspector.settings import User
-from inspector.web.desk import Configured
 from launcher.config import Config
 from launcher.rehearsing import rehearsal
 from sources.secret import Secret

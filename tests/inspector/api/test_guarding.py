@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 from inspector import operations
 from inspector.api.operation import MAX_BODY_BYTES
 from inspector.api.routes import OPERATIONS
-from inspector.web import brakes
+from inspector.serving import brakes
 from tests.inspector.api.calling import TOKENS, USERS, Caller, calling, few
 from tests.inspector.running import all_letters
 from tests.inspector.web.serving import serving

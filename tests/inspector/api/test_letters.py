@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from broker.dead import unreadable_batch
 from inspector import operations
 from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
-from tests.inspector.running import accept, bury, entomb, sample
+from tests.inspector.running import accept, bury, entomb, make_unreadable, sample
 from tests.redis_server import RedisServer
 
 CUSTOMERS = [json.loads(sample(number))["data"]["customer"] for number in (7, 8)]
@@ -226,3 +226,16 @@ async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: Ar
 
     assert seen["count"] == len(seen["letters"])
     assert all(int(one["cursor"].partition("-")[0]) <= seen["until_ms"] for one in seen["letters"])
+
+
+async def test_a_letter_that_cannot_be_read_is_shown_as_such_and_has_no_body(
+    redis: ArqRedis, quiet: Caller
+) -> None:
+    lost = (await quiet.first())["id"]
+    await make_unreadable(redis, lost)
+
+    assert (await quiet.get("/dead")).json["count"] == 3
+    shown = await quiet.get(f"/dead/{lost}")
+    assert (shown.status, shown.json["stage"], shown.json["body"]) == (200, "unknown", None)
+    assert "cannot read it" in shown.json["error"]
+    assert (await quiet.get(f"/dead/{lost}/body")).status == 404

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from arq.connections import ArqRedis
 
-from inspector.web import brakes
+from inspector.serving import brakes
 from tests.inspector.api.calling import TOKENS, calling, many_kinds
 from tests.project.openapi import FILE
 from tests.redis_server import RedisServer

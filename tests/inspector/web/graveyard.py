@@ -15,7 +15,7 @@ from broker import dead, keys
 from broker.batch import RawBody
 from broker.dead import Grave, facets_of
 from broker.jobs import Attempt, Notification
-from inspector.web.desk import Configured
+from inspector.serving.desk import Configured
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import VOUCHERIFY

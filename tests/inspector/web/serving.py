@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
+from inspector.server import listen
+from inspector.serving.desk import Configured
+from inspector.serving.routing import Route
 from inspector.settings import Settings, User
-from inspector.web.desk import Configured
-from inspector.web.routing import Route
-from inspector.web.server import listen
-from inspector.web.site import Site
+from inspector.site import Site
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from broker import keys
-from inspector.web.desk import Configured
+from inspector.serving.desk import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
 from tests.inspector.web.serving import CONFIGURED, USERS, serving

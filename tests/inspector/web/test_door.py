@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from inspector.web import brakes
-from inspector.web.routing import Answer, Refusal, Route
-from inspector.web.site import MAX_BODY_BYTES
-from inspector.web.visitor import Right, Visitor
+from inspector.serving import brakes
+from inspector.serving.routing import Answer, Refusal, Route
+from inspector.serving.visitor import Right, Visitor
+from inspector.site import MAX_BODY_BYTES
 from tests.inspector.web.serving import TOKEN, USERS, Browser, Reply, Served, serving
 from tests.redis_server import RedisServer
 
@@ -294,7 +294,7 @@ async def test_a_large_form_is_refused_and_an_unknown_method_too(ann: Browser) -
 
 
 async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.web.door._BODY_S", 0.05)
+    monkeypatch.setattr("inspector.serving.door._BODY_S", 0.05)
     cookie = next(iter(ann.session.cookie_jar.filter_cookies(URL(ann.served.url)).values()))
     head = (
         f"POST /do HTTP/1.1\r\nHost: 127.0.0.1:{ann.served.port}\r\nOrigin: {ann.served.url}\r\n"
@@ -307,7 +307,7 @@ async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypa
 
 
 async def test_a_page_that_takes_too_long_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.web.site._REQUEST_S", 0.05)
+    monkeypatch.setattr("inspector.site._REQUEST_S", 0.05)
 
     assert (await ann.get("/slow")).status == 503
 
@@ -391,7 +391,7 @@ async def test_no_answer_lets_other_sites_read_it(ann: Browser) -> None:
 
 
 async def test_a_crowd_of_connections_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.web.protocol.MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("inspector.serving.protocol.MOST_CONNECTIONS", 3)
     open_ones = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)

@@ -13,10 +13,12 @@ from arq.connections import ArqRedis
 
 from broker.actions import Action
 from broker.dead import Grave
+from broker.verdict import Verdict
 from inspector import operations
 from inspector.operations import Filter
+from inspector.web.choosing import MOST_NAMED
 from inspector.web.letters import A_PAGE
-from tests.inspector.running import all_letters, entomb
+from tests.inspector.running import all_letters, entomb, make_unreadable
 from tests.inspector.web.graveyard import CONFIGURED, broken, bury_them, cut_off, letters_in, refused
 from tests.inspector.web.serving import Browser, Reply, serving
 from tests.redis_server import RedisServer
@@ -382,3 +384,42 @@ async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: ArqRedis
     assert "/channels/resume" not in (await local.get("/channels")).text
     assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "pause"]
     assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404
+
+
+async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_are_replayed(
+    redis: ArqRedis, local: Browser
+) -> None:
+    lost, sound = [grave.letter.id for grave in await bury_them(redis, [broken(1), broken(2)])]
+    await make_unreadable(redis, lost)
+
+    assert set(shown_ids(await local.get("/dead"))) == {lost, sound}
+    page = await local.get(f"/dead/{lost}")
+    assert page.status == 200 and "cannot read it" in page.text
+    assert 'value="discard"' in page.text and 'value="replay"' not in page.text
+    assert 'id="body-title"' not in page.text
+
+    action = await ended(redis, await act(local, "replay", [("scope", "all")]))
+    shown = await local.get(f"/actions/{action.id}")
+    assert "1 letter: this version of Hookline cannot read it" in unescape(shown.text)
+
+    assert (await ended(redis, await act(local, "discard", [("id", lost)], sure="yes"))).done == 1
+    assert await all_letters(redis) == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_more_letters_than_a_form_may_name_are_not_offered_to_be_replayed(
+    redis: ArqRedis, local: Browser, more: int
+) -> None:
+    [grave] = await bury_them(redis, [broken(1)])
+    gone = [f"{number:017}" for number in range(MOST_NAMED - 1 + more)]
+    action = await operations.begin(redis, "rehearse", [grave.letter.id, *gone], by="ann", owner="me")
+    async for _ in operations.carry_out(redis, action, owner="me", rehearse=lambda _: Verdict(passes=True)):
+        pass
+
+    page = await local.get(f"/actions/{action}")
+
+    assert "1 would pass" in page.text
+    assert ("Replay these" in page.text) == (not more)
+    if not more:
+        fields = fields_of(page, "/dead/preview")
+        assert (await local.post("/dead/preview", [*fields, ("verb", "replay")])).status == 200  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from broker.connection import connect
 from broker.dead import Grave
 from inspector import operations
 from inspector.operations import Filter
-from inspector.web.desk import Configured
+from inspector.serving.desk import Configured
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
 from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
 from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from inspector.serving import brakes, sessions
+from inspector.serving.brakes import Brakes, address_key
+from inspector.serving.sessions import Sessions
 from inspector.settings import Settings
-from inspector.web import brakes, sessions
-from inspector.web.brakes import Brakes, address_key
-from inspector.web.sessions import Sessions
 from tests.inspector.web.serving import PASSWORD, USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
 

@@ -12,7 +12,7 @@ from broker import keys
 from broker.alerts import Alert, raise_alert
 from broker.spilled import Spilled
 from broker.stats import add_refused
-from inspector.web.desk import Configured
+from inspector.serving.desk import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.inspector.web.serving import serving

@@ -8,7 +8,7 @@ import logging
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 
-from inspector.web.headers import make_strict
+from inspector.serving.headers import make_strict
 
 MOST_CONNECTIONS = 500
 IDLE_S = 30.0

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 from msgspec import Struct
 
-from inspector.web.visitor import Right, Visitor
+from inspector.serving.visitor import Right, Visitor
 
 API = "/api/"
 """Below it answers are JSON, refusals too, and a bearer token will do."""

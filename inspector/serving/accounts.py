@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from inspector.serving.tokens import new_id, same
 from inspector.settings import User
-from inspector.web.tokens import new_id, same
 
 
 class Accounts:

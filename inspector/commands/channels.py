@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from broker.channels import Channel
 from inspector import operations, options
+from inspector.channel_state import channel_line, channel_records
 from inspector.session import on_redis
-from inspector.texts import count_of, printable, span
+from inspector.texts import printable
 
 channel = typer.Typer(
     no_args_is_help=True,
@@ -66,28 +66,3 @@ def resume(ctx: typer.Context, name: Name) -> None:
     """
     changed = on_redis(ctx.obj, lambda redis: operations.resume_channel(redis, name, by=ctx.obj.user()))
     typer.echo(f"channel {name} goes on" if changed else f"channel {name} was not paused")
-
-
-def channel_records(found: list[Channel], now_ms: int) -> list[dict[str, Any]]:
-    """Every field of each, and its state in a word."""
-    return [{**msgspec.to_builtins(one), "state": one.state(now_ms)} for one in found]
-
-
-def channel_line(one: Channel, now_ms: int) -> Text:
-    """How one channel does, and what waits for it."""
-    state = one.state(now_ms)
-    line = Text()
-    match state:
-        case "closed":
-            line.append("takes notifications", style="green")
-        case "paused":
-            line.append(f"paused for {span(now_ms - one.paused_since_ms)}", style="yellow")
-        case "open":
-            line.append(f"breaker open, tried again in {span(one.open_until_ms - now_ms)}", style="red")
-        case "half-open":
-            line.append("breaker half-open: one job tries", style="yellow")
-    if one.failures:
-        line.append(f", {count_of(one.failures, 'failure')} in a row")
-    if one.held:
-        line.append(f", {count_of(one.held, 'job')} held")
-    return line

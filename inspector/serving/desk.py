@@ -1,4 +1,4 @@
-"""What pages are made from."""
+"""What pages and answers are made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from arq.connections import ArqRedis
 
 from broker.spilled import Spilled
 from inspector.runner import Means, Runner
-from inspector.web.pages import Pages
 from sources.settings import Settings as SourceSettings
 
 
@@ -22,10 +21,9 @@ class Configured(Means, frozen=True, kw_only=True):
 
 
 class Desk:
-    """Given to every page. `configured` is replaced when the config is read again."""
+    """Given to all who answer. `configured` is replaced when the config is read again."""
 
-    def __init__(self, redis: ArqRedis, pages: Pages, configured: Configured) -> None:
+    def __init__(self, redis: ArqRedis, configured: Configured) -> None:
         self.redis = redis
-        self.pages = pages
         self.configured = configured
         self.runner = Runner(redis, lambda: self.configured)

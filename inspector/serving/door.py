@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from inspector.serving import origin
+from inspector.serving.accounts import Accounts
+from inspector.serving.brakes import Brakes, address_key
+from inspector.serving.routing import Answer, Onward, Refusal, Route, is_api, is_live
+from inspector.serving.sessions import Sessions
+from inspector.serving.tokens import Tokens
+from inspector.serving.visitor import Right, Visitor
 from inspector.settings import Settings
-from inspector.web import origin
-from inspector.web.accounts import Accounts
-from inspector.web.brakes import Brakes, address_key
-from inspector.web.routing import Answer, Onward, Refusal, Route, is_api, is_live
-from inspector.web.sessions import Sessions
-from inspector.web.tokens import Tokens
-from inspector.web.visitor import Right, Visitor
 
 ClientAddress = Callable[[str | None, Sequence[str], Sequence[str]], str]
 """(the connection's other end, every X-Forwarded-For, every Forwarded) -> the address that it really came from."""

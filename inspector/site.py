@@ -18,25 +18,25 @@ from arq.connections import ArqRedis
 
 from broker.errors import BrokerError
 from inspector.api.routes import api_routes
+from inspector.serving import origin
+from inspector.serving.desk import Configured, Desk
+from inspector.serving.door import NOBODY, ClientAddress, Door
+from inspector.serving.headers import make_strict
+from inspector.serving.protocol import Protocol
+from inspector.serving.routing import Answer, Onward, Refusal, Route, is_api
+from inspector.serving.visitor import Visitor
 from inspector.settings import Settings
-from inspector.web import origin
 from inspector.web.actions import actions_routes
 from inspector.web.acts import acts_routes
 from inspector.web.audit import audit_routes
 from inspector.web.channels import channels_routes
-from inspector.web.desk import Configured, Desk
-from inspector.web.door import NOBODY, ClientAddress, Door
 from inspector.web.groups import groups_routes
-from inspector.web.headers import make_strict
 from inspector.web.letter import letter_routes
 from inspector.web.letters import letters_routes
 from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
-from inspector.web.protocol import Protocol
-from inspector.web.routing import Answer, Onward, Refusal, Route, is_api
 from inspector.web.static import Static
-from inspector.web.visitor import Visitor
 
 MAX_BODY_BYTES = 64 * 1024
 _REQUEST_S = 15.0
@@ -75,7 +75,7 @@ class Site:
         self._static = Static()
         self._pages = Pages(self._static)
         self.door = Door(settings, client_address)
-        self.desk = Desk(redis, self._pages, configured)
+        self.desk = Desk(redis, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
         for route in (*self._routes(), *more):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
@@ -102,14 +102,14 @@ class Site:
         return [
             *self._static.routes(),
             *login_routes(self.door, self._pages),
-            *overview_routes(self.desk),
-            *letters_routes(self.desk),
-            *acts_routes(self.desk),
-            *letter_routes(self.desk),
-            *groups_routes(self.desk),
-            *actions_routes(self.desk),
-            *audit_routes(self.desk),
-            *channels_routes(self.desk),
+            *overview_routes(self.desk, self._pages),
+            *letters_routes(self.desk, self._pages),
+            *acts_routes(self.desk, self._pages),
+            *letter_routes(self.desk, self._pages),
+            *groups_routes(self.desk, self._pages),
+            *actions_routes(self.desk, self._pages),
+            *audit_routes(self.desk, self._pages),
+            *channels_routes(self.desk, self._pages),
             *api_routes(self.desk),
             Route("GET", "/healthz", _health, "none"),
         ]

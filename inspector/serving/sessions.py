@@ -8,8 +8,8 @@ from time import monotonic
 
 from msgspec import Struct
 
+from inspector.serving.tokens import new_id
 from inspector.settings import Settings
-from inspector.web.tokens import new_id
 
 MOST = 1000
 """Sessions at a time; beyond, the one that was used least lately ends."""

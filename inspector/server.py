@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 
 from arq.connections import ArqRedis
 
+from inspector.serving.desk import Configured
+from inspector.serving.door import ClientAddress
 from inspector.settings import Settings
-from inspector.web.desk import Configured
-from inspector.web.door import ClientAddress
-from inspector.web.site import STOP_S, Site
+from inspector.site import STOP_S, Site
 
 __all__ = ["STOP_S", "listen", "serve"]
 
