@@ -12,25 +12,26 @@ class Patience:
 
     That sets a timer each time, which costs a tenth of what a send costs. Here one timer looks after all tasks:
     as all have the same time, they run out of it in the order in which they came. A task can be in it once.
+    To be made in the running event loop: to ask which that is costs more than all else here.
     """
 
     def __init__(self, s: float) -> None:
         self.s = s
+        self._loop = asyncio.get_running_loop()
         self._until: dict[asyncio.Task[Any], float] = {}  # by the loop's clock, the first to run out first
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
-        loop = task.get_loop()
-        self._until[task] = until = loop.time() + self.s
+        self._until[task] = until = self._loop.time() + self.s
         if self._timer is None:
-            self._timer = loop.call_at(until, self._run_out)
+            self._timer = self._loop.call_at(until, self._run_out)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         if self._until.pop(task, None) is not None:
             return
@@ -40,10 +41,9 @@ class Patience:
 
     def _run_out(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
         for task, until in list(self._until.items()):
-            if until > loop.time():
-                self._timer = loop.call_at(until, self._run_out)
+            if until > self._loop.time():
+                self._timer = self._loop.call_at(until, self._run_out)
                 return
             del self._until[task]
             task.cancel()
