@@ -33,8 +33,9 @@ JOB_TIMEOUT_S = 7200.0
 """Seconds after which arq ends a job: longer than outcomes wait for a Redis that is away."""
 
 _PUT_OFF_MS = 100
-_GATHER_S = 0.004
-"""Seconds that an outcome waits for others of its job: a write for each would cost as much as the send."""
+_GATHER_S = 0.01
+"""Seconds that an outcome waits for others of its job, about as long as a job of 64 takes when all goes well: a
+write for each would cost as much as the send."""
 
 _LINGER_S = 1.0
 """Seconds that failures wait for others of their job to be recorded with."""

@@ -102,7 +102,7 @@ class Renderer:
         when = self._of(rule).when
         return when is None or when.holds(seen)
 
-    def key(self, rule: str, seen: Mapping[str, Any]) -> str:
+    def key(self, rule: str, seen: dict[str, Any]) -> str:
         """What the rule's `key` makes, "" for a rule without one. Raises RenderError, also where it is empty."""
         template = self._of(rule).key
         if template is None:
@@ -138,7 +138,7 @@ class Renderer:
         excerpt = self._of(rule).excerpt
         return excerpt.of(payload) if excerpt and isinstance(payload, Payload) else payload
 
-    def render(self, rule: str, seen: Mapping[str, Any]) -> Rendered:
+    def render(self, rule: str, seen: dict[str, Any]) -> Rendered:
         """The rule's notification. Raises RenderError, which names what is missing."""
         compiled = self._of(rule)
         return Rendered(

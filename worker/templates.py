@@ -31,11 +31,15 @@ class Template:
         self._template = environment.from_string(source)
         self._template.globals = dict(self._template.globals)  # each rendering copies them, slow for a ChainMap
 
-    def text(self, seen: Mapping[str, Any]) -> str:
+    def text(self, seen: dict[str, Any]) -> str:
         """What it makes of `seen`. Raises RenderError, which names what is missing."""
-        return _told(self._what, lambda: self._template.render(seen))
+        template = self._template
+        try:  # as its `render` does, which copies what it is given and mends a traceback that nobody sees
+            return template.environment.concat(template.root_render_func(template.new_context(seen)))
+        except Exception as error:  # noqa: BLE001 - see `_error`
+            raise _error(self._what, error) from None
 
-    def line(self, seen: Mapping[str, Any]) -> str:
+    def line(self, seen: dict[str, Any]) -> str:
         """The same for what must be one line; the space around it goes. Raises RenderError."""
         line = self.text(seen).strip()
         if len(line.splitlines()) > 1:
@@ -90,7 +94,11 @@ def _environment(formats: Formats, is_html: bool) -> Environment:
 def _told(what: str, make: Callable[[], T]) -> T:
     try:
         return make()
-    except TemplateError as error:
-        raise RenderError(f"{what}: {error}") from None
-    except Exception as error:  # noqa: BLE001 - a template may do anything with a payload: 1 + "a", 1 / 0
-        raise RenderError(f"{what}: {type(error).__name__}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - see `_error`
+        raise _error(what, error) from None
+
+
+def _error(what: str, error: Exception) -> RenderError:
+    """What is told of it: a template may do anything with a payload, 1 + "a" or 1 / 0."""
+    kind = "" if isinstance(error, TemplateError) else f"{type(error).__name__}: "
+    return RenderError(f"{what}: {kind}{error}")

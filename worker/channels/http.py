@@ -61,9 +61,11 @@ class HttpChannel:
             with self._patience:
                 response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
                 try:
-                    answer = await response.content.read(_MAX_ANSWER_BYTES)
+                    content = response.content
+                    answer = b"" if content.at_eof() else await content.read(_MAX_ANSWER_BYTES)
                 finally:
-                    response.release()  # closes the connection of one whose answer was not read to its end
+                    if not response.closed:  # its answer was not read to its end: the connection is closed
+                        response.release()
                 return outcome_of(response.status, response.headers, answer)
         except TimeoutError:
             return Retry(error=f"no answer within {self._patience.s:g} s", error_class="TimeoutError")
