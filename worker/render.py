@@ -102,12 +102,12 @@ class Renderer:
         when = self._of(rule).when
         return when is None or when.holds(seen)
 
-    def key(self, rule: str, seen: dict[str, Any]) -> str:
+    def key(self, rule: str, seen: Mapping[str, Any]) -> str:
         """What the rule's `key` makes, "" for a rule without one. Raises RenderError, also where it is empty."""
         template = self._of(rule).key
         if template is None:
             return ""
-        key = template.text(seen)
+        key = template.text(dict(seen))
         if not key.strip():
             raise RenderError(f"key of rule {rule!r}: it is empty")
         return key
