@@ -154,10 +154,11 @@ class Notifier:
     async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
         finished: list[_Tried | Exception] = []
         news = asyncio.Event()
+        ahead = self._sender.ahead(running.job, todo)
 
         async def attempt(index: int) -> None:
             try:
-                finished.append((index, *await self._sender.attempt(running, running.job.notifications[index])))
+                finished.append((index, *await self._sender.attempt(running, index, ahead)))
             except Exception as error:  # noqa: BLE001 - a fault of ours, raised where the outcomes are awaited
                 finished.append(error)
             news.set()

@@ -15,6 +15,10 @@ class QuietTimes:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._of = {rule.name: Quiet(rule.quiet_hours) for rule in rules if rule.quiet_hours}
 
+    def has(self, rule: str) -> bool:
+        """Whether the rule has quiet hours."""
+        return rule in self._of
+
     def left_s(self, rule: str, now_s: float) -> int:
         """Whole seconds until the rule may notify; 0 where it may now."""
         quiet = self._of.get(rule)

@@ -90,6 +90,7 @@ class Renderer:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = {rule.name: _Compiled(rule) for rule in rules}
+        self.names = frozenset(self._rules)
         self._latest_only = {name for name, compiled in self._rules.items() if compiled.latest_only}
 
     def asks_payload(self, rule: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from broker.jobs import NotifyJob
+from broker.jobs import Notification, NotifyJob
 from worker.lanes import Lane
 from worker.leases import Lease
 
@@ -22,8 +22,8 @@ class Running(NamedTuple):
     is_probe: bool
     """The channel's breaker is half-open, and this job alone may try."""
 
-    sent: list[dict[str, Any]]
-    """What the log is still to tell of each that was sent: it gets many at a time."""
+    sent: list[tuple[Notification, int]]
+    """What was sent and the log is still to tell of, which gets many at a time; each with the ms that it took."""
 
     def may_send(self) -> bool:
         """Whether the channel takes this job's notifications."""

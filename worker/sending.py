@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from broker.errors import BrokerError
 from broker.jobs import Notification, NotifyJob
 from sources.errors import DecodeError
 from sources.kind import SourceKind
+from worker.ahead import Ahead
 from worker.attempts import log_fields, with_attempt
 from worker.channels import Channel
 from worker.crew import Crew
@@ -19,13 +21,19 @@ from worker.making import Maker, unfit
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.quiet_hours import QuietTimes
 from worker.recording import Recorder
-from worker.render import Renderer, RenderError
+from worker.render import Message, Renderer, RenderError
 from worker.retry import RetrySettings
 from worker.running import Running
 from worker.terms import terms_of
 from worker.turns import Turns
 
 log = logging.getLogger("hookline.worker")
+
+Tried = tuple[Notification, Outcome]
+"""A notification with this try in its history, and what came of it."""
+
+_Make = Callable[[], Message]
+"""Raises RenderError or DecodeError."""
 
 
 class Sender:
@@ -49,6 +57,16 @@ class Sender:
         self._enricher = enricher
         self._recorder = recorder
         self._quiet = quiet
+        self._plain = {rule for rule in renderer.names if not self._asks(rule)}
+
+    def _asks(self, rule: str) -> bool:
+        """Whether anything is to be found out before a notification of this rule is made."""
+        return (
+            self._renderer.asks_payload(rule)
+            or self._renderer.latest_only(rule)
+            or self._enricher.asks(rule)
+            or self._quiet.has(rule)
+        )
 
     def terms(self, notification: Notification) -> tuple[str, ...]:
         """What the dead letter of a notification is found by."""
@@ -79,13 +97,20 @@ class Sender:
         asks = any(self._enricher.asks(notification.rule) for notification in notifications)
         return Crew(len(notifications)) if asks else running.lane.crew
 
-    async def attempt(self, running: Running, notification: Notification) -> tuple[Notification, Outcome]:
+    def ahead(self, job: NotifyJob, todo: list[int]) -> Ahead:
+        """Makes the messages of those that nothing is asked of before they are sent."""
+        notifications = job.notifications
+        plain = ((index, notifications[index]) for index in todo if notifications[index].rule in self._plain)
+        return Ahead(partial(self._maker.message, enriched=None, attempt=job.attempt), plain)
+
+    def attempt(self, running: Running, index: int, ahead: Ahead) -> Awaitable[Tried]:
         """Render and send; the notification comes back with this attempt in its history."""
-        job = running.job
-        channel = self.channels.get(job.channel)
-        if channel is None:
-            error = f"no channel named {job.channel!r} in this worker's config"
-            return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+        notification = running.job.notifications[index]
+        if notification.rule in self._plain:
+            return self._in_turn(running, notification, partial(ahead.take, index))
+        return self._attempt_if_wanted(running, notification)
+
+    async def _attempt_if_wanted(self, running: Running, notification: Notification) -> Tried:
         unwanted = self._unwanted(notification)
         if unwanted is not None:
             _log(running, notification, unwanted, 0)
@@ -95,34 +120,35 @@ class Sender:
             at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
             found = await self._enriched(notification, running.deadline)
             if not isinstance(found, Enriched):
-                return self._tried(running, notification, found, at_ms, started), found
+                return _tried(running, notification, found, at_ms, started)
             enriched = found
-        return await self._in_turn(running, channel, notification, enriched)
+        make = partial(self._maker.message, notification, enriched, attempt=running.job.attempt)
+        return await self._in_turn(running, notification, make)
 
-    async def _in_turn(
-        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
-    ) -> tuple[Notification, Outcome]:
+    async def _in_turn(self, running: Running, notification: Notification, make: _Make) -> Tried:
         """Send when the channel has a slot and a moment for it, and takes anything."""
+        channel = self.channels.get(running.job.channel)
+        if channel is None:
+            error = f"no channel named {running.job.channel!r} in this worker's config"
+            return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
         await channel.slots.acquire()  # no timer: past the deadline all go at the next turn, a time-out away
         try:
-            if time.monotonic() >= running.deadline:
+            lane, recorder, lease = running.lane, self._recorder, running.lease
+            if time.monotonic() >= running.deadline or (
+                lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline)
+            ):
                 return notification, PutOff()
-            lane = running.lane
-            if lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline):
-                return notification, PutOff()
-            if self._recorder.is_behind() and not await self._recorder.keeps_up(running.lease):
-                return notification, Left()
-            if not running.may_send():
+            if (recorder.is_behind() and not await recorder.keeps_up(lease)) or not running.may_send():
                 return notification, Left()
             if self._renderer.latest_only(notification.rule):
-                return await self._send_latest(running, channel, notification, enriched)
-            return await self._send(running, channel, notification, enriched)
+                return await self._send_latest(running, channel, notification, make)
+            return await self._send(running, channel, notification, make)
         finally:
             channel.slots.release()
 
     async def _send_latest(
-        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
-    ) -> tuple[Notification, Outcome]:
+        self, running: Running, channel: Channel, notification: Notification, make: _Make
+    ) -> Tried:
         """Send unless something newer of the same subject was sent, and not while something of it is under way."""
         try:
             subject = self._maker.subject(notification, running.job.channel)
@@ -134,7 +160,7 @@ class Sender:
         if unwanted is not None:
             _log(running, notification, unwanted, 0)
             return notification, unwanted
-        tried, outcome = await self._send(running, channel, notification, enriched)
+        tried, outcome = await self._send(running, channel, notification, make)
         if subject:
             await self._turns.end(subject, outcome, running.lease)
         return tried, outcome
@@ -149,12 +175,10 @@ class Sender:
         left_s = self._quiet.left_s(notification.rule, time.time())
         return PutOff(left_s) if left_s else None
 
-    async def _send(
-        self, running: Running, channel: Channel, notification: Notification, enriched: Enriched | None
-    ) -> tuple[Notification, Outcome]:
+    async def _send(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
         at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
         try:
-            message = self._maker.message(notification, enriched, attempt=running.job.attempt)
+            message = make()
         except (RenderError, DecodeError) as error:
             return notification, unfit(error)
         if not running.lease.holds():
@@ -167,14 +191,7 @@ class Sender:
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
             running.lane.end(outcome)
-        return self._tried(running, notification, outcome, at_ms, started), outcome
-
-    def _tried(
-        self, running: Running, notification: Notification, outcome: Outcome, at_ms: int, started: float
-    ) -> Notification:
-        took_ms = int((time.monotonic() - started) * 1000)
-        _log(running, notification, outcome, took_ms)
-        return with_attempt(notification, outcome, at_ms, took_ms)
+        return _tried(running, notification, outcome, at_ms, started)
 
     async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
         """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
@@ -193,15 +210,24 @@ class Sender:
 def log_sent(running: Running) -> None:
     """Tell what was sent since the last call."""
     if running.sent:
-        log.info("notification sent", extra={"action": "notification_sent", "each": running.sent[:]})
+        job = running.job
+        each = [{**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent]
+        log.info("notification sent", extra={"action": "notification_sent", "each": each})
         running.sent.clear()
+
+
+def _tried(running: Running, notification: Notification, outcome: Outcome, at_ms: int, started: float) -> Tried:
+    took_ms = int((time.monotonic() - started) * 1000)
+    if isinstance(outcome, Sent):
+        running.sent.append((notification, took_ms))
+        return notification, outcome
+    _log(running, notification, outcome, took_ms)
+    return with_attempt(notification, outcome, at_ms, took_ms), outcome
 
 
 def _log(running: Running, notification: Notification, outcome: Outcome, took_ms: int) -> None:
     fields = {**log_fields(running.job, notification), "took_ms": took_ms}
-    if isinstance(outcome, Sent):
-        running.sent.append(fields)
-    elif isinstance(outcome, Skipped):
+    if isinstance(outcome, Skipped):
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})
     elif isinstance(outcome, Retry):
         log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
