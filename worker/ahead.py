@@ -15,8 +15,7 @@ _FOR_S = 0.002
 class Ahead:
     """The messages of some of a job's notifications, each to be taken once, about in the order in which they came.
 
-    To make one between two sends costs twice what it costs after another: the processor's caches hold the one or the
-    other.
+    To make one between two sends costs twice what it costs after another: processors keep at hand what they do.
     """
 
     def __init__(

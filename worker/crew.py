@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from broker.ending import ended
 
-Work = Callable[[], Awaitable[None]]
-"""Makes one send. Must raise nothing but its cancellation."""
+Work = Callable[[], Awaitable[Any]]
+"""Makes one send."""
+
+Tell = Callable[[Work, Any], None]
+"""Gets what a work returned, or the Exception that it raised."""
 
 
 class Crew:
@@ -20,19 +24,19 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[tuple[Work, Tell]] = deque()
         self._tasks: dict[asyncio.Task[None], Work | None] = {}  # and what each is at
 
-    def put(self, works: Collection[Work]) -> None:
+    def put(self, works: Collection[Work], tell: Tell) -> None:
         """Make these when their turn comes."""
-        self._waiting.extend(works)
+        self._waiting.extend((work, tell) for work in works)
         for _ in range(min(len(works), self._size - len(self._tasks))):
             self._hire()
 
     async def withdraw(self, works: Collection[Work]) -> None:
         """Begin none of these any more; those under way are cancelled, and waited for."""
         gone = set(works)
-        self._waiting = deque(work for work in self._waiting if work not in gone)
+        self._waiting = deque((work, tell) for work, tell in self._waiting if work not in gone)
         await ended([task for task, work in self._tasks.items() if work in gone])
 
     def _hire(self) -> None:
@@ -46,11 +50,16 @@ class Crew:
             self._hire()
 
     async def _serve(self) -> None:
-        task = asyncio.current_task()
+        task, tasks = asyncio.current_task(), self._tasks
         assert task is not None
         while (
             self._waiting and not task.cancelling()
         ):  # what is cancelled can take that for an end of its own wait
-            self._tasks[task] = work = self._waiting.popleft()
-            await work()
-            self._tasks[task] = None
+            work, tell = self._waiting.popleft()
+            tasks[task] = work
+            try:
+                result = await work()
+            except Exception as error:  # noqa: BLE001 - told like all that can come of it
+                result = error
+            tell(work, result)
+            tasks[task] = None

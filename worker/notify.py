@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from functools import partial
-from typing import cast
 
 from msgspec import Struct
 
@@ -17,11 +16,12 @@ from broker.settle import Retry as RetryJob
 from broker.settle import Settled, bury_job
 from worker.attempts import held_for, log_fields, retry_job, with_only
 from worker.core import Core
+from worker.crew import Work
 from worker.leases import Lease
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.retry import delay_s
 from worker.running import Running
-from worker.sending import Sender, log_sent
+from worker.sending import Sender, Tried, log_sent
 from worker.strangers import Strangers
 
 log = logging.getLogger("hookline.worker")
@@ -40,7 +40,9 @@ write for each would cost as much as the send."""
 _LINGER_S = 1.0
 """Seconds that failures wait for others of their job to be recorded with."""
 
-_Tried = tuple[int, Notification, Outcome]
+_Finished = tuple[int, Tried | Exception]
+"""The index of a notification, and what came of the try; an exception is a fault of ours."""
+
 _Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
 
 
@@ -152,19 +154,17 @@ class Notifier:
         return await self._settle(running, [self._buried(job, job.notifications[i], i, dying) for i in todo], [])
 
     async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
-        finished: list[_Tried | Exception] = []
+        finished: list[_Finished] = []
         news = asyncio.Event()
         ahead = self._sender.ahead(running.job, todo)
+        works: dict[Work, int] = {partial(self._sender.attempt, running, index, ahead): index for index in todo}
 
-        async def attempt(index: int) -> None:
-            try:
-                finished.append((index, *await self._sender.attempt(running, index, ahead)))
-            except Exception as error:  # noqa: BLE001 - a fault of ours, raised where the outcomes are awaited
-                finished.append(error)
+        def tell(work: Work, tried: Tried | Exception) -> None:
+            finished.append((works[work], tried))
             news.set()
 
-        crew, works = self._sender.crew(running), [partial(attempt, index) for index in todo]
-        crew.put(works)
+        crew = self._sender.crew(running)
+        crew.put(works, tell)
         try:
             return await self._record(running, len(todo), finished, news)
         except BaseException:
@@ -174,9 +174,12 @@ class Notifier:
             log_sent(running)
 
     async def _record(
-        self, running: Running, expected: int, finished: list[_Tried | Exception], news: asyncio.Event
+        self, running: Running, expected: int, finished: list[_Finished], news: asyncio.Event
     ) -> Unfinished | None:
-        """Settle outcomes as they come, all that came during one write with the next; failures a little later."""
+        """Settle outcomes as they come, all that came during one write with the next; failures a little later.
+
+        Raises what a try raised.
+        """
         draw = self._rng.random()  # one for the job, so that what failed together stays one job
         retries: _Retries = {}
         linger_until = 0.0
@@ -186,7 +189,7 @@ class Notifier:
             await _news(news, linger_until if retries else None)
             if recorded + len(finished) < expected:
                 await asyncio.sleep(_GATHER_S)
-            some = _taken(finished)
+            some, finished[:] = finished[:], []
             log_sent(running)
             recorded += len(some)
             if not retries:
@@ -204,13 +207,16 @@ class Notifier:
                 rest = await self._settle(running, settled, new_jobs)
         return rest
 
-    def _sorted(self, running: Running, some: list[_Tried], retries: _Retries, draw: float) -> list[Settled]:
+    def _sorted(self, running: Running, some: list[_Finished], retries: _Retries, draw: float) -> list[Settled]:
         """What is done with; what is to be tried again goes to `retries`.
 
         Where the lease has lapsed, only what was sent counts: whoever has the job now tries the rest.
         """
         job, holds, settled = running.job, running.lease.holds(), []
-        for index, notification, outcome in some:
+        for index, tried in some:
+            if isinstance(tried, Exception):
+                raise tried
+            notification, outcome = tried
             if isinstance(outcome, Sent):
                 settled.append(Settled(index, "sent"))
             elif isinstance(outcome, Skipped) and holds:
@@ -271,15 +277,6 @@ class Notifier:
             extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
         )
         return Settled(index, "dead", grave)
-
-
-def _taken(finished: list[_Tried | Exception]) -> list[_Tried]:
-    """What is finished, which is no more then. Raises what a try raised."""
-    some, finished[:] = finished[:], []
-    for one in some:
-        if isinstance(one, Exception):
-            raise one
-    return cast("list[_Tried]", some)
 
 
 async def _news(news: asyncio.Event, until: float | None) -> None:

@@ -6,7 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from tests.until import until
-from worker.crew import Crew
+from worker.crew import Crew, Work
+
+
+def ignore(_work: Work, _result: object) -> None:
+    """Nobody waits for it."""
 
 
 class Job:
@@ -33,8 +37,8 @@ class Job:
 
 async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
     crew, first, second = Crew(2), Job(), Job()
-    crew.put(first.works(3))
-    crew.put(second.works(1))
+    crew.put(first.works(3), ignore)
+    crew.put(second.works(1), ignore)
     await until(lambda: len(first.begun) == 2)
     assert (first.begun, second.begun) == ([0, 1], [])
     first.go.set()
@@ -45,9 +49,9 @@ async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_orde
 async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
     crew, mine, others = Crew(2), Job(), Job()
     works = mine.works(2)
-    crew.put(works[:1])
-    crew.put(others.works(2))
-    crew.put(works[1:])
+    crew.put(works[:1], ignore)
+    crew.put(others.works(2), ignore)
+    crew.put(works[1:], ignore)
     await until(lambda: mine.begun == [0] and others.begun == [0])
     await crew.withdraw(works)
     assert (mine.cancelled, others.cancelled) == ([0], [])
@@ -63,9 +67,25 @@ async def test_work_that_takes_its_cancellation_for_something_else_harms_none_th
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
-    crew.put([stubborn])
-    crew.put(others.works(1))
+    crew.put([stubborn], ignore)
+    crew.put(others.works(1), ignore)
     await asyncio.sleep(0)
     await crew.withdraw([stubborn])
     others.go.set()
     await until(lambda: others.ended == [0])
+
+
+async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() -> None:
+    async def fails() -> None:
+        raise ValueError("broken")
+
+    async def works() -> str:
+        return "sent"
+
+    told: list[tuple[Work, object]] = []
+    crew = Crew(1)
+    crew.put([fails, works], lambda work, result: told.append((work, result)))
+    await until(lambda: len(told) == 2)
+    (first, error), second = told
+    assert first is fails and isinstance(error, ValueError)
+    assert second == (works, "sent")

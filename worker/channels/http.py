@@ -57,9 +57,10 @@ class HttpChannel:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
         body = posted(message)
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
+        data = aiohttp.BytesPayload(body)  # of plain bytes aiohttp would look for long what kind of body they are
         try:
             with self._patience:
-                response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+                response = await self._session.post(self._url, data=data, headers=headers, allow_redirects=False)
                 try:
                     content = response.content
                     answer = b"" if content.at_eof() else await content.read(_MAX_ANSWER_BYTES)
