@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
@@ -140,10 +140,25 @@ def deserialize(data: bytes) -> dict[str, Any]:
         return {"t": None, "f": UNREADABLE, "a": (Packed(data), str(error)), "k": {}, "et": 0}
 
 
-async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> list[str]:
-    """Take up to `count` due jobs in the name of `owner` for `lease_ms`. Raises BrokerError."""
+class Claimed(NamedTuple):
+    """A job to be run now."""
+
+    id: str
+    blob: bytes
+    """As arq keeps it."""
+
+    starts: int
+    """How often it was started, this time included."""
+
+
+async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
+    """Take up to `count` due jobs in the name of `owner` for `lease_ms`, to be started at once.
+
+    Raises BrokerError.
+    """
     with translated():
-        return [job.decode() for job in await scripts.CLAIM(redis, owner, count, lease_ms)]
+        claimed = await scripts.CLAIM(redis, owner, count, lease_ms, _STARTS_KEPT_S)
+    return [Claimed(job.decode(), blob, starts) for job, blob, starts in claimed]
 
 
 async def extend(redis: ArqRedis, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
@@ -176,16 +191,6 @@ async def pass_on(redis: ArqRedis, owner: str, job_id: str, *, for_ms: int) -> b
     """
     with translated():
         return bool(await scripts.PASS_ON_JOB(redis, owner, job_id, for_ms))
-
-
-async def start(redis: ArqRedis, job_id: str) -> tuple[bytes, int]:
-    """A claimed job as arq keeps it, and how often it was started, this time included; (b"", 0) where it is gone.
-
-    Raises BrokerError.
-    """
-    with translated():
-        blob, starts = await scripts.START(redis, job_id, _STARTS_KEPT_S)
-    return blob or b"", int(starts)
 
 
 async def show_life(redis: ArqRedis, key: str, *, lasts_ms: int) -> None:

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from broker import jobs, keys
 from broker.ending import ended
 from broker.errors import BrokerError
-from broker.jobs import Packed
+from broker.jobs import Claimed, Packed
 from worker.intake import Backoff
 from worker.lanes import Lanes
 from worker.leases import Leases
@@ -148,15 +148,15 @@ class NotifyWorker(Worker):
         self._drop_finished()
         free = self._lanes.room(self.job_counter)
         if self.allow_pick_jobs and free > 0:
-            for job_id in await self._leases.claim(free):
-                self._start(job_id)
+            for job in await self._leases.claim(free):
+                self._start(job)
         await self.heart_beat()
 
-    def _start(self, job_id: str) -> None:
+    def _start(self, job: Claimed) -> None:
         self.job_counter += 1
-        task = self.loop.create_task(self.run_job(job_id, int(time.time() * 1000)))
+        task = self.loop.create_task(self._run(job))
         task.add_done_callback(self._job_ended)
-        self.tasks[job_id] = task
+        self.tasks[job.id] = task
 
     def _job_ended(self, _task: asyncio.Task[None]) -> None:
         self.job_counter -= 1
@@ -197,15 +197,11 @@ class NotifyWorker(Worker):
                 await jobs.enqueue_cron(self.pool, job.name, due_ms=to_unix_ms(job.next_run))
                 job.calculate_next(job.next_run)
 
-    async def run_job(self, job_id: str, score: int) -> None:  # noqa: ARG002 - as arq calls it
-        """Run a job, as arq does, but count its starts in a step that a full Redis takes."""
-        blob, starts = await jobs.start(self.pool, job_id)
-        if not blob:
-            await self.finish_failed_job(job_id, None)
-            return
-        job = jobs.deserialize(blob)
+    async def _run(self, claimed: Claimed) -> None:
+        """Run a job, as arq's `run_job` does."""
+        job_id, job = claimed.id, jobs.deserialize(claimed.blob)
         function = self.functions[job["f"]]
-        ctx = {**self.ctx, "job_id": job_id, "job_try": starts}
+        ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts}
         self.job_tasks[job_id] = task = self.loop.create_task(function.coroutine(ctx, *job["a"], **job["k"]))
         finish = True
         try:
@@ -233,13 +229,6 @@ class NotifyWorker(Worker):
             await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
         elif rest := self._rest.pop(job_id):
             await self._leases.give_back(job_id, delay_ms=rest.delay_ms, forget_start=True)
-
-    async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
-        """For a job that is gone when it starts: see `finish_job`."""
-        if jobs.size_of(job_id):
-            await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
-        else:
-            await super().finish_failed_job(job_id, result_data)
 
     async def _until_woken(self) -> None:
         try:

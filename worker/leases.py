@@ -11,6 +11,7 @@ import time
 from arq.connections import ArqRedis
 
 from broker import jobs
+from broker.jobs import Claimed
 
 _MARGIN = 0.1
 """Share of a lease, at its end, in which no send begins: two hosts' clocks do not run alike."""
@@ -58,16 +59,16 @@ class Leases:
         """The lease of a job that was claimed and not yet given back."""
         return self._held[job_id]
 
-    async def claim(self, count: int) -> list[str]:
+    async def claim(self, count: int) -> list[Claimed]:
         """Take up to `count` due jobs. Raises BrokerError."""
         asked = time.monotonic()
         claimed = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self._lease_ms)
         fresh = []
-        for job_id in claimed:
-            running = self._held.get(job_id)
+        for job in claimed:
+            running = self._held.get(job.id)
             if running is None:
-                self._held[job_id] = Lease(asked + self._sure_s)
-                fresh.append(job_id)
+                self._held[job.id] = Lease(asked + self._sure_s)
+                fresh.append(job)
             else:  # it had lapsed, and others may have sent some of the job: this run ends, a later one goes on
                 running.lose()
         return fresh

@@ -1,6 +1,6 @@
 -- Take due jobs: each gets a lease in its owner's name and leaves the head of the queue until the lease ends.
--- ARGV: owner, how many, lease in ms
--- Returns job ids.
+-- ARGV: owner, how many, lease in ms, how long the number of a job's starts is kept in s
+-- Returns {job, the job as arq keeps it, how often it was started, this time included} for each.
 -- Workers claim ten times a second. If nobody did for a second, Redis was away or stood still, and leases have lapsed
 -- meanwhile whose owners sent what they could not record: for a moment the jobs that were begun are left to them.
 local AWAY_MS, MOMENT_MS, NOTE_EVERY_MS = 1000, 1500, 250
@@ -20,11 +20,13 @@ for i = 1, #due do
   local job = due[i]
   if redis.call('EXISTS', K.job .. job) == 0 then
     finish(job) -- a queue entry without a job: nothing to run
-  elseif now < moment_ends and redis.call('EXISTS', K.retry .. job) == 1 then
+  elseif now < moment_ends and tonumber(redis.call('GET', K.retry .. job) or 0) > 0 then
     redis.call('ZADD', K.queue, 'XX', moment_ends, job)
   elseif redis.call('SET', K.in_progress .. job, ARGV[1], 'NX', 'PX', lease_ms) then
     redis.call('ZADD', K.queue, 'XX', now + lease_ms, job)
-    claimed[#claimed + 1] = job
+    local starts = redis.call('INCR', K.retry .. job)
+    redis.call('EXPIRE', K.retry .. job, ARGV[4])
+    claimed[#claimed + 1] = { job, redis.call('GET', K.job .. job), starts }
   else -- somebody's lease is still on: look again when it ends
     redis.call('ZADD', K.queue, 'XX', now + math.max(1, redis.call('PTTL', K.in_progress .. job)), job)
   end

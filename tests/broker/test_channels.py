@@ -7,6 +7,7 @@ from arq.connections import ArqRedis
 
 from broker import channels, jobs, keys
 from broker.settle import Heard, Settled, settle
+from tests.broker.claiming import claim
 from tests.until import until
 
 ME = "me"
@@ -17,7 +18,7 @@ async def new_job(redis: ArqRedis) -> str:
     job_id = jobs.new_job_id(9)
     await redis.set(keys.JOB + job_id, b"job")
     await redis.zadd(keys.QUEUE, {job_id: int(time.time() * 1000)})
-    assert await jobs.claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
     return job_id
 
 
@@ -80,7 +81,7 @@ async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: A
     await channels.let_go(redis, {})
     [held] = (await channels.let_go(redis, {})).channels
     assert held.held == 1
-    [probing] = await jobs.claim(redis, ME, count=9, lease_ms=60_000)
+    [probing] = await claim(redis, ME, count=9, lease_ms=60_000)
     [other] = {first, second} - {probing}
     assert (await channels.begin(redis, other, "sink")).verdict == "hold"
     assert (await channels.begin(redis, probing, "sink")).verdict == "probe"
@@ -94,7 +95,7 @@ async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Arq
     await until(lambda: time.time() * 1000 > held_since + 20)
     assert await talk(succeeded=True) == "closed"
     await channels.let_go(redis, {})
-    assert await jobs.claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
     begun = await channels.begin(redis, job_id, "sink")
     assert begun.verdict == "go"
     assert 20 <= begun.held_ms < 5000
@@ -112,7 +113,7 @@ async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: ArqRedi
     assert (channel.held, channel.state(0)) == (1, "paused")
     assert [await channels.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
     await channels.let_go(redis, {})
-    assert await jobs.claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 
 
 async def test_a_job_that_another_worker_has_is_not_held(redis: ArqRedis) -> None:

@@ -6,9 +6,8 @@ from arq.connections import ArqRedis
 
 from broker import jobs, keys
 from broker.jobs import NotifyJob
+from tests.broker.claiming import claim
 from tests.until import until
-
-LEASE_MS = 60_000
 
 
 async def enqueue(redis: ArqRedis) -> str:
@@ -18,15 +17,10 @@ async def enqueue(redis: ArqRedis) -> str:
     return job_id
 
 
-async def claim(redis: ArqRedis, owner: str) -> list[str]:
-    return await jobs.claim(redis, owner, count=10, lease_ms=LEASE_MS)
-
-
 async def begun_and_lapsed(redis: ArqRedis) -> str:
     """A job that a worker began, and whose lease has ended."""
     job_id = await enqueue(redis)
     assert await claim(redis, "first") == [job_id]
-    await redis.set(keys.RETRY + job_id, 1)  # as its start leaves it
     await redis.delete(keys.IN_PROGRESS + job_id)
     await redis.zadd(keys.QUEUE, {job_id: 1})
     return job_id

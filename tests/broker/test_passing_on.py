@@ -8,6 +8,7 @@ from broker import batch, jobs, keys, stream
 from broker.batch import RawBody, UnreadableBatchError
 from broker.confirmation import Confirmation
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from tests.broker.claiming import claim
 
 BODY = RawBody(1, "voucherify", "", b"{}")
 MINUTE_MS = 60_000
@@ -44,11 +45,10 @@ async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_i
 async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: ArqRedis) -> None:
     await redis.set(keys.JOB + "a.1", b"job")
     await redis.zadd(keys.QUEUE, {"a.1": 1})
-    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == ["a.1"]
-    assert await jobs.start(redis, "a.1") == (b"job", 1)
+    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1)]
     assert await jobs.pass_on(redis, "old", "a.1", for_ms=MINUTE_MS)
     assert not await redis.exists(keys.IN_PROGRESS + "a.1", keys.RETRY + "a.1")
-    assert await jobs.claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
+    assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
     due_ms = await redis.zscore(keys.QUEUE, "a.1")
     seconds, _ = await redis.time()
     assert due_ms is not None

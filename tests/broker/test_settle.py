@@ -12,6 +12,7 @@ from broker.confirmation import Confirmation
 from broker.errors import Full
 from broker.jobs import Notification, NotifyJob
 from broker.settle import Retry, Settled, bury_job, settle
+from tests.broker.claiming import claim
 
 NOW_MS = int(time.time() * 1000)
 ME, OTHER = "me", "other"
@@ -35,7 +36,7 @@ async def job_id(redis: ArqRedis) -> str:
 @pytest.fixture
 async def my_job(redis: ArqRedis, job_id: str) -> str:
     """The same, claimed."""
-    assert await jobs.claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
     return job_id
 
 
@@ -82,7 +83,7 @@ async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: ArqRedis, my_jo
     assert jobs.decode(jobs.deserialize(await jobs.raw(redis, retry_id.decode()))["a"][0]) == again
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.waiting) == (1, 2)
-    assert await jobs.claim(redis, ME, count=10, lease_ms=1000) == []
+    assert await claim(redis, ME, count=10, lease_ms=1000) == []
 
 
 async def test_a_retry_settled_by_another_worker_meanwhile_is_not_made_again(redis: ArqRedis, my_job: str) -> None:
@@ -108,7 +109,7 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(
 
     assert await replay.replay(redis, [grave])
     assert not await replay.replay(redis, [grave])
-    [replayed] = await jobs.claim(redis, ME, count=10, lease_ms=1000)
+    [replayed] = await claim(redis, ME, count=10, lease_ms=1000)
     job = jobs.decode(jobs.deserialize(await jobs.raw(redis, replayed))["a"][0])
     assert (job.attempt, job.notifications) == (1, [notification])
     totals = await stats.read_totals(redis)
@@ -146,26 +147,26 @@ async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: ArqRedi
 
 
 async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: ArqRedis, job_id: str) -> None:
-    assert await jobs.claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
-    assert await jobs.claim(redis, ME, count=10, lease_ms=60_000) == []
+    assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=10, lease_ms=60_000) == []
     await jobs.release(redis, ME, job_id)
-    assert await jobs.claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
+    assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
 
 
 async def test_a_lease_that_is_not_extended_ends(redis: ArqRedis, job_id: str) -> None:
-    await jobs.claim(redis, ME, count=1, lease_ms=20_000)
+    await claim(redis, ME, count=1, lease_ms=20_000)
     await jobs.extend(redis, ME, [job_id], lease_ms=600_000)
     assert await redis.pttl(keys.IN_PROGRESS + job_id) > 20_000
-    assert await jobs.claim(redis, ME, count=1, lease_ms=1) == []
+    assert await claim(redis, ME, count=1, lease_ms=1) == []
     await jobs.extend(redis, ME, [job_id], lease_ms=1)
-    while not await jobs.claim(redis, ME, count=1, lease_ms=60_000):
+    while not await claim(redis, ME, count=1, lease_ms=60_000):
         pass
 
 
 async def taken_over(redis: ArqRedis, job_id: str) -> None:
     """The job as it is when its first worker's lease has lapsed and another has it."""
-    assert await jobs.claim(redis, ME, count=1, lease_ms=1) == [job_id]
-    while not await jobs.claim(redis, OTHER, count=1, lease_ms=60_000):
+    assert await claim(redis, ME, count=1, lease_ms=1) == [job_id]
+    while not await claim(redis, OTHER, count=1, lease_ms=60_000):
         pass
 
 
@@ -195,14 +196,14 @@ async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: A
 
 async def test_a_start_that_is_forgotten_is_one_and_not_those_before(redis: ArqRedis, job_id: str) -> None:
     await redis.set(keys.RETRY + job_id, 3)
-    await jobs.claim(redis, ME, count=1, lease_ms=60_000)
+    await claim(redis, ME, count=1, lease_ms=60_000)
     await jobs.release(redis, ME, job_id, forget_start=True)
-    assert await redis.get(keys.RETRY + job_id) == b"2"
+    assert await redis.get(keys.RETRY + job_id) == b"3"
 
 
 async def test_a_queue_entry_without_its_job_is_dropped(redis: ArqRedis) -> None:
     await redis.zadd(keys.QUEUE, {"ghost.1": 1})
-    assert await jobs.claim(redis, ME, count=10, lease_ms=1000) == []
+    assert await claim(redis, ME, count=10, lease_ms=1000) == []
     assert await redis.zcard(keys.QUEUE) == 0
 
 
@@ -210,7 +211,7 @@ async def test_jobs_that_are_taken_leave_the_head_of_the_queue_to_others(redis: 
     other = jobs.new_job_id(1)
     await redis.set(keys.JOB + other, b"job")
     await redis.zadd(keys.QUEUE, {other: NOW_MS})
-    taken = [await jobs.claim(redis, ME, count=1, lease_ms=60_000) for _ in range(2)]
+    taken = [await claim(redis, ME, count=1, lease_ms=60_000) for _ in range(2)]
     assert sorted(taken) == sorted([[job_id], [other]])
 
 
