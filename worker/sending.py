@@ -106,11 +106,14 @@ class Sender:
     def attempt(self, running: Running, index: int, ahead: Ahead) -> Awaitable[Tried]:
         """Render and send; the notification comes back with this attempt in its history."""
         notification = running.job.notifications[index]
+        channel = self.channels.get(running.job.channel)
+        if channel is None:
+            return _without_channel(running, notification)
         if notification.rule in self._plain:
-            return self._in_turn(running, notification, partial(ahead.take, index))
-        return self._attempt_if_wanted(running, notification)
+            return self._in_turn(running, channel, notification, partial(ahead.take, index))
+        return self._attempt_if_wanted(running, channel, notification)
 
-    async def _attempt_if_wanted(self, running: Running, notification: Notification) -> Tried:
+    async def _attempt_if_wanted(self, running: Running, channel: Channel, notification: Notification) -> Tried:
         unwanted = self._unwanted(notification)
         if unwanted is not None:
             _log(running, notification, unwanted, 0)
@@ -123,14 +126,10 @@ class Sender:
                 return _tried(running, notification, found, at_ms, started)
             enriched = found
         make = partial(self._maker.message, notification, enriched, attempt=running.job.attempt)
-        return await self._in_turn(running, notification, make)
+        return await self._in_turn(running, channel, notification, make)
 
-    async def _in_turn(self, running: Running, notification: Notification, make: _Make) -> Tried:
+    async def _in_turn(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
         """Send when the channel has a slot and a moment for it, and takes anything."""
-        channel = self.channels.get(running.job.channel)
-        if channel is None:
-            error = f"no channel named {running.job.channel!r} in this worker's config"
-            return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
         await channel.slots.acquire()  # no timer: past the deadline all go at the next turn, a time-out away
         try:
             lane, recorder, lease = running.lane, self._recorder, running.lease
@@ -214,6 +213,11 @@ def log_sent(running: Running) -> None:
         each = [{**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent]
         log.info("notification sent", extra={"action": "notification_sent", "each": each})
         running.sent.clear()
+
+
+async def _without_channel(running: Running, notification: Notification) -> Tried:
+    error = f"no channel named {running.job.channel!r} in this worker's config"
+    return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
 
 
 def _tried(running: Running, notification: Notification, outcome: Outcome, at_ms: int, started: float) -> Tried:
