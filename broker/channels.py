@@ -16,7 +16,7 @@ how long a job was held is added up: it shall not cost it any of its time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from arq.connections import ArqRedis
 from msgspec import Struct
@@ -66,22 +66,14 @@ class Look(NamedTuple):
     channels: list[Channel]
 
 
-class Begun(NamedTuple):
-    """A job at its start."""
-
-    verdict: Literal["go", "probe", "hold"]
-    held_ms: int
-    """For how long it was held so far."""
-
-    done: set[int]
-    """The notifications that are done with: sent, dead, put off, or duplicates."""
+Verdict = Literal["go", "probe", "hold"]
+"""What a channel does with a job. "probe": its breaker is half-open, and this job alone may try."""
 
 
-async def begin(redis: ArqRedis, job_id: str, channel: str) -> Begun:
-    """Ask what of a job is done, and whether its channel takes it. Raises BrokerError."""
+async def begin(redis: ArqRedis, job_id: str, channel: str) -> Verdict:
+    """Ask whether a job's channel takes it. Raises BrokerError."""
     with translated():
-        verdict, held_ms, *done = await scripts.BEGIN(redis, job_id, channel, PROBE_MS)
-    return Begun(verdict.decode(), int(held_ms), set(done))
+        return cast("Verdict", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
 
 
 async def hold(redis: ArqRedis, owner: str, job_id: str, channel: str) -> None:

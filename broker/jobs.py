@@ -150,6 +150,12 @@ class Claimed(NamedTuple):
     starts: int
     """How often it was started, this time included."""
 
+    held_ms: int
+    """For how long its channel did not take it so far."""
+
+    done: frozenset[int]
+    """Its notifications that are done with: sent, dead, put off, or duplicates."""
+
 
 async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
     """Take up to `count` due jobs in the name of `owner` for `lease_ms`, to be started at once.
@@ -158,7 +164,10 @@ async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> li
     """
     with translated():
         claimed = await scripts.CLAIM(redis, owner, count, lease_ms, _STARTS_KEPT_S)
-    return [Claimed(job.decode(), blob, starts) for job, blob, starts in claimed]
+    return [
+        Claimed(job.decode(), blob, starts, held_ms, frozenset(map(int, done)))
+        for job, blob, starts, held_ms, done in claimed
+    ]
 
 
 async def extend(redis: ArqRedis, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:

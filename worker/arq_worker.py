@@ -59,9 +59,10 @@ class NotifyWorker(Worker):
         name: str,
     ) -> None:
         async def notify(ctx: dict[str, Any], packed: Packed) -> None:
-            job_id = ctx["job_id"]
+            claimed: Claimed = ctx["claimed"]
+            job_id = claimed.id
             try:
-                rest = await notifier.run(job_id, packed, leases.of(job_id), starts=ctx["job_try"])
+                rest = await notifier.run(claimed, packed, leases.of(job_id))
             except BrokerError as error:
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
                 rest = Unfinished(_UNFINISHED_DELAY_MS)
@@ -201,7 +202,7 @@ class NotifyWorker(Worker):
         """Run a job, as arq's `run_job` does."""
         job_id, job = claimed.id, jobs.deserialize(claimed.blob)
         function = self.functions[job["f"]]
-        ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts}
+        ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts, "claimed": claimed}
         self.job_tasks[job_id] = task = self.loop.create_task(function.coroutine(ctx, *job["a"], **job["k"]))
         finish = True
         try:

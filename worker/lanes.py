@@ -45,10 +45,19 @@ class Lane:
         """Makes the sends: one at a time until the channel's settings are known."""
 
         self.breaker = BreakerSettings()
+        self._was_looked_at = False
         self._under_way = 0
         self._moved = 0.0
         self._succeeded = False
         self._failures = 0
+
+    def is_clear(self) -> bool:
+        """Whether the channel took all when it was last looked at, a moment ago: so nobody needs to be asked."""
+        return self._was_looked_at and self.state == "closed"
+
+    def looked_at(self) -> None:
+        """The state is what all workers know, and will be followed."""
+        self._was_looked_at = True
 
     def begin(self) -> None:
         """A send begins."""
@@ -153,6 +162,7 @@ class Lanes:
         self._look_every_s = _LOOK_AGAIN_S if more else _LOOK_EVERY_S
         known = {channel.name: channel for channel in look.channels}
         for name, lane in self._lanes.items():
+            lane.looked_at()
             state = known[name].state(look.at_ms) if name in known else "closed"
             if state != lane.state:
                 log.warning(

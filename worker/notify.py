@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 
 from broker import channels, dead, jobs
-from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.jobs import Claimed, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.settle import Retry as RetryJob
 from broker.settle import Settled, bury_job
 from worker.attempts import held_for, log_fields, retry_job, with_only
@@ -65,36 +65,33 @@ class Notifier:
         self._strangers = strangers
         self._rng = rng
 
-    async def run(self, job_id: str, packed: Packed, lease: Lease, *, starts: int) -> Unfinished | None:
-        """Run one job; None where all of it is settled. Raises BrokerError; what is open then is run again later.
-
-        starts: how often the job was started, this time included.
-        """
+    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
+        """Run one job; None where all of it is settled. Raises BrokerError; what is open then runs again later."""
         try:
             job = jobs.decode(packed)
         except UnreadableJobError as error:
-            await self.bury(job_id, str(error))
+            await self.bury(claimed.id, str(error))
             return None
         lane = self._lanes.of(job.channel)
-        begun = await channels.begin(self._redis, job_id, job.channel)
-        todo = [index for index in range(len(job.notifications)) if index not in begun.done]
+        verdict = "go" if lane.is_clear() else await channels.begin(self._redis, claimed.id, job.channel)
+        todo = [index for index in range(len(job.notifications)) if index not in claimed.done]
         running = Running(
-            job_id,
-            held_for(job, begun.held_ms),
+            claimed.id,
+            held_for(job, claimed.held_ms),
             lease,
             time.monotonic() + BUDGET_S,
             lane,
-            begun.verdict == "probe",
+            verdict == "probe",
             [],
         )
         unknown = self._strangers.among(job, todo)
         if unknown and await self._pass_on(running, todo, unknown):
             return None
-        if starts > self._max_starts:
-            return await self._isolate(running, todo, starts)
+        if claimed.starts > self._max_starts:
+            return await self._isolate(running, todo, claimed.starts)
         if not todo or not lease.holds():
             return await self._settle(running, [], [])
-        if begun.verdict == "hold" or self._lanes.is_full(lane):
+        if verdict == "hold" or self._lanes.is_full(lane):
             return await self._hold(running)
         return await self._use_lane(running, self._sender.in_order(job, todo))
 

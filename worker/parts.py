@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from broker.jobs import Packed
+from broker.jobs import Claimed, Packed
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from worker.channels import Channel, open_channels
@@ -92,11 +92,11 @@ class Parts:
         self._jobs = 0
         self._is_retired = False
 
-    async def run(self, job_id: str, packed: Packed, lease: Lease, *, starts: int) -> Unfinished | None:
+    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """See `Notifier.run`."""
         self._jobs += 1
         try:
-            return await self.notifier.run(job_id, packed, lease, starts=starts)
+            return await self.notifier.run(claimed, packed, lease)
         finally:
             self._jobs -= 1
             if self._is_retired and not self._jobs:
@@ -124,9 +124,9 @@ class LiveNotifier:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def run(self, job_id: str, packed: Packed, lease: Lease, *, starts: int) -> Unfinished | None:
+    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """See `Notifier.run`."""
-        return await self._parts.run(job_id, packed, lease, starts=starts)
+        return await self._parts.run(claimed, packed, lease)
 
     async def bury(self, job_id: str, error: str) -> bool:
         """See `Notifier.bury`."""

@@ -1,6 +1,7 @@
 -- Take due jobs: each gets a lease in its owner's name and leaves the head of the queue until the lease ends.
 -- ARGV: owner, how many, lease in ms, how long the number of a job's starts is kept in s
--- Returns {job, the job as arq keeps it, how often it was started, this time included} for each.
+-- Returns for each {job, as arq keeps it, how often it was started, this time included, for how long it was held in ms,
+-- settled indices}.
 -- Workers claim ten times a second. If nobody did for a second, Redis was away or stood still, and leases have lapsed
 -- meanwhile whose owners sent what they could not record: for a moment the jobs that were begun are left to them.
 local AWAY_MS, MOMENT_MS, NOTE_EVERY_MS = 1000, 1500, 250
@@ -26,7 +27,8 @@ for i = 1, #due do
     redis.call('ZADD', K.queue, 'XX', now + lease_ms, job)
     local starts = redis.call('INCR', K.retry .. job)
     redis.call('EXPIRE', K.retry .. job, ARGV[4])
-    claimed[#claimed + 1] = { job, redis.call('GET', K.job .. job), starts }
+    claimed[#claimed + 1] = { job, redis.call('GET', K.job .. job), starts,
+      tonumber(redis.call('GET', K.held_ms .. job) or 0), redis.call('SMEMBERS', K.done .. job) }
   else -- somebody's lease is still on: look again when it ends
     redis.call('ZADD', K.queue, 'XX', now + math.max(1, redis.call('PTTL', K.in_progress .. job)), job)
   end

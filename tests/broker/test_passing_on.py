@@ -45,7 +45,7 @@ async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_i
 async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: ArqRedis) -> None:
     await redis.set(keys.JOB + "a.1", b"job")
     await redis.zadd(keys.QUEUE, {"a.1": 1})
-    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1)]
+    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1, 0, frozenset())]
     assert await jobs.pass_on(redis, "old", "a.1", for_ms=MINUTE_MS)
     assert not await redis.exists(keys.IN_PROGRESS + "a.1", keys.RETRY + "a.1")
     assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []

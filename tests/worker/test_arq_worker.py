@@ -9,7 +9,7 @@ from arq.connections import ArqRedis
 
 from broker import jobs, keys
 from broker.batch import RawBody
-from broker.jobs import Notification, NotifyJob, Packed
+from broker.jobs import Claimed, Notification, NotifyJob, Packed
 from tests.until import until
 from worker.arq_worker import NotifyWorker
 from worker.lanes import Lanes
@@ -23,8 +23,8 @@ class Failing:
     def __init__(self) -> None:
         self.starts: list[int] = []
 
-    async def run(self, _job_id: str, _packed: Packed, _lease: Lease, *, starts: int) -> None:
-        self.starts.append(starts)
+    async def run(self, claimed: Claimed, _packed: Packed, _lease: Lease) -> None:
+        self.starts.append(claimed.starts)
         raise ValueError("a fault of ours")
 
     async def bury(self, _job_id: str, _error: str) -> None:

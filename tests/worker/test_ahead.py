@@ -1,0 +1,71 @@
+"""Messages that are made before their turns come."""
+
+import time
+
+import pytest
+
+from broker.batch import RawBody
+from broker.jobs import Notification
+from worker.ahead import Ahead
+from worker.render import Message, RenderError
+
+
+def notification(number: int) -> Notification:
+    return Notification(f"key-{number}", "rule", "event", RawBody(0, "source", "", b"{}"))
+
+
+def message(of: Notification) -> Message:
+    return Message(key=of.key, rule=of.rule, source="source", event=of.event, text="", data={})
+
+
+class Making:
+    """Makes messages, and notes of what."""
+
+    def __init__(self, *, takes_s: float = 0.0, fails: int = -1) -> None:
+        self.made: list[str] = []
+        self._takes_s = takes_s
+        self._fails = f"key-{fails}"
+
+    def __call__(self, of: Notification) -> Message:
+        self.made.append(of.key)
+        until = time.monotonic() + self._takes_s
+        while time.monotonic() < until:
+            pass
+        if of.key == self._fails:
+            raise RenderError("nothing to tell")
+        return message(of)
+
+
+def ahead(making: Making, count: int) -> Ahead:
+    return Ahead(making, ((number, notification(number)) for number in range(count)))
+
+
+def test_each_is_what_it_would_be_if_it_was_made_alone_whatever_the_order() -> None:
+    messages = ahead(Making(), 5)
+    assert [messages.take(number) for number in (3, 0, 4, 1, 2)] == [
+        message(notification(number)) for number in (3, 0, 4, 1, 2)
+    ]
+
+
+def test_those_that_follow_are_made_with_the_first() -> None:
+    making = Making()
+    messages = ahead(making, 3)
+    messages.take(0)
+    assert making.made == ["key-0", "key-1", "key-2"]
+
+
+def test_no_more_are_made_than_fit_into_a_moment() -> None:
+    making = Making(takes_s=0.003)
+    messages = ahead(making, 64)
+    messages.take(0)
+    assert making.made == ["key-0"]
+    messages.take(1)
+    assert making.made == ["key-0", "key-1"]
+
+
+def test_what_cannot_be_made_is_told_at_its_own_turn_and_harms_no_other() -> None:
+    messages = ahead(Making(fails=1), 3)
+    assert messages.take(0).key == "key-0"
+    with pytest.raises(RenderError, match="nothing to tell"):
+        messages.take(1)
+    assert messages.take(2).key == "key-2"
