@@ -123,11 +123,10 @@ def message_of(
     payloads: of its events, several in a digest; `enriched` is the last of them.
     """
     body = notification.body
-    events = [*payloads[:-1], enriched.payload]
     read = renderer.read(notification.rule, enriched.payload)
     seen = seen_by_templates(read, event=notification.event, source=body.source)
     if renderer.is_digest(notification.rule):
-        seen["events"] = events
+        seen["events"] = [*payloads[:-1], enriched.payload]
     try:
         rendered = renderer.render(notification.rule, seen)
     except RenderError as error:
@@ -140,7 +139,7 @@ def message_of(
         source=body.source,
         event=notification.event,
         text=rendered.text,
-        data={"events": events} if notification.digest else enriched.payload,
+        data={"events": [*payloads[:-1], enriched.payload]} if notification.digest else enriched.payload,
         data_json=enriched.payload.json if isinstance(enriched.payload, Payload) else b"",
         attempt=attempt,
         to=rendered.to,

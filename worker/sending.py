@@ -120,10 +120,10 @@ class Sender:
             return notification, unwanted
         enriched = None
         if self._enricher.asks(notification.rule):
-            at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
+            started = time.monotonic()
             found = await self._enriched(notification, running.deadline)
             if not isinstance(found, Enriched):
-                return _tried(running, notification, found, at_ms, started)
+                return _tried(running, notification, found, started)
             enriched = found
         make = partial(self._maker.message, notification, enriched, attempt=running.job.attempt)
         return await self._in_turn(running, channel, notification, make)
@@ -175,7 +175,7 @@ class Sender:
         return PutOff(left_s) if left_s else None
 
     async def _send(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
-        at_ms, started = time.time_ns() // 1_000_000, time.monotonic()
+        started = time.monotonic()
         try:
             message = make()
         except (RenderError, DecodeError) as error:
@@ -190,7 +190,7 @@ class Sender:
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
             running.lane.end(outcome)
-        return _tried(running, notification, outcome, at_ms, started)
+        return _tried(running, notification, outcome, started)
 
     async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
         """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
@@ -220,13 +220,14 @@ async def _without_channel(running: Running, notification: Notification) -> Trie
     return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
 
 
-def _tried(running: Running, notification: Notification, outcome: Outcome, at_ms: int, started: float) -> Tried:
+def _tried(running: Running, notification: Notification, outcome: Outcome, started: float) -> Tried:
     took_ms = int((time.monotonic() - started) * 1000)
     if isinstance(outcome, Sent):
         running.sent.append((notification, took_ms))
         return notification, outcome
     _log(running, notification, outcome, took_ms)
-    return with_attempt(notification, outcome, at_ms, took_ms), outcome
+    began_ms = time.time_ns() // 1_000_000 - took_ms
+    return with_attempt(notification, outcome, began_ms, took_ms), outcome
 
 
 def _log(running: Running, notification: Notification, outcome: Outcome, took_ms: int) -> None:

@@ -29,13 +29,14 @@ class Template:
         """What it may read of `seen`; a payload's key goes before one of Jinja's own functions."""
 
         self._template = environment.from_string(source)
-        self._template.globals = dict(self._template.globals)  # each rendering copies them, slow for a ChainMap
+        self._globals = dict(self._template.globals)  # each rendering adds to them, slow for a ChainMap
 
     def text(self, seen: dict[str, Any]) -> str:
         """What it makes of `seen`. Raises RenderError, which names what is missing."""
-        template = self._template
+        template, sandbox = self._template, self._template.environment
         try:  # as its `render` does, which copies what it is given and mends a traceback that nobody sees
-            return template.environment.concat(template.root_render_func(template.new_context(seen)))
+            context = sandbox.context_class(sandbox, self._globals | seen, template.name, template.blocks)
+            return sandbox.concat(template.root_render_func(context))
         except Exception as error:  # noqa: BLE001 - see `_error`
             raise _error(self._what, error) from None
 
