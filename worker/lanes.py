@@ -45,19 +45,15 @@ class Lane:
         """Makes the sends: one at a time until the channel's settings are known."""
 
         self.breaker = BreakerSettings()
-        self._was_looked_at = False
+        self._went_well = False
         self._under_way = 0
         self._moved = 0.0
         self._succeeded = False
         self._failures = 0
 
     def is_clear(self) -> bool:
-        """Whether the channel took all when it was last looked at, a moment ago: so nobody needs to be asked."""
-        return self._was_looked_at and self.state == "closed"
-
-    def looked_at(self) -> None:
-        """The state is what all workers know, and will be followed."""
-        self._was_looked_at = True
+        """Whether a job may go without asking: the channel took all half a second ago, and went well since."""
+        return self.state == "closed" and self._went_well
 
     def begin(self) -> None:
         """A send begins."""
@@ -71,8 +67,9 @@ class Lane:
         self._moved = time.monotonic()
         match outcome:
             case Sent() | Dead(reason="permanent"):  # the other side is there, and answers
-                self._succeeded, self._failures = True, 0
+                self._succeeded, self._went_well, self._failures = True, True, 0
             case Retry() | Dead(reason="misconfigured"):
+                self._went_well = False
                 self._failures += 1
 
     def is_failing(self) -> bool:
@@ -162,7 +159,6 @@ class Lanes:
         self._look_every_s = _LOOK_AGAIN_S if more else _LOOK_EVERY_S
         known = {channel.name: channel for channel in look.channels}
         for name, lane in self._lanes.items():
-            lane.looked_at()
             state = known[name].state(look.at_ms) if name in known else "closed"
             if state != lane.state:
                 log.warning(

@@ -184,7 +184,7 @@ class Notifier:
         recorded = 0
         while recorded < expected:
             await _news(news, linger_until if retries else None)
-            if recorded + len(finished) < expected:
+            if recorded + len(finished) < expected and not running.lane.is_failing():
                 await asyncio.sleep(_GATHER_S)
             some, finished[:] = finished[:], []
             log_sent(running)
