@@ -27,4 +27,7 @@ class Running(NamedTuple):
 
     def may_send(self) -> bool:
         """Whether the channel takes this job's notifications."""
-        return self.lane.state == "closed" or (self.is_probe and self.lane.state == "half-open")
+        lane = self.lane
+        if lane.state == "closed":
+            return not lane.is_failing()  # what these failures mean is being told, and known in a moment
+        return self.is_probe and lane.state == "half-open"
