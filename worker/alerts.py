@@ -149,7 +149,7 @@ async def _send(channel: Channel, message: Message) -> Outcome:
         if attempt > 1:
             await asyncio.sleep(_PAUSE_S)
         try:
-            async with asyncio.timeout(_TRY_S), channel.slots:
+            async with asyncio.timeout(_TRY_S):
                 outcome = await channel.send(message)
         except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others
             outcome = Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)

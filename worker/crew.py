@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from broker.ending import ended
+
+T = TypeVar("T")
 
 Work = Callable[[], Awaitable[Any]]
 """Makes one send."""
@@ -32,6 +34,25 @@ class Crew:
         self._waiting.extend((work, tell) for work in works)
         for _ in range(min(len(works), self._size - len(self._tasks))):
             self._hire()
+
+    async def make(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Make this one when its turn comes, and wait for what it returns or raises."""
+        made: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def tell(_work: Work, result: Any) -> None:
+            if made.cancelled():
+                return
+            if isinstance(result, Exception):
+                made.set_exception(result)
+            else:
+                made.set_result(result)
+
+        self.put([work], tell)
+        try:
+            return await made
+        except asyncio.CancelledError:
+            await self.withdraw([work])
+            raise
 
     async def withdraw(self, works: Collection[Work]) -> None:
         """Begin none of these any more; those under way are cancelled, and waited for."""

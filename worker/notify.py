@@ -16,7 +16,7 @@ from broker.settle import Retry as RetryJob
 from broker.settle import Settled, bury_job
 from worker.attempts import held_for, log_fields, retry_job, with_only
 from worker.core import Core
-from worker.crew import Work
+from worker.crew import Crew, Work
 from worker.leases import Lease
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.retry import delay_s
@@ -154,13 +154,15 @@ class Notifier:
         finished: list[_Finished] = []
         news = asyncio.Event()
         ahead = self._sender.ahead(running.job, todo)
-        works: dict[Work, int] = {partial(self._sender.attempt, running, index, ahead): index for index in todo}
+        looks_up = self._sender.looks_up(running.job)
+        attempt = self._sender.attempt_looked_up if looks_up else self._sender.attempt
+        works: dict[Work, int] = {partial(attempt, running, index, ahead): index for index in todo}
 
         def tell(work: Work, tried: Tried | Exception) -> None:
             finished.append((works[work], tried))
             news.set()
 
-        crew = self._sender.crew(running)
+        crew = Crew(len(todo)) if looks_up else running.lane.crew
         crew.put(works, tell)
         try:
             return await self._record(running, len(todo), finished, news)

@@ -14,7 +14,6 @@ from sources.kind import SourceKind
 from worker.ahead import Ahead
 from worker.attempts import log_fields, with_attempt
 from worker.channels import Channel
-from worker.crew import Crew
 from worker.digests import payloads_of
 from worker.enrich import Enriched, Enricher
 from worker.making import Maker, unfit
@@ -89,13 +88,9 @@ class Sender:
         except (RenderError, DecodeError):
             return 0  # told when it is tried
 
-    def crew(self, running: Running) -> Crew:
-        """Who makes a job's tries: its channel's, or one of its own for a job that looks things up, which is done
-        outside of the channel's slots.
-        """
-        notifications = running.job.notifications
-        asks = any(self._enricher.asks(notification.rule) for notification in notifications)
-        return Crew(len(notifications)) if asks else running.lane.crew
+    def looks_up(self, job: NotifyJob) -> bool:
+        """Whether anything is to be looked up for one of a job's notifications."""
+        return any(self._enricher.asks(notification.rule) for notification in job.notifications)
 
     def ahead(self, job: NotifyJob, todo: list[int]) -> Ahead:
         """Makes the messages of those that nothing is asked of before they are sent."""
@@ -104,46 +99,55 @@ class Sender:
         return Ahead(partial(self._maker.message, enriched=None, attempt=job.attempt), plain)
 
     def attempt(self, running: Running, index: int, ahead: Ahead) -> Awaitable[Tried]:
-        """Render and send; the notification comes back with this attempt in its history."""
+        """Render and send; the notification comes back with this attempt in its history.
+
+        To be made by the channel's crew, which holds no more sends at a time than the channel may have.
+        """
         notification = running.job.notifications[index]
         channel = self.channels.get(running.job.channel)
         if channel is None:
             return _without_channel(running, notification)
         if notification.rule in self._plain:
-            return self._in_turn(running, channel, notification, partial(ahead.take, index))
+            return self._send_now(running, channel, notification, partial(ahead.take, index))
         return self._attempt_if_wanted(running, channel, notification)
+
+    async def attempt_looked_up(self, running: Running, index: int, ahead: Ahead) -> Tried:
+        """The same from outside of the channel's crew, which gets what is to be sent once it is looked up."""
+        notification, crew = running.job.notifications[index], running.lane.crew
+        channel = self.channels.get(running.job.channel)
+        if channel is None or not self._enricher.asks(notification.rule):
+            return await crew.make(partial(self.attempt, running, index, ahead))
+        unwanted = self._unwanted(notification)
+        if unwanted is not None:
+            return _untried(running, notification, unwanted)
+        started = time.monotonic()
+        found = await self._enriched(notification, running.deadline)
+        if not isinstance(found, Enriched):
+            return _tried(running, notification, found, started)
+        make = partial(self._maker.message, notification, found, attempt=running.job.attempt)
+        return await crew.make(partial(self._send_now, running, channel, notification, make))
 
     async def _attempt_if_wanted(self, running: Running, channel: Channel, notification: Notification) -> Tried:
         unwanted = self._unwanted(notification)
         if unwanted is not None:
-            _log(running, notification, unwanted, 0)
-            return notification, unwanted
-        enriched = None
-        if self._enricher.asks(notification.rule):
-            started = time.monotonic()
-            found = await self._enriched(notification, running.deadline)
-            if not isinstance(found, Enriched):
-                return _tried(running, notification, found, started)
-            enriched = found
-        make = partial(self._maker.message, notification, enriched, attempt=running.job.attempt)
-        return await self._in_turn(running, channel, notification, make)
+            return _untried(running, notification, unwanted)
+        make = partial(self._maker.message, notification, None, attempt=running.job.attempt)
+        return await self._send_now(running, channel, notification, make)
 
-    async def _in_turn(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
-        """Send when the channel has a slot and a moment for it, and takes anything."""
-        await channel.slots.acquire()  # no timer: past the deadline all go at the next turn, a time-out away
-        try:
-            lane, recorder, lease = running.lane, self._recorder, running.lease
-            if time.monotonic() >= running.deadline or (
-                lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline)
-            ):
-                return notification, PutOff()
-            if (recorder.is_behind() and not await recorder.keeps_up(lease)) or not running.may_send():
-                return notification, Left()
-            if self._renderer.latest_only(notification.rule):
-                return await self._send_latest(running, channel, notification, make)
-            return await self._send(running, channel, notification, make)
-        finally:
-            channel.slots.release()
+    async def _send_now(
+        self, running: Running, channel: Channel, notification: Notification, make: _Make
+    ) -> Tried:
+        """Send when the channel has a moment for it, and takes anything."""
+        lane, recorder, lease = running.lane, self._recorder, running.lease
+        if time.monotonic() >= running.deadline or (
+            lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline)
+        ):
+            return notification, PutOff()
+        if (recorder.is_behind() and not await recorder.keeps_up(lease)) or not running.may_send():
+            return notification, Left()
+        if self._renderer.latest_only(notification.rule):
+            return await self._send_latest(running, channel, notification, make)
+        return await self._send(running, channel, notification, make)
 
     async def _send_latest(
         self, running: Running, channel: Channel, notification: Notification, make: _Make
@@ -157,8 +161,7 @@ class Sender:
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
-            _log(running, notification, unwanted, 0)
-            return notification, unwanted
+            return _untried(running, notification, unwanted)
         tried, outcome = await self._send(running, channel, notification, make)
         if subject:
             await self._turns.end(subject, outcome, running.lease)
@@ -193,7 +196,7 @@ class Sender:
         return _tried(running, notification, outcome, started)
 
     async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
-        """What the rule asks for, waited for outside the channel's slots: others send meanwhile."""
+        """What the rule asks for, waited for outside of the channel's crew: others send meanwhile."""
         body = notification.body
         try:
             kind = self._maker.kind(body.source)
@@ -218,6 +221,11 @@ def log_sent(running: Running) -> None:
 async def _without_channel(running: Running, notification: Notification) -> Tried:
     error = f"no channel named {running.job.channel!r} in this worker's config"
     return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+
+
+def _untried(running: Running, notification: Notification, outcome: Outcome) -> Tried:
+    _log(running, notification, outcome, 0)
+    return notification, outcome
 
 
 def _tried(running: Running, notification: Notification, outcome: Outcome, started: float) -> Tried:

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import pytest
+
 from tests.until import until
 from worker.crew import Crew, Work
 
@@ -89,3 +91,35 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
     (first, error), second = told
     assert first is fails and isinstance(error, ValueError)
     assert second == (works, "sent")
+
+
+async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it_returns_or_raises() -> None:
+    async def works() -> str:
+        return "sent"
+
+    async def fails() -> str:
+        raise ValueError("broken")
+
+    crew, others = Crew(1), Job()
+    crew.put(others.works(1), ignore)
+    waiting = asyncio.create_task(crew.make(works))
+    await until(lambda: others.begun == [0])
+    assert not waiting.done()
+    others.go.set()
+    assert await waiting == "sent"
+    with pytest.raises(ValueError, match="broken"):
+        await crew.make(fails)
+
+
+async def test_one_that_nobody_waits_for_any_more_is_withdrawn() -> None:
+    crew, others, mine = Crew(1), Job(), Job()
+    crew.put(others.works(1), ignore)
+    waiting = asyncio.create_task(crew.make(mine.works(1)[0]))
+    await until(lambda: others.begun == [0])
+    waiting.cancel()
+    others.go.set()
+    await until(lambda: others.ended == [0])
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+    assert waiting.cancelled()
+    assert not mine.begun

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
@@ -31,8 +30,6 @@ class Channel(Protocol):
     """Carries messages one way."""
 
     retry: RetrySettings
-    slots: asyncio.Semaphore
-    """Sends at a time in this process; whoever sends holds one."""
 
     async def send(self, message: Message) -> Outcome:
         """Try once, within the channel's time-out. Never raises for what the other side does."""

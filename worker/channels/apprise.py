@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import logging
 import re
@@ -29,7 +28,6 @@ class AppriseChannel:
 
     def __init__(self, settings: AppriseSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
         self._apprise = installed()
         self._url = checked_url(self._apprise, settings)
         self._timeout_s = settings.timeout_s

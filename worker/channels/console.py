@@ -17,7 +17,6 @@ class ConsoleChannel:
 
     def __init__(self, settings: ConsoleSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
 
     async def send(self, message: Message) -> Outcome:
         """Print it, off the event loop: a terminal or pipe that nobody reads blocks."""

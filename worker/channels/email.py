@@ -34,7 +34,6 @@ class EmailChannel:
 
     def __init__(self, settings: EmailSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
         self._letters = Letters(settings)
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings)

@@ -32,7 +32,6 @@ class FileChannel:
 
     def __init__(self, settings: FileSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
         self._file = _File(checked_path(settings))
         self._timeout_s = settings.timeout_s
         self._thread = Seats(1, timeout_s=settings.timeout_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Mapping
@@ -39,7 +38,6 @@ class HttpChannel:
 
     def __init__(self, settings: HttpSettings) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
         self._url = settings.url
         self._sign = signer(settings)
         self._session = aiohttp.ClientSession(

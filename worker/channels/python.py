@@ -83,7 +83,6 @@ class PythonChannel:
 
     def __init__(self, settings: PythonSettings, models: Mapping[str, Model]) -> None:
         self.retry = settings.retry
-        self.slots = asyncio.Semaphore(settings.concurrency)
         self._function = function_at(settings.target)
         self._models = models
         self._timeout_s = settings.timeout_s

@@ -32,7 +32,7 @@ class CommonSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What every kind of channel has."""
 
     concurrency: Annotated[int, Meta(ge=1)] = 64
-    """Sends at a time in one worker process."""
+    """Sends at a time in one worker process, beside its alerts."""
 
     rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
     """Sends a second of all workers together; 0 for as many as it takes."""
