@@ -47,7 +47,9 @@ RULES = (Rule(name="points-added", events=("*.points_added",), channel="sink", t
 _POSTS = 12_000
 """Many, so that what a side does once, when it starts, does not count."""
 
-_PAIRS = 5
+_PAIRS = 15
+"""Many as well: what else the machine and its host do moves single rounds by a tenth."""
+
 _CONCURRENCY = 64
 _POLL_S = 0.005
 _AT_MOST_PER_S = 20_000

@@ -73,9 +73,8 @@ class Crew:
     async def _serve(self) -> None:
         task, tasks = asyncio.current_task(), self._tasks
         assert task is not None
-        while (
-            self._waiting and not task.cancelling()
-        ):  # what is cancelled can take that for an end of its own wait
+        # What is cancelled can take that for an end of its own wait, and return.
+        while self._waiting and not task.cancelling():
             work, tell = self._waiting.popleft()
             tasks[task] = work
             try:
@@ -83,4 +82,3 @@ class Crew:
             except Exception as error:  # noqa: BLE001 - told like all that can come of it
                 result = error
             tell(work, result)
-            tasks[task] = None
