@@ -205,7 +205,7 @@ async def run(directory: Path, *, events: int, pairs: int, pace: Pace) -> Report
     )
 
 
-_EXPECTED = ("notification_failed", "notification_dead", "channel_state")
+_EXPECTED = ("notification_failed", "notification_dead", "channel_state", "alert")
 
 
 def _name(number: int) -> str:

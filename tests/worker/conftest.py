@@ -31,14 +31,14 @@ async def send(redis: ArqRedis, *bodies: bytes, source: str = "voucherify", hint
     await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
 
 
-async def rest(redis: ArqRedis) -> Totals:
+async def rest(redis: ArqRedis, *, seconds: float = 60) -> Totals:
     """The totals once nothing is queued or waiting; both sums must hold."""
 
     async def at_rest() -> Totals | None:
         totals = await stats.read_totals(redis)
         return totals if totals.accepted and not totals.queued and not totals.waiting else None
 
-    totals = await until(at_rest)
+    totals = await until(at_rest, seconds=seconds)
     assert totals.bodies_add_up(), totals
     assert totals.notifications_add_up(), totals
     return totals
