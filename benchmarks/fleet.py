@@ -18,9 +18,8 @@ from benchmarks.backlog import fill, sample_bodies
 from benchmarks.figures import Figure
 from benchmarks.notify import RULES
 from benchmarks.processes import cpu_s, running
-from benchmarks.redis_server import redis_cpu_s, running_redis
+from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.sink import running_sink
-from broker import keys
 from broker.connection import Settings as RedisSettings
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
@@ -77,7 +76,7 @@ def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], w
 
 def _wait_until_sent(client: redis.Redis, count: int) -> None:
     deadline = time.monotonic() + _PATIENCE_S
-    while int(client.hget(keys.STATS_TOTAL, "sent") or 0) < count:  # type: ignore[arg-type]
+    while int(client.hget(KEYS.stats_total, "sent") or 0) < count:  # type: ignore[arg-type]
         if time.monotonic() > deadline:
             raise RuntimeError(f"not all of {count} notifications were sent within {_PATIENCE_S:g} s")
         time.sleep(_POLL_S)

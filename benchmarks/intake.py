@@ -19,9 +19,9 @@ from benchmarks import plain_arq
 from benchmarks.backlog import fill, sample_bodies
 from benchmarks.figures import Figure
 from benchmarks.plain_arq import TUNINGS, Tuning
-from benchmarks.redis_server import redis_cpu_s, running_redis
+from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.stopwatch import Prepare, Work, measure
-from broker import keys, stats, stream
+from broker import stats, stream
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from sources import KINDS
@@ -98,7 +98,7 @@ async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> t
 
     async def drain() -> None:
         running = asyncio.create_task(intake.run())
-        while await client.xlen(keys.STREAM):  # noqa: ASYNC110 - Redis sets no event
+        while await client.xlen(KEYS.stream):  # noqa: ASYNC110 - Redis sets no event
             await asyncio.sleep(_POLL_S)
         intake.stop()
         running.cancel()  # it waits for more

@@ -20,7 +20,7 @@ import redis
 from benchmarks.backlog import fill, sample_bodies
 from benchmarks.figures import Figure
 from benchmarks.intake import prepare_intake
-from benchmarks.redis_server import running_redis
+from benchmarks.redis_server import KEYS, running_redis
 from benchmarks.stopwatch import measure
 from broker import dedupe
 
@@ -93,7 +93,7 @@ def _take_in(url: str, bodies: list[bytes]) -> None:
     fill(url, bodies)
     measure(partial(prepare_intake, url))
     with contextlib.closing(redis.Redis.from_url(url)) as client:
-        for key in client.scan_iter("dedupe:*", count=1000):
+        for key in client.scan_iter(KEYS.prefix + "dedupe:*", count=1000):
             client.delete(key)
 
 
@@ -108,10 +108,9 @@ def _remember(url: str, count: int) -> None:
                     "voucherify",
                     f"distr_Sample7Zq1\x1fev_{number}",
                     occurred_at_ms=now_ms,
-                    received_at_ms=now_ms,
-                    window_days=7,
+                    window_ms=7 * dedupe.DAY_MS,
                 )
-                members.setdefault(mark.key, []).append(mark.member)
+                members.setdefault(KEYS.prefix + mark.key, []).append(mark.member)
             with client.pipeline(transaction=False) as pipe:
                 for key, found in members.items():
                     pipe.sadd(key, *found)

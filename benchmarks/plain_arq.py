@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import redis
 from arq.connections import ArqRedis
+from arq.constants import default_queue_name, job_key_prefix
 from arq.worker import Worker, func
 from msgspec import Struct
 from redis.asyncio import ConnectionPool
 
 from benchmarks.stopwatch import Work
-from broker import keys
 
 NOTIFY_QUEUE = "arq:notify"
 _WINDOW_S = 7 * 86_400
@@ -61,8 +61,8 @@ def fill(client: redis.Redis, bodies: Sequence[bytes]) -> None:
     with client.pipeline(transaction=False) as pipe:
         for number, body in enumerate(bodies):
             job: dict[str, Any] = {"t": None, "f": "take", "a": (body,), "k": {}, "et": now_ms}
-            pipe.psetex(f"{keys.JOB}{number}", 86_400_000, _pack(job))
-            pipe.zadd(keys.QUEUE, {str(number): now_ms})
+            pipe.psetex(f"{job_key_prefix}{number}", 86_400_000, _pack(job))
+            pipe.zadd(default_queue_name, {str(number): now_ms})
         pipe.execute()
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import redis
 
+from broker.keys import Names
 from launcher.embedded import find_redis_server
+
+KEYS = Names()
 
 _START_S = 20.0
 

@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
 from broker.audit import Deed, packed
+from broker.client import Client
 from broker.dead import NotMineError, Work
 from broker.errors import translated
 from broker.ids import is_id, new_id
@@ -112,7 +112,7 @@ class Step(Struct, frozen=True, kw_only=True):
     failed: tuple[Why, ...] = ()
 
 
-async def start(redis: ArqRedis, order: Order, *, selected: int, owner: str, about: str) -> str:
+async def start(redis: Client, order: Order, *, selected: int, owner: str, about: str) -> str:
     """Begin an action in `owner`'s name; its id. The audit log has it, with what it is `about`."""
     action = new_id()
     deed = packed(Deed(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
@@ -122,39 +122,39 @@ async def start(redis: ArqRedis, order: Order, *, selected: int, owner: str, abo
     return action
 
 
-async def take(redis: ArqRedis, action: str, *, owner: str) -> bool:
+async def take(redis: Client, action: str, *, owner: str) -> bool:
     """Go on with one whose owner shows no life; False where another has it, or it was stopped."""
     with translated():
         return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, ""))
 
 
-async def resume(redis: ArqRedis, action: str, *, owner: str, by: str) -> bool:
+async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
     """The same for a person, even with one that was stopped. The audit log has it."""
     with translated():
         return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(Deed(by, "resume", action))))
 
 
-async def release(redis: ArqRedis, action: str, *, owner: str) -> bool:
+async def release(redis: Client, action: str, *, owner: str) -> bool:
     """Leave one's own action to whoever takes it next, at once; False where it was not going on in this name."""
     with translated():
         return bool(await scripts.RELEASE_ACTION(redis, action, owner))
 
 
-async def interrupted(redis: ArqRedis) -> list[str]:
+async def interrupted(redis: Client) -> list[str]:
     """The actions that should go on and whose owner shows no life, the oldest first."""
     with translated():
-        ids = await redis.zrange(keys.ACTIONS, 0, -1)
+        ids = await redis.zrange(redis.names.actions, 0, -1)
         async with redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in ids:
-                pipe.hmget(keys.ACTION + name.decode(), ["state", "lease_until_ms"])
+                pipe.hmget(redis.names.action + name.decode(), ["state", "lease_until_ms"])
             (seconds, micros), *found = await pipe.execute()
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     rows = zip(ids, found, strict=True)
     return [name.decode() for name, (state, until) in rows if state == b"running" and int(until or 0) < now_ms]
 
 
-async def step(redis: ArqRedis, work: Work, step: Step) -> None:
+async def step(redis: Client, work: Work, step: Step) -> None:
     """Record how far it has come, and that its owner lives. Raises NotMineError where it does not go on."""
     counters: list[str | int] = []
     for name, by in (("done", step.done), ("passed", step.passed), ("failed", sum(w.count for w in step.failed))):
@@ -168,27 +168,27 @@ async def step(redis: ArqRedis, work: Work, step: Step) -> None:
             raise NotMineError
 
 
-async def stop(redis: ArqRedis, action: str, *, by: str) -> bool:
+async def stop(redis: Client, action: str, *, by: str) -> bool:
     """Stop it before its next step; False where it was not going on. The audit log has it."""
     with translated():
         return bool(await scripts.STOP_ACTION(redis, action, packed(Deed(by, "stop", action))))
 
 
-async def read(redis: ArqRedis, action: str) -> Action | None:
+async def read(redis: Client, action: str) -> Action | None:
     """One action; None where there is none."""
     if not is_id(action):
         return None
     with translated():
-        return _action(action, await redis.hgetall(keys.ACTION + action))  # type: ignore[misc]
+        return _action(action, await redis.hgetall(redis.names.action + action))  # type: ignore[misc]
 
 
-async def recent(redis: ArqRedis, *, count: int = 50) -> list[Action]:
+async def recent(redis: Client, *, count: int = 50) -> list[Action]:
     """The last actions, newest first."""
     with translated():
-        ids = [name.decode() for name in await redis.zrevrange(keys.ACTIONS, 0, count - 1)]
+        ids = [name.decode() for name in await redis.zrevrange(redis.names.actions, 0, count - 1)]
         async with redis.pipeline(transaction=False) as pipe:
             for name in ids:
-                pipe.hgetall(keys.ACTION + name)
+                pipe.hgetall(redis.names.action + name)
             found = await pipe.execute() if ids else []
     actions = (_action(name, fields) for name, fields in zip(ids, found, strict=True))
     return [action for action in actions if action is not None]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
+from broker.client import Client
 from broker.errors import translated
 
 
@@ -45,42 +45,42 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Alert).decode
 
 
-async def raise_alert(redis: ArqRedis, alert: Alert, *, mark_ms: int) -> bool:
+async def raise_alert(redis: Client, alert: Alert, *, mark_ms: int) -> bool:
     """Record that an alert holds; True for the one caller who is to tell it, then `told`. Raises BrokerError."""
     with translated():
         return bool(await scripts.RAISE_ALERT(redis, alert.name, _encode(alert), mark_ms))
 
 
-async def keep_mark(redis: ArqRedis, alert: Alert, *, mark_ms: int) -> None:
+async def keep_mark(redis: Client, alert: Alert, *, mark_ms: int) -> None:
     """It was told: not again for so long. Raises BrokerError."""
     with translated():
-        await redis.set(keys.ALERT + alert.name, "1", px=mark_ms)
+        await redis.set(redis.names.alert + alert.name, "1", px=mark_ms)
 
 
-async def end_alert(redis: ArqRedis, alert: Alert) -> bool:
+async def end_alert(redis: Client, alert: Alert) -> bool:
     """Record that an alert holds no longer; True for the one caller who is to tell so. Raises BrokerError."""
     with translated():
         return bool(await scripts.END_ALERT(redis, alert.name))
 
 
-async def current_alerts(redis: ArqRedis, *, now_ms: int) -> list[Alert]:
+async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
     """The alerts that hold, the oldest first. Raises BrokerError."""
     with translated():
-        found: list[bytes] = await redis.hvals(keys.ALERTS)  # type: ignore[misc]
+        found: list[bytes] = await redis.hvals(redis.names.alerts)  # type: ignore[misc]
     alerts = [_decode(record[1:]) for record in found]
     return sorted((a for a in alerts if not a.ends_ms or a.ends_ms > now_ms), key=lambda a: (a.since_ms, a.name))
 
 
-async def forget_ended(redis: ArqRedis, *, now_ms: int) -> None:
+async def forget_ended(redis: Client, *, now_ms: int) -> None:
     """Remove the records of alerts whose own end has come. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(keys.ALERTS)  # type: ignore[misc]
+        found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
         ended = [name for name, record in found.items() if 0 < _decode(record[1:]).ends_ms <= now_ms]
         if ended:
-            await redis.hdel(keys.ALERTS, *ended)  # type: ignore[misc,arg-type]
+            await redis.hdel(redis.names.alerts, *ended)  # type: ignore[misc,arg-type]
 
 
-async def take_turn(redis: ArqRedis, *, lasts_ms: int) -> bool:
+async def take_turn(redis: Client, *, lasts_ms: int) -> bool:
     """Whether this caller looks for causes this time: one of all workers does. Raises BrokerError."""
     with translated():
-        return bool(await redis.set(keys.ALERT_TURN, "1", nx=True, px=lasts_ms))
+        return bool(await redis.set(redis.names.alert_turn, "1", nx=True, px=lasts_ms))

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
+from broker.client import Client
 from broker.errors import translated
 
 _PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
@@ -54,7 +54,7 @@ def packed(deed: Deed) -> bytes:
     return _encode(deed)
 
 
-async def record(redis: ArqRedis, deed: Deed) -> None:
+async def record(redis: Client, deed: Deed) -> None:
     """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
     with translated():
         await scripts.RECORD_DEED(redis, packed(deed))
@@ -65,8 +65,8 @@ def is_place(text: str) -> bool:
     return _PLACE.fullmatch(text) is not None
 
 
-async def read(redis: ArqRedis, *, before: str = "", count: int = 50) -> list[Recorded]:
+async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Recorded]:
     """The last deeds, newest first, from before a place on."""
     with translated():
-        found = await redis.xrevrange(keys.AUDIT, max=f"({before}" if before else "+", count=count)
+        found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
     return [Recorded(name.decode(), int(name.split(b"-")[0]), _decode(fields[b"d"])) for name, fields in found]

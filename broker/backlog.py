@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, stream
+from broker import stream
+from broker.client import Client
 from broker.errors import translated
-from broker.jobs import size_of
 
 
 class Backlog(Struct, frozen=True):
@@ -32,37 +31,31 @@ class Backlog(Struct, frozen=True):
     """
 
 
-_HEAD = 100
-
-
-async def read_backlog(redis: ArqRedis) -> Backlog:
+async def read_backlog(redis: Client) -> Backlog:
     """Look at both queues. Raises BrokerError."""
     with translated():
         seconds, micros = await redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         async with redis.pipeline(transaction=True) as pipe:
-            pipe.xlen(keys.STREAM)
-            pipe.zcard(keys.QUEUE)
-            pipe.zcount(keys.QUEUE, "-inf", now_ms)
-            pipe.zrange(keys.QUEUE, 0, _HEAD - 1, withscores=True)
+            pipe.xlen(redis.names.stream)
+            pipe.zcard(redis.names.queue)
+            pipe.zcount(redis.names.queue, "-inf", now_ms)
+            pipe.zrange(redis.names.queue, 0, 0, withscores=True)
             entries, jobs, due, head = await pipe.execute()
-    # arq's cron jobs are in the queue too, a few seconds ahead: the head holds them, or they do not matter.
-    cron = [at_ms for name, at_ms in head if not size_of(name.decode())]
-    next_at_ms = next((int(at_ms) for name, at_ms in head if size_of(name.decode())), None)
     return Backlog(
         entries=entries,
         oldest_ms=await stream.oldest_age_ms(redis),
-        jobs=jobs - len(cron),
-        jobs_due=due - sum(at_ms <= now_ms for at_ms in cron),
-        next_due_ms=None if next_at_ms is None else max(0, next_at_ms - now_ms),
+        jobs=jobs,
+        jobs_due=due,
+        next_due_ms=max(0, int(head[0][1]) - now_ms) if head else None,
     )
 
 
-async def queued_bytes(redis: ArqRedis) -> int:
+async def queued_bytes(redis: Client) -> int:
     """Memory that the stream of webhooks takes, as Redis counts it. Raises BrokerError.
 
     Redis walks all of it, 5 ms a GB on a common machine. A sample of its head, which it takes otherwise, was off
     by half where small batches stood before large ones.
     """
     with translated():
-        return int(await redis.memory_usage(keys.STREAM, samples=0) or 0)
+        return int(await redis.memory_usage(redis.names.stream, samples=0) or 0)

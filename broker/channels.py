@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
 from broker.audit import Deed, packed
+from broker.client import Client
 from broker.errors import translated
 
 State = Literal["closed", "open", "half-open", "paused"]
@@ -70,19 +70,19 @@ Verdict = Literal["go", "probe", "hold"]
 """What a channel does with a job. "probe": its breaker is half-open, and this job alone may try."""
 
 
-async def begin(redis: ArqRedis, job_id: str, channel: str) -> Verdict:
+async def begin(redis: Client, job_id: str, channel: str) -> Verdict:
     """Ask whether a job's channel takes it. Raises BrokerError."""
     with translated():
         return cast("Verdict", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
 
 
-async def hold(redis: ArqRedis, owner: str, job_id: str, channel: str) -> None:
+async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
     """Keep a job until its channel takes it; one that another worker has stays there. Raises BrokerError."""
     with translated():
         await scripts.HOLD(redis, owner, job_id, channel)
 
 
-async def let_go(redis: ArqRedis, most: Mapping[str, int]) -> Look:
+async def let_go(redis: Client, most: Mapping[str, int]) -> Look:
     """Give held jobs back that their channels take, at most `most` of each; what is known of all channels.
 
     Raises BrokerError.
@@ -93,7 +93,7 @@ async def let_go(redis: ArqRedis, most: Mapping[str, int]) -> Look:
     return Look(int(at_ms), [Channel(row[0].decode(), *map(int, row[1:])) for row in rows])
 
 
-async def pause(redis: ArqRedis, channel: str, *, by: str) -> bool:
+async def pause(redis: Client, channel: str, *, by: str) -> bool:
     """Send nothing more on a channel until `resume`; False where it was paused. The audit log has it.
 
     Raises BrokerError.
@@ -102,20 +102,20 @@ async def pause(redis: ArqRedis, channel: str, *, by: str) -> bool:
         return bool(await scripts.PAUSE(redis, channel, "pause", packed(Deed(by, "pause", channel))))
 
 
-async def resume(redis: ArqRedis, channel: str, *, by: str) -> bool:
+async def resume(redis: Client, channel: str, *, by: str) -> bool:
     """Let a paused channel go on; False where it was not paused. The audit log has it. Raises BrokerError."""
     with translated():
         return bool(await scripts.PAUSE(redis, channel, "resume", packed(Deed(by, "resume", channel))))
 
 
-async def read_channels(redis: ArqRedis) -> list[Channel]:
+async def read_channels(redis: Client) -> list[Channel]:
     """What is known of channels, by name. Raises BrokerError."""
     with translated():
-        names = sorted(name.decode() for name in await redis.smembers(keys.CHANNELS))  # type: ignore[misc]
+        names = sorted(name.decode() for name in await redis.smembers(redis.names.channels))  # type: ignore[misc]
         async with redis.pipeline(transaction=True) as pipe:
             for name in names:
-                pipe.hmget(keys.CHANNEL + name, _FIELDS)
-                pipe.zcard(keys.HELD_JOBS + name)
+                pipe.hmget(redis.names.channel + name, _FIELDS)
+                pipe.zcard(redis.names.held_jobs + name)
             found = await pipe.execute()
     return [
         Channel(name, *[int(value or 0) for value in known], held)  # type: ignore[call-arg]
@@ -123,7 +123,7 @@ async def read_channels(redis: ArqRedis) -> list[Channel]:
     ]
 
 
-async def reserve(redis: ArqRedis, channel: str, *, rate_per_s: float, count: int) -> tuple[float, float]:
+async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int) -> tuple[float, float]:
     """(Seconds until the first of `count` sends, seconds between two) that keep the rate of all workers together.
 
     Raises BrokerError.

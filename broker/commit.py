@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import digests, jobs, scripts
+from broker.client import Client
 from broker.dead import Grave, packed
 from broker.dedupe import Mark
 from broker.digests import Gathered, Part
@@ -58,7 +58,7 @@ class Committed(Struct, frozen=True):
     """Of those processed, events that were seen before and of which notifications lay dead: these come back."""
 
 
-async def commit(redis: ArqRedis, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
+async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
     """All or nothing: marks, jobs, dead letters, acknowledgement and counters.
 
     Safe to repeat: an entry that was committed before, by whomever, is passed over. Raises BrokerError.

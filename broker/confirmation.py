@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
+from broker.client import Client
 from broker.connection import Facts
 from broker.errors import NotDurable
 
@@ -57,10 +57,10 @@ def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmati
     return Confirmation(wait_aof=True, replicas=wanted)
 
 
-async def confirmed(redis: ArqRedis, confirmation: Confirmation, sha: str, *args: str | bytes | float) -> Any:
+async def confirmed(redis: Client, confirmation: Confirmation, sha: str, *args: str | bytes | float) -> Any:
     """Run a loaded script and wait for its confirmation, in one round trip. Raises NoScriptError, NotDurable."""
     async with redis.pipeline(transaction=False) as pipe:
-        pipe.evalsha(sha, 0, *args)  # type: ignore[arg-type]
+        pipe.evalsha(sha, 1, redis.names.prefix, *args)  # type: ignore[arg-type]
         confirmation.add_to(pipe)
         replies = await pipe.execute()
     confirmation.check(replies)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from arq.connections import ArqRedis
 from msgspec import Meta, Struct
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
@@ -18,7 +17,9 @@ from redis.exceptions import (
 )
 
 from broker.address import Address, AddressError, Login, parse
+from broker.client import Client
 from broker.errors import Misconfigured, translated
+from broker.keys import Names, prefix_of
 from broker.links import HostLink, SocketLink
 from broker.sentinels import Sentinels
 from broker.tls import Verify, tls_context
@@ -32,6 +33,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     primary: redis+sentinel://[user:password@]h1[:port],h2,h3/primary[/db] (rediss+sentinel:// for TLS), with
     ?sentinel_username= and sentinel_password= where the sentinels want a login. Write / ? # @ % : in a password
     as %2F %3F %23 %40 %25 %3A. Empty lets `hookline up` start an embedded Redis."""
+
+    namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")] = "hookline"
+    """What the names of all keys begin with. Installations with different namespaces share one database without
+    touching each other. Letters, digits, `_`, `.` and `-`, at most 64."""
 
     tls_ca_file: str = ""
     """PEM file of the authorities that may sign the certificate of Redis; empty: those this system trusts."""
@@ -55,7 +60,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds to wait for any answer. Without it a frozen Redis would hang every caller for ever."""
 
 
-def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
+def connect(settings: Settings, *, retries: int = 3) -> Client:
     """A client on a pool of its own; opens connections as they are needed, so this never fails for a dead server.
 
     `retries`: how often a command is tried again on a lost connection, and on one to a server that is no longer
@@ -77,12 +82,10 @@ def connect(settings: Settings, *, retries: int = 3) -> ArqRedis:
         "db": address.db,
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
-    client = ArqRedis(pool_or_conn=pool)
-    client.auto_close_connection_pool = True  # nobody else has this pool
-    return client
+    return Client(names=Names(prefix_of(settings.namespace)), pool=pool)
 
 
-def doubt_primary(redis: ArqRedis) -> None:
+def doubt_primary(redis: Client) -> None:
     """Have the sentinels asked, where there are any, before the next use of this client."""
     finder: Sentinels | None = redis.connection_pool.connection_kwargs.get("finder")
     if finder is not None:
@@ -151,7 +154,7 @@ class Facts(Struct, frozen=True):
         return self.used_memory_bytes / self.max_memory_bytes if self.max_memory_bytes else 0.0
 
 
-async def read_facts(redis: ArqRedis) -> Facts:
+async def read_facts(redis: Client) -> Facts:
     """Ask the server. Raises BrokerError."""
     with translated():
         info: dict[str, Any] = await redis.info()
@@ -169,7 +172,7 @@ async def read_facts(redis: ArqRedis) -> Facts:
     )
 
 
-async def _config(redis: ArqRedis) -> dict[str, str]:
+async def _config(redis: Client) -> dict[str, str]:
     try:
         found = await redis.config_get("appendfsync")
     except Exception as error:

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Raw, Struct
 
 from broker import batch, jobs, keys, scripts
 from broker.batch import RawBody
+from broker.client import Client
 from broker.errors import translated
 from broker.jobs import NotifyJob
 
@@ -96,22 +96,22 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
     return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
 
 
-async def due(redis: ArqRedis, *, count: int) -> list[str]:
+async def due(redis: Client, *, count: int) -> list[str]:
     """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError."""
     with translated():
         seconds, micros = await redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return [name.decode() for name in await redis.zrangebyscore(keys.DIGESTS, "-inf", now_ms, 0, count)]
+        return [name.decode() for name in await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)]
 
 
-async def gathered(redis: ArqRedis, digest: str) -> list[bytes]:
+async def gathered(redis: Client, digest: str) -> list[bytes]:
     """What lies on the list of a digest, packed, oldest first: at most keys.DIGEST_MAX. Raises BrokerError."""
     with translated():
-        return list(await redis.lrange(keys.DIGEST + digest, 0, keys.DIGEST_MAX - 1))  # type: ignore[misc]
+        return list(await redis.lrange(redis.names.digest + digest, 0, keys.DIGEST_MAX - 1))  # type: ignore[misc]
 
 
 async def close(
-    redis: ArqRedis, digest: str, taken: Sequence[bytes], made: Sequence[NotifyJob], *, window_ms: int
+    redis: Client, digest: str, taken: Sequence[bytes], made: Sequence[NotifyJob], *, window_ms: int
 ) -> bool:
     """Turn the first events of a digest, `taken`, into jobs; False where another worker did so before.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
+from broker.client import Client
 from broker.errors import translated
 
 MAX_FIELDS = 2000
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Deviation).decode
 
 
-async def note(redis: ArqRedis, source: str, counts: Mapping[Deviation, int]) -> list[Deviation]:
+async def note(redis: Client, source: str, counts: Mapping[Deviation, int]) -> list[Deviation]:
     """Add counts; returns the deviations that were not known yet. Raises BrokerError."""
     pairs: list[str | bytes | int] = []
     for deviation, count in counts.items():
@@ -48,13 +48,13 @@ async def note(redis: ArqRedis, source: str, counts: Mapping[Deviation, int]) ->
     return [_decode(field) for field in fresh]
 
 
-async def read(redis: ArqRedis, sources: Iterable[str]) -> dict[str, dict[Deviation, int]]:
+async def read(redis: Client, sources: Iterable[str]) -> dict[str, dict[Deviation, int]]:
     """What is known of each source. Raises BrokerError."""
     with translated():
         return {
             source: {
                 _decode(field): int(count)
-                for field, count in (await redis.hgetall(keys.DRIFT + source)).items()  # type: ignore[misc]
+                for field, count in (await redis.hgetall(redis.names.drift + source)).items()  # type: ignore[misc]
             }
             for source in sources
         }

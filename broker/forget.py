@@ -11,12 +11,12 @@ from typing import Literal
 
 import msgspec
 import zstandard
-from arq.connections import ArqRedis
 from msgspec import structs
 
-from broker import batch, digests, jobs, keys, scripts
+from broker import batch, digests, jobs, scripts
 from broker.actions import Order
 from broker.batch import RawBody, UnreadableBatchError
+from broker.client import Client
 from broker.dead import Grave, Note, packed
 from broker.dead.packing import repacked, unpacked_notes
 from broker.errors import translated
@@ -36,12 +36,12 @@ Found = tuple[Outcome, str, int]
 _encode = msgspec.msgpack.Encoder().encode
 
 
-async def webhooks(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def webhooks(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
     """Remove bodies from the queue: `busy` are entries of theirs that a worker has just now."""
     start = "-"
     while True:
         with translated():
-            entries = await redis.xrange(keys.STREAM, min=start, count=_PAGE)
+            entries = await redis.xrange(redis.names.stream, min=start, count=_PAGE)
         for name, fields in entries:
             found = await _of_entry(redis, name.decode(), fields, is_theirs, is_in)
             if found:
@@ -52,7 +52,7 @@ async def webhooks(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIt
 
 
 async def _of_entry(
-    redis: ArqRedis, name: str, fields: dict[bytes, bytes], is_theirs: IsTheirs, is_in: IsIn
+    redis: Client, name: str, fields: dict[bytes, bytes], is_theirs: IsTheirs, is_in: IsIn
 ) -> Found | None:
     try:
         bodies = batch.decode(fields.get(b"z", b""))
@@ -68,16 +68,16 @@ async def _of_entry(
     return None if done == 0 else ("removed", name, gone) if done == 1 else ("busy", name, 0)
 
 
-async def notifications(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def notifications(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
     """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
     with translated():
-        async for key in redis.scan_iter(match=f"{keys.JOB}*", count=1000):
-            found = await _of_job(redis, key.decode()[len(keys.JOB) :], is_theirs, is_in)
+        async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
+            found = await _of_job(redis, key.decode()[len(redis.names.job) :], is_theirs, is_in)
             if found:
                 yield found
 
 
-async def _of_job(redis: ArqRedis, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+async def _of_job(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
     blob = await jobs.raw(redis, name)
     read = jobs.deserialize(blob) if blob else {"f": "", "a": ()}
     if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
@@ -131,18 +131,18 @@ def _webhook(member: digests.Member) -> RawBody:
     return RawBody(member.received_at_ms, member.source, member.event, bytes(member.body))
 
 
-async def gathered(redis: ArqRedis, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def gathered(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
     """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
     with translated():
-        async for key in redis.scan_iter(match=f"{keys.DIGEST}*", count=1000):
-            found = await _of_digest(redis, key.decode()[len(keys.DIGEST) :], is_theirs, is_in)
+        async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
+            found = await _of_digest(redis, key.decode()[len(redis.names.digest) :], is_theirs, is_in)
             if found:
                 yield found
 
 
-async def _of_digest(redis: ArqRedis, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+async def _of_digest(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
     with translated():
-        blobs: list[bytes] = await redis.lrange(keys.DIGEST + name, 0, -1)  # type: ignore[misc]
+        blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
     leave, channels = [], []
     for blob in blobs:
         try:
@@ -160,14 +160,14 @@ async def _of_digest(redis: ArqRedis, name: str, is_theirs: IsTheirs, is_in: IsI
     return ("removed", name, len(leave)) if done else ("busy", name, 0)
 
 
-async def orders(redis: ArqRedis, cleaned: Callable[[Order], Order]) -> int:
+async def orders(redis: Client, cleaned: Callable[[Order], Order]) -> int:
     """Write the orders of actions anew, as `cleaned` says; how many that were."""
     with translated():
-        names = [name.decode() for name in await redis.zrange(keys.ACTIONS, 0, -1)]
+        names = [name.decode() for name in await redis.zrange(redis.names.actions, 0, -1)]
     changed = 0
     for name in names:
         with translated():
-            blob: bytes | None = await redis.hget(keys.ACTION + name, "a")  # type: ignore[misc]
+            blob: bytes | None = await redis.hget(redis.names.action + name, "a")  # type: ignore[misc]
         order = msgspec.msgpack.decode(blob, type=Order) if blob else None
         if blob and order and cleaned(order) != order:
             with translated():
@@ -175,30 +175,30 @@ async def orders(redis: ArqRedis, cleaned: Callable[[Order], Order]) -> int:
     return changed
 
 
-async def notes(redis: ArqRedis, is_about: Callable[[Note], bool]) -> int:
+async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
     """Remove notes from dead letters; how many that were. Only letters with notes are looked at."""
     gone = 0
     with translated():
-        async for key in redis.scan_iter(match=f"{keys.DEAD_NOTES}*", count=1000):
+        async for key in redis.scan_iter(match=f"{redis.names.dead_notes}*", count=1000):
             blob = await redis.get(key) or b""
             found = unpacked_notes(blob)
             stay = [note for note in found if not is_about(note)]
             if len(stay) < len(found):
-                name = key.decode()[len(keys.DEAD_NOTES) :]
+                name = key.decode()[len(redis.names.dead_notes) :]
                 if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
                     gone += len(found) - len(stay)
     return gone
 
 
-async def seen(redis: ArqRedis, ids: Sequence[str]) -> dict[str, str]:
+async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
     """What tells later whether letters are still as they are read after this; by id, of those that are there."""
     with translated():
-        found = await redis.mget([keys.DEAD + name for name in ids])
+        found = await redis.mget([redis.names.dead + name for name in ids])
     rows = zip(ids, found, strict=True)
     return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
 
 
-async def rebury(redis: ArqRedis, grave: Grave, as_seen: str) -> bool:
+async def rebury(redis: Client, grave: Grave, as_seen: str) -> bool:
     """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
     blobs = Blobs(before=2)
     plan = _encode(packed(grave, blobs.place))
@@ -206,15 +206,15 @@ async def rebury(redis: ArqRedis, grave: Grave, as_seen: str) -> bool:
         return bool(await scripts.REBURY(redis, plan, as_seen, *blobs.all))
 
 
-async def dictionaries(redis: ArqRedis, is_in: IsIn) -> list[str]:
+async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
     """The dictionaries of dead letters that were made from the person's."""
     with translated():
-        names = [name.decode() for name in await redis.hkeys(keys.DEAD_DICTS)]  # type: ignore[misc]
-        blobs = [await redis.get(keys.DEAD_DICT + name) for name in names]
+        names = [name.decode() for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
+        blobs = [await redis.get(redis.names.dead_dict + name) for name in names]
     return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
 
 
-async def repack(redis: ArqRedis, dictionary: str, letters: Sequence[Grave], as_seen: Mapping[str, str]) -> int:
+async def repack(redis: Client, dictionary: str, letters: Sequence[Grave], as_seen: Mapping[str, str]) -> int:
     """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
     named = [grave for grave in letters if grave.letter.id in as_seen]
     parts = [(grave.letter.id, as_seen[grave.letter.id], *repacked(grave)) for grave in named]

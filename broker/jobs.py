@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import batch, keys, scripts
+from broker import batch, scripts
 from broker.batch import RawBody
+from broker.client import Client
 from broker.errors import translated
 from broker.ids import new_id
 
@@ -28,7 +28,6 @@ NOTIFY = "notify"
 """Name of the arq function that runs these jobs."""
 
 _STARTS_KEPT_S = 86_400
-_CRON_KEPT_MS = 3_600_000
 
 UNREADABLE = "unreadable"
 """Name of the arq function that buries what the deserializer could not read."""
@@ -157,7 +156,7 @@ class Claimed(NamedTuple):
     """Its notifications that are done with: sent, dead, put off, or duplicates."""
 
 
-async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
+async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
     """Take up to `count` due jobs in the name of `owner` for `lease_ms`, to be started at once.
 
     Raises BrokerError.
@@ -170,7 +169,7 @@ async def claim(redis: ArqRedis, owner: str, *, count: int, lease_ms: int) -> li
     ]
 
 
-async def extend(redis: ArqRedis, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
+async def extend(redis: Client, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
     """Renew the leases of running jobs; returns the jobs whose lease is not the owner's any more.
 
     Raises BrokerError.
@@ -180,7 +179,7 @@ async def extend(redis: ArqRedis, owner: str, jobs: Sequence[str], *, lease_ms: 
 
 
 async def release(
-    redis: ArqRedis, owner: str, job_id: str, *, delay_ms: int = 0, forget_start: bool = False
+    redis: Client, owner: str, job_id: str, *, delay_ms: int = 0, forget_start: bool = False
 ) -> None:
     """Give a job back unfinished, to be run after `delay_ms`.
 
@@ -192,7 +191,7 @@ async def release(
         await scripts.RELEASE(redis, owner, job_id, delay_ms, "forget" if forget_start else "")
 
 
-async def pass_on(redis: ArqRedis, owner: str, job_id: str, *, for_ms: int) -> bool:
+async def pass_on(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
     """Leave a job that this worker does not understand to others, due in 1 to 15 s.
 
     False where a worker first met it `for_ms` ago: nobody seems to understand it. The start does not count.
@@ -202,26 +201,19 @@ async def pass_on(redis: ArqRedis, owner: str, job_id: str, *, for_ms: int) -> b
         return bool(await scripts.PASS_ON_JOB(redis, owner, job_id, for_ms))
 
 
-async def show_life(redis: ArqRedis, key: str, *, lasts_ms: int) -> None:
+async def show_life(redis: Client, key: str, *, lasts_ms: int) -> None:
     """This worker is alive: arq's health check. Raises BrokerError."""
     with translated():
         await scripts.SHOW_LIFE(redis, key, lasts_ms)
 
 
-async def enqueue_cron(redis: ArqRedis, function: str, *, due_ms: int) -> None:
-    """A cron job is due: one job, however many workers say so. Raises BrokerError."""
-    job = serialize({"t": None, "f": function, "a": (), "k": {}, "et": due_ms})
-    with translated():
-        await scripts.ENQUEUE_CRON(redis, f"{function}:{due_ms}", job, due_ms, _CRON_KEPT_MS)
-
-
-async def raw(redis: ArqRedis, job_id: str) -> bytes:
+async def raw(redis: Client, job_id: str) -> bytes:
     """The job as arq keeps it; empty where it is gone. Raises BrokerError."""
     with translated():
-        return await redis.get(keys.JOB + job_id) or b""
+        return await redis.get(redis.names.job + job_id) or b""
 
 
-async def settled_indices(redis: ArqRedis, job_id: str) -> set[int]:
+async def settled_indices(redis: Client, job_id: str) -> set[int]:
     """The notifications of a job that are done with: sent, dead, put off, or duplicates. Raises BrokerError."""
     with translated():
-        return {int(index) for index in await redis.smembers(keys.DONE + job_id)}  # type: ignore[misc]
+        return {int(index) for index in await redis.smembers(redis.names.done + job_id)}  # type: ignore[misc]

@@ -1,16 +1,20 @@
-"""Every Redis key that Hookline writes.
+"""Every Redis key that Hookline reads or writes.
+
+All of them begin with `{namespace:partition}:`, so that several Hooklines, and other programs, can share one
+database. The braces put all keys of a partition into one hash slot of a Redis Cluster. The names below stand
+behind that prefix:
 
     key                               type    what                                            expires
     webhooks:raw                      stream  raw batches: fields n (bodies), z (the batch);  never; XDEL'ed
                                               group `workers`
     dedupe:{source}:{day}:{bucket}    set     identities seen: 63-bit integers; day = days    after the window
                                               since 1970 of the event's own time
-    arq:queue                         zset    job ids by the time they are due                never
-    arq:job:{id}                      string  a job                                           never
-    arq:in-progress:{id}              string  the lease of a running job: its owner           after the lease
+    queue                             zset    job ids by the time they are due                never
+    job:{id}                          string  a job                                           never
+    in-progress:{id}                  string  the lease of a running job: its owner           after the lease
     notify:claims                     hash    when workers last claimed jobs: see claim.lua   after a minute
-    arq:retry:{id}                    string  how often arq started a job                     a day
-    arq:health-check:{worker}         string  a sign of life                                  seconds
+    starts:{id}                       string  how often arq started a job                     a day
+    health:{worker}                   string  a sign of life                                  seconds
     notify:done:{job}                 set     indices of a job that are settled               with the job
     digest:{id}                       list    events that wait for the end of their window,   when empty
                                               packed: see broker/digests.py
@@ -64,50 +68,10 @@ The counters of stats:total add up at any rest:
     created  = sent + skipped + dead + waiting
 """
 
-STREAM = "webhooks:raw"
+from __future__ import annotations
+
 GROUP = "workers"
-QUEUE = "arq:queue"
-JOB = "arq:job:"
-IN_PROGRESS = "arq:in-progress:"
-RETRY = "arq:retry:"
-HEALTH = "arq:health-check:"
-DONE = "notify:done:"
-CLAIMS = "notify:claims"
-DIGEST = "digest:"
-DIGESTS = "digests"
-LATEST = "latest:"
-STRANGER = "stranger:"
-HELD_MS = "notify:held:"
-CHANNEL = "channel:"
-HELD_JOBS = "held:"
-CHANNELS = "channels"
-RATE = "rate:"
-DEAD = "dead:"
-DEAD_NOTES = "dead:notes:"
-DEAD_INDEX = "dead:index"
-DEAD_FACETS = "dead:facets"
-DEAD_BY = "dead:by:"
-DEAD_DICT = "dead:dict:"
-DEAD_DICTS = "dead:dicts"
-DEAD_FIND = "dead:find:"
-DEAD_FIND_KEY = "dead:find:key"
-DEAD_REVIVE = "dead:revive"
-DEAD_GROUPS = "dead:groups"
-DEAD_NEWS = "dead:news"
-DEAD_UNTOLD = "dead:untold"
-DEAD_TOLD = "dead:told"
-PURGING = "purging"
-ACTION = "action:"
-ACTIONS = "actions"
-AUDIT = "audit"
-SOURCE = "source:"
-ALERT = "alert:"
-ALERT_TURN = "alert:turn"
-ALERTS = "alerts"
-DRIFT = "drift:"
-SPILLED = "spilled"
-STATS_TOTAL = "stats:total"
-STATS_MINUTE = "stats:"
+"""The consumer group of the stream."""
 
 STATS_TTL_S = 2 * 86_400
 LATEST_TTL_S = 30 * 86_400
@@ -121,3 +85,59 @@ AUDIT_MAX = 100_000
 DIGEST_MAX = 500
 """Events of one digest: it ends early where so many came."""
 SPILLED_TTL_S = 7 * 86_400
+
+
+def prefix_of(namespace: str, partition: int = 0) -> str:
+    """What all keys of a partition begin with."""
+    return f"{{{namespace}:{partition}}}:"
+
+
+class Names:
+    """The full name of each key, or what it begins with where the name ends in a colon."""
+
+    def __init__(self, prefix: str = prefix_of("hookline")) -> None:
+        """prefix: see `prefix_of`."""
+        self.prefix = prefix
+        self.stream = prefix + "webhooks:raw"
+        self.queue = prefix + "queue"
+        self.job = prefix + "job:"
+        self.in_progress = prefix + "in-progress:"
+        self.retry = prefix + "starts:"
+        self.health = prefix + "health:"
+        self.done = prefix + "notify:done:"
+        self.claims = prefix + "notify:claims"
+        self.digest = prefix + "digest:"
+        self.digests = prefix + "digests"
+        self.latest = prefix + "latest:"
+        self.stranger = prefix + "stranger:"
+        self.held_ms = prefix + "notify:held:"
+        self.channel = prefix + "channel:"
+        self.held_jobs = prefix + "held:"
+        self.channels = prefix + "channels"
+        self.rate = prefix + "rate:"
+        self.dead = prefix + "dead:"
+        self.dead_notes = prefix + "dead:notes:"
+        self.dead_index = prefix + "dead:index"
+        self.dead_facets = prefix + "dead:facets"
+        self.dead_by = prefix + "dead:by:"
+        self.dead_dict = prefix + "dead:dict:"
+        self.dead_dicts = prefix + "dead:dicts"
+        self.dead_find = prefix + "dead:find:"
+        self.dead_find_key = prefix + "dead:find:key"
+        self.dead_revive = prefix + "dead:revive"
+        self.dead_groups = prefix + "dead:groups"
+        self.dead_news = prefix + "dead:news"
+        self.dead_untold = prefix + "dead:untold"
+        self.dead_told = prefix + "dead:told"
+        self.purging = prefix + "purging"
+        self.action = prefix + "action:"
+        self.actions = prefix + "actions"
+        self.audit = prefix + "audit"
+        self.source = prefix + "source:"
+        self.alert = prefix + "alert:"
+        self.alert_turn = prefix + "alert:turn"
+        self.alerts = prefix + "alerts"
+        self.drift = prefix + "drift:"
+        self.spilled = prefix + "spilled"
+        self.stats_total = prefix + "stats:total"
+        self.stats_minute = prefix + "stats:"

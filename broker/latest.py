@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from arq.connections import ArqRedis
-
 from broker import keys, scripts
+from broker.client import Client
 from broker.errors import translated
 
 Turn = Literal["go", "wait", "stale"]
@@ -26,7 +25,7 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def take_turn(redis: ArqRedis, subject: str, *, key: str, occurred_at_ms: int) -> Turn:
+async def take_turn(redis: Client, subject: str, *, key: str, occurred_at_ms: int) -> Turn:
     """May the notification with this idempotency key go out now?
 
     `stale`: an event newer than this was notified. `wait`: another notification of this subject is under way. The
@@ -37,7 +36,7 @@ async def take_turn(redis: ArqRedis, subject: str, *, key: str, occurred_at_ms: 
     return turn.decode()  # type: ignore[no-any-return]
 
 
-async def end_turn(redis: ArqRedis, subject: str, *, key: str, occurred_at_ms: int, sent: bool) -> None:
+async def end_turn(redis: Client, subject: str, *, key: str, occurred_at_ms: int, sent: bool) -> None:
     """The notification is out, or not: the next may go. Safe to repeat. Raises BrokerError."""
     with translated():
         await scripts.END_TURN(redis, subject, key, occurred_at_ms if sent else 0, keys.LATEST_TTL_S)

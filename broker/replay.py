@@ -8,19 +8,19 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import structs
 
-from broker import audit, batch, dead, jobs, keys, scripts
+from broker import audit, batch, dead, jobs, scripts
 from broker.audit import Deed
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
 from broker.dead.store import done
 from broker.errors import translated
 from broker.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
 
 
-async def replay(redis: ArqRedis, graves: Sequence[Grave], *, work: Work = NO_ACTION) -> int:
+async def replay(redis: Client, graves: Sequence[Grave], *, work: Work = NO_ACTION) -> int:
     """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
 
     A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
@@ -36,24 +36,24 @@ async def replay(redis: ArqRedis, graves: Sequence[Grave], *, work: Work = NO_AC
     return replayed
 
 
-async def revive(redis: ArqRedis) -> int:
+async def revive(redis: Client) -> int:
     """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
 
     A mark goes with its letter, in the step that replays it. One that cannot be read stays, and loses its mark.
     Raises BrokerError.
     """
     with translated():
-        found: Any = await redis.srandmember(keys.DEAD_REVIVE, MAX_NOTIFICATIONS)  # type: ignore[misc]
+        found: Any = await redis.srandmember(redis.names.dead_revive, MAX_NOTIFICATIONS)  # type: ignore[misc]
     ids = [name.decode() for name in found or ()]
     graves = await dead.graves(redis, ids)
     lost = [name for name, grave in zip(ids, graves, strict=True) if not grave or grave.letter.is_unreadable]
     if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
         with translated():
-            await redis.srem(keys.DEAD_REVIVE, *lost)  # type: ignore[misc]
+            await redis.srem(redis.names.dead_revive, *lost)  # type: ignore[misc]
     return await replay(redis, [grave for grave in graves if grave])
 
 
-async def replay_edited(redis: ArqRedis, grave: Grave, body: bytes, *, by: str) -> bool:
+async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) -> bool:
     """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
 
     The audit log has it. Raises BrokerError.
@@ -108,7 +108,7 @@ def _travels_with(grave: Grave) -> tuple[str, str, bool]:
     return alone, letter.channel, letter.reason == STALE
 
 
-async def _replay_bodies(redis: ArqRedis, graves: list[Grave], work: Work) -> int:
+async def _replay_bodies(redis: Client, graves: list[Grave], work: Work) -> int:
     first = graves[0].letter
     blob = graves[0].body if first.reason == "unreadable" else batch.encode([body_of(grave) for grave in graves])
     any_age = "any age" if first.reason == STALE else ""  # else it would die again
@@ -120,7 +120,7 @@ async def _replay_bodies(redis: ArqRedis, graves: list[Grave], work: Work) -> in
     return sum([await _replay_bodies(redis, [grave], work) for grave in graves])  # one of them has gone
 
 
-async def _replay_notifications(redis: ArqRedis, graves: list[Grave], work: Work) -> int:
+async def _replay_notifications(redis: Client, graves: list[Grave], work: Work) -> int:
     letter = graves[0].letter
     if letter.job:
         job, blob = letter.job, graves[0].body

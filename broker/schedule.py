@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys
+from broker.client import Client
 from broker.errors import translated
 from broker.jobs import size_of
 
@@ -34,18 +33,18 @@ class Schedule(Struct, frozen=True):
 _BOUNDS_S = (0, 60, 600, 3600, 86_400)
 
 
-async def read_schedule(redis: ArqRedis) -> Schedule:
+async def read_schedule(redis: Client) -> Schedule:
     """Look at the queue and at what is held. Raises BrokerError."""
     with translated():
         seconds, micros = await redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         bounds = ["-inf", *(str(now_ms + 1000 * bound_s) for bound_s in _BOUNDS_S), "+inf"]
-        names = await redis.smembers(keys.CHANNELS)  # type: ignore[misc]
-        held = [keys.HELD_JOBS + name.decode() for name in names]
+        names = await redis.smembers(redis.names.channels)  # type: ignore[misc]
+        held = [redis.names.held_jobs + name.decode() for name in names]
         async with redis.pipeline(transaction=True) as pipe:
             for after, until in pairwise(bounds):
-                pipe.zcount(keys.QUEUE, f"({after}", until)
-                pipe.zrangebyscore(keys.QUEUE, f"({after}", until, start=0, num=_SAMPLE)
+                pipe.zcount(redis.names.queue, f"({after}", until)
+                pipe.zrangebyscore(redis.names.queue, f"({after}", until, start=0, num=_SAMPLE)
             for key in held:
                 pipe.zcard(key)
                 pipe.zrange(key, 0, _SAMPLE - 1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from importlib import resources
 from typing import Any
 
-from arq.connections import ArqRedis
 from redis.exceptions import NoScriptError
 
 from broker import keys
+from broker.client import Client
+from broker.keys import Names
 
 
 class Script:
@@ -17,15 +19,16 @@ class Script:
 
     def __init__(self, name: str, *parts: str) -> None:
         """parts: the files of functions that it calls, besides those of shared.lua."""
-        self.text = _prelude() + "".join(_read(part) for part in (*parts, name))
+        text = "".join(_read(part) for part in ("shared", *parts, name))
+        self.text = _prelude(text) + text
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - what Redis names scripts by
 
-    async def __call__(self, redis: ArqRedis, *args: str | bytes | float) -> Any:
+    async def __call__(self, redis: Client, *args: str | bytes | float) -> Any:
         """Run it; loads it where Redis does not know it (a new, restarted or failed-over server)."""
         try:
-            return await redis.evalsha(self.sha, 0, *args)  # type: ignore[arg-type,misc]
+            return await redis.evalsha(self.sha, 1, redis.names.prefix, *args)  # type: ignore[arg-type,misc]
         except NoScriptError:
-            return await redis.eval(self.text, 0, *args)  # type: ignore[arg-type,misc]
+            return await redis.eval(self.text, 1, redis.names.prefix, *args)  # type: ignore[arg-type,misc]
 
 
 class Blobs:
@@ -46,11 +49,13 @@ class Blobs:
         return list(self._places)
 
 
-def _prelude() -> str:
-    """The names of broker/keys.py, in lower case, as fields of K."""
-    fields = {name.lower(): value for name, value in vars(keys).items() if name.isupper()}
-    told = ", ".join(f"{name} = {value!r}" for name, value in fields.items())
-    return f"local K = {{ {told} }}\n" + _read("shared")
+def _prelude(text: str) -> str:
+    """The fields of K that a script names: its keys, which begin with what it is called with, and constants."""
+    tails = {name: f"KEYS[1] .. {tail!r}" for name, tail in vars(Names("")).items()}
+    constants = {name.lower(): repr(value) for name, value in vars(keys).items() if name.isupper()}
+    values = tails | constants
+    named = sorted(set(re.findall(r"\bK\.(\w+)", text)))
+    return "local K = { " + ", ".join(f"{name} = {values[name]}" for name in named) + " }\n"
 
 
 def _read(name: str) -> str:
@@ -71,7 +76,6 @@ EXTEND = Script("extend")
 RELEASE = Script("release")
 PASS_ON_JOB = Script("pass_on_job")
 SHOW_LIFE = Script("show_life")
-ENQUEUE_CRON = Script("enqueue_cron")
 HOLD = Script("hold")
 LET_GO = Script("let_go")
 PAUSE = Script("pause", "deeds")

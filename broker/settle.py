@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import jobs, scripts
 from broker.channels import State
+from broker.client import Client
 from broker.dead import Grave, packed
 from broker.errors import translated
 from broker.jobs import NotifyJob
@@ -64,7 +64,7 @@ class Rest(NamedTuple):
 
 
 async def settle(
-    redis: ArqRedis,
+    redis: Client,
     owner: str,
     job_id: str,
     outcomes: Sequence[Settled],
@@ -89,7 +89,7 @@ async def settle(
     return Rest(int(still_open), cast("State", state.decode()))
 
 
-async def bury_job(redis: ArqRedis, job_id: str, grave: Grave) -> None:
+async def bury_job(redis: Client, job_id: str, grave: Grave) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
     blobs = Blobs(before=3)
     plan = _encode(packed(grave, blobs.place))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
+from broker.client import Client
 from broker.errors import translated
 
 
@@ -54,7 +54,7 @@ class Streak(Struct, frozen=True):
     """That of the last."""
 
 
-async def note_failures(redis: ArqRedis, streaks: Sequence[Streak]) -> None:
+async def note_failures(redis: Client, streaks: Sequence[Streak]) -> None:
     """Tell what receivers answered with an error. It may come late: what a 2xx ended meanwhile is over.
 
     Repeated, it counts the answers twice and changes nothing else. Raises BrokerError.
@@ -64,23 +64,23 @@ async def note_failures(redis: ArqRedis, streaks: Sequence[Streak]) -> None:
         await scripts.NOTE_FAILURES(redis, *(cell for row in rows for cell in row))
 
 
-async def read_sources(redis: ArqRedis, names: Iterable[str]) -> dict[str, SourceFacts]:
+async def read_sources(redis: Client, names: Iterable[str]) -> dict[str, SourceFacts]:
     """The facts of these sources. Raises BrokerError."""
     asked = list(names)
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
             for name in asked:
-                pipe.hgetall(keys.SOURCE + name)
+                pipe.hgetall(redis.names.source + name)
             found = await pipe.execute() if asked else []
     return {name: _facts(row) for name, row in zip(asked, found, strict=True)}
 
 
-async def watch(redis: ArqRedis, names: Iterable[str], *, now_ms: int) -> None:
+async def watch(redis: Client, names: Iterable[str], *, now_ms: int) -> None:
     """Note since when these sources are watched, where that is not known yet. Raises BrokerError."""
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hsetnx(keys.SOURCE + name, "watched_since_ms", str(now_ms))
+                pipe.hsetnx(redis.names.source + name, "watched_since_ms", str(now_ms))
             await pipe.execute()
 
 

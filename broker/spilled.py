@@ -6,10 +6,10 @@ Told by receivers while Redis takes writes, so it may be old: each entry says wh
 from __future__ import annotations
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys
+from broker.client import Client
 from broker.errors import translated
 
 
@@ -37,20 +37,20 @@ class Spilled(Struct, frozen=True, kw_only=True):
         return not (self.bodies or self.corrupt)
 
 
-async def tell_spilled(redis: ArqRedis, place: str, spilled: Spilled) -> None:
+async def tell_spilled(redis: Client, place: str, spilled: Spilled) -> None:
     """Tell what lies in a place, which is `host:directory`. Safe to repeat. Raises BrokerError."""
     with translated():
         if spilled.is_nothing():
-            await redis.hdel(keys.SPILLED, place)  # type: ignore[misc]
+            await redis.hdel(redis.names.spilled, place)  # type: ignore[misc]
             return
         async with redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.SPILLED, place, msgspec.json.encode(spilled).decode())
-            pipe.expire(keys.SPILLED, keys.SPILLED_TTL_S)
+            pipe.hset(redis.names.spilled, place, msgspec.json.encode(spilled).decode())
+            pipe.expire(redis.names.spilled, keys.SPILLED_TTL_S)
             await pipe.execute()
 
 
-async def read_spilled(redis: ArqRedis) -> dict[str, Spilled]:
+async def read_spilled(redis: Client) -> dict[str, Spilled]:
     """What receivers told last, by place. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(keys.SPILLED)  # type: ignore[misc]
+        found: dict[bytes, bytes] = await redis.hgetall(redis.names.spilled)  # type: ignore[misc]
     return {place.decode(): msgspec.json.decode(told, type=Spilled) for place, told in found.items()}

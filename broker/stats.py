@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import keys
+from broker.client import Client
 from broker.errors import translated
 
 
@@ -94,39 +94,39 @@ _REFUSED = "refused:"
 _POINT_FIELDS = ["accepted", "sent", "duplicate", "buried", "dead"]
 
 
-async def read_totals(redis: ArqRedis) -> Totals:
+async def read_totals(redis: Client) -> Totals:
     """All counters in one read, so that they belong together. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(keys.STATS_TOTAL)  # type: ignore[misc]
+        found: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
     counters = {key.decode(): int(value) for key, value in found.items()}
     refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
     terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}
     return Totals(**terms, refused=refused)
 
 
-async def read_died(redis: ArqRedis, *, minutes: int) -> int:
+async def read_died(redis: Client, *, minutes: int) -> int:
     """Dead letters that arose in the last so many minutes, with the running one. Raises BrokerError."""
     with translated():
         running = int((await redis.time())[0]) // 60
         async with redis.pipeline(transaction=False) as pipe:
             for minute in range(running - minutes + 1, running + 1):
-                pipe.hget(f"{keys.STATS_MINUTE}{minute}", "died")
+                pipe.hget(f"{redis.names.stats_minute}{minute}", "died")
             return sum(int(died or 0) for died in await pipe.execute())
 
 
-async def add_refused(redis: ArqRedis, by_status: Mapping[str, int]) -> None:
+async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
     """Count refused requests by status. Raises BrokerError. Told apart from the sums: no body was taken."""
-    minute = f"{keys.STATS_MINUTE}{int(time.time() // 60)}"
+    minute = f"{redis.names.stats_minute}{int(time.time() // 60)}"
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
             for status, count in by_status.items():
-                pipe.hincrby(keys.STATS_TOTAL, _REFUSED + status, count)
+                pipe.hincrby(redis.names.stats_total, _REFUSED + status, count)
                 pipe.hincrby(minute, _REFUSED + status, count)
             pipe.expire(minute, keys.STATS_TTL_S)
             await pipe.execute()
 
 
-async def read_history(redis: ArqRedis, *, points: int, minutes: int) -> list[Point]:
+async def read_history(redis: Client, *, points: int, minutes: int) -> list[Point]:
     """The last `points` spans of so many minutes each, up to the running minute, in one read. Raises BrokerError.
 
     Spans begin at multiples of their length, so that one that is over does not change. Nothing is known of what is
@@ -138,7 +138,7 @@ async def read_history(redis: ArqRedis, *, points: int, minutes: int) -> list[Po
         first = max((newest // minutes - points + 1) * minutes, newest - keys.STATS_TTL_S // 60)
         async with redis.pipeline(transaction=False) as pipe:
             for minute in range(first, newest + 1):
-                pipe.hmget(f"{keys.STATS_MINUTE}{minute}", _POINT_FIELDS)
+                pipe.hmget(f"{redis.names.stats_minute}{minute}", _POINT_FIELDS)
             rows: list[list[bytes | None]] = await pipe.execute()
     spans: dict[int, list[list[int]]] = {}
     for minute, row in enumerate(rows, start=first):

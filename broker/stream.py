@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
 from broker import batch, keys, scripts
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation, confirmation_for, confirmed
 from broker.errors import translated
 
@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True):
     """A person replayed it as it was stale: its events are taken however old they are."""
 
 
-async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmation) -> None:
+async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmation) -> None:
     """Write one batch and count it; returns when Redis has confirmed it as asked.
 
     Raises BrokerError: after Full nothing was written; after Unavailable and NotDurable it may have been, and
@@ -56,17 +56,19 @@ async def append(redis: ArqRedis, bodies: list[RawBody], confirmation: Confirmat
             await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
 
 
-async def create_group(redis: ArqRedis) -> None:
+async def create_group(redis: Client) -> None:
     """Make the stream and its consumer group where they are not there. Raises BrokerError."""
     with translated():
         await scripts.CREATE_GROUP(redis)
 
 
-async def read(redis: ArqRedis, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
+async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
     """Up to `count` entries that no worker had yet; waits up to `block_ms` for the first. Raises BrokerError."""
     with translated():
         try:
-            found = await redis.xreadgroup(keys.GROUP, consumer, {keys.STREAM: ">"}, count=count, block=block_ms)
+            found = await redis.xreadgroup(
+                keys.GROUP, consumer, {redis.names.stream: ">"}, count=count, block=block_ms
+            )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
@@ -75,23 +77,23 @@ async def read(redis: ArqRedis, consumer: str, *, count: int, block_ms: int) -> 
     return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
 
 
-async def take_over(redis: ArqRedis, consumer: str, *, idle_ms: int) -> Entry | None:
+async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | None:
     """The oldest entry that another worker read `idle_ms` ago and did not commit, or None. Raises BrokerError."""
     with translated():
         taken = await _claim_stalled(redis, consumer, idle_ms)
         if taken is None:
             return None
         entry_id, fields = taken
-        pending = await redis.xpending_range(keys.STREAM, keys.GROUP, min=entry_id, max=entry_id, count=1)
+        pending = await redis.xpending_range(redis.names.stream, keys.GROUP, min=entry_id, max=entry_id, count=1)
     return _entry(entry_id, fields, pending[0]["times_delivered"] if pending else 1)
 
 
-async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
+async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
     cursor = b"0-0"
     while True:  # one call looks at ten pending entries, and a stalled one may lie further on
         try:
             reply = await redis.xautoclaim(
-                keys.STREAM, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
+                redis.names.stream, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
             )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
@@ -105,18 +107,18 @@ async def _claim_stalled(redis: ArqRedis, consumer: str, idle_ms: int) -> tuple[
             return None
 
 
-async def keep(redis: ArqRedis, consumer: str, entry_ids: Sequence[str]) -> None:
+async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
     """Go on holding entries that cannot be committed yet: a delivery that ends so is not one that killed a worker.
 
     Raises BrokerError.
     """
     with translated():
         await redis.xclaim(
-            keys.STREAM, keys.GROUP, consumer, min_idle_time=0, message_ids=list(entry_ids), justid=True
+            redis.names.stream, keys.GROUP, consumer, min_idle_time=0, message_ids=list(entry_ids), justid=True
         )
 
 
-async def pass_on(redis: ArqRedis, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
+async def pass_on(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
     """Leave an entry that this worker does not understand to others, who take it over in 1 to 15 s.
 
     False where a worker first met it `for_ms` ago: nobody seems to understand it. The delivery does not count.
@@ -127,7 +129,7 @@ async def pass_on(redis: ArqRedis, consumer: str, entry_id: str, *, for_ms: int,
 
 
 async def split(
-    redis: ArqRedis, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
+    redis: Client, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
 ) -> None:
     """Replace an entry by others that hold its bodies. Safe to repeat. Raises BrokerError."""
     parts = [part for bodies in batches for part in (len(bodies), batch.encode(list(bodies)))]
@@ -135,27 +137,27 @@ async def split(
         await scripts.SPLIT(redis, entry_id, "any age" if any_age else "", *parts)
 
 
-async def forget_consumers(redis: ArqRedis, *, idle_ms: int) -> None:
+async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
     """Remove consumers that hold nothing and have not asked for `idle_ms`. Raises BrokerError."""
     with translated():
         await scripts.FORGET_CONSUMERS(redis, idle_ms)
 
 
-async def workers_alive(redis: ArqRedis) -> int:
+async def workers_alive(redis: Client) -> int:
     """Consumers whose worker gave a sign of life, which lasts 6 s. Raises BrokerError.
 
     A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
     """
     with translated():
         names = [row["name"].decode() for row in await _consumers(redis)]
-        return int(await redis.exists(*(keys.HEALTH + name for name in names))) if names else 0
+        return int(await redis.exists(*(redis.names.health + name for name in names))) if names else 0
 
 
-async def oldest_age_ms(redis: ArqRedis) -> int:
+async def oldest_age_ms(redis: Client) -> int:
     """Age of the oldest entry that is not committed yet, 0 for an empty stream. Raises BrokerError."""
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
-            pipe.xrange(keys.STREAM, count=1)
+            pipe.xrange(redis.names.stream, count=1)
             pipe.time()
             first, (seconds, micros) = await pipe.execute()
     if not first:
@@ -164,9 +166,9 @@ async def oldest_age_ms(redis: ArqRedis) -> int:
     return max(0, int(seconds) * 1000 + int(micros) // 1000 - written_ms)
 
 
-async def _consumers(redis: ArqRedis) -> Iterable[dict[str, Any]]:
+async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:
     try:
-        return list(await redis.xinfo_consumers(keys.STREAM, keys.GROUP))
+        return list(await redis.xinfo_consumers(redis.names.stream, keys.GROUP))
     except ResponseError as error:
         if "NOGROUP" in str(error) or "no such key" in str(error):
             return []

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 
-from arq.connections import ArqRedis
-
 from broker.alerts import Alert, raise_alert
+from broker.client import Client
 from broker.errors import BrokerError
 from inspector.operations.purging import PurgeBusyError, purge
 from inspector.settings import DeadSettings
@@ -24,14 +23,14 @@ _FAILED = "purge_failed"
 log = logging.getLogger("hookline.inspector")
 
 
-async def run(redis: ArqRedis, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
+async def run(redis: Client, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
     """Look every few minutes, until cancelled. `settings`: as they are then."""
     while True:
         await once(redis, settings(), every_s=every_s)
         await asyncio.sleep(every_s)
 
 
-async def once(redis: ArqRedis, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
+async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
     """Remove what is due. What keeps it from that is logged and, where Redis is there, an alert; the next look may
     find it mended."""
     if not (settings.keep_days or settings.keep_count):
@@ -57,7 +56,7 @@ async def once(redis: ArqRedis, settings: DeadSettings, *, every_s: float = EVER
         log.exception("old dead letters were not purged", extra={"action": _FAILED})
 
 
-async def _tell_failed(redis: ArqRedis, reason: str, every_s: float) -> None:
+async def _tell_failed(redis: Client, reason: str, every_s: float) -> None:
     """It ends by itself, soon after the last look that failed."""
     now_ms = time.time_ns() // 1_000_000
     alert = Alert(

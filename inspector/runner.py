@@ -15,9 +15,9 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
+from broker.client import Client
 from broker.errors import BrokerError
 from inspector import operations
 from inspector.masking import DEFAULT, Masking
@@ -45,7 +45,7 @@ class Means(Struct, frozen=True, kw_only=True):
 class Runner:
     """One process' runner. `means` is asked anew for each action."""
 
-    def __init__(self, redis: ArqRedis, means: Callable[[], Means]) -> None:
+    def __init__(self, redis: Client, means: Callable[[], Means]) -> None:
         self._redis = redis
         self._means = means
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -8,8 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from inspector.serving.desk import Configured
 from inspector.serving.door import ClientAddress
 from inspector.settings import Settings
@@ -32,7 +31,7 @@ def listen(settings: Settings) -> socket.socket:
 
 async def serve(
     settings: Settings,
-    redis: ArqRedis,
+    redis: Client,
     listener: socket.socket,
     configured: Configured,
     *,

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.spilled import Spilled
 from inspector.masking import Masking
@@ -58,12 +57,12 @@ class Context(Protocol):
         ...
 
 
-def on_redis(context: Context, work: Callable[[ArqRedis], Awaitable[T]]) -> T:
+def on_redis(context: Context, work: Callable[[Client], Awaitable[T]]) -> T:
     """Run `work` with a client of the context's Redis. Raises BrokerError and what `work` raises."""
     return asyncio.run(_with_client(context.redis(), work))
 
 
-async def _with_client(settings: Settings, work: Callable[[ArqRedis], Awaitable[T]]) -> T:
+async def _with_client(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
     client = connect(settings)
     try:
         return await work(client)

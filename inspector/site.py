@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import hdrs, web
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.errors import BrokerError
 from inspector.api.routes import api_routes
 from inspector.serving import origin
@@ -64,7 +64,7 @@ class Site:
     def __init__(
         self,
         settings: Settings,
-        redis: ArqRedis,
+        redis: Client,
         configured: Configured,
         client_address: ClientAddress,
         *,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from arq.connections import ArqRedis
-
 from broker.backlog import queued_bytes
+from broker.client import Client
 
 _EVERY_S = 1.0
 _SHARE = 50
@@ -16,7 +15,7 @@ _SHARE = 50
 class BackPressure:
     """Measures what is queued about once a second: never for a webhook, so a second's worth may come on top."""
 
-    def __init__(self, redis: ArqRedis, *, max_bytes: int) -> None:
+    def __init__(self, redis: Client, *, max_bytes: int) -> None:
         """`max_bytes`: 0 for no bound of ours."""
         self.max_bytes = max_bytes
         self.queued_bytes = 0

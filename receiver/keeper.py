@@ -6,9 +6,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from arq.connections import ArqRedis
-
 from broker.batch import RawBody
+from broker.client import Client
 from broker.spilled import tell_spilled
 from receiver.back_pressure import BackPressure
 from receiver.counters import Counters
@@ -22,7 +21,7 @@ from receiver.store import Store
 class Keeper:
     """Lifecycle: look() now and then, run() as a task where there is a detour, close() at the end."""
 
-    def __init__(self, settings: Settings, redis: ArqRedis, counters: Counters) -> None:
+    def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:
         """Raises SpillDirError."""
         self.store = Store(redis, durability=settings.durability, replicas=settings.replicas)
         self.pressure = BackPressure(redis, max_bytes=settings.max_queued_bytes)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.ending import ended
 from broker.errors import BrokerError
 from receiver import answers
@@ -44,9 +44,7 @@ _logger = logging.getLogger("hookline.receiver")
 class Receiver:
     """One process' receiver. Usable without signals, so that tests can hold several."""
 
-    def __init__(
-        self, settings: Settings, gates: Mapping[str, Gate], redis: ArqRedis, *, process: int = 0
-    ) -> None:
+    def __init__(self, settings: Settings, gates: Mapping[str, Gate], redis: Client, *, process: int = 0) -> None:
         """Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
         self._refusals = Refusals(redis)

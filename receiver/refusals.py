@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.stats import add_refused
 from receiver.streaks import Streaks
@@ -19,7 +18,7 @@ _logger = logging.getLogger("hookline.receiver")
 class Refusals:
     """A flood of refused webhooks costs one line and one write a second, not one each."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: Client) -> None:
         self._redis = redis
         self._untold: Counter[str] = Counter()
         self._unlogged: Counter[tuple[int, str, str]] = Counter()

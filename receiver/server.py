@@ -8,9 +8,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 
-from arq.connections import ArqRedis
 from msgspec import structs
 
+from broker.client import Client
 from receiver.connections import affordable
 from receiver.gate import gates
 from receiver.receiver import Receiver
@@ -34,7 +34,7 @@ def listen(settings: Settings) -> socket.socket:
 async def serve(
     settings: Settings,
     sources: Mapping[str, SourceSettings],
-    redis: ArqRedis,
+    redis: Client,
     listener: socket.socket,
     *,
     process: int = 0,

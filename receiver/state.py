@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker.alerts import Alert, current_alerts
 from broker.channels import Channel, read_channels
+from broker.client import Client
 from broker.dead import how_many
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, read_sources
@@ -46,7 +46,7 @@ class Seen(Struct, frozen=True):
 class State:
     """Looks at it."""
 
-    def __init__(self, redis: ArqRedis, kinds: Callable[[], Mapping[str, SourceKind]], streaks: Streaks) -> None:
+    def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, SourceKind]], streaks: Streaks) -> None:
         self._redis = redis
         self._kinds = kinds
         self._streaks = streaks

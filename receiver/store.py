@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from arq.connections import ArqRedis
-
 from broker import stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.connection import Facts, doubt_primary, read_facts
 from broker.errors import BrokerError, NotDurable, Unavailable
 from broker.stream import Confirmation, confirmation_for
@@ -18,7 +17,7 @@ _LOOK_TIMEOUT_S = 1.0
 class Store:
     """Writes batches as durably as asked. How this server gives that is read from it, anew after each failure."""
 
-    def __init__(self, redis: ArqRedis, *, durability: str, replicas: int) -> None:
+    def __init__(self, redis: Client, *, durability: str, replicas: int) -> None:
         self.facts: Facts | None = None
         """What the last look found; None while Redis is away."""
 

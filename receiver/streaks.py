@@ -9,8 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, Streak, note_failures
 
@@ -22,7 +21,7 @@ _NO_TRY = 405
 class Streaks:
     """One process' answers that Redis does not know of yet; while it is away they wait here."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: Client) -> None:
         self._redis = redis
         self._untold: dict[tuple[str, str], Streak] = {}
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 from hypothesis import HealthCheck, settings
 
+from broker.client import Client
 from broker.connection import Settings, connect
 from tests.ports import free_port
 from tests.redis_server import RedisServer
@@ -60,7 +60,7 @@ def own_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def redis(redis_server: RedisServer) -> AsyncIterator[ArqRedis]:
+async def redis(redis_server: RedisServer) -> AsyncIterator[Client]:
     client = connect(Settings(url=redis_server.url))
     yield client
     await client.aclose(close_connection_pool=True)

@@ -14,9 +14,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from arq.connections import ArqRedis
-
 from broker.alerts import Alert, end_alert, keep_mark, raise_alert
+from broker.client import Client
 from broker.errors import BrokerError
 from worker.channels import Channel
 from worker.outcome import Dead, Outcome, Retry, Sent
@@ -40,7 +39,7 @@ State = Literal["raised", "over"]
 class Alerts:
     """Tells alerts. Never raises, and never makes a dead letter: what cannot be told now is told in a minute."""
 
-    def __init__(self, redis: ArqRedis, channel: Channel | None, settings: AlertSettings) -> None:
+    def __init__(self, redis: Client, channel: Channel | None, settings: AlertSettings) -> None:
         self._redis = redis
         self.follow(channel, settings)
         self._told_alone: dict[str, float] = {}

@@ -10,19 +10,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from arq import cron, func
-from arq.connections import ArqRedis
-from arq.constants import keep_cronjob_progress
-from arq.cron import CronJob
-from arq.utils import to_unix_ms
+from arq import func
 from arq.worker import Function, Worker
 from redis.exceptions import RedisError
 
-from broker import jobs, keys
+from broker import jobs
+from broker.client import Client
 from broker.ending import ended
 from broker.errors import BrokerError
 from broker.jobs import Claimed, Packed
@@ -35,26 +31,21 @@ from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
-TAKE_OVER = "take_over_stalled"
-"""Name of the cron job."""
-
 _POLL_S = 0.1
-_HEART_BEAT_S = 0.5
 _HEALTH_S = 5
 _UNFINISHED_DELAY_MS = 1000
 
 
 class NotifyWorker(Worker):
-    """Runs notify jobs and the cron job that takes over what dead workers left."""
+    """Runs notify jobs."""
 
     def __init__(
         self,
-        redis: ArqRedis,
+        redis: Client,
         settings: Settings,
         leases: Leases,
         lanes: Lanes,
         notifier: LiveNotifier,
-        take_over: Callable[[], Awaitable[Any]],
         *,
         name: str,
     ) -> None:
@@ -78,14 +69,9 @@ class NotifyWorker(Worker):
             if not await notifier.bury(job_id, error):
                 self._passed_on.add(job_id)
 
-        async def take_over_stalled(ctx: dict[Any, Any], *_args: Any, **_kwargs: Any) -> None:  # noqa: ARG001 - as arq calls it
-            await take_over()
-
         super().__init__(
             functions=[func(notify, name=jobs.NOTIFY), func(unreadable, name=jobs.UNREADABLE)],
-            cron_jobs=[
-                cron(take_over_stalled, name=TAKE_OVER, second=_seconds(settings.takeover_s), max_tries=2**31)
-            ],
+            queue_name=redis.names.queue,
             redis_pool=redis,
             handle_signals=False,
             max_jobs=settings.max_jobs,
@@ -94,7 +80,7 @@ class NotifyWorker(Worker):
             max_tries=2**31,
             poll_delay=_POLL_S,
             health_check_interval=_HEALTH_S,
-            health_check_key=keys.HEALTH + name,
+            health_check_key=redis.names.health + name,
             job_serializer=jobs.serialize,
             job_deserializer=jobs.deserialize,
             log_results=False,
@@ -102,11 +88,11 @@ class NotifyWorker(Worker):
         redis.job_serializer = jobs.serialize
         redis.job_deserializer = jobs.deserialize
         self.functions = _Functions(self.functions, unknown)
+        self._redis = redis
         self._leases = leases
         self._lanes = lanes
         self._extend_every_s = settings.lease_s / 4
         self._next_extension = 0.0
-        self._next_heart_beat = 0.0
         self._next_sign = 0.0
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -174,29 +160,14 @@ class NotifyWorker(Worker):
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
 
     async def heart_beat(self) -> None:
-        """Keep the leases of running jobs, show a sign of life, start due cron jobs."""
+        """Keep the leases of running jobs, and show a sign of life."""
         now = time.monotonic()
         if now >= self._next_extension:
             await self._leases.extend()
             self._next_extension = now + self._extend_every_s
-        if now >= self._next_heart_beat:
-            await super().heart_beat()
-            self._next_heart_beat = now + _HEART_BEAT_S
-
-    async def record_health(self) -> None:
-        """Show a sign of life, as arq does, in a step that a full Redis takes."""
-        if time.monotonic() >= self._next_sign:
-            await jobs.show_life(self.pool, self.health_check_key, lasts_ms=(_HEALTH_S + 1) * 1000)
-            self._next_sign = time.monotonic() + _HEALTH_S
-
-    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:
-        """Enqueue the cron jobs that are due, as arq does, in a step that a full Redis takes."""
-        for job in self.cron_jobs:
-            if job.next_run is None:
-                job.calculate_next(n)
-            elif job.next_run < n + timedelta(seconds=delay * num_windows):
-                await jobs.enqueue_cron(self.pool, job.name, due_ms=to_unix_ms(job.next_run))
-                job.calculate_next(job.next_run)
+        if now >= self._next_sign:
+            await jobs.show_life(self._redis, self.health_check_key, lasts_ms=(_HEALTH_S + 1) * 1000)
+            self._next_sign = now + _HEALTH_S
 
     async def _run(self, claimed: Claimed) -> None:
         """Run a job, as arq's `run_job` does."""
@@ -204,25 +175,20 @@ class NotifyWorker(Worker):
         function = self.functions[job["f"]]
         ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts, "claimed": claimed}
         self.job_tasks[job_id] = task = self.loop.create_task(function.coroutine(ctx, *job["a"], **job["k"]))
-        finish = True
         try:
             await asyncio.wait_for(task, JOB_TIMEOUT_S)
         except asyncio.CancelledError:
-            finish = False
+            pass
         except Exception:
             log.exception("a job failed", extra={"action": "job_failed", "job": job_id})
         finally:
             del self.job_tasks[job_id]
-        kept_s = keep_cronjob_progress if isinstance(function, CronJob) else None
-        await asyncio.shield(self.finish_job(job_id, finish, None, None, False, None, kept_s))
+        await asyncio.shield(self._give_back(job_id))
 
-    async def finish_job(self, job_id: str, *args: Any, **kwargs: Any) -> None:
-        """After a job: one of notifications goes only when all of it is settled."""
+    async def _give_back(self, job_id: str) -> None:
+        """After a job: it goes only when all of it is settled, which the last outcome's own step does."""
         if job_id in self._passed_on:
             self._passed_on.discard(job_id)
-            return
-        if not jobs.size_of(job_id):
-            await super().finish_job(job_id, *args, **kwargs)
             return
         if job_id in self._cancelled:
             await self._leases.give_back(job_id, delay_ms=0, forget_start=True)
@@ -238,11 +204,6 @@ class NotifyWorker(Worker):
         except TimeoutError:
             pass
         self._wake.clear()
-
-
-def _seconds(takeover_s: float) -> set[int]:
-    """The seconds of a minute at which to look for stalled batches: six times within takeover_s."""
-    return set(range(0, 60, min(30, max(1, int(takeover_s / 6)))))
 
 
 class _Functions(dict[str, Any]):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
+from broker.client import Client
 from worker.lanes import Lanes
 from worker.recording import Recorder
 from worker.settings import Settings
@@ -13,7 +13,7 @@ from worker.settings import Settings
 class Core(Struct, frozen=True):
     """It."""
 
-    redis: ArqRedis
+    redis: Client
     name: str
     """Of the worker: it owns leases by it."""
 

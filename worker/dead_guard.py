@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from arq.connections import ArqRedis
-
 from broker import dead, stats
 from broker.alerts import current_alerts
+from broker.client import Client
 from broker.dead import DeadLetter, Untold
 from worker.alerts import Alerts
 from worker.dead_causes import (
@@ -32,7 +31,7 @@ from worker.settings import AlertSettings
 class DeadGuard:
     """Looks whether dead letters are cause for an alert."""
 
-    def __init__(self, redis: ArqRedis, alerts: Alerts, settings: AlertSettings) -> None:
+    def __init__(self, redis: Client, alerts: Alerts, settings: AlertSettings) -> None:
         self._redis = redis
         self._alerts = alerts
         self.follow(settings)

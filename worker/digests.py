@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from arq.connections import ArqRedis
-
 from broker import digests
 from broker.batch import RawBody
+from broker.client import Client
 from broker.digests import Gathered
 from broker.errors import BrokerError
 from broker.jobs import Notification, NotifyJob
@@ -58,7 +57,7 @@ def payloads_of(notification: Notification, kind: SourceKind) -> list[Mapping[st
 class Digests:
     """Looks for windows that have ended; one a worker process. That many look does no harm: one closes each."""
 
-    def __init__(self, redis: ArqRedis, on_jobs: Callable[[], None]) -> None:
+    def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
         """on_jobs: called when there are new jobs."""
         self._redis = redis
         self._on_jobs = on_jobs

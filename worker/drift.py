@@ -10,10 +10,10 @@ import logging
 from collections import Counter, deque
 from collections.abc import Mapping
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import drift
+from broker.client import Client
 from broker.drift import Deviation
 from broker.errors import BrokerError
 from sources.errors import DecodeError
@@ -44,7 +44,7 @@ class Drift:
 
     def __init__(
         self,
-        redis: ArqRedis,
+        redis: Client,
         kinds: Mapping[str, SourceKind],
         alerts: Alerts,
         *,

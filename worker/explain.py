@@ -174,8 +174,7 @@ def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
             body.source,
             event.identity,
             occurred_at_ms=event.occurred_at_ms,
-            received_at_ms=body.received_at_ms,
-            window_days=source.dedupe_window_days,
+            window_ms=source.dedupe_window_days * dedupe.DAY_MS,
         )
         return Decoded(
             kind=event.kind,

@@ -11,9 +11,8 @@ import logging
 import time
 from collections.abc import Mapping
 
-from arq.connections import ArqRedis
-
 from broker.alerts import Alert, current_alerts, forget_ended, take_turn
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, read_sources, watch
 from sources.deadline import clock, warning
@@ -37,7 +36,7 @@ class Guards:
     """One worker process's."""
 
     def __init__(
-        self, redis: ArqRedis, sources: Mapping[str, WorkerSource], alerts: Alerts, settings: AlertSettings
+        self, redis: Client, sources: Mapping[str, WorkerSource], alerts: Alerts, settings: AlertSettings
     ) -> None:
         self._redis = redis
         self._alerts = alerts

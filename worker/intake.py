@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from arq.connections import ArqRedis
-
 from broker import stats, stream
+from broker.client import Client
 from broker.commit import Committed, commit
 from broker.errors import BrokerError
 from broker.stream import Entry
@@ -35,7 +35,7 @@ class Intake:
 
     def __init__(
         self,
-        redis: ArqRedis,
+        redis: Client,
         planner: Planner,
         settings: Settings,
         *,
@@ -75,6 +75,23 @@ class Intake:
                 await backoff.wait(error, self._stopping)
                 continue
             await self.process(entries)
+
+    async def run_take_over(self) -> None:
+        """Look for what other workers left behind, six times within `takeover_s`, until stopped.
+
+        By a timer of this process: a clock that is wrong changes nothing.
+        """
+        every_s = self._settings.takeover_s / 6
+        backoff = Backoff("taking over waits for Redis")
+        while not self._stopping.is_set():
+            try:
+                await self.take_over()
+                backoff.over()
+            except BrokerError as error:
+                await backoff.wait(error, self._stopping)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - not all at once
+                    await self._stopping.wait()
 
     async def take_over(self) -> int:
         """Process what other workers left behind; how many entries that was. Raises BrokerError.

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 
-from arq.connections import ArqRedis
-
 from broker.channels import State, let_go
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.settle import Heard
 from worker.channels.settings import BreakerSettings, CommonSettings
@@ -108,7 +107,7 @@ class Lane:
 class Lanes:
     """All of them; one a worker process."""
 
-    def __init__(self, redis: ArqRedis, *, max_jobs: int) -> None:
+    def __init__(self, redis: Client, *, max_jobs: int) -> None:
         self._redis = redis
         self._max_jobs = max_jobs
         self._most_slow = max(1, max_jobs // 2)

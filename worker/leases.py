@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 
-from arq.connections import ArqRedis
-
 from broker import jobs
+from broker.client import Client
 from broker.jobs import Claimed
 
 _MARGIN = 0.1
@@ -48,7 +47,7 @@ class Lease:
 class Leases:
     """Takes, renews and gives back the leases of one worker process."""
 
-    def __init__(self, redis: ArqRedis, owner: str, *, lease_s: float) -> None:
+    def __init__(self, redis: Client, owner: str, *, lease_s: float) -> None:
         self.owner = owner
         self._redis = redis
         self._lease_ms = int(lease_s * 1000)

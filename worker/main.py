@@ -108,7 +108,7 @@ async def run_live(
         await notifier.follow(fresh)
 
     leases = Leases(client, name, lease_s=settings.lease_s)
-    worker = NotifyWorker(client, settings, leases, lanes, notifier, intake.take_over, name=name)
+    worker = NotifyWorker(client, settings, leases, lanes, notifier, name=name)
     revival = Revival(client, worker.wake)
     intake.on_jobs, intake.on_revived = worker.wake, revival.wake
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
@@ -120,14 +120,14 @@ async def run_live(
             minding = group.create_task(lanes.run(worker.wake))
             gathering = group.create_task(Digests(client, worker.wake).run())
             reviving = group.create_task(revival.run())
-            reading = group.create_task(intake.run())
+            reading = [group.create_task(intake.run()), group.create_task(intake.run_take_over())]
             following = group.create_task(_follow_all(updates, follow))
             group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
             await ended([guarding, sampling, following, gathering, reviving])
             intake.stop()
-            await asyncio.wait([reading], timeout=settings.stop_grace_s)
+            await asyncio.wait(reading, timeout=settings.stop_grace_s)
             await worker.drain(settings.stop_grace_s)
             await ended([minding])
             watchdog.cancel()

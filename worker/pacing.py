@@ -7,9 +7,8 @@ import math
 import time
 from collections import deque
 
-from arq.connections import ArqRedis
-
 from broker.channels import reserve
+from broker.client import Client
 from broker.errors import BrokerError
 
 _AHEAD_S = 0.25
@@ -22,7 +21,7 @@ _LATE_S = 0.05
 class Pacer:
     """Gives each send of one process its moment."""
 
-    def __init__(self, redis: ArqRedis, channel: str) -> None:
+    def __init__(self, redis: Client, channel: str) -> None:
         self.waiting = 0
         """Sends that wait for their moment."""
 

@@ -191,8 +191,7 @@ class Planner:
                 body.source,
                 event.identity,
                 occurred_at_ms=event.occurred_at_ms,
-                received_at_ms=body.received_at_ms,
-                window_days=source.dedupe_window_days,
+                window_ms=source.dedupe_window_days * dedupe.DAY_MS,
             )
             matches = self._rules.matching(body.source, event.name)
             decided = (

@@ -7,8 +7,7 @@ import asyncio
 import logging
 import time
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.settle import Retry as RetryJob
 from broker.settle import Settled, settle
@@ -30,7 +29,7 @@ _PROMPT_S = 0.25
 class Recorder:
     """Records the outcomes of one worker process."""
 
-    def __init__(self, redis: ArqRedis, owner: str) -> None:
+    def __init__(self, redis: Client, owner: str) -> None:
         self._redis = redis
         self._owner = owner
         self._since: dict[object, float] = {}  # writes under way, the oldest first, and when each began

@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.replay import revive
 
@@ -20,7 +19,7 @@ _LOOK_EVERY_S = 5.0
 class Revival:
     """Brings back what commits marked."""
 
-    def __init__(self, redis: ArqRedis, on_jobs: Callable[[], None]) -> None:
+    def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
         """on_jobs: called when there are new jobs."""
         self._redis = redis
         self._on_jobs = on_jobs

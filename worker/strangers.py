@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import jobs
+from broker.client import Client
 from broker.jobs import NotifyJob
 
 log = logging.getLogger("hookline.worker")
@@ -29,7 +29,7 @@ class Known(Struct, frozen=True):
 class Strangers:
     """Tells what one worker process does not understand, and leaves it to others."""
 
-    def __init__(self, redis: ArqRedis, owner: str, known: Known, *, pass_on_s: float) -> None:
+    def __init__(self, redis: Client, owner: str, known: Known, *, pass_on_s: float) -> None:
         self._redis = redis
         self._owner = owner
         self._known = known

@@ -51,7 +51,6 @@ def _identity(body: RawBody, kinds: Mapping[str, SourceKind]) -> str:
         body.source,
         event.identity,
         occurred_at_ms=event.occurred_at_ms,
-        received_at_ms=body.received_at_ms,
-        window_days=0,  # where it is remembered, not for how long
+        window_ms=0,  # where it is remembered, not for how long
     )
     return mark.term

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import latest
+from broker.client import Client
 from broker.errors import BrokerError
 from worker.leases import Lease
 from worker.outcome import Outcome, PutOff, Sent, Skipped
@@ -33,7 +33,7 @@ class Subject(Struct, frozen=True):
 class Turns:
     """The turns of one worker process."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: Client) -> None:
         self._redis = redis
 
     async def take(self, subject: Subject) -> Skipped | PutOff | None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
+from broker.client import Client
 from broker.dead.letter import Facets
 from broker.dead.store import Row, rows
 from broker.errors import translated
@@ -58,7 +58,7 @@ class Kinds(Struct, frozen=True):
     """Letters whose facets must be looked at one by one."""
 
 
-async def older(redis: ArqRedis, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
+async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
     """The next dead letters below a place, newest first, in all or in some kinds; [] at the end.
 
     What comes or goes meanwhile neither repeats nor hides any other.
@@ -69,19 +69,19 @@ async def older(redis: ArqRedis, than: Place, *, count: int, kinds: Sequence[str
         return rows(await scripts.OLDER(redis, than.at_ms, than.id, count, *(kinds or ())))
 
 
-async def search(redis: ArqRedis, term: str, *, below: str = "", count: int) -> list[Row]:
+async def search(redis: Client, term: str, *, below: str = "", count: int) -> list[Row]:
     """The next dead letters with a term (as a source's kind makes them), newest first, below an id."""
     with translated():
         return rows(await scripts.SEARCH(redis, term, below, count))
 
 
-async def read_kinds(redis: ArqRedis, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
+async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
     """What kinds there are. until_ms: 0 for no end; both ends count."""
     span = since_ms or "-inf", until_ms or "+inf"
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
-            pipe.hkeys(keys.DEAD_FACETS)
-            pipe.zcount(keys.DEAD_BY + MIXED, *span)
+            pipe.hkeys(redis.names.dead_facets)
+            pipe.zcount(redis.names.dead_by + MIXED, *span)
             names, mixed = await pipe.execute()
         found = [row for some in _portions(names) for row in await scripts.FACETS(redis, *span, *some)]
     return Kinds(
@@ -94,7 +94,7 @@ async def read_kinds(redis: ArqRedis, *, since_ms: int = 0, until_ms: int = 0) -
 
 
 async def sparks(
-    redis: ArqRedis, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
+    redis: Client, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
 ) -> list[list[int]]:
     """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
     with translated():
@@ -103,14 +103,14 @@ async def sparks(
         ]
 
 
-async def news(redis: ArqRedis, *, since_ms: int) -> list[tuple[str, int]]:
+async def news(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
     """(fingerprint, ms) of the groups that were new since a time, the oldest first; a week and 1,000 are kept."""
     with translated():
-        found = await redis.zrangebyscore(keys.DEAD_NEWS, f"({since_ms}", "+inf", withscores=True)
+        found = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
     return [(name.decode(), int(at_ms)) for name, at_ms in found]
 
 
-async def closed_ms(redis: ArqRedis) -> int:
+async def closed_ms(redis: Client) -> int:
     """Now, as ms since 1970: no dead letter will ever be added at or before this time, unless by an import.
 
     Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
@@ -122,7 +122,7 @@ async def closed_ms(redis: ArqRedis) -> int:
     return last
 
 
-async def redis_ms(redis: ArqRedis) -> int:
+async def redis_ms(redis: Client) -> int:
     """The time by the clock of Redis."""
     with translated():
         seconds, micros = await redis.time()

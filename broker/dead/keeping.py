@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import jobs, scripts
+from broker.client import Client
 from broker.dead.letter import Grave
 from broker.dead.packing import packed
 from broker.errors import translated
@@ -36,7 +36,7 @@ class Due(Struct, frozen=True):
     """The oldest of them."""
 
 
-async def bring_in(redis: ArqRedis, some: Sequence[Kept]) -> int:
+async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
     """Bury letters that died elsewhere or earlier, all or none; how many were not there. Safe to repeat."""
     blobs = Blobs()
     rows = []
@@ -57,14 +57,14 @@ async def bring_in(redis: ArqRedis, some: Sequence[Kept]) -> int:
         return int(await scripts.IMPORT_GRAVES(redis, _encode(rows), *blobs.all))
 
 
-async def due(redis: ArqRedis, *, before_ms: int, stay: int, count: int) -> Due:
+async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
     """Letters from before a time (0: none is too old), and those beyond the newest `stay` (0: all stay)."""
     with translated():
         total, *ids = await scripts.DUE(redis, before_ms, stay, count)
     return Due(int(total), [name.decode() for name in ids])
 
 
-async def take_lease(redis: ArqRedis, owner: str, *, lasts_ms: int) -> bool:
+async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:
     """Whether `owner` is the one who removes old letters for so long; 0 gives that back."""
     with translated():
         return bool(await scripts.TAKE_LEASE(redis, owner, lasts_ms))

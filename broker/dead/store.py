@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys, scripts
+from broker import scripts
 from broker.audit import Deed, packed
+from broker.client import Client
 from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note, unreadable_letter
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
 from broker.errors import translated
@@ -52,35 +52,35 @@ class Row(Struct, frozen=True):
     """Id of its facets, or MIXED."""
 
 
-async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
+async def get(redis: Client, letter_id: str) -> Grave | None:
     """One dead letter, or None."""
     return (await graves(redis, [letter_id]))[0]
 
 
-async def graves(redis: ArqRedis, ids: Sequence[str]) -> list[Grave | None]:
+async def graves(redis: Client, ids: Sequence[str]) -> list[Grave | None]:
     """Dead letters with their bodies; None for each that is not there."""
     found = await _exhumed(redis, "graves", ids)
     return [Grave(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
 
 
-async def letters(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter | None]:
+async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
     """Dead letters without their bodies; None for each that is not there."""
     return [row.letter for row in await rows_of(redis, ids)]
 
 
-async def rows_of(redis: ArqRedis, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
+async def rows_of(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
     """The same with their notes, and when they died by the clock of Redis."""
     return await _exhumed(redis, "graves" if with_bodies else "letters", ids)
 
 
-async def newest(redis: ArqRedis, *, count: int = 50) -> list[DeadLetter]:
+async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
     """Up to `count` dead letters, newest first."""
     with translated():
-        ids = await redis.zrevrange(keys.DEAD_INDEX, 0, count - 1)
+        ids = await redis.zrevrange(redis.names.dead_index, 0, count - 1)
     return [letter for letter in await letters(redis, [name.decode() for name in ids]) if letter]
 
 
-async def annotate(redis: ArqRedis, ids: Sequence[str], note: Note, *, deed: Deed | None = None) -> int:
+async def annotate(redis: Client, ids: Sequence[str], note: Note, *, deed: Deed | None = None) -> int:
     """Note something on dead letters; how many of them are there. Told twice, it stands once, as does its deed."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
@@ -92,7 +92,7 @@ async def annotate(redis: ArqRedis, ids: Sequence[str], note: Note, *, deed: Dee
 
 
 async def discard(
-    redis: ArqRedis,
+    redis: Client,
     letters: Iterable[DeadLetter],
     *,
     work: Work = NO_ACTION,
@@ -104,10 +104,10 @@ async def discard(
         return done(await scripts.DISCARD(redis, work.action, work.owner, counter, *named))
 
 
-async def how_many(redis: ArqRedis) -> int:
+async def how_many(redis: Client) -> int:
     """Dead letters now."""
     with translated():
-        return int(await redis.zcard(keys.DEAD_INDEX))
+        return int(await redis.zcard(redis.names.dead_index))
 
 
 def done(reply: Any) -> int:
@@ -124,7 +124,7 @@ def rows(reply: Any) -> list[Row]:
     return [_row(row, dictionaries) for row in found]
 
 
-async def _exhumed(redis: ArqRedis, what: Literal["letters", "graves"], ids: Sequence[str]) -> list[Row]:
+async def _exhumed(redis: Client, what: Literal["letters", "graves"], ids: Sequence[str]) -> list[Row]:
     """A row for each id; one that has not the form of an id, so that it might name another key, is not there."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():

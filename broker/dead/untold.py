@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import keys
+from broker.client import Client
 from broker.errors import translated
 
 
@@ -27,24 +26,24 @@ class Untold(Struct, frozen=True):
     """The same up to now."""
 
 
-async def read_untold(redis: ArqRedis) -> Untold:
+async def read_untold(redis: Client) -> Untold:
     """All of it, in one read."""
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.DEAD_UNTOLD)
-            pipe.get(keys.DEAD_TOLD)
-            pipe.hget(keys.STATS_TOTAL, "purged")
+            pipe.hgetall(redis.names.dead_untold)
+            pipe.get(redis.names.dead_told)
+            pipe.hget(redis.names.stats_total, "purged")
             new, told, purged = await pipe.execute()
     return Untold({name.decode(): first.decode() for name, first in new.items()}, int(told or 0), int(purged or 0))
 
 
-async def forget_new(redis: ArqRedis, fingerprints: Iterable[str]) -> None:
+async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:
     """These groups were told."""
     with translated():
-        await redis.hdel(keys.DEAD_UNTOLD, *fingerprints)  # type: ignore[misc]
+        await redis.hdel(redis.names.dead_untold, *fingerprints)  # type: ignore[misc]
 
 
-async def forget_purged(redis: ArqRedis, purged: int) -> None:
+async def forget_purged(redis: Client, purged: int) -> None:
     """That so many were purged since the beginning was told."""
     with translated():
-        await redis.set(keys.DEAD_TOLD, purged)
+        await redis.set(redis.names.dead_told, purged)

@@ -1,7 +1,7 @@
 -- What came of the entries that one worker read: all of it, or nothing.
 -- ARGV[1] = msgpack {entries, jobs, letters}, the other ARGV are blobs that these name by their place in ARGV:
 --   entry  = {id, bodies, events, letters, parts}
---   event  = {mark, shares}; mark = {dedupe key, member, expire at ms, refresh, earlier keys}
+--   event  = {mark, shares}; mark = broker/dedupe.py's Mark: {key, member, window ms, period ms, has a time of its own}
 --   share  = {place in jobs, first index, count}: the event's notifications in that job
 --   letters = graves: see graves.lua
 --   part   = {number of the event in its entry, digest, blob, window ms, channels}
@@ -16,30 +16,37 @@ local processed, duplicate, buried, created, gone = 0, 0, 0, 0, 0
 local gathered, revived, died, live, settled = 0, 0, 0, {}, {}
 local has_dead = redis.call('EXISTS', K.dead_index) == 1
 
--- The key where the identity is, nothing where it was not seen before.
-local function seen_in(mark)
-  local earlier = mark[5]
-  for i = 1, #earlier do
-    if redis.call('SISMEMBER', earlier[i], mark[2]) == 1 then return earlier[i] end
-  end
-  return redis.call('SADD', mark[1], mark[2]) == 0 and mark[1] or nil
+-- A set lives until the end of the period in which it was last seen, and a window more. Nothing shortens that: neither
+-- an event of the future, nor one that came long ago, nor a clock that is set back.
+local function remember(key, mark)
+  local ends = (math.floor(now / mark[4]) + 1) * mark[4] + mark[3]
+  if redis.call('PTTL', key) < ends - now then redis.call('PEXPIREAT', key, string.format('%.0f', ends)) end
 end
 
-local function revives(key, member)
-  local dead = ids_with(key .. ':' .. member, '', 100)
+-- Whether the identity was seen before; it is remembered from now on. One without a time of its own may lie in any
+-- period of its window, and in the next one where the clock of Redis was set back.
+local function was_seen(mark)
+  local key, member = KEYS[1] .. mark[1], mark[2]
+  if not mark[5] then
+    local period = math.floor(now / mark[4])
+    for n = period + 1, period - math.ceil(mark[3] / mark[4]), -1 do
+      local other = key:format(n)
+      if n ~= period and redis.call('SISMEMBER', other, member) == 1 then
+        remember(other, mark)
+        return true
+      end
+    end
+    key = key:format(period)
+  end
+  local is_new = redis.call('SADD', key, member) == 1
+  remember(key, mark)
+  return not is_new
+end
+
+local function revives(member)
+  local dead = ids_with('seen:' .. member, '', 100)
   for i = 1, #dead do redis.call('SADD', K.dead_revive, dead[i]) end
   return #dead > 0
-end
-
--- Every key gets its expiry with its first member. Where the event's own day is not the day it came, the key may
--- be older than the event's window allows for: then the expiry moves on.
-local function set_expiry(mark)
-  if mark[4] then
-    local left = redis.call('PTTL', mark[1])
-    if left < 0 or now + left < mark[3] then redis.call('PEXPIREAT', mark[1], mark[3]) end
-  elseif redis.call('SCARD', mark[1]) == 1 then
-    redis.call('PEXPIREAT', mark[1], mark[3])
-  end
 end
 
 local function settle(share)
@@ -56,9 +63,8 @@ local function skip(event)
 end
 
 local function process(event)
-  local seen = seen_in(event[1])
-  if seen then
-    if has_dead and revives(seen, event[1][2]) then
+  if was_seen(event[1]) then
+    if has_dead and revives(event[1][2]) then
       processed, revived = processed + 1, revived + 1
     else
       duplicate = duplicate + 1
@@ -67,7 +73,6 @@ local function process(event)
     return false
   end
   processed = processed + 1
-  set_expiry(event[1])
   for s = 1, #event[2] do
     local share = event[2][s]
     created = created + share[3]

@@ -7,8 +7,8 @@ import sys
 from typing import Annotated
 
 import typer
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.dead import Grave
 from inspector import operations, options
 from inspector.commands import letters
@@ -42,7 +42,7 @@ def list_(
 ) -> None:
     """List dead letters, newest first: those that match every filter."""
 
-    async def look(redis: ArqRedis) -> tuple[Page, int, str]:
+    async def look(redis: Client) -> tuple[Page, int, str]:
         page = await operations.find(redis, wanted, limit=limit, cursor=cursor)
         count = await operations.count(redis, wanted)
         return page, count, "" if page.found else await _why_none(redis, wanted)
@@ -80,7 +80,7 @@ def groups(
     if wanted.search:
         raise typer.BadParameter("groups are not searched: use hookline dead list", param_hint="--search")
 
-    async def look(redis: ArqRedis) -> tuple[list[operations.Group], str]:
+    async def look(redis: Client) -> tuple[list[operations.Group], str]:
         found = await operations.groups(redis, wanted, limit=limit)
         return found, "" if found else await _why_none(redis, wanted)
 
@@ -123,7 +123,7 @@ def show_(
     if raw and as_json:
         raise typer.BadParameter("--json and --raw exclude each other; --json --reveal has the body as base64")
 
-    async def look(redis: ArqRedis) -> tuple[Grave, int] | None:
+    async def look(redis: Client) -> tuple[Grave, int] | None:
         if raw or reveal:
             grave = await operations.reveal(redis, letter_id, by=ctx.obj.user())
         else:
@@ -159,7 +159,7 @@ def _write_raw(grave: Grave) -> None:
     sys.stdout.buffer.write(grave.body)
 
 
-async def _why_none(redis: ArqRedis, wanted: Filter) -> str:
+async def _why_none(redis: Client, wanted: Filter) -> str:
     """What to tell where nothing matches: a value that no letter has is a slip of the pen, perhaps."""
     there = (await operations.choices(redis)).by_field
     for name in EXACT:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, NoReturn
 
 import typer
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.dead import redis_ms
 from inspector import operations, options
 from inspector.commands.app import FOLLOW, dead, print_json, show
@@ -46,7 +46,7 @@ def actions(
 
 
 def _one(context: Context, action_id: str, *, as_json: bool) -> None:
-    async def look(redis: ArqRedis) -> tuple[Action | None, int]:
+    async def look(redis: Client) -> tuple[Action | None, int]:
         return await operations.action(redis, action_id), await redis_ms(redis)
 
     action, now_ms = on_redis(context, look)
@@ -64,7 +64,7 @@ def _one(context: Context, action_id: str, *, as_json: bool) -> None:
 
 
 def _recent(context: Context, limit: int, *, as_json: bool) -> None:
-    async def look(redis: ArqRedis) -> tuple[list[Action], int]:
+    async def look(redis: Client) -> tuple[list[Action], int]:
         return await operations.actions(redis, count=limit), await redis_ms(redis)
 
     found, now_ms = on_redis(context, look)
@@ -83,7 +83,7 @@ def _recent(context: Context, limit: int, *, as_json: bool) -> None:
 def stop(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson = False) -> None:
     """Stop an action, whoever carries it out. What it did stays done."""
 
-    async def do(redis: ArqRedis) -> tuple[bool, Action | None]:
+    async def do(redis: Client) -> tuple[bool, Action | None]:
         stopped = await operations.stop(redis, action_id, by=ctx.obj.user())
         return stopped, await operations.action(redis, action_id)
 

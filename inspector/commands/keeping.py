@@ -11,8 +11,8 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 import typer
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.errors import BrokerError
 from inspector import export_files, operations, options
 from inspector.commands.app import KEEP, dead, print_json
@@ -48,7 +48,7 @@ def export(
     typer.echo("an export holds personal data in clear: keep it as safe as Redis, and remove it in time", err=True)
     so_far = Exported()
 
-    async def work(redis: ArqRedis) -> None:
+    async def work(redis: Client) -> None:
         pieces = operations.export(redis, wanted, by=ctx.obj.user(), so_far=so_far)
         if file == _STDOUT:
             async for piece in pieces:
@@ -89,7 +89,7 @@ def import_(
     """
     so_far = Imported()
 
-    async def work(redis: ArqRedis, stream: BinaryIO) -> None:
+    async def work(redis: Client, stream: BinaryIO) -> None:
         nonlocal so_far
         lines = operations.lines_of(stream.readline)
         found = operations.import_lines(redis, lines, ctx.obj.terms(), by=ctx.obj.user(), about=Path(file).name)
@@ -138,7 +138,7 @@ def purge(
         return
     letters, unreadable, files = 0, 0, list[str]()
 
-    async def work(redis: ArqRedis) -> None:
+    async def work(redis: Client) -> None:
         nonlocal letters, unreadable
         async with aclosing(operations.purge(redis, settings, by=ctx.obj.user())) as rounds:
             async for purged in rounds:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 
 import typer
-from arq.connections import ArqRedis
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from broker import dead
+from broker.client import Client
 from broker.errors import BrokerError
 from inspector import operations
 from inspector.commands.app import print_json, show
@@ -38,7 +38,7 @@ _DONE = {"replay": "replayed", "discard": "discarded", "annotate": "annotated", 
 _STOPPED = 130
 _LOOK_EVERY_S = 0.25
 
-_Take = Callable[[ArqRedis], Awaitable[Action | None]]
+_Take = Callable[[Client], Awaitable[Action | None]]
 
 
 class Run:
@@ -56,7 +56,7 @@ class Run:
         """Order it and do it; the exit code. Raises BrokerError."""
         by = self._context.user()
 
-        async def take(redis: ArqRedis) -> Action | None:
+        async def take(redis: Client) -> Action | None:
             action = await operations.begin(
                 redis, verb, chosen, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
             )
@@ -70,7 +70,7 @@ class Run:
         Raises BrokerError.
         """
 
-        async def take(redis: ArqRedis) -> Action | None:
+        async def take(redis: Client) -> Action | None:
             async for seen in _until_free(redis, action):
                 if seen is None or seen.state == "done":
                     break
@@ -103,7 +103,7 @@ class Run:
         finally:  # where Redis is away, what is known has its report too
             self._report()
 
-    async def _work(self, redis: ArqRedis, take: _Take) -> None:
+    async def _work(self, redis: Client, take: _Take) -> None:
         taken = await take(redis)
         if taken is None:
             return
@@ -117,7 +117,7 @@ class Run:
                 self._last = step
                 draw(step)
 
-    async def _stopped(self, redis: ArqRedis) -> Action | None:
+    async def _stopped(self, redis: Client) -> Action | None:
         if self._last is None:
             return None
         await operations.stop(redis, self._last.id, by=self._context.user())
@@ -151,7 +151,7 @@ def _result(action: Action) -> str:
     return ", ".join(parts)
 
 
-async def _until_free(redis: ArqRedis, action_id: str) -> AsyncIterator[Action | None]:
+async def _until_free(redis: Client, action_id: str) -> AsyncIterator[Action | None]:
     """The action now and then, as long as its owner may still come back: to the end of the lease seen first."""
     first = seen = await operations.action(redis, action_id)
     yield seen

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.spilled import Spilled
 from inspector import operations, options
@@ -32,7 +32,7 @@ def status(
     """
     last: Status | None = None
 
-    async def look(redis: ArqRedis) -> Status:
+    async def look(redis: Client) -> Status:
         return await operations.status(redis, ctx.obj.sources(), ctx.obj.spilled())
 
     def remember(status: Status) -> None:

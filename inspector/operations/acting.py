@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import actions, dead
 from broker import replay as replaying
 from broker.actions import Action, Order, Step, Verb, Why
+from broker.client import Client
 from broker.dead import DeadLetter, Grave, Note, NotMineError, Place, Work
 from broker.errors import BrokerError
 from broker.verdict import Verdict
@@ -49,7 +49,7 @@ class RehearsalError(Exception):
     """Whoever carries the action out has no config to rehearse with."""
 
 
-async def select(redis: ArqRedis, wanted: Filter) -> Selection:
+async def select(redis: Client, wanted: Filter) -> Selection:
     """Count what matches now, to have something done to it: to that and nothing that dies from now on."""
     until_ms = await dead.closed_ms(redis)
     if wanted.until_ms:
@@ -58,7 +58,7 @@ async def select(redis: ArqRedis, wanted: Filter) -> Selection:
 
 
 async def begin(
-    redis: ArqRedis,
+    redis: Client,
     verb: Verb,
     chosen: Selection | Sequence[str],
     *,
@@ -86,7 +86,7 @@ async def begin(
 
 
 async def carry_out(
-    redis: ArqRedis, action_id: str, *, owner: str, rehearse: Rehearse | None = None, masking: Masking = DEFAULT
+    redis: Client, action_id: str, *, owner: str, rehearse: Rehearse | None = None, masking: Masking = DEFAULT
 ) -> AsyncIterator[Action]:
     """Do what is left of an action that is `owner`'s; yields how it stands, as it goes and at the end.
 
@@ -116,7 +116,7 @@ async def carry_out(
     yield await _now(redis, action)
 
 
-async def _stay_alive(redis: ArqRedis, work: Work, lost: asyncio.Event) -> None:
+async def _stay_alive(redis: Client, work: Work, lost: asyncio.Event) -> None:
     """Show life, however long a step or the way to the next letter takes, until the action is not `work`'s."""
     while not lost.is_set():
         await asyncio.sleep(_ALIVE_EVERY_S)
@@ -140,7 +140,7 @@ def told(wanted: Filter) -> str:
 
 
 async def _do(
-    redis: ArqRedis,
+    redis: Client,
     action: Action,
     ids: Sequence[str],
     work: Work,
@@ -202,7 +202,7 @@ async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Ma
     return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
 
 
-async def _chunks(redis: ArqRedis, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:
+async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:
     """(ids, where the chunk after them begins), from the action's cursor on."""
     order = action.order
     if order.ids:
@@ -243,5 +243,5 @@ class _Pace:
                 raise NotMineError
 
 
-async def _now(redis: ArqRedis, action: Action) -> Action:
+async def _now(redis: Client, action: Action) -> Action:
     return await actions.read(redis, action.id) or action

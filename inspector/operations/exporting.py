@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import audit, dead, jobs
 from broker.audit import Deed
+from broker.client import Client
 from broker.dead import NEWEST, Grave, Kept
 from inspector.letter_lines import MAX_LINE_BYTES, LineError, header, kept_of, left_out, line_of
 from inspector.operations.acting import AT_A_TIME, told
@@ -52,7 +52,7 @@ class ImportFileError(Exception):
 
 
 async def export(
-    redis: ArqRedis, wanted: Filter, *, by: str, so_far: Exported | None = None
+    redis: Client, wanted: Filter, *, by: str, so_far: Exported | None = None
 ) -> AsyncGenerator[bytes, None]:
     """The lines of the letters that match now, newest first, in pieces of some at a time; audited first.
 
@@ -74,7 +74,7 @@ async def export(
         yield left_out(done.unreadable)
 
 
-async def whole(redis: ArqRedis, ids: Sequence[str]) -> tuple[list[Kept], list[str]]:
+async def whole(redis: Client, ids: Sequence[str]) -> tuple[list[Kept], list[str]]:
     """(all that Redis keeps of letters, ids of those that cannot be read); those that have gone are left out."""
     rows = await dead.rows_of(redis, ids, with_bodies=True)
     kept = [
@@ -86,7 +86,7 @@ async def whole(redis: ArqRedis, ids: Sequence[str]) -> tuple[list[Kept], list[s
 
 
 async def import_lines(
-    redis: ArqRedis, lines: Iterable[bytes], terms: Terms, *, by: str, about: str
+    redis: Client, lines: Iterable[bytes], terms: Terms, *, by: str, about: str
 ) -> AsyncIterator[Imported]:
     """Bury the letters of an export; yields how far it has come.
 
@@ -125,17 +125,17 @@ def lines_of(read: Callable[[int], bytes]) -> Iterable[bytes]:
     return iter(lambda: read(MAX_LINE_BYTES), b"")
 
 
-async def _lines(redis: ArqRedis, ids: Sequence[str], done: Exported) -> bytes:
+async def _lines(redis: Client, ids: Sequence[str], done: Exported) -> bytes:
     found, lost = await whole(redis, ids)
     done.letters += len(found)
     done.unreadable += len(lost)
     return b"".join([line_of(kept) for kept in found])
 
 
-async def _brought_in(redis: ArqRedis, some: Sequence[Kept], so_far: Imported, lines: int) -> Imported:
+async def _brought_in(redis: Client, some: Sequence[Kept], so_far: Imported, lines: int) -> Imported:
     imported = await dead.bring_in(redis, some)
     return Imported(so_far.imported + imported, so_far.there + len(some) - imported, lines)
 
 
-async def _settled(redis: ArqRedis, job: str) -> tuple[int, ...]:
+async def _settled(redis: Client, job: str) -> tuple[int, ...]:
     return tuple(sorted(await jobs.settled_indices(redis, job))) if job else ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from arq.connections import ArqRedis
 from msgspec import Struct, structs
 
 from broker import dead
+from broker.client import Client
 from broker.dead import MIXED, NEWEST, DeadLetter, Facets, Grave, Kind, Kinds, Place, Row
 from broker.ids import is_id
 from sources.terms import term
@@ -108,7 +108,7 @@ class Choices(Struct, frozen=True):
     by_field: Mapping[str, Mapping[str, int]]
 
 
-async def find(redis: ArqRedis, wanted: Filter, *, limit: int = 50, cursor: str = "") -> Page:
+async def find(redis: Client, wanted: Filter, *, limit: int = 50, cursor: str = "") -> Page:
     """Up to `limit` dead letters that match, newest first, from `cursor` on. Raises CursorError."""
     found: list[Found] = []
     async for row in walk(redis, wanted, place_of(cursor), page=min(_PAGE, limit + 1)):
@@ -120,18 +120,18 @@ async def find(redis: ArqRedis, wanted: Filter, *, limit: int = 50, cursor: str 
     return Page(found, "")
 
 
-async def get(redis: ArqRedis, letter_id: str) -> Grave | None:
+async def get(redis: Client, letter_id: str) -> Grave | None:
     """One dead letter with its body; None where there is none."""
     return await dead.get(redis, letter_id)
 
 
-async def named(redis: ArqRedis, ids: Sequence[str]) -> list[DeadLetter]:
+async def named(redis: Client, ids: Sequence[str]) -> list[DeadLetter]:
     """Those of these ids that are there, each once, in their order."""
     found = await dead.letters(redis, list(dict.fromkeys(ids)))
     return [letter for letter in found if letter is not None]
 
 
-async def count(redis: ArqRedis, wanted: Filter) -> int:
+async def count(redis: Client, wanted: Filter) -> int:
     """How many match: exactly, and at once but for a search."""
     if not wanted.search:
         kinds = await _kinds(redis, wanted)
@@ -143,7 +143,7 @@ async def count(redis: ArqRedis, wanted: Filter) -> int:
     return found
 
 
-async def choices(redis: ArqRedis) -> Choices:
+async def choices(redis: Client) -> Choices:
     """What there is to filter by now."""
     kinds = await dead.read_kinds(redis)
     by_field: dict[str, Counter[str]] = {name: Counter() for name in EXACT}
@@ -155,7 +155,7 @@ async def choices(redis: ArqRedis) -> Choices:
     return Choices({name: dict(counts.most_common()) for name, counts in by_field.items()})
 
 
-async def groups(redis: ArqRedis, wanted: Filter | None = None, *, limit: int = 50) -> list[Group]:
+async def groups(redis: Client, wanted: Filter | None = None, *, limit: int = 50) -> list[Group]:
     """What died for the same cause, the group that grew last first. A filter's search does not count here."""
     wanted = wanted or Filter()
     kinds = await _kinds(redis, wanted)
@@ -181,7 +181,7 @@ async def groups(redis: ArqRedis, wanted: Filter | None = None, *, limit: int = 
     ]
 
 
-async def walk(redis: ArqRedis, wanted: Filter, start: Place, *, page: int = _PAGE) -> AsyncIterator[Row]:
+async def walk(redis: Client, wanted: Filter, start: Place, *, page: int = _PAGE) -> AsyncIterator[Row]:
     """The rows that match below a place, newest first, with their letters.
 
     A letter that cannot be read is found by what its kind tells of it, or else by time and id alone.
@@ -192,7 +192,7 @@ async def walk(redis: ArqRedis, wanted: Filter, start: Place, *, page: int = _PA
             yield row
 
 
-async def _aged(redis: ArqRedis, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
+async def _aged(redis: Client, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
     if wanted.until_ms and start.at_ms > wanted.until_ms:
         start = Place(wanted.until_ms + 1, "")
     names, known = None, frozenset[str]()
@@ -209,7 +209,7 @@ async def _aged(redis: ArqRedis, wanted: Filter, start: Place, page: int) -> Asy
         start = Place(rows[-1].at_ms or start.at_ms, rows[-1].id)
 
 
-async def _searched(redis: ArqRedis, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
+async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
     sought, below = term(wanted.search), start.id
     if not sought:
         return
@@ -229,11 +229,11 @@ def _is_selected(row: Row, wanted: Filter) -> bool:
     return row.letter is not None and wanted.selects(dead.facets_of(row.letter))
 
 
-async def _kinds(redis: ArqRedis, wanted: Filter) -> Kinds:
+async def _kinds(redis: Client, wanted: Filter) -> Kinds:
     return await dead.read_kinds(redis, since_ms=wanted.since_ms, until_ms=wanted.until_ms)
 
 
-async def _hours(redis: ArqRedis, shown: Sequence[Sequence[Kind]]) -> list[tuple[int, ...]]:
+async def _hours(redis: Client, shown: Sequence[Sequence[Kind]]) -> list[tuple[int, ...]]:
     now_ms = await dead.redis_ms(redis)
     from_ms = (now_ms // _SPARK_STEP_MS - _SPARK_STEPS + 1) * _SPARK_STEP_MS
     names = [kind.id for some in shown for kind in some]

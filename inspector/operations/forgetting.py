@@ -11,13 +11,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import audit, dead, forget
 from broker.actions import Order
 from broker.audit import Deed
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import NEWEST, Grave, Note, Row
 from broker.forget import Found
 from broker.replay import body_of
@@ -119,7 +119,7 @@ class Forgotten(Struct, kw_only=True):
         return not (self.busy or self.unreadable or self.unknown or self.spilled or self.repacked)
 
 
-async def remove(redis: ArqRedis, person: Person, terms: Terms, *, by: str) -> Forgotten:
+async def remove(redis: Client, person: Person, terms: Terms, *, by: str) -> Forgotten:
     """Remove all there is of a person. The audit log has it, without the name."""
     await audit.record(redis, Deed(by, "forget", person.told))
     done = Forgotten(busy=[], unreadable=[], spilled=[])
@@ -137,7 +137,7 @@ async def remove(redis: ArqRedis, person: Person, terms: Terms, *, by: str) -> F
     return done
 
 
-async def _remove_waiting(redis: ArqRedis, person: Person, done: Forgotten) -> bool:
+async def _remove_waiting(redis: Client, person: Person, done: Forgotten) -> bool:
     """In the order in which it moves on: what a worker takes on meanwhile is met further down. Whether any was."""
     first = (done.webhooks, done.digested, done.notifications)
     for number in range(_PASSES):
@@ -166,7 +166,7 @@ async def _noted(found: AsyncIterator[Found], what: str, done: Forgotten) -> int
     return removed
 
 
-async def _remove_letters(redis: ArqRedis, person: Person, terms: Terms, done: Forgotten) -> None:
+async def _remove_letters(redis: Client, person: Person, terms: Terms, done: Forgotten) -> None:
     """Every letter is looked at: what it is found by are only its most telling terms."""
     done.unknown = 0
     async for ids in _all(redis):
@@ -176,7 +176,7 @@ async def _remove_letters(redis: ArqRedis, person: Person, terms: Terms, done: F
             done.letters += await dead.discard(redis, theirs, counter="forgotten")
 
 
-async def _is_to_go(redis: ArqRedis, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
+async def _is_to_go(redis: Client, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
     """Whether all of it is of the person."""
     letter = grave.letter
     if letter.is_unreadable:
@@ -191,7 +191,7 @@ async def _is_to_go(redis: ArqRedis, grave: Grave, person: Person, terms: Terms,
     return await _is_digest_to_go(redis, letter.id, person, terms, done)
 
 
-async def _is_digest_to_go(redis: ArqRedis, letter_id: str, person: Person, terms: Terms, done: Forgotten) -> bool:
+async def _is_digest_to_go(redis: Client, letter_id: str, person: Person, terms: Terms, done: Forgotten) -> bool:
     """The same of a digest: one with events of others is one without the person's at once.
 
     Where somebody else, another who forgets, was quicker, it is looked at again: they have got on by one.
@@ -210,7 +210,7 @@ async def _is_digest_to_go(redis: ArqRedis, letter_id: str, person: Person, term
             return False
 
 
-async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
+async def _repack(redis: Client, person: Person, done: Forgotten) -> None:
     """The letters that others were packed against outlive their own removal, as long as these need them."""
     theirs = await forget.dictionaries(redis, person.is_in)
     if not theirs:
@@ -223,7 +223,7 @@ async def _repack(redis: ArqRedis, person: Person, done: Forgotten) -> None:
             done.repacked += await forget.repack(redis, dictionary, graves, seen)
 
 
-async def _all(redis: ArqRedis, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[str]]:
+async def _all(redis: Client, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[str]]:
     ids: list[str] = []
     async for row in walk(redis, Filter(), NEWEST):
         if not is_meant(row):

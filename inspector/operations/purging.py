@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import audit, dead
 from broker.audit import Deed
+from broker.client import Client
 from broker.dead import Due
 from broker.ids import new_id
 from inspector import export_files
@@ -54,14 +54,14 @@ class PurgeBusyError(Exception):
     """Somebody else is at it."""
 
 
-async def due(redis: ArqRedis, settings: DeadSettings, *, count: int = 0) -> Due:
+async def due(redis: Client, settings: DeadSettings, *, count: int = 0) -> Due:
     """How many dead letters are to go, and up to `count` of them, the oldest."""
     before_ms = int(await dead.redis_ms(redis) - settings.keep_days * _DAY_MS) if settings.keep_days else 0
     return await dead.due(redis, before_ms=before_ms, stay=settings.keep_count, count=count)
 
 
 async def purge(
-    redis: ArqRedis, settings: DeadSettings, *, by: str, round_of: int = ROUND
+    redis: Client, settings: DeadSettings, *, by: str, round_of: int = ROUND
 ) -> AsyncGenerator[Purged, None]:
     """Remove them round by round, until none is left to go but those that cannot be read. Raises PurgeBusyError,
     OSError where the export fails: then what its round was about stays.
@@ -89,13 +89,13 @@ async def purge(
         await dead.take_lease(redis, owner, lasts_ms=0)
 
 
-async def _hold_lease(redis: ArqRedis, owner: str) -> None:
+async def _hold_lease(redis: Client, owner: str) -> None:
     if not await dead.take_lease(redis, owner, lasts_ms=_LEASE_MS):
         raise PurgeBusyError("another is removing old dead letters just now")
 
 
 async def _exported(
-    redis: ArqRedis, settings: DeadSettings, ids: Sequence[str], owner: str, lost: set[str]
+    redis: Client, settings: DeadSettings, ids: Sequence[str], owner: str, lost: set[str]
 ) -> tuple[str, list[str]]:
     """(the file, the letters in it); ("", []) where there is none. What cannot be read joins the lost."""
     written: list[str] = []
@@ -119,7 +119,7 @@ async def _exported(
     return "", written
 
 
-async def _unreadable(redis: ArqRedis, ids: Sequence[str], owner: str) -> list[str]:
+async def _unreadable(redis: Client, ids: Sequence[str], owner: str) -> list[str]:
     found: list[str] = []
     for some in _parts(ids):
         await _hold_lease(redis, owner)
@@ -135,7 +135,7 @@ def _cleared(export_dir: str) -> Path:
     return directory
 
 
-async def _removed(redis: ArqRedis, ids: Sequence[str], owner: str) -> int:
+async def _removed(redis: Client, ids: Sequence[str], owner: str) -> int:
     letters = 0
     for some in _parts(ids):
         await _hold_lease(redis, owner)

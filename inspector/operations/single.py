@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import structs
 
 from broker import audit, dead, replay
 from broker.audit import Deed
+from broker.client import Client
 from broker.dead import Grave, Note
 from broker.verdict import Rehearsed, Verdict
 from inspector.masking import MASK, Masking
@@ -28,7 +28,7 @@ class EditError(ValueError):
     """What died is not a body that can be edited."""
 
 
-async def reveal(redis: ArqRedis, letter_id: str, *, by: str) -> Grave | None:
+async def reveal(redis: Client, letter_id: str, *, by: str) -> Grave | None:
     """One dead letter for eyes that may see personal data: it is written to the audit log first."""
     grave = await dead.get(redis, letter_id)
     if grave is not None:
@@ -36,7 +36,7 @@ async def reveal(redis: ArqRedis, letter_id: str, *, by: str) -> Grave | None:
     return grave
 
 
-async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str) -> bool:
+async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) -> bool:
     """Hand back a copy of a dead letter with another body; the letter itself stays, with a note of it.
 
     The copy is one more webhook, or notification with the same key, in the sums. False where there is no such
@@ -52,7 +52,7 @@ async def replay_edited(redis: ArqRedis, letter_id: str, body: bytes, *, by: str
     return await replay.replay_edited(redis, grave, body, by=by)
 
 
-async def note_on(redis: ArqRedis, letter_id: str, text: str, *, by: str) -> bool:
+async def note_on(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
     """Note something on one dead letter, at once; False where there is no such letter."""
     note = Note(await dead.redis_ms(redis), by, text)
     return bool(await dead.annotate(redis, [letter_id], note, deed=Deed(by, "annotate", letter_id)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import dead, stream
 from broker.alerts import Alert, current_alerts
 from broker.backlog import Backlog, read_backlog
 from broker.channels import Channel, read_channels
+from broker.client import Client
 from broker.connection import Facts, read_facts
 from broker.schedule import Schedule, read_schedule
 from broker.sources import SourceFacts, read_sources
@@ -62,7 +62,7 @@ class Status(Struct, frozen=True):
 
 
 async def status(
-    redis: ArqRedis,
+    redis: Client,
     sources: Mapping[str, SourceSettings] | None = None,
     spilled_here: Mapping[str, Spilled] | None = None,
 ) -> Status:

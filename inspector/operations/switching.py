@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from arq.connections import ArqRedis
-
 from broker import channels
 from broker.channels import Channel
+from broker.client import Client
 
 
-async def read_channels(redis: ArqRedis, configured: Iterable[str]) -> tuple[int, list[Channel]]:
+async def read_channels(redis: Client, configured: Iterable[str]) -> tuple[int, list[Channel]]:
     """(now, each channel that is configured or of which something is known, by name)."""
     known = {one.name: one for one in await channels.read_channels(redis)}
     names = sorted({*configured, *known})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from broker.spilled import Spilled
 from inspector.runner import Means, Runner
 from sources.settings import Settings as SourceSettings
@@ -23,7 +22,7 @@ class Configured(Means, frozen=True, kw_only=True):
 class Desk:
     """Given to all who answer. `configured` is replaced when the config is read again."""
 
-    def __init__(self, redis: ArqRedis, configured: Configured) -> None:
+    def __init__(self, redis: Client, configured: Configured) -> None:
         self.redis = redis
         self.configured = configured
         self.runner = Runner(redis, lambda: self.configured)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from arq.connections import ArqRedis
 from msgspec import Struct, structs
 from multidict import MultiMapping
 
+from broker.client import Client
 from broker.dead import DeadLetter
 from inspector import operations
 from inspector.operations import Filter, Selection
@@ -33,7 +33,7 @@ class Chosen(Struct, frozen=True):
     """What a form says to mean the same."""
 
 
-async def chosen_of(redis: ArqRedis, form: MultiMapping[str]) -> Chosen:
+async def chosen_of(redis: Client, form: MultiMapping[str]) -> Chosen:
     """What a form means, as it stands now. Raises FilterError and BrokerError."""
     if form.get("scope") != "all":
         return await _named(redis, form.getall("id", []))
@@ -42,7 +42,7 @@ async def chosen_of(redis: ArqRedis, form: MultiMapping[str]) -> Chosen:
     return await _selected(redis, Selection(wanted, found.until_ms, found.count))
 
 
-async def _selected(redis: ArqRedis, selection: Selection) -> Chosen:
+async def _selected(redis: Client, selection: Selection) -> Chosen:
     wanted = selection.wanted
     page = await operations.find(redis, _closed(wanted, selection.until_ms), limit=SAMPLES)
     given = {"scope": "all", **fields_of(wanted), "until_ms": str(selection.until_ms)}
@@ -50,7 +50,7 @@ async def _selected(redis: ArqRedis, selection: Selection) -> Chosen:
     return Chosen(selection, selection.count, words, [found.letter for found in page.found], list(given.items()))
 
 
-async def _named(redis: ArqRedis, ids: Sequence[str]) -> Chosen:
+async def _named(redis: Client, ids: Sequence[str]) -> Chosen:
     if len(ids) > MOST_NAMED:
         raise FilterError(f"at most {MOST_NAMED} letters can be ticked: take all that match a filter")
     letters = await operations.named(redis, ids)

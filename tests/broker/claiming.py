@@ -1,10 +1,9 @@
 """Claims of jobs, as tests look at them."""
 
-from arq.connections import ArqRedis
-
 from broker import jobs
+from broker.client import Client
 
 
-async def claim(redis: ArqRedis, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:
+async def claim(redis: Client, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:
     """The jobs that are claimed, by their ids."""
     return [job.id for job in await jobs.claim(redis, owner, count=count, lease_ms=lease_ms)]

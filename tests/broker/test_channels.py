@@ -3,21 +3,22 @@
 import time
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import channels, jobs, keys
+from broker import channels, jobs
+from broker.client import Client
 from broker.settle import Heard, Settled, settle
 from tests.broker.claiming import claim
+from tests.names import KEYS
 from tests.until import until
 
 ME = "me"
 
 
-async def new_job(redis: ArqRedis) -> str:
+async def new_job(redis: Client) -> str:
     """A job that is claimed; what is in it does not matter here."""
     job_id = jobs.new_job_id(9)
-    await redis.set(keys.JOB + job_id, b"job")
-    await redis.zadd(keys.QUEUE, {job_id: int(time.time() * 1000)})
+    await redis.set(KEYS.job + job_id, b"job")
+    await redis.zadd(KEYS.queue, {job_id: int(time.time() * 1000)})
     assert await claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
     return job_id
 
@@ -25,7 +26,7 @@ async def new_job(redis: ArqRedis) -> str:
 class Talk:
     """Records one notification after the other, and what each told of the channel."""
 
-    def __init__(self, redis: ArqRedis, job_id: str) -> None:
+    def __init__(self, redis: Client, job_id: str) -> None:
         self._redis = redis
         self._job_id = job_id
         self._index = 0
@@ -38,11 +39,11 @@ class Talk:
 
 
 @pytest.fixture
-async def talk(redis: ArqRedis) -> Talk:
+async def talk(redis: Client) -> Talk:
     return Talk(redis, await new_job(redis))
 
 
-async def test_it_opens_after_failures_in_a_row_and_a_success_ends_the_row(redis: ArqRedis, talk: Talk) -> None:
+async def test_it_opens_after_failures_in_a_row_and_a_success_ends_the_row(redis: Client, talk: Talk) -> None:
     assert await talk(failures=2) == "closed"
     assert await talk(succeeded=True, failures=2) == "closed"
     assert await talk(failures=1) == "open"
@@ -51,24 +52,24 @@ async def test_it_opens_after_failures_in_a_row_and_a_success_ends_the_row(redis
     assert 29_000 < channel.open_until_ms - time.time() * 1000 <= 30_000
 
 
-async def test_what_fails_after_it_opened_says_nothing_new(redis: ArqRedis, talk: Talk) -> None:
+async def test_what_fails_after_it_opened_says_nothing_new(redis: Client, talk: Talk) -> None:
     await talk(failures=3)
     before = await channels.read_channels(redis)
     assert await talk(failures=60) == "open"
     assert await channels.read_channels(redis) == before
 
 
-async def test_each_failed_probe_doubles_the_wait_up_to_a_bound(redis: ArqRedis, talk: Talk) -> None:
+async def test_each_failed_probe_doubles_the_wait_up_to_a_bound(redis: Client, talk: Talk) -> None:
     waits = []
     for _ in range(5):
         await talk(failures=3)
         [channel] = await channels.read_channels(redis)
         waits.append(round((channel.open_until_ms - time.time() * 1000) / 1000))
-        await redis.hset(keys.CHANNEL + "sink", "open_until_ms", 1)
+        await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
     assert waits == [30, 60, 100, 100, 100]
 
 
-async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: ArqRedis, talk: Talk) -> None:
+async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: Client, talk: Talk) -> None:
     first, second = await new_job(redis), await new_job(redis)
     assert await channels.begin(redis, first, "sink") == "go"
     await talk(failures=3)
@@ -76,8 +77,8 @@ async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: A
         assert await channels.begin(redis, job_id, "sink") == "hold"
         await channels.hold(redis, ME, job_id, "sink")
     [held] = (await channels.let_go(redis, {})).channels
-    assert (held.held, await redis.zcard(keys.QUEUE)) == (2, 1)
-    await redis.hset(keys.CHANNEL + "sink", "open_until_ms", 1)
+    assert (held.held, await redis.zcard(KEYS.queue)) == (2, 1)
+    await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
     await channels.let_go(redis, {})
     [held] = (await channels.let_go(redis, {})).channels
     assert held.held == 1
@@ -87,11 +88,11 @@ async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: A
     assert await channels.begin(redis, probing, "sink") == "probe"
 
 
-async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: ArqRedis, talk: Talk) -> None:
+async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Client, talk: Talk) -> None:
     job_id = await new_job(redis)
     await talk(failures=3)
     await channels.hold(redis, ME, job_id, "sink")
-    held_since = await redis.zscore(keys.HELD_JOBS + "sink", job_id)
+    held_since = await redis.zscore(KEYS.held_jobs + "sink", job_id)
     await until(lambda: time.time() * 1000 > held_since + 20)
     assert await talk(succeeded=True) == "closed"
     await channels.let_go(redis, {})
@@ -100,10 +101,10 @@ async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Arq
     assert 20 <= claimed.held_ms < 5000
     assert await channels.begin(redis, job_id, "sink") == "go"
     assert (await channels.let_go(redis, {})).channels == []
-    assert not await redis.exists(keys.CHANNELS, keys.CHANNEL + "sink", keys.HELD_JOBS + "sink")
+    assert not await redis.exists(KEYS.channels, KEYS.channel + "sink", KEYS.held_jobs + "sink")
 
 
-async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: ArqRedis, talk: Talk) -> None:
+async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: Client, talk: Talk) -> None:
     job_id = await new_job(redis)
     assert [await channels.pause(redis, "sink", by="ann") for _ in range(2)] == [True, False]
     assert await channels.begin(redis, job_id, "sink") == "hold"
@@ -116,16 +117,16 @@ async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: ArqRedi
     assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 
 
-async def test_a_job_that_another_worker_has_is_not_held(redis: ArqRedis) -> None:
+async def test_a_job_that_another_worker_has_is_not_held(redis: Client) -> None:
     job_id = await new_job(redis)
     await channels.hold(redis, "other", job_id, "sink")
-    assert await redis.zcard(keys.QUEUE) == 1
+    assert await redis.zcard(KEYS.queue) == 1
     assert await channels.read_channels(redis) == []
 
 
-async def test_reservations_keep_the_rate_and_make_up_for_a_tenth_of_a_second_at_most(redis: ArqRedis) -> None:
+async def test_reservations_keep_the_rate_and_make_up_for_a_tenth_of_a_second_at_most(redis: Client) -> None:
     first_s, gap_s = await channels.reserve(redis, "sink", rate_per_s=100, count=50)
     assert (first_s, gap_s) == (0, 0.01)
     later_s, _ = await channels.reserve(redis, "sink", rate_per_s=100, count=1)
     assert 0.3 < later_s <= 0.4
-    assert 0 < await redis.pttl(keys.RATE + "sink") <= 2000
+    assert 0 < await redis.pttl(KEYS.rate + "sink") <= 2000

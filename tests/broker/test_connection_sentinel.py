@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import scripts
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.errors import BrokerError, Unavailable, translated
 from broker.sentinels import Sentinels
@@ -40,11 +40,11 @@ async def group(shared: Sentineled) -> AsyncIterator[Sentineled]:
         node.signal(signal.SIGCONT)
 
 
-async def port_of(client: ArqRedis) -> str:
+async def port_of(client: Client) -> str:
     return str((await client.info("server"))["tcp_port"])
 
 
-async def moved(client: ArqRedis, port: str) -> bool:
+async def moved(client: Client, port: str) -> bool:
     try:
         with translated():
             return await port_of(client) == port
@@ -52,7 +52,7 @@ async def moved(client: ArqRedis, port: str) -> bool:
         return False
 
 
-async def writes(client: ArqRedis) -> bool:
+async def writes(client: Client) -> bool:
     try:
         with translated():
             await scripts.APPEND(client, 1, b"batch")

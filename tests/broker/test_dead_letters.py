@@ -4,17 +4,18 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from arq.connections import ArqRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker import dead, keys, stats
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
 from broker.dead.packing import packed, unpacked_body, unpacked_letter
 from broker.replay import revive
 from broker.scripts import Blobs
 from tests.inspector.running import entomb, make_unreadable
+from tests.names import KEYS
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
 
@@ -68,13 +69,13 @@ def test_what_letters_have_in_common_goes_along_once() -> None:
     assert blobs.all[int(str(graves[-1][-2])) - 4]
 
 
-async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: ArqRedis) -> None:
+async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: Client) -> None:
     graves = [grave(number, error_class="Alike") for number in range(3)]
     noise = random.Random(1).randbytes(1500).hex().encode()
     graves = [Grave(one.letter, one.body + noise) for one in graves]
     await entomb(redis, graves)
 
-    sizes = [len(await redis.get(keys.DEAD + one.letter.id) or b"") for one in graves]
+    sizes = [len(await redis.get(KEYS.dead + one.letter.id) or b"") for one in graves]
 
     assert max(sizes[1:]) < 250
     assert sizes[0] > 1500
@@ -83,26 +84,26 @@ async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis
     ] == [one.body for one in graves]
 
 
-async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: ArqRedis) -> None:
+async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: Client) -> None:
     graves = [
         grave(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"]) for number in range(6)
     ]
     await entomb(redis, graves)
     await dead.annotate(redis, [graves[0].letter.id], Note(1, "ann", "look"))
-    assert await redis.exists(keys.DEAD_DICTS)
+    assert await redis.exists(KEYS.dead_dicts)
 
     assert await dead.discard(redis, [one.letter for one in graves]) == 6
 
-    assert {key async for key in redis.scan_iter("dead:*")} == {
-        b"dead:groups",
-        b"dead:news",
-        b"dead:untold",
-        b"dead:find:key",
+    assert {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} == {
+        KEYS.dead_groups,
+        KEYS.dead_news,
+        KEYS.dead_untold,
+        KEYS.dead_find_key,
     }
     assert await dead.discard(redis, [one.letter for one in graves]) == 0
 
 
-async def test_a_letter_is_buried_once_however_often_it_is_told(redis: ArqRedis) -> None:
+async def test_a_letter_is_buried_once_however_often_it_is_told(redis: Client) -> None:
     dying = grave(1, terms=["cust_1"])
     await entomb(redis, [dying])
     await entomb(redis, [dying])
@@ -111,7 +112,7 @@ async def test_a_letter_is_buried_once_however_often_it_is_told(redis: ArqRedis)
     assert [row.id for row in await dead.search(redis, "cust_1", count=10)] == [dying.letter.id]
 
 
-async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: ArqRedis) -> None:
+async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client) -> None:
     graves = [grave(number, event=f"event-{number % 7}") for number in range(60)]
     for start in range(0, 60, 20):  # each twenty die at one and the same moment
         await entomb(redis, graves[start : start + 20])
@@ -130,7 +131,7 @@ async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: ArqRed
     assert len(found) == sum(number % 7 in (0, 2, 3, 6) for number in range(60))
 
 
-async def test_kinds_are_counted_with_their_first_and_last(redis: ArqRedis) -> None:
+async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> None:
     await entomb(redis, [grave(number, event="a") for number in range(3)])
     await entomb(redis, [grave(4, event="b"), grave(5, event="a")])
 
@@ -144,7 +145,7 @@ async def test_kinds_are_counted_with_their_first_and_last(redis: ArqRedis) -> N
     assert later.kinds == []
 
 
-async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: ArqRedis) -> None:
+async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Client) -> None:
     beyond = 40
     graves = [grave(number, event=f"event-{number}") for number in range(keys.FACETS_MAX + beyond)]
     for start in range(0, len(graves), 500):
@@ -155,10 +156,10 @@ async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: ArqR
     assert (len(kinds.kinds), kinds.mixed) == (keys.FACETS_MAX, beyond)
     assert len(await dead.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
     assert await dead.discard(redis, [one.letter for one in graves]) == len(graves)
-    assert not await redis.exists(keys.DEAD_FACETS, keys.DEAD_BY + MIXED)
+    assert not await redis.exists(KEYS.dead_facets, KEYS.dead_by + MIXED)
 
 
-async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: ArqRedis) -> None:
+async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client) -> None:
     graves = [grave(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)]
     await entomb(redis, graves)
     newest = sorted((one.letter.id for one in graves), reverse=True)
@@ -174,28 +175,28 @@ async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: ArqRedi
     assert await dead.search(redis, "al", count=10) == []
 
 
-async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: ArqRedis) -> None:
+async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: Client) -> None:
     await entomb(redis, [grave(1, terms=["ada@example.com"])])
 
-    async for key in redis.scan_iter("dead:find:*"):
+    async for key in redis.scan_iter(KEYS.dead_find + "*"):
         assert b"ada" not in key
         if await redis.type(key) == b"zset":
             assert all(b"ada" not in member for member in await redis.zrange(key, 0, -1))
 
 
-async def test_a_search_before_anything_ever_died_finds_nothing(redis: ArqRedis) -> None:
+async def test_a_search_before_anything_ever_died_finds_nothing(redis: Client) -> None:
     assert await dead.search(redis, "cust_1", count=10) == []
-    assert not await redis.exists(keys.DEAD_FIND_KEY)
+    assert not await redis.exists(KEYS.dead_find_key)
 
 
-async def test_a_group_is_news_once_and_again_after_a_month(redis: ArqRedis) -> None:
+async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> None:
     first = grave(1, error_class="News")
     await entomb(redis, [first])
     await entomb(redis, [grave(2, error_class="News")])
     assert [name for name, _ in await dead.news(redis, since_ms=0)] == [first.letter.fingerprint]
     [(_, told_ms)] = await dead.news(redis, since_ms=0)
 
-    await redis.zadd(keys.DEAD_GROUPS, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
+    await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
     await entomb(redis, [grave(3, error_class="Other")])  # what comes new sweeps what is old
     await entomb(redis, [grave(4, error_class="News")])
 
@@ -203,7 +204,7 @@ async def test_a_group_is_news_once_and_again_after_a_month(redis: ArqRedis) -> 
     assert first.letter.fingerprint in later
 
 
-async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: ArqRedis) -> None:
+async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> None:
     dying = grave(1)
     await entomb(redis, [dying])
     for number in range(60):
@@ -218,7 +219,7 @@ async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: ArqRedis) -> 
     assert [note.at_ms for note in found.notes] == list(range(10, 60))
 
 
-async def test_a_note_that_is_told_again_after_another_stands_once(redis: ArqRedis) -> None:
+async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client) -> None:
     dying = grave(1)
     await entomb(redis, [dying])
     notes = (Note(1, "ann", "seen"), Note(2, "bob", "so have I"))
@@ -231,7 +232,7 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: ArqRed
     assert found.notes == notes
 
 
-async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_read(redis: ArqRedis) -> None:
+async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_read(redis: Client) -> None:
     lost, sound = grave(1), grave(2)
     await entomb(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
@@ -247,21 +248,21 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [sound.letter.id]
 
 
-async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: ArqRedis) -> None:
+async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> None:
     lost, sound = grave(1), grave(2)
     await entomb(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
-    await redis.sadd(keys.DEAD_REVIVE, lost.letter.id, sound.letter.id)
+    await redis.sadd(KEYS.dead_revive, lost.letter.id, sound.letter.id)
 
     assert await revive(redis) == 1
     assert await revive(redis) == 0
 
     assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [lost.letter.id]
-    assert await redis.scard(keys.DEAD_REVIVE) == 0
+    assert await redis.scard(KEYS.dead_revive) == 0
 
 
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
-async def test_what_is_no_id_reads_and_changes_no_other_key(redis: ArqRedis, name: str) -> None:
+async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name: str) -> None:
     await entomb(redis, [grave(1, terms=["x"])])
 
     assert await dead.graves(redis, [name]) == [None]
@@ -269,7 +270,7 @@ async def test_what_is_no_id_reads_and_changes_no_other_key(redis: ArqRedis, nam
     assert await dead.how_many(redis) == 1
 
 
-async def test_the_counters_say_how_letters_went(redis: ArqRedis) -> None:
+async def test_the_counters_say_how_letters_went(redis: Client) -> None:
     graves = [grave(number) for number in range(3)]
     await entomb(redis, graves)
     for one, counter in zip(graves, ("discarded", "purged", "forgotten"), strict=True):
@@ -286,7 +287,7 @@ def _kind(row: dead.Row) -> str:
     return facets_of(row.letter).id
 
 
-async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: ArqRedis) -> None:
+async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Client) -> None:
     """More of a kind than one piece holds, and many that died at one moment."""
     rng = random.Random(7)
     some = [
@@ -313,7 +314,7 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: ArqR
     assert (after.at_ms, after.id) == expected[101]
 
 
-async def test_hundreds_of_kinds_are_all_counted(redis: ArqRedis) -> None:
+async def test_hundreds_of_kinds_are_all_counted(redis: Client) -> None:
     await dead.bring_in(redis, [Kept(grave(number, error_class=f"K{number}"), 1000) for number in range(450)])
 
     found = await dead.read_kinds(redis)
@@ -324,11 +325,11 @@ async def test_hundreds_of_kinds_are_all_counted(redis: ArqRedis) -> None:
 
 
 async def test_a_clock_that_is_set_back_keeps_nobody_waiting(
-    redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter([9_000_000, 9_000_000, 5000, 5000, 5001])
 
-    async def clock(_: ArqRedis) -> int:
+    async def clock(_: Client) -> int:
         return next(ticks)
 
     monkeypatch.setattr("broker.dead.index.redis_ms", clock)

@@ -3,14 +3,14 @@
 import asyncio
 import time
 
-from arq.connections import ArqRedis
-
 from broker import dedupe, digests, jobs, keys, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.commit import NewEvent, Processed, commit
 from broker.confirmation import Confirmation
 from broker.digests import Gathered, Part
 from broker.jobs import Notification, NotifyJob
+from tests.names import KEYS
 from tests.until import until
 
 NOW_MS = int(time.time() * 1000)
@@ -22,7 +22,7 @@ def gathered(number: int, *, window_ms: int = 60_000, channels: tuple[str, ...] 
     return Gathered(f"key-{number}", "points", channels, window_ms, "points_added", NOW_MS - number, body)
 
 
-async def take(redis: ArqRedis, *numbers: int, **given: int) -> None:
+async def take(redis: Client, *numbers: int, **given: int) -> None:
     """Commit an entry whose events go into one digest."""
     await stream.create_group(redis)
     await stream.append(redis, [RawBody(NOW_MS, "voucherify", "", b"{}")] * len(numbers), Confirmation())
@@ -33,7 +33,7 @@ async def take(redis: ArqRedis, *numbers: int, **given: int) -> None:
 
 
 def mark(number: int) -> dedupe.Mark:
-    return dedupe.mark("voucherify", str(number), occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+    return dedupe.mark("voucherify", str(number), occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
 
 
 def job_of(taken: list[bytes]) -> NotifyJob:
@@ -41,11 +41,11 @@ def job_of(taken: list[bytes]) -> NotifyJob:
     return NotifyJob("mail", 1, NOW_MS, [Notification("key", "points", "digest", digests.body_of(events))])
 
 
-async def close(redis: ArqRedis, taken: list[bytes], *, window_ms: int = 60_000) -> bool:
+async def close(redis: Client, taken: list[bytes], *, window_ms: int = 60_000) -> bool:
     return await digests.close(redis, DIGEST, taken, [job_of(taken)], window_ms=window_ms)
 
 
-async def test_the_events_of_a_window_are_one_notification_that_waits(redis: ArqRedis) -> None:
+async def test_the_events_of_a_window_are_one_notification_that_waits(redis: Client) -> None:
     await take(redis, 1, 2)
     await take(redis, 3)
     totals = await stats.read_totals(redis)
@@ -53,30 +53,30 @@ async def test_the_events_of_a_window_are_one_notification_that_waits(redis: Arq
     assert await digests.due(redis, count=10) == []
 
 
-async def test_a_digest_is_due_when_its_window_has_ended(redis: ArqRedis) -> None:
+async def test_a_digest_is_due_when_its_window_has_ended(redis: Client) -> None:
     await take(redis, 1, 2, window_ms=1)
     await until(lambda: digests.due(redis, count=10))
     assert await digests.due(redis, count=10) == [DIGEST]
 
 
-async def test_the_window_counts_from_its_first_event(redis: ArqRedis) -> None:
+async def test_the_window_counts_from_its_first_event(redis: Client) -> None:
     await take(redis, 1)
-    [(_, ends)] = await redis.zrange(keys.DIGESTS, 0, -1, withscores=True)
+    [(_, ends)] = await redis.zrange(KEYS.digests, 0, -1, withscores=True)
     await take(redis, 2)
-    assert await redis.zrange(keys.DIGESTS, 0, -1, withscores=True) == [(DIGEST.encode(), ends)]
+    assert await redis.zrange(KEYS.digests, 0, -1, withscores=True) == [(DIGEST.encode(), ends)]
 
 
-async def test_an_event_that_was_seen_before_joins_no_digest(redis: ArqRedis) -> None:
+async def test_an_event_that_was_seen_before_joins_no_digest(redis: Client) -> None:
     await take(redis, 1)
     await take(redis, 1, 2, 2)
     assert [digests.unpacked(blob).key for blob in await digests.gathered(redis, DIGEST)] == ["key-1", "key-2"]
 
 
-async def test_a_closed_digest_is_a_job_and_nothing_else(redis: ArqRedis) -> None:
+async def test_a_closed_digest_is_a_job_and_nothing_else(redis: Client) -> None:
     await take(redis, 1, 2)
     assert await close(redis, await digests.gathered(redis, DIGEST))
-    assert await redis.exists(keys.DIGESTS, keys.DIGEST + DIGEST) == 0
-    [job_id] = await redis.zrange(keys.QUEUE, 0, -1)
+    assert await redis.exists(KEYS.digests, KEYS.digest + DIGEST) == 0
+    [job_id] = await redis.zrange(KEYS.queue, 0, -1)
     stored = jobs.decode(jobs.deserialize(await jobs.raw(redis, job_id.decode()))["a"][0])
     found = digests.members(stored.notifications[0].body.body)
     assert [bytes(member.body) for member in found] == [b'{"n": 2}', b'{"n": 1}']  # by their own times
@@ -84,15 +84,15 @@ async def test_a_closed_digest_is_a_job_and_nothing_else(redis: ArqRedis) -> Non
     assert (totals.created, totals.waiting) == (1, 1)
 
 
-async def test_a_digest_is_closed_by_one_of_many_workers(redis: ArqRedis) -> None:
+async def test_a_digest_is_closed_by_one_of_many_workers(redis: Client) -> None:
     await take(redis, 1, 2)
     taken = await digests.gathered(redis, DIGEST)
     closed = await asyncio.gather(*(close(redis, taken) for _ in range(8)))
     assert sorted(closed) == [False] * 7 + [True]
-    assert await redis.zcard(keys.QUEUE) == 1
+    assert await redis.zcard(KEYS.queue) == 1
 
 
-async def test_what_came_while_it_was_closed_opens_a_new_window(redis: ArqRedis) -> None:
+async def test_what_came_while_it_was_closed_opens_a_new_window(redis: Client) -> None:
     await take(redis, 1)
     taken = await digests.gathered(redis, DIGEST)
     await take(redis, 2)
@@ -104,7 +104,7 @@ async def test_what_came_while_it_was_closed_opens_a_new_window(redis: ArqRedis)
     assert not await close(redis, taken)
 
 
-async def test_a_full_digest_does_not_wait_for_its_window(redis: ArqRedis) -> None:
+async def test_a_full_digest_does_not_wait_for_its_window(redis: Client) -> None:
     await take(redis, *range(keys.DIGEST_MAX - 1))
     assert await digests.due(redis, count=1) == []
     await take(redis, keys.DIGEST_MAX)

@@ -1,15 +1,15 @@
 """What is told of a Redis at maxmemory."""
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.errors import Full
 
 
-async def test_the_error_tells_what_redis_said_and_nothing_of_the_body(redis: ArqRedis) -> None:
+async def test_the_error_tells_what_redis_said_and_nothing_of_the_body(redis: Client) -> None:
     await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
     await redis.config_set("maxmemory", 1)
     try:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 
-from arq.connections import ArqRedis
-
 from broker import keys, stats
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.stats import read_history
 from broker.stream import append
+from tests.names import KEYS
 
 
-async def count(redis: ArqRedis, minute: int, **counted: int) -> None:
-    await redis.hset(f"{keys.STATS_MINUTE}{minute}", mapping=counted)
+async def count(redis: Client, minute: int, **counted: int) -> None:
+    await redis.hset(f"{KEYS.stats_minute}{minute}", mapping=counted)
 
 
-async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: ArqRedis) -> None:
+async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: Client) -> None:
     now = int(time.time() // 60)
     start = now // 5 * 5 - 5
     for minute in range(start, start + 5):
@@ -32,7 +32,7 @@ async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: Ar
     assert sum(point.accepted for point in points) == 50
 
 
-async def test_the_running_minute_says_how_much_of_it_is_over(redis: ArqRedis) -> None:
+async def test_the_running_minute_says_how_much_of_it_is_over(redis: Client) -> None:
     await append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
 
     points = await read_history(redis, points=60, minutes=1)
@@ -42,7 +42,7 @@ async def test_the_running_minute_says_how_much_of_it_is_over(redis: ArqRedis) -
     assert 0 <= points[-1].seconds <= 60
 
 
-async def test_replays_of_older_letters_make_no_negative_deaths(redis: ArqRedis) -> None:
+async def test_replays_of_older_letters_make_no_negative_deaths(redis: Client) -> None:
     now = int(time.time() // 60)
     await count(redis, now - 2, dead=-4, buried=1)
 
@@ -51,7 +51,7 @@ async def test_replays_of_older_letters_make_no_negative_deaths(redis: ArqRedis)
     assert sum(point.dead for point in points) == 1
 
 
-async def test_never_more_is_read_than_is_kept(redis: ArqRedis) -> None:
+async def test_never_more_is_read_than_is_kept(redis: Client) -> None:
     points = await stats.read_history(redis, points=10_000, minutes=60)
 
     assert len(points) <= keys.STATS_TTL_S // 3600 + 1

@@ -2,25 +2,26 @@
 
 import msgspec
 import pytest
-from arq.connections import ArqRedis
 
 from broker import batch, jobs, keys, stream
 from broker.batch import RawBody, UnreadableBatchError
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from tests.broker.claiming import claim
+from tests.names import KEYS
 
 BODY = RawBody(1, "voucherify", "", b"{}")
 MINUTE_MS = 60_000
 
 
-async def held(redis: ArqRedis) -> tuple[str, int]:
+async def held(redis: Client) -> tuple[str, int]:
     """Who holds the only entry, and how often it was delivered."""
-    [row] = await redis.xpending_range(keys.STREAM, keys.GROUP, "-", "+", 10)
+    [row] = await redis.xpending_range(KEYS.stream, keys.GROUP, "-", "+", 10)
     return row["consumer"].decode(), row["times_delivered"]
 
 
-async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: ArqRedis) -> None:
+async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
@@ -33,7 +34,7 @@ async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: ArqRed
     assert await held(redis) == ("old", 1)
 
 
-async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_it(redis: ArqRedis) -> None:
+async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_it(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
@@ -42,18 +43,18 @@ async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_i
     assert await held(redis) == ("old", 1)
 
 
-async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: ArqRedis) -> None:
-    await redis.set(keys.JOB + "a.1", b"job")
-    await redis.zadd(keys.QUEUE, {"a.1": 1})
+async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: Client) -> None:
+    await redis.set(KEYS.job + "a.1", b"job")
+    await redis.zadd(KEYS.queue, {"a.1": 1})
     assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1, 0, frozenset())]
     assert await jobs.pass_on(redis, "old", "a.1", for_ms=MINUTE_MS)
-    assert not await redis.exists(keys.IN_PROGRESS + "a.1", keys.RETRY + "a.1")
+    assert not await redis.exists(KEYS.in_progress + "a.1", KEYS.retry + "a.1")
     assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
-    due_ms = await redis.zscore(keys.QUEUE, "a.1")
+    due_ms = await redis.zscore(KEYS.queue, "a.1")
     seconds, _ = await redis.time()
     assert due_ms is not None
     assert seconds * 1000 - 1000 < due_ms < seconds * 1000 + 3000
-    assert MINUTE_MS < await redis.pttl(keys.STRANGER + "a.1") <= 61 * MINUTE_MS
+    assert MINUTE_MS < await redis.pttl(KEYS.stranger + "a.1") <= 61 * MINUTE_MS
 
 
 def test_a_body_or_a_job_with_a_field_more_than_this_version_knows_is_unreadable_to_it() -> None:

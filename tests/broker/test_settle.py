@@ -3,16 +3,17 @@
 import time
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import dead, dedupe, jobs, keys, replay, stats, stream
+from broker import dead, dedupe, jobs, replay, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.commit import NewEvent, Processed, commit
 from broker.confirmation import Confirmation
 from broker.errors import Full
 from broker.jobs import Notification, NotifyJob
 from broker.settle import Retry, Settled, bury_job, settle
 from tests.broker.claiming import claim
+from tests.names import KEYS
 
 NOW_MS = int(time.time() * 1000)
 ME, OTHER = "me", "other"
@@ -24,52 +25,52 @@ def notify_job(size: int) -> NotifyJob:
 
 
 @pytest.fixture
-async def job_id(redis: ArqRedis) -> str:
+async def job_id(redis: Client) -> str:
     """A job of three waiting notifications, as a commit makes it."""
     job_id = jobs.new_job_id(3)
-    await redis.set(keys.JOB + job_id, jobs.encode(notify_job(3)))
-    await redis.zadd(keys.QUEUE, {job_id: NOW_MS})
-    await redis.hset(keys.STATS_TOTAL, mapping={"created": 3, "waiting": 3})
+    await redis.set(KEYS.job + job_id, jobs.encode(notify_job(3)))
+    await redis.zadd(KEYS.queue, {job_id: NOW_MS})
+    await redis.hset(KEYS.stats_total, mapping={"created": 3, "waiting": 3})
     return job_id
 
 
 @pytest.fixture
-async def my_job(redis: ArqRedis, job_id: str) -> str:
+async def my_job(redis: Client, job_id: str) -> str:
     """The same, claimed."""
     assert await claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
     return job_id
 
 
-async def leftovers(redis: ArqRedis) -> set[str]:
-    return {key.decode().split(":")[0] + ":" + key.decode().split(":")[1] for key in await redis.keys("*")}
+async def leftovers(redis: Client) -> list[str]:
+    return [key.decode() for key in await redis.keys("*")]
 
 
-async def test_the_job_goes_with_its_last_outcome(redis: ArqRedis, my_job: str) -> None:
+async def test_the_job_goes_with_its_last_outcome(redis: Client, my_job: str) -> None:
     assert (await settle(redis, ME, my_job, [Settled(0, "sent"), Settled(1, "skipped")])).open == 1
-    assert await redis.exists(keys.JOB + my_job)
+    assert await redis.exists(KEYS.job + my_job)
     assert (await settle(redis, ME, my_job, [Settled(2, "sent")])).open == 0
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.skipped, totals.waiting) == (2, 1, 0)
     assert totals.notifications_add_up()
-    assert not {"arq:job", "notify:done", "arq:queue"} & await leftovers(redis)
+    assert not [key for key in await leftovers(redis) if key.startswith((KEYS.job, KEYS.done, KEYS.queue))]
 
 
-async def test_an_outcome_recorded_twice_counts_once(redis: ArqRedis, job_id: str) -> None:
+async def test_an_outcome_recorded_twice_counts_once(redis: Client, job_id: str) -> None:
     for _ in range(2):
         await settle(redis, ME, job_id, [Settled(0, "sent")])
     assert (await stats.read_totals(redis)).sent == 1
 
 
-async def test_a_worker_that_comes_late_changes_nothing(redis: ArqRedis, job_id: str) -> None:
+async def test_a_worker_that_comes_late_changes_nothing(redis: Client, job_id: str) -> None:
     await settle(redis, ME, job_id, [Settled(n, "sent") for n in range(3)])
-    before = await redis.hgetall(keys.STATS_TOTAL)
+    before = await redis.hgetall(KEYS.stats_total)
     grave = dead.died_at_notify(notify_job(1).notifications[0], "http", reason="r", error="e", error_class="E")
     assert (await settle(redis, ME, job_id, [Settled(0, "dead", grave)])).open == -1
-    assert await redis.hgetall(keys.STATS_TOTAL) == before
+    assert await redis.hgetall(KEYS.stats_total) == before
     assert await dead.how_many(redis) == 0
 
 
-async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: ArqRedis, my_job: str) -> None:
+async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: Client, my_job: str) -> None:
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
     await settle(
         redis,
@@ -78,7 +79,7 @@ async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: ArqRedis, my_jo
         [Settled(0, "sent"), Settled(1, "retry"), Settled(2, "retry")],
         [Retry(again, 60_000, [1, 2])],
     )
-    [(retry_id, due)] = await redis.zrange(keys.QUEUE, 0, -1, withscores=True)
+    [(retry_id, due)] = await redis.zrange(KEYS.queue, 0, -1, withscores=True)
     assert due > time.time() * 1000 + 50_000
     assert jobs.decode(jobs.deserialize(await jobs.raw(redis, retry_id.decode()))["a"][0]) == again
     totals = await stats.read_totals(redis)
@@ -86,18 +87,16 @@ async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: ArqRedis, my_jo
     assert await claim(redis, ME, count=10, lease_ms=1000) == []
 
 
-async def test_a_retry_settled_by_another_worker_meanwhile_is_not_made_again(redis: ArqRedis, my_job: str) -> None:
+async def test_a_retry_settled_by_another_worker_meanwhile_is_not_made_again(redis: Client, my_job: str) -> None:
     await settle(redis, ME, my_job, [Settled(1, "sent")])
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
     await settle(redis, ME, my_job, [Settled(1, "retry"), Settled(2, "retry")], [Retry(again, 0, [1, 2])])
-    retry_id = next(j.decode() for j in await redis.zrange(keys.QUEUE, 0, -1) if j.decode() != my_job)
+    retry_id = next(j.decode() for j in await redis.zrange(KEYS.queue, 0, -1) if j.decode() != my_job)
     assert await jobs.settled_indices(redis, retry_id) == {0}
     assert (await stats.read_totals(redis)).waiting == 2
 
 
-async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(
-    redis: ArqRedis, my_job: str
-) -> None:
+async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(redis: Client, my_job: str) -> None:
     notification = notify_job(1).notifications[0]
     tried = Notification(
         "key-0", "rule", "event", notification.body, (jobs.Attempt(1, 2, "retry", "answered 500"),)
@@ -116,12 +115,12 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(
     assert (totals.dead, totals.waiting) == (0, 1)
     assert totals.notifications_add_up()
     assert not await redis.exists(
-        keys.DEAD_INDEX, keys.DEAD_FACETS, keys.DEAD_BY + dead.facets_of(grave.letter).id
+        KEYS.dead_index, KEYS.dead_facets, KEYS.dead_by + dead.facets_of(grave.letter).id
     )
 
 
 async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_done(
-    redis: ArqRedis, job_id: str
+    redis: Client, job_id: str
 ) -> None:
     await settle(redis, ME, job_id, [Settled(0, "sent")])
     blob = await jobs.raw(redis, job_id)
@@ -136,34 +135,35 @@ async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_d
     assert (await stats.read_totals(redis)).waiting == 2
 
 
-async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: ArqRedis, job_id: str) -> None:
+async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: Client, job_id: str) -> None:
     grave = dead.unreadable_job(job_id, b"x", "e")
     await settle(redis, ME, job_id, [Settled(0, "sent")])
     await bury_job(redis, job_id, grave)
     assert await dead.discard(redis, [grave.letter])
     assert not await dead.discard(redis, [grave.letter])
     assert (await stats.read_totals(redis)).notifications_add_up()
-    assert not {"notify:done", "dead:index", "dead:facets"} & await leftovers(redis)
+    gone = (KEYS.done, KEYS.dead_index, KEYS.dead_facets)
+    assert not [key for key in await leftovers(redis) if key.startswith(gone)]
 
 
-async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: ArqRedis, job_id: str) -> None:
+async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: Client, job_id: str) -> None:
     assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
     assert await claim(redis, ME, count=10, lease_ms=60_000) == []
     await jobs.release(redis, ME, job_id, forget_start=True)
     assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
 
 
-async def test_a_lease_that_is_not_extended_ends(redis: ArqRedis, job_id: str) -> None:
+async def test_a_lease_that_is_not_extended_ends(redis: Client, job_id: str) -> None:
     await claim(redis, ME, count=1, lease_ms=20_000)
     await jobs.extend(redis, ME, [job_id], lease_ms=600_000)
-    assert await redis.pttl(keys.IN_PROGRESS + job_id) > 20_000
+    assert await redis.pttl(KEYS.in_progress + job_id) > 20_000
     assert await claim(redis, ME, count=1, lease_ms=1) == []
     await jobs.extend(redis, ME, [job_id], lease_ms=1)
     while not await claim(redis, ME, count=1, lease_ms=60_000):
         pass
 
 
-async def taken_over(redis: ArqRedis, job_id: str) -> None:
+async def taken_over(redis: Client, job_id: str) -> None:
     """The job as it is when its first worker's lease has lapsed and another has it."""
     assert await claim(redis, ME, count=1, lease_ms=1) == [job_id]
     while not await claim(redis, OTHER, count=1, lease_ms=60_000):
@@ -171,18 +171,18 @@ async def taken_over(redis: ArqRedis, job_id: str) -> None:
 
 
 async def test_a_worker_that_lost_its_lease_neither_extends_nor_gives_back_what_another_has(
-    redis: ArqRedis, job_id: str
+    redis: Client, job_id: str
 ) -> None:
     await taken_over(redis, job_id)
-    before = await redis.zscore(keys.QUEUE, job_id)
+    before = await redis.zscore(KEYS.queue, job_id)
     assert await jobs.extend(redis, ME, [job_id], lease_ms=600_000) == [job_id]
     await jobs.release(redis, ME, job_id)
-    assert await redis.zscore(keys.QUEUE, job_id) == before
-    assert await redis.get(keys.IN_PROGRESS + job_id) == OTHER.encode()
+    assert await redis.zscore(KEYS.queue, job_id) == before
+    assert await redis.get(KEYS.in_progress + job_id) == OTHER.encode()
     assert await jobs.extend(redis, OTHER, [job_id], lease_ms=60_000) == []
 
 
-async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: ArqRedis, job_id: str) -> None:
+async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: Client, job_id: str) -> None:
     await taken_over(redis, job_id)
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:2])
     grave = dead.died_at_notify(notify_job(1).notifications[0], "http", reason="r", error="e", error_class="E")
@@ -190,39 +190,39 @@ async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: A
     assert (await settle(redis, ME, job_id, late, [Retry(again, 0, [1])])).open == 2
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.dead, totals.retried, totals.waiting) == (1, 0, 0, 2)
-    assert await redis.zcard(keys.QUEUE) == 1
+    assert await redis.zcard(KEYS.queue) == 1
     assert await jobs.settled_indices(redis, job_id) == {0}
 
 
-async def test_a_start_that_is_forgotten_is_one_and_not_those_before(redis: ArqRedis, job_id: str) -> None:
+async def test_a_start_that_is_forgotten_is_one_and_not_those_before(redis: Client, job_id: str) -> None:
     await claim(redis, ME, count=1, lease_ms=60_000)
-    await redis.set(keys.RETRY + job_id, 4)
+    await redis.set(KEYS.retry + job_id, 4)
     await jobs.release(redis, ME, job_id, forget_start=True)
-    assert await redis.get(keys.RETRY + job_id) == b"3"
+    assert await redis.get(KEYS.retry + job_id) == b"3"
 
 
-async def test_a_queue_entry_without_its_job_is_dropped(redis: ArqRedis) -> None:
-    await redis.zadd(keys.QUEUE, {"ghost.1": 1})
+async def test_a_queue_entry_without_its_job_is_dropped(redis: Client) -> None:
+    await redis.zadd(KEYS.queue, {"ghost.1": 1})
     assert await claim(redis, ME, count=10, lease_ms=1000) == []
-    assert await redis.zcard(keys.QUEUE) == 0
+    assert await redis.zcard(KEYS.queue) == 0
 
 
-async def test_jobs_that_are_taken_leave_the_head_of_the_queue_to_others(redis: ArqRedis, job_id: str) -> None:
+async def test_jobs_that_are_taken_leave_the_head_of_the_queue_to_others(redis: Client, job_id: str) -> None:
     other = jobs.new_job_id(1)
-    await redis.set(keys.JOB + other, b"job")
-    await redis.zadd(keys.QUEUE, {other: NOW_MS})
+    await redis.set(KEYS.job + other, b"job")
+    await redis.zadd(KEYS.queue, {other: NOW_MS})
     taken = [await claim(redis, ME, count=1, lease_ms=60_000) for _ in range(2)]
     assert sorted(taken) == sorted([[job_id], [other]])
 
 
 async def test_a_redis_far_beyond_full_refuses_a_whole_step_and_changes_nothing(
-    redis: ArqRedis, job_id: str
+    redis: Client, job_id: str
 ) -> None:
     await stream.append(redis, [RawBody(NOW_MS, "s", "", b"{}")] * 2, Confirmation())
     await stream.create_group(redis)
     [entry] = await stream.read(redis, "worker", count=1, block_ms=1)
     grave = dead.unreadable_job(job_id, b"x", "e")
-    mark = dedupe.mark("s", "id", occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+    mark = dedupe.mark("s", "id", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
     steps = {
         "commit": lambda: commit(redis, [Processed(entry.id, 2, [NewEvent(mark, [])], [])], []),
         "split": lambda: stream.split(redis, entry.id, [[RawBody(NOW_MS, "s", "", b"{}")]] * 2),

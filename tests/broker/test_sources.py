@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import keys, stream
+from broker import stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.errors import Full
 from broker.sources import SourceFacts, Streak, note_failures, read_sources, watch
+from tests.names import KEYS
 
 NAME = "voucherify"
 
 
-async def facts(redis: ArqRedis) -> SourceFacts:
+async def facts(redis: Client) -> SourceFacts:
     return (await read_sources(redis, [NAME]))[NAME]
 
 
-async def redis_ms(redis: ArqRedis) -> int:
+async def redis_ms(redis: Client) -> int:
     seconds, micros = await redis.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
 
-async def accept(redis: ArqRedis, *sources: str) -> None:
+async def accept(redis: Client, *sources: str) -> None:
     bodies = [RawBody(0, source, "", b"{}") for source in sources or (NAME,)]
     await stream.append(redis, bodies, Confirmation())
 
@@ -34,7 +35,7 @@ def row(first_ms: int, last_ms: int, answers: int = 1, kind: Literal["failing", 
     return Streak(NAME, kind, first_ms, last_ms, answers, 503 if kind == "failing" else 401)
 
 
-async def test_every_source_of_a_batch_has_its_last_accepted_webhook_now(redis: ArqRedis) -> None:
+async def test_every_source_of_a_batch_has_its_last_accepted_webhook_now(redis: Client) -> None:
     before = await redis_ms(redis)
     await accept(redis, "one", "two", "one")
     found = await read_sources(redis, ["one", "two", "three"])
@@ -42,7 +43,7 @@ async def test_every_source_of_a_batch_has_its_last_accepted_webhook_now(redis: 
     assert found["three"] == SourceFacts()
 
 
-async def test_errors_of_several_receivers_are_one_row_until_a_webhook_is_accepted(redis: ArqRedis) -> None:
+async def test_errors_of_several_receivers_are_one_row_until_a_webhook_is_accepted(redis: Client) -> None:
     now = await redis_ms(redis)
     await note_failures(redis, [row(now - 50, now - 20, 3), row(now - 40, now - 10, 2, kind="refused")])
     await note_failures(redis, [row(now - 70, now - 30, 4)])
@@ -57,7 +58,7 @@ async def test_errors_of_several_receivers_are_one_row_until_a_webhook_is_accept
     assert found.outage_answers == 7
 
 
-async def test_what_is_told_late_is_an_outage_that_is_over(redis: ArqRedis) -> None:
+async def test_what_is_told_late_is_an_outage_that_is_over(redis: Client) -> None:
     """Redis was away, came back, took a webhook, and only then the receivers tell what they had to refuse."""
     await accept(redis)
     accepted = (await facts(redis)).last_accepted_ms
@@ -70,7 +71,7 @@ async def test_what_is_told_late_is_an_outage_that_is_over(redis: ArqRedis) -> N
     assert found.outage_answers == 10
 
 
-async def test_a_later_outage_takes_the_place_of_an_earlier_one(redis: ArqRedis) -> None:
+async def test_a_later_outage_takes_the_place_of_an_earlier_one(redis: Client) -> None:
     await note_failures(redis, [row(1000, 2000)])
     await accept(redis)
     accepted = (await facts(redis)).last_accepted_ms
@@ -80,14 +81,14 @@ async def test_a_later_outage_takes_the_place_of_an_earlier_one(redis: ArqRedis)
     assert (found.outage_since_ms, found.outage_answers) == (accepted + 5, 1)
 
 
-async def test_errors_that_a_success_of_another_receiver_lies_between_count_from_there(redis: ArqRedis) -> None:
+async def test_errors_that_a_success_of_another_receiver_lies_between_count_from_there(redis: Client) -> None:
     await accept(redis)
     accepted = (await facts(redis)).last_accepted_ms
     await note_failures(redis, [row(accepted - 1000, accepted + 1000)])
     assert (await facts(redis)).failing_since_ms == accepted
 
 
-async def test_told_twice_the_times_stay(redis: ArqRedis) -> None:
+async def test_told_twice_the_times_stay(redis: Client) -> None:
     now = await redis_ms(redis)
     for _ in range(2):
         await note_failures(redis, [row(now - 50, now - 20)])
@@ -95,19 +96,19 @@ async def test_told_twice_the_times_stay(redis: ArqRedis) -> None:
     assert (found.failing_since_ms, found.failing_last_ms) == (now - 50, now - 20)
 
 
-async def test_watching_begins_once(redis: ArqRedis) -> None:
+async def test_watching_begins_once(redis: Client) -> None:
     await watch(redis, [NAME], now_ms=5)
     await watch(redis, [NAME], now_ms=6)
     assert (await facts(redis)).watched_since_ms == 5
 
 
-async def test_a_full_redis_keeps_the_facts_and_takes_no_batch(redis: ArqRedis) -> None:
+async def test_a_full_redis_keeps_the_facts_and_takes_no_batch(redis: Client) -> None:
     await accept(redis)
-    before = await redis.hgetall(keys.SOURCE + NAME)  # type: ignore[misc]
+    before = await redis.hgetall(KEYS.source + NAME)  # type: ignore[misc]
     await redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(Full):
             await accept(redis)
     finally:
         await redis.config_set("maxmemory", 0)
-    assert await redis.hgetall(keys.SOURCE + NAME) == before  # type: ignore[misc]
+    assert await redis.hgetall(KEYS.source + NAME) == before  # type: ignore[misc]

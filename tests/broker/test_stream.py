@@ -1,19 +1,19 @@
 """The stream's consumer group, on a real Redis."""
 
-from arq.connections import ArqRedis
-
 from broker import keys, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
+from tests.names import KEYS
 
 BODY = RawBody(1, "voucherify", "", b"{}")
 
 
-async def consumers(redis: ArqRedis) -> set[str]:
-    return {row["name"].decode() for row in await redis.xinfo_consumers(keys.STREAM, keys.GROUP)}
+async def consumers(redis: Client) -> set[str]:
+    return {row["name"].decode() for row in await redis.xinfo_consumers(KEYS.stream, keys.GROUP)}
 
 
-async def test_a_stopped_consumer_is_forgotten_and_one_that_holds_entries_is_not(redis: ArqRedis) -> None:
+async def test_a_stopped_consumer_is_forgotten_and_one_that_holds_entries_is_not(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     await stream.read(redis, "holds", count=1, block_ms=1)
@@ -22,16 +22,16 @@ async def test_a_stopped_consumer_is_forgotten_and_one_that_holds_entries_is_not
     assert await consumers(redis) == {"holds", "empty"}
     await stream.forget_consumers(redis, idle_ms=-1)
     assert await consumers(redis) == {"holds"}
-    assert (await redis.xpending(keys.STREAM, keys.GROUP))["pending"] == 1
+    assert (await redis.xpending(KEYS.stream, keys.GROUP))["pending"] == 1
 
 
-async def test_a_group_that_is_gone_is_made_again(redis: ArqRedis) -> None:
+async def test_a_group_that_is_gone_is_made_again(redis: Client) -> None:
     await stream.append(redis, [BODY], Confirmation())
     assert await stream.read(redis, "worker", count=1, block_ms=1) == []
     assert [entry.bodies for entry in await stream.read(redis, "worker", count=1, block_ms=1)] == [1]
 
 
-async def test_only_an_entry_that_lies_too_long_is_taken_over_and_its_deliveries_counted(redis: ArqRedis) -> None:
+async def test_only_an_entry_that_lies_too_long_is_taken_over_and_its_deliveries_counted(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     await stream.read(redis, "dead", count=1, block_ms=1)
@@ -40,7 +40,7 @@ async def test_only_an_entry_that_lies_too_long_is_taken_over_and_its_deliveries
     assert [entry.deliveries for entry in taken if entry] == [2, 3, 4]
 
 
-async def test_an_entry_that_is_kept_is_not_delivered_again(redis: ArqRedis) -> None:
+async def test_an_entry_that_is_kept_is_not_delivered_again(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "holder", count=1, block_ms=1)
@@ -50,12 +50,12 @@ async def test_an_entry_that_is_kept_is_not_delivered_again(redis: ArqRedis) -> 
     assert again.deliveries == 2
 
 
-async def test_a_stalled_entry_behind_many_fresh_ones_is_found(redis: ArqRedis) -> None:
+async def test_a_stalled_entry_behind_many_fresh_ones_is_found(redis: Client) -> None:
     await stream.create_group(redis)
     for _ in range(60):
         await stream.append(redis, [BODY], Confirmation())
     entries = await stream.read(redis, "holder", count=60, block_ms=1)
-    await redis.xclaim(keys.STREAM, keys.GROUP, "dead", 0, [entries[50].id], idle=120_000, justid=True)
+    await redis.xclaim(KEYS.stream, keys.GROUP, "dead", 0, [entries[50].id], idle=120_000, justid=True)
     taken = await stream.take_over(redis, "next", idle_ms=60_000)
     assert taken is not None
     assert taken.id == entries[50].id

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import dead, keys, stats
+from broker.client import Client
 from broker.stats import Totals
 from tests.chaos.events import EVERY_EVENT, REWARDS, is_broken, is_refused, is_rewarded, number_in
 from tests.chaos.record import Record, Resend, What
 from tests.chaos.tormentor import Suffered
+from tests.names import KEYS
 
 BROKEN = "broken"
 """Stands for the rule where no rule was reached: the body itself is a dead letter."""
@@ -23,8 +24,8 @@ BROKEN = "broken"
 NO_HARM = "nothing that was done"
 _RESENDS_ALLOWED = 0.001
 _AFTERMATH_S = 5.0
-_AT_REST_NEVER = ("arq:job:*.*", "notify:done:*")
-"""The jobs of notifications, told from cron jobs by the size at their ids' end, and what goes with them."""
+_AT_REST_NEVER = ("job:*", "notify:done:*")
+"""Jobs, and what goes with them."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class Audit(Struct, frozen=True, kw_only=True):
         return [words for words, holds in found.items() if holds]
 
 
-async def audit(redis: ArqRedis, record: Record, events: int, suffered: Sequence[Suffered]) -> Audit:
+async def audit(redis: Client, record: Record, events: int, suffered: Sequence[Suffered]) -> Audit:
     """Look at everything, at rest: nothing queued, nothing waiting, no worker running."""
     record.refresh()
     died = await _dead(redis)
@@ -114,9 +115,9 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What]) -> Iterab
             yield f"{name} is {counted}, not {right}"
 
 
-async def _dead(redis: ArqRedis) -> set[What]:
+async def _dead(redis: Client) -> set[What]:
     found = set()
-    for letter_id in await redis.zrange(keys.DEAD_INDEX, 0, -1):
+    for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
         grave = await dead.get(redis, letter_id.decode())
         assert grave is not None, letter_id
         found.add((number_in(grave.body), grave.letter.rule or BROKEN))
@@ -130,11 +131,11 @@ def _harm_of(resend: Resend, suffered: Sequence[Suffered]) -> str:
     return distances[nearest].harm.name if nearest < _AFTERMATH_S else NO_HARM
 
 
-async def _stray_keys(redis: ArqRedis) -> AsyncIterator[str]:
+async def _stray_keys(redis: Client) -> AsyncIterator[str]:
     kept = _kept()
     async for found in redis.scan_iter(count=1000):
-        key = found.decode()
-        if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(key) == -1):
+        key = found.decode().removeprefix(redis.names.prefix)
+        if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(found) == -1):
             yield key
 
 
@@ -146,4 +147,4 @@ def _kept() -> list[str]:
     """Globs of the keys that never expire, as broker/keys.py tells them."""
     row = re.compile(r"^ {4}(\S+) +(?:string|hash|set|zset|stream|list) .* {2,}never\b.*$", re.MULTILINE)
     rows = row.findall(keys.__doc__ or "")
-    return [re.sub(r"{\w+}", "*", name) for name in rows if not name.startswith("arq:job:")]
+    return [re.sub(r"{\w+}", "*", name) for name in rows if not name.startswith("job:")]

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import stats
+from broker.client import Client
 from broker.errors import BrokerError
 from tests.chaos.audit import Audit, audit
 from tests.chaos.harms import Harm
@@ -87,7 +87,7 @@ async def _stop(stack: Stack) -> list[int]:
     return list(await asyncio.gather(*(command.stop() for command in stack.commands)))
 
 
-async def _is_at_rest(redis: ArqRedis) -> bool:
+async def _is_at_rest(redis: Client) -> bool:
     try:
         totals = await stats.read_totals(redis)
     except BrokerError:

@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
-from broker import dead, keys, stats
+from broker import dead, stats
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.dead import DeadLetter
 from broker.stats import Totals
@@ -26,6 +26,7 @@ from tests.chaos.sender import Pace, Sender
 from tests.chaos.sinks import CONSOLE, DELIVERIES, FILE, OK, PORTS, Delivery
 from tests.chaos.stack import _free_ports, _listens
 from tests.launcher.running import environment
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -220,7 +221,7 @@ def _requests(turn: Turn) -> Callable[[int], bytes]:
     return request
 
 
-async def _is_at_rest(redis: ArqRedis, events: int) -> bool:
+async def _is_at_rest(redis: Client, events: int) -> bool:
     totals = await stats.read_totals(redis)
     return totals.processed >= events and not totals.queued and not totals.waiting
 
@@ -230,9 +231,9 @@ def _all_is_read(directory: Path, totals: Totals) -> bool:
     return (directory / DELIVERIES).read_bytes().count(b" ok\n") >= totals.sent
 
 
-async def _letters(redis: ArqRedis) -> dict[int, DeadLetter]:
+async def _letters(redis: Client) -> dict[int, DeadLetter]:
     found: dict[int, DeadLetter] = {}
-    for letter_id in await redis.zrange(keys.DEAD_INDEX, 0, -1):
+    for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
         grave = await dead.get(redis, letter_id.decode())
         assert grave is not None, letter_id
         number = number_in(grave.body)
@@ -242,7 +243,7 @@ async def _letters(redis: ArqRedis) -> dict[int, DeadLetter]:
 
 
 @asynccontextmanager
-async def _running(directory: Path) -> AsyncIterator[tuple[int, ArqRedis]]:
+async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
     """(the receiver's port, Redis), with everything up; killed at the end."""
     server = RedisServer(directory).start()
     processes: list[subprocess.Popen[bytes]] = []

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec import Struct
 
+from broker.client import Client
 from broker.connection import Settings, connect
 from tests.chaos.events import EVERY_EVENT, REWARDED, REWARDS, SECRET
 from tests.chaos.proxy import TcpProxy
@@ -161,7 +161,7 @@ class Stack(Struct, frozen=True):
     proxy: TcpProxy
     sink: SinkProcess
     record: Record
-    redis: ArqRedis
+    redis: Client
     """Past the proxy."""
     port: int
     """Of the receiver."""

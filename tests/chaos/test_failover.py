@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import dead, stats
+from broker.client import Client
 from broker.connection import Settings, connect, doubt_primary
 from broker.errors import BrokerError, Unavailable, translated
 from tests.chaos.failover import Load, loaded, numbers
@@ -35,7 +35,7 @@ async def group() -> AsyncIterator[Sentineled]:
 
 
 @asynccontextmanager
-async def reading(group: Sentineled) -> AsyncIterator[ArqRedis]:
+async def reading(group: Sentineled) -> AsyncIterator[Client]:
     client = connect(Settings(url=group.url))
     yield client
     await client.aclose()
@@ -123,7 +123,7 @@ def _other(group: Sentineled, node: Node) -> Node:
     return other
 
 
-async def _at_rest(redis: ArqRedis) -> bool:
+async def _at_rest(redis: Client) -> bool:
     try:
         totals = await stats.read_totals(redis)
     except BrokerError:
@@ -131,11 +131,11 @@ async def _at_rest(redis: ArqRedis) -> bool:
     return totals.queued == 0 == totals.waiting
 
 
-async def _port(client: ArqRedis) -> int:
+async def _port(client: Client) -> int:
     return int((await client.info("server"))["tcp_port"])
 
 
-async def _writes(client: ArqRedis, port: int) -> bool:
+async def _writes(client: Client, port: int) -> bool:
     try:
         with translated():
             await client.set("a", "b")

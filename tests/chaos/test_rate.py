@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from tests.sink import Sink
 from tests.worker.conftest import rest, send, webhook
 from tests.worker.test_channel_states import most_within
@@ -19,7 +19,7 @@ SENDS = 1000
 
 
 async def test_four_workers_are_never_above_the_rate_by_more_than_5_percent_in_ten_seconds(
-    redis: ArqRedis, sink: Sink, worker: Callable[..., WorkerProcess]
+    redis: Client, sink: Sink, worker: Callable[..., WorkerProcess]
 ) -> None:
     moments: list[float] = []
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
 from broker import stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.stream import Confirmation
 from inspector import operations
@@ -97,7 +97,7 @@ async def test_ten_thousand_replays_survive_kills_of_everyone() -> None:
     assert resent <= 2 * 64 * 3, "more than what killed workers had under way"
 
 
-async def _let_die(redis: ArqRedis, parts: _Parts, sink: Sink) -> None:
+async def _let_die(redis: Client, parts: _Parts, sink: Sink) -> None:
     sink.answer = lambda _notification, _times: web.Response(status=400)
     parts.configure(sink)
     await stream.create_group(redis)
@@ -119,7 +119,7 @@ async def _let_die(redis: ArqRedis, parts: _Parts, sink: Sink) -> None:
     sink.got.clear()
 
 
-async def _replay_all(redis: ArqRedis, parts: _Parts, sink: Sink) -> int:
+async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
     """Returns how many notifications came more than once."""
     sink.answer = lambda _notification, _times: web.Response(status=204)
     parts.configure(sink, source="[sources.late]")
@@ -158,12 +158,12 @@ async def _replay_all(redis: ArqRedis, parts: _Parts, sink: Sink) -> int:
     return resent
 
 
-async def _action(redis: ArqRedis) -> Action:
+async def _action(redis: Client) -> Action:
     [action] = await operations.actions(redis)
     return action
 
 
-async def _until_done(redis: ArqRedis, count: int) -> None:
+async def _until_done(redis: Client, count: int) -> None:
     async def done() -> bool:
         actions = await operations.actions(redis)
         return bool(actions) and actions[0].done >= count

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import typer
-from arq.connections import ArqRedis
 from typer.testing import CliRunner
 
+from broker.client import Client
 from broker.connection import Settings
 from broker.dead import Grave
 from broker.spilled import Spilled
@@ -94,7 +94,7 @@ async def hookline(
     return result
 
 
-async def refused_by_crm(server: RedisServer, redis: ArqRedis, *numbers: int) -> list[str]:
+async def refused_by_crm(server: RedisServer, redis: Client, *numbers: int) -> list[str]:
     await accept(redis, *(sample(number) for number in numbers))
     async with taker() as refusing, working(server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, "we know no ada@example.com"

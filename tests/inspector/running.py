@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, keys, stats, stream
+from broker import dead, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.commit import Processed, commit
 from broker.connection import Settings as RedisSettings
 from broker.dead import DeadLetter, Grave
@@ -22,6 +22,7 @@ from inspector import operations
 from inspector.operations import Action, Selection, Verb
 from sources import KINDS
 from sources.voucherify import VOUCHERIFY
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import ChannelSettings, ConsoleSettings, HttpSettings
@@ -41,7 +42,7 @@ def sample(number: int) -> bytes:
     return VOUCHERIFY.sample(number, EVENT)
 
 
-async def accept(redis: ArqRedis, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
+async def accept(redis: Client, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
     now_ms = time.time_ns() // 1_000_000
     await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
 
@@ -104,7 +105,7 @@ async def taker() -> AsyncIterator[Taker]:
         await runner.cleanup()
 
 
-async def settled(redis: ArqRedis) -> Totals:
+async def settled(redis: Client) -> Totals:
     """The totals when nothing waits any more."""
 
     async def at_rest() -> Totals | None:
@@ -114,32 +115,30 @@ async def settled(redis: ArqRedis) -> Totals:
     return await until(at_rest)
 
 
-async def all_letters(redis: ArqRedis) -> list[DeadLetter]:
+async def all_letters(redis: Client) -> list[DeadLetter]:
     return await dead.newest(redis, count=10_000)
 
 
-async def bury(
-    server: RedisServer, redis: ArqRedis, *bodies: bytes, source: str = "nobody", hint: str = ""
-) -> None:
+async def bury(server: RedisServer, redis: Client, *bodies: bytes, source: str = "nobody", hint: str = "") -> None:
     """Let bodies die at intake, for want of their source or of sound JSON."""
     await accept(redis, *bodies, source=source, hint=hint)
     async with working(server):
         await settled(redis)
 
 
-async def acting(redis: ArqRedis, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
+async def acting(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
     """How an action stands as it is carried out."""
     action = await operations.begin(redis, verb, chosen, by="ann", owner="me")
     async for step in operations.carry_out(redis, action, owner="me"):
         yield step
 
 
-async def acted(redis: ArqRedis, verb: Verb, chosen: Selection | Sequence[str]) -> Action:
+async def acted(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> Action:
     """How it stands at the end."""
     return [step async for step in acting(redis, verb, chosen)][-1]
 
 
-async def entomb(redis: ArqRedis, graves: Sequence[Grave]) -> None:
+async def entomb(redis: Client, graves: Sequence[Grave]) -> None:
     """Dead letters as a worker that took an entry of their bodies leaves them."""
     await stream.create_group(redis)
     await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(graves), Confirmation())
@@ -147,9 +146,9 @@ async def entomb(redis: ArqRedis, graves: Sequence[Grave]) -> None:
     await commit(redis, [Processed(entry.id, len(graves), [], list(graves))], [])
 
 
-async def make_unreadable(redis: ArqRedis, *ids: str) -> None:
+async def make_unreadable(redis: Client, *ids: str) -> None:
     """Let dead letters lie in Redis as no Hookline of now writes them."""
     for name in ids:
-        packed = await redis.get(keys.DEAD + name)
+        packed = await redis.get(KEYS.dead + name)
         assert packed is not None
-        await redis.set(keys.DEAD + name, packed.replace(b"\x28\xb5\x2f\xfd", b"none"))  # how zstd's frames begin
+        await redis.set(KEYS.dead + name, packed.replace(b"\x28\xb5\x2f\xfd", b"none"))  # how zstd's frames begin

@@ -3,20 +3,21 @@
 import time
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import actions, dead, keys
+from broker import actions, dead
 from broker.actions import Step, Why
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import Grave, NotMineError, Work
 from broker.verdict import Verdict
 from inspector import operations
 from inspector.operations import Filter, RehearsalError
 from tests.inspector.running import acted, acting, all_letters, entomb
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
-async def _bury(redis: ArqRedis, count: int, *, event: str = "order.paid") -> list[str]:
+async def _bury(redis: Client, count: int, *, event: str = "order.paid") -> list[str]:
     graves = [
         dead.died_at_intake(
             RawBody(number, "shop", "", b'{"n":%d}' % number),
@@ -32,7 +33,7 @@ async def _bury(redis: ArqRedis, count: int, *, event: str = "order.paid") -> li
     return [grave.letter.id for grave in graves]
 
 
-async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: ArqRedis) -> None:
+async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -> None:
     await _bury(redis, 5)
 
     action = await acted(redis, "replay", await operations.select(redis, Filter(event="order.paid")))
@@ -46,7 +47,7 @@ async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: ArqRedis)
     assert recorded.deed.details == {"action": action.id, "letters": "5"}
 
 
-async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: ArqRedis) -> None:
+async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: Client) -> None:
     await _bury(redis, 3)
 
     await acted(redis, "discard", await operations.select(redis, Filter(search="n1")))
@@ -56,7 +57,7 @@ async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: ArqRedis
     assert len(await all_letters(redis)) == 2
 
 
-async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: ArqRedis) -> None:
+async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: Client) -> None:
     await _bury(redis, 200)
     steps = acting(redis, "replay", await operations.select(redis, Filter()))
     first = await anext(steps)
@@ -75,14 +76,14 @@ async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(re
     assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "stop", "replay"]
 
 
-async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: ArqRedis) -> None:
+async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: Client) -> None:
     await _bury(redis, 150)
     steps = acting(redis, "replay", await operations.select(redis, Filter()))
     first = await anext(steps)
     assert not await operations.resume(redis, first.id, by="bob", owner="other")
     assert not first.is_interrupted(int(time.time() * 1000))
 
-    await redis.hset(keys.ACTION + first.id, "lease_until_ms", 1)
+    await redis.hset(KEYS.action + first.id, "lease_until_ms", 1)
     assert await operations.resume(redis, first.id, by="bob", owner="other")
     late = [step async for step in steps][-1]
     done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
@@ -93,7 +94,7 @@ async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_don
     assert (await operations.status(redis)).adds_up()
 
 
-async def test_a_step_of_who_lost_the_action_changes_nothing(redis: ArqRedis) -> None:
+async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> None:
     ids = await _bury(redis, 3)
     action = await operations.begin(redis, "discard", ids, by="ann", owner="me")
     stale = Work(action, "somebody else")
@@ -110,7 +111,7 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: ArqRedis) ->
     assert found.done == 0
 
 
-async def test_a_step_that_is_told_twice_counts_once(redis: ArqRedis) -> None:
+async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     """As after a lost connection, which took only the answer."""
     action = await operations.begin(redis, "rehearse", await _bury(redis, 3), by="ann", owner="me")
     step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
@@ -125,7 +126,7 @@ async def test_a_step_that_is_told_twice_counts_once(redis: ArqRedis) -> None:
     assert found.why == (Why("aaaa", 1, "it"),)
 
 
-async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: ArqRedis) -> None:
+async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
     action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
 
     for number in range(0, 600, 60):
@@ -142,7 +143,7 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: ArqR
     assert found.why[0].fingerprint == ""
 
 
-async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: ArqRedis) -> None:
+async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
     await _bury(redis, 130)
 
     def judge(grave: Grave) -> Verdict:
@@ -164,7 +165,7 @@ async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: A
 
 
 async def test_a_step_that_takes_long_shows_life_meanwhile(
-    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inspector.operations.acting._ALIVE_EVERY_S", 0.01)
     ids = await _bury(redis, 20)
@@ -173,7 +174,7 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
     def judge(_: Grave) -> Verdict:
         time.sleep(0.01)
         with redis_server.client() as watching:
-            leases.add(watching.hget(keys.ACTION + action, "lease_until_ms"))
+            leases.add(watching.hget(KEYS.action + action, "lease_until_ms"))
         return Verdict(passes=True)
 
     action = await operations.begin(redis, "rehearse", ids, by="ann", owner="me")
@@ -183,7 +184,7 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
     assert len(leases) > 2
 
 
-async def test_nobody_rehearses_without_a_config(redis: ArqRedis) -> None:
+async def test_nobody_rehearses_without_a_config(redis: Client) -> None:
     action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
 
     with pytest.raises(RehearsalError):
@@ -191,7 +192,7 @@ async def test_nobody_rehearses_without_a_config(redis: ArqRedis) -> None:
             pass
 
 
-async def test_a_note_is_put_on_all_that_were_chosen(redis: ArqRedis) -> None:
+async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
     await _bury(redis, 70)
     [other] = await _bury(redis, 1, event="other")
     selection = await operations.select(redis, Filter(event="order.paid"))
@@ -208,7 +209,7 @@ async def test_a_note_is_put_on_all_that_were_chosen(redis: ArqRedis) -> None:
     assert left.notes == ()
 
 
-async def test_a_rate_is_kept_and_the_lease_with_it(redis: ArqRedis) -> None:
+async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
     await _bury(redis, 12)
     selection = await operations.select(redis, Filter())
     action = await operations.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
@@ -220,7 +221,7 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: ArqRedis) -> None:
     assert len(leases) > 1
 
 
-async def test_an_action_on_a_search_is_done_to_what_it_found(redis: ArqRedis) -> None:
+async def test_an_action_on_a_search_is_done_to_what_it_found(redis: Client) -> None:
     await _bury(redis, 80)
     [alone] = await _bury(redis, 1)
     selection = await operations.select(redis, Filter(search=" ALL "))
@@ -233,23 +234,23 @@ async def test_an_action_on_a_search_is_done_to_what_it_found(redis: ArqRedis) -
     assert [found.letter.id for found in by_id.found] == [alone]
 
 
-async def test_only_the_last_actions_are_kept(redis: ArqRedis) -> None:
+async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     ids = await _bury(redis, 1)
     running = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
     stopped = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
     assert await operations.stop(redis, stopped, by="ann")
     await acted(redis, "discard", ["0" * 17])
     later_ms = await dead.redis_ms(redis) + 60_000
-    await redis.zadd(keys.ACTIONS, {f"{number:017}": later_ms + number for number in range(actions.KEPT - 1)})
+    await redis.zadd(KEYS.actions, {f"{number:017}": later_ms + number for number in range(actions.KEPT - 1)})
 
     await acted(redis, "discard", ["0" * 17])
 
     assert await operations.action(redis, running) is not None
     assert await operations.action(redis, stopped) is None
-    assert await redis.zcard(keys.ACTIONS) <= actions.KEPT + 1
+    assert await redis.zcard(KEYS.actions) <= actions.KEPT + 1
 
 
-async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: ArqRedis) -> None:
+async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Client) -> None:
     for event in ("a", "b", "c"):
         await _bury(redis, 30, event=event)
     kinds = await dead.read_kinds(redis)
@@ -281,7 +282,7 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Arq
         assert await operations.count(redis, wanted) == len(expected), wanted
 
 
-async def test_groups_tell_when_they_grew(redis: ArqRedis) -> None:
+async def test_groups_tell_when_they_grew(redis: Client) -> None:
     await _bury(redis, 4)
 
     [group] = await operations.groups(redis)
@@ -291,7 +292,7 @@ async def test_groups_tell_when_they_grew(redis: ArqRedis) -> None:
     assert await operations.groups(redis, Filter(event="other")) == []
 
 
-async def test_an_edited_copy_goes_back_and_the_original_stays(redis: ArqRedis) -> None:
+async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) -> None:
     [letter_id] = await _bury(redis, 1)
     before = await operations.get(redis, letter_id)
 
@@ -309,7 +310,7 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: ArqRedis) 
     assert [one.deed.what for one in await operations.audit(redis)] == ["edit"]
 
 
-async def test_to_reveal_is_told_to_the_audit_log(redis: ArqRedis) -> None:
+async def test_to_reveal_is_told_to_the_audit_log(redis: Client) -> None:
     [letter_id] = await _bury(redis, 1)
 
     assert await operations.reveal(redis, letter_id, by="ann") is not None

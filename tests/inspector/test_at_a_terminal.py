@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from arq.connections import ArqRedis
 from rich.cells import cell_len
 
+from broker.client import Client
 from broker.connection import Settings, connect
 from inspector import operations
 from tests.inspector.command_line import command
@@ -19,7 +19,7 @@ from tests.redis_server import RedisServer
 
 @pytest.mark.parametrize("columns", [60, 120])
 async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
-    redis_server: RedisServer, redis: ArqRedis, columns: int
+    redis_server: RedisServer, redis: Client, columns: int
 ) -> None:
     await bury_them(redis, [refused(number) for number in range(60)])
     replay = command(redis_server, "dead", "replay", "--all", "--rate", "40/s")
@@ -53,7 +53,7 @@ async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
     assert (totals.replayed, totals.waiting) == (60, 60)
 
 
-async def test_a_slow_replay_shows_its_speed(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_slow_replay_shows_its_speed(redis_server: RedisServer, redis: Client) -> None:
     await bury_them(redis, [refused(number) for number in range(4)])
     async with terminal(command(redis_server, "dead", "replay", "--all", "--yes", "--rate", "2/s")) as watched:
         assert await watched.ends() == 0

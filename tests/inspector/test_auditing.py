@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker import channels, stats
+from broker.client import Client
 from broker.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Filter
@@ -24,49 +24,49 @@ class Died(BaseException):
 
 class Deed(Struct, frozen=True):
     what: str
-    do: Callable[[ArqRedis, str, str], Awaitable[Any]]
+    do: Callable[[Client, str, str], Awaitable[Any]]
     """With a letter and an action."""
 
-    is_done: Callable[[ArqRedis, str, str], Awaitable[bool]]
-    before: Callable[[ArqRedis, str], Awaitable[Any]] | None = None
+    is_done: Callable[[Client, str, str], Awaitable[bool]]
+    before: Callable[[Client, str], Awaitable[Any]] | None = None
     """With the action: what another did first."""
 
 
-async def _state(redis: ArqRedis, action: str) -> str:
+async def _state(redis: Client, action: str) -> str:
     known = await operations.action(redis, action)
     return known.state if known else ""
 
 
-async def _has_begun(redis: ArqRedis, verb: str) -> bool:
+async def _has_begun(redis: Client, verb: str) -> bool:
     return verb in [action.order.verb for action in await operations.actions(redis)]
 
 
-async def _notes(redis: ArqRedis, letter: str) -> list[str]:
+async def _notes(redis: Client, letter: str) -> list[str]:
     grave = await operations.get(redis, letter)
     return [note.text for note in grave.notes] if grave else []
 
 
-async def _paused(redis: ArqRedis) -> bool:
+async def _paused(redis: Client) -> bool:
     return any(one.paused_since_ms for one in await channels.read_channels(redis))
 
 
-async def _begin_all(redis: ArqRedis, verb: Any) -> None:
+async def _begin_all(redis: Client, verb: Any) -> None:
     await operations.begin(redis, verb, await operations.select(redis, Filter()), by="ann", owner="me")
 
 
-async def _is_edited(redis: ArqRedis, letter: str, _: str) -> bool:
+async def _is_edited(redis: Client, letter: str, _: str) -> bool:
     return bool((await stats.read_totals(redis)).edited) and bool(await _notes(redis, letter))
 
 
-async def _is_running(redis: ArqRedis, _: str, action: str) -> bool:
+async def _is_running(redis: Client, _: str, action: str) -> bool:
     return await _state(redis, action) == "running"
 
 
-async def _is_stopped(redis: ArqRedis, _: str, action: str) -> bool:
+async def _is_stopped(redis: Client, _: str, action: str) -> bool:
     return await _state(redis, action) == "stopped"
 
 
-async def _is_noted(redis: ArqRedis, letter: str, _: str) -> bool:
+async def _is_noted(redis: Client, letter: str, _: str) -> bool:
     return "told" in await _notes(redis, letter)
 
 
@@ -85,7 +85,7 @@ DEEDS = [
 ]
 
 
-def mortal(url: str, *, commands: int) -> ArqRedis:
+def mortal(url: str, *, commands: int) -> Client:
     """A client whose process dies when it has sent so many commands."""
     redis = connect(Settings(url=url))
     send, left = redis.execute_command, commands
@@ -101,7 +101,7 @@ def mortal(url: str, *, commands: int) -> ArqRedis:
     return redis
 
 
-async def _dies_after(server: RedisServer, redis: ArqRedis, deed: Deed, commands: int) -> bool:
+async def _dies_after(server: RedisServer, redis: Client, deed: Deed, commands: int) -> bool:
     """Whether it died at all; what it did is in the log, and nothing else."""
     with server.client() as client:
         client.flushall()
@@ -126,7 +126,7 @@ async def _dies_after(server: RedisServer, redis: ArqRedis, deed: Deed, commands
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.what)
 async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_tell(
-    redis_server: RedisServer, redis: ArqRedis, deed: Deed
+    redis_server: RedisServer, redis: Client, deed: Deed
 ) -> None:
     commands = 0
     while await _dies_after(redis_server, redis, deed, commands):
@@ -137,7 +137,7 @@ async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_
 
 @pytest.mark.parametrize("what", ["reveal", "export"])
 async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
-    redis_server: RedisServer, redis: ArqRedis, what: str
+    redis_server: RedisServer, redis: Client, what: str
 ) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     for commands in range(20):
@@ -157,7 +157,7 @@ async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
     pytest.fail("never seen")
 
 
-async def test_what_was_done_already_is_not_told_twice(redis: ArqRedis) -> None:
+async def test_what_was_done_already_is_not_told_twice(redis: Client) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     action = await operations.begin(redis, "discard", [grave.letter.id], by="ann", owner="me")
     for _ in range(2):

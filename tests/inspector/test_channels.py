@@ -3,16 +3,16 @@
 import json
 import time
 
-from arq.connections import ArqRedis
-
-from broker import channels, jobs, keys
+from broker import channels, jobs
+from broker.client import Client
 from broker.schedule import read_schedule
 from inspector import operations
 from tests.inspector.command_line import hookline
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
-async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer, redis: Client) -> None:
     paused = await hookline(redis_server, "channel", "pause", "crm")
     again = await hookline(redis_server, "channel", "pause", "crm")
     listed = json.loads((await hookline(redis_server, "channel", "list", "--json")).stdout)
@@ -42,14 +42,14 @@ async def test_to_pause_a_channel_that_is_not_there_is_a_usage_error_that_names_
 
 
 async def test_status_shows_sick_channels_and_how_many_wait_for_when(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     now_ms = int(time.time() * 1000)
-    await redis.hset(keys.CHANNEL + "crm", mapping={"failures": 7, "opened": 1, "open_until_ms": now_ms + 500_000})
-    await redis.sadd(keys.CHANNELS, "crm")
-    await redis.zadd(keys.HELD_JOBS + "crm", {jobs.new_job_id(5): now_ms})
+    await redis.hset(KEYS.channel + "crm", mapping={"failures": 7, "opened": 1, "open_until_ms": now_ms + 500_000})
+    await redis.sadd(KEYS.channels, "crm")
+    await redis.zadd(KEYS.held_jobs + "crm", {jobs.new_job_id(5): now_ms})
     due = {0: 1, 30: 2, 300: 3, 3000: 4, 30_000: 5, 300_000: 6}
-    await redis.zadd(keys.QUEUE, {jobs.new_job_id(size): now_ms + 1000 * in_s for in_s, size in due.items()})
+    await redis.zadd(KEYS.queue, {jobs.new_job_id(size): now_ms + 1000 * in_s for in_s, size in due.items()})
 
     text = " ".join((await hookline(redis_server, "status")).stdout.split())
     record = json.loads((await hookline(redis_server, "status", "--json")).stdout)
@@ -60,7 +60,7 @@ async def test_status_shows_sick_channels_and_how_many_wait_for_when(
     assert record["waiting_within_10_min"] == 3
 
 
-async def test_what_waits_is_reckoned_from_a_sample_where_there_are_many_jobs(redis: ArqRedis) -> None:
+async def test_what_waits_is_reckoned_from_a_sample_where_there_are_many_jobs(redis: Client) -> None:
     now_ms = int(time.time() * 1000)
-    await redis.zadd(keys.QUEUE, {jobs.new_job_id(64): now_ms + 30_000 + n for n in range(2000)})
+    await redis.zadd(KEYS.queue, {jobs.new_job_id(64): now_ms + 30_000 + n for n in range(2000)})
     assert (await read_schedule(redis)).within_1_min == 64 * 2000

@@ -2,16 +2,13 @@
 
 import json
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from tests.inspector.command_line import hookline, refused_by_crm
 from tests.inspector.running import BROKEN, TO_CRM, accept, all_letters, bury, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 
 
-async def test_the_list_fits_80_columns_and_names_ids_and_groups(
-    redis_server: RedisServer, redis: ArqRedis
-) -> None:
+async def test_the_list_fits_80_columns_and_names_ids_and_groups(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await bury(redis_server, redis, BROKEN, source="voucherify", hint="customer.rewarded")
 
@@ -26,7 +23,7 @@ async def test_the_list_fits_80_columns_and_names_ids_and_groups(
     assert "customer.voucher.loyalty_card.points_added" in result.stdout
 
 
-async def test_list_as_json_is_one_array_to_page_through(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_list_as_json_is_one_array_to_page_through(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(3)))
     order = [letter.id for letter in await all_letters(redis)]
 
@@ -54,7 +51,7 @@ async def test_a_cursor_that_is_none_is_a_usage_error(redis_server: RedisServer)
     assert "--cursor" in result.stderr
 
 
-async def test_groups_are_listed_with_their_counts(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_groups_are_listed_with_their_counts(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
     fingerprint = (await all_letters(redis))[0].fingerprint
 
@@ -67,7 +64,7 @@ async def test_groups_are_listed_with_their_counts(redis_server: RedisServer, re
     assert len(members) == 2
 
 
-async def test_show_tells_every_attempt_and_masks_the_person(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_show_tells_every_attempt_and_masks_the_person(redis_server: RedisServer, redis: Client) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 3)
 
     shown = (await hookline(redis_server, "dead", "show", letter_id)).stdout
@@ -82,7 +79,7 @@ async def test_show_tells_every_attempt_and_masks_the_person(redis_server: Redis
     assert "we know no ada@example.com" in revealed
 
 
-async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis: Client) -> None:
     body = b'{ "customer":\r\n\xff\x00'
     await bury(redis_server, redis, body)
     (letter,) = await all_letters(redis)
@@ -96,7 +93,7 @@ async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis:
     assert "\\xff\\x00" in revealed.stdout
 
 
-async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1).replace(b'"points":40', b'"points":"40"', 1), source="voucherify")
     (letter,) = await all_letters(redis)
 
@@ -111,7 +108,7 @@ async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, re
 
 
 async def test_show_names_the_place_where_a_body_stops_being_json(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, b'{"points":40,\n"name":Ada}', source="voucherify")
     (letter,) = await all_letters(redis)
@@ -124,9 +121,7 @@ async def test_show_names_the_place_where_a_body_stops_being_json(
     assert revealed.endswith('not JSON:\n   {"points":40,\n   "name":\n-> Ada}\n')
 
 
-async def test_what_comes_from_outside_cannot_steer_the_terminal(
-    redis_server: RedisServer, redis: ArqRedis
-) -> None:
+async def test_what_comes_from_outside_cannot_steer_the_terminal(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, "\x1b[2J"

@@ -6,13 +6,12 @@ import signal
 import subprocess
 from asyncio.subprocess import Process
 
-from arq.connections import ArqRedis
-
-from broker import keys
+from broker.client import Client
 from inspector import operations
 from inspector.operations import Action
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import all_letters, bury, sample, settled, working
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -22,7 +21,7 @@ RATE = "40/s"
 
 
 async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
     await bury(redis_server, redis, sample(3))
@@ -38,7 +37,7 @@ async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
     assert [letter.id for letter in await all_letters(redis)] == before
 
 
-async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
     first, second = [letter.id for letter in await all_letters(redis)]
 
@@ -52,7 +51,7 @@ async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redi
     assert (await hookline(redis_server, "dead", "annotate", first)).exit_code == 2
 
 
-async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate=RATE)
     action = await _under_way(redis)
@@ -72,7 +71,7 @@ async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer
 
 
 async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_doubled(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate=RATE)
@@ -80,7 +79,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
 
     replaying.kill()
     await replaying.communicate()
-    await redis.hset(keys.ACTION + action, "lease_until_ms", 1)  # ten seconds later
+    await redis.hset(KEYS.action + action, "lease_until_ms", 1)  # ten seconds later
     listed = await hookline(redis_server, "dead", "actions")
     (record,) = json.loads((await hookline(redis_server, "dead", "actions", "--json")).stdout)
     left = len(await all_letters(redis))
@@ -100,7 +99,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
 
 
 async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate="10/s")
@@ -118,7 +117,7 @@ async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
     assert (await hookline(redis_server, "dead", "stop", action)).exit_code == 1
 
 
-async def test_an_action_is_told_in_words(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_an_action_is_told_in_words(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await hookline(redis_server, "dead", "list")
     await hookline(redis_server, "dead", "replay", "--channel", "crm", "--search", "ada@example.com", "--yes")
@@ -157,7 +156,7 @@ async def _replaying(server: RedisServer, *, rate: str) -> Process:
     )
 
 
-async def _under_way(redis: ArqRedis) -> str:
+async def _under_way(redis: Client) -> str:
     """The id of the one action, once it has done something and not all."""
 
     async def begun() -> Action | None:

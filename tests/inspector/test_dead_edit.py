@@ -7,8 +7,7 @@ import pty
 import subprocess
 from pathlib import Path
 
-from arq.connections import ArqRedis
-
+from broker.client import Client
 from tests.inspector.command_line import command, hookline
 from tests.inspector.running import BROKEN, all_letters, bury, sample, settled, working
 from tests.redis_server import RedisServer
@@ -17,14 +16,14 @@ from tests.until import until
 WRONG = sample(1).replace(b'"points":40', b'"points":"40"', 1)
 
 
-async def _wrong(server: RedisServer, redis: ArqRedis, body: bytes = WRONG) -> str:
+async def _wrong(server: RedisServer, redis: Client, body: bytes = WRONG) -> str:
     await bury(server, redis, body, source="voucherify")
     (letter,) = await all_letters(redis)
     return letter.id
 
 
 async def test_a_mended_copy_is_replayed_and_the_letter_stays(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     letter_id = await _wrong(redis_server, redis)
     mended = tmp_path / "body.json"
@@ -42,7 +41,7 @@ async def test_a_mended_copy_is_replayed_and_the_letter_stays(
     assert "cli:ann@desk: replayed an edited copy" in shown.stdout
 
 
-async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisServer, redis: Client) -> None:
     letter_id = await _wrong(redis_server, redis)
 
     refused = await hookline(
@@ -56,9 +55,7 @@ async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisSer
     assert (await settled(redis)).accepted == 1
 
 
-async def test_what_cannot_be_edited_so_is_told(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
-) -> None:
+async def test_what_cannot_be_edited_so_is_told(redis_server: RedisServer, redis: Client, tmp_path: Path) -> None:
     letter_id = await _wrong(redis_server, redis, BROKEN)
     broken = tmp_path / "body.json"
     broken.write_bytes(BROKEN)
@@ -75,7 +72,7 @@ async def test_what_cannot_be_edited_so_is_told(
 
 
 async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     letter_id = await _wrong(redis_server, redis)
     ours, theirs = pty.openpty()

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from arq.connections import ArqRedis
 from rich.cells import cell_len
 
+from broker.client import Client
 from inspector.commands.lists import spark
 from tests.inspector.command_line import NOTIFYING, hookline, refused_by_crm
 from tests.inspector.running import (
@@ -42,7 +42,7 @@ FILTERS: list[tuple[tuple[str, ...], list[str]]] = [
 ]
 
 
-async def test_every_filter_narrows_the_list_and_what_is_done(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_every_filter_narrows_the_list_and_what_is_done(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await bury(redis_server, redis, sample(2), source="shop")
 
@@ -73,7 +73,7 @@ async def test_a_filter_that_is_none_is_a_usage_error(
     assert named in result.stderr
 
 
-async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(5)))
 
     first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "nobody")
@@ -87,7 +87,7 @@ async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServe
     }
 
 
-async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), source="shop")
 
     result = await hookline(redis_server, "dead", "groups", "--source", "shoop")
@@ -95,7 +95,7 @@ async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer
     assert result.stderr == "no dead letter matches --source shoop; there are: shop\n"
 
 
-async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await bury(redis_server, redis, sample(2), sample(3))
 
@@ -114,7 +114,7 @@ def test_a_bar_tells_none_from_few() -> None:
     assert spark((0, 0)) == "▁▁"
 
 
-async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, NASTY
@@ -142,7 +142,7 @@ async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisSe
 
 
 async def test_show_tells_what_a_replay_would_do_now_with_the_person_masked(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 3)
     rule = {"name": "greet", "events": ["*"], "channel": "crm", "text": "Hello {{ customer.name }}"}
@@ -163,7 +163,7 @@ async def test_show_tells_what_a_replay_would_do_now_with_the_person_masked(
     assert record["group_letters"] == 1
 
 
-async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis: Client) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 1)
     config = {"inspector": {"masked_paths": ["**.balance"]}}
 
@@ -172,7 +172,7 @@ async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis:
     assert json.loads(shown.stdout)["body"]["data"]["balance"]["balance"] == "***"
 
 
-async def test_what_reveals_is_in_the_audit_log(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_reveals_is_in_the_audit_log(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
@@ -190,7 +190,7 @@ async def test_what_reveals_is_in_the_audit_log(redis_server: RedisServer, redis
     assert {deed["about"] for deed in deeds} == {letter.id}
 
 
-async def test_the_audit_log_is_paged(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_the_audit_log_is_paged(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(3)))
     for letter in await all_letters(redis):
         await acted(redis, "discard", [letter.id])

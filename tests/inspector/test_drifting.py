@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import drift
+from broker.client import Client
 from broker.drift import Deviation
 from tests.launcher.running import environment
 from tests.redis_server import RedisServer
@@ -18,7 +18,7 @@ EVENT = "voucher.created"
 
 
 @pytest.fixture
-async def noted(redis: ArqRedis) -> None:
+async def noted(redis: Client) -> None:
     await drift.note(
         redis,
         "voucherify",

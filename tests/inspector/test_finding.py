@@ -1,10 +1,10 @@
 """Finding dead letters: filters, pages, groups."""
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import dead, keys
+from broker import dead
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import Place, Row
 from inspector import operations
 from inspector.operations import CursorError, Filter
@@ -23,10 +23,11 @@ from tests.inspector.running import (
     taker,
     working,
 )
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
-async def _died_in_every_way(server: RedisServer, redis: ArqRedis) -> None:
+async def _died_in_every_way(server: RedisServer, redis: Client) -> None:
     """1 broken body, 2 of an unknown source with a hint, 3 notifications that a CRM refused."""
     await accept(redis, BROKEN)
     await accept(redis, sample(1), sample(2), source="shop", hint="order.paid")
@@ -36,13 +37,13 @@ async def _died_in_every_way(server: RedisServer, redis: ArqRedis) -> None:
         await settled(redis)
 
 
-async def _ids(redis: ArqRedis, wanted: Filter) -> set[str]:
+async def _ids(redis: Client, wanted: Filter) -> set[str]:
     page = await operations.find(redis, wanted, limit=100)
     assert page.cursor == ""
     return {found.letter.id for found in page.found}
 
 
-async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
     letters = await all_letters(redis)
     fingerprint = next(letter.fingerprint for letter in letters if letter.stage == "notify")
@@ -69,7 +70,7 @@ async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisS
     assert sizes == [6, 3, 2, 1, 3, 3, 3, 3, 2, 3, 2, 0, 0]
 
 
-async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: RedisServer, redis: Client) -> None:
     """Ten die in one step, so at one and the same moment."""
     await bury(redis_server, redis, *(sample(number) for number in range(10)))
     await bury(redis_server, redis, sample(10))
@@ -86,9 +87,7 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
     assert seen == [letter.id for letter in await all_letters(redis)]
 
 
-async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(
-    redis_server: RedisServer, redis: ArqRedis
-) -> None:
+async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(6)))
     order = [letter.id for letter in await all_letters(redis)]
     page = await operations.find(redis, Filter(), limit=3)
@@ -100,9 +99,7 @@ async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(
     assert [found.letter.id for found in rest.found] == [order[3], order[5]]
 
 
-async def test_the_cursor_of_any_letter_begins_the_page_after_it(
-    redis_server: RedisServer, redis: ArqRedis
-) -> None:
+async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(4)))
     page = await operations.find(redis, Filter())
 
@@ -111,7 +108,7 @@ async def test_the_cursor_of_any_letter_begins_the_page_after_it(
     assert rest.found == page.found[2:]
 
 
-async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: ArqRedis) -> None:
+async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) -> None:
     graves = [
         dead.died_at_intake(
             RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
@@ -129,12 +126,12 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: ArqRedis
 
 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
-async def test_what_is_no_cursor_is_refused(redis: ArqRedis, cursor: str) -> None:
+async def test_what_is_no_cursor_is_refused(redis: Client, cursor: str) -> None:
     with pytest.raises(CursorError):
         await operations.find(redis, Filter(), cursor=cursor)
 
 
-async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
     found = await operations.groups(redis)
@@ -149,7 +146,7 @@ async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, r
         assert len(await _ids(redis, Filter(fingerprint=group.fingerprint))) == group.count
 
 
-async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     await acted(redis, "discard", await operations.select(redis, Filter()))
 
@@ -157,23 +154,23 @@ async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer,
 
 
 @pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])
-async def test_what_is_no_id_is_no_dead_letter(redis: ArqRedis, letter_id: str) -> None:
-    await redis.zadd(keys.DEAD_INDEX, {"x": 1})
+async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) -> None:
+    await redis.zadd(KEYS.dead_index, {"x": 1})
 
     assert await operations.get(redis, letter_id) is None
     progress = await acted(redis, "discard", [letter_id])
     assert (progress.done, progress.gone) == (0, 1)
 
 
-async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: ArqRedis) -> None:
-    await redis.zadd(keys.DEAD_INDEX, {"0" * 17: 1000})
+async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Client) -> None:
+    await redis.zadd(KEYS.dead_index, {"0" * 17: 1000})
 
     assert await dead.older(redis, Place(2000, ""), count=5) == [Row("0" * 17, 1000, None)]
     assert (await operations.find(redis, Filter())).found == []
 
 
 async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url, attempts=2)):

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.spilled import Spilled, tell_spilled
 from tests.inspector.command_line import command, hookline
 from tests.inspector.running import accept, all_letters, bury, sample
@@ -20,7 +20,7 @@ from tests.redis_server import RedisServer
 CUSTOMER = json.loads(sample(1))["data"]["customer"]
 
 
-async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: Client) -> None:
     await bury(
         redis_server, redis, sample(1), hint="told.of.one"
     )  # in a group of its own, packed with nobody else
@@ -40,7 +40,7 @@ async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: 
 
 
 async def test_letters_that_were_packed_with_the_persons_are_told(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(1), sample(2), sample(3), hint="packed.together")
 
@@ -51,7 +51,7 @@ async def test_letters_that_were_packed_with_the_persons_are_told(
     assert "run it again then" in result.stdout
 
 
-async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), hint="told.as.json")
 
     first, second = [
@@ -65,7 +65,7 @@ async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, re
 
 
 async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await tell_spilled(redis, "web1:/var/spill", Spilled(segments=1, bodies=3))
 
@@ -88,7 +88,7 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
     ],
 )
 async def test_whom_and_whether_must_be_said(
-    redis_server: RedisServer, redis: ArqRedis, arguments: list[str], told: str
+    redis_server: RedisServer, redis: Client, arguments: list[str], told: str
 ) -> None:
     await bury(redis_server, redis, sample(1))
 
@@ -100,7 +100,7 @@ async def test_whom_and_whether_must_be_said(
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"\n", 1), (b"n\n", 1), (b"y\n", 0)])
-async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: ArqRedis, answer: bytes, left: int) -> None:
+async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
     await bury(redis_server, redis, sample(1))
 
     async with terminal(command(redis_server, "forget", "--customer", CUSTOMER["id"])) as asking:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from arq.connections import ArqRedis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker import audit, dead, jobs, keys, stats
+from broker import audit, dead, jobs, stats
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.dead import DeadLetter, Facets, Grave, Kept, Note
 from broker.jobs import Attempt
@@ -29,6 +29,7 @@ from launcher.terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import BROKEN, acted, all_letters, bury, sample, settled, working
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -44,24 +45,24 @@ def other_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def other(other_server: RedisServer) -> AsyncIterator[ArqRedis]:
+async def other(other_server: RedisServer) -> AsyncIterator[Client]:
     client = connect(Settings(url=other_server.url))
     await client.flushall()
     yield client
     await client.aclose(close_connection_pool=True)
 
 
-async def exported(redis: ArqRedis, wanted: Filter | None = None) -> list[bytes]:
+async def exported(redis: Client, wanted: Filter | None = None) -> list[bytes]:
     pieces = [piece async for piece in operations.export(redis, wanted or Filter(), by="ann")]
     return b"".join(pieces).splitlines(keepends=True)
 
 
-async def brought_in(redis: ArqRedis, lines: Sequence[bytes]) -> Imported:
+async def brought_in(redis: Client, lines: Sequence[bytes]) -> Imported:
     steps = [step async for step in operations.import_lines(redis, lines, TERMS, by="ann", about="file")]
     return steps[-1]
 
 
-async def everything(redis: ArqRedis) -> list[Kept]:
+async def everything(redis: Client) -> list[Kept]:
     ids = [letter.id for letter in await all_letters(redis)]
     found, unreadable = await whole(redis, ids)
     assert not unreadable
@@ -156,7 +157,7 @@ def test_a_damaged_line_never_becomes_another_letter_silently(one: Kept, data: s
 
 
 async def test_an_imported_letter_is_found_by_search_and_its_facets(
-    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+    redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
     await bury(redis_server, redis, sample(3)[:-30], source="voucherify")
@@ -175,19 +176,19 @@ async def test_an_imported_letter_is_found_by_search_and_its_facets(
 
 
 async def test_a_redelivery_brings_an_imported_notification_back(
-    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+    redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
     [line] = (await exported(redis))[1:]
     found = TERMS(kept_of(line).grave)  # type: ignore[union-attr]
 
-    assert found[0].startswith("dedupe:voucherify:")
+    assert found[0].startswith("seen:")
     await brought_in(other, [line])
     assert len(await dead.search(other, found[0], count=10)) == 1
 
 
 async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_redis(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await bury(redis_server, redis, sample(2), sample(3))
@@ -212,7 +213,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     assert (totals.replayed, totals.buried) == (2, 2)
 
 
-async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: ArqRedis, other: ArqRedis) -> None:
+async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, other: Client) -> None:
     grave = dead.unreadable_job("somejob.5", b"garbage", "no job")
     await dead.bring_in(redis, [Kept(grave, 5, (1, 3))])
 
@@ -228,7 +229,7 @@ async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: ArqRedis, ot
 
 
 async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
-    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+    redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(5)))
     head, *lines = await exported(redis)
@@ -253,7 +254,7 @@ async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
 
 
 async def test_a_full_redis_takes_all_of_a_step_or_nothing(
-    redis_server: RedisServer, redis: ArqRedis, other: ArqRedis
+    redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
     lines = await exported(redis)
@@ -270,7 +271,7 @@ def names_in(directory: Path) -> list[str]:
     return [found.name for found in directory.iterdir()]
 
 
-async def test_an_export_is_audited_without_what_was_searched_for(redis: ArqRedis) -> None:
+async def test_an_export_is_audited_without_what_was_searched_for(redis: Client) -> None:
     await exported(redis, Filter(search="ada@example.com", stage="notify"))
     [recorded] = await audit.read(redis)
     assert (recorded.deed.by, recorded.deed.what) == ("ann", "export")
@@ -278,7 +279,7 @@ async def test_an_export_is_audited_without_what_was_searched_for(redis: ArqRedi
 
 
 async def test_the_commands_export_to_a_private_file_and_import_it(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     await bury(redis_server, redis, BROKEN, sample(2))
     file = tmp_path / "all.jsonl"
@@ -299,7 +300,7 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
 
 
 async def test_a_damaged_file_is_told_in_a_line_with_its_number(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
     lines = await exported(redis)
@@ -316,13 +317,13 @@ async def test_a_damaged_file_is_told_in_a_line_with_its_number(
 
 
 async def test_an_import_that_was_killed_completes_when_run_again(
-    other_server: RedisServer, other: ArqRedis, tmp_path: Path
+    other_server: RedisServer, other: Client, tmp_path: Path
 ) -> None:
     some = [Kept(dead.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number) for number in range(3000)]
     file = tmp_path / "all.jsonl"
     file.write_bytes(b"".join(line_of(one) for one in some))
     process = await asyncio.create_subprocess_exec(*command(other_server, "dead", "import", str(file)))
-    await until(lambda: other.exists(keys.DEAD_INDEX))
+    await until(lambda: other.exists(KEYS.dead_index))
     process.send_signal(signal.SIGKILL)
     await process.wait()
     there = await dead.how_many(other)

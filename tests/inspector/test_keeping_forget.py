@@ -6,10 +6,10 @@ import time
 
 import msgspec
 import pytest
-from arq.connections import ArqRedis
 
-from broker import audit, dead, dedupe, digests, forget, jobs, keys, stats, stream
+from broker import audit, dead, dedupe, digests, forget, jobs, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.commit import NewEvent, Processed, Share, commit
 from broker.digests import Gathered, Part
 from broker.jobs import Notification, NotifyJob
@@ -31,6 +31,7 @@ from tests.inspector.running import (
     taker,
     working,
 )
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 NOW_MS = time.time_ns() // 1_000_000
@@ -38,7 +39,7 @@ TERMS = terms({"voucherify": SourceSettings()})
 
 
 async def test_a_person_leaves_dead_letters_and_the_queue_and_the_sums_hold(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
     await accept(redis, sample(1), sample(2))
@@ -67,13 +68,13 @@ def body(number: int) -> RawBody:
     return RawBody(NOW_MS, "voucherify", "", sample(number))
 
 
-async def waiting(redis: ArqRedis, *numbers: int, digest: bool = False) -> str:
+async def waiting(redis: Client, *numbers: int, digest: bool = False) -> str:
     """A job of notifications that wait, or one digest of all of them; the job's id."""
     await stream.create_group(redis)
     await accept(redis, *(sample(number) for number in numbers))
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
     marks = [
-        dedupe.mark("voucherify", f"{number}", occurred_at_ms=NOW_MS, received_at_ms=NOW_MS, window_days=7)
+        dedupe.mark("voucherify", f"{number}", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
         for number in numbers
     ]
     if digest:
@@ -91,52 +92,52 @@ async def waiting(redis: ArqRedis, *numbers: int, digest: bool = False) -> str:
         [Processed(entry.id, len(numbers), events, [])],
         [NotifyJob("crm", 1, NOW_MS, notifications)],
     )
-    [name] = await redis.zrange(keys.QUEUE, 0, -1)
+    [name] = await redis.zrange(KEYS.queue, 0, -1)
     return str(name.decode())
 
 
-async def numbers_in(redis: ArqRedis, name: str) -> list[str]:
+async def numbers_in(redis: Client, name: str) -> list[str]:
     job = jobs.decode(jobs.deserialize(await jobs.raw(redis, name))["a"][0])
     return [notification.key for notification in job.notifications]
 
 
-async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis: ArqRedis) -> None:
+async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis: Client) -> None:
     name = await waiting(redis, 1, 2, 3)
-    await redis.sadd(keys.DONE + name, 2)  # the third was sent
-    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
-    await redis.hincrby(keys.STATS_TOTAL, "waiting", -1)
+    await redis.sadd(KEYS.done + name, 2)  # the third was sent
+    await redis.hincrby(KEYS.stats_total, "sent", 1)
+    await redis.hincrby(KEYS.stats_total, "waiting", -1)
 
     done = await operations.forget(redis, person_of(1), TERMS, by="ann")
 
     assert done.notifications == 1 and done.is_whole
-    [heir] = [found.decode() for found in await redis.zrange(keys.QUEUE, 0, -1)]
+    [heir] = [found.decode() for found in await redis.zrange(KEYS.queue, 0, -1)]
     assert await numbers_in(redis, heir) == ["k2", "k3"]
     assert jobs.size_of(heir) == 2
     assert await jobs.settled_indices(redis, heir) == {1}
-    assert not await redis.exists(keys.JOB + name, keys.DONE + name)
+    assert not await redis.exists(KEYS.job + name, KEYS.done + name)
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (3, 1, 1, 1)
     assert totals.notifications_add_up()
 
 
-async def test_a_held_job_stays_held_and_a_running_one_is_left_and_told(redis: ArqRedis) -> None:
+async def test_a_held_job_stays_held_and_a_running_one_is_left_and_told(redis: Client) -> None:
     name = await waiting(redis, 1, 2)
-    await redis.zrem(keys.QUEUE, name)
-    await redis.zadd(keys.HELD_JOBS + "crm", {name: 5})
-    await redis.set(keys.IN_PROGRESS + name, "worker", px=60_000)
+    await redis.zrem(KEYS.queue, name)
+    await redis.zadd(KEYS.held_jobs + "crm", {name: 5})
+    await redis.set(KEYS.in_progress + name, "worker", px=60_000)
 
     running = await operations.forget(redis, person_of(1), TERMS, by="ann")
     assert (running.notifications, running.busy) == (0, [f"job {name}"])
     assert await numbers_in(redis, name) == ["k1", "k2"]
 
-    await redis.delete(keys.IN_PROGRESS + name)
+    await redis.delete(KEYS.in_progress + name)
     assert (await operations.forget(redis, person_of(1), TERMS, by="ann")).notifications == 1
-    [(heir, since)] = await redis.zrange(keys.HELD_JOBS + "crm", 0, -1, withscores=True)
+    [(heir, since)] = await redis.zrange(KEYS.held_jobs + "crm", 0, -1, withscores=True)
     assert since == 5 and await numbers_in(redis, heir.decode()) == ["k2"]
-    assert await redis.zcard(keys.QUEUE) == 0
+    assert await redis.zcard(KEYS.queue) == 0
 
 
-async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_none(redis: ArqRedis) -> None:
+async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_none(redis: Client) -> None:
     await waiting(redis, 1, 2, 3, digest=True)
     read = await digests.gathered(redis, "d")
     job = NotifyJob("mail", 1, NOW_MS, [])
@@ -149,13 +150,13 @@ async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_no
     assert left == ["k1", "k3"]
     for number in (1, 3):
         await operations.forget(redis, person_of(number), TERMS, by="ann")
-    assert not await redis.exists(keys.DIGESTS, keys.DIGEST + "d")
+    assert not await redis.exists(KEYS.digests, KEYS.digest + "d")
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (1, 1, 0, 1)
     assert totals.notifications_add_up()
 
 
-async def test_a_batch_that_a_worker_has_is_left_and_told(redis: ArqRedis) -> None:
+async def test_a_batch_that_a_worker_has_is_left_and_told(redis: Client) -> None:
     await stream.create_group(redis)
     await accept(redis, sample(1), sample(2))
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
@@ -167,16 +168,16 @@ async def test_a_batch_that_a_worker_has_is_left_and_told(redis: ArqRedis) -> No
 
 
 async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_are(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(4), sample(5), sample(6), source="nobody-else")
     letters = {letter.id: await operations.get(redis, letter.id) for letter in await all_letters(redis)}
-    assert await redis.hlen(keys.DEAD_DICTS) == 1
+    assert await redis.hlen(KEYS.dead_dicts) == 1
 
     done = await operations.forget(redis, person_of(4), TERMS, by="ann")
 
     assert done.letters == 1 and done.repacked >= 2 and not done.is_whole
-    assert await redis.hlen(keys.DEAD_DICTS) == 0
+    assert await redis.hlen(KEYS.dead_dicts) == 0
     left = await all_letters(redis)
     assert len(left) == 2
     for letter in left:
@@ -184,7 +185,7 @@ async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_
 
 
 async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_finds_nothing(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     [letter] = await refused_by_crm(redis_server, redis, 2)
     customer = json.loads(sample(1))["data"]["customer"]["id"]
@@ -204,13 +205,11 @@ async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_
     assert len(await all_letters(redis)) == 1
 
 
-async def acted_note(redis: ArqRedis, letter: str, text: str) -> None:
+async def acted_note(redis: Client, letter: str, text: str) -> None:
     await dead.annotate(redis, [letter], dead.Note(NOW_MS, "ann", text))
 
 
-async def test_workers_that_run_meanwhile_lose_nothing_of_others(
-    redis_server: RedisServer, redis: ArqRedis
-) -> None:
+async def test_workers_that_run_meanwhile_lose_nothing_of_others(redis_server: RedisServer, redis: Client) -> None:
     async with taker() as taking, working(redis_server, rules=TO_CRM, channels=crm(taking.url)):
         for start in range(10, 130, 8):
             await accept(redis, *(sample(number) for number in range(start, start + 8)))
@@ -243,7 +242,7 @@ def dead_digest(*numbers: int) -> dead.Grave:
     )
 
 
-async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_share(redis: ArqRedis) -> None:
+async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_share(redis: Client) -> None:
     grave = dead_digest(1, 2, 3, 4)
     await entomb(redis, [grave])
 
@@ -256,7 +255,7 @@ async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_
     assert [one.digested for one in done] == [1, 1, 1]
 
 
-async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: ArqRedis) -> None:
+async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: Client) -> None:
     first, other = dead_digest(1, 2), dead_digest(1, 2)
     await entomb(redis, [first, other])
     [dictionary] = await forget.dictionaries(redis, lambda _: True)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import audit, dead, keys, stats
+from broker import audit, dead, stats
 from broker.alerts import current_alerts
+from broker.client import Client
 from broker.dead import Kept
 from inspector import operations, retention
 from inspector.letter_lines import kept_of
@@ -23,13 +23,14 @@ from inspector.operations import PurgeBusyError, Purged
 from inspector.settings import DeadSettings
 from tests.inspector.command_line import hookline
 from tests.inspector.running import all_letters, bury, sample
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
 DAY_MS = 86_400_000
 
 
-async def aged(redis: ArqRedis, *days: float) -> list[str]:
+async def aged(redis: Client, *days: float) -> list[str]:
     """Letters that died so many days ago; their ids."""
     now_ms = time.time_ns() // 1_000_000
     some = [
@@ -40,11 +41,11 @@ async def aged(redis: ArqRedis, *days: float) -> list[str]:
     return [one.grave.letter.id for one in some]
 
 
-async def purged(redis: ArqRedis, settings: DeadSettings, round_of: int = 10) -> list[Purged]:
+async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[Purged]:
     return [one async for one in operations.purge(redis, settings, by="ann", round_of=round_of)]
 
 
-async def left(redis: ArqRedis) -> set[str]:
+async def left(redis: Client) -> set[str]:
     return {letter.id for letter in await all_letters(redis)}
 
 
@@ -57,7 +58,7 @@ def begun(directory: Path) -> bool:
     return bool(list(directory.glob(".*.part")))
 
 
-async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: ArqRedis, tmp_path: Path) -> None:
+async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: Client, tmp_path: Path) -> None:
     ids = await aged(redis, 1, 29, 31, 400)
 
     [done] = await purged(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
@@ -73,7 +74,7 @@ async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: ArqRe
     assert (await dead.read_untold(redis)).purged == 2, "workers tell people"
 
 
-async def test_what_is_too_much_goes_the_oldest_first(redis: ArqRedis) -> None:
+async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
     ids = await aged(redis, *range(7))
 
     done = await purged(redis, DeadSettings(keep_count=3), round_of=2)
@@ -82,7 +83,7 @@ async def test_what_is_too_much_goes_the_oldest_first(redis: ArqRedis) -> None:
     assert await left(redis) == set(ids[:3])
 
 
-async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: ArqRedis) -> None:
+async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: Client) -> None:
     ids = await aged(redis, 1, 2, 3, 40)
     assert (await operations.due(redis, DeadSettings())).count == 0
     assert (await operations.due(redis, DeadSettings(keep_days=30, keep_count=2))).count == 2
@@ -93,7 +94,7 @@ async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: ArqR
 
 
 async def test_nothing_is_removed_where_the_export_fails(
-    redis: ArqRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    redis: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = await aged(redis, 40, 50)
     settings = DeadSettings(keep_days=30, export_dir=str(tmp_path / "none"))
@@ -107,22 +108,22 @@ async def test_nothing_is_removed_where_the_export_fails(
     [alert] = await current_alerts(redis, now_ms=time.time_ns() // 1_000_000)
     assert (alert.kind, alert.text) == ("purge_failed", caplog.records[0].message)
     assert "dead.export_dir: No such file" in alert.text
-    assert not await redis.exists(keys.PURGING)
+    assert not await redis.exists(KEYS.purging)
 
 
-async def test_one_at_a_time(redis: ArqRedis) -> None:
+async def test_one_at_a_time(redis: Client) -> None:
     ids = await aged(redis, 40)
     assert await dead.take_lease(redis, "another", lasts_ms=60_000)
     with pytest.raises(PurgeBusyError):
         await purged(redis, DeadSettings(keep_days=30))
     assert await left(redis) == set(ids)
-    assert await redis.get(keys.PURGING) == b"another"
-    assert 0 < await redis.pttl(keys.PURGING) <= 60_000
+    assert await redis.get(KEYS.purging) == b"another"
+    assert 0 < await redis.pttl(KEYS.purging) <= 60_000
 
 
-async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_ever(redis: ArqRedis) -> None:
+async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_ever(redis: Client) -> None:
     ids = await aged(redis, 3, 2, 1)
-    await redis.delete(*(keys.DEAD + name for name in ids[:2]))
+    await redis.delete(*(KEYS.dead + name for name in ids[:2]))
 
     done = await purged(redis, DeadSettings(keep_days=0.5), round_of=2)
 
@@ -130,7 +131,7 @@ async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_eve
     assert len(await audit.read(redis)) == 1
 
 
-async def test_a_letter_that_went_meanwhile_is_not_counted(redis: ArqRedis, tmp_path: Path) -> None:
+async def test_a_letter_that_went_meanwhile_is_not_counted(redis: Client, tmp_path: Path) -> None:
     ids = await aged(redis, 40, 41, 42)
     settings = DeadSettings(keep_days=30, export_dir=str(tmp_path))
 
@@ -157,7 +158,7 @@ asyncio.run(main())
 
 
 async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not_exported(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     ids = await aged(redis, *[40.0] * 4000)
     kills = 0
@@ -172,7 +173,7 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
         kills += 0 < await dead.how_many(redis) < 4000 or begun(tmp_path)
         gone = set(ids) - await _all(redis, ids)
         assert gone <= set(in_files(tmp_path))
-        await redis.delete(keys.PURGING)  # its minute is over
+        await redis.delete(KEYS.purging)  # its minute is over
 
     await retention.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
 
@@ -184,19 +185,19 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     assert (totals.purged, totals.bodies_add_up()) == (4000, True)
 
 
-async def _got_on(redis: ArqRedis, directory: Path, before: int, chosen: int) -> bool:
+async def _got_on(redis: Client, directory: Path, before: int, chosen: int) -> bool:
     """It has begun to write, or begun to remove."""
     if chosen % 2:
         return await dead.how_many(redis) < before or before == 0
     return begun(directory) or await dead.how_many(redis) == 0
 
 
-async def _all(redis: ArqRedis, ids: Sequence[str]) -> set[str]:
+async def _all(redis: Client, ids: Sequence[str]) -> set[str]:
     return {row.id for row in await dead.rows_of(redis, ids) if row.letter}
 
 
 async def test_the_command_purges_and_tells_what_it_would(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     await bury(redis_server, redis, sample(1))
     await aged(redis, 40, 50)

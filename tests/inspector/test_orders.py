@@ -8,17 +8,17 @@ import signal
 import subprocess
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import keys
+from broker.client import Client
 from broker.errors import Unavailable
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import accept, all_letters, bury, sample
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
 
-async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await bury(redis_server, redis, sample(2), sample(3))
 
@@ -41,9 +41,7 @@ async def test_an_order_must_name_its_letters_one_way(
 
 
 @pytest.mark.parametrize("verb", ["replay", "discard"])
-async def test_without_a_terminal_a_filter_needs_yes(
-    redis_server: RedisServer, redis: ArqRedis, verb: str
-) -> None:
+async def test_without_a_terminal_a_filter_needs_yes(redis_server: RedisServer, redis: Client, verb: str) -> None:
     await bury(redis_server, redis, sample(1))
 
     result = await hookline(redis_server, "dead", verb, "--all")
@@ -54,7 +52,7 @@ async def test_without_a_terminal_a_filter_needs_yes(
 
 
 async def test_a_named_letter_is_replayed_without_asking_but_not_discarded(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
@@ -64,7 +62,7 @@ async def test_a_named_letter_is_replayed_without_asking_but_not_discarded(
     assert await all_letters(redis) == []
 
 
-async def test_discard_says_what_it_did(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_discard_says_what_it_did(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
 
     result = await hookline(redis_server, "dead", "discard", "--all", "--yes", "--json")
@@ -73,7 +71,7 @@ async def test_discard_says_what_it_did(redis_server: RedisServer, redis: ArqRed
     assert (result.exit_code, record["selected"], record["done"], record["gone"]) == (0, 2, 2, 0)
 
 
-async def test_status_shows_both_sums_on_a_line_each(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_status_shows_both_sums_on_a_line_each(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
 
     result = await hookline(redis_server, "status")
@@ -85,8 +83,8 @@ async def test_status_shows_both_sums_on_a_line_each(redis_server: RedisServer, 
     assert max(len(line) for line in lines) <= 80
 
 
-async def test_status_ends_with_1_when_a_sum_is_off(redis_server: RedisServer, redis: ArqRedis) -> None:
-    await redis.hincrby(keys.STATS_TOTAL, "accepted", 3)
+async def test_status_ends_with_1_when_a_sum_is_off(redis_server: RedisServer, redis: Client) -> None:
+    await redis.hincrby(KEYS.stats_total, "accepted", 3)
 
     table, record = await hookline(redis_server, "status"), await hookline(redis_server, "status", "--json")
 
@@ -102,7 +100,7 @@ async def test_redis_being_away_is_a_broker_error(own_redis: RedisServer) -> Non
         await hookline(own_redis, "status")
 
 
-async def test_status_watch_draws_until_ctrl_c(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_status_watch_draws_until_ctrl_c(redis_server: RedisServer, redis: Client) -> None:
     watching = await asyncio.create_subprocess_exec(
         *command(redis_server, "status", "--watch", "--json"), stdout=subprocess.PIPE
     )
@@ -117,9 +115,9 @@ async def test_status_watch_draws_until_ctrl_c(redis_server: RedisServer, redis:
 
 
 async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
-    await redis.hincrby(keys.STATS_TOTAL, "created", 2)
+    await redis.hincrby(KEYS.stats_total, "created", 2)
     watching = await asyncio.create_subprocess_exec(
         *command(redis_server, "status", "--watch"), stdout=subprocess.PIPE
     )
@@ -132,7 +130,7 @@ async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
-async def test_on_a_terminal_it_asks(redis_server: RedisServer, redis: ArqRedis, answer: bytes, left: int) -> None:
+async def test_on_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
     await bury(redis_server, redis, sample(1))
     ours, theirs = pty.openpty()
     asking = await asyncio.create_subprocess_exec(

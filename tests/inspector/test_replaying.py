@@ -4,9 +4,9 @@ import asyncio
 from typing import NamedTuple
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import dead, keys
+from broker import dead
+from broker.client import Client
 from broker.errors import Full
 from broker.jobs import size_of
 from inspector import operations
@@ -24,6 +24,7 @@ from tests.inspector.running import (
     taker,
     working,
 )
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -34,11 +35,11 @@ class Progress(NamedTuple):
     gone: int
 
 
-async def _replay(redis: ArqRedis, chosen: list[str] | Selection) -> Progress:
+async def _replay(redis: Client, chosen: list[str] | Selection) -> Progress:
     return _progress(await acted(redis, "replay", chosen))
 
 
-async def _discard(redis: ArqRedis, chosen: list[str] | Selection) -> Progress:
+async def _discard(redis: Client, chosen: list[str] | Selection) -> Progress:
     return _progress(await acted(redis, "discard", chosen))
 
 
@@ -47,7 +48,7 @@ def _progress(action: Action) -> Progress:
 
 
 async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(1), source="shop")
     before = await settled(redis)
@@ -68,7 +69,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
 
 
 async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(1))
     (first,) = await all_letters(redis)
@@ -85,7 +86,7 @@ async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
 
 
 async def test_a_notification_keeps_its_key_and_its_attempts_start_anew(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url, attempts=2)):
@@ -106,7 +107,7 @@ async def test_a_notification_keeps_its_key_and_its_attempts_start_anew(
 
 
 async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
@@ -119,8 +120,8 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
 
     assert sum(end.done for end in ends) == 2
     assert all(end.done + end.gone == 2 for end in ends)
-    assert await redis.xlen(keys.STREAM) == 1
-    queued = [job for job in await redis.zrange(keys.QUEUE, 0, -1) if size_of(job.decode())]
+    assert await redis.xlen(KEYS.stream) == 1
+    queued = [job for job in await redis.zrange(KEYS.queue, 0, -1) if size_of(job.decode())]
     assert len(queued) == 1  # beside arq's cron job, if it is there
     totals = (await operations.status(redis)).totals
     assert (totals.queued, totals.waiting, totals.buried, totals.dead) == (1, 1, 0, 0)
@@ -128,7 +129,7 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
 
 
 async def test_a_selection_holds_what_was_there_and_nothing_later(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(40)))
     selection = await operations.select(redis, Filter(source="nobody"))
@@ -142,7 +143,7 @@ async def test_a_selection_holds_what_was_there_and_nothing_later(
 
 
 async def test_what_dies_again_during_a_replay_is_not_replayed_again(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(100)))
     selection = await operations.select(redis, Filter())
@@ -156,7 +157,7 @@ async def test_what_dies_again_during_a_replay_is_not_replayed_again(
     assert totals.bodies_add_up()
 
 
-async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(20)))
     selection = await operations.select(redis, Filter())
     await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
@@ -164,7 +165,7 @@ async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisS
     assert await _replay(redis, selection) == Progress(20, 15, 5)
 
 
-async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(150)))
 
     selection = await operations.select(redis, Filter())
@@ -176,7 +177,7 @@ async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Arq
     assert steps[-1] == Progress(150, 150, 0)
 
 
-async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
@@ -185,14 +186,14 @@ async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis:
     assert steps == [Progress(2, 1, 0), Progress(2, 1, 1)]
 
 
-async def test_nothing_joins_a_selection_once_its_time_is_told(redis: ArqRedis) -> None:
+async def test_nothing_joins_a_selection_once_its_time_is_told(redis: Client) -> None:
     for _ in range(50):
         closed_ms = await dead.closed_ms(redis)
         seconds, micros = await redis.time()
         assert seconds * 1000 + micros // 1000 > closed_ms
 
 
-async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         server.status = 400
@@ -207,12 +208,14 @@ async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: ArqRe
     assert found.adds_up()
     assert (found.totals.buried, found.totals.dead, found.totals.discarded) == (2, 1, 3)
     assert found.dead_letters == 0
-    kept = {key async for key in redis.scan_iter("dead:*")} - {b"dead:untold"}  # until people are told
-    assert kept == {b"dead:groups", b"dead:news", b"dead:find:key"}  # of what died in the last month
+    kept = {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} - {
+        KEYS.dead_untold
+    }  # until people are told
+    assert kept == {KEYS.dead_groups, KEYS.dead_news, KEYS.dead_find_key}  # of what died in the last month
 
 
 async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(5)))
     selection = await operations.select(redis, Filter())

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import keys
+from broker.client import Client
 from broker.connection import Settings, connect
 from broker.dead import Grave
 from broker.verdict import Verdict
@@ -19,6 +18,7 @@ from inspector import operations, runner
 from inspector.operations import Action, Filter, RehearsalError, Selection
 from inspector.runner import Means, Runner
 from tests.inspector.running import all_letters, bury, sample
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -42,7 +42,7 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def running(redis: ArqRedis, means: Means | None = None) -> AsyncIterator[Runner]:
+async def running(redis: Client, means: Means | None = None) -> AsyncIterator[Runner]:
     found = Runner(redis, lambda: means or Means())
     task = asyncio.create_task(found.run())
     try:
@@ -53,7 +53,7 @@ async def running(redis: ArqRedis, means: Means | None = None) -> AsyncIterator[
             await task
 
 
-async def ended(redis: ArqRedis, action: str) -> Action:
+async def ended(redis: Client, action: str) -> Action:
     async def end() -> Action | None:
         found = await operations.action(redis, action)
         return found if found and found.state == "done" else None
@@ -61,11 +61,11 @@ async def ended(redis: ArqRedis, action: str) -> Action:
     return await until(end)
 
 
-async def everything(redis: ArqRedis) -> Selection:
+async def everything(redis: Client) -> Selection:
     return await operations.select(redis, Filter())
 
 
-async def under_way(redis: ArqRedis, action: str) -> Action:
+async def under_way(redis: Client, action: str) -> Action:
     async def some() -> Action | None:
         found = await operations.action(redis, action)
         return found if found and found.done else None
@@ -73,7 +73,7 @@ async def under_way(redis: ArqRedis, action: str) -> Action:
     return await until(some)
 
 
-async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1), sample(2))
     async with running(redis) as mine:
         action = await mine.begin("discard", await everything(redis), by="ann")
@@ -83,7 +83,7 @@ async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: A
 
 
 async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_once(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(60)))
     process = await asyncio.create_subprocess_exec(
@@ -97,7 +97,7 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
     halfway = await operations.action(redis, action)
     assert halfway and halfway.state == "running" and 0 < halfway.done < 60
     assert await operations.interrupted(redis) == []  # its lease runs on; here its time is made to pass
-    await redis.hset(keys.ACTION + action, "lease_until_ms", 1)
+    await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis):
         end = await ended(redis, action)
@@ -107,10 +107,10 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
     assert totals.bodies_add_up()
 
 
-async def test_several_processes_do_it_once(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(30)))
     action = await operations.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
-    await redis.hset(keys.ACTION + action, "lease_until_ms", 1)
+    await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis), running(redis), running(redis):
         end = await ended(redis, action)
@@ -119,7 +119,7 @@ async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Ar
 
 
 async def test_at_its_end_actions_are_left_to_the_next_at_once(
-    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "END_S", 60.0)  # a busy machine may need longer than a second
     await bury(redis_server, redis, *(sample(number) for number in range(30)))
@@ -134,7 +134,7 @@ async def test_at_its_end_actions_are_left_to_the_next_at_once(
         assert (await ended(redis, action)).done == 30
 
 
-async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as mine:
         action = await mine.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
@@ -146,7 +146,7 @@ async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, r
 
 
 async def test_more_than_are_done_at_once_wait_and_are_done(
-    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "AT_ONCE", 1)
     await bury(redis_server, redis, *(sample(number) for number in range(4)))
@@ -185,7 +185,7 @@ async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> 
     await client.aclose(close_connection_pool=True)
 
 
-async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     async with running(redis) as mine:
         with pytest.raises(RehearsalError):
@@ -196,7 +196,7 @@ async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: ArqR
 
 
 async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_it(
-    redis_server: RedisServer, redis: ArqRedis, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer, redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: Grave) -> Verdict:
         raise RuntimeError("a defect")

@@ -4,12 +4,12 @@ import asyncio
 import io
 import time
 
-from arq.connections import ArqRedis
 from rich.console import Console
 from typer.testing import CliRunner
 
-from broker import keys, stats
+from broker import stats
 from broker.alerts import Alert, raise_alert
+from broker.client import Client
 from broker.errors import BrokerError
 from broker.sources import Streak, note_failures
 from broker.spilled import Spilled, tell_spilled
@@ -19,6 +19,7 @@ from inspector.status_table import status_table
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import Standing, app
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import HttpSettings
@@ -27,7 +28,7 @@ from worker.retry import RetrySettings
 TERMS = ("accepted", "processed", "duplicate", "buried", "queued", "created", "sent", "skipped", "dead", "waiting")
 
 
-async def test_an_empty_redis_has_a_status(redis: ArqRedis) -> None:
+async def test_an_empty_redis_has_a_status(redis: Client) -> None:
     found = await operations.status(redis)
 
     assert found.adds_up()
@@ -36,7 +37,7 @@ async def test_an_empty_redis_has_a_status(redis: ArqRedis) -> None:
     assert (found.backlog.entries, found.backlog.oldest_ms, found.backlog.next_due_ms) == (0, 0, None)
 
 
-async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         await settled(redis)
@@ -68,15 +69,15 @@ async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer
     assert not any(isinstance(value, dict) for value in record.values())
 
 
-async def test_a_sum_that_does_not_add_up_is_told(redis: ArqRedis) -> None:
-    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
+async def test_a_sum_that_does_not_add_up_is_told(redis: Client) -> None:
+    await redis.hincrby(KEYS.stats_total, "sent", 1)
 
     record = status_record(await operations.status(redis))
 
     assert (record["bodies_add_up"], record["notifications_add_up"]) == (True, False)
 
 
-async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: Client) -> None:
     async def workers() -> int:
         return (await operations.status(redis)).workers
 
@@ -86,12 +87,12 @@ async def test_workers_are_counted_while_they_live(redis_server: RedisServer, re
             return await workers() == 2
 
         await until(both)
-    for key in await redis.keys(keys.HEALTH + "*"):  # their last signs of life expire in seconds
+    for key in await redis.keys(KEYS.health + "*"):  # their last signs of life expire in seconds
         await redis.delete(key)
     assert await workers() == 0
 
 
-async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2))
     async with taker() as server:
         server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
@@ -103,13 +104,12 @@ async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisSer
         async with working(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
 
-    await redis.zadd(keys.QUEUE, {"cron:take_over_stalled:1795379785123": 1})  # arq's own
     backlog = (await operations.status(redis)).backlog
     assert (backlog.jobs, backlog.jobs_due) == (1, 0)
     assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
 
 
-async def test_a_redis_that_may_lose_data_is_told(redis: ArqRedis) -> None:
+async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -122,7 +122,7 @@ async def test_a_redis_that_may_lose_data_is_told(redis: ArqRedis) -> None:
     assert record["redis_memory_limit_bytes"] == 2**30
 
 
-async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: ArqRedis) -> None:
+async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
 
@@ -138,7 +138,7 @@ async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: A
     assert "no webhook yet" in shown
 
 
-async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(redis: ArqRedis) -> None:
+async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
     await accept(redis, sample(1), source="shop")
@@ -149,7 +149,7 @@ async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(
     assert "Project settings" in shown
 
 
-async def test_alerts_that_hold_are_told(redis: ArqRedis) -> None:
+async def test_alerts_that_hold_are_told(redis: Client) -> None:
     alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
     await raise_alert(redis, alert, mark_ms=1000)
 
@@ -168,7 +168,7 @@ def text_of(status: operations.Status) -> str:
     return console.file.getvalue()
 
 
-async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis: ArqRedis) -> None:
+async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis: Client) -> None:
     now_ms = int(time.time() * 1000)
     elsewhere = Spilled(segments=1, bodies=3, bytes=2048, oldest_ms=now_ms - 65_000, at_ms=now_ms)
     damaged = Spilled(segments=0, corrupt=1, at_ms=now_ms)
@@ -190,13 +190,13 @@ async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis:
     assert "b:/spill: 1 damaged segment" in shown
 
 
-async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: ArqRedis) -> None:
+async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: Client) -> None:
     await tell_spilled(redis, "a:/spill", Spilled(bodies=1))
     await tell_spilled(redis, "b:/spill", Spilled(bodies=1))
     await tell_spilled(redis, "a:/spill", Spilled())
 
     assert (await operations.status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
-    assert 0 < await redis.ttl(keys.SPILLED) <= 7 * 86_400
+    assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400
 
 
 async def test_while_redis_is_away_status_tells_what_lies_on_this_machine() -> None:

@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import keys, stats
+from broker import stats
+from broker.client import Client
 from broker.verdict import Verdict
 from inspector import operations, retention
 from inspector.operations import EditError, Exported, Filter, Person, Purged
@@ -18,6 +18,7 @@ from sources import KINDS
 from tests.inspector.command_line import hookline
 from tests.inspector.running import BROKEN, acted, all_letters, bury, make_unreadable
 from tests.inspector.test_keeping_purge import aged, in_files, left, purged
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
@@ -25,7 +26,7 @@ def files_in(directory: Path) -> list[Path]:
     return list(directory.iterdir())
 
 
-async def _three(server: RedisServer, redis: ArqRedis) -> tuple[str, set[str]]:
+async def _three(server: RedisServer, redis: Client) -> tuple[str, set[str]]:
     """Three of a kind: the one in their midst that cannot be read, and the others."""
     await bury(server, redis, BROKEN + b"1", BROKEN + b"2", BROKEN + b"3", source="voucherify")
     ids = [letter.id for letter in await all_letters(redis)]
@@ -34,7 +35,7 @@ async def _three(server: RedisServer, redis: ArqRedis) -> tuple[str, set[str]]:
 
 
 async def test_it_is_found_with_the_others_by_what_is_known_of_its_kind(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     lost, others = await _three(redis_server, redis)
 
@@ -49,7 +50,7 @@ async def test_it_is_found_with_the_others_by_what_is_known_of_its_kind(
     assert [found.letter.is_unreadable for found in page.found] == [True]
 
 
-async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis: Client) -> None:
     lost, others = await _three(redis_server, redis)
 
     listed = await hookline(redis_server, "dead", "list")
@@ -67,7 +68,7 @@ async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis
     assert (await stats.read_totals(redis)).bodies_add_up()
 
 
-async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
 
     replayed = await hookline(redis_server, "dead", "replay", "--all", "--yes")
@@ -80,7 +81,7 @@ async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis
     assert [letter.id for letter in await all_letters(redis)] == [lost]
 
 
-async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, redis: Client) -> None:
     await _three(redis_server, redis)
     chosen = await operations.select(redis, Filter())
     action = await operations.begin(redis, "rehearse", chosen, by="ann", owner="me")
@@ -92,7 +93,7 @@ async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, red
     assert "cannot read it" in last.why[0].error
 
 
-async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, redis: Client) -> None:
     await _three(redis_server, redis)
 
     noted = await acted(redis, "annotate", await operations.select(redis, Filter()))
@@ -100,11 +101,11 @@ async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, r
 
     assert (noted.done, discarded.done) == (3, 3)
     assert await all_letters(redis) == []
-    assert await redis.hlen(keys.DEAD_DICTS) == 0
+    assert await redis.hlen(KEYS.dead_dicts) == 0
 
 
 async def test_an_export_leaves_it_out_and_says_so(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path
+    redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     _, others = await _three(redis_server, redis)
     so_far = Exported()
@@ -122,7 +123,7 @@ async def test_an_export_leaves_it_out_and_says_so(
 @pytest.mark.parametrize("round_of", [1, 2, 10])
 @pytest.mark.parametrize("is_exported", [True, False])
 async def test_a_purge_goes_round_it_and_loses_nothing(
-    redis: ArqRedis, tmp_path: Path, round_of: int, is_exported: bool
+    redis: Client, tmp_path: Path, round_of: int, is_exported: bool
 ) -> None:
     ids = await aged(redis, 9, 8, 7, 6, 5)
     await make_unreadable(redis, ids[0], ids[1], ids[3])
@@ -139,12 +140,12 @@ async def test_a_purge_goes_round_it_and_loses_nothing(
     assert len(files_in(tmp_path)) == sum(bool(one.file) for one in done)
 
 
-async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: ArqRedis, tmp_path: Path) -> None:
+async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: Client, tmp_path: Path) -> None:
     [letter] = await aged(redis, 9)
-    packed = await redis.get(keys.DEAD + letter)
+    packed = await redis.get(KEYS.dead + letter)
     assert packed is not None
     head, found, tail = packed.rpartition(b"\x28\xb5\x2f\xfd")
-    await redis.set(keys.DEAD + letter, head + b"none" + tail)
+    await redis.set(KEYS.dead + letter, head + b"none" + tail)
     assert found
 
     done = await purged(redis, DeadSettings(keep_days=1, export_dir=str(tmp_path)))
@@ -153,7 +154,7 @@ async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: ArqRed
     assert await left(redis) == {letter}
 
 
-async def test_what_retention_keeps_is_logged(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_retention_keeps_is_logged(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     await make_unreadable(redis, *await aged(redis, 9))
 
     with caplog.at_level(logging.WARNING, logger="hookline.inspector"):
@@ -162,7 +163,7 @@ async def test_what_retention_keeps_is_logged(redis: ArqRedis, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records] == ["1 dead letters cannot be read and are kept"]
 
 
-async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: Client) -> None:
     lost, others = await _three(redis_server, redis)
 
     done = await operations.forget(redis, Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
@@ -171,7 +172,7 @@ async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: A
     assert {letter.id for letter in await all_letters(redis)} == {lost, *others}
 
 
-async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
     grave = await operations.get(redis, lost)
     assert grave is not None

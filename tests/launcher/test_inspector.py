@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import ClientSession
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from inspector import operations
 from launcher.config import read
 from launcher.errors import ConfigError
@@ -72,7 +72,7 @@ async def test_it_serves_follows_the_config_and_stops(
 
 
 async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path, port: int
+    redis_server: RedisServer, redis: Client, tmp_path: Path, port: int
 ) -> None:
     await bury(redis_server, redis, *(sample(number) for number in range(60)))
     env = environment(REDIS_URL=redis_server.url)

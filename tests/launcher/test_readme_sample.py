@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from arq.connections import ArqRedis
 from standardwebhooks import Webhook
 
+from broker.client import Client
 from broker.stats import read_totals
 from sources.secret import Secret
 from tests.launcher.running import ROOT, environment, hookline
@@ -90,7 +90,7 @@ def balance(body: bytes) -> str:
 
 
 async def test_the_customer_gets_a_mail_the_crm_all_and_the_team_only_the_big_one(
-    tmp_path: Path, redis_server: RedisServer, redis: ArqRedis
+    tmp_path: Path, redis_server: RedisServer, redis: Client
 ) -> None:
     small, big = webhook(1, 40), webhook(2, 1500)
     async with others(tmp_path) as there:
@@ -125,7 +125,7 @@ async def test_the_customer_gets_a_mail_the_crm_all_and_the_team_only_the_big_on
     assert msgspec.json.decode(post)["message"] == f"{customer(big)['name']} got 1,500 points"
 
 
-async def all_is_settled(redis: ArqRedis) -> bool:
+async def all_is_settled(redis: Client) -> bool:
     totals = await read_totals(redis)
     return (totals.processed, totals.created, totals.sent) == (2, 5, 5)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from launcher.secrets import stored_secret
 from sources.secret import Secret
 from tests.launcher.running import Running
@@ -191,7 +191,7 @@ def rules(url: str, *texts: str) -> str:
 
 
 async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_none(
-    stack: Stack, redis: ArqRedis
+    stack: Stack, redis: Client
 ) -> None:
     async with running_sink() as old, running_sink() as new:
         stack.configure(rules(old.url, "old"))
@@ -220,7 +220,7 @@ async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_non
         assert await running.ends() == 0
 
 
-async def test_a_worker_started_after_a_reload_begins_with_what_was_read(stack: Stack, redis: ArqRedis) -> None:
+async def test_a_worker_started_after_a_reload_begins_with_what_was_read(stack: Stack, redis: Client) -> None:
     async with running_sink() as sink:
         stack.configure(rules(sink.url, "old"))
         running = await stack.start("worker", "--processes", "2")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.stats import read_totals
 from tests.launcher.stack import Stack
 from tests.redis_server import RedisServer
@@ -48,7 +48,7 @@ text = "somebody got {{ balance.points }}"
 """
 
 
-async def test_two_projects_do_not_mix(tmp_path: Path, redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_two_projects_do_not_mix(tmp_path: Path, redis_server: RedisServer, redis: Client) -> None:
     stack = Stack(tmp_path, redis_server)
     stack.configure(CONFIG)
     europe, america = stack.write_secret("eu.key", "secret-of-europe"), stack.write_secret("us.key", "of-america")

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-from arq.connections import ArqRedis
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from broker import batch, keys
+from broker import batch
 from broker.batch import RawBody
+from broker.client import Client
 from receiver.gate import gates
 from receiver.receiver import Receiver
 from receiver.server import listen
@@ -20,6 +20,7 @@ from receiver.settings import Settings
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
+from tests.names import KEYS
 
 SECRET = Secret("secretKey")
 SOURCES = {"voucherify": SourceSettings(secrets=(SECRET,))}
@@ -67,7 +68,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    redis: ArqRedis, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
+    redis: Client, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
 ) -> AsyncIterator[Served]:
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
     receiver = Receiver(chosen, gates(sources, chosen.trusted_proxies), redis, process=3)
@@ -81,11 +82,11 @@ async def serving(
         await receiver.stop()
 
 
-async def batches(redis: ArqRedis) -> list[list[RawBody]]:
+async def batches(redis: Client) -> list[list[RawBody]]:
     """Every batch in the stream, decoded."""
-    return [batch.decode(fields[b"z"]) for _, fields in await redis.xrange(keys.STREAM)]
+    return [batch.decode(fields[b"z"]) for _, fields in await redis.xrange(KEYS.stream)]
 
 
-async def stored(redis: ArqRedis) -> list[bytes]:
+async def stored(redis: Client) -> list[bytes]:
     """Every body in the stream."""
     return [raw.body for bodies in await batches(redis) for raw in bodies]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 from multidict import CIMultiDict
 
+from broker.client import Client
 from broker.stats import read_totals
 from receiver.errors import BadAddressError, RefusedError
 from receiver.gate import gates
@@ -59,7 +59,7 @@ CLAIMS: list[Sequence[tuple[str, str]]] = [
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=repr)
 async def test_a_stranger_who_claims_an_allowed_address_is_refused(
-    redis: ArqRedis, claim: Sequence[tuple[str, str]]
+    redis: Client, claim: Sequence[tuple[str, str]]
 ) -> None:
     for trusted in ((), ("10.0.0.0/8",)):
         async with serving(redis, SOURCES, trusted_proxies=trusted) as served:
@@ -86,21 +86,21 @@ async def test_a_stranger_who_claims_an_allowed_address_is_refused(
     ids=repr,
 )
 async def test_behind_a_trusted_proxy_the_client_is_whom_the_proxy_names(
-    redis: ArqRedis, told: Sequence[tuple[str, str]], status: int
+    redis: Client, told: Sequence[tuple[str, str]], status: int
 ) -> None:
     async with serving(redis, SOURCES, trusted_proxies=("127.0.0.0/8",)) as served:
         assert (await served.send(path="/webhooks/europe", headers=headers(*told))).status == status
     assert len(await stored(redis)) == (status == 202)
 
 
-async def test_headers_do_not_shut_out_who_is_allowed(redis: ArqRedis) -> None:
+async def test_headers_do_not_shut_out_who_is_allowed(redis: Client) -> None:
     async with serving(redis, SOURCES) as served:
         for path in ("/webhooks/local", "/webhooks/open"):
             rubbish = headers(("X-Forwarded-For", CLIENT), ("Forwarded", 'for="'))
             assert (await served.send(path=path, headers=rubbish)).status == 202
 
 
-async def test_a_long_header_is_no_way_in(redis: ArqRedis) -> None:
+async def test_a_long_header_is_no_way_in(redis: Client) -> None:
     async with serving(redis, SOURCES, trusted_proxies=("127.0.0.1",)) as served:
         for claim in (f"{'x' * 300}, {EU1}", f"{EU1},{'y' * 300}, {CLIENT}", f"{'z' * 3000}, {EU1}"):
             status = 202 if claim.startswith("x") else 403
@@ -109,7 +109,7 @@ async def test_a_long_header_is_no_way_in(redis: ArqRedis) -> None:
 
 
 async def test_refused_addresses_are_counted_and_a_second_of_them_is_one_line_that_says_how_to_mend_it(
-    redis: ArqRedis, caplog: pytest.LogCaptureFixture
+    redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hookline.receiver")
     async with serving(redis, SOURCES) as served:

@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
@@ -26,7 +26,7 @@ VECTORS = {
 
 
 @pytest.fixture
-async def served(redis: ArqRedis) -> AsyncIterator[Served]:
+async def served(redis: Client) -> AsyncIterator[Served]:
     async with serving(redis, max_body_bytes=10_000, body_timeout_s=0.3) as served:
         yield served
 
@@ -43,7 +43,7 @@ async def raw_exchange(port: int, *parts: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("body", VECTORS, ids=repr)
-async def test_the_published_signature_vectors_are_accepted(served: Served, redis: ArqRedis, body: bytes) -> None:
+async def test_the_published_signature_vectors_are_accepted(served: Served, redis: Client, body: bytes) -> None:
     reply = await served.send(body, headers={HEADER: VECTORS[body]})
 
     assert (reply.status, reply.content) == (202, {"status": "accepted"})
@@ -52,7 +52,7 @@ async def test_the_published_signature_vectors_are_accepted(served: Served, redi
 
 
 async def test_an_accepted_webhook_is_in_redis_with_its_source_hint_and_time(
-    served: Served, redis: ArqRedis
+    served: Served, redis: Client
 ) -> None:
     before_ms = time.time_ns() // 1_000_000
     await served.send(b"{}", path=f"{PATH}?event=customer.created&other=1")
@@ -62,7 +62,7 @@ async def test_an_accepted_webhook_is_in_redis_with_its_source_hint_and_time(
     assert before_ms <= raw.received_at_ms <= time.time_ns() // 1_000_000
 
 
-async def test_a_chunked_body_is_accepted(served: Served, redis: ArqRedis) -> None:
+async def test_a_chunked_body_is_accepted(served: Served, redis: Client) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b'{"a"'
         yield b":1}"
@@ -75,7 +75,7 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(served: Serve
     assert (await served.send(b'{"a":1}', headers={"Expect": "100-continue"})).status == 202
 
 
-async def test_both_secrets_verify_while_one_is_rotated(redis: ArqRedis) -> None:
+async def test_both_secrets_verify_while_one_is_rotated(redis: Client) -> None:
     old, new = Secret("old"), Secret("new")
     async with serving(redis, {"voucherify": SourceSettings(secrets=(new, old))}) as served:
         assert (await served.send(secret=old)).status == 202
@@ -101,7 +101,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "webhook"), REFUSED.values(), ids=REFUSED)
 async def test_a_refused_webhook_says_why_and_writes_nothing(
-    served: Served, redis: ArqRedis, status: int, webhook: dict[str, object]
+    served: Served, redis: Client, status: int, webhook: dict[str, object]
 ) -> None:
     reply = await served.send(**webhook)  # type: ignore[arg-type]
 
@@ -122,7 +122,7 @@ async def test_identity_is_no_content_encoding(served: Served) -> None:
     assert (await served.send(headers={"Content-Encoding": "identity"})).status == 202
 
 
-async def test_a_chunked_body_that_grows_too_large_is_refused(served: Served, redis: ArqRedis) -> None:
+async def test_a_chunked_body_that_grows_too_large_is_refused(served: Served, redis: Client) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 1000
@@ -135,7 +135,7 @@ async def test_a_body_of_exactly_the_bound_is_accepted(served: Served) -> None:
     assert (await served.send(b"x" * 10_000)).status == 202
 
 
-async def test_a_body_that_takes_too_long_is_refused(served: Served, redis: ArqRedis) -> None:
+async def test_a_body_that_takes_too_long_is_refused(served: Served, redis: Client) -> None:
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n".encode()
 
     answer = await raw_exchange(served.port, head, b'{"a"')
@@ -154,7 +154,7 @@ async def test_malformed_http_is_answered_in_json(served: Served, garbage: bytes
 
 
 @pytest.mark.parametrize("first", [b"", b"2\r\n{}\r\n"], ids=["at once", "later"])
-async def test_a_malformed_chunk_is_refused(served: Served, redis: ArqRedis, first: bytes) -> None:
+async def test_a_malformed_chunk_is_refused(served: Served, redis: Client, first: bytes) -> None:
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
     answer = await raw_exchange(served.port, head + first, b"zz\r\n{}\r\n0\r\n\r\n")
@@ -163,7 +163,7 @@ async def test_a_malformed_chunk_is_refused(served: Served, redis: ArqRedis, fir
     assert await redis.keys() == []
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_body_harms_nobody(served: Served, redis: ArqRedis) -> None:
+async def test_a_client_that_leaves_in_the_middle_of_a_body_harms_nobody(served: Served, redis: Client) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{{".encode())
     await writer.drain()
@@ -186,7 +186,7 @@ async def test_an_old_client_is_answered_and_closed(served: Served, wish: str) -
     assert answer.startswith(b"HTTP/1.0 202 ")
 
 
-async def test_only_the_sources_addresses_may_send(redis: ArqRedis) -> None:
+async def test_only_the_sources_addresses_may_send(redis: Client) -> None:
     sources = {
         "inside": SourceSettings(secrets=(SECRET,), addresses=("198.51.100.7", "127.0.0.0/8")),
         "outside": SourceSettings(secrets=(SECRET,), addresses=("198.51.100.7", "2001:db8::/32")),

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import keys, stats
+from broker import stats
 from broker.backlog import queued_bytes
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
+from tests.names import KEYS
 from tests.receiver.serving import Served, serving, stored
 from tests.receiver.test_pages import samples
 from tests.redis_server import RedisServer
@@ -21,7 +22,7 @@ from tests.until import until
 
 
 @pytest.fixture
-async def small_client(tmp_path: Path) -> AsyncIterator[ArqRedis]:
+async def small_client(tmp_path: Path) -> AsyncIterator[Client]:
     """A Redis that is full after two or three MB of webhooks."""
     server = RedisServer(tmp_path).start()
     client = connect(RedisSettings(url=server.url))
@@ -52,7 +53,7 @@ async def send_until_refused(served: Served) -> list[bytes]:
     raise AssertionError("nothing was refused")
 
 
-async def test_a_redis_at_maxmemory_refuses_and_keeps_all_it_took(small_client: ArqRedis) -> None:
+async def test_a_redis_at_maxmemory_refuses_and_keeps_all_it_took(small_client: Client) -> None:
     async with serving(small_client) as served:
         assert (await ready(served))[0] == 200
         taken = await send_until_refused(served)
@@ -72,7 +73,7 @@ async def says(served: Served, words: str) -> bool:
     return words in (await ready(served))[1]
 
 
-async def test_beyond_the_bound_of_ours_the_answer_is_503_until_workers_made_room(redis: ArqRedis) -> None:
+async def test_beyond_the_bound_of_ours_the_answer_is_503_until_workers_made_room(redis: Client) -> None:
     async with serving(redis, max_queued_bytes=1_000_000) as served:
         while await queued_bytes(redis) < 850_000:
             await asyncio.gather(*(served.send(os.urandom(8000)) for _ in range(10)))
@@ -83,13 +84,13 @@ async def test_beyond_the_bound_of_ours_the_answer_is_503_until_workers_made_roo
         while await queued_bytes(redis) < 1_000_000:
             await asyncio.gather(*(served.send(os.urandom(8000)) for _ in range(10)))
         refused = await until(lambda: _refusal(served))
-        assert (refused, await redis.xlen(keys.STREAM) > 0) == ("too much is queued in Redis", True)
-        before = await redis.xlen(keys.STREAM)
+        assert (refused, await redis.xlen(KEYS.stream) > 0) == ("too much is queued in Redis", True)
+        before = await redis.xlen(KEYS.stream)
         assert (await served.send()).status == 503
-        assert await redis.xlen(keys.STREAM) == before
+        assert await redis.xlen(KEYS.stream) == before
         assert (await samples(served))["hookline_queued_bytes", ""] >= 1_000_000
 
-        await redis.xtrim(keys.STREAM, maxlen=1, approximate=False)
+        await redis.xtrim(KEYS.stream, maxlen=1, approximate=False)
         await until(lambda: _is_taken(served))
         assert await until(lambda: _is_ready(served))
 
@@ -108,17 +109,17 @@ async def _is_ready(served: Served) -> bool:
 
 
 async def test_beyond_the_bound_webhooks_go_to_the_disk_and_to_redis_once_there_is_room(
-    redis: ArqRedis, tmp_path: Path
+    redis: Client, tmp_path: Path
 ) -> None:
     async with serving(redis, max_queued_bytes=20_000, spill_dir=str(tmp_path)) as served:
         await asyncio.gather(*(served.send(os.urandom(8000)) for _ in range(3)))
         await until(lambda: _spills(served, tmp_path))
-        held = await redis.xlen(keys.STREAM)
+        held = await redis.xlen(KEYS.stream)
         assert (await served.send(b'"spilled"')).status == 202
-        assert await redis.xlen(keys.STREAM) == held
+        assert await redis.xlen(KEYS.stream) == held
         assert (await ready(served))[0] == 200
 
-        await redis.xtrim(keys.STREAM, maxlen=0, approximate=False)
+        await redis.xtrim(KEYS.stream, maxlen=0, approximate=False)
         await until(lambda: is_empty(tmp_path))
         assert b'"spilled"' in await stored(redis)
 
@@ -132,9 +133,9 @@ def is_empty(directory: Path) -> bool:
     return not any(directory.iterdir())
 
 
-async def test_what_is_queued_is_measured_whole(redis: ArqRedis) -> None:
+async def test_what_is_queued_is_measured_whole(redis: Client) -> None:
     assert await queued_bytes(redis) == 0
     for size in (100, 10_000):  # a sample of the first batches would be far too little
         for _ in range(200):
-            await redis.xadd(keys.STREAM, {"z": os.urandom(size)})
+            await redis.xadd(KEYS.stream, {"z": os.urandom(size)})
     assert await queued_bytes(redis) > 2_000_000

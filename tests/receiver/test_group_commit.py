@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker.batch import MAX_BODIES, MAX_BYTES, RawBody
+from broker.client import Client
 from broker.errors import Unavailable
 from receiver.counters import Counters
 from receiver.group_commit import GroupCommit
@@ -40,7 +40,7 @@ def raw(size: int = 1) -> RawBody:
     return RawBody(0, "voucherify", "", b"x" * size)
 
 
-async def test_concurrent_webhooks_share_few_batches(redis: ArqRedis) -> None:
+async def test_concurrent_webhooks_share_few_batches(redis: Client) -> None:
     async with serving(redis) as served:
         sent = [b'{"a":%d}' % number for number in range(300)]
         replies = await asyncio.gather(*map(served.send, sent))
@@ -52,7 +52,7 @@ async def test_concurrent_webhooks_share_few_batches(redis: ArqRedis) -> None:
     assert max(map(len, found)) <= MAX_BODIES
 
 
-async def test_a_lone_webhook_does_not_wait_for_company(redis: ArqRedis) -> None:
+async def test_a_lone_webhook_does_not_wait_for_company(redis: Client) -> None:
     async with serving(redis) as served:
         for _ in range(3):
             await served.send()

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.client import Client
 from receiver.settings import Settings
 from tests.receiver.raw import connected, head
 from tests.receiver.serving import serving, stored
@@ -24,7 +24,7 @@ async def in_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("limit", [1, 100, 64 * 1024, 256 * 1024, Settings().max_body_bytes])
-async def test_a_body_is_taken_up_to_the_limit_and_refused_beyond(redis: ArqRedis, limit: int) -> None:
+async def test_a_body_is_taken_up_to_the_limit_and_refused_beyond(redis: Client, limit: int) -> None:
     sizes = sorted({0, 1, limit - 1, limit, limit + 1, limit + 2, 2 * limit, 3 * limit})
     async with serving(redis, max_body_bytes=limit, shutdown_timeout_s=0.3) as served:
         for size, is_chunked in itertools.product(sizes, (False, True)):
@@ -34,7 +34,7 @@ async def test_a_body_is_taken_up_to_the_limit_and_refused_beyond(redis: ArqRedi
     assert sorted(map(len, await stored(redis))) == sorted(size for size in sizes if size <= limit for _ in "ab")
 
 
-async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones_refused(redis: ArqRedis) -> None:
+async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones_refused(redis: Client) -> None:
     async with serving(redis, max_body_bytes=32 * MIB, body_timeout_s=20, flush_timeout_s=20) as served:
         body = bytes(32 * MIB)
         assert (await served.send(body, data=io.BytesIO(body))).status == 202
@@ -47,7 +47,7 @@ async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones
 @settings(max_examples=25, suppress_health_check=[*HealthCheck])
 @given(st.lists(st.binary(min_size=1, max_size=400), max_size=6), st.lists(st.integers(1, 500), max_size=8))
 async def test_however_a_body_is_cut_into_chunks_and_packets_it_is_taken_whole(
-    redis: ArqRedis, pieces: list[bytes], cuts: list[int]
+    redis: Client, pieces: list[bytes], cuts: list[int]
 ) -> None:
     body = b"".join(pieces)
     coded = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from tests.receiver.raw import BODY, GOOD, LENGTH, Connection, connected, head, statuses
 from tests.receiver.serving import Served, serving, stored
 from tests.until import until
@@ -25,7 +25,7 @@ async def drip(connection: Connection, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("comes", [GOOD[:30], b"\r\n"], ids=["a part", "a blank line"])
-async def test_a_head_that_does_not_arrive_in_time_is_refused(redis: ArqRedis, comes: bytes) -> None:
+async def test_a_head_that_does_not_arrive_in_time_is_refused(redis: Client, comes: bytes) -> None:
     async with serving(redis, head_timeout_s=0.2, idle_timeout_s=60) as served, connected(served.port) as slow:
         await slow.send(comes)
         answer = await slow.until_closed()
@@ -34,14 +34,14 @@ async def test_a_head_that_does_not_arrive_in_time_is_refused(redis: ArqRedis, c
     assert b"\r\nConnection: close\r\n" in answer
 
 
-async def test_a_head_that_drips_in_is_refused(redis: ArqRedis) -> None:
+async def test_a_head_that_drips_in_is_refused(redis: Client) -> None:
     async with serving(redis, head_timeout_s=0.2, idle_timeout_s=60) as served, connected(served.port) as slow:
         dripping = asyncio.create_task(drip(slow, GOOD * 3))
         assert statuses(await slow.until_closed()) == [408]
         dripping.cancel()
 
 
-async def test_a_later_head_that_drips_in_is_refused(redis: ArqRedis) -> None:
+async def test_a_later_head_that_drips_in_is_refused(redis: Client) -> None:
     async with serving(redis, idle_timeout_s=1.0) as served, connected(served.port) as slow:
         await slow.send(GOOD)
         await slow.answers(1)
@@ -50,12 +50,12 @@ async def test_a_later_head_that_drips_in_is_refused(redis: ArqRedis) -> None:
         dripping.cancel()
 
 
-async def test_a_connection_without_a_word_is_closed_without_a_word(redis: ArqRedis) -> None:
+async def test_a_connection_without_a_word_is_closed_without_a_word(redis: Client) -> None:
     async with serving(redis, head_timeout_s=0.2, idle_timeout_s=60) as served, connected(served.port) as silent:
         assert await silent.until_closed() == b""
 
 
-async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis: ArqRedis) -> None:
+async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis: Client) -> None:
     async with serving(redis, head_timeout_s=1.0, idle_timeout_s=1.5) as served, connected(served.port) as kept:
         started_s = asyncio.get_running_loop().time()
         await kept.send(GOOD)
@@ -64,7 +64,7 @@ async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis:
         assert asyncio.get_running_loop().time() - started_s >= 1.5
 
 
-async def test_a_body_that_drips_in_is_refused(redis: ArqRedis) -> None:
+async def test_a_body_that_drips_in_is_refused(redis: Client) -> None:
     async with serving(redis, body_timeout_s=0.2) as served, connected(served.port) as slow:
         await slow.send(head("Content-Length: 1000"))
         dripping = asyncio.create_task(drip(slow, bytes(1000)))
@@ -72,7 +72,7 @@ async def test_a_body_that_drips_in_is_refused(redis: ArqRedis) -> None:
         dripping.cancel()
 
 
-async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: ArqRedis) -> None:
+async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: Client) -> None:
     async with serving(redis, body_timeout_s=0.2, idle_timeout_s=60) as served:
         _, deaf = await asyncio.open_connection("127.0.0.1", served.port, limit=1)
 
@@ -88,7 +88,7 @@ async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: ArqRedi
         deaf.transport.abort()
 
 
-async def test_the_longest_idle_connection_gives_way_to_a_new_one(redis: ArqRedis) -> None:
+async def test_the_longest_idle_connection_gives_way_to_a_new_one(redis: Client) -> None:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(redis, max_connections=3))
         first, second, third = [await stack.enter_async_context(connected(served.port)) for _ in range(3)]
@@ -103,7 +103,7 @@ async def test_the_longest_idle_connection_gives_way_to_a_new_one(redis: ArqRedi
             assert await connection.answers(2) == [202, 202]
 
 
-async def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(redis: ArqRedis) -> None:
+async def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(redis: Client) -> None:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(redis, max_connections=2))
         busy = [await stack.enter_async_context(connected(served.port)) for _ in range(2)]
@@ -122,7 +122,7 @@ async def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(red
         assert (await served.send()).status == 202
 
 
-async def test_a_crowd_that_sends_bodies_slowly_holds_bounded_memory_and_keeps_nobody_out(redis: ArqRedis) -> None:
+async def test_a_crowd_that_sends_bodies_slowly_holds_bounded_memory_and_keeps_nobody_out(redis: Client) -> None:
     good = b"x" * 300_000  # too large to come in one piece with its head
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(
@@ -143,7 +143,7 @@ async def test_a_crowd_that_sends_bodies_slowly_holds_bounded_memory_and_keeps_n
     await until(lambda: bodies.total_bytes == 0)
 
 
-async def test_a_body_that_alone_is_more_than_may_wait_is_refused(redis: ArqRedis) -> None:
+async def test_a_body_that_alone_is_more_than_may_wait_is_refused(redis: Client) -> None:
     async with serving(redis, max_pending_bytes=100_000) as served:
         assert (await served.send(b"x" * 300_000)).status == 503
         assert (await _small(served)) == 202

@@ -7,8 +7,8 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from tests.receiver.raw import BODY, GOOD, LENGTH, connected, head, statuses
 from tests.receiver.serving import PATH, Served, serving, stored
 
@@ -18,7 +18,7 @@ BOMB = gzip.compress(bytes(10_000_000))
 
 
 @pytest.fixture
-async def served(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Served]:
+async def served(redis: Client, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Served]:
     async with serving(redis, max_body_bytes=100_000, body_timeout_s=0.5, head_timeout_s=5) as served:
         yield served
     defects = [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
@@ -135,9 +135,7 @@ async def test_malformed_http_is_answered_in_the_version_of_today(served: Served
 
 
 @pytest.mark.parametrize("half_closed", [False, True], ids=["open", "half-closed"])
-async def test_pipelined_requests_are_answered_in_order(
-    served: Served, redis: ArqRedis, half_closed: bool
-) -> None:
+async def test_pipelined_requests_are_answered_in_order(served: Served, redis: Client, half_closed: bool) -> None:
     bodies = [b'{"number":%d}' % number for number in range(200)]
     expected = [401 if number % 7 == 3 else 202 for number in range(200)]
     async with connected(served.port) as connection:
@@ -166,7 +164,7 @@ async def test_a_client_that_closes_its_half_has_its_answer_and_then_an_end(serv
     "begun", [head(LENGTH) + BODY[:3], head(CHUNKED) + CHUNKS[:4], GOOD + head(LENGTH) + BODY[:3]]
 )
 async def test_a_client_that_closes_its_half_in_the_middle_of_a_body_is_refused_at_once(
-    redis: ArqRedis, begun: bytes
+    redis: Client, begun: bytes
 ) -> None:
     async with serving(redis, body_timeout_s=60) as served, connected(served.port) as connection:
         await connection.send(begun)

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from broker import batch, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from receiver.errors import KeptHeaderError
@@ -29,12 +29,12 @@ NAMES = ("content-type", "user-agent", "x-request-id")
 
 
 @pytest.fixture
-async def served(redis: ArqRedis) -> AsyncIterator[Served]:
+async def served(redis: Client) -> AsyncIterator[Served]:
     async with serving(redis, kept_headers=NAMES) as served:
         yield served
 
 
-async def kept(served: Served, redis: ArqRedis, *lines: bytes) -> str:
+async def kept(served: Served, redis: Client, *lines: bytes) -> str:
     """What is kept of a request with these lines in its head."""
     first, _, rest = (head(LENGTH) + BODY).partition(b"\r\n")
     async with connected(served.port) as connection:
@@ -44,7 +44,7 @@ async def kept(served: Served, redis: ArqRedis, *lines: bytes) -> str:
     return body.headers
 
 
-async def test_intake_reads_the_headers_as_they_were_sent(served: Served, redis: ArqRedis) -> None:
+async def test_intake_reads_the_headers_as_they_were_sent(served: Served, redis: Client) -> None:
     await stream.create_group(redis)
     await served.send(headers={"Content-Type": "application/json; charset=utf-8", "User-Agent": "Sender/2.1 (x)"})
     await served.send(headers={"Content-Type": "text/plain", "User-Agent": "other", "X-Request-ID": "7"})
@@ -55,7 +55,7 @@ async def test_intake_reads_the_headers_as_they_were_sent(served: Served, redis:
     ]
 
 
-async def test_what_nobody_asked_for_is_not_kept(redis: ArqRedis) -> None:
+async def test_what_nobody_asked_for_is_not_kept(redis: Client) -> None:
     async with serving(redis) as served:
         secrets = {"Authorization": "Bearer x", "Cookie": "a=b", "X-Request-Id": "7", "User-Agent": "sender"}
         await served.send(headers=secrets | {"Content-Type": "application/json"})
@@ -63,7 +63,7 @@ async def test_what_nobody_asked_for_is_not_kept(redis: ArqRedis) -> None:
     assert body.headers == "content-type: application/json\nuser-agent: sender"
 
 
-async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: ArqRedis) -> None:
+async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: Client) -> None:
     async with serving(redis) as served, connected(served.port) as connection:
         await connection.send(GOOD)
         assert await connection.answers(1) == [202]
@@ -86,11 +86,11 @@ async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: ArqRedis) -> 
     ],
     ids=["UTF-8", "Latin-1", "tab", "turned around", "twice"],
 )
-async def test_odd_values_are_spelt_out(served: Served, redis: ArqRedis, lines: list[bytes], found: str) -> None:
+async def test_odd_values_are_spelt_out(served: Served, redis: Client, lines: list[bytes], found: str) -> None:
     assert await kept(served, redis, *lines) == found
 
 
-async def test_a_long_value_and_a_crowd_of_them_are_cut_off(served: Served, redis: ArqRedis) -> None:
+async def test_a_long_value_and_a_crowd_of_them_are_cut_off(served: Served, redis: Client) -> None:
     found = await kept(served, redis, b"User-Agent: " + b"x" * 8000, *[b"X-Request-Id: 1"] * 50)
     assert found == "user-agent: " + "x" * (MAX_BYTES - 12 - 3) + "..."
 
@@ -121,7 +121,7 @@ async def test_headers_go_through_the_disk(own_redis: RedisServer, tmp_path: Pat
         *(kind.signature_header for kind in KINDS.values()),
     ],
 )
-async def test_a_header_that_carries_a_secret_is_refused(redis: ArqRedis, name: str) -> None:
+async def test_a_header_that_carries_a_secret_is_refused(redis: Client, name: str) -> None:
     assert "secret" in fault(name)
     with pytest.raises(KeptHeaderError, match=rf"receiver\.kept_headers.*{name}"):
         Receiver(Settings(kept_headers=("via", name)), {}, redis)

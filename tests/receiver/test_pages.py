@@ -6,11 +6,11 @@ import logging
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker import dead
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import died_at_intake
 from broker.replay import replay
 from broker.stats import Totals, read_totals
@@ -32,7 +32,7 @@ async def samples(served: Served) -> dict[tuple[str, str], float]:
     }
 
 
-async def test_a_sound_receiver_is_alive_and_ready(redis: ArqRedis) -> None:
+async def test_a_sound_receiver_is_alive_and_ready(redis: Client) -> None:
     async with serving(redis) as served:
         alive, ready = await served.get("/healthz"), await served.get("/readyz")
 
@@ -40,7 +40,7 @@ async def test_a_sound_receiver_is_alive_and_ready(redis: ArqRedis) -> None:
         assert (ready.status, ready.content) == (200, {"status": "ready"})
 
 
-async def test_pages_are_only_read(redis: ArqRedis) -> None:
+async def test_pages_are_only_read(redis: Client) -> None:
     async with serving(redis) as served:
         refused = await served.send(path="/readyz")
 
@@ -49,7 +49,7 @@ async def test_pages_are_only_read(redis: ArqRedis) -> None:
             assert (answer.status, await answer.read()) == (200, b"")
 
 
-async def test_metrics_count_what_happened(redis: ArqRedis) -> None:
+async def test_metrics_count_what_happened(redis: Client) -> None:
     async with serving(redis) as served:
         await served.send(b"{}")
         await served.send(b"{}{}")
@@ -72,7 +72,7 @@ async def test_metrics_count_what_happened(redis: ArqRedis) -> None:
     assert found["hookline_bodies_total", "accepted"] == 2
 
 
-async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redis: ArqRedis) -> None:
+async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redis: Client) -> None:
     body = RawBody(1, "shop", "order.created", b"{")
     graves = [
         died_at_intake(body, reason="undecodable", error="cut off", error_class="DecodeError") for _ in range(5)
@@ -99,7 +99,7 @@ async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redi
     assert found["hookline_bodies_total", "buried"] == 4  # less the one that was replayed
 
 
-async def test_refused_webhooks_are_counted_in_redis(redis: ArqRedis) -> None:
+async def test_refused_webhooks_are_counted_in_redis(redis: Client) -> None:
     async with serving(redis) as served:
         for _ in range(3):
             await served.send(headers={HEADER: "wrong"})
@@ -115,7 +115,7 @@ async def test_refused_webhooks_are_counted_in_redis(redis: ArqRedis) -> None:
 
 
 async def test_a_flood_of_refusals_is_one_line_and_shows_nothing_secret(
-    redis: ArqRedis, caplog: pytest.LogCaptureFixture
+    redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hookline.receiver")
     async with serving(redis) as served:

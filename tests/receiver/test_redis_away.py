@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker.batch import RawBody
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.errors import BrokerError
@@ -23,7 +23,7 @@ from tests.until import until
 
 
 @pytest.fixture
-async def own_client(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
+async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
     client = connect(RedisSettings(url=own_redis.url))
     yield client
     await client.aclose(close_connection_pool=True)
@@ -38,9 +38,7 @@ async def _reasons(served: Served) -> str:
     return " ".join(reply.content.get("reasons", []))
 
 
-async def test_redis_that_went_away_means_503_until_it_is_back(
-    own_redis: RedisServer, own_client: ArqRedis
-) -> None:
+async def test_redis_that_went_away_means_503_until_it_is_back(own_redis: RedisServer, own_client: Client) -> None:
     async with serving(own_client, retry_after_s=7) as served:
         assert (await served.send(b'"before"')).status == 202
         own_redis.kill()
@@ -54,7 +52,7 @@ async def test_redis_that_went_away_means_503_until_it_is_back(
 
 
 async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
-    own_redis: RedisServer, own_client: ArqRedis
+    own_redis: RedisServer, own_client: Client
 ) -> None:
     refusals = Refusals(own_client)
     own_redis.kill()
@@ -69,7 +67,7 @@ async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
 
 
 async def test_redis_away_at_the_start_is_no_reason_not_to_start(
-    own_redis: RedisServer, own_client: ArqRedis
+    own_redis: RedisServer, own_client: Client
 ) -> None:
     own_redis.stop()
     async with serving(own_client) as served:
@@ -83,7 +81,7 @@ async def test_redis_away_at_the_start_is_no_reason_not_to_start(
 
 
 async def test_a_frozen_redis_means_503_within_the_flush_timeout(
-    own_redis: RedisServer, own_client: ArqRedis
+    own_redis: RedisServer, own_client: Client
 ) -> None:
     async with serving(own_client, flush_timeout_s=0.5) as served:
         assert (await served.send()).status == 202
@@ -104,7 +102,7 @@ async def _accepts(served: Served) -> bool:
     return (await served.send()).status == 202
 
 
-async def test_a_full_redis_means_503_and_not_ready(own_client: ArqRedis) -> None:
+async def test_a_full_redis_means_503_and_not_ready(own_client: Client) -> None:
     async with serving(own_client) as served:
         await own_client.config_set("maxmemory", "1")
         assert (await served.send()).status == 503
@@ -114,7 +112,7 @@ async def test_a_full_redis_means_503_and_not_ready(own_client: ArqRedis) -> Non
         assert (await served.send()).status == 202
 
 
-async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_client: ArqRedis) -> None:
+async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_client: Client) -> None:
     async with serving(own_client, flush_timeout_s=2.0, max_pending_bytes=1000) as served:
         own_redis.freeze()
         held = asyncio.create_task(served.send(b"x" * 900))
@@ -132,7 +130,7 @@ async def _mentions(served: Served, words: str) -> bool:
     return words in await _reasons(served)
 
 
-async def test_durability_that_this_redis_cannot_give_means_503_and_not_ready(redis: ArqRedis) -> None:
+async def test_durability_that_this_redis_cannot_give_means_503_and_not_ready(redis: Client) -> None:
     async with serving(redis, durability="replicated", replicas=2) as served:
         assert "needs 2 replicas" in await _reasons(served)
         assert (await served.send()).status == 503

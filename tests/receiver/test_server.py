@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from arq.connections import ArqRedis
 from multidict import CIMultiDict
 
+from broker.client import Client
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
 from receiver.gate import gates
 from receiver.server import listen, serve
@@ -35,7 +35,7 @@ from tests.until import until
     ],
 )
 async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
-    redis: ArqRedis, settings: SourceSettings, error: type[StartError], words: list[str]
+    redis: Client, settings: SourceSettings, error: type[StartError], words: list[str]
 ) -> None:
     with listen(Settings(port=0)) as listener, pytest.raises(error) as raised:
         await serve(Settings(), {"shop": settings}, redis, listener)
@@ -48,7 +48,7 @@ def test_an_address_inside_ipv6_is_the_same_address() -> None:
     gate.check_address("::ffff:192.0.2.7", CIMultiDict())
 
 
-async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: ArqRedis) -> None:
+async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: Client) -> None:
     settings = Settings(port=0)
     listener = listen(settings)
     port = listener.getsockname()[1]
@@ -93,7 +93,7 @@ async def _post(session: aiohttp.ClientSession, port: int, body: bytes) -> int:
         return answer.status
 
 
-async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: ArqRedis) -> None:
+async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: Client) -> None:
     async with serving(redis) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         signature = sign(b'{"a":1}', SECRET)
@@ -113,7 +113,7 @@ async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: ArqRe
         writer.close()
 
 
-async def test_it_is_not_ready_while_it_stops(redis: ArqRedis) -> None:
+async def test_it_is_not_ready_while_it_stops(redis: Client) -> None:
     async with serving(redis) as served:
         assert (await served.get("/readyz")).status == 200  # opens a connection that is kept
         stopping = asyncio.create_task(served.receiver.stop())
@@ -125,7 +125,7 @@ async def test_it_is_not_ready_while_it_stops(redis: ArqRedis) -> None:
     assert reply.content["reasons"] == ["the receiver is shutting down"]
 
 
-async def test_stopping_is_bounded_whatever_the_clients_do(redis: ArqRedis) -> None:
+async def test_stopping_is_bounded_whatever_the_clients_do(redis: Client) -> None:
     loop = asyncio.get_running_loop()
     async with serving(redis, shutdown_timeout_s=0.5, body_timeout_s=60) as served:
         writer = await _half_a_request(served)
@@ -142,7 +142,7 @@ async def _half_a_request(served: Served) -> asyncio.StreamWriter:
     return writer
 
 
-async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redis: ArqRedis) -> None:
+async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redis: Client) -> None:
     async with serving(redis) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         signature = sign(b'{"a":1}', SECRET)
@@ -160,7 +160,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         writer.close()
 
 
-async def test_it_follows_its_sources_as_they_change(redis: ArqRedis) -> None:
+async def test_it_follows_its_sources_as_they_change(redis: Client) -> None:
     updates: asyncio.Queue[dict[str, SourceSettings]] = asyncio.Queue()
 
     async def following() -> AsyncIterator[dict[str, SourceSettings]]:

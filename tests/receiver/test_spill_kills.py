@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.stats import read_totals
 from tests.launcher.running import ROOT, environment
 from tests.receiver.serving import serving, stored
@@ -27,7 +27,7 @@ from tests.until import until
     ],
 )
 async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_took(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path, step: str, twice: int
+    redis_server: RedisServer, redis: Client, tmp_path: Path, step: str, twice: int
 ) -> None:
     killed = await asyncio.create_subprocess_exec(
         sys.executable,

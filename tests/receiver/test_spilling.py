@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import stats
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.spilled import read_spilled
@@ -23,7 +23,7 @@ from tests.until import until
 
 
 @pytest.fixture
-async def own_client(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
+async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
     client = connect(RedisSettings(url=own_redis.url))
     yield client
     await client.aclose(close_connection_pool=True)
@@ -43,7 +43,7 @@ def is_empty(directory: Path) -> bool:
 
 
 async def test_while_redis_is_away_webhooks_are_taken_and_redis_gets_them_when_it_is_back(
-    own_redis: RedisServer, own_client: ArqRedis, tmp_path: Path
+    own_redis: RedisServer, own_client: Client, tmp_path: Path
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
         await served.send(b'"before"')
@@ -77,7 +77,7 @@ async def _is_quite_ready(served: Served) -> bool:
 
 
 async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
-    own_redis: RedisServer, own_client: ArqRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    own_redis: RedisServer, own_client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
         await served.send(b'"before"')
@@ -99,11 +99,11 @@ async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
         assert totals.accepted <= 401 + 128  # only the batch that was under way may have come twice
 
 
-async def _holds(client: ArqRedis, bodies: set[bytes]) -> bool:
+async def _holds(client: Client, bodies: set[bytes]) -> bool:
     return set(await stored(client)) == bodies
 
 
-async def test_a_full_redis_means_spilling_until_there_is_room(own_client: ArqRedis, tmp_path: Path) -> None:
+async def test_a_full_redis_means_spilling_until_there_is_room(own_client: Client, tmp_path: Path) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
         await own_client.config_set("maxmemory", "1")
         assert [(await served.send(b'"%d"' % number)).status for number in range(3)] == [202] * 3
@@ -117,7 +117,7 @@ async def test_a_full_redis_means_spilling_until_there_is_room(own_client: ArqRe
 
 
 async def test_where_the_disk_is_full_too_the_answer_is_503_at_once(
-    own_redis: RedisServer, own_client: ArqRedis, tmp_path: Path
+    own_redis: RedisServer, own_client: Client, tmp_path: Path
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path), spill_max_bytes=200) as served:
         own_redis.kill()
@@ -137,7 +137,7 @@ async def test_where_the_disk_is_full_too_the_answer_is_503_at_once(
 
 
 async def test_what_is_spilled_at_the_end_waits_for_the_next_start_and_the_log_says_so(
-    own_redis: RedisServer, own_client: ArqRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    own_redis: RedisServer, own_client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.receiver")
     own_redis.kill()
@@ -160,7 +160,7 @@ def _actions(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.action for record in records if record.name == "hookline.receiver"]
 
 
-async def test_redis_is_told_what_waits_and_what_is_damaged(own_client: ArqRedis, tmp_path: Path) -> None:
+async def test_redis_is_told_what_waits_and_what_is_damaged(own_client: Client, tmp_path: Path) -> None:
     (tmp_path / "0-1-a.corrupt").touch()
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
 

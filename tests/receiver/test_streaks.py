@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker.alerts import Alert, raise_alert
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.sources import SourceFacts, read_sources
@@ -23,13 +23,13 @@ NAME = "voucherify"
 
 
 @pytest.fixture
-async def own_client(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
+async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
     client = connect(RedisSettings(url=own_redis.url))
     yield client
     await client.aclose(close_connection_pool=True)
 
 
-async def facts(redis: ArqRedis) -> SourceFacts:
+async def facts(redis: Client) -> SourceFacts:
     return (await read_sources(redis, [NAME]))[NAME]
 
 
@@ -37,7 +37,7 @@ async def metric(served: Served, name: str) -> float:
     return (await samples(served)).get((f"hookline_source_{name}", ""), -1)
 
 
-async def test_refusals_of_a_known_source_are_a_row_of_their_own_and_no_outage(redis: ArqRedis) -> None:
+async def test_refusals_of_a_known_source_are_a_row_of_their_own_and_no_outage(redis: Client) -> None:
     async with serving(redis) as served:
         for _ in range(3):
             await served.send(headers={HEADER: "forged"})
@@ -61,7 +61,7 @@ async def test_refusals_of_a_known_source_are_a_row_of_their_own_and_no_outage(r
 
 
 async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
-    own_redis: RedisServer, own_client: ArqRedis
+    own_redis: RedisServer, own_client: Client
 ) -> None:
     async with serving(own_client) as served:
         await served.send()
@@ -87,7 +87,7 @@ async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
 
 
 async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
-    own_redis: RedisServer, own_client: ArqRedis
+    own_redis: RedisServer, own_client: Client
 ) -> None:
     one, other = Streaks(own_client), Streaks(own_client)
     own_redis.stop()
@@ -104,7 +104,7 @@ async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
     assert (found.failing_since_ms, found.failing_last_ms, found.failing_answers) == (500, 4000, 4)
 
 
-async def test_a_scrape_tells_the_alerts_that_hold(redis: ArqRedis) -> None:
+async def test_a_scrape_tells_the_alerts_that_hold(redis: Client) -> None:
     alert = Alert(kind="silence", source=NAME, since_ms=1, text="quiet")
     await raise_alert(redis, alert, mark_ms=1000)
     async with serving(redis) as served:

@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.stats import Totals
 from sources.voucherify import VOUCHERIFY
@@ -25,13 +25,13 @@ def webhook(number: int) -> bytes:
     return VOUCHERIFY.sample(number, POINTS_ADDED)
 
 
-async def send(redis: ArqRedis, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
+async def send(redis: Client, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
     """One batch, as the receiver writes it."""
     now_ms = int(time.time() * 1000)
     await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
 
 
-async def rest(redis: ArqRedis, *, seconds: float = 60) -> Totals:
+async def rest(redis: Client, *, seconds: float = 60) -> Totals:
     """The totals once nothing is queued or waiting; both sums must hold."""
 
     async def at_rest() -> Totals | None:

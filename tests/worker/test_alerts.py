@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import keys
 from broker.alerts import Alert, current_alerts, forget_ended
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.dead import how_many
 from broker.stats import read_totals
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from worker.alerts import Alerts
@@ -34,7 +34,7 @@ async def channel(sink: Sink) -> AsyncIterator[Channel]:
     await opened["ops"].close()
 
 
-def alerts(redis: ArqRedis, channel: Channel | None, *, period_s: float = 1800.0) -> Alerts:
+def alerts(redis: Client, channel: Channel | None, *, period_s: float = 1800.0) -> Alerts:
     return Alerts(redis, channel, AlertSettings(channel="ops", period_s=period_s))
 
 
@@ -42,7 +42,7 @@ def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[str]:
     return [record.message for record in caplog.records if getattr(record, "action", "") == action]
 
 
-async def test_many_workers_tell_an_alert_once_a_period(redis: ArqRedis, sink: Sink, channel: Channel) -> None:
+async def test_many_workers_tell_an_alert_once_a_period(redis: Client, sink: Sink, channel: Channel) -> None:
     workers = [alerts(redis, channel) for _ in range(5)]
     told = await asyncio.gather(*(worker.hold(OUTAGE) for worker in workers for _ in range(3)))
     assert sum(told) == 1
@@ -51,35 +51,33 @@ async def test_many_workers_tell_an_alert_once_a_period(redis: ArqRedis, sink: S
     assert message["text"] == "shop: no webhook"
     assert message["data"] == {"answers": 3, "state": "raised", "since_ms": NOW - 5000}
     assert (await read_totals(redis)).alerts == 1
-    assert 1_700_000 < await redis.pttl(keys.ALERT + "outage:shop") <= 1_800_000
+    assert 1_700_000 < await redis.pttl(KEYS.alert + "outage:shop") <= 1_800_000
 
 
 async def test_it_is_told_again_in_the_next_period_while_it_holds(
-    redis: ArqRedis, sink: Sink, channel: Channel
+    redis: Client, sink: Sink, channel: Channel
 ) -> None:
     worker = alerts(redis, channel)
     assert await worker.hold(OUTAGE, now_ms=NOW)
-    await redis.delete(keys.ALERT + "outage:shop")  # as its end would
+    await redis.delete(KEYS.alert + "outage:shop")  # as its end would
     assert await worker.hold(OUTAGE, now_ms=NOW + 1_800_000)
     assert len(sink.times) == 2
 
 
-async def test_the_same_period_has_the_same_key_whoever_tells(
-    redis: ArqRedis, sink: Sink, channel: Channel
-) -> None:
+async def test_the_same_period_has_the_same_key_whoever_tells(redis: Client, sink: Sink, channel: Channel) -> None:
     for _ in range(2):  # the first dies right after it told, so its mark ends early
         await alerts(redis, channel).hold(OUTAGE, now_ms=NOW)
-        await redis.delete(keys.ALERT + "outage:shop")
+        await redis.delete(KEYS.alert + "outage:shop")
     assert list(sink.times.values()) == [2]
 
 
 async def test_while_it_is_being_told_the_mark_is_short_so_that_a_dead_teller_is_replaced(
-    redis: ArqRedis, sink: Sink, channel: Channel
+    redis: Client, sink: Sink, channel: Channel
 ) -> None:
     left_ms = []
 
     async def look(_n: object, _times: int) -> web.Response:
-        left_ms.append(await redis.pttl(keys.ALERT + "outage:shop"))
+        left_ms.append(await redis.pttl(KEYS.alert + "outage:shop"))
         return web.Response()
 
     sink.answer = look
@@ -88,7 +86,7 @@ async def test_while_it_is_being_told_the_mark_is_short_so_that_a_dead_teller_is
 
 
 async def test_alerts_of_other_kinds_and_sources_are_told_beside_it(
-    redis: ArqRedis, sink: Sink, channel: Channel
+    redis: Client, sink: Sink, channel: Channel
 ) -> None:
     worker = alerts(redis, channel)
     for kind, source in (("outage", "shop"), ("outage", "club"), ("silence", "shop")):
@@ -102,7 +100,7 @@ async def test_alerts_of_other_kinds_and_sources_are_told_beside_it(
 
 
 async def test_a_channel_that_fails_is_tried_a_few_times_and_leaves_no_dead_letter(
-    redis: ArqRedis,
+    redis: Client,
     sink: Sink,
     channel: Channel,
     caplog: pytest.LogCaptureFixture,
@@ -114,16 +112,16 @@ async def test_a_channel_that_fails_is_tried_a_few_times_and_leaves_no_dead_lett
     assert list(sink.times.values()) == [3]
     assert await how_many(redis) == 0
     assert lines(caplog, "alert_unsent")
-    assert 0 < await redis.pttl(keys.ALERT + "outage:shop") <= 60_000  # told again in a minute
+    assert 0 < await redis.pttl(KEYS.alert + "outage:shop") <= 60_000  # told again in a minute
 
 
-async def test_a_channel_that_refuses_is_not_tried_again(redis: ArqRedis, sink: Sink, channel: Channel) -> None:
+async def test_a_channel_that_refuses_is_not_tried_again(redis: Client, sink: Sink, channel: Channel) -> None:
     sink.answer = lambda _n, _times: web.Response(status=404)
     assert not await alerts(redis, channel).hold(OUTAGE)
     assert list(sink.times.values()) == [1]
 
 
-async def test_without_a_channel_it_is_a_log_line(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_channel_it_is_a_log_line(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     worker = alerts(redis, None)
     assert await worker.hold(OUTAGE)
@@ -134,7 +132,7 @@ async def test_without_a_channel_it_is_a_log_line(redis: ArqRedis, caplog: pytes
 
 
 async def test_its_end_is_told_once_and_only_where_its_beginning_was(
-    redis: ArqRedis, sink: Sink, channel: Channel
+    redis: Client, sink: Sink, channel: Channel
 ) -> None:
     workers = [alerts(redis, channel) for _ in range(3)]
     assert not await workers[0].end(OUTAGE, "over")
@@ -149,21 +147,21 @@ async def test_its_end_is_told_once_and_only_where_its_beginning_was(
     assert len(sink.got) == 2
 
 
-async def test_an_alert_with_an_end_is_shown_until_then_and_forgotten(redis: ArqRedis) -> None:
+async def test_an_alert_with_an_end_is_shown_until_then_and_forgotten(redis: Client) -> None:
     worker = alerts(redis, None)
     assert await worker.raise_alert("drift", "shop", "look there", {}, holds_s=3600)
     [alert] = await current_alerts(redis, now_ms=NOW)
     assert await current_alerts(redis, now_ms=alert.ends_ms) == []
     await forget_ended(redis, now_ms=alert.ends_ms - 1)
-    assert await redis.hlen(keys.ALERTS) == 1  # type: ignore[misc]
+    assert await redis.hlen(KEYS.alerts) == 1  # type: ignore[misc]
     await forget_ended(redis, now_ms=alert.ends_ms)
-    assert await redis.hlen(keys.ALERTS) == 0  # type: ignore[misc]
+    assert await redis.hlen(KEYS.alerts) == 0  # type: ignore[misc]
 
 
-async def test_what_is_to_be_told_once_is_not_told_again_in_the_next_period(redis: ArqRedis) -> None:
+async def test_what_is_to_be_told_once_is_not_told_again_in_the_next_period(redis: Client) -> None:
     disabled = Alert(kind="disabled", source="shop", since_ms=NOW, text="look there", ends_ms=NOW + 3_600_000)
     assert await alerts(redis, None, period_s=1).hold(disabled, now_ms=NOW, once=True)
-    assert await redis.pttl(keys.ALERT + "disabled:shop") > 3_500_000
+    assert await redis.pttl(KEYS.alert + "disabled:shop") > 3_500_000
 
 
 async def test_without_redis_each_process_tells_once_a_period_and_the_end_too(
@@ -181,6 +179,6 @@ async def test_without_redis_each_process_tells_once_a_period_and_the_end_too(
     await client.aclose(close_connection_pool=True)
 
 
-async def test_facts_that_cannot_be_sent_harm_nobody(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_facts_that_cannot_be_sent_harm_nobody(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     assert not await alerts(redis, None).raise_alert("odd", "shop", "odd", {"fact": object()})
     assert lines(caplog, "alert_failed")

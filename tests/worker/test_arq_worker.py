@@ -5,11 +5,12 @@ import time
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import jobs, keys
+from broker import jobs
 from broker.batch import RawBody
+from broker.client import Client
 from broker.jobs import Claimed, Notification, NotifyJob, Packed
+from tests.names import KEYS
 from tests.until import until
 from worker.arq_worker import NotifyWorker
 from worker.lanes import Lanes
@@ -32,26 +33,23 @@ class Failing:
 
 
 @pytest.fixture
-async def job_id(redis: ArqRedis) -> str:
+async def job_id(redis: Client) -> str:
     body = RawBody(1, "voucherify", "", b"{}")
     job = NotifyJob("sink", 1, 1, [Notification("key", "rule", "event", body)])
     job_id = jobs.new_job_id(1)
-    await redis.set(keys.JOB + job_id, jobs.encode(job))
-    await redis.zadd(keys.QUEUE, {job_id: time.time() * 1000})
+    await redis.set(KEYS.job + job_id, jobs.encode(job))
+    await redis.zadd(KEYS.queue, {job_id: time.time() * 1000})
     return job_id
 
 
-async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: ArqRedis, job_id: str) -> None:
+async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
     notifier: Any = Failing()
 
-    async def nothing_stalled() -> None:
-        return
-
     leases, lanes = Leases(redis, "test", lease_s=15), Lanes(redis, max_jobs=16)
-    worker = NotifyWorker(redis, Settings(), leases, lanes, notifier, nothing_stalled, name="test")
+    worker = NotifyWorker(redis, Settings(), leases, lanes, notifier, name="test")
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])
     await worker.drain(1.0)
     await running
-    assert await redis.exists(keys.JOB + job_id)
-    assert await redis.zscore(keys.QUEUE, job_id)
+    assert await redis.exists(KEYS.job + job_id)
+    assert await redis.zscore(KEYS.queue, job_id)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
 from broker import channels, stats
+from broker.client import Client
 from broker.jobs import NotifyJob
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
@@ -27,7 +28,7 @@ def fail(_n: object, _times: int) -> web.Response:
 
 
 async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = fail
     for n in range(0, 40, 4):
@@ -46,13 +47,13 @@ async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well
     assert totals.sent == 40
 
     async def nothing_left() -> bool:
-        return not await redis.keys("channel*") and not await redis.keys("*held*")
+        return not await redis.keys(KEYS.channel + "*") and not await redis.keys("*held*")
 
     await until(nothing_left)
 
 
 async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     await channels.pause(redis, "sink", by="ann")
     await send(redis, *(webhook(n) for n in range(10)))
@@ -74,7 +75,7 @@ def test_the_time_for_which_its_channel_took_nothing_does_not_age_a_job() -> Non
 
 
 async def test_a_permanent_refusal_does_not_mean_that_a_channel_is_sick(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=404)
     await send(redis, *(webhook(n) for n in range(20)))
@@ -84,7 +85,7 @@ async def test_a_permanent_refusal_does_not_mean_that_a_channel_is_sick(
     assert await channels.read_channels(redis) == []
 
 
-async def test_four_workers_together_keep_the_rate(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_four_workers_together_keep_the_rate(redis: Client, sink: Sink, worker: Start) -> None:
     moments: list[float] = []
 
     def note(_n: object, _times: int) -> web.Response:
@@ -111,7 +112,7 @@ RULES = tuple(
 )
 
 
-async def test_a_sick_channel_does_not_slow_the_others(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_a_sick_channel_does_not_slow_the_others(redis: Client, sink: Sink, worker: Start) -> None:
     """Its sends hang, and its jobs are many times those that a worker runs at a time."""
     well: list[float] = []
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, jobs, keys, scripts, stats
+from broker import dead, jobs, scripts, stats
+from broker.client import Client
 from broker.connection import Settings, connect
+from tests.names import KEYS
 from tests.proxy import running_proxy
 from tests.redis_server import RedisServer
 from tests.sink import Sink
@@ -22,7 +23,7 @@ Start = Callable[..., WorkerProcess]
 
 
 async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
-    redis: ArqRedis, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
+    redis: Client, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
 ) -> None:
     await redis.script_load(scripts.COMMIT.text)
     async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
@@ -47,7 +48,7 @@ async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
 
 
 async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
-    redis: ArqRedis, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
+    redis: Client, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
 ) -> None:
     await redis.script_load(scripts.COMMIT.text)
     async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
@@ -63,7 +64,7 @@ async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
         await send(redis, *(webhook(n) for n in range(40)))
         victim.append(worker(proxy.url))
         await until(lambda: not victim[0].alive)
-    await until(lambda: redis.hget(keys.STATS_TOTAL, "processed"))
+    await until(lambda: redis.hget(KEYS.stats_total, "processed"))
     worker()
     totals = await rest(redis)
     assert (totals.processed, totals.duplicate, totals.sent) == (40, 0, 40)
@@ -71,7 +72,7 @@ async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
 
 
 async def test_a_worker_killed_in_the_middle_of_a_notify_job_resends_only_what_it_could_not_record(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     victim: list[WorkerProcess] = []
 
@@ -92,7 +93,7 @@ async def test_a_worker_killed_in_the_middle_of_a_notify_job_resends_only_what_i
 
 
 async def test_a_second_sigterm_ends_a_stuck_worker_at_once_and_loses_nothing(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     stuck = asyncio.Event()
 
@@ -114,7 +115,7 @@ async def test_a_second_sigterm_ends_a_stuck_worker_at_once_and_loses_nothing(
 
 
 async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_changes_nothing(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     frozen = worker()
     await send(redis, webhook(0))
@@ -131,7 +132,7 @@ async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_chan
 
 
 async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_another_took_over(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     """It holds 64 notifications and sends 8 at a time: at the freeze 8 are under way and 48 still to come."""
     answers, let_go = 0, asyncio.Event()
@@ -193,7 +194,7 @@ async def test_while_redis_does_not_record_what_was_sent_nothing_more_is_sent(
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_a_body_that_kills_its_workers_is_buried_alone(redis: ArqRedis, worker: Start) -> None:
+async def test_a_body_that_kills_its_workers_is_buried_alone(redis: Client, worker: Start) -> None:
     await send(redis, webhook(1), b'{"x": "' + POISON + b'"}', webhook(2))
     process = worker()
     buried = False
@@ -211,12 +212,12 @@ async def test_a_body_that_kills_its_workers_is_buried_alone(redis: ArqRedis, wo
     assert POISON in grave.body
 
 
-async def test_a_job_that_nobody_can_run_is_buried_as_it_is(redis: ArqRedis, worker: Start) -> None:
+async def test_a_job_that_nobody_can_run_is_buried_as_it_is(redis: Client, worker: Start) -> None:
     unreadable, unknown = jobs.new_job_id(3), jobs.new_job_id(2)
-    await redis.set(keys.JOB + unreadable, b"\xc1 not msgpack")
-    await redis.set(keys.JOB + unknown, jobs.serialize({"t": None, "f": "fly", "a": [], "k": {}, "et": 1}))
-    await redis.zadd(keys.QUEUE, {unreadable: 1, unknown: 1})
-    await redis.hset(keys.STATS_TOTAL, mapping={"created": 5, "waiting": 5, "accepted": 1, "processed": 1})
+    await redis.set(KEYS.job + unreadable, b"\xc1 not msgpack")
+    await redis.set(KEYS.job + unknown, jobs.serialize({"t": None, "f": "fly", "a": [], "k": {}, "et": 1}))
+    await redis.zadd(KEYS.queue, {unreadable: 1, unknown: 1})
+    await redis.hset(KEYS.stats_total, mapping={"created": 5, "waiting": 5, "accepted": 1, "processed": 1})
     worker()
     totals = await rest(redis)
     assert totals.dead == 5

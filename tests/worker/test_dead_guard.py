@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, keys, replay
+from broker import dead, replay
 from broker.alerts import current_alerts
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import Grave, died_at_intake
 from tests.inspector.running import entomb
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
@@ -44,7 +45,7 @@ async def channel(sink: Sink) -> AsyncIterator[Channel]:
 
 
 @pytest.fixture
-def guard(redis: ArqRedis, channel: Channel) -> Iterator[Guard]:
+def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
     """Guards that tell through the sink."""
 
     def make(**settings: Any) -> DeadGuard:
@@ -61,8 +62,8 @@ def grave(event: str, error_class: str = "ValidationError") -> Grave:
     )
 
 
-async def period_over(redis: ArqRedis, kind: str) -> None:
-    assert await redis.delete(f"{keys.ALERT}{kind}:")  # as its end would
+async def period_over(redis: Client, kind: str) -> None:
+    assert await redis.delete(f"{KEYS.alert}{kind}:")  # as its end would
 
 
 def told(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
@@ -70,14 +71,14 @@ def told(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
     return [m for m in sink.got if m["event"] == event and m["data"]["state"] == state]
 
 
-async def holding(redis: ArqRedis) -> list[str]:
+async def holding(redis: Client) -> list[str]:
     return [alert.kind for alert in await current_alerts(redis, now_ms=NOW)]
 
 
 # What is told
 
 
-async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: ArqRedis, sink: Sink, guard: Guard) -> None:
+async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, sink: Sink, guard: Guard) -> None:
     await entomb(redis, [grave("order.created"), grave("order.created")])
     for number in range(3):
         await guard().look(NOW + number)
@@ -94,7 +95,7 @@ async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: ArqRedis,
 
 
 async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await entomb(redis, [grave("order.1")])
     await guard().look(NOW)
@@ -110,7 +111,7 @@ async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
 
 
 async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     buried = grave("order.1")
     await entomb(redis, [buried])
@@ -123,7 +124,7 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
 
 
 async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_either(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await entomb(redis, [grave("order.1")])
     await guard(dead_new=False).look(NOW)
@@ -132,18 +133,18 @@ async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_eit
 
 
 async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerprint(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     buried = grave("order.1")
     await entomb(redis, [buried])
     unreadable = msgspec.msgpack.encode(["mixed", "", "", "of a newer version", ""])
-    await redis.set(keys.DEAD + buried.letter.id, unreadable)
+    await redis.set(KEYS.dead + buried.letter.id, unreadable)
     await guard().look(NOW)
     assert buried.letter.fingerprint in sink.got[0]["text"]
 
 
 async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_is_over(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     rule = guard(dead_new=False, dead_per_minute=0.6)
     await entomb(redis, [grave("order.1"), grave("order.1")])
@@ -159,13 +160,15 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
     [message] = sink.got
     assert (message["event"], message["data"]["died"]) == ("hookline.alert.dead_rate", 4)
 
-    await redis.delete(*[key async for key in redis.scan_iter("stats:[0-9]*")])  # as if five minutes had passed
+    await redis.delete(
+        *[key async for key in redis.scan_iter(KEYS.stats_minute + "[0-9]*")]
+    )  # as if five minutes had passed
     await rule.look(NOW + 300_000)
     assert len(told(sink, "dead_rate", "over")) == 1
     assert await holding(redis) == []
 
 
-async def test_the_total_holds_until_enough_were_dealt_with(redis: ArqRedis, sink: Sink, guard: Guard) -> None:
+async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink: Sink, guard: Guard) -> None:
     rule = guard(dead_new=False, dead_total=3)
     buried = [grave("order.1") for _ in range(3)]
     await entomb(redis, buried[:2])
@@ -181,7 +184,7 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: ArqRedis, sin
 
 
 async def test_purged_letters_are_told_by_number_since_the_last_time(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     buried = [grave("order.1") for _ in range(6)]
     await entomb(redis, buried)
@@ -199,13 +202,13 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
 
 
 async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    await redis.set(keys.DEAD_TOLD, 100)
-    await redis.hset(keys.STATS_TOTAL, "purged", "7")  # type: ignore[misc]
+    await redis.set(KEYS.dead_told, 100)
+    await redis.hset(KEYS.stats_total, "purged", "7")  # type: ignore[misc]
     await guard().look(NOW)
     assert not sink.got
-    await redis.hset(keys.STATS_TOTAL, "purged", "9")  # type: ignore[misc]
+    await redis.hset(KEYS.stats_total, "purged", "9")  # type: ignore[misc]
     await guard().look(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [2]
 
@@ -214,7 +217,7 @@ async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
 
 
 async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_is_forgotten(
-    redis: ArqRedis, sink: Sink, guard: Guard, caplog: pytest.LogCaptureFixture
+    redis: Client, sink: Sink, guard: Guard, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     sink.answer = lambda _n, _times: web.Response(status=404)
@@ -226,10 +229,10 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
     for _ in range(3):
         await rule.look(NOW)
         for kind in kinds:
-            assert await redis.pttl(f"{keys.ALERT}{kind}:") <= 60_000  # and then it is tried again
+            assert await redis.pttl(f"{KEYS.alert}{kind}:") <= 60_000  # and then it is tried again
             await period_over(redis, kind)
     assert await dead.how_many(redis) == 1
-    assert await redis.zcard(keys.QUEUE) == 0
+    assert await redis.zcard(KEYS.queue) == 0
     assert sum(getattr(record, "action", "") == "alert_unsent" for record in caplog.records) == 9
 
     sink.answer = lambda _n, _times: web.Response()
@@ -240,15 +243,15 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
 
 
 async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_more_in_it(
-    redis: ArqRedis, sink: Sink, guard: Guard
+    redis: Client, sink: Sink, guard: Guard
 ) -> None:
     """A receiver that knows the key lets the message go; so one with another group must have another key."""
     await entomb(redis, [grave("order.1")])
-    untold = await redis.hgetall(keys.DEAD_UNTOLD)  # type: ignore[misc]
+    untold = await redis.hgetall(KEYS.dead_untold)  # type: ignore[misc]
     for _ in range(2):
         await guard().look(NOW)
         await period_over(redis, "dead_new")
-        await redis.hset(keys.DEAD_UNTOLD, mapping=untold)  # type: ignore[misc]
+        await redis.hset(KEYS.dead_untold, mapping=untold)  # type: ignore[misc]
     assert list(sink.times.values()) == [2]
     await entomb(redis, [grave("order.2")])
     await guard().look(NOW)
@@ -258,20 +261,20 @@ async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_mo
 # On running workers
 
 
-async def test_several_workers_tell_a_new_group_once(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_several_workers_tell_a_new_group_once(redis: Client, sink: Sink, worker: Start) -> None:
     for _ in range(3):
         worker(parts=TELLING)
     await send(redis, BROKEN)
     await until(lambda: told(sink, "dead_new"))
     for _ in range(3):  # further looks pass
-        await redis.delete(keys.ALERT_TURN)
-        await until(lambda: _is_there(redis, keys.ALERT_TURN))
+        await redis.delete(KEYS.alert_turn)
+        await until(lambda: _is_there(redis, KEYS.alert_turn))
     assert len(told(sink, "dead_new")) == 1
-    assert await redis.hlen(keys.DEAD_UNTOLD) == 0  # type: ignore[misc]
+    assert await redis.hlen(KEYS.dead_untold) == 0  # type: ignore[misc]
 
 
 async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once_more(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     first: list[WorkerProcess] = []
 
@@ -284,16 +287,16 @@ async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once
     first.append(worker(parts=TELLING))
     await send(redis, BROKEN)
     await until(lambda: told(sink, "dead_new"))
-    assert await redis.hlen(keys.DEAD_UNTOLD) == 1  # type: ignore[misc]
+    assert await redis.hlen(KEYS.dead_untold) == 1  # type: ignore[misc]
     await period_over(redis, "dead_new")
     worker(parts=TELLING)
-    await until(lambda: _is_empty(redis, keys.DEAD_UNTOLD))
+    await until(lambda: _is_empty(redis, KEYS.dead_untold))
     once, again = told(sink, "dead_new")
     assert once["key"] == again["key"] and once["text"] == again["text"]
 
 
 async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=REFUSED)
     worker(parts=TELLING)
@@ -311,9 +314,9 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     assert await dead.how_many(redis) == 2
 
 
-async def _is_there(redis: ArqRedis, key: str) -> bool:
+async def _is_there(redis: Client, key: str) -> bool:
     return bool(await redis.exists(key))
 
 
-async def _is_empty(redis: ArqRedis, key: str) -> bool:
+async def _is_empty(redis: Client, key: str) -> bool:
     return not await redis.exists(key)

@@ -4,9 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from arq.connections import ArqRedis
-
 from broker import dead
+from broker.client import Client
 from broker.replay import replay
 from tests.sink import Sink
 from tests.until import until
@@ -29,7 +28,7 @@ def parts(key: str = "data.customer.id", text: str = TEXT, window: str = "1s") -
 
 
 async def test_what_comes_within_a_window_is_one_notification_with_the_newest_balance(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     late = happened(3, customer="ada", at_s=30, balance=120)
     await send(redis, late, happened(1, customer="ada", at_s=10, balance=40))
@@ -46,7 +45,7 @@ async def test_what_comes_within_a_window_is_one_notification_with_the_newest_ba
 
 
 async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     workers = [worker(parts=parts()), worker(parts=parts())]
     count = 0
@@ -71,7 +70,7 @@ async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
 
 
 async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events_and_can_be_replayed(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     await send(redis, happened(1, customer="ada", at_s=1), happened(2, customer="ada", at_s=2))
     failing = worker(parts=parts(text="{{ nobody.knows }}"))
@@ -89,7 +88,7 @@ async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events
 
 
 async def test_an_event_without_the_digests_key_is_a_dead_letter_that_names_it_and_the_others_are_told(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=parts(key="data.customer.crm_id"))
     await send(redis, happened(1, customer="ada", at_s=1))

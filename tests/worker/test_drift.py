@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from arq.connections import ArqRedis
-
 from broker import drift as noted
 from broker import stats
 from broker.alerts import current_alerts
+from broker.client import Client
 from broker.drift import MAX_FIELDS, Deviation
 from sources import KINDS
+from tests.names import KEYS
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from tests.worker_process import WorkerProcess
@@ -26,16 +26,16 @@ def changed(number: int, change: Callable[[dict[str, Any]], None], event: str = 
     return json.dumps(body).encode()
 
 
-def watching(redis: ArqRedis, *, every: int = 1) -> Drift:
+def watching(redis: Client, *, every: int = 1) -> Drift:
     alerts = Alerts(redis, None, AlertSettings())
     return Drift(redis, {"voucherify": KINDS["voucherify"]}, alerts, every=every)
 
 
-async def of_voucherify(redis: ArqRedis) -> dict[Deviation, int]:
+async def of_voucherify(redis: Client) -> dict[Deviation, int]:
     return (await noted.read(redis, ["voucherify"]))["voucherify"]
 
 
-async def test_a_webhook_as_the_models_say_shows_no_drift(redis: ArqRedis) -> None:
+async def test_a_webhook_as_the_models_say_shows_no_drift(redis: Client) -> None:
     drift = watching(redis)
     for number in range(5):
         drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
@@ -44,7 +44,7 @@ async def test_a_webhook_as_the_models_say_shows_no_drift(redis: ArqRedis) -> No
     assert await current_alerts(redis, now_ms=0) == []
 
 
-async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_once(redis: ArqRedis) -> None:
+async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_once(redis: Client) -> None:
     def change(data: dict[str, Any]) -> None:
         data["campaign"]["colour"] = "red"
         data["voucher"]["code"] = 17
@@ -63,7 +63,7 @@ async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_
     assert "$.data.voucher.code is integer" in alert.text
 
 
-async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: ArqRedis) -> None:
+async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: Client) -> None:
     drift = watching(redis)
     drift.pass_by("voucherify", "moon.phase.changed", b"{}")
     await drift.look()
@@ -72,7 +72,7 @@ async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: ArqRedis
     assert "moon.phase.changed" in alert.text
 
 
-async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: ArqRedis) -> None:
+async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: Client) -> None:
     drift = watching(redis, every=10)
     for number in range(25):
         drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
@@ -80,16 +80,16 @@ async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: 
     assert (await of_voucherify(redis))[Deviation(POINTS_ADDED)] == 3
 
 
-async def test_what_is_kept_is_bounded_and_expires(redis: ArqRedis) -> None:
+async def test_what_is_kept_is_bounded_and_expires(redis: Client) -> None:
     await noted.note(redis, "s", {Deviation(f"event-{n}"): 1 for n in range(MAX_FIELDS)})
     fresh = await noted.note(redis, "s", {Deviation("one-more"): 1, Deviation("event-1"): 1})
     assert fresh == []
     assert (await noted.read(redis, ["s"]))["s"][Deviation("event-1")] == 2
-    assert 0 < await redis.ttl("drift:s") <= 30 * 86_400
+    assert 0 < await redis.ttl(KEYS.drift + "s") <= 30 * 86_400
 
 
 async def test_a_running_worker_samples_what_it_takes_in(
-    redis: ArqRedis, worker: Callable[..., WorkerProcess]
+    redis: Client, worker: Callable[..., WorkerProcess]
 ) -> None:
     worker()
     await send(redis, changed(1, lambda data: data.update(extra=1)), webhook(2))
@@ -101,7 +101,7 @@ async def test_a_running_worker_samples_what_it_takes_in(
     await until(seen)
 
 
-async def test_samples_of_a_source_that_was_taken_out_of_the_config_are_let_go(redis: ArqRedis) -> None:
+async def test_samples_of_a_source_that_was_taken_out_of_the_config_are_let_go(redis: Client) -> None:
     drift = watching(redis)
     drift.pass_by("voucherify", POINTS_ADDED, webhook(1))
     drift.follow({"shop": KINDS["voucherify"]})

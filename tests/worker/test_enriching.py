@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
 from broker import dead
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.dead import DeadLetter
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from tests.customers_api import TOKEN, CustomersApi, running_api
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
@@ -69,13 +70,13 @@ def working(redis_server: RedisServer, sink: Sink, api: CustomersApi) -> Working
     return start
 
 
-async def the_letter(redis: ArqRedis) -> DeadLetter:
+async def the_letter(redis: Client) -> DeadLetter:
     [letter] = await dead.newest(redis)
     return letter
 
 
 async def test_text_and_json_have_what_the_payload_lacked_and_keep_what_it_had(
-    redis: ArqRedis, sink: Sink, working: Working
+    redis: Client, sink: Sink, working: Working
 ) -> None:
     await send(redis, body(40, customer={"id": "cust_ada", "name": "Ada N.", "email": None}), hint=HINT)
     async with working():
@@ -89,7 +90,7 @@ async def test_text_and_json_have_what_the_payload_lacked_and_keep_what_it_had(
 
 
 async def test_one_customer_of_fifty_notifications_is_asked_for_once(
-    redis: ArqRedis, sink: Sink, api: CustomersApi, working: Working
+    redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     await send(redis, *(body(n) for n in range(50)), hint=HINT)
     async with working():
@@ -99,7 +100,7 @@ async def test_one_customer_of_fifty_notifications_is_asked_for_once(
 
 
 async def test_a_rule_that_does_not_ask_costs_no_request(
-    redis: ArqRedis, sink: Sink, api: CustomersApi, working: Working
+    redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     await send(redis, body(1), hint=HINT)
     async with working(Rule(name="plain", events=("*",), channel="sink", text="{{ points }}")):
@@ -109,7 +110,7 @@ async def test_a_rule_that_does_not_ask_costs_no_request(
 
 @pytest.mark.parametrize("customer", [{"id": "cust_gone"}, None])
 async def test_an_unknown_customer_is_a_dead_letter_only_where_the_text_needs_it(
-    redis: ArqRedis, sink: Sink, working: Working, customer: object
+    redis: Client, sink: Sink, working: Working, customer: object
 ) -> None:
     plain = Rule(name="plain", events=("*",), channel="sink", text="{{ points }}", enrich=("customer",))
     await send(redis, body(1, customer=customer), hint=HINT)
@@ -123,7 +124,7 @@ async def test_an_unknown_customer_is_a_dead_letter_only_where_the_text_needs_it
 
 
 async def test_an_api_in_trouble_is_tried_again_until_it_answers(
-    redis: ArqRedis, sink: Sink, api: CustomersApi, working: Working
+    redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     api.answer = lambda _id, times: web.Response(status=503) if times < 3 else None
     await send(redis, body(1), hint=HINT)
@@ -133,7 +134,7 @@ async def test_an_api_in_trouble_is_tried_again_until_it_answers(
 
 
 async def test_an_api_that_stays_in_trouble_ends_in_a_dead_letter_with_every_try(
-    redis: ArqRedis, sink: Sink, api: CustomersApi, working: Working
+    redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     api.answer = lambda _id, _times: web.Response(status=500)
     await send(redis, body(1), hint=HINT)
@@ -145,7 +146,7 @@ async def test_an_api_that_stays_in_trouble_ends_in_a_dead_letter_with_every_try
     assert sink.got == []
 
 
-async def test_retry_after_of_the_api_is_honoured(redis: ArqRedis, api: CustomersApi, working: Working) -> None:
+async def test_retry_after_of_the_api_is_honoured(redis: Client, api: CustomersApi, working: Working) -> None:
     def answer(_id: str, times: int) -> web.Response | None:
         return web.Response(status=429, headers={"Retry-After": "1"}) if times == 1 else None
 
@@ -167,7 +168,7 @@ async def test_retry_after_of_the_api_is_honoured(redis: ArqRedis, api: Customer
     ],
 )
 async def test_what_will_not_change_is_a_dead_letter_at_once(
-    redis: ArqRedis, api: CustomersApi, working: Working, answer: web.Response, reason: str, error: str
+    redis: Client, api: CustomersApi, working: Working, answer: web.Response, reason: str, error: str
 ) -> None:
     api.answer = lambda _id, _times: answer
     await send(redis, body(1), hint=HINT)
@@ -179,7 +180,7 @@ async def test_what_will_not_change_is_a_dead_letter_at_once(
 
 
 async def test_a_source_without_api_is_a_dead_letter_that_says_so(
-    redis: ArqRedis, redis_server: RedisServer, sink: Sink
+    redis: Client, redis_server: RedisServer, sink: Sink
 ) -> None:
     await send(redis, body(1), hint=HINT)
     stop = asyncio.Event()
@@ -196,7 +197,7 @@ async def test_a_source_without_api_is_a_dead_letter_that_says_so(
 
 
 async def test_whoever_waits_too_long_in_line_makes_room_and_comes_again(
-    redis: ArqRedis, sink: Sink, api: CustomersApi, working: Working, monkeypatch: pytest.MonkeyPatch
+    redis: Client, sink: Sink, api: CustomersApi, working: Working, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(enrich, "PATIENCE_S", 0.1)
     release = asyncio.Event()
@@ -209,7 +210,7 @@ async def test_whoever_waits_too_long_in_line_makes_room_and_comes_again(
     await send(redis, *(body(n) for n in range(3)), hint=HINT)
     async with working(RULE, plain):
         await until(lambda: len(sink.got) == 3)
-        await until(lambda: redis.keys("arq:job:*.3"))  # the three that were put off, in a job of their own
+        await until(lambda: redis.keys(KEYS.job + "*.3"))  # the three that were put off, in a job of their own
         release.set()
         totals = await rest(redis)
     assert (totals.sent, totals.dead, api.ids) == (6, 0, ["cust_ada"])
@@ -217,7 +218,7 @@ async def test_whoever_waits_too_long_in_line_makes_room_and_comes_again(
 
 
 async def test_neither_token_nor_personal_data_is_logged(
-    redis: ArqRedis, api: CustomersApi, working: Working, caplog: pytest.LogCaptureFixture
+    redis: Client, api: CustomersApi, working: Working, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     wrong = [

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from arq.connections import ArqRedis
 
 from broker import batch
 from broker.batch import RawBody
+from broker.client import Client
 from broker.stream import Entry
 from sources import KINDS
 from sources.event import Event
@@ -96,7 +96,7 @@ async def test_it_tells_what_intake_does(name: str) -> None:
 
 
 async def test_it_tells_what_an_http_channel_posts(
-    redis: ArqRedis, sink: Sink, worker: Callable[..., WorkerProcess]
+    redis: Client, sink: Sink, worker: Callable[..., WorkerProcess]
 ) -> None:
     body = webhook(11)
     worker()

@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 from redis.exceptions import OutOfMemoryError
 
 from broker import dead, keys, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.connection import Settings, connect
 from broker.errors import Full
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
@@ -26,7 +27,7 @@ BALLAST = 40 * ROOM
 
 
 @pytest.fixture
-async def full(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
+async def full(own_redis: RedisServer) -> AsyncIterator[Client]:
     """A client of a Redis that was filled with batches until it took no more; no worker was ever there."""
     client = connect(Settings(url=own_redis.url))
     await client.setrange("others", BALLAST, "x")  # a tiny Redis would be filled by its clients' buffers alone
@@ -37,11 +38,11 @@ async def full(own_redis: RedisServer) -> AsyncIterator[ArqRedis]:
     await client.aclose(close_connection_pool=True)
 
 
-async def used(redis: ArqRedis) -> int:
+async def used(redis: Client) -> int:
     return int((await redis.info("memory"))["used_memory"])
 
 
-async def fill(redis: ArqRedis) -> int:
+async def fill(redis: Client) -> int:
     """Append batches until Redis refuses; one body in a hundred is no JSON."""
     now_ms, number = int(time.time() * 1000), 0
     while True:
@@ -57,7 +58,7 @@ async def fill(redis: ArqRedis) -> int:
 
 
 async def test_workers_empty_a_redis_that_was_full_before_they_came(
-    full: ArqRedis, own_redis: RedisServer, sink: Sink, worker: Start
+    full: Client, own_redis: RedisServer, sink: Sink, worker: Start
 ) -> None:
     with pytest.raises(Full):
         await send(full, webhook(1_000_000))
@@ -75,7 +76,7 @@ async def test_workers_empty_a_redis_that_was_full_before_they_came(
 
 
 async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_what_dead_ones_left(
-    full: ArqRedis, own_redis: RedisServer, worker: Start
+    full: Client, own_redis: RedisServer, worker: Start
 ) -> None:
     await stream.create_group(full)
     held = await stream.read(full, "dead", count=100_000, block_ms=1)
@@ -89,14 +90,14 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
 
 
 async def test_dead_letters_stop_a_quarter_beyond_full_and_go_on_when_there_is_room(
-    full: ArqRedis, own_redis: RedisServer, worker: Start
+    full: Client, own_redis: RedisServer, worker: Start
 ) -> None:
     await full.config_set("maxmemory", int(await used(full) / 1.3))
     process = worker(own_redis.url)
     await until(lambda: stream.workers_alive(full))
 
     async def pending() -> int:
-        return (await full.xpending(keys.STREAM, keys.GROUP))["pending"]
+        return (await full.xpending(KEYS.stream, keys.GROUP))["pending"]
 
     await until(pending)
     assert (await stats.read_totals(full)).buried == await dead.how_many(full) == 0

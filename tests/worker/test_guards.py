@@ -11,17 +11,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from arq.connections import ArqRedis
 
-from broker import dead, keys, replay, stream
+from broker import dead, replay, stream
 from broker.alerts import current_alerts
 from broker.batch import RawBody
+from broker.client import Client
 from broker.confirmation import Confirmation
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.errors import Unavailable
 from broker.sources import Streak, note_failures, read_sources
 from sources.voucherify import VOUCHERIFY
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
@@ -40,16 +41,16 @@ EXPECTING = WorkerSource(VOUCHERIFY, 7, expect_every_s=60.0)
 ALL = (Rule(name="all", events=("*",), channel="sink"),)
 
 
-def guards(redis: ArqRedis, **sources: WorkerSource) -> Guards:
+def guards(redis: Client, **sources: WorkerSource) -> Guards:
     settings = AlertSettings()
     return Guards(redis, sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
 
 
-async def holding(redis: ArqRedis) -> list[str]:
+async def holding(redis: Client) -> list[str]:
     return [alert.name for alert in await current_alerts(redis, now_ms=0)]
 
 
-async def accept(redis: ArqRedis, source: str) -> None:
+async def accept(redis: Client, source: str) -> None:
     await stream.append(redis, [RawBody(0, source, "", b"{}")], Confirmation())
 
 
@@ -57,7 +58,7 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def test_an_outage_is_raised_held_and_over(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_outage_is_raised_held_and_over(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     at, one, other = now(), guards(redis), guards(redis)
     await note_failures(redis, [Streak("shop", "failing", at - 1000, at, 3, 503)])
@@ -75,7 +76,7 @@ async def test_an_outage_is_raised_held_and_over(redis: ArqRedis, caplog: pytest
     assert (actions.count("alert"), actions.count("alert_over")) == (1, 1)
 
 
-async def test_silence_is_raised_after_the_time_and_over_with_the_next_webhook(redis: ArqRedis) -> None:
+async def test_silence_is_raised_after_the_time_and_over_with_the_next_webhook(redis: Client) -> None:
     look = guards(redis, shop=EXPECTING, club=SOURCE)
     await accept(redis, "shop")
     at = (await read_sources(redis, ["shop"]))["shop"].last_accepted_ms
@@ -87,14 +88,14 @@ async def test_silence_is_raised_after_the_time_and_over_with_the_next_webhook(r
     assert await holding(redis) == []
 
 
-async def test_alerts_of_other_parts_are_left_alone(redis: ArqRedis) -> None:
+async def test_alerts_of_other_parts_are_left_alone(redis: Client) -> None:
     alerts = Alerts(redis, None, AlertSettings())
     await alerts.raise_alert("drift", "shop", "a new event name", {})
     await guards(redis).look(now())
     assert await holding(redis) == ["drift:shop"]
 
 
-async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: ArqRedis) -> None:
+async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: Client) -> None:
     await note_failures(redis, [Streak("gone", "failing", 1000, 2000, 3, 503)])
     await guards(redis, gone=SOURCE).look(now())
     assert await holding(redis) == ["outage:gone"]
@@ -103,7 +104,7 @@ async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: Ar
 
 
 async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_are_left(
-    redis: ArqRedis, caplog: pytest.LogCaptureFixture
+    redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     look, at, error = guards(redis), now(), Unavailable("Redis is not reachable: refused")
@@ -119,7 +120,7 @@ async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_a
     assert "there again" in ended
 
 
-async def test_a_full_redis_is_told_too(redis: ArqRedis, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_redis_is_told_too(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     look = guards(redis)
     await redis.config_set("maxmemory", 1)
     try:
@@ -157,13 +158,13 @@ async def working(
 
 
 async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
-    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+    redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
     await accept(redis, "voucherify")
     expecting = {"voucherify": WorkerSource(VOUCHERIFY, 7, expect_every_s=1.0)}
     async with working(redis_server.url, sink, expecting, processes=3):
         alerts = [m for m in await until(lambda: _alerts(sink)) if m["data"]["state"] == "raised"]
-        turns = keys.ALERT_TURN
+        turns = KEYS.alert_turn
 
         async def another_look() -> bool:
             return await redis.pttl(turns) > 0
@@ -194,7 +195,7 @@ def webhook_of(age: timedelta, number: int) -> bytes:
 
 
 async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_take_it(
-    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+    redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
     guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}
     old, fresh = webhook_of(timedelta(hours=2), 1), webhook_of(timedelta(minutes=50), 2)
@@ -219,7 +220,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
 
 
 async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
-    redis_server: RedisServer, redis: ArqRedis, sink: Sink
+    redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
     """The worker that read it dies before it commits: what let it in stands in the stream."""
     guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from arq.connections import ArqRedis
-
 from broker import keys, stats, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.stream import Confirmation, Entry
 from sources import KINDS
+from tests.names import KEYS
 from tests.worker.conftest import send, webhook
 from worker.intake import Intake
 from worker.planning import Plan, Planner, WorkerSource
@@ -20,18 +20,18 @@ from worker.settings import Settings
 class Watching(Planner):
     """Notes, before each plan, how many entries are out of their dead worker's hands and not committed."""
 
-    def __init__(self, redis: ArqRedis, *args: Any, **settings: Any) -> None:
+    def __init__(self, redis: Client, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._watched = redis
         self.seen: list[int] = []
 
     async def plan(self, entries: Sequence[Entry], *, nobody_knows: bool = False) -> Plan:
-        pending = await self._watched.xpending_range(keys.STREAM, keys.GROUP, "-", "+", 10)
+        pending = await self._watched.xpending_range(KEYS.stream, keys.GROUP, "-", "+", 10)
         self.seen.append(sum(row["times_delivered"] > 1 for row in pending))
         return await super().plan(entries, nobody_knows=nobody_knows)
 
 
-async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_asked_for(redis: ArqRedis) -> None:
+async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_asked_for(redis: Client) -> None:
     await stream.create_group(redis)
     for number in range(6):
         await send(redis, webhook(number))
@@ -39,12 +39,12 @@ async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
     planner = Watching(redis, sources, RuleBook(()), max_deliveries=3)
     intake = Intake(redis, planner, Settings(takeover_s=1), consumer="heir")
-    await redis.xclaim(keys.STREAM, keys.GROUP, "dead", 0, await _ids(redis), idle=60_000, justid=True)
+    await redis.xclaim(KEYS.stream, keys.GROUP, "dead", 0, await _ids(redis), idle=60_000, justid=True)
     assert sum(await asyncio.gather(intake.take_over(), intake.take_over())) == 6
     assert planner.seen == [1] * 6
 
 
-async def test_entries_of_many_that_die_are_all_committed(redis: ArqRedis) -> None:
+async def test_entries_of_many_that_die_are_all_committed(redis: Client) -> None:
     await stream.create_group(redis)
     for number in range(5):
         raw = [RawBody(1, "voucherify", "", b'{"n":%d' % (60 * number + place)) for place in range(60)]
@@ -58,5 +58,5 @@ async def test_entries_of_many_that_die_are_all_committed(redis: ArqRedis) -> No
     assert (totals.buried, totals.queued, totals.bodies_add_up()) == (300, 0, True)
 
 
-async def _ids(redis: ArqRedis) -> list[bytes]:
-    return [entry_id for entry_id, _ in await redis.xrange(keys.STREAM)]
+async def _ids(redis: Client) -> list[bytes]:
+    return [entry_id for entry_id, _ in await redis.xrange(KEYS.stream)]

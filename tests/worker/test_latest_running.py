@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
@@ -33,7 +33,7 @@ PARTS = Parts(
 
 
 async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=PARTS)
     await send(redis, happened(1, customer="ada", at_s=20, balance=20))
@@ -50,7 +50,7 @@ async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
 
 
 async def test_of_one_batch_the_newest_goes_first_and_makes_the_older_ones_stale(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     await send(redis, *(happened(n, customer="ada", at_s=n, balance=n) for n in range(1, 21)))
     worker(parts=PARTS)
@@ -59,7 +59,7 @@ async def test_of_one_batch_the_newest_goes_first_and_makes_the_older_ones_stale
     assert (totals.sent, totals.skipped) == (1, 19)
 
 
-async def test_nothing_goes_back_in_time_while_workers_die(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: Sink, worker: Start) -> None:
     rng = random.Random(7)
 
     taken = defaultdict(list)

@@ -5,9 +5,10 @@ import signal
 from collections.abc import Callable
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, keys, replay, stats
+from broker import dead, replay, stats
+from broker.client import Client
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
@@ -17,7 +18,7 @@ Start = Callable[..., WorkerProcess]
 
 
 async def test_each_event_is_notified_once_with_its_text_and_payload(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     await send(redis, *(webhook(n) for n in range(100)))
     worker()
@@ -31,7 +32,7 @@ async def test_each_event_is_notified_once_with_its_text_and_payload(
 
 
 async def test_a_redelivery_is_suppressed_in_the_same_batch_and_later(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     await send(redis, webhook(1), webhook(1), webhook(2))
     worker()
@@ -43,7 +44,7 @@ async def test_a_redelivery_is_suppressed_in_the_same_batch_and_later(
 
 
 async def test_the_same_events_in_many_batches_at_many_workers_are_notified_once(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     for _ in range(3):
         worker()
@@ -56,9 +57,7 @@ async def test_the_same_events_in_many_batches_at_many_workers_are_notified_once
     assert set(sink.times.values()) == {1}
 
 
-async def test_a_body_that_is_not_json_dies_alone_and_tells_why(
-    redis: ArqRedis, sink: Sink, worker: Start
-) -> None:
+async def test_a_body_that_is_not_json_dies_alone_and_tells_why(redis: Client, sink: Sink, worker: Start) -> None:
     await send(redis, webhook(1), b"not json", webhook(2))
     worker()
     totals = await rest(redis)
@@ -70,14 +69,14 @@ async def test_a_body_that_is_not_json_dies_alone_and_tells_why(
     assert grave.body == b"not json"
 
 
-async def test_an_unknown_source_is_a_dead_letter(redis: ArqRedis, worker: Start) -> None:
+async def test_an_unknown_source_is_a_dead_letter(redis: Client, worker: Start) -> None:
     await send(redis, webhook(1), source="nobody")
     worker()
     await rest(redis)
     assert [letter.reason for letter in await dead.newest(redis)] == ["unknown source"]
 
 
-async def test_a_failed_try_is_made_again_with_the_same_key(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_a_failed_try_is_made_again_with_the_same_key(redis: Client, sink: Sink, worker: Start) -> None:
     sink.answer = lambda _n, times: web.Response(status=500 if times < 4 else 200)
     await send(redis, *(webhook(n) for n in range(10)))
     worker()
@@ -87,7 +86,7 @@ async def test_a_failed_try_is_made_again_with_the_same_key(redis: ArqRedis, sin
     assert sorted({n["attempt"] for n in sink.got}) == [1, 2, 3, 4]
 
 
-async def test_retry_after_is_honoured(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_retry_after_is_honoured(redis: Client, sink: Sink, worker: Start) -> None:
     sink.answer = lambda _n, times: (
         web.Response(status=429, headers={"Retry-After": "3600"}) if times == 1 else web.Response()
     )
@@ -95,7 +94,7 @@ async def test_retry_after_is_honoured(redis: ArqRedis, sink: Sink, worker: Star
     worker()
 
     async def due() -> float | None:
-        scores = await redis.zrange(keys.QUEUE, 0, -1, withscores=True)
+        scores = await redis.zrange(KEYS.queue, 0, -1, withscores=True)
         later = [score for job, score in scores if job.endswith(b".1")]
         return later[0] if later and sink.got else None
 
@@ -108,7 +107,7 @@ async def test_retry_after_is_honoured(redis: ArqRedis, sink: Sink, worker: Star
     assert len(sink.got) == 1
 
 
-async def test_a_permanent_answer_is_not_tried_again(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_a_permanent_answer_is_not_tried_again(redis: Client, sink: Sink, worker: Start) -> None:
     sink.answer = lambda _n, _times: web.Response(status=404, text="no such thing")
     await send(redis, webhook(1))
     worker()
@@ -125,7 +124,7 @@ async def test_a_permanent_answer_is_not_tried_again(redis: ArqRedis, sink: Sink
 
 
 async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=503)
     await send(redis, webhook(1))
@@ -144,7 +143,7 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
 
 
 async def test_a_payload_that_the_text_does_not_fit_dies_and_names_what_is_missing(
-    redis: ArqRedis, worker: Start
+    redis: Client, worker: Start
 ) -> None:
     await send(redis, b'{"who": "Ada"}', hint="shop.points_added")
     worker()
@@ -154,18 +153,18 @@ async def test_a_payload_that_the_text_does_not_fit_dies_and_names_what_is_missi
     assert "'customer' is undefined" in letter.error
 
 
-async def test_every_key_that_is_not_state_to_keep_expires(redis: ArqRedis, worker: Start) -> None:
+async def test_every_key_that_is_not_state_to_keep_expires(redis: Client, worker: Start) -> None:
     await send(redis, b"bad", *(webhook(n) for n in range(50)), webhook(1))
     process = worker()
     await rest(redis)
     assert process.stop() == 0
-    kept = ("webhooks:raw", "arq:queue", "dead:", "stats:total", "source:", "alerts")
+    kept = (KEYS.stream, KEYS.queue, KEYS.dead, KEYS.stats_total, KEYS.source, KEYS.alerts)
     for key in await redis.keys("*"):
         if not key.decode().startswith(kept):
             assert await redis.ttl(key) > 0, key
 
 
-async def test_sigterm_finishes_what_is_under_way(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_sigterm_finishes_what_is_under_way(redis: Client, sink: Sink, worker: Start) -> None:
     release = asyncio.Event()
 
     async def slowly(_n: object, _times: int) -> web.Response:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import channels, keys
+from broker import channels
+from broker.client import Client
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, webhook
@@ -25,7 +26,7 @@ def parts(**channel: Any) -> Parts:
     return Parts(sources=("sick", "well"), channels=("sick", "well"), rules=RULES, channel=channel)
 
 
-async def took_s(redis: ArqRedis, well: list[float], number: int) -> float:
+async def took_s(redis: Client, well: list[float], number: int) -> float:
     """Until the channel that is well has one webhook more."""
     before, sent = len(well), time.monotonic()
     await send(redis, webhook(number), source="well")
@@ -33,14 +34,14 @@ async def took_s(redis: ArqRedis, well: list[float], number: int) -> float:
     return well[before] - sent
 
 
-async def moment_is_over(redis: ArqRedis) -> bool:
+async def moment_is_over(redis: Client) -> bool:
     """Whether the first workers since long claim jobs that were begun too: see claim.lua."""
-    ends_ms: Any = await redis.hget(keys.CLAIMS, "moment_ends_ms")  # type: ignore[misc]
+    ends_ms: Any = await redis.hget(KEYS.claims, "moment_ends_ms")  # type: ignore[misc]
     return bool(float(ends_ms or 0) < time.time() * 1000)
 
 
 async def test_what_was_held_for_a_channel_comes_back_without_delaying_others(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     well: list[float] = []
     sick: list[float] = []

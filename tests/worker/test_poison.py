@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from arq.connections import ArqRedis
-
 from broker import dead
+from broker.client import Client
 from tests.sink import Sink
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from tests.worker_process import RULES, Parts, WorkerProcess
@@ -37,7 +36,7 @@ POISONS = {
 
 
 async def test_each_poisonous_body_is_a_dead_letter_of_its_own_and_its_batch_mates_are_notified(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     mates = [webhook(100 + n) for n in range(len(POISONS))]
     bodies = [body for (poison, _), mate in zip(POISONS.values(), mates, strict=True) for body in (poison, mate)]
@@ -55,7 +54,7 @@ async def test_each_poisonous_body_is_a_dead_letter_of_its_own_and_its_batch_mat
         assert error and word in error and len(error) < 300, (name, error)
 
 
-async def test_what_is_odd_and_yet_json_is_an_event(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_what_is_odd_and_yet_json_is_an_event(redis: Client, sink: Sink, worker: Start) -> None:
     odd = [
         webhook(1) + b" " * (MIB - len(webhook(1))),
         webhook(2).replace(b'{"', b'{"data":null,"', 1),  # a key twice: the last one counts
@@ -68,7 +67,7 @@ async def test_what_is_odd_and_yet_json_is_an_event(redis: ArqRedis, sink: Sink,
 
 
 async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its_own_notification(
-    redis: ArqRedis, worker: Start
+    redis: Client, worker: Start
 ) -> None:
     texts = {
         "for ever": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
@@ -94,7 +93,7 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     assert "TypeError" in told["wrong"]
 
 
-async def test_a_batch_of_poison_alone_leaves_the_next_one_unharmed(redis: ArqRedis, worker: Start) -> None:
+async def test_a_batch_of_poison_alone_leaves_the_next_one_unharmed(redis: Client, worker: Start) -> None:
     worker()
     await send(redis, *(b"[" * (100_000 + n) for n in range(8)), hint=POINTS_ADDED)
     await send(redis, webhook(1))

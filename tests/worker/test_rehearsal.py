@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 from msgspec import structs
 
 from broker import batch, dead, jobs
 from broker.batch import RawBody
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.dead import DeadLetter, Grave
 from broker.digests import Gathered
@@ -399,12 +399,12 @@ async def working(
         await task
 
 
-async def all_graves(redis: ArqRedis) -> list[Grave]:
+async def all_graves(redis: Client) -> list[Grave]:
     found = [await dead.get(redis, letter.id) for letter in await dead.newest(redis, count=1000)]
     return [grave for grave in found if grave]
 
 
-async def test_a_replay_does_what_its_rehearsal_said(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_replay_does_what_its_rehearsal_said(redis_server: RedisServer, redis: Client) -> None:
     async with taker() as crm:
         http = HttpSettings(url=crm.url, allow_private=True, retry=RetrySettings(attempts=1))
         before = {"crm": http, "gone": http, "mail": MAIL}

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, keys, stream
+from broker import dead, stream
 from broker.batch import RawBody
+from broker.client import Client
 from broker.commit import Committed, commit
 from broker.confirmation import Confirmation
 from broker.dead import DeadLetter
@@ -18,6 +18,7 @@ from broker.ending import ended
 from broker.replay import replay
 from broker.stats import Totals
 from sources.voucherify import VOUCHERIFY
+from tests.names import KEYS
 from tests.sink import Sink, ok
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
@@ -35,7 +36,7 @@ EVERYTHING = Parts(rules=(ALL,))
 TIMELESS = b'{"no": "time"}'
 
 
-async def dies(redis: ArqRedis, sink: Sink, *bodies: bytes, letters: int = 1) -> list[DeadLetter]:
+async def dies(redis: Client, sink: Sink, *bodies: bytes, letters: int = 1) -> list[DeadLetter]:
     """The letters of what is sent while the sink refuses; afterwards it takes all."""
     sink.answer = lambda _n, _times: web.Response(status=400)
     await send(redis, *bodies)
@@ -46,14 +47,14 @@ async def dies(redis: ArqRedis, sink: Sink, *bodies: bytes, letters: int = 1) ->
     return found
 
 
-async def sent(redis: ArqRedis, notifications: int = 1) -> None:
+async def sent(redis: Client, notifications: int = 1) -> None:
     async def all_sent() -> bool:
-        return await redis.hget(keys.STATS_TOTAL, "sent") == str(notifications).encode()  # type: ignore[misc]
+        return await redis.hget(KEYS.stats_total, "sent") == str(notifications).encode()  # type: ignore[misc]
 
     await until(all_sent)
 
 
-async def committed(redis: ArqRedis, *bodies: bytes) -> Committed:
+async def committed(redis: Client, *bodies: bytes) -> Committed:
     """What a worker commits that is killed right after it."""
     await stream.create_group(redis)
     await send(redis, *bodies)
@@ -64,7 +65,7 @@ async def committed(redis: ArqRedis, *bodies: bytes) -> Committed:
 
 
 async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_its_attempts(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=Parts(rules=(ALL,), channel={"retry": {"base_s": 0.05, "cap_s": 0.1, "attempts": 2}}))
     sink.answer = lambda _n, times: web.Response(status=204 if times == 4 else 503)
@@ -79,15 +80,13 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     assert (totals.accepted, totals.processed, totals.duplicate, totals.revived) == (2, 2, 0, 1)
     assert (totals.created, totals.sent, totals.dead, totals.replayed) == (1, 1, 0, 1)
     assert await dead.how_many(redis) == 0
-    assert not await redis.exists(keys.DEAD_REVIVE)
+    assert not await redis.exists(KEYS.dead_revive)
 
     await send(redis, webhook(1))  # now all is well
     assert (await until(lambda: _counted(redis, 3))).duplicate == 1
 
 
-async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(
-    redis: ArqRedis, sink: Sink, worker: Start
-) -> None:
+async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(redis: Client, sink: Sink, worker: Start) -> None:
     worker(parts=EVERYTHING)
     await send(redis, webhook(1))
     await sent(redis)
@@ -98,7 +97,7 @@ async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(
     assert [found.id for found in await dead.newest(redis)] == [letter.id]
 
 
-async def test_a_redelivery_among_new_events_is_sent_once_too(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_a_redelivery_among_new_events_is_sent_once_too(redis: Client, sink: Sink, worker: Start) -> None:
     worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     await send(redis, webhook(2), webhook(1), webhook(3))
@@ -108,9 +107,7 @@ async def test_a_redelivery_among_new_events_is_sent_once_too(redis: ArqRedis, s
     assert sink.times[letter.key] == 2  # refused once, taken once
 
 
-async def test_two_redeliveries_within_moments_have_it_sent_once(
-    redis: ArqRedis, sink: Sink, worker: Start
-) -> None:
+async def test_two_redeliveries_within_moments_have_it_sent_once(redis: Client, sink: Sink, worker: Start) -> None:
     worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
     await send(redis, webhook(1), webhook(1))
@@ -125,7 +122,7 @@ async def test_two_redeliveries_within_moments_have_it_sent_once(
 
 
 async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
@@ -139,7 +136,7 @@ async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
 
 
 async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
@@ -153,14 +150,14 @@ async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate
     assert list(sink.times.values()) == [2]
 
 
-async def test_a_replay_by_a_person_takes_the_mark_along(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_a_replay_by_a_person_takes_the_mark_along(redis: Client, sink: Sink, worker: Start) -> None:
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
     assert (await committed(redis, webhook(1))).revived == 1
-    assert await redis.smembers(keys.DEAD_REVIVE) == {letter.id.encode()}  # type: ignore[misc]
+    assert await redis.smembers(KEYS.dead_revive) == {letter.id.encode()}  # type: ignore[misc]
     assert await replay(redis, [grave for grave in await dead.graves(redis, [letter.id]) if grave]) == 1
-    assert not await redis.exists(keys.DEAD_REVIVE)
+    assert not await redis.exists(KEYS.dead_revive)
     worker(parts=EVERYTHING)
     await sent(redis)
     assert (await rest(redis)).replayed == 1
@@ -168,7 +165,7 @@ async def test_a_replay_by_a_person_takes_the_mark_along(redis: ArqRedis, sink: 
 
 
 async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_next(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
@@ -182,17 +179,17 @@ async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_nex
 
 
 async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
-    await redis.sadd(keys.DEAD_REVIVE, letter.id)  # type: ignore[misc]
+    await redis.sadd(KEYS.dead_revive, letter.id)  # type: ignore[misc]
     await sent(redis)
     assert await dead.how_many(redis) == 0
 
 
 async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
@@ -201,7 +198,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     revival = Revival(redis, woken.set)
     running = asyncio.create_task(revival.run())
     await asyncio.sleep(0)
-    await redis.sadd(keys.DEAD_REVIVE, letter.id)  # type: ignore[misc]
+    await redis.sadd(KEYS.dead_revive, letter.id)  # type: ignore[misc]
     revival.wake()
     await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
     await ended([running])
@@ -209,7 +206,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
 
 
 async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     digest = DigestSettings(key="data.customer.id", window="1s")
     text = "{{ events | length }} x points added"
@@ -226,7 +223,7 @@ async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
 
 
 async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=EVERYTHING)
     sink.answer = lambda _n, _times: web.Response(status=400)
@@ -241,7 +238,7 @@ async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
     assert list(sink.times.values()) == [2]
 
 
-async def test_all_that_died_of_an_event_comes_back_at_once(redis: ArqRedis, sink: Sink, worker: Start) -> None:
+async def test_all_that_died_of_an_event_comes_back_at_once(redis: Client, sink: Sink, worker: Start) -> None:
     rule = Rule(name="all", events=("*",), channel=("sink", "other"))
     worker(parts=Parts(channels=("sink", "other"), rules=(rule,)))
     letters = await dies(redis, sink, webhook(1), letters=2)
@@ -254,6 +251,6 @@ async def test_all_that_died_of_an_event_comes_back_at_once(redis: ArqRedis, sin
     assert list(sink.times.values()) == [2, 2]
 
 
-async def _counted(redis: ArqRedis, accepted: int) -> Totals | None:
+async def _counted(redis: Client, accepted: int) -> Totals | None:
     totals = await rest(redis)
     return totals if totals.accepted == accepted else None

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from arq.connections import ArqRedis
-
-from broker import batch, dead, jobs, keys, scripts, stats
+from broker import batch, dead, jobs, scripts, stats
 from broker.batch import RawBody
+from broker.client import Client
 from broker.jobs import NOTIFY, Notification, NotifyJob
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
@@ -22,23 +22,23 @@ NEW_CONFIG = Parts(
 )
 
 
-async def send_newer(redis: ArqRedis, *bodies: bytes) -> None:
+async def send_newer(redis: Client, *bodies: bytes) -> None:
     """A batch of a format that only a newer version reads."""
     now_ms = int(time.time() * 1000)
     blob = NEWER_FORMAT + batch.encode([RawBody(now_ms, "voucherify", "", body) for body in bodies])
     await scripts.APPEND(redis, len(bodies), blob, "voucherify")
 
 
-async def add_job(redis: ArqRedis, job: NotifyJob, *, function: str = NOTIFY) -> str:
+async def add_job(redis: Client, job: NotifyJob, *, function: str = NOTIFY) -> str:
     """A job, due now and counted, as intake leaves it."""
     size = len(job.notifications)
     job_id = jobs.new_job_id(size)
     stored = jobs.deserialize(jobs.encode(job))
     packed = {**stored, "f": function, "a": [stored["a"][0].blob]}
-    await redis.set(keys.JOB + job_id, jobs.serialize(packed))
-    await redis.zadd(keys.QUEUE, {job_id: 1})
+    await redis.set(KEYS.job + job_id, jobs.serialize(packed))
+    await redis.zadd(KEYS.queue, {job_id: 1})
     for name, by in {"created": size, "waiting": size, "accepted": 1, "processed": 1}.items():
-        await redis.hincrby(keys.STATS_TOTAL, name, by)
+        await redis.hincrby(KEYS.stats_total, name, by)
     return job_id
 
 
@@ -51,12 +51,12 @@ def job(channel: str, *rules: str, source: str = "voucherify") -> NotifyJob:
     return NotifyJob(channel, 1, now_ms, notifications)
 
 
-async def strangers(redis: ArqRedis) -> list[bytes]:
-    return [key async for key in redis.scan_iter(keys.STRANGER + "*")]
+async def strangers(redis: Client) -> list[bytes]:
+    return [key async for key in redis.scan_iter(KEYS.stranger + "*")]
 
 
 async def test_what_an_old_worker_does_not_understand_it_leaves_to_a_new_one(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     old = worker(pass_on_s=60)
     await send_newer(redis, webhook(1), webhook(2))
@@ -72,25 +72,25 @@ async def test_what_an_old_worker_does_not_understand_it_leaves_to_a_new_one(
     assert set(sink.times.values()) == {1}
 
 
-async def _two(redis: ArqRedis) -> list[bytes] | None:
+async def _two(redis: Client) -> list[bytes] | None:
     found = await strangers(redis)
     return found if len(found) >= 2 else None
 
 
-async def _sent(redis: ArqRedis, count: int) -> bool:
+async def _sent(redis: Client, count: int) -> bool:
     return (await stats.read_totals(redis)).sent == count
 
 
-async def _three(redis: ArqRedis) -> bool:
+async def _three(redis: Client) -> bool:
     return len(await strangers(redis)) >= 3
 
 
-async def _recorded(redis: ArqRedis, sent: int) -> bool:
+async def _recorded(redis: Client, sent: int) -> bool:
     return (await stats.read_totals(redis)).sent >= sent
 
 
 async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_left_to_it(
-    redis: ArqRedis, sink: Sink, worker: Start
+    redis: Client, sink: Sink, worker: Start
 ) -> None:
     old = worker(pass_on_s=60)
     now_ms = int(time.time() * 1000)
@@ -111,7 +111,7 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     assert not [key for key in await strangers(redis) if key.endswith(b".1")]
 
 
-async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: ArqRedis, worker: Start) -> None:
+async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: Client, worker: Start) -> None:
     await send_newer(redis, webhook(1), webhook(2))
     await send(redis, webhook(3), source="second")
     newer = await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
@@ -137,18 +137,18 @@ async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: 
     assert grave.body.startswith(NEWER_FORMAT)
 
 
-async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis: ArqRedis, worker: Start) -> None:
+async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis: Client, worker: Start) -> None:
     stored = jobs.serialize({"t": None, "f": "newer_cron", "a": [], "k": {}, "et": 1})
-    await redis.set(keys.JOB + "newer_cron:1", stored)
-    await redis.zadd(keys.QUEUE, {"newer_cron:1": 1})
+    await redis.set(KEYS.job + "newer_cron:1", stored)
+    await redis.zadd(KEYS.queue, {"newer_cron:1": 1})
     worker(pass_on_s=60)
     await until(lambda: strangers(redis))
 
     async def given_back() -> bool:
-        return not await redis.exists(keys.IN_PROGRESS + "newer_cron:1")
+        return not await redis.exists(KEYS.in_progress + "newer_cron:1")
 
     await until(given_back)
     await send(redis, webhook(1))
     await until(lambda: _sent(redis, 1))
-    assert await redis.get(keys.JOB + "newer_cron:1") == stored
-    assert await redis.zscore(keys.QUEUE, "newer_cron:1")
+    assert await redis.get(KEYS.job + "newer_cron:1") == stored
+    assert await redis.zscore(KEYS.queue, "newer_cron:1")

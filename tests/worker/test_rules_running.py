@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from arq.connections import ArqRedis
 
-from broker import dead, keys
+from broker import dead
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from sources import KINDS
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
@@ -34,7 +35,7 @@ def rule(name: str = "r", **settings: Any) -> Rule:
     return Rule(**({"name": name, "events": ("*",), "channel": "sink", "text": "{{ n }}"} | settings))
 
 
-async def publish(redis: ArqRedis, *payloads: dict[str, Any]) -> None:
+async def publish(redis: Client, *payloads: dict[str, Any]) -> None:
     await send(redis, *(json.dumps(payload).encode() for payload in payloads), hint="order.paid")
 
 
@@ -75,7 +76,7 @@ def worker(redis_server: RedisServer, sink: Sink) -> Worker:
 
 
 async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_and_others_are_sent(
-    redis: ArqRedis, sink: Sink, worker: Worker
+    redis: Client, sink: Sink, worker: Worker
 ) -> None:
     await publish(redis, {"n": 1})
     rules = (rule("plain"), rule("unmet", when="balance.points > 1"), rule("keyless", key="{{ order.id }}"))
@@ -89,7 +90,7 @@ async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_an
 
 
 async def test_what_a_rules_when_does_not_want_any_more_is_skipped(
-    redis: ArqRedis, sink: Sink, worker: Worker
+    redis: Client, sink: Sink, worker: Worker
 ) -> None:
     sink.answer = lambda _n, times: web.Response(status=500 if times < 3 else 200)
     await publish(redis, {"n": 1}, {"n": 2})
@@ -100,7 +101,7 @@ async def test_what_a_rules_when_does_not_want_any_more_is_skipped(
     assert (totals.created, totals.sent, totals.skipped) == (2, 1, 1)
 
 
-async def test_every_channel_of_a_rule_is_sent_to(redis: ArqRedis, sink: Sink, worker: Worker) -> None:
+async def test_every_channel_of_a_rule_is_sent_to(redis: Client, sink: Sink, worker: Worker) -> None:
     await publish(redis, {"n": 1})
     setup = worker.setup(rule(channel=("sink", "second")))
     channels = {**setup.channels, "second": setup.channels["sink"]}
@@ -109,9 +110,7 @@ async def test_every_channel_of_a_rule_is_sent_to(redis: ArqRedis, sink: Sink, w
     assert (totals.created, totals.sent, len(sink.times)) == (2, 2, 2)
 
 
-async def test_a_rules_own_retry_holds_instead_of_its_channels(
-    redis: ArqRedis, sink: Sink, worker: Worker
-) -> None:
+async def test_a_rules_own_retry_holds_instead_of_its_channels(redis: Client, sink: Sink, worker: Worker) -> None:
     sink.answer = lambda _n, _times: web.Response(status=500)
     await publish(redis, {"n": 1})
     async with worker.running(worker.setup(rule(retry=RetryOverride(attempts=2)))):
@@ -127,10 +126,10 @@ def quiet_now() -> QuietHours:
 
 
 async def test_quiet_hours_put_off_to_their_end_and_cost_neither_attempt_nor_horizon(
-    redis: ArqRedis, sink: Sink, worker: Worker
+    redis: Client, sink: Sink, worker: Worker
 ) -> None:
     async def due_ms() -> float | None:
-        jobs = await redis.zrange(keys.QUEUE, 0, -1, withscores=True)
+        jobs = await redis.zrange(KEYS.queue, 0, -1, withscores=True)
         later = [score for job, score in jobs if score > 1000 * (datetime.now(UTC).timestamp() + 600)]
         return later[0] if later and any(job.endswith(b".2") for job, _ in jobs) else None
 
@@ -141,8 +140,8 @@ async def test_quiet_hours_put_off_to_their_end_and_cost_neither_attempt_nor_hor
     assert 58 * 60 < due / 1000 - datetime.now(UTC).timestamp() <= 61 * 60
     assert {n["rule"] for n in sink.got} == {"loud"}
 
-    [put_off] = [job for job in await redis.zrange(keys.QUEUE, 0, -1) if job.endswith(b".2")]
-    await redis.zadd(keys.QUEUE, {put_off: 1})  # as if they were over
+    [put_off] = [job for job in await redis.zrange(KEYS.queue, 0, -1) if job.endswith(b".2")]
+    await redis.zadd(KEYS.queue, {put_off: 1})  # as if they were over
     async with worker.running(worker.setup(rule(retry=short), rule("loud"))):
         totals = await rest(redis)
     assert (totals.sent, totals.dead) == (4, 0)
@@ -150,7 +149,7 @@ async def test_quiet_hours_put_off_to_their_end_and_cost_neither_attempt_nor_hor
 
 
 async def test_what_is_under_way_ends_with_the_old_parts_and_the_next_begins_with_the_new(
-    redis: ArqRedis, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
+    redis: Client, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     release = asyncio.Event()
@@ -174,7 +173,7 @@ async def test_what_is_under_way_ends_with_the_old_parts_and_the_next_begins_wit
 
 
 async def test_a_setup_that_cannot_be_taken_over_changes_nothing(
-    redis: ArqRedis, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
+    redis: Client, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with worker.running(worker.setup(rule())):
         worker.follow(worker.setup(rule(text="{{ unclosed")))
@@ -185,7 +184,7 @@ async def test_a_setup_that_cannot_be_taken_over_changes_nothing(
 
 
 async def test_under_constant_reloads_every_notification_is_sent_once(
-    redis: ArqRedis, sink: Sink, worker: Worker
+    redis: Client, sink: Sink, worker: Worker
 ) -> None:
     async with worker.running(worker.setup(rule())):
         for turn in range(20):

@@ -12,10 +12,10 @@ from typing import Any
 
 import aiohttp
 import jsonschema
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead.letter import died_at_intake
 from inspector.serving.desk import Configured
 from inspector.settings import User
@@ -93,7 +93,7 @@ async def calling(server: RedisServer, **options: Any) -> AsyncIterator[Caller]:
         yield Caller(served, session)
 
 
-async def many_kinds(server: RedisServer, redis: ArqRedis) -> None:
+async def many_kinds(server: RedisServer, redis: Client) -> None:
     """Dead at intake for two causes, and at notify."""
     await bury(server, redis, *(sample(number) for number in range(5)))
     await bury(server, redis, BROKEN, source="voucherify", hint="order.paid")
@@ -103,7 +103,7 @@ async def many_kinds(server: RedisServer, redis: ArqRedis) -> None:
         await settled(redis)
 
 
-async def few(redis: ArqRedis, count: int) -> None:
+async def few(redis: Client, count: int) -> None:
     """Dead for want of their source, without a worker that must start for it."""
     graves = []
     for number in range(count):

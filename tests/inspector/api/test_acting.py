@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from inspector import operations
 from tests.inspector.api.calling import Caller, calling, few
 from tests.inspector.running import all_letters
@@ -16,7 +16,7 @@ from tests.until import until
 
 
 @pytest.fixture
-async def api(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
     await few(redis, 20)
     async with calling(redis_server) as found:
         yield found
@@ -30,7 +30,7 @@ async def ended(api: Caller, action: str) -> dict[str, Any]:
     return await until(end)
 
 
-async def test_what_the_filter_showed_is_replayed(api: Caller, redis: ArqRedis) -> None:
+async def test_what_the_filter_showed_is_replayed(api: Caller, redis: Client) -> None:
     seen = (await api.get("/dead", source="nobody")).json
     order = {"verb": "replay", "filter": {"source": "nobody"}, "expected_count": seen["count"]}
 
@@ -48,7 +48,7 @@ async def test_what_the_filter_showed_is_replayed(api: Caller, redis: ArqRedis) 
     )
 
 
-async def test_another_count_than_expected_changes_nothing(api: Caller, redis: ArqRedis) -> None:
+async def test_another_count_than_expected_changes_nothing(api: Caller, redis: Client) -> None:
     answer = await api.post("/actions", {"verb": "discard", "filter": {}, "expected_count": 19})
 
     assert (answer.status, answer.json["count"]) == (409, 20)
@@ -56,7 +56,7 @@ async def test_another_count_than_expected_changes_nothing(api: Caller, redis: A
     assert (await api.get("/actions")).json["actions"] == []
 
 
-async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: ArqRedis) -> None:
+async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: Client) -> None:
     seen = (await api.get("/dead")).json
     await few(redis, 1)
     order = {"verb": "discard", "filter": {}, "expected_count": 20, "until_ms": seen["until_ms"]}
@@ -66,7 +66,7 @@ async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: ArqRedi
     assert len(await all_letters(redis)) == 1
 
 
-async def test_some_by_their_ids(api: Caller, redis: ArqRedis) -> None:
+async def test_some_by_their_ids(api: Caller, redis: Client) -> None:
     ids = [letter.id for letter in (await all_letters(redis))[:3]]
 
     noted = await ended(api, await api.action({"verb": "annotate", "ids": ids, "note": "seen by ada@example.com"}))
@@ -80,7 +80,7 @@ async def test_some_by_their_ids(api: Caller, redis: ArqRedis) -> None:
     assert [one["verb"] for one in listed] == ["discard", "rehearse"]
 
 
-async def test_an_action_is_stopped_and_resumed(api: Caller, redis: ArqRedis) -> None:
+async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> None:
     action = await api.action({"verb": "replay", "filter": {}, "rate_per_s": 10})
     assert (await api.post(f"/actions/{action}/resume")).status == 409
     assert (await api.post(f"/actions/{action}/stop")).json["state"] == "stopped"

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from tests.inspector.api.calling import TOKENS, calling, few
 from tests.redis_server import RedisServer
 
@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(curl.*?)```", PAGE, re.DOTALL)
 
 
-async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: Client) -> None:
     if not shutil.which("curl"):
         assert not os.environ.get("CI"), "no curl is installed"
         pytest.skip("no curl is installed")

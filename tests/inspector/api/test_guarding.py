@@ -6,8 +6,8 @@ import gzip
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from inspector import operations
 from inspector.api.operation import MAX_BODY_BYTES
 from inspector.api.routes import OPERATIONS
@@ -22,7 +22,7 @@ DISCARD = {"verb": "discard", "filter": {}}
 
 
 @pytest.fixture
-async def api(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
     await few(redis, 3)
     async with calling(redis_server) as found:
         yield found
@@ -40,7 +40,7 @@ async def test_nobody_gets_anything_without_a_token(api: Caller) -> None:
         assert "deadLetters" not in str(answer.json)
 
 
-async def test_each_operation_needs_its_right(api: Caller, redis: ArqRedis) -> None:
+async def test_each_operation_needs_its_right(api: Caller, redis: Client) -> None:
     lacking = {"bob": {"operate", "reveal", "edit"}, "eve": {"reveal", "edit"}, "ann": set()}
     for by, rights in lacking.items():
         for one in OPERATIONS:
@@ -58,7 +58,7 @@ async def test_guessing_tokens_is_slowed_down(api: Caller) -> None:
     assert (await api.get("/dead")).status == 429
 
 
-async def test_a_session_needs_the_token_of_its_forms(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_session_needs_the_token_of_its_forms(redis_server: RedisServer, redis: Client) -> None:
     await few(redis, 2)
     async with serving(redis_server.url, users=USERS) as served, served.browser() as ann:
         await ann.log_in()
@@ -76,7 +76,7 @@ async def test_a_session_needs_the_token_of_its_forms(redis_server: RedisServer,
 
 
 async def test_a_page_of_another_site_changes_nothing_even_without_users(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await few(redis, 1)
     async with calling(redis_server, users={}) as api:
@@ -116,7 +116,7 @@ async def test_nothing_is_read_of_a_body_whose_sender_may_not_send_it(api: Calle
     assert (await api.post("/actions", {"x": "x" * MAX_BODY_BYTES}, by="bob")).status == 403
 
 
-async def test_paths_and_headers_break_out_of_nothing(api: Caller, redis: ArqRedis) -> None:
+async def test_paths_and_headers_break_out_of_nothing(api: Caller, redis: Client) -> None:
     token = TOKENS["ann"]
     for path in (
         "dead/%0d%0aSet-Cookie:x=y",

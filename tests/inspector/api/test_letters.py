@@ -7,8 +7,8 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.dead import unreadable_batch
 from inspector import operations
 from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
@@ -21,20 +21,20 @@ PEOPLE = {customer["email"]: customer["name"] for customer in CUSTOMERS}
 
 
 @pytest.fixture
-async def api(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
     await many_kinds(redis_server, redis)
     async with calling(redis_server) as found:
         yield found
 
 
 @pytest.fixture
-async def quiet(redis_server: RedisServer, redis: ArqRedis) -> AsyncIterator[Caller]:
+async def quiet(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
     await few(redis, 3)
     async with calling(redis_server) as found:
         yield found
 
 
-async def deeds(redis: ArqRedis) -> list[tuple[str, str]]:
+async def deeds(redis: Client) -> list[tuple[str, str]]:
     return [(one.deed.by, one.deed.what) for one in await operations.audit(redis)]
 
 
@@ -67,7 +67,7 @@ async def test_choices_and_groups_tell_what_there_is(api: Caller) -> None:
     assert len((await api.get("/dead/groups", limit=2)).json["groups"]) == 2
 
 
-async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, redis: ArqRedis) -> None:
+async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, redis: Client) -> None:
     letter = await api.first(stage="notify")
     path = f"/dead/{letter['id']}"
 
@@ -83,7 +83,7 @@ async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, 
     assert await deeds(redis) == [("ann", "reveal")]
 
 
-async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: ArqRedis) -> None:
+async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Client) -> None:
     letter = await api.first(stage="notify")
     path = f"/dead/{letter['id']}"
 
@@ -104,7 +104,7 @@ async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Arq
     assert await deeds(redis) == []
 
 
-async def test_the_very_bytes_are_a_file(api: Caller, redis: ArqRedis) -> None:
+async def test_the_very_bytes_are_a_file(api: Caller, redis: Client) -> None:
     letter = await api.first(reason="undecodable", source="voucherify")
 
     answer = await api.get(f"/dead/{letter['id']}/body")
@@ -126,7 +126,7 @@ async def test_a_rehearsal_tells_what_a_replay_would_do(api: Caller) -> None:
     assert (await api.get("/dead")).json["count"] == 8
 
 
-async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: ArqRedis) -> None:
+async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: Client) -> None:
     letter = await api.first(source="voucherify", stage="intake")
     before = (await operations.status(redis)).totals
 
@@ -159,7 +159,7 @@ async def test_an_edit_must_be_one_body(api: Caller) -> None:
         assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 400, body
 
 
-async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
     await entomb(redis, [unreadable_batch(b"junk", 1, "cannot be unpacked")])
     async with calling(redis_server) as api:
         letter = await api.first()
@@ -167,7 +167,7 @@ async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisSer
 
 
 async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, *(b"[" * depth + b"]" * depth for depth in range(60, 1100, 40)))
     async with calling(redis_server) as api:
@@ -176,7 +176,7 @@ async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
                 assert (await api.get(f"/dead/{letter['id']}", reveal=reveal)).status == 200
 
 
-async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: ArqRedis) -> None:
+async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: Client) -> None:
     for letter in ("0" * 17, "x", "%2f%2fevil", "..%2f..", "%0d%0aSet-Cookie:%20x=y", "%00", "é"):
         for path in (f"/dead/{letter}", f"/dead/{letter}/body", f"/dead/{letter}/rehearsal"):
             answer = await quiet.get(path)
@@ -220,7 +220,7 @@ async def test_a_parameter_that_is_given_twice_is_refused(quiet: Caller) -> None
     assert (answer.status, "'source' is given twice" in answer.json["error"]) == (400, True)
 
 
-async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: ArqRedis) -> None:
+async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: Client) -> None:
     seen = (await quiet.get("/dead")).json
     await accept(redis, sample(1))
 
@@ -228,9 +228,7 @@ async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: Ar
     assert all(int(one["cursor"].partition("-")[0]) <= seen["until_ms"] for one in seen["letters"])
 
 
-async def test_a_letter_that_cannot_be_read_is_shown_as_such_and_has_no_body(
-    redis: ArqRedis, quiet: Caller
-) -> None:
+async def test_a_letter_that_cannot_be_read_is_shown_as_such_and_has_no_body(redis: Client, quiet: Caller) -> None:
     lost = (await quiet.first())["id"]
     await make_unreadable(redis, lost)
 

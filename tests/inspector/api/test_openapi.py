@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from arq.connections import ArqRedis
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from broker.client import Client
 from inspector.api import orders
 from inspector.api.operation import BASE
 from inspector.api.routes import OPERATIONS
@@ -56,7 +56,7 @@ def test_everything_is_described() -> None:
         assert schema.get("description"), name
 
 
-async def test_anybody_may_read_it(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_anybody_may_read_it(redis_server: RedisServer, redis: Client) -> None:
     await few(redis, 1)
     async with calling(redis_server) as api:
         answer = await api.get("/openapi.json", by="")

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from inspector.serving import brakes
 from tests.inspector.api.calling import TOKENS, calling, many_kinds
 from tests.project.openapi import FILE
@@ -21,7 +21,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
 
 
 async def test_schemathesis_finds_nothing(
-    redis_server: RedisServer, redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, redis: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brakes, "FREE", 10**9)  # it tries wrong tokens, and would only meet 429 from then on
     await many_kinds(redis_server, redis)

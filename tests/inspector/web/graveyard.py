@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from arq.connections import ArqRedis
 from msgspec import structs
 
-from broker import dead, keys
+from broker import dead
 from broker.batch import RawBody
+from broker.client import Client
 from broker.dead import Grave, facets_of
 from broker.jobs import Attempt, Notification
 from inspector.serving.desk import Configured
@@ -20,6 +20,7 @@ from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import VOUCHERIFY
 from tests.inspector.running import EVENT, entomb
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from worker.channels.settings import ChannelSettings, EmailSettings, HttpSettings
 from worker.planning import WorkerSource
@@ -109,7 +110,7 @@ def evil_day() -> list[Grave]:
     ]
 
 
-async def bury_them(redis: ArqRedis, graves: Sequence[Grave], *, seed: int = 7) -> list[Grave]:
+async def bury_them(redis: Client, graves: Sequence[Grave], *, seed: int = 7) -> list[Grave]:
     """Bury them as of the last day, at times that a seed gives; the newest is of now."""
     chance = random.Random(seed)
     ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in graves[1:]), reverse=True)
@@ -121,7 +122,7 @@ async def bury_them(redis: ArqRedis, graves: Sequence[Grave], *, seed: int = 7) 
         await entomb(redis, aged[start : start + 50])
     for grave in aged:
         letter = grave.letter
-        for index in (keys.DEAD_INDEX, keys.DEAD_BY + facets_of(letter).id):
+        for index in (KEYS.dead_index, KEYS.dead_by + facets_of(letter).id):
             await redis.zadd(index, {letter.id: letter.died_at_ms}, xx=True)
     return aged
 
@@ -139,4 +140,4 @@ def _aged(grave: Grave, by_ms: int) -> Grave:
 
 def letters_in(server: RedisServer) -> int:
     with server.client() as redis:
-        return int(redis.zcard(keys.DEAD_INDEX))  # type: ignore[arg-type]
+        return int(redis.zcard(KEYS.dead_index))  # type: ignore[arg-type]

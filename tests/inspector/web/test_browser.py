@@ -7,11 +7,11 @@ import time
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from broker import keys
 from inspector.serving.desk import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
 from tests.inspector.web.serving import CONFIGURED, USERS, serving
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -26,10 +26,10 @@ def fill(server: RedisServer) -> None:
     with server.client() as redis:
         for ago in range(90):
             counted = {"accepted": 400 + ago, "sent": 500, "duplicate": ago % 7, "dead": ago % 3}
-            redis.hset(f"{keys.STATS_MINUTE}{now_ms // 60_000 - ago}", mapping=counted)
-        redis.hset(keys.STATS_TOTAL, mapping={"accepted": 1_234_567, "processed": 1_234_560, "refused:401": 3})
-        redis.sadd(keys.CHANNELS, "crm")
-        redis.hset(f"{keys.CHANNEL}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 600_000})
+            redis.hset(f"{KEYS.stats_minute}{now_ms // 60_000 - ago}", mapping=counted)
+        redis.hset(KEYS.stats_total, mapping={"accepted": 1_234_567, "processed": 1_234_560, "refused:401": 3})
+        redis.sadd(KEYS.channels, "crm")
+        redis.hset(f"{KEYS.channel}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 600_000})
 
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS)
@@ -96,7 +96,7 @@ async def test_the_overview_renews_itself_and_leaves_open_what_was_opened(
         await page.click("summary")
         await page.focus("#range-6h")
         with redis_server.client() as redis:
-            redis.hset(keys.STATS_TOTAL, mapping={"accepted": 7, "queued": 7})
+            redis.hset(KEYS.stats_total, mapping={"accepted": 7, "queued": 7})
 
         await until(lambda: after_a_look(page, whole, "7"))
         await expect(page.locator("details")).to_have_attribute("open", "")
@@ -186,7 +186,7 @@ async def test_names_from_the_config_and_from_redis_are_shown_and_not_run(
     evil = "<img src=x onerror=alert(1)>"
     configured = Configured(sources={evil: SourceSettings()}, channels=(*CONFIGURED.channels, evil))
     with redis_server.client() as redis:
-        redis.sadd(keys.CHANNELS, "<script>alert(2)</script>")
+        redis.sadd(KEYS.channels, "<script>alert(2)</script>")
     async with serving(redis_server.url, configured=configured) as served, tab(chromium) as page:
         page.on("dialog", lambda dialog: pytest.fail(dialog.message))
         await page.goto(served.url)

@@ -9,9 +9,9 @@ from html import unescape
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker.actions import Action
+from broker.client import Client
 from broker.dead import Grave
 from broker.verdict import Verdict
 from inspector import operations
@@ -51,7 +51,7 @@ async def act(browser: Browser, verb: str, fields: list[tuple[str, str]], **type
     return await browser.post("/dead/begin", [*fields_of(preview, "/dead/begin"), *typed.items()])  # type: ignore[arg-type]
 
 
-async def ended(redis: ArqRedis, reply: Reply) -> Action:
+async def ended(redis: Client, reply: Reply) -> Action:
     assert reply.status == 303, reply.text
     name = reply.headers["Location"].removeprefix("/actions/")
 
@@ -62,7 +62,7 @@ async def ended(redis: ArqRedis, reply: Reply) -> Action:
     return await until(done)
 
 
-async def test_filters_in_the_address_choose_what_is_shown(redis: ArqRedis, local: Browser) -> None:
+async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local: Browser) -> None:
     graves = await bury_them(redis, [refused(1), refused(2, attempts=1, channel="mail"), broken(3)])
     by_channel = {grave.letter.channel: grave.letter.id for grave in graves}
 
@@ -79,7 +79,7 @@ async def test_filters_in_the_address_choose_what_is_shown(redis: ArqRedis, loca
         assert "<b>1</b> dead letter " in page.text
 
 
-async def test_pages_lead_to_older_ones_and_back(redis: ArqRedis, local: Browser) -> None:
+async def test_pages_lead_to_older_ones_and_back(redis: Client, local: Browser) -> None:
     await bury_them(redis, [refused(number) for number in range(2 * A_PAGE + 3)])
     expected = [letter.id for letter in await all_letters(redis)]
     address, pages = "/dead?channel=crm", []
@@ -98,7 +98,7 @@ async def test_pages_lead_to_older_ones_and_back(redis: ArqRedis, local: Browser
     assert 'rel="prev"' not in page.text
 
 
-async def test_a_letter_is_shown_masked_with_what_a_replay_would_do(redis: ArqRedis, local: Browser) -> None:
+async def test_a_letter_is_shown_masked_with_what_a_replay_would_do(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [refused(7, channel="mail")])
 
     page = await local.get(f"/dead/{grave.letter.id}")
@@ -112,7 +112,7 @@ async def test_a_letter_is_shown_masked_with_what_a_replay_would_do(redis: ArqRe
         assert f'href="/dead?{link}"' in page.text
 
 
-async def test_the_place_of_an_error_is_marked_in_the_body(redis: ArqRedis, local: Browser) -> None:
+async def test_the_place_of_an_error_is_marked_in_the_body(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [broken(7)])
 
     page = await local.get(f"/dead/{grave.letter.id}")
@@ -123,7 +123,7 @@ async def test_the_place_of_an_error_is_marked_in_the_body(redis: ArqRedis, loca
     assert "It would fail again" in page.text
 
 
-async def test_a_reveal_shows_all_once_and_is_audited(redis: ArqRedis, local: Browser) -> None:
+async def test_a_reveal_shows_all_once_and_is_audited(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [refused(7, channel="mail")])
     path = f"/dead/{grave.letter.id}"
     csrf = (await local.get(path)).csrf
@@ -139,7 +139,7 @@ async def test_a_reveal_shows_all_once_and_is_audited(redis: ArqRedis, local: Br
     assert f'href="{path}"' in log.text
 
 
-async def test_a_download_is_the_very_bytes_and_is_audited(redis: ArqRedis, local: Browser) -> None:
+async def test_a_download_is_the_very_bytes_and_is_audited(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [cut_off(7)])
     path = f"/dead/{grave.letter.id}"
     csrf = (await local.get(path)).csrf
@@ -152,7 +152,7 @@ async def test_a_download_is_the_very_bytes_and_is_audited(redis: ArqRedis, loca
     assert [one.deed.what for one in await operations.audit(redis)] == ["reveal"]
 
 
-async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: ArqRedis, local: Browser) -> None:
+async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [cut_off(7)])
     path = f"/dead/{grave.letter.id}"
 
@@ -162,7 +162,7 @@ async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: ArqRedis,
     assert "member7" in (await local.post(f"{path}/reveal", {"csrf": page.csrf})).text
 
 
-async def test_a_note_is_put_on_a_letter(redis: ArqRedis, local: Browser) -> None:
+async def test_a_note_is_put_on_a_letter(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [refused(7)])
     path = f"/dead/{grave.letter.id}"
     csrf = (await local.get(path)).csrf
@@ -175,7 +175,7 @@ async def test_a_note_is_put_on_a_letter(redis: ArqRedis, local: Browser) -> Non
     assert (await local.post(f"{path}/note", {"csrf": csrf, "note": "x" * 2001})).status == 422
 
 
-async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: ArqRedis, local: Browser) -> None:
+async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [broken(7)])
     path = f"/dead/{grave.letter.id}"
     page = await local.get(path)
@@ -197,7 +197,7 @@ async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: ArqRedi
 
 @pytest.mark.parametrize(("size", "is_offered"), [(50_000, True), (66_000, False)])
 async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_back(
-    redis: ArqRedis, local: Browser, size: int, is_offered: bool
+    redis: Client, local: Browser, size: int, is_offered: bool
 ) -> None:
     body = json.dumps({"type": "x" * size}).encode()
     [grave] = await bury_them(redis, [Grave(broken(7).letter, body)])
@@ -210,7 +210,7 @@ async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_bac
     assert answer.status == (303 if is_offered else 413)
 
 
-async def test_ticked_letters_are_discarded_and_no_others(redis: ArqRedis, local: Browser) -> None:
+async def test_ticked_letters_are_discarded_and_no_others(redis: Client, local: Browser) -> None:
     graves = await bury_them(redis, [refused(number) for number in range(5)])
     chosen = [("scope", "ids"), ("id", graves[1].letter.id), ("id", graves[3].letter.id)]
 
@@ -221,7 +221,7 @@ async def test_ticked_letters_are_discarded_and_no_others(redis: ArqRedis, local
     assert left == {graves[at].letter.id for at in (0, 2, 4)}
 
 
-async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: ArqRedis, local: Browser) -> None:
+async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: Client, local: Browser) -> None:
     await bury_them(redis, [*(refused(number) for number in range(A_PAGE + 9)), broken(100)])
     page = await local.get("/dead?channel=crm")
     assert fields_of(page, "/dead/preview")[1:] == [("channel", "crm")]
@@ -232,7 +232,7 @@ async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: ArqRedi
     assert [letter.channel for letter in await all_letters(redis)] == [""]
 
 
-async def test_what_dies_after_the_preview_is_left_alone(redis: ArqRedis, local: Browser) -> None:
+async def test_what_dies_after_the_preview_is_left_alone(redis: Client, local: Browser) -> None:
     await bury_them(redis, [refused(number) for number in range(3)])
     csrf = (await local.get("/dead")).csrf
     preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "discard", "scope": "all"})
@@ -247,7 +247,7 @@ async def test_what_dies_after_the_preview_is_left_alone(redis: ArqRedis, local:
 
 
 async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
-    redis: ArqRedis, local: Browser
+    redis: Client, local: Browser
 ) -> None:
     graves = await bury_them(redis, [refused(number) for number in range(3)])
     csrf = (await local.get("/dead")).csrf
@@ -263,7 +263,7 @@ async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
     assert await _left(redis, 2)
 
 
-async def _left(redis: ArqRedis, count: int) -> bool:
+async def _left(redis: Client, count: int) -> bool:
     return len(await all_letters(redis)) == count
 
 
@@ -281,7 +281,7 @@ async def _left(redis: ArqRedis, count: int) -> bool:
     ],
 )
 async def test_what_is_missing_is_asked_for_and_nothing_is_done(
-    redis: ArqRedis, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
+    redis: Client, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
 ) -> None:
     await bury_them(redis, [refused(1), refused(2)])
 
@@ -293,7 +293,7 @@ async def test_what_is_missing_is_asked_for_and_nothing_is_done(
     assert letters_in(redis_server) == 2
 
 
-async def test_a_rate_and_a_note_reach_the_action(redis: ArqRedis, local: Browser) -> None:
+async def test_a_rate_and_a_note_reach_the_action(redis: Client, local: Browser) -> None:
     await bury_them(redis, [refused(1), refused(2)])
 
     action = await ended(redis, await act(local, "annotate", [("scope", "all")], note="seen", rate="1000.5"))
@@ -301,7 +301,7 @@ async def test_a_rate_and_a_note_reach_the_action(redis: ArqRedis, local: Browse
     assert (action.order.rate_per_s, action.order.note, action.done) == (1000.5, "seen", 2)
 
 
-async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: ArqRedis, local: Browser) -> None:
+async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, local: Browser) -> None:
     await bury_them(redis, [*(refused(number) for number in range(4)), broken(8), broken(9)])
     action = await ended(redis, await act(local, "rehearse", [("scope", "all")]))
 
@@ -316,7 +316,7 @@ async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: ArqRedis
     assert "Replay: 6 letters?" in preview.text
 
 
-async def test_a_search_of_somebody_else_is_not_told(redis: ArqRedis, local: Browser) -> None:
+async def test_a_search_of_somebody_else_is_not_told(redis: Client, local: Browser) -> None:
     await bury_them(redis, [refused(3)])
     selected = await operations.select(redis, Filter(search="member3@example.com"))
     action = await operations.begin(redis, "rehearse", selected, by="ann", owner="nobody")
@@ -327,7 +327,7 @@ async def test_a_search_of_somebody_else_is_not_told(redis: ArqRedis, local: Bro
         assert "***" in text
 
 
-async def test_actions_are_stopped_and_resumed(redis: ArqRedis, local: Browser) -> None:
+async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) -> None:
     await bury_them(redis, [refused(number) for number in range(4)])
     begun = await act(local, "discard", [("scope", "all")], sure="yes", rate="0.01")
     path = begun.headers["Location"]
@@ -344,7 +344,7 @@ async def test_actions_are_stopped_and_resumed(redis: ArqRedis, local: Browser) 
     await local.post(f"{path}/stop", {"csrf": page.csrf})
 
 
-async def test_groups_tell_how_many_and_when(redis: ArqRedis, local: Browser) -> None:
+async def test_groups_tell_how_many_and_when(redis: Client, local: Browser) -> None:
     await bury_them(redis, [*(refused(number) for number in range(4)), broken(8)])
 
     page = await local.get("/groups")
@@ -361,7 +361,7 @@ def _fields(part: str) -> list[Any]:
     return re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', part)
 
 
-async def test_the_audit_log_is_paged(redis: ArqRedis, local: Browser) -> None:
+async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     for number in range(53):
         await operations.note_on(redis, grave.letter.id, f"{number}", by=f"user-{number}")
@@ -375,7 +375,7 @@ async def test_the_audit_log_is_paged(redis: ArqRedis, local: Browser) -> None:
     assert told == [str(number) for number in reversed(range(53))]
 
 
-async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: ArqRedis, local: Browser) -> None:
+async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: Client, local: Browser) -> None:
     csrf = (await local.get("/channels")).csrf
 
     await local.post("/channels/pause", {"csrf": csrf, "channel": "crm"})
@@ -387,7 +387,7 @@ async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: ArqRedis
 
 
 async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_are_replayed(
-    redis: ArqRedis, local: Browser
+    redis: Client, local: Browser
 ) -> None:
     lost, sound = [grave.letter.id for grave in await bury_them(redis, [broken(1), broken(2)])]
     await make_unreadable(redis, lost)
@@ -408,7 +408,7 @@ async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_a
 
 @pytest.mark.parametrize("more", [0, 1])
 async def test_more_letters_than_a_form_may_name_are_not_offered_to_be_replayed(
-    redis: ArqRedis, local: Browser, more: int
+    redis: Client, local: Browser, more: int
 ) -> None:
     [grave] = await bury_them(redis, [broken(1)])
     gone = [f"{number:017}" for number in range(MOST_NAMED - 1 + more)]

@@ -6,11 +6,11 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 from msgspec import structs
 
 from broker import dead
 from broker.audit import Deed, record
+from broker.client import Client
 from broker.dead import Grave
 from broker.jobs import Attempt, Notification
 from inspector import operations
@@ -78,7 +78,7 @@ def evil_grave() -> Grave:
     return Grave(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
 
 
-async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: ArqRedis, browser: Browser) -> None:
+async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, browser: Browser) -> None:
     grave = evil_grave()
     await entomb(redis, [grave])
     csrf = await log_in(browser, "ann")
@@ -127,7 +127,7 @@ async def test_every_form_there_is_is_tried_here(served: Served) -> None:
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("name", ["ann", "bob", "dan", "eve"])
-async def test_each_right_opens_what_it_should(redis: ArqRedis, browser: Browser, path: str, name: str) -> None:
+async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, path: str, name: str) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     csrf = await log_in(browser, name)
 
@@ -140,7 +140,7 @@ async def test_each_right_opens_what_it_should(redis: ArqRedis, browser: Browser
 
 
 @pytest.mark.parametrize("path", [*POSTS, *GETS])
-async def test_nobody_sees_or_does_anything(redis: ArqRedis, browser: Browser, path: str) -> None:
+async def test_nobody_sees_or_does_anything(redis: Client, browser: Browser, path: str) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     address = path.replace("{id}", grave.letter.id)
 
@@ -152,7 +152,7 @@ async def test_nobody_sees_or_does_anything(redis: ArqRedis, browser: Browser, p
 
 @pytest.mark.parametrize("path", POSTS)
 async def test_each_form_needs_the_token_of_its_own_session(
-    redis: ArqRedis, served: Served, browser: Browser, path: str
+    redis: Client, served: Served, browser: Browser, path: str
 ) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     await log_in(browser, "ann")
@@ -171,7 +171,7 @@ async def test_each_form_needs_the_token_of_its_own_session(
     assert await operations.actions(redis) == []
 
 
-async def test_who_may_only_look_is_offered_nothing_else(redis: ArqRedis, browser: Browser) -> None:
+async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser: Browser) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     await log_in(browser, "bob")
 
@@ -201,7 +201,7 @@ async def test_who_may_only_look_is_offered_nothing_else(redis: ArqRedis, browse
         NOBODY_ID,
     ],
 )
-async def test_an_id_that_is_none_finds_nothing(redis: ArqRedis, browser: Browser, name: str) -> None:
+async def test_an_id_that_is_none_finds_nothing(redis: Client, browser: Browser, name: str) -> None:
     await bury_them(redis, [refused(1)])
     csrf = await log_in(browser, "ann")
     for path in (*(path for path in POSTS if "{id}" in path), "/dead/{id}", "/actions/{id}"):
@@ -239,7 +239,7 @@ async def test_a_filter_that_cannot_be_is_refused_in_words(browser: Browser, que
     assert "Traceback" not in answer.text
 
 
-async def test_odd_filters_find_nothing_and_break_nothing(redis: ArqRedis, browser: Browser) -> None:
+async def test_odd_filters_find_nothing_and_break_nothing(redis: Client, browser: Browser) -> None:
     await bury_them(redis, [refused(1)])
     await log_in(browser, "ann")
     for query in (
@@ -269,7 +269,7 @@ async def test_a_place_in_the_log_that_is_none_is_refused(browser: Browser, befo
 
 
 async def test_forms_that_no_page_made_do_nothing(
-    redis: ArqRedis, redis_server: RedisServer, browser: Browser
+    redis: Client, redis_server: RedisServer, browser: Browser
 ) -> None:
     [grave] = await bury_them(redis, [refused(1)])
     csrf = await log_in(browser, "ann")

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 from msgspec import structs
 from playwright.async_api import Browser, Page, expect
 
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from broker.connection import connect
 from broker.dead import Grave
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @asynccontextmanager
-async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[tuple[ArqRedis, list[Grave]]]:
+async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[tuple[Client, list[Grave]]]:
     redis = connect(RedisSettings(url=server.url))
     try:
         yield redis, await bury_them(redis, graves) if graves else []
@@ -105,7 +105,7 @@ async def test_what_a_filter_shows_is_downloaded(
     assert {body["data"]["customer"]["email"] for body in bodies} == emails
 
 
-async def died_at_crm(server: RedisServer, redis: ArqRedis, other_side: Taker, count: int) -> None:
+async def died_at_crm(server: RedisServer, redis: Client, other_side: Taker, count: int) -> None:
     """Letters that a real worker gave up on."""
     other_side.status = 400
     await accept(redis, *(sample(number) for number in range(count)))
@@ -289,7 +289,7 @@ async def test_without_javascript_all_is_there_and_letters_are_acted_on(
         await expect(page.locator(".state")).to_have_text("done")
 
 
-async def _left(redis: ArqRedis, count: int) -> bool:
+async def _left(redis: Client, count: int) -> bool:
     return len(await all_letters(redis)) == count
 
 

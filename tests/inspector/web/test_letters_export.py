@@ -4,8 +4,8 @@ import json
 
 import pytest
 from aiohttp import hdrs
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from inspector import operations
 from inspector.web import letters
 from tests.inspector.running import bury, sample
@@ -14,7 +14,7 @@ from tests.redis_server import RedisServer
 
 
 async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
-    redis_server: RedisServer, redis: ArqRedis
+    redis_server: RedisServer, redis: Client
 ) -> None:
     await bury(redis_server, redis, sample(1), sample(2), hint="order.paid")
     await bury(redis_server, redis, sample(3), hint="other")
@@ -29,7 +29,7 @@ async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
     assert next(one.deed.what for one in await operations.audit(redis)) == "export"
 
 
-async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     async with serving(redis_server.url, users=USERS) as served, served.browser() as bob:
         await bob.log_in("bob", "bobs own password")
@@ -42,7 +42,7 @@ async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisS
 
 @pytest.mark.parametrize(("bound", "most"), [("MOST_EXPORTED", 1), ("MOST_EXPORTED_BYTES", 4000)])
 async def test_more_than_fits_a_download_is_left_to_the_command(
-    redis_server: RedisServer, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+    redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
     monkeypatch.setattr(letters, bound, most)
     await bury(redis_server, redis, sample(1), sample(2))

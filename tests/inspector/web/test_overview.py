@@ -6,16 +6,15 @@ import asyncio
 import re
 import time
 
-from arq.connections import ArqRedis
-
-from broker import keys
 from broker.alerts import Alert, raise_alert
+from broker.client import Client
 from broker.spilled import Spilled
 from broker.stats import add_refused
 from inspector.serving.desk import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.inspector.web.serving import serving
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
@@ -31,7 +30,7 @@ async def page_of(server: RedisServer, path: str = "/", configured: Configured |
         return answer.text
 
 
-async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         await settled(redis)
@@ -52,15 +51,15 @@ async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServ
     assert "last webhook" in told
 
 
-async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
-    await redis.hincrby(keys.STATS_TOTAL, "sent", 1)
+    await redis.hincrby(KEYS.stats_total, "sent", 1)
     await raise_alert(
         redis, Alert(kind="silence", source="shop", since_ms=1, text="nothing <b>came</b>"), mark_ms=9
     )
-    await redis.sadd(keys.CHANNELS, "crm", "mail")
-    await redis.hset(f"{keys.CHANNEL}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 90_000})
-    await redis.hset(f"{keys.CHANNEL}mail", mapping={"paused_since_ms": now_ms - 90_000})
+    await redis.sadd(KEYS.channels, "crm", "mail")
+    await redis.hset(f"{KEYS.channel}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 90_000})
+    await redis.hset(f"{KEYS.channel}mail", mapping={"paused_since_ms": now_ms - 90_000})
     on_disk = {"here:/spill": Spilled(bodies=3, bytes=2048, oldest_ms=now_ms - 1000, at_ms=now_ms)}
 
     text = await page_of(redis_server, configured=Configured(channels=("crm",), spilled=lambda: on_disk))
@@ -80,7 +79,7 @@ async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: 
     assert "mail paused for 1 min" in told
 
 
-async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: RedisServer, redis: Client) -> None:
     for kind, source in (("silence", "shop"), ("dead_new", "")):
         await raise_alert(redis, Alert(kind=kind, source=source, since_ms=1, text="look"), mark_ms=9)
 
@@ -89,7 +88,7 @@ async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: Redi
     assert text.count('look <a href="/groups">Look at the groups</a>') == 1
 
 
-async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -102,9 +101,9 @@ async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, red
     assert "of 1.0 GiB" in told
 
 
-async def test_plots_are_told_in_words_and_as_a_table(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_plots_are_told_in_words_and_as_a_table(redis_server: RedisServer, redis: Client) -> None:
     minute = int(time.time() // 60) - 3
-    await redis.hset(f"{keys.STATS_MINUTE}{minute}", mapping={"accepted": 120, "sent": 60, "buried": 4})
+    await redis.hset(f"{KEYS.stats_minute}{minute}", mapping={"accepted": 120, "sent": 60, "buried": 4})
 
     text = await page_of(redis_server)
 
@@ -127,7 +126,7 @@ async def test_the_live_part_is_the_page_without_its_frame(redis_server: RedisSe
     assert 'data-live="/?range=6h&amp;live=1"' in whole
 
 
-async def test_many_open_pages_look_at_redis_as_often_as_one(redis_server: RedisServer, redis: ArqRedis) -> None:
+async def test_many_open_pages_look_at_redis_as_often_as_one(redis_server: RedisServer, redis: Client) -> None:
     async with serving(redis_server.url) as served, served.browser() as browser:
         await browser.get("/")
         before = await commands(redis)
@@ -136,5 +135,5 @@ async def test_many_open_pages_look_at_redis_as_often_as_one(redis_server: Redis
         assert await commands(redis) - before < 2 * 60 + 100  # one look more at the most, if any
 
 
-async def commands(redis: ArqRedis) -> int:
+async def commands(redis: Client) -> int:
     return int((await redis.info("stats"))["total_commands_processed"])

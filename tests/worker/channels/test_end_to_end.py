@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import msgspec
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.connection import Settings as RedisSettings
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.models import MODELS
@@ -23,7 +23,7 @@ from worker.settings import Settings
 
 
 async def test_a_webhook_becomes_a_call_an_email_and_a_line(
-    redis: ArqRedis, redis_server: RedisServer, tmp_path: Path
+    redis: Client, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     functions.calls.clear()
     rules = tuple(

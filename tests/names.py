@@ -1,0 +1,7 @@
+"""The names of Hookline's keys in the namespace that tests use."""
+
+from __future__ import annotations
+
+from broker.keys import Names
+
+KEYS = Names()
