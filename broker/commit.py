@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from broker import digests, jobs, scripts
+from broker import clock, digests, jobs, scripts
 from broker.client import Client
 from broker.dead import Grave, packed
 from broker.dedupe import Mark
 from broker.digests import Gathered, Part
 from broker.errors import translated
-from broker.jobs import NotifyJob
+from broker.jobs import NotifyJob, due_now
 from broker.scripts import Blobs
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -63,16 +63,19 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
 
     Safe to repeat: an entry that was committed before, by whomever, is passed over. Raises BrokerError.
     """
-    blobs = Blobs()
+    blobs, now_ms = Blobs(), await clock.now_ms(redis)
     planned = []
     for entry in entries:
-        letters = [packed(grave, blobs.place) for grave in entry.graves]
+        letters = [packed(grave, blobs.place, now_ms=now_ms) for grave in entry.graves]
         parts = [
             (part.event + 1, part.digest, blobs.place(digests.packed(part.gathered)), *_window(part.gathered))
             for part in entry.parts
         ]
         planned.append((entry.entry_id, entry.bodies, entry.events, letters, parts))
-    ids = [(jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(job))) for job in new_jobs]
+    ids = [
+        (jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(due_now(job, now_ms))))
+        for job in new_jobs
+    ]
     with translated():
         found = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs.all)
     return Committed(*found)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from broker import batch, jobs, keys, scripts
+from broker import batch, clock, jobs, keys, scripts
 from broker.batch import RawBody
 from broker.client import Client
 from broker.errors import translated
-from broker.jobs import NotifyJob
+from broker.jobs import NotifyJob, due_now
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bodies of one digest; what is beyond opens a window of its own, and so does what is beyond keys.DIGEST_MAX."""
@@ -98,9 +98,8 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
 
 async def due(redis: Client, *, count: int) -> list[str]:
     """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError."""
+    now_ms = await clock.now_ms(redis)
     with translated():
-        seconds, micros = await redis.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
         return [name.decode() for name in await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)]
 
 
@@ -117,6 +116,7 @@ async def close(
 
     What came behind them opens a new window. Safe to repeat. Raises BrokerError.
     """
-    queued = [part for job in made for part in (jobs.new_job_id(1), jobs.encode(job))]
+    now_ms = await clock.now_ms(redis)
+    queued = [part for job in made for part in (jobs.new_job_id(1), jobs.encode(due_now(job, now_ms)))]
     with translated():
         return bool(await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, *queued))

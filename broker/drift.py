@@ -26,7 +26,8 @@ class Deviation(Struct, frozen=True, array_like=True):
 
     event: str
     what: str = ""
-    """`unknown key`, `missing key`, `changed type`, or `unknown event` for a name that has no model."""
+    """`unknown key`, `missing key`, `changed type`, `unknown event` for a name that has no model, `time ahead` for
+    an own time that lies in the future."""
 
     path: str = ""
     expected: str = ""

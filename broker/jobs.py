@@ -9,7 +9,6 @@ can be counted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -72,7 +71,7 @@ class NotifyJob(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     """Number of the try that this job makes (starts at 1)."""
 
     first_try_ms: int
-    """When the first try was due."""
+    """When the first try was due, by the clock of Redis; 0 for a job that is not in Redis yet."""
 
     notifications: list[Notification]
 
@@ -110,10 +109,15 @@ def size_of(job_id: str) -> int:
     return int(size) if size.isdecimal() and len(size) < 10 else 0
 
 
+def due_now(job: NotifyJob, now_ms: int) -> NotifyJob:
+    """A job as it goes to Redis: its first try is due now, unless it has been tried."""
+    return job if job.first_try_ms else msgspec.structs.replace(job, first_try_ms=now_ms)
+
+
 def encode(job: NotifyJob) -> bytes:
     """A job as arq keeps it."""
     blob = batch.compress(_encoder.encode(job))
-    return _encoder.encode({"t": None, "f": NOTIFY, "a": (blob,), "k": {}, "et": time.time_ns() // 1_000_000})
+    return _encoder.encode({"t": None, "f": NOTIFY, "a": (blob,), "k": {}, "et": 0})
 
 
 def decode(packed: Packed) -> NotifyJob:

@@ -59,6 +59,7 @@ behind that prefix:
     alert:turn                        string  a worker looks whether there is cause for one   seconds
     alerts                            hash    the alerts that hold now, by {kind}:{source}    never
     drift:{source}                    hash    deviations from the models: see broker/drift.py  after a month
+    clocks                            hash    processes whose clock is off: see broker/clock.py        a day
     spilled                           hash    what receivers keep on disk, by host:directory  a week
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
@@ -138,6 +139,7 @@ class Names:
         self.alert_turn = prefix + "alert:turn"
         self.alerts = prefix + "alerts"
         self.drift = prefix + "drift:"
+        self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"
         self.stats_total = prefix + "stats:total"
         self.stats_minute = prefix + "stats:"

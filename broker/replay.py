@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from broker import audit, batch, dead, jobs, scripts
+from broker import audit, batch, clock, dead, jobs, scripts
 from broker.audit import Deed
 from broker.batch import RawBody
 from broker.client import Client
@@ -59,12 +58,12 @@ async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) ->
     The audit log has it. Raises BrokerError.
     """
     letter, edited = grave.letter, structs.replace(grave, body=body)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = await clock.now_ms(redis)
     note = Note(now_ms, by, "replayed an edited copy")
     if letter.stage == "intake":
         job, blob = "body", batch.encode([body_of(edited)])
     else:
-        job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)])
+        job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)], now_ms)
     any_age = "any age" if letter.reason == STALE else ""
     deed = audit.packed(Deed(by, "edit", letter.id, {"bytes": str(len(body))}))
     with translated():
@@ -126,11 +125,12 @@ async def _replay_notifications(redis: Client, graves: list[Grave], work: Work) 
         job, blob = letter.job, graves[0].body
     else:
         job = jobs.new_job_id(len(graves))
-        blob = _job(letter.channel, [notification_of(grave) for grave in graves])
+        notifications = [notification_of(grave) for grave in graves]
+        blob = _job(letter.channel, notifications, await clock.now_ms(redis))
     ids = [grave.letter.id for grave in graves]
     with translated():
         return done(await scripts.REPLAY_JOB(redis, work.action, work.owner, job, jobs.size_of(job), blob, *ids))
 
 
-def _job(channel: str, notifications: list[Notification]) -> bytes:
-    return jobs.encode(NotifyJob(channel, 1, time.time_ns() // 1_000_000, notifications))
+def _job(channel: str, notifications: list[Notification], now_ms: int) -> bytes:
+    return jobs.encode(NotifyJob(channel, 1, now_ms, notifications))

@@ -8,12 +8,13 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 from msgspec import Struct
 
-from broker import jobs, scripts
+from broker import clock, jobs, scripts
 from broker.channels import State
 from broker.client import Client
 from broker.dead import Grave, packed
 from broker.errors import translated
 from broker.jobs import NotifyJob
+from broker.latest import Turn
 from broker.scripts import Blobs
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -26,6 +27,9 @@ class Settled(Struct, frozen=True):
     kind: Literal["sent", "skipped", "dead", "retry"]
     grave: Grave | None = None
     """The dead letter of a dead one."""
+
+    turn: Turn | None = None
+    """The turn that it took, where only the latest counts: it ends with this."""
 
 
 class Retry(Struct, frozen=True):
@@ -76,13 +80,20 @@ async def settle(
     Safe to repeat, and for two workers at once: an index counts once, and where `owner` has lost its lease of the
     job, only what it sent counts. Raises BrokerError.
     """
-    blobs = Blobs()
-    letters = {str(outcome.index): packed(outcome.grave, blobs.place) for outcome in outcomes if outcome.grave}
+    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    letters = {
+        str(outcome.index): packed(outcome.grave, blobs.place, now_ms=now_ms)
+        for outcome in outcomes
+        if outcome.grave
+    }
     new_jobs = [
         (jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices)
         for retry in retries
     ]
-    marks = [(outcome.index, outcome.kind) for outcome in outcomes]
+    marks = [
+        (outcome.index, outcome.kind, outcome.turn) if outcome.turn else (outcome.index, outcome.kind)
+        for outcome in outcomes
+    ]
     plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, heard))
     with translated():
         still_open, state = await scripts.SETTLE(redis, plan, *blobs.all)
@@ -92,6 +103,6 @@ async def settle(
 async def bury_job(redis: Client, job_id: str, grave: Grave) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
     blobs = Blobs(before=3)
-    plan = _encode(packed(grave, blobs.place))
+    plan = _encode(packed(grave, blobs.place, now_ms=await clock.now_ms(redis)))
     with translated():
         await scripts.BURY_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs.all)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from msgspec import Struct
 
-from broker import keys
+from broker import clock, keys
 from broker.client import Client
 from broker.errors import translated
 
@@ -116,7 +115,7 @@ async def read_died(redis: Client, *, minutes: int) -> int:
 
 async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
     """Count refused requests by status. Raises BrokerError. Told apart from the sums: no body was taken."""
-    minute = f"{redis.names.stats_minute}{int(time.time() // 60)}"
+    minute = f"{redis.names.stats_minute}{await clock.now_ms(redis) // 60_000}"
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
             for status, count in by_status.items():

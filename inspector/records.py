@@ -123,7 +123,8 @@ def status_record(status: Status) -> dict[str, Any]:
     return {
         **counters,
         "bodies_add_up": totals.bodies_add_up(),
-        "notifications_add_up": totals.notifications_add_up(),
+        "notifications_add_up": status.notifications_add_up(),
+        "waiting_missing": status.waiting.missing,
         "refused": sum(refused.values()),
         **{f"refused_{code}": count for code, count in sorted(refused.items())},
         "queue_entries": backlog.entries,
@@ -144,6 +145,7 @@ def status_record(status: Status) -> dict[str, Any]:
         "sources": source_records(status),
         "alerts_now": alert_records(status),
         "channels": channel_records(status.channels, status.at_ms),
+        "clocks_off": [msgspec.to_builtins(one) for one in status.clocks],
     }
 
 

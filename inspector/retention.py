@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -58,7 +57,7 @@ async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_
 
 async def _tell_failed(redis: Client, reason: str, every_s: float) -> None:
     """It ends by itself, soon after the last look that failed."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = redis.clock.now_ms()
     alert = Alert(
         kind=_FAILED, source="", since_ms=now_ms, text=reason, ends_ms=now_ms + int(every_s * 1000 * 1.5)
     )

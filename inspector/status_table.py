@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 from msgspec import Struct
 from rich.console import Group as Lines
@@ -54,8 +56,8 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     version = ".".join(str(part) for part in redis.version)
     limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
     lines.add_row("redis", f"{version}, memory {size(redis.used_memory_bytes)}{limit}")
-    for risk in redis.risks():
-        lines.add_row("risk", Text(risk, style="red"))
+    for name, fault in _faults(status):
+        lines.add_row(name, Text(fault, style="red"))
     for place, seen in status.spilled.items():
         lines.add_row("on disk", spilled_line(place, seen, status.at_ms))
     for name, source in status.sources.items():
@@ -112,6 +114,18 @@ def _waiting_for(schedule: Schedule) -> str:
         ("their channel", schedule.held),
     )
     return ", ".join(f"{name}: {count}" for name, count in spans if count)
+
+
+def _faults(status: Status) -> Iterator[tuple[str, str]]:
+    waiting = status.waiting
+    if waiting.missing:
+        counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
+        yield "missing", f"{counts}: something else removed or added jobs"
+    for one in status.clocks:
+        off = f"{one.ahead_ms / 1000:+.1f} s off from that of Redis: set the host's clock by NTP"
+        yield "clock", f"{printable(one.process)} is {off}"
+    for risk in status.redis.risks():
+        yield "risk", risk
 
 
 def _refused(totals: Totals) -> str:

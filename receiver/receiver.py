@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Mapping
 from time import monotonic
@@ -16,6 +17,7 @@ from time import monotonic
 from aiohttp import web
 
 from broker.client import Client
+from broker.clock import report
 from broker.ending import ended
 from broker.errors import BrokerError
 from receiver import answers
@@ -47,12 +49,20 @@ class Receiver:
     def __init__(self, settings: Settings, gates: Mapping[str, Gate], redis: Client, *, process: int = 0) -> None:
         """Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
+        self._redis = redis
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._refusals = Refusals(redis)
         counters = Counters()
         self._keeper = Keeper(settings, redis, counters)
         self._commit = GroupCommit(self._keeper.write, counters, timeout_s=settings.flush_timeout_s)
         self._webhooks = Webhooks(
-            gates, self._commit, counters, self._refusals, settings, refusal=self._keeper.refusal
+            gates,
+            self._commit,
+            counters,
+            self._refusals,
+            settings,
+            refusal=self._keeper.refusal,
+            now_ms=redis.clock.now_ms,
         )
         state = State(redis, self._webhooks.kinds, self._refusals.streaks)
         self._pages = Pages(state, counters, self._commit, self._readiness, self._keeper, process=process)
@@ -141,6 +151,7 @@ class Receiver:
             try:
                 await self._refusals.report()
                 await self._keeper.look()
+                await report(self._redis, self._name)
             except BrokerError:
                 pass  # it stands in /readyz; webhooks are spilled, or answered 503, and counted
             except Exception:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from broker import clock
 from broker.alerts import Alert, current_alerts
 from broker.channels import Channel, read_channels
 from broker.client import Client
@@ -54,9 +54,10 @@ class State:
     async def look(self) -> Seen:
         """Ask Redis; takes a second at most."""
         kinds = self._kinds()
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._redis.clock.now_ms()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
+                now_ms = await clock.now_ms(self._redis)
                 totals = await read_totals(self._redis)
                 facts = await read_sources(self._redis, kinds)
                 alerts = await current_alerts(self._redis, now_ms=now_ms)

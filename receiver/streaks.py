@@ -6,7 +6,6 @@ The provider counts every answer but a 2xx as a failed try, so it matters since 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 
 from broker.client import Client
@@ -28,7 +27,7 @@ class Streaks:
     def note(self, status: int, source: str, *, now_ms: int | None = None) -> None:
         """Count an answer to a webhook of this source; "" is for none that is configured."""
         if source and status >= 400 and status != _NO_TRY:
-            at_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+            at_ms = self._redis.clock.now_ms() if now_ms is None else now_ms
             self._add([Streak(source, "failing" if status >= 500 else "refused", at_ms, at_ms, 1, status)])
 
     async def tell(self) -> None:

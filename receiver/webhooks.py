@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from time import perf_counter, time_ns
+from time import perf_counter
 
 from aiohttp import hdrs, web
 
@@ -38,8 +38,13 @@ class Webhooks:
         settings: Settings,
         *,
         refusal: Callable[[], str],
+        now_ms: Callable[[], int],
     ) -> None:
-        """`refusal`: why nothing is taken at the moment, "" for no reason. Raises KeptHeaderError."""
+        """`refusal`: why nothing is taken at the moment, "" for no reason; `now_ms`: the clock of Redis.
+
+        Raises KeptHeaderError.
+        """
+        self._now_ms = now_ms
         self.use(gates)
         self._commit = commit
         self._counters = counters
@@ -93,7 +98,7 @@ class Webhooks:
         body = await self._bodies.read(request)
         gate.check_signature(body, request.headers.get(gate.signature_header))
         kept = self._kept.of(request.headers)
-        await self._store(RawBody(time_ns() // 1_000_000, gate.source, hint, body, kept))
+        await self._store(RawBody(self._now_ms(), gate.source, hint, body, kept))
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:

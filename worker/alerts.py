@@ -59,7 +59,7 @@ class Alerts:
         personal data. data: the facts, as JSON. holds_s: how long `status` shows it; 0: until `end`. What comes
         in a period that has had its alert is shown, and not told: keep what must be told for the next time.
         """
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._redis.clock.now_ms()
         ends_ms = now_ms + int(holds_s * 1000) if holds_s else 0
         return await self.hold(
             Alert(kind=kind, source=source, since_ms=now_ms, text=text, data=dict(data), ends_ms=ends_ms)
@@ -71,7 +71,7 @@ class Alerts:
         once: one with an end of its own is not told again in any later period. about: what it tells, where that
         may change within a period: then the message's key is of that, and not of the period.
         """
-        now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        now_ms = self._redis.clock.now_ms() if now_ms is None else now_ms
         mark_ms = alert.ends_ms - now_ms if once else self._period_ms
         try:
             return await self._hold(alert, mark_ms, about or str(now_ms // self._period_ms))

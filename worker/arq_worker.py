@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from broker import jobs
 from broker.client import Client
+from broker.clock import now_ms, report
 from broker.ending import ended
 from broker.errors import BrokerError
 from broker.jobs import Claimed, Packed
@@ -89,6 +90,8 @@ class NotifyWorker(Worker):
         redis.job_deserializer = jobs.deserialize
         self.functions = _Functions(self.functions, unknown)
         self._redis = redis
+        self._name = name
+        self._is_off = False
         self._leases = leases
         self._lanes = lanes
         self._extend_every_s = settings.lease_s / 4
@@ -133,6 +136,7 @@ class NotifyWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._drop_finished()
+        await now_ms(self._redis)  # so that whatever runs here knows the clock of Redis
         free = self._lanes.room(self.job_counter)
         if self.allow_pick_jobs and free > 0:
             for job in await self._leases.claim(free):
@@ -166,8 +170,16 @@ class NotifyWorker(Worker):
             await self._leases.extend()
             self._next_extension = now + self._extend_every_s
         if now >= self._next_sign:
+            await self._report_clock()
             await jobs.show_life(self._redis, self.health_check_key, lasts_ms=(_HEALTH_S + 1) * 1000)
             self._next_sign = now + _HEALTH_S
+
+    async def _report_clock(self) -> None:
+        ahead_ms = await report(self._redis, self._name)
+        if ahead_ms and not self._is_off:
+            text = "the clock of this host is %.1f s off from that of Redis: set it by NTP"
+            log.warning(text, ahead_ms / 1000, extra={"action": "clock_off", "ahead_ms": ahead_ms})
+        self._is_off = bool(ahead_ms)
 
     async def _run(self, claimed: Claimed) -> None:
         """Run a job, as arq's `run_job` does."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -106,12 +105,11 @@ def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
     """The notification of a digest of these events, one job a channel."""
     first = events[0]
     body = digests.body_of(events)
-    now_ms = time.time_ns() // 1_000_000
     return [
         NotifyJob(
             channel,
             1,
-            now_ms,
+            0,
             [Notification(_key(first, channel), first.rule, first.event, body, digest=True)],
         )
         for channel in first.channels

@@ -46,7 +46,8 @@ class Drafter:
     ) -> None:
         self.renderer = Renderer(rules)
         self._sources = sources
-        self._maker = Maker({name: source.kind for name, source in sources.items()}, self.renderer)
+        kinds = {name: source.kind for name, source in sources.items()}
+        self._maker = Maker(kinds, self.renderer, max_future_s=0.0)  # no time is compared here
         self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
         self._refusals = {name: refusal(settings) for name, settings in channels.items()}
 
@@ -60,7 +61,7 @@ class Drafter:
             if not self._maker.is_wanted(notification):
                 return Skipped()
             if self.renderer.latest_only(notification.rule):
-                self._maker.subject(notification, channel)
+                self._maker.turn(notification, channel)
             return self._made(notification, refuse)
         except (RenderError, DecodeError) as error:
             return unfit(error)

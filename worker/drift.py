@@ -29,6 +29,7 @@ _MAX_SAMPLES = 200
 _MAX_NAMES = 10_000
 _SHOWN_S = 86_400.0
 _NAMED = 5
+_TOLD = ("unknown event", "changed type", "time ahead")
 
 
 class Sample(Struct, frozen=True):
@@ -57,14 +58,17 @@ class Drift:
         self._every = every
         self._every_s = every_s
         self._seen: dict[tuple[str, str], int] = {}
+        self._future: dict[str, Counter[Deviation]] = {}
         self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
 
     def follow(self, kinds: Mapping[str, SourceKind]) -> None:
         """Look at samples of these sources from now on."""
         self._kinds = kinds
 
-    def pass_by(self, source: str, event: str, body: bytes) -> None:
-        """Called for each event: nearly always a count and no more."""
+    def pass_by(self, source: str, event: str, body: bytes, is_future: bool = False) -> None:
+        """Called for each event: nearly always a count and no more. is_future: its own time lies too far ahead."""
+        if is_future:
+            self._count_future(source, event)
         name = (source, event)
         count = self._seen.get(name, 0)
         if count == 0 and len(self._seen) >= _MAX_NAMES:  # names come from outside: stay bounded
@@ -72,6 +76,11 @@ class Drift:
         self._seen[name] = count + 1
         if count % self._every == 0:
             self._samples.append(Sample(source, event, body))
+
+    def _count_future(self, source: str, event: str) -> None:
+        counted, found = self._future.setdefault(source, Counter()), Deviation(event, "time ahead")
+        if found in counted or len(counted) < _MAX_SAMPLES:
+            counted[found] += 1
 
     async def run(self) -> None:
         """Look at what was sampled, every few seconds. Never ends by itself."""
@@ -81,7 +90,7 @@ class Drift:
 
     async def look(self) -> None:
         """Look at the samples there are. Redis being away costs them, and nothing else."""
-        counts: dict[str, Counter[Deviation]] = {}
+        counts, self._future = self._future, {}
         while self._samples:
             sample = self._samples.popleft()
             if sample.source not in self._kinds:  # it was taken out of the config meanwhile
@@ -109,10 +118,8 @@ class Drift:
         ]
 
     async def _tell(self, source: str, fresh: list[Deviation]) -> None:
-        """An alert on what may break something: a name that nobody knew, a type that changed."""
-        telling = [
-            _sentence(deviation) for deviation in fresh if deviation.what in ("unknown event", "changed type")
-        ]
+        """An alert on what may break something: an unknown name, a type that changed, a time in the future."""
+        telling = [_sentence(deviation) for deviation in fresh if deviation.what in _TOLD]
         if not telling:
             return
         more = f" and {len(telling) - _NAMED} more" if len(telling) > _NAMED else ""
@@ -123,4 +130,6 @@ class Drift:
 def _sentence(deviation: Deviation) -> str:
     if deviation.what == "unknown event":
         return f"the event {deviation.event}"
+    if deviation.what == "time ahead":
+        return f"{deviation.event} with a time of its own that lies in the future"
     return f"{deviation.event} {deviation.path} is {deviation.found}, not {deviation.expected}"

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 
 from broker.alerts import Alert, current_alerts, forget_ended, take_turn
 from broker.client import Client
+from broker.clock import now_ms as redis_now_ms
 from broker.errors import BrokerError
 from broker.sources import SourceFacts, read_sources, watch
 from sources.deadline import clock, warning
 from worker.alerts import Alerts
 from worker.causes import KINDS, causes, over
+from worker.clock_guard import look_at_clocks
 from worker.dead_guard import DeadGuard
 from worker.planning import WorkerSource
 from worker.settings import AlertSettings
@@ -54,8 +55,9 @@ class Guards:
     async def run(self) -> None:
         """Look until cancelled. Redis being away is one of the things it looks for."""
         while True:
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = self._redis.clock.now_ms()
             try:
+                now_ms = await redis_now_ms(self._redis)
                 if await take_turn(self._redis, lasts_ms=int(self._every_s * 1000 * _TURN)):
                     await self.look(now_ms)
                 await self.redis_is_there()
@@ -81,6 +83,7 @@ class Guards:
             if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
                 await self._alerts.end(alert, over(alert, facts.get(alert.source, SourceFacts())))
         await self._dead.look(now_ms)
+        await look_at_clocks(self._redis, self._alerts, now_ms)
         await forget_ended(self._redis, now_ms=now_ms)
 
     async def redis_is_away(self, error: BrokerError, now_ms: int) -> None:

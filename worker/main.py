@@ -91,6 +91,7 @@ async def run_live(
             setup.sources,
             RuleBook(setup.rules),
             max_deliveries=settings.max_deliveries,
+            max_future_s=settings.max_future_s,
             on_event=drift.pass_by,
         )
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from broker.batch import RawBody
 from broker.jobs import Notification
-from broker.latest import subject_id
+from broker.latest import Turn, subject_id
 from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.digests import payloads_of
 from worker.enrich import Enriched, UnknownError, message_of
 from worker.outcome import Dead
 from worker.payload import Payload
+from worker.planning import is_future
 from worker.render import Message, Renderer, RenderError
 from worker.templates import seen_by_templates
-from worker.turns import Subject
 
 
 class Maker:
     """Makes messages by the rules and sources of one config. All raise RenderError and DecodeError."""
 
-    def __init__(self, kinds: Mapping[str, SourceKind], renderer: Renderer) -> None:
-        """kinds: by name of the source."""
+    def __init__(self, kinds: Mapping[str, SourceKind], renderer: Renderer, *, max_future_s: float) -> None:
+        """kinds: by name of the source; max_future_s: see `[worker]`."""
         self._kinds = kinds
+        self._max_future_s = max_future_s
         self._renderer = renderer
 
     def kind(self, source: str) -> SourceKind:
@@ -45,17 +47,24 @@ class Maker:
         self._renderer.digest_key(rule, seen)
         return True
 
-    def subject(self, notification: Notification, channel: str) -> Subject | None:
-        """What it tells the latest of, by its rule's `latest_only`; None where its event has no time."""
+    def occurred_at_ms(self, body: RawBody) -> int | None:
+        """The own time of the event, by which the latest counts; None where it has none.
+
+        One too far in the future counts as of its receipt: it would silence its subject until then.
+        """
+        event = self.kind(body.source).decode(body.body, body.event_hint)
+        return body.received_at_ms if is_future(event, body, self._max_future_s) else event.occurred_at_ms
+
+    def turn(self, notification: Notification, channel: str) -> Turn | None:
+        """What it is the latest of, by its rule's `latest_only`; None where its event has no time."""
         body = notification.body
-        kind = self.kind(body.source)
-        event = kind.decode(body.body, body.event_hint)
-        if event.occurred_at_ms is None:
+        kind, occurred_at_ms = self.kind(body.source), self.occurred_at_ms(body)
+        if occurred_at_ms is None:
             return None
         seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
         key = self._renderer.subject(notification.rule, seen)
         latest = subject_id(body.source, notification.rule, channel, key)
-        return Subject(latest, notification.key, event.occurred_at_ms)
+        return Turn(latest, notification.key, occurred_at_ms)
 
     def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
         """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""

@@ -8,7 +8,7 @@ import random
 import time
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broker import channels, dead, jobs
 from broker.jobs import Claimed, Notification, NotifyJob, Packed, UnreadableJobError
@@ -83,6 +83,8 @@ class Notifier:
             lane,
             verdict == "probe",
             [],
+            {},
+            {},
         )
         unknown = self._strangers.among(job, todo)
         if unknown and await self._pass_on(running, todo, unknown):
@@ -197,7 +199,11 @@ class Notifier:
             if running.lane.is_failing():
                 linger_until = 0.0
             if retries and (recorded == expected or time.monotonic() >= linger_until):
-                settled += [Settled(index, "retry") for group in retries.values() for index, _ in group]
+                settled += [
+                    Settled(index, "retry", turn=running.turns.get(notification.key))
+                    for group in retries.values()
+                    for index, notification in group
+                ]
                 new_jobs = [retry_job(running.job, when, group) for when, group in retries.items()]
                 retries = {}
             else:
@@ -217,13 +223,14 @@ class Notifier:
                 raise tried
             notification, outcome = tried
             if isinstance(outcome, Sent):
-                settled.append(Settled(index, "sent"))
+                settled.append(Settled(index, "sent", turn=running.turns.get(notification.key)))
             elif isinstance(outcome, Skipped) and holds:
                 settled.append(Settled(index, "skipped"))
             elif holds and not isinstance(outcome, Left):
                 again = self._when_again(job, notification, outcome, draw)
                 if again is None:
-                    settled.append(self._given_up(job, index, notification, outcome))
+                    given_up = self._given_up(job, index, notification, outcome)
+                    settled.append(structs.replace(given_up, turn=running.turns.get(notification.key)))
                 else:
                     retries.setdefault(again, []).append((index, notification))
         return settled
@@ -245,7 +252,7 @@ class Notifier:
         delay = delay_s(
             self._sender.retry(notification.rule, job.channel),
             attempt=job.attempt,
-            age_s=time.time() - job.first_try_ms / 1000,
+            age_s=max(0, self._redis.clock.now_ms() - job.first_try_ms) / 1000,
             retry_after_s=outcome.retry_after_s,
             draw=draw,
         )

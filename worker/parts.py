@@ -28,7 +28,6 @@ from worker.rules import Rule
 from worker.sending import Sender
 from worker.settings import AlertSettings
 from worker.strangers import Known, Strangers
-from worker.turns import Turns
 
 log = logging.getLogger("hookline.worker")
 
@@ -82,9 +81,8 @@ class Parts:
                 Renderer(setup.rules),
                 self.channels,
                 self._enricher,
-                core.recorder,
                 QuietTimes(setup.rules),
-                Turns(core.redis),
+                core,
             ),
             Strangers(core.redis, core.name, known, pass_on_s=core.settings.pass_on_s),
             rng=random.Random(),  # noqa: S311 - jitter

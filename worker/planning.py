@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from worker.digests import gathered_of
 from worker.idempotency import idempotency_key
 from worker.render import Renderer
 from worker.rules import Matches, Route, RuleBook
+from worker.settings import Settings
 from worker.templates import RenderError, seen_by_templates
 
 _MOST_BURIED = 100
@@ -100,13 +100,15 @@ class Planner:
         rules: RuleBook,
         *,
         max_deliveries: int,
-        on_event: Callable[[str, str, bytes], None] = lambda _source, _event, _body: None,
+        max_future_s: float = Settings().max_future_s,
+        on_event: Callable[[str, str, bytes, bool], None] = lambda _source, _event, _body, _is_future: None,
     ) -> None:
-        """on_event: told (source, event name, body) of each event that was decoded."""
+        """on_event: called with (source, event name, body, whether its time lies too far ahead) of each event."""
         self._sources = sources
         self._rules = rules
         self._renderer = Renderer(rules.rules)
         self._max_deliveries = max_deliveries
+        self._max_future_s = max_future_s
         self._on_event = on_event
 
     async def plan(self, entries: Sequence[Entry], *, nobody_knows: bool = False) -> Plan:
@@ -199,7 +201,8 @@ class Planner:
                 if matches.ask_payload
                 else _Decided([(route, event.identity) for route in matches.routes])
             )
-            self._on_event(body.source, event.name, body.body)
+            is_ahead = is_future(event, body, self._max_future_s)
+            self._on_event(body.source, event.name, body.body, is_ahead)
         except DecodeError as error:
             return dead.died_at_intake(
                 body,
@@ -246,19 +249,23 @@ class _JobPacker:
     def __init__(self) -> None:
         self.jobs: list[NotifyJob] = []
         self._open: dict[str, tuple[int, int]] = {}
-        self._now_ms = time.time_ns() // 1_000_000
 
     def add(self, channel: str, notification: Notification) -> Share:
         size = len(notification.body.body)
         place, filled = self._open.get(channel, (0, 0))
         is_full = place == 0 or len(self.jobs[place - 1].notifications) >= MAX_NOTIFICATIONS
         if is_full or filled + size > batch.MAX_BYTES:
-            self.jobs.append(NotifyJob(channel, 1, self._now_ms, []))
+            self.jobs.append(NotifyJob(channel, 1, 0, []))
             place, filled = len(self.jobs), 0
         notifications = self.jobs[place - 1].notifications
         notifications.append(notification)
         self._open[channel] = (place, filled + size)
         return Share(place, len(notifications) - 1, 1)
+
+
+def is_future(event: Event, body: RawBody, max_future_s: float) -> bool:
+    """Whether an event's own time lies further ahead of its receipt than clocks differ."""
+    return event.occurred_at_ms is not None and event.occurred_at_ms > body.received_at_ms + max_future_s * 1000
 
 
 def staleness(event: Event, body: RawBody, max_age_s: float) -> str:

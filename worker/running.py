@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from broker.jobs import Notification, NotifyJob
+from broker.latest import Turn
 from worker.lanes import Lane
 from worker.leases import Lease
 
@@ -24,6 +25,12 @@ class Running(NamedTuple):
 
     sent: list[tuple[Notification, int]]
     """What was sent and the log is still to tell of, which gets many at a time; each with the ms that it took."""
+
+    turns: dict[str, Turn]
+    """Those that were taken and not ended, by the notification's key: for rules with `latest_only`."""
+
+    newest: dict[str, int]
+    """The own time of the newest event that was sent of each subject of these, in this run."""
 
     def may_send(self) -> bool:
         """Whether the channel takes this job's notifications."""

@@ -9,27 +9,30 @@ from functools import partial
 
 from broker.errors import BrokerError
 from broker.jobs import Notification, NotifyJob
+from broker.latest import Turn, take_turn
 from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.ahead import Ahead
 from worker.attempts import log_fields, with_attempt
 from worker.channels import Channel
+from worker.core import Core
 from worker.digests import payloads_of
 from worker.enrich import Enriched, Enricher
 from worker.making import Maker, unfit
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.quiet_hours import QuietTimes
-from worker.recording import Recorder
 from worker.render import Message, Renderer, RenderError
 from worker.retry import RetrySettings
 from worker.running import Running
 from worker.terms import terms_of
-from worker.turns import Turns
 
 log = logging.getLogger("hookline.worker")
 
 Tried = tuple[Notification, Outcome]
 """A notification with this try in its history, and what came of it."""
+
+_TURN_AGAIN_S = 0.5
+"""Seconds until a notification asks again, while another of its subject is under way."""
 
 _Make = Callable[[], Message]
 """Raises RenderError or DecodeError."""
@@ -44,17 +47,17 @@ class Sender:
         renderer: Renderer,
         channels: Mapping[str, Channel],
         enricher: Enricher,
-        recorder: Recorder,
         quiet: QuietTimes,
-        turns: Turns,
+        core: Core,
     ) -> None:
         self.channels = channels
-        self._turns = turns
+        self._redis = core.redis
+        self._lease_s = core.settings.lease_s
         self._kinds = kinds
-        self._maker = Maker(kinds, renderer)
+        self._maker = Maker(kinds, renderer, max_future_s=core.settings.max_future_s)
         self._renderer = renderer
         self._enricher = enricher
-        self._recorder = recorder
+        self._recorder = core.recorder
         self._quiet = quiet
         self._plain = {rule for rule in renderer.names if not self._asks(rule)}
 
@@ -84,7 +87,7 @@ class Sender:
     def _occurred_at_ms(self, notification: Notification) -> int:
         body = notification.body
         try:
-            return self._maker.kind(body.source).decode(body.body, body.event_hint).occurred_at_ms or 0
+            return self._maker.occurred_at_ms(body) or 0
         except (RenderError, DecodeError):
             return 0  # told when it is tried
 
@@ -123,7 +126,7 @@ class Sender:
         started = time.monotonic()
         found = await self._enriched(notification, running.deadline)
         if not isinstance(found, Enriched):
-            return _tried(running, notification, found, started)
+            return self._tried(running, notification, found, started)
         make = partial(self._maker.message, notification, found, attempt=running.job.attempt)
         return await crew.make(partial(self._send_now, running, channel, notification, make))
 
@@ -154,18 +157,30 @@ class Sender:
     ) -> Tried:
         """Send unless something newer of the same subject was sent, and not while something of it is under way."""
         try:
-            subject = self._maker.subject(notification, running.job.channel)
-            unwanted = await self._turns.take(subject) if subject else None
+            turn = self._maker.turn(notification, running.job.channel)
+            unwanted = await self._wait_for(turn, running) if turn else None
         except (RenderError, DecodeError) as error:
             return notification, unfit(error)
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
             return _untried(running, notification, unwanted)
+        if turn is None:
+            return await self._send(running, channel, notification, make)
+        running.turns[turn.key] = turn  # ends with what is recorded of it
         tried, outcome = await self._send(running, channel, notification, make)
-        if subject:
-            await self._turns.end(subject, outcome, running.lease)
+        if isinstance(outcome, Sent):
+            running.newest[turn.subject] = max(turn.occurred_at_ms, running.newest.get(turn.subject, 0))
         return tried, outcome
+
+    async def _wait_for(self, turn: Turn, running: Running) -> Skipped | PutOff | None:
+        """Whether its turn has come: None, and then it has taken it. Raises BrokerError."""
+        if running.newest.get(turn.subject, 0) > turn.occurred_at_ms:
+            return Skipped()
+        answer = await take_turn(self._redis, turn, lease_s=self._lease_s)
+        if answer == "stale":
+            return Skipped()
+        return PutOff(_TURN_AGAIN_S) if answer == "wait" else None
 
     def _unwanted(self, notification: Notification) -> Skipped | PutOff | Dead | None:
         """What is to be done instead of sending, by the rule's `when`, `key` and quiet hours; None to send."""
@@ -174,7 +189,7 @@ class Sender:
                 return Skipped()
         except (RenderError, DecodeError) as error:
             return unfit(error)
-        left_s = self._quiet.left_s(notification.rule, time.time())
+        left_s = self._quiet.left_s(notification.rule, self._redis.clock.now_ms() / 1000)
         return PutOff(left_s) if left_s else None
 
     async def _send(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
@@ -193,7 +208,15 @@ class Sender:
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
             running.lane.end(outcome)
-        return _tried(running, notification, outcome, started)
+        return self._tried(running, notification, outcome, started)
+
+    def _tried(self, running: Running, notification: Notification, outcome: Outcome, started: float) -> Tried:
+        took_ms = int((time.monotonic() - started) * 1000)
+        if isinstance(outcome, Sent):
+            running.sent.append((notification, took_ms))
+            return notification, outcome
+        _log(running, notification, outcome, took_ms)
+        return with_attempt(notification, outcome, self._redis.clock.now_ms() - took_ms, took_ms), outcome
 
     async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
         """What the rule asks for, waited for outside of the channel's crew: others send meanwhile."""
@@ -226,16 +249,6 @@ async def _without_channel(running: Running, notification: Notification) -> Trie
 def _untried(running: Running, notification: Notification, outcome: Outcome) -> Tried:
     _log(running, notification, outcome, 0)
     return notification, outcome
-
-
-def _tried(running: Running, notification: Notification, outcome: Outcome, started: float) -> Tried:
-    took_ms = int((time.monotonic() - started) * 1000)
-    if isinstance(outcome, Sent):
-        running.sent.append((notification, took_ms))
-        return notification, outcome
-    _log(running, notification, outcome, took_ms)
-    began_ms = time.time_ns() // 1_000_000 - took_ms
-    return with_attempt(notification, outcome, began_ms, took_ms), outcome
 
 
 def _log(running: Running, notification: Notification, outcome: Outcome, took_ms: int) -> None:

@@ -35,6 +35,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_waiting: Count = 1_000_000
     """Waiting notifications at which intake pauses; the webhooks then wait in the stream, at the same cost."""
 
+    max_future_s: Annotated[float, Meta(ge=0)] = 300.0
+    """Seconds by which an event's own time may be ahead of its receipt. One further ahead counts as of its receipt
+    for `latest_only`, and `hookline drift` shows it."""
+
     drift_every: Count = 100
     """One event in so many of each name is looked at for schema drift, and the first of each name."""
 

@@ -10,7 +10,6 @@ from broker.dead.index import (
     news,
     older,
     read_kinds,
-    redis_ms,
     search,
     sparks,
 )
@@ -88,7 +87,6 @@ __all__ = [
     "packed",
     "read_kinds",
     "read_untold",
-    "redis_ms",
     "rows_of",
     "search",
     "sparks",

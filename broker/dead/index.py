@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from broker import scripts
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead.letter import Facets
 from broker.dead.store import Row, rows
 from broker.errors import translated
@@ -115,18 +116,11 @@ async def closed_ms(redis: Client) -> int:
 
     Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
     """
-    last = now = await redis_ms(redis)
+    last = now = await ask_ms(redis)
     while now <= last:
         await asyncio.sleep(0.001)
-        last, now = min(last, now), await redis_ms(redis)  # it may have been set back
+        last, now = min(last, now), await ask_ms(redis)  # it may have been set back
     return last
-
-
-async def redis_ms(redis: Client) -> int:
-    """The time by the clock of Redis."""
-    with translated():
-        seconds, micros = await redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _portions(names: Sequence[T]) -> list[Sequence[T]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 
 import msgspec
@@ -47,6 +46,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     received_at_ms: int = 0
     died_at_ms: int = 0
+    """By the clock of Redis; 0 for one that does not lie there yet."""
+
     bodies: int = 1
     """Bodies that count as buried with it; 0 for a letter of stage notify."""
 
@@ -159,7 +160,6 @@ def died_at_intake(
         event_hint=body.event_hint,
         headers=body.headers,
         received_at_ms=body.received_at_ms,
-        died_at_ms=_now_ms(),
     )
     return Grave(letter, body.body, tuple(terms))
 
@@ -173,7 +173,6 @@ def unreadable_batch(blob: bytes, bodies: int, error: str) -> Grave:
         reason="unreadable",
         error=error,
         error_class="UnreadableBatchError",
-        died_at_ms=_now_ms(),
         bodies=bodies,
     )
     return Grave(letter, blob)
@@ -188,7 +187,6 @@ def unreadable_job(job_id: str, blob: bytes, error: str) -> Grave:
         reason="unreadable",
         error=error,
         error_class="UnreadableJobError",
-        died_at_ms=_now_ms(),
         bodies=0,
         job=job_id,
     )
@@ -232,7 +230,6 @@ def died_at_notify(
         event_hint=body.event_hint,
         headers=body.headers,
         received_at_ms=body.received_at_ms,
-        died_at_ms=_now_ms(),
         bodies=0,
         rule=notification.rule,
         channel=channel,
@@ -241,7 +238,3 @@ def died_at_notify(
         attempts=notification.attempts,
     )
     return Grave(letter, body.body, tuple(terms))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

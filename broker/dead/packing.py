@@ -55,9 +55,11 @@ class _Known(threading.local):
 _known = _Known()
 
 
-def packed(grave: Grave, place: Place) -> tuple[object, ...]:
-    """A grave as broker/lua/graves.lua takes it: its blobs go to `place`."""
+def packed(grave: Grave, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
+    """A grave as broker/lua/graves.lua takes it: its blobs go to `place`. One without a time of death dies now."""
     letter = grave.letter
+    if not letter.died_at_ms:
+        letter = msgspec.structs.replace(letter, died_at_ms=now_ms)
     facets, encoded = facets_of(letter), _encode(letter)
     dictionary = _known.by_group.get(letter.fingerprint)
     if dictionary is None:

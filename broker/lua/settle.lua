@@ -1,6 +1,7 @@
 -- What came of notifications of one job.
 -- ARGV[1] = msgpack {job, size, outcomes, letters, retries, owner, heard}, the other ARGV are blobs named by their place:
---   outcome = {index, "sent" | "skipped" | "dead" | "retry"}
+--   outcome = {index, "sent" | "skipped" | "dead" | "retry", turn or nil}
+--   turn    = {subject, idempotency key, the event's own time in ms}: see broker/latest.py
 --   letters = {[index as string] = grave}: see graves.lua
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
 --   heard   = {channel, failures that open it, first wait ms, longest wait ms, whether any send succeeded, failures
@@ -11,9 +12,28 @@
 -- state: "closed" | "open" | "half-open" | "paused", "" where nothing was heard}.
 local plan = cmsgpack.unpack(ARGV[1])
 local job, size, outcomes, letters, retries = plan[1], plan[2], plan[3], plan[4], plan[5]
-if redis.call('EXISTS', K.job .. job) == 0 then return { -1, '' } end
-if next(letters) or #retries > 0 then drain_when_full() else go_on_when_full() end
+local is_gone = redis.call('EXISTS', K.job .. job) == 0
+if not is_gone and (next(letters) or #retries > 0) then drain_when_full() else go_on_when_full() end
 local owned = redis.call('GET', K.in_progress .. job) == plan[6]
+
+-- What was sent is remembered whoever has the job by now, and also where it has gone: that only ever moves forward.
+-- The turn ends for its owner alone: where the lease has lapsed, another may be sending the same.
+local function end_turn(turn, sent)
+  local subject = K.latest .. turn[1]
+  local known = redis.call('HMGET', subject, 'at', 'by')
+  if sent and tonumber(turn[3]) > tonumber(known[1] or 0) then
+    redis.call('HSET', subject, 'at', string.format('%.0f', turn[3]))
+    redis.call('EXPIRE', subject, K.latest_ttl_s)
+  end
+  if owned and known[2] == turn[2] then redis.call('HDEL', subject, 'by', 'until') end
+end
+
+for i = 1, #outcomes do
+  local turn = outcomes[i][3]
+  if type(turn) == 'table' then end_turn(turn, outcomes[i][2] == 'sent') end
+end
+
+if is_gone then return { -1, '' } end
 
 -- The channel's breaker. What was under way when it opened, and fails afterwards, says nothing new.
 local function state_after(heard)

@@ -13,6 +13,7 @@ from broker.actions import State, Verb, Why
 from broker.alerts import Alert
 from broker.channels import Channel
 from broker.channels import State as ChannelState
+from broker.clock import OffClock
 from broker.dead import DeadLetter
 from broker.sources import SourceFacts
 from broker.spilled import Spilled
@@ -252,6 +253,11 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     refused: int  # type: ignore[assignment]
     bodies_add_up: bool  # type: ignore[assignment]
     notifications_add_up: bool  # type: ignore[assignment]
+    """Also false where some of those that wait have vanished from Redis."""
+
+    waiting_missing: int
+    """Notifications that are counted as waiting and are not in Redis. Not looked for in more than 10,000 jobs."""
+
     queue_entries: int
     queue_bodies: int
     queue_oldest_ms: int | None
@@ -271,3 +277,5 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     sources: list[SourceRecord]
     alerts_now: list[Alert]
     channels: list[ChannelRecord]
+    clocks_off: list[OffClock]
+    """Processes whose clock is more than 5 s off from that of Redis."""

@@ -100,6 +100,8 @@ def _sentence(deviation: Deviation) -> str:
             return "a name that has no model"
         case "changed type":
             return f"{path} is {deviation.found}, not {deviation.expected}"
+        case "time ahead":
+            return "its own time lies in the future"
         case "unknown key":
             return f"{path} is new ({deviation.found})"
         case _:

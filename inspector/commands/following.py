@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from broker.client import Client
-from broker.dead import redis_ms
+from broker.clock import ask_ms
 from inspector import operations, options
 from inspector.commands.app import FOLLOW, dead, print_json, show
 from inspector.commands.lists import action_page, actions_table, why_table
@@ -47,7 +47,7 @@ def actions(
 
 def _one(context: Context, action_id: str, *, as_json: bool) -> None:
     async def look(redis: Client) -> tuple[Action | None, int]:
-        return await operations.action(redis, action_id), await redis_ms(redis)
+        return await operations.action(redis, action_id), await ask_ms(redis)
 
     action, now_ms = on_redis(context, look)
     masking = context.masking()
@@ -65,7 +65,7 @@ def _one(context: Context, action_id: str, *, as_json: bool) -> None:
 
 def _recent(context: Context, limit: int, *, as_json: bool) -> None:
     async def look(redis: Client) -> tuple[list[Action], int]:
-        return await operations.actions(redis, count=limit), await redis_ms(redis)
+        return await operations.actions(redis, count=limit), await ask_ms(redis)
 
     found, now_ms = on_redis(context, look)
     if as_json:

@@ -22,8 +22,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from broker import dead
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.errors import BrokerError
 from inspector import operations
 from inspector.commands.app import print_json, show
@@ -157,7 +157,7 @@ async def _until_free(redis: Client, action_id: str) -> AsyncIterator[Action | N
     yield seen
     if first is None or first.state != "running":
         return
-    wait_ms = first.lease_until_ms - await dead.redis_ms(redis)
+    wait_ms = first.lease_until_ms - await ask_ms(redis)
     if wait_ms > 0:
         typer.echo(f"whoever carries it out may be alive: waiting {wait_ms / 1000:.0f} s", err=True)
     while seen is not None and seen.state == "running" and seen.lease_until_ms == first.lease_until_ms:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from broker import audit, dead, jobs
 from broker.audit import Deed
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead import NEWEST, Grave, Kept
 from inspector.letter_lines import MAX_LINE_BYTES, LineError, header, kept_of, left_out, line_of
 from inspector.operations.acting import AT_A_TIME, told
@@ -61,7 +62,7 @@ async def export(
     """
     about, done = told(wanted), so_far or Exported()
     await audit.record(redis, Deed(by, "export", about))
-    yield header(about, await dead.redis_ms(redis))
+    yield header(about, await ask_ms(redis))
     ids: list[str] = []
     async for row in walk(redis, wanted, NEWEST):
         ids.append(row.id)

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from broker import dead
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead import MIXED, NEWEST, DeadLetter, Facets, Grave, Kind, Kinds, Place, Row
 from broker.ids import is_id
 from sources.terms import term
@@ -234,7 +235,7 @@ async def _kinds(redis: Client, wanted: Filter) -> Kinds:
 
 
 async def _hours(redis: Client, shown: Sequence[Sequence[Kind]]) -> list[tuple[int, ...]]:
-    now_ms = await dead.redis_ms(redis)
+    now_ms = await ask_ms(redis)
     from_ms = (now_ms // _SPARK_STEP_MS - _SPARK_STEPS + 1) * _SPARK_STEP_MS
     names = [kind.id for some in shown for kind in some]
     counts = iter(await dead.sparks(redis, names, from_ms=from_ms, step_ms=_SPARK_STEP_MS, steps=_SPARK_STEPS))

@@ -17,6 +17,7 @@ from msgspec import Struct
 from broker import audit, dead
 from broker.audit import Deed
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead import Due
 from broker.ids import new_id
 from inspector import export_files
@@ -56,7 +57,7 @@ class PurgeBusyError(Exception):
 
 async def due(redis: Client, settings: DeadSettings, *, count: int = 0) -> Due:
     """How many dead letters are to go, and up to `count` of them, the oldest."""
-    before_ms = int(await dead.redis_ms(redis) - settings.keep_days * _DAY_MS) if settings.keep_days else 0
+    before_ms = int(await ask_ms(redis) - settings.keep_days * _DAY_MS) if settings.keep_days else 0
     return await dead.due(redis, before_ms=before_ms, stay=settings.keep_count, count=count)
 
 

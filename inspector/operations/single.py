@@ -14,6 +14,7 @@ from msgspec import structs
 from broker import audit, dead, replay
 from broker.audit import Deed
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead import Grave, Note
 from broker.verdict import Rehearsed, Verdict
 from inspector.masking import MASK, Masking
@@ -54,7 +55,7 @@ async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) 
 
 async def note_on(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
     """Note something on one dead letter, at once; False where there is no such letter."""
-    note = Note(await dead.redis_ms(redis), by, text)
+    note = Note(await ask_ms(redis), by, text)
     return bool(await dead.annotate(redis, [letter_id], note, deed=Deed(by, "annotate", letter_id)))
 
 

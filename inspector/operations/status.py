@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from msgspec import Struct
 
-from broker import dead, stream
+from broker import clock, dead, stream
 from broker.alerts import Alert, current_alerts
 from broker.backlog import Backlog, read_backlog
 from broker.channels import Channel, read_channels
 from broker.client import Client
+from broker.clock import OffClock
 from broker.connection import Facts, read_facts
 from broker.schedule import Schedule, read_schedule
 from broker.sources import SourceFacts, read_sources
 from broker.spilled import Spilled, read_spilled
 from broker.stats import Totals, read_totals
+from broker.waiting import Waiting, read_waiting
 from sources import KINDS
 from sources.kind import SourceKind
 from sources.settings import Settings as SourceSettings
@@ -52,13 +53,22 @@ class Status(Struct, frozen=True):
     """Those of which there is something to tell: failures, an open breaker, a pause, jobs that are held."""
 
     schedule: Schedule
+    waiting: Waiting
+    """Whether what the counters say waits is really there."""
+
+    clocks: list[OffClock]
+    """Processes whose clock is off from that of Redis."""
 
     spilled: dict[str, Spilled] = {}
     """What receivers keep on disk, by host:directory. Not in the sums: it is accepted when Redis gets it."""
 
     def adds_up(self) -> bool:
         """Whether both sums do."""
-        return self.totals.bodies_add_up() and self.totals.notifications_add_up()
+        return self.totals.bodies_add_up() and self.notifications_add_up()
+
+    def notifications_add_up(self) -> bool:
+        """Whether that sum does, and none of those that wait has vanished."""
+        return self.totals.notifications_add_up() and not self.waiting.missing
 
 
 async def status(
@@ -72,7 +82,7 @@ async def status(
     """
     configured = sources or {}
     facts = await read_sources(redis, configured)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = await clock.now_ms(redis)
     return Status(
         totals=await read_totals(redis),
         backlog=await read_backlog(redis),
@@ -84,6 +94,8 @@ async def status(
         alerts=await current_alerts(redis, now_ms=now_ms),
         channels=await read_channels(redis),
         schedule=await read_schedule(redis),
+        waiting=await read_waiting(redis),
+        clocks=await clock.off_clocks(redis),
         spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
     )
 

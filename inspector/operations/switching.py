@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
-from broker import channels
+from broker import channels, clock
 from broker.channels import Channel
 from broker.client import Client
 
@@ -14,5 +13,5 @@ async def read_channels(redis: Client, configured: Iterable[str]) -> tuple[int, 
     """(now, each channel that is configured or of which something is known, by name)."""
     known = {one.name: one for one in await channels.read_channels(redis)}
     names = sorted({*configured, *known})
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = await clock.now_ms(redis)
     return now_ms, [known.get(name) or Channel(name, 0, 0, 0, 0, 0) for name in names]

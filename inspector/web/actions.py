@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -52,7 +51,7 @@ def actions_routes(desk: Desk, pages: Pages) -> list[Route]:
 
     async def actions(request: web.Request, visitor: Visitor) -> Answer:
         found = await operations.actions(desk.redis, count=_KEPT)
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = desk.redis.clock.now_ms()
         shown = [shown_of(action, visitor, now_ms) for action in found]
         return pages.show(request, visitor, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
 
@@ -64,7 +63,7 @@ def actions_routes(desk: Desk, pages: Pages) -> list[Route]:
             request,
             visitor,
             "action.html",
-            one=shown_of(found, visitor, time.time_ns() // 1_000_000),
+            one=shown_of(found, visitor, desk.redis.clock.now_ms()),
             every_s=_EVERY_S,
             shown=desk.configured.masking.text,
         )

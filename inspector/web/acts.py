@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 from aiohttp import web
@@ -175,5 +174,5 @@ def _preview(
         terms=terms or _Terms(),
         max_note=MAX_NOTE_CHARS,
         shown=desk.configured.masking.text,
-        now_ms=time.time_ns() // 1_000_000,
+        now_ms=desk.redis.clock.now_ms(),
     )

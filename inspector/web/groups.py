@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from aiohttp import web
 from msgspec import Struct
 
@@ -47,7 +45,7 @@ def groups_routes(desk: Desk, pages: Pages) -> list[Route]:
             total=sum(group.count for group in found),
             most=MOST,
             events=events,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=desk.redis.clock.now_ms(),
             shown=desk.configured.masking.text,
         )
 

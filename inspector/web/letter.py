@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from urllib.parse import quote, quote_plus
 
@@ -106,7 +105,7 @@ def _page(
         is_too_large=_is_too_large(grave),
         fault=look.fault,
         max_note=MAX_NOTE_CHARS,
-        now_ms=time.time_ns() // 1_000_000,
+        now_ms=desk.redis.clock.now_ms(),
         shown=str if look.is_revealed else configured.masking.text,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 
 from aiohttp import hdrs, web
@@ -69,7 +68,7 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
         except (FilterError, CursorError) as error:
             return Refusal(400, f"{error}.")
         selects = selects_of(await operations.choices(desk.redis), wanted)
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = desk.redis.clock.now_ms()
         total = await operations.count(desk.redis, wanted)
         return pages.show(
             request,

@@ -1,65 +1,112 @@
 """Whose turn it is where only the latest counts, on a real Redis."""
 
-from broker import keys, latest
+import time
+
+import pytest
+
+from broker import jobs, keys, latest
+from broker.batch import RawBody
 from broker.client import Client
+from broker.jobs import Notification, NotifyJob
+from broker.latest import Turn
+from broker.settle import Settled, settle
+from tests.broker.claiming import claim
 from tests.names import KEYS
 
 SUBJECT = latest.subject_id("voucherify", "balance", "crm", "v_1")
+OWNER = "worker-1"
+NOW_MS = int(time.time() * 1000)
 
 
-async def turn(redis: Client, key: str, at_ms: int) -> str:
-    return await latest.take_turn(redis, SUBJECT, key=key, occurred_at_ms=at_ms)
+def turn_of(key: str, at_ms: int, subject: str = SUBJECT) -> Turn:
+    return Turn(subject, key, at_ms)
 
 
-async def end(redis: Client, key: str, at_ms: int, *, sent: bool = True) -> None:
-    await latest.end_turn(redis, SUBJECT, key=key, occurred_at_ms=at_ms, sent=sent)
+async def take(redis: Client, key: str, at_ms: int, *, lease_s: float = 15.0) -> str:
+    return await latest.take_turn(redis, turn_of(key, at_ms), lease_s=lease_s)
+
+
+async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
+    """A job of one notification that `owner` has claimed."""
+    body = RawBody(NOW_MS, "voucherify", "", b"{}")
+    job_id = jobs.new_job_id(1)
+    job = NotifyJob("crm", 1, NOW_MS, [Notification(key, "balance", "event", body)])
+    await redis.set(KEYS.job + job_id, jobs.encode(job))
+    await redis.zadd(KEYS.queue, {job_id: 1})
+    assert await claim(redis, owner, count=1, lease_ms=60_000) == [job_id]
+    return job_id
+
+
+async def end(redis: Client, key: str, at_ms: int, kind: str = "sent") -> None:
+    job_id = await job_of(redis, key)
+    await settle(redis, OWNER, job_id, [Settled(0, kind, turn=turn_of(key, at_ms))])  # type: ignore[arg-type]
 
 
 async def test_what_is_older_than_the_newest_that_was_notified_is_stale(redis: Client) -> None:
-    assert await turn(redis, "new", 20) == "go"
+    assert await take(redis, "new", 20) == "go"
     await end(redis, "new", 20)
-    assert await turn(redis, "old", 10) == "stale"
-    assert await turn(redis, "same time", 20) == "go"
+    assert await take(redis, "old", 10) == "stale"
+    assert await take(redis, "same time", 20) == "go"
 
 
 async def test_two_of_one_subject_are_never_under_way_at_once(redis: Client) -> None:
-    assert await turn(redis, "a", 10) == "go"
-    assert await turn(redis, "b", 20) == "wait"
+    assert await take(redis, "a", 10) == "go"
+    assert await take(redis, "b", 20) == "wait"
     await end(redis, "a", 10)
-    assert await turn(redis, "b", 20) == "go"
+    assert await take(redis, "b", 20) == "go"
 
 
 async def test_subjects_do_not_wait_for_each_other(redis: Client) -> None:
     other = latest.subject_id("voucherify", "balance", "crm", "v_2")
-    assert await turn(redis, "a", 10) == "go"
-    assert await latest.take_turn(redis, other, key="b", occurred_at_ms=10) == "go"
+    assert await take(redis, "a", 10) == "go"
+    assert await latest.take_turn(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
 
 
 async def test_a_notification_whose_worker_died_goes_again_at_once(redis: Client) -> None:
-    assert [await turn(redis, "a", 10) for _ in range(2)] == ["go", "go"]
+    assert [await take(redis, "a", 10) for _ in range(2)] == ["go", "go"]
 
 
 async def test_a_turn_ends_by_itself(redis: Client) -> None:
-    assert await turn(redis, "a", 10) == "go"
+    assert await take(redis, "a", 10) == "go"
     await redis.hset(KEYS.latest + SUBJECT, "until", 1)
-    assert await turn(redis, "b", 20) == "go"
+    assert await take(redis, "b", 20) == "go"
 
 
-async def test_what_was_not_sent_makes_nothing_stale(redis: Client) -> None:
-    assert await turn(redis, "new", 20) == "go"
-    await end(redis, "new", 20, sent=False)
-    assert await turn(redis, "old", 10) == "go"
+@pytest.mark.parametrize("lease_s", [3.0, 15.0, 600.0])
+async def test_a_turn_lasts_longer_than_the_lease_after_which_its_job_is_run_again(
+    redis: Client, lease_s: float
+) -> None:
+    assert await take(redis, "a", 10, lease_s=lease_s) == "go"
+    until_ms = int(await redis.hget(KEYS.latest + SUBJECT, "until"))  # type: ignore[arg-type]
+    assert until_ms - time.time() * 1000 > (lease_s + 30) * 1000
+
+
+@pytest.mark.parametrize("kind", ["retry", "dead"])
+async def test_what_was_not_sent_makes_nothing_stale_and_ends_its_turn(redis: Client, kind: str) -> None:
+    assert await take(redis, "new", 20) == "go"
+    await end(redis, "new", 20, kind)
+    assert await take(redis, "old", 10) == "go"
 
 
 async def test_the_end_of_a_turn_that_others_have_leaves_it_to_them(redis: Client) -> None:
-    assert await turn(redis, "late", 10) == "go"
+    assert await take(redis, "late", 10) == "go"
     await redis.hset(KEYS.latest + SUBJECT, "until", 1)
-    assert await turn(redis, "next", 20) == "go"
+    assert await take(redis, "next", 20) == "go"
     await end(redis, "late", 10)
-    assert await turn(redis, "third", 30) == "wait"
+    assert await take(redis, "third", 30) == "wait"
+
+
+async def test_what_a_worker_sent_is_remembered_after_its_lease_and_after_its_job_has_gone(redis: Client) -> None:
+    job_id = await job_of(redis, "new")
+    assert await take(redis, "new", 20) == "go"
+    await redis.delete(KEYS.in_progress + job_id, KEYS.job + job_id)  # another ran it to its end
+    settled = await settle(redis, OWNER, job_id, [Settled(0, "sent", turn=turn_of("new", 20))])
+    assert settled.open == -1
+    assert await take(redis, "new", 20) == "go"  # the turn is not ended: another may be sending the same
+    assert await take(redis, "old", 10) == "stale"
 
 
 async def test_what_is_remembered_is_forgotten_after_a_month(redis: Client) -> None:
-    await turn(redis, "a", 10)
+    await take(redis, "a", 10)
     await end(redis, "a", 10)
     assert 0 < await redis.ttl(KEYS.latest + SUBJECT) <= keys.LATEST_TTL_S

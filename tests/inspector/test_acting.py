@@ -8,6 +8,7 @@ from broker import actions, dead
 from broker.actions import Step, Why
 from broker.batch import RawBody
 from broker.client import Client
+from broker.clock import ask_ms
 from broker.dead import Grave, NotMineError, Work
 from broker.verdict import Verdict
 from inspector import operations
@@ -240,7 +241,7 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     stopped = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
     assert await operations.stop(redis, stopped, by="ann")
     await acted(redis, "discard", ["0" * 17])
-    later_ms = await dead.redis_ms(redis) + 60_000
+    later_ms = await ask_ms(redis) + 60_000
     await redis.zadd(KEYS.actions, {f"{number:017}": later_ms + number for number in range(actions.KEPT - 1)})
 
     await acted(redis, "discard", ["0" * 17])

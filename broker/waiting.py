@@ -1,0 +1,46 @@
+"""Whether the notifications that the counters say wait are really there.
+
+The sums alone cannot see a job that another program removed: `waiting` then counts what is gone.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import zstandard
+from msgspec import Struct
+
+from broker import digests, scripts
+from broker.client import Client
+from broker.errors import translated
+
+MAX_JOBS = 10_000
+"""Beyond so many jobs nothing is compared: to count them all would hold Redis for longer than 10 ms."""
+
+MAX_DIGESTS = 1000
+
+
+class Waiting(Struct, frozen=True):
+    """Both counts, of one moment."""
+
+    counted: int
+    """What the counter says."""
+
+    there: int | None
+    """Notifications in jobs and digests; None where there are too many to count, or some cannot be read."""
+
+    @property
+    def missing(self) -> int:
+        """Notifications that are counted as waiting and lie nowhere; negative where more lie there."""
+        return 0 if self.there is None else self.counted - self.there
+
+
+async def read_waiting(redis: Client) -> Waiting:
+    """Count what waits. Raises BrokerError."""
+    with translated():
+        counted, in_jobs, too_many, *firsts = await scripts.COUNT_WAITING(redis, MAX_JOBS, MAX_DIGESTS)
+    if too_many:
+        return Waiting(counted, None)
+    try:
+        return Waiting(counted, in_jobs + sum(len(digests.unpacked(blob).channels) for blob in firsts if blob))
+    except (ValueError, RecursionError, zstandard.ZstdError, msgspec.MsgspecError):
+        return Waiting(counted, None)
