@@ -18,6 +18,7 @@ from broker.batch import RawBody, UnreadableBatchError
 from broker.connection import Settings as RedisSettings
 from sources import KINDS
 from sources.event import Event
+from tests.clocks import clock_off_by
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.main import run
 from worker.planning import WorkerSource
@@ -51,6 +52,7 @@ class Parts(Struct, frozen=True):
     channel: dict[str, Any] = {}
     """What the channels' settings have beside those of `sink_channel`."""
 
+    namespace: str = "hookline"
     alerts: AlertSettings = AlertSettings()
     expect_every_s: float = 0.0
     """With 1 it looks for alerts every second; a source that is silent is one."""
@@ -69,9 +71,14 @@ def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
 
 
 class WorkerProcess:
-    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `pass_on_s`."""
+    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `pass_on_s`.
+
+    `clock_s`: how far its clock is off.
+    """
 
     def __init__(self, redis_url: str, sink_url: str, parts: Parts = Parts(), **settings: float) -> None:  # noqa: B008 - frozen
+        clock_s = settings.pop("clock_s", 0.0)
+        self._environment = os.environ | (clock_off_by(clock_s) if clock_s else {})
         self._arguments = {
             "redis": redis_url,
             "sink": sink_url,
@@ -83,7 +90,8 @@ class WorkerProcess:
     def start(self) -> WorkerProcess:
         line = msgspec.json.encode(self._arguments).decode()
         root = Path(__file__).parent.parent
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.worker_process", line], cwd=root)
+        command = [sys.executable, "-m", "tests.worker_process", line]
+        self._process = subprocess.Popen(command, cwd=root, env=self._environment)
         return self
 
     @property
@@ -143,7 +151,7 @@ async def main(arguments: dict[str, Any]) -> None:
         {name: WorkerSource(kind, 7, expect_every_s=parts.expect_every_s) for name in parts.sources},
         parts.rules,
         dict.fromkeys(parts.channels, sink),
-        RedisSettings(url=arguments["redis"]),
+        RedisSettings(url=arguments["redis"], namespace=parts.namespace),
         alerts=parts.alerts,
         stop=stop,
     )
