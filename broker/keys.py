@@ -59,6 +59,7 @@ behind that prefix:
     alert:turn                        string  a worker looks whether there is cause for one   seconds
     alerts                            hash    the alerts that hold now, by {kind}:{source}    never
     drift:{source}                    hash    deviations from the models: see broker/drift.py  after a month
+    installation                      hash    whose namespace it is: see broker/installation.py       never
     clocks                            hash    processes whose clock is off: see broker/clock.py        a day
     spilled                           hash    what receivers keep on disk, by host:directory  a week
     stats:total                       hash    counters since the beginning, and two gauges    never
@@ -139,6 +140,7 @@ class Names:
         self.alert_turn = prefix + "alert:turn"
         self.alerts = prefix + "alerts"
         self.drift = prefix + "drift:"
+        self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"
         self.stats_total = prefix + "stats:total"

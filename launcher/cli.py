@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "audit": _Elsewhere("inspector.commands", "audit", "Show who did what to dead letters."),
     "forget": _Elsewhere("inspector.commands", "forget", "Remove what is kept of a person."),
     "channel": _Elsewhere("inspector.commands", "channel", "List, pause and resume channels."),
+    "redis": _Elsewhere("launcher.redis_command", "app", "Manage the namespace in Redis."),
     "drift": _Elsewhere("inspector.commands", "drift", "Show where webhooks are not as the models say."),
 }
 """Commands of other modules, imported when they are called, so that --help answers at once."""
@@ -107,6 +108,7 @@ def up(ctx: typer.Context) -> None:
 @app.command()
 def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     """Take in webhooks."""
+    from launcher.installation import claim_now
     from launcher.live_config import LiveConfig
     from launcher.logs import set_up_logs
     from launcher.parts import open_listener, receivable, receivers, run_group
@@ -117,6 +119,7 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     with open_listener(config) as listener:
         count = processes or config.receiver.processes
         live = LiveConfig(receivable(config), lambda: receivable(ctx.obj.read()))
+        claim_now(redis, config)
         group = receivers(live, redis, listener, processes=count)
         raise typer.Exit(run_group(group))
 
@@ -124,6 +127,7 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
     """Turn webhooks into notifications."""
+    from launcher.installation import claim_now
     from launcher.live_config import LiveConfig
     from launcher.logs import set_up_logs
     from launcher.parts import run_group, workable, workers
@@ -131,7 +135,9 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
     config = ctx.obj.config
     set_up_logs(config.log)
     live = LiveConfig(workable(config), lambda: workable(ctx.obj.read()))
-    group = workers(live, ctx.obj.redis(), processes=processes or config.worker.processes)
+    redis = ctx.obj.redis()
+    claim_now(redis, config)
+    group = workers(live, redis, processes=processes or config.worker.processes)
     raise typer.Exit(run_group(group))
 
 

@@ -55,6 +55,12 @@ class EmbeddedRedisError(LauncherError):
     """The embedded Redis does not start."""
 
 
+class NamespaceInUseError(LauncherError):
+    """The namespace in Redis belongs to another installation."""
+
+    exit_code = 2
+
+
 class DataDirError(LauncherError):
     """The data directory cannot be used."""
 

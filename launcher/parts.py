@@ -24,6 +24,7 @@ from launcher.channels import channel_faults
 from launcher.complaints import tell
 from launcher.config import Config
 from launcher.errors import ConfigError, ListenError
+from launcher.installation import accepted, claim_when_there
 from launcher.live_config import LiveConfig
 from launcher.processes import Group, supervise
 from launcher.rehearsing import rehearsal
@@ -85,9 +86,12 @@ def receivers(live: LiveConfig, redis: RedisSettings, listener: socket.socket, *
 
     async def run(number: int) -> None:
         client = connect(redis)
-        updates = (config.sources async for config in live.updates(rotating=True))
+        updates = (config.sources async for config in accepted(redis, live.updates(rotating=True)))
         try:
-            await serve(settings, live.current.sources, client, listener, process=number, updates=updates)
+            async with asyncio.TaskGroup() as group:  # webhooks are answered while Redis is away
+                claiming = group.create_task(claim_when_there(redis, live.current))
+                await serve(settings, live.current.sources, client, listener, process=number, updates=updates)
+                claiming.cancel()
         finally:
             await client.aclose()
 
@@ -106,7 +110,9 @@ def workers(live: LiveConfig, redis: RedisSettings, *, processes: int) -> Group:
     settings = live.current.worker
 
     async def run(_: int) -> None:
-        await work(settings, _setup(live.current), redis, updates=(_setup(new) async for new in live.updates()))
+        await claim_when_there(redis, live.current)
+        updates = (_setup(new) async for new in accepted(redis, live.updates()))
+        await work(settings, _setup(live.current), redis, updates=updates)
 
     return Group(
         name="worker",

@@ -14,6 +14,7 @@ from launcher.config import Config
 from launcher.data_dir import DataDir, make_data_dir
 from launcher.embedded import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
+from launcher.installation import claim_now
 from launcher.live_config import LiveConfig
 from launcher.parts import (
     inspectors,
@@ -44,6 +45,7 @@ def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
     ):
         config = with_secrets(config, tell)
         live = LiveConfig(workable(receivable(config)), lambda: workable(receivable(with_secrets(read(), tell))))
+        claim_now(redis, live.current)
         groups = [
             receivers(live, redis, listener, processes=config.receiver.processes),
             workers(live, redis, processes=config.worker.processes),

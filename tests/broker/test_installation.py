@@ -1,0 +1,70 @@
+"""One namespace belongs to one installation, on a real Redis."""
+
+import pytest
+
+from broker.client import Client
+from broker.connection import Settings, connect
+from broker.installation import Sender, claim
+
+SHOP = Sender("shop", "voucherify", (b"one",))
+POS = Sender("pos", "voucherify", (b"two",))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [SHOP],
+        [SHOP, POS],
+        [Sender("shop", "voucherify", (b"one", b"new"))],
+        [Sender("shop", "voucherify", ())],
+        [POS, SHOP],
+    ],
+    ids=["the same", "one more source", "one more secret", "a process without secrets", "another order"],
+)
+async def test_a_change_of_the_config_that_keeps_a_source_goes_on(redis: Client, changed: list[Sender]) -> None:
+    assert await claim(redis, [SHOP]) == []
+    assert await claim(redis, changed) == []
+    assert await claim(redis, [SHOP]) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "against"),
+    [
+        ([POS], ["shop"]),
+        ([Sender("shop", "voucherify", (b"staging",))], ["shop"]),
+        ([Sender("shop", "stripe", (b"one",))], ["shop"]),
+        ([], ["shop"]),
+    ],
+    ids=["other sources", "other secrets", "another kind", "none"],
+)
+async def test_another_installation_is_refused_until_it_is_accepted(
+    redis: Client, other: list[Sender], against: list[str]
+) -> None:
+    assert await claim(redis, [SHOP]) == []
+    assert await claim(redis, other) == against
+    assert await claim(redis, [SHOP]) == []
+    assert await claim(redis, other, accept=True) == []
+    assert await claim(redis, other) == []
+
+
+async def test_secrets_are_rotated_step_by_step(redis: Client) -> None:
+    for secrets in ((b"one",), (b"one", b"two"), (), (b"two",), (b"two", b"three"), (b"three",)):
+        assert await claim(redis, [Sender("shop", "voucherify", secrets)]) == []
+    assert await claim(redis, [SHOP]) == ["shop"]
+
+
+async def test_each_namespace_has_an_installation_of_its_own(redis: Client, redis_server: object) -> None:
+    url = redis_server.url  # type: ignore[attr-defined]
+    other = connect(Settings(url=url, namespace="staging"))
+    try:
+        assert await claim(redis, [SHOP]) == []
+        assert await claim(other, [POS]) == []
+    finally:
+        await other.aclose()
+
+
+async def test_no_secret_can_be_read_from_what_is_kept(redis: Client) -> None:
+    await claim(redis, [Sender("shop", "voucherify", (b"a-signing-secret",))])
+    kept = b"".join(await redis.hvals(redis.names.installation))  # type: ignore[misc]
+    assert b"a-signing-secret" not in kept
+    assert len(kept) < 40
