@@ -205,10 +205,10 @@ async def pass_on(redis: Client, owner: str, job_id: str, *, for_ms: int) -> boo
         return bool(await scripts.PASS_ON_JOB(redis, owner, job_id, for_ms))
 
 
-async def show_life(redis: Client, key: str, *, lasts_ms: int) -> None:
-    """This worker is alive: arq's health check. Raises BrokerError."""
+async def show_life(redis: Client, key: str, config: str, *, lasts_ms: int) -> None:
+    """This worker is alive, and runs with a config of this fingerprint. Raises BrokerError."""
     with translated():
-        await scripts.SHOW_LIFE(redis, key, lasts_ms)
+        await scripts.SHOW_LIFE(redis, key, config, lasts_ms)
 
 
 async def raw(redis: Client, job_id: str) -> bytes:

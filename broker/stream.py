@@ -143,14 +143,15 @@ async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
         await scripts.FORGET_CONSUMERS(redis, idle_ms)
 
 
-async def workers_alive(redis: Client) -> int:
-    """Consumers whose worker gave a sign of life, which lasts 6 s. Raises BrokerError.
+async def live_configs(redis: Client) -> list[bytes]:
+    """The config of each worker that gave a sign of life, which lasts 6 s, by its fingerprint. Raises BrokerError.
 
     A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
     """
     with translated():
         names = [row["name"].decode() for row in await _consumers(redis)]
-        return int(await redis.exists(*(redis.names.health + name for name in names))) if names else 0
+        found = await redis.mget([redis.names.health + name for name in names]) if names else []
+    return [config for config in found if config]
 
 
 async def oldest_age_ms(redis: Client) -> int:

@@ -135,6 +135,7 @@ def status_record(status: Status) -> dict[str, Any]:
         "jobs_next_due_ms": backlog.next_due_ms,
         **{f"waiting_{when}": count for when, count in msgspec.structs.asdict(status.schedule).items()},
         "workers": status.workers,
+        "worker_configs": status.configs,
         "dead_letters": status.dead_letters,
         "redis_version": ".".join(str(part) for part in redis.version),
         "redis_memory_bytes": redis.used_memory_bytes,

@@ -19,6 +19,8 @@ from inspector.operations import Status
 from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, printable, size, span
 
+_CONFIGS = "a change of the config is under way, or another installation is in this namespace"
+
 
 class Rates(Struct, frozen=True):
     """Per second, since the status before."""
@@ -121,6 +123,8 @@ def _faults(status: Status) -> Iterator[tuple[str, str]]:
     if waiting.missing:
         counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
         yield "missing", f"{counts}: something else removed or added jobs"
+    if status.configs > 1:
+        yield "configs", f"workers run with {status.configs} configs: {_CONFIGS}"
     for one in status.clocks:
         off = f"{one.ahead_ms / 1000:+.1f} s off from that of Redis: set the host's clock by NTP"
         yield "clock", f"{printable(one.process)} is {off}"

@@ -91,6 +91,7 @@ class NotifyWorker(Worker):
         self.functions = _Functions(self.functions, unknown)
         self._redis = redis
         self._name = name
+        self._notifier = notifier
         self._is_off = False
         self._leases = leases
         self._lanes = lanes
@@ -171,7 +172,9 @@ class NotifyWorker(Worker):
             self._next_extension = now + self._extend_every_s
         if now >= self._next_sign:
             await self._report_clock()
-            await jobs.show_life(self._redis, self.health_check_key, lasts_ms=(_HEALTH_S + 1) * 1000)
+            await jobs.show_life(
+                self._redis, self.health_check_key, self._notifier.fingerprint, lasts_ms=(_HEALTH_S + 1) * 1000
+            )
             self._next_sign = now + _HEALTH_S
 
     async def _report_clock(self) -> None:

@@ -6,6 +6,7 @@ parts let go of their connections when the last job that uses them has ended.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 from collections.abc import Mapping
@@ -63,11 +64,18 @@ def worker_source(source: SourceSettings) -> WorkerSource:
     )
 
 
+def fingerprint(setup: Setup) -> str:
+    """Tells one config from another: workers of one installation run with the same."""
+    text = repr((sorted(setup.sources), setup.rules, sorted(setup.channels.items())))
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
+
+
 class Parts:
     """Made of one setup. To be made in the running event loop. Raises ChannelError where a channel cannot open."""
 
     def __init__(self, setup: Setup, core: Core) -> None:
         core.lanes.configure(setup.channels)
+        self.fingerprint = fingerprint(setup)
         self.kinds = kinds = {name: source.kind for name, source in setup.sources.items()}
         self.channels: dict[str, Channel] = open_channels(
             setup.channels, {name: kind.model for name, kind in kinds.items()}
@@ -125,6 +133,11 @@ class LiveNotifier:
     async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """See `Notifier.run`."""
         return await self._parts.run(claimed, packed, lease)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the config that holds now."""
+        return self._parts.fingerprint
 
     async def bury(self, job_id: str, error: str) -> bool:
         """See `Notifier.bury`."""

@@ -267,6 +267,9 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     workers: int
     """Worker processes that are alive."""
 
+    worker_configs: int
+    """Different configs that these run with."""
+
     dead_letters: int
     redis_version: str
     redis_memory_bytes: int

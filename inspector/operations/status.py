@@ -38,6 +38,9 @@ class Status(Struct, frozen=True):
     workers: int
     """Worker processes that are alive."""
 
+    configs: int
+    """Different configs that these run with: more than one is a change under way, or another installation."""
+
     dead_letters: int
     redis: Facts
     at_ms: int
@@ -81,12 +84,13 @@ async def status(
     `spilled_here`: what lies on this machine, which is newer than what its receivers told Redis.
     """
     configured = sources or {}
-    facts = await read_sources(redis, configured)
+    facts, configs = await read_sources(redis, configured), await stream.live_configs(redis)
     now_ms = await clock.now_ms(redis)
     return Status(
         totals=await read_totals(redis),
         backlog=await read_backlog(redis),
-        workers=await stream.workers_alive(redis),
+        workers=len(configs),
+        configs=len(set(configs)),
         dead_letters=await dead.how_many(redis),
         redis=await read_facts(redis),
         at_ms=now_ms,

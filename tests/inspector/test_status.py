@@ -4,12 +4,14 @@ import asyncio
 import io
 import time
 
+import msgspec
 from rich.console import Console
 from typer.testing import CliRunner
 
-from broker import stats
+from broker import channels, clock, jobs, stats, stream
 from broker.alerts import Alert, raise_alert
 from broker.client import Client
+from broker.clock import OffClock
 from broker.errors import BrokerError
 from broker.sources import Streak, note_failures
 from broker.spilled import Spilled, tell_spilled
@@ -24,6 +26,7 @@ from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import HttpSettings
 from worker.retry import RetrySettings
+from worker.rules import DigestSettings, Rule
 
 TERMS = ("accepted", "processed", "duplicate", "buried", "queued", "created", "sent", "skipped", "dead", "waiting")
 
@@ -107,6 +110,77 @@ async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisSer
     backlog = (await operations.status(redis)).backlog
     assert (backlog.jobs, backlog.jobs_due) == (1, 0)
     assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
+
+
+async def test_a_job_that_another_program_removed_is_reported_as_missing(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    await accept(redis, sample(1), sample(2), sample(3))
+    async with taker() as server:
+        server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
+        channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
+
+        async def put_off() -> bool:
+            return (await stats.read_totals(redis)).retried == 3
+
+        async with working(redis_server, rules=TO_CRM, channels=channels):
+            await until(put_off)
+    before = await operations.status(redis)
+    assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
+
+    await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
+
+    found = await operations.status(redis)
+    assert found.totals.notifications_add_up()
+    assert (found.waiting.missing, found.adds_up()) == (3, False)
+    record = status_record(found)
+    assert (record["waiting_missing"], record["notifications_add_up"]) == (3, False)
+    assert "3 notifications are counted as waiting and 0 are in Redis" in shown(found)
+
+
+async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: RedisServer, redis: Client) -> None:
+    rules = (
+        Rule(name="plain", events=("*",), channel="crm", text="x"),
+        Rule(
+            name="daily", events=("*",), channel="crm", text="x", digest=DigestSettings(window="1d", key="source")
+        ),
+    )
+    await channels.pause(redis, "crm", by="ann")
+    await accept(redis, sample(1), sample(2))
+    async with taker() as server, working(redis_server, rules=rules, channels=crm(server.url)):
+        await until(lambda: held(redis))
+    found = await operations.status(redis)
+    assert (found.waiting.counted, found.waiting.there, found.adds_up()) == (3, 3, True)
+
+
+async def held(redis: Client) -> bool:
+    return any(channel.held for channel in await channels.read_channels(redis))
+
+
+async def test_clocks_that_are_off_and_workers_with_different_configs_are_reported(redis: Client) -> None:
+    await redis.hset(KEYS.clocks, "far-1-abc", await off_clock(redis, 7_200_000))  # type: ignore[misc]
+    await redis.hset(KEYS.clocks, "old-2-abc", await off_clock(redis, -9_000, ago_ms=61_000))  # type: ignore[misc]
+    await stream.create_group(redis)
+    for name in ("one", "two"):
+        await stream.read(redis, name, count=1, block_ms=1)
+        await jobs.show_life(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000)
+
+    found = await operations.status(redis)
+
+    assert [one["process"] for one in status_record(found)["clocks_off"]] == ["far-1-abc"]
+    assert (found.workers, found.configs) == (2, 2)
+    assert "far-1-abc is +7200.0 s off" in shown(found)
+    assert "workers run with 2 configs" in shown(found)
+
+
+async def off_clock(redis: Client, ahead_ms: int, *, ago_ms: int = 0) -> bytes:
+    return msgspec.json.encode(OffClock("far-1-abc", ahead_ms, await clock.now_ms(redis) - ago_ms))
+
+
+def shown(status: operations.Status) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(status_table(status))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:

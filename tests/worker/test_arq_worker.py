@@ -21,6 +21,8 @@ from worker.settings import Settings
 class Failing:
     """A notifier with a fault."""
 
+    fingerprint = "abcd"
+
     def __init__(self) -> None:
         self.starts: list[int] = []
 

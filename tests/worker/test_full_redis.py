@@ -82,7 +82,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
     held = await stream.read(full, "dead", count=100_000, block_ms=1)
     assert held
     worker(own_redis.url)
-    await until(lambda: stream.workers_alive(full))
+    await until(lambda: stream.live_configs(full))
     with pytest.raises(OutOfMemoryError):
         await full.set("anything", "x")
     totals = await rest(full)
@@ -94,7 +94,7 @@ async def test_dead_letters_stop_a_quarter_beyond_full_and_go_on_when_there_is_r
 ) -> None:
     await full.config_set("maxmemory", int(await used(full) / 1.3))
     process = worker(own_redis.url)
-    await until(lambda: stream.workers_alive(full))
+    await until(lambda: stream.live_configs(full))
 
     async def pending() -> int:
         return (await full.xpending(KEYS.stream, keys.GROUP))["pending"]
