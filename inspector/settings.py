@@ -34,7 +34,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     served to this machine alone."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. One that other machines reach needs a user."""
+    """Address to listen on; 0.0.0.0 for every interface, :: for every interface by IPv4 and IPv6. One that other
+    machines reach needs a user."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8081
     """Port to listen on; 0 takes a free one."""
