@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from arq.connections import ArqRedis
-
 from broker import audit
 from broker.audit import Deed
+from broker.client import Client
 from broker.errors import BrokerError
 
 _TIMEOUT_S = 1.0
@@ -16,7 +15,7 @@ _TIMEOUT_S = 1.0
 _logger = logging.getLogger("hookline.inspector")
 
 
-async def record_login(redis: ArqRedis, user: str) -> None:
+async def record_login(redis: Client, user: str) -> None:
     """Record that a user logged in. While Redis is away only the log has it, and the pages tell the user why."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):

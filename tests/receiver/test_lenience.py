@@ -8,8 +8,8 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from arq.connections import ArqRedis
 
+from broker.client import Client
 from broker.sources import SourceFacts, read_sources
 from receiver.protocol import MAX_HEADER_BYTES, MAX_REQUEST_LINE_BYTES
 from receiver.server import listen
@@ -20,7 +20,7 @@ from tests.until import until
 
 
 @pytest.fixture
-async def served(redis: ArqRedis) -> AsyncIterator[Served]:
+async def served(redis: Client) -> AsyncIterator[Served]:
     async with serving(redis) as served:
         yield served
 
@@ -47,7 +47,7 @@ def to(target: str) -> bytes:
         "http://example.com//webhooks/voucherify/",
     ],
 )
-async def test_slashes_too_many_still_name_the_source(served: Served, redis: ArqRedis, target: str) -> None:
+async def test_slashes_too_many_still_name_the_source(served: Served, redis: Client, target: str) -> None:
     assert await status_of(served, to(target)) == 202
     assert await stored(redis) == [BODY]
 
@@ -68,7 +68,7 @@ async def test_slashes_too_many_still_name_the_source(served: Served, redis: Arq
         "\\webhooks\\voucherify",
     ],
 )
-async def test_nothing_else_about_a_path_is_read_leniently(served: Served, redis: ArqRedis, target: str) -> None:
+async def test_nothing_else_about_a_path_is_read_leniently(served: Served, redis: Client, target: str) -> None:
     assert await status_of(served, to(target)) in {400, 404}
     assert await stored(redis) == []
 
@@ -96,7 +96,7 @@ async def test_a_page_is_at_its_own_path_alone(served: Served) -> None:
         *("identity, utf-8", "8bit"),
     ],
 )
-async def test_a_charset_is_no_content_encoding(served: Served, redis: ArqRedis, encoding: str) -> None:
+async def test_a_charset_is_no_content_encoding(served: Served, redis: Client, encoding: str) -> None:
     assert await status_of(served, head(f"Content-Encoding: {encoding}", LENGTH) + BODY) == 202
     assert await stored(redis) == [BODY]
 
@@ -110,7 +110,7 @@ async def test_a_charset_is_no_content_encoding(served: Served, redis: ArqRedis,
         *(["Content-Encoding: utf-8, gzip"], ["Content-Encoding: identity", "Content-Encoding: gzip"]),
     ],
 )
-async def test_what_changes_the_bytes_is_refused(served: Served, redis: ArqRedis, lines: list[str]) -> None:
+async def test_what_changes_the_bytes_is_refused(served: Served, redis: Client, lines: list[str]) -> None:
     assert await status_of(served, head(*lines, LENGTH) + BODY) == 415
     assert await stored(redis) == []
 
@@ -133,7 +133,7 @@ LONG = {
 }
 
 
-async def refused(redis: ArqRedis) -> SourceFacts | None:
+async def refused(redis: Client) -> SourceFacts | None:
     found = (await read_sources(redis, ["voucherify"]))["voucherify"]
     return found if found.refused_answers else None
 
@@ -141,7 +141,7 @@ async def refused(redis: ArqRedis) -> SourceFacts | None:
 @pytest.mark.parametrize("pieces", [1, 3], ids=["at once", "in pieces"])
 @pytest.mark.parametrize(("data", "reason"), LONG.values(), ids=LONG)
 async def test_too_long_a_head_is_answered_431_with_the_reason_and_counted_for_its_source(
-    served: Served, redis: ArqRedis, data: bytes, reason: str, pieces: int
+    served: Served, redis: Client, data: bytes, reason: str, pieces: int
 ) -> None:
     async with connected(served.port) as connection:
         for start in (0, 5, 12) if pieces == 3 else (0,):
@@ -156,7 +156,7 @@ async def test_too_long_a_head_is_answered_431_with_the_reason_and_counted_for_i
 
 
 async def test_a_head_that_fails_behind_a_good_request_is_counted_for_no_source_it_may_not_be_for(
-    served: Served, redis: ArqRedis
+    served: Served, redis: Client
 ) -> None:
     async with connected(served.port) as connection:
         await connection.send(GOOD + head("X: " + "x" * 20_000, start="POST /elsewhere HTTP/1.1"))
@@ -167,7 +167,7 @@ async def test_a_head_that_fails_behind_a_good_request_is_counted_for_no_source_
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
-async def test_two_colons_serve_both_families(redis: ArqRedis) -> None:
+async def test_two_colons_serve_both_families(redis: Client) -> None:
     async with serving(redis, host="::") as served:
         for address in ("127.0.0.1", "::1"):
             reader, writer = await asyncio.open_connection(address, served.port)

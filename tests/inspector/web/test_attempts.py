@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
-from arq.connections import ArqRedis
 
 from broker import audit
+from broker.client import Client
 from inspector.serving import attempts
 from inspector.serving.attempts import Attempts
 from inspector.serving.brakes import FREE, Brakes
@@ -125,7 +125,7 @@ async def test_a_flood_of_wrong_tries_costs_one_line_a_second_and_each_is_counte
     assert vars(caplog.records[-1])["address"] == "203.0.113.9"
 
 
-async def test_a_login_is_in_the_audit_log(browser: Browser, redis: ArqRedis) -> None:
+async def test_a_login_is_in_the_audit_log(browser: Browser, redis: Client) -> None:
     await browser.log_in("ann", WRONG)
     await browser.log_in()
 
