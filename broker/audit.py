@@ -26,7 +26,7 @@ class Deed(Struct, frozen=True):
 
     by: str
     what: str
-    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `pause` ..."""
+    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `pause`, `login` ..."""
 
     about: str = ""
     """What it was done to: an id, a filter, a number. Never personal data."""

@@ -22,11 +22,13 @@ _logger = logging.getLogger("hookline.inspector")
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A listening socket. Raises OSError."""
+    """A listening socket; `::` takes IPv4 too. Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(
         settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    return socket.create_server((str(address[0]), int(address[1])), family=family)
+    host, port = str(address[0]), int(address[1])
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, dualstack_ipv6=both)
 
 
 async def serve(

@@ -34,7 +34,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     served to this machine alone."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. One that other machines reach needs a user."""
+    """Address to listen on; 0.0.0.0 for every interface, :: for every interface by IPv4 and IPv6. One that other
+    machines reach needs a user."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8081
     """Port to listen on; 0 takes a free one."""
@@ -44,8 +45,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Host is answered 421, which keeps other people's pages from reaching it under a name of theirs."""
 
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of the proxies before it. What X-Forwarded-For or Forwarded says of who logs in is believed only
-    from these; it decides who has to wait after wrong passwords."""
+    """Networks of the proxies before it. What X-Forwarded-For, X-Forwarded-Proto or Forwarded says is believed
+    only from these: the address decides who has to wait after wrong passwords, and by https cookies are Secure."""
 
     users: dict[str, User] = {}
     """By name."""

@@ -101,7 +101,7 @@ class Site:
     def _routes(self) -> list[Route]:
         return [
             *self._static.routes(),
-            *login_routes(self.door, self._pages),
+            *login_routes(self.desk, self.door, self._pages),
             *overview_routes(self.desk, self._pages),
             *letters_routes(self.desk, self._pages),
             *acts_routes(self.desk, self._pages),

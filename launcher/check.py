@@ -14,6 +14,7 @@ from broker.connection import Facts, connect, read_facts
 from broker.connection import Settings as RedisSettings
 from broker.errors import BrokerError
 from launcher.channels import channel_faults
+from launcher.check_exposure import exposure_notes
 from launcher.config import Config
 from launcher.context import Context
 from launcher.embedded import find_redis_server
@@ -86,7 +87,7 @@ def examine(context: Context) -> Report:
     return Report(
         exit_code=1 if problems else 0,
         problems=problems,
-        notes=notes + _unsigned(config),
+        notes=notes + _unsigned(config) + exposure_notes(config),
         redis=redis,
         sources=tuple(
             SourceReport(name, source.kind, len(source.secrets), len(source.addresses))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,11 @@ _LEFTOVERS_S = 40.0
 
 _POLL_S = 0.1
 
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
 
 class DataDir:
-    """An existing directory, mode 0700, held by a lock.
+    """An existing directory that no other user may enter, held by a lock.
 
     The lock is a flock on a file in it, so that the kernel gives it back however its holders end. Every process
     that inherits the descriptor holds it too: a data directory is free when the last of them has ended.
@@ -87,12 +90,34 @@ class DataDir:
 
 
 def make_data_dir(path: Path) -> None:
-    """Make the directory where needed, for this user only. Raises DataDirError."""
+    """Make the directory where needed, for this user only.
+
+    The mode of one that exists is never changed: others may rely on it. Raises DataDirError, also where an
+    existing one is open to other users, since it would hold personal data and secrets.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o700)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        _check_private(path)
     except OSError as error:
         raise _unusable(path, error) from None
+
+
+def _check_private(path: Path) -> None:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        is_directory = path.is_dir()
+    except OSError as error:
+        raise _unusable(path, error) from None
+    if not is_directory:
+        raise _unusable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if mode & _OF_OTHERS:
+        raise DataDirError(
+            f"cannot use {path} as data directory: other users may enter it (mode {mode:o}): "
+            f"set HOOKLINE_UP_DATA_DIR to a directory that does not exist yet, like {path / 'hookline'}, "
+            "or chmod 700 it if it is for Hookline alone"
+        )
 
 
 def _unusable(path: Path, error: OSError) -> DataDirError:

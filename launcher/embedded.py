@@ -32,6 +32,9 @@ REVIVE_S = 2.0
 _STOP_S = 30.0
 _MAX_LOG_BYTES = 1024 * 1024
 
+_UMASK = 0o077
+"""So that its files are for this user alone, wherever they are moved or copied to."""
+
 
 def find_redis_server() -> Path:
     """The redis-server to start: the bundled binary, else redis-server or valkey-server on PATH.
@@ -130,6 +133,7 @@ class EmbeddedRedis:
                 stderr=log,
                 pass_fds=(self._data_dir.lock_descriptor,),
                 process_group=0,
+                umask=_UMASK,
                 preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - started before any thread is
             )
 
@@ -154,7 +158,7 @@ class EmbeddedRedis:
         path = self._data_dir.path / "redis.log"
         if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
     def _wait_until_it_answers(self, tell: Callable[[str], None]) -> None:
         deadline = time.monotonic() + _START_S

@@ -11,7 +11,8 @@ class UpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `[up]` section."""
 
     data_dir: str = ".hookline"
-    """Directory of the embedded Redis and of the secrets that `up` makes up; relative to where it runs."""
+    """Directory of the embedded Redis and of the secrets that `up` makes up; relative to where it runs. It is made
+    for this user alone; one that exists and that other users may enter is refused."""
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
@@ -21,29 +22,40 @@ from receiver.errors import RefusedError
 from receiver.settings import Settings
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Of a head that comes in pieces; the same as nginx takes by default. One line of it: 8190, as aiohttp has it."""
+"""Of a head that comes in pieces; the same as nginx takes by default."""
+
+MAX_HEADER_BYTES = 16 * 1024
+"""Of one header: what load balancers let through, whose signed claims (JWT) may be longer than 8 KiB."""
+
+MAX_REQUEST_LINE_BYTES = 8190
+"""Of the method, the address and the version; aiohttp's own bound."""
+
+_HEAD_START_BYTES = 256
+"""Of a head that is not complete: enough to tell which source it is for."""
 
 _READ_BUFFER_BYTES = 64 * 1024
 _HALF_CLOSED_POLL_S = 0.05
 
 _logger = logging.getLogger("hookline.receiver")
 _receive = RequestHandler.data_received
+_PATH = re.compile(rb"[A-Z]+ (/[^ ?\r\n]*)[ ?]")
 
 
 class Protocol(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_connections", "_head_bytes", "_refuse", "_settings", "_stuck")
+    __slots__ = ("_connections", "_head_bytes", "_head_start", "_refuse", "_settings", "_stuck")
 
     def __init__(
         self,
         server: web.Server,
         connections: Connections,
-        refuse: Callable[[int, str], web.Response],
+        refuse: Callable[[int, str, str], web.Response],
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        """`refuse`: makes the answer from a status, a reason, and what is known of the request's path."""
         super().__init__(
             server,
             loop=loop,
@@ -52,12 +64,17 @@ class Protocol(RequestHandler):
             keepalive_timeout=settings.idle_timeout_s,
             lingering_time=settings.body_timeout_s,
             read_bufsize=_READ_BUFFER_BYTES,
+            max_line_size=MAX_REQUEST_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
         )
         self._connections = connections
         self._refuse = refuse
         self._settings = settings
         self._head_bytes = 0
         """Of a head that is not complete yet."""
+
+        self._head_start = b""
+        """How it begins, or how a head began that could not be read."""
 
         self._stuck: asyncio.TimerHandle | None = None
 
@@ -84,9 +101,12 @@ class Protocol(RequestHandler):
         _receive(self, data)
         waiter = self._waiter  # as _is_idle, but this is run for every webhook
         if waiter is not None and not waiter.done():
-            self._head_bytes += len(data)
+            self._keep_start(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._give_up(431, f"the head is larger than {MAX_HEAD_BYTES} bytes")
+        elif (messages := self._messages) and messages[-1][0].__class__ is _ErrInfo:
+            # Of several requests that came at once it is not known where the one that failed begins.
+            self._keep_start(data if len(messages) == 1 else b"")
         elif self._head_bytes:
             self._head_bytes = 0
 
@@ -116,12 +136,15 @@ class Protocol(RequestHandler):
     ) -> web.StreamResponse:
         """The answer where no handler gave one. The connection closes after it."""
         if isinstance(exc, RefusedError):
-            answer = self._refuse(exc.status, exc.reason)
+            status, reason = exc.status, exc.reason
+        elif isinstance(exc, LineTooLong):
+            status, reason = 431, _too_long(exc)
         elif status >= 500:
             _logger.error("a request met a defect", exc_info=exc, extra={"action": "request_failed"})
-            answer = self._refuse(status, "internal error")
+            reason = "internal error"
         else:
-            answer = self._refuse(status, "malformed HTTP")
+            reason = "malformed HTTP"
+        answer = self._refuse(status, reason, self._failed_path())
         answers.use_known_version(request, is_malformed=True)
         answer.force_close()
         return answer
@@ -132,6 +155,17 @@ class Protocol(RequestHandler):
             self._give_up(408, "the head did not arrive in time")
         else:
             super()._process_keepalive()
+
+    def _keep_start(self, data: bytes) -> None:
+        """Remember how a head began that is not complete, or could not be read."""
+        start = self._head_start if self._head_bytes else b""
+        if len(start) < _HEAD_START_BYTES:
+            self._head_start = (start + data[:_HEAD_START_BYTES])[:_HEAD_START_BYTES]
+        self._head_bytes += len(data)
+
+    def _failed_path(self) -> str:
+        found = _PATH.match(self._head_start)
+        return found[1].decode("latin-1") if found else ""
 
     def _give_up(self, status: int, reason: str) -> None:
         """Answer in place of a request, the way aiohttp answers malformed HTTP, and close."""
@@ -176,3 +210,9 @@ class Protocol(RequestHandler):
     def _abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+
+def _too_long(error: LineTooLong) -> str:
+    if error.args[1] == MAX_HEADER_BYTES:
+        return f"a header is longer than {MAX_HEADER_BYTES} bytes"
+    return f"the request line is longer than {MAX_REQUEST_LINE_BYTES} bytes"

@@ -95,7 +95,7 @@ class Receiver:
         return Protocol(
             self._server,
             self._connections,
-            self._webhooks.refuse,
+            self._webhooks.refuse_head,
             self._settings,
             loop=asyncio.get_running_loop(),
         )

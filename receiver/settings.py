@@ -14,7 +14,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How webhooks are taken in. The provider hears an answer within body_timeout_s + flush_timeout_s."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for every interface."""
+    """Address to listen on; 0.0.0.0 for every interface, :: for every interface by IPv4 and IPv6."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """Port to listen on; 0 takes a free one."""

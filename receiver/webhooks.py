@@ -16,6 +16,7 @@ from receiver.errors import RefusedError
 from receiver.gate import Gate
 from receiver.group_commit import GroupCommit
 from receiver.kept_headers import KeptHeaders
+from receiver.lenience import is_unencoded, without_extra_slashes
 from receiver.refusals import Refusals
 from receiver.settings import Settings
 from sources.kind import SourceKind
@@ -69,7 +70,7 @@ class Webhooks:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """202 once Redis has confirmed the body, else the reason why it was not taken."""
-        gate = self._gates.get(request.path)
+        gate = self._gates.get(request.path) or self._gates.get(without_extra_slashes(request.rel_url.raw_path))
         source = "" if gate is None else gate.source
         try:
             await self._take(request, gate)
@@ -86,6 +87,11 @@ class Webhooks:
         self._counters.answers[status] += 1
         self._refusals.note(status, reason, source=source, address=address)
         return answers.error(status, reason, self._headers(status))
+
+    def refuse_head(self, status: int, reason: str, path: str) -> web.Response:
+        """The same for a request whose head could not be read to its end; `path` is what came of its path."""
+        gate = self._gates.get(without_extra_slashes(path))
+        return self.refuse(status, reason, source="" if gate is None else gate.source)
 
     async def _take(self, request: web.BaseRequest, gate: Gate | None) -> None:
         if gate is None:
@@ -118,8 +124,9 @@ class Webhooks:
 
 
 def _check_encoding(request: web.BaseRequest) -> None:
-    encoding = request.headers.get(hdrs.CONTENT_ENCODING)
-    if encoding is not None and encoding.strip().lower() not in {"", "identity"}:
+    if hdrs.CONTENT_ENCODING not in request.headers:
+        return
+    if not is_unencoded(request.headers.getall(hdrs.CONTENT_ENCODING)):
         raise RefusedError(415, "send the body without Content-Encoding: the signature is over the raw bytes")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
 from inspector.serving import origin
 from inspector.serving.accounts import Accounts
+from inspector.serving.attempts import Attempts
 from inspector.serving.brakes import Brakes, address_key
 from inspector.serving.routing import Answer, Onward, Refusal, Route, is_api, is_live
 from inspector.serving.sessions import Sessions
@@ -52,13 +54,21 @@ class Door:
         self.accounts = Accounts(settings.users)
         self.sessions = Sessions(settings)
         self.brakes = Brakes()
+        self.attempts = Attempts(self.brakes)
         self.tokens = Tokens()
         self._client_address = client_address
+        self._proxies = [ip_network(proxy.strip()) for proxy in settings.trusted_proxies]
 
-    def address_key(self, request: web.Request) -> str:
-        """What failures of whoever sends this are counted under."""
+    def address(self, request: web.Request) -> str:
+        """The address of the client, as far as it can be told."""
         forwarded = (request.headers.getall(name, ()) for name in (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED))
-        return address_key(self._client_address(_peer(request), *(tuple(lines) for lines in forwarded)))
+        return self._client_address(_peer(request), *(tuple(lines) for lines in forwarded))
+
+    def is_https(self, request: web.Request) -> bool:
+        """Whether the browser speaks https, to a proxy: it says so itself, or a trusted proxy does."""
+        return origin.is_https(request.headers) or (
+            origin.is_inside(_peer(request), self._proxies) and origin.is_forwarded_https(request.headers)
+        )
 
     def visitor(self, request: web.Request) -> Visitor | Refusal:
         """Who asks: by session, below /api/ by bearer token too; NOBODY where neither is there."""
@@ -95,16 +105,13 @@ class Door:
         return fault or visitor
 
     def _by_token(self, request: web.Request) -> Visitor | Refusal:
-        keys = (self.address_key(request),)
-        wait_s = self.brakes.wait_s(keys)
-        if wait_s:
-            return too_many_tries(wait_s)
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].partition(" ")
         name = self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
-        if name is None:
-            self.brakes.failed(keys)
-            return _unknown()
-        return self._visitor(name, "")
+        if name is not None:
+            return self._visitor(name, "")
+        address = self.address(request)
+        wait_s = self.attempts.failed("token", (address_key(address),), address=address, user="")
+        return too_many_tries(wait_s) if wait_s else _unknown()
 
     def _visitor(self, name: str, session_id: str) -> Visitor:
         user = self.accounts.get(name)
@@ -144,6 +151,11 @@ def session_of(request: web.Request) -> str:
     return request.cookies.get(_HTTPS_SESSION_COOKIE) or request.cookies.get(_SESSION_COOKIE, "")
 
 
+def is_gone(request: web.Request) -> bool:
+    """Whether the client has closed its connection."""
+    return request.transport is None or request.transport.is_closing()
+
+
 def keep_session(answer: web.Response, session_id: str, *, https: bool) -> None:
     """Have the browser keep it until it is closed."""
     name = _HTTPS_SESSION_COOKIE if https else _SESSION_COOKIE
@@ -157,11 +169,11 @@ def drop_session(answer: web.Response, *, https: bool) -> None:
 
 
 def too_many_tries(wait_s: float) -> Refusal:
-    """After wrong passwords or tokens."""
+    """For a wrong password or token after others."""
     seconds = int(wait_s) + 1
     return Refusal(
         429,
-        f"There were too many wrong tries: the next one counts in {seconds} s.",
+        f"This is wrong, and there were too many wrong tries before it. Wait {seconds} s before the next one.",
         {hdrs.RETRY_AFTER: str(seconds)},
     )
 

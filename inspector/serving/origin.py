@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HTTPS = re.compile(r"(?:^|[;,\s])proto=\"?https\b", re.IGNORECASE)
 _WILD = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 
 
@@ -44,6 +46,23 @@ def is_own_page(headers: Mapping[str, str], *, origin_needed: bool) -> bool:
 def is_https(headers: Mapping[str, str]) -> bool:
     """Whether the page that sent this form was loaded by https, through a proxy: its browser says so."""
     return headers.get("Origin", "").startswith("https://")
+
+
+def is_forwarded_https(headers: Mapping[str, str]) -> bool:
+    """Whether X-Forwarded-Proto or Forwarded says so. Both are to be believed from a trusted proxy alone."""
+    words = headers.get("X-Forwarded-Proto", "").lower().split(",")
+    return words[0].strip() == "https" or _HTTPS.search(headers.get("Forwarded", "")) is not None
+
+
+def is_inside(address: str | None, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether any of the networks holds the address, also where that is an IPv4 address written as IPv6."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return any(found in network for network in networks)
 
 
 def _bracketed(name: str) -> str:

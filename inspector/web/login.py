@@ -7,11 +7,14 @@ import re
 
 from aiohttp import web
 
-from inspector.serving import origin
+from inspector.operations.logins import record_login
+from inspector.serving.brakes import address_key
+from inspector.serving.desk import Desk
 from inspector.serving.door import (
     LOGIN_COOKIE,
     Door,
     drop_session,
+    is_gone,
     keep_session,
     own_path,
     redirect,
@@ -28,10 +31,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME_CHARS = 64
 """Of the longest name that a user can have."""
 
+_WRONG = Refusal(403, "The name or the password is wrong.")
+
 _logger = logging.getLogger("hookline.inspector")
 
 
-def login_routes(door: Door, pages: Pages) -> list[Route]:
+def login_routes(desk: Desk, door: Door, pages: Pages) -> list[Route]:
     """/login and /logout."""
 
     async def form(request: web.Request, visitor: Visitor) -> Answer:
@@ -41,28 +46,34 @@ def login_routes(door: Door, pages: Pages) -> list[Route]:
     async def log_in(request: web.Request, _: Visitor) -> Answer:
         given = await request.post()
         name, path = str(given.get("name", "")), own_path(str(given.get("next", "/")))
-        by_name, by_address = f"user:{name[:_NAME_CHARS]}", door.address_key(request)
-        wait_s = door.brakes.wait_s((by_name, by_address))
-        if wait_s:
-            return _form(request, door, pages, path, name=name, refusal=too_many_tries(wait_s))
+        address = door.address(request)
+        by_name, by_address = f"user:{name[:_NAME_CHARS]}", address_key(address)
+        await door.attempts.wait((by_name, by_address), is_gone=lambda: is_gone(request))
         user = door.accounts.by_password(name, str(given.get("password", "")))
         if user is None:
-            door.brakes.failed((by_name, by_address))
-            _logger.warning("a login was refused", extra={"action": "inspector_login_refused"})
-            wrong = Refusal(403, "The name or the password is wrong.")
-            return _form(request, door, pages, path, name=name, refusal=wrong)
+            known = name if door.accounts.get(name) else ""
+            wait_s = door.attempts.failed("login", (by_name, by_address), address=address, user=known)
+            return _form(
+                request, door, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
+            )
         door.brakes.passed((by_name,))
+        await record_login(desk.redis, name)
         door.sessions.end(session_of(request))
         answer = redirect(path)
-        keep_session(answer, door.sessions.begin(name), https=origin.is_https(request.headers))
+        keep_session(answer, door.sessions.begin(name), https=door.is_https(request))
         answer.del_cookie(LOGIN_COOKIE, path="/login")
-        _logger.info("%s logged in", name, extra={"action": "inspector_login", "user": name})
+        _logger.info(
+            "%s logged in from %s",
+            name,
+            address,
+            extra={"action": "inspector_login", "user": name, "address": address},
+        )
         return answer
 
     async def log_out(request: web.Request, visitor: Visitor) -> Answer:
         door.sessions.end(session_of(request))
         answer = redirect("/login")
-        drop_session(answer, https=origin.is_https(request.headers))
+        drop_session(answer, https=door.is_https(request))
         _logger.info("%s logged out", visitor.name, extra={"action": "inspector_logout", "user": visitor.name})
         return answer
 
@@ -89,5 +100,13 @@ def _form(
         fault=refusal.text if refusal else "",
     )
     answer.headers.update(refusal.headers if refusal else {})
-    answer.set_cookie(LOGIN_COOKIE, holder, path="/login", max_age=_LOGIN_S, httponly=True, samesite="Strict")
+    answer.set_cookie(
+        LOGIN_COOKIE,
+        holder,
+        path="/login",
+        max_age=_LOGIN_S,
+        httponly=True,
+        samesite="Strict",
+        secure=door.is_https(request),
+    )
     return answer

@@ -92,3 +92,31 @@ def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_
     assert (started.returncode, started.stdout) == (2, "")
     assert started.stderr.count("\n") == 1
     assert "receiver.spill_dir file/spill cannot be used: not a directory: name a directory" in started.stderr
+
+
+def test_it_notes_who_reaches_the_receiver_and_the_inspector(tmp_path: Path, redis_server: RedisServer) -> None:
+    proxied = {
+        "HOOKLINE_RECEIVER_HOST": "::",
+        "HOOKLINE_INSPECTOR_HOSTS": "hookline.example.com",
+        "HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "elevenchars",
+    }
+
+    code, report = checked(tmp_path, REDIS_URL=redis_server.url, **proxied)
+
+    assert code == 0
+    notes = " | ".join(report["notes"])
+    for words in (
+        "receiver.host ::",
+        "inspector.trusted_proxies is empty",
+        "inspector.users.ann.password is shorter",
+    ):
+        assert words in notes
+    assert "elevenchars" not in notes
+
+    sound = {
+        "HOOKLINE_RECEIVER_HOST": "127.0.0.1",
+        "HOOKLINE_INSPECTOR_TRUSTED_PROXIES": "10.0.0.5",
+        "HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "twelve chars",
+    }
+    notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound)[1]["notes"])
+    assert "inspector" not in notes and "receiver.host" not in notes

@@ -155,6 +155,50 @@ def test_a_data_directory_that_cannot_be_made_is_told(directory: Path) -> None:
         DataDir(directory / "file" / "data")
 
 
+@pytest.mark.parametrize("mode", [0o1777, 0o755, 0o710, 0o2770])
+def test_an_existing_directory_that_others_may_enter_keeps_its_mode_and_is_refused(
+    directory: Path, mode: int
+) -> None:
+    shared = directory / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+
+    with pytest.raises(DataDirError, match=r"other users may enter it .*HOOKLINE_UP_DATA_DIR") as refused:
+        DataDir(shared)
+
+    assert "\n" not in str(refused.value)
+    assert stat.S_IMODE(shared.stat().st_mode) == mode
+    assert list(shared.iterdir()) == []
+    with DataDir(shared / "hookline") as inside:  # as the message says
+        assert stat.S_IMODE(inside.path.stat().st_mode) & 0o777 == 0o700
+    assert stat.S_IMODE(shared.stat().st_mode) == mode
+
+
+def test_a_private_directory_is_used_and_directories_above_it_are_left_alone(directory: Path) -> None:
+    directory.chmod(0o755)
+    (directory / "mine").mkdir(mode=0o700)
+
+    DataDir(directory / "mine").close()
+    DataDir(directory / "new" / "data").close()
+
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+    assert stat.S_IMODE((directory / "new" / "data").stat().st_mode) == 0o700
+
+
+def test_every_file_of_the_embedded_redis_is_for_this_user_alone(data_dir: DataDir, server: EmbeddedRedis) -> None:
+    before = os.umask(0o022)
+    try:
+        server.start()
+    finally:
+        os.umask(before)
+    with client(data_dir) as connection:
+        connection.set("webhook", "private")
+
+    made = [path for path in data_dir.path.rglob("*") if not path.is_socket()]
+    assert {path.name for path in made} >= {"redis.log", "appendonlydir", "lock"}
+    assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
 def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_that(directory: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from launcher.data_dir import DataDir\n"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -193,3 +194,17 @@ async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
     running.signal(signal.SIGKILL)
 
     await until(lambda: not [pid for pid in children if is_alive(pid)])
+
+
+async def test_a_shared_directory_is_refused_in_one_line_and_left_as_it_was(directory: Path) -> None:
+    shared = directory / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+
+    ran = hookline("up", cwd=directory, env=environment(**PORT_0, HOOKLINE_UP_DATA_DIR=str(shared)))
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"hookline: cannot use {shared} as data directory: other users may enter it")
+    assert ran.stderr.count("\n") == 1
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    assert list(shared.iterdir()) == []

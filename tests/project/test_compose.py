@@ -26,12 +26,16 @@ from launcher.config import load
 from launcher.embedded import find_redis_server
 from receiver.settings import Settings as ReceiverSettings
 from sources.secret import Secret
+from tests.ports import free_port
 from worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 SECRET = "HOOKLINE_SOURCES_VOUCHERIFY_SECRETS"
-SERVICES: dict[str, Any] = yaml.safe_load(FILE.read_text())["services"]
+PASSWORD = "REDIS_PASSWORD"
+NEEDED = {SECRET: "a secret of the test", PASSWORD: "PasswordOfTheTest"}
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
 def filled_in(text: str, environ: dict[str, str]) -> str:
@@ -68,14 +72,24 @@ def running(command: list[str], log: Path, environ: dict[str, str], directory: P
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """The compose file's Redis, but for its port, which is a socket here."""
-    name, *options = [filled_in(word, {}) for word in SERVICES["redis"]["command"]]
+    """The compose file's Redis, but for its port and its directory."""
+    name, *options = [filled_in(word, NEEDED) for word in SERVICES["redis"]["command"]]
     assert name == "redis-server"
-    path = tmp_path / "r.sock"
-    here = ["--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
+    port = free_port()
+    here = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     with running([str(find_redis_server()), *options, *here], tmp_path / "redis.log", dict(os.environ), tmp_path):
-        wait_for(path.exists)
-        yield f"unix://{path}"
+        wait_for(lambda: b"NOAUTH" in ping(port))
+        yield f"redis://:{NEEDED[PASSWORD]}@127.0.0.1:{port}"
+
+
+def ping(port: int) -> bytes:
+    """What Redis says to a client that gives no password, "" while it does not listen."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(1000)
+    except ConnectionError:
+        return b""
 
 
 def wait_for(fact: Callable[[], bool], within_s: float = 60.0) -> None:
@@ -87,8 +101,7 @@ def wait_for(fact: Callable[[], bool], within_s: float = 60.0) -> None:
 
 def environ_of(service: str, redis_url: str, port: int, **variables: str) -> dict[str, str]:
     given = {
-        name: filled_in(str(value), {SECRET: "a secret of the test"} | variables)
-        for name, value in SERVICES[service]["environment"].items()
+        name: filled_in(str(value), NEEDED | variables) for name, value in SERVICES[service]["environment"].items()
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
     part = "receiver" if service == "worker" else service
@@ -106,12 +119,56 @@ def test_the_file_is_what_the_compose_specification_allows() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_it_needs_a_secret_and_holds_none() -> None:
-    for service in ("receiver", "worker", "inspector"):
-        asked = SERVICES[service]["environment"][SECRET]
-        assert asked.startswith("${" + SECRET + ":?")
+def test_it_needs_two_secrets_and_holds_none() -> None:
     with pytest.raises(AssertionError, match="signing secret"):
-        filled_in(SERVICES["worker"]["environment"][SECRET], {})
+        filled_in(SERVICES["receiver"]["environment"][SECRET], {})
+    for service in ("receiver", "worker", "inspector"):
+        with pytest.raises(AssertionError, match="openssl rand"):
+            filled_in(SERVICES[service]["environment"]["REDIS_URL"], {})
+    for value in (*SERVICES["redis"]["command"], *SERVICES["redis"]["environment"].values()):
+        if PASSWORD in value:
+            with pytest.raises(AssertionError, match="openssl rand"):
+                filled_in(value, {})
+
+
+def test_the_readme_starts_it_with_two_commands_that_give_both_secrets(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```sh\n([^`]*docker compose up[^`]*)```", (ROOT / "README.md").read_text())
+    write, start = block.replace("\\\n", "").splitlines()
+    assert start.startswith("docker compose up")
+    subprocess.run(["/bin/sh", "-ec", write], cwd=tmp_path, check=True)
+    found = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    assert found.keys() == NEEDED.keys()
+    assert re.fullmatch("[0-9a-f]{48}", found[PASSWORD].strip("'"))
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_the_signing_secret_is_in_the_receiver_alone() -> None:
+    assert [name for name in SERVICES if SECRET in str(SERVICES[name])] == ["receiver"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_can_do_no_more_than_it_needs(service: str) -> None:
+    found = SERVICES[service]
+    assert found["read_only"] is True
+    assert found["tmpfs"] == ["/tmp"]
+    assert found["cap_drop"] == ["ALL"] and "cap_add" not in found
+    assert found["security_opt"] == ["no-new-privileges:true"]
+    assert found["pids_limit"] > 0 and found["mem_limit"]
+    assert "privileged" not in found
+    assert found.get("user") == ("redis" if service == "redis" else None)  # the image of the others says: hookline
+
+
+def test_redis_is_of_one_minor_version_and_reached_by_hookline_alone() -> None:
+    assert re.fullmatch(r"redis:\d+\.\d+-alpine", SERVICES["redis"]["image"])
+    assert SERVICES["redis"]["networks"] == ["redis"]
+    assert COMPOSE["networks"]["redis"] == {"internal": True}
+    assert "ports" not in SERVICES["redis"]
+
+
+def test_every_port_is_open_to_this_machine_alone() -> None:
+    ports = [filled_in(port, {}) for service in SERVICES.values() for port in service.get("ports", ())]
+    assert ports == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8081"]
 
 
 def test_workers_can_be_scaled() -> None:
@@ -168,7 +225,7 @@ def test_the_services_together_turn_a_webhook_into_a_notification(
 
         wait_for(lambda: healthy("receiver", environs["receiver"], unused_tcp_port))
         assert healthy("worker", environs["worker"], unused_tcp_port)
-        output(["send", "--url", f"http://127.0.0.1:{unused_tcp_port}", "--count", "20"], environs["worker"])
+        output(["send", "--url", f"http://127.0.0.1:{unused_tcp_port}", "--count", "20"], environs["receiver"])
         wait_for(lambda: notified(logs) == 20)
         counted = json.loads(output(["status", "--json"], environs["worker"]))
         assert (counted["accepted"], counted["processed"], counted["workers"]) == (20, 20, 2)
@@ -179,7 +236,6 @@ def test_the_inspector_is_closed_without_a_password(redis_url: str, tmp_path: Pa
     with running(hookline(SERVICES["inspector"]["command"]), log, environ, ROOT / "deploy"):
         wait_for(lambda: healthy("inspector", environ, unused_tcp_port))
         assert listening_on(unused_tcp_port) == {"127.0.0.1"}  # of the container, whose ports lead elsewhere
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES["inspector"]["ports"])
 
 
 def test_one_variable_opens_the_inspector_to_those_who_know_it(

@@ -55,7 +55,7 @@ async def test_guessing_tokens_is_slowed_down(api: Caller) -> None:
     answers = [(await api.ask("GET", "/dead", by="", headers=wrong)).status for _ in range(brakes.FREE + 1)]
 
     assert answers == [401] * brakes.FREE + [429]
-    assert (await api.get("/dead")).status == 429
+    assert (await api.get("/dead")).status == 200  # a right one is never refused
 
 
 async def test_a_session_needs_the_token_of_its_forms(redis_server: RedisServer, redis: Client) -> None:

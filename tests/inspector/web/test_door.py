@@ -355,7 +355,7 @@ async def test_guessing_tokens_is_slowed_down(stranger: Browser) -> None:
     answers = [(await stranger.get("/api/look", headers=bearer("x" * 30))).status for _ in range(brakes.FREE + 1)]
 
     assert answers == [401] * brakes.FREE + [429]
-    assert (await stranger.get("/api/look", headers=bearer(TOKEN))).status == 429
+    assert (await stranger.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
 
 
 async def test_an_api_post_is_json_and_with_a_session_carries_the_token_of_its_pages(ann: Browser) -> None:

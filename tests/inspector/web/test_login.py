@@ -118,7 +118,7 @@ async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
     answers = [await guess(served, "ann", f"203.0.113.{number}") for number in range(brakes.FREE + 1)]
     assert answers == [403] * brakes.FREE + [429]
 
-    refused = await browser.log_in()
+    refused = await browser.log_in(password="not it at all")
 
     assert refused.status == 429
     assert int(refused.headers["Retry-After"]) >= 1
