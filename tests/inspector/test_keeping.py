@@ -29,6 +29,7 @@ from launcher.terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import BROKEN, acted, all_letters, bury, sample, settled, working
+from tests.libraries import AnObject, msgspec_refusal
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -236,7 +237,7 @@ async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
     faulty = {
         b'{"v":1,"at_ms"\n': "truncated",
         b'{"v":2}\n': "version 2",
-        b"[]\n": "Expected `object`",
+        b"[]\n": msgspec_refusal(AnObject, []),
         lines[0].replace(b'"stage":"intake"', b'"stage":"else"'): "letter.stage",
         lines[0].replace(b'"body":"', b'"body":"%'): "body",
         lines[0].replace(b'"at_ms":', b'"at_ms":-'): "at_ms",

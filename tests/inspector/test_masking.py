@@ -18,6 +18,7 @@ from inspector.operations import Found, Page, rehearsed
 from inspector.records import letter_record, verdict_record
 from inspector.texts import printable, printable_json, size, span
 from tests.inspector.running import sample
+from tests.libraries import INT_EXPECTED
 
 
 def test_a_real_payload_keeps_its_shape_and_loses_the_person() -> None:
@@ -69,7 +70,7 @@ def test_numbers_under_personal_keys_are_masked_and_absence_is_shown() -> None:
         ('refused: {"name": "Ada Novak", "points": 4}', 'refused: {"name": "***", "points": 4}'),
         ('cut off: {"name":"Ada Nov', 'cut off: {"name":"***"'),
         ("answered 503 at 2025-01-09T10:00:00.000+00:00", "answered 503 at 2025-01-09T10:00:00.000+00:00"),
-        ("Expected `int`, got `str`", "Expected `int`, got `str`"),
+        (INT_EXPECTED, INT_EXPECTED),
     ],
 )
 def test_personal_data_in_free_text_is_masked(text: str, shown: str) -> None:

@@ -11,6 +11,7 @@ from sources.errors import DecodeError
 from sources.event import UNKNOWN
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.vendor import checked_model
+from tests.libraries import INT_EXPECTED, AnObject, msgspec_refusal
 from tests.sources.payloads import PAYLOADS, compact, decode, project_webhook, replaced, webhook
 from tests.sources.payloads import POINTS_ADDED as NAME
 
@@ -172,13 +173,13 @@ def test_the_events_own_time_is_read_in_every_form_seen(timestamp: object, milli
 @pytest.mark.parametrize(
     ("event", "place", "wrong", "path", "reason"),
     [
-        (NAME, ("balance", "points"), "forty", "balance.points", "Expected `int`, got `str`"),
-        (NAME, ("balance", "balance"), None, "balance.balance", "Expected `int`, got `null`"),
-        (NAME, ("balance",), {"points": 1}, "balance", "Object missing required field `balance`"),
-        (NAME, ("balance",), "many", "balance", "Expected `object`, got `str`"),
-        (NAME, ("customer", "name"), {"first": "A"}, "customer.name", "Expected `str | null`, got `object`"),
-        ("customer.created", ("customer", "email"), 5, "customer.email", "Expected `str | null`, got `int`"),
-        ("customer.voucher.loyalty_card.points_expired", ("points",), "5", "points", "Expected `int`, got `str`"),
+        (NAME, ("balance", "points"), "forty", "balance.points", INT_EXPECTED),
+        (NAME, ("balance", "balance"), None, "balance.balance", msgspec_refusal(int, None)),
+        (NAME, ("balance",), {"points": 1}, "balance", msgspec_refusal(AnObject, {})),
+        (NAME, ("balance",), "many", "balance", msgspec_refusal(AnObject, "")),
+        (NAME, ("customer", "name"), {"first": "A"}, "customer.name", msgspec_refusal(str | None, {})),
+        ("customer.created", ("customer", "email"), 5, "customer.email", msgspec_refusal(str | None, 5)),
+        ("customer.voucher.loyalty_card.points_expired", ("points",), "5", "points", INT_EXPECTED),
     ],
 )
 def test_a_wrong_type_where_hookline_relies_on_it_tells_the_place(

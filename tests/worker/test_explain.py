@@ -16,6 +16,7 @@ from broker.client import Client
 from broker.stream import Entry
 from sources import KINDS
 from sources.event import Event
+from tests.libraries import INT_EXPECTED
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, send, webhook
@@ -158,7 +159,7 @@ def test_an_event_that_nobody_knows_is_processed() -> None:
 def test_a_wrong_type_is_told_with_its_place() -> None:
     told = explained(WRONG)
 
-    assert told.fault == Fault("undecodable", "Expected `int`, got `str`", "$.data.balance.points")
+    assert told.fault == Fault("undecodable", INT_EXPECTED, "$.data.balance.points")
     assert (told.dead_letters, told.event, told.rules) == (1, None, ())
 
 
