@@ -13,6 +13,7 @@ import redis
 
 from broker.keys import Names
 from launcher.embedded import find_redis_server
+from tests.leash import leashed
 
 KEYS = Names()
 
@@ -35,7 +36,7 @@ def running_redis(**options: str) -> Iterator[str]:
             "set-max-intset-entries": "8192",
         } | {name.replace("_", "-"): value for name, value in options.items()}
         arguments = [part for name, value in given.items() for part in (f"--{name}", value)]
-        process = subprocess.Popen([find_redis_server(), *arguments], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(leashed([find_redis_server(), *arguments]), stdout=subprocess.DEVNULL)
         try:
             _wait_until_it_answers(str(address))
             yield f"unix://{address}"

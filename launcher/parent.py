@@ -10,13 +10,13 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel send this process SIGTERM when its parent (process id `parent`) ends. Linux only.
+def die_with_parent(parent: int, signum: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send this process `signum` when its parent (process id `parent`) ends. Linux only.
 
     Call it in the child, right after the fork. Holds across an exec.
     """
     if not sys.platform.startswith("linux"):
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signum)

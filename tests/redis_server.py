@@ -11,6 +11,7 @@ from pathlib import Path
 import redis
 
 from launcher.embedded import find_redis_server
+from tests.leash import leashed
 
 
 class RedisServer:
@@ -34,7 +35,7 @@ class RedisServer:
     def start(self) -> RedisServer:
         arguments = [part for name, value in self._options.items() for part in (f"--{name}", value)]
         with (self.directory / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([find_redis_server(), *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(leashed([find_redis_server(), *arguments]), stdout=log, stderr=log)
         self._wait_until_it_answers()
         return self
 

@@ -19,6 +19,7 @@ from broker.connection import Settings as RedisSettings
 from sources import KINDS
 from sources.event import Event
 from tests.clocks import clock_off_by
+from tests.leash import leashed
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.main import run
 from worker.planning import WorkerSource
@@ -90,7 +91,7 @@ class WorkerProcess:
     def start(self) -> WorkerProcess:
         line = msgspec.json.encode(self._arguments).decode()
         root = Path(__file__).parent.parent
-        command = [sys.executable, "-m", "tests.worker_process", line]
+        command = leashed([sys.executable, "-m", "tests.worker_process", line])
         self._process = subprocess.Popen(command, cwd=root, env=self._environment)
         return self
 

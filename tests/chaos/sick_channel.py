@@ -26,6 +26,7 @@ from tests.chaos.sender import Pace, Sender
 from tests.chaos.sinks import CONSOLE, DELIVERIES, FILE, OK, PORTS, Delivery
 from tests.chaos.stack import _free_ports, _listens
 from tests.launcher.running import environment
+from tests.leash import leashed
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -252,7 +253,7 @@ async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
         with (directory / output).open("ab") as stdout, (directory / "log").open("ab") as stderr:
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", *arguments],
+                    leashed([sys.executable, "-m", *arguments]),
                     cwd=directory,
                     env=environment(**variables),
                     stdin=subprocess.PIPE,

@@ -21,6 +21,7 @@ from tests.chaos.events import EVERY_EVENT, REWARDED, REWARDS, SECRET
 from tests.chaos.proxy import TcpProxy
 from tests.chaos.record import Record
 from tests.launcher.running import ROOT, Running, environment, is_alive
+from tests.leash import leashed
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -135,7 +136,7 @@ class SinkProcess:
 
     def __init__(self, port: int, record: Path) -> None:
         self.port = port
-        self._command = [sys.executable, "-m", "tests.chaos.sink", str(port), str(record)]
+        self._command = leashed([sys.executable, "-m", "tests.chaos.sink", str(port), str(record)])
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from tests.leash import leashed
 from tests.until import until
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ class Running:
         self._output = cwd / f"output-{os.urandom(4).hex()}"
         self._file: IO[bytes] = self._output.open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            leashed([sys.executable, *arguments]),
             cwd=cwd,
             env=environment() if env is None else env,
             stdout=self._file,

@@ -1,0 +1,33 @@
+"""Run a program that ends with the process that started it, however that ends.
+
+`python -m tests.leash PARENT PROGRAM ARGUMENTS...` becomes PROGRAM, with the same process id. The kernel kills it
+when the process with the id PARENT, which started it, ends (Linux).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from launcher.parent import die_with_parent
+
+
+def leashed(command: Sequence[str | Path]) -> list[str]:
+    """The command that runs `command` and does not outlive this process."""
+    return [sys.executable, "-m", "tests.leash", str(os.getpid()), *map(str, command)]
+
+
+def main(parent: str, *command: str) -> None:
+    # SIGKILL, since a frozen process takes no other signal.
+    die_with_parent(int(parent), signal.SIGKILL)
+    # Python ignores these two at its start, and a program that it becomes would ignore them too.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
