@@ -1,12 +1,14 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY sources/ sources/
 COPY broker/ broker/
 COPY receiver/ receiver/
 COPY worker/ worker/
 COPY inspector/ inspector/
 COPY launcher/ launcher/
+# Locked: the first holds for what is installed, and until pip 25.2 for what builds it; the second for that from pip 25.3 on.
+ENV PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 RUN python -m venv /opt/hookline && /opt/hookline/bin/pip install --no-cache-dir .
 
 FROM python:3.13-slim

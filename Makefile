@@ -1,4 +1,5 @@
 # Needs Python 3.11, 3.12 or 3.13 and nothing else; takes uv where it is on PATH. `make help` lists the targets.
+# What is installed is locked: uv takes it from uv.lock, pip from constraints.txt, and `make lock` makes both.
 # Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, EVENTS= and SEED= for chaos.
 
 .DEFAULT_GOAL := help
@@ -10,6 +11,12 @@ SEED ?= 1
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
+# Where uv is not on PATH, the targets that need it get one of their own.
+OWN_UV := .venv-uv/bin/uv
+uv := $(or $(UV),$(OWN_UV))
+ALL_EXTRAS := embedded,apprise,dev
+comma := ,
+PYTEST = pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 # Debian splits venv's ensurepip off into python3-venv; uv does without it.
 FITS_ALONE := import ensurepip, venv; $(FITS)
@@ -19,11 +26,11 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo test check bench chaos
+.PHONY: help up demo test test-newest test-lowest check bench chaos lock
 
 help: ## this list
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
-		printf '  make %-6s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
+		printf '  make %-11s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
 
 up: $(VENV)/.embedded ## start everything on this machine, an embedded Redis included
 	@$(PY) -m launcher up $(ARGS)
@@ -32,7 +39,13 @@ demo: $(VENV)/.embedded ## show the main job with real webhooks, then stop
 	@$(PY) -m launcher demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(PY) -m pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(PY) -m $(PYTEST) $(ARGS)
+
+test-newest: $(uv) ## run the tests with the newest versions that the ranges in pyproject.toml allow
+	$(call test_in,.venv-newest,highest)
+
+test-lowest: $(uv) ## run the tests with the lowest versions that the ranges allow
+	$(call test_in,.venv-lowest,lowest-direct)
 
 check: $(VENV)/.dev ## check format, lint, types and who imports whom
 	@$(PY) -m ruff format --check .
@@ -46,11 +59,17 @@ bench: $(VENV)/.dev ## measure, and compare with the goals
 chaos: $(VENV)/.dev ## torment the whole stack, then audit it (EVENTS=200000 SEED=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" $(PY) -m pytest -m chaos -s $(ARGS)
 
-# A stamp is older than pyproject.toml: install again. The interpreter is gone: make the environment anew.
+# The index is named, so that the lock is the same whatever index this machine uses.
+lock: $(uv) ## lock the newest versions that the ranges allow: makes uv.lock and constraints.txt anew
+	@$(uv) lock --quiet --upgrade --no-config --default-index https://pypi.org/simple
+	@$(uv) export --quiet --frozen --no-config --all-extras --all-groups --no-emit-project --no-hashes --no-annotate \
+		--no-header --output-file constraints.txt >/dev/null
+
+# A stamp is older than pyproject.toml or the lock: install again. The interpreter is gone: make the environment anew.
 $(VENV)/.embedded: EXTRAS := embedded
-$(VENV)/.dev: EXTRAS := embedded,apprise,dev
-$(VENV)/.embedded $(VENV)/.dev: pyproject.toml
-	@$(PY) -c '$(FITS)' 2>/dev/null || { $(new_venv); }
+$(VENV)/.dev: EXTRAS := $(ALL_EXTRAS)
+$(VENV)/.embedded $(VENV)/.dev: pyproject.toml uv.lock constraints.txt
+	@$(PY) -c '$(FITS)' 2>/dev/null || { $(call new_venv,$(VENV)); }
 	@echo "installing hookline[$(EXTRAS)] into $(VENV)"
 	@$(install)
 	@: > $(VENV)/.embedded; : > $@
@@ -64,11 +83,30 @@ no_python := No Python 3.11 to 3.13 found (on Debian and Ubuntu it needs python3
 bad_python = $(PYTHON) is not a Python 3.11 to 3.13 that can make a virtual environment.
 
 ifdef UV
-new_venv = uv venv --quiet --clear --python "$(or $(PYTHON),>=3.11,<3.14)" $(VENV)
-install = uv pip install --quiet --python $(PY) --editable ".[$(EXTRAS)]"
+new_venv = $(make_venv)
+# What builds Hookline is locked too: it comes from the environment, not from the index.
+install = UV_PROJECT_ENVIRONMENT=$(VENV) $(uv) sync --quiet --frozen --inexact --python $(PY) \
+	--group build --no-build-isolation-package hookline $(patsubst %,--extra %,$(subst $(comma), ,$(EXTRAS)))
 else
 new_venv = $(if $(PYTHON),"$(PYTHON)" -c '$(FITS_ALONE)' 2>/dev/null \
-	|| { echo "$(bad_python)" >&2; exit 1; }; "$(PYTHON)" -m venv --clear $(VENV),echo "$(no_python)" >&2; exit 1)
+	|| { echo "$(bad_python)" >&2; exit 1; }; "$(PYTHON)" -m venv --clear $(1),echo "$(no_python)" >&2; exit 1)
 install = $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	$(locked) $(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
 endif
+make_venv = $(uv) venv --quiet --clear --python "$(or $(PYTHON),>=3.11,<3.14)" $(1)
+# The first holds for what is installed, and until pip 25.2 for what builds it; the second for that from pip 25.3 on.
+locked := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+
+$(OWN_UV): constraints.txt
+	@$(call new_venv,.venv-uv)
+	@$(locked) .venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+# Both are made anew each time: what their names promise changes with each release of a dependency.
+define test_in
+@$(make_venv)
+@echo "installing hookline[$(ALL_EXTRAS)] into $(1), resolution $(2)"
+@$(uv) pip install --quiet --python $(1)/bin/python --resolution $(2) --editable ".[$(ALL_EXTRAS)]"
+@$(1)/bin/python -m tests.project.versions
+@$(1)/bin/python -m $(PYTEST) $(ARGS)
+endef

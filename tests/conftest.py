@@ -24,9 +24,32 @@ settings.load_profile("busy machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _hangup(_: int, __: object) -> None:
+    """Ignore SIGHUP as nohup asks. Unlike with SIG_IGN, programs that the tests start do not inherit it."""
+
+
+# The workers of xdist end with their controller, which alone listens to a closing terminal.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN or "PYTEST_XDIST_WORKER" in os.environ:
+    signal.signal(signal.SIGHUP, _hangup)
+
+CHAOS_TIMEOUT_S = 3 * 60 * 60
+"""A chaos run takes as long as EVENTS asks for and has deadlines of its own; this is for a hang beside them."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: most tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by a long value: it may hold a time, and xdist needs equal names in all of its workers."""
+    return argname if isinstance(val, str | bytes) and len(val) > 60 else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("chaos") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(CHAOS_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tests.project import configuration
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
+PROJECT = PYPROJECT["project"]
 
 
 def commands(program: str) -> Iterator[tuple[str, str]]:
@@ -96,7 +96,8 @@ def test_every_dependency_earns_its_line_and_none_is_forgotten() -> None:
     told = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     extras = PROJECT["optional-dependencies"]
     optional = [*extras["embedded"], *extras["apprise"], *extras["dev"]]
-    needed = [*PROJECT["dependencies"], *optional, *BUILD["requires"]]
+    groups = PYPROJECT["dependency-groups"]
+    needed = [*PROJECT["dependencies"], *optional, *groups["build"], *groups["lock"]]
     assert told == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]
 
 

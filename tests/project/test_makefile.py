@@ -6,20 +6,22 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "up", "demo", "test", "check", "bench", "chaos"]
+TARGETS = ["help", "up", "demo", "test", "test-newest", "test-lowest", "check", "bench", "chaos", "lock"]
+VARIABLES = set(re.findall(r"^(\w+) *[:?]?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def make(*arguments: str, directory: Path = ROOT, path: str | None = None) -> subprocess.CompletedProcess[str]:
     program = shutil.which("make")
     assert program is not None, "make is not on PATH, and everything here is set up with it"
-    environ = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
+    # A make above these tests exports its own state and what was set on its command line.
+    above = VARIABLES | {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+    environ = {name: value for name, value in os.environ.items() if name not in above}
     if path is not None:
         environ["PATH"] = path
     return subprocess.run(
@@ -30,15 +32,15 @@ def make(*arguments: str, directory: Path = ROOT, path: str | None = None) -> su
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """The project's Makefile in a directory where nothing was set up; `bin` is a PATH with a shell alone."""
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("Makefile", "pyproject.toml", "uv.lock", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
     return tmp_path
 
 
 def test_make_alone_lists_every_target_and_what_it_does() -> None:
-    listed = re.findall(r"^  make (\w+) +(\S.*)$", make().stdout, re.MULTILINE)
+    listed = re.findall(r"^  make ([\w-]+) +(\S.*)$", make().stdout, re.MULTILINE)
     assert [name for name, _ in listed] == TARGETS
     assert f".PHONY: {' '.join(TARGETS)}\n" in (ROOT / "Makefile").read_text()
 
@@ -72,6 +74,57 @@ def test_an_older_python_before_a_fitting_one_is_passed_over(bare: Path) -> None
         script.chmod(0o755)
     done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
     assert '"python3.12" -m venv' in done.stdout
+
+
+@pytest.mark.parametrize(("name", "value"), [("PYTHON", "/bin/false"), ("VENV", "elsewhere"), ("MAKEFLAGS", "n")])
+def test_what_a_make_above_the_tests_was_given_is_not_passed_on(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    done = make("--dry-run", "test", directory=bare)
+    assert "-m venv --clear .venv" in done.stdout or "uv venv" in done.stdout
+    assert value not in done.stdout or name == "MAKEFLAGS"
+
+
+def test_without_uv_pip_installs_what_is_locked(bare: Path) -> None:
+    (bare / "bin" / "python3.12").symlink_to("/bin/true")
+    done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
+    assert (
+        "PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt .venv/bin/python -m pip"
+        in done.stdout
+    )
+
+
+def test_with_uv_the_lock_is_installed(bare: Path) -> None:
+    (bare / "bin" / "uv").symlink_to("/bin/true")
+    (bare / "bin" / "python3.12").symlink_to("/bin/true")
+    done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
+    assert "uv sync --quiet --frozen" in done.stdout
+    assert "--extra embedded --extra apprise --extra dev" in done.stdout
+
+
+@pytest.mark.parametrize("changed", ["pyproject.toml", "uv.lock", "constraints.txt"])
+@pytest.mark.parametrize("target", ["up", "test"])
+def test_a_changed_lock_is_installed_again(bare: Path, changed: str, target: str) -> None:
+    python = bare / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/true")
+    for stamp in (".embedded", ".dev"):
+        (bare / ".venv" / stamp).touch()
+    path = str(bare / "bin")
+    assert "installing" not in make("--dry-run", target, directory=bare, path=path).stdout
+    soon = time.time() + 60
+    os.utime(bare / changed, (soon, soon))
+    assert "installing" in make("--dry-run", target, directory=bare, path=path).stdout
+
+
+@pytest.mark.parametrize(("target", "resolution"), [("test-newest", "highest"), ("test-lowest", "lowest-direct")])
+def test_newest_and_lowest_have_an_environment_of_their_own(bare: Path, target: str, resolution: str) -> None:
+    done = make("--dry-run", target, directory=bare)
+    name = target.replace("test", ".venv")
+    assert f"--python {name}/bin/python --resolution {resolution}" in done.stdout
+    assert f"{name}/bin/python -m pytest" in done.stdout
+    assert ".venv/bin" not in done.stdout
 
 
 def test_help_needs_nothing_but_a_shell(bare: Path) -> None:

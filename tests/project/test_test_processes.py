@@ -1,0 +1,89 @@
+"""What the tests start does not outlive them, and does not depend on how they were started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.launcher.running import environment, is_alive
+from tests.until import until
+
+STARTS_A_REDIS = """
+import sys, time
+from pathlib import Path
+from tests.redis_server import RedisServer
+
+server = RedisServer(Path(sys.argv[1])).start()
+print(server._pid(), flush=True)
+time.sleep(600)
+"""
+SAYS_HOW_IT_TAKES_SIGNALS = """
+import signal
+import tests.conftest
+import subprocess, sys
+
+print(signal.getsignal(signal.SIGHUP) is signal.SIG_DFL)
+code = "import signal; print(signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGINT))"
+subprocess.run([sys.executable, "-c", code], check=True)
+"""
+
+
+@contextmanager
+def redis_of_another_process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """(a process that started a Redis as tests do, the process id of that Redis)."""
+    command = [sys.executable, "-c", STARTS_A_REDIS, str(directory)]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        pid = int(process.stdout.readline())
+        try:
+            yield process, pid
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=lambda signum: signum.name)
+async def test_a_redis_that_a_test_started_ends_with_the_test_process(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
+    with redis_of_another_process(tmp_path) as (process, pid):
+        assert is_alive(pid)
+        process.send_signal(ending)
+        await until(lambda: not is_alive(pid))
+
+
+async def test_a_frozen_redis_ends_with_the_test_process_too(tmp_path: Path) -> None:
+    with redis_of_another_process(tmp_path) as (process, pid):
+        os.kill(pid, signal.SIGSTOP)
+        process.kill()
+        await until(lambda: not is_alive(pid))
+
+
+@pytest.mark.parametrize("inherited", [signal.SIG_IGN, signal.SIG_DFL], ids=["ignored", "default"])
+def test_programs_that_tests_start_take_signals_as_ever_even_under_nohup(inherited: signal.Handlers) -> None:
+    before = {signum: signal.signal(signum, inherited) for signum in (signal.SIGHUP, signal.SIGINT)}
+    try:
+        kept = {name: value for name, value in environment().items() if name != "PYTEST_XDIST_WORKER"}
+        done = subprocess.run(
+            [sys.executable, "-c", SAYS_HOW_IT_TAKES_SIGNALS], env=kept, capture_output=True, text=True, check=True
+        )
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    default, started = done.stdout.splitlines()
+    assert default == str(inherited == signal.SIG_DFL), (
+        "the tests themselves outlive the terminal under nohup alone"
+    )
+    assert started.startswith("0 <built-in function default_int_handler")
+
+
+def test_every_test_has_a_timeout(pytestconfig: pytest.Config) -> None:
+    assert float(pytestconfig.getini("timeout")) > 0
