@@ -14,7 +14,8 @@ USUAL = {
 }  # fmt: skip
 OTHERS = (
     "localhost", "ada", "a" * 32, "15557654321", "ABCDEFGHIJ", "a" * 30, "us-east-1", "12345678",
-    "from@example.com", "AC" + "a" * 32, "SG.abcdefghij", "a1b2c3d4-a1b2-41b2-81b2-a1b2c3d4e5f6", "1234567890:" + "a" * 35, "a" * 64,
+    "from@example.com", "AC" + "a" * 32, "SG.abcdefghij", "a1b2c3d4-a1b2-41b2-81b2-a1b2c3d4e5f6",
+    "1234567890:" + "a" * 35, "a" * 64,
 )  # fmt: skip
 RECIPIENTS = (
     "+4915111111111", "+61412345678", "12125550123", "ada@example.com", "ada.b+tag@example.com", "#general",
