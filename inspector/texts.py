@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+from sources import terminal
+from sources.terminal import printable
 
-
-def printable(text: str) -> str:
-    """Text from outside with control characters spelt out, so that it cannot steer the terminal."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+__all__ = ["count_of", "moment", "one_line", "printable", "printable_json", "size", "span"]
 
 
 def one_line(text: str, length: int = 200) -> str:
-    """The same on one line, cut off beyond so many characters."""
+    """Text from outside on one line, its control characters spelt out, cut off beyond so many characters."""
     line = " ".join(printable(text[: length * 4]).split())
     return line if len(line) <= length else line[: length - 3] + "..."
 
 
 def printable_json(text: str) -> str:
-    """The same for JSON, which stays JSON that means the same."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """JSON from outside with its control characters spelt out, which stays JSON that means the same."""
+    return terminal.printable_json(text.encode("utf-8", "replace")).decode()
 
 
 def moment(ms: int) -> str:

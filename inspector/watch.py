@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
+import typer
 from rich.console import Console, RenderableType
 from rich.console import Group as Lines
 from rich.live import Live
@@ -17,6 +18,7 @@ from broker.errors import BrokerError
 from inspector.operations import Status
 from inspector.records import status_record
 from inspector.status_table import Rates, status_table
+from sources.terminal import printable_json
 
 Look = Callable[[], Awaitable[Status]]
 
@@ -79,4 +81,4 @@ def _append(console: Console, drawn: RenderableType, status: Status | None, *, a
 
 
 def _print_json(status: Status) -> None:
-    sys.stdout.write(msgspec.json.encode(status_record(status)).decode() + "\n")
+    typer.echo(printable_json(msgspec.json.encode(status_record(status))))

@@ -20,6 +20,7 @@ from launcher.context import Context
 from launcher.embedded import find_redis_server
 from launcher.errors import ConfigError, Fault, NoRedisError
 from receiver.spill.files import obstacle
+from sources.terminal import printable_json
 
 
 class RedisReport(Struct, frozen=True, kw_only=True):
@@ -98,9 +99,9 @@ def examine(context: Context) -> Report:
     )
 
 
-def as_line(report: Report) -> str:
+def as_line(report: Report) -> bytes:
     """The report as one line of JSON."""
-    return msgspec.json.encode(report).decode()
+    return printable_json(msgspec.json.encode(report))
 
 
 def as_text(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line. Errors that people can mend are told in a line each, and never as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal need not know every character of a name
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="hookline")
     except Exception as error:

@@ -7,6 +7,7 @@ import sys
 from broker.errors import BrokerError
 from launcher.errors import LauncherError
 from receiver.errors import StartError
+from sources.terminal import printable
 
 
 def complaint(error: BaseException) -> tuple[str, int] | None:
@@ -29,6 +30,6 @@ def tell(error: BaseException) -> int | None:
     if told is None:
         return None
     text, code = told
-    for line in text.splitlines():
-        sys.stderr.write(f"hookline: {line}\n")
+    for line in text.split("\n"):
+        sys.stderr.write(f"hookline: {printable(line)}\n")
     return code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from sources.terminal import one_line
+
 
 class LauncherError(Exception):
     """Hookline cannot do what was asked."""
@@ -25,12 +27,7 @@ class Fault(Struct, frozen=True, order=True, omit_defaults=True):
 
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
-        return _on_one_line(f"{self.path}{where}: {self.reason}")
-
-
-def _on_one_line(text: str) -> str:
-    """An environment variable's name may hold anything."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        return one_line(f"{self.path}{where}: {self.reason}")  # a variable's name may hold anything
 
 
 class ConfigError(LauncherError):

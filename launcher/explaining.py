@@ -12,6 +12,7 @@ from rich.console import Console
 from launcher.config import Config
 from launcher.explanation import page
 from launcher.given import SourceOption, given_body
+from sources.terminal import printable_json
 from worker.explain import explain as explained
 from worker.parts import worker_source
 
@@ -39,7 +40,7 @@ def explain(
     body = given_body(config, file, source=source, event=event)
     explanation = explained(body, worker_source(config.sources[body.source]), config.rules, config.channels)
     if as_json:
-        typer.echo(msgspec.json.encode(explanation))
+        typer.echo(printable_json(msgspec.json.encode(explanation)))
     else:
         Console(highlight=False).print(page(explanation))
     raise typer.Exit(1 if explanation.dead_letters else 0)

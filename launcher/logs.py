@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from launcher.settings import LogSettings
+from sources.terminal import one_line, printable
 
 _QUIET = ("arq", "aiohttp", "asyncio", "redis")
 _PLAIN = frozenset({str, int})
@@ -73,8 +74,8 @@ class TextFormatter(logging.Formatter):
         fields = _fields(record)
         trace = fields.pop("traceback", None)
         line = f"{_time(record).astimezone():%H:%M:%S} {record.levelname:<7} {_message(record)}"
-        lines = [_one_line("  ".join([line, *_named(fields), *_named(one)])) for one in _each(record)]
-        return "\n".join([*lines, trace] if trace else lines)
+        lines = [one_line("  ".join([line, *_named(fields), *_named(one)])) for one in _each(record)]
+        return "\n".join([*lines, printable(trace)] if trace else lines)
 
 
 def _time(record: logging.LogRecord) -> datetime:
@@ -145,11 +146,6 @@ def _shown(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001 - see format
         return f"<{type(value).__name__}>"
-
-
-def _one_line(text: str) -> str:
-    """Control characters escaped, so that nothing that came from outside can forge a line or move the cursor."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 _encode = json.JSONEncoder(default=_shown, allow_nan=False, separators=(",", ":")).encode

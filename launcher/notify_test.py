@@ -19,6 +19,7 @@ from launcher.errors import LauncherError
 from launcher.explanation import fault_lines, matching, not_matching
 from launcher.fields import did_you_mean, one_of
 from launcher.given import SourceOption, given_body
+from sources.terminal import printable_json
 from worker.explain import Explanation, RuleOutcome, explain
 from worker.parts import worker_source
 from worker.rules import Rule
@@ -83,7 +84,7 @@ def test(
         outcome = explanation.rules[0]
         sent = asyncio.run(try_out(asked, body, known, config.channels, explanation.event.name, outcome))
     if as_json:
-        typer.echo(msgspec.json.encode(Report(explanation, sent)))
+        typer.echo(printable_json(msgspec.json.encode(Report(explanation, sent))))
     else:
         Console(highlight=False).print(Group(*_parts(explanation, sent)))
     raise typer.Exit(0 if _is_well(explanation, sent) else 1)

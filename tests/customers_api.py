@@ -27,6 +27,7 @@ class CustomersApi:
         self.answer: Answer = lambda _id, _times: None
         self.asked: list[tuple[str, float]] = []
         self.headers: dict[str, str] = {}
+        self.paths: list[str] = []
         self.most = 0
         self.url = ""
         self._under_way = 0
@@ -44,6 +45,7 @@ class CustomersApi:
         customer_id = request.match_info["id"]
         self.asked.append((customer_id, time.monotonic()))
         self.headers = dict(request.headers)
+        self.paths.append(request.raw_path)
         self._under_way += 1
         self.most = max(self.most, self._under_way)
         try:

@@ -14,13 +14,21 @@ import aiohttp
 import msgspec
 from aiolimiter import AsyncLimiter
 from cachetools import TLRUCache
+from yarl import URL
 
 from sources.api import Api, LookUp
 from sources.api import Settings as ApiSettings
-from worker.channels.http import PASSING, retry_after_s
+from worker.answers import PASSING, Head, retry_after_s
+from worker.http_client import (
+    MAX_ANSWER_BYTES,
+    BrokenAnswer,
+    certificate_error,
+    head_in_time,
+    open_session,
+    proxy_for,
+    url_as_written,
+)
 from worker.outcome import Dead, Retry
-
-MAX_ANSWER_BYTES = 64 * 1024
 
 _UNKNOWN_CACHE_S = 60.0
 _MAX_PAUSE_S = 600.0
@@ -53,16 +61,15 @@ class ApiClient:
         self._rate = AsyncLimiter(burst, burst / settings.rate_per_s)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._paused_until = 0.0
-        self._session = aiohttp.ClientSession(
+        proxy, self._proxy_fault = _proxy(self._root)
+        self._session = open_session(
             headers={
                 **api.headers(settings.app_id, settings.token),
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",  # so that the limit on an answer holds for what it unpacks to
             },
-            connector=aiohttp.TCPConnector(limit=settings.concurrency),
-            timeout=aiohttp.ClientTimeout(total=None),  # ours covers the whole exchange
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
+            concurrency=settings.concurrency,
+            proxy=proxy,
         )
 
     async def get(self, lookup: LookUp) -> Answer:
@@ -121,43 +128,59 @@ class ApiClient:
         return answer
 
     async def _ask(self, lookup: LookUp) -> Answer:
+        """Ask once. The answer's status decides as soon as it is there; only that of 200 needs a body too."""
+        if self._proxy_fault:
+            error = f"{_what(lookup)}: {self._proxy_fault}"
+            return Dead(reason="misconfigured", error=error, error_class="LookUpProxy")
         try:
-            async with (
-                asyncio.timeout(self._settings.timeout_s),
-                self._session.get(self._root + lookup.path, allow_redirects=False) as response,
-            ):
-                found = await _read(response.content)
-        except TimeoutError:
-            return _passing(lookup, f"no answer within {self._settings.timeout_s:g} s", "TimeoutError")
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._exchange(lookup)
+        except TimeoutError as error:
+            late = _passing(lookup, f"no answer within {self._settings.timeout_s:g} s", "TimeoutError")
+            return self._of_head(lookup, head_in_time(error), late)
+        except BrokenAnswer as error:
+            not_http = _passing(lookup, f"the answer is not HTTP: {error}", "NotHttp")
+            return self._of_head(lookup, error.head, not_http)
         except (aiohttp.ClientError, OSError) as error:
-            reason = (
-                getattr(error, "strerror", None) or type(error).__name__
-            )  # the text of some holds the whole URL
-            return _passing(lookup, f"no connection, or it broke off: {reason}", type(error).__name__)
-        return self._meaning(lookup, response.status, response.headers, found)
+            return _unanswered(lookup, error)
 
-    def _meaning(self, lookup: LookUp, status: int, headers: Mapping[str, str], found: bytes | None) -> Answer:
-        match status:
-            case 200:
-                return _object(lookup, found)
-            case 404:
-                return None
-            case 401 | 403:
-                where = f"sources.{self._source}.api"
-                error = (
-                    f"{_what(lookup)}: answered {status}: check {where}.app_id, {where}.token and {where}.region"
-                )
-                return Dead(reason="misconfigured", error=error, error_class=f"LookUp{status}")
-            case _ if status in PASSING or status >= 500:
-                wait_s = retry_after_s(headers.get("Retry-After", ""), now_s=time.time())
-                if wait_s > 0:
-                    self._paused_until = time.monotonic() + min(wait_s, _MAX_PAUSE_S)
-                return _passing(lookup, f"answered {status}", str(status), wait_s)
-            case _:
-                return _permanent(lookup, f"answered {status}", str(status))
+    async def _exchange(self, lookup: LookUp) -> Answer:
+        url = url_as_written(self._root + lookup.path)
+        async with self._session.get(url, allow_redirects=False) as response:
+            if response.status == 200:
+                return _object(lookup, await _read(response.content))
+            return self._without_body(lookup, response.status, response.headers)
+
+    def _of_head(self, lookup: LookUp, head: Head | None, otherwise: Retry) -> Answer:
+        if head is None or head.status == 200:
+            return otherwise
+        return self._without_body(lookup, head.status, head.headers)
+
+    def _without_body(self, lookup: LookUp, status: int, headers: Mapping[str, str]) -> Answer:
+        """What an answer means that holds no object."""
+        if status == 404:
+            return None
+        if status in {401, 403}:
+            where = f"sources.{self._source}.api"
+            error = f"{_what(lookup)}: answered {status}: check {where}.app_id, {where}.token and {where}.region"
+            return Dead(reason="misconfigured", error=error, error_class=f"LookUp{status}")
+        if status in PASSING or status >= 500:
+            wait_s = retry_after_s(headers, now_s=time.time())
+            if wait_s > 0:
+                self._paused_until = time.monotonic() + min(wait_s, _MAX_PAUSE_S)
+            return _passing(lookup, f"answered {status}", str(status), wait_s)
+        return _permanent(lookup, f"answered {status}", str(status))
 
     def _paused_s(self) -> float:
         return self._paused_until - time.monotonic()
+
+
+def _proxy(url: str) -> tuple[URL | None, str]:
+    """The proxy to ask, and why there is none where the environment's cannot be used."""
+    try:
+        return proxy_for(url_as_written(url)), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes | None:
@@ -178,6 +201,14 @@ def _object(lookup: LookUp, found: bytes | None) -> bytes | Dead:
     except (ValueError, RecursionError):
         return _permanent(lookup, "the answer is not a JSON object", "NotAnObject")
     return found
+
+
+def _unanswered(lookup: LookUp, error: aiohttp.ClientError | OSError) -> Retry:
+    """The text of some errors holds the whole URL."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _passing(lookup, f"the proxy answered {error.status}", "ClientHttpProxyError")
+    reason = certificate_error(error) or getattr(error, "strerror", None) or type(error).__name__
+    return _passing(lookup, f"no connection, or it broke off: {reason}", type(error).__name__)
 
 
 def _what(lookup: LookUp) -> str:

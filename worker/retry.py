@@ -20,7 +20,11 @@ class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Upper bound of the first delay; it doubles with each attempt."""
 
     cap_s: Annotated[float, Meta(gt=0)] = 3600.0
-    """Upper bound of every delay."""
+    """Upper bound of every delay that Hookline chooses itself."""
+
+    max_retry_after_s: Annotated[float, Meta(ge=0)] = 3600.0
+    """Longest wait that the other side can ask for, as with Retry-After; one beyond it counts as this. 0 ignores
+    what is asked for."""
 
 
 def exponential(attempt: int, *, base_s: float, cap_s: float) -> float:
@@ -39,10 +43,13 @@ def delay_s(
     """Seconds until the next try, or None when attempts or horizon are used up.
 
     attempt: the number of the try that just failed (starts at 1); age_s: seconds since the first try;
-    retry_after_s: what the other side asked for, 0 for nothing: no try comes before it.
+    retry_after_s: what the other side asked for, 0 for nothing. No try comes before it, as far as it is believed;
+    where it reaches beyond the horizon, a last try is made at the horizon.
     """
     if attempt >= settings.attempts:
         return None
-    wait = full_jitter(exponential(attempt, base_s=settings.base_s, cap_s=settings.cap_s), draw)
-    wait = max(wait, retry_after_s)
-    return wait if age_s + wait <= settings.horizon_s else None
+    own = full_jitter(exponential(attempt, base_s=settings.base_s, cap_s=settings.cap_s), draw)
+    left_s = settings.horizon_s - age_s
+    if own > left_s:
+        return None
+    return max(own, min(retry_after_s, settings.max_retry_after_s, left_s))

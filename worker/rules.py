@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from worker.retry import RetrySettings
 
@@ -64,7 +64,10 @@ class RetryOverride(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Upper bound of the first delay; it doubles with each attempt."""
 
     cap_s: Annotated[float, Meta(gt=0)] | None = None
-    """Upper bound of every delay."""
+    """Upper bound of every delay that Hookline chooses itself."""
+
+    max_retry_after_s: Annotated[float, Meta(ge=0)] | None = None
+    """Longest wait that the other side can ask for, as with Retry-After."""
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -207,10 +210,7 @@ def mismatches(rule: Rule, source: str, event: str) -> tuple[Mismatch, ...]:
 
 def retry_of(rule: Rule, channel: RetrySettings) -> RetrySettings:
     """The channel's retry settings, with what the rule says otherwise."""
-    told = rule.retry or RetryOverride()
-    return RetrySettings(
-        attempts=channel.attempts if told.attempts is None else told.attempts,
-        horizon_s=channel.horizon_s if told.horizon_s is None else told.horizon_s,
-        base_s=channel.base_s if told.base_s is None else told.base_s,
-        cap_s=channel.cap_s if told.cap_s is None else told.cap_s,
-    )
+    changes = {
+        name: value for name, value in structs.asdict(rule.retry or RetryOverride()).items() if value is not None
+    }
+    return structs.replace(channel, **changes)

@@ -8,6 +8,8 @@ import msgspec
 import typer
 from rich.console import Console, RenderableType
 
+from sources.terminal import printable_json
+
 FIND, ACT, FOLLOW, KEEP = "Find", "Act", "Follow", "Keep"
 
 _EXIT_CODES = """Exit codes:
@@ -38,7 +40,7 @@ def show(what: RenderableType) -> None:
 
 def print_json(value: object) -> None:
     """Print something for programs: one line."""
-    typer.echo(msgspec.json.encode(value).decode())
+    typer.echo(printable_json(msgspec.json.encode(value)))
 
 
 def now_ms() -> int:

@@ -15,6 +15,7 @@ from inspector import operations, options
 from inspector.channel_state import channel_line, channel_records
 from inspector.session import on_redis
 from inspector.texts import printable
+from sources.terminal import printable_json
 
 channel = typer.Typer(
     no_args_is_help=True,
@@ -35,7 +36,7 @@ def list_(ctx: typer.Context, *, as_json: options.AsJson = False) -> None:
     """
     now_ms, found = on_redis(ctx.obj, lambda redis: operations.channels(redis, ctx.obj.channels()))
     if as_json:
-        typer.echo(msgspec.json.encode(channel_records(found, now_ms)).decode())
+        typer.echo(printable_json(msgspec.json.encode(channel_records(found, now_ms))))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("channel", no_wrap=True)

@@ -17,6 +17,7 @@ from broker.drift import Deviation
 from inspector import options
 from inspector.session import on_redis
 from inspector.texts import count_of, printable
+from sources.terminal import printable_json
 
 Noted = Mapping[str, Mapping[Deviation, int]]
 
@@ -39,7 +40,7 @@ def drift(
     found = _of_event(on_redis(ctx.obj, lambda redis: noted.read(redis, names)), event)
     deviations = sum(bool(deviation.what) for counts in found.values() for deviation in counts)
     if as_json:
-        typer.echo(msgspec.json.encode(_records(found)).decode())
+        typer.echo(printable_json(msgspec.json.encode(_records(found))))
     else:
         _print(found, deviations)
     raise typer.Exit(1 if exit_code and deviations else 0)

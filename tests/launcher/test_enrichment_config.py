@@ -147,7 +147,7 @@ def test_check_shows_the_fault_and_never_the_token(tmp_path: Path, monkeypatch: 
 
     assert report.exit_code == 2
     assert "rules[0].enrich[0] (line 5): source club cannot be asked" in as_text(report)
-    assert TOKEN not in as_text(report) + as_line(report)
+    assert TOKEN not in as_text(report) + as_line(report).decode()
 
 
 def test_the_config_never_shows_the_token() -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import msgspec
 import pytest
 from msgspec import structs
 
-from worker.channels.http import HttpChannel, outcome_of, posted, retry_after_s
+from worker.answers import head_of, retry_after_s
+from worker.channels.errors import ChannelError
+from worker.channels.http import HttpChannel, outcome_of, posted
 from worker.channels.settings import HttpSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
@@ -25,7 +27,7 @@ def test_2xx_is_sent(status: int) -> None:
     assert outcome_of(status, {}, b"") == Sent()
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
+@pytest.mark.parametrize("status", [408, 409, 421, 423, 425, 429, 500, 502, 503, 504, 507, 599])
 def test_what_may_pass_is_tried_again(status: int) -> None:
     assert isinstance(outcome_of(status, {}, b""), Retry)
 
@@ -37,13 +39,88 @@ def test_what_will_not_change_is_permanent(status: int) -> None:
     assert (outcome.reason, outcome.answer) == ("permanent", "why")
 
 
-def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    date = format_datetime(datetime(2026, 1, 1, 0, 2, tzinfo=UTC), usegmt=True)
-    assert retry_after_s("120", now_s=now.timestamp()) == 120
-    assert retry_after_s(date, now_s=now.timestamp()) == 120
-    for nonsense in ("", "soon", "-5", "1e9", "٣", "9" * 500):
-        assert retry_after_s(nonsense, now_s=now.timestamp()) in (0, 999_999_999)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def asked_s(value: str, date: str = "", *, now: datetime = NOW) -> float:
+    return retry_after_s({"Retry-After": value, "Date": date}, now_s=now.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 120 ", 120),
+        ("2.5", 2.5),
+        ("2.", 2),
+        (".5", 0.5),
+        ("0", 0),
+        ("120, 120", 120),
+        ("120,60", 120),
+        ("1.5 , 60", 1.5),
+        ("900000", 900_000),
+    ],
+)
+def test_retry_after_is_seconds_with_decimals_and_of_a_list_the_first(value: str, seconds: float) -> None:
+    assert asked_s(value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "-5", "1e9", "\u0663", "nan", "inf", "1.2.3", ",120", "Thu, 99 Foo 2026"]
+)
+def test_nonsense_in_retry_after_asks_for_nothing(value: str) -> None:
+    assert asked_s(value) == 0
+
+
+def test_however_long_a_number_is_it_is_read() -> None:
+    assert asked_s("9" * 500) > 1e9
+
+
+def http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
+def test_a_date_in_retry_after_is_compared_with_the_date_of_its_answer() -> None:
+    until = http_date(NOW + timedelta(minutes=2))
+    assert asked_s(until) == 120
+    assert asked_s(f"{until}, {until}") == 120
+    assert asked_s(until, http_date(NOW)) == 120
+    for skew in (timedelta(days=2), timedelta(days=-2)):
+        theirs = NOW + skew
+        assert asked_s(http_date(theirs + timedelta(seconds=90)), http_date(theirs)) == 90
+    assert asked_s(until, "yesterday") == 120
+    assert asked_s(until, http_date(NOW + timedelta(hours=1))) == 0
+
+
+@pytest.mark.parametrize(
+    ("received", "status"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", 200),
+        (b"HTTP/1.0 404\n", 404),
+        (b"\r\nHTTP/1.1 503 Busy\r\nX", 503),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\n\r\n", 201),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", 101),
+    ],
+)
+def test_the_status_is_known_from_its_line_on(received: bytes, status: int) -> None:
+    head = head_of(received)
+    assert head is not None
+    assert head.status == status
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 2000 OK\r\n",
+        b"HTTP/1.1 000 No\r\n",
+        b"HTTP/1.1 103 Early\r\n\r\n",
+        b"200 OK\r\n",
+    ],
+)
+def test_what_has_no_status_line_has_no_status(received: bytes) -> None:
+    assert head_of(received) is None
 
 
 @pytest.fixture
@@ -114,8 +191,11 @@ async def test_garbage_and_a_reset_are_tried_again(answered_by: Callable[[Handle
     assert isinstance(await answered_by(reset), Retry)
 
 
-async def test_an_impossible_url_is_not_tried_again() -> None:
-    assert isinstance(await send_to("http://[broken/"), Dead)
+async def test_an_impossible_url_is_reported_when_the_channel_is_opened() -> None:
+    for url in ("http://[broken/", "http://", "http://:80/", "http://host:port/"):
+        with pytest.raises(ChannelError) as caught:
+            await send_to(url)
+        assert caught.value.setting == "url"
 
 
 def test_what_is_posted_is_one_line_with_the_payload_as_it_was_received_where_that_is_at_hand() -> None:

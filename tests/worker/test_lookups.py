@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -161,7 +161,7 @@ async def test_no_more_than_concurrency_are_under_way(api: CustomersApi, client:
     assert api.most == 3
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 409, 421, 423, 425, 429, 500, 502, 503, 504])
 async def test_a_passing_failure_is_tried_again_and_not_kept(api: CustomersApi, client: Open, status: int) -> None:
     api.answer = lambda _id, times: web.Response(status=status, text=TOKEN) if times == 1 else None
     asking = client()
@@ -276,6 +276,63 @@ async def test_what_breaks_off_is_tried_again_and_tells_no_id(client: Open) -> N
         taken.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
         passing_without_id(await client(url=closed).get(about("cust_1")))
+
+
+def answers_raw(answer: bytes, *, closes: bool) -> Callable[..., Awaitable[None]]:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        if not closes:
+            await reader.read()  # until the client leaves
+        writer.close()
+
+    return handle
+
+
+@pytest.mark.parametrize("closes", [True, False])
+@pytest.mark.parametrize(
+    "after_status",
+    [
+        b"Content-Length: 100\r\n\r\n{",
+        b"Content-Length: 0\r\nContent-Length: 0\r\n\r\nx",
+        b"X-Bad : \x00\r\n\r\n",
+        b"X-",
+    ],
+)
+async def test_the_status_counts_whatever_becomes_of_the_rest_of_an_answer(
+    client: Open, after_status: bytes, closes: bool
+) -> None:
+    found: list[Answer] = []
+    for status in (b"404 Not Found", b"403 Forbidden", b"503 Busy\r\nRetry-After: 2.5", b"410 Gone", b"200 OK"):
+        handler = answers_raw(b"HTTP/1.1 " + status + b"\r\n" + after_status, closes=closes)
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        found.append(await client(url=f"http://127.0.0.1:{port}", timeout_s=0.3).get(about("cust_1")))
+        server.close()
+    unknown, refused, busy, gone, cut = found
+    assert unknown is None
+    assert isinstance(refused, Dead)
+    assert refused.reason == "misconfigured"
+    assert isinstance(busy, Retry)
+    assert (busy.error_class, busy.retry_after_s) == ("LookUp503", 2.5)
+    assert isinstance(gone, Dead)
+    assert gone.error_class == "LookUp410"
+    passing_without_id(cut)
+
+
+async def test_the_api_is_asked_by_our_name_and_with_the_id_as_it_was_quoted(
+    api: CustomersApi, client: Open
+) -> None:
+    await client().get(LookUp("customer", "/v1/customers/a%2Fb%27%7E"))
+    assert api.headers["User-Agent"].startswith("Hookline/")
+    assert api.paths == ["/v1/customers/a%2Fb%27%7E"]
+
+
+async def test_a_proxy_that_cannot_be_used_is_misconfigured(client: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://proxy:1080")
+    found = await client(url="http://api.invalid").get(about("cust_1"))
+    assert isinstance(found, Dead)
+    assert (found.reason, "proxy" in found.error) == ("misconfigured", True)
 
 
 async def test_an_address_with_a_path_is_asked_below_it(api: CustomersApi, client: Open) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from worker.channels.apprise_targets import goes_to, is_one_recipient, strings_of
 from worker.channels.errors import ChannelError
 from worker.channels.seats import Seats, in_thread
 from worker.channels.settings import AppriseSettings
@@ -16,7 +17,9 @@ from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
 
 _TO = "{to}"
-_SEPARATORS = re.compile(r"[,;\x00-\x1f\x7f]")
+_ANOTHER = "4915112345678"
+"""A recipient to look at the channel's URL with before there is any."""
+
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 
 
@@ -29,7 +32,8 @@ class AppriseChannel:
     def __init__(self, settings: AppriseSettings) -> None:
         self.retry = settings.retry
         self._apprise = installed()
-        self._url = checked_url(self._apprise, settings)
+        self._url, service = checked_url(self._apprise, settings)
+        self._others = strings_of(service)
         self._timeout_s = settings.timeout_s
         self._seats = Seats(settings.concurrency, timeout_s=settings.timeout_s)
 
@@ -47,16 +51,26 @@ class AppriseChannel:
         """Nothing to close: each notification has its own connection."""
 
     def _notify(self, url: str, message: Message) -> Outcome:
-        service = self._apprise.Apprise(asset=_asset(self._apprise))
-        if not service.add(url):
-            return Dead(
-                reason="permanent", error="Apprise takes no URL with this `to`", error_class="AddressError"
-            )
         try:
+            service = self._service(url, message)
+            if isinstance(service, Dead):
+                return service
             result = service.notify(body=message.text, title=message.subject, body_format="text")
         except Exception as error:  # noqa: BLE001 - a service of Apprise's may raise anything, its URL in the text
             return Retry(error=f"Apprise failed: {type(error).__name__}", error_class=type(error).__name__)
         return Sent() if result else _refused(entry.message for entry in result.logs())
+
+    def _service(self, url: str, message: Message) -> Any:
+        """The service that sends to the message's `to` alone; the message's end where there is none."""
+        made, again = (_instantiated(self._apprise, url) for _ in range(2))
+        if made is None or again is None:
+            return _not_for("Apprise takes no URL with this `to`")
+        held = strings_of(made) & strings_of(again)  # without what is made anew each time
+        if _TO in self._url and not goes_to(message.to.strip(), held, self._others):
+            return _not_for("the service does not take this `to` as one recipient")
+        service = self._apprise.Apprise(asset=_asset(self._apprise))
+        service.add(made)
+        return service
 
 
 def installed() -> Any:
@@ -82,20 +96,34 @@ def addressed(url: str, message: Message) -> str | Dead:
     if _TO not in url:
         return url
     to = message.to.strip()
-    if not to or _SEPARATORS.search(to):
-        error = "the rule's `to` is empty" if not to else "the rule's `to` is more than one recipient"
-        return Dead(reason="permanent", error=error, error_class="AddressError")
+    if not to:
+        return _not_for("the rule's `to` is empty")
+    if not is_one_recipient(to):
+        return _not_for("the rule's `to` is not one recipient: it holds white space or one of , ; | / \\ % < >")
     return url.replace(_TO, quote(to, safe=""))
 
 
-def checked_url(apprise: Any, settings: AppriseSettings) -> str:
-    """The URL, which Apprise must know. Raises ChannelError, whose message does not show it."""
+def checked_url(apprise: Any, settings: AppriseSettings) -> tuple[str, Any]:
+    """The URL, and what Apprise makes of it. Raises ChannelError, whose message does not show it."""
     url = url_of(settings)
-    if not apprise.Apprise.instantiate(url.replace(_TO, "4915112345678"), asset=_asset(apprise)):
+    try:
+        service = _instantiated(apprise, url.replace(_TO, _ANOTHER))
+    except Exception:  # noqa: BLE001 - see _notify
+        service = None
+    if service is None:
         raise ChannelError(
             "url", "Apprise does not know or take this URL: see its list of services and their URLs"
         )
-    return url
+    return url, service
+
+
+def _instantiated(apprise: Any, url: str) -> Any:
+    """The service of a URL; None for none."""
+    return apprise.Apprise.instantiate(url, asset=_asset(apprise))
+
+
+def _not_for(error: str) -> Dead:
+    return Dead(reason="permanent", error=error, error_class="AddressError")
 
 
 def _asset(apprise: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Prints notifications, one a line."""
+"""Prints notifications, one a line, whatever their texts hold."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
+from sources.terminal import one_line
 from worker.channels.settings import ConsoleSettings
 from worker.outcome import Outcome, Retry, Sent
 from worker.render import Message
@@ -20,10 +21,10 @@ class ConsoleChannel:
 
     async def send(self, message: Message) -> Outcome:
         """Print it, off the event loop: a terminal or pipe that nobody reads blocks."""
-        line = f"[{message.rule}] {message.text}  ({message.event}, key {message.key[:8]})\n"
+        line = one_line(f"[{message.rule}] {message.text}  ({message.event}, key {message.key[:8]})")
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await asyncio.to_thread(_print, line)
+                await asyncio.to_thread(_print, f"{line}\n")
         except TimeoutError:
             error = f"standard output: nobody read it for {_TIMEOUT_S:g} s"
             return Retry(error=error, error_class="TimeoutError")

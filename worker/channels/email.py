@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import re
 
 from aiosmtplib import (
     SMTP,
@@ -15,13 +15,23 @@ from aiosmtplib import (
 from worker.channels.letter import Letter, Letters
 from worker.channels.settings import EmailSettings
 from worker.channels.smtp_pool import OpeningError, Pool
+from worker.http_client import certificate_error
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
 
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 """Answers about our login (RFC 4954), which no e-mail can help."""
 
+_PASSING = re.compile(
+    r"5\.(2\.2|4\.5)\b|5\.7\.\d+\b.*?(\brate\b|\bthrottl|\btoo many\b)", re.IGNORECASE | re.DOTALL
+)
+"""5xx that another try may change, by the enhanced code (RFC 3463): a full mailbox, a used-up quota, a rate."""
+
+_HAS_CODE = re.compile(r"\d\.\d{1,3}\.\d{1,3}\b")
 _SHOWN_ANSWER = 200
+_FULL = 552
+"""Its storage is used up (RFC 5321)."""
+
 _LEAVING = 421
 """The server closes the connection (RFC 5321)."""
 
@@ -99,12 +109,9 @@ async def _begin(connection: SMTP, mail: Letter) -> None:
 
 
 def _unopened(error: Exception) -> Outcome:
-    """A connection that could not be opened: bad certificates and refused logins stay as they are, others pass."""
-    text, answer, error_class = _told(error), _answer(error), type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Dead(reason="misconfigured", error=f"certificate: {error.verify_message}", error_class=error_class)
-    final = error.code >= 500 if isinstance(error, SMTPResponseException) else _is_lacking(error)
-    if final:
+    """A connection that could not be opened. Refused logins stay as they are; certificates may be mended there."""
+    text, answer, error_class = certificate_error(error) or _told(error), _answer(error), type(error).__name__
+    if _is_final(error) or _is_lacking(error):
         return Dead(reason="misconfigured", error=text, error_class=error_class, answer=answer)
     return Retry(error=text, error_class=error_class, answer=answer)
 
@@ -119,10 +126,18 @@ def _failed(error: Exception) -> Outcome:
     text, answer, error_class = _told(error), _answer(error), type(error).__name__
     if isinstance(error, SMTPNotSupported):
         return Dead(reason="permanent", error=text, error_class=error_class)
-    if not isinstance(error, SMTPResponseException) or error.code < 500:
+    if not isinstance(error, SMTPResponseException) or not _is_final(error):
         return Retry(error=text, error_class=error_class, answer=answer)
     reason = "misconfigured" if error.code in _LOGIN_WANTED else "permanent"
     return Dead(reason=reason, error=text, error_class=error_class, answer=answer)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether it is a 5xx that no other try changes."""
+    if not isinstance(error, SMTPResponseException) or error.code < 500:
+        return False
+    is_full = error.code == _FULL and not _HAS_CODE.match(error.message)
+    return not is_full and not _PASSING.match(error.message)
 
 
 def _told(error: Exception) -> str:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp.connector import AddrInfoType
 from msgspec import Struct
+from yarl import URL
 
-from worker.channels.addresses import PrivateAddressError, is_public
+from worker.answers import PASSING, retry_after_s
+from worker.channels.addresses import PrivateAddressError, is_private_host, is_public
+from worker.channels.errors import ChannelError
 from worker.channels.patience import Patience
 from worker.channels.settings import HttpSettings
 from worker.channels.signing import signer
+from worker.channels.tls import client_tls
+from worker.http_client import (
+    BrokenAnswer,
+    body_of,
+    certificate_error,
+    head_in_time,
+    open_session,
+    proxy_for,
+    url_as_written,
+)
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.render import Message
 
-PASSING = frozenset({408, 425, 429})
-"""The 4xx that another try may change (RFC 9110, RFC 8470, RFC 6585); so may every 5xx."""
-
-_MAX_ANSWER_BYTES = 64 * 1024
 _SHOWN_ANSWER = 200
 
 _encode = msgspec.json.Encoder().encode
@@ -33,47 +41,45 @@ _encode = msgspec.json.Encoder().encode
 class HttpChannel:
     """One URL. Keeps its connections; at most `concurrency` requests at a time.
 
-    Raises ChannelError where its secrets are none that can sign.
+    Raises ChannelError for settings that cannot work: the URL, secrets that cannot sign, certificates.
     """
 
     def __init__(self, settings: HttpSettings) -> None:
         self.retry = settings.retry
-        self._url = settings.url
+        self._url = _url(settings.url)
         self._sign = signer(settings)
-        self._session = aiohttp.ClientSession(
+        proxy = _proxy(self._url, settings)
+        self._session = open_session(
             headers=_with_content_type(settings.headers),
-            connector=aiohttp.TCPConnector(
-                limit=settings.concurrency, socket_factory=None if settings.allow_private else _public_socket
-            ),
-            timeout=aiohttp.ClientTimeout(total=None),  # ours covers the whole exchange
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
+            concurrency=settings.concurrency,
+            proxy=proxy,
+            tls=_tls(settings),
+            socket_factory=None if settings.allow_private or proxy else _public_socket,
         )
         self._patience = Patience(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
-        """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try."""
+        """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try.
+
+        The status of the answer decides as soon as it is there, whatever becomes of the rest of the answer.
+        """
         body = posted(message)
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
         data = aiohttp.BytesPayload(body)  # of plain bytes aiohttp would look for long what kind of body they are
         try:
             with self._patience:
                 response = await self._session.post(self._url, data=data, headers=headers, allow_redirects=False)
-                try:
-                    content = response.content
-                    answer = b"" if content.at_eof() else await content.read(_MAX_ANSWER_BYTES)
-                finally:
-                    if not response.closed:  # its answer was not read to its end: the connection is closed
-                        response.release()
-                return outcome_of(response.status, response.headers, answer)
-        except TimeoutError:
+        except TimeoutError as error:
+            head = head_in_time(error)
+            if head is not None:
+                return outcome_of(head.status, head.headers, head.rest)
             return Retry(error=f"no answer within {self._patience.s:g} s", error_class="TimeoutError")
-        except aiohttp.InvalidURL as error:
-            return Dead(reason="misconfigured", error=f"invalid URL: {error}", error_class="InvalidURL")
+        except BrokenAnswer as error:
+            return _broken(error)
         except (aiohttp.ClientError, OSError) as error:
-            if isinstance(error.__cause__, PrivateAddressError):
-                return Dead(reason="misconfigured", error=str(error.__cause__), error_class="PrivateAddressError")
-            return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)
+            return _unanswered(error)
+        answer = await body_of(response, wait_s=self._patience.s)
+        return outcome_of(response.status, response.headers, answer)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -81,7 +87,47 @@ class HttpChannel:
         await self._session.close()
 
 
-def _with_content_type(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _url(text: str) -> URL:
+    try:
+        return url_as_written(text)
+    except ValueError as error:
+        raise ChannelError("url", f"not a URL: {error}") from None
+
+
+def _proxy(url: URL, settings: HttpSettings) -> URL | None:
+    """The proxy to ask. It resolves names, so here only a host that needs no resolving can be refused."""
+    try:
+        proxy = proxy_for(url)
+    except ValueError as error:
+        raise ChannelError("url", str(error)) from None
+    if proxy and not settings.allow_private and is_private_host(url.host or ""):
+        raise ChannelError("url", str(PrivateAddressError()))
+    return proxy
+
+
+def _tls(settings: HttpSettings) -> ssl.SSLContext | None:
+    files = {name: getattr(settings, name) for name in ("ca_file", "cert_file", "key_file")}
+    return client_tls(**files) if any(files.values()) else None
+
+
+def _broken(answer: BrokenAnswer) -> Outcome:
+    """An answer that is not as HTTP wants it counts by its status where that can be known."""
+    if answer.head is not None:
+        return outcome_of(answer.head.status, answer.head.headers, answer.head.rest)
+    return Retry(error=f"the answer is not HTTP: {answer}", error_class="NotHttp")
+
+
+def _unanswered(error: aiohttp.ClientError | OSError) -> Outcome:
+    """No answer came. All of it may pass: an expired certificate, too, is mended by the other side."""
+    if isinstance(error.__cause__, PrivateAddressError):
+        return Dead(reason="misconfigured", error=str(error.__cause__), error_class="PrivateAddressError")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Retry(error=f"the proxy answered {error.status}", error_class="ClientHttpProxyError")
+    text = certificate_error(error) or str(error) or type(error).__name__
+    return Retry(error=text, error_class=type(error).__name__)
+
+
+def _with_content_type(headers: dict[str, str]) -> dict[str, str]:
     if any(name.lower() == "content-type" for name in headers):
         return headers
     return {"Content-Type": "application/json", **headers}
@@ -127,24 +173,11 @@ def posted(message: Message) -> bytes:
 
 
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:
-    """What an HTTP answer means: 2xx sent; 408, 425, 429 and 5xx again later; all else permanent."""
+    """What an HTTP answer means: 2xx sent; what may pass (`PASSING`, 5xx) again later; all else permanent."""
     if 200 <= status < 300:
         return Sent()
     shown = answer[:_SHOWN_ANSWER].decode("utf-8", "replace")
     if status in PASSING or status >= 500:
-        wait = retry_after_s(headers.get("Retry-After", ""), now_s=time.time())
+        wait = retry_after_s(headers, now_s=time.time())
         return Retry(error=f"answered {status}", error_class=f"Http{status}", retry_after_s=wait, answer=shown)
     return Dead(reason="permanent", error=f"answered {status}", error_class=f"Http{status}", answer=shown)
-
-
-def retry_after_s(value: str, *, now_s: float) -> float:
-    """Seconds that a Retry-After header (seconds or HTTP date, RFC 9110) asks for; 0 for none or nonsense."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.fromtimestamp(now_s, UTC)).total_seconds())

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email import policy
-from email.errors import NonASCIILocalPartDefect
-from email.headerregistry import Address
 from email.message import EmailMessage
-from typing import Any
+from email.utils import format_datetime
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from worker.channels.errors import ChannelError
+from worker.channels.mail_address import AddressError, MailAddress, address_of
+from worker.channels.mail_head import is_as_set, mailbox_header, one_line, text_header
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead
 from worker.render import Message
 
 _POLICY = policy.SMTP.clone(cte_type="7bit", max_line_length=990)
-"""Every server takes 7 bits. A folded List-Unsubscribe or Message-ID is misread by some, so lines may be long."""
+"""For the body. Every server takes 7 bits."""
 
-_HEADERS: Any = policy.SMTP
-
-
-class AddressError(ValueError):
-    """It is no address of one recipient. The message does not show it."""
+_URL_CHARS = ":/?#[]@!$&'()*+,;=%~"
 
 
 class Letter(Struct, frozen=True):
@@ -54,7 +51,7 @@ class Letters:
             return recipient
         return letter(message, self._sender, recipient, unsubscribe=self._unsubscribe)
 
-    def recipient(self, message: Message) -> Address | Dead:
+    def recipient(self, message: Message) -> MailAddress | Dead:
         """Whom it goes to; its end where its `to` is no address."""
         try:
             return address_of(message.to) if message.to or not self._to else self._to
@@ -62,66 +59,58 @@ class Letters:
             return Dead(reason="permanent", error=f"the rule's `to`: {error}", error_class="AddressError")
 
 
-def address_of(text: str) -> Address:
-    """The one address in `shop@example.com` or `The Shop <shop@example.com>`, its domain in ASCII.
-
-    Raises AddressError.
-    """
-    text = text.strip()
-    if not text:
-        raise AddressError("it is empty")
-    if not text.isprintable():
-        raise AddressError("it has a line break or another control character")
-    try:
-        header = _HEADERS.header_factory("To", text)
-        (found,) = header.addresses
-        domain = found.domain.encode("idna").decode()
-    except Exception:  # noqa: BLE001 - the parser of the standard library fails in many ways on what is no address
-        raise AddressError("it is not one address like name@example.com") from None
-    odd = [defect for defect in header.defects if not isinstance(defect, NonASCIILocalPartDefect)]
-    if odd or not found.username or not domain or any(char.isspace() for char in found.addr_spec):
-        raise AddressError("it is not one address like name@example.com")
-    return Address(found.display_name, found.username, domain)
-
-
-def letter(message: Message, sender: Address, recipient: Address, *, unsubscribe: str) -> Letter:
+def letter(message: Message, sender: MailAddress, recipient: MailAddress, *, unsubscribe: str) -> Letter | Dead:
     """The e-mail for a message. Without a subject it has rule and event for one.
 
     The Message-ID is made of the idempotency key, so that it stays the same at every attempt and whoever keeps
     mail can tell a second copy. `unsubscribe`: see EmailSettings.
     """
+    body = _body(message)
+    head = [
+        mailbox_header("From", sender.name, sender.addr_spec),
+        mailbox_header("To", recipient.name, recipient.addr_spec),
+        text_header("Subject", one_line(message.subject or f"{message.rule}: {message.event}")),
+        f"Date: {format_datetime(datetime.now(UTC))}",
+        f"Message-ID: <{message.key}@{sender.domain}>",
+        *_unsubscribe(unsubscribe, recipient),
+    ]
+    content = "".join(f"{header}\r\n" for header in head).encode() + body.as_bytes()
+    names = [header.partition(":")[0] for header in head] + body.keys()
+    if not is_as_set(content[: content.index(b"\r\n\r\n") + 4], names):
+        error = "its subject, `to` or unsubscribe address would add or break a header"
+        return Dead(reason="permanent", error=error, error_class="HeaderError")
+    smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
+    return Letter(sender.addr_spec, recipient.addr_spec, content, smtputf8)
+
+
+def _body(message: Message) -> EmailMessage:
+    """The MIME part with its own headers alone."""
     mail = EmailMessage(_POLICY)
-    mail["From"] = sender
-    mail["To"] = recipient
-    mail["Subject"] = _one_line(message.subject or f"{message.rule}: {message.event}")
-    mail["Date"] = datetime.now(UTC)
-    mail["Message-ID"] = f"<{message.key}@{sender.domain}>"
-    if unsubscribe:
-        mail["List-Unsubscribe"] = f"<{unsubscribe.replace('{to}', quote(recipient.addr_spec, safe=''))}>"
-    if unsubscribe.startswith("https:"):
-        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     if message.text or not message.html:
         mail.set_content(_encodable(message.text))
     if message.text and message.html:
         mail.add_alternative(_encodable(message.html), subtype="html")
     elif message.html:
         mail.set_content(_encodable(message.html), subtype="html")
-    smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
-    content = mail.as_bytes(policy=_POLICY.clone(utf8=smtputf8))
-    return Letter(sender.addr_spec, recipient.addr_spec, content, smtputf8)
+    return mail
 
 
-def _address(setting: str, text: str) -> Address:
+def _unsubscribe(url: str, recipient: MailAddress) -> list[str]:
+    if not url:
+        return []
+    url = quote(url.replace("{to}", quote(recipient.addr_spec, safe="")), safe=_URL_CHARS)
+    header = f"List-Unsubscribe: <{url}>"  # not folded: some misread it then
+    return [header, "List-Unsubscribe-Post: List-Unsubscribe=One-Click"] if url.startswith("https:") else [header]
+
+
+def _address(setting: str, text: str) -> MailAddress:
     try:
         return address_of(text)
     except AddressError as error:
         raise ChannelError(setting, f"not an address: {error}") from None
 
 
-def _one_line(text: str) -> str:
-    return _encodable(" ".join("".join(char if char.isprintable() else " " for char in text).split()))
-
-
 def _encodable(text: str) -> str:
-    """Without lone surrogates, which JSON can name and nothing can encode."""
+    """Text that every server takes: no NUL, no carriage return alone, no lone surrogates (JSON can name them)."""
+    text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode()

@@ -79,8 +79,17 @@ class HttpSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", 
     """Whether it may connect to addresses that are not public: this machine's own, private networks, a cloud's
     metadata service. What the URL's host name resolves to is checked at each connect."""
 
+    ca_file: str = ""
+    """Certificates (PEM) to trust instead of the system's, for a server or proxy inside."""
+
+    cert_file: str = ""
+    """Client certificate (PEM) to show to a server that asks for one."""
+
+    key_file: str = ""
+    """Key of that certificate (PEM), without a passphrase; empty where it is in the same file."""
+
     timeout_s: TimeOut = 10.0
-    """Seconds for the whole exchange; a time-out is tried again."""
+    """Seconds until the status of the answer is there; a time-out is tried again."""
 
 
 class EmailSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="email"):

@@ -10,8 +10,8 @@ import time
 from aiosmtplib import SMTP, SMTPConnectError, SMTPException
 from msgspec import Struct
 
-from worker.channels.errors import ChannelError
 from worker.channels.settings import EmailSettings
+from worker.channels.tls import client_tls
 
 IDLE_S = 30.0
 """Seconds after which an unused connection is closed. Servers close theirs after five minutes (RFC 5321)."""
@@ -39,7 +39,7 @@ class Pool:
     def __init__(self, settings: EmailSettings, *, idle_s: float = IDLE_S) -> None:
         self._settings = settings
         self._idle_s = idle_s
-        self._tls = None if settings.security == "none" else _tls(settings.ca_file)
+        self._tls = None if settings.security == "none" else client_tls(ca_file=settings.ca_file)
         self._idle: list[_Idle] = []
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
@@ -130,10 +130,3 @@ async def _goodbye(connection: SMTP) -> None:
     with contextlib.suppress(SMTPException, OSError):
         await connection.quit(timeout=_GOODBYE_S)
     connection.close()
-
-
-def _tls(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:  # SSLError is one
-        raise ChannelError("ca_file", f"no certificates in {ca_file!r}: {error.strerror or error}") from None

@@ -64,13 +64,13 @@ async def test_the_rules_to_takes_its_place_in_the_url_and_no_other() -> None:
 
     async with serving(take) as port:
         one = channel(port, "{to}")
-        assert await one.send(message(to="170?method=PUT")) == Sent()
-        for to in ("", "+49170,+49171", "a\nb"):
+        assert await one.send(message(to=" 170 ")) == Sent()
+        for to in ("", "+49170,+49171", "a\nb", "170?method=PUT"):
             outcome = await one.send(message(to=to))
             assert isinstance(outcome, Dead)
             assert outcome.reason == "permanent"
     (line,) = lines
-    assert line.startswith(b"POST /170")
+    assert line.startswith(b"POST /170 ")
 
 
 async def test_nothing_to_say_is_permanent() -> None:

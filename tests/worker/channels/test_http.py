@@ -180,6 +180,20 @@ async def test_this_machine_is_not_posted_to_unless_allowed(host: str) -> None:
         "fe80::1%eth0",
         "ff02::1",
         "2001:db8::1",
+        "168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
+        "198.18.0.1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "100::1",
+        "100:0:0:1::1",
+        "2001:0:7f00:1::",
+        "2001:2::1",
+        "3fff::1",
+        "5f00::1",
+        "fec0::1",
     ],
 )
 def test_addresses_of_no_public_network(address: str) -> None:
@@ -187,7 +201,16 @@ def test_addresses_of_no_public_network(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["1.1.1.1", "203.0.114.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+    "address",
+    [
+        "1.1.1.1",
+        "203.0.114.1",
+        "168.63.129.17",
+        "2606:4700::1111",
+        "2001:4860:4860::8888",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+    ],
 )
 def test_addresses_of_the_public_internet(address: str) -> None:
     assert is_public(address)

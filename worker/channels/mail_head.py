@@ -1,0 +1,72 @@
+"""The head of an e-mail, written so that no text can become more than the value of its header. Pure.
+
+Values are encoded here and never given to a parser, which would decode what looks encoded in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.header import Header
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+
+_WORD_CHARS = 75
+"""Longest encoded word (RFC 2047)."""
+
+_LINE_CHARS = 78
+_MAX_LINE_BYTES = 998
+
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Lone surrogates too: JSON can name them, and nothing can encode them."""
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_HEADERS = BytesHeaderParser(policy=compat32)
+
+
+def one_line(text: str) -> str:
+    """Text without controls, line breaks and the characters that change the direction of what follows them.
+
+    Joiners stay: emoji, Persian and Indic words are made with them.
+    """
+    text = _CONTROL.sub(" ", _BIDI.sub("", text))
+    return re.sub(" {2,}", " ", text).strip(" ")
+
+
+def text_header(name: str, text: str) -> str:
+    """The header with one line of any text, encoded unless it is plain and short."""
+    line = f"{name}: {text}"
+    if text.isascii() and "=?" not in text and len(line) <= _LINE_CHARS:
+        return line
+    return f"{name}: {_words(name, text)}"
+
+
+def mailbox_header(name: str, display_name: str, addr_spec: str) -> str:
+    """The header with one mailbox."""
+    if not display_name:
+        return f"{name}: {addr_spec}"
+    if display_name.isascii() and "=?" not in display_name and len(display_name) <= _LINE_CHARS // 2:
+        return f"{name}: {_phrase(display_name)} <{addr_spec}>"
+    return f"{name}: {_words(name, display_name)}\r\n <{addr_spec}>"
+
+
+def is_as_set(head: bytes, names: Sequence[str]) -> bool:
+    """Whether a head, its empty line included, reads as exactly these headers, however lenient its reader is."""
+    lines = head.split(b"\r\n")
+    if any(b"\r" in line or b"\n" in line or b"\0" in line or len(line) > _MAX_LINE_BYTES for line in lines):
+        return False
+    parsed = _HEADERS.parsebytes(head)
+    return parsed.keys() == list(names) and not parsed.defects and lines.index(b"") == len(lines) - 2
+
+
+def _words(name: str, text: str) -> str:
+    words = Header(text, "utf-8", maxlinelen=_WORD_CHARS, header_name=name)
+    return words.encode(linesep="\r\n")
+
+
+def _phrase(text: str) -> str:
+    if _ATOMS.fullmatch(text):
+        return text
+    escaped = re.sub(r'(["\\])', r"\\\1", text)
+    return f'"{escaped}"'
