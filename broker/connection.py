@@ -147,6 +147,10 @@ class Facts(Struct, frozen=True):
     snapshots: bool | None = None
     """Whether it saves snapshots (RDB) by itself; None where the server refuses CONFIG GET."""
 
+    def name(self) -> str:
+        """`Redis 8.2` or `Valkey 9.1`."""
+        return f"{self.product.capitalize()} {'.'.join(str(part) for part in self.version)}"
+
     def risks(self) -> list[str]:
         """Each reason why this Redis may lose what it confirmed, in words, with the cure."""
         found = []
