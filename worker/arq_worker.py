@@ -15,13 +15,12 @@ from typing import Any
 
 from arq import func
 from arq.worker import Function, Worker
-from redis.exceptions import RedisError
 
 from broker import jobs
 from broker.client import Client
 from broker.clock import now_ms, report
 from broker.ending import ended
-from broker.errors import BrokerError
+from broker.errors import BrokerError, translated
 from broker.jobs import Claimed, Packed
 from worker.intake import Backoff
 from worker.lanes import Lanes
@@ -114,12 +113,11 @@ class NotifyWorker(Worker):
         backoff = Backoff("the job queue waits for Redis")
         while not self._stopping.is_set():
             try:
-                await self._poll_iteration()
+                with translated():
+                    await self._poll_iteration()
                 backoff.over()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
-            except (RedisError, OSError) as error:
-                await backoff.wait(BrokerError(str(error)), self._stopping)
             await self._until_woken()
 
     async def drain(self, grace_s: float) -> None:

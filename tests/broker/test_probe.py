@@ -138,6 +138,12 @@ async def test_a_missing_permission_is_no_refused_login_and_shows_no_batch(
         raise error
 
 
+async def test_a_worker_without_its_command_is_told_which_it_is(redis_server: RedisServer) -> None:
+    async with limited(redis_server, "~*", "+@all", "-xreadgroup") as client:
+        with pytest.raises(Misconfigured, match=r"^the Redis user may not run XREADGROUP: .*\+xreadgroup"):
+            await stream.read(client, "worker", count=1, block_ms=1)
+
+
 async def test_a_wrong_password_is_a_refused_login(redis_server: RedisServer) -> None:
     async with limited(redis_server, "~*", "+@all") as client:
         client.connection_pool.connection_kwargs["password"] = "another"
