@@ -22,11 +22,14 @@ _NO_SCRIPT = "0" * 40
 
 # KEY stands for a key's name. The arguments only have to be as many as the command demands.
 RECEIVER = (
+    "PING",
     "INFO",
     "EVALSHA " + _NO_SCRIPT + " 0",
+    "EVAL x 0",
     "SCRIPT LOAD x",
     "TIME",
     "SET KEY v",
+    "DEL KEY",
     "EXPIRE KEY 1",
     "XADD KEY 0-0 f v",
     "HINCRBY KEY f 0",
@@ -42,7 +45,6 @@ RECEIVER = (
 """What the receiver sends and what its scripts call."""
 
 WORKER = (
-    "EVAL x 0",
     "XREADGROUP GROUP g c STREAMS KEY >",
     "XAUTOCLAIM KEY g c 0 0",
     "XCLAIM KEY g c 0 0-0",
@@ -54,7 +56,6 @@ WORKER = (
     "XINFO CONSUMERS KEY g",
     "GET KEY",
     "MGET KEY",
-    "DEL KEY",
     "EXISTS KEY",
     "DECR KEY",
     "INCR KEY",
@@ -94,13 +95,15 @@ WORKER = (
 """What the worker needs beyond that."""
 
 INSPECTOR = (
-    "PING",
     "SCAN 0",
     "XLEN KEY",
     "XRANGE KEY - +",
     "XREVRANGE KEY + -",
 )
 """What the inspector and the commands need beyond both."""
+
+MEASURE_QUEUE = "MEMORY USAGE KEY"
+"""What the receiver needs beyond that with a bound on the queue's memory."""
 
 PARTS = {"receiver": RECEIVER, "worker": WORKER, "inspector": INSPECTOR}
 

@@ -12,7 +12,7 @@ from broker.confirmation import Confirmation, confirmation_for
 from broker.connection import Facts, connect, read_facts
 from broker.connection import Settings as RedisSettings
 from broker.errors import BrokerError, Misconfigured
-from broker.permissions import find_denied
+from broker.permissions import MEASURE_QUEUE, find_denied
 from broker.probe import probe
 from receiver.settings import Settings as ReceiverSettings
 
@@ -85,7 +85,9 @@ async def _look(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFin
         return RedisFindings(report, tuple(dict.fromkeys(problems)), tuple(facts.unknowns()))
     except Misconfigured as error:  # INFO itself may be refused
         report = RedisReport(url=url, answered=True)
-        return RedisFindings(report, tuple(await _denied(client, Confirmation()) or [str(error)]))
+        return RedisFindings(
+            report, tuple(await _denied(client, _further(Confirmation(), receiver)) or [str(error)])
+        )
     except BrokerError as error:
         return RedisFindings(RedisReport(url=url), (str(error),))
     finally:
@@ -97,8 +99,8 @@ async def _tried(client: Client, facts: Facts, receiver: ReceiverSettings) -> li
     try:
         confirmation = confirmation_for(facts, receiver.durability, receiver.replicas)
     except BrokerError as error:
-        return [str(error), *await _denied(client, Confirmation())]
-    denied = await _denied(client, confirmation)
+        return [str(error), *await _denied(client, _further(Confirmation(), receiver))]
+    denied = await _denied(client, _further(confirmation, receiver))
     if denied:
         return denied
     try:
@@ -108,9 +110,14 @@ async def _tried(client: Client, facts: Facts, receiver: ReceiverSettings) -> li
     return []
 
 
-async def _denied(client: Client, confirmation: Confirmation) -> list[str]:
+def _further(confirmation: Confirmation, receiver: ReceiverSettings) -> tuple[str, ...]:
+    """The commands that these settings of the receiver make necessary."""
+    return (*confirmation.commands(), *((MEASURE_QUEUE,) if receiver.max_queued_bytes else ()))
+
+
+async def _denied(client: Client, further: tuple[str, ...]) -> list[str]:
     try:
-        return (await find_denied(client, further=confirmation.commands())).texts()
+        return (await find_denied(client, further=further)).texts()
     except BrokerError as error:
         return [str(error)]
 

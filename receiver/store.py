@@ -26,7 +26,8 @@ _PERMISSIONS_EVERY_S = 30.0
 class Store:
     """Writes batches as durably as asked. How this server gives that is read from it, anew after each failure."""
 
-    def __init__(self, redis: Client, *, durability: str, replicas: int) -> None:
+    def __init__(self, redis: Client, *, durability: str, replicas: int, commands: tuple[str, ...] = ()) -> None:
+        """commands: what the receiver sends beside writing, in the form of broker/permissions.py."""
         self.facts: Facts | None = None
         """What the last look found; None while Redis is away."""
 
@@ -39,6 +40,7 @@ class Store:
         self._redis = redis
         self._durability = durability
         self._replicas = replicas
+        self._commands = commands
         self._confirmation: Confirmation | None = None
         self._has_failed_write = False
         self._next_permissions_s = 0.0
@@ -102,7 +104,8 @@ class Store:
         now_s = time.monotonic()
         if now_s < self._next_permissions_s and not self._has_failed_write:
             return
-        denied = await find_denied(self._redis, ("receiver", "worker"), further=confirmation.commands())
+        further = (*confirmation.commands(), *self._commands)
+        denied = await find_denied(self._redis, ("receiver", "worker"), further=further)
         self.worker_lacks = denied.commands.get("worker", ())
         own = structs.replace(denied, commands={**denied.commands, "worker": ()})
         if own.texts():  # the next look asks again, so that the fault stands until it is mended
