@@ -58,10 +58,7 @@ def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmati
         return Confirmation(replicas=wanted)
     if facts.version < (7, 2):
         unknown = "" if facts.fsync else ", which cannot be read: allow CONFIG GET (+config|get)"
-        raise NotDurable(
-            f'durability "{durability}" needs appendfsync always on Redis '
-            f"{facts.version[0]}.{facts.version[1]}{unknown}"
-        )
+        raise NotDurable(f'durability "{durability}" needs appendfsync always on {facts.name()}{unknown}')
     return Confirmation(wait_aof=True, replicas=wanted)
 
 
