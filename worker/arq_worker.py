@@ -24,6 +24,7 @@ from broker.errors import BrokerError, translated
 from broker.jobs import Claimed, Packed
 from worker.intake import Backoff
 from worker.lanes import Lanes
+from worker.lasting_faults import LastingFaults
 from worker.leases import Leases
 from worker.notify import JOB_TIMEOUT_S, Unfinished
 from worker.parts import LiveNotifier
@@ -55,7 +56,8 @@ class NotifyWorker(Worker):
             try:
                 rest = await notifier.run(claimed, packed, leases.of(job_id))
             except BrokerError as error:
-                log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
+                if not self._faults.note(error):
+                    log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
                 rest = Unfinished(_UNFINISHED_DELAY_MS)
             self._rest[job_id] = rest
 
@@ -92,6 +94,7 @@ class NotifyWorker(Worker):
         self._name = name
         self._notifier = notifier
         self._is_off = False
+        self._faults = LastingFaults("jobs are left")
         self._leases = leases
         self._lanes = lanes
         self._extend_every_s = settings.lease_s / 4
@@ -159,6 +162,8 @@ class NotifyWorker(Worker):
             del self.tasks[job_id]
             self._leases.drop(job_id)
             error = None if task.cancelled() else task.exception()
+            if isinstance(error, BrokerError) and self._faults.note(error):
+                continue
             if error is not None:  # its lease ends and it is run again
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
 
