@@ -246,7 +246,7 @@ headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        (("~*", "-@scripting"), "may not run EVALSHA, SCRIPT LOAD, which the receiver needs: ACL SETUSER limited"),
+        (("~*", "-@scripting"), "may not run EVALSHA, EVAL, SCRIPT LOAD, which the receiver needs: ACL SETUSER limited"),
         (("~*", "-evalsha"), "+evalsha"),
         (("~*", "-xreadgroup", "-xclaim", "-xautoclaim"), "may not run XREADGROUP, XAUTOCLAIM, XCLAIM"),
         (("~*", "-info"), "may not run INFO"),
