@@ -25,7 +25,7 @@ _PROMPT_S = 0.5
 """An answer that took longer says too little about when it was given, unless nothing is known yet."""
 
 _REPORTED_FOR_MS = 60_000
-_KEPT_MS = 86_400_000
+_KEPT_S = 86_400
 
 
 class Clock:
@@ -99,7 +99,7 @@ async def report(redis: Client, process: str) -> int:
         with translated():
             async with redis.pipeline(transaction=True) as pipe:
                 pipe.hset(redis.names.clocks, process, blob)
-                pipe.pexpire(redis.names.clocks, _KEPT_MS)
+                pipe.expire(redis.names.clocks, _KEPT_S)
                 await pipe.execute()
         redis.clock.is_reported_off = True
         return ahead_ms

@@ -29,6 +29,12 @@ class Confirmation(Struct, frozen=True):
         elif self.replicas:
             pipe.execute_command("WAIT", self.replicas, _WAIT_MS)
 
+    def commands(self) -> tuple[str, ...]:
+        """The commands that `add_to` queues, for finding out whether they are allowed."""
+        if self.wait_aof:
+            return (f"WAITAOF 1 {self.replicas} {_WAIT_MS}",)
+        return (f"WAIT {self.replicas} {_WAIT_MS}",) if self.replicas else ()
+
     def check(self, replies: list[Any]) -> None:
         """Raise NotDurable where Redis confirmed less than asked."""
         if self.wait_aof:
@@ -43,7 +49,7 @@ def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmati
     """How this server gives `memory`, `fsync` or `replicated`. Raises NotDurable where it cannot."""
     if durability == "memory":
         return Confirmation()
-    if not facts.aof:
+    if facts.aof is False:
         raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
     wanted = replicas if durability == "replicated" else 0
     if facts.replicas < wanted:
@@ -51,9 +57,8 @@ def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmati
     if facts.fsync == "always":
         return Confirmation(replicas=wanted)
     if facts.version < (7, 2):
-        raise NotDurable(
-            f'durability "{durability}" needs appendfsync always on Redis {facts.version[0]}.{facts.version[1]}'
-        )
+        unknown = "" if facts.fsync else ", which cannot be read: allow CONFIG GET (+config|get)"
+        raise NotDurable(f'durability "{durability}" needs appendfsync always on {facts.name()}{unknown}')
     return Confirmation(wait_aof=True, replicas=wanted)
 
 

@@ -11,12 +11,14 @@ from redis.backoff import FullJitterBackoff
 from redis.exceptions import (
     BusyLoadingError,
     ReadOnlyError,
+    ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 
 from broker.address import Address, AddressError, Login, parse
+from broker.answers import CLUSTER
 from broker.client import Client
 from broker.errors import Misconfigured, translated
 from broker.keys import Names, prefix_of
@@ -96,8 +98,9 @@ def _place(address: Address, settings: Settings) -> dict[str, Any]:
     if address.path:
         return {"connection_class": SocketLink, "path": address.path}
     place: dict[str, Any] = {"connection_class": HostLink, "socket_keepalive": True}
-    tls = {}
+    tls: dict[str, Any] = {}
     if address.tls:
+        tls["has_certificate"] = bool(settings.tls_cert_file)
         tls["tls"] = tls_context(
             ca_file=settings.tls_ca_file,
             cert_file=settings.tls_cert_file,
@@ -121,12 +124,12 @@ def _login(login: Login) -> dict[str, Any]:
 
 
 class Facts(Struct, frozen=True):
-    """What decides whether a Redis keeps what it is given."""
+    """What decides whether a Redis keeps what it is given. What the server does not say is None or ""."""
 
     version: tuple[int, int]
-    aof: bool
+    aof: bool | None
     fsync: str
-    """appendfsync: `always`, `everysec` or `no`."""
+    """appendfsync: `always`, `everysec` or `no`; "" where the server refuses CONFIG GET."""
 
     eviction: str
     """maxmemory-policy; anything but `noeviction` may throw events away."""
@@ -135,23 +138,64 @@ class Facts(Struct, frozen=True):
     used_memory_bytes: int
     read_only: bool
     replicas: int
+    product: str = "redis"
+    """`redis` or `valkey`."""
+
+    is_cluster: bool = False
+    """Whether it is a node of a Redis Cluster."""
+
+    snapshots: bool | None = None
+    """Whether it saves snapshots (RDB) by itself; None where the server refuses CONFIG GET."""
+
+    def name(self) -> str:
+        """`Redis 8.2` or `Valkey 9.1`."""
+        return f"{self.product.capitalize()} {'.'.join(str(part) for part in self.version)}"
 
     def risks(self) -> list[str]:
         """Each reason why this Redis may lose what it confirmed, in words, with the cure."""
         found = []
-        if self.eviction != "noeviction" and self.max_memory_bytes:
+        if self.is_cluster:
+            found.append(CLUSTER)
+        if self.eviction not in ("noeviction", "") and self.max_memory_bytes:
             found.append(
                 f"Redis may evict keys (maxmemory-policy {self.eviction}): set maxmemory-policy noeviction"
             )
-        if not self.aof:
-            found.append("Redis does not log writes to disk (appendonly no): set appendonly yes")
+        if self.aof is False:
+            found.append(_NO_AOF[self.snapshots])
         if self.read_only:
             found.append("Redis is a read-only replica: point redis.url at the primary")
+        return found
+
+    def unknowns(self) -> list[str]:
+        """What this server does not say although it matters, and how to have it say that."""
+        found = []
+        if not self.fsync:
+            found.append(
+                "Redis refuses CONFIG GET, so appendfsync is unknown: allow it (+config|get), or make sure of it "
+                "yourself"
+            )
+        if self.aof is None:
+            found.append(
+                "Redis does not say whether it logs writes to disk (appendonly): make sure of it yourself"
+            )
+        if not self.eviction:
+            found.append(
+                "Redis does not say what it does when it is full (maxmemory-policy): make sure that it is "
+                "noeviction"
+            )
         return found
 
     def memory_used(self) -> float:
         """Share of maxmemory in use, 0 where there is no limit."""
         return self.used_memory_bytes / self.max_memory_bytes if self.max_memory_bytes else 0.0
+
+
+_NO_AOF = {
+    True: "Redis keeps snapshots only and does not log writes to disk (appendonly no), so that a crash loses what "
+    "came since the last one: set appendonly yes",
+    False: "Redis keeps nothing on disk and does not log writes there (appendonly no): set appendonly yes",
+    None: "Redis does not log writes to disk (appendonly no): set appendonly yes",
+}
 
 
 async def read_facts(redis: Client) -> Facts:
@@ -162,23 +206,26 @@ async def read_facts(redis: Client) -> Facts:
     major, minor = str(info.get("valkey_version") or info["redis_version"]).split(".")[:2]
     return Facts(
         version=(int(major), int(minor)),
-        aof=bool(info.get("aof_enabled")),
-        fsync=config.get("appendfsync", "everysec"),
-        eviction=str(info.get("maxmemory_policy", "noeviction")),
+        aof=bool(info["aof_enabled"]) if "aof_enabled" in info else None,
+        fsync=config.get("appendfsync", ""),
+        eviction=str(info.get("maxmemory_policy", "")),
         max_memory_bytes=int(info.get("maxmemory", 0)),
         used_memory_bytes=int(info.get("used_memory", 0)),
         read_only=info.get("role") == "slave",
         replicas=int(info.get("connected_slaves", 0)),
+        product="valkey" if "valkey_version" in info else "redis",
+        is_cluster=info.get("redis_mode") == "cluster" or bool(info.get("cluster_enabled")),
+        snapshots=bool(config["save"]) if "save" in config else None,
     )
 
 
 async def _config(redis: Client) -> dict[str, str]:
+    """The settings that INFO does not tell; nothing where the server refuses CONFIG, as managed ones do."""
     try:
         found = await redis.config_get("appendfsync")
-    except Exception as error:
-        if "CONFIG" in str(error).upper() or "permission" in str(error):
-            return {}
-        raise
+        found |= await redis.config_get("save")
+    except ResponseError:
+        return {}
     return {_text(key): _text(value) for key, value in found.items()}
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis import exceptions as redis_errors
 
+from broker.answers import MAX_ANSWER, explain, tls_advice
+
 
 class BrokerError(Exception):
     """Redis did not do, or did not confirm, what was asked."""
+
+    def __init__(self, text: str, *, brief: str = "") -> None:
+        """text: what is wrong and how to fix it. brief: the same without names of hosts, users and keys."""
+        super().__init__(text)
+        self.brief = brief or text
+        """Safe to show to anybody."""
 
 
 class Unavailable(BrokerError):
@@ -35,30 +44,44 @@ def translated() -> Iterator[None]:
         yield
     except BrokerError:
         raise
-    except redis_errors.OutOfMemoryError as error:
-        raise Full(f"Redis is full: {_said(error)}") from error
-    except (redis_errors.AuthenticationError, redis_errors.NoPermissionError) as error:
-        raise Misconfigured(f"Redis refuses the login: {error}") from error
-    except redis_errors.ReadOnlyError as error:
-        raise Unavailable(f"Redis does not accept writes: {_said(error)}") from error
-    except redis_errors.ResponseError as error:
-        raise _of_response(error) from error
-    except (redis_errors.RedisError, OSError, TimeoutError) as error:
-        raise Unavailable(f"Redis is not reachable: {str(error) or type(error).__name__}") from error
+    except redis_errors.RedisError as error:
+        drop_command(error)
+        raise _of_redis(error) from error
+    except (OSError, TimeoutError) as error:
+        raise _of_connection(error) from error
 
 
-_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY", "TRYAGAIN")
+_PIPELINE = " of pipeline caused error: "
 
 
-def _of_response(error: redis_errors.ResponseError) -> BrokerError:
-    text = _said(error)
-    if "OOM command not allowed" in text:
-        return Full(f"Redis is full: {text}")
-    if any(word in text for word in _PASSING):
-        return Unavailable(f"Redis does not accept writes: {text}")
-    return Misconfigured(f"Redis refused a command: {text}")
+def drop_command(error: redis_errors.RedisError) -> None:
+    """Leave only what Redis said in an error of a pipeline: the driver puts the command in front, with the bodies
+    in it, and writes the answer as a tuple.
+    """
+    _, is_pipeline, answer = str(error).rpartition(_PIPELINE)
+    if not is_pipeline:
+        return
+    try:
+        arguments = ast.literal_eval(answer)
+    except (ValueError, SyntaxError):
+        arguments = (answer,)
+    error.args = tuple(str(argument) for argument in arguments)
 
 
-def _said(error: redis_errors.RedisError) -> str:
-    """What Redis said. For a pipeline the driver puts the command in front, with the bodies in it."""
-    return str(error).rpartition(" of pipeline caused error: ")[2]
+def _of_redis(error: redis_errors.RedisError) -> BrokerError:
+    said = str(error)[:MAX_ANSWER]
+    answer = explain(said, is_login=isinstance(error, redis_errors.AuthenticationError))
+    if answer is None and isinstance(error, redis_errors.ResponseError):
+        return Misconfigured(f"Redis refused a command: {said}", brief="Redis refused a command")
+    if answer is None:
+        return _of_connection(error)
+    kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured}
+    return kinds[answer.kind](f"{answer.text} (it said: {said})", brief=answer.brief)
+
+
+def _of_connection(error: Exception) -> BrokerError:
+    said = str(error)[:MAX_ANSWER] or type(error).__name__
+    advice = tls_advice(said)
+    return Unavailable(
+        f"Redis is not reachable: {said}{f': {advice}' if advice else ''}", brief="Redis is not reachable"
+    )

@@ -61,6 +61,7 @@ behind that prefix:
     drift:{source}                    hash    deviations from the models: see broker/drift.py  after a month
     installation                      hash    whose namespace it is: see broker/installation.py       never
     clocks                            hash    processes whose clock is off: see broker/clock.py        a day
+    probe                             string  written to see whether Redis takes writes       a minute
     spilled                           hash    what receivers keep on disk, by host:directory  a week
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
@@ -75,6 +76,7 @@ from __future__ import annotations
 GROUP = "workers"
 """The consumer group of the stream."""
 
+PROBE_TTL_MS = 60_000
 STATS_TTL_S = 2 * 86_400
 LATEST_TTL_S = 30 * 86_400
 
@@ -143,5 +145,6 @@ class Names:
         self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"
+        self.probe = prefix + "probe"
         self.stats_total = prefix + "stats:total"
         self.stats_minute = prefix + "stats:"

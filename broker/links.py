@@ -7,6 +7,7 @@ then is a replica, or away without a word.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -14,11 +15,15 @@ from typing import Any, Protocol
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from broker.address import Host
 
 _NOT_PRIMARY = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 """A replica, one without its primary, and a primary that its replicas have left, maybe for a new one."""
+
+
+_CUT = re.compile(r"closed by server|connection lost|reset by peer|broken pipe", re.IGNORECASE)
 
 
 class Finder(Protocol):
@@ -87,16 +92,45 @@ class SocketLink(_Link, UnixDomainSocketConnection):
 class HostLink(_Link, Connection):
     """To a host, or to the primary that `finder` knows; with TLS where a context is given."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, finder: Finder | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        has_certificate: bool = False,
+        finder: Finder | None = None,
+        **options: Any,
+    ) -> None:
+        """has_certificate: whether `tls` holds one to show to the server."""
         super().__init__(**options)
         self._tls = tls
+        self._has_certificate = has_certificate
         self._finder = finder
 
     async def connect(self) -> None:
         """Called before each use: a connection to who was the primary is left for one to who is."""
         if self.is_connected and self._finder is not None and self._finder.primary != (self.host, self.port):
             await self.disconnect(nowait=True)
-        await super().connect()  # type: ignore[no-untyped-call]
+        try:
+            await super().connect()  # type: ignore[no-untyped-call]
+        except AuthenticationError:
+            raise
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            advice = self._advice(str(error))
+            if not advice:
+                raise
+            raise type(error)(f"{error} ({advice})") from None
+
+    def _advice(self, said: str) -> str:
+        """What to look at where the server ended a connection that it had accepted, as it does over TLS."""
+        if self._tls is not None and "Timeout connecting" in said:
+            return "if Redis does not speak TLS there, write redis:// instead of rediss:// in redis.url"
+        if not _CUT.search(said):
+            return ""
+        if self._tls is None:
+            return "if Redis speaks TLS there, write rediss:// in redis.url"
+        if self._has_certificate:
+            return "if Redis does not accept the client certificate, correct redis.tls_cert_file"
+        return "if Redis asks for a client certificate, set redis.tls_cert_file"
 
     async def _connect(self) -> None:
         if self._finder is not None:

@@ -64,6 +64,7 @@ def _read(name: str) -> str:
 
 CREATE_GROUP = Script("create_group")
 APPEND = Script("append")
+PROBE = Script("probe")
 COMMIT = Script("commit", "graves")
 CLOSE_DIGEST = Script("close_digest")
 TAKE_TURN = Script("take_turn")

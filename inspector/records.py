@@ -140,7 +140,7 @@ def status_record(status: Status) -> dict[str, Any]:
         "redis_version": ".".join(str(part) for part in redis.version),
         "redis_memory_bytes": redis.used_memory_bytes,
         "redis_memory_limit_bytes": redis.max_memory_bytes,
-        "redis_risks": redis.risks(),
+        "redis_risks": status.risks(),
         "spilled_bodies": sum(seen.bodies for seen in status.spilled.values()),
         "spilled": [{"place": place, **msgspec.to_builtins(seen)} for place, seen in status.spilled.items()],
         "sources": source_records(status),

@@ -55,9 +55,8 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
         ),
     )
     lines.add_row("refused", _refused(totals))
-    version = ".".join(str(part) for part in redis.version)
     limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
-    lines.add_row("redis", f"{version}, memory {size(redis.used_memory_bytes)}{limit}")
+    lines.add_row("redis", f"{redis.name()}, memory {size(redis.used_memory_bytes)}{limit}")
     for name, fault in _faults(status):
         lines.add_row(name, Text(fault, style="red"))
     for place, seen in status.spilled.items():
@@ -128,7 +127,7 @@ def _faults(status: Status) -> Iterator[tuple[str, str]]:
     for one in status.clocks:
         off = f"{one.ahead_ms / 1000:+.1f} s off from that of Redis: set the host's clock by NTP"
         yield "clock", f"{printable(one.process)} is {off}"
-    for risk in status.redis.risks():
+    for risk in status.risks():
         yield "risk", risk
 
 

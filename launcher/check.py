@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import tomllib
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from broker.address import parse
-from broker.confirmation import confirmation_for
-from broker.connection import Facts, connect, read_facts
-from broker.connection import Settings as RedisSettings
-from broker.errors import BrokerError
 from launcher.channels import channel_faults
 from launcher.check_exposure import exposure_notes
 from launcher.config import Config
 from launcher.context import Context
 from launcher.embedded import find_redis_server
 from launcher.errors import ConfigError, Fault, NoRedisError
+from launcher.lines import line_of, lines
+from launcher.redis_check import RedisFindings, RedisReport, look_at_redis
+from launcher.rule_problems import missing_recipients, refused_addresses, unknown_events
+from launcher.secret_notes import open_files, secrets_in_file
 from receiver.spill.files import obstacle
+from sources import KINDS
 from sources.terminal import printable_json
-
-
-class RedisReport(Struct, frozen=True, kw_only=True):
-    """What was found out about Redis."""
-
-    url: str
-    """Without its password; empty where `hookline up` would start one."""
-
-    version: str = ""
-    aof: bool | None = None
-    fsync: str = ""
-    eviction: str = ""
-    memory_used: float = 0.0
-    """Share of maxmemory in use, 0 where there is no limit."""
 
 
 class SourceReport(Struct, frozen=True):
@@ -62,7 +48,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What is wrong with the config."""
 
     problems: tuple[str, ...] = ()
-    """What is wrong with Redis, or with the directory for spilled webhooks."""
+    """What is wrong with Redis or the directory for spilled webhooks, and notifications that cannot arrive."""
 
     notes: tuple[str, ...] = ()
     """What is worth knowing."""
@@ -83,13 +69,19 @@ def examine(context: Context) -> Report:
     faults = channel_faults(config.channels)
     if faults:
         return Report(exit_code=ConfigError.exit_code, faults=faults)
-    redis, problems, notes = _redis(context, config)
-    problems += _spill_problems(config)
+    redis = _redis(context, config)
+    problems = (*redis.problems, *_spill_problems(config), *_undeliverable(context, config))
     return Report(
         exit_code=1 if problems else 0,
         problems=problems,
-        notes=notes + _unsigned(config) + exposure_notes(config),
-        redis=redis,
+        notes=(
+            *redis.notes,
+            *_unsigned(config),
+            *exposure_notes(config),
+            *_unknown_events(context, config),
+            *_readable(context, config),
+        ),
+        redis=redis.report,
         sources=tuple(
             SourceReport(name, source.kind, len(source.secrets), len(source.addresses))
             for name, source in config.sources.items()
@@ -108,7 +100,7 @@ def as_text(report: Report) -> str:
     """The report to read."""
     lines = [f"fault    {fault}" for fault in report.faults]
     if report.redis:
-        lines.append(f"redis    {_redis_line(report.redis)}")
+        lines.append(f"redis    {report.redis.line()}")
     for source in report.sources:
         senders = f"{source.addresses} networks" if source.addresses else "any address"
         lines.append(f"source   {source.name}: {source.kind}, {source.secrets} secrets, from {senders}")
@@ -121,65 +113,50 @@ def as_text(report: Report) -> str:
     return "\n".join([*lines, "all is well" if report.exit_code == 0 else "not well"])
 
 
-def _redis_line(redis: RedisReport) -> str:
-    if not redis.url:
-        return "none configured"
-    if not redis.version:
-        return f"{redis.url}: no answer"
-    disk = f"logs to disk (appendfsync {redis.fsync})" if redis.aof else "keeps nothing on disk"
-    return f"{redis.url}: {redis.version}, {disk}, maxmemory-policy {redis.eviction}"
-
-
-def _redis(context: Context, config: Config) -> tuple[RedisReport, tuple[str, ...], tuple[str, ...]]:
+def _redis(context: Context, config: Config) -> RedisFindings:
     try:
-        settings = context.redis()
+        return look_at_redis(context.redis(), config.receiver)
     except NoRedisError:
         return _without_redis()
-    url = str(parse(settings.url))
-    try:
-        facts = asyncio.run(_facts(settings))
-    except BrokerError as error:
-        return RedisReport(url=url), (str(error),), ()
-    report = RedisReport(
-        url=url,
-        version=".".join(str(part) for part in facts.version),
-        aof=facts.aof,
-        fsync=facts.fsync,
-        eviction=facts.eviction,
-        memory_used=round(facts.memory_used(), 4),
-    )
-    return report, _problems(facts, config), ()
 
 
-def _without_redis() -> tuple[RedisReport, tuple[str, ...], tuple[str, ...]]:
+def _without_redis() -> RedisFindings:
+    report = RedisReport(url="")
     try:
         server = find_redis_server()
     except NoRedisError as error:
-        return RedisReport(url=""), (str(error),), ()
-    return RedisReport(url=""), (), (f"no Redis is configured or runs here; `hookline up` starts {server}",)
-
-
-async def _facts(settings: RedisSettings) -> Facts:
-    client = connect(settings)
-    try:
-        return await read_facts(client)
-    finally:
-        await client.aclose()
-
-
-def _problems(facts: Facts, config: Config) -> tuple[str, ...]:
-    problems = facts.risks()
-    try:
-        confirmation_for(facts, config.receiver.durability, config.receiver.replicas)
-    except BrokerError as error:
-        problems.append(str(error))
-    return tuple(problems)
+        return RedisFindings(report, (str(error),))
+    return RedisFindings(report, notes=(f"no Redis is configured or runs here; `hookline up` starts {server}",))
 
 
 def _spill_problems(config: Config) -> tuple[str, ...]:
     directory = config.receiver.spill_dir
     found = obstacle(Path(directory)) if directory else ""
     return (found,) if found else ()
+
+
+def _undeliverable(context: Context, config: Config) -> tuple[str, ...]:
+    faults = (
+        *missing_recipients(config.rules, config.channels, config.alerts),
+        *refused_addresses(config.channels),
+    )
+    return _with_lines(context, faults)
+
+
+def _unknown_events(context: Context, config: Config) -> tuple[str, ...]:
+    return _with_lines(context, tuple(unknown_events(config.rules, config.sources, KINDS)))
+
+
+def _readable(context: Context, config: Config) -> tuple[str, ...]:
+    in_file = tuple(secrets_in_file(tomllib.loads(context.file_text())))
+    files = open_files(config, context.file(), file_has_secrets=bool(in_file))
+    return (*_with_lines(context, in_file), *files)
+
+
+def _with_lines(context: Context, faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """Each with the line of the config file, as faults are shown."""
+    places = lines(context.file_text())
+    return tuple(str(structs.replace(fault, line=line_of(fault.path, places))) for fault in faults)
 
 
 def _unsigned(config: Config) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from broker.spilled import Spilled
 from broker.verdict import Verdict
 from inspector.masking import Masking
 from inspector.settings import DeadSettings
-from launcher.config import Config, load
+from launcher.config import Config, config_file, load
 from launcher.embedded import socket_path, socket_url
 from launcher.errors import NoRedisError
 from launcher.spilled import spilled_here
@@ -39,6 +39,15 @@ class Context:
     def read(self) -> Config:
         """The config as its file is now. Raises ConfigError."""
         return load(self._config_path, os.environ)
+
+    def file(self) -> Path | None:
+        """The config file, None where there is none."""
+        return config_file(self._config_path, os.environ)
+
+    def file_text(self) -> str:
+        """What the config file says, "" where there is none."""
+        file = self.file()
+        return file.read_text(encoding="utf-8") if file else ""
 
     def sources(self) -> Mapping[str, SourceSettings]:
         """The configured sources by name. Raises ConfigError."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from launcher.log_bounds import MAX_LINE, cut, cut_lines, without_command
 from launcher.settings import LogSettings
 from sources.terminal import one_line, printable
 
@@ -55,7 +56,8 @@ class JsonFormatter(logging.Formatter):
             **_fields(record),
         }
         line = _json(event)
-        return "\n".join([_with(event, line, one) for one in _each(record)])
+        lines = [(_with(event, line, one), one) for one in _each(record)]
+        return "\n".join(whole if len(whole) <= MAX_LINE else _shortened({**event, **one}) for whole, one in lines)
 
     def _timestamp(self, at_s: float) -> str:
         """`2026-01-01T12:00:00.123Z`; a second's date and time is written once, however many lines it has."""
@@ -74,8 +76,10 @@ class TextFormatter(logging.Formatter):
         fields = _fields(record)
         trace = fields.pop("traceback", None)
         line = f"{_time(record).astimezone():%H:%M:%S} {record.levelname:<7} {_message(record)}"
-        lines = [one_line("  ".join([line, *_named(fields), *_named(one)])) for one in _each(record)]
-        return "\n".join([*lines, printable(trace)] if trace else lines)
+        lines = [
+            cut(one_line("  ".join([line, *_named(fields), *_named(one)])), MAX_LINE) for one in _each(record)
+        ]
+        return "\n".join([*lines, cut_lines(printable(trace))] if trace else lines)
 
 
 def _time(record: logging.LogRecord) -> datetime:
@@ -88,7 +92,7 @@ def _action(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return record.getMessage()
+        return without_command(record.getMessage())
     except Exception:  # noqa: BLE001 - arguments that do not fit the message
         return _shown(record.msg)
 
@@ -136,12 +140,39 @@ def _with(event: dict[str, Any], line: str, fields: dict[str, Any]) -> str:
 
 def _traceback(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error)).rstrip()
+        return without_command("".join(traceback.format_exception(error)).rstrip())
     except Exception:  # noqa: BLE001 - an exception whose str raises
         return type(error).__name__
 
 
+_LIMITS = (2000, 1000, 500, 200, 50)
+_ALWAYS = ("ts", "level", "action", "message", "error")
+
+
+def _shortened(event: dict[str, Any]) -> str:
+    """The line of an event that is too long: its longest values are cut, in the end most are left out."""
+    for limit in _LIMITS:
+        line = _json({cut(_shown(name), 50): _cut_value(name, value, limit) for name, value in event.items()})
+        if len(line) <= MAX_LINE:
+            return line
+    few = {name: cut(_shown(event[name]), _LIMITS[-1]) for name in _ALWAYS if name in event}
+    return _json({**few, "fields_cut": len(event) - len(few)})
+
+
+def _cut_value(name: str, value: object, limit: int) -> object:
+    if name == "traceback":
+        return cut_lines(_shown(value), limit)
+    if value is None or (isinstance(value, int | float) and abs(value) < _HUGE):
+        return value
+    return cut(_shown(value), limit)
+
+
+_HUGE = 2**63
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):  # a batch or a body
+        return f"<{len(value)} bytes>"
     try:
         return str(value)
     except Exception:  # noqa: BLE001 - see format

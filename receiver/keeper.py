@@ -8,6 +8,7 @@ from typing import Any
 
 from broker.batch import RawBody
 from broker.client import Client
+from broker.permissions import MEASURE_QUEUE
 from broker.spilled import tell_spilled
 from receiver.back_pressure import BackPressure
 from receiver.counters import Counters
@@ -23,7 +24,8 @@ class Keeper:
 
     def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:
         """Raises SpillDirError."""
-        self.store = Store(redis, durability=settings.durability, replicas=settings.replicas)
+        commands = (MEASURE_QUEUE,) if settings.max_queued_bytes else ()
+        self.store = Store(redis, durability=settings.durability, replicas=settings.replicas, commands=commands)
         self.pressure = BackPressure(redis, max_bytes=settings.max_queued_bytes)
         self.detour: Detour | None = None
         self._redis = redis

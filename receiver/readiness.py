@@ -1,4 +1,7 @@
-"""Whether a load balancer should send webhooks here: every reason against it, in words."""
+"""Whether a load balancer should send webhooks here: every reason against it, in words.
+
+Anybody may read them, so they name no host, user or directory; the log and `hookline check` do.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +49,19 @@ def readiness(keeper: Keeper, process: Process) -> Readiness:
             f"{process.pending_bytes} of {process.max_pending_bytes} bytes wait for Redis "
             "(receiver.max_pending_bytes)"
         )
-    of_redis = _of_redis(store, keeper.pressure)
+    of_redis, lacks = _of_redis(store, keeper.pressure), _lacks_of_worker(store)
     if detour is None:
-        return Readiness(of_redis + reasons, [])
-    if detour.redis_fault and not store.fault:
-        of_redis.insert(0, detour.redis_fault)
-    of_disk, lying_there = _of_disk(detour), _lying_there(detour.spill)
+        return Readiness(of_redis + reasons, lacks)
+    if detour.redis_error and not store.error:
+        of_redis.insert(0, detour.redis_error.brief)
+    of_disk, lying_there = _of_disk(detour), _lying_there(detour.spill) + lacks
     if of_redis and of_disk:
         return Readiness(of_redis + of_disk + reasons, lying_there)
     return Readiness(reasons, of_redis + of_disk + lying_there)
 
 
 def _of_redis(store: Store, pressure: BackPressure) -> list[str]:
-    found = [store.fault] if store.fault else []
+    found = [store.error.brief] if store.error else []
     if store.facts is not None and store.facts.memory_used() >= _FULL_FROM:
         found.append(f"Redis uses {store.facts.memory_used():.0%} of its maxmemory: raise it, or add workers")
     if pressure.max_bytes and pressure.queued_bytes >= _FULL_FROM * pressure.max_bytes:
@@ -69,20 +72,33 @@ def _of_redis(store: Store, pressure: BackPressure) -> list[str]:
     return found
 
 
+def _lacks_of_worker(store: Store) -> list[str]:
+    if not store.worker_lacks:
+        return []
+    commands = ", ".join(store.worker_lacks)
+    return [f"a worker with the same Redis user could not process webhooks: it may not run {commands}"]
+
+
 def _of_disk(detour: Detour) -> list[str]:
-    found = [detour.fault] if detour.fault else []
+    found = [_without_directory(detour)] if detour.fault else []
     taken, most = detour.spill.seen.bytes, detour.spill.max_bytes
     if taken >= _FULL_FROM * most:
         found.append(f"{taken} of {most} bytes are spilled to disk (receiver.spill_max_bytes)")
     return found
 
 
+def _without_directory(detour: Detour) -> str:
+    directory = str(detour.spill.directory)
+    named = detour.fault.replace(f"receiver.spill_dir {directory}", "receiver.spill_dir")
+    return named.replace(directory, "receiver.spill_dir")
+
+
 def _lying_there(spill: Spill) -> list[str]:
     seen, found = spill.seen, []
     if seen.bodies:
-        found.append(f"{seen.bodies} webhooks wait in {spill.directory} for Redis, {_oldest(seen)}")
+        found.append(f"{seen.bodies} webhooks wait in receiver.spill_dir for Redis, {_oldest(seen)}")
     if seen.corrupt:
-        found.append(f"{seen.corrupt} damaged segments are set aside in {spill.directory}")
+        found.append(f"{seen.corrupt} damaged segments are set aside in receiver.spill_dir")
     return found
 
 

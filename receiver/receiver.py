@@ -68,20 +68,14 @@ class Receiver:
         self._pages = Pages(state, counters, self._commit, self._readiness, self._keeper, process=process)
         self._connections = Connections(settings.max_connections)
         self._is_stopping = False
+        self._logged_fault = ""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from a listening socket. Redis may be away."""
         with contextlib.suppress(BrokerError):
             await self._keeper.look()
-        fault = self._keeper.store.fault
-        if fault:
-            _logger.warning(
-                "webhooks are %s for now: %s",
-                "spilled to disk" if self._keeper.detour else "answered 503",
-                fault,
-                extra={"action": "receiver_not_ready", "reason": fault},
-            )
+        self._log_fault()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(work) for work in (self._commit.run(), self._keeper.run(), self._attend())]
         self._server = web.Server(self._handle, loop=loop)
@@ -144,6 +138,23 @@ class Receiver:
         process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
         return readiness(self._keeper, process)
 
+    def _log_fault(self) -> None:
+        """Log why Redis takes no webhooks, once for each reason; /readyz shows only what anybody may know."""
+        error = self._keeper.store.error
+        brief = error.brief if error else ""
+        if brief == self._logged_fault:
+            return
+        self._logged_fault = brief
+        if error is None:
+            _logger.info("Redis takes webhooks", extra={"action": "receiver_ready"})
+            return
+        _logger.warning(
+            "webhooks are %s for now: %s",
+            "spilled to disk" if self._keeper.detour else "answered 503",
+            error,
+            extra={"action": "receiver_not_ready", "reason": str(error)},
+        )
+
     async def _attend(self) -> None:
         """Once a second: look what kind of server Redis is now, report what was refused."""
         while True:
@@ -156,3 +167,4 @@ class Receiver:
                 pass  # it stands in /readyz; webhooks are spilled, or answered 503, and counted
             except Exception:
                 _logger.exception("attending failed", extra={"action": "receiver_attend_failed"})
+            self._log_fault()

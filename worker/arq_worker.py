@@ -15,16 +15,16 @@ from typing import Any
 
 from arq import func
 from arq.worker import Function, Worker
-from redis.exceptions import RedisError
 
 from broker import jobs
 from broker.client import Client
 from broker.clock import now_ms, report
 from broker.ending import ended
-from broker.errors import BrokerError
+from broker.errors import BrokerError, translated
 from broker.jobs import Claimed, Packed
 from worker.intake import Backoff
 from worker.lanes import Lanes
+from worker.lasting_faults import LastingFaults
 from worker.leases import Leases
 from worker.notify import JOB_TIMEOUT_S, Unfinished
 from worker.parts import LiveNotifier
@@ -56,7 +56,8 @@ class NotifyWorker(Worker):
             try:
                 rest = await notifier.run(claimed, packed, leases.of(job_id))
             except BrokerError as error:
-                log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
+                if not self._faults.note(error):
+                    log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
                 rest = Unfinished(_UNFINISHED_DELAY_MS)
             self._rest[job_id] = rest
 
@@ -93,6 +94,7 @@ class NotifyWorker(Worker):
         self._name = name
         self._notifier = notifier
         self._is_off = False
+        self._faults = LastingFaults("jobs are left")
         self._leases = leases
         self._lanes = lanes
         self._extend_every_s = settings.lease_s / 4
@@ -114,12 +116,11 @@ class NotifyWorker(Worker):
         backoff = Backoff("the job queue waits for Redis")
         while not self._stopping.is_set():
             try:
-                await self._poll_iteration()
+                with translated():
+                    await self._poll_iteration()
                 backoff.over()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
-            except (RedisError, OSError) as error:
-                await backoff.wait(BrokerError(str(error)), self._stopping)
             await self._until_woken()
 
     async def drain(self, grace_s: float) -> None:
@@ -161,6 +162,8 @@ class NotifyWorker(Worker):
             del self.tasks[job_id]
             self._leases.drop(job_id)
             error = None if task.cancelled() else task.exception()
+            if isinstance(error, BrokerError) and self._faults.note(error):
+                continue
             if error is not None:  # its lease ends and it is run again
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
 

@@ -16,6 +16,7 @@ from broker.jobs import Notification, NotifyJob
 from sources.event import Event
 from sources.kind import SourceKind
 from worker.idempotency import idempotency_key
+from worker.lasting_faults import LastingFaults
 from worker.render import Renderer
 from worker.rules import Rule, seconds
 
@@ -63,11 +64,13 @@ class Digests:
 
     async def run(self) -> None:
         """Close what is due, until cancelled. Redis being away only makes it wait."""
+        faults = LastingFaults("digests are not closed")
         while True:
             try:
                 closed = await self._close_due()
-            except BrokerError:
-                closed = 0  # intake and the queue tell of it
+            except BrokerError as error:
+                faults.note(error)
+                closed = 0  # intake and the queue tell of what passes
             if closed:
                 self._on_jobs()
             if closed < _AT_A_TIME:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -190,16 +191,24 @@ class Intake:
         log.info("intake goes on", extra={"action": "intake_resumed"})
 
 
-class Backoff:
-    """Growing waits while Redis is away, told once."""
+_LOG_EVERY_S = 60.0
+"""What lasts, such as a missing permission, is logged this often."""
 
-    def __init__(self, what: str) -> None:
+
+class Backoff:
+    """Growing waits while Redis is away, logged when they begin and then once a period."""
+
+    def __init__(self, what: str, *, log_every_s: float = _LOG_EVERY_S) -> None:
         self._what = what
+        self._log_every_s = log_every_s
         self._delay_s = 0.0
+        self._next_log_s = 0.0
 
     async def wait(self, error: BrokerError, stop: asyncio.Event) -> None:
         """Wait a little longer than last time, at most 2 s, or until stopped."""
-        if not self._delay_s:
+        now_s = time.monotonic()
+        if not self._delay_s or now_s >= self._next_log_s:
+            self._next_log_s = now_s + self._log_every_s
             log.warning("%s: %s", self._what, error, extra={"action": "redis_away"})
         self._delay_s = min(_MAX_BACKOFF_S, self._delay_s * 2 or 0.05)
         try:

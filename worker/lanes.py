@@ -14,6 +14,7 @@ from broker.errors import BrokerError
 from broker.settle import Heard
 from worker.channels.settings import BreakerSettings, CommonSettings
 from worker.crew import Crew
+from worker.lasting_faults import LastingFaults
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.pacing import Pacer
 
@@ -142,11 +143,12 @@ class Lanes:
 
         on_jobs: called when there may be jobs that were held back.
         """
+        faults = LastingFaults("channels are not watched, so that held jobs stay held")
         while True:
             try:
                 await self._look()
-            except BrokerError:
-                pass  # the queue tells of it
+            except BrokerError as error:
+                faults.note(error)  # the queue tells of what passes
             else:
                 on_jobs()
             await asyncio.sleep(self._look_every_s)

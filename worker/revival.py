@@ -9,6 +9,7 @@ from collections.abc import Callable
 from broker.client import Client
 from broker.errors import BrokerError
 from broker.replay import revive
+from worker.lasting_faults import LastingFaults
 
 log = logging.getLogger("hookline.worker")
 
@@ -31,11 +32,13 @@ class Revival:
 
     async def run(self) -> None:
         """Bring them back, until cancelled. Redis being away only makes it wait."""
+        faults = LastingFaults("dead letters that were sent again are not revived")
         while True:
             try:
                 revived = await revive(self._redis)
-            except BrokerError:
-                revived = 0  # intake and the queue tell of it
+            except BrokerError as error:
+                faults.note(error)
+                revived = 0  # intake and the queue tell of what passes
             if revived:
                 log.info("%d dead letters revived", revived, extra={"action": "dead_revived", "letters": revived})
                 self._on_jobs()

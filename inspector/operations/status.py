@@ -13,6 +13,8 @@ from broker.channels import Channel, read_channels
 from broker.client import Client
 from broker.clock import OffClock
 from broker.connection import Facts, read_facts
+from broker.errors import BrokerError
+from broker.probe import probe
 from broker.schedule import Schedule, read_schedule
 from broker.sources import SourceFacts, read_sources
 from broker.spilled import Spilled, read_spilled
@@ -65,6 +67,13 @@ class Status(Struct, frozen=True):
     spilled: dict[str, Spilled] = {}
     """What receivers keep on disk, by host:directory. Not in the sums: it is accepted when Redis gets it."""
 
+    write_fault: str = ""
+    """Why Redis takes no writes, "" where it does."""
+
+    def risks(self) -> list[str]:
+        """Everything about Redis that loses webhooks or keeps them out."""
+        return [*self.redis.risks(), *([self.write_fault] if self.write_fault else [])]
+
     def adds_up(self) -> bool:
         """Whether both sums do."""
         return self.totals.bodies_add_up() and self.notifications_add_up()
@@ -101,7 +110,16 @@ async def status(
         waiting=await read_waiting(redis),
         clocks=await clock.off_clocks(redis),
         spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
+        write_fault=await _write_fault(redis),
     )
+
+
+async def _write_fault(redis: Client) -> str:
+    try:
+        await probe(redis)
+    except BrokerError as error:
+        return str(error)
+    return ""
 
 
 def something(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:

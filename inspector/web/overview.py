@@ -128,7 +128,7 @@ def sums(status: Status) -> list[Sum]:
 def notices(status: Status) -> list[Notice]:
     """All that is not well, the worst first."""
     bad = [f"{found.title}: the sum is off by {found.off:,}" for found in sums(status) if found.off]
-    bad += status.redis.risks()
+    bad += status.risks()
     alerts = [
         Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
         for alert in status.alerts

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable
 
 from broker.batch import RawBody
-from broker.errors import BrokerError, Full
+from broker.errors import BrokerError, Full, Unavailable
 from receiver.bounded import Bounded
 from receiver.counters import Counters
 from receiver.spill.errors import SpillError
@@ -52,15 +52,15 @@ class Detour:
         self._timeout_s = timeout_s
         self._is_over = is_over
         self._bounded = Bounded()
-        self.redis_fault = ""
-        """Why batches do not go to Redis, "" while they do."""
+        self.redis_error: BrokerError | None = None
+        """Why batches do not go to Redis, None while they do."""
 
         self._is_spilling = bool(spill.seen.bodies)
         self._pause_s = _LOOK_EVERY_S
 
     async def write(self, bodies: list[RawBody]) -> None:
         """Returns when a batch is confirmed by Redis or on disk. Raises SpillError."""
-        if not self.redis_fault and not self._is_over() and await self._redis_took(bodies):
+        if not self.redis_error and not self._is_over() and await self._redis_took(bodies):
             return
         try:
             await self.spill.append(bodies)
@@ -100,15 +100,15 @@ class Detour:
         try:
             await self._bounded.within(patience_s, self._store.write(bodies))
         except TimeoutError:
-            self._note_closed(f"Redis did not confirm within {patience_s:g} s")
+            self._note_closed(Unavailable(f"Redis did not confirm within {patience_s:g} s"))
         except BrokerError as error:
-            self._note_closed(str(error))
+            self._note_closed(error)
         else:
             return True
         return False
 
-    def _note_closed(self, reason: str) -> None:
-        self.redis_fault = reason
+    def _note_closed(self, error: BrokerError) -> None:
+        self.redis_error, reason = error, str(error)
         _logger.warning(
             "Redis does not take webhooks: %s", reason, extra={"action": "redis_bypassed", "reason": reason}
         )
@@ -117,9 +117,9 @@ class Detour:
         seen = await self.spill.look()
         if seen.bytes < self.spill.max_bytes:
             self.fault = ""
-        if not self.redis_fault and not seen.segments:
+        if not self.redis_error and not seen.segments:
             return
-        if self.redis_fault and not await self._is_back():
+        if self.redis_error and not await self._is_back():
             return
         while not self._is_over():
             group = await self.spill.next_group()
@@ -143,15 +143,16 @@ class Detour:
         except (BrokerError, TimeoutError) as error:
             # After Full nothing was written, so it may be tried often.
             self._pause_s = _LOOK_EVERY_S if isinstance(error, Full) else min(2 * self._pause_s, _MAX_PAUSE_S)
-            self.redis_fault = str(error) or f"Redis did not confirm within {self._timeout_s:g} s"
+            late = Unavailable(f"Redis did not confirm within {self._timeout_s:g} s")
+            self.redis_error = error if isinstance(error, BrokerError) else late
             return False
-        self.redis_fault, self._pause_s = "", _LOOK_EVERY_S
+        self.redis_error, self._pause_s = None, _LOOK_EVERY_S
         await self.spill.drained(group)
         self._counters.drained += len(group.bodies)
         return True
 
     def _note_drained(self) -> None:
-        self.redis_fault = ""
+        self.redis_error = None
         if self._is_spilling:
             _logger.info(
                 "Redis has all that was spilled (%d webhooks so far)",

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from tests.launcher.running import environment, hookline
+from tests.ports import free_port
 from tests.redis_server import RedisServer
+from tests.redis_users import refuse_writes, user_url
 
 
 @pytest.fixture
@@ -120,3 +122,197 @@ def test_it_notes_who_reaches_the_receiver_and_the_inspector(tmp_path: Path, red
     }
     notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound)[1]["notes"])
     assert "inspector" not in notes and "receiver.host" not in notes
+
+
+MAIL = """
+[channels.mail]
+kind = "email"
+host = "127.0.0.1"
+security = "none"
+sender = "Club <club@example.com>"
+[channels.desk]
+kind = "email"
+host = "127.0.0.1"
+security = "none"
+sender = "Club <club@example.com>"
+to = "desk@example.com"
+[alerts]
+channel = "mail"
+[[rules]]
+name = "nobody"
+events = ["customer.*.points_added"]
+channel = "mail"
+text = "{{ customer.name }}"
+[[rules]]
+name = "somebody"
+events = ["customer.created"]
+channel = "mail"
+to = "{{ customer.email }}"
+text = "Welcome"
+[[rules]]
+name = "desk"
+events = ["customer.created"]
+channel = ["desk", "console"]
+text = "Welcome"
+[[rules]]
+name = "off"
+events = ["customer.created"]
+channel = "mail"
+enabled = false
+"""
+
+
+def with_config(tmp_path: Path, text: str, server: RedisServer, **variables: str) -> tuple[int, dict[str, Any]]:
+    (tmp_path / "hookline.toml").write_text(text)
+    (tmp_path / "hookline.toml").chmod(0o644)
+    secret = {"HOOKLINE_SOURCES_VOUCHERIFY_SECRETS": "0123456789abcdef"}
+    return checked(tmp_path, REDIS_URL=server.url, **secret, **variables)
+
+
+def test_a_rule_and_alerts_by_email_without_a_recipient_are_problems(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    code, report = with_config(tmp_path, MAIL, redis_server)
+
+    assert code == 1
+    rule, alerts = report["problems"]
+    assert rule.startswith("rules[0].to (line 15): rule nobody names no recipient, and channel mail needs one")
+    assert alerts.startswith("alerts.channel (line 14): alerts name no recipient")
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.5", "127.0.0.1:9000", "localhost", "[::1]", "169.254.169.254", "2130706433", "127.1"]
+)
+def test_a_private_address_that_will_be_refused_is_a_problem(
+    tmp_path: Path, redis_server: RedisServer, host: str
+) -> None:
+    channel = f'[channels.crm]\nkind = "http"\nurl = "http://{host}/points"\n'
+    code, report = with_config(tmp_path, channel, redis_server)
+
+    assert code == 1
+    assert "channels.crm.url (line 3): " in report["problems"][0]
+    assert "set allow_private = true under [channels.crm]" in report["problems"][0]
+    for allowed in (channel + "allow_private = true\n", channel.replace(host, "crm.example.com")):
+        assert with_config(tmp_path, allowed, redis_server)[0] == 0
+
+
+def test_events_that_no_source_has_are_noted_with_the_nearest_name(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    events = ["customer.order.payed", "customer.*.point_added", "customer.order.paid", "*.points_added", "*"]
+    rule = f'[[rules]]\nname = "a"\nchannel = "console"\nevents = {events}\n'
+    code, report = with_config(tmp_path, rule.replace("'", '"'), redis_server)
+
+    assert code == 0
+    order, points = report["notes"]
+    assert order.startswith('rules[0].events[0] (line 4): "customer.order.payed" is no known event')
+    assert order.endswith("did you mean customer.order.paid?")
+    assert '"customer.*.point_added" fits no known event' in points
+
+
+def test_secrets_in_the_config_file_or_open_to_everybody_are_noted_and_never_shown(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "signing").write_text("hidden-signing-secret")
+    (tmp_path / "signing").chmod(0o644)
+    (tmp_path / "guarded").write_text("hidden-api-token-of-the-shop")
+    (tmp_path / "guarded").chmod(0o600)
+    text = """
+[redis]
+url = "redis://:hidden-password@redis.example.com"
+[sources.voucherify]
+secrets = ["file:signing"]
+[inspector.users.ann]
+password = "file:guarded"
+[channels.crm]
+kind = "http"
+url = "https://crm.example.com/points?token=hidden-token"
+headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
+"""
+    (tmp_path / "hookline.toml").write_text(text)
+    (tmp_path / "hookline.toml").chmod(0o644)
+    code, report = checked(tmp_path, REDIS_URL=redis_server.url)
+
+    assert (code, report["problems"]) == (0, [])
+    notes = " | ".join(report["notes"])
+    for place in ("redis.url (line 3): ", "channels.crm.url (line 10): ", "channels.crm.headers.Authorization"):
+        assert place in notes
+    assert "signing holds a secret and every user" in notes
+    assert "hookline.toml holds a secret and every user" in notes
+    assert "guarded" not in notes
+    assert "hidden" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (
+            ("~*", "-@scripting"),
+            "may not run EVALSHA, EVAL, SCRIPT LOAD, which the receiver needs: ACL SETUSER limited",
+        ),
+        (("~*", "-evalsha"), "+evalsha"),
+        (("~*", "-xreadgroup", "-xclaim", "-xautoclaim"), "may not run XREADGROUP, XAUTOCLAIM, XCLAIM"),
+        (("~*", "-info"), "may not run INFO"),
+        (("~jobs:*",), "may not read and write all keys of this namespace"),
+    ],
+    ids=str,
+)
+def test_what_the_redis_user_may_not_do_is_a_problem(
+    tmp_path: Path, redis_server: RedisServer, rules: tuple[str, ...], told: str
+) -> None:
+    code, report = checked(tmp_path, REDIS_URL=user_url(redis_server, "+@all", *rules))
+
+    assert code == 1
+    assert told in " | ".join(report["problems"])
+    assert "login" not in str(report["problems"])
+
+
+def test_what_redis_does_not_tell_is_unknown(tmp_path: Path, redis_server: RedisServer) -> None:
+    code, report = checked(tmp_path, REDIS_URL=user_url(redis_server, "~*", "+@all", "-config"))
+
+    assert (code, report["redis"]["fsync"]) == (0, "unknown")
+    assert "appendfsync is unknown: allow it (+config|get)" in report["notes"][0]
+
+
+async def test_a_redis_that_refuses_writes_is_a_problem_of_check_and_status(tmp_path: Path) -> None:
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    server = RedisServer(directory, enable_protected_configs="yes").start()
+    try:
+        await refuse_writes(server, directory)
+        code, report = checked(tmp_path, REDIS_URL=server.url)
+        status = hookline("status", cwd=tmp_path, env=environment(REDIS_URL=server.url))
+    finally:
+        server.kill()
+
+    assert code == 1
+    assert "cannot save to its disk (MISCONF)" in report["problems"][0]
+    assert "cannot save to its disk" in " ".join(status.stdout.split())
+
+
+def test_a_cluster_node_is_a_problem(tmp_path: Path) -> None:
+    server = RedisServer(
+        tmp_path, cluster_enabled="yes", port=str(free_port()), cluster_port=str(free_port())
+    ).start()
+    try:
+        code, report = checked(tmp_path, REDIS_URL=server.url)
+    finally:
+        server.kill()
+
+    assert code == 1
+    assert report["problems"] == [
+        "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
+    ]
+
+
+def test_a_redis_with_snapshots_only_is_called_that(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, appendonly="no", save="3600 1").start()
+    try:
+        ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=server.url))
+    finally:
+        server.kill()
+
+    assert ran.returncode == 1
+    assert "keeps snapshots only (RDB)" in ran.stdout
+    assert "set appendonly yes" in ran.stdout
+    assert "keeps nothing on disk" not in ran.stdout

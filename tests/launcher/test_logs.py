@@ -168,3 +168,79 @@ def test_a_formatter_never_raises_and_json_stays_json(
 
     assert isinstance(json.loads(JsonFormatter().format(made), parse_constant=pytest.fail), dict)
     assert isinstance(TextFormatter().format(made), str)
+
+
+BATCH = "Ada Lovelace of 12 Main Street " * 40_000
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+@pytest.mark.parametrize(
+    "made",
+    [
+        record("said %s", BATCH),
+        record("\U0001f600" * 5_000),
+        record("said", reason=BATCH, other="\u00fc" * 9_000, port=8080),
+        record("said", **{f"field_{number}": BATCH for number in range(100)}),
+        record("said", each=[{"key": BATCH}, {"key": "a"}]),
+        record("said", huge=10**4200),
+        record("said", nested={"list": [BATCH] * 3}),
+        record("said", **{"n" * 9_000: 1}),
+    ],
+    ids=range(8),
+)
+def test_no_line_is_longer_than_4_kb_and_says_that_it_was_cut(
+    formatter: logging.Formatter, made: logging.LogRecord
+) -> None:
+    lines = formatter.format(made).split("\n")
+
+    assert max(len(line.encode()) + 1 for line in lines) <= 4096
+    assert "cut" in lines[0]
+    if isinstance(formatter, JsonFormatter):
+        told = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+        assert {line["action"] for line in told} == {"hookline.test"}
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_no_traceback_holds_the_batch_of_a_command_and_its_end_is_kept(formatter: logging.Formatter) -> None:
+    made = record("a batch could not be written")
+    try:
+        try:
+            raise ValueError(f"Command # 1 (EVALSHA 0 {BATCH}) of pipeline caused error: ('NOPERM',)")
+        except ValueError as cause:
+            raise RuntimeError("the last words") from cause
+    except RuntimeError:
+        made.exc_info = sys.exc_info()
+    text = formatter.format(made)
+
+    assert "Lovelace" not in text
+    assert "NOPERM" in text
+    assert "the last words" in text
+    assert max(len(line.encode()) + 1 for line in text.split("\n")) <= 4096
+
+
+def test_a_long_traceback_keeps_its_beginning_and_its_end() -> None:
+    made = record("failed")
+
+    error: BaseException | None = None
+    for number in range(60):
+        try:
+            raise RuntimeError(f"cause {number}") from error
+        except RuntimeError as caught:
+            error = caught
+    try:
+        raise RuntimeError("the last words " + "x" * 9_000) from error
+    except RuntimeError:
+        made.exc_info = sys.exc_info()
+    for formatter in (JsonFormatter(), TextFormatter()):
+        text = formatter.format(made)
+        assert len(text) <= 2 * 4096
+        assert "cause 0" in text
+        assert "the last words" in text
+        assert "cut]" in text
+
+
+def test_bytes_are_counted_and_not_shown() -> None:
+    for formatter in (JsonFormatter(), TextFormatter()):
+        text = formatter.format(record("said", blob=b"Ada Lovelace"))
+        assert "<12 bytes>" in text
+        assert "Lovelace" not in text

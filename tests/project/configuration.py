@@ -31,7 +31,10 @@ Made from the code by `python -m tests.project.configuration`; a test keeps it s
 One file, and it is optional: `--config PATH`, else the file that `HOOKLINE_CONFIG` names, else `./hookline.toml`.
 Every setting has a default that works, and an environment variable that wins over the file. Lists are separated by
 commas in a variable, tables read `name=value,name=value`, and an empty variable counts as not set. All faults are
-reported at once; `hookline check` reports them without starting anything.
+reported at once; `hookline check` reports them without starting anything. It also reports what is sound and cannot
+work: an e-mail rule without a recipient, an `http` channel to a private address without `allow_private`. It notes
+events that no source is known to send, with the nearest name, and secrets that stand in the file or in files that
+every user of the machine can read.
 
 Secrets never stand in the file: they come from the environment, or from a file of their own that is named as
 `"file:/path"` (a relative path starts at the config file).

@@ -17,8 +17,10 @@ from broker.errors import BrokerError
 from broker.stats import read_totals
 from receiver.refusals import Refusals
 from receiver.store import Store
+from tests.ports import free_port
 from tests.receiver.serving import Served, serving, stored
 from tests.redis_server import RedisServer
+from tests.redis_users import accept_writes, limited, refuse_writes, user_url
 from tests.until import until
 
 
@@ -196,6 +198,97 @@ async def test_a_redis_that_may_lose_webhooks_is_not_ready_and_says_why(tmp_path
             reasons = await _reasons(served)
             assert "may evict" in reasons
             assert "does not log writes" in reasons
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()
+
+
+async def test_a_redis_that_cannot_save_makes_the_receiver_not_ready_until_it_can(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, enable_protected_configs="yes").start()
+    client = connect(RedisSettings(url=server.url))
+    try:
+        async with serving(client) as served:
+            await until(lambda: _is_ready(served))
+            await refuse_writes(server, tmp_path)
+            await until(lambda: _mentions(served, "cannot save to its disk"))
+            assert (await served.send()).status == 503
+            assert not await _is_ready(served)
+
+            await accept_writes(server)
+            await until(lambda: _is_ready(served))
+            assert (await served.send()).status == 202
+    finally:
+        await client.aclose(close_connection_pool=True)
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [("~*", "-@scripting"), ("~*", "-evalsha"), ("~*", "-xadd"), ("~other*",), ("~*", "-info")],
+    ids=str,
+)
+async def test_a_missing_permission_makes_the_receiver_not_ready_without_naming_the_user(
+    redis_server: RedisServer, rules: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with limited(redis_server, "+@all", *rules) as client, serving(client) as served:
+        assert await _reasons(served) == "the Redis user lacks a permission"
+        assert (await served.send()).status == 503
+        assert not await _is_ready(served)
+    assert "ACL SETUSER" in caplog.text
+    assert "refuses the login" not in caplog.text
+
+
+async def test_a_permission_that_is_taken_away_shows_at_the_next_write(redis_server: RedisServer) -> None:
+    async with limited(redis_server, "~*", "+@all") as client, serving(client) as served:
+        await until(lambda: _is_ready(served))
+        user_url(redis_server, "~*", "+@all", "-xadd")
+        assert (await served.send()).status == 503
+        assert not await _is_ready(served)
+        await until(lambda: _mentions(served, "lacks a permission"))
+
+        user_url(redis_server, "~*", "+@all")
+        await until(lambda: _is_ready(served))
+
+
+async def test_what_only_a_worker_lacks_is_a_note(redis_server: RedisServer) -> None:
+    async with limited(redis_server, "~*", "+@all", "-xreadgroup") as client, serving(client) as served:
+        await until(lambda: _is_ready(served))
+        notes = (await served.get("/readyz")).content["notes"]
+        assert (await served.send()).status == 202
+
+    assert notes == ["a worker with the same Redis user could not process webhooks: it may not run XREADGROUP"]
+
+
+async def test_fsync_needs_the_permission_to_wait_for_the_disk(redis_server: RedisServer) -> None:
+    async with (
+        limited(redis_server, "~*", "+@all", "-waitaof") as client,
+        serving(client, durability="fsync") as served,
+    ):
+        assert "lacks a permission" in await _reasons(served)
+        assert (await served.send()).status == 503
+
+
+async def test_readiness_names_no_host_to_anybody() -> None:
+    client = connect(RedisSettings(url="redis://127.0.0.1:1"))
+    async with serving(client) as served:
+        assert await _reasons(served) == "Redis is not reachable"
+        assert (await served.send()).status == 503
+        await until(lambda: _reasons(served))
+        assert "127.0.0.1" not in await _reasons(served)
+    await client.aclose(close_connection_pool=True)
+
+
+async def test_a_cluster_node_is_not_ready(tmp_path: Path) -> None:
+    port = free_port()
+    options = {"port": str(port), "cluster_enabled": "yes", "cluster_port": str(free_port())}
+    server = RedisServer(tmp_path, **options).start()
+    with server.client() as admin:
+        admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+    client = connect(RedisSettings(url=f"redis://127.0.0.1:{port}"))
+    try:
+        async with serving(client) as served:
+            assert "node of a Redis Cluster, which is not supported yet" in await _reasons(served)
+            assert not await _is_ready(served)
     finally:
         await client.aclose(close_connection_pool=True)
         server.kill()

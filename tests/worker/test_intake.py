@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from broker import keys, stats, stream
 from broker.batch import RawBody
 from broker.client import Client
+from broker.errors import Misconfigured, Unavailable
 from broker.stream import Confirmation, Entry
 from sources import KINDS
 from tests.names import KEYS
 from tests.worker.conftest import send, webhook
-from worker.intake import Intake
+from worker.intake import Backoff, Intake
+from worker.lasting_faults import LastingFaults
 from worker.planning import Plan, Planner, WorkerSource
 from worker.rules import RuleBook
 from worker.settings import Settings
@@ -60,3 +64,28 @@ async def test_entries_of_many_that_die_are_all_committed(redis: Client) -> None
 
 async def _ids(redis: Client) -> list[bytes]:
     return [entry_id for entry_id, _ in await redis.xrange(KEYS.stream)]
+
+
+@pytest.mark.parametrize(("log_every_s", "lines"), [(60.0, 1), (0.0, 3)])
+async def test_what_lasts_is_logged_once_a_period(
+    caplog: pytest.LogCaptureFixture, log_every_s: float, lines: int
+) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    backoff = Backoff("intake waits for Redis", log_every_s=log_every_s)
+    for _ in range(3):
+        await backoff.wait(Misconfigured("the Redis user may not run XREADGROUP"), stop)
+
+    told = "intake waits for Redis: the Redis user may not run XREADGROUP"
+    assert [entry.getMessage() for entry in caplog.records] == [told] * lines
+
+
+@pytest.mark.parametrize(("every_s", "lines"), [(60.0, 1), (0.0, 3)])
+def test_a_lasting_refusal_of_other_work_is_logged_once_a_period(
+    caplog: pytest.LogCaptureFixture, every_s: float, lines: int
+) -> None:
+    faults = LastingFaults("digests are not closed", every_s=every_s)
+
+    assert [faults.note(Misconfigured("no permission")) for _ in range(3)] == [True] * 3
+    assert not faults.note(Unavailable("Redis is not reachable"))
+    assert [entry.getMessage() for entry in caplog.records] == ["digests are not closed: no permission"] * lines

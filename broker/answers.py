@@ -1,0 +1,155 @@
+"""What Redis means when it refuses, in words that say how to fix it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+MAX_ANSWER = 300
+"""Characters of an answer that are shown."""
+
+CLUSTER = "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
+
+
+class Answer(Struct, frozen=True):
+    """The meaning of one answer."""
+
+    text: str
+    """What is wrong and how to fix it, for the operator."""
+
+    brief: str
+    """The same for anybody."""
+
+    kind: Literal["full", "passing", "lasting"] = "passing"
+    """Whether it helps to wait: lasting faults need a person."""
+
+
+def explain(said: str, *, is_login: bool = False) -> Answer | None:
+    """The meaning of an error that Redis answered, None for one that is not known here."""
+    if is_login:
+        return _of_login(said)
+    for pattern, answer in _KNOWN:
+        if pattern.search(said):
+            return answer
+    return _of_permission(said)
+
+
+def tls_advice(said: str) -> str:
+    """How to fix a connection that failed because of TLS, "" for other reasons."""
+    return next((advice for pattern, advice in _TLS if pattern.search(said)), "")
+
+
+def denied_command(said: str) -> str:
+    """The command that an answer says the user may not run, in upper case; "" where it names none."""
+    found = _COMMAND.search(said)
+    return found[1].upper().replace("|", " ") if found else ""
+
+
+def is_key_denied(said: str) -> bool:
+    """Whether an answer says that the user may not use a key."""
+    return _KEYS.search(said) is not None
+
+
+def _of_login(said: str) -> Answer:
+    brief = "Redis refuses the login"
+    if "Authentication required" in said or "NOAUTH" in said:
+        return Answer(f"{brief}: it wants a password; write it into redis.url", brief, "lasting")
+    return Answer(f"{brief}: check the user and the password in redis.url", brief, "lasting")
+
+
+def _of_permission(said: str) -> Answer | None:
+    lacks = "the Redis user lacks a permission"
+    command = denied_command(said)
+    if command:
+        rule = f"+{command.lower().replace(' ', '|')}"
+        text = f"the Redis user may not run {command}: allow it with ACL SETUSER ({rule})"
+        return Answer(text, lacks, "lasting")
+    if is_key_denied(said):
+        text = "the Redis user may not use a key of Hookline: allow its keys with ACL SETUSER (~pattern)"
+        return Answer(text, lacks, "lasting")
+    if _COMMANDS.search(said):
+        return Answer(
+            "the Redis user may not run a command that a script uses: `hookline check` names it", lacks, "lasting"
+        )
+    return None
+
+
+_COMMAND = re.compile(r"no permissions to run the '([\w|]+)' command", re.IGNORECASE)
+_COMMANDS = re.compile(r"can't run this command|no permissions to run")
+_KEYS = re.compile(r"no permissions to access|can't access at least one of the keys", re.IGNORECASE)
+
+_NO_WRITES = "Redis does not accept writes"
+
+
+def _known(
+    pattern: str, text: str, brief: str, kind: Literal["full", "passing", "lasting"] = "passing"
+) -> tuple[re.Pattern[str], Answer]:
+    return re.compile(pattern), Answer(text, brief, kind)
+
+
+_KNOWN = (
+    _known(
+        r"\b(MOVED|ASK) \d|CROSSSLOT|CLUSTERDOWN|cluster is down|non local key|slot not served|same slot",
+        CLUSTER,
+        CLUSTER,
+        "lasting",
+    ),
+    _known(
+        r"OOM command not allowed|used memory > 'maxmemory'",
+        "Redis is full and refuses writes: raise maxmemory, or add workers",
+        "Redis is full",
+        "full",
+    ),
+    _known(
+        r"MISCONF",
+        f"{_NO_WRITES} because it cannot save to its disk (MISCONF): see its log for the reason",
+        f"{_NO_WRITES} because it cannot save to its disk",
+    ),
+    _known(
+        r"READONLY|is a replica|against a read only replica",
+        f"{_NO_WRITES} because it is a read-only replica: point redis.url at the primary",
+        f"{_NO_WRITES} because it is a replica",
+    ),
+    _known(
+        r"LOADING|loading the dataset",
+        "Redis is loading its data and takes commands when that is done",
+        "Redis is loading its data",
+    ),
+    _known(
+        r"NOREPLICAS|not enough good replicas",
+        f"{_NO_WRITES} because too few replicas are connected (min-replicas-to-write)",
+        f"{_NO_WRITES} because too few replicas are connected",
+    ),
+    _known(r"MASTERDOWN", f"{_NO_WRITES} because its primary is away", _NO_WRITES),
+    _known(r"UNBLOCKED|\bBUSY\b|TRYAGAIN", f"{_NO_WRITES} because it is busy", _NO_WRITES),
+    _known(
+        r"unknown command",
+        "this Redis lacks a command that is needed: use Redis 6.2 or later, or Valkey, and rename no command",
+        "Redis refused a command",
+        "lasting",
+    ),
+)
+
+_TLS = tuple(
+    (re.compile(pattern, re.IGNORECASE), advice)
+    for pattern, advice in (
+        (
+            r"CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE",
+            "Redis asks for a client certificate; set redis.tls_cert_file and redis.tls_key_file",
+        ),
+        (
+            r"(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|DECRYPT_ERROR)",
+            "Redis does not accept the client certificate; check redis.tls_cert_file",
+        ),
+        (
+            r"certificate verify failed",
+            "the certificate of Redis is not trusted; set redis.tls_ca_file, or see redis.tls_verify",
+        ),
+        (
+            r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE",
+            "Redis does not speak TLS there; write redis:// instead of rediss://",
+        ),
+    )
+)

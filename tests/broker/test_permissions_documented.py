@@ -1,0 +1,51 @@
+"""The permissions that the documents list are enough for a whole run, on a server that has seen no script."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import broker
+from broker.connection import Settings, connect
+from broker.permissions import find_denied
+from inspector import operations
+from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.redis_server import RedisServer
+from tests.redis_users import limited, user_url
+
+
+@pytest.fixture
+def rules() -> list[str]:
+    """The ACL rules of the three lists in docs/operations.md."""
+    text = Path(broker.__file__).parents[1].joinpath("docs", "operations.md").read_text("utf-8")
+    section = text.partition("## A Redis user with few permissions")[2].partition("\n## ")[0]
+    listed = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    return ["~{hookline:*}:*", "+multi", "+exec", *" ".join(listed).split()]
+
+
+async def test_a_user_with_the_documented_permissions_lacks_none(
+    redis_server: RedisServer, rules: list[str]
+) -> None:
+    async with limited(redis_server, *rules) as client:
+        assert (await find_denied(client)).texts() == []
+
+
+async def test_a_whole_run_needs_no_other_permission(own_redis: RedisServer, rules: list[str]) -> None:
+    own_redis.url = user_url(own_redis, *rules)
+    client = connect(Settings(url=own_redis.url))
+    async with taker() as server, working(own_redis, rules=TO_CRM, channels=crm(server.url)):
+        await accept(client, sample(1), sample(2), sample(2), b"{")
+        await settled(client)
+        server.status = 400
+        await accept(client, sample(3))
+        await settled(client)
+        found = await operations.status(client)
+    await client.aclose(close_connection_pool=True)
+
+    assert (found.totals.sent, found.totals.dead, found.dead_letters) == (2, 1, 2)
+    assert found.risks() == []
+    with own_redis.client() as admin:
+        denied = {entry["object"] for entry in admin.acl_log()}
+    assert denied <= {"config|get", "client|setinfo"}  # both are optional
