@@ -31,9 +31,18 @@ async def claim(redis: Client, senders: Iterable[Sender], *, accept: bool = Fals
     A source stands against it that has another kind here, or other secrets alone, or that is not here where no
     source is shared at all. accept: take it over nevertheless. Safe to repeat. Raises BrokerError.
     """
+    return await _ask(redis, "accept" if accept else "", senders)
+
+
+async def others_than(redis: Client, senders: Iterable[Sender]) -> list[str]:
+    """What `claim` would return, without making the namespace anybody's. Raises BrokerError."""
+    return await _ask(redis, "look", senders)
+
+
+async def _ask(redis: Client, how: str, senders: Iterable[Sender]) -> list[str]:
     rows = [part for sender in senders for part in (sender.name, sender.kind, _hashes(redis, sender))]
     with translated():
-        against = await scripts.CLAIM_NAMESPACE(redis, "accept" if accept else "", *rows)
+        against = await scripts.CLAIM_NAMESPACE(redis, how, *rows)
     return sorted(name.decode() for name in against)
 
 

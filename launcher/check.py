@@ -15,6 +15,7 @@ from launcher.context import Context
 from launcher.embedded import find_redis_server
 from launcher.errors import ConfigError, Fault, NoRedisError
 from launcher.lines import line_of, lines
+from launcher.namespace_check import look_at_namespace
 from launcher.redis_check import RedisFindings, RedisReport, look_at_redis
 from launcher.rule_problems import missing_recipients, refused_addresses, unknown_events
 from launcher.secret_notes import open_files, secrets_in_file
@@ -115,9 +116,14 @@ def as_text(report: Report) -> str:
 
 def _redis(context: Context, config: Config) -> RedisFindings:
     try:
-        return look_at_redis(context.redis(), config.receiver)
+        settings = context.redis()
     except NoRedisError:
         return _without_redis()
+    found = look_at_redis(settings, config.receiver)
+    if found.problems:  # they come first, and may be why nothing else answers
+        return found
+    namespace = look_at_namespace(settings, config)
+    return RedisFindings(found.report, namespace.problems, found.notes + namespace.notes)
 
 
 def _without_redis() -> RedisFindings:

@@ -1,5 +1,5 @@
 -- An installation starts: does the namespace belong to one with other sources?
--- ARGV: "" or "accept" to take it over whatever it was, then source, kind, hashes of its secrets (each with a comma) ...
+-- ARGV: "", "accept" to take it over whatever it was, or "look" to change nothing, then source, kind, hashes of its secrets (each with a comma) ...
 -- Returns the sources that stand against it: {} where it may start, and then the namespace is its own. Sources may come
 -- and go as long as one stays, and so may secrets: that is what a change of the config looks like.
 go_on_when_full()
@@ -33,6 +33,7 @@ if ARGV[1] ~= 'accept' and #rows > 0 then
     return against
   end
 end
+if ARGV[1] == 'look' then return {} end
 redis.call('DEL', K.installation)
 if #mine > 0 then redis.call('HSET', K.installation, unpack(mine)) end
 return {}

@@ -44,11 +44,26 @@ async def test_a_second_installation_is_refused_and_runs_in_a_namespace_of_its_o
                 line = await refused(staging, part)
                 assert STAGING in line
                 assert "HOOKLINE_REDIS_NAMESPACE" in line
+            checked = await asyncio.to_thread(hookline, "check", cwd=staging, env=environment())
+            assert checked.returncode == 1
+            assert STAGING in checked.stdout
         config(staging, redis_server.url, "shop", secret="t", namespace="staging")
         running += [await started(staging, "receiver"), await started(staging, "worker")]
     finally:
         for one in running:
             one.kill()
+
+
+async def test_check_notes_workers_that_run_with_another_config(tmp_path: Path, redis_server: RedisServer) -> None:
+    running = await started(config(tmp_path, redis_server.url, "shop"), "worker")
+    try:
+        with (tmp_path / "hookline.toml").open("a") as file:
+            file.write('[[rules]]\nname = "new"\nevents = ["*"]\nchannel = "console"\ntext = "x"\n')
+        checked = await asyncio.to_thread(hookline, "check", cwd=tmp_path, env=environment())
+    finally:
+        running.kill()
+    assert checked.returncode == 0, checked.stdout
+    assert 'workers in the namespace "hookline" run with another config' in checked.stdout
 
 
 async def test_a_config_changes_source_by_source_and_all_at_once_after_a_word(
