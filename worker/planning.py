@@ -193,7 +193,7 @@ class Planner:
                 body.source,
                 event.identity,
                 occurred_at_ms=event.occurred_at_ms,
-                window_ms=source.dedupe_window_days * dedupe.DAY_MS,
+                window_ms=window_ms(source, event),
             )
             matches = self._rules.matching(body.source, event.name)
             decided = (
@@ -266,6 +266,12 @@ class _JobPacker:
 def is_future(event: Event, body: RawBody, max_future_s: float) -> bool:
     """Whether an event's own time lies further ahead of its receipt than clocks differ."""
     return event.occurred_at_ms is not None and event.occurred_at_ms > body.received_at_ms + max_future_s * 1000
+
+
+def window_ms(source: WorkerSource, event: Event) -> int:
+    """For how long an event of this source is remembered."""
+    window_s = source.dedupe_window_days * 86_400.0
+    return int(min(window_s, event.remember_s or window_s) * 1000)
 
 
 def staleness(event: Event, body: RawBody, max_age_s: float) -> str:

@@ -17,14 +17,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from sources.errors import DecodeError
 from sources.event import Event
 from sources.voucherify.deadline import REDELIVERY_S
 from sources.voucherify.models import MODELS
 from sources.voucherify.moments import milliseconds
 from sources.voucherify.naming import identifying_name
+from sources.voucherify.parsing import parsed
 from sources.voucherify.signature import without_white_space
-from sources.voucherify.vendor import checked_model, translated, typed
+from sources.voucherify.vendor import checked_model, typed
 from sources.voucherify.wrapping import Wrapped, unwrap
 
 _Id = Annotated[str, Meta(min_length=1)]
@@ -74,7 +74,6 @@ def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
 
 
 _short_way = {name.encode(): _decoder(name) for name in MODELS}
-_anything = msgspec.json.Decoder()
 _object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]])
 _raw_in_envelope = msgspec.json.Decoder(_Around[Raw])
 
@@ -138,20 +137,6 @@ def _decode_the_long_way(body: bytes, hint: str) -> Event:
         kind=wrapped.kind,
         remember_s=None if wrapped.event_id else REDELIVERY_S,
     )
-
-
-def parsed(body: bytes) -> Any:
-    """A body's JSON. Raises DecodeError."""
-    body = body.removeprefix(BOM_UTF8)
-    try:
-        body.decode()  # msgspec would tell where in a string, not where in the body
-        return _anything.decode(body)
-    except UnicodeDecodeError as error:
-        raise DecodeError(f"not UTF-8: byte {error.start} is {body[error.start]:#04x}") from None
-    except RecursionError:
-        raise DecodeError("nested too deeply") from None
-    except ValueError as error:
-        raise translated(error) from None
 
 
 def _identity(wrapped: Wrapped, body: bytes) -> str:

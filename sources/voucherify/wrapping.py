@@ -21,6 +21,9 @@ class Wrapped(Struct, frozen=True):
 
     kind: Kind
     name: str
+    name_is_signed: bool
+    """Whether the body tells the name, and not the URL."""
+
     source_id: str
     """Which webhook sent it, "" where nothing tells."""
 
@@ -44,6 +47,7 @@ def unwrap(body: Any, hint: str) -> Wrapped:
     return Wrapped(
         kind="raw",
         name=hint or name_by_shape(body),
+        name_is_signed=not hint,
         source_id="",
         event_id=_text(transaction, "id"),
         entity_id="",
@@ -90,6 +94,7 @@ def _enveloped(body: dict[str, Any], hint: str) -> Wrapped:
     event_id, source_id = _text(event, "id"), _text(source, "id")
     return Wrapped(
         kind=_kind(source),
+        name_is_signed=bool(_text(event, "type")) or not hint,
         name=_text(event, "type") or hint or _text(body, "type") or UNKNOWN,
         source_id=source_id,
         event_id=event_id,
