@@ -17,9 +17,10 @@ from sources.event import UNKNOWN, Event
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.drafts import Draft, Drafter
+from worker.event_times import window_ms
 from worker.idempotency import idempotency_key
 from worker.outcome import Dead
-from worker.planning import WorkerSource, decided, window_ms
+from worker.planning import WorkerSource, decided
 from worker.quiet_hours import QuietTimes
 from worker.render import Message
 from worker.rules import Mismatch, Route, Rule, mismatches
@@ -186,7 +187,7 @@ def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
             body.source,
             event.identity,
             occurred_at_ms=event.occurred_at_ms,
-            window_ms=window_ms(source, event),
+            window_ms=window_ms(source.dedupe_window_days, event),
         )
         return Decoded(
             kind=event.kind,
@@ -194,7 +195,7 @@ def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
             named_by=_named_by(kind.decode, body, event),
             identity=tuple(event.identity.split(_PARTS)),
             identity_is_hash=event.remember_s is not None,
-            remembered_s=window_ms(source, event) / 1000,
+            remembered_s=window_ms(source.dedupe_window_days, event) / 1000,
             occurred_at_ms=event.occurred_at_ms,
             typed=_typed(event.data),
             payload=kind.view(body.body),
