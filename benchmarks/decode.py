@@ -1,7 +1,7 @@
 """What decoding costs above msgspec: one webhook to a typed event, against msgspec alone reading the same fields.
 
 The bare side is one pass of msgspec over the same body into the same structs: the fields that Hookline checks, the
-event's id, name and time, the sender's id and kind. On top of it Hookline finds the event's name before it
+event's id, name, time and entity, the sender's id and kind. On top of it Hookline finds the event's name before it
 decodes, looks for bad UTF-8, and makes the identity. The sides run turn by turn, each keeps its best turn.
 """
 
@@ -37,6 +37,7 @@ class _Meta(Struct):
     id: str
     type: str
     created_at: datetime
+    entity_id: str | None = None
 
 
 def figures() -> list[Figure]:

@@ -69,7 +69,11 @@ _FILTER: Mapping[str, tuple[Any, Any]] = {
     "until": (Annotated[str, _option("Died until then.", metavar="TIME")], ""),
     "search": (
         Annotated[
-            str, _option("An id, an e-mail address, a voucher's code: in any case, as a whole.", metavar="TEXT")
+            str,
+            _option(
+                "An id, an e-mail address, a phone number, a voucher's code: in any case, as a whole.",
+                metavar="TEXT",
+            ),
         ],
         "",
     ),

@@ -22,6 +22,7 @@ class _Elsewhere(NamedTuple):
 _ELSEWHERE = {
     "send": _Elsewhere("launcher.send", "send", "Send signed sample webhooks."),
     "explain": _Elsewhere("launcher.explaining", "explain", "Show what becomes of a body, and which rules match."),
+    "url": _Elsewhere("launcher.url", "url", "Print the URL for raw payloads of an event."),
     "notify": _Elsewhere("launcher.notify_test", "app", "Try one rule on a body, and really send it with --send."),
     "demo": _Elsewhere("launcher.demo", "demo", "Show the main job with real webhooks, checked step by step."),
     "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),

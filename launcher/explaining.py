@@ -9,10 +9,14 @@ import msgspec
 import typer
 from rich.console import Console
 
+from broker.batch import RawBody
 from launcher.config import Config
 from launcher.explanation import page
 from launcher.given import SourceOption, given_body
+from sources import KINDS
+from sources.settings import Settings
 from sources.terminal import printable_json
+from sources.url_event import UrlEvents
 from worker.explain import explain as explained
 from worker.parts import worker_source
 
@@ -31,16 +35,31 @@ def explain(
 ) -> None:
     """Show what becomes of a webhook's body: its event, which rules match or why not, and what they send.
 
-    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the body, or a notification of it,
-    would be a dead letter.
+    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the receiver would refuse the body,
+    or if it, or a notification of it, would be a dead letter.
 
     Example: hookline explain body.json --event customer.rewarded
     """
     config: Config = ctx.obj.config
     body = given_body(config, file, source=source, event=event)
-    explanation = explained(body, worker_source(config.sources[body.source]), config.rules, config.channels)
+    source_settings = config.sources[body.source]
+    explanation = explained(
+        body,
+        worker_source(source_settings),
+        config.rules,
+        config.channels,
+        refusal=_refusal(body, source_settings),
+    )
     if as_json:
         typer.echo(printable_json(msgspec.json.encode(explanation)))
     else:
         Console(highlight=False).print(page(explanation))
-    raise typer.Exit(1 if explanation.dead_letters else 0)
+    raise typer.Exit(1 if explanation.dead_letters or explanation.refusal else 0)
+
+
+def _refusal(body: RawBody, settings: Settings) -> str:
+    """Why the receiver answers 400. A key in the URL is not asked for here: hookline url makes the right one."""
+    events = UrlEvents(body.source, KINDS[settings.kind], settings.events)
+    if not body.event_hint or settings.url_key:
+        return ""
+    return events.fault(body.body, body.event_hint, "")

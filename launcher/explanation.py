@@ -59,7 +59,8 @@ def _event(lines: Table, event: Decoded) -> None:
     lines.add_row("", Text(_NAMED_BY[event.named_by], "yellow" if event.named_by == "nothing" else "dim"))
     lines.add_row("identity", _plain(" + ".join(event.identity)))
     if event.identity_is_hash:
-        lines.add_row("", Text("a hash of these bytes, for nothing in the body identifies it", "dim"))
+        lines.add_row("", Text("a hash of what is signed, for nothing in the body identifies it", "dim"))
+    lines.add_row("remembered", Text(f"{_window(event.remembered_s)} from when it was last seen"))
     if event.occurred_at_ms is None:
         lines.add_row("time", Text("none of its own; the time of receipt counts", "dim"))
     else:
@@ -68,6 +69,12 @@ def _event(lines: Table, event: Decoded) -> None:
         lines.add_row("payload", Text("generic: any shape is right"))
     else:
         lines.add_row("payload", Text(f"{event.typed.name}: {', '.join(event.typed.fields)}"))
+
+
+def _window(seconds: float) -> str:
+    """Days where there are two at least, else hours."""
+    days = seconds / 86_400
+    return f"{days:.0f} d" if days >= 2 else f"{seconds / 3600:.0f} h"
 
 
 def fault_lines(fault: Fault) -> Table:
@@ -169,6 +176,8 @@ def _post(post: Post) -> Text:
 
 
 def _verdict(explanation: Explanation) -> Text:
+    if explanation.refusal:
+        return _plain(f"refused, the receiver answers 400: {explanation.refusal}", "bold red")
     if explanation.fault:
         return Text("a dead letter: this body cannot be processed", "bold red")
     made = sum(len(outcome.notifications) for outcome in explanation.rules)

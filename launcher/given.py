@@ -29,11 +29,14 @@ def given_body(config: Config, file: Path, *, source: str, event: str) -> RawBod
 
     event: as ?event= in the URL gives it. Raises GivenError.
     """
-    name = _source(config, source)
-    return RawBody(time.time_ns() // 1_000_000, name, _hint(event), _read(file, config.receiver.max_body_bytes))
+    name = source_name(config, source)
+    return RawBody(
+        time.time_ns() // 1_000_000, name, event_hint(event), _read(file, config.receiver.max_body_bytes)
+    )
 
 
-def _source(config: Config, asked: str) -> str:
+def source_name(config: Config, asked: str) -> str:
+    """The configured source that was asked for, "" for the only one. Raises GivenError."""
     known = ", ".join(config.sources)
     if not asked and len(config.sources) > 1:
         raise GivenError(f"--source is needed, since several are configured: {known}")
@@ -43,9 +46,12 @@ def _source(config: Config, asked: str) -> str:
     return name
 
 
-def _hint(event: str) -> str:
+def event_hint(event: str) -> str:
+    """The event name, as the receiver takes it in a URL. Raises GivenError."""
     if len(event) > _MAX_EVENT_CHARS or not event.isprintable():
-        raise GivenError(f"--event: at most {_MAX_EVENT_CHARS} printable characters, or the receiver answers 400")
+        raise GivenError(
+            f"the event name: at most {_MAX_EVENT_CHARS} printable characters, or the receiver answers 400"
+        )
     return event
 
 

@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import typer
@@ -17,13 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from launcher.config import Config
 from launcher.deliveries import Plan, deliveries
-from launcher.environment import as_variable
 from launcher.errors import LauncherError
-from launcher.secrets import SecretError, secret_path, stored_secret
 from launcher.sending import Tally, Target, UnreachableError, send_all
+from launcher.signing import signing_secret
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
-from sources.secret import Secret
+from sources.url_event import query
 
 DEFAULT_EVENT = "customer.voucher.loyalty_card.points_added"
 
@@ -62,9 +61,10 @@ def send(  # noqa: PLR0913 - a command's options
     if found is None:
         raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
     kind = KINDS[found.kind]
+    secret = signing_secret(config, source)
     plan = Plan(
         kind=kind,
-        secret=_secret(config, source),
+        secret=secret,
         event=event,
         count=count,
         body=file.read_bytes() if file else None,
@@ -74,7 +74,7 @@ def send(  # noqa: PLR0913 - a command's options
         seed=secrets.randbits(64) if seed is None else seed,
     )
     target = Target(
-        url=_address(url or receiver_url(config.receiver), source, event if raw else ""),
+        url=_address(url or receiver_url(config.receiver), source, query(event, secret, source) if raw else ""),
         header=kind.signature_header,
         concurrency=min(concurrency, count),
         rate_per_s=rate,
@@ -164,7 +164,7 @@ async def _draw(bar: Progress, task: object, tally: Tally) -> None:
         bar.update(task, completed=tally.sent, rate=f"{tally.rate_per_s:,.0f}/s")  # type: ignore[arg-type]
 
 
-def _address(url: str, source: str, hint: str) -> str:
+def _address(url: str, source: str, event_query: str) -> str:
     try:
         parts = urlsplit(url if "//" in url else f"http://{url}")
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -173,22 +173,5 @@ def _address(url: str, source: str, hint: str) -> str:
     if not sound:
         raise SendError(f"--url {url}: not an address; it reads like http://127.0.0.1:8080")
     path = parts.path if parts.path.strip("/") else f"/webhooks/{quote(source, safe='')}"
-    query = "&".join(part for part in (parts.query, urlencode({"event": hint}) if hint else "") if part)
+    query = "&".join(part for part in (parts.query, event_query) if part)
     return parts._replace(path=path, query=query, fragment="").geturl()
-
-
-def _secret(config: Config, source: str) -> Secret:
-    given = config.sources[source].secrets
-    if given:
-        return given[0]
-    try:
-        stored = stored_secret(config.data_dir, source)
-    except SecretError as error:
-        raise SendError(str(error)) from None
-    if stored is None:
-        variable = f"HOOKLINE_SOURCES_{as_variable(source)}_SECRETS"
-        raise SendError(
-            f"no secret to sign with for {source}: start `hookline up`, which makes one and keeps it in "
-            f"{secret_path(config.data_dir, source)}, or set {variable}"
-        )
-    return stored

@@ -15,6 +15,7 @@ from sources import KINDS
 from sources.errors import SignatureError
 from sources.kind import SourceKind
 from sources.settings import Settings
+from sources.url_event import UrlEvents
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -39,6 +40,9 @@ class Gate:
             for address in self.kind.addresses.get(given.strip(), (given,))
         ]
         self._proxies = [_network("receiver.trusted_proxies", proxy) for proxy in trusted_proxies]
+        self.url_events = UrlEvents(
+            source, self.kind, settings.events, settings.secrets if settings.url_key else ()
+        )
         self._remembered = lru_cache(_REMEMBERED_CLIENTS)(self._look_up)
         self.signature_header = istr(self.kind.signature_header)
 
@@ -61,6 +65,12 @@ class Gate:
             self.kind.verify(body, signature, secrets=self._secrets)
         except SignatureError as error:
             raise RefusedError(401, str(error)) from None
+
+    def check_event(self, body: bytes, event: str, key: str) -> None:
+        """Raises RefusedError (400) where the event name in the URL is not one that the body may have."""
+        fault = self.url_events.fault(body, event, key)
+        if fault:
+            raise RefusedError(400, fault)
 
     def _client(self, peer: str | None, headers: Headers) -> tuple[Address | None, bool]:
         if not self._proxies:

@@ -103,6 +103,8 @@ class Webhooks:
         hint = _event_hint(request)
         body = await self._bodies.read(request)
         gate.check_signature(body, request.headers.get(gate.signature_header))
+        if gate.url_events.looks_at_body(hint):
+            gate.check_event(body, hint, request.query.get("key", ""))
         kept = self._kept.of(request.headers)
         await self._store(RawBody(self._now_ms(), gate.source, hint, body, kept))
 

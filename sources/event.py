@@ -27,3 +27,7 @@ class Event(Struct, frozen=True):
 
     kind: str
     """How it was wrapped, in the provider's words. Voucherify: project, distribution, raw."""
+
+    remember_s: float | None = None
+    """Seconds for which the identity is remembered where it is only a hash of the body, which a second, equal
+    event has too: as long as the provider sends a webhook again. None: as long as the source says."""

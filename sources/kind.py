@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -19,6 +19,11 @@ class Verify(Protocol):
     def __call__(self, body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None:
         """Pass or raise."""
         ...
+
+
+UrlEventUse = Literal["ignored", "possible", "impossible"]
+"""What an event name in the URL is to a body: of no account, as the body names its event; possible; or a name that
+the body cannot have."""
 
 
 class SourceKind(Struct, frozen=True):
@@ -42,12 +47,16 @@ class SourceKind(Struct, frozen=True):
     b"" where there is none such: `view` tells why."""
 
     terms: Callable[[bytes], tuple[str, ...]] = lambda _body: ()
-    """(body) -> what people may look for it by: ids of event, customer, voucher and transaction; e-mail addresses;
-    voucher codes. The most telling first, at most MAX_TERMS, each its own `term` (sources/terms.py). Never raises;
-    also for bodies that do not decode."""
+    """(body) -> what people may look for it by: ids of event, customer, order and the like; e-mail addresses;
+    phone numbers; voucher codes. The most telling first, at most MAX_TERMS, each its own `term`, see
+    sources/terms.py. Never raises; also for bodies that do not decode."""
 
     event_names: frozenset[str] = frozenset()
     """The event names that have a model."""
+
+    url_event: Callable[[bytes, str], UrlEventUse] = lambda _body, _event: "possible"
+    """(body, event name in the URL or "") -> what that name is to the body; in doubt it is possible. Never
+    raises."""
 
     model: Callable[[str, Any], Struct | None] = lambda _event, _payload: None
     """(event name, payload) -> the payload as the event's model, None where it has none or does not fit it."""

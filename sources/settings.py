@@ -23,8 +23,17 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who may send: networks (CIDR), single addresses, or the kind's region names, which stand for the provider's
     addresses there (voucherify: eu1, us1, as1). Empty lets every address send."""
 
+    events: tuple[str, ...] = ()
+    """Event names that `?event=` in the webhook's URL may give to a body that does not name its event, own names
+    too. Empty: the names that the kind has. A name that the kind has must fit the body in both cases."""
+
+    url_key: bool = False
+    """Whether a body that does not name its event needs a key in the webhook's URL that vouches for `?event=`.
+    `hookline url` prints the URL. With a key any name is taken, with `events` any of these."""
+
     dedupe_window_days: Annotated[int, Meta(ge=1, le=366)] = 7
-    """Days from the first receipt within which the same event counts as a duplicate."""
+    """Days, from when it was last seen, within which the same event counts as a duplicate. What is identified only
+    by a hash of its body is remembered for as long as the provider sends again (voucherify: 25 hours)."""
 
     max_event_age_s: Annotated[float, Meta(ge=0)] = 0.0
     """Seconds after which an event, by its own time, is too old on receipt: it becomes a dead letter `stale`. The

@@ -17,6 +17,7 @@ from sources.event import UNKNOWN, Event
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.drafts import Draft, Drafter
+from worker.event_times import window_ms
 from worker.idempotency import idempotency_key
 from worker.outcome import Dead
 from worker.planning import WorkerSource, decided
@@ -58,7 +59,10 @@ class Decoded(Struct, frozen=True, kw_only=True):
     """Its parts. They may be ids of persons: for the eyes of whoever has the body."""
 
     identity_is_hash: bool
-    """Nothing in the body identifies it, so its exact bytes do."""
+    """Nothing in the body identifies it, so a hash of what is signed does: white space outside strings is not."""
+
+    remembered_s: float
+    """Seconds, from when it was last seen, within which the same identity is a duplicate."""
 
     occurred_at_ms: int | None
     """Its own time (ms since 1970, UTC); without one, the day of receipt counts for deduplication."""
@@ -140,15 +144,23 @@ class Explanation(Struct, frozen=True, kw_only=True):
     dead_letters: int
     """How many it would leave behind: the body itself, or notifications."""
 
+    refusal: str = ""
+    """Why the receiver answers 400 to this body with this event name in the URL, so that nothing is kept."""
+
     fault: Fault | None = None
     event: Decoded | None = None
     rules: tuple[RuleOutcome, ...] = ()
 
 
 def explain(
-    body: RawBody, source: WorkerSource, rules: tuple[Rule, ...], channels: Mapping[str, ChannelSettings]
+    body: RawBody,
+    source: WorkerSource,
+    rules: tuple[Rule, ...],
+    channels: Mapping[str, ChannelSettings],
+    *,
+    refusal: str = "",
 ) -> Explanation:
-    """Explain a body of `source` under these rules and channels."""
+    """Explain a body of `source` under these rules and channels. refusal: why the receiver does not take it."""
     found = _decoded(body, source)
     fault = found if isinstance(found, Fault) else None
     event = found if isinstance(found, Decoded) else None
@@ -160,6 +172,7 @@ def explain(
         event_hint=body.event_hint,
         bytes=len(body.body),
         dead_letters=1 if fault else failed,
+        refusal=refusal,
         fault=fault,
         event=event,
         rules=outcomes,
@@ -174,14 +187,15 @@ def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
             body.source,
             event.identity,
             occurred_at_ms=event.occurred_at_ms,
-            window_ms=source.dedupe_window_days * dedupe.DAY_MS,
+            window_ms=window_ms(source.dedupe_window_days, event),
         )
         return Decoded(
             kind=event.kind,
             name=event.name,
             named_by=_named_by(kind.decode, body, event),
             identity=tuple(event.identity.split(_PARTS)),
-            identity_is_hash=kind.decode(body.body + b" ", body.event_hint).identity != event.identity,
+            identity_is_hash=event.remember_s is not None,
+            remembered_s=window_ms(source.dedupe_window_days, event) / 1000,
             occurred_at_ms=event.occurred_at_ms,
             typed=_typed(event.data),
             payload=kind.view(body.body),

@@ -11,9 +11,9 @@ from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.digests import payloads_of
 from worker.enrich import Enriched, UnknownError, message_of
+from worker.event_times import is_future
 from worker.outcome import Dead
 from worker.payload import Payload
-from worker.planning import is_future
 from worker.render import Message, Renderer, RenderError
 from worker.templates import seen_by_templates
 

@@ -20,6 +20,7 @@ from sources.errors import DecodeError
 from sources.event import Event
 from sources.kind import SourceKind
 from worker.digests import gathered_of
+from worker.event_times import is_future, staleness, window_ms
 from worker.idempotency import idempotency_key
 from worker.render import Renderer
 from worker.rules import Matches, Route, RuleBook
@@ -193,7 +194,7 @@ class Planner:
                 body.source,
                 event.identity,
                 occurred_at_ms=event.occurred_at_ms,
-                window_ms=source.dedupe_window_days * dedupe.DAY_MS,
+                window_ms=window_ms(source.dedupe_window_days, event),
             )
             matches = self._rules.matching(body.source, event.name)
             decided = (
@@ -261,21 +262,6 @@ class _JobPacker:
         notifications.append(notification)
         self._open[channel] = (place, filled + size)
         return Share(place, len(notifications) - 1, 1)
-
-
-def is_future(event: Event, body: RawBody, max_future_s: float) -> bool:
-    """Whether an event's own time lies further ahead of its receipt than clocks differ."""
-    return event.occurred_at_ms is not None and event.occurred_at_ms > body.received_at_ms + max_future_s * 1000
-
-
-def staleness(event: Event, body: RawBody, max_age_s: float) -> str:
-    """Why an event was too old when it came, "" where it was not. One without a time of its own never is."""
-    if not max_age_s or event.occurred_at_ms is None:
-        return ""
-    age_s = (body.received_at_ms - event.occurred_at_ms) / 1000
-    if age_s <= max_age_s:
-        return ""
-    return f"it was {age_s:.0f} s old when it came, max_event_age_s is {max_age_s:g}"
 
 
 def decided(

@@ -50,7 +50,7 @@ class Sought(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which dead letters: those that match every field given; without any, all."""
 
     search: Text = ""
-    """An id of a letter, event, customer or transaction, an e-mail address, a voucher's code; in any case."""
+    """An id of a letter or in its body, an e-mail address, a phone number, a voucher's code; in any case."""
 
 
 def filter_of(asked: Wanted) -> Filter:

@@ -46,7 +46,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 
     until_ms: int = 0
     search: str = ""
-    """An id of a letter, event, customer or transaction, an e-mail address, a voucher's code; in any case."""
+    """An id of a letter or in its body, an e-mail address, a phone number, a voucher's code; in any case."""
 
     def selects(self, facets: Facets) -> bool:
         """Whether letters of these facets match, as far as facets tell."""

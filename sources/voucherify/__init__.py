@@ -7,6 +7,7 @@ from sources.voucherify.deadline import DISABLED_ADVICE, RETRY_SCHEDULE_S
 from sources.voucherify.decode import decode, payload_json, view
 from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
+from sources.voucherify.naming import url_event
 from sources.voucherify.sample import sample
 from sources.voucherify.signature import HEADER, sign, verify
 from sources.voucherify.terms import terms
@@ -23,6 +24,7 @@ VOUCHERIFY = SourceKind(
     sample=sample,
     terms=terms,
     event_names=frozenset(MODELS),
+    url_event=url_event,
     model=model,
     compare=compare,
     addresses=ADDRESSES,

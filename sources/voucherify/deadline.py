@@ -9,6 +9,9 @@ _MINUTE_S = 60.0
 RETRY_SCHEDULE_S = (*(2.0**n * _MINUTE_S for n in range(11)), 24 * 60 * _MINUTE_S)
 """1, 2, 4, 8, 16 and 32 min, 1 h 4, 2 h 8, 4 h 16, 8 h 32, 17 h 4 and 24 h."""
 
+REDELIVERY_S = RETRY_SCHEDULE_S[-1] + 60 * _MINUTE_S
+"""Seconds after which Voucherify itself sends no webhook again, with an hour for what delays its last try."""
+
 DISABLED_ADVICE = (
     "look in Voucherify whether it was switched off, and switch it on again: project webhooks in Project "
     'settings, section Webhooks, "Is active?"; paused distributions, and the channels of loyalty and referral '

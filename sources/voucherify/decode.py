@@ -9,6 +9,7 @@ Both give the same event.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -16,11 +17,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from sources.errors import DecodeError
 from sources.event import Event
+from sources.voucherify.deadline import REDELIVERY_S
 from sources.voucherify.models import MODELS
 from sources.voucherify.moments import milliseconds
-from sources.voucherify.vendor import checked_model, translated, typed
+from sources.voucherify.naming import identifying_name
+from sources.voucherify.parsing import parsed
+from sources.voucherify.signature import without_white_space
+from sources.voucherify.vendor import checked_model, typed
 from sources.voucherify.wrapping import Wrapped, unwrap
 
 _Id = Annotated[str, Meta(min_length=1)]
@@ -37,6 +41,7 @@ class _EventMeta(Struct, Generic[_Name], frozen=True, gc=False):
     id: _Id
     type: _Name
     created_at: Annotated[datetime, Meta(tz=True)]
+    entity_id: str | None = None
 
 
 class _Envelope(Struct, Generic[_Name, _Data], frozen=True, gc=False):
@@ -69,7 +74,6 @@ def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
 
 
 _short_way = {name.encode(): _decoder(name) for name in MODELS}
-_anything = msgspec.json.Decoder()
 _object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]])
 _raw_in_envelope = msgspec.json.Decoder(_Around[Raw])
 
@@ -86,7 +90,9 @@ def decode(body: bytes, hint: str) -> Event:
             source, event = envelope.source, envelope.event
             return Event(
                 event.type,
-                f"{source.id}\x1f{event.id}",
+                f"{source.id}\x1f{event.id}\x1f{event.entity_id}"
+                if event.entity_id
+                else f"{source.id}\x1f{event.id}",
                 int(event.created_at.timestamp() * 1000),
                 envelope.data,
                 "project" if source.object == "webhook" else "distribution",
@@ -106,7 +112,7 @@ def view(body: bytes) -> Mapping[str, Any]:
         return _object_in_envelope.decode(body).data
     except (ValueError, RecursionError):
         pass  # the long way tells what is wrong, if anything is
-    payload = unwrap(_json(body), "").payload
+    payload = unwrap(parsed(body), "").payload
     return payload if isinstance(payload, dict) else {"payload": payload}
 
 
@@ -122,31 +128,24 @@ def payload_json(body: bytes) -> bytes:
 
 
 def _decode_the_long_way(body: bytes, hint: str) -> Event:
-    wrapped = unwrap(_json(body), hint)
+    wrapped = unwrap(parsed(body), hint)
     return Event(
         name=wrapped.name,
         identity=_identity(wrapped, body),
         occurred_at_ms=milliseconds(wrapped.created_at) if wrapped.event_id else None,
         data=typed(wrapped.name, wrapped.payload, wrapped.root),
         kind=wrapped.kind,
+        remember_s=None if wrapped.event_id else REDELIVERY_S,
     )
 
 
-def _json(body: bytes) -> Any:
-    try:
-        body.decode()  # msgspec would tell where in a string, not where in the body
-        return _anything.decode(body)
-    except UnicodeDecodeError as error:
-        raise DecodeError(f"not UTF-8: byte {error.start} is {body[error.start]:#04x}") from None
-    except RecursionError:
-        raise DecodeError("nested too deeply") from None
-    except ValueError as error:
-        raise translated(error) from None
-
-
 def _identity(wrapped: Wrapped, body: bytes) -> str:
-    """(webhook, event) of an envelope, (event name, booking) of a raw payload, else the bytes themselves."""
-    if not wrapped.event_id:
-        return hashlib.blake2b(body, digest_size=16).hexdigest()
-    sender = wrapped.name if wrapped.kind == "raw" else wrapped.source_id
-    return f"{sender}\x1f{wrapped.event_id}"
+    """(webhook, event, entity) of an envelope, (event name, booking) of a raw payload, else (event name, hash).
+
+    The hash is of what the signature covers, so white space and a byte order mark make no other identity.
+    """
+    sender = identifying_name(wrapped.name) if wrapped.kind == "raw" else wrapped.source_id
+    if wrapped.event_id:
+        return "\x1f".join(filter(None, (sender, wrapped.event_id, wrapped.entity_id)))
+    signed = without_white_space(body.removeprefix(BOM_UTF8))
+    return f"{sender}\x1f{hashlib.blake2b(signed, digest_size=16).hexdigest()}"

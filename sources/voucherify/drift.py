@@ -1,7 +1,8 @@
-"""Where a payload is not as its event's model says: keys that are new, keys that are gone, types that changed.
+"""Where a payload is not as Voucherify describes it: keys that are new, keys that are gone, types that changed.
 
-Read off the models, which stay the only description of the schema. Objects that the models leave free (metadata,
-rules) are not looked into, and findings carry names of keys and of types, never a value.
+What is described is what the models know and what the vendor's schema declares, taken together: a value is as
+expected if either has it. Objects that both leave free (metadata) are not looked into, and findings carry names of
+keys and of types, never a value.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from msgspec import Struct, inspect
-
 from sources.finding import Finding
+from sources.voucherify.declared import declared, declared_at_root
 from sources.voucherify.models import MODELS
+from sources.voucherify.shapes import Shape, kind_of, shape_of
 from sources.voucherify.vendor import is_from_the_vendor, required_keys
 
 MAX_FINDINGS = 20
@@ -23,25 +24,6 @@ MAX_ITEMS = 5
 """Items of a list, or values of an object with keys of its own, that are looked at."""
 
 _MAX_KEY = 60
-_JSON_NAMES: dict[type, str] = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-}
-_TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
-    inspect.StructType: (dict,),
-    inspect.DictType: (dict,),
-    inspect.ListType: (list,),
-    inspect.StrType: (str,),
-    inspect.IntType: (int,),
-    inspect.FloatType: (float, int),
-    inspect.BoolType: (bool,),
-    inspect.NoneType: (type(None),),
-}
 
 
 def compare(event_name: str, data: Any, root: str = "$.data") -> list[Finding]:
@@ -55,49 +37,56 @@ def compare(event_name: str, data: Any, root: str = "$.data") -> list[Finding]:
     required = required_keys(event_name)
     if len(required & data.keys()) * 2 <= len(required):
         return []
-    findings = dict.fromkeys(islice(_compare(_shape(MODELS[event_name]), data, root, 1), MAX_FINDINGS * MAX_ITEMS))
+    findings = dict.fromkeys(islice(_compare(_shapes(event_name), data, root, 1), MAX_FINDINGS * MAX_ITEMS))
     return list(islice(findings, MAX_FINDINGS))
 
 
 @cache
-def _shape(model: type[Struct]) -> inspect.Type:
-    return inspect.type_info(model)
+def _shapes(event_name: str) -> tuple[Shape, ...]:
+    """Descriptions of an event's payload. What the schema says of its objects elsewhere stands in for its own."""
+    known = shape_of(MODELS[event_name])
+    of_event = declared(event_name)
+    if of_event is None:
+        of_event = Shape(known.kinds, {}, known.required)
+        shapes = [Shape(known.kinds, {key: shape}) for key in known.keys or () for shape in declared_at_root(key)]
+        return known, of_event, *shapes
+    return known, of_event
 
 
-def _compare(shape: inspect.Type, value: Any, path: str, depth: int) -> Iterator[Finding]:
-    options = shape.types if isinstance(shape, inspect.UnionType) else (shape,)
-    if any(isinstance(option, inspect.AnyType) for option in options):
+def _compare(shapes: tuple[Shape, ...], value: Any, path: str, depth: int) -> Iterator[Finding]:
+    if not all(shape.kinds for shape in shapes):
         return
-    fitting = next((option for option in options if type(value) in _TYPES[type(option)]), None)
-    if fitting is None:
-        expected = " or ".join(sorted(_JSON_NAMES[_TYPES[type(option)][0]] for option in options))
-        yield Finding("changed type", path, expected, _JSON_NAMES[type(value)])
+    kind = kind_of(value)
+    kinds = frozenset().union(*(shape.kinds for shape in shapes))
+    if kind not in kinds and not (kind == "integer" and "number" in kinds):
+        yield Finding("changed type", path, " or ".join(sorted(kinds)), kind)
     elif depth < MAX_DEPTH:
-        yield from _look_into(fitting, value, path, depth)
+        yield from _look_into(tuple(shape for shape in shapes if kind in shape.kinds), value, path, depth)
 
 
-def _look_into(shape: inspect.Type, value: Any, path: str, depth: int) -> Iterator[Finding]:
-    match shape:
-        case inspect.StructType(fields=fields):
-            yield from _compare_keys(fields, value, path, depth)
-        case inspect.ListType(item_type=item):
-            for found in value[:MAX_ITEMS]:
-                yield from _compare(item, found, f"{path}[*]", depth + 1)
-        case inspect.DictType(value_type=item):
-            for found in islice(value.values(), MAX_ITEMS):
-                yield from _compare(item, found, f"{path}[*]", depth + 1)
+def _look_into(shapes: tuple[Shape, ...], value: Any, path: str, depth: int) -> Iterator[Finding]:
+    if isinstance(value, dict) and all(shape.keys is not None for shape in shapes):
+        yield from _compare_keys(shapes, value, path, depth)
+    elif isinstance(value, list) and all(shape.items for shape in shapes):
+        items = tuple(shape.items for shape in shapes if shape.items)
+        for found in value[:MAX_ITEMS]:
+            yield from _compare(items, found, f"{path}[*]", depth + 1)
 
 
-def _compare_keys(
-    fields: tuple[inspect.Field, ...], value: dict[str, Any], path: str, depth: int
-) -> Iterator[Finding]:
-    known = {field.encode_name: field for field in fields}
+def _compare_keys(shapes: tuple[Shape, ...], value: dict[str, Any], path: str, depth: int) -> Iterator[Finding]:
+    values = tuple(shape.values for shape in shapes if shape.values)
+    others = 0
     for key, found in value.items():
-        field = known.get(key)
-        if field is None:
-            yield Finding("unknown key", f"{path}.{key[:_MAX_KEY]}", found=_JSON_NAMES[type(found)])
-        else:
-            yield from _compare(field.type, found, f"{path}.{key}", depth + 1)
-    for key, field in known.items():
-        if field.required and key not in value:
-            yield Finding("missing key", f"{path}.{key}")
+        known = tuple(shape.keys[key] for shape in shapes if shape.keys and key in shape.keys)
+        if found is None and known and not any(key in shape.required for shape in shapes):
+            continue  # null in a key that may be absent says the same
+        if known:
+            yield from _compare(known, found, f"{path}.{key}", depth + 1)
+        elif not values:
+            yield Finding("unknown key", f"{path}.{key[:_MAX_KEY]}", found=kind_of(found))
+        elif others < MAX_ITEMS:
+            others += 1
+            yield from _compare(values, found, f"{path}[*]", depth + 1)
+    required = frozenset.intersection(*(shape.required for shape in shapes))
+    for key in sorted(required - value.keys()):
+        yield Finding("missing key", f"{path}.{key}")

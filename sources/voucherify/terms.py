@@ -1,4 +1,4 @@
-"""What people look for a Voucherify webhook by: ids, e-mail addresses, codes.
+"""What people look for a Voucherify webhook by: ids, e-mail addresses, phone numbers, codes.
 
 Read off the bytes and not off the decoded body, so that what is whole, cut off, designed or garbage is read alike:
 what is found in a body is found in every beginning of it that holds it with the character after it. Half an id,
@@ -26,21 +26,62 @@ class _What(IntEnum):
     EVENT = 0
     CUSTOMER = 1
     EMAIL = 2
-    CODE = 3
-    TRANSACTION = 4
-    OTHER = 5
+    PHONE = 3
+    CODE = 4
+    TRANSACTION = 5
+    ORDER = 6
+    REDEMPTION = 7
+    PUBLICATION = 8
+    RULE = 9
+    PROMOTION_TIER = 10
+    SEGMENT = 11
+    CAMPAIGN = 12
+    OTHER = 13
 
 
-_AT_MOST = {_What.EVENT: 2, _What.CUSTOMER: 3, _What.EMAIL: 2, _What.CODE: 2, _What.TRANSACTION: 2}
-"""Terms of each that are kept; the others take what is left."""
+_AT_MOST = {
+    _What.EVENT: 2,
+    _What.CUSTOMER: 4,
+    _What.EMAIL: 2,
+    _What.PHONE: 1,
+    _What.CODE: 2,
+    _What.TRANSACTION: 2,
+    _What.ORDER: 2,
+    _What.REDEMPTION: 2,
+    _What.PUBLICATION: 1,
+    _What.RULE: 1,
+    _What.PROMOTION_TIER: 1,
+    _What.SEGMENT: 1,
+    _What.CAMPAIGN: 1,
+    _What.OTHER: 4,
+}
+"""Terms of each that are kept, those that come first in the body."""
 
-_ID = re.compile(rb"\b(cust|vtx|v|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)")
+_ID = re.compile(
+    rb"\b(cust|vtx|v|ord|rr|r|pub|val|promo|seg|camp|ltr|rew|ern|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)"
+)
 """An id by what Voucherify's begin with. It has a digit and no colon behind it: so keys and words are none."""
 
-_OF_ID = {b"cust": _What.CUSTOMER, b"vtx": _What.TRANSACTION, b"v": _What.OTHER}
+_OF_ID = {
+    b"cust": _What.CUSTOMER,
+    b"vtx": _What.TRANSACTION,
+    b"v": _What.OTHER,
+    b"ord": _What.ORDER,
+    b"r": _What.REDEMPTION,
+    b"rr": _What.REDEMPTION,
+    b"pub": _What.PUBLICATION,
+    b"val": _What.RULE,
+    b"promo": _What.PROMOTION_TIER,
+    b"seg": _What.SEGMENT,
+    b"camp": _What.CAMPAIGN,
+    b"ltr": _What.OTHER,
+    b"rew": _What.OTHER,
+    b"ern": _What.OTHER,
+}
 
 _PAIR = re.compile(
-    rb'"(id|source_id|customer_id|holder_id|email|code|voucher_code|customer|holder|voucher|event|transaction)"'
+    rb'"(id|source_id|customer_id|holder_id|order_id|rule_id|campaign_id|email|phone|code|voucher_code|customer|holder'
+    rb'|voucher|event|transaction|order|redemption|rollback|publication|rule|promotion_tier|segment|campaign|distribution)"'
     rb'\s{0,64}+:\s{0,64}+(?:(\{)|("[^"\\]{0,512}+(?:\\.[^"\\]{0,512}+){0,64}+"))'
 )
 """A key that tells what its string is, or what the strings in its object are."""
@@ -49,7 +90,11 @@ _OF_KEY = {
     b"source_id": _What.OTHER,
     b"customer_id": _What.CUSTOMER,
     b"holder_id": _What.CUSTOMER,
+    b"order_id": _What.ORDER,
+    b"rule_id": _What.RULE,
+    b"campaign_id": _What.CAMPAIGN,
     b"email": _What.EMAIL,
+    b"phone": _What.PHONE,
     b"code": _What.CODE,
     b"voucher_code": _What.CODE,
 }
@@ -59,7 +104,18 @@ _OF_OBJECT = {
     b"voucher": _What.OTHER,
     b"event": _What.EVENT,
     b"transaction": _What.TRANSACTION,
+    b"order": _What.ORDER,
+    b"redemption": _What.REDEMPTION,
+    b"rollback": _What.REDEMPTION,
+    b"publication": _What.PUBLICATION,
+    b"rule": _What.RULE,
+    b"promotion_tier": _What.PROMOTION_TIER,
+    b"segment": _What.SEGMENT,
+    b"campaign": _What.CAMPAIGN,
+    b"distribution": _What.OTHER,
 }
+_WITH_SOURCE_ID = frozenset({_What.CUSTOMER, _What.ORDER})
+"""Objects that the merchant knows by an id of its own."""
 
 _DOMAIN = re.compile(rb"@([\w-]{1,63}+(?:\.[\w-]{1,63}+){1,4}+)(?=[^\w-])")
 _NOT_LOCAL = re.compile(rb"[\s\"'<>(),;:\\@]")
@@ -101,7 +157,7 @@ def _pairs(body: bytes) -> Iterator[_Found]:
             continue
         if key == b"id":
             what, id_is = id_is, None
-        elif key == b"source_id" and source_id_is is _What.CUSTOMER:
+        elif key == b"source_id" and source_id_is in _WITH_SOURCE_ID:
             what, source_id_is = source_id_is, None
         else:
             what = _OF_KEY.get(key)

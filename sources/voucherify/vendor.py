@@ -30,8 +30,9 @@ def checked_model(name: str) -> type[Struct] | None:
 def typed(name: str, payload: Any, root: str) -> Any:
     """The payload as its event's checked model, or as it is: unknown names, and what somebody designed.
 
-    Raises DecodeError where a field of the vendor's that Hookline relies on has the wrong type; `root` is the
-    payload's JSON path in the body.
+    A field that may be absent and has the wrong type is None in the result: no notification dies for a field that
+    it does not use. Raises DecodeError where a field that must be there has the wrong type or is missing; `root`
+    is the payload's JSON path in the body.
     """
     model = checked_model(name)
     if model is None:
@@ -40,8 +41,46 @@ def typed(name: str, payload: Any, root: str) -> Any:
         return msgspec.convert(payload, model)
     except msgspec.ValidationError as error:
         if is_the_vendors(name, payload):
-            raise translated(error, root) from None
+            return _typed_with_gaps(payload, model, error, root)
         return payload
+
+
+def _typed_with_gaps(payload: Any, model: type[Struct], error: msgspec.ValidationError, root: str) -> Any:
+    """The payload as the model, each field that does not fit replaced: `40.0` by 40, anything else by None."""
+    refused: dict[tuple[str, ...], msgspec.ValidationError] = {}
+    while True:
+        place = _place(error)
+        first = refused.setdefault(place, error)
+        value = _value_at(payload, place)
+        replacement = int(value) if isinstance(value, float) and value.is_integer() else None
+        if value is None:  # it cannot be null either
+            raise translated(first, root) from None
+        payload = _with_value(payload, place, replacement)
+        try:
+            return msgspec.convert(payload, model)
+        except msgspec.ValidationError as next_error:
+            error = next_error
+
+
+def _place(error: msgspec.ValidationError) -> tuple[str, ...]:
+    """The keys that lead to what does not fit; () for the whole, and for what the message does not say."""
+    found = _MSGSPEC_PATH.search(str(error))
+    return tuple(found[1].lstrip(".").split(".")) if found else ()
+
+
+def _value_at(payload: Any, place: tuple[str, ...]) -> Any:
+    """None where there is no such place."""
+    if not place:
+        return None
+    for key in place:
+        payload = payload.get(key) if isinstance(payload, Mapping) else None
+    return payload
+
+
+def _with_value(payload: Any, place: tuple[str, ...], value: int | None) -> Any:
+    """A copy with another value at a place that is there."""
+    key, *rest = place
+    return {**payload, key: _with_value(payload[key], tuple(rest), value) if rest else value}
 
 
 def model(name: str, payload: Any) -> Struct | None:

@@ -21,11 +21,17 @@ class Wrapped(Struct, frozen=True):
 
     kind: Kind
     name: str
+    name_is_signed: bool
+    """Whether the body tells the name, and not the URL."""
+
     source_id: str
     """Which webhook sent it, "" where nothing tells."""
 
     event_id: str
     """The event, or the booking behind a raw payload; "" where nothing tells."""
+
+    entity_id: str
+    """What the event is about, "" where nothing tells."""
 
     created_at: str | None
     payload: Any
@@ -35,14 +41,16 @@ class Wrapped(Struct, frozen=True):
 
 def unwrap(body: Any, hint: str) -> Wrapped:
     """Take a decoded body apart; `hint` is the name that the URL gave, or ""."""
-    if _is_envelope(body):
+    if is_envelope(body):
         return _enveloped(body, hint)
     transaction = _object(body, "transaction")
     return Wrapped(
         kind="raw",
         name=hint or name_by_shape(body),
+        name_is_signed=not hint,
         source_id="",
         event_id=_text(transaction, "id"),
+        entity_id="",
         created_at=_text(transaction, "created_at") or None,
         payload=body,
         root="$",
@@ -67,8 +75,11 @@ def name_by_shape(payload: Any) -> str:
     return UNKNOWN
 
 
-def _is_envelope(body: Any) -> bool:
-    """A send-test may lack the event or the source; then its own id shows what it is."""
+def is_envelope(body: Any) -> bool:
+    """Whether decoded JSON is a webhook with a payload in it, and not a payload alone.
+
+    A send-test may lack the event or the source; then its own id shows what it is.
+    """
     if not isinstance(body, dict) or "data" not in body:
         return False
     event, source = _object(body, "event"), _object(body, "source")
@@ -83,9 +94,11 @@ def _enveloped(body: dict[str, Any], hint: str) -> Wrapped:
     event_id, source_id = _text(event, "id"), _text(source, "id")
     return Wrapped(
         kind=_kind(source),
+        name_is_signed=bool(_text(event, "type")) or not hint,
         name=_text(event, "type") or hint or _text(body, "type") or UNKNOWN,
         source_id=source_id,
         event_id=event_id,
+        entity_id=_text(event, "entity_id"),
         created_at=_text(event, "created_at") or None,
         payload=body["data"],
         root="$.data",

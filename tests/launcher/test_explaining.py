@@ -146,10 +146,29 @@ def test_a_name_can_be_given_as_the_url_would(explain: Explain) -> None:
 
 
 def test_a_body_that_no_rule_is_for_is_0_and_the_rule_that_lacks_is_told(explain: Explain) -> None:
-    code, output = explain(b'{"a":1}', "--event", "moon.rose")
+    code, output = explain(b'{"a":1}', "--event", "customer.created")
 
     assert code == 0
-    assert output.endswith('processed, and nobody is notified: a rule for it has events = ["moon.rose"]\n')
+    assert output.endswith('processed, and nobody is notified: a rule for it has events = ["customer.created"]\n')
+
+
+def test_a_name_in_the_url_that_the_receiver_refuses_is_1_with_its_reason(explain: Explain) -> None:
+    for event, why in (
+        ("moon.rose", "the event in the URL is none of voucherify's"),
+        ("customer.order.paid", "this body cannot be the event in the URL"),
+    ):
+        body = b'{"customer":{"id":"cust_1"},"segment":{"id":"seg_1"}}'
+        code, output = explain(body, "--event", event)
+        assert code == 1
+        assert f"refused, the receiver answers 400: {why}" in words(output)
+        assert why in explain.record(body, "--event", event)[1]["refusal"]
+
+
+def test_how_long_the_identity_is_remembered_is_told(explain: Explain) -> None:
+    assert "remembered 7 d from when it was last seen" in words(explain(SAMPLE)[1])
+    code, output = explain(b'{"a":1}')
+    assert code == 0
+    assert "a hash of what is signed, for nothing in the body identifies it remembered 25 h from" in words(output)
 
 
 def test_an_event_without_a_name_is_told_how_to_get_one(explain: Explain) -> None:

@@ -216,17 +216,17 @@ def test_percentiles_are_right_to_one_percent_in_bounded_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "hint", "address"),
+    ("url", "query", "address"),
     [
         ("http://127.0.0.1:8080", "", "http://127.0.0.1:8080/webhooks/voucherify"),
         ("localhost:9000/", "", "http://localhost:9000/webhooks/voucherify"),
         ("https://example.com/in", "", "https://example.com/in"),
-        ("http://[::1]:8080", "a.b", "http://[::1]:8080/webhooks/voucherify?event=a.b"),
-        ("http://h/in?x=1", "a b", "http://h/in?x=1&event=a+b"),
+        ("http://[::1]:8080", "event=a.b", "http://[::1]:8080/webhooks/voucherify?event=a.b"),
+        ("http://h/in?x=1", "event=a+b", "http://h/in?x=1&event=a+b"),
     ],
 )
-def test_an_address_without_a_path_gets_the_path_of_the_source(url: str, hint: str, address: str) -> None:
-    assert _address(url, "voucherify", hint) == address
+def test_an_address_without_a_path_gets_the_path_of_the_source(url: str, query: str, address: str) -> None:
+    assert _address(url, "voucherify", query) == address
 
 
 @pytest.mark.parametrize("url", ["ftp://h", "http://", "http://[", "http://h:port"])

@@ -177,8 +177,6 @@ def test_the_events_own_time_is_read_in_every_form_seen(timestamp: object, milli
         (NAME, ("balance", "balance"), None, "balance.balance", msgspec_refusal(int, None)),
         (NAME, ("balance",), {"points": 1}, "balance", msgspec_refusal(AnObject, {})),
         (NAME, ("balance",), "many", "balance", msgspec_refusal(AnObject, "")),
-        (NAME, ("customer", "name"), {"first": "A"}, "customer.name", msgspec_refusal(str | None, {})),
-        ("customer.created", ("customer", "email"), 5, "customer.email", msgspec_refusal(str | None, 5)),
         ("customer.voucher.loyalty_card.points_expired", ("points",), "5", "points", INT_EXPECTED),
     ],
 )

@@ -1,10 +1,14 @@
 """What makes two bodies the same event."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.sources.payloads import PAYLOADS, POINTS_ADDED, decode, project_webhook, webhook
+from sources.errors import SignatureError
+from sources.secret import Secret
+from sources.voucherify import VOUCHERIFY
+from tests.sources.payloads import PAYLOADS, POINTS_ADDED, compact, decode, project_webhook, webhook
 
 DATA = PAYLOADS[POINTS_ADDED]
 SENT = webhook(POINTS_ADDED, DATA)
@@ -54,8 +58,62 @@ def test_a_raw_payload_under_two_names_is_two_events() -> None:
 
 
 @pytest.mark.parametrize("booking", [{}, {"transaction": None}, {"transaction": {"id": 7}}, {"transaction": "x"}])
-def test_a_raw_payload_without_a_booking_is_its_bytes(booking: dict[str, Any]) -> None:
+def test_a_raw_payload_without_a_booking_is_what_is_signed(booking: dict[str, Any]) -> None:
     payload = PAYLOADS["customer.order.paid"] | booking
     assert identity(payload) == identity(dict(payload))
     assert identity(payload) != identity(payload | {"note": 1})
     assert decode(payload).occurred_at_ms is None
+
+
+def test_the_same_event_of_another_entity_is_another_event() -> None:
+    other = SENT | {"event": SENT["event"] | {"entity_id": "v_2"}}
+    without = SENT | {"event": {key: value for key, value in SENT["event"].items() if key != "entity_id"}}
+    assert len({identity(SENT), identity(other), identity(without)}) == 3
+    assert identity(without) == identity(without | {"event": without["event"] | {"entity_id": None}})
+
+
+SEGMENT = {
+    "customer": {"id": "cust_1", "name": "Ada", "object": "customer"},
+    "segment": {"id": "seg_1", "name": "New", "object": "segment"},
+}
+
+
+def test_a_raw_payload_that_two_events_share_byte_for_byte_is_two_events() -> None:
+    entered, left = "customer.segment.entered", "customer.segment.left"
+    assert identity(SEGMENT, entered) == identity(SEGMENT, entered) != identity(SEGMENT, left)
+
+
+def test_a_project_s_name_of_a_raw_payload_s_event_makes_no_new_event() -> None:
+    assert identity(DATA, "voucher.loyalty_card.points_added") == identity(DATA, POINTS_ADDED) == identity(DATA)
+    assert identity(DATA, "shop.loyalty_card.points_added") != identity(DATA)
+
+
+@pytest.mark.parametrize("payload", [SEGMENT, {"To": "ada@example.com", "Subject": "40 points", "Body": "a  b"}])
+def test_what_the_signature_does_not_cover_makes_no_new_event(payload: dict[str, Any]) -> None:
+    sent = compact(payload)
+    written = [sent, *(b" " * blanks + sent for blanks in range(1, 6)), sent + b"\r\n", b"\xef\xbb\xbf" + sent]
+    written += [json.dumps(payload, indent=2).encode(), json.dumps(payload, indent="\t").encode()]
+    for hint in ("", "customer.segment.entered"):
+        events = [VOUCHERIFY.decode(body, hint) for body in written]
+        assert len({event.identity for event in events}) == 1
+    inside = {key: f" {value}" for key, value in payload.items()}
+    assert identity(inside) != identity(payload)
+
+
+def test_only_a_hash_is_remembered_for_no_longer_than_the_provider_sends_again() -> None:
+    assert decode(SEGMENT, "customer.segment.entered").remember_s == 25 * 3600
+    assert decode(SENT | {"event": None}).remember_s == 25 * 3600
+    assert decode(SENT).remember_s is None
+    assert decode(DATA).remember_s is None
+
+
+@pytest.mark.parametrize("value", [SENT, DATA, SEGMENT])
+def test_a_byte_order_mark_is_passed_over(value: dict[str, Any]) -> None:
+    body = b"\xef\xbb\xbf" + compact(value)
+    assert VOUCHERIFY.decode(body, "") == VOUCHERIFY.decode(compact(value), "")
+    assert VOUCHERIFY.view(body) == VOUCHERIFY.view(compact(value))
+    assert VOUCHERIFY.terms(body) == VOUCHERIFY.terms(compact(value))
+    secret = Secret("s")
+    VOUCHERIFY.verify(body, VOUCHERIFY.sign(body, secret), secrets=[secret])
+    with pytest.raises(SignatureError):
+        VOUCHERIFY.verify(body, VOUCHERIFY.sign(compact(value), secret), secrets=[secret])

@@ -26,8 +26,8 @@ DATA: dict[str, Any] = {
     "balance": {"points": 40, "related_object": {"id": "v_8Hj", "type": "voucher"}},
     "transaction": {"id": "vtx_5kL", "source_id": "order-3"},
 }
-FOUND = ("cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3")
-ENVELOPED = ("ev_1", "cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "v_8hj", "order-3")
+FOUND = ("cust_q1w2", "crm-77", "ada+vip@example.com", "tea-9", "vtx_5kl", "camp_1", "v_8hj", "order-3")
+ENVELOPED = ("ev_1", *FOUND, "v_1")
 
 json_values = st.recursive(
     st.none()
@@ -76,6 +76,51 @@ def test_a_payload_that_somebody_designed_is_found_by_what_is_like_an_id_or_an_a
 )
 def test_other_events_are_found_by_whom_they_are_about(payload: Any, found: tuple[str, ...]) -> None:
     assert terms(compact(payload)) == found
+
+
+@pytest.mark.parametrize(
+    ("key", "id_"),
+    [
+        ("order", "ord_3cB"),
+        ("redemption", "r_0e5"),
+        ("rollback", "rr_0f1"),
+        ("publication", "pub_9mG"),
+        ("campaign", "camp_7Zx"),
+        ("rule", "val_4Kd"),
+        ("promotion_tier", "promo_6Lr"),
+        ("segment", "seg_8Qw"),
+        ("distribution", "distr_5Tn"),
+        ("loyalty_tier", "ltr_2Ab"),
+    ],
+)
+def test_a_webhook_is_found_by_the_id_of_what_it_is_about(key: str, id_: str) -> None:
+    about = {"object": key, "id": id_, "metadata": {}, "created_at": "2026-02-03T04:05:06.789Z"}
+    body = compact(webhook("an.event", {**DATA, key: about}))
+    assert term(id_) in terms(body)
+    assert term(id_) in terms(compact({**DATA, key: about}))
+    if key != "loyalty_tier":  # without a prefix only the object's key tells what its id is
+        assert "77-x" in terms(compact({key: {"id": "77-X"}}))
+
+
+def test_an_order_is_found_by_the_shop_s_own_id_too() -> None:
+    assert {"ord_1", "web-100200"} <= set(terms(compact({"order": {"id": "ord_1", "source_id": "WEB-100200"}})))
+
+
+@pytest.mark.parametrize(
+    "typed", ["+49 151 2345678", "+491512345678", "0049 (151) 234-5678", "49.151.2345678", "49151 2345678"]
+)
+def test_a_phone_number_is_found_however_it_is_written(typed: str) -> None:
+    for written in ("+49 151 2345678", "0049151/2345678"):
+        assert term(typed) in terms(compact({"customer": {"id": "cust_1", "phone": written}}))
+
+
+def test_a_body_with_all_that_there_is_to_find_is_found_by_each_of_them() -> None:
+    person = {**DATA["customer"], "phone": "+49 151 2345678"}
+    order = {"id": "ord_1", "source_id": "WEB-1"}
+    payload = {**DATA, "customer": person, "order": order, "redemption": {"id": "r_0e5"}}
+    found = set(terms(compact(webhook("customer.redemption.succeeded", payload))))
+    wanted = {*FOUND[:6], "491512345678", "ord_1", "web-1", "r_0e5", "v_8hj"}
+    assert wanted <= found
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))

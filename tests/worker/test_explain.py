@@ -117,7 +117,7 @@ def test_an_enveloped_event_is_named_by_its_body_whatever_the_url_says(body: dic
 
     assert event.kind == kind
     assert (event.name, event.named_by) == (body["event"]["type"], "body")
-    assert event.identity == (body["source"]["id"], body["event"]["id"])
+    assert event.identity == (body["source"]["id"], body["event"]["id"], body["event"]["entity_id"])
     assert event.occurred_at_ms is not None
     assert not event.identity_is_hash
 

@@ -108,3 +108,19 @@ async def test_one_commit_buries_only_so_many() -> None:
 
     assert sum(len(processed.graves) for processed in plan.processed) == 120
     assert len(plan.entry_ids()) == 3
+
+
+async def test_an_identity_that_is_only_a_hash_is_remembered_for_the_provider_s_retries_and_no_longer() -> None:
+    booked = b'{"transaction":{"id":"vtx_1"}}'
+    for window_days, hashed_s in ((7, 25 * 3600), (1, 24 * 3600)):
+        sources = {"voucherify": WorkerSource(KINDS["voucherify"], window_days)}
+        plan = await Planner(sources, RuleBook(DEFAULT_RULES), max_deliveries=3).plan([entry(b'{"n":1}', booked)])
+        windows_ms = [event.mark.window_ms for event in plan.processed[0].events]
+        assert windows_ms == [hashed_s * 1000, window_days * 86_400_000]
+
+
+async def test_one_recorded_request_is_one_event_however_it_is_sent_again() -> None:
+    raw = b'{"customer":{"id":"cust_1","object":"customer"},"segment":{"id":"seg_1","object":"segment"}}'
+    again = [raw, *(b" " * blanks + raw for blanks in range(1, 6)), b"\xef\xbb\xbf" + raw]
+    plan = await planner().plan([entry(*again, hint="customer.segment.entered")])
+    assert len({event.mark.member for event in plan.processed[0].events}) == 1

@@ -20,7 +20,7 @@ from sources.voucherify.relied import Relied
 class CodeConfig(Struct, frozen=True, kw_only=True):
     """How codes are made up."""
 
-    length: int | None = None
+    length: float | None = None
     prefix: str | None = None
     charset: str | None = None
     pattern: str | None = None
@@ -37,6 +37,12 @@ class VoucherTemplate(Struct, frozen=True, kw_only=True):
     discount: Discount | None = None
     redemption: Redemptions | None = None
     code_config: CodeConfig | None = None
+    is_referral_code: bool | None = None
+    start_date: str | None = None
+    expiration_date: str | None = None
+    validity_timeframe: ValidityTimeframe | None = None
+    validity_day_of_week: list[int] | None = None
+    validity_hours: dict[str, Any] | None = None
 
 
 class NamedEvent(Struct, frozen=True, kw_only=True):
@@ -81,6 +87,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     validity_day_of_week: list[int] | None = None
     validity_hours: dict[str, Any] | None = None
     activity_duration_after_publishing: str | None = None
+    loyalty_tiers_expiration: dict[str, Any] | None = None
     vouchers_count: int | None = None
     vouchers_generation_status: str | None = None
     use_voucher_metadata_schema: bool | None = None
@@ -181,7 +188,7 @@ class Distribution(Struct, frozen=True, kw_only=True):
     name: Relied[str | None] = None
     status: str | None = None
     consents: dict[str, Any] | None = None
-    distribution_channels: list[str] | None = None
+    distribution_channels: list[Any] | str | None = None
     set_live_at: str | None = None
     created_at: str | None = None
     updated_at: str | None = None

@@ -1,6 +1,8 @@
-"""`data` of the events that only a project's webhooks send. A key without a default is in every body."""
+"""`data` of the events that only a project's webhooks send. A key without a default is in every body, or null."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from msgspec import Struct
 
@@ -40,7 +42,7 @@ class CustomerChanged(Struct, frozen=True, kw_only=True):
 class VoucherChanged(Struct, frozen=True, kw_only=True):
     """A voucher was made, changed, deleted, enabled or disabled."""
 
-    voucher: Voucher
+    voucher: Voucher | None
     campaign: Campaign | None = None
 
 
@@ -51,13 +53,15 @@ class VoucherPublished(Struct, frozen=True, kw_only=True):
     campaign: Campaign | None = None
     publication: Publication | None
     voucher: Voucher | None = None
+    vouchers: list[Any] | None = None
+    user: dict[str, Any] | None = None
     created_at: Relied[str | None] = None
 
 
 class TransactionCreated(Struct, frozen=True, kw_only=True):
     """Points or credits were booked. What it was booked for is set, the rest null."""
 
-    transaction: Transaction
+    transaction: Transaction | None
     voucher: Voucher | None
     campaign: Campaign | None = None
     holder: Holder | None = None
@@ -79,7 +83,7 @@ class TransactionCreated(Struct, frozen=True, kw_only=True):
 class CampaignChanged(Struct, frozen=True, kw_only=True):
     """A campaign was made, changed, deleted, enabled or disabled."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     created_at: Relied[str | None] = None
     updated_at: Relied[str | None] = None
     deleted_at: Relied[str | None] = None
@@ -88,7 +92,7 @@ class CampaignChanged(Struct, frozen=True, kw_only=True):
 class CampaignVouchers(Struct, frozen=True, kw_only=True):
     """Vouchers of a campaign were added, or are being made, were made or could not be."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     count: Relied[int | None] = None
     vouchers: list[Voucher] | None = None
     voucher: Voucher | None = None
@@ -101,42 +105,42 @@ class CampaignVouchers(Struct, frozen=True, kw_only=True):
 class CampaignLoyaltyTier(Struct, frozen=True, kw_only=True):
     """A tier of a loyalty programme was made, changed or deleted."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     loyalty_tier: LoyaltyTier | None = None
 
 
 class CampaignReferralTier(Struct, frozen=True, kw_only=True):
     """A tier of a referral programme was made, changed or deleted."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     referral_tier: ReferralTier | None = None
 
 
 class CampaignPromotionTier(Struct, frozen=True, kw_only=True):
     """A promotion tier was made, changed, deleted, enabled or disabled."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     promotion_tier: PromotionTier | None = None
 
 
 class CampaignPromotionStack(Struct, frozen=True, kw_only=True):
     """A promotion stack was made or changed."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     promotion_stack: PromotionStack | None = None
 
 
 class CampaignEarningRule(Struct, frozen=True, kw_only=True):
     """An earning rule was given to a campaign, changed, deleted, enabled or disabled."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     earning_rule: EarningRule | None = None
 
 
 class CampaignRewardAssignment(Struct, frozen=True, kw_only=True):
     """A reward was offered in a campaign, the offer changed or withdrawn."""
 
-    campaign: Campaign
+    campaign: Campaign | None
     reward: Reward | None = None
     reward_assignment: RewardAssignment | None = None
 
@@ -144,13 +148,16 @@ class CampaignRewardAssignment(Struct, frozen=True, kw_only=True):
 class ValidationRuleChanged(Struct, frozen=True, kw_only=True):
     """A validation rule was made, changed or deleted."""
 
-    rule: ValidationRule
+    rule: ValidationRule | None
+    created_at: Relied[str | None] = None
+    updated_at: Relied[str | None] = None
+    deleted_at: Relied[str | None] = None
 
 
 class ValidationRuleAssignment(Struct, frozen=True, kw_only=True):
     """A validation rule was put to work on something, or taken off."""
 
-    rule: ValidationRule
+    rule: ValidationRule | None
     assignment: RuleAssignment | None = None
     voucher: Voucher | None = None
     campaign: Campaign | None = None

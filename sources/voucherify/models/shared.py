@@ -37,7 +37,7 @@ class PointsExpired(Struct, frozen=True, kw_only=True):
     campaign: Campaign | None
     voucher: Voucher | None
     points: Relied[int]
-    buckets: list[Bucket] | None = None
+    buckets: list[Bucket] | Bucket | None = None
     transaction: Transaction | None
 
 

@@ -26,6 +26,7 @@ class LoyaltyCard(Struct, frozen=True, kw_only=True):
     next_expiration_date: str | None = None
     next_expiration_points: int | None = None
     pending_points: int | None = None
+    expired_points: int | None = None
     subtracted_points: int | None = None
     expiration_rules: ExpirationRules | None = None
 
@@ -33,8 +34,8 @@ class LoyaltyCard(Struct, frozen=True, kw_only=True):
 class Gift(Struct, frozen=True, kw_only=True):
     """Credits on a gift card, in hundredths of the currency: gathered over its lifetime, and to spend now."""
 
-    amount: Relied[int | None] = None
-    balance: Relied[int | None] = None
+    amount: Relied[float | None] = None
+    balance: Relied[float | None] = None
     effect: str | None = None
 
 
