@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from broker import actions, dead
 from broker import replay as replaying
@@ -194,18 +194,12 @@ async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Ma
         if verdict.passes:
             passed += 1
         else:
-            why = _why(verdict, masking)
-            known = failed.get(why.fingerprint)
-            failed[why.fingerprint] = structs.replace(why, count=known.count + 1) if known else why
+            known = failed.get(verdict.fingerprint)
+            error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
+            sofar = known.count if known else 0
+            failed[verdict.fingerprint] = Why(verdict.fingerprint, sofar + 1, masking.text(error)[:500])
         await asyncio.sleep(0)
     return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
-
-
-def _why(verdict: Verdict, masking: Masking) -> Why:
-    """A failure of a dry run, counted by its own message: letters of one group may fail for several reasons."""
-    error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
-    text = masking.text(error)[:500]
-    return Why(dead.fingerprint(verdict.stage, verdict.error_class, verdict.fingerprint, text), 1, text)
 
 
 async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:
