@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
@@ -30,6 +31,9 @@ _SINCE_1970 = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _LEAP_SECOND = re.compile(r"(?<=[0-9]{2}:[0-9]{2}:)60(?![0-9])")
 _END_OF_DAY = re.compile(r"(?<=[0-9]{4}-[0-9]{2}-[0-9]{2}[T ])24(?=:00(?::00(?:[.,]0+)?)?(?:Z|[+-]|$))")
 
+_COMMON_DIGITS = 12
+_AS_IT_IS = nullcontext()
+
 Length = Literal["short", "medium", "long", "full"]
 
 
@@ -52,8 +56,9 @@ class Formats(Struct, frozen=True):
 
     def number(self, value: Any, *, locale: str = "") -> str:
         """1234.5 -> 1,234.5."""
-        with localcontext(_WIDE):
-            return numbers.format_decimal(_number(value), locale=self._locale(locale))
+        number = _number(value)
+        with _context_for(number):
+            return numbers.format_decimal(number, locale=self._locale(locale))
 
     def money(self, value: Any, currency: str, *, locale: str = "") -> str:
         """1234.5 and EUR -> €1,234.50. The currency's letter case does not matter."""
@@ -61,14 +66,15 @@ class Formats(Struct, frozen=True):
             str(currency)  # raises the error that names what is missing
         if not isinstance(currency, str):
             raise ValueError(f"a currency such as EUR is needed, not {_kind(currency)}")  # noqa: TRY004 - a value that does not fit, as others
-        with localcontext(_WIDE):
-            code = currency.strip().upper()
-            return numbers.format_currency(_number(value), code, locale=self._locale(locale))
+        number, code = _number(value), currency.strip().upper()
+        with _context_for(number):
+            return numbers.format_currency(number, code, locale=self._locale(locale))
 
     def percent(self, value: Any, *, locale: str = "") -> str:
         """0.25 -> 25%."""
-        with localcontext(_WIDE):
-            return numbers.format_percent(_number(value), locale=self._locale(locale))
+        number = _number(value)
+        with _context_for(number):
+            return numbers.format_percent(number, locale=self._locale(locale))
 
     def date(self, value: Any, format: str = "medium", *, locale: str = "", timezone: str = "") -> str:  # noqa: A002 - as templates call it
         """The day: a length (short, medium, long, full) or a CLDR pattern."""
@@ -129,6 +135,11 @@ def _number(value: Any) -> Decimal:
     return found if found.adjusted() > -_MAX_DIGITS else Decimal(0)
 
 
+def _context_for(number: Decimal) -> AbstractContextManager[object]:
+    """The context to round it in. The default one is kept where it does, since to change it takes time."""
+    return _AS_IT_IS if number.adjusted() < _COMMON_DIGITS else localcontext(_WIDE)
+
+
 def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
     """The moment by the clocks of the zone, moved to the first or last moment of the years 1 to 9999."""
     try:
@@ -162,10 +173,18 @@ def _since_1970(number: Any) -> datetime:
 
 def _written(text: str) -> datetime | date:
     """What a text means. 24:00 is the start of the next day; a leap second is shown as the second before it."""
-    if _SINCE_1970.fullmatch(text) and len(text) != len("20260301"):
+    if len(text) != len("20260301") and _SINCE_1970.fullmatch(text):
         return _since_1970(float(text))
     if len(text) == len("2026-03-01"):
         return date.fromisoformat(text)
+    try:  # what most senders write needs nothing else
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except ValueError:
+        return _written_oddly(text)
+
+
+def _written_oddly(text: str) -> datetime:
     upper = text.upper()
     seconds_fit = _LEAP_SECOND.sub("59", upper, count=1)
     hours_fit = _END_OF_DAY.sub("00", seconds_fit, count=1)
