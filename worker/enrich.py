@@ -130,9 +130,10 @@ def message_of(
     try:
         rendered = renderer.render(notification.rule, seen)
     except RenderError as error:
+        error = _with_all_keys(renderer, notification.rule, {**seen, **enriched.payload}, error)
         if enriched.unknown:
-            raise UnknownError(f"{'; '.join(enriched.unknown)}; {error}") from None
-        raise
+            raise UnknownError(f"{'; '.join(enriched.unknown)}; {error}", error.place) from None
+        raise error from None
     return Message(
         key=notification.key,
         rule=notification.rule,
@@ -147,3 +148,12 @@ def message_of(
         html=rendered.html,
         raw=body.body,
     )
+
+
+def _with_all_keys(renderer: Renderer, rule: str, seen: dict[str, Any], error: RenderError) -> RenderError:
+    """The error with all keys of the payload: only some were decoded. Names that one asks for are not in it."""
+    try:
+        renderer.render(rule, seen)
+    except RenderError as whole:
+        return whole
+    return error

@@ -79,4 +79,5 @@ class Maker:
 def unfit(error: RenderError | DecodeError) -> Dead:
     """The end of a notification that cannot be made."""
     reason = "customer unknown" if isinstance(error, UnknownError) else "render"
-    return Dead(reason=reason, error=str(error), error_class=type(error).__name__)
+    place = error.place if isinstance(error, RenderError) else ""
+    return Dead(reason=reason, error=str(error), error_class=type(error).__name__, place=place)

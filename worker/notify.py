@@ -275,14 +275,20 @@ class Notifier:
             reason=outcome.reason,
             error=outcome.error,
             error_class=outcome.error_class,
+            place=outcome.place,
             terms=self._sender.terms(notification),
         )
         log.error(
             "notification died: %s",
-            outcome.error,
+            _without_values(outcome),
             extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
         )
         return Settled(index, "dead", grave)
+
+
+def _without_values(outcome: Dead) -> str:
+    """What the log says of it: the error of a template may quote the payload, which only the dead letter keeps."""
+    return f"{outcome.error_class} in {outcome.place}" if outcome.place else outcome.error
 
 
 async def _news(news: asyncio.Event, until: float | None) -> None:

@@ -27,6 +27,8 @@ class Dead(Struct, frozen=True):
     error: str
     error_class: str
     answer: str = ""
+    place: str = ""
+    """Where in its rule's templates the error is, without any value of the payload; "" for other errors."""
 
 
 class Skipped(Struct, frozen=True):

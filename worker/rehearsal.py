@@ -84,9 +84,9 @@ class Rehearsal:
         match self._drafter.draft(notification, channel):
             case Skipped():
                 return Verdict(passes=True)
-            case Dead(reason=reason, error=error, error_class=error_class):
+            case Dead(reason=reason, error=error, error_class=error_class, place=place):
                 grave = dead.died_at_notify(
-                    notification, channel, reason=reason, error=error, error_class=error_class
+                    notification, channel, reason=reason, error=error, error_class=error_class, place=place
                 )
                 return _died(grave, structs.replace(told, error=error))
             case Draft() as draft:

@@ -110,7 +110,7 @@ class Renderer:
             return ""
         key = template.text(dict(seen))
         if not key.strip():
-            raise RenderError(f"key of rule {rule!r}: it is empty")
+            raise RenderError(f"key of rule {rule!r}: it is empty", "key")
         return key
 
     def digest_key(self, rule: str, seen: Mapping[str, Any]) -> str:

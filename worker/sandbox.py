@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jinja2 import nodes, pass_context
+from jinja2 import Undefined, nodes, pass_context, pass_environment
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -22,7 +22,6 @@ _MAX_WIDTH = 10_000
 _MAX_BITS = 20_000
 """Of a number that `*` or `**` makes."""
 
-_DICT_METHODS = frozenset(dir(dict))
 _WIDENING_FILTERS = ("batch", "center", "indent", "round", "slice", "tojson", "wordwrap")
 _WIDENING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 
@@ -49,6 +48,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for name in _WIDENING_FILTERS:
             self.filters[name] = _narrow(name, self.filters[name])
         self.filters |= {"replace": _replace(self.filters["replace"]), "_steps": _steps, "_bounded": _bounded}
+        self.filters |= {"_method": _method, "_field": _field}
 
     @staticmethod
     def concat(pieces: Iterable[str]) -> str:
@@ -63,9 +63,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`, what most of a template is made of. The library would look for a method first."""
-        if type(obj) is dict and attribute in obj and attribute not in _DICT_METHODS:
+        if type(obj) is dict and attribute in obj:
             return obj[attribute]
+        if isinstance(obj, dict | list):  # a method is only what a template calls, see `_method`
+            return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """`obj["key"]`, which for dicts and lists never is a method."""
+        try:
+            return obj[argument]
+        except (AttributeError, TypeError, LookupError):
+            if isinstance(obj, dict | list):
+                return self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Called for the operators in `intercepted_binops`."""
@@ -91,13 +102,33 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 _check_replacing(text, *args[:2])
         return super().call(context, obj, *args, **kwargs)
 
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Bounding().visit(super()._parse(source, name, filename))
-        return tree.set_environment(self)  # type: ignore[return-value]
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        """Called for templates and for expressions."""
+        tree = _Rewriting().visit(source).set_environment(self)
+        return super()._generate(tree, name, filename, defer_init)
 
 
-class _Bounding(NodeTransformer):
-    """Puts our filters around what loops go over and what `~` makes."""
+class _Rewriting(NodeTransformer):
+    """Puts our filters around what loops go over, what `~` makes, methods that are called, and conditions."""
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
+        self.generic_visit(node)
+        if isinstance(node.node, nodes.Getattr):
+            name = nodes.Const(node.node.attr, lineno=node.lineno)
+            node.node = nodes.Filter(node.node.node, "_method", [name], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_If(self, node: nodes.If) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
+        self.generic_visit(node)
+        node.test = _condition(node.test)
+        return node
+
+    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
+        self.generic_visit(node)
+        node.test = _condition(node.test)
+        return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
         self.generic_visit(node)
@@ -107,6 +138,29 @@ class _Bounding(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
         self.generic_visit(node)
         return _filtered(node, "_bounded")
+
+
+def _condition(node: Any) -> Any:
+    """A condition for which a field that an object does not have is false."""
+    if isinstance(node, nodes.Not):
+        node.node = _condition(node.node)
+    elif isinstance(node, nodes.And | nodes.Or):
+        node.left, node.right = _condition(node.left), _condition(node.right)
+    elif isinstance(node, nodes.Getattr | nodes.Getitem):
+        return _filtered(node, "_field")
+    return node
+
+
+def _field(value: Any) -> Any:
+    return False if isinstance(value, Undefined) and isinstance(value._undefined_obj, dict) else value  # noqa: SLF001 - jinja2 has no other way
+
+
+@pass_environment
+def _method(sandbox: Sandbox, obj: Any, name: str) -> Any:
+    """What a template calls. No value of a payload can be called, so it is the method also beside such a key."""
+    if isinstance(obj, dict | list):
+        return ImmutableSandboxedEnvironment.getattr(sandbox, obj, name)
+    return sandbox.getattr(obj, name)
 
 
 def _filtered(node: Any, name: str) -> nodes.Expr:

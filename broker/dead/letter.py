@@ -214,17 +214,23 @@ def died_at_notify(
     reason: str,
     error: str,
     error_class: str,
+    place: str = "",
     terms: Sequence[str] = (),
 ) -> Grave:
-    """The dead letter of one notification; `terms`: what finds it."""
+    """The dead letter of one notification; `terms`: what finds it; `place`: of the error in a rule.
+
+    An error in a rule is grouped by rule, event and place. What a channel answers is one cause for all rules.
+    """
     body = notification.body
+    path = "\x1f".join((notification.rule, notification.event, place)) if place else ""
     letter = DeadLetter(
         id=new_id(),
-        fingerprint=fingerprint("notify", error_class, "", channel),
+        fingerprint=fingerprint("notify", error_class, path, channel),
         stage="notify",
         reason=reason,
         error=error,
         error_class=error_class,
+        path=place,
         source=body.source,
         event=notification.event,
         event_hint=body.event_hint,

@@ -149,7 +149,9 @@ def test_of_several_notifications_the_one_that_would_die_is_told_beside_the_othe
     assert bad.error == verdict.error
     assert "'pionts'" in verdict.error
     assert (verdict.stage, verdict.reason, verdict.error_class) == ("notify", "render", "RenderError")
-    assert verdict.fingerprint == dead.fingerprint("notify", "RenderError", "", "crm")
+    path = "\x1f".join(("bad", "customer.voucher.loyalty_card.points_added", "text line 1"))
+    assert verdict.path == "text line 1"
+    assert verdict.fingerprint == dead.fingerprint("notify", "RenderError", path, "crm")
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,14 @@ def test_a_key_of_the_payload_wins_over_what_hookline_adds() -> None:
 def test_a_missing_field_is_named_unless_the_template_gives_a_default() -> None:
     assert (
         error("{{ customer.emial }}", {"customer": {}})
-        == "text of rule 'r': 'dict object' has no attribute 'emial'"
+        == "text of rule 'r': 'dict object' has no attribute 'emial'; it has no keys"
     )
     assert text("{{ customer.emial | default('nobody') }}", {"customer": {}}) == "nobody"
 
 
 @pytest.mark.parametrize("filtered", ["missing | number", "missing | date", "missing | money('EUR')"])
 def test_a_missing_field_is_named_behind_a_filter_too(filtered: str) -> None:
-    assert error("{{ " + filtered + " }}") == "text of rule 'r': 'missing' is undefined"
+    assert error("{{ " + filtered + " }}").startswith("text of rule 'r': 'missing' is undefined; the keys are ")
 
 
 def test_every_part_is_rendered_and_only_html_is_escaped() -> None:
@@ -156,10 +156,69 @@ def test_when_is_a_condition_and_key_never_empty() -> None:
 
     assert rules.holds("r", seen(balance={"points": 101}))
     assert not rules.holds("r", seen(balance={"points": 100}))
-    with pytest.raises(RenderError, match=r"^when of rule 'r': 'balance' is undefined$"):
+    with pytest.raises(
+        RenderError, match=r"^when of rule 'r': 'balance' is undefined; the keys are 'data', 'event', 'source'$"
+    ):
         rules.holds("r", seen())
-    with pytest.raises(RenderError, match=r"^when of rule 'r': 'points' is undefined$"):
+    with pytest.raises(RenderError, match=r"^when of rule 'r': 'points' is undefined; the keys are "):
         renderer(when="points").holds("r", seen())
     assert rules.key("r", seen(customer="ada")) == "ada"
     with pytest.raises(RenderError, match=r"^key of rule 'r': it is empty$"):
         rules.key("r", seen(customer=" "))
+
+
+ORDER = {
+    "id": "ord_1",
+    "items": [{"product_id": "p1", "quantity": 2}, {"product_id": "p2", "quantity": 1}],
+    "metadata": {"get": "y", "copy": "x", "values": [1, 2], "keys": 1, "pop": 2, "update": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "written"),
+    [
+        ("{{ order.items | length }} items", "2 items"),
+        ("{% for i in order.items %}{{ i.product_id }} {% endfor %}", "p1 p2 "),
+        ("{{ order['items'] | length }}", "2"),
+        ("{{ order.items | map(attribute='quantity') | sum }}", "3"),
+        ("{% set m = order.metadata %}{{ m.get }}{{ m.copy }}{{ m.values }}{{ m.keys }}{{ m.pop }}", "yx[1, 2]12"),
+        ("{{ order.metadata.get('copy') }}", "x"),
+        (
+            "{% for key, value in order.metadata.items() %}{{ key }} {% endfor %}",
+            "get copy values keys pop update ",
+        ),
+    ],
+)
+def test_a_key_of_the_payload_wins_over_a_method_unless_it_is_called(template: str, written: str) -> None:
+    assert text(template, {"order": ORDER}) == written
+
+
+def test_an_absent_key_named_as_a_method_is_missing() -> None:
+    assert text("{% if order.items %}has items{% else %}none{% endif %}", {"order": {}}) == "none"
+    assert text("{{ order.items | default([]) | length }}", {"order": {}}) == "0"
+    assert text("{{ order.count | default('-') }}", {"order": []}) == "-"
+    assert "has no attribute 'items'" in error("{{ order.items }}", {"order": {"id": 1}})
+
+
+def test_a_default_holds_for_a_field_of_what_is_absent_and_without_one_it_is_an_error() -> None:
+    assert text("{{ x.name | default('') }}-{{ x.y['z'] | default('n') }}") == "-n"
+    assert not renderer(text="t", when="customer.email | default(false)").holds("r", {})
+    assert "'x' is undefined" in error("{{ x.name }}")
+    assert "'x' is undefined" in error("{% if x.name %}a{% endif %}")
+
+
+def test_a_missing_name_tells_the_keys_that_exist_and_the_nearest_but_no_values() -> None:
+    payload = {"customer": {"email": "ada@example.com", "a\x1b": 1}}
+
+    missing = error("{{ customer.emial }}", payload)
+
+    assert missing.endswith("; the keys are 'a\\x1b', 'email'; did you mean 'email'?")
+    assert error("{{ custmer.email }}", payload).endswith("did you mean 'customer'?")
+    assert len(error("{{ x.y }}", {"x": {"k" * 1000 + str(i): i for i in range(100)}})) < 1_500
+
+
+def test_an_error_names_its_place_without_values_of_the_payload() -> None:
+    with pytest.raises(RenderError) as raised:
+        text("Hello\n\n{{ x[name] }}", {"x": {}, "name": "Ada Novak"})
+
+    assert (raised.value.place, "Ada" in str(raised.value)) == ("text line 3", True)

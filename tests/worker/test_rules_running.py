@@ -83,9 +83,10 @@ async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_an
     async with worker.running(worker.setup(*rules)):
         totals = await rest(redis)
     assert (totals.sent, totals.dead, [n["rule"] for n in sink.got]) == (1, 2, ["plain"])
+    keys = "; the keys are 'data', 'event', 'n', 'source'"
     assert {(letter.rule, letter.reason, letter.error) for letter in await dead.newest(redis)} == {
-        ("unmet", "render", "when of rule 'unmet': 'balance' is undefined"),
-        ("keyless", "render", "key of rule 'keyless': 'order' is undefined"),
+        ("unmet", "render", "when of rule 'unmet': 'balance' is undefined" + keys),
+        ("keyless", "render", "key of rule 'keyless': 'order' is undefined" + keys),
     }
 
 
