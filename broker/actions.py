@@ -14,7 +14,7 @@ All raise BrokerError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +26,7 @@ from broker.client import Client
 from broker.dead import NotMineError, Work
 from broker.errors import translated
 from broker.ids import is_id, new_id
+from broker.numbers import whole
 
 KEPT = 500
 LEASE_MS = 10_000
@@ -143,15 +144,15 @@ async def release(redis: Client, action: str, *, owner: str) -> bool:
 async def interrupted(redis: Client) -> list[str]:
     """The actions that should go on and whose owner shows no life, the oldest first."""
     with translated():
-        ids = await redis.zrange(redis.names.actions, 0, -1)
+        ids = _ids(await redis.zrange(redis.names.actions, 0, -1))
         async with redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in ids:
-                pipe.hmget(redis.names.action + name.decode(), ["state", "lease_until_ms"])
+                pipe.hmget(redis.names.action + name, ["state", "lease_until_ms"])
             (seconds, micros), *found = await pipe.execute()
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     rows = zip(ids, found, strict=True)
-    return [name.decode() for name, (state, until) in rows if state == b"running" and int(until or 0) < now_ms]
+    return [name for name, (state, until) in rows if state == b"running" and whole(until) < now_ms]
 
 
 async def step(redis: Client, work: Work, step: Step) -> None:
@@ -185,7 +186,7 @@ async def read(redis: Client, action: str) -> Action | None:
 async def recent(redis: Client, *, count: int = 50) -> list[Action]:
     """The last actions, newest first."""
     with translated():
-        ids = [name.decode() for name in await redis.zrevrange(redis.names.actions, 0, count - 1)]
+        ids = _ids(await redis.zrevrange(redis.names.actions, 0, count - 1))
         async with redis.pipeline(transaction=False) as pipe:
             for name in ids:
                 pipe.hgetall(redis.names.action + name)
@@ -194,24 +195,36 @@ async def recent(redis: Client, *, count: int = 50) -> list[Action]:
     return [action for action in actions if action is not None]
 
 
+def _ids(names: Iterable[bytes]) -> list[str]:
+    """Those that are ids of actions."""
+    return [text for name in names if is_id(text := name.decode("utf-8", "replace"))]
+
+
 def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
-    if not fields:
+    """None where there is none, or one that cannot be read."""
+    try:
+        order = msgspec.msgpack.decode(fields[b"a"], type=Order)
+        state = msgspec.convert(fields.get(b"state", b"done").decode(), State)
+    except (KeyError, ValueError, RecursionError):
         return None
-    numbers = {key: int(float(fields.get(key.encode(), b"0"))) for key in _NUMBERS}
+    numbers = {key: whole(fields.get(key.encode())) for key in _NUMBERS}
     whys = [
-        Why(key[4:].decode(), int(count), fields.get(b"eg:" + key[4:], b"").decode("utf-8", "replace"))
+        Why(_text(key[4:]), whole(count), _text(fields.get(b"eg:" + key[4:], b"")))
         for key, count in fields.items()
         if key.startswith(b"why:")
     ]
-    state: State = msgspec.convert(fields.get(b"state", b"done").decode(), State)
     return Action(
         id=name,
-        order=msgspec.msgpack.decode(fields[b"a"], type=Order),
+        order=order,
         state=state,
         why=tuple(sorted(whys, key=lambda why: -why.count)),
-        cursor=fields.get(b"cursor", b"").decode(),
+        cursor=_text(fields.get(b"cursor", b"")),
         **numbers,
     )
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 _NUMBERS = ("selected", "done", "passed", "failed", "began_ms", "ended_ms", "lease_until_ms")

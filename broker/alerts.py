@@ -67,15 +67,15 @@ async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
     """The alerts that hold, the oldest first. Raises BrokerError."""
     with translated():
         found: list[bytes] = await redis.hvals(redis.names.alerts)  # type: ignore[misc]
-    alerts = [_decode(record[1:]) for record in found]
+    alerts = [alert for alert in map(_alert, found) if alert is not None]
     return sorted((a for a in alerts if not a.ends_ms or a.ends_ms > now_ms), key=lambda a: (a.since_ms, a.name))
 
 
 async def forget_ended(redis: Client, *, now_ms: int) -> None:
-    """Remove the records of alerts whose own end has come. Raises BrokerError."""
+    """Remove the records of alerts whose own end has come, and those that nobody can read. Raises BrokerError."""
     with translated():
         found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
-        ended = [name for name, record in found.items() if 0 < _decode(record[1:]).ends_ms <= now_ms]
+        ended = [name for name, record in found.items() if _is_over(_alert(record), now_ms)]
         if ended:
             await redis.hdel(redis.names.alerts, *ended)  # type: ignore[misc,arg-type]
 
@@ -83,4 +83,16 @@ async def forget_ended(redis: Client, *, now_ms: int) -> None:
 async def take_turn(redis: Client, *, lasts_ms: int) -> bool:
     """Whether this caller looks for causes this time: one of all workers does. Raises BrokerError."""
     with translated():
-        return bool(await redis.set(redis.names.alert_turn, "1", nx=True, px=lasts_ms))
+        return bool(await scripts.TAKE_LOOK(redis, lasts_ms))
+
+
+def _alert(record: bytes) -> Alert | None:
+    """None for one that cannot be read."""
+    try:
+        return _decode(record[1:])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_over(alert: Alert | None, now_ms: int) -> bool:
+    return alert is None or 0 < alert.ends_ms <= now_ms

@@ -69,4 +69,12 @@ async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Reco
     """The last deeds, newest first, from before a place on."""
     with translated():
         found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
-    return [Recorded(name.decode(), int(name.split(b"-")[0]), _decode(fields[b"d"])) for name, fields in found]
+    return [Recorded(name.decode(), int(name.split(b"-")[0]), _deed(fields)) for name, fields in found]
+
+
+def _deed(fields: Mapping[bytes, bytes]) -> Deed:
+    """One that cannot be read stands there as such: a line of the log never hides."""
+    try:
+        return _decode(fields[b"d"])
+    except (KeyError, ValueError, RecursionError):
+        return Deed("", "unreadable")

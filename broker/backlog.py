@@ -7,6 +7,7 @@ from msgspec import Struct
 from broker import stream
 from broker.client import Client
 from broker.errors import translated
+from broker.numbers import whole
 
 
 class Backlog(Struct, frozen=True):
@@ -47,7 +48,7 @@ async def read_backlog(redis: Client) -> Backlog:
         oldest_ms=await stream.oldest_age_ms(redis),
         jobs=jobs,
         jobs_due=due,
-        next_due_ms=max(0, int(head[0][1]) - now_ms) if head else None,
+        next_due_ms=max(0, whole(head[0][1]) - now_ms) if head else None,
     )
 
 

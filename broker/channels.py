@@ -24,6 +24,7 @@ from broker import scripts
 from broker.audit import Deed, packed
 from broker.client import Client
 from broker.errors import translated
+from broker.numbers import whole
 
 State = Literal["closed", "open", "half-open", "paused"]
 
@@ -90,7 +91,7 @@ async def let_go(redis: Client, most: Mapping[str, int]) -> Look:
     limits = [part for limit in most.items() for part in limit]
     with translated():
         at_ms, rows = await scripts.LET_GO(redis, PROBE_MS, _MOST, *limits)
-    return Look(int(at_ms), [Channel(row[0].decode(), *map(int, row[1:])) for row in rows])
+    return Look(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
 
 
 async def pause(redis: Client, channel: str, *, by: str) -> bool:
@@ -111,14 +112,14 @@ async def resume(redis: Client, channel: str, *, by: str) -> bool:
 async def read_channels(redis: Client) -> list[Channel]:
     """What is known of channels, by name. Raises BrokerError."""
     with translated():
-        names = sorted(name.decode() for name in await redis.smembers(redis.names.channels))  # type: ignore[misc]
+        names: list[bytes] = sorted(await redis.smembers(redis.names.channels))  # type: ignore[misc]
         async with redis.pipeline(transaction=True) as pipe:
             for name in names:
-                pipe.hmget(redis.names.channel + name, _FIELDS)
-                pipe.zcard(redis.names.held_jobs + name)
+                pipe.hmget(redis.names.channel.encode() + name, _FIELDS)  # type: ignore[arg-type]
+                pipe.zcard(redis.names.held_jobs.encode() + name)
             found = await pipe.execute()
     return [
-        Channel(name, *[int(value or 0) for value in known], held)  # type: ignore[call-arg]
+        Channel(_name(name), *[whole(value) for value in known], held)  # type: ignore[call-arg]
         for name, known, held in zip(names, found[::2], found[1::2], strict=True)
     ]
 
@@ -131,3 +132,7 @@ async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int)
     with translated():
         first_us, gap_us = await scripts.RESERVE(redis, channel, rate_per_s, count)
     return int(first_us) / 1e6, int(gap_us) / 1e6
+
+
+def _name(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

@@ -82,6 +82,7 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
         "retry": Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),
         "retry_on_error": [RedisConnectionError, BusyLoadingError, ReadOnlyError, ConnectionError],
         "db": address.db,
+        "encoding_errors": "surrogateescape",  # a name that is no text stays what it is on its way back
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
     return Client(names=Names(prefix_of(settings.namespace)), pool=pool)

@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
+import zstandard
 from msgspec import Raw, Struct
 
-from broker import batch, clock, jobs, keys, scripts
+from broker import batch, clock, dead, jobs, keys, scripts
 from broker.batch import RawBody
 from broker.client import Client
+from broker.dead import Grave
 from broker.errors import translated
 from broker.jobs import NotifyJob, due_now
+from broker.scripts import Blobs
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bodies of one digest; what is beyond opens a window of its own, and so does what is beyond keys.DIGEST_MAX."""
@@ -26,7 +29,7 @@ class Gathered(Struct, frozen=True, array_like=True):
     """One event as it waits for the end of its window."""
 
     key: str
-    """Idempotency key that the event alone would have; that of the first becomes the digest's."""
+    """Idempotency key that the event alone would have; the digest's is made of those of all its events."""
 
     rule: str
     channels: tuple[str, ...]
@@ -36,6 +39,10 @@ class Gathered(Struct, frozen=True, array_like=True):
 
     occurred_at_ms: int | None
     body: RawBody
+
+
+class UnreadableMemberError(Exception):
+    """The bytes are not an event that this version can read."""
 
 
 class Part(Struct, frozen=True):
@@ -77,8 +84,11 @@ def packed(gathered: Gathered) -> bytes:
 
 
 def unpacked(blob: bytes) -> Gathered:
-    """What `packed` packed. Raises what msgspec and zstandard raise for anything else."""
-    return _decode(batch.decompress(blob))
+    """What `packed` packed. Raises UnreadableMemberError and nothing else."""
+    try:
+        return _decode(batch.decompress(blob))
+    except (ValueError, RecursionError, zstandard.ZstdError) as error:
+        raise UnreadableMemberError(str(error)) from None
 
 
 def members(body: bytes) -> list[Member]:
@@ -97,10 +107,14 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
 
 
 async def due(redis: Client, *, count: int) -> list[str]:
-    """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError."""
+    """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError.
+
+    A name that is no text is one that another hand wrote: it stays what it is on its way back to Redis.
+    """
     now_ms = await clock.now_ms(redis)
     with translated():
-        return [name.decode() for name in await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)]
+        names = await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)
+        return [name.decode("utf-8", "surrogateescape") for name in names]
 
 
 async def gathered(redis: Client, digest: str) -> list[bytes]:
@@ -110,13 +124,29 @@ async def gathered(redis: Client, digest: str) -> list[bytes]:
 
 
 async def close(
-    redis: Client, digest: str, taken: Sequence[bytes], made: Sequence[NotifyJob], *, window_ms: int
+    redis: Client,
+    digest: str,
+    taken: Sequence[bytes],
+    made: Sequence[NotifyJob],
+    unreadable: Sequence[Grave] = (),
+    *,
+    window_ms: int,
 ) -> bool:
     """Turn the first events of a digest, `taken`, into jobs; False where another worker did so before.
 
-    What came behind them opens a new window. Safe to repeat. Raises BrokerError.
+    unreadable: the dead letters of those among them that cannot be read. What came behind them opens a new window.
+    Safe to repeat. Raises BrokerError.
     """
-    now_ms = await clock.now_ms(redis)
-    queued = [part for job in made for part in (jobs.new_job_id(1), jobs.encode(due_now(job, now_ms)))]
+    blobs, now_ms = Blobs(before=6), await clock.now_ms(redis)
+    queued = [(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
+    plan = _encode((queued, [dead.packed(grave, blobs.place) for grave in unreadable]))
     with translated():
-        return bool(await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, *queued))
+        return bool(
+            await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, plan, *blobs.all)
+        )
+
+
+async def forget(redis: Client, digest: str) -> None:
+    """Let one go that is due and has no events. Safe to repeat, and where events came. Raises BrokerError."""
+    with translated():
+        await scripts.FORGET_DIGEST(redis, digest)

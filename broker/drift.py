@@ -6,7 +6,7 @@ event name alone counts its samples. Kept for 30 days after the last sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from broker import scripts
 from broker.client import Client
 from broker.errors import translated
+from broker.numbers import whole
 
 MAX_FIELDS = 2000
 """Deviations that are kept for a source: names come from outside."""
@@ -46,16 +47,22 @@ async def note(redis: Client, source: str, counts: Mapping[Deviation, int]) -> l
     deviations = sum(count for deviation, count in counts.items() if deviation.what)
     with translated():
         fresh = await scripts.NOTE_DRIFT(redis, source, MAX_FIELDS, KEPT_MS, deviations, *pairs)
-    return [_decode(field) for field in fresh]
+    return [_decode(field) for field in fresh]  # those that were given
 
 
 async def read(redis: Client, sources: Iterable[str]) -> dict[str, dict[Deviation, int]]:
     """What is known of each source. Raises BrokerError."""
     with translated():
         return {
-            source: {
-                _decode(field): int(count)
-                for field, count in (await redis.hgetall(redis.names.drift + source)).items()  # type: ignore[misc]
-            }
+            source: dict(_known(await redis.hgetall(redis.names.drift + source)))  # type: ignore[misc]
             for source in sources
         }
+
+
+def _known(found: Mapping[bytes, bytes]) -> Iterator[tuple[Deviation, int]]:
+    """Without the fields that nobody can read."""
+    for field, count in found.items():
+        try:
+            yield _decode(field), whole(count)
+        except (ValueError, RecursionError):
+            continue

@@ -19,6 +19,7 @@ from broker.batch import RawBody, UnreadableBatchError
 from broker.client import Client
 from broker.dead import Grave, Note, packed
 from broker.dead.packing import repacked, unpacked_notes
+from broker.digests import UnreadableMemberError
 from broker.errors import translated
 from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from broker.scripts import Blobs
@@ -72,7 +73,7 @@ async def notifications(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> Asyn
     """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
-            found = await _of_job(redis, key.decode()[len(redis.names.job) :], is_theirs, is_in)
+            found = await _of_job(redis, _text(key)[len(redis.names.job) :], is_theirs, is_in)
             if found:
                 yield found
 
@@ -135,40 +136,44 @@ async def gathered(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIter
     """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
-            found = await _of_digest(redis, key.decode()[len(redis.names.digest) :], is_theirs, is_in)
-            if found:
+            for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], is_theirs, is_in):
                 yield found
 
 
-async def _of_digest(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+async def _of_digest(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> list[Found]:
     with translated():
         blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
-    leave, channels = [], []
+    leave: list[bytes] = []
+    stay: list[int] = []  # channels of each event that stays
+    lost: list[bytes] = []
     for blob in blobs:
         try:
             event = digests.unpacked(blob)
-        except (ValueError, zstandard.ZstdError):
-            return ("unreadable", name, 0) if is_in(unpacked(blob)) else None
-        channels.append(len(event.channels))
+        except UnreadableMemberError:
+            lost.append(blob)
+            continue
         if is_theirs(event.body):
             leave.append(blob)
+        else:
+            stay.append(len(event.channels))
+    found: list[Found] = [("unreadable", name, 0)] if any(is_in(unpacked(blob)) for blob in lost) else []
     if not leave:
-        return None
-    first_left = next((count for blob, count in zip(blobs, channels, strict=True) if blob not in leave), 0)
+        return found
+    channels = stay[0] if stay else -1 if lost else 0
     with translated():
-        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels[0], first_left, *leave)
-    return ("removed", name, len(leave)) if done else ("busy", name, 0)
+        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, *leave)
+    return [*found, ("removed", name, len(leave)) if done else ("busy", name, 0)]
 
 
 async def orders(redis: Client, cleaned: Callable[[Order], Order]) -> int:
     """Write the orders of actions anew, as `cleaned` says; how many that were."""
     with translated():
-        names = [name.decode() for name in await redis.zrange(redis.names.actions, 0, -1)]
+        names = [_text(name) for name in await redis.zrange(redis.names.actions, 0, -1)]
     changed = 0
     for name in names:
         with translated():
             blob: bytes | None = await redis.hget(redis.names.action + name, "a")  # type: ignore[misc]
-        order = msgspec.msgpack.decode(blob, type=Order) if blob else None
+        order = _order(blob)
         if blob and order and cleaned(order) != order:
             with translated():
                 changed += int(await scripts.REWRITE_ORDER(redis, name, blob, _encode(cleaned(order))))
@@ -181,10 +186,10 @@ async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.dead_notes}*", count=1000):
             blob = await redis.get(key) or b""
-            found = unpacked_notes(blob)
+            found = _notes(blob)
             stay = [note for note in found if not is_about(note)]
             if len(stay) < len(found):
-                name = key.decode()[len(redis.names.dead_notes) :]
+                name = _text(key)[len(redis.names.dead_notes) :]
                 if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
                     gone += len(found) - len(stay)
     return gone
@@ -209,7 +214,7 @@ async def rebury(redis: Client, grave: Grave, as_seen: str) -> bool:
 async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
     """The dictionaries of dead letters that were made from the person's."""
     with translated():
-        names = [name.decode() for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
+        names = [_text(name) for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
         blobs = [await redis.get(redis.names.dead_dict + name) for name in names]
     return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
 
@@ -228,3 +233,24 @@ def unpacked(blob: bytes) -> bytes:
         return batch.decompress(blob)
     except (ValueError, zstandard.ZstdError):
         return blob
+
+
+def _order(blob: bytes | None) -> Order | None:
+    """None for one that cannot be read."""
+    try:
+        return msgspec.msgpack.decode(blob, type=Order) if blob else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _notes(blob: bytes) -> tuple[Note, ...]:
+    """None of those that cannot be read."""
+    try:
+        return unpacked_notes(blob)
+    except (ValueError, RecursionError):
+        return ()
+
+
+def _text(name: bytes) -> str:
+    """A name that is no text stays what it is on its way back to Redis."""
+    return name.decode("utf-8", "surrogateescape")

@@ -128,6 +128,16 @@ def decode(packed: Packed) -> NotifyJob:
         raise UnreadableJobError(str(error)) from None
 
 
+def decode_whole(job_id: str, packed: Packed) -> NotifyJob:
+    """The same of a job that carries as many notifications as its id says. Raises UnreadableJobError."""
+    job = decode(packed)
+    if len(job.notifications) != size_of(job_id):
+        raise UnreadableJobError(
+            f"it carries {len(job.notifications)} notifications, its id says {size_of(job_id)}"
+        )
+    return job
+
+
 def serialize(job: Mapping[str, Any]) -> bytes:
     """arq's job_serializer. Never raises: what msgpack does not know, an exception say, becomes its text."""
     return _lenient_encoder.encode(job)

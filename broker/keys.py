@@ -19,6 +19,8 @@ behind that prefix:
     digest:{id}                       list    events that wait for the end of their window,   when empty
                                               packed: see broker/digests.py
     digests                           zset    digests by the time their window ends           when empty
+    digests:counted                   hash    for how many channels each of them counts as    when empty
+                                              created and waiting
     latest:{id}                       hash    the newest event notified of a subject, and     a month
                                               whose turn it is: see broker/latest.py
     stranger:{job or entry}           string  when a worker first met what it did not         pass_on_s after that
@@ -65,6 +67,9 @@ behind that prefix:
     spilled                           hash    what receivers keep on disk, by host:directory  a week
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
+    set-aside:{us}:{name}             any     what stood in key {name} and Hookline never     never
+                                              writes there: see broker/set_aside.py
+    set-aside                         zset    their names by the time they were moved         never
 
 The counters of stats:total add up at any rest:
     accepted = processed + duplicate + buried + queued
@@ -99,7 +104,7 @@ def prefix_of(namespace: str, partition: int = 0) -> str:
 class Names:
     """The full name of each key, or what it begins with where the name ends in a colon."""
 
-    def __init__(self, prefix: str = prefix_of("hookline")) -> None:
+    def __init__(self, prefix: str = prefix_of("hookline")) -> None:  # noqa: PLR0915 - a line a key
         """prefix: see `prefix_of`."""
         self.prefix = prefix
         self.stream = prefix + "webhooks:raw"
@@ -112,6 +117,7 @@ class Names:
         self.claims = prefix + "notify:claims"
         self.digest = prefix + "digest:"
         self.digests = prefix + "digests"
+        self.digests_counted = prefix + "digests:counted"
         self.latest = prefix + "latest:"
         self.stranger = prefix + "stranger:"
         self.held_ms = prefix + "notify:held:"
@@ -148,3 +154,5 @@ class Names:
         self.probe = prefix + "probe"
         self.stats_total = prefix + "stats:total"
         self.stats_minute = prefix + "stats:"
+        self.set_aside = prefix + "set-aside"
+        self.set_aside_of = prefix + "set-aside:"

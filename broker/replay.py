@@ -43,9 +43,9 @@ async def revive(redis: Client) -> int:
     """
     with translated():
         found: Any = await redis.srandmember(redis.names.dead_revive, MAX_NOTIFICATIONS)  # type: ignore[misc]
-    ids = [name.decode() for name in found or ()]
-    graves = await dead.graves(redis, ids)
-    lost = [name for name, grave in zip(ids, graves, strict=True) if not grave or grave.letter.is_unreadable]
+    marked: list[bytes] = list(found or ())
+    graves = await dead.graves(redis, [name.decode("utf-8", "replace") for name in marked])
+    lost = [name for name, grave in zip(marked, graves, strict=True) if not grave or grave.letter.is_unreadable]
     if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
         with translated():
             await redis.srem(redis.names.dead_revive, *lost)  # type: ignore[misc]

@@ -40,7 +40,7 @@ async def read_schedule(redis: Client) -> Schedule:
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         bounds = ["-inf", *(str(now_ms + 1000 * bound_s) for bound_s in _BOUNDS_S), "+inf"]
         names = await redis.smembers(redis.names.channels)  # type: ignore[misc]
-        held = [redis.names.held_jobs + name.decode() for name in names]
+        held = [redis.names.held_jobs.encode() + name for name in names]
         async with redis.pipeline(transaction=True) as pipe:
             for after, until in pairwise(bounds):
                 pipe.zcount(redis.names.queue, f"({after}", until)
@@ -55,5 +55,5 @@ async def read_schedule(redis: Client) -> Schedule:
 
 
 def _notifications(jobs: int, sample: list[bytes]) -> int:
-    sizes = sum(size_of(job.decode()) for job in sample)
+    sizes = sum(size_of(job.decode("utf-8", "replace")) for job in sample)
     return round(sizes * jobs / len(sample)) if sample else 0

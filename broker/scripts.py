@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
 from broker import keys
-from broker.client import Client
 from broker.keys import Names
+
+if TYPE_CHECKING:
+    from broker.client import Client
 
 
 class Script:
@@ -62,11 +64,13 @@ def _read(name: str) -> str:
     return resources.files("broker").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
+SET_ASIDE = Script("set_aside")
 CREATE_GROUP = Script("create_group")
 APPEND = Script("append")
 PROBE = Script("probe")
 COMMIT = Script("commit", "graves")
-CLOSE_DIGEST = Script("close_digest")
+CLOSE_DIGEST = Script("close_digest", "graves")
+FORGET_DIGEST = Script("forget_digest")
 TAKE_TURN = Script("take_turn")
 SPLIT = Script("split")
 PASS_ON_ENTRY = Script("pass_on_entry")
@@ -110,6 +114,7 @@ STOP_ACTION = Script("stop_action", "deeds")
 RECORD_DEED = Script("record_deed", "deeds")
 FORGET_CONSUMERS = Script("forget_consumers")
 NOTE_FAILURES = Script("note_failures")
+TAKE_LOOK = Script("take_look")
 RAISE_ALERT = Script("raise_alert")
 END_ALERT = Script("end_alert")
 NOTE_DRIFT = Script("note_drift")

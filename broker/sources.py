@@ -14,6 +14,7 @@ from msgspec import Struct
 from broker import scripts
 from broker.client import Client
 from broker.errors import translated
+from broker.numbers import whole
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
@@ -85,5 +86,4 @@ async def watch(redis: Client, names: Iterable[str], *, now_ms: int) -> None:
 
 
 def _facts(row: dict[bytes, bytes]) -> SourceFacts:
-    known = {field.decode(): value for field, value in row.items()}
-    return SourceFacts(**{field: int(known[field]) for field in SourceFacts.__struct_fields__ if field in known})
+    return SourceFacts(**{field: whole(row.get(field.encode())) for field in SourceFacts.__struct_fields__})

@@ -53,4 +53,16 @@ async def read_spilled(redis: Client) -> dict[str, Spilled]:
     """What receivers told last, by place. Raises BrokerError."""
     with translated():
         found: dict[bytes, bytes] = await redis.hgetall(redis.names.spilled)  # type: ignore[misc]
-    return {place.decode(): msgspec.json.decode(told, type=Spilled) for place, told in found.items()}
+    return {
+        place.decode("utf-8", "backslashreplace"): spilled
+        for place, told in found.items()
+        if (spilled := _spilled(told)) is not None
+    }
+
+
+def _spilled(told: bytes) -> Spilled | None:
+    """None for what cannot be read: a receiver tells anew each second."""
+    try:
+        return msgspec.json.decode(told, type=Spilled)
+    except (ValueError, RecursionError):
+        return None

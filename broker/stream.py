@@ -13,6 +13,7 @@ from broker.batch import RawBody
 from broker.client import Client
 from broker.confirmation import Confirmation, confirmation_for, confirmed
 from broker.errors import translated
+from broker.numbers import whole
 
 __all__ = [
     "Confirmation",
@@ -25,6 +26,10 @@ __all__ = [
     "split",
     "take_over",
 ]
+
+
+_MOST_BODIES = 10_000
+"""Bodies of an entry, at most: more than any batch holds."""
 
 
 class Entry(Struct, frozen=True):
@@ -149,8 +154,9 @@ async def live_configs(redis: Client) -> list[bytes]:
     A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
     """
     with translated():
-        names = [row["name"].decode() for row in await _consumers(redis)]
-        found = await redis.mget([redis.names.health + name for name in names]) if names else []
+        health = redis.names.health.encode()
+        names = [health + row["name"] for row in await _consumers(redis)]
+        found = await redis.mget(names) if names else []
     return [config for config in found if config]
 
 
@@ -179,7 +185,7 @@ async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:
 def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> Entry:
     return Entry(
         id=entry_id.decode(),
-        bodies=int(fields.get(b"n", b"0")),
+        bodies=min(_MOST_BODIES, max(0, whole(fields.get(b"n")))),
         blob=fields.get(b"z", b""),
         deliveries=deliveries,
         any_age=b"a" in fields,

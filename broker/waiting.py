@@ -5,11 +5,9 @@ The sums alone cannot see a job that another program removed: `waiting` then cou
 
 from __future__ import annotations
 
-import msgspec
-import zstandard
 from msgspec import Struct
 
-from broker import digests, scripts
+from broker import scripts
 from broker.client import Client
 from broker.errors import translated
 
@@ -26,7 +24,7 @@ class Waiting(Struct, frozen=True):
     """What the counter says."""
 
     there: int | None
-    """Notifications in jobs and digests; None where there are too many to count, or some cannot be read."""
+    """Notifications in jobs and digests; None where there are too many to count."""
 
     @property
     def missing(self) -> int:
@@ -37,10 +35,5 @@ class Waiting(Struct, frozen=True):
 async def read_waiting(redis: Client) -> Waiting:
     """Count what waits. Raises BrokerError."""
     with translated():
-        counted, in_jobs, too_many, *firsts = await scripts.COUNT_WAITING(redis, MAX_JOBS, MAX_DIGESTS)
-    if too_many:
-        return Waiting(counted, None)
-    try:
-        return Waiting(counted, in_jobs + sum(len(digests.unpacked(blob).channels) for blob in firsts if blob))
-    except (ValueError, RecursionError, zstandard.ZstdError, msgspec.MsgspecError):
-        return Waiting(counted, None)
+        counted, there, too_many = await scripts.COUNT_WAITING(redis, MAX_JOBS, MAX_DIGESTS)
+    return Waiting(counted, None if too_many else there)

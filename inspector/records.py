@@ -143,6 +143,7 @@ def status_record(status: Status) -> dict[str, Any]:
         "redis_risks": status.risks(),
         "spilled_bodies": sum(seen.bodies for seen in status.spilled.values()),
         "spilled": [{"place": place, **msgspec.to_builtins(seen)} for place, seen in status.spilled.items()],
+        "set_aside": [msgspec.to_builtins(key) for key in status.set_aside],
         "sources": source_records(status),
         "alerts_now": alert_records(status),
         "channels": channel_records(status.channels, status.at_ms),

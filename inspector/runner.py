@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from broker.client import Client
 from broker.errors import BrokerError
+from broker.faults import Faults
 from inspector import operations
 from inspector.masking import DEFAULT, Masking
 from inspector.operations import RehearsalError, Rehearse, Selection, Verb
@@ -51,6 +52,7 @@ class Runner:
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._free = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._faults = Faults(_logger, "actions were not looked for", action="actions_unread")
 
     async def begin(
         self,
@@ -101,6 +103,8 @@ class Runner:
                     self._see_to(action)
         except BrokerError as error:
             _logger.debug("looks for actions later: %s", error)
+        except Exception as error:  # noqa: BLE001 - logged
+            self._faults.note(error)
 
     async def _take(self, action: str) -> bool:
         if self._means().rehearse is None:

@@ -20,6 +20,7 @@ from inspector.source_state import alert_line, source_line
 from inspector.texts import count_of, printable, size, span
 
 _CONFIGS = "a change of the config is under way, or another installation is in this namespace"
+_SET_ASIDE_SHOWN = 10
 
 
 class Rates(Struct, frozen=True):
@@ -129,6 +130,9 @@ def _faults(status: Status) -> Iterator[tuple[str, str]]:
         yield "clock", f"{printable(one.process)} is {off}"
     for risk in status.risks():
         yield "risk", risk
+    for key in status.set_aside[:_SET_ASIDE_SHOWN]:
+        ago = span(status.at_ms - key.at_ms)
+        yield "set aside", f"{printable(key.name)} ({key.type}), {ago} ago: look at it, then delete it"
 
 
 def _refused(totals: Totals) -> str:

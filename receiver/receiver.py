@@ -20,6 +20,7 @@ from broker.client import Client
 from broker.clock import report
 from broker.ending import ended
 from broker.errors import BrokerError
+from broker.faults import Faults
 from receiver import answers
 from receiver.connections import Connections
 from receiver.counters import Counters
@@ -157,14 +158,17 @@ class Receiver:
 
     async def _attend(self) -> None:
         """Once a second: look what kind of server Redis is now, report what was refused."""
+        faults = Faults(_logger, "attending failed", action="receiver_attend_failed")
         while True:
             await asyncio.sleep(_REPORT_EVERY_S)
-            try:
-                await self._refusals.report()
-                await self._keeper.look()
-                await report(self._redis, self._name)
-            except BrokerError:
-                pass  # it stands in /readyz; webhooks are spilled, or answered 503, and counted
-            except Exception:
-                _logger.exception("attending failed", extra={"action": "receiver_attend_failed"})
+            for attend in (self._refusals.report, self._keeper.look, self._report_clock):
+                try:
+                    await attend()
+                except BrokerError:
+                    pass  # it stands in /readyz; webhooks are spilled, or answered 503, and counted
+                except Exception as error:  # noqa: BLE001 - logged
+                    faults.note(error)
             self._log_fault()
+
+    async def _report_clock(self) -> None:
+        await report(self._redis, self._name)

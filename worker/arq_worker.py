@@ -21,6 +21,7 @@ from broker.client import Client
 from broker.clock import now_ms, report
 from broker.ending import ended
 from broker.errors import BrokerError, translated
+from broker.faults import Faults
 from broker.jobs import Claimed, Packed
 from worker.intake import Backoff
 from worker.lanes import Lanes
@@ -114,6 +115,7 @@ class NotifyWorker(Worker):
         """Claim and run jobs until `drain`. Redis being away only makes it wait."""
         self.ctx["redis"] = self.pool
         backoff = Backoff("the job queue waits for Redis")
+        faults = Faults(log, "jobs were not claimed", action="claim_failed")
         while not self._stopping.is_set():
             try:
                 with translated():
@@ -121,6 +123,8 @@ class NotifyWorker(Worker):
                 backoff.over()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
             await self._until_woken()
 
     async def drain(self, grace_s: float) -> None:

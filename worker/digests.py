@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from broker import digests
+from broker import dead, digests
 from broker.batch import RawBody
 from broker.client import Client
-from broker.digests import Gathered
-from broker.errors import BrokerError
+from broker.dead import Grave
+from broker.digests import Gathered, UnreadableMemberError
+from broker.errors import BrokerError, Full, Unavailable
+from broker.faults import Faults
 from broker.jobs import Notification, NotifyJob
 from sources.event import Event
 from sources.kind import SourceKind
@@ -61,6 +64,7 @@ class Digests:
         """on_jobs: called when there are new jobs."""
         self._redis = redis
         self._on_jobs = on_jobs
+        self._faults = Faults(log, "a digest was not closed", action="digest_failed")
 
     async def run(self) -> None:
         """Close what is due, until cancelled. Redis being away only makes it wait."""
@@ -71,6 +75,9 @@ class Digests:
             except BrokerError as error:
                 faults.note(error)
                 closed = 0  # intake and the queue tell of what passes
+            except Exception as error:  # noqa: BLE001 - logged
+                closed = 0
+                self._faults.note(error)
             if closed:
                 self._on_jobs()
             if closed < _AT_A_TIME:
@@ -78,34 +85,69 @@ class Digests:
 
     async def _close_due(self) -> int:
         due = await digests.due(self._redis, count=_AT_A_TIME)
-        return sum([await self._close(digest) for digest in due])
+        return sum([await self._try_to_close(digest) for digest in due])
+
+    async def _try_to_close(self, digest: str) -> bool:
+        """A fault of one digest costs the others nothing. Raises Unavailable, Full."""
+        try:
+            return await self._close(digest)
+        except (Unavailable, Full):
+            raise
+        except Exception as error:  # noqa: BLE001 - logged
+            self._faults.note(error)
+            return False
 
     async def _close(self, digest: str) -> bool:
         blobs = await digests.gathered(self._redis, digest)
-        if not blobs:
-            return False  # another worker closed it
-        events = _fitting([digests.unpacked(blob) for blob in blobs])
-        first = events[0]
+        if not blobs:  # another worker closed it, or another hand wrote its name there
+            await digests.forget(self._redis, digest)
+            return False
+        members = _fitting([_member(blob) for blob in blobs])
+        events = [member for member in members if isinstance(member, Gathered)]
+        letters = [member for member in members if isinstance(member, Grave)]
         closed = await digests.close(
-            self._redis, digest, blobs[: len(events)], jobs_of(events), window_ms=first.window_ms
+            self._redis,
+            digest,
+            blobs[: len(members)],
+            jobs_of(events),
+            letters,
+            window_ms=events[0].window_ms if events else 0,
         )
         if closed:
-            fields = {"action": "digest_closed", "rule": first.rule, "events": len(events)}
-            log.info("a digest of %d events", len(events), extra=fields)
+            _report(events, letters)
         return closed
 
 
-def _fitting(events: Sequence[Gathered]) -> Sequence[Gathered]:
+def _member(blob: bytes) -> Gathered | Grave:
+    """An event of a digest; its dead letter where it cannot be read."""
+    try:
+        return digests.unpacked(blob)
+    except UnreadableMemberError as error:
+        return dead.unreadable_member(blob, str(error))
+
+
+def _fitting(members: Sequence[Gathered | Grave]) -> Sequence[Gathered | Grave]:
     size = 0
-    for place, event in enumerate(events):
-        size += len(event.body.body)
+    for place, member in enumerate(members):
+        size += len(member.body if isinstance(member, Grave) else member.body.body)
         if size > digests.MAX_BYTES and place:
-            return events[:place]
-    return events
+            return members[:place]
+    return members
+
+
+def _report(events: Sequence[Gathered], letters: Sequence[Grave]) -> None:
+    if events:
+        fields = {"action": "digest_closed", "rule": events[0].rule, "events": len(events)}
+        log.info("a digest of %d events", len(events), extra=fields)
+    for grave in letters:
+        letter = grave.letter
+        log.error("%s", letter.error, extra={"action": "digest_event_dead", "dead_letter": letter.id})
 
 
 def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
-    """The notification of a digest of these events, one job a channel."""
+    """The notification of a digest of these events, one job a channel; none of no events."""
+    if not events:
+        return []
     first = events[0]
     body = digests.body_of(events)
     return [
@@ -113,12 +155,17 @@ def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
             channel,
             1,
             0,
-            [Notification(_key(first, channel), first.rule, first.event, body, digest=True)],
+            [Notification(_key(events, channel), first.rule, first.event, body, digest=True)],
         )
         for channel in first.channels
     ]
 
 
-def _key(first: Gathered, channel: str) -> str:
-    """The same however often the window is closed, as its first event stays the same."""
-    return idempotency_key("digest", first.key, channel)
+def _key(events: Sequence[Gathered], channel: str) -> str:
+    """The same for the same events, and another for any others.
+
+    One step takes the events off the list and makes the job that has the key. So where a worker dies, or loses the
+    answer, either that step is done, or nothing was sent with its key.
+    """
+    together = hashlib.blake2b("\x1f".join(sorted(event.key for event in events)).encode(), digest_size=16)
+    return idempotency_key("digest", together.hexdigest(), channel)

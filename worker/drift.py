@@ -16,6 +16,7 @@ from broker import drift
 from broker.client import Client
 from broker.drift import Deviation
 from broker.errors import BrokerError
+from broker.faults import Faults
 from sources.errors import DecodeError
 from sources.kind import SourceKind
 from worker.alerts import Alerts
@@ -84,9 +85,13 @@ class Drift:
 
     async def run(self) -> None:
         """Look at what was sampled, every few seconds. Never ends by itself."""
+        faults = Faults(log, "samples were not looked at for schema drift", action="drift_failed")
         while True:
             await asyncio.sleep(self._every_s)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
 
     async def look(self) -> None:
         """Look at the samples there are. Redis being away costs them, and nothing else."""

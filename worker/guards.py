@@ -14,6 +14,7 @@ from broker.alerts import Alert, current_alerts, forget_ended, take_turn
 from broker.client import Client
 from broker.clock import now_ms as redis_now_ms
 from broker.errors import BrokerError
+from broker.faults import Faults
 from broker.sources import SourceFacts, read_sources, watch
 from sources.deadline import clock, warning
 from worker.alerts import Alerts
@@ -21,6 +22,7 @@ from worker.causes import KINDS, causes, over
 from worker.clock_guard import look_at_clocks
 from worker.dead_guard import DeadGuard
 from worker.planning import WorkerSource
+from worker.set_aside_guard import SetAsideGuard
 from worker.settings import AlertSettings
 
 log = logging.getLogger("hookline.worker")
@@ -42,6 +44,7 @@ class Guards:
         self._redis = redis
         self._alerts = alerts
         self._dead = DeadGuard(redis, alerts, settings)
+        self._set_aside = SetAsideGuard(redis, alerts)
         self._away_since_ms = 0
         self.follow(sources, settings)
 
@@ -54,6 +57,7 @@ class Guards:
 
     async def run(self) -> None:
         """Look until cancelled. Redis being away is one of the things it looks for."""
+        faults = Faults(log, "a look for alerts failed", action="guards_failed")
         while True:
             now_ms = self._redis.clock.now_ms()
             try:
@@ -63,8 +67,8 @@ class Guards:
                 await self.redis_is_there()
             except BrokerError as error:
                 await self.redis_is_away(error, now_ms)
-            except Exception:
-                log.exception("a look for alerts failed", extra={"action": "guards_failed"})
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
             await asyncio.sleep(self._every_s)
 
     async def look(self, now_ms: int) -> None:
@@ -82,6 +86,7 @@ class Guards:
         for alert in await current_alerts(self._redis, now_ms=now_ms):
             if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
                 await self._alerts.end(alert, over(alert, facts.get(alert.source, SourceFacts())))
+        await self._set_aside.look(now_ms)
         await self._dead.look(now_ms)
         await look_at_clocks(self._redis, self._alerts, now_ms)
         await forget_ended(self._redis, now_ms=now_ms)

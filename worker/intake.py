@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from broker import stats, stream
+from broker import stream
 from broker.client import Client
 from broker.commit import Committed, commit
 from broker.errors import BrokerError
+from broker.faults import Faults
 from broker.stream import Entry
+from broker.waiting import read_waiting
 from worker.planning import Plan, Planner, Stranger
 from worker.settings import Settings
 
@@ -65,8 +67,11 @@ class Intake:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Take entries until stopped. Redis being away only makes it wait."""
-        backoff = Backoff("intake waits for Redis")
+        """Take entries until stopped. Redis being away only makes it wait.
+
+        What meets a fault stays pending and is taken over: in the end it is split, and its poison a dead letter.
+        """
+        backoff, faults = Backoff("intake waits for Redis"), _faults("intake left some batches")
         while not self._stopping.is_set():
             try:
                 await self._pause_while_too_many_wait()
@@ -75,7 +80,14 @@ class Intake:
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
                 continue
-            await self.process(entries)
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            try:
+                await self.process(entries)
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
 
     async def run_take_over(self) -> None:
         """Look for what other workers left behind, six times within `takeover_s`, until stopped.
@@ -83,13 +95,15 @@ class Intake:
         By a timer of this process: a clock that is wrong changes nothing.
         """
         every_s = self._settings.takeover_s / 6
-        backoff = Backoff("taking over waits for Redis")
+        backoff, faults = Backoff("taking over waits for Redis"), _faults("a stalled batch was not taken over")
         while not self._stopping.is_set():
             try:
                 await self.take_over()
                 backoff.over()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - not all at once
                     await self._stopping.wait()
@@ -187,12 +201,17 @@ class Intake:
         log.warning("intake pauses: %d notifications wait", self._waiting, extra={"action": "intake_paused"})
         while self._waiting >= self._settings.max_waiting and not self._stopping.is_set():
             await asyncio.sleep(_PAUSE_S)
-            self._waiting = (await stats.read_totals(self._redis)).waiting
+            waiting = await read_waiting(self._redis)  # the counter alone may be wrong
+            self._waiting = waiting.counted if waiting.there is None else waiting.there
         log.info("intake goes on", extra={"action": "intake_resumed"})
 
 
 _LOG_EVERY_S = 60.0
 """What lasts, such as a missing permission, is logged this often."""
+
+
+def _faults(what: str) -> Faults:
+    return Faults(log, what, action="intake_failed")
 
 
 class Backoff:

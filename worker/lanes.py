@@ -11,6 +11,7 @@ from itertools import takewhile
 from broker.channels import State, let_go
 from broker.client import Client
 from broker.errors import BrokerError
+from broker.faults import Faults
 from broker.settle import Heard
 from worker.channels.settings import BreakerSettings, CommonSettings
 from worker.crew import Crew
@@ -143,12 +144,15 @@ class Lanes:
 
         on_jobs: called when there may be jobs that were held back.
         """
-        faults = LastingFaults("channels are not watched, so that held jobs stay held")
+        lasting = LastingFaults("channels are not watched, so that held jobs stay held")
+        faults = Faults(log, "the state of channels was not read", action="channels_unread")
         while True:
             try:
                 await self._look()
             except BrokerError as error:
-                faults.note(error)  # the queue tells of what passes
+                lasting.note(error)  # the queue tells of what passes
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
             else:
                 on_jobs()
             await asyncio.sleep(self._look_every_s)

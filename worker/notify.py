@@ -68,7 +68,7 @@ class Notifier:
     async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """Run one job; None where all of it is settled. Raises BrokerError; what is open then runs again later."""
         try:
-            job = jobs.decode(packed)
+            job = jobs.decode_whole(claimed.id, packed)
         except UnreadableJobError as error:
             await self.bury(claimed.id, str(error))
             return None

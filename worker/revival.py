@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from broker.client import Client
 from broker.errors import BrokerError
+from broker.faults import Faults
 from broker.replay import revive
 from worker.lasting_faults import LastingFaults
 
@@ -32,13 +33,17 @@ class Revival:
 
     async def run(self) -> None:
         """Bring them back, until cancelled. Redis being away only makes it wait."""
-        faults = LastingFaults("dead letters that were sent again are not revived")
+        lasting = LastingFaults("dead letters that were sent again are not revived")
+        faults = Faults(log, "dead letters were not brought back", action="revival_failed")
         while True:
             try:
                 revived = await revive(self._redis)
             except BrokerError as error:
-                faults.note(error)
+                lasting.note(error)
                 revived = 0  # intake and the queue tell of what passes
+            except Exception as error:  # noqa: BLE001 - logged
+                revived = 0
+                faults.note(error)
             if revived:
                 log.info("%d dead letters revived", revived, extra={"action": "dead_revived", "letters": revived})
                 self._on_jobs()

@@ -28,6 +28,7 @@ from broker.dead.letter import (
     fingerprint,
     unreadable_batch,
     unreadable_job,
+    unreadable_member,
 )
 from broker.dead.packing import packed
 from broker.dead.store import (
@@ -93,4 +94,5 @@ __all__ = [
     "take_lease",
     "unreadable_batch",
     "unreadable_job",
+    "unreadable_member",
 ]

@@ -15,6 +15,7 @@ from broker.clock import ask_ms
 from broker.dead.letter import Facets
 from broker.dead.store import Row, rows
 from broker.errors import translated
+from broker.numbers import whole
 
 T = TypeVar("T")
 
@@ -85,13 +86,7 @@ async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> 
             pipe.zcount(redis.names.dead_by + MIXED, *span)
             names, mixed = await pipe.execute()
         found = [row for some in _portions(names) for row in await scripts.FACETS(redis, *span, *some)]
-    return Kinds(
-        [
-            Kind(name.decode(), _decode_facets(facets), int(count), _ms(first), _ms(last), newest.decode())
-            for name, facets, count, first, last, newest in found
-        ],
-        int(mixed),
-    )
+    return Kinds([kind for row in found if (kind := _kind(*row))], int(mixed))
 
 
 async def sparks(
@@ -108,7 +103,7 @@ async def news(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
     """(fingerprint, ms) of the groups that were new since a time, the oldest first; a week and 1,000 are kept."""
     with translated():
         found = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
-    return [(name.decode(), int(at_ms)) for name, at_ms in found]
+    return [(name.decode("utf-8", "backslashreplace"), whole(at_ms)) for name, at_ms in found]
 
 
 async def closed_ms(redis: Client) -> int:
@@ -127,5 +122,9 @@ def _portions(names: Sequence[T]) -> list[Sequence[T]]:
     return [names[start : start + _AT_A_TIME] for start in range(0, len(names), _AT_A_TIME)]
 
 
-def _ms(score: bytes) -> int:
-    return int(float(score))
+def _kind(name: bytes, facets: bytes, count: int, first: bytes, last: bytes, newest: bytes) -> Kind | None:
+    """None where its facets cannot be read."""
+    try:
+        return Kind(name.decode(), _decode_facets(facets), int(count), whole(first), whole(last), newest.decode())
+    except (ValueError, RecursionError):
+        return None

@@ -61,7 +61,7 @@ async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
     """Letters from before a time (0: none is too old), and those beyond the newest `stay` (0: all stay)."""
     with translated():
         total, *ids = await scripts.DUE(redis, before_ms, stay, count)
-    return Due(int(total), [name.decode() for name in ids])
+    return Due(int(total), [name.decode("utf-8", "backslashreplace") for name in ids])
 
 
 async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:

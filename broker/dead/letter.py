@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from broker import batch
 from broker.ids import new_id
-from broker.jobs import Attempt, Notification
+from broker.jobs import Attempt, Notification, new_job_id
 
 MAX_NOTES, MAX_NOTE_CHARS = 50, 2000
 """Notes of one letter: beyond, the oldest go. And characters of one note."""
@@ -189,6 +189,21 @@ def unreadable_job(job_id: str, blob: bytes, error: str) -> Grave:
         error_class="UnreadableJobError",
         bodies=0,
         job=job_id,
+    )
+    return Grave(letter, blob)
+
+
+def unreadable_member(blob: bytes, error: str) -> Grave:
+    """The dead letter of one event of a digest that cannot be read; its body is the event as it lay there."""
+    letter = DeadLetter(
+        id=new_id(),
+        fingerprint=fingerprint("notify", "UnreadableMemberError", "", "digest"),
+        stage="notify",
+        reason="unreadable",
+        error=f"an event of a digest cannot be read: {error}",
+        error_class="UnreadableMemberError",
+        bodies=0,
+        job=new_job_id(1),
     )
     return Grave(letter, blob)
 

@@ -15,6 +15,7 @@ from broker.dead.letter import MAX_NOTES, DeadLetter, Grave, Note, unreadable_le
 from broker.dead.packing import unpacked_body, unpacked_letter, unpacked_notes
 from broker.errors import translated
 from broker.ids import is_id
+from broker.numbers import whole
 
 
 class Work(Struct, frozen=True):
@@ -77,7 +78,8 @@ async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
     """Up to `count` dead letters, newest first."""
     with translated():
         ids = await redis.zrevrange(redis.names.dead_index, 0, count - 1)
-    return [letter for letter in await letters(redis, [name.decode() for name in ids]) if letter]
+    named = [name.decode("utf-8", "replace") for name in ids]
+    return [letter for letter in await letters(redis, named) if letter]
 
 
 async def annotate(redis: Client, ids: Sequence[str], note: Note, *, deed: Deed | None = None) -> int:
@@ -120,7 +122,7 @@ def done(reply: Any) -> int:
 def rows(reply: Any) -> list[Row]:
     """What `exhumed` of broker/lua/graves.lua returned."""
     found, flat = reply
-    dictionaries = {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
+    dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
     return [_row(row, dictionaries) for row in found]
 
 
@@ -135,7 +137,7 @@ async def _exhumed(redis: Client, what: Literal["letters", "graves"], ids: Seque
 
 def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
     name, died, letter, dictionary, notes, body, kind = row
-    letter_id, at_ms, used = name.decode(), int(float(died or 0)), dictionary.decode()
+    letter_id, at_ms, used = _text(name), whole(died), _text(dictionary)
     if not letter:
         return Row(letter_id, at_ms, None)
     try:
@@ -150,4 +152,8 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
         )
     except Exception as error:  # noqa: BLE001 - whatever it is: the other letters of the page can be read
         lost = unreadable_letter(letter_id, at_ms, error)
-        return Row(letter_id, at_ms, lost, dictionary=used, kind=kind.decode())
+        return Row(letter_id, at_ms, lost, dictionary=used, kind=_text(kind))
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from broker.client import Client
 from broker.errors import translated
+from broker.numbers import whole
 
 
 class Untold(Struct, frozen=True):
@@ -34,7 +35,11 @@ async def read_untold(redis: Client) -> Untold:
             pipe.get(redis.names.dead_told)
             pipe.hget(redis.names.stats_total, "purged")
             new, told, purged = await pipe.execute()
-    return Untold({name.decode(): first.decode() for name, first in new.items()}, int(told or 0), int(purged or 0))
+        unreadable = [name for name in new if not name.isalnum()]
+        if unreadable:  # or else they would be read for ever
+            await redis.hdel(redis.names.dead_untold, *unreadable)  # type: ignore[misc]
+    named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
+    return Untold(named, whole(told), whole(purged))
 
 
 async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:

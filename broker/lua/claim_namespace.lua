@@ -5,7 +5,10 @@
 go_on_when_full()
 local known, shared, against = {}, false, {}
 local rows = redis.call('HGETALL', K.installation)
-for i = 1, #rows, 2 do known[rows[i]] = cmsgpack.unpack(rows[i + 1]) end
+for i = 1, #rows, 2 do
+  local is_read, row = pcall(cmsgpack.unpack, rows[i + 1])
+  if is_read and type(row) == 'table' and type(row[2]) == 'string' then known[rows[i]] = row end -- else of another hand
+end
 
 local function has_common(these, those)
   if these == '' or those == '' then return true end -- a process that needs no secrets has none
@@ -28,7 +31,7 @@ for i = 2, #ARGV, 3 do
 end
 if ARGV[1] ~= 'accept' and #rows > 0 then
   if #against > 0 then return against end
-  if not shared then
+  if not shared and next(known) then
     for name in pairs(known) do against[#against + 1] = name end
     return against
   end

@@ -17,10 +17,10 @@ local gathered, revived, died, live, settled = 0, 0, 0, {}, {}
 local has_dead = redis.call('EXISTS', K.dead_index) == 1
 
 -- A set lives until the end of the period in which it was last seen, and a window more. Nothing shortens that: neither
--- an event of the future, nor one that came long ago, nor a clock that is set back.
+-- an event of the future, nor one that came long ago, nor a clock that is set back. (These two commands fit any type.)
 local function remember(key, mark)
   local ends = (math.floor(now / mark[4]) + 1) * mark[4] + mark[3]
-  if redis.call('PTTL', key) < ends - now then redis.call('PEXPIREAT', key, string.format('%.0f', ends)) end
+  if driver.call('PTTL', key) < ends - now then driver.call('PEXPIREAT', key, string.format('%.0f', ends)) end
 end
 
 -- Whether the identity was seen before; it is remembered from now on. One without a time of its own may lie in any
@@ -81,13 +81,13 @@ local function process(event)
   return true
 end
 
--- The first event of a digest opens its window; one that is full ends at once.
+-- The first event of a digest opens its window, and counts for as many notifications as it has channels; one that is
+-- full ends at once.
 local function gather(part)
   local length = redis.call('RPUSH', K.digest .. part[2], ARGV[part[3]])
-  if length == 1 then
-    redis.call('ZADD', K.digests, now + part[4], part[2])
-    created = created + part[5]
-  elseif length >= K.digest_max then
+  if redis.call('HSETNX', K.digests_counted, part[2], part[5]) == 1 then created = created + part[5] end
+  redis.call('ZADD', K.digests, 'NX', now + part[4], part[2])
+  if length >= K.digest_max then
     redis.call('ZADD', K.digests, 'XX', now, part[2])
   end
   gathered = gathered + 1
@@ -125,4 +125,4 @@ count({
   created = created, waiting = created, digested = gathered, revived = revived,
   died = died,
 })
-return { processed, duplicate, buried, tonumber(redis.call('HGET', K.stats_total, 'waiting') or 0), revived }
+return { processed, duplicate, buried, tonumber(redis.call('HGET', K.stats_total, 'waiting')), revived }

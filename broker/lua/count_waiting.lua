@@ -1,7 +1,6 @@
 -- The notifications that really wait: in jobs that are due, running or held, and in digests.
 -- ARGV: most jobs, most digests that are counted
--- Returns {waiting by the counter, those in jobs, 1 where there are more jobs or digests
--- than are counted, then the first event of each digest}.
+-- Returns {waiting by the counter, those in jobs and digests, 1 where there are more jobs or digests than are counted}.
 local most = tonumber(ARGV[1])
 local jobs = redis.call('ZRANGE', K.queue, 0, most)
 for _, channel in ipairs(redis.call('SMEMBERS', K.channels)) do
@@ -18,10 +17,11 @@ if too_many == 0 then
     end
   end
 end
-local answer = { tonumber(redis.call('HGET', K.stats_total, 'waiting') or 0), waiting, too_many }
 if too_many == 0 then
   for _, digest in ipairs(digests) do
-    answer[#answer + 1] = redis.call('LINDEX', K.digest .. digest, 0) or ''
+    if redis.call('LLEN', K.digest .. digest) > 0 then
+      waiting = waiting + tonumber(redis.call('HGET', K.digests_counted, digest))
+    end
   end
 end
-return answer
+return { tonumber(redis.call('HGET', K.stats_total, 'waiting')), waiting, too_many }

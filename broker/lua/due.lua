@@ -5,5 +5,8 @@ local due = redis.call('ZCOUNT', K.dead_index, '-inf', '(' .. ARGV[1])
 if tonumber(ARGV[2]) > 0 then due = math.max(due, redis.call('ZCARD', K.dead_index) - tonumber(ARGV[2])) end
 local most = math.min(due, tonumber(ARGV[3]))
 local found = most > 0 and redis.call('ZRANGE', K.dead_index, 0, most - 1) or {}
-table.insert(found, 1, due)
-return found
+local ids = { due }
+for i = 1, #found do
+  if found[i]:find('^[0-9a-z]+$') then ids[#ids + 1] = found[i] else redis.call('ZREM', K.dead_index, found[i]) end
+end
+return ids

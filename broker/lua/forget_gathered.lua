@@ -1,20 +1,21 @@
 -- Events leave a digest that waits for the end of its window.
--- ARGV: digest, the first event as it lay on the list, its channels, those of the first event that stays or 0 where none
--- does, then events ...
+-- ARGV: digest, the first event as it lay on the list, the channels of the first event that stays and can be read (0 where
+-- none stays, -1 where none of those can be read), then events ...
 -- Returns 0 where the list is another by now: nothing was done.
 go_on_when_full()
 local list = K.digest .. ARGV[1]
 if redis.call('LINDEX', list, 0) ~= ARGV[2] then return 0 end
-local stays = tonumber(ARGV[4])
-local left = redis.call('LLEN', list) - (#ARGV - 4)
-if (left > 0) ~= (stays > 0) then return 0 end
-for i = 5, #ARGV do redis.call('LREM', list, 1, ARGV[i]) end
-if left > 0 then
-  local more = stays - ARGV[3]
-  count({ created = more, waiting = more })
-else
-  local gone = tonumber(ARGV[3])
+local stays = tonumber(ARGV[3])
+local left = redis.call('LLEN', list) - (#ARGV - 3)
+if (left > 0) ~= (stays ~= 0) then return 0 end
+for i = 4, #ARGV do redis.call('LREM', list, 1, ARGV[i]) end
+local counted = tonumber(redis.call('HGET', K.digests_counted, ARGV[1]))
+if left == 0 then
   redis.call('ZREM', K.digests, ARGV[1])
-  count({ waiting = -gone, dead = gone, forgotten = gone })
+  redis.call('HDEL', K.digests_counted, ARGV[1])
+  count({ waiting = -counted, dead = counted, forgotten = counted })
+elseif stays > 0 then
+  redis.call('HSET', K.digests_counted, ARGV[1], stays)
+  count({ created = stays - counted, waiting = stays - counted })
 end
 return 1

@@ -5,9 +5,17 @@ local GROUPS_KEPT_MS, MOST_GROUPS, NEWS_KEPT_MS, MOST_NEWS = 30 * 86400000, 1000
 
 -- A letter as it lies in Redis: {facets, dictionary or "", tokens, letter, body}. A hash of these would take 300 bytes
 -- more, as Redis keeps fields of over 64 bytes.
+-- What cannot be read stands for the letter as it is, of no facets and with no tokens.
 local function kept(id)
   local packed = redis.call('GET', K.dead .. id)
-  return packed and cmsgpack.unpack(packed)
+  if not packed then return nil end
+  local is_read, letter = pcall(cmsgpack.unpack, packed)
+  if not is_read or type(letter) ~= 'table' then return { '', '', '', packed, '' } end
+  for i = 1, 5 do
+    if type(letter[i]) ~= 'string' then return { '', '', '', packed, '' } end
+  end
+  if #letter[3] % 7 ~= 0 then letter[3] = '' end
+  return letter
 end
 
 -- Whether a letter is what somebody read who is to write it anew: `seen` is the SHA-1 in hex of what lay there.
@@ -78,7 +86,10 @@ end
 -- 1 where the letter was there.
 local function unbury(id)
   local letter = kept(id)
-  if not letter then return 0 end
+  if not letter then -- nothing but its place may be left of it
+    redis.call('ZREM', K.dead_index, id)
+    return 0
+  end
   local facets, dict, tokens = letter[1], letter[2], letter[3]
   redis.call('DEL', K.dead .. id, K.dead_notes .. id)
   redis.call('ZREM', K.dead_index, id)
@@ -110,14 +121,18 @@ end
 local function exhumed(ids, with_body)
   local rows, dicts, known = {}, {}, {}
   for i = 1, #ids do
-    local letter = kept(ids[i]) or { '', '', '', '', '' }
+    local letter, at = kept(ids[i]), redis.call('ZSCORE', K.dead_index, ids[i]) or ''
+    if not letter then -- nothing but its place may be left of it
+      redis.call('ZREM', K.dead_index, ids[i])
+      letter = { '', '', '', '', '' }
+    end
     local dict = letter[2]
-    rows[i] = { ids[i], redis.call('ZSCORE', K.dead_index, ids[i]) or '', letter[4], dict,
+    rows[i] = { ids[i], at, letter[4], dict,
       redis.call('GET', K.dead_notes .. ids[i]) or '', with_body and letter[5] or '', letter[1] }
     if dict ~= '' and not known[dict] then
       known[dict] = true
       dicts[#dicts + 1] = dict
-      dicts[#dicts + 1] = redis.call('GET', K.dead_dict .. dict)
+      dicts[#dicts + 1] = redis.call('GET', K.dead_dict .. dict) or ''
     end
   end
   return { rows, dicts }

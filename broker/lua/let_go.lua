@@ -10,8 +10,10 @@ local function back(name, count)
   local popped = redis.call('ZPOPMIN', K.held_jobs .. name, count)
   for i = 1, #popped, 2 do
     if redis.call('EXISTS', K.job .. popped[i]) == 1 then
-      redis.call('ZADD', K.queue, popped[i + 1], popped[i])
-      redis.call('INCRBY', K.held_ms .. popped[i], math.max(0, now - tonumber(popped[i + 1])))
+      local since = tonumber(popped[i + 1])
+      if since <= 0 then since = now end
+      redis.call('ZADD', K.queue, math.min(since, now), popped[i])
+      redis.call('INCRBY', K.held_ms .. popped[i], math.max(0, now - since))
     end
   end
   return popped[1]
@@ -21,11 +23,11 @@ local rows = {}
 for _, name in ipairs(redis.call('SMEMBERS', K.channels)) do
   local key = K.channel .. name
   local known = redis.call('HMGET', key, 'failures', 'opened', 'open_until_ms', 'paused_since_ms', 'probe_until_ms')
-  local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+  local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), moment(known[3])
   local count = 0
   if until_ms == 0 then
     count = most[name] or tonumber(ARGV[2])
-  elseif until_ms <= now and tonumber(known[5] or 0) <= now then
+  elseif until_ms <= now and moment(known[5]) <= now then
     count = 1
   end
   if count > 0 and not known[4] then

@@ -39,7 +39,7 @@ if is_gone then return { -1, '' } end
 local function state_after(heard)
   local key = K.channel .. heard[1]
   local known = redis.call('HMGET', key, 'failures', 'opened', 'open_until_ms', 'paused_since_ms')
-  local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+  local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), moment(known[3])
   if heard[5] and (failures > 0 or until_ms > 0) then
     redis.call('HDEL', key, 'failures', 'opened', 'open_until_ms', 'probe_until_ms', 'probe_job')
     failures, opened, until_ms = 0, 0, 0

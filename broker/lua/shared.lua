@@ -1,5 +1,75 @@
 -- What every script begins with. K holds the key names of broker/keys.py.
 
+-- A key may hold what Hookline never writes there: another type, or no number where one is added to. A script that ended
+-- at such a key would leave its other writes half done. So `redis.call` moves what stands there out of the way, to
+-- `set-aside:{us}:{name}`, and runs the command again as if nothing had been there. Nothing is lost, and `set-aside` lists
+-- what was moved.
+local driver, type = redis, type
+local try = driver.pcall
+local NOT_A_NUMBER = { 'value is not an integer', 'value is not a float', 'would overflow' }
+
+local function note_set_aside(name)
+  local time = driver.call('TIME')
+  local answer = try('ZADD', K.set_aside, time[1] * 1000 + math.floor(time[2] / 1000), name)
+  return type(answer) == 'number'
+end
+
+local function set_aside_name(key)
+  local time = driver.call('TIME')
+  return K.set_aside_of .. time[1] .. string.format('%06d', time[2]) .. ':' .. key:sub(#KEYS[1] + 1)
+end
+
+local function set_key_aside(key)
+  local name = set_aside_name(key)
+  driver.call('RENAME', key, name)
+  driver.call('PERSIST', name)
+  if not note_set_aside(name) then -- the list is of another type itself
+    driver.call('RENAME', K.set_aside, set_aside_name(K.set_aside))
+    note_set_aside(name)
+  end
+end
+
+local function set_field_aside(key, field)
+  local name = set_aside_name(key)
+  driver.call('HSET', name, field, driver.call('HGET', key, field))
+  driver.call('HDEL', key, field)
+  note_set_aside(name)
+end
+
+-- Whether what a command was refused for is out of the way now.
+local function made_way(refusal, command, key, field)
+  if command == 'XGROUP' or command == 'XINFO' then key = field end
+  if not key or key:sub(1, #KEYS[1]) ~= KEYS[1] or driver.call('EXISTS', key) == 0 then return false end
+  if refusal:find('WRONGTYPE', 1, true) then
+    set_key_aside(key)
+    return true
+  end
+  for i = 1, #NOT_A_NUMBER do
+    if refusal:find(NOT_A_NUMBER[i], 1, true) then
+      if command == 'HINCRBY' then set_field_aside(key, field) else set_key_aside(key) end
+      return true
+    end
+  end
+  return false
+end
+
+local function call(...)
+  local answer = try(...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  made_way(answer.err, ...)
+  return driver.call(...) -- which raises what Redis refuses for any other reason
+end
+
+local redis = { call = call, pcall = try, sha1hex = driver.sha1hex }
+
+-- The number that a value stands for; 0 for anything else, and for one too large to be exact.
+local to_number = tonumber
+local function tonumber(value, base)
+  local number = base and to_number(value, base) or not base and to_number(value)
+  if number and number > -2 ^ 53 and number < 2 ^ 53 then return number end
+  return 0
+end
+
 -- A Redis at maxmemory refuses the first write of a script, unless it is one that can only free memory (DEL, XACK),
 -- and takes every write after that. So each script that may meet a full Redis begins with one of these three, and
 -- changes all or nothing.
@@ -34,6 +104,13 @@ end
 
 local now = now_ms()
 
+-- A moment that something waits for; 0 for none, and for one that nothing of ours would wait for.
+local MONTH_MS = 30 * 86400000
+local function moment(value)
+  local ms = tonumber(value)
+  return ms <= now + MONTH_MS and ms or 0
+end
+
 local GAUGES = { queued = true, waiting = true }
 
 local function count(changes)
@@ -66,6 +143,7 @@ end
 -- it first, but 1 to 15 s. Nothing where that was `for_ms` ago.
 local function pass_on(id, for_ms)
   local since = tonumber(redis.call('GET', K.stranger .. id) or now)
+  if since <= 0 or since > now then since = now end
   if now - since >= for_ms then return nil end
   redis.call('SET', K.stranger .. id, since, 'PX', for_ms + 3600000)
   return math.max(1000, math.min(15000, math.floor((now - since) / 4)))

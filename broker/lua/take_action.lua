@@ -6,7 +6,7 @@ local key = K.action .. ARGV[1]
 local known = redis.call('HMGET', key, 'state', 'owner', 'lease_until_ms')
 if known[1] == 'stopped' and ARGV[4] == '' then return 0 end
 if known[1] ~= 'stopped' and known[1] ~= 'running' then return 0 end
-local has_owner = known[1] == 'running' and tonumber(known[3]) > now
+local has_owner = known[1] == 'running' and moment(known[3]) > now
 if has_owner and known[2] ~= ARGV[2] then return 0 end
 redis.call('HSET', key, 'state', 'running', 'owner', ARGV[2], 'lease_until_ms', now + tonumber(ARGV[3]))
 if not has_owner then told(ARGV[4]) end

@@ -15,6 +15,7 @@ from broker.channels import Channel
 from broker.channels import State as ChannelState
 from broker.clock import OffClock
 from broker.dead import DeadLetter
+from broker.set_aside import SetAside
 from broker.sources import SourceFacts
 from broker.spilled import Spilled
 from broker.stats import Totals
@@ -277,6 +278,9 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     redis_risks: list[str]
     spilled_bodies: int
     spilled: list[SpilledRecord]
+    set_aside: list[SetAside]
+    """Keys in Redis that held what Hookline never writes there, the newest first; 100 at most."""
+
     sources: list[SourceRecord]
     alerts_now: list[Alert]
     channels: list[ChannelRecord]

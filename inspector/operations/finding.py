@@ -207,7 +207,10 @@ async def _aged(redis: Client, wanted: Filter, start: Place, page: int) -> Async
                 return
             if names is None or row.kind in known or _is_selected(row, wanted):
                 yield row
-        start = Place(rows[-1].at_ms or start.at_ms, rows[-1].id)
+        place = Place(rows[-1].at_ms or start.at_ms, rows[-1].id)
+        if (place.at_ms, place.id) >= (start.at_ms, start.id):
+            return  # another hand gave it a time that no place can be told by
+        start = place
 
 
 async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
@@ -223,6 +226,8 @@ async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> A
         for row in rows:
             if _is_selected(row, wanted):
                 yield row
+        if below and rows[-1].id >= below:
+            return
         below = rows[-1].id
 
 

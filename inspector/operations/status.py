@@ -16,6 +16,7 @@ from broker.connection import Facts, read_facts
 from broker.errors import BrokerError
 from broker.probe import probe
 from broker.schedule import Schedule, read_schedule
+from broker.set_aside import SetAside, read_set_aside
 from broker.sources import SourceFacts, read_sources
 from broker.spilled import Spilled, read_spilled
 from broker.stats import Totals, read_totals
@@ -74,6 +75,9 @@ class Status(Struct, frozen=True):
         """Everything about Redis that loses webhooks or keeps them out."""
         return [*self.redis.risks(), *([self.write_fault] if self.write_fault else [])]
 
+    set_aside: list[SetAside] = []
+    """Keys in Redis that held what Hookline never writes there, the newest first; 100 at most."""
+
     def adds_up(self) -> bool:
         """Whether both sums do."""
         return self.totals.bodies_add_up() and self.notifications_add_up()
@@ -109,6 +113,7 @@ async def status(
         schedule=await read_schedule(redis),
         waiting=await read_waiting(redis),
         clocks=await clock.off_clocks(redis),
+        set_aside=await read_set_aside(redis),
         spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
         write_fault=await _write_fault(redis),
     )

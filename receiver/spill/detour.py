@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from broker.batch import RawBody
 from broker.errors import BrokerError, Full, Unavailable
+from broker.faults import Faults
 from receiver.bounded import Bounded
 from receiver.counters import Counters
 from receiver.spill.errors import SpillError
@@ -75,13 +76,14 @@ class Detour:
 
     async def run(self) -> None:
         """Drain until cancelled."""
+        faults = Faults(_logger, "draining failed", action="spill_drain_failed")
         while True:
             try:
                 await self._attend()
             except SpillError as error:
                 self.fault = str(error)
-            except Exception:
-                _logger.exception("draining failed", extra={"action": "spill_drain_failed"})
+            except Exception as error:  # noqa: BLE001 - logged
+                faults.note(error)
             await asyncio.sleep(self._pause_s)
 
     async def close(self) -> None:

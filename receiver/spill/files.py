@@ -56,10 +56,16 @@ class SegmentFile:
             data = self.path.read_bytes()
         except OSError as error:
             raise _failed(self.path.parent, error) from None
-        self.head = read_head(data) or Head()
-        found = scan(data)
-        # The head is not synced: after a crash of the machine it may tell less than there is.
-        self.head = structs.replace(self.head, bodies=sum(one.bodies for one in found.frames))
+        found, head = scan(data), read_head(data) or Head()
+        # The head is neither synced nor checked. So bodies are counted anew, and an offset that is no end of a
+        # frame is not believed: all is drained again, and the events' identities make duplicates of it.
+        drained = head.drained if head.drained in {one.end for one in found.frames} else HEAD_BYTES
+        self.head = Head(
+            drained=drained,
+            bodies=sum(one.bodies for one in found.frames),
+            bodies_drained=sum(one.bodies for one in found.frames if one.end <= drained),
+            oldest_ms=head.oldest_ms,
+        )
         self.size = len(data)
         return found
 

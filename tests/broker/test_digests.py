@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from broker import dedupe, digests, jobs, keys, stats, stream
+from broker import dead, dedupe, digests, jobs, keys, stats, stream
 from broker.batch import RawBody
 from broker.client import Client
 from broker.commit import NewEvent, Processed, commit
@@ -109,3 +109,45 @@ async def test_a_full_digest_does_not_wait_for_its_window(redis: Client) -> None
     assert await digests.due(redis, count=1) == []
     await take(redis, keys.DIGEST_MAX)
     assert await until(lambda: digests.due(redis, count=1)) == [DIGEST]
+
+
+async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_are_a_job(redis: Client) -> None:
+    await take(redis, 1)
+    await redis.rpush(KEYS.digest + DIGEST, b"garbage")
+    await take(redis, 2)
+    blobs = await digests.gathered(redis, DIGEST)
+    letter = dead.unreadable_member(blobs[1], "it is garbage")
+    made = [job_of([blobs[0], blobs[2]])]
+    assert await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
+    assert not await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
+    [found] = await dead.newest(redis)
+    assert (found.stage, found.reason, found.error_class) == ("notify", "unreadable", "UnreadableMemberError")
+    grave = await dead.get(redis, found.id)
+    assert grave is not None and grave.body == b"garbage"
+    totals = await stats.read_totals(redis)
+    assert (totals.created, totals.waiting, totals.dead, totals.died) == (2, 1, 1, 1)
+    assert totals.notifications_add_up()
+
+
+async def test_a_digest_of_which_nothing_can_be_read_counts_no_more(redis: Client) -> None:
+    await take(redis, 1, channels=("mail", "shop"))
+    await redis.lset(KEYS.digest + DIGEST, 0, b"garbage")
+    letter = dead.unreadable_member(b"garbage", "it is garbage")
+    assert await digests.close(redis, DIGEST, [b"garbage"], [], [letter], window_ms=0)
+    totals = await stats.read_totals(redis)
+    assert (totals.created, totals.waiting, totals.dead) == (1, 0, 1)
+    assert await redis.exists(KEYS.digests, KEYS.digests_counted, KEYS.digest + DIGEST) == 0
+
+
+async def test_events_that_join_a_list_of_another_hand_open_a_window(redis: Client) -> None:
+    await redis.rpush(KEYS.digest + DIGEST, b"garbage")
+    await take(redis, 1, window_ms=1)
+    assert await until(lambda: digests.due(redis, count=10)) == [DIGEST]
+    assert (await stats.read_totals(redis)).waiting == 1
+
+
+async def test_a_name_without_events_leaves_those_that_are_due(redis: Client) -> None:
+    await redis.zadd(KEYS.digests, {b"\xff\xfe": 1})
+    [name] = await digests.due(redis, count=10)
+    await digests.forget(redis, name)
+    assert await digests.due(redis, count=10) == []

@@ -16,7 +16,7 @@ import pytest
 from broker.batch import MAX_BODIES, RawBody
 from receiver.spill import files
 from receiver.spill.errors import SpillDirError, SpillError
-from receiver.spill.segment import Head, frame
+from receiver.spill.segment import HEAD_BYTES, Head, frame
 from receiver.spill.spill import Spill
 from tests.until import until
 
@@ -288,3 +288,30 @@ async def test_a_damaged_segment_that_cannot_be_set_aside_is_not_drained_again_a
         assert await drain(spill) == ["a"]
         assert await drain(spill) == []
     assert segment.exists()
+
+
+async def test_foreign_files_and_directories_stop_nothing_and_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "0.spill").mkdir()
+    (tmp_path / "1.spill").write_bytes(os.urandom(500))
+    (tmp_path / "2.spill").symlink_to(tmp_path / "nowhere")
+    async with spilling(tmp_path) as spill:
+        await spill.append([raw("a")])
+        assert await drain(spill) == ["a"]
+        await spill.append([raw("b")])
+        assert await drain(spill) == ["b"]
+    assert [path.name for path in files_in(tmp_path)] == ["0.spill", "1.corrupt", "2.spill", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "head", [Head(drained=2**60), Head(bodies_drained=2**32 - 1), Head(drained=HEAD_BYTES + 1), Head(drained=0)]
+)
+async def test_a_head_that_cannot_be_true_loses_nothing(tmp_path: Path, head: Head) -> None:
+    async with spilling(tmp_path) as spill:
+        await spill.append([raw("a")])
+        await spill.append([raw("b")])
+    [path] = files_in(tmp_path)
+    path.write_bytes(head.pack() + path.read_bytes()[HEAD_BYTES:])
+    async with spilling(tmp_path) as spill:
+        assert await drain(spill) == ["a", "b"]
+    assert files_in(tmp_path) == []

@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Callable
 
 from broker import dead
+from broker.batch import RawBody
 from broker.client import Client
+from broker.digests import Gathered
 from broker.replay import replay
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
 from tests.worker.happenings import happened
 from tests.worker_process import Parts, WorkerProcess
+from worker.digests import jobs_of
 from worker.rules import DigestSettings, Rule
 
 Start = Callable[..., WorkerProcess]
@@ -97,3 +101,28 @@ async def test_an_event_without_the_digests_key_is_a_dead_letter_that_names_it_a
     assert (letter.reason, letter.stage) == ("render", "notify")
     assert "crm_id" in letter.error
     assert sink.got == []
+
+
+async def test_garbage_in_a_digest_stops_neither_it_nor_any_other(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
+    await redis.rpush(KEYS.digest + "00bad", "garbage")
+    await redis.zadd(KEYS.digests, {"00bad": 1, b"\xff": 1})
+    running = worker(parts=parts())
+    await send(redis, happened(1, customer="ada", at_s=10), happened(2, customer="ada", at_s=20))
+    totals = await rest(redis)
+    assert [len(told["data"]["events"]) for told in sink.got] == [2]
+    [letter] = await until(lambda: dead.newest(redis))
+    assert (letter.stage, letter.reason) == ("notify", "unreadable")
+    assert running.alive
+    assert totals.notifications_add_up()
+
+
+def test_digests_of_other_events_have_other_keys_and_of_the_same_the_same() -> None:
+    def key(*events: str) -> str:
+        body = RawBody(1, "voucherify", "", b"{}")
+        [job] = jobs_of([Gathered(event, "points", ("sink",), 1000, "x", 1, body) for event in events])
+        return job.notifications[0].key
+
+    assert key("a", "b") == key("a", "b") == key("b", "a")
+    assert len({key("a"), key("a", "b"), key("a", "c"), key("a", "b", "c")}) == 4

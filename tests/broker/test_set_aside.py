@@ -1,0 +1,154 @@
+"""What Hookline never writes is moved out of the way, and nothing is half done because of it."""
+
+import time
+
+import pytest
+
+from broker import alerts, dedupe, jobs, stats, stream
+from broker.alerts import Alert
+from broker.batch import RawBody
+from broker.client import Client
+from broker.commit import NewEvent, Processed, Share, commit
+from broker.confirmation import Confirmation
+from broker.jobs import Notification, NotifyJob
+from broker.set_aside import read_set_aside
+from tests.names import KEYS
+
+NOW_MS = int(time.time() * 1000)
+BODY = RawBody(NOW_MS, "voucherify", "", b"{}")
+
+
+async def commit_one(redis: Client, number: int = 1) -> None:
+    """One webhook, all the way from its receiver to a job of one notification."""
+    await stream.append(redis, [BODY], Confirmation())
+    [entry] = await stream.read(redis, "worker-1", count=1, block_ms=1) or await stream.read(
+        redis, "worker-1", count=1, block_ms=1
+    )
+    mark = dedupe.mark("voucherify", str(number), occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
+    job = NotifyJob("crm", 1, NOW_MS, [Notification(f"key-{number}", "rule", "event", BODY)])
+    await commit(redis, [Processed(entry.id, 1, [NewEvent(mark, [Share(1, 0, 1)])], [])], [job])
+
+
+async def names(redis: Client) -> list[str]:
+    return sorted(key.name.rpartition(":")[2] for key in await read_set_aside(redis))
+
+
+@pytest.mark.parametrize("key", [KEYS.stream, KEYS.queue, KEYS.stats_total])
+async def test_a_key_of_another_type_is_moved_aside_and_its_step_is_whole(redis: Client, key: str) -> None:
+    await redis.set(key, "what another program put there")
+    await commit_one(redis)
+    totals = await stats.read_totals(redis)
+    assert (totals.accepted, totals.processed, totals.created, totals.waiting) == (1, 1, 1, 1)
+    [job] = await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)
+    assert jobs.decode(jobs.deserialize(job.blob)["a"][0]).channel == "crm"
+    [moved] = await read_set_aside(redis)
+    assert (moved.type, moved.name.startswith(KEYS.set_aside_of)) == ("string", True)
+    assert moved.name.endswith(key[len(KEYS.prefix) :])
+    assert await redis.get(moved.name) == b"what another program put there"
+
+
+async def test_a_deduplication_set_of_another_type_costs_no_webhook_of_the_commit(redis: Client) -> None:
+    mark = dedupe.mark("voucherify", "1", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
+    await redis.rpush(KEYS.prefix + mark.key, "x")
+    await commit_one(redis)
+    assert await redis.zcard(KEYS.queue) == 1
+    assert await redis.type(KEYS.prefix + mark.key) == b"set"
+    assert len(await read_set_aside(redis)) == 1
+
+
+async def test_of_counters_only_what_is_no_number_moves(redis: Client) -> None:
+    await commit_one(redis)
+    await redis.hset(KEYS.stats_total, "processed", "many")
+    await commit_one(redis, 2)
+    totals = await stats.read_totals(redis)
+    assert (totals.accepted, totals.processed) == (2, 1)
+    [moved] = await read_set_aside(redis)
+    assert await redis.hgetall(moved.name) == {b"processed": b"many"}
+
+
+@pytest.mark.parametrize("value", ["many", "nan", "inf", "1e400", "9" * 30, ""])
+async def test_a_counter_that_is_no_number_is_shown_as_none(redis: Client, value: str) -> None:
+    await redis.hset(KEYS.stats_total, mapping={"sent": value, "dead": "3"})
+    totals = await stats.read_totals(redis)
+    assert (totals.sent, totals.dead) == (0, 3)
+
+
+async def test_a_read_outside_of_scripts_moves_it_aside_too_alone_and_among_others(redis: Client) -> None:
+    await redis.set(KEYS.stats_total, "x")
+    assert (await stats.read_totals(redis)).accepted == 0
+    await redis.set(KEYS.stats_minute + str(int(time.time() // 60)), "x")
+    assert len(await stats.read_history(redis, points=3, minutes=1)) == 3
+    assert len(await read_set_aside(redis)) == 2
+
+
+async def test_the_list_of_what_was_moved_may_be_of_another_type_itself(redis: Client) -> None:
+    await redis.set(KEYS.set_aside, "x")
+    await redis.set(KEYS.queue, "y")
+    await commit_one(redis)
+    assert await names(redis) == ["queue"]
+
+
+async def test_what_a_person_deleted_is_listed_no_more(redis: Client) -> None:
+    await redis.set(KEYS.queue, "y")
+    await commit_one(redis)
+    [moved] = await read_set_aside(redis)
+    await redis.delete(moved.name)
+    assert await read_set_aside(redis) == []
+    assert await redis.exists(KEYS.set_aside) == 0
+
+
+async def test_nothing_outside_of_the_namespace_is_moved(redis: Client) -> None:
+    await redis.set("somebody:list", "x")
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        await redis.rpush("somebody:list", "y")
+    assert await redis.get("somebody:list") == b"x"
+
+
+async def test_a_job_of_another_type_is_claimed_as_one_that_cannot_be_read(redis: Client) -> None:
+    await commit_one(redis)
+    [name] = await redis.zrange(KEYS.queue, 0, -1)
+    await redis.delete(KEYS.job + name.decode())
+    await redis.rpush(KEYS.job + name.decode(), "x")
+    [job] = await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)
+    assert jobs.deserialize(job.blob)["f"] == jobs.UNREADABLE
+
+
+async def test_settled_indices_that_are_none_of_a_jobs_do_not_end_it(redis: Client) -> None:
+    await commit_one(redis)
+    [name] = await redis.zrange(KEYS.queue, 0, -1)
+    await redis.sadd(KEYS.done + name.decode(), "x", "7", "-1")
+    [job] = await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)
+    assert job.done == frozenset()
+    assert await redis.exists(KEYS.done + name.decode()) == 0
+
+
+async def test_a_lease_that_never_ends_is_none(redis: Client) -> None:
+    await commit_one(redis)
+    [name] = await redis.zrange(KEYS.queue, 0, -1)
+    await redis.set(KEYS.in_progress + name.decode(), "nobody")
+    assert await jobs.claim(redis, "worker-1", count=10, lease_ms=1000) == []
+    await redis.zadd(KEYS.queue, {name: 0})
+    assert len(await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)) == 1
+
+
+async def test_an_id_that_is_no_text_leaves_the_queue(redis: Client) -> None:
+    await redis.zadd(KEYS.queue, {b"\xff\xfe": 0, b"a b": 0})
+    assert await jobs.claim(redis, "worker-1", count=10, lease_ms=1000) == []
+    assert await redis.zcard(KEYS.queue) == 0
+
+
+@pytest.mark.parametrize("number", ["many", "-5", "inf", "9" * 40, "1.5"])
+async def test_an_entry_whose_number_of_bodies_is_none_is_read(redis: Client, number: str) -> None:
+    await stream.create_group(redis)
+    await redis.xadd(KEYS.stream, {"n": number, "z": "x"})
+    [entry] = await stream.read(redis, "worker-1", count=10, block_ms=1)
+    assert entry.bodies in (0, 1)
+
+
+async def test_an_alert_that_cannot_be_read_hides_no_other_and_goes(redis: Client) -> None:
+    alert = Alert(kind="outage", source="voucherify", since_ms=1, text="x")
+    await alerts.raise_alert(redis, alert, mark_ms=1000)
+    await redis.hset(KEYS.alerts, b"\xff", b"\xff")
+    assert await alerts.current_alerts(redis, now_ms=NOW_MS) == [alert]
+    await alerts.forget_ended(redis, now_ms=NOW_MS)
+    assert await redis.hlen(KEYS.alerts) == 1
