@@ -23,16 +23,19 @@ _CLAIM_S = 2.0
 """Seconds that a start waits for a Redis that is slow to say whose namespace it is."""
 
 
-def claim_now(redis: RedisSettings, config: Config) -> None:
-    """Make the namespace this installation's own, where Redis answers. Raises NamespaceInUseError."""
-    asyncio.run(_claim_now(redis, config))
+def claim_now(redis: RedisSettings, config: Config, *, accept: bool = False) -> None:
+    """Make the namespace this installation's own, where Redis answers. Raises NamespaceInUseError.
+
+    accept: whatever sources it had.
+    """
+    asyncio.run(_claim_now(redis, config, accept))
 
 
-async def _claim_now(redis: RedisSettings, config: Config) -> None:
+async def _claim_now(redis: RedisSettings, config: Config, accept: bool) -> None:
     client = connect(redis, retries=0)
     try:
         async with asyncio.timeout(_CLAIM_S):
-            against = await claim(client, senders(config))
+            against = await claim(client, senders(config), accept=accept)
     except (BrokerError, TimeoutError):
         return  # the parts report it, and ask again
     finally:

@@ -45,7 +45,8 @@ def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
     ):
         config = with_secrets(config, tell)
         live = LiveConfig(workable(receivable(config)), lambda: workable(receivable(with_secrets(read(), tell))))
-        claim_now(redis, live.current)
+        # Nobody else uses an embedded Redis, so its sources may change at will.
+        claim_now(redis, live.current, accept=not config.redis.url)
         groups = [
             receivers(live, redis, listener, processes=config.receiver.processes),
             workers(live, redis, processes=config.worker.processes),

@@ -208,3 +208,13 @@ async def test_a_shared_directory_is_refused_in_one_line_and_left_as_it_was(dire
     assert ran.stderr.count("\n") == 1
     assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
     assert list(shared.iterdir()) == []
+
+
+async def test_on_its_own_redis_the_sources_may_change_at_will(up: Up, directory: Path) -> None:
+    for name in ("shop", "pos"):
+        (directory / "hookline.toml").write_text(f'[sources.{name}]\nkind = "voucherify"\n')
+        running = up()
+        await running.says(f"/webhooks/{name}")
+        await running.says("worker_started")
+        running.signal(signal.SIGINT)
+        assert await running.ends() == 0
