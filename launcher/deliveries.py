@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from sources.kind import SourceKind
 from sources.secret import Secret
+from sources.written_number import as_json
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -89,4 +90,4 @@ def deliveries(plan: Plan) -> Iterator[Delivery]:
 
 def _fresh(plan: Plan, number: int) -> Content:
     body = plan.kind.sample(number, plan.event)
-    return Content(msgspec.json.encode(plan.kind.view(body)) if plan.raw else body)
+    return Content(msgspec.json.encode(plan.kind.view(body), enc_hook=as_json) if plan.raw else body)

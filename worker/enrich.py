@@ -12,6 +12,7 @@ from msgspec import Struct
 from broker.jobs import Notification
 from sources.api import LookUp, filled
 from sources.kind import SourceKind
+from sources.written_number import WrittenNumber
 from worker.lookups import ApiClient
 from worker.outcome import Dead, PutOff, Retry
 from worker.payload import Payload
@@ -23,7 +24,7 @@ from worker.templates import seen_by_templates
 PATIENCE_S = 10.0
 """Seconds that a notification waits for its answer before its job makes room for others."""
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
 
 class UnknownError(RenderError):

@@ -18,6 +18,7 @@ from yarl import URL
 
 from sources.api import Api, LookUp
 from sources.api import Settings as ApiSettings
+from sources.written_number import WrittenNumber
 from worker.answers import PASSING, Head, retry_after_s
 from worker.http_client import (
     MAX_ANSWER_BYTES,
@@ -34,7 +35,7 @@ _UNKNOWN_CACHE_S = 60.0
 _MAX_PAUSE_S = 600.0
 """An API that asks for longer is asked again after that time, lest one odd header stop it for days."""
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
 Answer = bytes | None | Retry | Dead
 """The JSON object found; None where the API knows no such object; or why there is no answer."""

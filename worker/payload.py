@@ -8,8 +8,9 @@ from typing import Any, TypedDict
 import msgspec
 
 from sources.errors import DecodeError
+from sources.written_number import WrittenNumber
 
-_whole = msgspec.json.Decoder(dict[str, Any]).decode
+_whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
 
 class Payload(Mapping[str, Any]):
@@ -44,7 +45,7 @@ class Excerpt:
 
     def __init__(self, names: Collection[str]) -> None:
         found = TypedDict("found", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
-        self._decode = msgspec.json.Decoder(found).decode
+        self._decode = msgspec.json.Decoder(found, float_hook=WrittenNumber).decode
 
     def of(self, payload: Payload) -> Mapping[str, Any]:
         """The keys that the payload has. Raises DecodeError."""

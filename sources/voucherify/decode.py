@@ -26,6 +26,7 @@ from sources.voucherify.parsing import parsed
 from sources.voucherify.signature import without_white_space
 from sources.voucherify.vendor import checked_model, typed
 from sources.voucherify.wrapping import Wrapped, unwrap
+from sources.written_number import WrittenNumber
 
 _Id = Annotated[str, Meta(min_length=1)]
 _Name = TypeVar("_Name")
@@ -74,7 +75,7 @@ def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
 
 
 _short_way = {name.encode(): _decoder(name) for name in MODELS}
-_object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]])
+_object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]], float_hook=WrittenNumber)
 _raw_in_envelope = msgspec.json.Decoder(_Around[Raw])
 
 
@@ -112,7 +113,7 @@ def view(body: bytes) -> Mapping[str, Any]:
         return _object_in_envelope.decode(body).data
     except (ValueError, RecursionError):
         pass  # the long way tells what is wrong, if anything is
-    payload = unwrap(parsed(body), "").payload
+    payload = unwrap(parsed(body, as_written=True), "").payload
     return payload if isinstance(payload, dict) else {"payload": payload}
 
 

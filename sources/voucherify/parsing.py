@@ -9,16 +9,21 @@ import msgspec
 
 from sources.errors import DecodeError
 from sources.voucherify.vendor import translated
+from sources.written_number import WrittenNumber
 
 _decode = msgspec.json.Decoder().decode
+_decode_as_written = msgspec.json.Decoder(float_hook=WrittenNumber).decode
 
 
-def parsed(body: bytes) -> Any:
-    """The JSON in a body, which may begin with a byte order mark. Raises DecodeError."""
+def parsed(body: bytes, *, as_written: bool = False) -> Any:
+    """The JSON in a body, which may begin with a byte order mark. Raises DecodeError.
+
+    as_written: numbers with a fraction print as they stand there.
+    """
     body = body.removeprefix(BOM_UTF8)
     try:
         body.decode()  # msgspec would tell where in a string, not where in the body
-        return _decode(body)
+        return _decode_as_written(body) if as_written else _decode(body)
     except UnicodeDecodeError as error:
         raise DecodeError(f"not UTF-8: byte {error.start} is {body[error.start]:#04x}") from None
     except RecursionError:

@@ -30,10 +30,24 @@ def run(tmp_path: Path, encoding: str, *arguments: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False)
 
 
+EVENT = "customer.voucher.loyalty_card.points_added"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_the_text_of_a_payload_is_shown_on_every_terminal_and_steers_none(tmp_path: Path, encoding: str) -> None:
-    test = ("notify", "test", "points", "--event", "body.json", "--name", "customer.x.points_added")
-    for command in ((*test, "--send"), ("explain", "--event", "customer.x.points_added", "body.json")):
+    test = (
+        "notify",
+        "test",
+        "points",
+        "--event",
+        "body.json",
+        "--name",
+        EVENT,
+    )
+    for command in (
+        (*test, "--send"),
+        ("explain", "--event", EVENT, "body.json"),
+    ):
         done = run(tmp_path, encoding, *command)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
@@ -45,7 +59,15 @@ def test_the_text_of_a_payload_is_shown_on_every_terminal_and_steers_none(tmp_pa
 
 @pytest.mark.parametrize("encoding", ["latin-1"])
 def test_json_is_utf_8_on_every_terminal(tmp_path: Path, encoding: str) -> None:
-    done = run(tmp_path, encoding, "explain", "--event", "customer.x.points_added", "body.json", "--json")
+    done = run(
+        tmp_path,
+        encoding,
+        "explain",
+        "--event",
+        EVENT,
+        "body.json",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     (rule,) = json.loads(done.stdout)["rules"]
     assert rule["notifications"][0]["text"] == f"Hi {NAME}"

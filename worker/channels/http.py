@@ -14,6 +14,7 @@ from aiohttp.connector import AddrInfoType
 from msgspec import Struct
 from yarl import URL
 
+from sources.written_number import as_json
 from worker.answers import PASSING, retry_after_s
 from worker.channels.addresses import PrivateAddressError, is_private_host, is_public
 from worker.channels.errors import ChannelError
@@ -35,7 +36,7 @@ from worker.render import Message
 
 _SHOWN_ANSWER = 200
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=as_json).encode
 
 
 class HttpChannel:

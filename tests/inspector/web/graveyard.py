@@ -77,7 +77,7 @@ def refused(
 def broken(number: int) -> Grave:
     """A webhook that is not as the models say."""
     payload: dict[str, Any] = json.loads(VOUCHERIFY.sample(number, POINTS))
-    payload["data"]["voucher"]["loyalty_card"]["balance"] = "twelve"
+    payload["data"]["balance"]["points"] = "twelve"
     return _undecodable(json.dumps(payload).encode())
 
 
@@ -131,7 +131,7 @@ def _aged(grave: Grave, by_ms: int) -> Grave:
     letter = grave.letter
     older = structs.replace(
         letter,
-        died_at_ms=letter.died_at_ms - by_ms,
+        died_at_ms=(letter.died_at_ms or time.time_ns() // 1_000_000) - by_ms,
         received_at_ms=letter.received_at_ms - by_ms,
         attempts=tuple(structs.replace(tried, at_ms=tried.at_ms - by_ms) for tried in letter.attempts),
     )

@@ -125,6 +125,11 @@ async def test_every_form_there_is_is_tried_here(served: Served) -> None:
     assert pages == {*POSTS, "/login", "/logout"}
 
 
+async def done_by_people(redis: Client) -> list[str]:
+    """What the audit log has, but for logins."""
+    return [recorded.deed.what for recorded in await operations.audit(redis) if recorded.deed.what != "login"]
+
+
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("name", ["ann", "bob", "dan", "eve"])
 async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, path: str, name: str) -> None:
@@ -136,7 +141,7 @@ async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, 
     assert (answer.status != 403) is (name in POSTS[path]), answer.text
     if answer.status == 403:
         assert f"inspector.users.{name}" in answer.text
-        assert await operations.audit(redis) == []
+        assert await done_by_people(redis) == []
 
 
 @pytest.mark.parametrize("path", [*POSTS, *GETS])
@@ -167,7 +172,7 @@ async def test_each_form_needs_the_token_of_its_own_session(
     assert (await browser.post(address, form | {"csrf": others}, headers=foreign)).status == 403
 
     assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
-    assert await operations.audit(redis) == []
+    assert await done_by_people(redis) == []
     assert await operations.actions(redis) == []
 
 
@@ -210,7 +215,7 @@ async def test_an_id_that_is_none_finds_nothing(redis: Client, browser: Browser,
         answer = await (browser.post(address, form) if path in POSTS else browser.get(address))
         assert answer.status in {404, 405} or (answer.status, name) == (200, "../actions"), (path, answer.status)
         assert "a" not in answer.cookies
-    assert await operations.audit(redis) == []
+    assert await done_by_people(redis) == []
 
 
 @pytest.mark.parametrize(

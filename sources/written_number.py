@@ -1,0 +1,69 @@
+"""Numbers with a fraction as the sender wrote them: 10.00 must not become 10.0 on its way to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, DecimalException
+from operator import add, mul, sub
+from typing import Any
+
+import msgspec
+
+_MOST_DIGITS = 60
+"""Beyond so many digits before or after the point a result is a plain float, which is short whatever its size."""
+
+
+def _exactly(calculate: Callable[[Any, Any], Any], *, is_reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """The operator of a number, on what was written: 0.1 + 0.2 is 0.3."""
+
+    def operate(self: WrittenNumber, other: object) -> Any:
+        if type(other) not in (int, float, WrittenNumber):
+            return NotImplemented
+        left, right = (other, self) if is_reflected else (self, other)
+        try:
+            exact = calculate(Decimal(str(left)), Decimal(str(right)))
+        except DecimalException:
+            return calculate(float(left), float(right))  # type: ignore[arg-type]
+        if not exact.is_finite() or (exact and abs(exact.adjusted()) > _MOST_DIGITS):
+            return calculate(float(left), float(right))  # type: ignore[arg-type]
+        return WrittenNumber(format(exact, "f"))
+
+    return operate
+
+
+class WrittenNumber(float):
+    """A float that prints as it stood in the JSON. Sums, differences and products of these are exact decimals."""
+
+    __slots__ = ("written",)
+
+    written: str
+
+    def __new__(cls, written: str) -> WrittenNumber:
+        """written: the number as JSON has it."""
+        self = super().__new__(cls, written)
+        self.written = written
+        return self
+
+    def __str__(self) -> str:
+        return self.written
+
+    __repr__ = __str__
+    __add__ = _exactly(add)
+    __radd__ = _exactly(add, is_reflected=True)
+    __sub__ = _exactly(sub)
+    __rsub__ = _exactly(sub, is_reflected=True)
+    __mul__ = _exactly(mul)
+    __rmul__ = _exactly(mul, is_reflected=True)
+
+    def __neg__(self) -> WrittenNumber:
+        return WrittenNumber(self.written.removeprefix("-") if self.written[0] == "-" else f"-{self.written}")
+
+    def __abs__(self) -> WrittenNumber:
+        return WrittenNumber(self.written.removeprefix("-"))
+
+
+def as_json(value: object) -> msgspec.Raw:
+    """The `enc_hook` of a JSON encoder: such a number goes out as it came. Raises NotImplementedError."""
+    if isinstance(value, WrittenNumber):
+        return msgspec.Raw(value.written.encode())
+    raise NotImplementedError(f"{type(value).__name__} is no JSON")
