@@ -1,8 +1,8 @@
-"""What a template may cost, so that no payload makes one fill the memory or hold up its worker.
+"""What a template may do, so that no payload makes one fill the memory or hold up its worker.
 
-Bounded are the steps of a rendering (turns of loops, and calls, macros among them), every text on its way, and
-what `*`, `**`, `+`, `~` and the filters and methods that widen a text make. Not bounded is the time of one step:
-what gets past all this is ended by the watchdog or the system, and then is a dead letter `poison`.
+Each rendering has a budget (worker/budget.py) of steps and of characters that its filters, tests and methods go
+over. What they are given is weighed first, with all that is in it, and for what widens a text the length of the
+result is known beforehand (worker/widening.py). So no single step is long, and neither are all of them together.
 """
 
 from __future__ import annotations
@@ -11,43 +11,68 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jinja2 import Undefined, nodes, pass_context, pass_environment
-from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
+from jinja2.utils import _PassArg
 
-MAX_STEPS = 100_000
-MAX_CHARS = 4 * 1024 * 1024
-_MAX_WIDTH = 10_000
+from sources.written_number import WrittenNumber
+from worker import widening
+from worker.budget import (
+    MAX_CHARS,
+    CountedContext,
+    TooMuchError,
+    bounded,
+    count_steps,
+    printed,
+    size,
+    spend,
+    too_long,
+    weigh,
+)
+from worker.rewriting import Rewriting
+
 _MAX_BITS = 20_000
 """Of a number that `*` or `**` makes."""
 
-_WIDENING_FILTERS = ("batch", "center", "indent", "round", "slice", "tojson", "wordwrap")
-_WIDENING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
+_WITH_WIDTHS = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "wordwrap"})
+_METHODS_WITH_WIDTHS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
+_CHEAP = frozenset(
+    {"default", "d", "length", "count", "first", "last", "map", "select", "reject", "selectattr", "rejectattr"}
+)
+"""Filters that do not look into what they are given, or do so item by item when it is read."""
 
-
-class TooMuchError(SecurityError):
-    """A template does more than it may."""
-
-
-class _CountedContext(Context):
-    """The context of one rendering."""
-
-    steps_left = MAX_STEPS
+_CHEAP_TESTS = frozenset(
+    {
+        "defined",
+        "undefined",
+        "none",
+        "boolean",
+        "true",
+        "false",
+        "string",
+        "number",
+        "mapping",
+        "sequence",
+        "iterable",
+    }
+)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, with bounds. A bound that is met raises TooMuchError."""
 
-    context_class = _CountedContext
-    intercepted_binops = frozenset({"*", "**", "+"})
+    context_class = CountedContext
+    intercepted_binops = frozenset({"*", "**", "+", "%"})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(finalize=printed, **options)
         del self.globals["lipsum"]
-        for name in _WIDENING_FILTERS:
-            self.filters[name] = _narrow(name, self.filters[name])
-        self.filters |= {"replace": _replace(self.filters["replace"]), "_steps": _steps, "_bounded": _bounded}
+        self.filters["join"] = _join(self.filters["join"])
+        for filters, cheap in ((self.filters, _CHEAP), (self.tests, _CHEAP_TESTS)):
+            for name in filters.keys() - cheap:
+                made: Any = filters[name]
+                filters[name] = _weighed(made, _CHECKS.get(name), name)
+        self.filters |= {"_steps": _steps, "_bounded": bounded, "_printed": printed}
         self.filters |= {"_method": _method, "_field": _field}
 
     @staticmethod
@@ -81,77 +106,133 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Called for the operators in `intercepted_binops`."""
         if operator == "+":
-            return _bounded(super().call_binop(context, operator, left, right))
-        if isinstance(left, int) and isinstance(right, int):
+            return bounded(super().call_binop(context, operator, left, right))
+        if operator == "%":
+            if isinstance(left, str):
+                widening.check_percent(left, right)
+        elif isinstance(left, int) and isinstance(right, int):
             times = operator == "*"
             bits = left.bit_length() + right.bit_length() if times else left.bit_length() * max(1, right)
             if bits > _MAX_BITS:
                 raise TooMuchError(f"{operator} makes a number of more than {_MAX_BITS} bits")
-        elif operator == "*" and _size(left) * _size(right) > MAX_CHARS:
-            raise TooMuchError(f"* makes something longer than {MAX_CHARS}")
+        elif operator == "*" and size(left) * size(right) > MAX_CHARS:
+            raise too_long("*")
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Called for every call in a template."""
-        _count(context, 1)
-        text = getattr(obj, "__self__", None)
-        if isinstance(text, str):
-            if obj.__name__ in _WIDENING_METHODS:
-                _check_widths(obj.__name__, args)
-            elif obj.__name__ == "replace":
-                _check_replacing(text, *args[:2])
+        count_steps(context, 1)
+        method = getattr(obj, "__wrapped__", obj)
+        of = getattr(method, "__self__", None)
+        if isinstance(of, str | list | dict):
+            args = tuple(weigh(context, args))
+            weigh(context, (of, *kwargs.values()))
+        if isinstance(of, str):
+            args = _checked_method(method.__name__, of, args, kwargs)
         return super().call(context, obj, *args, **kwargs)
 
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
         """Called for templates and for expressions."""
-        tree = _Rewriting().visit(source).set_environment(self)
+        tree = Rewriting().visit(source).set_environment(self)
         return super()._generate(tree, name, filename, defer_init)
 
 
-class _Rewriting(NodeTransformer):
-    """Puts our filters around what loops go over, what `~` makes, methods that are called, and conditions."""
-
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        self.generic_visit(node)
-        if isinstance(node.node, nodes.Getattr):
-            name = nodes.Const(node.node.attr, lineno=node.lineno)
-            node.node = nodes.Filter(node.node.node, "_method", [name], [], None, None, lineno=node.lineno)
-        return node
-
-    def visit_If(self, node: nodes.If) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        self.generic_visit(node)
-        node.test = _condition(node.test)
-        return node
-
-    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        self.generic_visit(node)
-        node.test = _condition(node.test)
-        return node
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        self.generic_visit(node)
-        node.iter = _filtered(node.iter, "_steps")
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        self.generic_visit(node)
-        return _filtered(node, "_bounded")
+def _checked_method(name: str, text: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a method of a text, once it is known that what it makes is not too long."""
+    given = (*args, *kwargs.values())
+    if name in _METHODS_WITH_WIDTHS:
+        widening.check_widths(name, given)
+    if name == "expandtabs":
+        widening.check_lines(text, name, given[0] if given else 8, "\t")
+    elif name == "replace":
+        widening.check_replacing(text, *args[:2])
+    elif name == "translate":
+        widening.check_translating(text, args[0] if args else {})
+    elif name in ("format", "format_map"):
+        widening.check_format(text, given)
+    elif name == "join" and args:
+        return (list(widening.joined(text, args[0])), *args[1:])
+    return args
 
 
-def _condition(node: Any) -> Any:
-    """A condition for which a field that an object does not have is false."""
-    if isinstance(node, nodes.Not):
-        node.node = _condition(node.node)
-    elif isinstance(node, nodes.And | nodes.Or):
-        node.left, node.right = _condition(node.left), _condition(node.right)
-    elif isinstance(node, nodes.Getattr | nodes.Getitem):
-        return _filtered(node, "_field")
-    return node
+def _weighed(made: Callable[..., Any], check: Callable[..., None] | None, name: str) -> Callable[..., Any]:
+    """A filter or test that takes what it is given, and what it makes, from the budget.
+
+    check: is called with what it is given, the value first, before it is run.
+    """
+    first = _FIRST[_PassArg.from_obj(made)]
+    has_width = name in _WITH_WIDTHS
+
+    @pass_context
+    def weighed(context: Context, *args: Any, **kwargs: Any) -> Any:
+        for arg in args:
+            if type(arg) not in _LIGHT:
+                args = tuple(weigh(context, args))
+                break
+        if has_width:
+            widening.check_widths(name, (*args[1:], *kwargs.values()))
+        if check is not None:
+            check(*args, **kwargs)
+        found = made(*args, **kwargs) if first is None else made(first(context), *args, **kwargs)
+        if isinstance(found, str):
+            spend(context, len(bounded(found)))
+        return found
+
+    return weighed
+
+
+_LIGHT = frozenset({int, float, bool, type(None), WrittenNumber})
+_FIRST: dict[_PassArg | None, Callable[[Context], Any] | None] = {
+    None: None,
+    _PassArg.context: lambda context: context,
+    _PassArg.environment: lambda context: context.environment,
+    _PassArg.eval_context: lambda context: context.eval_ctx,
+}
+"""What jinja2 passes to a filter in front of the value."""
+
+
+def _check_wordwrap(text: Any, width: Any = 79, *_args: Any, **_kwargs: Any) -> None:
+    widening.check_wrapping(str(text), width)
+
+
+def _check_indent(text: Any, width: Any = 4, *_args: Any, **_kwargs: Any) -> None:
+    widening.check_lines(str(text), "indent", width, "\n")
+
+
+def _check_replace(text: Any, old: Any = "", new: Any = "", *_args: Any) -> None:
+    widening.check_replacing(str(text), old, new)
+
+
+def _check_format(text: Any, *args: Any, **kwargs: Any) -> None:
+    widening.check_percent(str(text), kwargs or args)
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    "wordwrap": _check_wordwrap,
+    "indent": _check_indent,
+    "replace": _check_replace,
+    "format": _check_format,
+}
+
+
+def _join(made: Callable[..., Any]) -> Callable[..., Any]:
+    def join(eval_ctx: Any, value: Any, d: str = "", attribute: str | int | None = None) -> Any:
+        """`d` and `attribute`: as jinja2 names them."""
+        if isinstance(value, list | tuple | dict):  # its items are weighed by now
+            if len(value) * len(str(d)) > MAX_CHARS:
+                raise too_long("join")
+        elif not isinstance(value, Undefined):
+            value = list(widening.joined(d, value))
+        return made(eval_ctx, value, d, attribute)
+
+    vars(join).update(vars(made))
+    return join
 
 
 def _field(value: Any) -> Any:
+    """A field that an object does not have is false in a condition."""
     return False if isinstance(value, Undefined) and isinstance(value._undefined_obj, dict) else value  # noqa: SLF001 - jinja2 has no other way
 
 
@@ -163,10 +244,6 @@ def _method(sandbox: Sandbox, obj: Any, name: str) -> Any:
     return sandbox.getattr(obj, name)
 
 
-def _filtered(node: Any, name: str) -> nodes.Expr:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
 @pass_context
 def _steps(context: Context, items: Any) -> Any:
     """What a loop goes over, its turns counted."""
@@ -174,62 +251,11 @@ def _steps(context: Context, items: Any) -> Any:
         turns = len(items)
     except TypeError:
         return _counted(context, items)
-    _count(context, turns)
+    count_steps(context, turns)
     return items
 
 
 def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
-        _count(context, 1)
+        count_steps(context, 1)
         yield item
-
-
-def _count(context: Context, steps: int) -> None:
-    context.steps_left -= steps  # type: ignore[attr-defined]
-    if context.steps_left < 0:  # type: ignore[attr-defined]
-        raise TooMuchError(f"it takes more than {MAX_STEPS} turns of loops and calls")
-
-
-def _bounded(value: Any) -> Any:
-    if _size(value) > MAX_CHARS:
-        raise TooMuchError(f"it makes something longer than {MAX_CHARS}")
-    return value
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, int):
-        return value
-    return len(value) if isinstance(value, str | bytes | list | tuple) else 0
-
-
-def _narrow(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
-    def narrow(*args: Any, **kwargs: Any) -> Any:
-        _check_widths(name, (*args[1:], *kwargs.values()))
-        return made(*args, **kwargs)
-
-    return _as_jinja_calls(made, narrow)
-
-
-def _replace(made: Callable[..., Any]) -> Callable[..., Any]:
-    def replace(first: Any, text: Any, old: Any, new: Any, *args: Any) -> Any:
-        """`first`: what jinja2 passes to the filter in front of the text."""
-        _check_replacing(str(text), old, new)
-        return made(first, text, old, new, *args)
-
-    return _as_jinja_calls(made, replace)
-
-
-def _as_jinja_calls(made: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
-    """jinja2 marks filters that want its context; they are called with it first."""
-    vars(ours).update(vars(made))
-    return ours
-
-
-def _check_widths(what: str, args: Iterable[Any]) -> None:
-    if any(isinstance(arg, int) and arg > _MAX_WIDTH for arg in args):
-        raise TooMuchError(f"{what} by more than {_MAX_WIDTH}")
-
-
-def _check_replacing(text: str, old: Any = "", new: Any = "") -> None:
-    if len(text) + text.count(str(old)) * len(str(new)) > MAX_CHARS:
-        raise TooMuchError(f"replace makes something longer than {MAX_CHARS}")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from jinja2 import Environment, TemplateError, TemplateSyntaxError, UndefinedError, meta
 
+from worker.budget import printed
 from worker.formats import Formats
 from worker.sandbox import Sandbox
 from worker.undefined import MissingName, hint
@@ -70,7 +71,7 @@ class Expression:
     def text(self, seen: Mapping[str, Any]) -> str:
         """What it comes to. Raises RenderError, also where that is nothing."""
         value = _told(self._what, lambda: self._expression(seen), seen)
-        text = "" if value is None else _told(self._what, lambda: str(value), seen)
+        text = "" if value is None else _told(self._what, lambda: str(printed(value)), seen)
         if not text.strip():
             raise RenderError(f"{self._what}: it comes to nothing", _part(self._what))
         return text
