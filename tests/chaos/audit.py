@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -13,10 +13,27 @@ from msgspec import Struct
 from broker import dead, keys, stats
 from broker.client import Client
 from broker.stats import Totals
-from tests.chaos.events import EVERY_EVENT, REWARDS, is_broken, is_refused, is_rewarded, number_in
+from tests.chaos.events import (
+    BALANCE,
+    EVERY_EVENT,
+    REWARDS,
+    SUMMARY,
+    is_balance,
+    is_broken,
+    is_gift,
+    is_refused,
+    is_rewarded,
+    number_in,
+)
 from tests.chaos.record import Record, Resend, What
+from tests.chaos.rule_audit import (
+    ends_with_older,
+    in_several_digests,
+    in_taken_digests,
+    older_after_newer,
+    superseded,
+)
 from tests.chaos.tormentor import Suffered
-from tests.names import KEYS
 
 BROKEN = "broken"
 """Stands for the rule where no rule was reached: the body itself is a dead letter."""
@@ -38,6 +55,14 @@ class Audit(Struct, frozen=True, kw_only=True):
     lost: list[What]
     unexpectedly_dead: list[What]
     two_keys: list[What]
+    older_after_newer: list[What]
+    """`latest_only` notifications that went out although Hookline knew that a newer one was sent."""
+    ends_with_older: list[What]
+    """The newest events of subjects whose last notification was of an older event."""
+    in_several_digests: list[str]
+    digests: int
+    crossed: list[What]
+    """Notifications and dead letters of events that another installation accepted."""
     resends: dict[str, int]
     """Notifications that were sent again though the sink had taken them, by the harm that they fell into."""
     totals: Totals
@@ -57,6 +82,12 @@ class Audit(Struct, frozen=True, kw_only=True):
                 self.unexpectedly_dead
             ),
             f"{len(self.two_keys)} with two keys: {self.two_keys[:5]}": self.two_keys,
+            f"{len(self.older_after_newer)} older after newer: {self.older_after_newer[:5]}": (
+                self.older_after_newer
+            ),
+            f"{len(self.ends_with_older)} end with an older one: {self.ends_with_older[:5]}": self.ends_with_older,
+            f"events in several digests: {self.in_several_digests[:5]}": self.in_several_digests,
+            f"{len(self.crossed)} of another installation: {self.crossed[:5]}": self.crossed,
             f"sent again where nothing had happened: {self.resends.get(NO_HARM)}": NO_HARM in self.resends,
             f"{self.resent_share:.2%} were sent again": self.resent_share > _RESENDS_ALLOWED,
             f"the counters do not add up: {self.miscounted}": self.miscounted,
@@ -65,59 +96,82 @@ class Audit(Struct, frozen=True, kw_only=True):
         return [words for words, holds in found.items() if holds]
 
 
-async def audit(redis: Client, record: Record, events: int, suffered: Sequence[Suffered]) -> Audit:
-    """Look at everything, at rest: nothing queued, nothing waiting, no worker running."""
+async def audit(
+    redis: Client,
+    record: Record,
+    accepted: range,
+    suffered: Sequence[Suffered],
+    logged_s: Mapping[str, float],
+) -> Audit:
+    """Look at everything, at rest: nothing queued, nothing waiting, no worker running.
+
+    accepted: the numbers of the webhooks that were accepted. logged_s: see `older_after_newer`.
+    """
     record.refresh()
     died = await _dead(redis)
-    expected = set(_expected(events))
+    expected = set(_expected(accepted))
     dying = {what for what in expected if what[1] == BROKEN or (what[1] == EVERY_EVENT and is_refused(what[0]))}
-    notified = set(record.taken_at_s)
+    notified = {what for what in record.taken_at_s if what[1] != SUMMARY}
+    told = notified | {(number, SUMMARY) for number in in_taken_digests(record)}
+    balances = [number for number, rule in expected if rule == BALANCE]
+    stale = superseded(balances, [number for number, rule in notified if rule == BALANCE])
     totals = await stats.read_totals(redis)
     return Audit(
-        events=events,
-        notified=len(notified),
+        events=len(accepted),
+        notified=len(notified) + len(record.taken_digests),
         dead=len(died),
-        lost=sorted(expected - notified - died),
+        lost=sorted(expected - told - died - {(number, BALANCE) for number in stale}),
         unexpectedly_dead=sorted(died - dying),
         two_keys=sorted(what for what, known in record.keys.items() if len(known) > 1),
+        older_after_newer=older_after_newer(record.balances, logged_s),
+        ends_with_older=ends_with_older(record.balances, balances),
+        in_several_digests=in_several_digests(record),
+        digests=len(record.digests),
+        crossed=sorted(what for what in told | died if what[0] not in accepted),
         resends=Counter(_harm_of(resend, suffered) for resend in record.resends),
         totals=totals,
-        miscounted=list(_miscounted(totals, expected, dying)),
+        miscounted=list(_miscounted(totals, expected, dying, len(record.digests))),
         stray_keys=sorted([key async for key in _stray_keys(redis)]),
     )
 
 
-def _expected(events: int) -> Iterable[What]:
-    for number in range(events):
+def _expected(accepted: Iterable[int]) -> Iterable[What]:
+    for number in accepted:
         if is_broken(number):
             yield number, BROKEN
             continue
         yield number, EVERY_EVENT
         if is_rewarded(number):
             yield number, REWARDS
+        if is_balance(number):
+            yield number, BALANCE
+        if is_gift(number):
+            yield number, SUMMARY
 
 
-def _miscounted(totals: Totals, expected: set[What], dying: set[What]) -> Iterable[str]:
-    told = len(expected - dying)
-    events = sum(rule == EVERY_EVENT for _, rule in expected)
-    broken = sum(rule == BROKEN for _, rule in expected)
+def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: int) -> Iterable[str]:
+    of = Counter(rule for _, rule in expected)
+    created = len(expected) - of[BROKEN] - of[SUMMARY] + digests
+    dead = len(dying) - of[BROKEN]
     if not totals.bodies_add_up() or not totals.notifications_add_up():
         yield f"{totals}"
     for name, counted, right in (
-        ("processed", totals.processed, events),
-        ("created", totals.created, len(expected) - broken),
-        ("sent", totals.sent, told),
-        ("dead", totals.dead, len(dying) - broken),
+        ("processed", totals.processed, of[EVERY_EVENT]),
+        ("created", totals.created, created),
+        ("sent and skipped", totals.sent + totals.skipped, created - dead),
+        ("dead", totals.dead, dead),
         ("queued", totals.queued, 0),
         ("waiting", totals.waiting, 0),
     ):
         if counted != right:
             yield f"{name} is {counted}, not {right}"
+    if totals.skipped > of[BALANCE]:
+        yield f"skipped is {totals.skipped}, of {of[BALANCE]} that may be"
 
 
 async def _dead(redis: Client) -> set[What]:
     found = set()
-    for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
+    for letter_id in await redis.zrange(redis.names.dead_index, 0, -1):
         grave = await dead.get(redis, letter_id.decode())
         assert grave is not None, letter_id
         found.add((number_in(grave.body), grave.letter.rule or BROKEN))
@@ -133,10 +187,15 @@ def _harm_of(resend: Resend, suffered: Sequence[Suffered]) -> str:
 
 async def _stray_keys(redis: Client) -> AsyncIterator[str]:
     kept = _kept()
-    async for found in redis.scan_iter(count=1000):
+    async for found in redis.scan_iter(match=redis.names.prefix + "*", count=1000):
         key = found.decode().removeprefix(redis.names.prefix)
         if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(found) == -1):
             yield key
+
+
+async def foreign_keys(redis: Client, prefixes: tuple[str, ...]) -> list[str]:
+    """Keys in the database that begin with none of these prefixes."""
+    return [key.decode() async for key in redis.scan_iter(count=1000) if not key.decode().startswith(prefixes)]
 
 
 def _is_like(key: str, globs: Iterable[str]) -> bool:

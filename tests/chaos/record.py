@@ -6,10 +6,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tests.chaos.events import BALANCE, SUMMARY
 from tests.chaos.sink import OK
 
 What = tuple[int, str]
-"""(number of the event, rule): one notification."""
+"""(number of the event, rule): one notification. That of a digest has the number of its first event."""
 
 
 class Resend(Struct, frozen=True):
@@ -18,6 +19,15 @@ class Resend(Struct, frozen=True):
     what: What
     taken_at_s: float
     again_at_s: float
+
+
+class Try(Struct, frozen=True):
+    """One try to notify of a balance."""
+
+    at_s: float
+    number: int
+    key: str
+    is_taken: bool
 
 
 class Record:
@@ -31,6 +41,11 @@ class Record:
         self.taken_at_s: dict[What, float] = {}
         """When the sink first answered 2xx."""
         self.resends: list[Resend] = []
+        self.digests: dict[str, set[tuple[int, ...]]] = {}
+        """The events of each digest by its key: several sets where the key came with other events."""
+        self.taken_digests: set[str] = set()
+        self.balances: list[Try] = []
+        """In the order in which they came."""
         self.tries = 0
         self.newest = -1
         """The highest number of an event that was taken."""
@@ -41,16 +56,24 @@ class Record:
             self._add(line.decode())
 
     def _add(self, line: str) -> None:
-        at_s, number, rule, key, how = line.split()
-        what = (int(number), rule)
+        at_s, listed, rule, key, how = line.split()
+        numbers = tuple(map(int, listed.split(",")))
+        what = (numbers[0], rule)
         self.tries += 1
-        self.keys.setdefault(what, set()).add(key)
+        if rule == BALANCE:
+            self.balances.append(Try(float(at_s), numbers[0], key, how == OK))
+        if rule == SUMMARY:
+            self.digests.setdefault(key, set()).add(numbers)
+        else:
+            self.keys.setdefault(what, set()).add(key)
         if how != OK:
             return
+        if rule == SUMMARY:
+            self.taken_digests.add(key)
         first = self.taken_at_s.setdefault(what, float(at_s))
         if first != float(at_s):
             self.resends.append(Resend(what, first, float(at_s)))
-        self.newest = max(self.newest, what[0])
+        self.newest = max(self.newest, numbers[-1])
 
     def close(self) -> None:
         self._file.close()

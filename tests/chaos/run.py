@@ -7,21 +7,47 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broker import stats
 from broker.client import Client
 from broker.errors import BrokerError
-from tests.chaos.audit import Audit, audit
+from broker.keys import prefix_of
+from tests.chaos.audit import Audit, audit, foreign_keys
+from tests.chaos.events import BALANCE, OTHER_FIRST, request_of, request_to_other
+from tests.chaos.foreign_app import ForeignAudit
 from tests.chaos.harms import Harm
+from tests.chaos.installation import Installation
 from tests.chaos.sender import Pace, Sender
-from tests.chaos.stack import Stack, running_stack
+from tests.chaos.stack import OTHER_NAMESPACE, Neighbours, Stack, running_stack
 from tests.chaos.tormentor import Suffered, Tormentor
 from tests.until import until
 
 _AT_REST_WITHIN_S = 180.0
+_SHARE_OF_OTHER = 0.1
+"""Of the load goes to the other installation too."""
+
+_PREFIXES = (prefix_of("hookline"), prefix_of(OTHER_NAMESPACE), "arq:")
+
+
+class NeighbourReport(Struct, frozen=True):
+    """What became of the neighbours in the database."""
+
+    other: Audit
+    """The other installation, by itself."""
+
+    foreign: ForeignAudit
+    unowned_keys: list[str]
+    """Keys of none of the three."""
+
+    def faults(self) -> list[str]:
+        # Few notifications go there: those that one kill leaves unrecorded are a large share.
+        other = [f"other: {fault}" for fault in self.other.faults() if not fault.endswith("were sent again")]
+        unowned = [f"keys outside of any namespace: {self.unowned_keys[:5]}"] if self.unowned_keys else []
+        return other + self.foreign.faults() + unowned
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -30,6 +56,7 @@ class Report(Struct, frozen=True, kw_only=True):
     seed: int
     seconds: float
     audit: Audit
+    neighbours: NeighbourReport | None
     suffered: list[Suffered]
     kills: int
     tries: int
@@ -50,41 +77,90 @@ class Report(Struct, frozen=True, kw_only=True):
     def faults(self) -> list[str]:
         unclean = [f"commands ended with {self.exit_codes}"] if any(self.exit_codes) else []
         failed = [f"{len(self.failures)} failures, the first: {self.failures[0]}"] if self.failures else []
-        return self.audit.faults() + unclean + failed
+        beside = self.neighbours.faults() if self.neighbours else []
+        return self.audit.faults() + beside + unclean + failed
 
 
 async def run(
-    directory: Path, *, seed: int, events: int, pace: Pace, schedule: Sequence[Harm], spill_dir: str = ""
+    directory: Path,
+    *,
+    seed: int,
+    events: int,
+    pace: Pace,
+    schedule: Sequence[Harm],
+    spill_dir: str = "",
+    neighbours: bool = False,
 ) -> Report:
-    """`events`, and more if the harms take longer; every one is accepted in the end."""
+    """`events`, and more if the harms take longer; every one is accepted in the end.
+
+    neighbours: see `running_stack`.
+    """
     started_s = time.monotonic()
-    async with running_stack(directory, spill_dir=spill_dir) as stack:
-        sender = Sender(stack.port, pace, random.Random(f"sender/{seed}"))
+    async with running_stack(directory, spill_dir=spill_dir, neighbours=neighbours) as stack:
+        sender = Sender(stack.main.port, pace, random.Random(f"sender/{seed}"), request_of)
         tormentor = Tormentor(stack, sender, schedule)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(tormentor.run())
-            await sender.run(lambda number: number < events or not tormentor.is_done)
-        await until(lambda: _is_at_rest(stack.redis), seconds=_AT_REST_WITHIN_S)
-        exit_codes = await _stop(stack)
-        found = await audit(stack.redis, stack.record, sender.begun, tormentor.suffered)
+        others = await _load(stack, sender, tormentor, pace, events)
+        for installation in stack.installations:
+            await until(lambda of=installation.redis: _is_at_rest(of), seconds=_AT_REST_WITHIN_S)  # type: ignore[misc]
+        exit_codes = [code for one in stack.installations for code in await one.stop()]
+        found = await _audit(stack.main, range(sender.begun), tormentor)
         return Report(
             seed=seed,
             seconds=time.monotonic() - started_s,
             audit=found,
+            neighbours=await _look_at(stack.neighbours, others, tormentor) if stack.neighbours else None,
             suffered=tormentor.suffered,
             kills=tormentor.kills,
-            tries=stack.record.tries,
+            tries=stack.main.record.tries,
             answers=dict(Counter(sender.answers)),
             ack_s=sorted(sender.ack_s),
             slowest_s=sender.slowest_s,
             exit_codes=exit_codes,
-            failures=[failure for command in stack.commands for failure in command.failures()],
+            failures=[
+                line for one in stack.installations for command in one.commands for line in command.failures()
+            ],
         )
 
 
-async def _stop(stack: Stack) -> list[int]:
-    """Whoever still has something to send sends it now: nothing comes after the audit."""
-    return list(await asyncio.gather(*(command.stop() for command in stack.commands)))
+async def _load(stack: Stack, sender: Sender, tormentor: Tormentor, pace: Pace, events: int) -> int:
+    """Webhooks and harms, beside the load of the neighbours; how many webhooks went to the other installation."""
+
+    def goes_on(number: int) -> bool:
+        return number < events or not tormentor.is_done
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tormentor.run())
+        if not stack.neighbours:
+            await sender.run(goes_on)
+            return 0
+        slower = structs.replace(pace, per_s=pace.per_s * _SHARE_OF_OTHER)
+        other = Sender(stack.neighbours.other.port, slower, random.Random("other"), request_to_other)
+        app = group.create_task(stack.neighbours.app.run())
+        loading = group.create_task(other.run(lambda _number: goes_on(sender.begun)))
+        await sender.run(goes_on)
+        await loading
+        app.cancel()
+        with suppress(asyncio.CancelledError):
+            await app
+        return other.begun
+
+
+async def _audit(installation: Installation, accepted: range, tormentor: Tormentor) -> Audit:
+    logged_s: dict[str, float] = {}
+    for command in installation.workers:
+        for key, at_s in command.sent(BALANCE):
+            logged_s[key] = min(at_s, logged_s.get(key, at_s))
+    return await audit(installation.redis, installation.record, accepted, tormentor.suffered, logged_s)
+
+
+async def _look_at(neighbours: Neighbours, others: int, tormentor: Tormentor) -> NeighbourReport:
+    other = neighbours.other
+    accepted = range(OTHER_FIRST, OTHER_FIRST + others)
+    return NeighbourReport(
+        await _audit(other, accepted, tormentor),
+        await neighbours.app.audit(),
+        await foreign_keys(other.redis, _PREFIXES),
+    )
 
 
 async def _is_at_rest(redis: Client) -> bool:

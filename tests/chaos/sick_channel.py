@@ -22,9 +22,9 @@ from broker.dead import DeadLetter
 from broker.stats import Totals
 from tests.chaos import sinks
 from tests.chaos.events import KIND, SECRET, number_in, request_with
+from tests.chaos.installation import free_ports, listens
 from tests.chaos.sender import Pace, Sender
 from tests.chaos.sinks import CONSOLE, DELIVERIES, FILE, OK, PORTS, Delivery
-from tests.chaos.stack import _free_ports, _listens
 from tests.launcher.running import environment
 from tests.leash import leashed
 from tests.names import KEYS
@@ -268,7 +268,7 @@ async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
         start("tests.chaos.sinks", str(directory))
         await until((directory / PORTS).exists)
         ports = msgspec.json.decode((directory / PORTS).read_bytes(), type=dict[str, int])
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         (directory / "told.py").write_text(_TOLD)
         rules = [_RULE.format(channel=channel, events=name, text=_TEXT) for channel, name in EVENTS.items()]
         config = _CONFIG.format(redis=server.url, receiver=port, file=FILE, attempts=ATTEMPTS, text=_TEXT, **ports)
@@ -279,7 +279,7 @@ async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
         variables["HOOKLINE_CHANNELS_APPRISE_URL"] = f"json://127.0.0.1:{ports['apprise']}/"
         start("launcher", "receiver", **variables)
         start("launcher", "worker", output=CONSOLE, **variables)
-        await until(lambda: _listens(port), seconds=30)
+        await until(lambda: listens(port), seconds=30)
         yield port, redis
     finally:
         for process in reversed(processes):

@@ -37,9 +37,10 @@ class _Sink:
     def take(self, body: bytes) -> bytes:
         """The record stands before the answer goes: SIGKILL takes back nothing that was written to a file."""
         told = _decode(body)
-        refused = told.rule == EVERY_EVENT and is_refused(told.number)
+        numbers = told.numbers
+        refused = told.rule == EVERY_EVENT and is_refused(numbers[0])
         how = "422" if self.mode == OK and refused else self.mode
-        line = f"{time.time():.3f} {told.number} {told.rule} {told.key} {how}\n"
+        line = f"{time.time():.3f} {','.join(map(str, numbers))} {told.rule} {told.key} {how}\n"
         os.write(self._record, line.encode())
         return _ANSWERS[how]
 

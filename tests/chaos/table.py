@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.chaos.run import Report
+from tests.chaos.run import NeighbourReport, Report
 from tests.chaos.sender import NO_ANSWER, TIMED_OUT
 
 _ANSWERS = {TIMED_OUT: "timed out", NO_ANSWER: "no answer"}
@@ -31,14 +31,31 @@ def _figures(report: Report) -> Iterator[str]:
         "notified": f"{audit.notified:,} in {report.tries:,} tries",
         "dead": f"{audit.dead:,}, {len(audit.unexpectedly_dead)} of them for no reason",
         "lost": len(audit.lost),
+        "crossed": len(audit.crossed),
         "two keys": len(audit.two_keys),
+        "latest": f"{len(audit.older_after_newer)} older after newer, "
+        f"{len(audit.ends_with_older)} end with an older one, {audit.totals.skipped:,} skipped",
+        "digests": f"{audit.digests:,}, {len(audit.in_several_digests)} faults in them",
         "doubled": f"{sum(audit.resends.values())}, {audit.resent_share:.4%} of the notifications",
         "counters": "; ".join(audit.miscounted) or "add up",
         "stray keys": len(audit.stray_keys),
         "failures": f"{len(report.failures)} of receivers and workers; exit codes {report.exit_codes}",
     }
+    rows |= _neighbours(report.neighbours) if report.neighbours else {}
     for name, value in rows.items():
         yield f"  {name:<10}  {value}"
+
+
+def _neighbours(report: NeighbourReport) -> dict[str, str]:
+    other, foreign = report.other, report.foreign
+    return {
+        "other": f"{other.events:,} events, {other.notified:,} notified, {len(other.lost)} lost, "
+        f"{len(other.two_keys)} with two keys, {len(other.crossed)} crossed, "
+        f"{len(other.older_after_newer)} older after newer",
+        "arq app": f"{foreign.enqueued:,} jobs, {foreign.ran:,} run, {len(foreign.lost)} lost, "
+        f"{len(foreign.troubled)} that it cannot run",
+        "keys": f"{len(report.unowned_keys)} outside of the namespaces",
+    }
 
 
 def _harms(report: Report) -> Iterator[str]:

@@ -27,9 +27,12 @@ EVENTS_A_HARM = 5500
 QUICK = (harms.KILL_RECEIVER, harms.KILL_WORKER, harms.KILL_REDIS, harms.SINK_500)
 
 
-def torment(events: int, pace: Pace, schedule: Sequence[Harm]) -> Report:
+def torment(events: int, pace: Pace, schedule: Sequence[Harm], *, neighbours: bool = False) -> Report:
     with tempfile.TemporaryDirectory(prefix="hookline-chaos-") as directory:
-        report = uvloop.run(run(Path(directory), seed=SEED, events=events, pace=pace, schedule=schedule))
+        running = run(
+            Path(directory), seed=SEED, events=events, pace=pace, schedule=schedule, neighbours=neighbours
+        )
+        report = uvloop.run(running)
     sys.stdout.write(table(report))
     return report
 
@@ -44,5 +47,5 @@ def test_a_few_deaths_lose_nothing() -> None:
 @pytest.mark.chaos
 def test_nothing_is_lost_and_next_to_nothing_doubled_whatever_happens_to_the_stack() -> None:
     schedule = harms.schedule(SEED, EVENTS, max(4, EVENTS // EVENTS_A_HARM))
-    report = torment(EVENTS, Pace(per_s=500), schedule)
+    report = torment(EVENTS, Pace(per_s=500), schedule, neighbours=True)
     assert report.faults() == []

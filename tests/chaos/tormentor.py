@@ -13,9 +13,10 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tests.chaos import harms, sink
+from tests.chaos.commands import Command
 from tests.chaos.harms import Harm
 from tests.chaos.sender import Sender
-from tests.chaos.stack import Command, Stack
+from tests.chaos.stack import Stack
 from tests.until import until
 
 T = TypeVar("T")
@@ -67,8 +68,8 @@ class Tormentor:
 
     async def _recovery(self, after: int) -> None:
         def has_recovered() -> bool:
-            self._stack.record.refresh()
-            return self._stack.record.newest >= after
+            self._stack.main.record.refresh()
+            return self._stack.main.record.newest >= after
 
         await until(has_recovered, seconds=_RECOVERS_WITHIN_S)
 
@@ -90,20 +91,20 @@ class Tormentor:
     def _processes_harmed(self, harm: Harm) -> AbstractAsyncContextManager[None]:
         match harm.kind:
             case harms.KILL_RECEIVER:
-                return self._killed(_one(self._stack.receiver.children(), harm.victim))
+                return self._killed(_one(self._stack.main.receiver.children(), harm.victim))
             case harms.KILL_WORKER:
                 return self._killed(self._some_workers(harm.victim))
             case harms.KILL_COMMAND:
-                return self._command_killed(_one(self._stack.commands, harm.victim)[0])
+                return self._command_killed(_one(self._stack.main.commands, harm.victim)[0])
             case harms.FREEZE_RECEIVER:
-                return self._frozen(_one(self._stack.receiver.children(), harm.victim))
+                return self._frozen(_one(self._stack.main.receiver.children(), harm.victim))
             case harms.FREEZE_WORKER:
                 return self._frozen(self._some_workers(harm.victim))
         raise AssertionError(harm.kind)
 
     def _some_workers(self, victim: int) -> list[int]:
         """One of all worker processes, or all of one command."""
-        command = self._stack.workers[victim % 2]
+        command, *_ = _one(self._stack.main.workers, victim)
         return command.children() if victim % 3 == 0 else _one(command.children(), victim // 2)
 
     def _kill(self, pids: Sequence[int]) -> None:
@@ -113,7 +114,8 @@ class Tormentor:
                 self.kills += 1
 
     def _kill_a_worker(self, victim: int) -> None:
-        self._kill(_one(self._stack.workers[victim % 2].children(), victim // 2))
+        command, *_ = _one(self._stack.main.workers, victim)
+        self._kill(_one(command.children(), victim // 2))
 
     @asynccontextmanager
     async def _killed(self, pids: Sequence[int]) -> AsyncIterator[None]:
@@ -146,7 +148,7 @@ class Tormentor:
 
     @asynccontextmanager
     async def _redis_full(self) -> AsyncIterator[None]:
-        redis = self._stack.redis
+        redis = self._stack.main.redis
         used = (await redis.info("memory"))["used_memory"]
         await redis.config_set("maxmemory", used)
         yield
@@ -155,9 +157,9 @@ class Tormentor:
     @asynccontextmanager
     async def _redis_read_only(self) -> AsyncIterator[None]:
         """A replica whose primary is not there keeps what it has and takes no writes, as after a failover."""
-        await self._stack.redis.replicaof("127.0.0.1", "1")
+        await self._stack.main.redis.replicaof("127.0.0.1", "1")
         yield
-        await self._stack.redis.replicaof("NO", "ONE")
+        await self._stack.main.redis.replicaof("NO", "ONE")
 
     @asynccontextmanager
     async def _connections_dropped(self) -> AsyncIterator[None]:
@@ -180,16 +182,16 @@ class Tormentor:
 
     @asynccontextmanager
     async def _sink_killed(self) -> AsyncIterator[None]:
-        self._stack.sink.kill()
+        self._stack.main.sink.kill()
         self.kills += 1
         yield
-        self._stack.sink.start()
+        self._stack.main.sink.start()
 
     @asynccontextmanager
     async def _sink_answering(self, how: str) -> AsyncIterator[None]:
-        self._stack.sink.answers(how)
+        self._stack.main.sink.answers(how)
         yield
-        self._stack.sink.answers(sink.OK)
+        self._stack.main.sink.answers(sink.OK)
 
 
 @contextmanager

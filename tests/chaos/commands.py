@@ -1,0 +1,122 @@
+"""`hookline receiver`, `hookline worker` and the sink: processes of their own, to be harmed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from tests.clocks import clock_off_by
+from tests.launcher.running import ROOT, Running, environment, is_alive
+from tests.leash import leashed
+from tests.until import until
+
+KILLED = -signal.SIGKILL
+_DEFECTS = ("process_failed", "webhook_failed", "batch_failed")
+"""Actions in the log that tell of exceptions which nobody foresaw."""
+
+_STOPS_WITHIN_S = 60.0
+"""A worker's stop_grace_s twice, for intake and notify, and some."""
+
+
+class Command:
+    """`hookline receiver` or `hookline worker`, started again when somebody ends it."""
+
+    def __init__(
+        self, name: str, directory: Path, env: dict[str, str], *options: str, clock_s: float = 0.0
+    ) -> None:
+        """clock_s: how far the clock of its processes is off."""
+        self.name = name
+        self.clock_s = clock_s
+        self._options = options
+        self._directory = directory
+        self._env = env | (clock_off_by(clock_s) if clock_s else {})
+        self._outputs: list[Running] = []
+        self._running = self._start()
+
+    def _start(self) -> Running:
+        arguments = ("-m", "launcher", self.name, *self._options)
+        self._outputs.append(Running(*arguments, cwd=self._directory, env=self._env))
+        return self._outputs[-1]
+
+    def children(self) -> list[int]:
+        """The processes that do the work; the command itself only watches over them."""
+        return self._running.children()
+
+    async def kill(self) -> None:
+        """SIGKILL the command alone, and start it again when its children, told by the kernel, have ended."""
+        children = self.children()
+        self._running.kill()
+        await until(lambda: not any(is_alive(child) for child in children), seconds=30)
+        self._running = self._start()
+
+    async def stop(self) -> int:
+        """As in a deploy; the exit code."""
+        self._running.signal(signal.SIGTERM)
+        try:
+            return await self._running.ends(seconds=_STOPS_WITHIN_S)
+        except AssertionError:
+            raise AssertionError(f"hookline {self.name} did not stop: {self.output}") from None
+
+    @property
+    def output(self) -> str:
+        """The last of what it said."""
+        return self._running.output[-3000:]
+
+    def failures(self) -> list[str]:
+        """What its processes said of ends and faults that were no harm of ours."""
+        return [line for line in self._lines() if _is_failure(line)]
+
+    def sent(self, rule: str) -> Iterator[tuple[str, float]]:
+        """Key and time, by the right clock, of each notification of a rule that was logged as sent."""
+        for line in self._lines():
+            if f'"rule":"{rule}"' in line and '"action":"notification_sent"' in line:
+                logged = msgspec.json.decode(line)
+                yield logged["key"], datetime.fromisoformat(logged["ts"]).timestamp() - self.clock_s
+
+    def _lines(self) -> Iterator[str]:
+        return (line for running in self._outputs for line in running.output.splitlines())
+
+    def end(self) -> None:
+        with suppress(OSError):
+            for child in self.children():
+                os.kill(child, signal.SIGKILL)
+        self._running.kill()
+
+
+def _is_failure(line: str) -> bool:
+    if not line.startswith("{"):
+        return True
+    told = msgspec.json.decode(line)
+    return told["action"] in _DEFECTS or told.get("exit_code", KILLED) != KILLED
+
+
+class SinkProcess:
+    """The sink, always on the same port and record."""
+
+    def __init__(self, port: int, record: Path) -> None:
+        self.port = port
+        self._command = [sys.executable, "-m", "tests.chaos.sink", str(port), str(record)]
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            leashed(self._command), cwd=ROOT, env=environment(), stdin=subprocess.PIPE
+        )
+
+    def answers(self, how: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{how}\n".encode())
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        assert self._process.stdin is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()

@@ -1,0 +1,179 @@
+"""One installation of Hookline, with a namespace, a source and a sink of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from broker.client import Client
+from broker.connection import Settings, connect
+from sources.secret import Secret
+from tests.chaos.commands import Command, SinkProcess
+from tests.chaos.events import BALANCE, EVERY_EVENT, GIFTED, REWARDED, REWARDS, SECRET, SUMMARY, UPDATED
+from tests.chaos.record import Record
+from tests.launcher.running import environment
+from tests.until import until
+
+LEASE_S = 3.0
+
+# Leases, retries and breakers are short, so that a run has time for many harms. No body kills a worker here, but
+# workers die all the time: none of their bodies is to be taken for poison.
+_CONFIG = """
+[redis]
+url = "redis://127.0.0.1:{redis}"
+namespace = "{namespace}"
+[receiver]
+port = {receiver}
+processes = {receivers}
+durability = "fsync"
+{spill}
+[worker]
+lease_s = {lease_s}
+takeover_s = {lease_s}
+max_deliveries = 1000
+[sources.voucherify]
+{channels}
+[[rules]]
+name = "{every_event}"
+events = ["*"]
+channel = "crm"
+[[rules]]
+name = "{rewards}"
+events = ["{rewarded}"]
+channel = "shop"
+[[rules]]
+name = "{balance}"
+events = ["{updated}"]
+channel = "balances"
+latest_only = "data.voucher.id"
+[[rules]]
+name = "{summary}"
+events = ["{gifted}"]
+channel = "summaries"
+digest = {{ key = "data.customer.id", window = "2s" }}
+[log]
+format = "json"
+"""
+
+# The sink shares the processors with all else: where it is slow, its notifications are rightly sent again.
+_CHANNEL = """[channels.{name}]
+kind = "http"
+url = "http://127.0.0.1:{sink}/"
+allow_private = true
+timeout_s = 5
+retry = {{ attempts = 1000, base_s = 0.5, cap_s = 2 }}
+breaker = {{ wait_s = 0.5, max_wait_s = 2 }}"""
+_CHANNELS = ("crm", "shop", "balances", "summaries")
+
+
+class WorkerPlan(Struct, frozen=True):
+    """One `hookline worker`."""
+
+    processes: int
+    clock_s: float = 0.0
+    """How far its clock is off."""
+
+
+class Plan(Struct, frozen=True):
+    """How an installation is set up."""
+
+    namespace: str = "hookline"
+    secret: Secret = SECRET
+    receivers: int = 2
+    workers: Sequence[WorkerPlan] = (WorkerPlan(2), WorkerPlan(2))
+    spill_dir: str = ""
+
+
+class Installation(Struct, frozen=True):
+    """Its parts, as they run."""
+
+    receiver: Command
+    workers: list[Command]
+    sink: SinkProcess
+    record: Record
+    redis: Client
+    """In its namespace, past the proxy."""
+    port: int
+    """Of the receiver."""
+
+    @property
+    def commands(self) -> list[Command]:
+        return [self.receiver, *self.workers]
+
+    async def stop(self) -> list[int]:
+        """Stop as in a deploy: what can still be sent is sent now. Returns the exit codes."""
+        return list(await asyncio.gather(*(command.stop() for command in self.commands)))
+
+
+@asynccontextmanager
+async def running_installation(
+    directory: Path, plan: Plan, *, redis_port: int, redis_url: str
+) -> AsyncIterator[Installation]:
+    """Up and answering; killed at the end, whatever is left of it.
+
+    directory: exists. redis_port: of the proxy. redis_url: past the proxy.
+    """
+    receiver_port, sink_port = free_ports(2)
+    record = Record(directory / "record")
+    sink = SinkProcess(sink_port, directory / "record")
+    sink.start()
+    (directory / "hookline.toml").write_text(_config(plan, redis_port, receiver_port, sink_port))
+    env = environment(HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=plan.secret.reveal().decode())
+    receiver = Command("receiver", directory, env | {"HOOKLINE_LOG_LEVEL": "warning"})
+    workers = [
+        Command("worker", directory, env, "--processes", str(worker.processes), clock_s=worker.clock_s)
+        for worker in plan.workers
+    ]
+    redis = connect(Settings(url=redis_url, namespace=plan.namespace))
+    try:
+        await until(lambda: listens(receiver_port), seconds=60)
+        yield Installation(receiver, workers, sink, record, redis, receiver_port)
+    finally:
+        for command in (receiver, *workers):
+            command.end()
+        await redis.aclose(close_connection_pool=True)
+        sink.kill()
+        record.close()
+
+
+def _config(plan: Plan, redis_port: int, receiver_port: int, sink_port: int) -> str:
+    return _CONFIG.format(
+        redis=redis_port,
+        namespace=plan.namespace,
+        receiver=receiver_port,
+        receivers=plan.receivers,
+        lease_s=LEASE_S,
+        channels="\n".join(_CHANNEL.format(name=name, sink=sink_port) for name in _CHANNELS),
+        every_event=EVERY_EVENT,
+        rewards=REWARDS,
+        rewarded=REWARDED,
+        balance=BALANCE,
+        updated=UPDATED,
+        summary=SUMMARY,
+        gifted=GIFTED,
+        spill=f'spill_dir = "{plan.spill_dir}"' if plan.spill_dir else "",
+    )
+
+
+async def listens(port: int) -> bool:
+    """Whether somebody does."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Several that are free now."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
