@@ -21,7 +21,7 @@ Start = Callable[..., WorkerProcess]
 
 
 async def test_an_arq_application_and_hookline_run_their_own_jobs_alone(
-    redis: Client, redis_server: RedisServer, sink: Sink, worker: Start
+    redis: Client, redis_server: RedisServer, worker: Start
 ) -> None:
     ran: list[str] = []
 
