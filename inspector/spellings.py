@@ -49,6 +49,9 @@ class Spellings:
         self.is_email = "@" in self._plain
         pattern = _phone_pattern(digits, is_full=self._plain[0] == "+") if digits else _name_pattern(self._plain)
         self._pattern = re.compile(pattern, re.IGNORECASE)
+        self._dotted_pattern = re.compile(
+            rf"(?:(?<=\w\.){pattern.removeprefix(_BEFORE)}|{pattern})", re.IGNORECASE
+        )
 
     def is_in(self, text: str) -> bool:
         """Whether the name is in a text."""
@@ -57,6 +60,10 @@ class Spellings:
     def replaced(self, text: str, other: str) -> str:
         """The text with `other` in place of the name."""
         return self._pattern.sub(other.replace("\\", r"\\"), text) if self._may_be_in(text) else text
+
+    def replaced_in_name(self, name: str, other: str) -> str:
+        """The same of a dotted name, an event's say: what is before the last dot may be part of the name."""
+        return self._dotted_pattern.sub(other.replace("\\", r"\\"), name) if self._may_be_in(name) else name
 
     def _may_be_in(self, text: str) -> bool:
         """False, at once, for most texts: only ASCII, nothing encoded, and the name is not in it as it is."""
@@ -96,7 +103,7 @@ def _phone_pattern(digits: str, *, is_full: bool) -> str:
                 numbers.append(rf"{_PLUS}?{_SPACES}{_spaced(code)}{_SPACES}0{_SPACES}{_spaced(national)}")
                 numbers.append(rf"0?{_SPACES}{_spaced(national)}")
     before = r"(?:(?<![\w.])|(?<=\\[nrtbf])|(?<=%[0-9a-f]{2}))"
-    return f"{before}(?:{'|'.join(numbers)})(?!\\w|\\.\\d)"
+    return f"{before}\\(?(?:{'|'.join(numbers)})(?!\\w|\\.\\d)"
 
 
 def _spaced(digits: str) -> str:

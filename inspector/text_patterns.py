@@ -16,10 +16,11 @@ _DOMAIN = rf"{_PART}+{_DOT}[^{_OUTSIDE}.\uff0e\u3002\uff61]+"
 _EMAIL = re.compile(rf"(?<!{_PART}){_PART}+{_AT}{_DOMAIN}")
 # `"ada b"@example.com`, also where JSON has escaped the quotes.
 _QUOTED_EMAIL = re.compile(rf'\\?"[^"\\\r\n]{{1,64}}\\?"{_AT}{_DOMAIN}')
-# An address in a URL: `ada%40example.com`, however often its percent signs were encoded again.
-_URL_PART = rf"(?:[^{_OUTSIDE}/?&=#%]|%(?!(?:25)*+40))"
-_ENCODED_EMAIL = re.compile(rf"(?<![^{_OUTSIDE}/?&=#]){_URL_PART}++(?:%(?:25)*+40{_URL_PART}++)++")
-_ENCODED_DOT = re.compile(r"\.|%(?:25)*2e", re.IGNORECASE)
+# An address in a URL (`%40`, however often its percent sign was encoded again) or in JSON (`\u0040`).
+_URL_PART = rf"(?:[^{_OUTSIDE}/?&=#%]|%(?!(?:25)*+40)|\\{{1,8}}u(?!0040)[0-9a-f]{{4}})"
+_URL_AT = rf"(?:%(?:25)*+40|\\{{1,8}}u0040|{_AT})"
+_ENCODED_EMAIL = re.compile(rf"(?<![^{_OUTSIDE}/?&=#]){_URL_PART}++(?:{_URL_AT}{_URL_PART}++)++", re.IGNORECASE)
+_ENCODED_DOT = re.compile(r"\.|%(?:25)*2e|\\u002e", re.IGNORECASE)
 
 _INTERNATIONAL = re.compile(r"\+\d[\d ()./-]{6,}\d")
 _NO_DIGITS = r"(?<![\w.,:;%#/+-])"

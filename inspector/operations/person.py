@@ -71,23 +71,21 @@ class Person:
 
     def event(self, event: str) -> str:
         """An event name without the person. An id that is a common word may be another's event: it stays."""
-        return _without(event, self._clear)
+        for spellings in self._clear:
+            event = spellings.replaced_in_name(event, FORGOTTEN)
+        return event
 
     def text(self, text: str) -> str:
         """An error, an answer, a header, a filter without the person."""
-        return _without(text, self._spellings)
+        for spellings in self._spellings:
+            text = spellings.replaced(text, FORGOTTEN)
+        return text
 
     def _is_named_in(self, data: bytes) -> bool:
         if self._quoted.search(data):
             return True
         text = data.decode("utf-8", "replace")
         return any(spellings.is_in(text) for spellings in self._clear)
-
-
-def _without(text: str, names: Sequence[Spellings]) -> str:
-    for spellings in names:
-        text = spellings.replaced(text, FORGOTTEN)
-    return text
 
 
 def _is_clear(name: str, spellings: Spellings) -> bool:
