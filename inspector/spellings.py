@@ -124,7 +124,8 @@ def _char(char: str) -> str:
         forms |= {"\u3002", "\uff61"}
     found = {spelled for form in forms for spelled in (re.escape(form), _percent(form), _json_escape(form))}
     found |= {rf"&\#(?:0*{ord(form)}|x0*{ord(form):x});" for form in forms if len(form) == 1}
-    return f"(?:{'|'.join(sorted(found, key=len))})"
+    # Atomic: several alternatives match the same text, and going back to all of them would take for ever.
+    return f"(?>{'|'.join(sorted(found, key=len))})"
 
 
 def _percent(form: str) -> str:
