@@ -19,7 +19,9 @@ _QUOTED_EMAIL = re.compile(rf'\\?"[^"\\\r\n]{{1,64}}\\?"{_AT}{_DOMAIN}')
 # An address in a URL (`%40`, however often its percent sign was encoded again) or in JSON (`\u0040`).
 _URL_PART = rf"(?:[^{_OUTSIDE}/?&=#%]|%(?!(?:25)*+40)|\\{{1,8}}u(?!0040)[0-9a-f]{{4}})"
 _URL_AT = rf"(?:%(?:25)*+40|\\{{1,8}}u0040|{_AT})"
-_ENCODED_EMAIL = re.compile(rf"(?<![^{_OUTSIDE}/?&=#]){_URL_PART}++(?:{_URL_AT}{_URL_PART}++)++", re.IGNORECASE)
+_ENCODED_EMAIL = re.compile(
+    rf"(?<![^{_OUTSIDE}/?&=#])(?!(?<=\\)u[0-9a-f]{{4}}){_URL_PART}++(?:{_URL_AT}{_URL_PART}++)++", re.IGNORECASE
+)
 _ENCODED_DOT = re.compile(r"\.|%(?:25)*2e|\\u002e", re.IGNORECASE)
 
 _INTERNATIONAL = re.compile(r"\+\d[\d ()./-]{6,}\d")
