@@ -1,50 +1,76 @@
 """Removing what belongs to a person from all that waits: each change is one step in Redis. All raise BrokerError.
 
-What is of the person is for the caller to say: `is_theirs` of a body.
+The caller says what is of the person: an `Eraser` removes a webhook, or redacts what names them in one of others.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 import zstandard
-from msgspec import structs
+from msgspec import Struct, structs
 
 from broker import batch, digests, jobs, scripts
-from broker.actions import Order
 from broker.batch import RawBody, UnreadableBatchError
 from broker.client import Client
-from broker.dead import Grave, Note, packed
-from broker.dead.packing import repacked, unpacked_notes
+from broker.dead import Grave, packed
+from broker.dead.packing import repacked
 from broker.digests import UnreadableMemberError
 from broker.errors import translated
-from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.scripts import Blobs
 
 _PAGE = 50
 
-IsTheirs = Callable[[RawBody], bool]
 IsIn = Callable[[bytes], bool]
 """Whether bytes that nobody can read hold the person's id or address."""
 
+
+class Eraser(Protocol):
+    """Takes a person out of what is kept."""
+
+    def body(self, body: RawBody) -> RawBody | None:
+        """What stays of a webhook: None where it is the person's."""
+
+    def event(self, event: str) -> str:
+        """An event name without the person."""
+
+    def text(self, text: str) -> str:
+        """An error, an answer, a note without the person."""
+
+    def is_in(self, data: bytes) -> bool:
+        """Whether bytes that nobody can read name the person."""
+
+
 Outcome = Literal["removed", "busy", "unreadable"]
-Found = tuple[Outcome, str, int]
-"""(what became of it, its name in Redis, how many were removed)."""
+
+
+class Found(Struct, frozen=True):
+    """What became of one key that holds something of the person."""
+
+    outcome: Outcome
+    name: str
+    """In Redis."""
+
+    removed: int = 0
+    redacted: int = 0
+    """Webhooks, events or notifications of others that stay without what named the person."""
+
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-async def webhooks(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
     """Remove bodies from the queue: `busy` are entries of theirs that a worker has just now."""
     start = "-"
     while True:
         with translated():
             entries = await redis.xrange(redis.names.stream, min=start, count=_PAGE)
         for name, fields in entries:
-            found = await _of_entry(redis, name.decode(), fields, is_theirs, is_in)
+            found = await _of_entry(redis, name.decode(), fields, eraser)
             if found:
                 yield found
         if len(entries) < _PAGE:
@@ -52,33 +78,32 @@ async def webhooks(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIter
         start = f"({entries[-1][0].decode()}"
 
 
-async def _of_entry(
-    redis: Client, name: str, fields: dict[bytes, bytes], is_theirs: IsTheirs, is_in: IsIn
-) -> Found | None:
+async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser: Eraser) -> Found | None:
     try:
         bodies = batch.decode(fields.get(b"z", b""))
     except UnreadableBatchError:
-        return ("unreadable", name, 0) if is_in(unpacked(fields.get(b"z", b""))) else None
-    stay = [body for body in bodies if not is_theirs(body)]
-    gone = len(bodies) - len(stay)
-    if not gone:
+        return Found("unreadable", name) if eraser.is_in(unpacked(fields.get(b"z", b""))) else None
+    left = [eraser.body(body) for body in bodies]
+    if left == bodies:
         return None
+    stay = [body for body in left if body is not None]
+    gone = len(bodies) - len(stay)
     any_age = "any age" if b"a" in fields else ""
     with translated():
         done = await scripts.FORGET_ENTRY(redis, name, gone, len(stay), batch.encode(stay), any_age)
-    return None if done == 0 else ("removed", name, gone) if done == 1 else ("busy", name, 0)
+    return _found(done, name, gone, _redacted(bodies, left))
 
 
-async def notifications(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
     """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
-            found = await _of_job(redis, _text(key)[len(redis.names.job) :], is_theirs, is_in)
+            found = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
             if found:
                 yield found
 
 
-async def _of_job(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> Found | None:
+async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
     blob = await jobs.raw(redis, name)
     read = jobs.deserialize(blob) if blob else {"f": "", "a": ()}
     if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
@@ -87,8 +112,8 @@ async def _of_job(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) ->
         job = jobs.decode(_argument(read["a"]))
     except UnreadableJobError:
         arguments = [unpacked(part.blob) for part in read["a"] if isinstance(part, Packed)]
-        return ("unreadable", name, 0) if any(is_in(part) for part in arguments) else None
-    left = [_without(notification, is_theirs) for notification in job.notifications]
+        return Found("unreadable", name) if any(eraser.is_in(part) for part in arguments) else None
+    left = [_without(notification, eraser) for notification in job.notifications]
     stay = [place for place, notification in enumerate(left) if notification is not None]
     if left == job.notifications:
         return None
@@ -98,7 +123,19 @@ async def _of_job(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) ->
     plan = _encode((name, jobs.new_job_id(len(kept)), job.channel, leave, stay))
     with translated():
         done, gone = await scripts.FORGET_JOB(redis, plan, blob, jobs.encode(heir))
-    return None if done == 0 else ("removed", name, int(gone)) if done == 1 else ("busy", name, 0)
+    return _found(done, name, int(gone), _redacted(job.notifications, left))
+
+
+def _found(done: int, name: str, gone: int, redacted: int) -> Found | None:
+    """What a step answered: 1 where it did it, -1 where a worker has it, 0 where it is another by now."""
+    if done == 0:
+        return None
+    return Found("removed", name, gone, redacted) if done == 1 else Found("busy", name)
+
+
+def _redacted(before: Sequence[object], after: Sequence[object]) -> int:
+    """How many stay, and not as they were."""
+    return sum(new is not None and new != old for old, new in zip(before, after, strict=True))
 
 
 def _argument(arguments: Sequence[object]) -> Packed:
@@ -107,92 +144,85 @@ def _argument(arguments: Sequence[object]) -> Packed:
     raise UnreadableJobError("not one argument")
 
 
-def _without(notification: Notification, is_theirs: IsTheirs) -> Notification | None:
+def _without(notification: Notification, eraser: Eraser) -> Notification | None:
     """What stays of it: nothing, or of a digest the events of others."""
     body = notification.body
-    if not notification.digest:
-        return None if is_theirs(body) else notification
-    stay, gone = others(body.body, is_theirs)
-    if not gone:
-        return notification
-    return structs.replace(notification, body=structs.replace(body, body=stay)) if stay else None
+    if notification.digest:
+        rest, _ = others(body.body, eraser)
+        stays = structs.replace(body, body=rest) if rest else None
+    else:
+        stays = eraser.body(body)
+    if stays is None:
+        return None
+    attempts = attempts_without(notification.attempts, eraser)
+    return structs.replace(notification, body=stays, event=eraser.event(notification.event), attempts=attempts)
 
 
-def others(body: bytes, is_theirs: IsTheirs) -> tuple[bytes, int]:
+def attempts_without(attempts: Sequence[Attempt], eraser: Eraser) -> tuple[Attempt, ...]:
+    """The attempts without the person in their errors and answers."""
+    return tuple(
+        structs.replace(attempt, error=eraser.text(attempt.error), answer=eraser.text(attempt.answer))
+        for attempt in attempts
+    )
+
+
+def others(body: bytes, eraser: Eraser) -> tuple[bytes, int]:
     """(a digest's body with the events of others, b"" where there is none; how many were of the person)."""
     try:
         members = msgspec.json.decode(body, type=list[digests.Member])
     except ValueError:
         return body, 0
-    stay = [one for one in members if not is_theirs(_webhook(one))]
+    stay = [
+        structs.replace(member, event=eraser.event(member.event))
+        for member in members
+        if eraser.body(_webhook(member)) is not None
+    ]
+    if stay == members:
+        return body, 0
     return msgspec.json.encode(stay) if stay else b"", len(members) - len(stay)
 
 
 def _webhook(member: digests.Member) -> RawBody:
-    return RawBody(member.received_at_ms, member.source, member.event, bytes(member.body))
+    return RawBody(member.received_at_ms, member.source, "", bytes(member.body))
 
 
-async def gathered(redis: Client, is_theirs: IsTheirs, is_in: IsIn) -> AsyncIterator[Found]:
+async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
     """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
-            for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], is_theirs, is_in):
+            for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
                 yield found
 
 
-async def _of_digest(redis: Client, name: str, is_theirs: IsTheirs, is_in: IsIn) -> list[Found]:
+async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
     with translated():
         blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
-    leave: list[bytes] = []
+    changed: list[bytes] = []  # events as they lie there, each with what takes its place, b"" for nothing
     stay: list[int] = []  # channels of each event that stays
     lost: list[bytes] = []
+    gone = 0
     for blob in blobs:
         try:
             event = digests.unpacked(blob)
         except UnreadableMemberError:
             lost.append(blob)
             continue
-        if is_theirs(event.body):
-            leave.append(blob)
-        else:
-            stay.append(len(event.channels))
-    found: list[Found] = [("unreadable", name, 0)] if any(is_in(unpacked(blob)) for blob in lost) else []
-    if not leave:
+        body = eraser.body(event.body)
+        rest = structs.replace(event, body=body, event=eraser.event(event.event)) if body else None
+        if rest != event:
+            changed += (blob, digests.packed(rest) if rest else b"")
+        if rest:
+            stay.append(len(rest.channels))
+        gone += rest is None
+    found = [Found("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
+    if not changed:
         return found
     channels = stay[0] if stay else -1 if lost else 0
     with translated():
-        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, *leave)
-    return [*found, ("removed", name, len(leave)) if done else ("busy", name, 0)]
-
-
-async def orders(redis: Client, cleaned: Callable[[Order], Order]) -> int:
-    """Write the orders of actions anew, as `cleaned` says; how many that were."""
-    with translated():
-        names = [_text(name) for name in await redis.zrange(redis.names.actions, 0, -1)]
-    changed = 0
-    for name in names:
-        with translated():
-            blob: bytes | None = await redis.hget(redis.names.action + name, "a")  # type: ignore[misc]
-        order = _order(blob)
-        if blob and order and cleaned(order) != order:
-            with translated():
-                changed += int(await scripts.REWRITE_ORDER(redis, name, blob, _encode(cleaned(order))))
-    return changed
-
-
-async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
-    """Remove notes from dead letters; how many that were. Only letters with notes are looked at."""
-    gone = 0
-    with translated():
-        async for key in redis.scan_iter(match=f"{redis.names.dead_notes}*", count=1000):
-            blob = await redis.get(key) or b""
-            found = _notes(blob)
-            stay = [note for note in found if not is_about(note)]
-            if len(stay) < len(found):
-                name = _text(key)[len(redis.names.dead_notes) :]
-                if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
-                    gone += len(found) - len(stay)
-    return gone
+        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, gone, *changed)
+    if not done:
+        return [*found, Found("busy", name)]
+    return [*found, Found("removed", name, gone, len(changed) // 2 - gone)]
 
 
 async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
@@ -233,22 +263,6 @@ def unpacked(blob: bytes) -> bytes:
         return batch.decompress(blob)
     except (ValueError, zstandard.ZstdError):
         return blob
-
-
-def _order(blob: bytes | None) -> Order | None:
-    """None for one that cannot be read."""
-    try:
-        return msgspec.msgpack.decode(blob, type=Order) if blob else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _notes(blob: bytes) -> tuple[Note, ...]:
-    """None of those that cannot be read."""
-    try:
-        return unpacked_notes(blob)
-    except (ValueError, RecursionError):
-        return ()
 
 
 def _text(name: bytes) -> str:

@@ -1,49 +1,42 @@
-"""Bodies and errors without personal data, for eyes that need only the shape of what went wrong.
+"""Bodies and texts without personal data, for people who need only the shape of what went wrong.
 
-By key: what names, e-mail addresses, phone numbers, postal addresses and birthdays are commonly called, in any
-object. By form: e-mail addresses and international phone numbers in any text. By path: what the settings name. It
-may hide more than it must; what it cannot parse it does not show.
+By key: what names, addresses, phone numbers, birthdays and the like are commonly called, in any object
+(personal_keys.py). By form: e-mail addresses and phone numbers in any text (text_patterns.py). By value: what a
+body hides is hidden in its free texts, and in the other texts of its dead letter (known_values.py). By path: what
+the settings name. It may hide more than it must; what it cannot parse it does not show.
 
-What says that it is no person has a `name` that is shown: a campaign, a reward, a product.
+Ids, codes, amounts, and the `name` of what is no person (a campaign, a reward, a product) are shown: support needs
+them. Only an e-mail address or a phone number that begins with `+` is masked there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from inspector.dotted_paths import Ahead, compiled, last_keys, stepped
+from inspector.known_values import KnownValues
+from inspector.personal_keys import PERSONS, is_code, is_no_person, is_personal
+from inspector.text_patterns import masked_emails, masked_phones
 
 MASK = "***"
 
-# Each of these takes time in proportion to the text, whatever the text.
-_EMAIL = re.compile(r"(?<![^\s\"'<>(),;:\\@])[^\s\"'<>(),;:\\@]+@[^\s\"'<>(),;:\\@]+\.[^\s\"'<>(),;:\\@.]+")
-_PHONE = re.compile(r"\+\d[\d ()./-]{6,}\d")
+# Takes time in proportion to the text, whatever the text.
 _PAIR = re.compile(r'"((?:[^"\\]|\\.){0,64})"(\s*:\s*)"((?:[^"\\]|\\.)+)"?')
-_NOT_LETTERS = re.compile(r"[^a-z]")
-_KEY_ENDS = ("name", "phone", "mobile", "email", "mail", "address")
-_KEYS = frozenset(
-    {"tel", "telephone", "phonenumber", "mobilenumber", "emailaddress"}
-    | {"street", "line", "city", "postalcode", "postcode", "zip", "zipcode"}
-    | {"birthdate", "birthday", "dateofbirth", "dob"}
-)
-_NO_PERSONS = frozenset(
-    {"campaign", "voucher", "reward", "product", "sku", "segment", "category", "categories", "earning_rule"}
-    | {"loyalty_tier", "holder_loyalty_tier", "referral_tier", "promotion_tier", "promotion_stack"}
-    | {"custom_event", "event_schema", "validation_rule"}
-)
-"""What the vendor's objects say of themselves (`"object": "campaign"`), or are the values of."""
 
 
 class _Fate(Enum):
     """What becomes of a value."""
 
     JUDGED = 0
-    """Text is masked by form."""
+    """Text is masked by form and by value."""
+
+    CODE = 4
+    """An id, a code, a name of what is no person: only e-mail addresses and international numbers are masked."""
 
     SHOWN = 1
     """As it is."""
@@ -53,6 +46,16 @@ class _Fate(Enum):
 
     MASKED = 3
     """By a path: everything but what is empty, whatever is said of places in it."""
+
+
+class _Walk(NamedTuple):
+    """What one walk through a body knows."""
+
+    known: KnownValues
+    """What is masked in free text."""
+
+    found: KnownValues | None
+    """Takes the values that are hidden."""
 
 
 class Masking:
@@ -73,60 +76,88 @@ class Masking:
 
     def value(self, value: Any) -> Any:
         """A JSON value masked, with its keys and in its shape. Raises RecursionError for hundreds of levels."""
-        fate = self._fate(_Fate.JUDGED, self._masked, self._shown, is_personal=False)
-        return self._inside(value, fate, self._masked, self._shown, "")
+        known = KnownValues()
+        self._masked_value(value, _Walk(KnownValues(), known))
+        return self._masked_value(value, _Walk(known, None))
 
     def text(self, text: str) -> str:
         """Free text, which may quote JSON, masked: by form, by key, and by the keys that masked paths end in."""
-        return _PHONE.sub(MASK, _EMAIL.sub(MASK, _PAIR.sub(self._pair, text)))
+        return masked_phones(masked_emails(_PAIR.sub(self._pair, text), MASK), MASK)
 
-    def _inside(self, value: Any, fate: _Fate, masked: Ahead, shown: Ahead, name: str) -> Any:
+    def texts_of(self, body: bytes) -> Callable[[str], str]:
+        """What masks the texts that belong to a body: like `text`, and by the values that the body hides."""
+        known = KnownValues()
+        try:
+            self._masked_value(msgspec.json.decode(body), _Walk(KnownValues(), known))
+        except (ValueError, RecursionError):
+            return self.text
+        return lambda text: self.text(known.masked(text, MASK))
+
+    def _masked_value(self, value: Any, walk: _Walk) -> Any:
+        fate = self._fate(_Fate.JUDGED, self._masked, self._shown, _Fate.JUDGED)
+        return self._inside(value, fate, self._masked, self._shown, "", walk)
+
+    def _inside(self, value: Any, fate: _Fate, masked: Ahead, shown: Ahead, name: str, walk: _Walk) -> Any:
         if isinstance(value, list):
-            return [self._inside(inner, fate, masked, shown, name) for inner in value]
+            return [self._inside(inner, fate, masked, shown, name, walk) for inner in value]
         if not isinstance(value, dict):
-            return self._leaf(value, fate)
-        is_no_person = _what(value, name) in _NO_PERSONS
+            return self._leaf(value, fate, name, walk)
+        is_thing = is_no_person(_kind(value, name))
         found: dict[str, Any] = {}
         for key, inner in value.items():
             ahead = stepped(masked, key), stepped(shown, key)
-            is_personal = _is_personal(key) and not (is_no_person and key == "name")
+            by_key = _by_key(key, name, is_thing=is_thing)
             found[_free(self.text(key), found)] = self._inside(
-                inner, self._fate(fate, *ahead, is_personal=is_personal), *ahead, key
+                inner, self._fate(fate, *ahead, by_key), *ahead, key, walk
             )
         return found
 
-    def _fate(self, around: _Fate, masked: Ahead, shown: Ahead, *, is_personal: bool) -> _Fate:
+    def _fate(self, around: _Fate, masked: Ahead, shown: Ahead, by_key: _Fate) -> _Fate:
         if around is _Fate.MASKED or () in masked:
             return _Fate.MASKED
         if () in shown:
             return _Fate.SHOWN
-        return _Fate.HIDDEN if is_personal or around is _Fate.HIDDEN else _Fate.JUDGED
+        return _Fate.HIDDEN if around is _Fate.HIDDEN else by_key
 
-    def _leaf(self, value: Any, fate: _Fate) -> Any:
+    def _leaf(self, value: Any, fate: _Fate, name: str, walk: _Walk) -> Any:
         if fate is _Fate.SHOWN or value is None or value == "":
             return value
+        if fate is _Fate.CODE:
+            return (
+                masked_phones(masked_emails(value, MASK), MASK, is_code=True) if isinstance(value, str) else value
+            )
         if fate is _Fate.JUDGED:
-            return self.text(value) if isinstance(value, str) else value
-        return value if fate is _Fate.HIDDEN and isinstance(value, bool) else MASK
+            return self.text(walk.known.masked(value, MASK)) if isinstance(value, str) else value
+        if isinstance(value, bool):
+            return value if fate is _Fate.HIDDEN else MASK
+        if walk.found is not None:
+            walk.found.add(value, is_name=fate is _Fate.HIDDEN and name.lower().endswith("name"))
+        return MASK
 
     def _pair(self, found: re.Match[str]) -> str:
         key, colon, _ = found.groups()
-        return f'"{key}"{colon}"{MASK}"' if _is_personal(key) or key in self._masked_keys else found[0]
+        return f'"{key}"{colon}"{MASK}"' if is_personal(key) or key in self._masked_keys else found[0]
 
 
 DEFAULT = Masking()
 """The rules alone."""
 
 
-def _what(value: dict[str, Any], name: str) -> str:
+def _kind(value: dict[str, Any], name: str) -> str:
     """What an object says that it is, else what it is called."""
-    told = value.get("object")
-    return told if isinstance(told, str) else name
+    if name in PERSONS:
+        return name
+    kind = value.get("object")
+    return kind if isinstance(kind, str) else name
 
 
-def _is_personal(key: str) -> bool:
-    plain = _NOT_LETTERS.sub("", key.lower())
-    return plain in _KEYS or plain.endswith(_KEY_ENDS)
+def _by_key(key: str, around: str, *, is_thing: bool) -> _Fate:
+    """What a key alone says of its value; `around`: the key of the object that it is in."""
+    if key == "name" and is_thing:
+        return _Fate.CODE
+    if is_personal(key) or (key == "description" and around in PERSONS):
+        return _Fate.HIDDEN
+    return _Fate.CODE if is_code(key) else _Fate.JUDGED
 
 
 def _free(key: str, taken: dict[str, Any]) -> str:

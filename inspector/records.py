@@ -18,11 +18,12 @@ from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.source_state import alert_records, source_records
 
 
-def letter_record(letter: DeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """Every field of a dead letter, personal data in texts from outside masked unless revealed."""
-    shown = str if reveal else masking.text
+def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.text) -> dict[str, Any]:
+    """Every field of a dead letter; `shown` masks personal data in texts from outside."""
     return {
         **msgspec.to_builtins(letter),
+        "event": shown(letter.event),
+        "event_hint": shown(letter.event_hint),
         "error": shown(letter.error),
         "path": shown(letter.path),
         "headers": shown(letter.headers),
@@ -32,7 +33,7 @@ def letter_record(letter: DeadLetter, *, reveal: bool = False, masking: Masking 
 
 def found_record(found: Found, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One of a list: `cursor` is where the page after it begins."""
-    return {**letter_record(found.letter, masking=masking), "cursor": found.cursor}
+    return {**letter_record(found.letter, shown=masking.text), "cursor": found.cursor}
 
 
 def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any]]:
@@ -42,8 +43,8 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
 
 def grave_record(grave: Grave, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
     """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
-    letter = letter_record(grave.letter, reveal=reveal, masking=masking)
-    shown = str if reveal else masking.text
+    shown = str if reveal else masking.texts_of(grave.body)
+    letter = letter_record(grave.letter, shown=shown)
     notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in grave.notes]
     record = {**letter, "notes": notes, "body_bytes": len(grave.body), "body": None}
     try:
@@ -63,7 +64,7 @@ def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
         "first_seen_ms": group.first_ms,
         "last_seen_ms": group.last_ms,
         "last_24_hours": list(group.hours),
-        "sample": letter_record(group.sample, masking=masking),
+        "sample": letter_record(group.sample, shown=masking.text),
     }
 
 
@@ -83,9 +84,9 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
         "gone": action.gone,
         "passed": action.passed,
         "failed": action.failed,
-        "why": [msgspec.to_builtins(why) for why in action.why],
+        "why": [{**msgspec.to_builtins(why), "error": masking.text(why.error)} for why in action.why],
         "ids": list(order.ids),
-        "filter": {**given, "search": MASK} if "search" in given else given,
+        "filter": {name: _filter_value(name, value, masking) for name, value in given.items()},
         "rate_per_s": order.rate_per_s,
         "note": masking.text(order.note),
         "began_ms": action.began_ms,
@@ -102,7 +103,7 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(verdict))
 
 
-def deed_record(recorded: Recorded) -> dict[str, Any]:
+def deed_record(recorded: Recorded, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One line of the audit log. `id` is where the page after it begins."""
     deed = recorded.deed
     return {
@@ -110,8 +111,8 @@ def deed_record(recorded: Recorded) -> dict[str, Any]:
         "at_ms": recorded.at_ms,
         "by": deed.by,
         "what": deed.what,
-        "about": deed.about,
-        "details": dict(deed.details),
+        "about": masking.text(deed.about),
+        "details": {name: masking.text(value) for name, value in deed.details.items()},
     }
 
 
@@ -149,6 +150,13 @@ def status_record(status: Status) -> dict[str, Any]:
         "channels": channel_records(status.channels, status.at_ms),
         "clocks_off": [msgspec.to_builtins(one) for one in status.clocks],
     }
+
+
+def _filter_value(name: str, value: Any, masking: Masking) -> Any:
+    """A field of a filter: what was searched for is not shown, it may be an e-mail address."""
+    if name == "search":
+        return MASK
+    return masking.text(value) if isinstance(value, str) else value
 
 
 def _attempt_record(attempt: Attempt, shown: Callable[[str], str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import msgspec
 from rich.text import Text
 
 from broker.alerts import Alert
+from inspector.masking import DEFAULT
 from inspector.operations import Source, Status
 from inspector.texts import count_of, moment, printable, span
 from sources.deadline import disabled_at_ms, is_past_the_last_try, tries_left, warning
@@ -34,7 +35,9 @@ def source_line(source: Source, now_ms: int) -> Text:
 
 def alert_line(alert: Alert, now_ms: int) -> Text:
     """What a person should look at."""
-    return Text(f"{alert.kind}, for {span(now_ms - alert.since_ms)}: {printable(alert.text)}", style="red")
+    return Text(
+        f"{alert.kind}, for {span(now_ms - alert.since_ms)}: {printable(DEFAULT.text(alert.text))}", style="red"
+    )
 
 
 def source_records(status: Status) -> list[dict[str, Any]]:
@@ -46,8 +49,15 @@ def source_records(status: Status) -> list[dict[str, Any]]:
 
 
 def alert_records(status: Status) -> list[dict[str, Any]]:
-    """The alerts that hold."""
-    return [msgspec.to_builtins(alert) for alert in status.alerts]
+    """The alerts that hold, personal data in them masked."""
+    return [
+        {
+            **msgspec.to_builtins(alert),
+            "text": DEFAULT.text(alert.text),
+            "data": {name: DEFAULT.text(v) if isinstance(v, str) else v for name, v in alert.data.items()},
+        }
+        for alert in status.alerts
+    ]
 
 
 def _deadline(source: Source, now_ms: int) -> dict[str, int | None]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from broker import drift as noted
 from broker.drift import Deviation
 from inspector import options
+from inspector.masking import DEFAULT
 from inspector.session import on_redis
 from inspector.texts import count_of, printable
 from sources.terminal import printable_json
@@ -59,9 +60,9 @@ def _records(found: Noted) -> list[dict[str, object]]:
     return [
         {
             "source": source,
-            "event": deviation.event,
+            "event": DEFAULT.text(deviation.event),
             "what": deviation.what,
-            "path": deviation.path,
+            "path": DEFAULT.text(deviation.path),
             "expected": deviation.expected,
             "found": deviation.found,
             "count": count,
@@ -88,14 +89,14 @@ def _print(found: Noted, deviations: int) -> None:
     table.add_column("samples", no_wrap=True, justify="right")
     for source, counts in sorted(found.items()):
         for deviation, count in _sorted(counts):
-            where = Text(source).append(f"\n{printable(deviation.event)}", style="dim")
+            where = Text(source).append(f"\n{printable(DEFAULT.text(deviation.event))}", style="dim")
             of = counts.get(Deviation(deviation.event), 0)
             table.add_row(where, _sentence(deviation), f"{count} of {of}")
     Console(markup=False, highlight=False).print(table)
 
 
 def _sentence(deviation: Deviation) -> str:
-    path = printable(deviation.path)
+    path = printable(DEFAULT.text(deviation.path))
     match deviation.what:
         case "unknown event":
             return "a name that has no model"

@@ -15,6 +15,7 @@ from inspector.commands.ordering import agreed
 from inspector.operations import Forgotten, Person
 from inspector.options import examples
 from inspector.session import on_redis
+from inspector.spellings import phone_digits
 from inspector.texts import count_of, printable
 from sources import KINDS
 
@@ -33,16 +34,21 @@ def forget_(
     *,
     customer: Annotated[str, typer.Option(metavar="ID", help="The person's id.", show_default=False)] = "",
     email: Annotated[str, typer.Option(help="The person's e-mail address.", show_default=False)] = "",
+    phone: Annotated[str, typer.Option(help="The person's phone number.", show_default=False)] = "",
     yes: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
     """Remove what is kept of a person: dead letters, what waits, digests, notes. Asks first.
 
-    Tells what it removed where, and what it could not look into; exit code 1 if anything of that is left.
+    Finds the person in other spellings too, and takes them out of texts of others. Then Redis rewrites its
+    append-only file. Tells what it removed where, and what it could not look into; exit code 1 if anything of that
+    is left.
     """
-    names = [name for name in (customer, email) if name.strip()]
+    if phone.strip() and not phone_digits(phone.strip()):
+        raise typer.BadParameter("a phone number has 8 to 15 digits: +49 30 1234567", param_hint="--phone")
+    names = [name for name in (customer, email, _as_phone(phone)) if name.strip()]
     if not names:
-        raise typer.BadParameter("whom? Give --customer, --email or both")
+        raise typer.BadParameter("whom? Give --customer, --email or --phone")
     kinds = {name: KINDS[source.kind] for name, source in ctx.obj.sources().items()}
     try:
         person = Person(names, kinds)
@@ -56,6 +62,12 @@ def forget_(
     else:
         typer.echo("\n".join(_told(done)))
     raise typer.Exit(0 if done.is_whole else 1)
+
+
+def _as_phone(phone: str) -> str:
+    """A number without a prefix is told from an id by a bracket."""
+    phone = phone.strip()
+    return phone if phone[:1] in {"", "+", "0", "("} else f"({phone}"
 
 
 def _ask(person: Person, *, yes: bool) -> None:
@@ -75,7 +87,14 @@ def _told(done: Forgotten) -> list[str]:
         (done.notifications, count_of(done.notifications, "waiting notification")),
         (done.digested, f"{count_of(done.digested, 'event')} of digests"),
         (done.notes, count_of(done.notes, "note")),
-        (done.actions, f"the filter or note of {count_of(done.actions, 'action')}"),
+        (done.actions, f"the filter, note or errors of {count_of(done.actions, 'action')}"),
+        (done.audit_entries, f"the name in {count_of(done.audit_entries, 'line')} of the audit log"),
+        (done.drift, f"the name in {count_of(done.drift, 'drift finding')}"),
+        (done.alerts, f"the name in {count_of(done.alerts, 'alert')}"),
+        (
+            done.redacted,
+            f"the name in the texts of {count_of(done.redacted, 'letter')} or notifications of others",
+        ),
     )
     lines = [f"removed: {', '.join(told for count, told in places if count) or 'nothing, there was nothing'}"]
     if done.busy:
@@ -92,5 +111,23 @@ def _told(done: Forgotten) -> list[str]:
     lines += [
         f"kept on disk and not looked into, run it again when it is drained: {place}" for place in done.spilled
     ]
-    lines.append("not looked into: exports, backups of Redis, logs of others, and the systems that were notified")
+    lines += [f"not written by Hookline and not looked into, delete it: {name}" for name in done.set_aside]
+    lines.append(_of_file(done))
+    lines.append(
+        "not looked into: exports, backups and snapshots (RDB) of Redis, files of replicas, logs, "
+        "and what channels have sent already"
+    )
     return [printable(line) for line in lines]
+
+
+def _of_file(done: Forgotten) -> str:
+    match done.append_only_file:
+        case "rewritten":
+            return "Redis has rewritten its append-only file: what was removed is not in it any more"
+        case "off":
+            return "Redis keeps no append-only file; where it saves snapshots (RDB), run: redis-cli BGSAVE"
+        case "failed":
+            return (
+                "what was removed is still in Redis' append-only file, which could not be rewritten: "
+                f"{done.append_only_reason}; run: redis-cli BGREWRITEAOF"
+            )

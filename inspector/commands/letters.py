@@ -24,7 +24,7 @@ _MAX_TEXT = 2000
 def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT) -> RenderableType:
     """One dead letter with its history; `alike`: letters of its group, itself included."""
     letter = grave.letter
-    shown = str if reveal else masking.text
+    shown = str if reveal else masking.texts_of(grave.body)
     lines = _grid()
     for label, value in (
         ("id", letter.id),
@@ -35,7 +35,7 @@ def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Maskin
         ("error", f"{letter.error_class}: {shown(letter.error)}"),
         ("path", shown(letter.path)),
         ("source", letter.source),
-        ("event", letter.event),
+        ("event", shown(letter.event)),
         ("headers", shown(letter.headers)),
         ("rule", letter.rule),
         ("channel", letter.channel),

@@ -38,10 +38,10 @@ def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEF
         letter = found.letter
         age = span(now_ms - letter.died_at_ms)
         if width >= WIDE:
-            table.add_row(letter.id, letter.fingerprint, age, _what(letter), _error(letter, masking))
+            table.add_row(letter.id, letter.fingerprint, age, _what(letter, masking), _error(letter, masking))
         else:
             name = Text(letter.id).append(f"\n{letter.fingerprint}", style="dim")
-            table.add_row(name, age, Text(f"{_what(letter)}\n{_error(letter, masking)}"))
+            table.add_row(name, age, Text(f"{_what(letter, masking)}\n{_error(letter, masking)}"))
     return table
 
 
@@ -58,7 +58,10 @@ def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: M
         bars = Text(spark(group.hours), style="cyan")
         first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
         ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
-        name, newest = Text(group.fingerprint), Text(f"{_what(group.sample)}\n{_error(group.sample, masking)}")
+        name, newest = (
+            Text(group.fingerprint),
+            Text(f"{_what(group.sample, masking)}\n{_error(group.sample, masking)}"),
+        )
         if width < NARROW:
             newest = Text("\n").join([bars, newest])
         else:
@@ -80,7 +83,7 @@ def why_table(whys: Sequence[Why]) -> Table:
     table.add_column("group then", no_wrap=True)
     table.add_column("error of one", overflow="fold", ratio=1)
     for why in whys:
-        table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(why.error)))
+        table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(DEFAULT.text(why.error))))
     return table
 
 
@@ -109,7 +112,7 @@ def in_short(action: Action) -> str:
     order = action.order
     verb = "dry run of replay" if order.verb == "rehearse" else order.verb
     if not order.ids:
-        return f"{verb}: {one_line(in_words(wanted_of(order), hide_search=True))}"
+        return f"{verb}: {one_line(DEFAULT.text(in_words(wanted_of(order), hide_search=True)))}"
     named = ", ".join(order.ids[:2])
     return f"{verb}: {named}" + (f" and {len(order.ids) - 2} more" if len(order.ids) > 2 else "")
 
@@ -159,7 +162,7 @@ def audit_table(deeds: Sequence[Recorded], *, width: int) -> Table:
     for recorded in deeds:
         deed = recorded.deed
         details = ", ".join(f"{name} {value}" for name, value in deed.details.items())
-        what = one_line(f"{deed.what} {deed.about}" + (f" ({details})" if details else ""))
+        what = one_line(DEFAULT.text(f"{deed.what} {deed.about}" + (f" ({details})" if details else "")))
         when, by = moment(recorded.at_ms).removesuffix(" UTC"), one_line(deed.by)
         if width >= WIDE:
             table.add_row(when, Text(by), Text(what))
@@ -172,8 +175,8 @@ def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
 
 
-def _what(letter: DeadLetter) -> str:
-    about = letter.event or letter.event_hint
+def _what(letter: DeadLetter, masking: Masking) -> str:
+    about = masking.text(letter.event or letter.event_hint)
     where = letter.channel if letter.stage == "notify" else letter.source
     tries = f", {count_of(len(letter.attempts), 'attempt')}" if len(letter.attempts) > 1 else ""
     lines = [f"{letter.stage}: {letter.reason}{tries}" + (f" ({where})" if where else ""), about]

@@ -42,8 +42,9 @@ from inspector.operations.finding import (
     groups,
     named,
 )
-from inspector.operations.forgetting import Forgotten, Person
+from inspector.operations.forgetting import Forgotten
 from inspector.operations.forgetting import remove as forget
+from inspector.operations.person import Person
 from inspector.operations.purging import PurgeBusyError, Purged, due, purge
 from inspector.operations.single import (
     EditError,

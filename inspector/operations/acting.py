@@ -197,7 +197,9 @@ async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Ma
             known = failed.get(verdict.fingerprint)
             error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
             sofar = known.count if known else 0
-            failed[verdict.fingerprint] = Why(verdict.fingerprint, sofar + 1, masking.text(error)[:500])
+            failed[verdict.fingerprint] = Why(
+                verdict.fingerprint, sofar + 1, masking.texts_of(grave.body)(error)[:500]
+            )
         await asyncio.sleep(0)
     return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
 

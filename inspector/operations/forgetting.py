@@ -6,81 +6,30 @@ It may run while workers do, and again: what a worker has just then is left to i
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from broker import audit, dead, forget
-from broker.actions import Order
+from broker import append_only_file, audit, dead, forget, forget_texts
 from broker.audit import Deed
-from broker.batch import RawBody
 from broker.client import Client
-from broker.dead import NEWEST, Grave, Note, Row
+from broker.dead import NEWEST, DeadLetter, Grave, Row
 from broker.forget import Found
 from broker.replay import body_of
+from broker.set_aside import read_set_aside
 from broker.spilled import read_spilled
 from inspector.operations.acting import AT_A_TIME
 from inspector.operations.exporting import Terms
 from inspector.operations.finding import Filter, walk
-from sources.kind import SourceKind
-from sources.terms import term
+from inspector.operations.person import Person
 
-MIN_CHARS = 4
-_FORGOTTEN = "(forgotten)"
+REWRITE_TIMEOUT_S = 600.0
 _PAUSE_S = 0.5
 """After a pass that workers were in the way of."""
 
 _PASSES = 3
 """Over what waits: a notification may move on to a job that a pass came by before."""
-
-
-class Person:
-    """Who it is, and what tells that something is theirs."""
-
-    def __init__(self, names: Sequence[str], kinds: Mapping[str, SourceKind]) -> None:
-        """names: an id, an e-mail address. kinds: of the sources that are configured, by name.
-
-        Raises ValueError for a name that too much would have.
-        """
-        self._terms = frozenset(term(name) for name in names)
-        if not self._terms or any(len(name) < MIN_CHARS for name in self._terms):
-            raise ValueError(f"an id or e-mail address has at least {MIN_CHARS} characters, and no line breaks")
-        self._kinds = kinds
-        written = {text for name in names for text in _as_json(name.strip())}
-        quoted = b"|".join(re.escape(text) for text in sorted(written))
-        self._quoted = re.compile(rb'"(?:' + quoted + rb')\\{0,8}"(?!\s{0,64}:)', re.IGNORECASE)
-        self._texts = tuple(name.strip().casefold() for name in names)
-
-    @property
-    def told(self) -> str:
-        """Who it is, as may be told."""
-        return ", ".join(sorted(f"{name[:2]}***" for name in self._terms))
-
-    def owns(self, body: RawBody) -> bool:
-        """Whether a webhook is of the person: its terms say so, or a JSON string in it that is the id."""
-        if self._is_quoted(body.body):
-            return True
-        kind = self._kinds.get(body.source)
-        return kind is not None and not self._terms.isdisjoint(kind.terms(body.body))
-
-    def is_in(self, data: bytes) -> bool:
-        """The same of bytes that are of any source."""
-        kinds = {kind.name: kind for kind in self._kinds.values()}.values()
-        return self._is_quoted(data) or any(not self._terms.isdisjoint(kind.terms(data)) for kind in kinds)
-
-    def _is_quoted(self, data: bytes) -> bool:
-        return self._quoted.search(data) is not None
-
-    def is_in_text(self, text: str) -> bool:
-        """Whether what somebody wrote names the person."""
-        return any(name in text.casefold() for name in self._texts)
-
-    def is_sought(self, order: Order) -> bool:
-        """Whether an action is about the person."""
-        return term(str(order.wanted.get("search", ""))) in self._terms or self.is_in_text(order.note)
 
 
 class Forgotten(Struct, kw_only=True):
@@ -96,7 +45,16 @@ class Forgotten(Struct, kw_only=True):
     """Notes on dead letters of others."""
 
     actions: int = 0
-    """Actions whose filter or note named the person."""
+    """Actions whose filter, note or errors named the person."""
+
+    redacted: int = 0
+    """Dead letters, webhooks, events and notifications of others whose errors, answers, headers or name did."""
+
+    audit_entries: int = 0
+    drift: int = 0
+    """Deviations."""
+
+    alerts: int = 0
 
     repacked: int = 0
     """Dead letters of others that were packed against one of the person's."""
@@ -113,27 +71,46 @@ class Forgotten(Struct, kw_only=True):
     spilled: list[str] = []
     """Where receivers keep webhooks on disk, as host:directory."""
 
+    set_aside: list[str] = []
+    """Keys that hold what Hookline did not write: see broker/set_aside.py."""
+
+    append_only_file: append_only_file.State = "off"
+    append_only_reason: str = ""
+    """Why the file could not be rewritten."""
+
     @property
     def is_whole(self) -> bool:
         """Whether nothing is left that running it again, or a look at those places, would remove."""
-        return not (self.busy or self.unreadable or self.unknown or self.spilled or self.repacked)
+        left = self.busy or self.unreadable or self.unknown or self.spilled or self.repacked or self.set_aside
+        return not left and self.append_only_file != "failed"
 
 
-async def remove(redis: Client, person: Person, terms: Terms, *, by: str) -> Forgotten:
-    """Remove all there is of a person. The audit log has it, without the name."""
+async def remove(
+    redis: Client, person: Person, terms: Terms, *, by: str, rewrite_timeout_s: float = REWRITE_TIMEOUT_S
+) -> Forgotten:
+    """Remove all there is of a person. The audit log has it, without the name.
+
+    Then Redis rewrites its append-only file, which is waited for no longer than rewrite_timeout_s.
+    """
     await audit.record(redis, Deed(by, "forget", person.told))
-    done = Forgotten(busy=[], unreadable=[], spilled=[])
+    done = Forgotten(busy=[], unreadable=[], spilled=[], set_aside=[])
     await _remove_waiting(redis, person, done)
     await _remove_letters(redis, person, terms, done)
     if await _remove_waiting(redis, person, done):  # letters were replayed, or notifications died meanwhile
         await _remove_letters(redis, person, terms, done)
     done.unreadable = sorted(set(done.unreadable))
     await _repack(redis, person, done)
-    done.notes = await forget.notes(redis, lambda note: _is_about(note, person))
-    done.actions = await forget.orders(redis, lambda order: _cleaned(order, person))
+    done.notes = await forget_texts.notes(redis, lambda note: person.is_in_text(note.text))
+    done.actions = await forget_texts.actions(redis, person)
+    done.audit_entries = await forget_texts.audit_entries(redis, person)
+    done.drift = await forget_texts.drift(redis, person)
+    done.alerts = await forget_texts.alerts(redis, person)
+    done.set_aside = [found.name for found in await read_set_aside(redis)]
     done.spilled = sorted(place for place, seen in (await read_spilled(redis)).items() if not seen.is_nothing())
     counts = {name: str(value) for name, value in msgspec.structs.asdict(done).items() if isinstance(value, int)}
     await audit.record(redis, Deed(by, "forgot", person.told, counts))
+    rewritten = await append_only_file.rewrite(redis, timeout_s=rewrite_timeout_s)
+    done.append_only_file, done.append_only_reason = rewritten.state, rewritten.reason
     return done
 
 
@@ -144,11 +121,11 @@ async def _remove_waiting(redis: Client, person: Person, done: Forgotten) -> boo
         if number and done.busy:
             await asyncio.sleep(_PAUSE_S)
         done.busy, before = [], (done.webhooks, done.digested, done.notifications)
-        found = forget.webhooks(redis, person.owns, person.is_in)
+        found = forget.webhooks(redis, person)
         done.webhooks += await _noted(found, "batch", done)
-        found = forget.gathered(redis, person.owns, person.is_in)
+        found = forget.gathered(redis, person)
         done.digested += await _noted(found, "digest", done)
-        found = forget.notifications(redis, person.owns, person.is_in)
+        found = forget.notifications(redis, person)
         done.notifications += await _noted(found, "job", done)
         if before == (done.webhooks, done.digested, done.notifications) and not done.busy:
             break
@@ -157,12 +134,13 @@ async def _remove_waiting(redis: Client, person: Person, done: Forgotten) -> boo
 
 async def _noted(found: AsyncIterator[Found], what: str, done: Forgotten) -> int:
     removed = 0
-    async for outcome, name, count in found:
-        removed += count
-        if outcome == "busy":
-            done.busy.append(f"{what} {name}")
-        elif outcome == "unreadable":
-            done.unreadable.append(f"{what} {name}")
+    async for one in found:
+        removed += one.removed
+        done.redacted += one.redacted
+        if one.outcome == "busy":
+            done.busy.append(f"{what} {one.name}")
+        elif one.outcome == "unreadable":
+            done.unreadable.append(f"{what} {one.name}")
     return removed
 
 
@@ -177,7 +155,7 @@ async def _remove_letters(redis: Client, person: Person, terms: Terms, done: For
 
 
 async def _is_to_go(redis: Client, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
-    """Whether all of it is of the person."""
+    """Whether all of it is of the person; one of others is redacted where it names the person."""
     letter = grave.letter
     if letter.is_unreadable:
         done.unknown += 1
@@ -186,28 +164,50 @@ async def _is_to_go(redis: Client, grave: Grave, person: Person, terms: Terms, d
         if person.is_in(forget.unpacked(grave.body)):
             done.unreadable.append(f"dead letter {letter.id}")
         return False
-    if not letter.digest:
-        return person.owns(body_of(grave))
-    return await _is_digest_to_go(redis, letter.id, person, terms, done)
+    if not letter.digest and person.owns(body_of(grave)):
+        return True
+    return _without(grave, person)[0] != grave and await _is_rewritten_to_go(redis, letter.id, person, terms, done)
 
 
-async def _is_digest_to_go(redis: Client, letter_id: str, person: Person, terms: Terms, done: Forgotten) -> bool:
-    """The same of a digest: one with events of others is one without the person's at once.
+async def _is_rewritten_to_go(
+    redis: Client, letter_id: str, person: Person, terms: Terms, done: Forgotten
+) -> bool:
+    """Write a letter anew without the person, or say that nothing would be left of it.
 
-    Where somebody else, another who forgets, was quicker, it is looked at again: they have got on by one.
+    Where another process was quicker, it is looked at again: that one has made progress.
     """
     while True:
         seen = await forget.seen(redis, [letter_id])
         grave = await dead.get(redis, letter_id)
         if grave is None or letter_id not in seen or grave.letter.is_unreadable:
             return False
-        stay, gone = forget.others(grave.body, person.owns)
-        if not (gone and stay):
-            return gone > 0
-        rest = Grave(grave.letter, stay)
-        if await forget.rebury(redis, Grave(grave.letter, stay, tuple(terms(rest))), seen[letter_id]):
-            done.digested += gone
+        rest, gone = _without(grave, person)
+        if gone and not rest.body:
+            return True
+        if rest == grave:
             return False
+        if await forget.rebury(redis, Grave(rest.letter, rest.body, tuple(terms(rest))), seen[letter_id]):
+            done.digested += gone
+            done.redacted += rest.letter != grave.letter
+            return False
+
+
+def _without(grave: Grave, person: Person) -> tuple[Grave, int]:
+    """(a dead letter without the person; how many events of its digest were of the person)."""
+    body, gone = forget.others(grave.body, person) if grave.letter.digest else (grave.body, 0)
+    return structs.replace(grave, letter=_letter_without(grave.letter, person), body=body), gone
+
+
+def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
+    return structs.replace(
+        letter,
+        error=person.text(letter.error),
+        path=person.text(letter.path),
+        headers=person.text(letter.headers),
+        event=person.event(letter.event),
+        event_hint=person.event(letter.event_hint),
+        attempts=forget.attempts_without(letter.attempts, person),
+    )
 
 
 async def _repack(redis: Client, person: Person, done: Forgotten) -> None:
@@ -234,21 +234,3 @@ async def _all(redis: Client, is_meant: Callable[[Row], bool] = lambda _: True) 
             ids = []
     if ids:
         yield ids
-
-
-def _is_about(note: Note, person: Person) -> bool:
-    return person.is_in_text(note.text)
-
-
-def _cleaned(order: Order, person: Person) -> Order:
-    """A filter that searches for nobody finds nothing; one without a search would find all."""
-    if not person.is_sought(order):
-        return order
-    wanted = {**order.wanted, "search": _FORGOTTEN} if "search" in order.wanted else order.wanted
-    note = _FORGOTTEN if person.is_in_text(order.note) else order.note
-    return msgspec.structs.replace(order, wanted=wanted, note=note)
-
-
-def _as_json(name: str) -> set[bytes]:
-    """How JSON may write it, without the quotes."""
-    return {msgspec.json.encode(name)[1:-1], json.dumps(name)[1:-1].encode()}

@@ -92,6 +92,7 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     verdict = verdict_of(grave, rehearse)
     if masking is None or grave.letter.is_unreadable:
         return verdict
+    shown_text = masking.texts_of(grave.body)
     try:
         body = _addressable(masking.body(grave.body))
         copy = rehearse(Grave(grave.letter, _encode(body))).notifications
@@ -102,9 +103,9 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     shown = copy if is_alike else [structs.replace(told, to="", subject="", text="", html="") for told in real]
     return structs.replace(
         verdict,
-        error=masking.text(verdict.error),
-        path=masking.text(verdict.path),
-        notifications=tuple(_masked(*both, masking) for both in zip(real, shown, strict=True)),
+        error=shown_text(verdict.error),
+        path=shown_text(verdict.path),
+        notifications=tuple(_masked(*both, shown_text) for both in zip(real, shown, strict=True)),
     )
 
 
@@ -117,14 +118,14 @@ def _addressable(value: Any, key: str = "") -> Any:
     return _SOME_ADDRESS if value == MASK and key.lower().endswith("mail") else value
 
 
-def _masked(told: Rehearsed, copy: Rehearsed, masking: Masking) -> Rehearsed:
+def _masked(told: Rehearsed, copy: Rehearsed, shown_text: Callable[[str], str]) -> Rehearsed:
     return structs.replace(
         told,
-        to=masking.text(copy.to),
-        subject=masking.text(copy.subject),
-        text=masking.text(copy.text),
-        html=masking.text(copy.html),
-        looks_up=tuple(masking.text(asked) for asked in copy.looks_up),
-        needs=masking.text(told.needs),
-        error=masking.text(told.error),
+        to=shown_text(copy.to),
+        subject=shown_text(copy.subject),
+        text=shown_text(copy.text),
+        html=shown_text(copy.html),
+        looks_up=tuple(shown_text(asked) for asked in copy.looks_up),
+        needs=shown_text(told.needs),
+        error=shown_text(told.error),
     )

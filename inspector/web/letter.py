@@ -106,7 +106,7 @@ def _page(
         fault=look.fault,
         max_note=MAX_NOTE_CHARS,
         now_ms=desk.redis.clock.now_ms(),
-        shown=str if look.is_revealed else configured.masking.text,
+        shown=str if look.is_revealed else configured.masking.texts_of(grave.body),
     )
 
 

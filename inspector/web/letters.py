@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from itertools import islice
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
 from inspector import operations
+from inspector.masking import DEFAULT, Masking
 from inspector.operations import Choices, CursorError, Filter
 from inspector.serving.desk import Desk
 from inspector.serving.routing import Answer, Refusal, Route
@@ -67,7 +69,7 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
             page = await operations.find(desk.redis, wanted, limit=A_PAGE, cursor=cursor)
         except (FilterError, CursorError) as error:
             return Refusal(400, f"{error}.")
-        selects = selects_of(await operations.choices(desk.redis), wanted)
+        selects = selects_of(await operations.choices(desk.redis), wanted, desk.configured.masking)
         now_ms = desk.redis.clock.now_ms()
         total = await operations.count(desk.redis, wanted)
         return pages.show(
@@ -115,12 +117,16 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
     return [Route("GET", "/dead", letters), Route("POST", "/dead/export", export, "reveal")]
 
 
-def selects_of(choices: Choices, wanted: Filter) -> list[Select]:
-    """The fields to filter by, each with what there is; what is chosen stands there even when none has it."""
+def selects_of(choices: Choices, wanted: Filter, masking: Masking = DEFAULT) -> list[Select]:
+    """The fields to filter by, each with what there is; what is chosen stands there even when none has it.
+
+    Event names that hold personal data are not offered.
+    """
     found = []
     for name, title in _SELECTS.items():
         chosen = getattr(wanted, name)
-        counts = dict(list(choices.by_field[name].items())[:_MOST_CHOICES])
+        known = ((value, count) for value, count in choices.by_field[name].items() if masking.text(value) == value)
+        counts = dict(islice(known, _MOST_CHOICES))
         if chosen:
             counts.setdefault(chosen, choices.by_field[name].get(chosen, 0))
         options = tuple((value, f"{value} ({count:,})") for value, count in counts.items())

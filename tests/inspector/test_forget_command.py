@@ -32,7 +32,7 @@ async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: 
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "removed: 1 dead letter, 1 webhook in the queue"
-    assert lines[-1].startswith("not looked into: exports, backups of Redis")
+    assert lines[-1].startswith("not looked into: exports, backups and snapshots")
     assert CUSTOMER["id"] not in result.output
     assert len(await all_letters(redis)) == 1
     again = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes")
@@ -81,9 +81,9 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--yes"], "--customer, --email or both"),
+        (["--yes"], "--customer, --email or --phone"),
         (["--customer", "ab", "--yes"], "at least 4 characters"),
-        (["--email", " ", "--yes"], "--customer, --email or both"),
+        (["--email", " ", "--yes"], "--customer, --email or --phone"),
         (["--customer", CUSTOMER["id"]], "say --yes, there is no terminal to ask on"),
     ],
 )

@@ -266,7 +266,7 @@ async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redi
     read = await dead.get(redis, letter)
     assert read is not None
 
-    stay, _ = forget.others(read.body, person_of(1).owns)
+    stay, _ = forget.others(read.body, person_of(1))
     assert await forget.rebury(redis, dead.Grave(read.letter, stay), seen[letter])
 
     now = await dead.get(redis, letter)

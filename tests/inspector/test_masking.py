@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.batch import RawBody
-from broker.dead import Grave, died_at_intake
+from broker.dead import Grave, Note, died_at_intake, died_at_notify
+from broker.jobs import Attempt, Notification
 from broker.verdict import Verdict
+from inspector.commands import letters as letter_texts
 from inspector.commands.lists import letters_table
 from inspector.masking import DEFAULT, MASK, Masking
 from inspector.operations import Found, Page, rehearsed
-from inspector.records import letter_record, verdict_record
+from inspector.records import grave_record, letter_record, verdict_record
 from inspector.texts import printable, printable_json, size, span
 from tests.inspector.running import sample
 from tests.libraries import INT_EXPECTED
@@ -53,6 +55,169 @@ def test_values_under_personal_keys_are_masked(value: Any) -> None:
     assert MASK in json.dumps(DEFAULT.value(value))
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "emails",
+        "phones",
+        "names",
+        "cell",
+        "msisdn",
+        "contact",
+        "whatsapp",
+        "fax",
+        "address_line",
+        "apellido",
+        "prenom",
+        "strasse",
+        "iban",
+        "ssn",
+        "passport",
+        "card",
+        "credit_card",
+        "password",
+        "token",
+        "ip",
+        "gender",
+        "born",
+        "nombre",
+        "given",
+        "family",
+        "ort",
+        "plz",
+        "house_number",
+        "Straße",
+        "STRASSE",
+        "Téléphone",
+        "login",
+        "username",
+        "nickname",
+        "company",
+        "tax_id",
+        "age",
+        "lat",
+        "lng",
+        "e-mail",
+        "E_MAIL_2",
+        "email_hash",
+        "access_token",
+    ],
+)
+def test_plural_and_common_keys_of_personal_data_are_masked(key: str) -> None:
+    assert "030 1234567" not in json.dumps(DEFAULT.value({key: ["030 1234567"]}))
+
+
+def test_a_position_and_an_age_are_masked_as_numbers_too() -> None:
+    assert DEFAULT.value({"lat": 52.5, "lng": 13.4, "age": 46}) == {"lat": MASK, "lng": MASK, "age": MASK}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call 020 7946 0958 now",
+        "call (555) 010-5309 now",
+        "call 030 1234567 now",
+        "call 0170-1234567 now",
+        "call 555-010-5309 now",
+        "call 01 42 68 53 00 now",
+        "call 06.12.34.56.78 now",
+        "call 00491701234567 now",
+        'call "ada b"@example.com now',
+        "call ada\uff20example.com now",
+        "call ada@exämple.com now",
+        "call x%40y%40z.com now",
+        "call ada%40b%C3%BCcher%2Eexample now",
+    ],
+)
+def test_addresses_and_phones_of_every_form_are_masked_in_text(text: str) -> None:
+    assert DEFAULT.text(text) == f"call {MASK} now"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 0123456789 of 2026-11-27 at 10:00:00",
+        "voucher 0712-3456-7890",
+        "01-02-2025, 01.02.2025, 0001-01-01T00:00:00",
+        "0.12345678 of 1234.50, 1 000 000",
+        "50%40 off",
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "answered 503 in 1200 ms, 010 of 020 done",
+        "customer.voucher.loyalty_card.points_added",
+    ],
+)
+def test_what_support_needs_stays_in_text(text: str) -> None:
+    assert DEFAULT.text(text) == text
+
+
+@pytest.mark.parametrize("sign", ["%40", "%2540", "%252540"])
+def test_an_address_in_a_url_is_masked_however_often_it_is_encoded(sign: str) -> None:
+    assert (
+        DEFAULT.text(f"https://x.example/u?e=ada.lovelace{sign}example.com&n=1") == "https://x.example/u?e=***&n=1"
+    )
+
+
+@pytest.mark.parametrize("key", ["customer", "holder"])
+def test_a_customer_is_a_person_whatever_its_object_says(key: str) -> None:
+    shown = DEFAULT.value({key: {"object": "segment", "name": "Ada Novak", "description": "Mrs Ada Novak"}})
+    assert shown == {key: {"object": "segment", "name": MASK, "description": MASK}}
+
+
+def test_ids_codes_amounts_and_names_of_campaigns_and_products_stay_shown() -> None:
+    body = {
+        "id": "c_1",
+        "code": "SUMMER",
+        "amount": 5,
+        "campaign": {"name": "Summer"},
+        "product": {"name": "Coffee"},
+        "source_id": "ada_novak_1980",
+        "barcode": "030 1234567",
+    }
+    assert DEFAULT.value(body) == body
+    person = {"customer": {"name": "Summer Coffee", "login": "c_1"}}
+    assert DEFAULT.value({**body, **person}) == {**body, "customer": {"name": MASK, "login": MASK}}
+
+
+PERSON = {
+    "customer": {
+        "name": "Ada Novak Geheim",
+        "phone": "+49 30 1234567",
+        "birthdate": "1980-05-01",
+        "address": {"line_1": "Hauptstrasse 5", "city": "Zürich", "postal_code": "10115"},
+        "note": "call Ada Novak on 030 1234567",
+    }
+}
+
+
+def test_free_text_of_a_body_is_masked_by_what_the_body_hides() -> None:
+    assert DEFAULT.value(PERSON)["customer"]["note"] == f"call {MASK} {MASK} on {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("'dict object' has no attribute 'Ada Novak Geheim'", "'dict object' has no attribute '***'"),
+        ("ada novak: no such customer", "*** ***: no such customer"),
+        ("born 1980-05-01, Hauptstrasse 5, 10115 ZÜRICH", "born ***, ***, *** ***"),
+        ("tel 030-1234567, 4930 1234567", "tel ***, ***"),
+        ("?q=Ada%20Novak%20Geheim&c=Z%c3%bcrich", "?q=***&c=***"),
+        ("?q=Ada+Novak+Geheim%26c%3DNovak%26", "?q=***%26c%3D***%26"),
+        (r"{\"city\": \"Z\u00fcrich\"}", r"{\"city\": \"***\"}"),
+        ("the id ada_novak_1980 and Adam Novakova stay", "the id ada_novak_1980 and Adam Novakova stay"),
+    ],
+)
+def test_other_texts_are_masked_by_what_the_body_hides(text: str, shown: str) -> None:
+    assert DEFAULT.texts_of(json.dumps(PERSON).encode())(text) == shown
+
+
+def test_many_values_in_a_body_do_not_make_masking_slow() -> None:
+    body = {"names": [f"name {'x ' * (number % 100)}{number}" for number in range(20_000)]}
+    started_s = time.process_time()
+    mask = DEFAULT.texts_of(json.dumps(body).encode())
+    mask("name x x " * 20_000)
+    assert time.process_time() - started_s < 5
+
+
 def test_numbers_under_personal_keys_are_masked_and_absence_is_shown() -> None:
     assert DEFAULT.value({"phone": 48600100200, "email": None, "name": "", "mobile": True}) == {
         "phone": MASK,
@@ -77,7 +242,9 @@ def test_personal_data_in_free_text_is_masked(text: str, shown: str) -> None:
     assert DEFAULT.text(text) == shown
 
 
-@pytest.mark.parametrize("part", ["x", '\\"', '"', "x@", "+1-", "+", '"a":', '"a": "b" ', "a.", "\\"])
+@pytest.mark.parametrize(
+    "part", ["x", '\\"', '"', "x@", "+1-", "+", '"a":', '"a": "b" ', "a.", "\\", "\\u0041", "%41"]
+)
 def test_masking_takes_no_longer_than_the_text_is_long(part: str) -> None:
     started_s = time.process_time()
     DEFAULT.text(part * (500_000 // len(part)))
@@ -150,10 +317,10 @@ def test_a_person_near_what_is_none_stays_hidden(value: Any) -> None:
 BODY = {
     "data": {
         "customer": {"name": "Ada", "metadata": {"shoe": 41, "deep": {"vip": True}}, "plan": "gold"},
-        "accounts": [{"iban": "DE1", "note": "x"}, {"iban": "DE2", "note": ""}],
+        "accounts": [{"depot": "DE1", "note": "x"}, {"depot": "DE2", "note": ""}],
         "store": {"name": "Harbour", "address": {"city": "Gdynia", "phone": None}, "mail": "a@shop.example"},
     },
-    "iban": "DE3",
+    "depot": "DE3",
 }
 
 
@@ -164,11 +331,11 @@ BODY = {
         (["data.customer.metadata.*"], ["41", "true"]),
         (["data.customer.metadata.**"], ["41", "true"]),
         (["data.customer.metadata.*.vip"], ["true"]),
-        (["*.iban"], []),
-        (["iban"], ["DE3"]),
-        (["data.accounts.iban"], ["DE1", "DE2"]),
-        (["**.iban"], ["DE1", "DE2", "DE3"]),
-        (["data.**.iban", "*.*.plan"], ["DE1", "DE2", "gold"]),
+        (["*.depot"], []),
+        (["depot"], ["DE3"]),
+        (["data.accounts.depot"], ["DE1", "DE2"]),
+        (["**.depot"], ["DE1", "DE2", "DE3"]),
+        (["data.**.depot", "*.*.plan"], ["DE1", "DE2", "gold"]),
         (["data.*.note", "Data.customer.plan", "customer.plan"], ["x"]),
         (["**"], ["41", "true", "gold", "DE1", "DE2", "DE3", "x"]),
     ],
@@ -327,4 +494,28 @@ def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
     assert MASK in verdict.path
     assert "ada" not in json.dumps([letter_record(letter), verdict_record(verdict)])
     assert "ada" not in str([list(column.cells) for column in lines.columns])
-    assert letter_record(letter, reveal=True)["path"] == letter.path
+    assert letter_record(letter, shown=str)["path"] == letter.path
+
+
+def test_all_texts_of_a_dead_letter_are_masked_by_what_its_body_hides() -> None:
+    tried = Attempt(1, 2, "permanent", "no Ada Novak Geheim", "Hauptstrasse 5 of Novak, tel 030 1234567")
+    body = RawBody(1, "shop", "", json.dumps(PERSON).encode(), "user-agent: Geheim/1")
+    notification = Notification("k", "r", "h.geheim.signed_up", body, (tried,))
+    letter = died_at_notify(notification, "crm", reason="permanent", error="Geheim", error_class="E").letter
+    grave = Grave(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
+    shown = json.dumps(grave_record(grave))
+    page = str(letter_texts.page(grave, alike=1, now_ms=1, reveal=False).__dict__)
+
+    for word in ("Ada", "Novak", "geheim", "Geheim", "Hauptstrasse", "1234567"):
+        assert word not in shown, word
+        assert word not in page, word
+    assert "Novak" in json.dumps(grave_record(grave, reveal=True))
+
+
+def test_the_event_name_of_a_row_is_masked_by_form() -> None:
+    letter = died_at_intake(
+        RawBody(1, "shop", "h.zelda@example.com", b"{}"), reason="failed", error="", error_class="E"
+    ).letter
+    lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
+    assert "zelda" not in json.dumps(letter_record(letter))
+    assert "zelda" not in str([list(column.cells) for column in lines.columns])
