@@ -99,6 +99,8 @@ INSPECTOR = (
     "XLEN KEY",
     "XRANGE KEY - +",
     "XREVRANGE KEY + -",
+    "LPOS KEY v",
+    "LSET KEY 0 v",
 )
 """What the inspector and the commands need beyond both."""
 

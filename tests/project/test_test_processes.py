@@ -29,7 +29,7 @@ import signal
 import tests.conftest
 import subprocess, sys
 
-print(signal.getsignal(signal.SIGHUP) is signal.SIG_DFL)
+print(signal.getsignal(signal.SIGHUP) is signal.SIG_DFL, flush=True)
 code = "import signal; print(signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGINT))"
 subprocess.run([sys.executable, "-c", code], check=True)
 """
