@@ -25,9 +25,11 @@ from redis.exceptions import RedisError
 
 from tests.launcher.running import ROOT, environment
 from tests.leash import leashed
+from tests.until import until
 
 FUNCTION = "send_invoice"
 _UP_S, _DOWN_S = 4.0, 4.0
+_STARTS_WITHIN_S = 30.0
 _EVERY_S = 0.05
 _TROUBLED = re.compile(r"deserializing|not found|expired|max \d+ retries")
 """What arq logs of jobs that it cannot run."""
@@ -90,10 +92,21 @@ class ForeignApp:
 
     async def _come_and_go(self) -> None:
         for turn in count():
-            self.start()
+            await self._start_and_run_some()
             await asyncio.sleep(_UP_S)
             await asyncio.to_thread(self.end, signal.SIGKILL if turn % 2 else signal.SIGTERM)
             await asyncio.sleep(_DOWN_S)
+
+    async def _start_and_run_some(self) -> None:
+        """Return when the worker has run jobs: a busy machine is slow to start it, and Redis may be away."""
+        before = len(self.ran())
+        self.start()
+        with suppress(AssertionError):
+            await until(lambda: len(self.ran()) > before or not self.is_up(), seconds=_STARTS_WITHIN_S)
+
+    def is_up(self) -> bool:
+        """Whether its worker runs: arq's ends by itself when Redis is away."""
+        return self._worker is not None and self._worker.poll() is None
 
     def start(self) -> None:
         """Start its worker."""
@@ -102,7 +115,7 @@ class ForeignApp:
             self._worker = subprocess.Popen(leashed(command), cwd=ROOT, env=environment(), stdout=log, stderr=log)
 
     def end(self, signum: signal.Signals = signal.SIGKILL) -> None:
-        """End its worker: it may have ended by itself, as arq's does when Redis is away."""
+        """End its worker, if it has not ended by itself."""
         if self._worker is None:
             return
         self._worker.send_signal(signum)
@@ -124,8 +137,9 @@ class ForeignApp:
         return set(self._done.read_text().split())
 
     async def audit(self) -> ForeignAudit:
-        """Look at all jobs that Redis ever had."""
+        """Look at all jobs that Redis ever had. Ends the worker, so that no job moves meanwhile."""
         assert self._pool is not None
+        self.end()
         ran = self.ran()
         lost = [job_id for job_id in self._enqueued if job_id not in ran and not await self._is_queued(job_id)]
         log = self._log.read_text() if self._log.exists() else ""
