@@ -24,7 +24,8 @@ def _exactly(calculate: Callable[[Any, Any], Any], *, is_reflected: bool = False
             exact = calculate(Decimal(str(left)), Decimal(str(right)))
         except DecimalException:
             return calculate(float(left), float(right))  # type: ignore[arg-type]
-        if not exact.is_finite() or (exact and abs(exact.adjusted()) > _MOST_DIGITS):
+        # A zero has an exponent as well: 2 * 0e-999999999 would print a million zeros.
+        if not exact.is_finite() or abs(exact.adjusted()) > _MOST_DIGITS:
             return calculate(float(left), float(right))  # type: ignore[arg-type]
         return WrittenNumber(format(exact, "f"))
 

@@ -46,6 +46,8 @@ def test_sums_differences_and_products_are_exact(one: Decimal, other: Decimal) -
 @given(fractions, fractions)
 @example("1e999", "1e-999")
 @example("1e308", "1e308")
+@example("0.0", "0.0E-200")
+@example("2", "0e-99999")
 def test_calculating_never_fails_nor_makes_a_long_text(one: str, other: str) -> None:
     for result in (WrittenNumber(one) + WrittenNumber(other), WrittenNumber(one) * WrittenNumber(other)):
         assert len(str(result)) < 200
