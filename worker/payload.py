@@ -23,15 +23,16 @@ class Payload(Mapping[str, Any]):
         self._decoded: dict[str, Any] | None = None
 
     def __getitem__(self, key: str) -> Any:
-        return self._all()[key]
+        return self.decoded()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self.decoded())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self.decoded())
 
-    def _all(self) -> dict[str, Any]:
+    def decoded(self) -> dict[str, Any]:
+        """All of it as a plain dict, which must not be changed. Raises DecodeError."""
         if self._decoded is None:
             try:
                 self._decoded = _whole(self.json)

@@ -136,8 +136,11 @@ class Renderer:
 
         Raises RenderError and DecodeError.
         """
+        if not isinstance(payload, Payload):
+            return payload
         excerpt = self._of(rule).excerpt
-        return excerpt.of(payload) if excerpt and isinstance(payload, Payload) else payload
+        # `data` must be a plain dict: only of those the sandbox knows the length, and filters take no other.
+        return excerpt.of(payload) if excerpt else payload.decoded()
 
     def render(self, rule: str, seen: dict[str, Any]) -> Rendered:
         """The rule's notification. Raises RenderError, which names what is missing."""

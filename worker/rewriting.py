@@ -40,15 +40,15 @@ class Rewriting(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
         """`~` makes no text that is too long, nor prints one on the way."""
         self.generic_visit(node)
-        node.nodes = [_printed(part) for part in node.nodes]
+        node.nodes = [_unless_constant(part, "_as_text") for part in node.nodes]
         return _filtered(node, "_bounded")
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
         """What is compared is not too long."""
         self.generic_visit(node)
-        node.expr = _printed(node.expr)
+        node.expr = _unless_constant(node.expr, "_printed")
         for operand in node.ops:
-            operand.expr = _printed(operand.expr)
+            operand.expr = _unless_constant(operand.expr, "_printed")
         return node
 
 
@@ -63,9 +63,9 @@ def _condition(node: Any) -> Any:
     return node
 
 
-def _printed(node: Any) -> Any:
+def _unless_constant(node: Any, name: str) -> Any:
     """A part that must not be too long: a container may hold another many times over."""
-    return node if isinstance(node, nodes.Const) else _filtered(node, "_printed")
+    return node if isinstance(node, nodes.Const) else _filtered(node, name)
 
 
 def _filtered(node: Any, name: str) -> nodes.Expr:

@@ -29,6 +29,7 @@ from worker.budget import (
     too_long,
     weigh,
 )
+from worker.printing import as_text, dumps
 from worker.rewriting import Rewriting
 
 _MAX_BITS = 20_000
@@ -65,14 +66,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "+", "%"})
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(finalize=printed, **options)
+        super().__init__(finalize=as_text, **options)
+        self.policies["json.dumps_function"] = dumps
         del self.globals["lipsum"]
         self.filters["join"] = _join(self.filters["join"])
         for filters, cheap in ((self.filters, _CHEAP), (self.tests, _CHEAP_TESTS)):
             for name in filters.keys() - cheap:
                 made: Any = filters[name]
                 filters[name] = _weighed(made, _CHECKS.get(name), name)
-        self.filters |= {"_steps": _steps, "_bounded": bounded, "_printed": printed}
+        self.filters |= {"_steps": _steps, "_bounded": bounded, "_printed": printed, "_as_text": as_text}
         self.filters |= {"_method": _method, "_field": _field}
 
     @staticmethod

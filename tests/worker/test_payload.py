@@ -36,6 +36,7 @@ def test_what_cannot_be_decoded_is_told_when_it_is_looked_into() -> None:
     [
         "{{ customer.name }} {{ n[0] }}",
         "{{ data.other.x }} {{ data | length }}",
+        "{{ data }} {{ data | tojson }} {{ [data, data] }}",
         "{{ range }} {{ event }} {{ source }}",
         "{% for i in n %}{{ i }}{{ loop.index }}{% else %}{{ other }}{% endfor %}",
         "{% set customer = other %}{{ customer.x }}",

@@ -181,7 +181,7 @@ ORDER = {
         ("{% for i in order.items %}{{ i.product_id }} {% endfor %}", "p1 p2 "),
         ("{{ order['items'] | length }}", "2"),
         ("{{ order.items | map(attribute='quantity') | sum }}", "3"),
-        ("{% set m = order.metadata %}{{ m.get }}{{ m.copy }}{{ m.values }}{{ m.keys }}{{ m.pop }}", "yx[1, 2]12"),
+        ("{% set m = order.metadata %}{{ m.get }}{{ m.copy }}{{ m.values }}{{ m.keys }}{{ m.pop }}", "yx[1,2]12"),
         ("{{ order.metadata.get('copy') }}", "x"),
         (
             "{% for key, value in order.metadata.items() %}{{ key }} {% endfor %}",

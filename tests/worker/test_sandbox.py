@@ -84,7 +84,7 @@ def test_an_expression_is_bounded_as_a_template_is() -> None:
         ('{{ [{"n": "a"}, {"n": "b"}] | join("/", attribute="n") }}', "a/b"),
         ("{{ 'one two' | wordwrap(3) }}", "one\ntwo"),
         ("{{ {'a': [1, 'x']} | tojson }}", '{"a": [1, "x"]}'),
-        ("{{ few }}", "['a', 'b']"),
+        ("{{ few }}", '["a","b"]'),
         ("{{ 'ab'.translate({97: 'c'}) }}{{ 'a\tb'.expandtabs(4) }}", "cba   b"),
         ("{{ name | length }}", "500000"),
         ("{{ few == ['a', 'b'] }}{{ 'a' in few }}", "TrueTrue"),
