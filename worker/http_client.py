@@ -153,9 +153,10 @@ async def body_of(response: aiohttp.ClientResponse, *, wait_s: float = _MAX_BODY
     Gives the connection back, for the next request where the body was read to its end.
     """
     content, found = response.content, bytearray()
+    if response.closed and content.exception() is None:
+        # Nearly every answer: it came whole, so that its connection is given back already, and no timer is needed.
+        return content.read_nowait(MAX_ANSWER_BYTES)
     try:
-        if content.is_eof():  # the usual case, without a timer
-            return content.read_nowait(MAX_ANSWER_BYTES)
         async with asyncio.timeout(min(wait_s, _MAX_BODY_WAIT_S)):
             while len(found) < MAX_ANSWER_BYTES and not content.at_eof():
                 found += await content.read(MAX_ANSWER_BYTES - len(found))
