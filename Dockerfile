@@ -1,6 +1,7 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY runtime/ runtime/
 COPY sources/ sources/
 COPY broker/ broker/
 COPY receiver/ receiver/

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import uvloop
 
-from broker import stream
-from broker.batch import RawBody
-from broker.connection import Settings, connect
-from broker.stream import Confirmation
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.queue.stream import Confirmation
+from broker.redis.connection import Settings, connect
 from sources import KINDS
 
 EVENT = "customer.voucher.loyalty_card.points_added"

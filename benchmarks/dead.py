@@ -35,22 +35,23 @@ from benchmarks.figures import Figure
 from benchmarks.memory import settled_memory
 from benchmarks.processes import running
 from benchmarks.redis_server import running_redis
-from broker import dead, stream
-from broker.batch import RawBody
-from broker.commit import Processed, commit
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.dead import Grave
-from broker.jobs import Attempt, Notification
-from broker.stream import Confirmation
+from broker import dead_letters
+from broker.dead_letters import Grave
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification
+from broker.queue.stream import Confirmation
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from broker.steps.commit import Processed, commit
 from inspector import operations
+from inspector.http.app_context import Configured
 from inspector.operations import Filter, Person
 from inspector.server import listen
-from inspector.serving.desk import Configured
 from inspector.settings import DeadSettings, Settings
 from inspector.site import Site
 from sources import KINDS
-from worker.terms import terms_of
+from worker.delivery.search_terms import terms_of
 
 _LETTERS = int(os.environ.get("HOOKLINE_BENCH_DEAD", "100000"))
 _BURIERS = 2
@@ -200,7 +201,7 @@ def _refused(number: int) -> Grave:
     key = random.randbytes(16).hex()
     attempt = Attempt(now_ms, number % 400, "permanent", "answered 400", "no such customer")
     notification = Notification(key, "to-crm", EVENT, body, (attempt,))
-    return dead.died_at_notify(
+    return dead_letters.died_at_notify(
         notification,
         f"crm{number % 7}",
         reason="permanent",

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from benchmarks.figures import Figure, print_table
 from sources import KINDS
-from sources.voucherify.vendor import checked_model
+from sources.voucherify.decoding.typed_payload import checked_model
 
 _NAME = "customer.voucher.loyalty_card.points_added"
 _BODIES = 300

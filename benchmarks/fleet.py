@@ -20,11 +20,11 @@ from benchmarks.notify import RULES
 from benchmarks.processes import cpu_s, running
 from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.sink import running_sink
-from broker.connection import Settings as RedisSettings
+from broker.redis.connection import Settings as RedisSettings
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
+from worker.components import setup_of
 from worker.main import work
-from worker.parts import setup_of
 from worker.settings import AlertSettings, Settings
 
 _BODIES = 24_000

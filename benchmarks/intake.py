@@ -21,14 +21,16 @@ from benchmarks.figures import Figure
 from benchmarks.plain_arq import TUNINGS, Tuning
 from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.stopwatch import Prepare, Work, measure
-from broker import stats, stream
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.monitoring import stats
+from broker.queue import stream
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from sources import KINDS
-from worker.intake import Intake
-from worker.planning import Planner, WorkerSource
-from worker.rules import DEFAULT_RULES, Rule, RuleBook
+from worker.intake.intake import Intake
+from worker.intake.planner import Planner
+from worker.rules.rules import DEFAULT_RULES, Rule, RuleBook
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 _BODIES = 60_000
 _ARQ_BODIES = 6_000

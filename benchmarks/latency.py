@@ -21,16 +21,16 @@ from benchmarks.figures import Figure
 from benchmarks.notify import RULES
 from benchmarks.processes import running
 from benchmarks.redis_server import running_redis
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from receiver.server import listen, serve
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
+from worker.components import setup_of
 from worker.main import work
-from worker.parts import setup_of
 from worker.settings import AlertSettings
 from worker.settings import Settings as WorkerSettings
 

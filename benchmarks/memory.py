@@ -22,7 +22,7 @@ from benchmarks.figures import Figure
 from benchmarks.intake import prepare_intake
 from benchmarks.redis_server import KEYS, running_redis
 from benchmarks.stopwatch import measure
-from broker import dedupe
+from broker.queue import dedupe
 
 _QUEUED = 32_000
 _QUEUED_ALONE = 8_000

@@ -28,19 +28,19 @@ from benchmarks.intake import prepare_intake
 from benchmarks.redis_server import running_redis
 from benchmarks.sink import running_sink
 from benchmarks.stopwatch import Prepare, Work, measure
-from broker import stats
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from launcher.logs import set_up_logs
-from launcher.settings import LogSettings
+from broker.monitoring import stats
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from launcher.composition.logs import set_up_logs
+from launcher.config.settings import LogSettings
 from sources import KINDS
 from worker.channels.settings import HttpSettings
-from worker.idempotency import idempotency_key
 from worker.main import run, spare_collections
-from worker.planning import WorkerSource
-from worker.render import Renderer
-from worker.rules import DEFAULT_TEXT, Rule
+from worker.rules.idempotency import idempotency_key
+from worker.rules.render import Renderer
+from worker.rules.rules import DEFAULT_TEXT, Rule
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 RULES = (Rule(name="points-added", events=("*.points_added",), channel="sink", text=DEFAULT_TEXT),)
 

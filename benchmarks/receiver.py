@@ -25,8 +25,8 @@ from benchmarks.figures import Figure
 from benchmarks.load import SECRET, run_load, sample_requests
 from benchmarks.processes import cpu_s, running
 from benchmarks.redis_server import running_redis
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from receiver.server import listen, serve
 from receiver.settings import Settings
 from sources.settings import Settings as SourceSettings

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import redis
 
-from broker.keys import Names
-from launcher.embedded import find_redis_server
+from broker.redis.keys import Names
+from launcher.embedded.embedded_redis import find_redis_server
 from tests.leash import leashed
 
 KEYS = Names()

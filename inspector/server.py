@@ -8,9 +8,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 
-from broker.client import Client
-from inspector.serving.desk import Configured
-from inspector.serving.door import ClientAddress
+from broker.redis.client import Client
+from inspector.http.app_context import Configured
+from inspector.http.auth_middleware import ClientAddress
 from inspector.settings import Settings
 from inspector.site import STOP_S, Site
 

@@ -15,24 +15,24 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from broker.client import Client
-from broker.errors import BrokerError
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
 from inspector.api.routes import api_routes
-from inspector.serving import origin
-from inspector.serving.desk import Configured, Desk
-from inspector.serving.door import NOBODY, ClientAddress, Door
-from inspector.serving.headers import make_strict
-from inspector.serving.protocol import Protocol
-from inspector.serving.routing import Answer, Onward, Refusal, Route, is_api
-from inspector.serving.visitor import Visitor
+from inspector.http import request_origin
+from inspector.http.app_context import Configured, Desk
+from inspector.http.auth_middleware import NOBODY, ClientAddress, Door
+from inspector.http.http_protocol import Protocol
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Onward, Refusal, Route, is_api
+from inspector.http.security_headers import make_strict
 from inspector.settings import Settings
 from inspector.web.actions import actions_routes
-from inspector.web.acts import acts_routes
 from inspector.web.audit import audit_routes
+from inspector.web.bulk_form import acts_routes
 from inspector.web.channels import channels_routes
+from inspector.web.dead_letter import letter_routes
+from inspector.web.dead_letters import letters_routes
 from inspector.web.groups import groups_routes
-from inspector.web.letter import letter_routes
-from inspector.web.letters import letters_routes
 from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
@@ -71,7 +71,7 @@ class Site:
         more: Sequence[Route] = (),
     ) -> None:
         """`more`: routes beside those of the inspector's own pages."""
-        self._names = origin.known_names(settings.host, settings.hosts)
+        self._names = request_origin.known_names(settings.host, settings.hosts)
         self._static = Static()
         self._pages = Pages(self._static)
         self.door = Door(settings, client_address)
@@ -126,7 +126,7 @@ class Site:
     def _middleware(self) -> Any:
         @web.middleware
         async def every_request(request: web.Request, handler: Any) -> web.StreamResponse:
-            if origin.is_known(request.headers.getall(hdrs.HOST, ()), self._names):
+            if request_origin.is_known(request.headers.getall(hdrs.HOST, ()), self._names):
                 answer = self._made(request, await self._answer(request, handler))
             else:
                 answer = self._made(request, _FOREIGN)

@@ -20,18 +20,24 @@ class _Elsewhere(NamedTuple):
 
 
 _ELSEWHERE = {
-    "send": _Elsewhere("launcher.send", "send", "Send signed sample webhooks."),
-    "explain": _Elsewhere("launcher.explaining", "explain", "Show what becomes of a body, and which rules match."),
-    "url": _Elsewhere("launcher.url", "url", "Print the URL for raw payloads of an event."),
-    "notify": _Elsewhere("launcher.notify_test", "app", "Try one rule on a body, and really send it with --send."),
-    "demo": _Elsewhere("launcher.demo", "demo", "Show the main job with real webhooks, checked step by step."),
-    "status": _Elsewhere("inspector.commands", "status", "Show queues, counters and dead letters."),
-    "dead": _Elsewhere("inspector.commands", "dead", "Find, understand and act on dead letters."),
-    "audit": _Elsewhere("inspector.commands", "audit", "Show who did what to dead letters."),
-    "forget": _Elsewhere("inspector.commands", "forget", "Remove what is kept of a person."),
-    "channel": _Elsewhere("inspector.commands", "channel", "List, pause and resume channels."),
-    "redis": _Elsewhere("launcher.redis_command", "app", "Manage the namespace in Redis."),
-    "drift": _Elsewhere("inspector.commands", "drift", "Show where webhooks are not as the models say."),
+    "send": _Elsewhere("launcher.commands.send.send", "send", "Send signed sample webhooks."),
+    "explain": _Elsewhere(
+        "launcher.commands.explain", "explain", "Show what becomes of a body, and which rules match."
+    ),
+    "url": _Elsewhere("launcher.commands.url", "url", "Print the URL for raw payloads of an event."),
+    "notify": _Elsewhere(
+        "launcher.commands.notify_test", "app", "Try one rule on a body, and really send it with --send."
+    ),
+    "demo": _Elsewhere(
+        "launcher.commands.demo.demo", "demo", "Show the main job with real webhooks, checked step by step."
+    ),
+    "status": _Elsewhere("inspector.cli", "status", "Show queues, counters and dead letters."),
+    "dead": _Elsewhere("inspector.cli", "dead", "Find, understand and act on dead letters."),
+    "audit": _Elsewhere("inspector.cli", "audit", "Show who did what to dead letters."),
+    "forget": _Elsewhere("inspector.cli", "forget", "Remove what is kept of a person."),
+    "channel": _Elsewhere("inspector.cli", "channel", "List, pause and resume channels."),
+    "redis": _Elsewhere("launcher.commands.redis", "app", "Manage the namespace in Redis."),
+    "drift": _Elsewhere("inspector.cli", "drift", "Show where webhooks are not as the models say."),
 }
 """Commands of other modules, imported when they are called, so that --help answers at once."""
 
@@ -67,7 +73,7 @@ def main() -> None:
     try:
         app(prog_name="hookline")
     except Exception as error:
-        from launcher.complaints import tell
+        from launcher.composition.error_reporting import tell
 
         code = tell(error)
         if code is None:
@@ -94,7 +100,7 @@ def _global(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
 ) -> None:
-    from launcher.context import Context
+    from launcher.composition.command_context import Context
 
     ctx.obj = Context(config)
 
@@ -102,8 +108,8 @@ def _global(
 @app.command()
 def up(ctx: typer.Context) -> None:
     """Run all parts, on a Redis of their own unless one is configured."""
-    from launcher.logs import set_up_logs
-    from launcher.up import up as run
+    from launcher.composition.logs import set_up_logs
+    from launcher.composition.up import up as run
 
     config = ctx.obj.config
     set_up_logs(config.log)
@@ -113,10 +119,10 @@ def up(ctx: typer.Context) -> None:
 @app.command()
 def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     """Take in webhooks."""
-    from launcher.installation import claim_now
-    from launcher.live_config import LiveConfig
-    from launcher.logs import set_up_logs
-    from launcher.parts import open_listener, receivable, receivers, run_group
+    from launcher.composition.components import open_listener, receivable, receivers, run_group
+    from launcher.composition.logs import set_up_logs
+    from launcher.composition.namespace_claim import claim_now
+    from launcher.config.live_config import LiveConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
@@ -132,10 +138,10 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
     """Turn webhooks into notifications."""
-    from launcher.installation import claim_now
-    from launcher.live_config import LiveConfig
-    from launcher.logs import set_up_logs
-    from launcher.parts import run_group, workable, workers
+    from launcher.composition.components import run_group, workable, workers
+    from launcher.composition.logs import set_up_logs
+    from launcher.composition.namespace_claim import claim_now
+    from launcher.config.live_config import LiveConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
@@ -149,9 +155,9 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
 @app.command()
 def inspector(ctx: typer.Context) -> None:
     """Serve web pages to look at queues and dead letters."""
-    from launcher.live_config import LiveConfig
-    from launcher.logs import set_up_logs
-    from launcher.parts import inspectors, open_inspector, run_group
+    from launcher.composition.components import inspectors, open_inspector, run_group
+    from launcher.composition.logs import set_up_logs
+    from launcher.config.live_config import LiveConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
@@ -164,7 +170,7 @@ def inspector(ctx: typer.Context) -> None:
 @app.command()
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the config and Redis; exit code 2 for config faults, 1 for other problems, 0 if all is well."""
-    from launcher.check import as_line, as_text, examine
+    from launcher.commands.check.check import as_line, as_text, examine
 
     report = examine(ctx.obj)
     typer.echo(as_line(report) if as_json else as_text(report))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from sources.terminal import one_line
+from runtime.terminal_text import one_line
 
 
 class LauncherError(Exception):

@@ -16,24 +16,24 @@ from time import monotonic
 
 from aiohttp import web
 
-from broker.client import Client
-from broker.clock import report
-from broker.ending import ended
-from broker.errors import BrokerError
-from broker.faults import Faults
-from receiver import answers
-from receiver.connections import Connections
+from broker.redis.client import Client
+from broker.redis.clock import report
+from broker.redis.errors import BrokerError
+from receiver import responses
 from receiver.counters import Counters
-from receiver.gate import Gate
-from receiver.group_commit import GroupCommit
-from receiver.keeper import Keeper
-from receiver.pages import Pages
-from receiver.protocol import Protocol
-from receiver.readiness import Process, Readiness, readiness
-from receiver.refusals import Refusals
+from receiver.health.endpoints import Pages
+from receiver.health.readiness import Process, Readiness, readiness
+from receiver.health.rejections import Refusals
+from receiver.health.snapshot import State
+from receiver.ingress.client_connections import Connections
+from receiver.ingress.http_protocol import Protocol
+from receiver.ingress.source_verifier import Gate
 from receiver.settings import Settings
-from receiver.state import State
+from receiver.storage.group_commit import GroupCommit
+from receiver.storage.webhook_storage import Keeper
 from receiver.webhooks import Webhooks
+from runtime.fault_log import Faults
+from runtime.task_cancellation import ended
 
 _REPORT_EVERY_S = 1.0
 _IDLE_GRACE_S = 0.25
@@ -101,9 +101,9 @@ class Receiver:
             answer = await self._pages.answer(request) or await self._webhooks.answer(request)
         finally:
             self._connections.end(request.protocol)
-        if self._is_stopping or not answers.is_kept_alive(request):
-            answers.use_known_version(request)
-            return answers.closing(answer)
+        if self._is_stopping or not responses.is_kept_alive(request):
+            responses.use_known_version(request)
+            return responses.closing(answer)
         return answer
 
     async def stop(self) -> None:

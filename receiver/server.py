@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from msgspec import structs
 
-from broker.client import Client
-from receiver.connections import affordable
-from receiver.gate import gates
+from broker.redis.client import Client
+from receiver.ingress.client_connections import affordable
+from receiver.ingress.source_verifier import gates
 from receiver.receiver import Receiver
 from receiver.settings import Settings
 from sources.settings import Settings as SourceSettings

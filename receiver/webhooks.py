@@ -8,18 +8,18 @@ from time import perf_counter
 
 from aiohttp import hdrs, web
 
-from broker.batch import RawBody
-from receiver import answers
-from receiver.body import BodyReader
+from broker.queue.batch import RawBody
+from receiver import responses
 from receiver.counters import Counters
 from receiver.errors import RefusedError
-from receiver.gate import Gate
-from receiver.group_commit import GroupCommit
-from receiver.kept_headers import KeptHeaders
-from receiver.lenience import is_unencoded, without_extra_slashes
-from receiver.refusals import Refusals
+from receiver.health.rejections import Refusals
+from receiver.ingress.body import BodyReader
+from receiver.ingress.kept_headers import KeptHeaders
+from receiver.ingress.source_verifier import Gate
+from receiver.ingress.tolerance import is_unencoded, without_extra_slashes
 from receiver.settings import Settings
-from sources.kind import SourceKind
+from receiver.storage.group_commit import GroupCommit
+from sources.provider import SourceKind
 
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
@@ -58,7 +58,7 @@ class Webhooks:
             timeout_s=settings.body_timeout_s,
             max_total_bytes=settings.max_pending_bytes,
         )
-        self._accepted = answers.Accepted()
+        self._accepted = responses.Accepted()
 
     def use(self, gates: Mapping[str, Gate]) -> None:
         """Take webhooks for these sources from now on. A request under way keeps the gate that it came to."""
@@ -86,7 +86,7 @@ class Webhooks:
         """Count a refusal and say why."""
         self._counters.answers[status] += 1
         self._refusals.note(status, reason, source=source, address=address)
-        return answers.error(status, reason, self._headers(status))
+        return responses.error(status, reason, self._headers(status))
 
     def refuse_head(self, status: int, reason: str, path: str) -> web.Response:
         """The same for a request whose head could not be read to its end; `path` is what came of its path."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from sources.kind import SourceKind
+from sources.provider import SourceKind
 from sources.secret import Secret
 
 _PURPOSE = b"hookline: event name in a URL"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from launcher.parent import die_with_parent
+from launcher.supervisor.parent_death import die_with_parent
 
 
 def leashed(command: Sequence[str | Path]) -> list[str]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from broker.keys import Names
+from broker.redis.keys import Names
 
 KEYS = Names()

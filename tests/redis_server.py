@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from launcher.embedded import find_redis_server
+from launcher.embedded.embedded_redis import find_redis_server
 from tests.leash import leashed
 
 

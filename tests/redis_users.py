@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from tests.redis_server import RedisServer
 from tests.until import until
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from launcher.embedded import find_redis_server
+from launcher.embedded.embedded_redis import find_redis_server
 from tests.leash import leashed
 from tests.ports import free_port
 from tests.until import until

@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from broker import batch, jobs
-from broker.batch import RawBody, UnreadableBatchError
-from broker.connection import Settings as RedisSettings
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.redis.connection import Settings as RedisSettings
 from sources import KINDS
 from sources.event import Event
 from tests.clocks import clock_off_by
 from tests.leash import leashed
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.main import run
-from worker.planning import WorkerSource
-from worker.rules import Rule
+from worker.rules.rules import Rule
 from worker.settings import AlertSettings, Settings
+from worker.worker_source import WorkerSource
 
 RULES = (
     Rule(

@@ -1,6 +1,6 @@
 """Write down what Voucherify's OpenAPI schema of webhooks declares: keys, their types, which of them are required.
 
-    python tools/voucherify_declared.py OpenAPIWebhooks.json > sources/voucherify/declared.json
+    python tools/voucherify_declared.py OpenAPIWebhooks.json > sources/voucherify/schema/declared.json
 
 The result holds facts alone, no text of the vendor's: `events` maps an event name to the number of the shape of
 its `data`, `shapes` lists objects, key -> type. A type is written as alternatives with `|` between them: `null`,

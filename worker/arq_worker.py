@@ -16,19 +16,19 @@ from typing import Any
 from arq import func
 from arq.worker import Function, Worker
 
-from broker import jobs
-from broker.client import Client
-from broker.clock import now_ms, report
-from broker.ending import ended
-from broker.errors import BrokerError, translated
-from broker.faults import Faults
-from broker.jobs import Claimed, Packed
-from worker.intake import Backoff
-from worker.lanes import Lanes
-from worker.lasting_faults import LastingFaults
-from worker.leases import Leases
-from worker.notify import JOB_TIMEOUT_S, Unfinished
-from worker.parts import LiveNotifier
+from broker.queue import jobs
+from broker.queue.jobs import Claimed, Packed
+from broker.redis.client import Client
+from broker.redis.clock import now_ms, report
+from broker.redis.errors import BrokerError, translated
+from runtime.fault_log import Faults
+from runtime.task_cancellation import ended
+from worker.components import LiveNotifier
+from worker.delivery.channel_runtime import Lanes
+from worker.delivery.job_leases import Leases
+from worker.delivery.notify import JOB_TIMEOUT_S, Unfinished
+from worker.intake.intake import Backoff
+from worker.permanent_errors import LastingFaults
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")

@@ -12,26 +12,27 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.ending import ended
-from worker.alerts import Alerts
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from runtime.task_cancellation import ended
 from worker.arq_worker import NotifyWorker
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
-from worker.core import Core
-from worker.digests import Digests
-from worker.drift import Drift
-from worker.guards import Guards
-from worker.intake import Intake
-from worker.lanes import Lanes
-from worker.leases import Leases
-from worker.parts import LiveNotifier, Parts, Setup
-from worker.planning import Planner, WorkerSource
-from worker.recording import Recorder
-from worker.revival import Revival
-from worker.rules import Rule, RuleBook
+from worker.components import LiveNotifier, Parts, Setup
+from worker.delivery.channel_runtime import Lanes
+from worker.delivery.job_leases import Leases
+from worker.delivery.outcome_recorder import Recorder
+from worker.delivery.redelivery_retry import Revival
+from worker.intake.digests import Digests
+from worker.intake.intake import Intake
+from worker.intake.planner import Planner
+from worker.monitoring.alerts import Alerts
+from worker.monitoring.drift import Drift
+from worker.monitoring.monitors import Guards
+from worker.rules.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
+from worker.worker_context import Core
+from worker.worker_source import WorkerSource
 
 log = logging.getLogger("hookline.worker")
 

@@ -1,7 +1,7 @@
 -- What came of the entries that one worker read: all of it, or nothing.
 -- ARGV[1] = msgpack {entries, jobs, letters}, the other ARGV are blobs that these name by their place in ARGV:
 --   entry  = {id, bodies, events, letters, parts}
---   event  = {mark, shares}; mark = broker/dedupe.py's Mark: {key, member, window ms, period ms, has a time of its own}
+--   event  = {mark, shares}; mark = broker/queue/dedupe.py's Mark: {key, member, window ms, period ms, has a time of its own}
 --   share  = {place in jobs, first index, count}: the event's notifications in that job
 --   letters = graves: see graves.lua
 --   part   = {number of the event in its entry, digest, blob, window ms, channels}

@@ -39,7 +39,7 @@ local function token_of(term, seed)
   return tonumber(digest:sub(1, 5), 16) % 262144, struct.pack('>I4', tonumber(digest:sub(6, 13), 16))
 end
 
--- A fingerprint that nothing died with for a month is news. People are to be told of it: see broker/dead/untold.py.
+-- A fingerprint that nothing died with for a month is news. People are to be told of it: see broker/dead_letters/unreported.py.
 local function note_group(fingerprint, id)
   if not redis.call('ZSCORE', K.dead_groups, fingerprint) then
     redis.call('ZREMRANGEBYSCORE', K.dead_groups, '-inf', now - GROUPS_KEPT_MS)

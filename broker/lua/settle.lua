@@ -1,7 +1,7 @@
 -- What came of notifications of one job.
 -- ARGV[1] = msgpack {job, size, outcomes, letters, retries, owner, heard}, the other ARGV are blobs named by their place:
 --   outcome = {index, "sent" | "skipped" | "dead" | "retry", turn or nil}
---   turn    = {subject, idempotency key, the event's own time in ms}: see broker/latest.py
+--   turn    = {subject, idempotency key, the event's own time in ms}: see broker/queue/latest_only.py
 --   letters = {[index as string] = grave}: see graves.lua
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
 --   heard   = {channel, failures that open it, first wait ms, longest wait ms, whether any send succeeded, failures

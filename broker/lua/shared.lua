@@ -1,4 +1,4 @@
--- What every script begins with. K holds the key names of broker/keys.py.
+-- What every script begins with. K holds the key names of broker/redis/keys.py.
 
 -- A key may hold what Hookline never writes there: another type, or no number where one is added to. A script that ended
 -- at such a key would leave its other writes half done. So `redis.call` moves what stands there out of the way, to

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from inspector.serving.desk import Desk
-from inspector.serving.routing import API, Answer, Handler, Refusal, Route
-from inspector.serving.visitor import Right, Visitor
+from inspector.http.app_context import Desk
+from inspector.http.principal import Right, Visitor
+from inspector.http.routing import API, Answer, Handler, Refusal, Route
 
 BASE = f"{API}v1"
 MAX_BODY_BYTES = 1024 * 1024

@@ -6,13 +6,13 @@ from importlib import resources
 
 from aiohttp import web
 
-from inspector.api.acting import ACTING
-from inspector.api.letters import LETTERS
+from inspector.api.actions import ACTING
+from inspector.api.dead_letters import LETTERS
 from inspector.api.operation import BASE
-from inspector.api.standing import STANDING
-from inspector.serving.desk import Desk
-from inspector.serving.routing import Answer, Route
-from inspector.serving.visitor import Visitor
+from inspector.api.status import STANDING
+from inspector.http.app_context import Desk
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Route
 
 OPERATIONS = (*STANDING, *LETTERS, *ACTING)
 

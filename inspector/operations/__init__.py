@@ -3,14 +3,14 @@
 A filter of many is walked in pages, so that a million dead letters need no more memory than a hundred.
 """
 
-from broker.actions import Action, Verb, interrupted, release, resume, stop, take
-from broker.actions import read as action
-from broker.actions import recent as actions
-from broker.audit import is_place
-from broker.audit import read as audit
-from broker.channels import pause as pause_channel
-from broker.channels import resume as resume_channel
-from inspector.operations.acting import (
+from broker.dead_letters.stored_actions import Action, Verb, interrupted, release, resume, stop, take
+from broker.dead_letters.stored_actions import read as action
+from broker.dead_letters.stored_actions import recent as actions
+from broker.monitoring.audit import is_place
+from broker.monitoring.audit import read as audit
+from broker.queue.channel_state import pause as pause_channel
+from broker.queue.channel_state import resume as resume_channel
+from inspector.operations.bulk_actions import (
     RehearsalError,
     Rehearse,
     Selection,
@@ -19,16 +19,13 @@ from inspector.operations.acting import (
     select,
     wanted_of,
 )
-from inspector.operations.exporting import (
-    Exported,
-    Imported,
-    ImportFileError,
-    Terms,
-    export,
-    import_lines,
-    lines_of,
-)
-from inspector.operations.finding import (
+from inspector.operations.channel_list import read_channels as channels
+from inspector.operations.export import Exported, Imported, ImportFileError, Terms, export, import_lines, lines_of
+from inspector.operations.filter_description import in_words
+from inspector.operations.forget import Forgotten
+from inspector.operations.forget import remove as forget
+from inspector.operations.purge import PurgeBusyError, Purged, due, purge
+from inspector.operations.search import (
     Choices,
     CursorError,
     Filter,
@@ -42,11 +39,7 @@ from inspector.operations.finding import (
     groups,
     named,
 )
-from inspector.operations.forgetting import Forgotten
-from inspector.operations.forgetting import remove as forget
-from inspector.operations.person import Person
-from inspector.operations.purging import PurgeBusyError, Purged, due, purge
-from inspector.operations.single import (
+from inspector.operations.single_letter import (
     EditError,
     editable,
     edited_body,
@@ -56,8 +49,7 @@ from inspector.operations.single import (
     reveal,
 )
 from inspector.operations.status import Source, Status, something, status
-from inspector.operations.switching import read_channels as channels
-from inspector.operations.words import in_words
+from inspector.privacy.person import Person
 
 __all__ = [
     "Action",

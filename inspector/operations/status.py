@@ -6,23 +6,25 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from broker import clock, dead, stream
-from broker.alerts import Alert, current_alerts
-from broker.backlog import Backlog, read_backlog
-from broker.channels import Channel, read_channels
-from broker.client import Client
-from broker.clock import OffClock
-from broker.connection import Facts, read_facts
-from broker.errors import BrokerError
-from broker.probe import probe
-from broker.schedule import Schedule, read_schedule
-from broker.set_aside import SetAside, read_set_aside
-from broker.sources import SourceFacts, read_sources
-from broker.spilled import Spilled, read_spilled
-from broker.stats import Totals, read_totals
-from broker.waiting import Waiting, read_waiting
+from broker import dead_letters
+from broker.monitoring.alerts import Alert, current_alerts
+from broker.monitoring.source_health import SourceFacts, read_sources
+from broker.monitoring.spilled import Spilled, read_spilled
+from broker.monitoring.stats import Totals, read_totals
+from broker.namespace.set_aside import SetAside, read_set_aside
+from broker.queue import stream
+from broker.queue.backlog import Backlog, read_backlog
+from broker.queue.channel_state import Channel, read_channels
+from broker.queue.pending_by_due_time import Schedule, read_schedule
+from broker.queue.waiting_check import Waiting, read_waiting
+from broker.redis import clock
+from broker.redis.client import Client
+from broker.redis.clock import OffClock
+from broker.redis.connection import Facts, read_facts
+from broker.redis.errors import BrokerError
+from broker.redis.probe import probe
 from sources import KINDS
-from sources.kind import SourceKind
+from sources.provider import SourceKind
 from sources.settings import Settings as SourceSettings
 
 
@@ -104,7 +106,7 @@ async def status(
         backlog=await read_backlog(redis),
         workers=len(configs),
         configs=len(set(configs)),
-        dead_letters=await dead.how_many(redis),
+        dead_letters=await dead_letters.how_many(redis),
         redis=await read_facts(redis),
         at_ms=now_ms,
         sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},

@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from msgspec import Struct
 
-from broker.actions import Action
+from broker.dead_letters.stored_actions import Action
 from inspector import operations
-from inspector.serving.desk import Desk
-from inspector.serving.door import redirect
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Visitor
-from inspector.texts import count_of
-from inspector.web.acts import ACTS, Act
-from inspector.web.choosing import MOST_NAMED
+from inspector.formatting import count_of
+from inspector.http.app_context import Desk
+from inspector.http.auth_middleware import redirect
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
+from inspector.web.bulk_form import ACTS, Act
 from inspector.web.filters import address_of, fields_of
 from inspector.web.pages import Pages
+from inspector.web.selection import MOST_NAMED
 
 _KEPT = 100
 _EVERY_S = 1

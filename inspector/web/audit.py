@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.ids import is_id
 from inspector import operations
-from inspector.serving.desk import Desk
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Visitor
+from inspector.http.app_context import Desk
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
 from inspector.web.pages import Pages
+from runtime.ids import is_id
 
 A_PAGE = 50
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from broker.channels import Channel
+from broker.queue.channel_state import Channel
 from inspector import operations
-from inspector.channel_state import channel_line
-from inspector.serving.desk import Desk
-from inspector.serving.door import redirect
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Visitor
+from inspector.http.app_context import Desk
+from inspector.http.auth_middleware import redirect
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
+from inspector.presentation.channel_status import channel_line
 from inspector.web.filters import address_of
 from inspector.web.pages import Pages
 

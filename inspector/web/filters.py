@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from inspector.operations import Filter
-from inspector.operations.finding import EXACT
+from inspector.operations.search import EXACT
 
 MAX_CHARS = 500
 """Of one field: no name is longer."""

@@ -6,10 +6,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from inspector import operations
+from inspector.http.app_context import Desk
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations import Filter, Group
-from inspector.serving.desk import Desk
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Visitor
 from inspector.web.filters import FilterError, fields_of, filter_of
 from inspector.web.pages import Pages
 

@@ -7,10 +7,8 @@ import re
 
 from aiohttp import web
 
-from inspector.operations.logins import record_login
-from inspector.serving.brakes import address_key
-from inspector.serving.desk import Desk
-from inspector.serving.door import (
+from inspector.http.app_context import Desk
+from inspector.http.auth_middleware import (
     LOGIN_COOKIE,
     Door,
     drop_session,
@@ -21,9 +19,11 @@ from inspector.serving.door import (
     session_of,
     too_many_tries,
 )
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.tokens import new_id
-from inspector.serving.visitor import Visitor
+from inspector.http.form_tokens import new_id
+from inspector.http.login_throttle import address_key
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
+from inspector.operations.login_audit import record_login
 from inspector.web.pages import Pages
 
 _LOGIN_S = 3600

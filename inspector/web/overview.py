@@ -7,19 +7,19 @@ from functools import partial
 from aiohttp import web
 from msgspec import Struct
 
-from broker.channels import Channel
-from broker.stats import Point, read_history
+from broker.monitoring.stats import Point, read_history
+from broker.queue.channel_state import Channel
 from inspector import operations
-from inspector.channel_state import channel_line
+from inspector.http.app_context import Desk
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Route
 from inspector.operations import Status
-from inspector.serving.desk import Desk
-from inspector.serving.routing import Answer, Route
-from inspector.serving.visitor import Visitor
-from inspector.source_state import alert_line, source_line
-from inspector.status_table import spilled_line
+from inspector.presentation.channel_status import channel_line
+from inspector.presentation.source_status import alert_line, source_line
+from inspector.presentation.status_table import spilled_line
 from inspector.web import plot
+from inspector.web.coalesced_read import Recent
 from inspector.web.pages import Pages
-from inspector.web.recent import Recent
 
 EVERY_S = 5
 """Between two looks of an open page."""

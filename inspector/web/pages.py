@@ -10,9 +10,9 @@ import jinja2
 import msgspec
 from aiohttp import hdrs, web
 
-from inspector import texts
-from inspector.serving.routing import Refusal, is_api, is_live
-from inspector.serving.visitor import Visitor
+from inspector import formatting
+from inspector.http.principal import Visitor
+from inspector.http.routing import Refusal, is_api, is_live
 from inspector.web.static import Static
 
 _HTML = "text/html"
@@ -39,11 +39,11 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters |= {
-            "span": texts.span,
-            "moment": texts.moment,
-            "size": texts.size,
-            "count_of": texts.count_of,
-            "printable": texts.printable,
+            "span": formatting.span,
+            "moment": formatting.moment,
+            "size": formatting.size,
+            "count_of": formatting.count_of,
+            "printable": formatting.printable,
             "number": lambda number: f"{number:,}",
             "short": _short,
         }

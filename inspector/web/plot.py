@@ -8,7 +8,7 @@ from math import ceil, log10
 
 from msgspec import Struct
 
-from broker.stats import Point
+from broker.monitoring.stats import Point
 
 WIDTH, HEIGHT = 600, 120
 _LEAST_S = 20

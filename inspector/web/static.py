@@ -7,8 +7,8 @@ from importlib import resources
 
 from aiohttp import hdrs, web
 
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Visitor
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
 
 _TYPES = {
     "style.css": "text/css",

@@ -1,17 +1,17 @@
 """Voucherify, API version v2024-01-01."""
 
-from sources.kind import SourceKind
+from sources.provider import SourceKind
 from sources.voucherify.addresses import ADDRESSES
 from sources.voucherify.api import API
-from sources.voucherify.deadline import DISABLED_ADVICE, RETRY_SCHEDULE_S
-from sources.voucherify.decode import decode, payload_json, view
+from sources.voucherify.decoding.decode import decode, payload_json, view
+from sources.voucherify.decoding.event_names import url_event
+from sources.voucherify.decoding.typed_payload import model
 from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
-from sources.voucherify.naming import url_event
-from sources.voucherify.sample import sample
+from sources.voucherify.retry_schedule import DISABLED_ADVICE, RETRY_SCHEDULE_S
+from sources.voucherify.sample_bodies import sample
+from sources.voucherify.search_terms import terms
 from sources.voucherify.signature import HEADER, sign, verify
-from sources.voucherify.terms import terms
-from sources.voucherify.vendor import model
 
 VOUCHERIFY = SourceKind(
     name="voucherify",

@@ -12,11 +12,11 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sources.finding import Finding
-from sources.voucherify.declared import declared, declared_at_root
+from sources.drift_finding import Finding
+from sources.voucherify.decoding.typed_payload import is_from_the_vendor, required_keys
 from sources.voucherify.models import MODELS
-from sources.voucherify.shapes import Shape, kind_of, shape_of
-from sources.voucherify.vendor import is_from_the_vendor, required_keys
+from sources.voucherify.schema.declared import declared, declared_at_root
+from sources.voucherify.schema.shapes import Shape, kind_of, shape_of
 
 MAX_FINDINGS = 20
 MAX_DEPTH = 10

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sources.drift_finding import Finding
 from sources.errors import DecodeError
-from sources.finding import Finding
-from sources.voucherify.decode import decode
+from sources.voucherify.decoding.decode import decode
+from sources.voucherify.decoding.envelope import Kind
 from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
-from sources.voucherify.wrapping import Kind
 
 WRAPPINGS: tuple[Kind, ...] = ("project", "distribution", "raw")
 

@@ -1,7 +1,7 @@
 """Claims of jobs, as tests look at them."""
 
-from broker import jobs
-from broker.client import Client
+from broker.queue import jobs
+from broker.redis.client import Client
 
 
 async def claim(redis: Client, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:

@@ -4,7 +4,7 @@ import time
 
 from msgspec import structs
 
-from broker.dead import Grave
+from broker.dead_letters import Grave
 
 
 def as_it_died(dying: Grave, kept: Grave | None) -> Grave:

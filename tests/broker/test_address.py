@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.address import Address, AddressError, Login, parse
+from broker.redis.redis_url import Address, AddressError, Login, parse
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 HOSTS = st.tuples(

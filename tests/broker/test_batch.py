@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import batch
-from broker.batch import RawBody, UnreadableBatchError
+from broker.queue import batch
+from broker.queue.batch import RawBody, UnreadableBatchError
 from sources.voucherify import VOUCHERIFY
 
 raw_bodies = st.builds(

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from broker import channels, jobs
-from broker.client import Client
-from broker.settle import Heard, Settled, settle
+from broker.queue import channel_state, jobs
+from broker.redis.client import Client
+from broker.steps.settle import Heard, Settled, settle
 from tests.broker.claiming import claim
 from tests.names import KEYS
 from tests.until import until
@@ -47,23 +47,23 @@ async def test_it_opens_after_failures_in_a_row_and_a_success_ends_the_row(redis
     assert await talk(failures=2) == "closed"
     assert await talk(succeeded=True, failures=2) == "closed"
     assert await talk(failures=1) == "open"
-    [channel] = await channels.read_channels(redis)
+    [channel] = await channel_state.read_channels(redis)
     assert (channel.failures, channel.opened, channel.state(int(time.time() * 1000))) == (3, 1, "open")
     assert 29_000 < channel.open_until_ms - time.time() * 1000 <= 30_000
 
 
 async def test_what_fails_after_it_opened_says_nothing_new(redis: Client, talk: Talk) -> None:
     await talk(failures=3)
-    before = await channels.read_channels(redis)
+    before = await channel_state.read_channels(redis)
     assert await talk(failures=60) == "open"
-    assert await channels.read_channels(redis) == before
+    assert await channel_state.read_channels(redis) == before
 
 
 async def test_each_failed_probe_doubles_the_wait_up_to_a_bound(redis: Client, talk: Talk) -> None:
     waits = []
     for _ in range(5):
         await talk(failures=3)
-        [channel] = await channels.read_channels(redis)
+        [channel] = await channel_state.read_channels(redis)
         waits.append(round((channel.open_until_ms - time.time() * 1000) / 1000))
         await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
     assert waits == [30, 60, 100, 100, 100]
@@ -71,62 +71,62 @@ async def test_each_failed_probe_doubles_the_wait_up_to_a_bound(redis: Client, t
 
 async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: Client, talk: Talk) -> None:
     first, second = await new_job(redis), await new_job(redis)
-    assert await channels.begin(redis, first, "sink") == "go"
+    assert await channel_state.begin(redis, first, "sink") == "go"
     await talk(failures=3)
     for job_id in (first, second):
-        assert await channels.begin(redis, job_id, "sink") == "hold"
-        await channels.hold(redis, ME, job_id, "sink")
-    [held] = (await channels.let_go(redis, {})).channels
+        assert await channel_state.begin(redis, job_id, "sink") == "hold"
+        await channel_state.hold(redis, ME, job_id, "sink")
+    [held] = (await channel_state.let_go(redis, {})).channels
     assert (held.held, await redis.zcard(KEYS.queue)) == (2, 1)
     await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
-    await channels.let_go(redis, {})
-    [held] = (await channels.let_go(redis, {})).channels
+    await channel_state.let_go(redis, {})
+    [held] = (await channel_state.let_go(redis, {})).channels
     assert held.held == 1
     [probing] = await claim(redis, ME, count=9, lease_ms=60_000)
     [other] = {first, second} - {probing}
-    assert await channels.begin(redis, other, "sink") == "hold"
-    assert await channels.begin(redis, probing, "sink") == "probe"
+    assert await channel_state.begin(redis, other, "sink") == "hold"
+    assert await channel_state.begin(redis, probing, "sink") == "probe"
 
 
 async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Client, talk: Talk) -> None:
     job_id = await new_job(redis)
     await talk(failures=3)
-    await channels.hold(redis, ME, job_id, "sink")
+    await channel_state.hold(redis, ME, job_id, "sink")
     held_since = await redis.zscore(KEYS.held_jobs + "sink", job_id)
     await until(lambda: time.time() * 1000 > held_since + 20)
     assert await talk(succeeded=True) == "closed"
-    await channels.let_go(redis, {})
+    await channel_state.let_go(redis, {})
     [claimed] = await jobs.claim(redis, ME, count=9, lease_ms=60_000)
     assert claimed.id == job_id
     assert 20 <= claimed.held_ms < 5000
-    assert await channels.begin(redis, job_id, "sink") == "go"
-    assert (await channels.let_go(redis, {})).channels == []
+    assert await channel_state.begin(redis, job_id, "sink") == "go"
+    assert (await channel_state.let_go(redis, {})).channels == []
     assert not await redis.exists(KEYS.channels, KEYS.channel + "sink", KEYS.held_jobs + "sink")
 
 
 async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: Client, talk: Talk) -> None:
     job_id = await new_job(redis)
-    assert [await channels.pause(redis, "sink", by="ann") for _ in range(2)] == [True, False]
-    assert await channels.begin(redis, job_id, "sink") == "hold"
-    await channels.hold(redis, ME, job_id, "sink")
+    assert [await channel_state.pause(redis, "sink", by="ann") for _ in range(2)] == [True, False]
+    assert await channel_state.begin(redis, job_id, "sink") == "hold"
+    await channel_state.hold(redis, ME, job_id, "sink")
     assert await talk(succeeded=True) == "paused"
-    [channel] = (await channels.let_go(redis, {})).channels
+    [channel] = (await channel_state.let_go(redis, {})).channels
     assert (channel.held, channel.state(0)) == (1, "paused")
-    assert [await channels.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
-    await channels.let_go(redis, {})
+    assert [await channel_state.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
+    await channel_state.let_go(redis, {})
     assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 
 
 async def test_a_job_that_another_worker_has_is_not_held(redis: Client) -> None:
     job_id = await new_job(redis)
-    await channels.hold(redis, "other", job_id, "sink")
+    await channel_state.hold(redis, "other", job_id, "sink")
     assert await redis.zcard(KEYS.queue) == 1
-    assert await channels.read_channels(redis) == []
+    assert await channel_state.read_channels(redis) == []
 
 
 async def test_reservations_keep_the_rate_and_make_up_for_a_tenth_of_a_second_at_most(redis: Client) -> None:
-    first_s, gap_s = await channels.reserve(redis, "sink", rate_per_s=100, count=50)
+    first_s, gap_s = await channel_state.reserve(redis, "sink", rate_per_s=100, count=50)
     assert (first_s, gap_s) == (0, 0.01)
-    later_s, _ = await channels.reserve(redis, "sink", rate_per_s=100, count=1)
+    later_s, _ = await channel_state.reserve(redis, "sink", rate_per_s=100, count=1)
     assert 0.3 < later_s <= 0.4
     assert 0 < await redis.pttl(KEYS.rate + "sink") <= 2000

@@ -2,9 +2,9 @@
 
 import time
 
-from broker import jobs
-from broker.client import Client
-from broker.jobs import NotifyJob
+from broker.queue import jobs
+from broker.queue.jobs import NotifyJob
+from broker.redis.client import Client
 from tests.broker.claiming import claim
 from tests.names import KEYS
 from tests.until import until

@@ -5,13 +5,15 @@ import time
 
 import pytest
 
-from broker import dead, dedupe, jobs, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import NewEvent, Processed, Share, commit
-from broker.confirmation import Confirmation
-from broker.dedupe import DAY_MS
-from broker.jobs import Notification, NotifyJob
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.queue import dedupe, jobs, stream
+from broker.queue.batch import RawBody
+from broker.queue.dedupe import DAY_MS
+from broker.queue.jobs import Notification, NotifyJob
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.steps.commit import NewEvent, Processed, Share, commit
 from tests.broker.dying import as_it_died
 from tests.names import KEYS
 
@@ -179,9 +181,11 @@ async def test_every_dedupe_key_expires_after_the_window(redis: Client) -> None:
 
 async def test_a_grave_is_buried_with_the_commit(redis: Client) -> None:
     await stream.create_group(redis)
-    grave = dead.died_at_intake(BODY, reason="undecodable", error="bad", error_class="DecodeError", path="$.a")
+    grave = dead_letters.died_at_intake(
+        BODY, reason="undecodable", error="bad", error_class="DecodeError", path="$.a"
+    )
     done = await commit(redis, [Processed(await entry(redis), 1, [], [grave])], [])
     assert done.buried == 1
-    kept = await dead.get(redis, grave.letter.id)
+    kept = await dead_letters.get(redis, grave.letter.id)
     assert kept == as_it_died(grave, kept)
-    assert [letter.id for letter in await dead.newest(redis)] == [grave.letter.id]
+    assert [letter.id for letter in await dead_letters.newest(redis)] == [grave.letter.id]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from broker.connection import Settings, connect
-from broker.errors import BrokerError, Misconfigured, Unavailable, translated
+from broker.redis.connection import Settings, connect
+from broker.redis.errors import BrokerError, Misconfigured, Unavailable, translated
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from broker import scripts
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.errors import BrokerError, Unavailable, translated
-from broker.sentinels import Sentinels
+from broker.redis import scripts
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
+from broker.redis.errors import BrokerError, Unavailable, translated
+from broker.redis.sentinels import Sentinels
 from tests.sentinels import NAME, Sentineled, sentineled
 from tests.until import until
 

@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from broker import dead, keys, stats
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
-from broker.dead.packing import packed, unpacked_body, unpacked_letter
-from broker.replay import revive
-from broker.scripts import Blobs
+from broker import dead_letters
+from broker.dead_letters import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
+from broker.dead_letters.packing import packed, unpacked_body, unpacked_letter
+from broker.dead_letters.replay import revive
+from broker.monitoring import stats
+from broker.queue.batch import RawBody
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.scripts import Blobs
 from tests.inspector.running import entomb, make_unreadable
 from tests.names import KEYS
 
@@ -23,7 +25,7 @@ BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"point
 
 def grave(number: int, *, error_class: str = "E", event: str = "order.paid", terms: Sequence[str] = ()) -> Grave:
     body = BODY.replace(b"cust_1", b"cust_%d" % number)
-    return dead.died_at_intake(
+    return dead_letters.died_at_intake(
         RawBody(number, "shop", "", body, "content-type: application/json"),
         reason="failed",
         error=f"fault {number}",
@@ -49,7 +51,7 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
             blobs.append(blob)
             return len(blobs) - 1
 
-        dying = dead.died_at_intake(
+        dying = dead_letters.died_at_intake(
             RawBody(1, "shop", "", body), reason="failed", error=error, error_class=f"E{group}", path=path[:3]
         )
         *_, name, _, _, facets, letter, content, dictionary = packed(dying, place)
@@ -81,7 +83,8 @@ async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis
     assert max(sizes[1:]) < 250
     assert sizes[0] > 1500
     assert [
-        found.body if found else b"" for found in await dead.graves(redis, [one.letter.id for one in graves])
+        found.body if found else b""
+        for found in await dead_letters.graves(redis, [one.letter.id for one in graves])
     ] == [one.body for one in graves]
 
 
@@ -90,10 +93,10 @@ async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: C
         grave(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"]) for number in range(6)
     ]
     await entomb(redis, graves)
-    await dead.annotate(redis, [graves[0].letter.id], Note(1, "ann", "look"))
+    await dead_letters.annotate(redis, [graves[0].letter.id], Note(1, "ann", "look"))
     assert await redis.exists(KEYS.dead_dicts)
 
-    assert await dead.discard(redis, [one.letter for one in graves]) == 6
+    assert await dead_letters.discard(redis, [one.letter for one in graves]) == 6
 
     assert {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} == {
         KEYS.dead_groups,
@@ -101,7 +104,7 @@ async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: C
         KEYS.dead_untold,
         KEYS.dead_find_key,
     }
-    assert await dead.discard(redis, [one.letter for one in graves]) == 0
+    assert await dead_letters.discard(redis, [one.letter for one in graves]) == 0
 
 
 async def test_a_letter_is_buried_once_however_often_it_is_told(redis: Client) -> None:
@@ -109,8 +112,8 @@ async def test_a_letter_is_buried_once_however_often_it_is_told(redis: Client) -
     await entomb(redis, [dying])
     await entomb(redis, [dying])
 
-    assert await dead.how_many(redis) == 1
-    assert [row.id for row in await dead.search(redis, "cust_1", count=10)] == [dying.letter.id]
+    assert await dead_letters.how_many(redis) == 1
+    assert [row.id for row in await dead_letters.search(redis, "cust_1", count=10)] == [dying.letter.id]
 
 
 async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client) -> None:
@@ -119,12 +122,12 @@ async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client
         await entomb(redis, graves[start : start + 20])
     wanted = {facets_of(grave(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
     expected = [
-        row.id for row in await dead.older(redis, NEWEST, count=100) if row.letter and _kind(row) in wanted
+        row.id for row in await dead_letters.older(redis, NEWEST, count=100) if row.letter and _kind(row) in wanted
     ]
 
     found: list[str] = []
     place = NEWEST
-    while rows := await dead.older(redis, place, count=3, kinds=sorted(wanted)):
+    while rows := await dead_letters.older(redis, place, count=3, kinds=sorted(wanted)):
         found += [row.id for row in rows]
         place = Place(rows[-1].at_ms, rows[-1].id)
 
@@ -136,13 +139,13 @@ async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> Non
     await entomb(redis, [grave(number, event="a") for number in range(3)])
     await entomb(redis, [grave(4, event="b"), grave(5, event="a")])
 
-    kinds = await dead.read_kinds(redis)
+    kinds = await dead_letters.read_kinds(redis)
 
     assert kinds.mixed == 0
     by_event = {kind.facets.event: kind for kind in kinds.kinds}
     assert (by_event["a"].count, by_event["b"].count) == (4, 1)
     assert by_event["a"].first_ms <= by_event["b"].first_ms <= by_event["a"].last_ms
-    later = await dead.read_kinds(redis, since_ms=by_event["a"].last_ms + 1)
+    later = await dead_letters.read_kinds(redis, since_ms=by_event["a"].last_ms + 1)
     assert later.kinds == []
 
 
@@ -152,11 +155,11 @@ async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Clie
     for start in range(0, len(graves), 500):
         await entomb(redis, graves[start : start + 500])
 
-    kinds = await dead.read_kinds(redis)
+    kinds = await dead_letters.read_kinds(redis)
 
     assert (len(kinds.kinds), kinds.mixed) == (keys.FACETS_MAX, beyond)
-    assert len(await dead.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
-    assert await dead.discard(redis, [one.letter for one in graves]) == len(graves)
+    assert len(await dead_letters.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
+    assert await dead_letters.discard(redis, [one.letter for one in graves]) == len(graves)
     assert not await redis.exists(KEYS.dead_facets, KEYS.dead_by + MIXED)
 
 
@@ -165,15 +168,15 @@ async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client)
     await entomb(redis, graves)
     newest = sorted((one.letter.id for one in graves), reverse=True)
 
-    everything = await dead.search(redis, "all", count=100)
-    first = await dead.search(redis, "all", count=4)
-    rest = await dead.search(redis, "all", below=first[-1].id, count=100)
-    even = await dead.search(redis, "even", count=100)
+    everything = await dead_letters.search(redis, "all", count=100)
+    first = await dead_letters.search(redis, "all", count=4)
+    rest = await dead_letters.search(redis, "all", below=first[-1].id, count=100)
+    even = await dead_letters.search(redis, "even", count=100)
 
     assert [row.id for row in everything] == newest
     assert [row.id for row in (*first, *rest)] == newest
     assert {row.id for row in even} == {one.letter.id for one in graves[0::2]}
-    assert await dead.search(redis, "al", count=10) == []
+    assert await dead_letters.search(redis, "al", count=10) == []
 
 
 async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: Client) -> None:
@@ -186,7 +189,7 @@ async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: 
 
 
 async def test_a_search_before_anything_ever_died_finds_nothing(redis: Client) -> None:
-    assert await dead.search(redis, "cust_1", count=10) == []
+    assert await dead_letters.search(redis, "cust_1", count=10) == []
     assert not await redis.exists(KEYS.dead_find_key)
 
 
@@ -194,14 +197,14 @@ async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> No
     first = grave(1, error_class="News")
     await entomb(redis, [first])
     await entomb(redis, [grave(2, error_class="News")])
-    assert [name for name, _ in await dead.news(redis, since_ms=0)] == [first.letter.fingerprint]
-    [(_, told_ms)] = await dead.news(redis, since_ms=0)
+    assert [name for name, _ in await dead_letters.news(redis, since_ms=0)] == [first.letter.fingerprint]
+    [(_, told_ms)] = await dead_letters.news(redis, since_ms=0)
 
     await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
     await entomb(redis, [grave(3, error_class="Other")])  # what comes new sweeps what is old
     await entomb(redis, [grave(4, error_class="News")])
 
-    later = [name for name, _ in await dead.news(redis, since_ms=told_ms)]
+    later = [name for name, _ in await dead_letters.news(redis, since_ms=told_ms)]
     assert first.letter.fingerprint in later
 
 
@@ -211,10 +214,13 @@ async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> No
     for number in range(60):
         for _ in range(2):
             assert (
-                await dead.annotate(redis, [dying.letter.id, "0" * 17], Note(number, "ann", f"note {number}")) == 1
+                await dead_letters.annotate(
+                    redis, [dying.letter.id, "0" * 17], Note(number, "ann", f"note {number}")
+                )
+                == 1
             )
 
-    found = await dead.get(redis, dying.letter.id)
+    found = await dead_letters.get(redis, dying.letter.id)
 
     assert found is not None
     assert [note.at_ms for note in found.notes] == list(range(10, 60))
@@ -226,9 +232,9 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client
     notes = (Note(1, "ann", "seen"), Note(2, "bob", "so have I"))
 
     for note in (*notes, notes[0]):
-        await dead.annotate(redis, [dying.letter.id], note)
+        await dead_letters.annotate(redis, [dying.letter.id], note)
 
-    found = await dead.get(redis, dying.letter.id)
+    found = await dead_letters.get(redis, dying.letter.id)
     assert found is not None
     assert found.notes == notes
 
@@ -238,7 +244,7 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     await entomb(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
 
-    rows = {row.id: row for row in await dead.older(redis, NEWEST, count=10)}
+    rows = {row.id: row for row in await dead_letters.older(redis, NEWEST, count=10)}
 
     found = rows[sound.letter.id].letter
     assert found == structs.replace(sound.letter, died_at_ms=found.died_at_ms)
@@ -246,8 +252,8 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     assert told is not None and told.is_unreadable
     assert (told.id, told.died_at_ms, told.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
     assert told.error.startswith("this version of Hookline cannot read it: ")
-    assert await dead.discard(redis, [told]) == 1
-    assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [sound.letter.id]
+    assert await dead_letters.discard(redis, [told]) == 1
+    assert [row.id for row in await dead_letters.older(redis, NEWEST, count=10)] == [sound.letter.id]
 
 
 async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> None:
@@ -259,7 +265,7 @@ async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> 
     assert await revive(redis) == 1
     assert await revive(redis) == 0
 
-    assert [row.id for row in await dead.older(redis, NEWEST, count=10)] == [lost.letter.id]
+    assert [row.id for row in await dead_letters.older(redis, NEWEST, count=10)] == [lost.letter.id]
     assert await redis.scard(KEYS.dead_revive) == 0
 
 
@@ -267,16 +273,16 @@ async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> 
 async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name: str) -> None:
     await entomb(redis, [grave(1, terms=["x"])])
 
-    assert await dead.graves(redis, [name]) == [None]
-    assert await dead.annotate(redis, [name], Note(1, "ann", "x")) == 0
-    assert await dead.how_many(redis) == 1
+    assert await dead_letters.graves(redis, [name]) == [None]
+    assert await dead_letters.annotate(redis, [name], Note(1, "ann", "x")) == 0
+    assert await dead_letters.how_many(redis) == 1
 
 
 async def test_the_counters_say_how_letters_went(redis: Client) -> None:
     graves = [grave(number) for number in range(3)]
     await entomb(redis, graves)
     for one, counter in zip(graves, ("discarded", "purged", "forgotten"), strict=True):
-        await dead.discard(redis, [one.letter], counter=counter)
+        await dead_letters.discard(redis, [one.letter], counter=counter)
 
     totals = await stats.read_totals(redis)
 
@@ -284,7 +290,7 @@ async def test_the_counters_say_how_letters_went(redis: Client) -> None:
     assert totals.bodies_add_up()
 
 
-def _kind(row: dead.Row) -> str:
+def _kind(row: dead_letters.Row) -> str:
     assert row.letter is not None
     return facets_of(row.letter).id
 
@@ -295,8 +301,8 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
     some = [
         Kept(grave(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90)) for number in range(600)
     ]
-    await dead.bring_in(redis, some)
-    kinds = [kind.id for kind in (await dead.read_kinds(redis)).kinds if kind.facets.error_class != "K3"]
+    await dead_letters.bring_in(redis, some)
+    kinds = [kind.id for kind in (await dead_letters.read_kinds(redis)).kinds if kind.facets.error_class != "K3"]
     expected = sorted(
         ((kept.at_ms, kept.grave.letter.id) for kept in some if kept.grave.letter.error_class != "K3"),
         reverse=True,
@@ -305,22 +311,26 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
     for count in (7, 64, 1000):
         seen: list[tuple[int, str]] = []
         place = NEWEST
-        while rows := await dead.older(redis, place, count=count, kinds=kinds):
+        while rows := await dead_letters.older(redis, place, count=count, kinds=kinds):
             seen += [(row.at_ms, row.id) for row in rows]
             place = Place(rows[-1].at_ms, rows[-1].id)
         assert seen == expected
 
     gone = seen[100]
-    await dead.discard(redis, [letter for letter in await dead.letters(redis, [gone[1]]) if letter])
-    [after] = await dead.older(redis, Place(*gone), count=1, kinds=kinds)
+    await dead_letters.discard(
+        redis, [letter for letter in await dead_letters.letters(redis, [gone[1]]) if letter]
+    )
+    [after] = await dead_letters.older(redis, Place(*gone), count=1, kinds=kinds)
     assert (after.at_ms, after.id) == expected[101]
 
 
 async def test_hundreds_of_kinds_are_all_counted(redis: Client) -> None:
-    await dead.bring_in(redis, [Kept(grave(number, error_class=f"K{number}"), 1000) for number in range(450)])
+    await dead_letters.bring_in(
+        redis, [Kept(grave(number, error_class=f"K{number}"), 1000) for number in range(450)]
+    )
 
-    found = await dead.read_kinds(redis)
-    sparks = await dead.sparks(redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2)
+    found = await dead_letters.read_kinds(redis)
+    sparks = await dead_letters.sparks(redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2)
 
     assert {kind.facets.error_class for kind in found.kinds} == {f"K{number}" for number in range(450)}
     assert sparks == [[0, 1]] * 450
@@ -334,6 +344,6 @@ async def test_a_clock_that_is_set_back_keeps_nobody_waiting(
     async def clock(_: Client) -> int:
         return next(ticks)
 
-    monkeypatch.setattr("broker.dead.index.ask_ms", clock)
+    monkeypatch.setattr("broker.dead_letters.index.ask_ms", clock)
 
-    assert await dead.closed_ms(redis) == 5000
+    assert await dead_letters.closed_ms(redis) == 5000

@@ -3,13 +3,17 @@
 import asyncio
 import time
 
-from broker import dead, dedupe, digests, jobs, keys, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import NewEvent, Processed, commit
-from broker.confirmation import Confirmation
-from broker.digests import Gathered, Part
-from broker.jobs import Notification, NotifyJob
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.queue import dedupe, jobs, stream
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.steps import digests
+from broker.steps.commit import NewEvent, Processed, commit
+from broker.steps.digests import Gathered, Part
 from tests.names import KEYS
 from tests.until import until
 
@@ -116,13 +120,13 @@ async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_ar
     await redis.rpush(KEYS.digest + DIGEST, b"garbage")
     await take(redis, 2)
     blobs = await digests.gathered(redis, DIGEST)
-    letter = dead.unreadable_member(blobs[1], "it is garbage")
+    letter = dead_letters.unreadable_member(blobs[1], "it is garbage")
     made = [job_of([blobs[0], blobs[2]])]
     assert await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
     assert not await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
-    [found] = await dead.newest(redis)
+    [found] = await dead_letters.newest(redis)
     assert (found.stage, found.reason, found.error_class) == ("notify", "unreadable", "UnreadableMemberError")
-    grave = await dead.get(redis, found.id)
+    grave = await dead_letters.get(redis, found.id)
     assert grave is not None and grave.body == b"garbage"
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting, totals.dead, totals.died) == (2, 1, 1, 1)
@@ -132,7 +136,7 @@ async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_ar
 async def test_a_digest_of_which_nothing_can_be_read_counts_no_more(redis: Client) -> None:
     await take(redis, 1, channels=("mail", "shop"))
     await redis.lset(KEYS.digest + DIGEST, 0, b"garbage")
-    letter = dead.unreadable_member(b"garbage", "it is garbage")
+    letter = dead_letters.unreadable_member(b"garbage", "it is garbage")
     assert await digests.close(redis, DIGEST, [b"garbage"], [], [letter], window_ms=0)
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting, totals.dead) == (1, 0, 1)

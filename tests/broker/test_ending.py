@@ -2,7 +2,7 @@
 
 import asyncio
 
-from broker.ending import ended
+from runtime.task_cancellation import ended
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:

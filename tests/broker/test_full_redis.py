@@ -2,11 +2,11 @@
 
 import pytest
 
-from broker import stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.errors import Full
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.redis.errors import Full
 
 
 async def test_the_error_tells_what_redis_said_and_nothing_of_the_body(redis: Client) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from broker import keys, stats
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.stats import read_history
-from broker.stream import append
+from broker.monitoring import stats
+from broker.monitoring.stats import read_history
+from broker.queue.batch import RawBody
+from broker.queue.stream import append
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
 from tests.names import KEYS
 
 

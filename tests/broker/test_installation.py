@@ -2,9 +2,9 @@
 
 import pytest
 
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.installation import Sender, claim
+from broker.namespace.installation import Sender, claim
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 
 SHOP = Sender("shop", "voucherify", (b"one",))
 POS = Sender("pos", "voucherify", (b"two",))

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import jobs
-from broker.batch import RawBody
-from broker.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
+from broker.queue import jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
 
 attempts = st.builds(Attempt, st.integers(0, 2**40), st.integers(0, 9999), st.text(), st.text(), st.text())
 bodies = st.builds(RawBody, st.integers(0, 2**48), st.text(), st.text(), st.binary(max_size=300))

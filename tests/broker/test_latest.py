@@ -4,16 +4,17 @@ import time
 
 import pytest
 
-from broker import jobs, keys, latest
-from broker.batch import RawBody
-from broker.client import Client
-from broker.jobs import Notification, NotifyJob
-from broker.latest import Turn
-from broker.settle import Settled, settle
+from broker.queue import jobs, latest_only
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.latest_only import Turn
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.steps.settle import Settled, settle
 from tests.broker.claiming import claim
 from tests.names import KEYS
 
-SUBJECT = latest.subject_id("voucherify", "balance", "crm", "v_1")
+SUBJECT = latest_only.subject_id("voucherify", "balance", "crm", "v_1")
 OWNER = "worker-1"
 NOW_MS = int(time.time() * 1000)
 
@@ -23,7 +24,7 @@ def turn_of(key: str, at_ms: int, subject: str = SUBJECT) -> Turn:
 
 
 async def take(redis: Client, key: str, at_ms: int, *, lease_s: float = 15.0) -> str:
-    return await latest.take_turn(redis, turn_of(key, at_ms), lease_s=lease_s)
+    return await latest_only.take_turn(redis, turn_of(key, at_ms), lease_s=lease_s)
 
 
 async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
@@ -57,9 +58,9 @@ async def test_two_of_one_subject_are_never_under_way_at_once(redis: Client) -> 
 
 
 async def test_subjects_do_not_wait_for_each_other(redis: Client) -> None:
-    other = latest.subject_id("voucherify", "balance", "crm", "v_2")
+    other = latest_only.subject_id("voucherify", "balance", "crm", "v_2")
     assert await take(redis, "a", 10) == "go"
-    assert await latest.take_turn(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
+    assert await latest_only.take_turn(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
 
 
 async def test_a_notification_whose_worker_died_goes_again_at_once(redis: Client) -> None:

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from broker import batch, jobs, keys, stream
-from broker.batch import RawBody, UnreadableBatchError
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.queue import batch, jobs, stream
+from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.queue.jobs import Notification, NotifyJob, Packed, UnreadableJobError
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
 from tests.broker.claiming import claim
 from tests.names import KEYS
 

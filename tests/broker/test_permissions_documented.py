@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import broker
-from broker.connection import Settings, connect
-from broker.permissions import find_denied
+from broker.redis.connection import Settings, connect
+from broker.redis.permissions import find_denied
 from inspector import operations
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer

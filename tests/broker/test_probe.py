@@ -10,14 +10,14 @@ import pytest
 from redis.exceptions import ResponseError
 
 import broker
-from broker import stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.connection import Settings, connect, read_facts
-from broker.errors import BrokerError, Full, Misconfigured, Unavailable, translated
-from broker.permissions import PARTS, find_denied
-from broker.probe import probe
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.redis.connection import Settings, connect, read_facts
+from broker.redis.errors import BrokerError, Full, Misconfigured, Unavailable, translated
+from broker.redis.permissions import PARTS, find_denied
+from broker.redis.probe import probe
 from tests.names import KEYS
 from tests.ports import free_port
 from tests.redis_server import RedisServer

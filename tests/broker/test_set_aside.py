@@ -4,14 +4,15 @@ import time
 
 import pytest
 
-from broker import alerts, dedupe, jobs, stats, stream
-from broker.alerts import Alert
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import NewEvent, Processed, Share, commit
-from broker.confirmation import Confirmation
-from broker.jobs import Notification, NotifyJob
-from broker.set_aside import read_set_aside
+from broker.monitoring import alerts, stats
+from broker.monitoring.alerts import Alert
+from broker.namespace.set_aside import read_set_aside
+from broker.queue import dedupe, jobs, stream
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.steps.commit import NewEvent, Processed, Share, commit
 from tests.names import KEYS
 
 NOW_MS = int(time.time() * 1000)

@@ -6,12 +6,12 @@ from typing import Literal
 
 import pytest
 
-from broker import stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.errors import Full
-from broker.sources import SourceFacts, Streak, note_failures, read_sources, watch
+from broker.monitoring.source_health import SourceFacts, Streak, note_failures, read_sources, watch
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.redis.errors import Full
 from tests.names import KEYS
 
 NAME = "voucherify"

@@ -1,9 +1,10 @@
 """The stream's consumer group, on a real Redis."""
 
-from broker import keys, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
 from tests.names import KEYS
 
 BODY = RawBody(1, "voucherify", "", b"{}")

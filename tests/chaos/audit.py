@@ -10,9 +10,11 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from broker import dead, keys, stats
-from broker.client import Client
-from broker.stats import Totals
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.monitoring.stats import Totals
+from broker.redis import keys
+from broker.redis.client import Client
 from tests.chaos.events import (
     BALANCE,
     EVERY_EVENT,
@@ -173,7 +175,7 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: 
 async def _dead(redis: Client) -> set[What]:
     found = set()
     for letter_id in await redis.zrange(redis.names.dead_index, 0, -1):
-        grave = await dead.get(redis, letter_id.decode())
+        grave = await dead_letters.get(redis, letter_id.decode())
         assert grave is not None, letter_id
         found.add((number_in(grave.body), grave.letter.rule or BROKEN))
     return found
@@ -204,7 +206,7 @@ def _is_like(key: str, globs: Iterable[str]) -> bool:
 
 
 def _kept() -> list[str]:
-    """Globs of the keys that never expire, as broker/keys.py tells them."""
+    """Globs of the keys that never expire, as broker/redis/keys.py tells them."""
     row = re.compile(r"^ {4}(\S+) +(?:string|hash|set|zset|stream|list) .* {2,}never\b.*$", re.MULTILINE)
     rows = row.findall(keys.__doc__ or "")
     return [re.sub(r"{\w+}", "*", name) for name in rows if not name.startswith("job:")]

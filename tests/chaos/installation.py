@@ -10,8 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from sources.secret import Secret
 from tests.chaos.commands import Command, SinkProcess
 from tests.chaos.events import BALANCE, EVERY_EVENT, GIFTED, REWARDED, REWARDS, SECRET, SUMMARY, UPDATED

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from broker import stats
-from broker.client import Client
-from broker.errors import BrokerError
-from broker.keys import prefix_of
+from broker.monitoring import stats
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
+from broker.redis.keys import prefix_of
 from tests.chaos.audit import Audit, audit, foreign_keys
 from tests.chaos.events import BALANCE, OTHER_FIRST, request_of, request_to_other
 from tests.chaos.foreign_app import ForeignAudit

@@ -15,11 +15,12 @@ from statistics import median
 import msgspec
 from msgspec import Struct
 
-from broker import dead, stats
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.dead import DeadLetter
-from broker.stats import Totals
+from broker import dead_letters
+from broker.dead_letters import DeadLetter
+from broker.monitoring import stats
+from broker.monitoring.stats import Totals
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from tests.chaos import sinks
 from tests.chaos.events import KIND, SECRET, number_in, request_with
 from tests.chaos.installation import free_ports, listens
@@ -235,7 +236,7 @@ def _all_is_read(directory: Path, totals: Totals) -> bool:
 async def _letters(redis: Client) -> dict[int, DeadLetter]:
     found: dict[int, DeadLetter] = {}
     for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
-        grave = await dead.get(redis, letter_id.decode())
+        grave = await dead_letters.get(redis, letter_id.decode())
         assert grave is not None, letter_id
         number = number_in(grave.body)
         assert number not in found

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from broker import dead, stats
-from broker.client import Client
-from broker.connection import Settings, connect, doubt_primary
-from broker.errors import BrokerError, Unavailable, translated
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect, doubt_primary
+from broker.redis.errors import BrokerError, Unavailable, translated
 from tests.chaos.failover import Load, loaded, numbers
 from tests.sentinels import Node, Sentineled, sentineled
 from tests.sink import running_sink
@@ -61,7 +62,7 @@ async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
 
         totals = await stats.read_totals(redis)
         told = numbers(sink)
-        buried = await dead.newest(redis)
+        buried = await dead_letters.newest(redis)
         lost = set(load.acknowledged) - set(told)
         sys.stdout.write(
             f"\n{harm}: acknowledged {len(load.acknowledged)} ({before} before), lost {len(lost)}, "

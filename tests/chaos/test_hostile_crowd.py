@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from receiver.connections import affordable
+from receiver.ingress.client_connections import affordable
 from sources.voucherify import HEADER, sign
 from tests.launcher.running import Running, environment
 from tests.receiver.raw import GOOD, connected, head

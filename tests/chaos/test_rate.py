@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.sink import Sink
 from tests.worker.conftest import rest, send, webhook
 from tests.worker.test_channel_states import most_within

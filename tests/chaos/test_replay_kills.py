@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from broker import stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.stream import Confirmation
+from broker.monitoring import stats
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.queue.stream import Confirmation
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Action, Filter
 from sources import KINDS

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 import redis
 from redis.client import Pipeline as Pipe
 
-from broker import batch, jobs
-from broker.batch import RawBody
-from broker.ids import new_id
-from broker.jobs import Notification, NotifyJob
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from runtime.ids import new_id
 from tests.names import KEYS
 
 TYPES = ("string", "list", "hash", "set", "zset", "stream")
 
 NAMES = {name: key for name, key in vars(KEYS).items() if name not in ("prefix", "set_aside", "set_aside_of")}
-"""Every key of broker/keys.py, but those that hold what was moved aside."""
+"""Every key of broker/redis/keys.py, but those that hold what was moved aside."""
 
 _KNOWN = {
     "digest": ("voucherify",),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import zstandard
 
-from broker import batch, jobs
-from broker.batch import RawBody
-from broker.jobs import Attempt, Notification, NotifyJob
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification, NotifyJob
 from sources.secret import Secret
 from sources.voucherify import VOUCHERIFY, sign
 from sources.voucherify.models import MODELS

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from broker import batch, jobs
-from broker.batch import RawBody, UnreadableBatchError
-from broker.jobs import Packed, UnreadableJobError
-from launcher.config import load
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.queue.jobs import Packed, UnreadableJobError
+from launcher.config.config import load
 from launcher.errors import ConfigError
 from sources.errors import DecodeError, SignatureError
 from sources.event import Event
+from sources.search_terms import MAX_TERMS, term
 from sources.secret import Secret
-from sources.terms import MAX_TERMS, term
 from sources.voucherify import VOUCHERIFY, sign, verify
-from sources.voucherify.decode import _decode_the_long_way
+from sources.voucherify.decoding.decode import _decode_the_long_way
 from sources.voucherify.signature import without_white_space
 
 SECRETS = (Secret("secretKey"), Secret("another"))

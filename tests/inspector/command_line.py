@@ -8,27 +8,27 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from broker.client import Client
-from broker.connection import Settings
-from broker.dead import Grave
-from broker.spilled import Spilled
-from inspector import commands
-from inspector.masking import Masking
+from broker.dead_letters import Grave
+from broker.monitoring.spilled import Spilled
+from broker.redis.client import Client
+from broker.redis.connection import Settings
+from inspector import cli
 from inspector.operations import Rehearse
+from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
-from launcher.config import read
-from launcher.rehearsing import rehearsal
-from launcher.terms import terms
+from launcher.composition.dead_letter_terms import terms
+from launcher.composition.dry_runs import rehearsal
+from launcher.config.config import read
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 
 app = typer.Typer()
-app.add_typer(commands.dead, name="dead")
-app.add_typer(commands.channel, name="channel")
-app.command("status")(commands.status)
-app.command("audit")(commands.audit)
-app.registered_commands += commands.forget.registered_commands
+app.add_typer(cli.dead, name="dead")
+app.add_typer(cli.channel, name="channel")
+app.command("status")(cli.status)
+app.command("audit")(cli.audit)
+app.registered_commands += cli.forget.registered_commands
 
 
 NOTIFYING: dict[str, Any] = {

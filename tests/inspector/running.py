@@ -10,14 +10,16 @@ from typing import Any
 
 from aiohttp import web
 
-from broker import dead, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import Processed, commit
-from broker.connection import Settings as RedisSettings
-from broker.dead import DeadLetter, Grave
-from broker.stats import Totals
-from broker.stream import Confirmation
+from broker import dead_letters
+from broker.dead_letters import DeadLetter, Grave
+from broker.monitoring import stats
+from broker.monitoring.stats import Totals
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.queue.stream import Confirmation
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.steps.commit import Processed, commit
 from inspector import operations
 from inspector.operations import Action, Selection, Verb
 from sources import KINDS
@@ -27,10 +29,10 @@ from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import ChannelSettings, ConsoleSettings, HttpSettings
 from worker.main import run
-from worker.planning import WorkerSource
-from worker.retry import RetrySettings
-from worker.rules import Rule
+from worker.rules.retry import RetrySettings
+from worker.rules.rules import Rule
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 EVENT = "customer.voucher.loyalty_card.points_added"
 BROKEN = b'{"customer":'
@@ -116,7 +118,7 @@ async def settled(redis: Client) -> Totals:
 
 
 async def all_letters(redis: Client) -> list[DeadLetter]:
-    return await dead.newest(redis, count=10_000)
+    return await dead_letters.newest(redis, count=10_000)
 
 
 async def bury(server: RedisServer, redis: Client, *bodies: bytes, source: str = "nobody", hint: str = "") -> None:

@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from broker import actions, dead
-from broker.actions import Step, Why
-from broker.batch import RawBody
-from broker.client import Client
-from broker.clock import ask_ms
-from broker.dead import Grave, NotMineError, Work
-from broker.verdict import Verdict
+from broker import dead_letters
+from broker.dead_letters import Grave, NotMineError, Work, stored_actions
+from broker.dead_letters.stored_actions import Step, Why
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.clock import ask_ms
 from inspector import operations
 from inspector.operations import Filter, RehearsalError
+from runtime.dry_run import Verdict
 from tests.inspector.running import acted, acting, all_letters, entomb
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -20,7 +20,7 @@ from tests.redis_server import RedisServer
 
 async def _bury(redis: Client, count: int, *, event: str = "order.paid") -> list[str]:
     graves = [
-        dead.died_at_intake(
+        dead_letters.died_at_intake(
             RawBody(number, "shop", "", b'{"n":%d}' % number),
             reason="failed",
             error="it",
@@ -102,9 +102,9 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> N
     letters = await all_letters(redis)
 
     with pytest.raises(NotMineError):
-        await dead.discard(redis, letters, work=stale)
+        await dead_letters.discard(redis, letters, work=stale)
     with pytest.raises(NotMineError):
-        await actions.step(redis, stale, Step(done=3))
+        await stored_actions.step(redis, stale, Step(done=3))
 
     assert len(await all_letters(redis)) == 3
     found = await operations.action(redis, action)
@@ -118,8 +118,8 @@ async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
 
     for _ in range(2):
-        await actions.step(redis, Work(action, "me"), step)
-    await actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
+        await stored_actions.step(redis, Work(action, "me"), step)
+    await stored_actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
 
     found = await operations.action(redis, action)
     assert found is not None
@@ -132,7 +132,7 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Clie
 
     for number in range(0, 600, 60):
         whys = tuple(Why(f"{place:04}", 1, "it") for place in range(number, number + 60))
-        await actions.step(
+        await stored_actions.step(
             redis, Work(action, "me"), Step(cursor=str(number), failed=(Why("0000", 1, "it"), *whys))
         )
 
@@ -168,7 +168,7 @@ async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: C
 async def test_a_step_that_takes_long_shows_life_meanwhile(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.operations.acting._ALIVE_EVERY_S", 0.01)
+    monkeypatch.setattr("inspector.operations.bulk_actions._ALIVE_EVERY_S", 0.01)
     ids = await _bury(redis, 20)
     leases = set()
 
@@ -202,10 +202,10 @@ async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
     done = [step async for step in operations.carry_out(redis, action, owner="me")][-1]
 
     assert (done.done, done.gone) == (70, 0)
-    notes = [(await dead.get(redis, letter.id)) for letter in await all_letters(redis)]
+    notes = [(await dead_letters.get(redis, letter.id)) for letter in await all_letters(redis)]
     told = [grave.notes[0].text for grave in notes if grave and grave.notes]
     assert told == ["told the CRM team"] * 70
-    left = await dead.get(redis, other)
+    left = await dead_letters.get(redis, other)
     assert left is not None
     assert left.notes == ()
 
@@ -242,19 +242,21 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     assert await operations.stop(redis, stopped, by="ann")
     await acted(redis, "discard", ["0" * 17])
     later_ms = await ask_ms(redis) + 60_000
-    await redis.zadd(KEYS.actions, {f"{number:017}": later_ms + number for number in range(actions.KEPT - 1)})
+    await redis.zadd(
+        KEYS.actions, {f"{number:017}": later_ms + number for number in range(stored_actions.KEPT - 1)}
+    )
 
     await acted(redis, "discard", ["0" * 17])
 
     assert await operations.action(redis, running) is not None
     assert await operations.action(redis, stopped) is None
-    assert await redis.zcard(KEYS.actions) <= actions.KEPT + 1
+    assert await redis.zcard(KEYS.actions) <= stored_actions.KEPT + 1
 
 
 async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Client) -> None:
     for event in ("a", "b", "c"):
         await _bury(redis, 30, event=event)
-    kinds = await dead.read_kinds(redis)
+    kinds = await dead_letters.read_kinds(redis)
     middle = next(kind.last_ms for kind in kinds.kinds if kind.facets.event == "b")
 
     for wanted in (
@@ -274,7 +276,7 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Cli
         expected = [
             found.letter.id
             for found in everything
-            if wanted.selects(dead.facets_of(found.letter))
+            if wanted.selects(dead_letters.facets_of(found.letter))
             and wanted.spans(found.at_ms)
             and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
         ]

@@ -7,8 +7,8 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from inspector import operations
 from tests.inspector.command_line import command
 from tests.inspector.running import all_letters

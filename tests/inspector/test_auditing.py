@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from broker import channels, stats
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.monitoring import stats
+from broker.queue import channel_state
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Filter
 from tests.inspector.running import all_letters
@@ -47,7 +48,7 @@ async def _notes(redis: Client, letter: str) -> list[str]:
 
 
 async def _paused(redis: Client) -> bool:
-    return any(one.paused_since_ms for one in await channels.read_channels(redis))
+    return any(one.paused_since_ms for one in await channel_state.read_channels(redis))
 
 
 async def _begin_all(redis: Client, verb: Any) -> None:

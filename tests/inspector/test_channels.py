@@ -3,9 +3,9 @@
 import json
 import time
 
-from broker import channels, jobs
-from broker.client import Client
-from broker.schedule import read_schedule
+from broker.queue import channel_state, jobs
+from broker.queue.pending_by_due_time import read_schedule
+from broker.redis.client import Client
 from inspector import operations
 from tests.inspector.command_line import hookline
 from tests.names import KEYS
@@ -29,7 +29,7 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
         ("cli:ann@desk", "resume", "crm"),
         ("cli:ann@desk", "pause", "crm"),
     ]
-    assert all(channel.state(0) == "closed" for channel in await channels.read_channels(redis))
+    assert all(channel.state(0) == "closed" for channel in await channel_state.read_channels(redis))
 
 
 async def test_to_pause_a_channel_that_is_not_there_is_a_usage_error_that_names_those_that_are(

@@ -2,7 +2,7 @@
 
 import json
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.inspector.command_line import hookline, refused_by_crm
 from tests.inspector.running import BROKEN, TO_CRM, accept, all_letters, bury, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from asyncio.subprocess import Process
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import Action
 from tests.inspector.command_line import command, hookline, refused_by_crm

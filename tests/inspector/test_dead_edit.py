@@ -7,7 +7,7 @@ import pty
 import subprocess
 from pathlib import Path
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.inspector.command_line import command, hookline
 from tests.inspector.running import BROKEN, all_letters, bury, sample, settled, working
 from tests.redis_server import RedisServer

@@ -5,8 +5,8 @@ import json
 import pytest
 from rich.cells import cell_len
 
-from broker.client import Client
-from inspector.commands.lists import spark
+from broker.redis.client import Client
+from inspector.cli.tables import spark
 from tests.inspector.command_line import NOTIFYING, hookline, refused_by_crm
 from tests.inspector.running import (
     BROKEN,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from broker import drift
-from broker.client import Client
-from broker.drift import Deviation
+from broker.monitoring import drift
+from broker.monitoring.drift import Deviation
+from broker.redis.client import Client
 from tests.launcher.running import environment
 from tests.redis_server import RedisServer
 

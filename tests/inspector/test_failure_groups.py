@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import Filter
 from sources import KINDS
@@ -16,9 +16,9 @@ from sources.voucherify import VOUCHERIFY
 from tests.inspector.running import EVENT, accept, all_letters, settled, working
 from tests.redis_server import RedisServer
 from worker.channels.settings import ConsoleSettings
-from worker.planning import WorkerSource
-from worker.rehearsal import Rehearsal
-from worker.rules import Rule
+from worker.preview.dry_run import Rehearsal
+from worker.rules.rules import Rule
+from worker.worker_source import WorkerSource
 
 CREATED = "customer.created"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from broker import dead
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead import Place, Row
+from broker import dead_letters
+from broker.dead_letters import Place, Row
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import CursorError, Filter
 from tests.inspector.running import (
@@ -110,7 +110,7 @@ async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: R
 
 async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) -> None:
     graves = [
-        dead.died_at_intake(
+        dead_letters.died_at_intake(
             RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
             reason="failed",
             error="",
@@ -165,7 +165,7 @@ async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) ->
 async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Client) -> None:
     await redis.zadd(KEYS.dead_index, {"0" * 17: 1000})
 
-    assert await dead.older(redis, Place(2000, ""), count=5) == [Row("0" * 17, 1000, None)]
+    assert await dead_letters.older(redis, Place(2000, ""), count=5) == [Row("0" * 17, 1000, None)]
     assert (await operations.find(redis, Filter())).found == []
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Client
-from broker.spilled import Spilled, tell_spilled
+from broker.monitoring.spilled import Spilled, tell_spilled
+from broker.redis.client import Client
 from tests.inspector.command_line import command, hookline
 from tests.inspector.running import accept, all_letters, bury, sample
 from tests.inspector.terminal import terminal

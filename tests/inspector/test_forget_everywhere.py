@@ -9,17 +9,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker import actions, alerts, append_only_file, audit, dead, drift, jobs, stats, stream
-from broker.alerts import Alert
-from broker.audit import Deed
-from broker.batch import RawBody, decode
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.drift import Deviation
-from broker.jobs import Attempt, Notification
+from broker import dead_letters
+from broker.dead_letters import stored_actions
+from broker.erasure import append_only_file
+from broker.monitoring import alerts, audit, drift, stats
+from broker.monitoring.alerts import Alert
+from broker.monitoring.audit import Deed
+from broker.monitoring.drift import Deviation
+from broker.queue import jobs, stream
+from broker.queue.batch import RawBody, decode
+from broker.queue.jobs import Attempt, Notification
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
 from inspector import operations
 from inspector.operations import Person
-from launcher.terms import terms
+from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import all_letters, entomb
@@ -53,7 +57,7 @@ async def test_a_dead_letter_whose_body_names_the_person_in_another_spelling_goe
     redis: Client, text: str
 ) -> None:
     letters = [
-        dead.died_at_intake(body, reason="failed", error="", error_class="E")
+        dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
         for body in (body_with(text), OF_ANOTHER)
     ]
     await entomb(redis, letters)
@@ -68,12 +72,12 @@ async def test_a_dead_letter_whose_body_names_the_person_in_another_spelling_goe
 async def test_texts_of_a_letter_of_another_are_redacted_and_the_letter_stays(redis: Client, spelled: str) -> None:
     tried = Attempt(1, 2, "permanent", f"no <{spelled}>", f"550 {spelled} unknown")
     body = RawBody(NOW_MS, "voucherify", f"h.{spelled}", OF_ANOTHER.body, f"x-user: {spelled}")
-    grave = dead.died_at_notify(
+    grave = dead_letters.died_at_notify(
         Notification("k", "r", spelled, body, (tried,)), "crm", reason="permanent", error=spelled, error_class="E"
     )
     await entomb(redis, [grave])
-    await dead.annotate(redis, [grave.letter.id], dead.Note(NOW_MS, "ann", f"asked {spelled}"))
-    await dead.annotate(redis, [grave.letter.id], dead.Note(NOW_MS, "ann", "keep this"))
+    await dead_letters.annotate(redis, [grave.letter.id], dead_letters.Note(NOW_MS, "ann", f"asked {spelled}"))
+    await dead_letters.annotate(redis, [grave.letter.id], dead_letters.Note(NOW_MS, "ann", "keep this"))
 
     done = await operations.forget(redis, LENA, TERMS, by="ann")
 
@@ -117,11 +121,13 @@ async def accept_raw(redis: Client, body: RawBody) -> None:
 
 
 async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: Client) -> None:
-    await entomb(redis, [dead.died_at_intake(OF_ANOTHER, reason="failed", error="", error_class="E")])
-    order = actions.Order(verb="rehearse", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
-    action = await actions.start(redis, order, selected=1, owner="me", about=f"of event {EMAIL}")
-    why = actions.Why("f1", 1, f"no attribute '{SPELLINGS[2]}'")
-    await actions.step(redis, dead.Work(action, "me"), actions.Step(failed=(why,), is_last=True))
+    await entomb(redis, [dead_letters.died_at_intake(OF_ANOTHER, reason="failed", error="", error_class="E")])
+    order = stored_actions.Order(verb="rehearse", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
+    action = await stored_actions.start(redis, order, selected=1, owner="me", about=f"of event {EMAIL}")
+    why = stored_actions.Why("f1", 1, f"no attribute '{SPELLINGS[2]}'")
+    await stored_actions.step(
+        redis, dead_letters.Work(action, "me"), stored_actions.Step(failed=(why,), is_last=True)
+    )
     await drift.note(redis, "voucherify", {Deviation(EMAIL): 3, Deviation(EMAIL, "unknown event"): 3})
     await alerts.raise_alert(redis, Alert(kind="drift", source="voucherify", since_ms=1, text=EMAIL), mark_ms=1000)
     await audit.record(redis, Deed("ann", "export", f"of event {SPELLINGS[1]}"))
@@ -145,14 +151,14 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
 async def test_an_id_that_is_a_common_word_takes_nothing_of_others_away(redis: Client) -> None:
     person = Person(["customer"], KINDS_BY_NAME)
     body = RawBody(NOW_MS, "voucherify", "customer.created", b'{"customer": {"note": "a customer of ours"}}')
-    grave = dead.died_at_intake(body, reason="failed", error="", error_class="E")
+    grave = dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
     await entomb(redis, [grave])
     await drift.note(redis, "voucherify", {Deviation("customer", "unknown key", "$.customer"): 1})
 
     done = await operations.forget(redis, person, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.drift) == (0, 0, 0)
-    assert await operations.get(redis, grave.letter.id) == dead.Grave(
+    assert await operations.get(redis, grave.letter.id) == dead_letters.Grave(
         msgspec.structs.replace(grave.letter, died_at_ms=(await all_letters(redis))[0].died_at_ms), body.body
     )
 

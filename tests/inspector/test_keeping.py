@@ -16,16 +16,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker import audit, dead, jobs, stats
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.dead import DeadLetter, Facets, Grave, Kept, Note
-from broker.jobs import Attempt
+from broker import dead_letters
+from broker.dead_letters import DeadLetter, Facets, Grave, Kept, Note
+from broker.monitoring import audit, stats
+from broker.queue import jobs
+from broker.queue.jobs import Attempt
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from inspector import operations
-from inspector.letter_lines import LineError, kept_of, line_of
 from inspector.operations import Filter, Imported, ImportFileError
-from inspector.operations.exporting import whole
-from launcher.terms import terms
+from inspector.operations.export import whole
+from inspector.operations.export_format import LineError, kept_of, line_of
+from launcher.composition.dead_letter_terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import BROKEN, acted, all_letters, bury, sample, settled, working
@@ -122,7 +124,7 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(
         try:
             await here.flushall()
             await there.flushall()
-            await dead.bring_in(here, letters)
+            await dead_letters.bring_in(here, letters)
             lines = await exported(here)
             await brought_in(there, lines)
 
@@ -171,9 +173,9 @@ async def test_an_imported_letter_is_found_by_search_and_its_facets(
     for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
         here = [one.letter for one in (await operations.find(redis, wanted)).found]
         assert here and here == [one.letter for one in (await operations.find(other, wanted)).found]
-    there, here_too = await dead.read_kinds(other), await dead.read_kinds(redis)
+    there, here_too = await dead_letters.read_kinds(other), await dead_letters.read_kinds(redis)
     assert {kind.id: kind for kind in there.kinds} == {kind.id: kind for kind in here_too.kinds}
-    assert await dead.news(other, since_ms=0) == []
+    assert await dead_letters.news(other, since_ms=0) == []
 
 
 async def test_a_redelivery_brings_an_imported_notification_back(
@@ -185,7 +187,7 @@ async def test_a_redelivery_brings_an_imported_notification_back(
 
     assert found[0].startswith("seen:")
     await brought_in(other, [line])
-    assert len(await dead.search(other, found[0], count=10)) == 1
+    assert len(await dead_letters.search(other, found[0], count=10)) == 1
 
 
 async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_redis(
@@ -215,8 +217,8 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
 
 
 async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, other: Client) -> None:
-    grave = dead.unreadable_job("somejob.5", b"garbage", "no job")
-    await dead.bring_in(redis, [Kept(grave, 5, (1, 3))])
+    grave = dead_letters.unreadable_job("somejob.5", b"garbage", "no job")
+    await dead_letters.bring_in(redis, [Kept(grave, 5, (1, 3))])
 
     await brought_in(other, await exported(redis))
 
@@ -262,7 +264,7 @@ async def test_a_full_redis_takes_all_of_a_step_or_nothing(
     await other.config_set("maxmemory", 1)
     try:
         with pytest.raises(Exception, match="full"):
-            await dead.bring_in(other, [one for one in map(kept_of, lines) if one])
+            await dead_letters.bring_in(other, [one for one in map(kept_of, lines) if one])
     finally:
         await other.config_set("maxmemory", 0)
     assert await all_letters(other) == []
@@ -320,14 +322,16 @@ async def test_a_damaged_file_is_told_in_a_line_with_its_number(
 async def test_an_import_that_was_killed_completes_when_run_again(
     other_server: RedisServer, other: Client, tmp_path: Path
 ) -> None:
-    some = [Kept(dead.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number) for number in range(3000)]
+    some = [
+        Kept(dead_letters.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number) for number in range(3000)
+    ]
     file = tmp_path / "all.jsonl"
     file.write_bytes(b"".join(line_of(one) for one in some))
     process = await asyncio.create_subprocess_exec(*command(other_server, "dead", "import", str(file)))
     await until(lambda: other.exists(KEYS.dead_index))
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    there = await dead.how_many(other)
+    there = await dead_letters.how_many(other)
 
     result = await hookline(other_server, "dead", "import", str(file), "--json")
 

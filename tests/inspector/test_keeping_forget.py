@@ -7,15 +7,19 @@ import time
 import msgspec
 import pytest
 
-from broker import audit, dead, dedupe, digests, forget, jobs, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import NewEvent, Processed, Share, commit
-from broker.digests import Gathered, Part
-from broker.jobs import Notification, NotifyJob
+from broker import dead_letters
+from broker.erasure import queued_work
+from broker.monitoring import audit, stats
+from broker.queue import dedupe, jobs, stream
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.redis.client import Client
+from broker.steps import digests
+from broker.steps.commit import NewEvent, Processed, Share, commit
+from broker.steps.digests import Gathered, Part
 from inspector import operations
 from inspector.operations import Filter, Person
-from launcher.terms import terms
+from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import refused_by_crm
@@ -206,7 +210,7 @@ async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_
 
 
 async def acted_note(redis: Client, letter: str, text: str) -> None:
-    await dead.annotate(redis, [letter], dead.Note(NOW_MS, "ann", text))
+    await dead_letters.annotate(redis, [letter], dead_letters.Note(NOW_MS, "ann", text))
 
 
 async def test_workers_that_run_meanwhile_lose_nothing_of_others(redis_server: RedisServer, redis: Client) -> None:
@@ -232,12 +236,12 @@ def test_a_key_of_that_name_is_no_person() -> None:
     assert person.is_in(b'{"id":"customer"}') and person.is_in(rb'{"raw":"{\"id\":\"Customer\"}"}')
 
 
-def dead_digest(*numbers: int) -> dead.Grave:
+def dead_digest(*numbers: int) -> dead_letters.Grave:
     members = [
         digests.Member("e", "voucherify", NOW_MS, NOW_MS, msgspec.Raw(sample(number))) for number in numbers
     ]
     whole = RawBody(NOW_MS, "voucherify", "", msgspec.json.encode(members))
-    return dead.died_at_notify(
+    return dead_letters.died_at_notify(
         Notification("k", "r", "e", whole, digest=True), "crm", reason="permanent", error="no", error_class="E"
     )
 
@@ -258,23 +262,23 @@ async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_
 async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: Client) -> None:
     first, other = dead_digest(1, 2), dead_digest(1, 2)
     await entomb(redis, [first, other])
-    [dictionary] = await forget.dictionaries(redis, lambda _: True)
+    [dictionary] = await queued_work.dictionaries(redis, lambda _: True)
     letter, *_ = [
-        row.id for row in await dead.rows_of(redis, [first.letter.id, other.letter.id]) if row.dictionary
+        row.id for row in await dead_letters.rows_of(redis, [first.letter.id, other.letter.id]) if row.dictionary
     ]
-    seen = await forget.seen(redis, [letter])
-    read = await dead.get(redis, letter)
+    seen = await queued_work.seen(redis, [letter])
+    read = await dead_letters.get(redis, letter)
     assert read is not None
 
-    stay, _ = forget.others(read.body, person_of(1))
-    assert await forget.rebury(redis, dead.Grave(read.letter, stay), seen[letter])
+    stay, _ = queued_work.others(read.body, person_of(1))
+    assert await queued_work.rebury(redis, dead_letters.Grave(read.letter, stay), seen[letter])
 
-    now = await dead.get(redis, letter)
+    now = await dead_letters.get(redis, letter)
     assert now is not None and now.body == stay
-    assert not await forget.rebury(redis, read, seen[letter])
-    assert await forget.repack(redis, dictionary, [read], seen) == 1, "it is told that there is more to do"
-    assert await dead.get(redis, letter) == now
-    seen = await forget.seen(redis, [letter])
-    assert await forget.repack(redis, dictionary, [now], seen) == 1
-    [row] = await dead.rows_of(redis, [letter], with_bodies=True)
+    assert not await queued_work.rebury(redis, read, seen[letter])
+    assert await queued_work.repack(redis, dictionary, [read], seen) == 1, "it is told that there is more to do"
+    assert await dead_letters.get(redis, letter) == now
+    seen = await queued_work.seen(redis, [letter])
+    assert await queued_work.repack(redis, dictionary, [now], seen) == 1
+    [row] = await dead_letters.rows_of(redis, [letter], with_bodies=True)
     assert (row.body, row.dictionary) == (stay, "")

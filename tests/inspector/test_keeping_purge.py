@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from broker import audit, dead, stats
-from broker.alerts import current_alerts
-from broker.client import Client
-from broker.dead import Kept
-from inspector import operations, retention
-from inspector.letter_lines import kept_of
-from inspector.operations import PurgeBusyError, Purged
+from broker import dead_letters
+from broker.dead_letters import Kept
+from broker.monitoring import audit, stats
+from broker.monitoring.alerts import current_alerts
+from broker.redis.client import Client
+from inspector import operations
+from inspector.operations import PurgeBusyError, Purged, retention_task
+from inspector.operations.export_format import kept_of
 from inspector.settings import DeadSettings
 from tests.inspector.command_line import hookline
 from tests.inspector.running import all_letters, bury, sample
@@ -34,10 +35,10 @@ async def aged(redis: Client, *days: float) -> list[str]:
     """Letters that died so many days ago; their ids."""
     now_ms = time.time_ns() // 1_000_000
     some = [
-        Kept(dead.unreadable_batch(b"body %d" % number, 1, "no batch"), int(now_ms - ago * DAY_MS))
+        Kept(dead_letters.unreadable_batch(b"body %d" % number, 1, "no batch"), int(now_ms - ago * DAY_MS))
         for number, ago in enumerate(days)
     ]
-    await dead.bring_in(redis, some)
+    await dead_letters.bring_in(redis, some)
     return [one.grave.letter.id for one in some]
 
 
@@ -71,7 +72,7 @@ async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: Clien
     [recorded] = await audit.read(redis)
     assert (recorded.deed.by, recorded.deed.what, recorded.deed.about) == ("ann", "purge", "2 dead letters")
     assert recorded.deed.details["file"] == done.file
-    assert (await dead.read_untold(redis)).purged == 2, "workers tell people"
+    assert (await dead_letters.read_untold(redis)).purged == 2, "workers tell people"
 
 
 async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
@@ -102,7 +103,7 @@ async def test_nothing_is_removed_where_the_export_fails(
     with pytest.raises(OSError, match="No such file"):
         await purged(redis, settings)
     with caplog.at_level(logging.WARNING, "hookline"):
-        await retention.once(redis, settings)
+        await retention_task.once(redis, settings)
 
     assert await left(redis) == set(ids)
     [alert] = await current_alerts(redis, now_ms=time.time_ns() // 1_000_000)
@@ -113,7 +114,7 @@ async def test_nothing_is_removed_where_the_export_fails(
 
 async def test_one_at_a_time(redis: Client) -> None:
     ids = await aged(redis, 40)
-    assert await dead.take_lease(redis, "another", lasts_ms=60_000)
+    assert await dead_letters.take_lease(redis, "another", lasts_ms=60_000)
     with pytest.raises(PurgeBusyError):
         await purged(redis, DeadSettings(keep_days=30))
     assert await left(redis) == set(ids)
@@ -137,7 +138,9 @@ async def test_a_letter_that_went_meanwhile_is_not_counted(redis: Client, tmp_pa
 
     async def discarded_while_exported() -> None:
         await until(lambda: list(tmp_path.iterdir()))
-        await dead.discard(redis, [letter for letter in await dead.letters(redis, ids[:1]) if letter])
+        await dead_letters.discard(
+            redis, [letter for letter in await dead_letters.letters(redis, ids[:1]) if letter]
+        )
 
     _, [done] = await asyncio.gather(discarded_while_exported(), purged(redis, settings))
 
@@ -147,12 +150,12 @@ async def test_a_letter_that_went_meanwhile_is_not_counted(redis: Client, tmp_pa
 
 _PURGE = """
 import asyncio, sys
-from broker.connection import Settings, connect
-from inspector import retention
+from broker.redis.connection import Settings, connect
+from inspector.operations import retention_task
 from inspector.settings import DeadSettings
 async def main():
     redis = connect(Settings(url=sys.argv[1]))
-    await retention.run(redis, lambda: DeadSettings(keep_days=30, export_dir=sys.argv[2]), every_s=0.05)
+    await retention_task.run(redis, lambda: DeadSettings(keep_days=30, export_dir=sys.argv[2]), every_s=0.05)
 asyncio.run(main())
 """
 
@@ -163,22 +166,22 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     ids = await aged(redis, *[40.0] * 4000)
     kills = 0
     for chosen in range(6):
-        before = await dead.how_many(redis)
+        before = await dead_letters.how_many(redis)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _PURGE, redis_server.url, str(tmp_path), stderr=asyncio.subprocess.DEVNULL
         )
         await until(lambda: _got_on(redis, tmp_path, before, chosen))  # noqa: B023 - awaited here
         process.send_signal(signal.SIGKILL)
         await process.wait()
-        kills += 0 < await dead.how_many(redis) < 4000 or begun(tmp_path)
+        kills += 0 < await dead_letters.how_many(redis) < 4000 or begun(tmp_path)
         gone = set(ids) - await _all(redis, ids)
         assert gone <= set(in_files(tmp_path))
         await redis.delete(KEYS.purging)  # its minute is over
 
-    await retention.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
+    await retention_task.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
 
     assert kills >= 2, "it was to be killed in the middle"
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
     assert set(in_files(tmp_path)) == set(ids)
     assert not begun(tmp_path)
     totals = await stats.read_totals(redis)
@@ -188,12 +191,12 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
 async def _got_on(redis: Client, directory: Path, before: int, chosen: int) -> bool:
     """It has begun to write, or begun to remove."""
     if chosen % 2:
-        return await dead.how_many(redis) < before or before == 0
-    return begun(directory) or await dead.how_many(redis) == 0
+        return await dead_letters.how_many(redis) < before or before == 0
+    return begun(directory) or await dead_letters.how_many(redis) == 0
 
 
 async def _all(redis: Client, ids: Sequence[str]) -> set[str]:
-    return {row.id for row in await dead.rows_of(redis, ids) if row.letter}
+    return {row.id for row in await dead_letters.rows_of(redis, ids) if row.letter}
 
 
 async def test_the_command_purges_and_tells_what_it_would(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from inspector.marking import MAX_CHARS, Line, Marked, marked
-from inspector.masking import DEFAULT, MASK, Masking
-from inspector.texts import printable
+from inspector.formatting import printable
+from inspector.presentation.error_location import MAX_CHARS, Line, Marked, marked
+from inspector.privacy.masking import DEFAULT, MASK, Masking
 from sources import KINDS
 from sources.errors import DecodeError
 from tests.inspector.running import EVENT, sample

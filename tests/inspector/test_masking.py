@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.batch import RawBody
-from broker.dead import Grave, Note, died_at_intake, died_at_notify
-from broker.jobs import Attempt, Notification
-from broker.verdict import Verdict
-from inspector.commands import letters as letter_texts
-from inspector.commands.lists import letters_table
-from inspector.masking import DEFAULT, MASK, Masking
+from broker.dead_letters import Grave, Note, died_at_intake, died_at_notify
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification
+from inspector.cli.dead import letter_text as letter_texts
+from inspector.cli.tables import letters_table
+from inspector.formatting import printable, printable_json, size, span
 from inspector.operations import Found, Page, rehearsed
-from inspector.records import grave_record, letter_record, verdict_record
-from inspector.texts import printable, printable_json, size, span
+from inspector.presentation.serializers import grave_record, letter_record, verdict_record
+from inspector.privacy.masking import DEFAULT, MASK, Masking
+from runtime.dry_run import Verdict
 from tests.inspector.running import sample
 from tests.libraries import INT_EXPECTED
 

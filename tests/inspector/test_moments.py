@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.moments import moment_of, rate_of
+from inspector.cli.parse_time import moment_of, rate_of
 
 NOW_MS = 1_800_000_000_000
 

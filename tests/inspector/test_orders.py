@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from broker.client import Client
-from broker.errors import Unavailable
+from broker.redis.client import Client
+from broker.redis.errors import Unavailable
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import accept, all_letters, bury, sample
 from tests.names import KEYS

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import pytest
 
-from broker import dead
-from broker.client import Client
-from broker.errors import Full
-from broker.jobs import size_of
+from broker import dead_letters
+from broker.queue.jobs import size_of
+from broker.redis.client import Client
+from broker.redis.errors import Full
 from inspector import operations
 from inspector.operations import Action, Filter, Selection
 from tests.inspector.running import (
@@ -65,7 +65,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
     assert (after.accepted, after.buried, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
     assert after.bodies_add_up() and after.notifications_add_up()
     assert [taken["source"] for taken in crm_server.taken] == ["shop"]
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
 
 
 async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
@@ -188,7 +188,7 @@ async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis:
 
 async def test_nothing_joins_a_selection_once_its_time_is_told(redis: Client) -> None:
     for _ in range(50):
-        closed_ms = await dead.closed_ms(redis)
+        closed_ms = await dead_letters.closed_ms(redis)
         seconds, micros = await redis.time()
         assert seconds * 1000 + micros // 1000 > closed_ms
 

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from broker.client import Client
-from broker.connection import Settings, connect
-from broker.dead import Grave
-from broker.verdict import Verdict
-from inspector import operations, runner
-from inspector.operations import Action, Filter, RehearsalError, Selection
-from inspector.runner import Means, Runner
+from broker.dead_letters import Grave
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
+from inspector import operations
+from inspector.operations import Action, Filter, RehearsalError, Selection, action_runner
+from inspector.operations.action_runner import Means, Runner
+from runtime.dry_run import Verdict
 from tests.inspector.running import all_letters, bury, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -24,10 +24,10 @@ from tests.until import until
 
 _PROCESS = """
 import asyncio, sys
-from broker.connection import Settings, connect
+from broker.redis.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Filter
-from inspector.runner import Means, Runner
+from inspector.operations.action_runner import Means, Runner
 
 async def main():
     redis = connect(Settings(url=sys.argv[1]))
@@ -121,7 +121,7 @@ async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Cl
 async def test_at_its_end_actions_are_left_to_the_next_at_once(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "END_S", 60.0)  # a busy machine may need longer than a second
+    monkeypatch.setattr(action_runner, "END_S", 60.0)  # a busy machine may need longer than a second
     await bury(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as first:
         action = await first.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
@@ -148,7 +148,7 @@ async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, r
 async def test_more_than_are_done_at_once_wait_and_are_done(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "AT_ONCE", 1)
+    monkeypatch.setattr(action_runner, "AT_ONCE", 1)
     await bury(redis_server, redis, *(sample(number) for number in range(4)))
     async with running(redis) as mine:
         ids = [letter.id for letter in await all_letters(redis)]
@@ -159,7 +159,7 @@ async def test_more_than_are_done_at_once_wait_and_are_done(
 async def test_while_redis_is_away_an_action_waits(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(action_runner, "LOOK_EVERY_S", 0.1)
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
     await bury(own_redis, client, *(sample(number) for number in range(30)))
     async with running(client) as mine:
@@ -181,7 +181,7 @@ async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> 
             await mine.begin("replay", await everything(client), by="ann", rate_per_s=1.0)
             own_redis.stop()
             begun = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - begun < runner.END_S + 20
+        assert asyncio.get_running_loop().time() - begun < action_runner.END_S + 20
     await client.aclose(close_connection_pool=True)
 
 

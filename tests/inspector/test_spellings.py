@@ -11,8 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from inspector.masking import DEFAULT
-from inspector.spellings import Spellings
+from inspector.privacy.masking import DEFAULT
+from inspector.privacy.spellings import Spellings
 
 ADA = Spellings("Ada@Bücher.example")
 

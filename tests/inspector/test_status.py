@@ -8,16 +8,18 @@ import msgspec
 from rich.console import Console
 from typer.testing import CliRunner
 
-from broker import channels, clock, jobs, stats, stream
-from broker.alerts import Alert, raise_alert
-from broker.client import Client
-from broker.clock import OffClock
-from broker.errors import BrokerError
-from broker.sources import Streak, note_failures
-from broker.spilled import Spilled, tell_spilled
+from broker.monitoring import stats
+from broker.monitoring.alerts import Alert, raise_alert
+from broker.monitoring.source_health import Streak, note_failures
+from broker.monitoring.spilled import Spilled, tell_spilled
+from broker.queue import channel_state, jobs, stream
+from broker.redis import clock
+from broker.redis.client import Client
+from broker.redis.clock import OffClock
+from broker.redis.errors import BrokerError
 from inspector import operations
-from inspector.records import status_record
-from inspector.status_table import status_table
+from inspector.presentation.serializers import status_record
+from inspector.presentation.status_table import status_table
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import Standing, app
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
@@ -25,8 +27,8 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import HttpSettings
-from worker.retry import RetrySettings
-from worker.rules import DigestSettings, Rule
+from worker.rules.retry import RetrySettings
+from worker.rules.rules import DigestSettings, Rule
 
 TERMS = ("accepted", "processed", "duplicate", "buried", "queued", "created", "sent", "skipped", "dead", "waiting")
 
@@ -145,7 +147,7 @@ async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: Re
             name="daily", events=("*",), channel="crm", text="x", digest=DigestSettings(window="1d", key="source")
         ),
     )
-    await channels.pause(redis, "crm", by="ann")
+    await channel_state.pause(redis, "crm", by="ann")
     await accept(redis, sample(1), sample(2))
     async with taker() as server, working(redis_server, rules=rules, channels=crm(server.url)):
         await until(lambda: held(redis))
@@ -154,7 +156,7 @@ async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: Re
 
 
 async def held(redis: Client) -> bool:
-    return any(channel.held for channel in await channels.read_channels(redis))
+    return any(channel.held for channel in await channel_state.read_channels(redis))
 
 
 async def test_clocks_that_are_off_and_workers_with_different_configs_are_reported(redis: Client) -> None:

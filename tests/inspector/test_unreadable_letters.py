@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from broker import stats
-from broker.client import Client
-from broker.verdict import Verdict
-from inspector import operations, retention
-from inspector.operations import EditError, Exported, Filter, Person, Purged
+from broker.monitoring import stats
+from broker.redis.client import Client
+from inspector import operations
+from inspector.operations import EditError, Exported, Filter, Person, Purged, retention_task
 from inspector.settings import DeadSettings
+from runtime.dry_run import Verdict
 from sources import KINDS
 from tests.inspector.command_line import hookline
 from tests.inspector.running import BROKEN, acted, all_letters, bury, make_unreadable
@@ -158,7 +158,7 @@ async def test_what_retention_keeps_is_logged(redis: Client, caplog: pytest.LogC
     await make_unreadable(redis, *await aged(redis, 9))
 
     with caplog.at_level(logging.WARNING, logger="hookline.inspector"):
-        await retention.once(redis, DeadSettings(keep_days=1))
+        await retention_task.once(redis, DeadSettings(keep_days=1))
 
     assert [record.getMessage() for record in caplog.records] == ["1 dead letters cannot be read and are kept"]
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from launcher.logs import set_up_logs
-from launcher.processes import CONFIG_FAULT, Group, supervise
-from launcher.settings import LogSettings
+from launcher.composition.logs import set_up_logs
+from launcher.config.settings import LogSettings
+from launcher.supervisor.processes import CONFIG_FAULT, Group, supervise
 
 
 def main(file: Path, scenario: str) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.channels import channel_faults
-from launcher.config import CHANNEL_KINDS, read
+from launcher.config.channel_checks import channel_faults
+from launcher.config.config import CHANNEL_KINDS, read
 from sources.voucherify import VOUCHERIFY
 from tests.launcher.running import ROOT, environment, hookline
 from tests.redis_server import RedisServer
@@ -20,7 +20,7 @@ from tests.worker.conftest import POINTS_ADDED, webhook
 from worker.channels import open_channels
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 PAGE = (ROOT / "docs" / "channels.md").read_text()
 SECRETS = {

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import Config, load, read
+from launcher.config.config import Config, load, read
 from launcher.errors import ConfigError, Fault
 from sources.secret import Secret
 from worker.channels.settings import HttpSettings
-from worker.rules import DEFAULT_RULES
+from worker.rules.rules import DEFAULT_RULES
 
 HTTP = {"kind": "http", "url": "https://crm.example/hook"}
 

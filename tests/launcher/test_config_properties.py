@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.config import CHANNEL_KINDS, NAMED, SECTIONS, read
+from launcher.config.config import CHANNEL_KINDS, NAMED, SECTIONS, read
 from launcher.errors import ConfigError
 from receiver.settings import Settings as ReceiverSettings
-from worker.rules import Rule
+from worker.rules.rules import Rule
 
 FIELDS = sorted(
     {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.demo import EVENT, _show, fixture
-from launcher.demo_stack import Stack
+from launcher.commands.demo.demo import EVENT, _show, fixture
+from launcher.commands.demo.stack import Stack
 from sources import KINDS
 
 

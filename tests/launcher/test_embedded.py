@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from launcher.data_dir import DataDir
-from launcher.embedded import EmbeddedRedis, find_redis_server, socket_path
+from launcher.embedded.data_dir import DataDir
+from launcher.embedded.embedded_redis import EmbeddedRedis, find_redis_server, socket_path
 from launcher.errors import DataDirError, DataDirInUseError, EmbeddedRedisError, NoRedisError
 from tests.launcher.running import environment, is_alive
 from tests.until import until
@@ -87,7 +87,7 @@ def test_it_is_set_up_so_that_nothing_is_lost_or_seen_by_others(data_dir: DataDi
 async def test_a_killed_redis_is_revived_with_its_data(
     data_dir: DataDir, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.embedded.REVIVE_S", 0.0)
+    monkeypatch.setattr("launcher.embedded.embedded_redis.REVIVE_S", 0.0)
     server.start()
     first = server.pid
     assert first is not None
@@ -201,8 +201,8 @@ def test_every_file_of_the_embedded_redis_is_for_this_user_alone(data_dir: DataD
 
 def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_that(directory: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from launcher.data_dir import DataDir\n"
-        "from launcher.embedded import EmbeddedRedis\n"
+        "import os, signal, sys; from pathlib import Path; from launcher.embedded.data_dir import DataDir\n"
+        "from launcher.embedded.embedded_redis import EmbeddedRedis\n"
         "server = EmbeddedRedis(DataDir(Path(sys.argv[1]))); server.start()\n"
         "print(server.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

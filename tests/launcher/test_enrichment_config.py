@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from launcher.check import as_line, as_text, examine
-from launcher.config import read
-from launcher.context import Context
+from launcher.commands.check.check import as_line, as_text, examine
+from launcher.composition.command_context import Context
+from launcher.config.config import read
 from launcher.errors import ConfigError
 from sources.secret import Secret
 

@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import ClientSession
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
-from launcher.config import read
+from launcher.composition.components import _client_address
+from launcher.config.config import read
 from launcher.errors import ConfigError
-from launcher.parts import _client_address
 from tests.inspector.running import bury, sample
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port

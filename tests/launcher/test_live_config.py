@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import Config, read
+from launcher.config.config import Config, read
+from launcher.config.live_config import LiveConfig
 from launcher.errors import ConfigError, Fault
-from launcher.live_config import LiveConfig
 from sources.secret import Secret
 
 TABLES = {"sources": {"shop": {"secrets": ["file:shop.key"]}, "club": {"secrets": ["file:a", "file:b"]}}}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.logs import JsonFormatter, TextFormatter, set_up_logs
-from launcher.settings import LogSettings
+from launcher.composition.logs import JsonFormatter, TextFormatter, set_up_logs
+from launcher.config.settings import LogSettings
 from sources.secret import Secret
 
 

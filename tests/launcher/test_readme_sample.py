@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from standardwebhooks import Webhook
 
-from broker.client import Client
-from broker.stats import read_totals
+from broker.monitoring.stats import read_totals
+from broker.redis.client import Client
 from sources.secret import Secret
 from tests.launcher.running import ROOT, environment, hookline
 from tests.launcher.stack import EVENT, KIND, Stack

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import read
+from launcher.config.config import read
 from launcher.errors import ConfigError
 
 

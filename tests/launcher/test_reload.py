@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Client
-from launcher.secrets import stored_secret
+from broker.redis.client import Client
+from launcher.config.secrets import stored_secret
 from sources.secret import Secret
 from tests.launcher.running import Running
 from tests.launcher.stack import Stack

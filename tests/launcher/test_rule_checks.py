@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from launcher.config import load, read
+from launcher.config.config import load, read
+from launcher.config.toml_lines import line_of, lines
 from launcher.errors import ConfigError
-from launcher.lines import line_of, lines
-from worker.rules import QuietHours, RetryOverride
+from worker.rules.rules import QuietHours, RetryOverride
 
 RULE = {"name": "r", "events": ["*"], "channel": "console"}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import load, read
+from launcher.config.config import load, read
+from launcher.config.secrets import SecretError, make_secret, stored_secret
 from launcher.errors import ConfigError
-from launcher.secrets import SecretError, make_secret, stored_secret
 from sources.secret import Secret
 
 VARIABLE = "HOOKLINE_SOURCES_VOUCHERIFY_SECRETS"

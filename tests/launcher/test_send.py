@@ -13,9 +13,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from launcher.deliveries import Plan, deliveries
-from launcher.send import SendError, _address, as_line, as_text, receiver_url
-from launcher.sending import NO_ANSWER, TIMED_OUT, Latencies, Tally, Target, UnreachableError, send_all
+from launcher.commands.send.delivery_plan import Plan, deliveries
+from launcher.commands.send.load_generator import (
+    NO_ANSWER,
+    TIMED_OUT,
+    Latencies,
+    Tally,
+    Target,
+    UnreachableError,
+    send_all,
+)
+from launcher.commands.send.send import SendError, _address, as_line, as_text, receiver_url
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.errors import SignatureError

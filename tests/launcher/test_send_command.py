@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.demo import fixture
-from launcher.demo_stack import Stack
+from launcher.commands.demo.demo import fixture
+from launcher.commands.demo.stack import Stack
 
 
 @pytest.fixture(scope="module")

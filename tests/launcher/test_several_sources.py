@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker.client import Client
-from broker.stats import read_totals
+from broker.monitoring.stats import read_totals
+from broker.redis.client import Client
 from tests.launcher.stack import Stack
 from tests.redis_server import RedisServer
 from tests.until import until

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import redis
 
-from launcher.secrets import stored_secret
+from launcher.config.secrets import stored_secret
 from sources import KINDS
 from tests.launcher.running import Running, environment, hookline, is_alive
 from tests.redis_server import RedisServer

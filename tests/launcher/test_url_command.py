@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from receiver.errors import RefusedError
-from receiver.gate import Gate
+from receiver.ingress.source_verifier import Gate
 from sources.secret import Secret
 from sources.settings import Settings
 from tests.launcher.running import environment, hookline

@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from inspector.settings import User
-from launcher.config import CHANNEL_KINDS, SECTIONS
-from launcher.fields import bare, is_of_structs
+from launcher.config.config import CHANNEL_KINDS, SECTIONS
+from launcher.config.struct_reader import bare, is_of_structs
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import DEFAULT_CHANNELS
-from worker.rules import DEFAULT_RULES, Rule
+from worker.rules.rules import DEFAULT_RULES, Rule
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

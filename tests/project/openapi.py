@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from inspector.api.answers import Conflict, Error
 from inspector.api.operation import BASE, MAX_BODY_BYTES, Nothing, Operation
-from inspector.api.orders import ActionOrder, EditOrder
+from inspector.api.requests import ActionOrder, EditOrder
+from inspector.api.responses import Conflict, Error
 from inspector.api.routes import OPERATIONS
 from tests.project.configuration import docstrings
 

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 import yaml
 
-from broker.connection import Settings, connect, read_facts
+from broker.redis.connection import Settings, connect, read_facts
 from inspector.site import STOP_S
-from launcher.config import load
-from launcher.embedded import find_redis_server
+from launcher.config.config import load
+from launcher.embedded.embedded_redis import find_redis_server
 from receiver.settings import Settings as ReceiverSettings
 from sources.secret import Secret
 from tests.ports import free_port

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from inspector.settings import User
 from launcher.cli import app
-from launcher.config import read
+from launcher.config.config import read
 from sources.secret import Secret
 from tests.project import configuration
 

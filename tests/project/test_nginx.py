@@ -19,7 +19,7 @@ import pytest
 import trustme
 from yarl import URL
 
-from broker.client import Client
+from broker.redis.client import Client
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
 from tests.ports import free_port

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config import read
+from launcher.config.config import read
 from sources import KINDS
-from worker.render import Renderer
-from worker.rules import Rule
-from worker.templates import seen_by_templates
+from worker.rules.render import Renderer
+from worker.rules.rules import Rule
+from worker.templates.template import seen_by_templates
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

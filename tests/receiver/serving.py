@@ -10,10 +10,10 @@ import aiohttp
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from broker import batch
-from broker.batch import RawBody
-from broker.client import Client
-from receiver.gate import gates
+from broker.queue import batch
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from receiver.ingress.source_verifier import gates
 from receiver.receiver import Receiver
 from receiver.server import listen
 from receiver.settings import Settings

@@ -11,11 +11,11 @@ import signal
 import sys
 from pathlib import Path
 
-from broker import stream
-from broker.batch import RawBody
-from broker.confirmation import Confirmation
-from broker.connection import Settings, connect
-from receiver.spill.spill import Spill
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.confirmation import Confirmation
+from broker.redis.connection import Settings, connect
+from receiver.storage.spill.spill import Spill
 
 _KEPT = 3
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from broker.client import Client
-from broker.stats import read_totals
+from broker.monitoring.stats import read_totals
+from broker.redis.client import Client
 from receiver.errors import BadAddressError, RefusedError
-from receiver.gate import gates
+from receiver.ingress.source_verifier import gates
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.receiver.serving import SECRET, serving, stored

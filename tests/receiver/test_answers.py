@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from broker import stats
-from broker.backlog import queued_bytes
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.monitoring import stats
+from broker.queue.backlog import queued_bytes
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from tests.names import KEYS
 from tests.receiver.serving import Served, serving, stored
 from tests.receiver.test_pages import samples

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.client_address import MAX_CHARS, MAX_HOPS, Address, client_address, is_inside
+from runtime.client_address import MAX_CHARS, MAX_HOPS, Address, client_address, is_inside
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 PROXY, SECOND_PROXY, CLIENT, ALLOWED = "10.0.0.1", "10.9.9.9", "203.0.113.7", "34.247.197.22"

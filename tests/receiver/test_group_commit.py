@@ -7,11 +7,11 @@ import contextlib
 
 import pytest
 
-from broker.batch import MAX_BODIES, MAX_BYTES, RawBody
-from broker.client import Client
-from broker.errors import Unavailable
+from broker.queue.batch import MAX_BODIES, MAX_BYTES, RawBody
+from broker.redis.client import Client
+from broker.redis.errors import Unavailable
 from receiver.counters import Counters
-from receiver.group_commit import GroupCommit
+from receiver.storage.group_commit import GroupCommit
 from tests.receiver.serving import batches, serving
 from tests.until import until
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.client import Client
+from broker.redis.client import Client
 from receiver.settings import Settings
 from tests.receiver.raw import connected, head
 from tests.receiver.serving import serving, stored

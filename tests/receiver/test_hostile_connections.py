@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.receiver.raw import BODY, GOOD, LENGTH, Connection, connected, head, statuses
 from tests.receiver.serving import Served, serving, stored
 from tests.until import until
@@ -156,7 +156,7 @@ async def _small(served: Served) -> int:
 def test_no_more_connections_are_taken_than_the_limit_on_open_files_allows() -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300));"
-        "from receiver.connections import affordable;"
+        "from receiver.ingress.client_connections import affordable;"
         "print(affordable(50), affordable(100), affordable(10_000), resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

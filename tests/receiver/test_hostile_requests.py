@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.receiver.raw import BODY, GOOD, LENGTH, connected, head, statuses
 from tests.receiver.serving import PATH, Served, serving, stored
 

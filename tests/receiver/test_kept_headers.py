@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from broker import batch, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.queue import batch, stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from receiver.errors import KeptHeaderError
-from receiver.kept_headers import MAX_BYTES, KeptHeaders, fault
+from receiver.ingress.kept_headers import MAX_BYTES, KeptHeaders, fault
 from receiver.receiver import Receiver
 from receiver.settings import Settings
 from sources import KINDS

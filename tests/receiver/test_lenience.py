@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.client import Client
-from broker.sources import SourceFacts, read_sources
-from receiver.protocol import MAX_HEADER_BYTES, MAX_REQUEST_LINE_BYTES
+from broker.monitoring.source_health import SourceFacts, read_sources
+from broker.redis.client import Client
+from receiver.ingress.http_protocol import MAX_HEADER_BYTES, MAX_REQUEST_LINE_BYTES
 from receiver.server import listen
 from receiver.settings import Settings
 from tests.receiver.raw import BODY, GOOD, LENGTH, connected, head, statuses

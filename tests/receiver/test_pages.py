@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker import dead
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead import died_at_intake
-from broker.replay import replay
-from broker.stats import Totals, read_totals
+from broker import dead_letters
+from broker.dead_letters import died_at_intake
+from broker.dead_letters.replay import replay
+from broker.monitoring.stats import Totals, read_totals
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
 from sources.voucherify import HEADER
 from tests.inspector.running import entomb
 from tests.receiver.serving import PATH, Served, serving
@@ -79,8 +79,8 @@ async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redi
     ]
     await entomb(redis, graves)
     one, other, *_ = graves
-    await dead.discard(redis, [one.letter], counter="purged")
-    await dead.discard(redis, [other.letter])
+    await dead_letters.discard(redis, [one.letter], counter="purged")
+    await dead_letters.discard(redis, [other.letter])
     assert await replay(redis, graves[2:3]) == 1
     async with serving(redis) as served:
         found = await samples(served)

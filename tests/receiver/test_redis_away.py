@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from broker.batch import RawBody
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.errors import BrokerError
-from broker.stats import read_totals
-from receiver.refusals import Refusals
-from receiver.store import Store
+from broker.monitoring.stats import read_totals
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from broker.redis.errors import BrokerError
+from receiver.health.rejections import Refusals
+from receiver.storage.redis_writer import Store
 from tests.ports import free_port
 from tests.receiver.serving import Served, serving, stored
 from tests.redis_server import RedisServer

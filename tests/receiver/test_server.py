@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 
-from broker.client import Client
+from broker.redis.client import Client
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
-from receiver.gate import gates
+from receiver.ingress.source_verifier import gates
 from receiver.server import listen, serve
 from receiver.settings import Settings
 from sources.secret import Secret

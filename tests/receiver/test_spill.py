@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.batch import MAX_BODIES, RawBody
-from receiver.spill import files
-from receiver.spill.errors import SpillDirError, SpillError
-from receiver.spill.segment import HEAD_BYTES, Head, frame
-from receiver.spill.spill import Spill
+from broker.queue.batch import MAX_BODIES, RawBody
+from receiver.storage.spill import files
+from receiver.storage.spill.errors import SpillDirError, SpillError
+from receiver.storage.spill.segment import HEAD_BYTES, Head, frame
+from receiver.storage.spill.spill import Spill
 from tests.until import until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Client
-from broker.stats import read_totals
+from broker.monitoring.stats import read_totals
+from broker.redis.client import Client
 from tests.launcher.running import ROOT, environment
 from tests.receiver.serving import serving, stored
 from tests.redis_server import RedisServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.spill.segment import HEAD_BYTES, Frame, Head, frame, read_head, scan
+from receiver.storage.spill.segment import HEAD_BYTES, Frame, Head, frame, read_head, scan
 
 BLOBS = st.lists(st.binary(max_size=40), max_size=5)
 

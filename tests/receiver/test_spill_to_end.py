@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from tests.receiver.serving import Reply, serving
 from tests.redis_server import RedisServer
 from tests.sink import running_sink

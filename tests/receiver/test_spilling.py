@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from broker import stats
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.spilled import read_spilled
+from broker.monitoring import stats
+from broker.monitoring.spilled import read_spilled
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from tests.receiver.serving import Served, batches, serving, stored
 from tests.receiver.test_pages import samples
 from tests.redis_server import RedisServer

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.alerts import Alert, raise_alert
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.sources import SourceFacts, read_sources
-from receiver.streaks import Streaks
+from broker.monitoring.alerts import Alert, raise_alert
+from broker.monitoring.source_health import SourceFacts, read_sources
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from receiver.health.error_streaks import Streaks
 from sources.voucherify import HEADER
 from tests.receiver.serving import SECRET, Served, serving
 from tests.receiver.test_pages import samples

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from receiver.errors import RefusedError
-from receiver.gate import Gate
+from receiver.ingress.source_verifier import Gate
 from sources.secret import Secret
 from sources.settings import Settings
 from sources.url_event import query, url_key

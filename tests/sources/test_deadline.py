@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.deadline import clock, disabled_at_ms, is_past_the_last_try, tries_left, tries_used, warning
+from sources.retry_deadline import clock, disabled_at_ms, is_past_the_last_try, tries_left, tries_used, warning
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.deadline import RETRY_SCHEDULE_S
+from sources.voucherify.retry_schedule import RETRY_SCHEDULE_S
 
 HOUR_S = 3600.0
 SINCE_MS = 1_795_000_000_000

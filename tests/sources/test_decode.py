@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sources.errors import DecodeError
 from sources.event import UNKNOWN
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.vendor import checked_model
+from sources.voucherify.decoding.typed_payload import checked_model
 from tests.libraries import INT_EXPECTED, AnObject, msgspec_refusal
 from tests.sources.payloads import PAYLOADS, compact, decode, project_webhook, replaced, webhook
 from tests.sources.payloads import POINTS_ADDED as NAME

@@ -7,10 +7,10 @@ import pytest
 
 from sources.errors import DecodeError
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.declared import declared
+from sources.voucherify.decoding.event_names import fits
 from sources.voucherify.drift import Finding, compare
 from sources.voucherify.models import MODELS
-from sources.voucherify.naming import fits
+from sources.voucherify.schema.declared import declared
 from tests.sources.conforming import conforming
 from tests.sources.payloads import PAYLOADS, POINTS_ADDED, compact, project_webhook, replaced, webhook
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.terms import MAX_CHARS, MAX_TERMS, term
+from sources.search_terms import MAX_CHARS, MAX_TERMS, term
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.terms import MAX_BYTES, terms
+from sources.voucherify.search_terms import MAX_BYTES, terms
 from tests.sources.payloads import PAYLOADS, POINTS_ADDED, compact, project_webhook, webhook
 
 DATA: dict[str, Any] = {

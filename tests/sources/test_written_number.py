@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sources.voucherify import VOUCHERIFY
 from sources.written_number import WrittenNumber, as_json
 from worker.channels.http import _encode
-from worker.render import Renderer, RenderError
-from worker.rules import Rule
-from worker.templates import seen_by_templates
+from worker.rules.render import Renderer, RenderError
+from worker.rules.rules import Rule
+from worker.templates.template import seen_by_templates
 
 decode = msgspec.json.Decoder(float_hook=WrittenNumber).decode
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from broker import stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.stats import Totals
+from broker.monitoring import stats
+from broker.monitoring.stats import Totals
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
 from sources.voucherify import VOUCHERIFY
 from tests.redis_server import RedisServer
 from tests.sink import Sink, running_sink

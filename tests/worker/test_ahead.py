@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from broker.batch import RawBody
-from broker.jobs import Notification
-from worker.ahead import Ahead
-from worker.render import Message, RenderError
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification
+from worker.delivery.prerender import Ahead
+from worker.rules.render import Message, RenderError
 
 
 def notification(number: int) -> Notification:

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from broker.alerts import Alert, current_alerts, forget_ended
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.dead import how_many
-from broker.stats import read_totals
+from broker.dead_letters import how_many
+from broker.monitoring.alerts import Alert, current_alerts, forget_ended
+from broker.monitoring.stats import read_totals
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
-from worker.alerts import Alerts
 from worker.channels import Channel, open_channels
 from worker.channels.settings import HttpSettings
+from worker.monitoring.alerts import Alerts
 from worker.settings import AlertSettings
 
 NOW = 1_795_000_000_000
@@ -106,7 +106,7 @@ async def test_a_channel_that_fails_is_tried_a_few_times_and_leaves_no_dead_lett
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("worker.alerts._PAUSE_S", 0.01)
+    monkeypatch.setattr("worker.monitoring.alerts._PAUSE_S", 0.01)
     sink.answer = lambda _n, _times: web.Response(status=503)
     assert not await alerts(redis, channel).hold(OUTAGE)
     assert list(sink.times.values()) == [3]

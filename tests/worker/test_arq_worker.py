@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from broker import jobs
-from broker.batch import RawBody
-from broker.client import Client
-from broker.jobs import Claimed, Notification, NotifyJob, Packed
+from broker.queue import jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Claimed, Notification, NotifyJob, Packed
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.until import until
 from worker.arq_worker import NotifyWorker
-from worker.lanes import Lanes
-from worker.leases import Lease, Leases
+from worker.delivery.channel_runtime import Lanes
+from worker.delivery.job_leases import Lease, Leases
 from worker.settings import Settings
 
 

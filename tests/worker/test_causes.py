@@ -6,12 +6,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.alerts import Alert
-from broker.sources import SourceFacts
+from broker.monitoring.alerts import Alert
+from broker.monitoring.source_health import SourceFacts
 from sources.voucherify import VOUCHERIFY
-from sources.voucherify.deadline import RETRY_SCHEDULE_S
-from worker.causes import causes, over
-from worker.planning import WorkerSource
+from sources.voucherify.retry_schedule import RETRY_SCHEDULE_S
+from worker.monitoring.source_conditions import causes, over
+from worker.worker_source import WorkerSource
 
 NOW = 1_795_000_000_000
 MINUTE = 60_000

@@ -7,16 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from broker import channels, stats
-from broker.client import Client
-from broker.jobs import NotifyJob
+from broker.monitoring import stats
+from broker.queue import channel_state
+from broker.queue.jobs import NotifyJob
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
 from tests.worker_process import Parts, WorkerProcess
-from worker.attempts import held_for
-from worker.rules import Rule
+from worker.delivery.next_attempt import held_for
+from worker.rules.rules import Rule
 
 Start = Callable[..., WorkerProcess]
 
@@ -37,7 +38,7 @@ async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well
         worker(parts=Parts(channel={"breaker": BREAKER, "concurrency": 2, "retry": {"attempts": 3, "cap_s": 0.1}}))
 
     async def opened_thrice() -> bool:
-        return any(channel.opened >= 3 for channel in await channels.read_channels(redis))
+        return any(channel.opened >= 3 for channel in await channel_state.read_channels(redis))
 
     await until(opened_thrice)
     assert len(sink.got) < 20  # what was under way when it opened first, and a probe each time after
@@ -55,16 +56,16 @@ async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well
 async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
-    await channels.pause(redis, "sink", by="ann")
+    await channel_state.pause(redis, "sink", by="ann")
     await send(redis, *(webhook(n) for n in range(10)))
     worker()
 
     async def held() -> bool:
-        return any(channel.held for channel in await channels.read_channels(redis))
+        return any(channel.held for channel in await channel_state.read_channels(redis))
 
     await until(held)
     assert not sink.got
-    await channels.resume(redis, "sink", by="ann")
+    await channel_state.resume(redis, "sink", by="ann")
     totals = await rest(redis)
     assert (totals.sent, set(sink.times.values())) == (10, {1})
 
@@ -82,7 +83,7 @@ async def test_a_permanent_refusal_does_not_mean_that_a_channel_is_sick(
     worker(parts=Parts(channel={"breaker": BREAKER}))
     totals = await rest(redis)
     assert totals.dead == 20
-    assert await channels.read_channels(redis) == []
+    assert await channel_state.read_channels(redis) == []
 
 
 async def test_four_workers_together_keep_the_rate(redis: Client, sink: Sink, worker: Start) -> None:

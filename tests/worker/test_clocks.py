@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from broker import clock, dead, stream
-from broker.alerts import current_alerts
-from broker.client import Client
+from broker import dead_letters
+from broker.monitoring.alerts import current_alerts
+from broker.queue import stream
+from broker.redis import clock
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
@@ -62,7 +64,7 @@ async def test_dead_letters_and_attempts_are_dated_by_the_clock_of_redis(
     await send(redis, b"broken", webhook(1))
     worker(clock_s=clock_s)
     await rest(redis)
-    letters = await dead.newest(redis)
+    letters = await dead_letters.newest(redis)
     assert {letter.stage for letter in letters} == {"intake", "notify"}
     now_ms = time.time() * 1000
     dates = [at for letter in letters for at in (letter.died_at_ms, *(one.at_ms for one in letter.attempts))]

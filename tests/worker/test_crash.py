@@ -8,9 +8,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from broker import dead, jobs, scripts, stats
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.queue import jobs
+from broker.redis import scripts
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from tests.names import KEYS
 from tests.proxy import running_proxy
 from tests.redis_server import RedisServer
@@ -205,9 +208,9 @@ async def test_a_body_that_kills_its_workers_is_buried_alone(redis: Client, work
         await asyncio.sleep(0.02)
     totals = await rest(redis)
     assert (totals.processed, totals.buried, totals.sent) == (2, 1, 2)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert letter.reason == "poison"
-    grave = await dead.get(redis, letter.id)
+    grave = await dead_letters.get(redis, letter.id)
     assert grave is not None
     assert POISON in grave.body
 
@@ -221,7 +224,7 @@ async def test_a_job_that_nobody_can_run_is_buried_as_it_is(redis: Client, worke
     worker()
     totals = await rest(redis)
     assert totals.dead == 5
-    errors = sorted(letter.error for letter in await dead.newest(redis))
+    errors = sorted(letter.error for letter in await dead_letters.newest(redis))
     assert errors[1] == "no job function named 'fly'"
     assert len(errors) == 2
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.until import until
-from worker.crew import Crew, Work
+from worker.delivery.send_pool import Crew, Work
 
 
 def ignore(_work: Work, _result: object) -> None:

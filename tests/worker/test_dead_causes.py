@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from broker.batch import RawBody
-from broker.dead import DeadLetter, Untold, died_at_intake
-from worker.dead_causes import DeadFacts, NewGroup, dead_causes, is_over, news, over, purges
+from broker.dead_letters import DeadLetter, Untold, died_at_intake
+from broker.queue.batch import RawBody
+from worker.monitoring.dead_letter_conditions import DeadFacts, NewGroup, dead_causes, is_over, news, over, purges
 from worker.settings import AlertSettings
 
 NOW = 1_795_000_000_000

@@ -11,21 +11,21 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from broker import dead, replay
-from broker.alerts import current_alerts
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead import Grave, died_at_intake
+from broker import dead_letters
+from broker.dead_letters import Grave, died_at_intake, replay
+from broker.monitoring.alerts import current_alerts
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
 from tests.inspector.running import entomb
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send, webhook
 from tests.worker_process import Parts, WorkerProcess
-from worker.alerts import Alerts
 from worker.channels import Channel, open_channels
 from worker.channels.settings import HttpSettings
-from worker.dead_guard import DeadGuard
+from worker.monitoring.alerts import Alerts
+from worker.monitoring.dead_letter_monitor import DeadGuard
 from worker.settings import AlertSettings
 
 NOW = 1_795_000_000_000
@@ -116,7 +116,7 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
     buried = grave("order.1")
     await entomb(redis, [buried])
     await guard().look(NOW)
-    await dead.discard(redis, [buried.letter])
+    await dead_letters.discard(redis, [buried.letter])
     for _ in range(2):
         await guard().look(NOW)
     assert len(told(sink, "dead_new", "over")) == 1
@@ -178,7 +178,7 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink:
     for _ in range(2):
         await rule.look(NOW)
     assert [message["data"]["letters"] for message in told(sink, "dead_total")] == [3]
-    await dead.discard(redis, [buried[0].letter])
+    await dead_letters.discard(redis, [buried[0].letter])
     await rule.look(NOW)
     assert "2 dead letters left" in told(sink, "dead_total", "over")[0]["text"]
 
@@ -190,12 +190,12 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
     await entomb(redis, buried)
     rule = guard(dead_new=False)
     for letters in (buried[:1], buried[1:3], buried[3:4]):
-        await dead.discard(redis, [one.letter for one in letters], counter="purged")
+        await dead_letters.discard(redis, [one.letter for one in letters], counter="purged")
         for _ in range(2):
             await rule.look(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1]
     await period_over(redis, "dead_purged")
-    await dead.discard(redis, [buried[4].letter])  # by a person: nothing to tell
+    await dead_letters.discard(redis, [buried[4].letter])  # by a person: nothing to tell
     await rule.look(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1, 3]
     assert await holding(redis) == ["dead_purged"]
@@ -223,7 +223,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
     sink.answer = lambda _n, _times: web.Response(status=404)
     buried = [grave("order.1"), grave("order.2")]
     await entomb(redis, buried)
-    await dead.discard(redis, [buried[0].letter], counter="purged")
+    await dead_letters.discard(redis, [buried[0].letter], counter="purged")
     rule = guard(dead_total=1)
     kinds = ("dead_total", "dead_new", "dead_purged")
     for _ in range(3):
@@ -231,7 +231,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
         for kind in kinds:
             assert await redis.pttl(f"{KEYS.alert}{kind}:") <= 60_000  # and then it is tried again
             await period_over(redis, kind)
-    assert await dead.how_many(redis) == 1
+    assert await dead_letters.how_many(redis) == 1
     assert await redis.zcard(KEYS.queue) == 0
     assert sum(getattr(record, "action", "") == "alert_unsent" for record in caplog.records) == 9
 
@@ -311,7 +311,7 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     assert "channel sink" in told(sink, "dead_new")[-1]["text"]
     totals = await rest(redis)
     assert (totals.created, totals.dead, totals.died) == (2, 2, 2)
-    assert await dead.how_many(redis) == 2
+    assert await dead_letters.how_many(redis) == 2
 
 
 async def _is_there(redis: Client, key: str) -> bool:

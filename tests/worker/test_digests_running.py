@@ -4,19 +4,19 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from broker import dead
-from broker.batch import RawBody
-from broker.client import Client
-from broker.digests import Gathered
-from broker.replay import replay
+from broker import dead_letters
+from broker.dead_letters.replay import replay
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.steps.digests import Gathered
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
 from tests.worker.happenings import happened
 from tests.worker_process import Parts, WorkerProcess
-from worker.digests import jobs_of
-from worker.rules import DigestSettings, Rule
+from worker.intake.digests import jobs_of
+from worker.rules.rules import DigestSettings, Rule
 
 Start = Callable[..., WorkerProcess]
 
@@ -80,10 +80,10 @@ async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events
     failing = worker(parts=parts(text="{{ nobody.knows }}"))
     totals = await rest(redis)
     assert (totals.created, totals.dead) == (1, 1)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert (letter.reason, "nobody" in letter.error) == ("render", True)
     failing.kill()
-    grave = await dead.get(redis, letter.id)
+    grave = await dead_letters.get(redis, letter.id)
     assert grave is not None
     assert await replay(redis, [grave])
     worker(parts=parts())
@@ -97,7 +97,7 @@ async def test_an_event_without_the_digests_key_is_a_dead_letter_that_names_it_a
     worker(parts=parts(key="data.customer.crm_id"))
     await send(redis, happened(1, customer="ada", at_s=1))
     await rest(redis)
-    [letter] = await until(lambda: dead.newest(redis))
+    [letter] = await until(lambda: dead_letters.newest(redis))
     assert (letter.reason, letter.stage) == ("render", "notify")
     assert "crm_id" in letter.error
     assert sink.got == []
@@ -112,7 +112,7 @@ async def test_garbage_in_a_digest_stops_neither_it_nor_any_other(
     await send(redis, happened(1, customer="ada", at_s=10), happened(2, customer="ada", at_s=20))
     totals = await rest(redis)
     assert [len(told["data"]["events"]) for told in sink.got] == [2]
-    [letter] = await until(lambda: dead.newest(redis))
+    [letter] = await until(lambda: dead_letters.newest(redis))
     assert (letter.stage, letter.reason) == ("notify", "unreadable")
     assert running.alive
     assert totals.notifications_add_up()

@@ -4,18 +4,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from broker import drift as noted
-from broker import stats
-from broker.alerts import current_alerts
-from broker.client import Client
-from broker.drift import MAX_FIELDS, Deviation
+from broker.monitoring import drift as noted
+from broker.monitoring import stats
+from broker.monitoring.alerts import current_alerts
+from broker.monitoring.drift import MAX_FIELDS, Deviation
+from broker.redis.client import Client
 from sources import KINDS
 from tests.names import KEYS
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from tests.worker_process import WorkerProcess
-from worker.alerts import Alerts
-from worker.drift import Drift
+from worker.monitoring.alerts import Alerts
+from worker.monitoring.drift import Drift
 from worker.settings import AlertSettings
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from broker import dead
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.dead import DeadLetter
+from broker import dead_letters
+from broker.dead_letters import DeadLetter
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from tests.customers_api import TOKEN, CustomersApi, running_api
@@ -25,11 +25,11 @@ from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
 from tests.worker_process import sink_channel
-from worker import enrich
+from worker.enrichment import enrich
 from worker.main import run
-from worker.planning import WorkerSource
-from worker.rules import Rule
+from worker.rules.rules import Rule
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 ADA = {"name": "Ada Novak", "email": "ada@example.com", "phone": "+48 1", "metadata": {"vip": True}}
 TEXT = "{{ customer.name }} <{{ customer.email }}>: {{ points }}"
@@ -71,7 +71,7 @@ def working(redis_server: RedisServer, sink: Sink, api: CustomersApi) -> Working
 
 
 async def the_letter(redis: Client) -> DeadLetter:
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     return letter
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker import batch
-from broker.batch import RawBody
-from broker.client import Client
-from broker.stream import Entry
+from broker.queue import batch
+from broker.queue.batch import RawBody
+from broker.queue.stream import Entry
+from broker.redis.client import Client
 from sources import KINDS
 from sources.event import Event
 from tests.libraries import INT_EXPECTED
@@ -22,9 +22,10 @@ from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, send, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
 from worker.channels.settings import ChannelSettings, ConsoleSettings, EmailSettings, HttpSettings
-from worker.explain import Decoded, Explanation, Fault, explain
-from worker.planning import Planner, WorkerSource
-from worker.rules import Rule, RuleBook
+from worker.intake.planner import Planner
+from worker.preview.explain import Decoded, Explanation, Fault, explain
+from worker.rules.rules import Rule, RuleBook
+from worker.worker_source import WorkerSource
 
 NOW_MS = int(time.time() * 1000)
 SOURCE = WorkerSource(KINDS["voucherify"], 7)

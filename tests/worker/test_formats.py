@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.formats import Formats
+from worker.templates.formats import Formats
 
 BERLIN, NEW_YORK, UTC = (Formats("en", zone) for zone in ("Europe/Berlin", "America/New_York", "UTC"))
 ALL = (BERLIN, NEW_YORK, UTC, Formats("de_DE", "Pacific/Kiritimati"))

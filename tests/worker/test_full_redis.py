@@ -8,12 +8,15 @@ import pytest
 from aiohttp import web
 from redis.exceptions import OutOfMemoryError
 
-from broker import dead, keys, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.connection import Settings, connect
-from broker.errors import Full
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.redis.connection import Settings, connect
+from broker.redis.errors import Full
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
@@ -100,8 +103,8 @@ async def test_dead_letters_stop_a_quarter_beyond_full_and_go_on_when_there_is_r
         return (await full.xpending(KEYS.stream, keys.GROUP))["pending"]
 
     await until(pending)
-    assert (await stats.read_totals(full)).buried == await dead.how_many(full) == 0
+    assert (await stats.read_totals(full)).buried == await dead_letters.how_many(full) == 0
     await full.config_set("maxmemory", 0)
     totals = await rest(full)
     assert process.alive
-    assert totals.buried == await dead.how_many(full) > 0
+    assert totals.buried == await dead_letters.how_many(full) > 0

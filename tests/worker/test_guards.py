@@ -12,28 +12,30 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker import dead, replay, stream
-from broker.alerts import current_alerts
-from broker.batch import RawBody
-from broker.client import Client
-from broker.confirmation import Confirmation
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.errors import Unavailable
-from broker.sources import Streak, note_failures, read_sources
+from broker import dead_letters
+from broker.dead_letters import replay
+from broker.monitoring.alerts import current_alerts
+from broker.monitoring.source_health import Streak, note_failures, read_sources
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from broker.redis.errors import Unavailable
 from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
-from worker.alerts import Alerts
 from worker.channels.settings import HttpSettings
-from worker.guards import Guards
 from worker.main import run
-from worker.planning import WorkerSource
-from worker.rules import Rule
+from worker.monitoring.alerts import Alerts
+from worker.monitoring.monitors import Guards
+from worker.rules.rules import Rule
 from worker.settings import AlertSettings, Settings
+from worker.worker_source import WorkerSource
 
 MINUTE = 60_000
 SOURCE = WorkerSource(VOUCHERIFY, 7)
@@ -203,16 +205,16 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
     async with working(redis_server.url, sink, guarded):
         totals = await rest(redis)
         assert (totals.processed, totals.buried) == (2, 1)
-        [letter] = await dead.newest(redis)
+        [letter] = await dead_letters.newest(redis)
         assert (letter.reason, letter.stage, letter.event) == ("stale", "intake", POINTS_ADDED)
         assert "max_event_age_s is 3600" in letter.error
 
-        grave = await dead.get(redis, letter.id)
+        grave = await dead_letters.get(redis, letter.id)
         assert grave is not None and grave.body == old
         assert await replay.replay(redis, [grave])
         totals = await rest(redis)
         assert (totals.processed, totals.buried, totals.replayed) == (3, 0, 1)
-        assert await dead.how_many(redis) == 0
+        assert await dead_letters.how_many(redis) == 0
 
         await send(redis, old)  # whoever sends it again is still not let in
         totals = await rest(redis)
@@ -227,8 +229,8 @@ async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
     await send(redis, webhook_of(timedelta(hours=2), 1))
     async with working(redis_server.url, sink, guarded):
         await rest(redis)
-    [letter] = await dead.newest(redis)
-    grave = await dead.get(redis, letter.id)
+    [letter] = await dead_letters.newest(redis)
+    grave = await dead_letters.get(redis, letter.id)
     assert grave is not None
     await replay.replay(redis, [grave])
     [read] = await stream.read(redis, "dying", count=1, block_ms=100)

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from worker.answers import head_of, retry_after_s
 from worker.channels.errors import ChannelError
 from worker.channels.http import HttpChannel, outcome_of, posted
 from worker.channels.settings import HttpSettings
+from worker.http.responses import head_of, retry_after_s
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 MESSAGE = Message(key="k", rule="r", source="s", event="e", text="t", data={})
 

@@ -6,19 +6,22 @@ from typing import Any
 
 import pytest
 
-from broker import keys, stats, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.errors import Misconfigured, Unavailable
-from broker.stream import Confirmation, Entry
+from broker.monitoring import stats
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.queue.stream import Confirmation, Entry
+from broker.redis import keys
+from broker.redis.client import Client
+from broker.redis.errors import Misconfigured, Unavailable
 from sources import KINDS
 from tests.names import KEYS
 from tests.worker.conftest import send, webhook
-from worker.intake import Backoff, Intake
-from worker.lasting_faults import LastingFaults
-from worker.planning import Plan, Planner, WorkerSource
-from worker.rules import RuleBook
+from worker.intake.intake import Backoff, Intake
+from worker.intake.planner import Plan, Planner
+from worker.permanent_errors import LastingFaults
+from worker.rules.rules import RuleBook
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 
 class Watching(Planner):

@@ -9,13 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
 from tests.worker.happenings import happened, moment_of
 from tests.worker_process import Parts, WorkerProcess
-from worker.rules import Rule
+from worker.rules.rules import Rule
 
 Start = Callable[..., WorkerProcess]
 

@@ -11,7 +11,7 @@ from sources.api import LookUp
 from sources.voucherify.api import API
 from tests.customers_api import TOKEN, CustomersApi, running_api
 from tests.until import until
-from worker.lookups import MAX_ANSWER_BYTES, Answer, ApiClient
+from worker.enrichment.provider_api import MAX_ANSWER_BYTES, Answer, ApiClient
 from worker.outcome import Dead, Retry
 
 Open = Callable[..., ApiClient]

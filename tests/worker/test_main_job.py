@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from broker import dead, replay, stats
-from broker.client import Client
+from broker import dead_letters
+from broker.dead_letters import replay
+from broker.monitoring import stats
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
@@ -62,9 +64,9 @@ async def test_a_body_that_is_not_json_dies_alone_and_tells_why(redis: Client, s
     worker()
     totals = await rest(redis)
     assert (totals.processed, totals.buried, len(sink.got)) == (2, 1, 2)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert (letter.reason, letter.path) == ("undecodable", "$")
-    grave = await dead.get(redis, letter.id)
+    grave = await dead_letters.get(redis, letter.id)
     assert grave is not None
     assert grave.body == b"not json"
 
@@ -73,7 +75,7 @@ async def test_an_unknown_source_is_a_dead_letter(redis: Client, worker: Start) 
     await send(redis, webhook(1), source="nobody")
     worker()
     await rest(redis)
-    assert [letter.reason for letter in await dead.newest(redis)] == ["unknown source"]
+    assert [letter.reason for letter in await dead_letters.newest(redis)] == ["unknown source"]
 
 
 async def test_a_failed_try_is_made_again_with_the_same_key(redis: Client, sink: Sink, worker: Start) -> None:
@@ -113,7 +115,7 @@ async def test_a_permanent_answer_is_not_tried_again(redis: Client, sink: Sink, 
     worker()
     totals = await rest(redis)
     assert (totals.dead, len(sink.got)) == (1, 1)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert (letter.stage, letter.reason, letter.error, letter.channel) == (
         "notify",
         "permanent",
@@ -130,12 +132,12 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
     await send(redis, webhook(1))
     worker()
     await rest(redis)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert letter.reason == "exhausted"
     assert [a.error for a in letter.attempts] == ["answered 503"] * 12 == ["answered 503"] * len(sink.got)
 
     sink.answer = lambda _n, _times: web.Response()
-    grave = await dead.get(redis, letter.id)
+    grave = await dead_letters.get(redis, letter.id)
     assert grave is not None
     await replay.replay(redis, [grave])
     totals = await rest(redis)
@@ -148,7 +150,7 @@ async def test_a_payload_that_the_text_does_not_fit_dies_and_names_what_is_missi
     await send(redis, b'{"who": "Ada"}', hint="shop.points_added")
     worker()
     await rest(redis)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert letter.reason == "render"
     assert "'customer' is undefined" in letter.error
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from broker import channels
-from broker.client import Client
+from broker.queue import channel_state
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
@@ -55,16 +55,16 @@ async def test_what_was_held_for_a_channel_comes_back_without_delaying_others(
         return web.Response()
 
     async def held(count: int) -> bool:
-        return any(channel.held >= count for channel in await channels.read_channels(redis))
+        return any(channel.held >= count for channel in await channel_state.read_channels(redis))
 
     sink.answer = answer
-    await channels.pause(redis, "sick", by="ann")
+    await channel_state.pause(redis, "sick", by="ann")
     worker(parts=parts(), max_jobs=4)
     for n in range(HELD):  # a job for each
         await send(redis, webhook(n), source="sick")
         await until(lambda n=n: held(n + 1))  # type: ignore[misc]
     await until(lambda: moment_is_over(redis))
-    await channels.resume(redis, "sick", by="ann")
+    await channel_state.resume(redis, "sick", by="ann")
     await until(lambda: sick)
     assert max([await took_s(redis, well, 5000 + n) for n in range(5)]) < SOON_S
     before = len(sick)

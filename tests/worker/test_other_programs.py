@@ -7,9 +7,9 @@ from arq.connections import ArqRedis
 from arq.constants import default_queue_name, job_key_prefix
 from arq.worker import Worker, func
 
-from broker import stats
-from broker.client import Client
-from broker.connection import Settings, connect
+from broker.monitoring import stats
+from broker.redis.client import Client
+from broker.redis.connection import Settings, connect
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from sources.errors import DecodeError
-from worker.payload import Excerpt, Payload
-from worker.render import Renderer, RenderError
-from worker.rules import Rule
-from worker.templates import seen_by_templates
+from worker.rules.payload import Excerpt, Payload
+from worker.rules.render import Renderer, RenderError
+from worker.rules.rules import Rule
+from worker.templates.template import seen_by_templates
 
 JSON = msgspec.json.encode(
     {"customer": {"name": "Ada"}, "n": [1, 2], "range": 3, "event": "its own", "class": "gold", "other": {"x": 1}}

@@ -2,15 +2,16 @@
 
 import time
 
-from broker import batch
-from broker.batch import RawBody
-from broker.jobs import MAX_NOTIFICATIONS
-from broker.stream import Entry
+from broker.queue import batch
+from broker.queue.batch import RawBody
+from broker.queue.jobs import MAX_NOTIFICATIONS
+from broker.queue.stream import Entry
 from sources import KINDS
 from tests.worker.conftest import webhook
-from worker.idempotency import idempotency_key
-from worker.planning import Planner, WorkerSource
-from worker.rules import DEFAULT_RULES, Rule, RuleBook
+from worker.intake.planner import Planner
+from worker.rules.idempotency import idempotency_key
+from worker.rules.rules import DEFAULT_RULES, Rule, RuleBook
+from worker.worker_source import WorkerSource
 
 NOW_MS = int(time.time() * 1000)
 SOURCES = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from broker import dead
-from broker.client import Client
+from broker import dead_letters
+from broker.redis.client import Client
 from tests.sink import Sink
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from tests.worker_process import RULES, Parts, WorkerProcess
-from worker.rules import Rule
+from worker.rules.rules import Rule
 
 Start = Callable[..., WorkerProcess]
 MIB = 1024 * 1024
@@ -45,7 +45,7 @@ async def test_each_poisonous_body_is_a_dead_letter_of_its_own_and_its_batch_mat
     assert process.alive
     assert (totals.processed, totals.buried) == (len(mates), len(POISONS))
     assert len(sink.times) == totals.sent == len(mates)
-    graves = [await dead.get(redis, letter.id) for letter in await dead.newest(redis)]
+    graves = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis)]
     errors = {grave.body: (grave.letter.reason, grave.letter.error) for grave in graves if grave}
     for name, (body, word) in POISONS.items():
         reason, error = errors[body]
@@ -84,7 +84,7 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     totals = await rest(redis)
     assert process.alive
     assert (totals.processed, totals.sent, totals.dead) == (2, 2, 2 * (len(texts) + 1))
-    letters = await dead.newest(redis)
+    letters = await dead_letters.newest(redis)
     assert {letter.reason for letter in letters} == {"render"}
     told = {letter.rule: letter.error for letter in letters}
     assert "turns of loops and calls" in told["for ever"] and "turns of loops" in told["calls"]

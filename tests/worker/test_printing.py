@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.voucherify import VOUCHERIFY
-from worker.payload import Payload
-from worker.printing import as_text, dumps
-from worker.render import Renderer, RenderError
-from worker.rules import Rule
-from worker.templates import seen_by_templates
+from worker.rules.payload import Payload
+from worker.rules.render import Renderer, RenderError
+from worker.rules.rules import Rule
+from worker.templates.printing import as_text, dumps
+from worker.templates.template import seen_by_templates
 
 BODY = (
     b'{"order":{"id":"o","items":[{"product_id":"p1","price":10.00,"gift":true,"note":null},{"product_id":"p2"}]},'

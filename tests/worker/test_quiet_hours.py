@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from worker.quiet_hours import Quiet, QuietTimes
-from worker.rules import QuietHours, Rule
+from worker.rules.quiet_hours import Quiet, QuietTimes
+from worker.rules.rules import QuietHours, Rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = QuietHours(from_="22:00", to="07:00", timezone="Europe/Berlin")

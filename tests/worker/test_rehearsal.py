@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from broker import batch, dead, jobs
-from broker.batch import RawBody
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.dead import DeadLetter, Grave
-from broker.digests import Gathered
-from broker.jobs import Notification, NotifyJob
-from broker.replay import replay
-from broker.stream import Entry
-from broker.verdict import Verdict
-from launcher.config import read
-from launcher.rehearsing import rehearsal
+from broker import dead_letters
+from broker.dead_letters import DeadLetter, Grave
+from broker.dead_letters.replay import replay
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.stream import Entry
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.steps.digests import Gathered
+from launcher.composition.dry_runs import rehearsal
+from launcher.config.config import read
+from runtime.dry_run import Verdict
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from sources.secret import Secret
@@ -40,13 +41,14 @@ from worker.channels.settings import (
     FileSettings,
     HttpSettings,
 )
-from worker.digests import jobs_of
+from worker.intake.digests import jobs_of
+from worker.intake.planner import Planner
 from worker.main import run
-from worker.planning import Planner, WorkerSource
-from worker.rehearsal import Rehearsal
-from worker.retry import RetrySettings
-from worker.rules import DigestSettings, Rule, RuleBook
+from worker.preview.dry_run import Rehearsal
+from worker.rules.retry import RetrySettings
+from worker.rules.rules import DigestSettings, Rule, RuleBook
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 NOW_MS = int(time.time() * 1000)
 KIND = KINDS["voucherify"]
@@ -74,7 +76,9 @@ def raw(body: object, *, source: str = "voucherify", hint: str = "") -> RawBody:
 
 
 def at_intake(body: object, *, reason: str = "undecodable", source: str = "voucherify", hint: str = "") -> Grave:
-    return dead.died_at_intake(raw(body, source=source, hint=hint), reason=reason, error="x", error_class="X")
+    return dead_letters.died_at_intake(
+        raw(body, source=source, hint=hint), reason=reason, error="x", error_class="X"
+    )
 
 
 def notification(body: object, *, by: str = "r", source: str = "voucherify") -> Notification:
@@ -83,7 +87,7 @@ def notification(body: object, *, by: str = "r", source: str = "voucherify") -> 
 
 def at_notify(body: object, *, by: str = "r", channel: str = "crm", source: str = "voucherify") -> Grave:
     made = notification(body, by=by, source=source)
-    return dead.died_at_notify(made, channel, reason="permanent", error="x", error_class="X")
+    return dead_letters.died_at_notify(made, channel, reason="permanent", error="x", error_class="X")
 
 
 def rehearsed(grave: Grave, *rules: Rule, sources: Mapping[str, WorkerSource] = SOURCES) -> Verdict:
@@ -132,7 +136,7 @@ def test_what_was_stale_is_taken_at_any_age_and_what_died_otherwise_is_not() -> 
     old = {**SAMPLE, "event": {**SAMPLE["event"], "created_at": "2020-01-01T00:00:00Z"}}
     sources = {"voucherify": WorkerSource(KIND, 7, max_event_age_s=60.0)}
 
-    assert rehearsed(at_intake(old, reason=dead.STALE), sources=sources).passes
+    assert rehearsed(at_intake(old, reason=dead_letters.STALE), sources=sources).passes
     verdict = rehearsed(at_intake(old, reason="poison"), sources=sources)
     assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "stale", "StaleEvent")
 
@@ -151,7 +155,7 @@ def test_of_several_notifications_the_one_that_would_die_is_told_beside_the_othe
     assert (verdict.stage, verdict.reason, verdict.error_class) == ("notify", "render", "RenderError")
     path = "\x1f".join(("bad", "customer.voucher.loyalty_card.points_added", "text line 1"))
     assert verdict.path == "text line 1"
-    assert verdict.fingerprint == dead.fingerprint("notify", "RenderError", path, "crm")
+    assert verdict.fingerprint == dead_letters.fingerprint("notify", "RenderError", path, "crm")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ def test_what_a_channel_refuses_before_it_asks_anybody_fails(
 ) -> None:
     verdict = rehearsed(at_notify(SAMPLE, channel=channel), rule(channel=channel, **changes))
     assert (verdict.passes, verdict.error_class) == (False, error_class)
-    assert verdict.fingerprint == dead.fingerprint("notify", error_class, "", channel)
+    assert verdict.fingerprint == dead_letters.fingerprint("notify", error_class, "", channel)
 
 
 def test_a_channel_that_cannot_be_opened_fails() -> None:
@@ -265,7 +269,7 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
     events = [Gathered(f"{n}", "r", ("crm",), 60_000, POINTS_ADDED, NOW_MS + n, raw(webhook(n))) for n in range(3)]
     (job,) = jobs_of(events)
     (made,) = job.notifications
-    grave = dead.died_at_notify(made, "crm", reason="permanent", error="x", error_class="X")
+    grave = dead_letters.died_at_notify(made, "crm", reason="permanent", error="x", error_class="X")
 
     verdict = rehearsed(grave, summing)
 
@@ -274,7 +278,7 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
 
 def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> None:
     def unread(*bodies: RawBody) -> Grave:
-        return dead.unreadable_batch(batch.encode(list(bodies)), len(bodies), "Array of length 4, got 5")
+        return dead_letters.unreadable_batch(batch.encode(list(bodies)), len(bodies), "Array of length 4, got 5")
 
     assert len(rehearsed(unread(raw(webhook(1)), raw(webhook(2)))).notifications) == 2
     verdict = rehearsed(unread(raw(webhook(1)), raw(b"{"), raw(b"nope")))
@@ -283,7 +287,7 @@ def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> Non
 
 
 def test_a_batch_that_still_cannot_be_read_fails_as_it_did() -> None:
-    grave = dead.unreadable_batch(b"garbage", 2, "x")
+    grave = dead_letters.unreadable_batch(b"garbage", 2, "x")
     verdict = rehearsed(grave)
     assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "unreadable", "UnreadableBatchError")
     assert verdict.fingerprint == grave.letter.fingerprint
@@ -291,7 +295,7 @@ def test_a_batch_that_still_cannot_be_read_fails_as_it_did() -> None:
 
 def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -> None:
     def unread(*made: Notification) -> Grave:
-        return dead.unreadable_job("0.2", jobs.encode(NotifyJob("crm", 3, NOW_MS, list(made))), "x")
+        return dead_letters.unreadable_job("0.2", jobs.encode(NotifyJob("crm", 3, NOW_MS, list(made))), "x")
 
     verdict = rehearsed(unread(notification(webhook(1)), notification(webhook(2))))
     assert (verdict.passes, len(verdict.notifications)) == (True, 2)
@@ -309,7 +313,7 @@ def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -
     ],
 )
 def test_a_job_that_still_cannot_be_read_fails_as_it_did(blob: bytes) -> None:
-    grave = dead.unreadable_job("0.1", blob, "x")
+    grave = dead_letters.unreadable_job("0.1", blob, "x")
     verdict = rehearsed(grave)
     assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "unreadable", "UnreadableJobError")
     assert verdict.error
@@ -402,7 +406,7 @@ async def working(
 
 
 async def all_graves(redis: Client) -> list[Grave]:
-    found = [await dead.get(redis, letter.id) for letter in await dead.newest(redis, count=1000)]
+    found = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis, count=1000)]
     return [grave for grave in found if grave]
 
 

@@ -10,9 +10,9 @@ import pytest
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 
-from worker.render import Renderer
-from worker.rules import Rule
-from worker.templates import RenderError, seen_by_templates
+from worker.rules.render import Renderer
+from worker.rules.rules import Rule
+from worker.templates.template import RenderError, seen_by_templates
 
 
 def renderer(**settings: Any) -> Renderer:

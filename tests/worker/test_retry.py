@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.retry import RetrySettings, delay_s, exponential, full_jitter
+from worker.rules.retry import RetrySettings, delay_s, exponential, full_jitter
 
 SETTINGS = RetrySettings(attempts=5, horizon_s=1000, base_s=2, cap_s=60)
 

@@ -8,15 +8,16 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from broker import dead, stream
-from broker.batch import RawBody
-from broker.client import Client
-from broker.commit import Committed, commit
-from broker.confirmation import Confirmation
-from broker.dead import DeadLetter
-from broker.ending import ended
-from broker.replay import replay
-from broker.stats import Totals
+from broker import dead_letters
+from broker.dead_letters import DeadLetter
+from broker.dead_letters.replay import replay
+from broker.monitoring.stats import Totals
+from broker.queue import stream
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation
+from broker.steps.commit import Committed, commit
+from runtime.task_cancellation import ended
 from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
 from tests.sink import Sink, ok
@@ -24,9 +25,10 @@ from tests.until import until
 from tests.worker.conftest import rest, send, webhook
 from tests.worker.happenings import happened
 from tests.worker_process import Parts, WorkerProcess
-from worker.planning import Planner, WorkerSource
-from worker.revival import Revival
-from worker.rules import DigestSettings, Rule, RuleBook
+from worker.delivery.redelivery_retry import Revival
+from worker.intake.planner import Planner
+from worker.rules.rules import DigestSettings, Rule, RuleBook
+from worker.worker_source import WorkerSource
 
 Start = Callable[..., WorkerProcess]
 
@@ -42,7 +44,7 @@ async def dies(redis: Client, sink: Sink, *bodies: bytes, letters: int = 1) -> l
     await send(redis, *bodies)
     await rest(redis)
     sink.answer = ok
-    found = await dead.newest(redis)
+    found = await dead_letters.newest(redis)
     assert len(found) == letters
     return found
 
@@ -79,7 +81,7 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     assert list(sink.times.values()) == [4]  # two in each life, all with one key
     assert (totals.accepted, totals.processed, totals.duplicate, totals.revived) == (2, 2, 0, 1)
     assert (totals.created, totals.sent, totals.dead, totals.replayed) == (1, 1, 0, 1)
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
     assert not await redis.exists(KEYS.dead_revive)
 
     await send(redis, webhook(1))  # now all is well
@@ -94,7 +96,7 @@ async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(redis: Client, 
     await send(redis, webhook(1))
     totals = await until(lambda: _counted(redis, 3))
     assert (totals.duplicate, totals.revived) == (1, 0)
-    assert [found.id for found in await dead.newest(redis)] == [letter.id]
+    assert [found.id for found in await dead_letters.newest(redis)] == [letter.id]
 
 
 async def test_a_redelivery_among_new_events_is_sent_once_too(redis: Client, sink: Sink, worker: Start) -> None:
@@ -141,7 +143,7 @@ async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
-    assert await replay(redis, [grave for grave in await dead.graves(redis, [letter.id]) if grave]) == 1
+    assert await replay(redis, [grave for grave in await dead_letters.graves(redis, [letter.id]) if grave]) == 1
     found = await committed(redis, webhook(1))
     assert (found.duplicate, found.revived) == (1, 0)
     worker(parts=EVERYTHING)
@@ -156,7 +158,7 @@ async def test_a_replay_by_a_person_takes_the_mark_along(redis: Client, sink: Si
     first.kill()
     assert (await committed(redis, webhook(1))).revived == 1
     assert await redis.smembers(KEYS.dead_revive) == {letter.id.encode()}  # type: ignore[misc]
-    assert await replay(redis, [grave for grave in await dead.graves(redis, [letter.id]) if grave]) == 1
+    assert await replay(redis, [grave for grave in await dead_letters.graves(redis, [letter.id]) if grave]) == 1
     assert not await redis.exists(KEYS.dead_revive)
     worker(parts=EVERYTHING)
     await sent(redis)
@@ -171,11 +173,11 @@ async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_nex
     await dies(redis, sink, webhook(1))
     first.kill()
     assert (await committed(redis, webhook(1))).revived == 1
-    assert await dead.how_many(redis) == 1
+    assert await dead_letters.how_many(redis) == 1
     worker(parts=EVERYTHING)
     await sent(redis)
     assert (await rest(redis)).revived == 1
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
 
 
 async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
@@ -185,7 +187,7 @@ async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
     [letter] = await dies(redis, sink, webhook(1))
     await redis.sadd(KEYS.dead_revive, letter.id)  # type: ignore[misc]
     await sent(redis)
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
 
 
 async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
@@ -202,7 +204,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     revival.wake()
     await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
     await ended([running])
-    assert await dead.how_many(redis) == 0
+    assert await dead_letters.how_many(redis) == 0
 
 
 async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable
 
-from broker import batch, dead, jobs, scripts, stats
-from broker.batch import RawBody
-from broker.client import Client
-from broker.jobs import NOTIFY, Notification, NotifyJob
+from broker import dead_letters
+from broker.monitoring import stats
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import NOTIFY, Notification, NotifyJob
+from broker.redis import scripts
+from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
@@ -122,7 +125,7 @@ async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: 
     totals = await rest(redis)
     assert time.monotonic() - started >= 2
     assert (totals.buried, totals.dead) == (3, 2)
-    letters = await dead.newest(redis)
+    letters = await dead_letters.newest(redis)
     assert sorted(letter.reason for letter in letters) == [
         "unknown channel",
         "unknown source",
@@ -132,7 +135,7 @@ async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: 
     [job_letter] = [letter for letter in letters if letter.job]
     assert (job_letter.job, job_letter.error) == (newer, f"no job function named '{NEWER_FUNCTION}'")
     [batch_letter] = [letter for letter in letters if letter.bodies == 2]
-    grave = await dead.get(redis, batch_letter.id)
+    grave = await dead_letters.get(redis, batch_letter.id)
     assert grave is not None
     assert grave.body.startswith(NEWER_FORMAT)
 

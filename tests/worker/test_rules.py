@@ -6,16 +6,17 @@ import json
 import time
 from typing import Any
 
-from broker import batch
-from broker.batch import RawBody
-from broker.jobs import Notification, NotifyJob
-from broker.stream import Entry
+from broker.queue import batch
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.stream import Entry
 from sources import KINDS
-from worker.attempts import retry_job
-from worker.idempotency import idempotency_key
-from worker.planning import Planner, WorkerSource
-from worker.retry import RetrySettings
-from worker.rules import RetryOverride, Rule, RuleBook, retry_of
+from worker.delivery.next_attempt import retry_job
+from worker.intake.planner import Planner
+from worker.rules.idempotency import idempotency_key
+from worker.rules.retry import RetrySettings
+from worker.rules.rules import RetryOverride, Rule, RuleBook, retry_of
+from worker.worker_source import WorkerSource
 
 SOURCES = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
 

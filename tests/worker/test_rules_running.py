@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from broker import dead
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
+from broker import dead_letters
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
 from sources import KINDS
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -22,11 +22,11 @@ from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import rest, send
 from tests.worker_process import sink_channel
+from worker.components import Setup
 from worker.main import run_live
-from worker.parts import Setup
-from worker.planning import WorkerSource
-from worker.rules import QuietHours, RetryOverride, Rule
+from worker.rules.rules import QuietHours, RetryOverride, Rule
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 SOURCES = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
 
@@ -84,7 +84,7 @@ async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_an
         totals = await rest(redis)
     assert (totals.sent, totals.dead, [n["rule"] for n in sink.got]) == (1, 2, ["plain"])
     keys = "; the keys are 'data', 'event', 'n', 'source'"
-    assert {(letter.rule, letter.reason, letter.error) for letter in await dead.newest(redis)} == {
+    assert {(letter.rule, letter.reason, letter.error) for letter in await dead_letters.newest(redis)} == {
         ("unmet", "render", "when of rule 'unmet': 'balance' is undefined" + keys),
         ("keyless", "render", "key of rule 'keyless': 'order' is undefined" + keys),
     }
@@ -116,7 +116,7 @@ async def test_a_rules_own_retry_holds_instead_of_its_channels(redis: Client, si
     await publish(redis, {"n": 1})
     async with worker.running(worker.setup(rule(retry=RetryOverride(attempts=2)))):
         await rest(redis)
-    [letter] = await dead.newest(redis)
+    [letter] = await dead_letters.newest(redis)
     assert (letter.reason, len(sink.got)) == ("exhausted", 2)
 
 

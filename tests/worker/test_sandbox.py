@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import widening
-from worker.budget import MAX_CHARS, TooMuchError
-from worker.formats import Formats
-from worker.templates import Expression, RenderError, Template
+from worker.templates import result_sizes
+from worker.templates.budget import MAX_CHARS, TooMuchError
+from worker.templates.formats import Formats
+from worker.templates.template import Expression, RenderError, Template
 
 NAME = "A" * 500_000
 SEEN = {"name": NAME, "items": list(range(100_000)), "u": "x", "few": ["a", "b"], "tabs": "\t" * 500_000}
@@ -105,7 +105,7 @@ def test_what_a_percent_format_makes_is_never_longer_than_was_foreseen(
     made = len(spec % value)
     padding = "x" * (MAX_CHARS - made + 1)
     with pytest.raises(TooMuchError):
-        widening.check_percent(padding + spec, value)
+        result_sizes.check_percent(padding + spec, value)
 
 
 @given(widths, st.sampled_from("<>^"), st.text(max_size=50))
@@ -114,4 +114,4 @@ def test_what_a_format_makes_is_never_longer_than_was_foreseen(width: int, align
     made = len(spec.format(value))
     padding = "x" * (MAX_CHARS - made + 1)
     with pytest.raises(TooMuchError):
-        widening.check_format(padding + spec, [value])
+        result_sizes.check_format(padding + spec, [value])

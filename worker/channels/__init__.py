@@ -8,7 +8,7 @@ from typing import Protocol
 
 from worker.channels.apprise import AppriseChannel
 from worker.channels.console import ConsoleChannel
-from worker.channels.email import EmailChannel
+from worker.channels.email.channel import EmailChannel
 from worker.channels.file import FileChannel
 from worker.channels.http import HttpChannel
 from worker.channels.python import Model, PythonChannel
@@ -22,8 +22,8 @@ from worker.channels.settings import (
     PythonSettings,
 )
 from worker.outcome import Outcome
-from worker.render import Message
-from worker.retry import RetrySettings
+from worker.rules.render import Message
+from worker.rules.retry import RetrySettings
 
 
 class Channel(Protocol):

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.channels.apprise_targets import goes_to, is_one_recipient, strings_of
+from worker.channels.bounded_executor import Seats, in_thread
 from worker.channels.errors import ChannelError
-from worker.channels.seats import Seats, in_thread
 from worker.channels.settings import AppriseSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 _TO = "{to}"
 _ANOTHER = "4915112345678"

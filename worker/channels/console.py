@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from sources.terminal import one_line
+from runtime.terminal_text import one_line
 from worker.channels.settings import ConsoleSettings
 from worker.outcome import Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 _TIMEOUT_S = 10.0
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from worker.channels.bounded_executor import Seats, in_thread
 from worker.channels.errors import ChannelError
 from worker.channels.http import posted
-from worker.channels.seats import Seats, in_thread
 from worker.channels.settings import FileSettings
 from worker.outcome import Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 
 class _Line(Struct, eq=False):

@@ -15,14 +15,13 @@ from msgspec import Struct
 from yarl import URL
 
 from sources.written_number import as_json
-from worker.answers import PASSING, retry_after_s
-from worker.channels.addresses import PrivateAddressError, is_private_host, is_public
 from worker.channels.errors import ChannelError
-from worker.channels.patience import Patience
+from worker.channels.public_addresses import PrivateAddressError, is_private_host, is_public
 from worker.channels.settings import HttpSettings
+from worker.channels.shared_timeout import Patience
 from worker.channels.signing import signer
 from worker.channels.tls import client_tls
-from worker.http_client import (
+from worker.http.client import (
     BrokenAnswer,
     body_of,
     certificate_error,
@@ -31,8 +30,9 @@ from worker.http_client import (
     proxy_for,
     url_as_written,
 )
+from worker.http.responses import PASSING, retry_after_s
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 _SHOWN_ANSWER = 200
 

@@ -20,11 +20,11 @@ from typing import Any
 from msgspec import Struct
 
 from sources.errors import DecodeError
+from worker.channels.bounded_executor import Seats, in_task
 from worker.channels.errors import ChannelError
-from worker.channels.seats import Seats, in_task
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 Model = Callable[[str, Any], Struct | None]
 """(event name, payload) -> the payload as its typed model, None where it has none."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sources.secret import Secret
-from worker.retry import RetrySettings
+from worker.rules.retry import RetrySettings
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Few = Annotated[int, Meta(ge=1, le=64)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import (
     Category,
     Discount,
@@ -14,7 +15,6 @@ from sources.voucherify.models.vouchers import (
     Redemptions,
     ValidityTimeframe,
 )
-from sources.voucherify.relied import Relied
 
 
 class CodeConfig(Struct, frozen=True, kw_only=True):

@@ -26,8 +26,8 @@ from sources.voucherify.models.shared import (
     RedemptionMade,
     RedemptionRolledBack,
 )
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import Voucher
-from sources.voucherify.relied import Relied
 
 
 class RewardRedemptionChanged(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from msgspec import Struct, field
 
 from sources.voucherify.models.people import Customer
 from sources.voucherify.models.points import RuleSource
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import Voucher
-from sources.voucherify.relied import Relied
 
 
 class PointsRange(Struct, frozen=True, kw_only=True):

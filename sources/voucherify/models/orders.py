@@ -9,8 +9,8 @@ from msgspec import Struct
 from sources.voucherify.models.campaigns import PromotionTier
 from sources.voucherify.models.loyalty import Product, Reward
 from sources.voucherify.models.people import Customer
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import Voucher
-from sources.voucherify.relied import Relied
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):

@@ -29,8 +29,8 @@ from sources.voucherify.models.shared import (
     RedemptionMade,
     RedemptionRolledBack,
 )
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import RuleAssignment, Voucher
-from sources.voucherify.relied import Relied
 
 
 class CustomerChanged(Struct, frozen=True, kw_only=True):

@@ -16,8 +16,8 @@ from sources.voucherify.models.points import (
     PointsBalance,
     Transaction,
 )
+from sources.voucherify.models.validated_fields import Relied
 from sources.voucherify.models.vouchers import Voucher
-from sources.voucherify.relied import Relied
 
 
 class PointsAdded(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sources.voucherify.relied import Relied
+from sources.voucherify.models.validated_fields import Relied
 
 
 class ExpirationRules(Struct, frozen=True, kw_only=True):

@@ -14,13 +14,13 @@ import aiohttp
 import jsonschema
 from msgspec import Struct
 
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead.letter import died_at_intake
-from inspector.serving.desk import Configured
+from broker.dead_letters.dead_letter import died_at_intake
+from broker.queue.batch import RawBody
+from broker.redis.client import Client
+from inspector.http.app_context import Configured
 from inspector.settings import User
-from launcher.config import Config
-from launcher.rehearsing import rehearsal
+from launcher.composition.dry_runs import rehearsal
+from launcher.config.config import Config
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import BROKEN, TO_CRM, accept, bury, crm, entomb, sample, settled, taker, working

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
 from tests.inspector.api.calling import Caller, calling, few
 from tests.inspector.running import all_letters

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from tests.inspector.api.calling import TOKENS, calling, few
 from tests.redis_server import RedisServer
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
 from inspector.api.operation import MAX_BODY_BYTES
 from inspector.api.routes import OPERATIONS
-from inspector.serving import brakes
+from inspector.http import login_throttle
 from tests.inspector.api.calling import TOKENS, USERS, Caller, calling, few
 from tests.inspector.running import all_letters
 from tests.inspector.web.serving import serving
@@ -52,9 +52,11 @@ async def test_each_operation_needs_its_right(api: Caller, redis: Client) -> Non
 async def test_guessing_tokens_is_slowed_down(api: Caller) -> None:
     wrong = {"Authorization": "Bearer " + "x" * 30}
 
-    answers = [(await api.ask("GET", "/dead", by="", headers=wrong)).status for _ in range(brakes.FREE + 1)]
+    answers = [
+        (await api.ask("GET", "/dead", by="", headers=wrong)).status for _ in range(login_throttle.FREE + 1)
+    ]
 
-    assert answers == [401] * brakes.FREE + [429]
+    assert answers == [401] * login_throttle.FREE + [429]
     assert (await api.get("/dead")).status == 200  # a right one is never refused
 
 

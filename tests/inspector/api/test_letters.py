@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.client import Client
-from broker.dead import unreadable_batch
+from broker.dead_letters import unreadable_batch
+from broker.redis.client import Client
 from inspector import operations
 from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
 from tests.inspector.running import accept, bury, entomb, make_unreadable, sample

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from broker.client import Client
-from inspector.api import orders
+from broker.redis.client import Client
+from inspector.api import requests
 from inspector.api.operation import BASE
 from inspector.api.routes import OPERATIONS
 from inspector.operations import Filter
@@ -43,9 +43,9 @@ async def test_it_names_every_route_of_the_site_with_its_right(redis_server: Red
 
 
 def test_every_field_of_a_filter_can_be_asked_for() -> None:
-    assert set(orders.Sought.__struct_fields__) == set(Filter.__struct_fields__)
+    assert set(requests.Sought.__struct_fields__) == set(Filter.__struct_fields__)
     given = msgspec.structs.asdict(Filter())
-    assert msgspec.structs.asdict(orders.filter_of(orders.Sought())) == given
+    assert msgspec.structs.asdict(requests.filter_of(requests.Sought())) == given
 
 
 def test_everything_is_described() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.client import Client
-from inspector.serving import brakes
+from broker.redis.client import Client
+from inspector.http import login_throttle
 from tests.inspector.api.calling import TOKENS, calling, many_kinds
 from tests.project.openapi import FILE
 from tests.redis_server import RedisServer
@@ -23,7 +23,9 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
 async def test_schemathesis_finds_nothing(
     redis_server: RedisServer, redis: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brakes, "FREE", 10**9)  # it tries wrong tokens, and would only meet 429 from then on
+    monkeypatch.setattr(
+        login_throttle, "FREE", 10**9
+    )  # it tries wrong tokens, and would only meet 429 from then on
     await many_kinds(redis_server, redis)
     async with calling(redis_server) as api:
         process = await asyncio.create_subprocess_exec(

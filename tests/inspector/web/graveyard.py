@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import structs
 
-from broker import dead
-from broker.batch import RawBody
-from broker.client import Client
-from broker.dead import Grave, facets_of
-from broker.jobs import Attempt, Notification
-from inspector.serving.desk import Configured
+from broker import dead_letters
+from broker.dead_letters import Grave, facets_of
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification
+from broker.redis.client import Client
+from inspector.http.app_context import Configured
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import VOUCHERIFY
@@ -23,9 +23,9 @@ from tests.inspector.running import EVENT, entomb
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from worker.channels.settings import ChannelSettings, EmailSettings, HttpSettings
-from worker.planning import WorkerSource
-from worker.rehearsal import Rehearsal
-from worker.rules import Rule
+from worker.preview.dry_run import Rehearsal
+from worker.rules.rules import Rule
+from worker.worker_source import WorkerSource
 
 POINTS = EVENT
 VOUCHER = "customer.rewarded.loyalty_points"
@@ -71,7 +71,7 @@ def refused(
     terms = VOUCHERIFY.terms(body)
     reason = "exhausted" if attempts > 1 else "permanent"
     kind = "HttpStatusError" if channel == "crm" else "MailRefusedError"
-    return dead.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
+    return dead_letters.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
 
 
 def broken(number: int) -> Grave:
@@ -88,8 +88,8 @@ def cut_off(number: int) -> Grave:
 
 def _undecodable(body: bytes) -> Grave:
     """As a worker buries it."""
-    found = REHEARSAL.of(dead.died_at_intake(raw(body), reason="", error="", error_class=""))
-    return dead.died_at_intake(
+    found = REHEARSAL.of(dead_letters.died_at_intake(raw(body), reason="", error="", error_class=""))
+    return dead_letters.died_at_intake(
         raw(body),
         reason=found.reason,
         error=found.error,

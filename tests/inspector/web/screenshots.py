@@ -13,8 +13,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from inspector import operations
 from inspector.operations import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE

@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from inspector.http.app_context import Configured
+from inspector.http.routing import Route
 from inspector.server import listen
-from inspector.serving.desk import Configured
-from inspector.serving.routing import Route
 from inspector.settings import Settings, User
 from inspector.site import Site
 from sources.secret import Secret

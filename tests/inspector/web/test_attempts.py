@@ -9,11 +9,11 @@ from time import monotonic
 
 import pytest
 
-from broker import audit
-from broker.client import Client
-from inspector.serving import attempts
-from inspector.serving.attempts import Attempts
-from inspector.serving.brakes import FREE, Brakes
+from broker.monitoring import audit
+from broker.redis.client import Client
+from inspector.http import failed_logins
+from inspector.http.failed_logins import Attempts
+from inspector.http.login_throttle import FREE, Brakes
 from tests.inspector.web.serving import PASSWORD, TOKEN, USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
 
@@ -75,7 +75,7 @@ async def test_passwords_are_looked_at_one_after_another_once_there_were_too_man
 
     await asyncio.gather(*(tries.wait(keys, is_gone=lambda: False) for _ in range(20)))
 
-    assert monotonic() - started_s >= 20 / attempts.PASSWORDS_PER_S
+    assert monotonic() - started_s >= 20 / failed_logins.PASSWORDS_PER_S
 
 
 async def test_a_client_that_has_left_holds_nobody_up() -> None:

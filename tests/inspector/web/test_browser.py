@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from inspector.serving.desk import Configured
+from inspector.http.app_context import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
 from tests.inspector.web.serving import CONFIGURED, USERS, serving

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from inspector.serving import brakes
-from inspector.serving.routing import Answer, Refusal, Route
-from inspector.serving.visitor import Right, Visitor
+from inspector.http import login_throttle
+from inspector.http.principal import Right, Visitor
+from inspector.http.routing import Answer, Refusal, Route
 from inspector.site import MAX_BODY_BYTES
 from tests.inspector.web.serving import TOKEN, USERS, Browser, Reply, Served, serving
 from tests.redis_server import RedisServer
@@ -296,7 +296,7 @@ async def test_a_large_form_is_refused_and_an_unknown_method_too(ann: Browser) -
 
 
 async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.serving.door._BODY_S", 0.05)
+    monkeypatch.setattr("inspector.http.auth_middleware._BODY_S", 0.05)
     cookie = next(iter(ann.session.cookie_jar.filter_cookies(URL(ann.served.url)).values()))
     head = (
         f"POST /do HTTP/1.1\r\nHost: 127.0.0.1:{ann.served.port}\r\nOrigin: {ann.served.url}\r\n"
@@ -354,9 +354,11 @@ async def test_without_a_sound_token_the_api_answers_401_in_json(stranger: Brows
 
 
 async def test_guessing_tokens_is_slowed_down(stranger: Browser) -> None:
-    answers = [(await stranger.get("/api/look", headers=bearer("x" * 30))).status for _ in range(brakes.FREE + 1)]
+    answers = [
+        (await stranger.get("/api/look", headers=bearer("x" * 30))).status for _ in range(login_throttle.FREE + 1)
+    ]
 
-    assert answers == [401] * brakes.FREE + [429]
+    assert answers == [401] * login_throttle.FREE + [429]
     assert (await stranger.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
 
 
@@ -393,7 +395,7 @@ async def test_no_answer_lets_other_sites_read_it(ann: Browser) -> None:
 
 
 async def test_a_crowd_of_connections_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inspector.serving.protocol.MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("inspector.http.http_protocol.MOST_CONNECTIONS", 3)
     open_ones = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from broker.actions import Action
-from broker.client import Client
-from broker.dead import Grave
-from broker.verdict import Verdict
+from broker.dead_letters import Grave
+from broker.dead_letters.stored_actions import Action
+from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import Filter
-from inspector.web.choosing import MOST_NAMED
-from inspector.web.letters import A_PAGE
+from inspector.web.dead_letters import A_PAGE
+from inspector.web.selection import MOST_NAMED
+from runtime.dry_run import Verdict
 from tests.inspector.running import all_letters, entomb, make_unreadable
 from tests.inspector.web.graveyard import CONFIGURED, broken, bury_them, cut_off, letters_in, refused
 from tests.inspector.web.serving import Browser, Reply, serving

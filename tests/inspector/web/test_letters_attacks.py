@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
-from broker import dead
-from broker.audit import Deed, record
-from broker.client import Client
-from broker.dead import Grave
-from broker.jobs import Attempt, Notification
+from broker import dead_letters
+from broker.dead_letters import Grave
+from broker.monitoring.audit import Deed, record
+from broker.queue.jobs import Attempt, Notification
+from broker.redis.client import Client
 from inspector import operations
 from inspector.settings import User
 from inspector.web.filters import MAX_CHARS
@@ -74,7 +74,7 @@ def evil_grave() -> Grave:
     body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
     attempts = (Attempt(1, 1, EVIL, EVIL, EVIL),)
     told = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
-    grave = dead.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
+    grave = dead_letters.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
     return Grave(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
 
 

@@ -12,13 +12,13 @@ import pytest
 from msgspec import structs
 from playwright.async_api import Browser, Page, expect
 
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
-from broker.connection import connect
-from broker.dead import Grave
+from broker.dead_letters import Grave
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from inspector import operations
+from inspector.http.app_context import Configured
 from inspector.operations import Filter
-from inspector.serving.desk import Configured
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
 from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
 from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused

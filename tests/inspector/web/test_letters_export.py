@@ -5,9 +5,9 @@ import json
 import pytest
 from aiohttp import hdrs
 
-from broker.client import Client
+from broker.redis.client import Client
 from inspector import operations
-from inspector.web import letters
+from inspector.web import dead_letters
 from tests.inspector.running import bury, sample
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
@@ -44,7 +44,7 @@ async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisS
 async def test_more_than_fits_a_download_is_left_to_the_command(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(letters, bound, most)
+    monkeypatch.setattr(dead_letters, bound, most)
     await bury(redis_server, redis, sample(1), sample(2))
     async with serving(redis_server.url) as served, served.browser() as browser:
         page = await browser.get("/dead")

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from inspector.serving import brakes, sessions
-from inspector.serving.brakes import Brakes, address_key
-from inspector.serving.sessions import Sessions
+from inspector.http import login_throttle, sessions
+from inspector.http.login_throttle import Brakes, address_key
+from inspector.http.sessions import Sessions
 from inspector.settings import Settings
 from tests.inspector.web.serving import PASSWORD, USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
@@ -115,8 +115,8 @@ async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Br
 async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
     served: Served, browser: Browser
 ) -> None:
-    answers = [await guess(served, "ann", f"203.0.113.{number}") for number in range(brakes.FREE + 1)]
-    assert answers == [403] * brakes.FREE + [429]
+    answers = [await guess(served, "ann", f"203.0.113.{number}") for number in range(login_throttle.FREE + 1)]
+    assert answers == [403] * login_throttle.FREE + [429]
 
     refused = await browser.log_in(password="not it at all")
 
@@ -127,9 +127,9 @@ async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
 
 
 async def test_guessing_is_slowed_down_for_the_address_whomever_it_tries(served: Served) -> None:
-    answers = [await guess(served, f"user{number}", "203.0.113.9") for number in range(brakes.FREE + 1)]
+    answers = [await guess(served, f"user{number}", "203.0.113.9") for number in range(login_throttle.FREE + 1)]
 
-    assert answers == [403] * brakes.FREE + [429]
+    assert answers == [403] * login_throttle.FREE + [429]
     assert await guess(served, "user1", "203.0.113.10") == 403
 
 
@@ -144,17 +144,17 @@ def test_each_failure_doubles_the_wait_up_to_a_bound_and_time_makes_good() -> No
     now = [0.0]
     found = Brakes(clock=lambda: now[0])
     waits = []
-    for _ in range(brakes.FREE + 12):
+    for _ in range(login_throttle.FREE + 12):
         found.failed(["user:ann"])
         waits.append(found.wait_s(["user:ann"]))
 
-    assert waits[: brakes.FREE + 3] == [0.0] * (brakes.FREE - 1) + [1.0, 2.0, 4.0, 8.0]
-    assert waits[-1] == brakes.LONGEST_WAIT_S
-    now[0] = brakes.FORGOTTEN_S + 1
+    assert waits[: login_throttle.FREE + 3] == [0.0] * (login_throttle.FREE - 1) + [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == login_throttle.LONGEST_WAIT_S
+    now[0] = login_throttle.FORGOTTEN_S + 1
     found.failed(["user:ann"])
     assert found.wait_s(["user:ann"]) == 0
-    found.failed([f"user:{number}" for number in range(brakes.MOST + 10)])
-    assert len(found) == brakes.MOST
+    found.failed([f"user:{number}" for number in range(login_throttle.MOST + 10)])
+    assert len(found) == login_throttle.MOST
 
 
 def test_an_ipv6_network_is_one_address_as_an_ipv4_address_is() -> None:

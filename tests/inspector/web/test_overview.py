@@ -6,11 +6,11 @@ import asyncio
 import re
 import time
 
-from broker.alerts import Alert, raise_alert
-from broker.client import Client
-from broker.spilled import Spilled
-from broker.stats import add_refused
-from inspector.serving.desk import Configured
+from broker.monitoring.alerts import Alert, raise_alert
+from broker.monitoring.spilled import Spilled
+from broker.monitoring.stats import add_refused
+from broker.redis.client import Client
+from inspector.http.app_context import Configured
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.inspector.web.serving import serving

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.stats import Point
+from broker.monitoring.stats import Point
 from inspector.web import plot
 
 HOUR = plot.RANGES["1h"]

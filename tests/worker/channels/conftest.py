@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.worker.channels.servers import Open
-from worker.channels.email import EmailChannel
+from worker.channels.email.channel import EmailChannel
 from worker.channels.settings import EmailSettings
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from worker.channels.email import EmailChannel
+from worker.channels.email.channel import EmailChannel
 
 Open = Callable[..., EmailChannel]
 """(port, settings) -> an e-mail channel to this machine."""

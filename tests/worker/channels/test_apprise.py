@@ -19,7 +19,7 @@ from worker.channels.apprise import AppriseChannel
 from worker.channels.errors import ChannelError
 from worker.channels.settings import AppriseSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Apprise imports imghdr and others
 

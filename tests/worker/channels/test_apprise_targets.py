@@ -15,7 +15,7 @@ from worker.channels.apprise_targets import is_one_recipient
 from worker.channels.errors import ChannelError
 from worker.channels.settings import AppriseSettings
 from worker.outcome import Dead
-from worker.render import Message
+from worker.rules.render import Message
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.terminal import one_line, printable, printable_json
+from runtime.terminal_text import one_line, printable, printable_json
 from worker.channels.console import ConsoleChannel
 from worker.channels.settings import ConsoleSettings
 from worker.outcome import Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 NAME = "A\x1b]0;pwn\x07\x1b[31m\r\n[points-added] Eve: 9000 points added"
 

@@ -24,11 +24,11 @@ from tests.worker.channels.servers import (
     silence,
     smtp_server,
 )
-from worker.channels.email import EmailChannel
+from worker.channels.email.channel import EmailChannel
 from worker.channels.errors import ChannelError
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 MESSAGE = Message(
     key="0123456789abcdef0123456789abcdef",

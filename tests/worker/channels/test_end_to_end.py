@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from broker.client import Client
-from broker.connection import Settings as RedisSettings
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.models import MODELS
 from tests.redis_server import RedisServer
@@ -17,9 +17,9 @@ from tests.worker.channels.servers import smtp_server
 from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from worker.channels.settings import ChannelSettings, EmailSettings, FileSettings, PythonSettings
 from worker.main import run
-from worker.planning import WorkerSource
-from worker.rules import Rule
+from worker.rules.rules import Rule
 from worker.settings import Settings
+from worker.worker_source import WorkerSource
 
 
 async def test_a_webhook_becomes_a_call_an_email_and_a_line(

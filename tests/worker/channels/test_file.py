@@ -20,7 +20,7 @@ from worker.channels.errors import ChannelError
 from worker.channels.file import FileChannel
 from worker.channels.settings import FileSettings
 from worker.outcome import Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,12 +16,12 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from sources.secret import Secret
-from worker.channels.addresses import is_public
 from worker.channels.errors import ChannelError
 from worker.channels.http import HttpChannel
+from worker.channels.public_addresses import is_public
 from worker.channels.settings import HttpSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 MESSAGE = Message(key="key-1", rule="r", source="s", event="e", text="40 \u2014 ok", data={"a": 1})
 

@@ -13,7 +13,7 @@ import pytest
 from worker.channels.http import HttpChannel
 from worker.channels.settings import HttpSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 MESSAGE = Message(key="k", rule="r", source="s", event="e", text="t", data={})
 LONG = b"a" * 12_000

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.channels.letter import Letter, Letters
-from worker.channels.mail_address import address_of
-from worker.channels.mail_head import is_as_set, one_line, text_header
+from worker.channels.email.address import address_of
+from worker.channels.email.head import is_as_set, one_line, text_header
+from worker.channels.email.message import Letter, Letters
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead
-from worker.render import Message
+from worker.rules.render import Message
 
 LETTERS = Letters(
     EmailSettings(host="h", sender="The Shop <shop@example.com>", unsubscribe="https://x.example/?w={to}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.channels.mail_address import AddressError, address_of
+from worker.channels.email.address import AddressError, address_of
 
 
 @pytest.mark.parametrize(

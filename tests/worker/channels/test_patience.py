@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from worker.channels.patience import Patience
+from worker.channels.shared_timeout import Patience
 
 
 async def _within(patience: Patience, wait: asyncio.Event) -> str:

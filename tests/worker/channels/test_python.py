@@ -20,7 +20,7 @@ from worker.channels.errors import ChannelError
 from worker.channels.python import PythonChannel
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.render import Message
+from worker.rules.render import Message
 
 BODY = webhook(7)
 MESSAGE = Message(

@@ -9,8 +9,8 @@ import pytest
 from tests.until import until
 from tests.worker.channels.servers import Open, smtp_server
 from tests.worker.channels.test_email import MESSAGE, assert_dead, assert_retry
+from worker.channels.email.smtp_pool import Pool
 from worker.channels.settings import EmailSettings
-from worker.channels.smtp_pool import Pool
 from worker.outcome import Sent
 
 

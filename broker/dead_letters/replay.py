@@ -1,0 +1,139 @@
+"""Giving dead letters another life: enqueued again and removed, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from broker import dead_letters
+from broker.dead_letters import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
+from broker.dead_letters.store import done
+from broker.monitoring import audit
+from broker.monitoring.audit import Deed
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
+from broker.redis import clock, scripts
+from broker.redis.client import Client
+from broker.redis.errors import translated
+
+
+async def replay(redis: Client, graves: Sequence[Grave], *, work: Work = NO_ACTION) -> int:
+    """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
+
+    A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
+    straight to its channel. Bodies travel together, and so do notifications of a channel. Each step is all or
+    nothing: killed between two, some are back and the others still dead. One that cannot be read stays: it is of
+    neither stage. Raises BrokerError, NotMineError.
+    """
+    replayed = 0
+    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "intake"]):
+        replayed += await _replay_bodies(redis, chunk, work)
+    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "notify"]):
+        replayed += await _replay_notifications(redis, chunk, work)
+    return replayed
+
+
+async def revive(redis: Client) -> int:
+    """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
+
+    A mark goes with its letter, in the step that replays it. One that cannot be read stays, and loses its mark.
+    Raises BrokerError.
+    """
+    with translated():
+        found: Any = await redis.srandmember(redis.names.dead_revive, MAX_NOTIFICATIONS)  # type: ignore[misc]
+    marked: list[bytes] = list(found or ())
+    graves = await dead_letters.graves(redis, [name.decode("utf-8", "replace") for name in marked])
+    lost = [name for name, grave in zip(marked, graves, strict=True) if not grave or grave.letter.is_unreadable]
+    if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
+        with translated():
+            await redis.srem(redis.names.dead_revive, *lost)  # type: ignore[misc]
+    return await replay(redis, [grave for grave in graves if grave])
+
+
+async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) -> bool:
+    """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
+
+    The audit log has it. Raises BrokerError.
+    """
+    letter, edited = grave.letter, structs.replace(grave, body=body)
+    now_ms = await clock.now_ms(redis)
+    note = Note(now_ms, by, "replayed an edited copy")
+    if letter.stage == "intake":
+        job, blob = "body", batch.encode([body_of(edited)])
+    else:
+        job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)], now_ms)
+    any_age = "any age" if letter.reason == STALE else ""
+    deed = audit.packed(Deed(by, "edit", letter.id, {"bytes": str(len(body))}))
+    with translated():
+        return bool(
+            await scripts.REPLAY_EDITED(
+                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age, deed
+            )
+        )
+
+
+def body_of(grave: Grave) -> RawBody:
+    """The webhook that died, as it was received."""
+    letter = grave.letter
+    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body, letter.headers)
+
+
+def notification_of(grave: Grave) -> Notification:
+    """The notification that died, with its old key and none of its attempts."""
+    letter = grave.letter
+    return Notification(letter.key, letter.rule, letter.event, body_of(grave), digest=letter.digest)
+
+
+def _chunks(graves: list[Grave]) -> list[list[Grave]]:
+    """What can travel together: alike, not too many, not too large; an unreadable blob travels as it is, alone."""
+    chunks: list[list[Grave]] = []
+    for alike, some in groupby(sorted(graves, key=_travels_with), key=_travels_with):
+        room = 0
+        for grave in some:
+            size = len(grave.body)
+            if alike[0] or room < size or len(chunks[-1]) >= MAX_NOTIFICATIONS:
+                chunks.append([])
+                room = batch.MAX_BYTES
+            chunks[-1].append(grave)
+            room -= size
+    return chunks
+
+
+def _travels_with(grave: Grave) -> tuple[str, str, bool]:
+    letter = grave.letter
+    alone = letter.id if letter.job or letter.reason == "unreadable" else ""
+    return alone, letter.channel, letter.reason == STALE
+
+
+async def _replay_bodies(redis: Client, graves: list[Grave], work: Work) -> int:
+    first = graves[0].letter
+    blob = graves[0].body if first.reason == "unreadable" else batch.encode([body_of(grave) for grave in graves])
+    any_age = "any age" if first.reason == STALE else ""  # else it would die again
+    named = [part for grave in graves for part in (grave.letter.id, grave.letter.bodies)]
+    with translated():
+        taken = done(await scripts.REPLAY_BODIES(redis, work.action, work.owner, blob, any_age, *named))
+    if taken or len(graves) == 1:
+        return taken
+    return sum([await _replay_bodies(redis, [grave], work) for grave in graves])  # one of them has gone
+
+
+async def _replay_notifications(redis: Client, graves: list[Grave], work: Work) -> int:
+    letter = graves[0].letter
+    if letter.job:
+        job, blob = letter.job, graves[0].body
+    else:
+        job = jobs.new_job_id(len(graves))
+        notifications = [notification_of(grave) for grave in graves]
+        blob = _job(letter.channel, notifications, await clock.now_ms(redis))
+    ids = [grave.letter.id for grave in graves]
+    with translated():
+        return done(await scripts.REPLAY_JOB(redis, work.action, work.owner, job, jobs.size_of(job), blob, *ids))
+
+
+def _job(channel: str, notifications: list[Notification], now_ms: int) -> bytes:
+    return jobs.encode(NotifyJob(channel, 1, now_ms, notifications))

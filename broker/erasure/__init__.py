@@ -1,0 +1,1 @@
+"""Removes a person's data from everything that Redis keeps."""

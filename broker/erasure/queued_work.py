@@ -1,0 +1,272 @@
+"""Removing what belongs to a person from all that waits: each change is one step in Redis. All raise BrokerError.
+
+The caller says what is of the person: an `Eraser` removes a webhook, or redacts what names them in one of others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+import zstandard
+from msgspec import Struct, structs
+
+from broker.dead_letters import Grave, packed
+from broker.dead_letters.packing import repacked
+from broker.queue import batch, jobs
+from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
+from broker.redis import scripts
+from broker.redis.client import Client
+from broker.redis.errors import translated
+from broker.redis.scripts import Blobs
+from broker.steps import digests
+from broker.steps.digests import UnreadableMemberError
+
+_PAGE = 50
+
+IsIn = Callable[[bytes], bool]
+"""Whether bytes that nobody can read hold the person's id or address."""
+
+
+class Eraser(Protocol):
+    """Takes a person out of what is kept."""
+
+    def body(self, body: RawBody) -> RawBody | None:
+        """What stays of a webhook: None where it is the person's."""
+
+    def event(self, event: str) -> str:
+        """An event name without the person."""
+
+    def text(self, text: str) -> str:
+        """An error, an answer, a note without the person."""
+
+    def is_in(self, data: bytes) -> bool:
+        """Whether bytes that nobody can read name the person."""
+
+
+Outcome = Literal["removed", "busy", "unreadable"]
+
+
+class Found(Struct, frozen=True):
+    """What became of one key that holds something of the person."""
+
+    outcome: Outcome
+    name: str
+    """In Redis."""
+
+    removed: int = 0
+    redacted: int = 0
+    """Webhooks, events or notifications of others that stay without what named the person."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+    """Remove bodies from the queue: `busy` are entries of theirs that a worker has just now."""
+    start = "-"
+    while True:
+        with translated():
+            entries = await redis.xrange(redis.names.stream, min=start, count=_PAGE)
+        for name, fields in entries:
+            found = await _of_entry(redis, name.decode(), fields, eraser)
+            if found:
+                yield found
+        if len(entries) < _PAGE:
+            return
+        start = f"({entries[-1][0].decode()}"
+
+
+async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser: Eraser) -> Found | None:
+    try:
+        bodies = batch.decode(fields.get(b"z", b""))
+    except UnreadableBatchError:
+        return Found("unreadable", name) if eraser.is_in(unpacked(fields.get(b"z", b""))) else None
+    left = [eraser.body(body) for body in bodies]
+    if left == bodies:
+        return None
+    stay = [body for body in left if body is not None]
+    gone = len(bodies) - len(stay)
+    any_age = "any age" if b"a" in fields else ""
+    with translated():
+        done = await scripts.FORGET_ENTRY(redis, name, gone, len(stay), batch.encode(stay), any_age)
+    return _found(done, name, gone, _redacted(bodies, left))
+
+
+async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+    """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
+    with translated():
+        async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
+            found = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
+            if found:
+                yield found
+
+
+async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
+    blob = await jobs.raw(redis, name)
+    read = jobs.deserialize(blob) if blob else {"f": "", "a": ()}
+    if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
+        return None
+    try:
+        job = jobs.decode(_argument(read["a"]))
+    except UnreadableJobError:
+        arguments = [unpacked(part.blob) for part in read["a"] if isinstance(part, Packed)]
+        return Found("unreadable", name) if any(eraser.is_in(part) for part in arguments) else None
+    left = [_without(notification, eraser) for notification in job.notifications]
+    stay = [place for place, notification in enumerate(left) if notification is not None]
+    if left == job.notifications:
+        return None
+    kept = [notification for notification in left if notification is not None]
+    heir = NotifyJob(job.channel, job.attempt, job.first_try_ms, kept)
+    leave = [place for place, notification in enumerate(left) if notification is None]
+    plan = _encode((name, jobs.new_job_id(len(kept)), job.channel, leave, stay))
+    with translated():
+        done, gone = await scripts.FORGET_JOB(redis, plan, blob, jobs.encode(heir))
+    return _found(done, name, int(gone), _redacted(job.notifications, left))
+
+
+def _found(done: int, name: str, gone: int, redacted: int) -> Found | None:
+    """What a step answered: 1 where it did it, -1 where a worker has it, 0 where it is another by now."""
+    if done == 0:
+        return None
+    return Found("removed", name, gone, redacted) if done == 1 else Found("busy", name)
+
+
+def _redacted(before: Sequence[object], after: Sequence[object]) -> int:
+    """How many stay, and not as they were."""
+    return sum(new is not None and new != old for old, new in zip(before, after, strict=True))
+
+
+def _argument(arguments: Sequence[object]) -> Packed:
+    if len(arguments) == 1 and isinstance(arguments[0], Packed):
+        return arguments[0]
+    raise UnreadableJobError("not one argument")
+
+
+def _without(notification: Notification, eraser: Eraser) -> Notification | None:
+    """What stays of it: nothing, or of a digest the events of others."""
+    body = notification.body
+    if notification.digest:
+        rest, _ = others(body.body, eraser)
+        stays = structs.replace(body, body=rest) if rest else None
+    else:
+        stays = eraser.body(body)
+    if stays is None:
+        return None
+    attempts = attempts_without(notification.attempts, eraser)
+    return structs.replace(notification, body=stays, event=eraser.event(notification.event), attempts=attempts)
+
+
+def attempts_without(attempts: Sequence[Attempt], eraser: Eraser) -> tuple[Attempt, ...]:
+    """The attempts without the person in their errors and answers."""
+    return tuple(
+        structs.replace(attempt, error=eraser.text(attempt.error), answer=eraser.text(attempt.answer))
+        for attempt in attempts
+    )
+
+
+def others(body: bytes, eraser: Eraser) -> tuple[bytes, int]:
+    """(a digest's body with the events of others, b"" where there is none; how many were of the person)."""
+    try:
+        members = msgspec.json.decode(body, type=list[digests.Member])
+    except ValueError:
+        return body, 0
+    stay = [
+        structs.replace(member, event=eraser.event(member.event))
+        for member in members
+        if eraser.body(_webhook(member)) is not None
+    ]
+    if stay == members:
+        return body, 0
+    return msgspec.json.encode(stay) if stay else b"", len(members) - len(stay)
+
+
+def _webhook(member: digests.Member) -> RawBody:
+    return RawBody(member.received_at_ms, member.source, "", bytes(member.body))
+
+
+async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+    """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
+    with translated():
+        async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
+            for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
+                yield found
+
+
+async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
+    with translated():
+        blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
+    changed: list[bytes] = []  # events as they lie there, each with what takes its place, b"" for nothing
+    stay: list[int] = []  # channels of each event that stays
+    lost: list[bytes] = []
+    gone = 0
+    for blob in blobs:
+        try:
+            event = digests.unpacked(blob)
+        except UnreadableMemberError:
+            lost.append(blob)
+            continue
+        body = eraser.body(event.body)
+        rest = structs.replace(event, body=body, event=eraser.event(event.event)) if body else None
+        if rest != event:
+            changed += (blob, digests.packed(rest) if rest else b"")
+        if rest:
+            stay.append(len(rest.channels))
+        gone += rest is None
+    found = [Found("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
+    if not changed:
+        return found
+    channels = stay[0] if stay else -1 if lost else 0
+    with translated():
+        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, gone, *changed)
+    if not done:
+        return [*found, Found("busy", name)]
+    return [*found, Found("removed", name, gone, len(changed) // 2 - gone)]
+
+
+async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
+    """What tells later whether letters are still as they are read after this; by id, of those that are there."""
+    with translated():
+        found = await redis.mget([redis.names.dead + name for name in ids])
+    rows = zip(ids, found, strict=True)
+    return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
+
+
+async def rebury(redis: Client, grave: Grave, as_seen: str) -> bool:
+    """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
+    blobs = Blobs(before=2)
+    plan = _encode(packed(grave, blobs.place))
+    with translated():
+        return bool(await scripts.REBURY(redis, plan, as_seen, *blobs.all))
+
+
+async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
+    """The dictionaries of dead letters that were made from the person's."""
+    with translated():
+        names = [_text(name) for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
+        blobs = [await redis.get(redis.names.dead_dict + name) for name in names]
+    return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
+
+
+async def repack(redis: Client, dictionary: str, letters: Sequence[Grave], as_seen: Mapping[str, str]) -> int:
+    """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
+    named = [grave for grave in letters if grave.letter.id in as_seen]
+    parts = [(grave.letter.id, as_seen[grave.letter.id], *repacked(grave)) for grave in named]
+    with translated():
+        return int(await scripts.REPACK(redis, dictionary, *(part for letter in parts for part in letter)))
+
+
+def unpacked(blob: bytes) -> bytes:
+    """What it holds as far as can be told; the blob itself where it is not compressed."""
+    try:
+        return batch.decompress(blob)
+    except (ValueError, zstandard.ZstdError):
+        return blob
+
+
+def _text(name: bytes) -> str:
+    """A name that is no text stays what it is on its way back to Redis."""
+    return name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,1 @@
+"""Counters, alerts, source health, drift and the audit log."""

@@ -1,0 +1,80 @@
+"""Who did what: reveals, replays, discards and the like, so that it can be told later.
+
+What a Lua step does is written down by that step (broker/lua/deeds.lua), so that nothing is done and untold. What
+none does (a reveal, an export) is recorded before it is done. Those that ask Redis raise BrokerError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from broker.redis import scripts
+from broker.redis.client import Client
+from broker.redis.errors import translated
+
+_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Deed(Struct, frozen=True):
+    """One thing that somebody did."""
+
+    by: str
+    what: str
+    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `pause`, `login` ..."""
+
+    about: str = ""
+    """What it was done to: an id, a filter, a number. Never personal data."""
+
+    details: Mapping[str, str] = {}
+
+
+class Recorded(Struct, frozen=True):
+    """A deed and its place in the log."""
+
+    id: str
+    """Where the page before it ends."""
+
+    at_ms: int
+    """By the clock of Redis."""
+
+    deed: Deed
+
+
+_decode = msgspec.msgpack.Decoder(Deed).decode
+
+
+def packed(deed: Deed) -> bytes:
+    """As the step that does it takes it."""
+    return _encode(deed)
+
+
+async def record(redis: Client, deed: Deed) -> None:
+    """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
+    with translated():
+        await scripts.RECORD_DEED(redis, packed(deed))
+
+
+def is_place(text: str) -> bool:
+    """Whether a text has the form of a place in the log."""
+    return _PLACE.fullmatch(text) is not None
+
+
+async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Recorded]:
+    """The last deeds, newest first, from before a place on."""
+    with translated():
+        found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
+    return [Recorded(name.decode(), int(name.split(b"-")[0]), _deed(fields)) for name, fields in found]
+
+
+def _deed(fields: Mapping[bytes, bytes]) -> Deed:
+    """One that cannot be read stands there as such: a line of the log never hides."""
+    try:
+        return _decode(fields[b"d"])
+    except (KeyError, ValueError, RecursionError):
+        return Deed("", "unreadable")

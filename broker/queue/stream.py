@@ -1,0 +1,193 @@
+"""The stream of raw batches: the receiver appends, the workers' consumer group reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from redis.exceptions import NoScriptError, ResponseError
+
+from broker.queue import batch
+from broker.queue.batch import RawBody
+from broker.redis import keys, scripts
+from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation, confirmation_for, confirmed
+from broker.redis.errors import translated
+from broker.redis.numbers import whole
+
+__all__ = [
+    "Confirmation",
+    "Entry",
+    "append",
+    "confirmation_for",
+    "create_group",
+    "pass_on",
+    "read",
+    "split",
+    "take_over",
+]
+
+
+_MOST_BODIES = 10_000
+"""Bodies of an entry, at most: more than any batch holds."""
+
+
+class Entry(Struct, frozen=True):
+    """One batch as it lies in the stream."""
+
+    id: str
+    bodies: int
+    blob: bytes
+    deliveries: int = 1
+    """How often it was handed to a worker, this time included."""
+
+    any_age: bool = False
+    """A person replayed it as it was stale: its events are taken however old they are."""
+
+
+async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmation) -> None:
+    """Write one batch and count it; returns when Redis has confirmed it as asked.
+
+    Raises BrokerError: after Full nothing was written; after Unavailable and NotDurable it may have been, and
+    sending it again makes duplicates that intake suppresses.
+    """
+    blob = batch.encode(bodies)
+    sources = {body.source for body in bodies}
+    with translated():
+        try:
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
+        except NoScriptError:
+            await redis.script_load(scripts.APPEND.text)
+            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
+
+
+async def create_group(redis: Client) -> None:
+    """Make the stream and its consumer group where they are not there. Raises BrokerError."""
+    with translated():
+        await scripts.CREATE_GROUP(redis)
+
+
+async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
+    """Up to `count` entries that no worker had yet; waits up to `block_ms` for the first. Raises BrokerError."""
+    with translated():
+        try:
+            found = await redis.xreadgroup(
+                keys.GROUP, consumer, {redis.names.stream: ">"}, count=count, block=block_ms
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await create_group(redis)  # Redis came back empty
+            return []
+    return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
+
+
+async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | None:
+    """The oldest entry that another worker read `idle_ms` ago and did not commit, or None. Raises BrokerError."""
+    with translated():
+        taken = await _claim_stalled(redis, consumer, idle_ms)
+        if taken is None:
+            return None
+        entry_id, fields = taken
+        pending = await redis.xpending_range(redis.names.stream, keys.GROUP, min=entry_id, max=entry_id, count=1)
+    return _entry(entry_id, fields, pending[0]["times_delivered"] if pending else 1)
+
+
+async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
+    cursor = b"0-0"
+    while True:  # one call looks at ten pending entries, and a stalled one may lie further on
+        try:
+            reply = await redis.xautoclaim(
+                redis.names.stream, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            return None
+        for entry_id, fields in reply[1]:
+            if fields:  # Redis 6.2 names entries that were deleted, without fields
+                return entry_id, fields
+        cursor = reply[0]
+        if cursor == b"0-0":
+            return None
+
+
+async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
+    """Go on holding entries that cannot be committed yet: a delivery that ends so is not one that killed a worker.
+
+    Raises BrokerError.
+    """
+    with translated():
+        await redis.xclaim(
+            redis.names.stream, keys.GROUP, consumer, min_idle_time=0, message_ids=list(entry_ids), justid=True
+        )
+
+
+async def pass_on(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
+    """Leave an entry that this worker does not understand to others, who take it over in 1 to 15 s.
+
+    False where a worker first met it `for_ms` ago: nobody seems to understand it. The delivery does not count.
+    idle_ms: see `take_over`. Raises BrokerError.
+    """
+    with translated():
+        return bool(await scripts.PASS_ON_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
+
+
+async def split(
+    redis: Client, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
+) -> None:
+    """Replace an entry by others that hold its bodies. Safe to repeat. Raises BrokerError."""
+    parts = [part for bodies in batches for part in (len(bodies), batch.encode(list(bodies)))]
+    with translated():
+        await scripts.SPLIT(redis, entry_id, "any age" if any_age else "", *parts)
+
+
+async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
+    """Remove consumers that hold nothing and have not asked for `idle_ms`. Raises BrokerError."""
+    with translated():
+        await scripts.FORGET_CONSUMERS(redis, idle_ms)
+
+
+async def live_configs(redis: Client) -> list[bytes]:
+    """The config of each worker that gave a sign of life, which lasts 6 s, by its fingerprint. Raises BrokerError.
+
+    A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
+    """
+    with translated():
+        health = redis.names.health.encode()
+        names = [health + row["name"] for row in await _consumers(redis)]
+        found = await redis.mget(names) if names else []
+    return [config for config in found if config]
+
+
+async def oldest_age_ms(redis: Client) -> int:
+    """Age of the oldest entry that is not committed yet, 0 for an empty stream. Raises BrokerError."""
+    with translated():
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.xrange(redis.names.stream, count=1)
+            pipe.time()
+            first, (seconds, micros) = await pipe.execute()
+    if not first:
+        return 0
+    written_ms = int(first[0][0].split(b"-")[0])
+    return max(0, int(seconds) * 1000 + int(micros) // 1000 - written_ms)
+
+
+async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:
+    try:
+        return list(await redis.xinfo_consumers(redis.names.stream, keys.GROUP))
+    except ResponseError as error:
+        if "NOGROUP" in str(error) or "no such key" in str(error):
+            return []
+        raise
+
+
+def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> Entry:
+    return Entry(
+        id=entry_id.decode(),
+        bodies=min(_MOST_BODIES, max(0, whole(fields.get(b"n")))),
+        blob=fields.get(b"z", b""),
+        deliveries=deliveries,
+        any_age=b"a" in fields,
+    )

@@ -1,0 +1,72 @@
+"""What Redis must confirm before a write counts as accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from broker.redis.client import Client
+from broker.redis.connection import Facts
+from broker.redis.errors import NotDurable
+
+_WAIT_MS = 3000
+
+
+class Confirmation(Struct, frozen=True):
+    """The commands that follow a write: none for memory, or where Redis syncs before it replies anyway."""
+
+    wait_aof: bool = False
+    """WAITAOF 1 replicas: on this server's disk, and on that of so many replicas. Redis 7.2 and later."""
+
+    replicas: int = 0
+    """WAIT n: in the memory of so many replicas."""
+
+    def add_to(self, pipe: Any) -> None:
+        """Queue the commands behind the write, on the same connection: they speak of its writes alone."""
+        if self.wait_aof:
+            pipe.execute_command("WAITAOF", 1, self.replicas, _WAIT_MS)
+        elif self.replicas:
+            pipe.execute_command("WAIT", self.replicas, _WAIT_MS)
+
+    def commands(self) -> tuple[str, ...]:
+        """The commands that `add_to` queues, for finding out whether they are allowed."""
+        if self.wait_aof:
+            return (f"WAITAOF 1 {self.replicas} {_WAIT_MS}",)
+        return (f"WAIT {self.replicas} {_WAIT_MS}",) if self.replicas else ()
+
+    def check(self, replies: list[Any]) -> None:
+        """Raise NotDurable where Redis confirmed less than asked."""
+        if self.wait_aof:
+            local, replicas = replies[-1]
+            if local < 1 or replicas < self.replicas:
+                raise NotDurable(f"synced to {local} local and {replicas} replica disks of 1 and {self.replicas}")
+        elif self.replicas and replies[-1] < self.replicas:
+            raise NotDurable(f"{replies[-1]} of {self.replicas} replicas confirmed")
+
+
+def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmation:
+    """How this server gives `memory`, `fsync` or `replicated`. Raises NotDurable where it cannot."""
+    if durability == "memory":
+        return Confirmation()
+    if facts.aof is False:
+        raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
+    wanted = replicas if durability == "replicated" else 0
+    if facts.replicas < wanted:
+        raise NotDurable(f'durability "replicated" needs {wanted} replicas, Redis has {facts.replicas} connected')
+    if facts.fsync == "always":
+        return Confirmation(replicas=wanted)
+    if facts.version < (7, 2):
+        unknown = "" if facts.fsync else ", which cannot be read: allow CONFIG GET (+config|get)"
+        raise NotDurable(f'durability "{durability}" needs appendfsync always on {facts.name()}{unknown}')
+    return Confirmation(wait_aof=True, replicas=wanted)
+
+
+async def confirmed(redis: Client, confirmation: Confirmation, sha: str, *args: str | bytes | float) -> Any:
+    """Run a loaded script and wait for its confirmation, in one round trip. Raises NoScriptError, NotDurable."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.evalsha(sha, 1, redis.names.prefix, *args)  # type: ignore[arg-type]
+        confirmation.add_to(pipe)
+        replies = await pipe.execute()
+    confirmation.check(replies)
+    return replies[0]

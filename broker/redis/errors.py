@@ -1,0 +1,87 @@
+"""Why Redis did not take something, as one tree. Driver errors are translated here and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions as redis_errors
+
+from broker.redis.error_reasons import MAX_ANSWER, explain, tls_advice
+
+
+class BrokerError(Exception):
+    """Redis did not do, or did not confirm, what was asked."""
+
+    def __init__(self, text: str, *, brief: str = "") -> None:
+        """text: what is wrong and how to fix it. brief: the same without names of hosts, users and keys."""
+        super().__init__(text)
+        self.brief = brief or text
+        """Safe to show to anybody."""
+
+
+class Unavailable(BrokerError):
+    """Redis is away, loading, read-only or too slow. What was written may or may not be there."""
+
+
+class Full(BrokerError):
+    """Redis is at maxmemory and refuses writes. Nothing was written."""
+
+
+class NotDurable(BrokerError):
+    """Redis wrote, but did not confirm as durably as asked."""
+
+
+class Misconfigured(BrokerError):
+    """Redis refuses for a reason that waiting does not mend: password, rights, a wrong kind of server."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into BrokerErrors."""
+    try:
+        yield
+    except BrokerError:
+        raise
+    except redis_errors.RedisError as error:
+        drop_command(error)
+        raise _of_redis(error) from error
+    except (OSError, TimeoutError) as error:
+        raise _of_connection(error) from error
+
+
+_PIPELINE = " of pipeline caused error: "
+
+
+def drop_command(error: redis_errors.RedisError) -> None:
+    """Leave only what Redis said in an error of a pipeline: the driver puts the command in front, with the bodies
+    in it, and writes the answer as a tuple.
+    """
+    _, is_pipeline, answer = str(error).rpartition(_PIPELINE)
+    if not is_pipeline:
+        return
+    try:
+        arguments = ast.literal_eval(answer)
+    except (ValueError, SyntaxError):
+        arguments = (answer,)
+    error.args = tuple(str(argument) for argument in arguments)
+
+
+def _of_redis(error: redis_errors.RedisError) -> BrokerError:
+    said = str(error)[:MAX_ANSWER]
+    answer = explain(said, is_login=isinstance(error, redis_errors.AuthenticationError))
+    if answer is None and isinstance(error, redis_errors.ResponseError):
+        return Misconfigured(f"Redis refused a command: {said}", brief="Redis refused a command")
+    if answer is None:
+        return _of_connection(error)
+    kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured}
+    return kinds[answer.kind](f"{answer.text} (it said: {said})", brief=answer.brief)
+
+
+def _of_connection(error: Exception) -> BrokerError:
+    said = str(error)[:MAX_ANSWER] or type(error).__name__
+    advice = tls_advice(said)
+    return Unavailable(
+        f"Redis is not reachable: {said}{f': {advice}' if advice else ''}", brief="Redis is not reachable"
+    )

@@ -1,0 +1,158 @@
+"""Every Redis key that Hookline reads or writes.
+
+All of them begin with `{namespace:partition}:`, so that several Hooklines, and other programs, can share one
+database. The braces put all keys of a partition into one hash slot of a Redis Cluster. The names below stand
+behind that prefix:
+
+    key                               type    what                                            expires
+    webhooks:raw                      stream  raw batches: fields n (bodies), z (the batch);  never; XDEL'ed
+                                              group `workers`
+    dedupe:{source}:{day}:{bucket}    set     identities seen: 63-bit integers; day = days    after the window
+                                              since 1970 of the event's own time
+    queue                             zset    job ids by the time they are due                never
+    job:{id}                          string  a job                                           never
+    in-progress:{id}                  string  the lease of a running job: its owner           after the lease
+    notify:claims                     hash    when workers last claimed jobs: see claim.lua   after a minute
+    starts:{id}                       string  how often arq started a job                     a day
+    health:{worker}                   string  a sign of life                                  seconds
+    notify:done:{job}                 set     indices of a job that are settled               with the job
+    digest:{id}                       list    events that wait for the end of their window,   when empty
+                                              packed: see broker/steps/digests.py
+    digests                           zset    digests by the time their window ends           when empty
+    digests:counted                   hash    for how many channels each of them counts as    when empty
+                                              created and waiting
+    latest:{id}                       hash    the newest event notified of a subject, and     a month
+                                              whose turn it is: see broker/queue/latest_only.py
+    stranger:{job or entry}           string  when a worker first met what it did not         pass_on_s after that
+                                              understand: others may                          and an hour
+    notify:held:{job}                 string  for how long its channel did not take a job, ms with the job
+    channel:{name}                    hash    breaker and pause of a channel that is not      when all is well
+                                              simply well: see broker/queue/channel_state.py
+    held:{name}                       zset    jobs held until their channel takes them, by    when empty
+                                              the time since when
+    channels                          set     names of the channels that have one of these    when empty
+    rate:{name}                       string  up to when a channel's sends are given away     after that time
+    dead:{id}                         string  a dead letter with its body: see                never
+                                              broker/lua/graves.lua
+    dead:notes:{id}                   string  what people noted on it (msgpack)               with the letter
+    dead:index                        zset    dead letter ids by time                         never
+    dead:facets                       hash    what dead letters have in common, by its id     never
+    dead:by:{facets}                  zset    the ids of those that have it, by time          when empty
+    dead:dict:{dictionary}            string  a letter that others are packed against         never
+    dead:dicts                        hash    how many letters each of them serves            never
+    dead:find:{bucket}                zset    tokens of what people search for, each with     when empty
+                                              the id of a letter: see broker/lua/graves.lua
+    dead:find:key                     string  what tokens are hashed with                     never
+    dead:revive                       set     letters that a redelivery brings back           when empty
+    dead:groups                       zset    fingerprints by the time of their last death,   never
+                                              up to 10,000 of the last month
+    dead:news                         zset    fingerprints by the time they were new          a week
+    dead:untold                       hash    new fingerprints that people were not told of   a week after the last
+                                              yet, each with the id of its first letter
+    dead:told                         string  up to which count of purged letters they were   never
+    purging                           string  who removes old dead letters now                a minute
+    action:{id}                       hash    what a person does to many dead letters: see    never
+                                              broker/dead_letters/stored_actions.py
+    actions                           zset    their ids by time; the last 500 are kept        never
+    audit                             stream  who did what: the last 100,000, about           never
+    source:{name}                     hash    what became of a source's webhooks last: see    never
+                                              broker/monitoring/source_health.py
+    alert:{kind}:{source}             string  this alert was told: not again before it ends   after the period
+    alert:turn                        string  a worker looks whether there is cause for one   seconds
+    alerts                            hash    the alerts that hold now, by {kind}:{source}    never
+    drift:{source}                    hash    deviations: see broker/monitoring/drift.py  after a month
+    installation                      hash    whose it is: see broker/namespace/installation.py       never
+    clocks                            hash    processes whose clock is off: see broker/redis/clock.py        a day
+    probe                             string  written to see whether Redis takes writes       a minute
+    spilled                           hash    what receivers keep on disk, by host:directory  a week
+    stats:total                       hash    counters since the beginning, and two gauges    never
+    stats:{minute}                    hash    the counters of one minute since 1970           two days
+    set-aside:{us}:{name}             any     what stood in key {name} and Hookline never     never
+                                              writes there: see broker/namespace/set_aside.py
+    set-aside                         zset    their names by the time they were moved         never
+
+The counters of stats:total add up at any rest:
+    accepted = processed + duplicate + buried + queued
+    created  = sent + skipped + dead + waiting
+"""
+
+from __future__ import annotations
+
+GROUP = "workers"
+"""The consumer group of the stream."""
+
+PROBE_TTL_MS = 60_000
+STATS_TTL_S = 2 * 86_400
+LATEST_TTL_S = 30 * 86_400
+
+FACETS_MAX = 2000
+"""Combinations of facets that are kept apart; what has others is found by looking at each letter."""
+
+AUDIT_MAX = 100_000
+"""Deeds that are kept, about."""
+
+DIGEST_MAX = 500
+"""Events of one digest: it ends early where so many came."""
+SPILLED_TTL_S = 7 * 86_400
+
+
+def prefix_of(namespace: str, partition: int = 0) -> str:
+    """What all keys of a partition begin with."""
+    return f"{{{namespace}:{partition}}}:"
+
+
+class Names:
+    """The full name of each key, or what it begins with where the name ends in a colon."""
+
+    def __init__(self, prefix: str = prefix_of("hookline")) -> None:  # noqa: PLR0915 - a line a key
+        """prefix: see `prefix_of`."""
+        self.prefix = prefix
+        self.stream = prefix + "webhooks:raw"
+        self.queue = prefix + "queue"
+        self.job = prefix + "job:"
+        self.in_progress = prefix + "in-progress:"
+        self.retry = prefix + "starts:"
+        self.health = prefix + "health:"
+        self.done = prefix + "notify:done:"
+        self.claims = prefix + "notify:claims"
+        self.digest = prefix + "digest:"
+        self.digests = prefix + "digests"
+        self.digests_counted = prefix + "digests:counted"
+        self.latest = prefix + "latest:"
+        self.stranger = prefix + "stranger:"
+        self.held_ms = prefix + "notify:held:"
+        self.channel = prefix + "channel:"
+        self.held_jobs = prefix + "held:"
+        self.channels = prefix + "channels"
+        self.rate = prefix + "rate:"
+        self.dead = prefix + "dead:"
+        self.dead_notes = prefix + "dead:notes:"
+        self.dead_index = prefix + "dead:index"
+        self.dead_facets = prefix + "dead:facets"
+        self.dead_by = prefix + "dead:by:"
+        self.dead_dict = prefix + "dead:dict:"
+        self.dead_dicts = prefix + "dead:dicts"
+        self.dead_find = prefix + "dead:find:"
+        self.dead_find_key = prefix + "dead:find:key"
+        self.dead_revive = prefix + "dead:revive"
+        self.dead_groups = prefix + "dead:groups"
+        self.dead_news = prefix + "dead:news"
+        self.dead_untold = prefix + "dead:untold"
+        self.dead_told = prefix + "dead:told"
+        self.purging = prefix + "purging"
+        self.action = prefix + "action:"
+        self.actions = prefix + "actions"
+        self.audit = prefix + "audit"
+        self.source = prefix + "source:"
+        self.alert = prefix + "alert:"
+        self.alert_turn = prefix + "alert:turn"
+        self.alerts = prefix + "alerts"
+        self.drift = prefix + "drift:"
+        self.installation = prefix + "installation"
+        self.clocks = prefix + "clocks"
+        self.spilled = prefix + "spilled"
+        self.probe = prefix + "probe"
+        self.stats_total = prefix + "stats:total"
+        self.stats_minute = prefix + "stats:"
+        self.set_aside = prefix + "set-aside"
+        self.set_aside_of = prefix + "set-aside:"

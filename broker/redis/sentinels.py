@@ -1,0 +1,96 @@
+"""Asking the sentinels who is the primary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from broker.redis.connection_pool import HostLink
+from broker.redis.redis_url import Host
+from runtime.task_cancellation import ended
+
+
+class View(Struct, frozen=True):
+    """What one sentinel knows."""
+
+    epoch: int
+    """Number of the failover that made this one the primary: the highest is the newest."""
+
+    is_down: bool
+    primary: Host
+
+
+class Sentinels:
+    """Asked anew for every connection that is opened, over connections that last for one question."""
+
+    def __init__(self, hosts: tuple[Host, ...], name: str, *, timeout_s: float, link: Mapping[str, Any]) -> None:
+        """`name`: of the primary; `timeout_s`: for all of them; `link`: options of the connections to them."""
+        self.primary: Host | None = None
+        self._hosts = hosts
+        self._name = name
+        self._timeout_s = timeout_s
+        self._link = link
+
+    async def find(self) -> Host:
+        """Where the primary is, as the newest view has it of a majority of the sentinels, or of all that answer.
+
+        A sentinel that was cut off from the others may still name an old primary, so that the first answer does
+        not do. Raises redis-py's ConnectionError, TimeoutError where too few answer in time.
+        """
+        asking = [asyncio.create_task(self._ask(host)) for host in self._hosts]
+        try:
+            views, faults = await self._hear(asking)
+        finally:
+            await ended(asking)
+        if not views and len(faults) < len(asking):
+            raise TimeoutError
+        if not views:
+            raise RedisConnectionError(f"no sentinel tells where {self._name} is: {'; '.join(faults)}")
+        newest = max(views, key=lambda view: (view.epoch, not view.is_down))
+        if newest.is_down:
+            host, port = newest.primary
+            raise RedisConnectionError(f"{self._name} ({host}:{port}) is down, say the sentinels")
+        self.primary = newest.primary
+        return newest.primary
+
+    async def _hear(self, asking: list[asyncio.Task[View | str]]) -> tuple[list[View], list[str]]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        views: list[View] = []
+        faults: list[str] = []
+        pending = set(asking)
+        while pending and len(views) <= len(asking) // 2:
+            done, pending = await asyncio.wait(
+                pending, timeout=max(0, deadline - loop.time()), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for answer in (task.result() for task in done):
+                views.append(answer) if isinstance(answer, View) else faults.append(answer)
+        return views, faults
+
+    async def _ask(self, host: Host) -> View | str:
+        link = HostLink(host=host[0], port=host[1], **self._link)
+        try:
+            await link.connect()
+            await link.send_command("SENTINEL", "MASTER", self._name)
+            return _view(await link.read_response())
+        except (RedisError, OSError) as error:
+            return f"{host[0]}:{host[1]}: {error}"
+        finally:
+            await link.disconnect(nowait=True)
+
+
+def _view(answer: list[bytes]) -> View:
+    facts = dict(zip(answer[::2], answer[1::2], strict=True))
+    flags = facts[b"flags"].split(b",")
+    return View(
+        epoch=int(facts[b"config-epoch"]),
+        is_down=b"s_down" in flags or b"o_down" in flags,
+        primary=(facts[b"ip"].decode(), int(facts[b"port"])),
+    )

@@ -1,0 +1,1 @@
+"""The Lua steps that move work on: commit, settle, digests."""

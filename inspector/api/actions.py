@@ -1,0 +1,153 @@
+"""Actions by HTTP: begun, watched, stopped, resumed. The inspector's process carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import hdrs
+from msgspec import UNSET, UnsetType, structs
+
+from inspector import operations
+from inspector.api import requests, responses
+from inspector.api.operation import BASE, Asked, Nothing, Operation, as_json
+from inspector.http.app_context import Desk
+from inspector.http.routing import Refusal
+from inspector.operations import RehearsalError, Selection
+from inspector.presentation.serializers import action_record
+
+_NO_ACTION = Refusal(404, "There is no such action (any more): the last 500 are kept.")
+
+
+async def begin(desk: Desk, asked: Asked) -> Any:
+    """Begin an action with many dead letters; it goes on by itself. Location is where it can be watched."""
+    order: requests.ActionOrder = asked.body
+    fault = _fault(order)
+    if fault:
+        return Refusal(400, fault)
+    chosen = await _chosen(desk, order)
+    if isinstance(chosen, Selection) and order.expected_count not in (UNSET, chosen.count):
+        told = f"The filter selects {chosen.count} by now, and not {order.expected_count}: nothing was done."
+        return as_json({"error": told, "count": chosen.count}, 409)
+    try:
+        action = await desk.runner.begin(
+            order.verb,
+            chosen,
+            by=asked.visitor.name,
+            rate_per_s=order.rate_per_s or 0.0,
+            note=order.note or "",
+        )
+    except RehearsalError:
+        return Refusal(503, "This inspector has no rules to rehearse with.")
+    answer = as_json(await _record(desk, action), 201)
+    answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action}"
+    return answer
+
+
+async def recent(desk: Desk, asked: Asked) -> Any:
+    """The last actions, newest first."""
+    found = await operations.actions(desk.redis, count=asked.query.limit)
+    records = [action_record(action, masking=desk.configured.masking) for action in found]
+    return {"actions": [{name: value for name, value in one.items() if name != "ids"} for one in records]}
+
+
+async def show(desk: Desk, asked: Asked) -> Any:
+    """How far it has come."""
+    return await _record(desk, asked.name) or _NO_ACTION
+
+
+async def stop(desk: Desk, asked: Asked) -> Any:
+    """Stop it before its next step. What is done stays done."""
+    stopped = (
+        await operations.stop(desk.redis, asked.name, by=asked.visitor.name) if await _is(desk, asked) else None
+    )
+    return await _changed(desk, asked, stopped, "It is not going on, so there is nothing to stop.")
+
+
+async def resume(desk: Desk, asked: Asked) -> Any:
+    """Go on with one that was stopped or interrupted."""
+    resumed = await desk.runner.resume(asked.name, by=asked.visitor.name) if await _is(desk, asked) else None
+    return await _changed(desk, asked, resumed, "It is done or going on, so there is nothing to resume.")
+
+
+def _fault(order: requests.ActionOrder) -> str:
+    if (order.ids is UNSET) == (order.filter is UNSET):
+        return "Give ids or filter, one of the two. A filter of {} is every dead letter."
+    if order.ids is not UNSET and (order.expected_count is not UNSET or order.until_ms is not UNSET):
+        return "expected_count and until_ms go with a filter."
+    if (order.verb == "annotate") != (order.note is not UNSET):
+        return "annotate needs a note, and nothing else takes one."
+    return ""
+
+
+async def _chosen(desk: Desk, order: requests.ActionOrder) -> Selection | Sequence[str]:
+    if isinstance(order.filter, UnsetType):
+        return order.ids or []
+    wanted = requests.filter_of(order.filter)
+    ends = [until_ms for until_ms in (wanted.until_ms, order.until_ms) if until_ms]
+    return await operations.select(desk.redis, structs.replace(wanted, until_ms=min(ends, default=0)))
+
+
+async def _is(desk: Desk, asked: Asked) -> bool:
+    return await operations.action(desk.redis, asked.name) is not None
+
+
+async def _changed(desk: Desk, asked: Asked, changed: bool | None, fault: str) -> Any:
+    if changed is None:
+        return _NO_ACTION
+    return await _record(desk, asked.name) if changed else Refusal(409, fault)
+
+
+async def _record(desk: Desk, action: str) -> Mapping[str, Any] | None:
+    found = await operations.action(desk.redis, action)
+    return action_record(found, masking=desk.configured.masking) if found else None
+
+
+ACTING = (
+    Operation(
+        name="beginAction",
+        method="POST",
+        path="/actions",
+        right="operate",
+        summary="Replay, discard, annotate or rehearse many",
+        does=begin,
+        body=requests.ActionOrder,
+        answer=responses.ActionRecord,
+        status=201,
+        refusals=(409,),
+    ),
+    Operation(
+        name="listActions",
+        method="GET",
+        path="/actions",
+        right="read",
+        summary="List actions",
+        does=recent,
+        query=requests.ActionsQuery,
+        answer=responses.ActionsAnswer,
+    ),
+    Operation(
+        name="getAction",
+        method="GET",
+        path="/actions/{id}",
+        right="read",
+        summary="Show one action",
+        does=show,
+        answer=responses.ActionRecord,
+        refusals=(404,),
+    ),
+    *(
+        Operation(
+            name=f"{turn}Action",
+            method="POST",
+            path=f"/actions/{{id}}/{turn}",
+            right="operate",
+            summary=f"{turn.capitalize()} an action",
+            does=does,
+            body=Nothing,
+            answer=responses.ActionRecord,
+            refusals=(404, 409),
+        )
+        for turn, does in (("stop", stop), ("resume", resume))
+    ),
+)

@@ -1,0 +1,1 @@
+"""`hookline dead ...`: find, read, replay, discard, edit and export dead letters."""

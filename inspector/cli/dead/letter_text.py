@@ -1,0 +1,141 @@
+"""One dead letter to read: its history, what a replay would do now, its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+from typer import style
+
+from broker.dead_letters import Grave
+from broker.queue.jobs import Attempt
+from inspector.formatting import count_of, moment, one_line, printable, size, span
+from inspector.presentation.error_location import Line, marked
+from inspector.privacy.masking import DEFAULT, Masking
+from runtime.dry_run import Rehearsed, Verdict
+
+_MAX_TEXT = 2000
+
+
+def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT) -> RenderableType:
+    """One dead letter with its history; `alike`: letters of its group, itself included."""
+    letter = grave.letter
+    shown = str if reveal else masking.texts_of(grave.body)
+    lines = _grid()
+    for label, value in (
+        ("id", letter.id),
+        ("died", f"{moment(letter.died_at_ms)} ({span(now_ms - letter.died_at_ms)} ago)"),
+        ("received", moment(letter.received_at_ms)),
+        ("stage", letter.stage),
+        ("reason", letter.reason),
+        ("error", f"{letter.error_class}: {shown(letter.error)}"),
+        ("path", shown(letter.path)),
+        ("source", letter.source),
+        ("event", shown(letter.event)),
+        ("headers", shown(letter.headers)),
+        ("rule", letter.rule),
+        ("channel", letter.channel),
+        ("key", letter.key),
+        ("job", letter.job),
+        (
+            "group",
+            letter.fingerprint
+            and f"{letter.fingerprint}, {count_of(alike, 'letter')}: {_of_group(letter.fingerprint)}",
+        ),
+    ):
+        if value:
+            lines.add_row(label, Text(printable(value)))
+    for note in grave.notes:
+        lines.add_row("note", Text(printable(f"{moment(note.at_ms)} {note.by}: {shown(note.text)}")))
+    if letter.attempts:
+        lines.add_row("attempts", Text(str(len(letter.attempts))))
+        return Lines(lines, _attempts_table(letter.attempts, shown))
+    return lines
+
+
+def outlook(verdict: Verdict) -> RenderableType:
+    """What a replay would do now, as the rules of now have it; what is shown of it is masked already."""
+    lines = _grid()
+    if not verdict.passes:
+        error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
+        told = Text("would fail", style="red").append(f": {one_line(f'{verdict.reason}: {error}', 500)}")
+    elif verdict.notifications:
+        told = Text("would pass", style="green").append(
+            f", {count_of(len(verdict.notifications), 'notification')}"
+        )
+    else:
+        told = Text("would pass", style="green").append(", and nothing would be sent: no rule wants it")
+    lines.add_row("replay", told)
+    for notification in verdict.notifications:
+        for label, text in _notification(notification):
+            lines.add_row(label, Text(printable(text)))
+    return lines
+
+
+def body_text(grave: Grave, *, reveal: bool, masking: Masking = DEFAULT) -> str:
+    """The body, indented, after a line that says what it is; an arrow where the dead letter's error is."""
+    head = f"body, {size(len(grave.body))}"
+    found = marked(grave.body, grave.letter.path, masking=None if reveal else masking)
+    if found.form == "hidden":
+        return f"{head}, is not JSON, so personal data cannot be masked: --reveal or --raw shows it"
+    if found.form == "text":
+        head += ", not JSON"
+    elif not reveal:
+        head += ", personal data masked (--reveal shows it)"
+    return "\n".join([f"{head}:", *_with_arrow(found.lines)])
+
+
+def _of_group(fingerprint: str) -> str:
+    return f"hookline dead list --group {fingerprint}"
+
+
+def _grid() -> Table:
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True, style="dim")
+    lines.add_column(overflow="fold")
+    return lines
+
+
+def _notification(told: Rehearsed) -> Iterator[tuple[str, str]]:
+    recipient = f", to {told.to}" if told.to else ""
+    digest = ", in a digest" if told.digest else ""
+    yield (
+        "  sent" if not told.error else "  not sent",
+        f"by rule {told.rule} through {told.channel}{recipient}{digest}",
+    )
+    if told.error:
+        yield "  error", told.error
+    for asked in told.looks_up:
+        yield "  asks first", asked
+    if told.needs:
+        yield "  needs", told.needs
+    if told.subject:
+        yield "  subject", told.subject
+    if told.text:
+        yield "  text", told.text if len(told.text) <= _MAX_TEXT else f"{told.text[:_MAX_TEXT]}..."
+    if told.html:
+        yield "  html", f"{size(len(told.html.encode('utf-8', 'replace')))}: --json has it"
+
+
+def _with_arrow(lines: Sequence[Line]) -> list[str]:
+    """The lines, with a margin for the arrow where one of them is marked."""
+    if not any(line.is_marked for line in lines):
+        return [line.text for line in lines]
+    return [style(f"-> {line.text}", fg="red") if line.is_marked else f"   {line.text}" for line in lines]
+
+
+def _attempts_table(attempts: tuple[Attempt, ...], shown: Callable[[str], str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("#", no_wrap=True, justify="right")
+    table.add_column("at (UTC)", no_wrap=True)
+    table.add_column("took", no_wrap=True, justify="right")
+    table.add_column("outcome, error and answer", overflow="fold", ratio=1)
+    for number, attempt in enumerate(attempts, start=1):
+        told = [attempt.outcome, *(shown(text) for text in (attempt.error, attempt.answer) if text)]
+        at = moment(attempt.at_ms).removesuffix(" UTC")
+        table.add_row(str(number), at, f"{attempt.took_ms} ms", Text("\n".join(printable(text) for text in told)))
+    return table

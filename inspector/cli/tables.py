@@ -1,0 +1,188 @@
+"""Tables that fit the terminal, from 60 columns on: where it is wide, what stands stacked gets columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from broker.dead_letters import DeadLetter
+from broker.dead_letters.stored_actions import Why
+from broker.monitoring.audit import Recorded
+from inspector.formatting import count_of, moment, one_line, span
+from inspector.operations import Action, Group, Page, in_words, wanted_of
+from inspector.privacy.masking import DEFAULT, Masking
+
+WIDE = 110
+"""Columns from which on a table has more of its own."""
+
+NARROW = 80
+"""Columns below which bars stand elsewhere."""
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
+    """Dead letters, a row each."""
+    table = _table()
+    table.add_column("id" if width >= WIDE else "id, group", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("group", no_wrap=True, style="dim")
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("what", overflow="fold", ratio=2)
+    if width >= WIDE:
+        table.add_column("error", overflow="fold", ratio=3)
+    for found in page.found:
+        letter = found.letter
+        age = span(now_ms - letter.died_at_ms)
+        if width >= WIDE:
+            table.add_row(letter.id, letter.fingerprint, age, _what(letter, masking), _error(letter, masking))
+        else:
+            name = Text(letter.id).append(f"\n{letter.fingerprint}", style="dim")
+            table.add_row(name, age, Text(f"{_what(letter, masking)}\n{_error(letter, masking)}"))
+    return table
+
+
+def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
+    """Groups of dead letters, a row each; the bars are the last 24 hours."""
+    table = _table()
+    table.add_column("group" if width < NARROW else "group, last 24 h", no_wrap=True)
+    table.add_column("letters", no_wrap=True, justify="right")
+    table.add_column("first" if width >= WIDE else "first,\nlast", no_wrap=True, justify="right")
+    if width >= WIDE:
+        table.add_column("last", no_wrap=True, justify="right")
+    table.add_column("last 24 h, newest" if width < NARROW else "newest", overflow="fold", ratio=1)
+    for group in groups:
+        bars = Text(spark(group.hours), style="cyan")
+        first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
+        ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
+        name, newest = (
+            Text(group.fingerprint),
+            Text(f"{_what(group.sample, masking)}\n{_error(group.sample, masking)}"),
+        )
+        if width < NARROW:
+            newest = Text("\n").join([bars, newest])
+        else:
+            name = Text("\n").join([name, bars])
+        table.add_row(name, str(group.count), *ages, newest)
+    return table
+
+
+def spark(counts: Sequence[int]) -> str:
+    """A bar for each count: the lowest for none, up to the highest for the most."""
+    most = max(counts, default=0)
+    return "".join(_BLOCKS[-(-count * 7 // most) if most else 0] for count in counts)
+
+
+def why_table(whys: Sequence[Why]) -> Table:
+    """What would fail, a row for each cause."""
+    table = _table()
+    table.add_column("letters", no_wrap=True, justify="right")
+    table.add_column("group then", no_wrap=True)
+    table.add_column("error of one", overflow="fold", ratio=1)
+    for why in whys:
+        table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(DEFAULT.text(why.error))))
+    return table
+
+
+def actions_table(found: Sequence[Action], *, now_ms: int) -> Table:
+    """Actions, a row each. Ages by the clock of Redis."""
+    table = _table()
+    table.add_column("id", no_wrap=True)
+    table.add_column("age", no_wrap=True, justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for action in found:
+        what = f"{in_short(action)}\n{progress_of(action)}, by {one_line(action.order.by)}"
+        table.add_row(action.id, span(now_ms - action.began_ms), state_of(action, now_ms), Text(what))
+    return table
+
+
+def state_of(action: Action, now_ms: int) -> Text:
+    """`running`, `interrupted`, `stopped`, `done`. `now_ms` by the clock of Redis."""
+    if action.is_interrupted(now_ms):
+        return Text("interrupted", style="red")
+    return Text(action.state, style={"running": "cyan", "stopped": "yellow"}.get(action.state, ""))
+
+
+def in_short(action: Action) -> str:
+    """What an action does to which letters. What was searched for is not told: an e-mail address, perhaps."""
+    order = action.order
+    verb = "dry run of replay" if order.verb == "rehearse" else order.verb
+    if not order.ids:
+        return f"{verb}: {one_line(DEFAULT.text(in_words(wanted_of(order), hide_search=True)))}"
+    named = ", ".join(order.ids[:2])
+    return f"{verb}: {named}" + (f" and {len(order.ids) - 2} more" if len(order.ids) > 2 else "")
+
+
+def progress_of(action: Action) -> str:
+    """`64 of 412`, and what a dry run found."""
+    said = f"{action.done} of {action.selected}"
+    if action.gone:
+        said += f", {action.gone} not there"
+    if action.order.verb != "rehearse" and action.failed:
+        said += f", {action.failed} cannot be read"
+    if action.order.verb == "rehearse":
+        said += f", {action.passed} would pass, {action.failed} would fail"
+    return said
+
+
+def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> Table:
+    """All of one action."""
+    order = action.order
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True, style="dim")
+    lines.add_column(overflow="fold")
+    rate = f"{order.rate_per_s:g}/s" if order.rate_per_s else ""
+    for label, value in (
+        ("id", action.id),
+        ("what", in_short(action)),
+        ("by", one_line(order.by)),
+        ("state", state_of(action, now_ms)),
+        ("progress", progress_of(action)),
+        ("rate", rate),
+        ("note", one_line(masking.text(order.note))),
+        ("began", f"{moment(action.began_ms)} ({span(now_ms - action.began_ms)} ago)"),
+        ("ended", moment(action.ended_ms) if action.ended_ms else ""),
+    ):
+        if value:
+            lines.add_row(label, value if isinstance(value, Text) else Text(value))
+    return lines
+
+
+def audit_table(deeds: Sequence[Recorded], *, width: int) -> Table:
+    """Who did what, a row each."""
+    table = _table()
+    table.add_column("when (UTC)", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("by", overflow="fold")
+    table.add_column("what" if width >= WIDE else "by, what", overflow="fold", ratio=1)
+    for recorded in deeds:
+        deed = recorded.deed
+        details = ", ".join(f"{name} {value}" for name, value in deed.details.items())
+        what = one_line(DEFAULT.text(f"{deed.what} {deed.about}" + (f" ({details})" if details else "")))
+        when, by = moment(recorded.at_ms).removesuffix(" UTC"), one_line(deed.by)
+        if width >= WIDE:
+            table.add_row(when, Text(by), Text(what))
+        else:
+            table.add_row(when, Text(f"{by}\n{what}"))
+    return table
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+
+
+def _what(letter: DeadLetter, masking: Masking) -> str:
+    about = masking.text(letter.event or letter.event_hint)
+    where = letter.channel if letter.stage == "notify" else letter.source
+    tries = f", {count_of(len(letter.attempts), 'attempt')}" if len(letter.attempts) > 1 else ""
+    lines = [f"{letter.stage}: {letter.reason}{tries}" + (f" ({where})" if where else ""), about]
+    return "\n".join(one_line(line) for line in lines if line)
+
+
+def _error(letter: DeadLetter, masking: Masking) -> str:
+    error = f"{letter.error} at {letter.path}" if letter.path.strip("$") else letter.error
+    return one_line(masking.text(error), 120)

@@ -1,0 +1,54 @@
+"""Times, spans and foreign text as a terminal may show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from runtime import terminal_text
+from runtime.terminal_text import printable
+
+__all__ = ["count_of", "moment", "one_line", "printable", "printable_json", "size", "span"]
+
+
+def one_line(text: str, length: int = 200) -> str:
+    """Text from outside on one line, its control characters spelt out, cut off beyond so many characters."""
+    line = " ".join(printable(text[: length * 4]).split())
+    return line if len(line) <= length else line[: length - 3] + "..."
+
+
+def printable_json(text: str) -> str:
+    """JSON from outside with its control characters spelt out, which stays JSON that means the same."""
+    return terminal_text.printable_json(text.encode("utf-8", "replace")).decode()
+
+
+def moment(ms: int) -> str:
+    """A time in UTC to the second; a dash for none."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms else "-"
+
+
+def span(ms: int) -> str:
+    """A length of time in its largest unit: `350 ms`, `12 s`, `3 min`, `5 h`, `9 d`."""
+    if ms < 1000:
+        return f"{max(0, ms)} ms"
+    seconds = ms // 1000
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def size(number: int) -> str:
+    """Bytes with a unit."""
+    if number < 1024:
+        return f"{number} B"
+    value = float(number)
+    for unit in ("KiB", "MiB"):
+        value /= 1024
+        if value < 1024:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} GiB"
+
+
+def count_of(number: int, thing: str) -> str:
+    """`1 batch`... with a plural: `2 dead letters`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

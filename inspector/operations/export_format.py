@@ -1,0 +1,126 @@
+"""Dead letters as lines of JSON, with nothing left out: what an export is made of.
+
+    {"v":1,"at_ms":...,"letter":{...},"body":"base64","notes":[[at_ms,by,text],...],"settled":[...]}
+
+A line with `header` in the place of `letter` tells of the export and holds nothing; it may stand anywhere, so that
+files can be joined and cut by lines.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from broker.dead_letters import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, Grave, Kept, Note
+from broker.queue.jobs import size_of
+from runtime.ids import is_id
+
+VERSION = 1
+MAX_LINE_BYTES = 96 * 1024 * 1024
+"""More than a body of 64 MiB takes; no letter is larger."""
+
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_MAX_SETTLED = 4096
+_MAX_JOB_CHARS = 200
+
+Millis = Annotated[int, Meta(ge=1, lt=10**15)]
+
+
+class LineError(ValueError):
+    """A line that is no dead letter; the text says why."""
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """The first line of an export, and the last where something had to be left out."""
+
+    v: int = VERSION
+    header: dict[str, Any]
+
+
+class _Line(Struct, frozen=True, kw_only=True):
+    v: int = VERSION
+    at_ms: Millis
+    letter: DeadLetter
+    body: bytes
+    notes: tuple[Note, ...] = ()
+    settled: tuple[Annotated[int, Meta(ge=0, lt=10**9)], ...] = ()
+
+
+class _Peek(Struct, frozen=True):
+    v: int
+    header: Any = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Line).decode
+_peek = msgspec.json.Decoder(_Peek).decode
+
+
+def header(about: str, at_ms: int) -> bytes:
+    """The line that an export begins with. `about`: which letters it has, without personal data."""
+    return _encode(Header(header={"what": "dead letters of Hookline", "of": about, "at_ms": at_ms})) + b"\n"
+
+
+def left_out(count: int) -> bytes:
+    """A line that says how many letters are not there, as they could not be read."""
+    return (
+        _encode(Header(header={"what": "dead letters that could not be read: not in here", "letters": count}))
+        + b"\n"
+    )
+
+
+def line_of(kept: Kept) -> bytes:
+    """One letter."""
+    grave = kept.grave
+    line = _Line(
+        at_ms=max(1, kept.at_ms), letter=grave.letter, body=grave.body, notes=grave.notes, settled=kept.settled
+    )
+    return _encode(line) + b"\n"
+
+
+def kept_of(line: bytes) -> Kept | None:
+    """The letter of a line, None for a header or an empty line. Raises LineError."""
+    if not line.strip():
+        return None
+    try:
+        peeked = _peek(line)
+        if peeked.v != VERSION:
+            raise LineError(f"it has version {peeked.v}, and this Hookline reads version {VERSION}")
+        if peeked.header is not None:
+            return None
+        read = _decode(line)
+        msgspec.msgpack.encode((read.letter, read.notes))  # numbers that Redis could not keep
+    except LineError:
+        raise
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise LineError(_reason(line, error)) from None
+    _check(read)
+    return Kept(Grave(read.letter, read.body, (), read.notes), read.at_ms, read.settled)
+
+
+def _reason(line: bytes, error: Exception) -> str:
+    if not line.endswith(b"\n") and isinstance(error, msgspec.DecodeError):
+        return f"it is cut off, or not JSON: {error}"
+    return str(error)
+
+
+def _check(read: _Line) -> None:
+    letter = read.letter
+    faults = {
+        "`letter.id` is no id": not is_id(letter.id),
+        "`letter.stage` is neither intake nor notify": letter.stage not in ("intake", "notify"),
+        "`letter.bodies` is out of bounds": not (letter.stage == "intake") <= letter.bodies <= 1_000_000,
+        "`letter.job` is too long": len(letter.job) > _MAX_JOB_CHARS,
+        "`letter.job` is of the wrong stage": bool(letter.job) and letter.stage != "notify",
+        "`settled` is without a job": bool(read.settled) and not letter.job,
+        "`settled` is beyond the job": any(index >= size_of(letter.job) for index in read.settled),
+        "`settled` has too many": len(read.settled) > _MAX_SETTLED,
+        "too many notes": len(read.notes) > MAX_NOTES,
+        "a note is too long": any(len(note.text) > MAX_NOTE_CHARS for note in read.notes),
+        "the body is too large": len(read.body) > _MAX_BODY_BYTES,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise LineError(fault)

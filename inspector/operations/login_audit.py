@@ -1,0 +1,28 @@
+"""Logins in the audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from broker.monitoring import audit
+from broker.monitoring.audit import Deed
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
+
+_TIMEOUT_S = 1.0
+
+_logger = logging.getLogger("hookline.inspector")
+
+
+async def record_login(redis: Client, user: str) -> None:
+    """Record that a user logged in. While Redis is away only the log has it, and the pages tell the user why."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await audit.record(redis, Deed(user, "login"))
+    except (BrokerError, TimeoutError):
+        _logger.warning(
+            "the login of %s is not in the audit log: Redis does not answer",
+            user,
+            extra={"action": "inspector_login_not_recorded", "user": user},
+        )

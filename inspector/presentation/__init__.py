@@ -1,0 +1,1 @@
+"""Data as terminals, pages and the API show it."""

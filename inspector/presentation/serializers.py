@@ -1,0 +1,169 @@
+"""Dead letters and status as JSON: field names that scripts may rely on. Times are ms since 1970."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from broker.dead_letters import DeadLetter, Grave
+from broker.monitoring.audit import Recorded
+from broker.queue.jobs import Attempt
+from inspector.operations import Action, Found, Group, Page, Status, wanted_of
+from inspector.presentation.channel_status import channel_records
+from inspector.presentation.source_status import alert_records, source_records
+from inspector.privacy.masking import DEFAULT, MASK, Masking
+from runtime.dry_run import Verdict
+
+
+def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.text) -> dict[str, Any]:
+    """Every field of a dead letter; `shown` masks personal data in texts from outside."""
+    return {
+        **msgspec.to_builtins(letter),
+        "event": shown(letter.event),
+        "event_hint": shown(letter.event_hint),
+        "error": shown(letter.error),
+        "path": shown(letter.path),
+        "headers": shown(letter.headers),
+        "attempts": [_attempt_record(attempt, shown) for attempt in letter.attempts],
+    }
+
+
+def found_record(found: Found, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """One of a list: `cursor` is where the page after it begins."""
+    return {**letter_record(found.letter, shown=masking.text), "cursor": found.cursor}
+
+
+def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any]]:
+    """A page as one array."""
+    return [found_record(found, masking=masking) for found in page.found]
+
+
+def grave_record(grave: Grave, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
+    shown = str if reveal else masking.texts_of(grave.body)
+    letter = letter_record(grave.letter, shown=shown)
+    notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in grave.notes]
+    record = {**letter, "notes": notes, "body_bytes": len(grave.body), "body": None}
+    try:
+        record["body"] = msgspec.json.decode(grave.body) if reveal else masking.body(grave.body)
+    except (ValueError, RecursionError):
+        record["body"] = None
+    if reveal:
+        record["body_base64"] = base64.b64encode(grave.body).decode()
+    return record
+
+
+def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """One group."""
+    return {
+        "fingerprint": group.fingerprint,
+        "count": group.count,
+        "first_seen_ms": group.first_ms,
+        "last_seen_ms": group.last_ms,
+        "last_24_hours": list(group.hours),
+        "sample": letter_record(group.sample, shown=masking.text),
+    }
+
+
+def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """One action and how far it has come. What was searched for is masked: it may be an e-mail address.
+
+    `state`: running, stopped, done, or interrupted, which is told where `now_ms` is given, by the clock of Redis.
+    """
+    order, given = action.order, wanted_of(action.order).given()
+    return {
+        "id": action.id,
+        "verb": order.verb,
+        "by": order.by,
+        "state": "interrupted" if action.is_interrupted(now_ms) else action.state,
+        "selected": action.selected,
+        "done": action.done,
+        "gone": action.gone,
+        "passed": action.passed,
+        "failed": action.failed,
+        "why": [{**msgspec.to_builtins(why), "error": masking.text(why.error)} for why in action.why],
+        "ids": list(order.ids),
+        "filter": {name: _filter_value(name, value, masking) for name, value in given.items()},
+        "rate_per_s": order.rate_per_s,
+        "note": masking.text(order.note),
+        "began_ms": action.began_ms,
+        "ended_ms": action.ended_ms,
+    }
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """What a replay would come to: `passes`; else `reason`, `error` ... of the dead letter there would be.
+
+    `notifications`: those that would be sent, and those that would not, each with its `error`. The verdict is told
+    as it is, so it must be masked already.
+    """
+    return cast("dict[str, Any]", msgspec.to_builtins(verdict))
+
+
+def deed_record(recorded: Recorded, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """One line of the audit log. `id` is where the page after it begins."""
+    deed = recorded.deed
+    return {
+        "id": recorded.id,
+        "at_ms": recorded.at_ms,
+        "by": deed.by,
+        "what": deed.what,
+        "about": masking.text(deed.about),
+        "details": {name: masking.text(value) for name, value in deed.details.items()},
+    }
+
+
+def status_record(status: Status) -> dict[str, Any]:
+    """All of it in one object, flat but for the lists of sources and alerts."""
+    totals, backlog, redis = status.totals, status.backlog, status.redis
+    counters = msgspec.to_builtins(totals)
+    refused = counters.pop("refused")
+    return {
+        **counters,
+        "bodies_add_up": totals.bodies_add_up(),
+        "notifications_add_up": status.notifications_add_up(),
+        "waiting_missing": status.waiting.missing,
+        "refused": sum(refused.values()),
+        **{f"refused_{code}": count for code, count in sorted(refused.items())},
+        "queue_entries": backlog.entries,
+        "queue_bodies": totals.queued,
+        "queue_oldest_ms": backlog.oldest_ms,
+        "jobs": backlog.jobs,
+        "jobs_due": backlog.jobs_due,
+        "jobs_next_due_ms": backlog.next_due_ms,
+        **{f"waiting_{when}": count for when, count in msgspec.structs.asdict(status.schedule).items()},
+        "workers": status.workers,
+        "worker_configs": status.configs,
+        "dead_letters": status.dead_letters,
+        "redis_version": ".".join(str(part) for part in redis.version),
+        "redis_memory_bytes": redis.used_memory_bytes,
+        "redis_memory_limit_bytes": redis.max_memory_bytes,
+        "redis_risks": status.risks(),
+        "spilled_bodies": sum(seen.bodies for seen in status.spilled.values()),
+        "spilled": [{"place": place, **msgspec.to_builtins(seen)} for place, seen in status.spilled.items()],
+        "set_aside": [msgspec.to_builtins(key) for key in status.set_aside],
+        "sources": source_records(status),
+        "alerts_now": alert_records(status),
+        "channels": channel_records(status.channels, status.at_ms),
+        "clocks_off": [msgspec.to_builtins(one) for one in status.clocks],
+    }
+
+
+def _filter_value(name: str, value: Any, masking: Masking) -> Any:
+    """A field of a filter: what was searched for is not shown, it may be an e-mail address."""
+    if name == "search":
+        return MASK
+    return masking.text(value) if isinstance(value, str) else value
+
+
+def _attempt_record(attempt: Attempt, shown: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "at_ms": attempt.at_ms,
+        "took_ms": attempt.took_ms,
+        "outcome": attempt.outcome,
+        "error": shown(attempt.error),
+        "answer": shown(attempt.answer),
+    }

@@ -1,0 +1,140 @@
+"""What status looks like on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from broker.monitoring.spilled import Spilled
+from broker.monitoring.stats import Totals
+from broker.queue.pending_by_due_time import Schedule
+from inspector.formatting import count_of, printable, size, span
+from inspector.operations import Status
+from inspector.presentation.channel_status import channel_line
+from inspector.presentation.source_status import alert_line, source_line
+
+_CONFIGS = "a change of the config is under way, or another installation is in this namespace"
+_SET_ASIDE_SHOWN = 10
+
+
+class Rates(Struct, frozen=True):
+    """Per second, since the status before."""
+
+    accepted: float
+    processed: float
+    sent: float
+
+
+def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
+    """How things stand: both sums, then what waits, works and went wrong."""
+    totals, backlog, redis = status.totals, status.backlog, status.redis
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True, style="dim")
+    lines.add_column(overflow="fold")
+    if rates:
+        lines.add_row(
+            "per second",
+            f"accepted {rates.accepted:.0f}, processed {rates.processed:.0f}, sent {rates.sent:.0f}",
+        )
+    entries = f"{backlog.entries} batch{'' if backlog.entries == 1 else 'es'}"
+    lines.add_row("queue", f"{count_of(totals.queued, 'webhook')} in {entries}, oldest {span(backlog.oldest_ms)}")
+    lines.add_row("jobs", _jobs(status))
+    if any(msgspec.structs.astuple(status.schedule)):
+        lines.add_row("waiting for", _waiting_for(status.schedule))
+    lines.add_row("workers", Text(f"{status.workers} alive", style="" if status.workers else "yellow"))
+    lines.add_row(
+        "dead letters",
+        Text(
+            f"{status.dead_letters} now; {totals.replayed} replayed, {totals.discarded} discarded so far",
+            style="yellow" if status.dead_letters else "",
+        ),
+    )
+    lines.add_row("refused", _refused(totals))
+    limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
+    lines.add_row("redis", f"{redis.name()}, memory {size(redis.used_memory_bytes)}{limit}")
+    for name, fault in _faults(status):
+        lines.add_row(name, Text(fault, style="red"))
+    for place, seen in status.spilled.items():
+        lines.add_row("on disk", spilled_line(place, seen, status.at_ms))
+    for name, source in status.sources.items():
+        lines.add_row(f"from {name}", source_line(source, status.at_ms))
+    for channel in status.channels:
+        lines.add_row(f"to {printable(channel.name)}", channel_line(channel, status.at_ms))
+    for alert in status.alerts:
+        lines.add_row("alert", alert_line(alert, status.at_ms))
+    return Lines(_body_sum(totals), _notification_sum(totals), lines)
+
+
+def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
+    """What lies in one place and when that was seen."""
+    line = Text(f"{place}: ")
+    if seen.bodies:
+        waiting = f"{count_of(seen.bodies, 'webhook')} ({size(seen.bytes)}) wait for Redis"
+        line.append(f"{waiting}, the oldest for {span(now_ms - seen.oldest_ms)}", style="yellow")
+    if seen.corrupt:
+        line.append(f"{', ' if seen.bodies else ''}{count_of(seen.corrupt, 'damaged segment')}", style="red")
+    return line.append(f", {span(now_ms - seen.at_ms)} ago", style="dim")
+
+
+def _body_sum(totals: Totals) -> Text:
+    parts = {name: getattr(totals, name) for name in ("processed", "duplicate", "buried", "queued")}
+    return _sum("accepted", totals.accepted, parts)
+
+
+def _notification_sum(totals: Totals) -> Text:
+    return _sum(
+        "created", totals.created, {name: getattr(totals, name) for name in ("sent", "skipped", "dead", "waiting")}
+    )
+
+
+def _sum(name: str, total: int, parts: dict[str, int]) -> Text:
+    off = total - sum(parts.values())
+    line = Text(f"{name} {total} = " + " + ".join(f"{part} {count}" for part, count in parts.items()) + "  ")
+    return line.append(f"off by {off}", style="bold red") if off else line.append("ok", style="green")
+
+
+def _jobs(status: Status) -> str:
+    backlog = status.backlog
+    text = f"{backlog.jobs} with {count_of(status.totals.waiting, 'notification')}, {backlog.jobs_due} due"
+    return f"{text}, next due in {span(backlog.next_due_ms)}" if backlog.next_due_ms else text
+
+
+def _waiting_for(schedule: Schedule) -> str:
+    spans = (
+        ("now", schedule.due_now),
+        ("< 1 min", schedule.within_1_min),
+        ("< 10 min", schedule.within_10_min),
+        ("< 1 h", schedule.within_1_h),
+        ("< 1 d", schedule.within_1_d),
+        ("later", schedule.later),
+        ("their channel", schedule.held),
+    )
+    return ", ".join(f"{name}: {count}" for name, count in spans if count)
+
+
+def _faults(status: Status) -> Iterator[tuple[str, str]]:
+    waiting = status.waiting
+    if waiting.missing:
+        counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
+        yield "missing", f"{counts}: something else removed or added jobs"
+    if status.configs > 1:
+        yield "configs", f"workers run with {status.configs} configs: {_CONFIGS}"
+    for one in status.clocks:
+        off = f"{one.ahead_ms / 1000:+.1f} s off from that of Redis: set the host's clock by NTP"
+        yield "clock", f"{printable(one.process)} is {off}"
+    for risk in status.risks():
+        yield "risk", risk
+    for key in status.set_aside[:_SET_ASIDE_SHOWN]:
+        ago = span(status.at_ms - key.at_ms)
+        yield "set aside", f"{printable(key.name)} ({key.type}), {ago} ago: look at it, then delete it"
+
+
+def _refused(totals: Totals) -> str:
+    by_status = ", ".join(f"{count} x {code}" for code, count in sorted(totals.refused.items()))
+    return by_status or "none"

@@ -1,0 +1,146 @@
+"""One dead letter: all that is known of it, and what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote, quote_plus
+
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from broker.dead_letters import MAX_NOTE_CHARS, Grave
+from inspector import operations
+from inspector.http.app_context import Desk
+from inspector.http.auth_middleware import redirect
+from inspector.http.principal import Visitor
+from inspector.http.routing import Answer, Refusal, Route
+from inspector.operations import EditError
+from inspector.presentation.error_location import Line, marked
+from inspector.web.pages import Pages
+
+_MAX_FORM_BYTES = 60_000
+"""Of an edited body in a form: a request may have 64 KiB in all."""
+
+_GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
+
+
+class _Look(Struct, frozen=True):
+    """How a letter is shown."""
+
+    is_revealed: bool = False
+    edited: str = ""
+    """What somebody made of its body, and cannot be taken."""
+
+    fault: str = ""
+    """Why not."""
+
+
+_MASKED = _Look()
+
+
+def letter_routes(desk: Desk, pages: Pages) -> list[Route]:
+    """The page at /dead/{id} and its forms."""
+
+    async def letter(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.get(desk.redis, request.match_info["id"])
+        return _page(desk, pages, request, visitor, grave) if grave else _GONE
+
+    async def reveal(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
+        return _page(desk, pages, request, visitor, grave, _Look(is_revealed=True)) if grave else _GONE
+
+    async def raw(request: web.Request, visitor: Visitor) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
+        return _download(grave) if grave else _GONE
+
+    async def note(request: web.Request, visitor: Visitor) -> Answer:
+        letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
+        if not text or len(text) > MAX_NOTE_CHARS:
+            return Refusal(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
+        noted = await operations.note_on(desk.redis, letter_id, text, by=visitor.name)
+        return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
+
+    async def edit(request: web.Request, visitor: Visitor) -> Answer:
+        letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
+        try:
+            body = operations.edited_body(text)
+            replayed = await operations.replay_edited(desk.redis, letter_id, body, by=visitor.name)
+        except EditError as error:
+            grave = await operations.reveal(desk.redis, letter_id, by=visitor.name)
+            if grave is None:
+                return _GONE
+            return _page(desk, pages, request, visitor, grave, _Look(True, text, str(error)))
+        return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
+
+    return [
+        Route("GET", "/dead/{id}", letter),
+        Route("POST", "/dead/{id}/reveal", reveal, "reveal"),
+        Route("POST", "/dead/{id}/raw", raw, "reveal"),
+        Route("POST", "/dead/{id}/note", note, "operate"),
+        Route("POST", "/dead/{id}/edit", edit, "edit"),
+    ]
+
+
+def _page(
+    desk: Desk, pages: Pages, request: web.Request, visitor: Visitor, grave: Grave, look: _Look = _MASKED
+) -> web.Response:
+    configured, letter = desk.configured, grave.letter
+    masking = None if look.is_revealed else configured.masking
+    body = marked(grave.body, letter.path, masking=masking)
+    return pages.show(
+        request,
+        visitor,
+        "letter.html",
+        status=422 if look.fault else 200,
+        letter=letter,
+        place=f"/dead/{quote(letter.id)}",
+        bytes=len(grave.body),
+        body=body,
+        near=near(body.lines),
+        headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
+        notes=grave.notes,
+        verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
+        is_revealed=look.is_revealed,
+        edited=look.edited or _editable(grave, visitor, look.is_revealed),
+        is_too_large=_is_too_large(grave),
+        fault=look.fault,
+        max_note=MAX_NOTE_CHARS,
+        now_ms=desk.redis.clock.now_ms(),
+        shown=str if look.is_revealed else configured.masking.texts_of(grave.body),
+    )
+
+
+def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
+    """The marked line and those about it; none where none is marked."""
+    at = next((number for number, line in enumerate(lines) if line.is_marked), None)
+    return () if at is None else lines[max(0, at - count) : at + count + 1]
+
+
+def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
+    """What is offered to be edited, "" for nothing."""
+    if not is_revealed or not visitor.may("edit") or _is_too_large(grave):
+        return ""
+    try:
+        return operations.editable(grave)
+    except EditError:
+        return ""
+
+
+def _is_too_large(grave: Grave) -> bool:
+    """Whether no form can bring it back, as a browser encodes it."""
+    if len(grave.body) > _MAX_FORM_BYTES:
+        return True
+    try:
+        text = operations.editable(grave)
+    except EditError:
+        return False
+    return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES
+
+
+def _download(grave: Grave) -> web.Response:
+    name = f"{grave.letter.id}.{'bin' if grave.letter.reason == 'unreadable' else 'json'}"
+    return web.Response(
+        body=grave.body,
+        content_type="application/octet-stream",
+        headers={hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'},
+    )

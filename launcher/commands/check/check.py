@@ -1,0 +1,173 @@
+"""`hookline check`: is the config sound, is Redis there, and will it keep what it is given?"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, structs
+
+from launcher.commands.check.exposure import exposure_notes
+from launcher.commands.check.namespace import look_at_namespace
+from launcher.commands.check.redis_server import RedisFindings, RedisReport, look_at_redis
+from launcher.composition.command_context import Context
+from launcher.config.channel_checks import channel_faults
+from launcher.config.config import Config
+from launcher.config.secret_exposure import open_files, secrets_in_file
+from launcher.config.toml_lines import line_of, lines
+from launcher.config.undeliverable_rules import missing_recipients, refused_addresses, unknown_events
+from launcher.embedded.embedded_redis import find_redis_server
+from launcher.errors import ConfigError, Fault, NoRedisError
+from receiver.storage.spill.files import obstacle
+from runtime.terminal_text import printable_json
+from sources import KINDS
+
+
+class SourceReport(Struct, frozen=True):
+    """One source."""
+
+    name: str
+    kind: str
+    secrets: int
+    addresses: int
+
+
+class RuleReport(Struct, frozen=True):
+    """One rule."""
+
+    name: str
+    events: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All that the check found."""
+
+    exit_code: int
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with the config."""
+
+    problems: tuple[str, ...] = ()
+    """What is wrong with Redis or the directory for spilled webhooks, and notifications that cannot arrive."""
+
+    notes: tuple[str, ...] = ()
+    """What is worth knowing."""
+
+    redis: RedisReport | None = None
+    sources: tuple[SourceReport, ...] = ()
+    rules: tuple[RuleReport, ...] = ()
+    channels: dict[str, str] = {}
+    """Kind by name."""
+
+
+def examine(context: Context) -> Report:
+    """Check everything, and report every problem."""
+    try:
+        config = context.config
+    except ConfigError as error:
+        return Report(exit_code=error.exit_code, faults=error.faults)
+    faults = channel_faults(config.channels)
+    if faults:
+        return Report(exit_code=ConfigError.exit_code, faults=faults)
+    redis = _redis(context, config)
+    problems = (*redis.problems, *_spill_problems(config), *_undeliverable(context, config))
+    return Report(
+        exit_code=1 if problems else 0,
+        problems=problems,
+        notes=(
+            *redis.notes,
+            *_unsigned(config),
+            *exposure_notes(config),
+            *_unknown_events(context, config),
+            *_readable(context, config),
+        ),
+        redis=redis.report,
+        sources=tuple(
+            SourceReport(name, source.kind, len(source.secrets), len(source.addresses))
+            for name, source in config.sources.items()
+        ),
+        rules=tuple(RuleReport(rule.name, rule.events, rule.channels()) for rule in config.rules),
+        channels={name: str(channel.__struct_config__.tag) for name, channel in config.channels.items()},
+    )
+
+
+def as_line(report: Report) -> bytes:
+    """The report as one line of JSON."""
+    return printable_json(msgspec.json.encode(report))
+
+
+def as_text(report: Report) -> str:
+    """The report to read."""
+    lines = [f"fault    {fault}" for fault in report.faults]
+    if report.redis:
+        lines.append(f"redis    {report.redis.line()}")
+    for source in report.sources:
+        senders = f"{source.addresses} networks" if source.addresses else "any address"
+        lines.append(f"source   {source.name}: {source.kind}, {source.secrets} secrets, from {senders}")
+    lines.extend(
+        f"rule     {rule.name}: {', '.join(rule.events)} -> {', '.join(rule.channels)}" for rule in report.rules
+    )
+    lines.extend(f"channel  {name}: {kind}" for name, kind in report.channels.items())
+    lines.extend(f"note     {note}" for note in report.notes)
+    lines.extend(f"problem  {problem}" for problem in report.problems)
+    return "\n".join([*lines, "all is well" if report.exit_code == 0 else "not well"])
+
+
+def _redis(context: Context, config: Config) -> RedisFindings:
+    try:
+        settings = context.redis()
+    except NoRedisError:
+        return _without_redis()
+    found = look_at_redis(settings, config.receiver)
+    if found.problems:  # they come first, and may be why nothing else answers
+        return found
+    namespace = look_at_namespace(settings, config)
+    return RedisFindings(found.report, namespace.problems, found.notes + namespace.notes)
+
+
+def _without_redis() -> RedisFindings:
+    report = RedisReport(url="")
+    try:
+        server = find_redis_server()
+    except NoRedisError as error:
+        return RedisFindings(report, (str(error),))
+    return RedisFindings(report, notes=(f"no Redis is configured or runs here; `hookline up` starts {server}",))
+
+
+def _spill_problems(config: Config) -> tuple[str, ...]:
+    directory = config.receiver.spill_dir
+    found = obstacle(Path(directory)) if directory else ""
+    return (found,) if found else ()
+
+
+def _undeliverable(context: Context, config: Config) -> tuple[str, ...]:
+    faults = (
+        *missing_recipients(config.rules, config.channels, config.alerts),
+        *refused_addresses(config.channels),
+    )
+    return _with_lines(context, faults)
+
+
+def _unknown_events(context: Context, config: Config) -> tuple[str, ...]:
+    return _with_lines(context, tuple(unknown_events(config.rules, config.sources, KINDS)))
+
+
+def _readable(context: Context, config: Config) -> tuple[str, ...]:
+    in_file = tuple(secrets_in_file(tomllib.loads(context.file_text())))
+    files = open_files(config, context.file(), file_has_secrets=bool(in_file))
+    return (*_with_lines(context, in_file), *files)
+
+
+def _with_lines(context: Context, faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """Each with the line of the config file, as faults are shown."""
+    places = lines(context.file_text())
+    return tuple(str(structs.replace(fault, line=line_of(fault.path, places))) for fault in faults)
+
+
+def _unsigned(config: Config) -> tuple[str, ...]:
+    return tuple(
+        f"source {name} has no secret: `hookline up` makes one up, `hookline receiver` does not start"
+        for name, source in config.sources.items()
+        if not source.secrets
+    )

@@ -1,0 +1,39 @@
+"""What `hookline check` notes about who reaches the receiver and the inspector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspector.settings import Settings as InspectorSettings
+from inspector.settings import is_local
+from launcher.config.config import Config
+from receiver.settings import Settings as ReceiverSettings
+
+SHORT_PASSWORD_CHARS = 12
+
+
+def exposure_notes(config: Config) -> tuple[str, ...]:
+    """What is worth knowing; none of it keeps a part from its start."""
+    return (*_receiver(config.receiver), *_inspector(config.inspector))
+
+
+def _receiver(receiver: ReceiverSettings) -> Iterator[str]:
+    if not is_local(receiver.host):
+        yield (
+            f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to whoever reaches it: "
+            "let a proxy pass on /webhooks/ alone (docs/operations.md, What to offer to the internet)"
+        )
+
+
+def _inspector(inspector: InspectorSettings) -> Iterator[str]:
+    if inspector.hosts and not inspector.trusted_proxies:
+        yield (
+            "inspector.hosts names a proxy, and inspector.trusted_proxies is empty: all users seem to come from "
+            "its address, so that wrong passwords of one slow down all; set it to the address of the proxy"
+        )
+    for name, user in inspector.users.items():
+        if len(user.password.reveal()) < SHORT_PASSWORD_CHARS:
+            yield (
+                f"inspector.users.{name}.password is shorter than {SHORT_PASSWORD_CHARS} characters, "
+                "which can be guessed: use a longer one, at random"
+            )

@@ -1,0 +1,65 @@
+"""`hookline explain`: what becomes of a body, and why. The tool to write rules with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from broker.queue.batch import RawBody
+from launcher.commands.body_file import SourceOption, given_body
+from launcher.commands.explain_text import page
+from launcher.config.config import Config
+from runtime.terminal_text import printable_json
+from sources import KINDS
+from sources.settings import Settings
+from sources.url_event import UrlEvents
+from worker.components import worker_source
+from worker.preview.explain import explain as explained
+
+
+def explain(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The body; - reads standard input.", show_default=False)
+    ],
+    *,
+    source: SourceOption = "",
+    event: Annotated[
+        str, typer.Option(help="Event name, as ?event= in the webhook's URL gives it.", show_default=False)
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all there is.")] = False,
+) -> None:
+    """Show what becomes of a webhook's body: its event, which rules match or why not, and what they send.
+
+    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the receiver would refuse the body,
+    or if it, or a notification of it, would be a dead letter.
+
+    Example: hookline explain body.json --event customer.rewarded
+    """
+    config: Config = ctx.obj.config
+    body = given_body(config, file, source=source, event=event)
+    source_settings = config.sources[body.source]
+    explanation = explained(
+        body,
+        worker_source(source_settings),
+        config.rules,
+        config.channels,
+        refusal=_refusal(body, source_settings),
+    )
+    if as_json:
+        typer.echo(printable_json(msgspec.json.encode(explanation)))
+    else:
+        Console(highlight=False).print(page(explanation))
+    raise typer.Exit(1 if explanation.dead_letters or explanation.refusal else 0)
+
+
+def _refusal(body: RawBody, settings: Settings) -> str:
+    """Why the receiver answers 400. A key in the URL is not asked for here: hookline url makes the right one."""
+    events = UrlEvents(body.source, KINDS[settings.kind], settings.events)
+    if not body.event_hint or settings.url_key:
+        return ""
+    return events.fault(body.body, body.event_hint, "")

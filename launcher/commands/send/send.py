@@ -1,0 +1,177 @@
+"""`hookline send`: signed sample webhooks, for trying things out and for load."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from launcher.commands.send.delivery_plan import Plan, deliveries
+from launcher.commands.send.load_generator import Tally, Target, UnreachableError, send_all
+from launcher.commands.signing_secret import signing_secret
+from launcher.config.config import Config
+from launcher.errors import LauncherError
+from receiver.settings import Settings as ReceiverSettings
+from sources import KINDS
+from sources.url_event import query
+
+DEFAULT_EVENT = "customer.voucher.loyalty_card.points_added"
+
+
+class SendError(LauncherError):
+    """The command line asks for something that cannot be sent."""
+
+    exit_code = 2
+
+
+def send(  # noqa: PLR0913 - a command's options
+    ctx: typer.Context,
+    *,
+    url: Annotated[str, typer.Option(help="Where to; default: the configured receiver.")] = "",
+    source: Annotated[str, typer.Option(help="Source whose webhooks these are.")] = "voucherify",
+    event: Annotated[str, typer.Option(help="Event name of the samples.")] = DEFAULT_EVENT,
+    count: Annotated[int, typer.Option(min=1, help="Webhooks to send.")] = 1,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Webhooks a second; default: no limit.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Connections at a time.")] = 16,
+    file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Send this body as it is, not samples.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="No envelope; the event's name goes into the URL.")] = False,
+    duplicates: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share that repeats an earlier body exactly.")
+    ] = 0.0,
+    invalid: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share with a wrong signature.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same webhooks; default: new ones each run.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")] = 10.0,
+    retries: Annotated[int, typer.Option(min=0, help="Further tries after 503 or no answer.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+) -> None:
+    """Send signed sample webhooks; exit code 0 if every answer was as expected (202, or 401 for --invalid)."""
+    config: Config = ctx.obj.config
+    found = config.sources.get(source)
+    if found is None:
+        raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
+    kind = KINDS[found.kind]
+    secret = signing_secret(config, source)
+    plan = Plan(
+        kind=kind,
+        secret=secret,
+        event=event,
+        count=count,
+        body=file.read_bytes() if file else None,
+        raw=raw,
+        duplicates=duplicates,
+        invalid=invalid,
+        seed=secrets.randbits(64) if seed is None else seed,
+    )
+    target = Target(
+        url=_address(url or receiver_url(config.receiver), source, query(event, secret, source) if raw else ""),
+        header=kind.signature_header,
+        concurrency=min(concurrency, count),
+        rate_per_s=rate,
+        timeout_s=timeout,
+        retries=retries,
+    )
+    tally = Tally()
+    code = _run(plan, target, tally)
+    sys.stdout.write(as_line(tally) if as_json else as_text(tally))
+    raise typer.Exit(code)
+
+
+def receiver_url(settings: ReceiverSettings) -> str:
+    """Where a receiver with these settings answers, as seen from its own machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def as_line(tally: Tally) -> str:
+    """The summary as one line of JSON."""
+    latencies = tally.latencies
+    summary = {
+        "sent": tally.sent,
+        "answers": dict(sorted(tally.answers.items())),
+        "unexpected": tally.unexpected,
+        "repeated": tally.repeated,
+        "invalid": tally.invalid,
+        "retried": tally.retried,
+        "accepted_events": tally.accepted_events,
+        "seconds": round(tally.seconds, 3),
+        "rate_per_s": round(tally.rate_per_s, 1),
+        "latency_ms": {
+            "p50": round(latencies.percentile(0.50), 3),
+            "p95": round(latencies.percentile(0.95), 3),
+            "p99": round(latencies.percentile(0.99), 3),
+            "max": round(latencies.max_ms, 3),
+        },
+    }
+    return msgspec.json.encode(summary).decode() + "\n"
+
+
+def as_text(tally: Tally) -> str:
+    """The summary to read."""
+    latencies = tally.latencies
+    answers = ", ".join(f"{count:,} x {answer}" for answer, count in sorted(tally.answers.items())) or "nothing"
+    verdict = f"{tally.unexpected:,} not as expected" if tally.unexpected else "all as expected"
+    retried = f", tried again {tally.retried:,}" if tally.retried else ""
+    percentiles = ", ".join(
+        f"p{share:.0%}"[:-1] + f" {latencies.percentile(share):.1f}" for share in (0.5, 0.95, 0.99)
+    )
+    return (
+        f"sent      {tally.sent:,} in {tally.seconds:.2f} s ({tally.rate_per_s:,.0f}/s)\n"
+        f"answers   {answers}: {verdict}{retried}\n"
+        f"events    {tally.accepted_events:,} accepted; "
+        f"repeated {tally.repeated:,}, wrong signature {tally.invalid:,}\n"
+        f"latency   {percentiles}, max {latencies.max_ms:.1f} ms\n"
+    )
+
+
+def _run(plan: Plan, target: Target, tally: Tally) -> int:
+    try:
+        uvloop.run(_send_with_progress(plan, target, tally))
+    except UnreachableError as refusal:
+        raise UnreachableError(f"{refusal}. Start one: hookline up") from None
+    except KeyboardInterrupt:
+        return 130
+    return 1 if tally.unexpected else 0
+
+
+async def _send_with_progress(plan: Plan, target: Target, tally: Tally) -> None:
+    if not sys.stderr.isatty() or plan.count == 1:
+        await send_all(target, deliveries(plan), tally)
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=plan.count, rate="")
+        drawing = asyncio.create_task(_draw(bar, task, tally))
+        try:
+            await send_all(target, deliveries(plan), tally)
+        finally:
+            drawing.cancel()
+
+
+async def _draw(bar: Progress, task: object, tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        bar.update(task, completed=tally.sent, rate=f"{tally.rate_per_s:,.0f}/s")  # type: ignore[arg-type]
+
+
+def _address(url: str, source: str, event_query: str) -> str:
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SendError(f"--url {url}: not an address; it reads like http://127.0.0.1:8080")
+    path = parts.path if parts.path.strip("/") else f"/webhooks/{quote(source, safe='')}"
+    query = "&".join(part for part in (parts.query, event_query) if part)
+    return parts._replace(path=path, query=query, fragment="").geturl()

@@ -1,0 +1,1 @@
+"""Builds the parts from the config and runs them."""

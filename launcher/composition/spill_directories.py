@@ -1,0 +1,22 @@
+"""What receivers of this machine keep on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from broker.monitoring.spilled import Spilled
+from receiver.settings import Settings
+from receiver.storage.spill.errors import SpillError
+from receiver.storage.spill.files import place, survey
+
+
+def spilled_here(receiver: Settings) -> Mapping[str, Spilled]:
+    """What lies in receiver.spill_dir, by place: none where this machine has none."""
+    directory = Path(receiver.spill_dir).absolute()
+    if not receiver.spill_dir:
+        return {}
+    try:
+        return {place(directory): survey(directory)}
+    except SpillError:
+        return {}

@@ -1,0 +1,1 @@
+"""hookline.toml and the environment, read and checked into settings."""

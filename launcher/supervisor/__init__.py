@@ -1,0 +1,1 @@
+"""Child processes: started, restarted, reloaded and stopped in order."""

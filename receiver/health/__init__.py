@@ -1,0 +1,1 @@
+"""What the receiver reports about itself: /healthz, /readyz, /metrics, rejections."""

@@ -1,0 +1,205 @@
+"""GET /metrics: the counters of this process and the totals in Redis as Prometheus text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from broker.monitoring.alerts import Alert
+from broker.monitoring.spilled import Spilled
+from broker.monitoring.stats import Totals
+from broker.queue.channel_state import Channel
+from receiver.counters import Counters, Histogram
+from receiver.health.snapshot import Seen, Source
+from sources.retry_deadline import tries_left
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LABELS = ["process"]
+
+
+class Snapshot(Struct, frozen=True):
+    """What one scrape shows."""
+
+    process: int
+    counters: Counters
+    pending_bytes: int
+    queued_bytes: int
+    """0 where receiver.max_queued_bytes is not set: then it is not measured."""
+
+    spilled: Spilled | None
+    """None where there is no spill_dir."""
+
+    state: Seen
+
+
+def render(snapshot: Snapshot) -> bytes:
+    """Prometheus text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Scrape(snapshot))
+    return generate_latest(registry)
+
+
+class _Scrape(Collector):
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_process(self._snapshot)
+        state = self._snapshot.state
+        if self._snapshot.queued_bytes:
+            yield GaugeMetricFamily(
+                "hookline_queued_bytes", "Memory of the queued bodies in Redis", value=self._snapshot.queued_bytes
+            )
+        if self._snapshot.spilled is not None:
+            yield from _of_disk(self._snapshot.spilled, state.at_ms)
+        up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
+        up.add_metric([str(self._snapshot.process)], float(state.totals is not None))
+        yield up
+        if state.totals is not None:
+            yield from _of_redis(state.totals)
+            yield from _of_dead_letters(state.totals, state.dead_letters)
+        yield from _of_sources(state.sources, state.at_ms)
+        yield _of_alerts(state.alerts)
+        yield from _of_channels(state.channels, state.at_ms)
+
+
+def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
+    counters, process = snapshot.counters, str(snapshot.process)
+    answers = CounterMetricFamily(
+        "hookline_receiver_requests", "Webhooks answered, by status", labels=[*_LABELS, "status"]
+    )
+    for status, count in sorted(counters.answers.items()):
+        answers.add_metric([process, str(status)], count)
+    yield answers
+    for name, text, value in (
+        ("bodies", "Bodies that were confirmed", counters.bodies),
+        ("body_bytes", "Bytes of the bodies that were confirmed", counters.bytes),
+        ("batches", "Batches that were confirmed", counters.batches),
+        ("spilled_bodies", "Bodies that went to the disk", counters.spilled),
+        ("drained_bodies", "Bodies that went from the disk to Redis", counters.drained),
+    ):
+        counter = CounterMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
+        counter.add_metric([process], value)
+        yield counter
+    pending = GaugeMetricFamily("hookline_receiver_pending_bytes", "Bytes that wait for Redis", labels=_LABELS)
+    pending.add_metric([process], snapshot.pending_bytes)
+    yield pending
+    yield _histogram("batch_bodies", "Bodies in a confirmed batch", process, counters.batch_bodies)
+    yield _histogram("accept_seconds", "From the verified body to its confirmation", process, counters.accept_s)
+
+
+def _histogram(name: str, text: str, process: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
+    buckets, so_far = [], 0
+    for bound, count in zip((*map(floatToGoString, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+        so_far += count
+        buckets.append((bound, float(so_far)))
+    family.add_metric([process], buckets, histogram.total)
+    return family
+
+
+def _of_disk(spilled: Spilled, now_ms: int) -> Iterator[Metric]:
+    """The same whichever process answers, of those that share the directory."""
+    age_s = _seconds_since(spilled.oldest_ms, now_ms)
+    for name, text, value in (
+        ("bodies", "Bodies on disk that wait for Redis", spilled.bodies),
+        ("bytes", "Bytes that their segments take", spilled.bytes),
+        ("oldest_seconds", "Age of the oldest of them, 0 for none", age_s),
+        ("corrupt_segments", "Damaged segments that were set aside", spilled.corrupt),
+    ):
+        yield GaugeMetricFamily(f"hookline_spilled_{name}", text, value=value)
+
+
+def _of_redis(totals: Totals) -> Iterator[Metric]:
+    """The same whichever process answers: they belong to Redis."""
+    yield GaugeMetricFamily("hookline_queued_bodies", "Bodies that wait for a worker", value=totals.queued)
+    yield GaugeMetricFamily(
+        "hookline_waiting_notifications", "Notifications not settled yet", value=totals.waiting
+    )
+    bodies = CounterMetricFamily("hookline_bodies", "Bodies by what became of them", labels=["outcome"])
+    for outcome in ("accepted", "processed", "duplicate", "buried"):
+        bodies.add_metric([outcome], getattr(totals, outcome))
+    yield bodies
+    notifications = CounterMetricFamily(
+        "hookline_notifications", "Notifications by what became of them", labels=["outcome"]
+    )
+    for outcome in ("created", "sent", "skipped", "dead"):
+        notifications.add_metric([outcome], getattr(totals, outcome))
+    yield notifications
+    yield CounterMetricFamily("hookline_alerts", "Alerts that people were told of", value=totals.alerts)
+    yield CounterMetricFamily("hookline_drift", "Deviations from the models, in samples", value=totals.drift)
+
+
+def _of_dead_letters(totals: Totals, there_now: int) -> Iterator[Metric]:
+    """Unlike the outcomes buried and dead, which a replay takes back, these counters never fall."""
+    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters there now", value=there_now)
+    yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that arose", value=totals.died)
+    handled = CounterMetricFamily(
+        "hookline_dead_letters_handled", "Dead letters by what was done to them", labels=["outcome"]
+    )
+    for outcome in ("replayed", "edited", "revived", "discarded", "purged", "forgotten"):
+        handled.add_metric([outcome], getattr(totals, outcome))
+    yield handled
+
+
+def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:
+    """While Redis is away, what this process knows alone."""
+    accepted = GaugeMetricFamily(
+        "hookline_source_last_accepted_timestamp_seconds", "When a webhook was accepted last", labels=["source"]
+    )
+    failing = GaugeMetricFamily(
+        "hookline_source_failing_seconds",
+        "Since the first 5xx that no 2xx followed; 0 for none",
+        labels=["source"],
+    )
+    refused = GaugeMetricFamily(
+        "hookline_source_refused_seconds",
+        "Since the first 4xx that no 2xx followed; 0 for none",
+        labels=["source"],
+    )
+    tries = GaugeMetricFamily(
+        "hookline_source_tries_left",
+        "Tries that the provider has left for what failed first, before it disables the webhook",
+        labels=["source"],
+    )
+    for name, (kind, facts) in sources.items():
+        failing_s = _seconds_since(facts.failing_since_ms, now_ms)
+        refused_s = _seconds_since(facts.refused_since_ms, now_ms)
+        if facts.last_accepted_ms:
+            accepted.add_metric([name], facts.last_accepted_ms / 1000)
+        failing.add_metric([name], failing_s)
+        refused.add_metric([name], refused_s)
+        if kind.retry_schedule_s:
+            tries.add_metric([name], tries_left(kind.retry_schedule_s, failing_s))
+    yield from (accepted, failing, refused, tries)
+
+
+def _seconds_since(since_ms: int, now_ms: int) -> float:
+    return max(0, now_ms - since_ms) / 1000 if since_ms else 0.0
+
+
+def _of_channels(channels: Iterable[Channel], now_ms: int) -> Iterator[Metric]:
+    """Only those of which there is something to tell; a closed one without failures has no line."""
+    current = GaugeMetricFamily(
+        "hookline_channel_state", "1 for the state: closed, open, half-open, paused", labels=["channel", "state"]
+    )
+    held = GaugeMetricFamily("hookline_channel_held_jobs", "Jobs held until it takes some", labels=["channel"])
+    failures = GaugeMetricFamily("hookline_channel_failures", "Failed sends in a row", labels=["channel"])
+    for channel in channels:
+        current.add_metric([channel.name, channel.state(now_ms)], 1)
+        held.add_metric([channel.name], channel.held)
+        failures.add_metric([channel.name], channel.failures)
+    yield from (current, held, failures)
+
+
+def _of_alerts(alerts: Iterable[Alert]) -> Metric:
+    current = GaugeMetricFamily("hookline_alert", "1 for each alert that holds", labels=["kind", "source"])
+    for alert in alerts:
+        current.add_metric([alert.kind, alert.source], 1)
+    return current

@@ -1,0 +1,72 @@
+"""What Redis knows of all receivers and workers, and what is left to tell where it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from broker.dead_letters import how_many
+from broker.monitoring.alerts import Alert, current_alerts
+from broker.monitoring.source_health import SourceFacts, read_sources
+from broker.monitoring.stats import Totals, read_totals
+from broker.queue.channel_state import Channel, read_channels
+from broker.redis import clock
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
+from receiver.health.error_streaks import Streaks
+from sources.provider import SourceKind
+
+_TIMEOUT_S = 1.0
+
+
+class Source(NamedTuple):
+    """One source."""
+
+    kind: SourceKind
+    facts: SourceFacts
+
+
+class Seen(Struct, frozen=True):
+    """One look."""
+
+    at_ms: int
+    totals: Totals | None
+    """None where Redis did not answer in time; then the sources are as this process alone knows them."""
+
+    sources: Mapping[str, Source]
+    alerts: list[Alert]
+    dead_letters: int = 0
+    channels: list[Channel] = []
+    """Those of which there is something to tell."""
+
+
+class State:
+    """Looks at it."""
+
+    def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, SourceKind]], streaks: Streaks) -> None:
+        self._redis = redis
+        self._kinds = kinds
+        self._streaks = streaks
+
+    async def look(self) -> Seen:
+        """Ask Redis; takes a second at most."""
+        kinds = self._kinds()
+        now_ms = self._redis.clock.now_ms()
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                now_ms = await clock.now_ms(self._redis)
+                totals = await read_totals(self._redis)
+                facts = await read_sources(self._redis, kinds)
+                alerts = await current_alerts(self._redis, now_ms=now_ms)
+                dead_letters = await how_many(self._redis)
+                channels = await read_channels(self._redis)
+        except (BrokerError, TimeoutError):
+            return Seen(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
+        return Seen(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
+
+
+def _joined(kinds: Mapping[str, SourceKind], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:
+    return {name: Source(kind, facts[name]) for name, kind in kinds.items()}

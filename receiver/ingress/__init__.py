@@ -1,0 +1,1 @@
+"""From the connection to a verified body."""

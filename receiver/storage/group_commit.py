@@ -1,0 +1,143 @@
+"""Group commit: many webhooks, one write.
+
+A body joins the open batch. One task writes batches one after another; while one write is under way the next
+batch fills. There is no timer: an idle receiver writes at once, a busy one writes fuller batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any
+
+from broker.queue.batch import MAX_BODIES, MAX_BYTES, RawBody
+from broker.redis.errors import BrokerError
+from receiver.counters import Counters
+from receiver.storage.spill.errors import SpillError
+from receiver.storage.timeouts import Bounded
+
+_logger = logging.getLogger("hookline.receiver")
+
+
+class Outcome(asyncio.Future[bool]):
+    """Whether a batch was confirmed. It has many waiters: one that is cancelled must not end it for all."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio
+        """Refuse; the cancelled waiter hears of it when the batch is done."""
+        return False
+
+
+class _Batch:
+    __slots__ = ("bodies", "opened_at_s", "outcome", "size_bytes")
+
+    def __init__(self) -> None:
+        self.bodies: list[RawBody] = []
+        self.size_bytes = 0
+        self.opened_at_s = monotonic()
+        self.outcome = Outcome()
+
+    def has_room(self, size_bytes: int) -> bool:
+        return len(self.bodies) < MAX_BODIES and self.size_bytes + size_bytes <= MAX_BYTES
+
+
+class GroupCommit:
+    """Collects bodies and writes them. Lifecycle: join() at any time, run() as the one writing task."""
+
+    def __init__(
+        self, write: Callable[[list[RawBody]], Coroutine[Any, Any, None]], counters: Counters, *, timeout_s: float
+    ) -> None:
+        """`timeout_s`: how long a batch may take from its first body to the confirmation."""
+        self.pending_bytes = 0
+        self._write = write
+        self._counters = counters
+        self._timeout_s = timeout_s
+        self._batches: deque[_Batch] = deque()  # the last one is open
+        self._wake = asyncio.Event()
+        self._bounded = Bounded()
+        self._failing = False
+        self._is_closed = False
+
+    def join(self, body: RawBody) -> Outcome:
+        """Add a body to the open batch; await the result to know whether Redis confirmed it."""
+        if self._is_closed:
+            return _refused()
+        size_bytes = len(body.body)
+        if not self._batches or not self._batches[-1].has_room(size_bytes):
+            self._batches.append(_Batch())
+            self._wake.set()
+        batch = self._batches[-1]
+        batch.bodies.append(body)
+        batch.size_bytes += size_bytes
+        self.pending_bytes += size_bytes
+        return batch.outcome
+
+    async def run(self) -> None:
+        """Write batches until cancelled. A failed write is an outcome, never an end."""
+        try:
+            while True:
+                await self._wake.wait()
+                while self._batches:
+                    await self._commit(self._batches.popleft())
+                self._wake.clear()
+        finally:  # nobody may wait for ever
+            self._is_closed = True
+            while self._batches:
+                self._settle(self._batches.popleft(), confirmed=False)
+
+    async def _commit(self, batch: _Batch) -> None:
+        confirmed = False
+        try:
+            confirmed = await self._is_confirmed(batch)
+        finally:
+            self._settle(batch, confirmed=confirmed)
+
+    def _settle(self, batch: _Batch, *, confirmed: bool) -> None:
+        self.pending_bytes -= batch.size_bytes
+        batch.outcome.set_result(confirmed)
+        if confirmed:
+            self._count(batch)
+
+    async def _is_confirmed(self, batch: _Batch) -> bool:
+        left_s = batch.opened_at_s + self._timeout_s - monotonic()
+        if left_s <= 0:
+            return False
+        try:
+            await self._bounded.within(left_s, self._write(batch.bodies))
+        except TimeoutError:
+            self._note_failure(f"Redis did not confirm within {self._timeout_s:g} s")
+        except (BrokerError, SpillError) as error:
+            self._note_failure(str(error))
+        except Exception:
+            _logger.exception("a batch could not be written", extra={"action": "batch_failed"})
+        else:
+            self._note_success()
+            return True
+        return False
+
+    def _count(self, batch: _Batch) -> None:
+        self._counters.batches += 1
+        self._counters.bodies += len(batch.bodies)
+        self._counters.bytes += batch.size_bytes
+        self._counters.batch_bodies.observe(len(batch.bodies))
+
+    def _note_failure(self, reason: str) -> None:
+        """Log the first of a row of failures; the webhooks they cost are counted as refused."""
+        if not self._failing:
+            _logger.error(
+                "webhooks are answered 503: %s", reason, extra={"action": "writes_failing", "reason": reason}
+            )
+        self._failing = True
+
+    def _note_success(self) -> None:
+        if self._failing:
+            _logger.info("webhooks are taken again", extra={"action": "writes_recovered"})
+        self._failing = False
+
+
+def _refused() -> Outcome:
+    outcome = Outcome()
+    outcome.set_result(False)
+    return outcome

@@ -1,0 +1,55 @@
+"""How long a provider keeps trying: pure arithmetic on its published retry schedule.
+
+A schedule lists the seconds, after its first try, at which a provider sends a failed webhook again. After the last
+of them it gives up and switches the webhook off. The first try itself is not counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sources.provider import SourceKind
+
+
+def tries_used(schedule_s: Sequence[float], outage_s: float) -> int:
+    """Retries that an outage has cost a webhook which failed first when it began."""
+    return bisect_right(schedule_s, outage_s)
+
+
+def tries_left(schedule_s: Sequence[float], outage_s: float) -> int:
+    """Retries that such a webhook still has."""
+    return len(schedule_s) - tries_used(schedule_s, outage_s)
+
+
+def disabled_at_ms(schedule_s: Sequence[float], since_ms: int) -> int | None:
+    """When the last retry of such a webhook is due (ms since 1970); None for a provider that never gives up."""
+    return since_ms + round(schedule_s[-1] * 1000) if schedule_s else None
+
+
+def is_past_the_last_try(kind: SourceKind, since_ms: int, until_ms: int) -> bool:
+    """Whether an outage lasted so long that the provider may have switched the webhook off."""
+    last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
+    return last_ms is not None and until_ms >= last_ms
+
+
+def warning(kind: SourceKind, since_ms: int, now_ms: int) -> str:
+    """What an outage that goes on will lead to, or has led to, in one sentence; "" where it leads to nothing."""
+    last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
+    if last_ms is None:
+        return ""
+    if now_ms >= last_ms:
+        return f"{_title(kind)} has used up its tries since {clock(last_ms)}: {kind.disabled_advice}"
+    left = tries_left(kind.retry_schedule_s, (now_ms - since_ms) / 1000)
+    tries = "1 try" if left == 1 else f"{left} tries"
+    return f"about {tries} (until {clock(last_ms)}) before {_title(kind)} disables this webhook"
+
+
+def clock(ms: int) -> str:
+    """A time in UTC to the minute."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _title(kind: SourceKind) -> str:
+    return kind.name.capitalize()

@@ -1,0 +1,1 @@
+"""From the raw body to an event."""

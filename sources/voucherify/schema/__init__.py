@@ -1,0 +1,1 @@
+"""What Voucherify's own schema declares."""

@@ -1,0 +1,1 @@
+"""From a claimed job to the recorded outcome of each of its notifications."""

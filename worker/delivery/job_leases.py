@@ -1,0 +1,93 @@
+"""The leases of the jobs that this process runs, and until when each surely holds.
+
+A worker that was frozen, or that could not reach Redis, cannot know whether another has taken its jobs over. So it
+reckons by its own monotonic clock, from before each lease was asked for, and sends nothing of a job beyond that.
+"""
+
+from __future__ import annotations
+
+import time
+
+from broker.queue import jobs
+from broker.queue.jobs import Claimed
+from broker.redis.client import Client
+
+_MARGIN = 0.1
+"""Share of a lease, at its end, in which no send begins: two hosts' clocks do not run alike."""
+
+
+class Lease:
+    """One process's hold of one job."""
+
+    __slots__ = ("_until", "lost")
+
+    def __init__(self, until: float) -> None:
+        self.lost = False
+        self._until = until
+
+    def holds(self) -> bool:
+        """Whether nobody else can be running the job now."""
+        return time.monotonic() < self._until
+
+    def left_s(self) -> float:
+        """Seconds that it surely holds; 0 where it may not."""
+        return max(0.0, self._until - time.monotonic())
+
+    def renew(self, until: float) -> None:
+        """It holds until a moment of the monotonic clock; one that was lost stays so."""
+        if not self.lost:
+            self._until = until
+
+    def lose(self) -> None:
+        """Others can run the job from now on."""
+        self.lost = True
+        self._until = 0.0
+
+
+class Leases:
+    """Takes, renews and gives back the leases of one worker process."""
+
+    def __init__(self, redis: Client, owner: str, *, lease_s: float) -> None:
+        self.owner = owner
+        self._redis = redis
+        self._lease_ms = int(lease_s * 1000)
+        self._sure_s = lease_s * (1 - _MARGIN)
+        self._held: dict[str, Lease] = {}
+
+    def of(self, job_id: str) -> Lease:
+        """The lease of a job that was claimed and not yet given back."""
+        return self._held[job_id]
+
+    async def claim(self, count: int) -> list[Claimed]:
+        """Take up to `count` due jobs. Raises BrokerError."""
+        asked = time.monotonic()
+        claimed = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self._lease_ms)
+        fresh = []
+        for job in claimed:
+            running = self._held.get(job.id)
+            if running is None:
+                self._held[job.id] = Lease(asked + self._sure_s)
+                fresh.append(job)
+            else:  # it had lapsed, and others may have sent some of the job: this run ends, a later one goes on
+                running.lose()
+        return fresh
+
+    async def extend(self) -> None:
+        """Renew the leases that are still this process's. Raises BrokerError."""
+        held = {job_id: lease for job_id, lease in self._held.items() if not lease.lost}
+        if not held:
+            return
+        asked = time.monotonic()
+        lost = await jobs.extend(self._redis, self.owner, list(held), lease_ms=self._lease_ms)
+        for lease in held.values():
+            lease.renew(asked + self._sure_s)
+        for job_id in lost:
+            held[job_id].lose()
+
+    async def give_back(self, job_id: str, *, delay_ms: int, forget_start: bool) -> None:
+        """See `jobs.release`. Raises BrokerError."""
+        await jobs.release(self._redis, self.owner, job_id, delay_ms=delay_ms, forget_start=forget_start)
+
+    def drop(self, job_id: str) -> None:
+        """The job runs here no more."""
+        self._held.pop(job_id, None)

@@ -1,0 +1,83 @@
+"""Notification to message: what notify does before it sends. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification
+from broker.queue.latest_only import Turn, subject_id
+from sources.errors import DecodeError
+from sources.provider import SourceKind
+from worker.enrichment.enrich import Enriched, UnknownError, message_of
+from worker.intake.digests import payloads_of
+from worker.outcome import Dead
+from worker.rules.event_times import is_future
+from worker.rules.payload import Payload
+from worker.rules.render import Message, Renderer, RenderError
+from worker.templates.template import seen_by_templates
+
+
+class Maker:
+    """Makes messages by the rules and sources of one config. All raise RenderError and DecodeError."""
+
+    def __init__(self, kinds: Mapping[str, SourceKind], renderer: Renderer, *, max_future_s: float) -> None:
+        """kinds: by name of the source; max_future_s: see `[worker]`."""
+        self._kinds = kinds
+        self._max_future_s = max_future_s
+        self._renderer = renderer
+
+    def kind(self, source: str) -> SourceKind:
+        """What a source's webhooks look like."""
+        kind = self._kinds.get(source)
+        if kind is None:
+            raise RenderError(f"no source named {source!r} in this worker's config")
+        return kind
+
+    def is_wanted(self, notification: Notification) -> bool:
+        """Whether the rule's `when` is true. Fails, too, where its `key` does: intake leaves that to notify."""
+        rule, body = notification.rule, notification.body
+        if notification.digest or not self._renderer.asks_payload(rule):
+            return True
+        payload = self.kind(body.source).view(body.body)
+        seen = seen_by_templates(payload, event=notification.event, source=body.source)
+        if not self._renderer.holds(rule, seen):
+            return False
+        self._renderer.key(rule, seen)
+        self._renderer.digest_key(rule, seen)
+        return True
+
+    def occurred_at_ms(self, body: RawBody) -> int | None:
+        """The own time of the event, by which the latest counts; None where it has none.
+
+        One too far in the future counts as of its receipt: it would silence its subject until then.
+        """
+        event = self.kind(body.source).decode(body.body, body.event_hint)
+        return body.received_at_ms if is_future(event, body, self._max_future_s) else event.occurred_at_ms
+
+    def turn(self, notification: Notification, channel: str) -> Turn | None:
+        """What it is the latest of, by its rule's `latest_only`; None where its event has no time."""
+        body = notification.body
+        kind, occurred_at_ms = self.kind(body.source), self.occurred_at_ms(body)
+        if occurred_at_ms is None:
+            return None
+        seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
+        key = self._renderer.subject(notification.rule, seen)
+        latest = subject_id(body.source, notification.rule, channel, key)
+        return Turn(latest, notification.key, occurred_at_ms)
+
+    def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
+        """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""
+        body = notification.body
+        kind = self.kind(body.source)
+        json = b"" if notification.digest or enriched else kind.payload_json(body.body)
+        payloads = [Payload(json)] if json else payloads_of(notification, kind)
+        last = enriched or Enriched(payloads[-1])
+        return message_of(self._renderer, notification, last, payloads, attempt=attempt)
+
+
+def unfit(error: RenderError | DecodeError) -> Dead:
+    """The end of a notification that cannot be made."""
+    reason = "customer unknown" if isinstance(error, UnknownError) else "render"
+    place = error.place if isinstance(error, RenderError) else ""
+    return Dead(reason=reason, error=str(error), error_class=type(error).__name__, place=place)

@@ -1,0 +1,54 @@
+"""Notifications and jobs as they are after a try, and before the next. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import structs
+
+from broker.queue.jobs import Attempt, Notification, NotifyJob
+from broker.steps.settle import Retry as RetryJob
+from worker.outcome import Dead, Outcome, Retry
+
+
+def with_only(job: NotifyJob, notifications: list[Notification], attempt: int | None = None) -> NotifyJob:
+    """The job with these notifications alone, at its own attempt number or another."""
+    return NotifyJob(job.channel, attempt or job.attempt, job.first_try_ms, notifications)
+
+
+def held_for(job: NotifyJob, ms: int) -> NotifyJob:
+    """The job with the time for which its channel took nothing counted out: that does not bring its end nearer."""
+    return NotifyJob(job.channel, job.attempt, job.first_try_ms + ms, job.notifications) if ms else job
+
+
+def retry_job(job: NotifyJob, when: tuple[int, int], group: list[tuple[int, Notification]]) -> RetryJob:
+    """The job of a group's next try; `when`: its attempt number and the delay before it in ms."""
+    attempt, delay_ms = when
+    indices = [index for index, _ in group]
+    again = with_only(job, [notification for _, notification in group], attempt)
+    if attempt == job.attempt:  # it was put off, which does not use up the horizon
+        again = structs.replace(again, first_try_ms=job.first_try_ms + delay_ms)
+    return RetryJob(again, delay_ms, indices)
+
+
+def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_ms: int) -> Notification:
+    """The notification with a failed try added to its history."""
+    match outcome:
+        case Retry(error=error, answer=answer):
+            attempt = Attempt(at_ms, took_ms, "retry", error, answer)
+        case Dead(reason=reason, error=error, answer=answer):
+            attempt = Attempt(at_ms, took_ms, reason, error, answer)
+        case _:
+            return notification
+    return structs.replace(notification, attempts=(*notification.attempts, attempt))
+
+
+def log_fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:
+    """What every line in the log tells of a notification."""
+    return {
+        "rule": notification.rule,
+        "channel": job.channel,
+        "event": notification.event,
+        "key": notification.key,
+        "attempt": job.attempt,
+    }

@@ -1,0 +1,160 @@
+"""Payloads filled up with what the rules ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from broker.queue.jobs import Notification
+from sources.api import LookUp, filled
+from sources.provider import SourceKind
+from sources.written_number import WrittenNumber
+from worker.enrichment.provider_api import ApiClient
+from worker.outcome import Dead, PutOff, Retry
+from worker.rules.payload import Payload
+from worker.rules.render import Message, Renderer, RenderError
+from worker.rules.rules import Rule
+from worker.templates.template import seen_by_templates
+from worker.worker_source import WorkerSource
+
+PATIENCE_S = 10.0
+"""Seconds that a notification waits for its answer before its job makes room for others."""
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
+
+
+class UnknownError(RenderError):
+    """A template needs what the API does not know either."""
+
+
+class Enriched(Struct, frozen=True):
+    """A payload with all that could be found."""
+
+    payload: Mapping[str, Any]
+    unknown: tuple[str, ...] = ()
+    """Why each thing that could not be found is not there."""
+
+
+class Enricher:
+    """The lookups of all rules; opens a connection only for rules that ask for something.
+
+    To be made in the running event loop that will use it.
+    """
+
+    def __init__(self, rules: Iterable[Rule], sources: Mapping[str, WorkerSource]) -> None:
+        self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
+        self._clients: dict[str, ApiClient] = {}
+        for name, source in sources.items():
+            if self._asked and source.api and source.kind.api:
+                self._clients[name] = ApiClient(name, source.api, source.kind.api)
+
+    def asks(self, rule: str) -> bool:
+        """Whether the rule wants anything looked up."""
+        return rule in self._asked
+
+    async def enrich(
+        self, rule: str, source: str, kind: SourceKind, payload: Mapping[str, Any], *, patience_s: float
+    ) -> Enriched | Retry | Dead | PutOff:
+        """Look up what the rule asks for and the payload does not name in vain, within `patience_s`."""
+        try:
+            async with asyncio.timeout(min(patience_s, PATIENCE_S)):
+                return await self._enriched(self._asked[rule], source, kind, payload)
+        except TimeoutError:
+            return PutOff()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.close()
+
+    async def _enriched(
+        self, asked: tuple[str, ...], source: str, kind: SourceKind, payload: Mapping[str, Any]
+    ) -> Enriched | Retry | Dead:
+        client = self._clients.get(source)
+        if client is None:
+            return unaskable(asked, source)
+        lookups, unknown = questions(asked, kind, payload)
+        for lookup in lookups:
+            answer = await client.get(lookup)
+            if isinstance(answer, (Retry, Dead)):
+                return answer
+            if answer is None:
+                unknown = (*unknown, f"{lookup.key} unknown: the API of source {source} answered 404")
+            else:
+                payload = filled(payload, lookup.key, _decode(answer))
+        return Enriched(payload, unknown)
+
+
+def unaskable(asked: Iterable[str], source: str) -> Dead:
+    """The end of a notification whose rule wants looked up what its source cannot be asked for."""
+    error = f"looking up the {' and '.join(asked)}: sources.{source}.api is not set in this worker's config"
+    return Dead(reason="misconfigured", error=error, error_class="LookUpMisconfigured")
+
+
+def questions(
+    asked: Iterable[str], kind: SourceKind, payload: Mapping[str, Any]
+) -> tuple[list[LookUp], tuple[str, ...]]:
+    """What a rule's `enrich` asks for this payload, and why each thing that cannot be asked for is not known."""
+    lookups, unknown = [], []
+    for name in asked:
+        find = kind.api.lookups.get(name) if kind.api else None
+        lookup = find(payload) if find else None
+        if lookup:
+            lookups.append(lookup)
+        else:
+            unknown.append(f"{name} unknown: the payload does not say whom to look up")
+    return lookups, tuple(unknown)
+
+
+def message_of(
+    renderer: Renderer,
+    notification: Notification,
+    enriched: Enriched,
+    payloads: Sequence[Mapping[str, Any]],
+    *,
+    attempt: int,
+) -> Message:
+    """The notification, rendered. Raises RenderError; UnknownError where something it asked for is not known.
+    DecodeError where a payload that is at hand as JSON cannot be decoded.
+
+    payloads: of its events, several in a digest; `enriched` is the last of them.
+    """
+    body = notification.body
+    read = renderer.read(notification.rule, enriched.payload)
+    seen = seen_by_templates(read, event=notification.event, source=body.source)
+    if renderer.is_digest(notification.rule):
+        seen["events"] = [*payloads[:-1], enriched.payload]
+    try:
+        rendered = renderer.render(notification.rule, seen)
+    except RenderError as error:
+        error = _with_all_keys(renderer, notification.rule, {**seen, **enriched.payload}, error)
+        if enriched.unknown:
+            raise UnknownError(f"{'; '.join(enriched.unknown)}; {error}", error.place) from None
+        raise error from None
+    return Message(
+        key=notification.key,
+        rule=notification.rule,
+        source=body.source,
+        event=notification.event,
+        text=rendered.text,
+        data={"events": [*payloads[:-1], enriched.payload]} if notification.digest else enriched.payload,
+        data_json=enriched.payload.json if isinstance(enriched.payload, Payload) else b"",
+        attempt=attempt,
+        to=rendered.to,
+        subject=rendered.subject,
+        html=rendered.html,
+        raw=body.body,
+    )
+
+
+def _with_all_keys(renderer: Renderer, rule: str, seen: dict[str, Any], error: RenderError) -> RenderError:
+    """The error with all keys of the payload: only some were decoded. Names that one asks for are not in it."""
+    try:
+        renderer.render(rule, seen)
+    except RenderError as whole:
+        return whole
+    return error

@@ -1,0 +1,224 @@
+"""Asking a source's API: cached, rate-limited, bounded. What was asked and answered is never logged.
+
+Errors name no ids and quote no answers: they go to logs and lists, and an answer is about a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiolimiter import AsyncLimiter
+from cachetools import TLRUCache
+from yarl import URL
+
+from sources.api import Api, LookUp
+from sources.api import Settings as ApiSettings
+from sources.written_number import WrittenNumber
+from worker.http.client import (
+    MAX_ANSWER_BYTES,
+    BrokenAnswer,
+    certificate_error,
+    head_in_time,
+    open_session,
+    proxy_for,
+    url_as_written,
+)
+from worker.http.responses import PASSING, Head, retry_after_s
+from worker.outcome import Dead, Retry
+
+_UNKNOWN_CACHE_S = 60.0
+_MAX_PAUSE_S = 600.0
+"""An API that asks for longer is asked again after that time, lest one odd header stop it for days."""
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
+
+Answer = bytes | None | Retry | Dead
+"""The JSON object found; None where the API knows no such object; or why there is no answer."""
+
+
+class _Shared:
+    """One request, and how many wait for it."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.sent = False
+
+
+class ApiClient:
+    """One source's API. Keeps its connections; to be made in the running event loop that will use it."""
+
+    def __init__(self, source: str, settings: ApiSettings, api: Api) -> None:
+        self._source = source
+        self._settings = settings
+        self._root = (settings.url or api.regions[settings.region]).rstrip("/")
+        self._cache: TLRUCache[str, bytes | None] = TLRUCache(settings.cache_size, self._kept_until)
+        self._under_way: dict[str, tuple[_Shared, asyncio.Task[Answer]]] = {}
+        burst = max(1.0, settings.rate_per_s)
+        self._rate = AsyncLimiter(burst, burst / settings.rate_per_s)
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._paused_until = 0.0
+        proxy, self._proxy_fault = _proxy(self._root)
+        self._session = open_session(
+            headers={
+                **api.headers(settings.app_id, settings.token),
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # so that the limit on an answer holds for what it unpacks to
+            },
+            concurrency=settings.concurrency,
+            proxy=proxy,
+        )
+
+    async def get(self, lookup: LookUp) -> Answer:
+        """Ask, unless the answer is known; who asks for the same at the same time shares one request.
+
+        May wait long for its turn: whoever has no time left cancels. A request that nobody waits for any more is
+        not sent; one that was sent runs to its end, so that its answer is there for who comes again.
+        """
+        path = lookup.path
+        if path in self._cache:
+            return self._cache[path]
+        shared, task = self._under_way.get(path) or self._start(lookup)
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.sent:
+                task.cancel()
+                self._end(path, shared)
+
+    async def close(self) -> None:
+        """Let go of what is under way and close the connections."""
+        tasks = [task for _, task in self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._session.close()
+
+    def _start(self, lookup: LookUp) -> tuple[_Shared, asyncio.Task[Answer]]:
+        shared = _Shared()
+        task = asyncio.create_task(self._ask_in_turn(lookup, shared))
+        task.add_done_callback(lambda _: self._end(lookup.path, shared))
+        self._under_way[lookup.path] = shared, task
+        return shared, task
+
+    def _end(self, path: str, shared: _Shared) -> None:
+        if path in self._under_way and self._under_way[path][0] is shared:
+            del self._under_way[path]
+
+    def _kept_until(self, _path: str, answer: bytes | None, now: float) -> float:
+        kept_s = self._settings.cache_s
+        return now + (min(kept_s, _UNKNOWN_CACHE_S) if answer is None else kept_s)
+
+    async def _ask_in_turn(self, lookup: LookUp, shared: _Shared) -> Answer:
+        async with self._slots:
+            if self._paused_s() <= 0:
+                await self._rate.acquire()
+            wait_s = self._paused_s()
+            if wait_s > 0:
+                return _passing(lookup, "the API asked us to wait", "Paused", wait_s)
+            shared.sent = True
+            answer = await self._ask(lookup)
+        if answer is None or isinstance(answer, bytes):
+            self._cache[lookup.path] = answer
+        return answer
+
+    async def _ask(self, lookup: LookUp) -> Answer:
+        """Ask once. The answer's status decides as soon as it is there; only that of 200 needs a body too."""
+        if self._proxy_fault:
+            error = f"{_what(lookup)}: {self._proxy_fault}"
+            return Dead(reason="misconfigured", error=error, error_class="LookUpProxy")
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                return await self._exchange(lookup)
+        except TimeoutError as error:
+            late = _passing(lookup, f"no answer within {self._settings.timeout_s:g} s", "TimeoutError")
+            return self._of_head(lookup, head_in_time(error), late)
+        except BrokenAnswer as error:
+            not_http = _passing(lookup, f"the answer is not HTTP: {error}", "NotHttp")
+            return self._of_head(lookup, error.head, not_http)
+        except (aiohttp.ClientError, OSError) as error:
+            return _unanswered(lookup, error)
+
+    async def _exchange(self, lookup: LookUp) -> Answer:
+        url = url_as_written(self._root + lookup.path)
+        async with self._session.get(url, allow_redirects=False) as response:
+            if response.status == 200:
+                return _object(lookup, await _read(response.content))
+            return self._without_body(lookup, response.status, response.headers)
+
+    def _of_head(self, lookup: LookUp, head: Head | None, otherwise: Retry) -> Answer:
+        if head is None or head.status == 200:
+            return otherwise
+        return self._without_body(lookup, head.status, head.headers)
+
+    def _without_body(self, lookup: LookUp, status: int, headers: Mapping[str, str]) -> Answer:
+        """What an answer means that holds no object."""
+        if status == 404:
+            return None
+        if status in {401, 403}:
+            where = f"sources.{self._source}.api"
+            error = f"{_what(lookup)}: answered {status}: check {where}.app_id, {where}.token and {where}.region"
+            return Dead(reason="misconfigured", error=error, error_class=f"LookUp{status}")
+        if status in PASSING or status >= 500:
+            wait_s = retry_after_s(headers, now_s=time.time())
+            if wait_s > 0:
+                self._paused_until = time.monotonic() + min(wait_s, _MAX_PAUSE_S)
+            return _passing(lookup, f"answered {status}", str(status), wait_s)
+        return _permanent(lookup, f"answered {status}", str(status))
+
+    def _paused_s(self) -> float:
+        return self._paused_until - time.monotonic()
+
+
+def _proxy(url: str) -> tuple[URL | None, str]:
+    """The proxy to ask, and why there is none where the environment's cannot be used."""
+    try:
+        return proxy_for(url_as_written(url)), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes | None:
+    """All of it, None where it is larger than what we take."""
+    found = bytearray()
+    async for chunk in content.iter_any():
+        found += chunk
+        if len(found) > MAX_ANSWER_BYTES:
+            return None
+    return bytes(found)
+
+
+def _object(lookup: LookUp, found: bytes | None) -> bytes | Dead:
+    if found is None:
+        return _permanent(lookup, f"the answer is larger than {MAX_ANSWER_BYTES // 1024} KB", "TooLarge")
+    try:
+        _decode(found)
+    except (ValueError, RecursionError):
+        return _permanent(lookup, "the answer is not a JSON object", "NotAnObject")
+    return found
+
+
+def _unanswered(lookup: LookUp, error: aiohttp.ClientError | OSError) -> Retry:
+    """The text of some errors holds the whole URL."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _passing(lookup, f"the proxy answered {error.status}", "ClientHttpProxyError")
+    reason = certificate_error(error) or getattr(error, "strerror", None) or type(error).__name__
+    return _passing(lookup, f"no connection, or it broke off: {reason}", type(error).__name__)
+
+
+def _what(lookup: LookUp) -> str:
+    return f"looking up the {lookup.key}"
+
+
+def _passing(lookup: LookUp, error: str, error_class: str, wait_s: float = 0.0) -> Retry:
+    return Retry(error=f"{_what(lookup)}: {error}", error_class=f"LookUp{error_class}", retry_after_s=wait_s)
+
+
+def _permanent(lookup: LookUp, error: str, error_class: str) -> Dead:
+    return Dead(reason="permanent", error=f"{_what(lookup)}: {error}", error_class=f"LookUp{error_class}")

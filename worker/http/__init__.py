@@ -1,0 +1,1 @@
+"""An HTTP client for servers whose answers may be malformed."""

@@ -1,0 +1,194 @@
+"""aiohttp as a client of servers that nobody here wrote: an answer counts by its status.
+
+aiohttp's parser refuses answers over details that change nothing in what they say (two equal Content-Length, a
+body behind 204), and then the status is lost. Here the bytes of the head are kept until the parser has read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection, SocketFactoryType
+from yarl import URL
+
+from worker.http.responses import Head, head_of
+
+MAX_ANSWER_BYTES = 64 * 1024
+
+_MAX_HEAD_BYTES = 64 * 1024
+"""Also the longest line: gateways send long Content-Security-Policy and Set-Cookie headers."""
+
+_MAX_HEADERS = 1000
+_MAX_BODY_WAIT_S = 1.0
+"""Longest wait for the body of an answer whose status is known: it can only add to an error's text."""
+
+_AS_WRITTEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%")
+
+
+class BrokenAnswer(aiohttp.ClientError):
+    """An answer that aiohttp could not read. `head` is what is known of it; None where it is not HTTP at all."""
+
+    def __init__(self, reason: str, head: Head | None) -> None:
+        super().__init__(reason)
+        self.head = head
+
+
+class _Protocol(ResponseHandler):
+    """Keeps the bytes of an answer until its head is read."""
+
+    received: bytes | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        self.received = b""
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        if self.received is not None and len(self.received) < _MAX_HEAD_BYTES:
+            self.received += data
+        super().data_received(data)
+
+
+class _Response(aiohttp.ClientResponse):
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        try:
+            await super().start(connection)
+        except asyncio.CancelledError as error:
+            error.args = (_head(protocol),)  # for `head_in_time`
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            head = _head(protocol)
+            if head is not None or isinstance(error, aiohttp.ClientResponseError):
+                raise BrokenAnswer(_reason(error), head) from error
+            raise
+        if isinstance(protocol, _Protocol):
+            protocol.received = None
+        return self
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        factory: Any = partial(_Protocol, loop=self._loop)
+        self._factory = factory  # aiohttp has no public setting for it
+
+
+def open_session(
+    *,
+    headers: dict[str, str],
+    concurrency: int,
+    proxy: URL | None,
+    tls: ssl.SSLContext | None = None,
+    socket_factory: SocketFactoryType | None = None,
+) -> aiohttp.ClientSession:
+    """A session without time-outs, cookies and unpacking; `tls`: None to trust what this system trusts.
+
+    To be made in the running event loop that will use it.
+    """
+    return aiohttp.ClientSession(
+        headers=with_user_agent(headers),
+        connector=_Connector(limit=concurrency, ssl=tls or True, socket_factory=socket_factory),
+        response_class=_Response,
+        timeout=aiohttp.ClientTimeout(total=None),  # the caller's covers the whole exchange
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        proxy=proxy,
+        max_line_size=_MAX_HEAD_BYTES,
+        max_field_size=_MAX_HEAD_BYTES,
+        max_headers=_MAX_HEADERS,
+    )
+
+
+def with_user_agent(headers: dict[str, str]) -> dict[str, str]:
+    """The headers, with ours as `User-Agent` where they have none."""
+    if any(name.lower() == "user-agent" for name in headers):
+        return headers
+    return {"User-Agent": user_agent(), **headers}
+
+
+@cache
+def user_agent() -> str:
+    """`Hookline/1.2.3`."""
+    return f"Hookline/{version('hookline')}"
+
+
+def url_as_written(text: str) -> URL:
+    """The URL, sent byte by byte as it is written; only what no URL may hold is quoted. Raises ValueError."""
+    url = URL(text, encoded=_AS_WRITTEN.issuperset(text))
+    if not url.host:
+        raise ValueError("it has no host")
+    return url
+
+
+def proxy_for(url: URL) -> URL | None:
+    """The proxy that the environment names for a URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY).
+
+    Raises ValueError, whose text does not show it, for one that cannot be used.
+    """
+    if proxy_bypass(url.host or ""):
+        return None
+    proxies = getproxies()
+    text = proxies.get(url.scheme) or proxies.get("all")
+    if not text:
+        return None
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise ValueError(f"the proxy of the environment for {url.scheme} is not http://host:port")
+    return proxy
+
+
+async def body_of(response: aiohttp.ClientResponse, *, wait_s: float = _MAX_BODY_WAIT_S) -> bytes:
+    """What comes of a body in a short time, at most 64 KB; never raises for what the other side does.
+
+    Gives the connection back, for the next request where the body was read to its end.
+    """
+    content, found = response.content, bytearray()
+    if response.closed and content.exception() is None:
+        # Nearly every answer: it came whole, so that its connection is given back already, and no timer is needed.
+        return content.read_nowait(MAX_ANSWER_BYTES)
+    try:
+        async with asyncio.timeout(min(wait_s, _MAX_BODY_WAIT_S)):
+            while len(found) < MAX_ANSWER_BYTES and not content.at_eof():
+                found += await content.read(MAX_ANSWER_BYTES - len(found))
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        pass
+    finally:
+        response.release()
+    return bytes(found)
+
+
+def head_in_time(error: TimeoutError) -> Head | None:
+    """What was known of an answer when its time was up: the status may be there, and the rest of the head late."""
+    cancelled = error.__cause__
+    if isinstance(cancelled, asyncio.CancelledError) and cancelled.args and isinstance(cancelled.args[0], Head):
+        return cancelled.args[0]
+    return None
+
+
+def certificate_error(error: BaseException) -> str:
+    """Why a server's certificate cannot be trusted; "" where it is not about that."""
+    found = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return f"certificate: {found.verify_message or found.reason}"
+    return ""
+
+
+def _head(protocol: ResponseHandler | None) -> Head | None:
+    received = protocol.received if isinstance(protocol, _Protocol) else None
+    return head_of(received) if received else None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of the parser's message: the others quote the answer."""
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return text.partition("\n")[0].strip(" :,") or type(error).__name__

@@ -1,0 +1,1 @@
+"""From a batch in the stream to jobs: decode, deduplicate, route."""

@@ -1,0 +1,172 @@
+"""Digests: events on their way into one, and the end of its window, when it becomes a notification a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from broker import dead_letters
+from broker.dead_letters import Grave
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Notification, NotifyJob
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError, Full, Unavailable
+from broker.steps import digests
+from broker.steps.digests import Gathered, UnreadableMemberError
+from runtime.fault_log import Faults
+from sources.event import Event
+from sources.provider import SourceKind
+from worker.permanent_errors import LastingFaults
+from worker.rules.idempotency import idempotency_key
+from worker.rules.render import Renderer
+from worker.rules.rules import Rule, seconds
+
+log = logging.getLogger("hookline.worker")
+
+_LOOK_EVERY_S = 0.5
+_AT_A_TIME = 100
+
+
+def gathered_of(
+    renderer: Renderer, rule: Rule, seen: Mapping[str, Any], body: RawBody, event: Event
+) -> tuple[str, Gathered]:
+    """The digest that an event belongs to by a rule, and what it adds to it. Raises RenderError."""
+    assert rule.digest is not None
+    gathered = Gathered(
+        key=idempotency_key(body.source, event.identity, rule.name),
+        rule=rule.name,
+        channels=rule.channels(),
+        window_ms=int(seconds(rule.digest.window) * 1000),
+        event=event.name,
+        occurred_at_ms=event.occurred_at_ms,
+        body=body,
+    )
+    return digests.digest_id(body.source, rule.name, renderer.digest_key(rule.name, seen)), gathered
+
+
+def payloads_of(notification: Notification, kind: SourceKind) -> list[Mapping[str, Any]]:
+    """The payload of its event, or those of a digest's events in the order of their own times.
+
+    Raises DecodeError.
+    """
+    body = notification.body.body
+    if not notification.digest:
+        return [kind.view(body)]
+    return [kind.view(bytes(member.body)) for member in digests.members(body)]
+
+
+class Digests:
+    """Looks for windows that have ended; one a worker process. That many look does no harm: one closes each."""
+
+    def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
+        """on_jobs: called when there are new jobs."""
+        self._redis = redis
+        self._on_jobs = on_jobs
+        self._faults = Faults(log, "a digest was not closed", action="digest_failed")
+
+    async def run(self) -> None:
+        """Close what is due, until cancelled. Redis being away only makes it wait."""
+        faults = LastingFaults("digests are not closed")
+        while True:
+            try:
+                closed = await self._close_due()
+            except BrokerError as error:
+                faults.note(error)
+                closed = 0  # intake and the queue tell of what passes
+            except Exception as error:  # noqa: BLE001 - logged
+                closed = 0
+                self._faults.note(error)
+            if closed:
+                self._on_jobs()
+            if closed < _AT_A_TIME:
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _close_due(self) -> int:
+        due = await digests.due(self._redis, count=_AT_A_TIME)
+        return sum([await self._try_to_close(digest) for digest in due])
+
+    async def _try_to_close(self, digest: str) -> bool:
+        """A fault of one digest costs the others nothing. Raises Unavailable, Full."""
+        try:
+            return await self._close(digest)
+        except (Unavailable, Full):
+            raise
+        except Exception as error:  # noqa: BLE001 - logged
+            self._faults.note(error)
+            return False
+
+    async def _close(self, digest: str) -> bool:
+        blobs = await digests.gathered(self._redis, digest)
+        if not blobs:  # another worker closed it, or another hand wrote its name there
+            await digests.forget(self._redis, digest)
+            return False
+        members = _fitting([_member(blob) for blob in blobs])
+        events = [member for member in members if isinstance(member, Gathered)]
+        letters = [member for member in members if isinstance(member, Grave)]
+        closed = await digests.close(
+            self._redis,
+            digest,
+            blobs[: len(members)],
+            jobs_of(events),
+            letters,
+            window_ms=events[0].window_ms if events else 0,
+        )
+        if closed:
+            _report(events, letters)
+        return closed
+
+
+def _member(blob: bytes) -> Gathered | Grave:
+    """An event of a digest; its dead letter where it cannot be read."""
+    try:
+        return digests.unpacked(blob)
+    except UnreadableMemberError as error:
+        return dead_letters.unreadable_member(blob, str(error))
+
+
+def _fitting(members: Sequence[Gathered | Grave]) -> Sequence[Gathered | Grave]:
+    size = 0
+    for place, member in enumerate(members):
+        size += len(member.body if isinstance(member, Grave) else member.body.body)
+        if size > digests.MAX_BYTES and place:
+            return members[:place]
+    return members
+
+
+def _report(events: Sequence[Gathered], letters: Sequence[Grave]) -> None:
+    if events:
+        fields = {"action": "digest_closed", "rule": events[0].rule, "events": len(events)}
+        log.info("a digest of %d events", len(events), extra=fields)
+    for grave in letters:
+        letter = grave.letter
+        log.error("%s", letter.error, extra={"action": "digest_event_dead", "dead_letter": letter.id})
+
+
+def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
+    """The notification of a digest of these events, one job a channel; none of no events."""
+    if not events:
+        return []
+    first = events[0]
+    body = digests.body_of(events)
+    return [
+        NotifyJob(
+            channel,
+            1,
+            0,
+            [Notification(_key(events, channel), first.rule, first.event, body, digest=True)],
+        )
+        for channel in first.channels
+    ]
+
+
+def _key(events: Sequence[Gathered], channel: str) -> str:
+    """The same for the same events, and another for any others.
+
+    One step takes the events off the list and makes the job that has the key. So where a worker dies, or loses the
+    answer, either that step is done, or nothing was sent with its key.
+    """
+    together = hashlib.blake2b("\x1f".join(sorted(event.key for event in events)).encode(), digest_size=16)
+    return idempotency_key("digest", together.hexdigest(), channel)

@@ -1,0 +1,1 @@
+"""What would become of a body, without writing anything to Redis."""

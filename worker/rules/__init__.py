@@ -1,0 +1,1 @@
+"""Which events notify whom, and what a rule makes of a payload."""

@@ -1,0 +1,27 @@
+"""What an event's own time, and the lack of one, means for it. Pure."""
+
+from __future__ import annotations
+
+from broker.queue.batch import RawBody
+from sources.event import Event
+
+
+def is_future(event: Event, body: RawBody, max_future_s: float) -> bool:
+    """Whether an event's own time lies further ahead of its receipt than clocks differ."""
+    return event.occurred_at_ms is not None and event.occurred_at_ms > body.received_at_ms + max_future_s * 1000
+
+
+def staleness(event: Event, body: RawBody, max_age_s: float) -> str:
+    """Why an event was too old when it came, "" where it was not. One without a time of its own never is."""
+    if not max_age_s or event.occurred_at_ms is None:
+        return ""
+    age_s = (body.received_at_ms - event.occurred_at_ms) / 1000
+    if age_s <= max_age_s:
+        return ""
+    return f"it was {age_s:.0f} s old when it came, max_event_age_s is {max_age_s:g}"
+
+
+def window_ms(dedupe_window_days: int, event: Event) -> int:
+    """For how long an event of a source with this window is remembered."""
+    window_s = dedupe_window_days * 86_400.0
+    return int(min(window_s, event.remember_s or window_s) * 1000)

@@ -1,0 +1,135 @@
+"""The rules' templates and expressions, compiled: Jinja2 in its sandbox, and what is missing is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, UndefinedError, meta
+
+from worker.templates.budget import printed
+from worker.templates.formats import Formats
+from worker.templates.sandbox import Sandbox
+from worker.templates.undefined import MissingName, hint
+
+T = TypeVar("T")
+
+
+class RenderError(Exception):
+    """A template does not work on this payload. The text may quote the payload; `place` never does."""
+
+    def __init__(self, text: str, place: str = "") -> None:
+        """`place`: the part of the rule and the line in it, "" where no template is at fault."""
+        super().__init__(text)
+        self.place = place
+
+
+class Template:
+    """One of a rule's templates."""
+
+    def __init__(self, what: str, source: str, formats: Formats, *, is_html: bool = False) -> None:
+        """`what`: how errors call it. Raises what `fault` tells of."""
+        self._what = what
+        environment = _environment(formats, is_html)
+        self.names = meta.find_undeclared_variables(environment.parse(source)) | environment.globals.keys()
+        """What it may read of `seen`; a payload's key goes before one of Jinja's own functions."""
+
+        self._template = environment.from_string(source)
+        self._globals = dict(self._template.globals)  # each rendering adds to them, slow for a ChainMap
+
+    def text(self, seen: dict[str, Any]) -> str:
+        """What it makes of `seen`. Raises RenderError, which names what is missing."""
+        template, sandbox = self._template, self._template.environment
+        try:  # as its `render` does, which copies what it is given and mends a traceback that nobody sees
+            context = sandbox.context_class(sandbox, self._globals | seen, template.name, template.blocks)
+            return sandbox.concat(template.root_render_func(context))
+        except Exception as error:  # noqa: BLE001 - see `_error`
+            raise _error(self._what, error, seen) from None
+
+    def line(self, seen: dict[str, Any]) -> str:
+        """The same for what must be one line; the space around it goes. Raises RenderError."""
+        line = self.text(seen).strip()
+        if len(line.splitlines()) > 1:
+            raise RenderError(f"{self._what}: it must be one line", _part(self._what))
+        return line
+
+
+class Expression:
+    """One of a rule's expressions, written without braces."""
+
+    def __init__(self, what: str, source: str, formats: Formats) -> None:
+        """`what`: how errors call it. Raises what `fault` tells of."""
+        self._what = what
+        self._expression = _environment(formats, is_html=False).compile_expression(source, undefined_to_none=False)
+
+    def holds(self, seen: Mapping[str, Any]) -> bool:
+        """Whether it is true. Raises RenderError, which names what is missing."""
+        return _told(self._what, lambda: bool(self._expression(seen)), seen)
+
+    def text(self, seen: Mapping[str, Any]) -> str:
+        """What it comes to. Raises RenderError, also where that is nothing."""
+        value = _told(self._what, lambda: self._expression(seen), seen)
+        text = "" if value is None else _told(self._what, lambda: str(printed(value)), seen)
+        if not text.strip():
+            raise RenderError(f"{self._what}: it comes to nothing", _part(self._what))
+        return text
+
+
+def seen_by_templates(payload: Mapping[str, Any], *, event: str, source: str) -> dict[str, Any]:
+    """What templates see: the payload's keys; `data`, `event` and `source` where it has none of these names."""
+    return {"data": payload, "event": event, "source": source, **payload}
+
+
+def fault(compiled: Callable[[], object]) -> str:
+    """Why a template or expression does not compile, with the line in it; "" where it does."""
+    try:
+        compiled()
+    except TemplateSyntaxError as error:
+        return f"{error.message} (line {error.lineno})"
+    except Exception as error:  # noqa: BLE001 - it is compiled to Python, whose limits fail in many ways
+        return f"it cannot be compiled: {type(error).__name__}"
+    return ""
+
+
+@cache  # one for each locale and time zone that the rules name
+def _environment(formats: Formats, is_html: bool) -> Environment:
+    environment = Sandbox(undefined=MissingName, autoescape=is_html)
+    environment.filters.update(formats.filters())
+    return environment
+
+
+def _told(what: str, make: Callable[[], T], seen: Mapping[str, Any]) -> T:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - see `_error`
+        raise _error(what, error, seen) from None
+
+
+def _error(what: str, error: Exception, seen: Mapping[str, Any]) -> RenderError:
+    """What is told of it: a template may do anything with a payload, 1 + "a" or 1 / 0."""
+    kind = "" if isinstance(error, TemplateError) else f"{type(error).__name__}: "
+    place = f"{_part(what)} line {_line(error)}"
+    return RenderError(f"{what}: {kind}{error}{_top_level_hint(error, seen)}", place)
+
+
+def _top_level_hint(error: Exception, seen: Mapping[str, Any]) -> str:
+    named = re.fullmatch("'(.*)' is undefined", str(error)) if isinstance(error, UndefinedError) else None
+    return hint(named[1], seen) if named else ""
+
+
+def _part(what: str) -> str:
+    """The part of the rule: `text` of "text of rule 'points'"."""
+    return what.partition(" of ")[0]
+
+
+def _line(error: Exception) -> int:
+    """The line of a template at which it failed."""
+    line, trace = 1, error.__traceback__
+    while trace:
+        template = trace.tb_frame.f_globals.get("__jinja_template__")
+        if template:
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return line

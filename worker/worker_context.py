@@ -1,0 +1,22 @@
+"""What stays for the life of a worker process."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from broker.redis.client import Client
+from worker.delivery.channel_runtime import Lanes
+from worker.delivery.outcome_recorder import Recorder
+from worker.settings import Settings
+
+
+class Core(Struct, frozen=True):
+    """It."""
+
+    redis: Client
+    name: str
+    """Of the worker: it owns leases by it."""
+
+    settings: Settings
+    recorder: Recorder
+    lanes: Lanes

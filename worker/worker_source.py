@@ -1,0 +1,18 @@
+"""A configured source, as the worker needs it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from sources.api import Settings as ApiSettings
+from sources.provider import SourceKind
+
+
+class WorkerSource(Struct, frozen=True):
+    """What a worker needs to know of a source."""
+
+    kind: SourceKind
+    dedupe_window_days: int
+    api: ApiSettings | None = None
+    max_event_age_s: float = 0.0
+    expect_every_s: float = 0.0
