@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "up", "demo", "test", "test-newest", "test-lowest", "check", "bench", "chaos", "lock"]
+TARGETS = [
+    "help",
+    "up",
+    "demo",
+    "test",
+    "coverage",
+    "test-newest",
+    "test-lowest",
+    "check",
+    "bench",
+    "chaos",
+    "lock",
+]
 VARIABLES = set(re.findall(r"^(\w+) *[:?]?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
