@@ -46,7 +46,7 @@ coverage: $(VENV)/.dev ## run the tests, and report the share of the lines that 
 	@$(PY) -m coverage erase
 	@COVERAGE_CORE=$$($(PY) -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 		$(PY) -m $(PYTEST) --cov --cov-report= $(ARGS); status=$$?; \
-		echo "coverage: $$($(PY) -m coverage report --format=total) % of the lines"; exit $$status
+		total=$$($(PY) -m coverage report --format=total) && echo "coverage: $$total % of the lines"; exit $$status
 
 test-newest: $(uv) ## run the tests with the newest versions that the ranges in pyproject.toml allow
 	$(call test_in,.venv-newest,highest)
