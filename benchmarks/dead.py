@@ -36,7 +36,7 @@ from benchmarks.memory import settled_memory
 from benchmarks.processes import running
 from benchmarks.redis_server import running_redis
 from broker import dead_letters
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Attempt, Notification
@@ -195,7 +195,7 @@ async def _bury_all(url: str, numbers: range, *, consumer: str) -> None:
     await client.aclose()
 
 
-def _refused(number: int) -> Grave:
+def _refused(number: int) -> StoredDeadLetter:
     now_ms = time.time_ns() // 1_000_000
     body = RawBody(now_ms, "voucherify", "", _KIND.sample(number, EVENT), "content-type: application/json")
     key = random.randbytes(16).hex()

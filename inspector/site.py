@@ -19,11 +19,11 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector.api.routes import api_routes
 from inspector.http import request_origin
-from inspector.http.app_context import Configured, Desk
-from inspector.http.auth_middleware import NOBODY, ClientAddress, Door
+from inspector.http.app_context import AppContext, Configured
+from inspector.http.auth_middleware import NOBODY, AuthMiddleware, ClientAddress
 from inspector.http.http_protocol import Protocol
-from inspector.http.principal import Visitor
-from inspector.http.routing import Answer, Onward, Refusal, Route, is_api
+from inspector.http.principal import Principal
+from inspector.http.routing import Answer, ClientRedirect, Refusal, Route, is_api
 from inspector.http.security_headers import make_strict
 from inspector.settings import Settings
 from inspector.web.actions import actions_routes
@@ -74,8 +74,8 @@ class Site:
         self._names = request_origin.known_names(settings.host, settings.hosts)
         self._static = Static()
         self._pages = Pages(self._static)
-        self.door = Door(settings, client_address)
-        self.desk = Desk(redis, configured)
+        self.door = AuthMiddleware(settings, client_address)
+        self.desk = AppContext(redis, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
         for route in (*self._routes(), *more):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
@@ -117,7 +117,7 @@ class Site:
     def _behind_the_door(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.StreamResponse:
             admitted = await self.door.admit(request, route)
-            if not isinstance(admitted, Visitor):
+            if not isinstance(admitted, Principal):
                 return self._made(request, admitted)
             return self._made(request, await route.handler(request, admitted))
 
@@ -154,14 +154,14 @@ class Site:
             return _DEFECT
 
     def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:
-        if isinstance(answer, Onward):
+        if isinstance(answer, ClientRedirect):
             return self._pages.show(request, None, "onward.html", to=answer.path)
         if not isinstance(answer, Refusal):
             return answer
-        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.door.visitor(request)
-        visitor = asks if isinstance(asks, Visitor) and asks.name else None
-        return self._pages.refuse(request, visitor, answer)
+        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.door.principal(request)
+        principal = asks if isinstance(asks, Principal) and asks.name else None
+        return self._pages.refuse(request, principal, answer)
 
 
-async def _health(_: web.Request, __: Visitor) -> Answer:
+async def _health(_: web.Request, __: Principal) -> Answer:
     return web.json_response({"status": "alive"})

@@ -23,14 +23,14 @@ from receiver import responses
 from receiver.counters import Counters
 from receiver.health.endpoints import Pages
 from receiver.health.readiness import Process, Readiness, readiness
-from receiver.health.rejections import Refusals
+from receiver.health.rejections import Rejections
 from receiver.health.snapshot import State
 from receiver.ingress.client_connections import Connections
 from receiver.ingress.http_protocol import Protocol
-from receiver.ingress.source_verifier import Gate
+from receiver.ingress.source_verifier import SourceVerifier
 from receiver.settings import Settings
 from receiver.storage.group_commit import GroupCommit
-from receiver.storage.webhook_storage import Keeper
+from receiver.storage.webhook_storage import WebhookStorage
 from receiver.webhooks import Webhooks
 from runtime.fault_log import Faults
 from runtime.task_cancellation import ended
@@ -47,14 +47,16 @@ _logger = logging.getLogger("hookline.receiver")
 class Receiver:
     """One process' receiver. Usable without signals, so that tests can hold several."""
 
-    def __init__(self, settings: Settings, gates: Mapping[str, Gate], redis: Client, *, process: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, gates: Mapping[str, SourceVerifier], redis: Client, *, process: int = 0
+    ) -> None:
         """Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
         self._redis = redis
         self._name = f"{socket.gethostname()}-{os.getpid()}"
-        self._refusals = Refusals(redis)
+        self._refusals = Rejections(redis)
         counters = Counters()
-        self._keeper = Keeper(settings, redis, counters)
+        self._keeper = WebhookStorage(settings, redis, counters)
         self._commit = GroupCommit(self._keeper.write, counters, timeout_s=settings.flush_timeout_s)
         self._webhooks = Webhooks(
             gates,
@@ -82,7 +84,7 @@ class Receiver:
         self._server = web.Server(self._handle, loop=loop)
         self._accepting = await loop.create_server(self._connection, sock=listener, backlog=1024)
 
-    def use(self, gates: Mapping[str, Gate]) -> None:
+    def use(self, gates: Mapping[str, SourceVerifier]) -> None:
         """Take webhooks for these sources from now on; requests under way are not disturbed."""
         self._webhooks.use(gates)
 

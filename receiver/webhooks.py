@@ -12,14 +12,14 @@ from broker.queue.batch import RawBody
 from receiver import responses
 from receiver.counters import Counters
 from receiver.errors import RefusedError
-from receiver.health.rejections import Refusals
+from receiver.health.rejections import Rejections
 from receiver.ingress.body import BodyReader
 from receiver.ingress.kept_headers import KeptHeaders
-from receiver.ingress.source_verifier import Gate
+from receiver.ingress.source_verifier import SourceVerifier
 from receiver.ingress.tolerance import is_unencoded, without_extra_slashes
 from receiver.settings import Settings
 from receiver.storage.group_commit import GroupCommit
-from sources.provider import SourceKind
+from sources.provider import Provider
 
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
@@ -32,10 +32,10 @@ class Webhooks:
 
     def __init__(
         self,
-        gates: Mapping[str, Gate],
+        gates: Mapping[str, SourceVerifier],
         commit: GroupCommit,
         counters: Counters,
-        refusals: Refusals,
+        refusals: Rejections,
         settings: Settings,
         *,
         refusal: Callable[[], str],
@@ -60,11 +60,11 @@ class Webhooks:
         )
         self._accepted = responses.Accepted()
 
-    def use(self, gates: Mapping[str, Gate]) -> None:
+    def use(self, gates: Mapping[str, SourceVerifier]) -> None:
         """Take webhooks for these sources from now on. A request under way keeps the gate that it came to."""
         self._gates = {PREFIX + name: gate for name, gate in gates.items()}
 
-    def kinds(self) -> dict[str, SourceKind]:
+    def kinds(self) -> dict[str, Provider]:
         """The kind of each source, by its name."""
         return {gate.source: gate.kind for gate in self._gates.values()}
 
@@ -93,7 +93,7 @@ class Webhooks:
         gate = self._gates.get(without_extra_slashes(path))
         return self.refuse(status, reason, source="" if gate is None else gate.source)
 
-    async def _take(self, request: web.BaseRequest, gate: Gate | None) -> None:
+    async def _take(self, request: web.BaseRequest, gate: SourceVerifier | None) -> None:
         if gate is None:
             raise RefusedError(404, "no such source: POST to /webhooks/{source}")
         if request.method != hdrs.METH_POST:

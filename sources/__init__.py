@@ -1,6 +1,6 @@
 """What providers' webhooks look like: signature, payloads, identity. Pure, no I/O."""
 
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.voucherify import VOUCHERIFY
 
-KINDS: dict[str, SourceKind] = {VOUCHERIFY.name: VOUCHERIFY}
+KINDS: dict[str, Provider] = {VOUCHERIFY.name: VOUCHERIFY}

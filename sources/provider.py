@@ -26,7 +26,7 @@ UrlEventUse = Literal["ignored", "possible", "impossible"]
 the body cannot have."""
 
 
-class SourceKind(Struct, frozen=True):
+class Provider(Struct, frozen=True):
     """One provider's webhooks, as pure functions without I/O."""
 
     name: str

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sources.provider import SourceKind
+from sources.provider import Provider
 
 
 def tries_used(schedule_s: Sequence[float], outage_s: float) -> int:
@@ -28,13 +28,13 @@ def disabled_at_ms(schedule_s: Sequence[float], since_ms: int) -> int | None:
     return since_ms + round(schedule_s[-1] * 1000) if schedule_s else None
 
 
-def is_past_the_last_try(kind: SourceKind, since_ms: int, until_ms: int) -> bool:
+def is_past_the_last_try(kind: Provider, since_ms: int, until_ms: int) -> bool:
     """Whether an outage lasted so long that the provider may have switched the webhook off."""
     last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
     return last_ms is not None and until_ms >= last_ms
 
 
-def warning(kind: SourceKind, since_ms: int, now_ms: int) -> str:
+def warning(kind: Provider, since_ms: int, now_ms: int) -> str:
     """What an outage that goes on will lead to, or has led to, in one sentence; "" where it leads to nothing."""
     last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
     if last_ms is None:
@@ -51,5 +51,5 @@ def clock(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _title(kind: SourceKind) -> str:
+def _title(kind: Provider) -> str:
     return kind.name.capitalize()

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.secret import Secret
 
 _PURPOSE = b"hookline: event name in a URL"
@@ -23,7 +23,7 @@ class UrlEvents(Struct, frozen=True):
     """Which event names the URL of a source may give to bodies that do not name their event."""
 
     source: str
-    kind: SourceKind
+    kind: Provider
     names: tuple[str, ...] = ()
     """The only names that are taken; empty: those that the kind has."""
 

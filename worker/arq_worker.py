@@ -24,7 +24,7 @@ from broker.redis.errors import BrokerError, translated
 from runtime.fault_log import Faults
 from runtime.task_cancellation import ended
 from worker.components import LiveNotifier
-from worker.delivery.channel_runtime import Lanes
+from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
 from worker.delivery.notify import JOB_TIMEOUT_S, Unfinished
 from worker.intake.intake import Backoff
@@ -46,7 +46,7 @@ class NotifyWorker(Worker):
         redis: Client,
         settings: Settings,
         leases: Leases,
-        lanes: Lanes,
+        lanes: ChannelRuntimes,
         notifier: LiveNotifier,
         *,
         name: str,

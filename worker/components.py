@@ -27,7 +27,7 @@ from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Renderer
 from worker.rules.rules import Rule
 from worker.settings import AlertSettings
-from worker.worker_context import Core
+from worker.worker_context import WorkerContext
 from worker.worker_source import WorkerSource
 
 log = logging.getLogger("hookline.worker")
@@ -73,7 +73,7 @@ def fingerprint(setup: Setup) -> str:
 class Parts:
     """Made of one setup. To be made in the running event loop. Raises ChannelError where a channel cannot open."""
 
-    def __init__(self, setup: Setup, core: Core) -> None:
+    def __init__(self, setup: Setup, core: WorkerContext) -> None:
         core.lanes.configure(setup.channels)
         self.fingerprint = fingerprint(setup)
         self.kinds = kinds = {name: source.kind for name, source in setup.sources.items()}

@@ -19,7 +19,7 @@ from worker.arq_worker import NotifyWorker
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
 from worker.components import LiveNotifier, Parts, Setup
-from worker.delivery.channel_runtime import Lanes
+from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
 from worker.delivery.outcome_recorder import Recorder
 from worker.delivery.redelivery_retry import Revival
@@ -28,10 +28,10 @@ from worker.intake.intake import Intake
 from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
-from worker.monitoring.monitors import Guards
+from worker.monitoring.monitors import Monitors
 from worker.rules.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
-from worker.worker_context import Core
+from worker.worker_context import WorkerContext
 from worker.worker_source import WorkerSource
 
 log = logging.getLogger("hookline.worker")
@@ -81,8 +81,8 @@ async def run_live(
     """The same until `stop` is set."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = connect(redis)
-    lanes = Lanes(client, max_jobs=settings.max_jobs)
-    core = Core(client, name, settings, Recorder(client, name), lanes)
+    lanes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
+    core = WorkerContext(client, name, settings, Recorder(client, name), lanes)
     parts = Parts(setup, core)
     telling = Alerts(client, parts.channels.get(setup.alerts.channel), setup.alerts)
     drift = Drift(client, parts.kinds, telling, every=settings.drift_every)
@@ -97,7 +97,7 @@ async def run_live(
         )
 
     intake = Intake(client, planner(setup), settings, consumer=name)
-    guards = Guards(client, setup.sources, telling, setup.alerts)
+    guards = Monitors(client, setup.sources, telling, setup.alerts)
     notifier = LiveNotifier(parts)
 
     async def follow(setup: Setup) -> None:

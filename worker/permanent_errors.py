@@ -1,4 +1,4 @@
-"""Refusals that waiting does not end, such as a missing permission of the Redis user."""
+"""Rejections that waiting does not end, such as a missing permission of the Redis user."""
 
 from __future__ import annotations
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from broker.redis.client import Client
-from worker.delivery.channel_runtime import Lanes
+from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.outcome_recorder import Recorder
 from worker.settings import Settings
 
 
-class Core(Struct, frozen=True):
+class WorkerContext(Struct, frozen=True):
     """It."""
 
     redis: Client
@@ -19,4 +19,4 @@ class Core(Struct, frozen=True):
 
     settings: Settings
     recorder: Recorder
-    lanes: Lanes
+    lanes: ChannelRuntimes

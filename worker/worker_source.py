@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec import Struct
 
 from sources.api import Settings as ApiSettings
-from sources.provider import SourceKind
+from sources.provider import Provider
 
 
 class WorkerSource(Struct, frozen=True):
     """What a worker needs to know of a source."""
 
-    kind: SourceKind
+    kind: Provider
     dedupe_window_days: int
     api: ApiSettings | None = None
     max_event_age_s: float = 0.0

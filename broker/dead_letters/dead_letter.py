@@ -81,7 +81,7 @@ class Note(Struct, frozen=True, array_like=True):
     text: str
 
 
-class Grave(Struct, frozen=True):
+class StoredDeadLetter(Struct, frozen=True):
     """A dead letter and the bytes that died: a raw body, a batch or a job that could not be read."""
 
     letter: DeadLetter
@@ -143,7 +143,7 @@ def died_at_intake(
     path: str = "",
     event: str = "",
     terms: Sequence[str] = (),
-) -> Grave:
+) -> StoredDeadLetter:
     """The dead letter of one body; `event` is its event's name where it is known, `terms` what finds it."""
     event = event or body.event_hint
     subject = event or body.source
@@ -161,10 +161,10 @@ def died_at_intake(
         headers=body.headers,
         received_at_ms=body.received_at_ms,
     )
-    return Grave(letter, body.body, tuple(terms))
+    return StoredDeadLetter(letter, body.body, tuple(terms))
 
 
-def unreadable_batch(blob: bytes, bodies: int, error: str) -> Grave:
+def unreadable_batch(blob: bytes, bodies: int, error: str) -> StoredDeadLetter:
     """The dead letter of an entry that no worker could unpack."""
     letter = DeadLetter(
         id=new_id(),
@@ -175,10 +175,10 @@ def unreadable_batch(blob: bytes, bodies: int, error: str) -> Grave:
         error_class="UnreadableBatchError",
         bodies=bodies,
     )
-    return Grave(letter, blob)
+    return StoredDeadLetter(letter, blob)
 
 
-def unreadable_job(job_id: str, blob: bytes, error: str) -> Grave:
+def unreadable_job(job_id: str, blob: bytes, error: str) -> StoredDeadLetter:
     """The dead letter of a job that no worker could run; its body is the job as arq keeps it."""
     letter = DeadLetter(
         id=new_id(),
@@ -190,10 +190,10 @@ def unreadable_job(job_id: str, blob: bytes, error: str) -> Grave:
         bodies=0,
         job=job_id,
     )
-    return Grave(letter, blob)
+    return StoredDeadLetter(letter, blob)
 
 
-def unreadable_member(blob: bytes, error: str) -> Grave:
+def unreadable_member(blob: bytes, error: str) -> StoredDeadLetter:
     """The dead letter of one event of a digest that cannot be read; its body is the event as it lay there."""
     letter = DeadLetter(
         id=new_id(),
@@ -205,7 +205,7 @@ def unreadable_member(blob: bytes, error: str) -> Grave:
         bodies=0,
         job=new_job_id(1),
     )
-    return Grave(letter, blob)
+    return StoredDeadLetter(letter, blob)
 
 
 def unreadable_letter(letter_id: str, at_ms: int, why: Exception) -> DeadLetter:
@@ -231,7 +231,7 @@ def died_at_notify(
     error_class: str,
     place: str = "",
     terms: Sequence[str] = (),
-) -> Grave:
+) -> StoredDeadLetter:
     """The dead letter of one notification; `terms`: what finds it; `place`: of the error in a rule.
 
     An error in a rule is grouped by rule, event and place. What a channel answers is one cause for all rules.
@@ -258,4 +258,4 @@ def died_at_notify(
         digest=notification.digest,
         attempts=notification.attempts,
     )
-    return Grave(letter, body.body, tuple(terms))
+    return StoredDeadLetter(letter, body.body, tuple(terms))

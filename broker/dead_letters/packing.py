@@ -17,7 +17,7 @@ from cachetools import LRUCache, TTLCache
 from msgspec import Struct
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-from broker.dead_letters.dead_letter import DeadLetter, Grave, Note, facets_of
+from broker.dead_letters.dead_letter import DeadLetter, Note, StoredDeadLetter, facets_of
 from broker.queue import batch
 
 _LEVEL = 9
@@ -55,7 +55,7 @@ class _Known(threading.local):
 _known = _Known()
 
 
-def packed(grave: Grave, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
+def packed(grave: StoredDeadLetter, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
     """A grave as broker/lua/graves.lua takes it: its blobs go to `place`. One without a time of death dies now."""
     letter = grave.letter
     if not letter.died_at_ms:
@@ -81,7 +81,7 @@ def packed(grave: Grave, place: Place, *, now_ms: int = 0) -> tuple[object, ...]
     )
 
 
-def repacked(grave: Grave) -> tuple[bytes, bytes]:
+def repacked(grave: StoredDeadLetter) -> tuple[bytes, bytes]:
     """(letter, body) as they lie in Redis without a dictionary."""
     return batch.compress(_encode(grave.letter)), batch.compress(grave.body)
 

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import MAX_NOTES, NO_ACTION, STALE, Grave, Note, Work
+from broker.dead_letters import MAX_NOTES, NO_ACTION, STALE, Note, StoredDeadLetter, Work
 from broker.dead_letters.store import done
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
@@ -22,7 +22,7 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 
 
-async def replay(redis: Client, graves: Sequence[Grave], *, work: Work = NO_ACTION) -> int:
+async def replay(redis: Client, graves: Sequence[StoredDeadLetter], *, work: Work = NO_ACTION) -> int:
     """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
 
     A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
@@ -55,7 +55,7 @@ async def revive(redis: Client) -> int:
     return await replay(redis, [grave for grave in graves if grave])
 
 
-async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) -> bool:
+async def replay_edited(redis: Client, grave: StoredDeadLetter, body: bytes, *, by: str) -> bool:
     """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
 
     The audit log has it. Raises BrokerError.
@@ -68,7 +68,7 @@ async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) ->
     else:
         job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)], now_ms)
     any_age = "any age" if letter.reason == STALE else ""
-    deed = audit.packed(Deed(by, "edit", letter.id, {"bytes": str(len(body))}))
+    deed = audit.packed(AuditEntry(by, "edit", letter.id, {"bytes": str(len(body))}))
     with translated():
         return bool(
             await scripts.REPLAY_EDITED(
@@ -77,21 +77,21 @@ async def replay_edited(redis: Client, grave: Grave, body: bytes, *, by: str) ->
         )
 
 
-def body_of(grave: Grave) -> RawBody:
+def body_of(grave: StoredDeadLetter) -> RawBody:
     """The webhook that died, as it was received."""
     letter = grave.letter
     return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body, letter.headers)
 
 
-def notification_of(grave: Grave) -> Notification:
+def notification_of(grave: StoredDeadLetter) -> Notification:
     """The notification that died, with its old key and none of its attempts."""
     letter = grave.letter
     return Notification(letter.key, letter.rule, letter.event, body_of(grave), digest=letter.digest)
 
 
-def _chunks(graves: list[Grave]) -> list[list[Grave]]:
+def _chunks(graves: list[StoredDeadLetter]) -> list[list[StoredDeadLetter]]:
     """What can travel together: alike, not too many, not too large; an unreadable blob travels as it is, alone."""
-    chunks: list[list[Grave]] = []
+    chunks: list[list[StoredDeadLetter]] = []
     for alike, some in groupby(sorted(graves, key=_travels_with), key=_travels_with):
         room = 0
         for grave in some:
@@ -104,13 +104,13 @@ def _chunks(graves: list[Grave]) -> list[list[Grave]]:
     return chunks
 
 
-def _travels_with(grave: Grave) -> tuple[str, str, bool]:
+def _travels_with(grave: StoredDeadLetter) -> tuple[str, str, bool]:
     letter = grave.letter
     alone = letter.id if letter.job or letter.reason == "unreadable" else ""
     return alone, letter.channel, letter.reason == STALE
 
 
-async def _replay_bodies(redis: Client, graves: list[Grave], work: Work) -> int:
+async def _replay_bodies(redis: Client, graves: list[StoredDeadLetter], work: Work) -> int:
     first = graves[0].letter
     blob = graves[0].body if first.reason == "unreadable" else batch.encode([body_of(grave) for grave in graves])
     any_age = "any age" if first.reason == STALE else ""  # else it would die again
@@ -122,7 +122,7 @@ async def _replay_bodies(redis: Client, graves: list[Grave], work: Work) -> int:
     return sum([await _replay_bodies(redis, [grave], work) for grave in graves])  # one of them has gone
 
 
-async def _replay_notifications(redis: Client, graves: list[Grave], work: Work) -> int:
+async def _replay_notifications(redis: Client, graves: list[StoredDeadLetter], work: Work) -> int:
     letter = graves[0].letter
     if letter.job:
         job, blob = letter.job, graves[0].body

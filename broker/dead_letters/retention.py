@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters.dead_letter import Grave
+from broker.dead_letters.dead_letter import StoredDeadLetter
 from broker.dead_letters.packing import packed
 from broker.queue import jobs
 from broker.redis import scripts
@@ -21,7 +21,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Kept(Struct, frozen=True):
     """A dead letter with all that Redis keeps of it."""
 
-    grave: Grave
+    grave: StoredDeadLetter
     at_ms: int
     """When it died, by the clock of the Redis where it did."""
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters.dead_letter import MAX_NOTES, DeadLetter, Grave, Note, unreadable_letter
+from broker.dead_letters.dead_letter import MAX_NOTES, DeadLetter, Note, StoredDeadLetter, unreadable_letter
 from broker.dead_letters.packing import unpacked_body, unpacked_letter, unpacked_notes
-from broker.monitoring.audit import Deed, packed
+from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -53,15 +53,15 @@ class Row(Struct, frozen=True):
     """Id of its facets, or MIXED."""
 
 
-async def get(redis: Client, letter_id: str) -> Grave | None:
+async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
     """One dead letter, or None."""
     return (await graves(redis, [letter_id]))[0]
 
 
-async def graves(redis: Client, ids: Sequence[str]) -> list[Grave | None]:
+async def graves(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
     """Dead letters with their bodies; None for each that is not there."""
     found = await _exhumed(redis, "graves", ids)
-    return [Grave(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
+    return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
 
 
 async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
@@ -82,7 +82,7 @@ async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
     return [letter for letter in await letters(redis, named) if letter]
 
 
-async def annotate(redis: Client, ids: Sequence[str], note: Note, *, deed: Deed | None = None) -> int:
+async def annotate(redis: Client, ids: Sequence[str], note: Note, *, deed: AuditEntry | None = None) -> int:
     """Note something on dead letters; how many of them are there. Told twice, it stands once, as does its deed."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.dead_letters import NotMineError, Work
-from broker.monitoring.audit import Deed, packed
+from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -116,7 +116,7 @@ class Step(Struct, frozen=True, kw_only=True):
 async def start(redis: Client, order: Order, *, selected: int, owner: str, about: str) -> str:
     """Begin an action in `owner`'s name; its id. The audit log has it, with what it is `about`."""
     action = new_id()
-    deed = packed(Deed(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
+    deed = packed(AuditEntry(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
     encoded = msgspec.msgpack.encode(order)
     with translated():
         await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, deed)
@@ -132,7 +132,9 @@ async def take(redis: Client, action: str, *, owner: str) -> bool:
 async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
     """The same for a person, even with one that was stopped. The audit log has it."""
     with translated():
-        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(Deed(by, "resume", action))))
+        return bool(
+            await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(AuditEntry(by, "resume", action)))
+        )
 
 
 async def release(redis: Client, action: str, *, owner: str) -> bool:
@@ -172,7 +174,7 @@ async def step(redis: Client, work: Work, step: Step) -> None:
 async def stop(redis: Client, action: str, *, by: str) -> bool:
     """Stop it before its next step; False where it was not going on. The audit log has it."""
     with translated():
-        return bool(await scripts.STOP_ACTION(redis, action, packed(Deed(by, "stop", action))))
+        return bool(await scripts.STOP_ACTION(redis, action, packed(AuditEntry(by, "stop", action))))
 
 
 async def read(redis: Client, action: str) -> Action | None:

@@ -15,7 +15,7 @@ from broker.dead_letters import Note
 from broker.dead_letters.packing import unpacked_notes
 from broker.dead_letters.stored_actions import Order
 from broker.erasure.queued_work import Eraser
-from broker.monitoring.audit import Deed, packed
+from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -108,7 +108,7 @@ async def audit_entries(redis: Client, eraser: Eraser) -> int:
 
 def _deed_without(blob: bytes, place: str, eraser: Eraser) -> bytes:
     try:
-        deed = msgspec.msgpack.decode(blob, type=Deed)
+        deed = msgspec.msgpack.decode(blob, type=AuditEntry)
     except (ValueError, RecursionError):
         return blob
     details = {name: eraser.text(value) for name, value in deed.details.items()}

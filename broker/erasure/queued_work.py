@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 from msgspec import Struct, structs
 
-from broker.dead_letters import Grave, packed
+from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import repacked
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
@@ -235,7 +235,7 @@ async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
     return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
 
 
-async def rebury(redis: Client, grave: Grave, as_seen: str) -> bool:
+async def rebury(redis: Client, grave: StoredDeadLetter, as_seen: str) -> bool:
     """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
     blobs = Blobs(before=2)
     plan = _encode(packed(grave, blobs.place))
@@ -251,7 +251,9 @@ async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
     return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
 
 
-async def repack(redis: Client, dictionary: str, letters: Sequence[Grave], as_seen: Mapping[str, str]) -> int:
+async def repack(
+    redis: Client, dictionary: str, letters: Sequence[StoredDeadLetter], as_seen: Mapping[str, str]
+) -> int:
     """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
     named = [grave for grave in letters if grave.letter.id in as_seen]
     parts = [(grave.letter.id, as_seen[grave.letter.id], *repacked(grave)) for grave in named]

@@ -21,7 +21,7 @@ _PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Deed(Struct, frozen=True):
+class AuditEntry(Struct, frozen=True):
     """One thing that somebody did."""
 
     by: str
@@ -43,18 +43,18 @@ class Recorded(Struct, frozen=True):
     at_ms: int
     """By the clock of Redis."""
 
-    deed: Deed
+    deed: AuditEntry
 
 
-_decode = msgspec.msgpack.Decoder(Deed).decode
+_decode = msgspec.msgpack.Decoder(AuditEntry).decode
 
 
-def packed(deed: Deed) -> bytes:
+def packed(deed: AuditEntry) -> bytes:
     """As the step that does it takes it."""
     return _encode(deed)
 
 
-async def record(redis: Client, deed: Deed) -> None:
+async def record(redis: Client, deed: AuditEntry) -> None:
     """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
     with translated():
         await scripts.RECORD_DEED(redis, packed(deed))
@@ -72,9 +72,9 @@ async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Reco
     return [Recorded(name.decode(), int(name.split(b"-")[0]), _deed(fields)) for name, fields in found]
 
 
-def _deed(fields: Mapping[bytes, bytes]) -> Deed:
+def _deed(fields: Mapping[bytes, bytes]) -> AuditEntry:
     """One that cannot be read stands there as such: a line of the log never hides."""
     try:
         return _decode(fields[b"d"])
     except (KeyError, ValueError, RecursionError):
-        return Deed("", "unreadable")
+        return AuditEntry("", "unreadable")

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple, cast
 
 from msgspec import Struct
 
-from broker.monitoring.audit import Deed, packed
+from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -100,13 +100,13 @@ async def pause(redis: Client, channel: str, *, by: str) -> bool:
     Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "pause", packed(Deed(by, "pause", channel))))
+        return bool(await scripts.PAUSE(redis, channel, "pause", packed(AuditEntry(by, "pause", channel))))
 
 
 async def resume(redis: Client, channel: str, *, by: str) -> bool:
     """Let a paused channel go on; False where it was not paused. The audit log has it. Raises BrokerError."""
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "resume", packed(Deed(by, "resume", channel))))
+        return bool(await scripts.PAUSE(redis, channel, "resume", packed(AuditEntry(by, "resume", channel))))
 
 
 async def read_channels(redis: Client) -> list[Channel]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters import Grave, packed
+from broker.dead_letters import StoredDeadLetter, packed
 from broker.queue import jobs
 from broker.queue.dedupe import Mark
 from broker.queue.jobs import NotifyJob, due_now
@@ -42,7 +42,7 @@ class Processed(Struct, frozen=True):
     entry_id: str
     bodies: int
     events: list[NewEvent]
-    graves: list[Grave]
+    graves: list[StoredDeadLetter]
     parts: Sequence[Part] = ()
     """What new events add to digests."""
 

@@ -14,7 +14,7 @@ import zstandard
 from msgspec import Raw, Struct
 
 from broker import dead_letters
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import NotifyJob, due_now
@@ -130,7 +130,7 @@ async def close(
     digest: str,
     taken: Sequence[bytes],
     made: Sequence[NotifyJob],
-    unreadable: Sequence[Grave] = (),
+    unreadable: Sequence[StoredDeadLetter] = (),
     *,
     window_ms: int,
 ) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters import Grave, packed
+from broker.dead_letters import StoredDeadLetter, packed
 from broker.queue import jobs
 from broker.queue.channel_state import State
 from broker.queue.jobs import NotifyJob
@@ -26,7 +26,7 @@ class Settled(Struct, frozen=True):
 
     index: int
     kind: Literal["sent", "skipped", "dead", "retry"]
-    grave: Grave | None = None
+    grave: StoredDeadLetter | None = None
     """The dead letter of a dead one."""
 
     turn: Turn | None = None
@@ -42,7 +42,7 @@ class Retry(Struct, frozen=True):
     """Their indices in the old job, in the order they have in the new one; each is settled as `retry` too."""
 
 
-class Heard(Struct, frozen=True, array_like=True):
+class ChannelFeedback(Struct, frozen=True, array_like=True):
     """What a process's sends told of a channel since the last time, and when its breaker opens."""
 
     channel: str
@@ -74,7 +74,7 @@ async def settle(
     job_id: str,
     outcomes: Sequence[Settled],
     retries: Sequence[Retry] = (),
-    heard: Heard | None = None,
+    heard: ChannelFeedback | None = None,
 ) -> Rest:
     """Record outcomes, and what was heard of the channel; the job goes with its last outcome.
 
@@ -101,7 +101,7 @@ async def settle(
     return Rest(int(still_open), cast("State", state.decode()))
 
 
-async def bury_job(redis: Client, job_id: str, grave: Grave) -> None:
+async def bury_job(redis: Client, job_id: str, grave: StoredDeadLetter) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
     blobs = Blobs(before=3)
     plan = _encode(packed(grave, blobs.place, now_ms=await clock.now_ms(redis)))

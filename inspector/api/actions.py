@@ -11,15 +11,15 @@ from msgspec import UNSET, UnsetType, structs
 from inspector import operations
 from inspector.api import requests, responses
 from inspector.api.operation import BASE, Asked, Nothing, Operation, as_json
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.routing import Refusal
-from inspector.operations import RehearsalError, Selection
+from inspector.operations import DryRunError, Selection
 from inspector.presentation.serializers import action_record
 
 _NO_ACTION = Refusal(404, "There is no such action (any more): the last 500 are kept.")
 
 
-async def begin(desk: Desk, asked: Asked) -> Any:
+async def begin(desk: AppContext, asked: Asked) -> Any:
     """Begin an action with many dead letters; it goes on by itself. Location is where it can be watched."""
     order: requests.ActionOrder = asked.body
     fault = _fault(order)
@@ -33,40 +33,40 @@ async def begin(desk: Desk, asked: Asked) -> Any:
         action = await desk.runner.begin(
             order.verb,
             chosen,
-            by=asked.visitor.name,
+            by=asked.principal.name,
             rate_per_s=order.rate_per_s or 0.0,
             note=order.note or "",
         )
-    except RehearsalError:
+    except DryRunError:
         return Refusal(503, "This inspector has no rules to rehearse with.")
     answer = as_json(await _record(desk, action), 201)
     answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action}"
     return answer
 
 
-async def recent(desk: Desk, asked: Asked) -> Any:
+async def recent(desk: AppContext, asked: Asked) -> Any:
     """The last actions, newest first."""
     found = await operations.actions(desk.redis, count=asked.query.limit)
     records = [action_record(action, masking=desk.configured.masking) for action in found]
     return {"actions": [{name: value for name, value in one.items() if name != "ids"} for one in records]}
 
 
-async def show(desk: Desk, asked: Asked) -> Any:
+async def show(desk: AppContext, asked: Asked) -> Any:
     """How far it has come."""
     return await _record(desk, asked.name) or _NO_ACTION
 
 
-async def stop(desk: Desk, asked: Asked) -> Any:
+async def stop(desk: AppContext, asked: Asked) -> Any:
     """Stop it before its next step. What is done stays done."""
     stopped = (
-        await operations.stop(desk.redis, asked.name, by=asked.visitor.name) if await _is(desk, asked) else None
+        await operations.stop(desk.redis, asked.name, by=asked.principal.name) if await _is(desk, asked) else None
     )
     return await _changed(desk, asked, stopped, "It is not going on, so there is nothing to stop.")
 
 
-async def resume(desk: Desk, asked: Asked) -> Any:
+async def resume(desk: AppContext, asked: Asked) -> Any:
     """Go on with one that was stopped or interrupted."""
-    resumed = await desk.runner.resume(asked.name, by=asked.visitor.name) if await _is(desk, asked) else None
+    resumed = await desk.runner.resume(asked.name, by=asked.principal.name) if await _is(desk, asked) else None
     return await _changed(desk, asked, resumed, "It is done or going on, so there is nothing to resume.")
 
 
@@ -80,7 +80,7 @@ def _fault(order: requests.ActionOrder) -> str:
     return ""
 
 
-async def _chosen(desk: Desk, order: requests.ActionOrder) -> Selection | Sequence[str]:
+async def _chosen(desk: AppContext, order: requests.ActionOrder) -> Selection | Sequence[str]:
     if isinstance(order.filter, UnsetType):
         return order.ids or []
     wanted = requests.filter_of(order.filter)
@@ -88,17 +88,17 @@ async def _chosen(desk: Desk, order: requests.ActionOrder) -> Selection | Sequen
     return await operations.select(desk.redis, structs.replace(wanted, until_ms=min(ends, default=0)))
 
 
-async def _is(desk: Desk, asked: Asked) -> bool:
+async def _is(desk: AppContext, asked: Asked) -> bool:
     return await operations.action(desk.redis, asked.name) is not None
 
 
-async def _changed(desk: Desk, asked: Asked, changed: bool | None, fault: str) -> Any:
+async def _changed(desk: AppContext, asked: Asked, changed: bool | None, fault: str) -> Any:
     if changed is None:
         return _NO_ACTION
     return await _record(desk, asked.name) if changed else Refusal(409, fault)
 
 
-async def _record(desk: Desk, action: str) -> Mapping[str, Any] | None:
+async def _record(desk: AppContext, action: str) -> Mapping[str, Any] | None:
     found = await operations.action(desk.redis, action)
     return action_record(found, masking=desk.configured.masking) if found else None
 

@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import hdrs, web
 from msgspec import UNSET, structs
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from inspector import operations
 from inspector.api import requests, responses
 from inspector.api.operation import Asked, Operation
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import lacking
 from inspector.http.routing import Refusal
 from inspector.operations import CursorError, EditError
@@ -22,7 +22,7 @@ from inspector.presentation.serializers import grave_record, group_record, page_
 _NO_LETTER = Refusal(404, "There is no such dead letter (any more).")
 
 
-async def find(desk: Desk, asked: Asked) -> Any:
+async def find(desk: AppContext, asked: Asked) -> Any:
     """Newest first, masked, with how many match in all. The next page: the same query with `cursor`."""
     wanted = requests.filter_of(asked.query)
     selection = await operations.select(desk.redis, wanted)
@@ -39,19 +39,19 @@ async def find(desk: Desk, asked: Asked) -> Any:
     }
 
 
-async def choices(desk: Desk, _: Asked) -> Any:
+async def choices(desk: AppContext, _: Asked) -> Any:
     """The values that there are of each field, and how many dead letters have each."""
     return {"choices": (await operations.choices(desk.redis)).by_field}
 
 
-async def groups(desk: Desk, asked: Asked) -> Any:
+async def groups(desk: AppContext, asked: Asked) -> Any:
     """What died for the same cause, the group that grew last first."""
     wanted = requests.filter_of(asked.query)
     found = await operations.groups(desk.redis, wanted, limit=asked.query.limit)
     return {"groups": [group_record(group, masking=desk.configured.masking) for group in found]}
 
 
-async def show(desk: Desk, asked: Asked) -> Any:
+async def show(desk: AppContext, asked: Asked) -> Any:
     """Everything that is known of it. Personal data is masked unless revealed, which stands in the audit log."""
     grave = await _looked_at(desk, asked)
     if isinstance(grave, Refusal):
@@ -59,9 +59,9 @@ async def show(desk: Desk, asked: Asked) -> Any:
     return grave_record(grave, reveal=asked.query.reveal, masking=desk.configured.masking)
 
 
-async def body(desk: Desk, asked: Asked) -> Any:
+async def body(desk: AppContext, asked: Asked) -> Any:
     """The very bytes that died, with all personal data in them. It stands in the audit log."""
-    grave = await operations.reveal(desk.redis, asked.name, by=asked.visitor.name)
+    grave = await operations.reveal(desk.redis, asked.name, by=asked.principal.name)
     if grave is None:
         return _NO_LETTER
     if grave.letter.is_unreadable:
@@ -72,7 +72,7 @@ async def body(desk: Desk, asked: Asked) -> Any:
     )
 
 
-async def rehearsal(desk: Desk, asked: Asked) -> Any:
+async def rehearsal(desk: AppContext, asked: Asked) -> Any:
     """What would become of it if it were replayed now. Nothing is written, and nothing is sent.
 
     What would be sent is told as of a masked body, unless revealed, which stands in the audit log.
@@ -87,14 +87,14 @@ async def rehearsal(desk: Desk, asked: Asked) -> Any:
     return verdict_record(operations.rehearsed(grave, rehearse, masking=masking))
 
 
-async def edit(desk: Desk, asked: Asked) -> Any:
+async def edit(desk: AppContext, asked: Asked) -> Any:
     """Hand back a copy with another body; the dead letter itself stays, with a note of it."""
     order: requests.EditOrder = asked.body
     if (order.body is UNSET) == (order.body_base64 is UNSET):
         return Refusal(400, "Give body or body_base64, one of the two.")
     try:
         edited = order.body.encode() if isinstance(order.body, str) else _decoded(str(order.body_base64))
-        done = await operations.replay_edited(desk.redis, asked.name, edited, by=asked.visitor.name)
+        done = await operations.replay_edited(desk.redis, asked.name, edited, by=asked.principal.name)
     except binascii.Error:
         return Refusal(400, "body_base64 is not base64.")
     except EditError as error:
@@ -102,12 +102,12 @@ async def edit(desk: Desk, asked: Asked) -> Any:
     return {"id": asked.name, "replayed": True} if done else _NO_LETTER
 
 
-async def _looked_at(desk: Desk, asked: Asked) -> Grave | Refusal:
+async def _looked_at(desk: AppContext, asked: Asked) -> StoredDeadLetter | Refusal:
     if not asked.query.reveal:
         return await operations.get(desk.redis, asked.name) or _NO_LETTER
-    if not asked.visitor.may("reveal"):
-        return lacking(asked.visitor, "reveal")
-    return await operations.reveal(desk.redis, asked.name, by=asked.visitor.name) or _NO_LETTER
+    if not asked.principal.may("reveal"):
+        return lacking(asked.principal, "reveal")
+    return await operations.reveal(desk.redis, asked.name, by=asked.principal.name) or _NO_LETTER
 
 
 def _decoded(text: str) -> bytes:

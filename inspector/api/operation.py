@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from inspector.http.app_context import Desk
-from inspector.http.principal import Right, Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal, Right
 from inspector.http.routing import API, Answer, Handler, Refusal, Route
 
 BASE = f"{API}v1"
@@ -29,7 +29,7 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 class Asked(Struct, frozen=True, kw_only=True):
     """A request that is sound."""
 
-    visitor: Visitor
+    principal: Principal
     name: str
     """What stands in the path: an id or a name; "" where the path has none."""
 
@@ -50,7 +50,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     right: Right
     summary: str
-    does: Callable[[Desk, Asked], Awaitable[Any]]
+    does: Callable[[AppContext, Asked], Awaitable[Any]]
     """Its docstring is the description. Answers a value to be made JSON, or an Answer."""
 
     answer: Any
@@ -62,12 +62,12 @@ class Operation(Struct, frozen=True, kw_only=True):
     refusals: tuple[int, ...] = ()
     """Statuses beside those that every operation may answer."""
 
-    def route(self, desk: Desk) -> Route:
+    def route(self, desk: AppContext) -> Route:
         """As the site takes it."""
         return Route(self.method, BASE + self.path, self._handler(desk), self.right)
 
-    def _handler(self, desk: Desk) -> Handler:
-        async def handle(request: web.Request, visitor: Visitor) -> Answer:
+    def _handler(self, desk: AppContext) -> Handler:
+        async def handle(request: web.Request, principal: Principal) -> Answer:
             query = _query(request, self.query)
             if isinstance(query, Refusal):
                 return query
@@ -75,7 +75,7 @@ class Operation(Struct, frozen=True, kw_only=True):
             if isinstance(body, Refusal):
                 return body
             name = next(iter(request.match_info.values()), "")
-            found = await self.does(desk, Asked(visitor=visitor, name=name, query=query, body=body))
+            found = await self.does(desk, Asked(principal=principal, name=name, query=query, body=body))
             return found if isinstance(found, web.StreamResponse | Refusal) else as_json(found, self.status)
 
         return handle

@@ -10,18 +10,18 @@ from inspector.api.actions import ACTING
 from inspector.api.dead_letters import LETTERS
 from inspector.api.operation import BASE
 from inspector.api.status import STANDING
-from inspector.http.app_context import Desk
-from inspector.http.principal import Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 
 OPERATIONS = (*STANDING, *LETTERS, *ACTING)
 
 
-def api_routes(desk: Desk) -> list[Route]:
+def api_routes(desk: AppContext) -> list[Route]:
     """What answers below /api/v1. Who lacks an operation's right never gets to it."""
     document = resources.files("inspector.api").joinpath("openapi.json").read_bytes()
 
-    async def describe(_: web.Request, __: Visitor) -> Answer:
+    async def describe(_: web.Request, __: Principal) -> Answer:
         return web.Response(body=document, content_type="application/json")
 
     return [

@@ -7,19 +7,19 @@ from typing import Any
 from inspector import operations
 from inspector.api import requests, responses
 from inspector.api.operation import Asked, Nothing, Operation
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.routing import Refusal
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.serializers import deed_record, status_record
 
 
-async def status(desk: Desk, _: Asked) -> Any:
+async def status(desk: AppContext, _: Asked) -> Any:
     """Both sums, queues, workers, sources, channels, alerts: what `hookline status --json` prints."""
     configured = desk.configured
     return status_record(await operations.status(desk.redis, configured.sources, configured.spilled()))
 
 
-async def audit(desk: Desk, asked: Asked) -> Any:
+async def audit(desk: AppContext, asked: Asked) -> Any:
     """Reveals, replays, discards and the like, newest first. The next page: the same query with `before`."""
     if asked.query.before and not operations.is_place(asked.query.before):
         return Refusal(400, "before is not a place in the audit log: take one that a page gave.")
@@ -28,28 +28,28 @@ async def audit(desk: Desk, asked: Asked) -> Any:
     return {"deeds": [deed_record(recorded) for recorded in found], "before": before}
 
 
-async def channels(desk: Desk, _: Asked) -> Any:
+async def channels(desk: AppContext, _: Asked) -> Any:
     """Those that are configured, and those of which something is known: breakers, pauses, jobs that are held."""
     now_ms, found = await operations.channels(desk.redis, desk.configured.channels)
     return {"channels": channel_records(found, now_ms)}
 
 
-async def pause(desk: Desk, asked: Asked) -> Any:
+async def pause(desk: AppContext, asked: Asked) -> Any:
     """Send nothing more on it until it is resumed. What waits loses neither attempts nor time."""
     return await _set(desk, asked, paused=True)
 
 
-async def resume(desk: Desk, asked: Asked) -> Any:
+async def resume(desk: AppContext, asked: Asked) -> Any:
     """Let it go on. One that is not paused stays as it is."""
     return await _set(desk, asked, paused=False)
 
 
-async def _set(desk: Desk, asked: Asked, *, paused: bool) -> Any:
+async def _set(desk: AppContext, asked: Asked, *, paused: bool) -> Any:
     _, known = await operations.channels(desk.redis, desk.configured.channels)
     if asked.name not in {one.name for one in known}:
         return Refusal(404, "There is no such channel.")
     change = operations.pause_channel if paused else operations.resume_channel
-    await change(desk.redis, asked.name, by=asked.visitor.name)
+    await change(desk.redis, asked.name, by=asked.principal.name)
     now_ms, found = await operations.channels(desk.redis, [*desk.configured.channels, asked.name])
     return channel_records([one for one in found if one.name == asked.name], now_ms)[0]
 

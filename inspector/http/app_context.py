@@ -19,7 +19,7 @@ class Configured(Means, frozen=True, kw_only=True):
     """What receivers of this machine keep on disk, by place."""
 
 
-class Desk:
+class AppContext:
     """Given to all who answer. `configured` is replaced when the config is read again."""
 
     def __init__(self, redis: Client, configured: Configured) -> None:

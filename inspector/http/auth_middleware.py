@@ -13,9 +13,9 @@ from inspector.http import request_origin
 from inspector.http.accounts import Accounts
 from inspector.http.failed_logins import Attempts
 from inspector.http.form_tokens import Tokens
-from inspector.http.login_throttle import Brakes, address_key
-from inspector.http.principal import Right, Visitor
-from inspector.http.routing import Answer, Onward, Refusal, Route, is_api, is_live
+from inspector.http.login_throttle import LoginThrottle, address_key
+from inspector.http.principal import Principal, Right
+from inspector.http.routing import Answer, ClientRedirect, Refusal, Route, is_api, is_live
 from inspector.http.sessions import Sessions
 from inspector.settings import Settings
 
@@ -36,7 +36,7 @@ _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _LOCAL = "local"
 
-NOBODY = Visitor(name="", role="read", may_reveal=False, has_session=False, csrf="")
+NOBODY = Principal(name="", role="read", may_reveal=False, has_session=False, csrf="")
 _STALE = Refusal(
     403,
     "This form was not made for this login, or it is from before the inspector's last restart. Go back, load the "
@@ -47,13 +47,13 @@ _PACKED = Refusal(415, "Send the body as it is, without a Content-Encoding.")
 _TOO_SLOW = Refusal(408, "The request took too long to arrive.")
 
 
-class Door:
+class AuthMiddleware:
     """Knows users, sessions and tokens."""
 
     def __init__(self, settings: Settings, client_address: ClientAddress) -> None:
         self.accounts = Accounts(settings.users)
         self.sessions = Sessions(settings)
-        self.brakes = Brakes()
+        self.brakes = LoginThrottle()
         self.attempts = Attempts(self.brakes)
         self.tokens = Tokens()
         self._client_address = client_address
@@ -71,10 +71,10 @@ class Door:
             and request_origin.is_forwarded_https(request.headers)
         )
 
-    def visitor(self, request: web.Request) -> Visitor | Refusal:
+    def principal(self, request: web.Request) -> Principal | Refusal:
         """Who asks: by session, below /api/ by bearer token too; NOBODY where neither is there."""
         if not self.accounts:
-            return Visitor(
+            return Principal(
                 name=_LOCAL,
                 role="operate",
                 may_reveal=True,
@@ -85,43 +85,45 @@ class Door:
             return self._by_token(request)
         session_id = session_of(request)
         name = self.sessions.user_of(session_id, is_click=not is_live(request)) if session_id else None
-        return self._visitor(name, session_id) if name else NOBODY
+        return self._principal(name, session_id) if name else NOBODY
 
-    async def admit(self, request: web.Request, route: Route) -> Visitor | Answer:
+    async def admit(self, request: web.Request, route: Route) -> Principal | Answer:
         """Who asks, where the route may be gone; else what is answered in its place."""
-        visitor = self.visitor(request)
-        if isinstance(visitor, Refusal):
-            return visitor
-        if not visitor.may(route.right):
-            return _turned_away(request) if visitor is NOBODY else lacking(visitor, route.right)
+        principal = self.principal(request)
+        if isinstance(principal, Refusal):
+            return principal
+        if not principal.may(route.right):
+            return _turned_away(request) if principal is NOBODY else lacking(principal, route.right)
         if route.method == hdrs.METH_GET:
-            return visitor
+            return principal
         if hdrs.CONTENT_ENCODING in request.headers:
             return _PACKED
         fault = (
-            self._api_fault(request, visitor)
+            self._api_fault(request, principal)
             if is_api(request)
-            else await self._form_fault(request, route, visitor)
+            else await self._form_fault(request, route, principal)
         )
-        return fault or visitor
+        return fault or principal
 
-    def _by_token(self, request: web.Request) -> Visitor | Refusal:
+    def _by_token(self, request: web.Request) -> Principal | Refusal:
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].partition(" ")
         name = self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
         if name is not None:
-            return self._visitor(name, "")
+            return self._principal(name, "")
         address = self.address(request)
         wait_s = self.attempts.failed("token", (address_key(address),), address=address, user="")
         return too_many_tries(wait_s) if wait_s else _unknown()
 
-    def _visitor(self, name: str, session_id: str) -> Visitor:
+    def _principal(self, name: str, session_id: str) -> Principal:
         user = self.accounts.get(name)
         if user is None:
             return NOBODY
         token = self.tokens.token_for(session_id) if session_id else ""
-        return Visitor(name=name, role=user.role, may_reveal=user.reveal, has_session=bool(session_id), csrf=token)
+        return Principal(
+            name=name, role=user.role, may_reveal=user.reveal, has_session=bool(session_id), csrf=token
+        )
 
-    async def _form_fault(self, request: web.Request, route: Route, visitor: Visitor) -> Refusal | None:
+    async def _form_fault(self, request: web.Request, route: Route, principal: Principal) -> Refusal | None:
         if not request_origin.is_own_page(request.headers, origin_needed=True):
             return _STRANGE
         if request.content_type != _FORM:
@@ -133,15 +135,15 @@ class Door:
             return _TOO_SLOW
         except (ValueError, LookupError):  # bytes that are no text, or in what nobody knows
             return Refusal(400, "The form cannot be read.")
-        holder = request.cookies.get(LOGIN_COOKIE, "") if route.right == "none" else _holder(request, visitor)
+        holder = request.cookies.get(LOGIN_COOKIE, "") if route.right == "none" else _holder(request, principal)
         return None if holder and self.tokens.is_for(holder, str(given)) else _STALE
 
-    def _api_fault(self, request: web.Request, visitor: Visitor) -> Refusal | None:
+    def _api_fault(self, request: web.Request, principal: Principal) -> Refusal | None:
         if not request_origin.is_own_page(request.headers, origin_needed=False):
             return _STRANGE
         if request.content_type != _JSON:  # a form of another page cannot say so
             return Refusal(415, f"Send JSON, with Content-Type: {_JSON}.")
-        if not visitor.has_session:
+        if not principal.has_session:
             return None
         given = request.headers.get(FORM_HEADER, "")
         return None if self.tokens.is_for(session_of(request), given) else _STALE
@@ -179,11 +181,13 @@ def too_many_tries(wait_s: float) -> Refusal:
     )
 
 
-def lacking(visitor: Visitor, right: Right) -> Refusal:
+def lacking(principal: Principal, right: Right) -> Refusal:
     """For somebody who is known, and lacks a right."""
     settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
     setting = settings.get(right, 'role = "operate"')
-    return Refusal(403, f"{visitor.name} may not do this: it needs {setting} in inspector.users.{visitor.name}.")
+    return Refusal(
+        403, f"{principal.name} may not do this: it needs {setting} in inspector.users.{principal.name}."
+    )
 
 
 def own_path(text: str) -> str:
@@ -197,8 +201,8 @@ def redirect(path: str) -> web.Response:
     return web.Response(status=303, headers={hdrs.LOCATION: path})
 
 
-def _holder(request: web.Request, visitor: Visitor) -> str:
-    return session_of(request) if visitor.has_session else _LOCAL
+def _holder(request: web.Request, principal: Principal) -> str:
+    return session_of(request) if principal.has_session else _LOCAL
 
 
 def _turned_away(request: web.Request) -> Answer:
@@ -207,7 +211,7 @@ def _turned_away(request: web.Request) -> Answer:
     if is_live(request) or request.method != hdrs.METH_GET:
         return Refusal(401, "Your login has ended. Log in, and do it again.")
     path = f"/login?next={quote(own_path(request.raw_path), safe='')}"
-    return Onward(path) if request.headers.get("Sec-Fetch-Site") == "cross-site" else redirect(path)
+    return ClientRedirect(path) if request.headers.get("Sec-Fetch-Site") == "cross-site" else redirect(path)
 
 
 def _unknown() -> Refusal:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal
 
-from inspector.http.login_throttle import Brakes
+from inspector.http.login_throttle import LoginThrottle
 
 PASSWORDS_PER_S = 50
 """Looked at of users and addresses with too many failures."""
@@ -34,7 +34,7 @@ _logger = logging.getLogger("hookline.inspector")
 class Attempts:
     """Tries to get in, of one process."""
 
-    def __init__(self, brakes: Brakes) -> None:
+    def __init__(self, brakes: LoginThrottle) -> None:
         self._brakes = brakes
         self._turn = asyncio.Lock()
         self._unlogged = 0

@@ -25,7 +25,7 @@ class _Failures(Struct):
     last_s: float
 
 
-class Brakes:
+class LoginThrottle:
     """Counts failures by key: `user:ann`, `address:203.0.113.7`. Whether a user exists makes no difference."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:

@@ -9,11 +9,11 @@ from msgspec import Struct
 from inspector.settings import Role
 
 Right = Literal["none", "read", "operate", "reveal", "edit"]
-"""What a route asks of its visitor: nothing, not even a login; to look; to change; to see personal data; to change
-what holds it, which is both."""
+"""What a route requires: nothing, not even a login; to look; to change; to see personal data; to change what holds
+it, which is both."""
 
 
-class Visitor(Struct, frozen=True, kw_only=True):
+class Principal(Struct, frozen=True, kw_only=True):
     """Somebody with a name, who may at least look; or nobody, who may log in."""
 
     name: str
@@ -25,7 +25,7 @@ class Visitor(Struct, frozen=True, kw_only=True):
     """Came with a cookie, which a browser sends along unasked, and can log out."""
 
     csrf: str
-    """What each form of this visitor carries."""
+    """What each form of this principal carries."""
 
     def may(self, right: Right) -> bool:
         """Whether it has a right. Nobody, who has no name, has none."""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 from msgspec import Struct
 
-from inspector.http.principal import Right, Visitor
+from inspector.http.principal import Principal, Right
 
 API = "/api/"
 """Below it answers are JSON, refusals too, and a bearer token will do."""
@@ -29,15 +29,15 @@ class Refusal(Struct, frozen=True):
         return HTTPStatus(self.status).phrase
 
 
-class Onward(Struct, frozen=True):
+class ClientRedirect(Struct, frozen=True):
     """A page that leads on by itself. After a link on another site a browser keeps its session back, through all
     redirects; from a page of ours on it sends it along."""
 
     path: str
 
 
-Answer = web.StreamResponse | Refusal | Onward
-Handler = Callable[[web.Request, Visitor], Awaitable[Answer]]
+Answer = web.StreamResponse | Refusal | ClientRedirect
+Handler = Callable[[web.Request, Principal], Awaitable[Answer]]
 
 
 class Route(Struct, frozen=True):

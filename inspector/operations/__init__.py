@@ -11,7 +11,7 @@ from broker.monitoring.audit import read as audit
 from broker.queue.channel_state import pause as pause_channel
 from broker.queue.channel_state import resume as resume_channel
 from inspector.operations.bulk_actions import (
-    RehearsalError,
+    DryRunError,
     Rehearse,
     Selection,
     begin,
@@ -55,6 +55,7 @@ __all__ = [
     "Action",
     "Choices",
     "CursorError",
+    "DryRunError",
     "EditError",
     "Exported",
     "Filter",
@@ -67,7 +68,6 @@ __all__ = [
     "Person",
     "PurgeBusyError",
     "Purged",
-    "RehearsalError",
     "Rehearse",
     "Selection",
     "Source",

@@ -20,7 +20,7 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector import operations
-from inspector.operations import RehearsalError, Rehearse, Selection, Verb
+from inspector.operations import DryRunError, Rehearse, Selection, Verb
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.fault_log import Faults
 
@@ -63,9 +63,9 @@ class Runner:
         rate_per_s: float = 0.0,
         note: str = "",
     ) -> str:
-        """Order something, and see to it; the id of the action. Raises BrokerError, RehearsalError."""
+        """Order something, and see to it; the id of the action. Raises BrokerError, DryRunError."""
         if verb == "rehearse" and self._means().rehearse is None:
-            raise RehearsalError
+            raise DryRunError
         action = await operations.begin(
             self._redis, verb, chosen, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
         )

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Grave, Note, NotMineError, Place, Work, stored_actions
+from broker.dead_letters import DeadLetter, Note, NotMineError, Place, StoredDeadLetter, Work, stored_actions
 from broker.dead_letters import replay as replaying
 from broker.dead_letters.stored_actions import Action, Order, Step, Verb, Why
 from broker.redis.client import Client
@@ -31,10 +31,10 @@ AT_A_TIME = 64
 
 _ALIVE_EVERY_S = 2.0
 
-Rehearse = Callable[[Grave], Verdict]
+Rehearse = Callable[[StoredDeadLetter], Verdict]
 """What the code and config of now would make of a dead letter. Writes and sends nothing."""
 
-_Rehearsing = Callable[[Sequence[Grave]], Awaitable[Step]]
+_Rehearsing = Callable[[Sequence[StoredDeadLetter]], Awaitable[Step]]
 
 
 class Selection(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Selection(Struct, frozen=True):
     count: int
 
 
-class RehearsalError(Exception):
+class DryRunError(Exception):
     """Whoever carries the action out has no config to rehearse with."""
 
 
@@ -90,13 +90,13 @@ async def carry_out(
 ) -> AsyncIterator[Action]:
     """Do what is left of an action that is `owner`'s; yields how it stands, as it goes and at the end.
 
-    Ends early where the action was stopped, or another took it over. Raises RehearsalError.
+    Ends early where the action was stopped, or another took it over. Raises DryRunError.
     """
     action = await stored_actions.read(redis, action_id)
     if action is None:
         return
     if action.order.verb == "rehearse" and rehearse is None:
-        raise RehearsalError
+        raise DryRunError
     rehearsing = partial(_rehearsed, rehearse=rehearse, masking=masking) if rehearse else None
     work, lost = Work(action_id, owner), asyncio.Event()
     pace = _Pace(action.order.rate_per_s, lost)
@@ -171,7 +171,7 @@ def _left(lost: Sequence[DeadLetter], masking: Masking) -> Step:
     return Step(failed=(Why(lost[0].reason, len(lost), masking.text(lost[0].error)),)) if lost else Step()
 
 
-def verdict_of(grave: Grave, rehearse: Rehearse) -> Verdict:
+def verdict_of(grave: StoredDeadLetter, rehearse: Rehearse) -> Verdict:
     """What would become of a dead letter; of one that cannot be read, nothing."""
     letter = grave.letter
     if not letter.is_unreadable:
@@ -186,7 +186,7 @@ def verdict_of(grave: Grave, rehearse: Rehearse) -> Verdict:
     )
 
 
-async def _rehearsed(graves: Sequence[Grave], *, rehearse: Rehearse, masking: Masking) -> Step:
+async def _rehearsed(graves: Sequence[StoredDeadLetter], *, rehearse: Rehearse, masking: Masking) -> Step:
     failed: dict[str, Why] = {}
     passed = 0
     for grave in graves:

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import NEWEST, Grave, Kept
+from broker.dead_letters import NEWEST, Kept, StoredDeadLetter
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.queue import jobs
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
@@ -24,7 +24,7 @@ from inspector.operations.search import Filter, walk
 _MAX_BYTES_TOGETHER = 4 * 1024 * 1024
 """Of lines whose letters are imported in one step."""
 
-Terms = Callable[[Grave], Sequence[str]]
+Terms = Callable[[StoredDeadLetter], Sequence[str]]
 """What a letter can be found by: hashed in Redis, it cannot be read back and is made anew at an import."""
 
 
@@ -63,7 +63,7 @@ async def export(
     many these are. However many there are, AT_A_TIME of them are in memory. `so_far` is kept up to date.
     """
     about, done = told(wanted), so_far or Exported()
-    await audit.record(redis, Deed(by, "export", about))
+    await audit.record(redis, AuditEntry(by, "export", about))
     yield header(about, await ask_ms(redis))
     ids: list[str] = []
     async for row in walk(redis, wanted, NEWEST):
@@ -81,7 +81,9 @@ async def whole(redis: Client, ids: Sequence[str]) -> tuple[list[Kept], list[str
     """(all that Redis keeps of letters, ids of those that cannot be read); those that have gone are left out."""
     rows = await dead_letters.rows_of(redis, ids, with_bodies=True)
     kept = [
-        Kept(Grave(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job))
+        Kept(
+            StoredDeadLetter(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job)
+        )
         for row in rows
         if row.letter is not None and not row.letter.is_unreadable
     ]
@@ -97,7 +99,7 @@ async def import_lines(
 
     about: the file's name, for the audit log. Raises ImportFileError, with what had been imported, and OSError.
     """
-    await audit.record(redis, Deed(by, "import", about))
+    await audit.record(redis, AuditEntry(by, "import", about))
     so_far, some, size = Imported(), list[Kept](), 0
     number, fault = 0, ""
     for number, line in enumerate(lines, start=1):
@@ -109,7 +111,7 @@ async def import_lines(
         if kept is None:
             continue
         grave = kept.grave
-        found = Grave(grave.letter, grave.body, tuple(terms(grave)), grave.notes)
+        found = StoredDeadLetter(grave.letter, grave.body, tuple(terms(grave)), grave.notes)
         some.append(msgspec.structs.replace(kept, grave=found))
         size += len(line)
         if len(some) == AT_A_TIME or size > _MAX_BYTES_TOGETHER:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from broker.dead_letters import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, Grave, Kept, Note
+from broker.dead_letters import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, Kept, Note, StoredDeadLetter
 from broker.queue.jobs import size_of
 from runtime.ids import is_id
 
@@ -97,7 +97,7 @@ def kept_of(line: bytes) -> Kept | None:
     except (ValueError, OverflowError, RecursionError) as error:
         raise LineError(_reason(line, error)) from None
     _check(read)
-    return Kept(Grave(read.letter, read.body, (), read.notes), read.at_ms, read.settled)
+    return Kept(StoredDeadLetter(read.letter, read.body, (), read.notes), read.at_ms, read.settled)
 
 
 def _reason(line: bytes, error: Exception) -> str:

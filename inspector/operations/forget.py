@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from broker import dead_letters
-from broker.dead_letters import NEWEST, DeadLetter, Grave, Row
+from broker.dead_letters import NEWEST, DeadLetter, Row, StoredDeadLetter
 from broker.dead_letters.replay import body_of
 from broker.erasure import append_only_file, kept_texts, queued_work
 from broker.erasure.queued_work import Found
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.monitoring.spilled import read_spilled
 from broker.namespace.set_aside import read_set_aside
 from broker.redis.client import Client
@@ -94,7 +94,7 @@ async def remove(
 
     Then Redis rewrites its append-only file, which is waited for no longer than rewrite_timeout_s.
     """
-    await audit.record(redis, Deed(by, "forget", person.told))
+    await audit.record(redis, AuditEntry(by, "forget", person.told))
     done = Forgotten(busy=[], unreadable=[], spilled=[], set_aside=[])
     await _remove_waiting(redis, person, done)
     await _remove_letters(redis, person, terms, done)
@@ -110,7 +110,7 @@ async def remove(
     done.set_aside = [found.name for found in await read_set_aside(redis)]
     done.spilled = sorted(place for place, seen in (await read_spilled(redis)).items() if not seen.is_nothing())
     counts = {name: str(value) for name, value in msgspec.structs.asdict(done).items() if isinstance(value, int)}
-    await audit.record(redis, Deed(by, "forgot", person.told, counts))
+    await audit.record(redis, AuditEntry(by, "forgot", person.told, counts))
     rewritten = await append_only_file.rewrite(redis, timeout_s=rewrite_timeout_s)
     done.append_only_file, done.append_only_reason = rewritten.state, rewritten.reason
     return done
@@ -156,7 +156,7 @@ async def _remove_letters(redis: Client, person: Person, terms: Terms, done: For
             done.letters += await dead_letters.discard(redis, theirs, counter="forgotten")
 
 
-async def _is_to_go(redis: Client, grave: Grave, person: Person, terms: Terms, done: Forgotten) -> bool:
+async def _is_to_go(redis: Client, grave: StoredDeadLetter, person: Person, terms: Terms, done: Forgotten) -> bool:
     """Whether all of it is of the person; one of others is redacted where it names the person."""
     letter = grave.letter
     if letter.is_unreadable:
@@ -188,13 +188,15 @@ async def _is_rewritten_to_go(
             return True
         if rest == grave:
             return False
-        if await queued_work.rebury(redis, Grave(rest.letter, rest.body, tuple(terms(rest))), seen[letter_id]):
+        if await queued_work.rebury(
+            redis, StoredDeadLetter(rest.letter, rest.body, tuple(terms(rest))), seen[letter_id]
+        ):
             done.digested += gone
             done.redacted += rest.letter != grave.letter
             return False
 
 
-def _without(grave: Grave, person: Person) -> tuple[Grave, int]:
+def _without(grave: StoredDeadLetter, person: Person) -> tuple[StoredDeadLetter, int]:
     """(a dead letter without the person; how many events of its digest were of the person)."""
     body, gone = queued_work.others(grave.body, person) if grave.letter.digest else (grave.body, 0)
     return structs.replace(grave, letter=_letter_without(grave.letter, person), body=body), gone

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 
@@ -19,7 +19,7 @@ async def record_login(redis: Client, user: str) -> None:
     """Record that a user logged in. While Redis is away only the log has it, and the pages tell the user why."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            await audit.record(redis, Deed(user, "login"))
+            await audit.record(redis, AuditEntry(user, "login"))
     except (BrokerError, TimeoutError):
         _logger.warning(
             "the login of %s is not in the audit log: Redis does not answer",

@@ -17,7 +17,7 @@ from msgspec import Struct
 from broker import dead_letters
 from broker.dead_letters import Due
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from inspector.formatting import count_of
@@ -81,7 +81,7 @@ async def purge(
                 ids = [name for name in ids if name not in lost]
             if ids:
                 details = {"letters": str(len(ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
-                await audit.record(redis, Deed(by, "purge", count_of(len(ids), "dead letter"), details))
+                await audit.record(redis, AuditEntry(by, "purge", count_of(len(ids), "dead letter"), details))
             letters, newly_lost = await _removed(redis, ids, owner), len(lost) - before
             found = await due(redis, settings, count=round_of + len(lost))
             yield Purged(letters, file, max(0, found.count - len(lost)), newly_lost)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, DeadLetter, Facets, Grave, Kind, Kinds, Place, Row
+from broker.dead_letters import MIXED, NEWEST, DeadLetter, Facets, Kind, Kinds, Place, Row, StoredDeadLetter
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from runtime.ids import is_id
@@ -121,7 +121,7 @@ async def find(redis: Client, wanted: Filter, *, limit: int = 50, cursor: str = 
     return Page(found, "")
 
 
-async def get(redis: Client, letter_id: str) -> Grave | None:
+async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
     """One dead letter with its body; None where there is none."""
     return await dead_letters.get(redis, letter_id)
 

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import Grave, Note, replay
+from broker.dead_letters import Note, StoredDeadLetter, replay
 from broker.monitoring import audit
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from inspector.operations.bulk_actions import verdict_of
@@ -30,11 +30,11 @@ class EditError(ValueError):
     """What died is not a body that can be edited."""
 
 
-async def reveal(redis: Client, letter_id: str, *, by: str) -> Grave | None:
+async def reveal(redis: Client, letter_id: str, *, by: str) -> StoredDeadLetter | None:
     """One dead letter for eyes that may see personal data: it is written to the audit log first."""
     grave = await dead_letters.get(redis, letter_id)
     if grave is not None:
-        await audit.record(redis, Deed(by, "reveal", letter_id))
+        await audit.record(redis, AuditEntry(by, "reveal", letter_id))
     return grave
 
 
@@ -57,10 +57,10 @@ async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) 
 async def note_on(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
     """Note something on one dead letter, at once; False where there is no such letter."""
     note = Note(await ask_ms(redis), by, text)
-    return bool(await dead_letters.annotate(redis, [letter_id], note, deed=Deed(by, "annotate", letter_id)))
+    return bool(await dead_letters.annotate(redis, [letter_id], note, deed=AuditEntry(by, "annotate", letter_id)))
 
 
-def editable(grave: Grave) -> str:
+def editable(grave: StoredDeadLetter) -> str:
     """The body to be edited as text, indented where it is JSON. Raises EditError where it is not."""
     if grave.letter.is_unreadable:
         raise EditError(grave.letter.error)
@@ -84,7 +84,9 @@ def edited_body(text: str) -> bytes:
     return body
 
 
-def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Masking | None) -> Verdict:
+def rehearsed(
+    grave: StoredDeadLetter, rehearse: Callable[[StoredDeadLetter], Verdict], *, masking: Masking | None
+) -> Verdict:
     """What would become of a dead letter; `masking` None shows it with personal data.
 
     Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
@@ -96,7 +98,7 @@ def rehearsed(grave: Grave, rehearse: Callable[[Grave], Verdict], *, masking: Ma
     shown_text = masking.texts_of(grave.body)
     try:
         body = _addressable(masking.body(grave.body))
-        copy = rehearse(Grave(grave.letter, _encode(body))).notifications
+        copy = rehearse(StoredDeadLetter(grave.letter, _encode(body))).notifications
     except (ValueError, RecursionError):
         copy = ()
     real = verdict.notifications

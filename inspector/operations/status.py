@@ -24,14 +24,14 @@ from broker.redis.connection import Facts, read_facts
 from broker.redis.errors import BrokerError
 from broker.redis.probe import probe
 from sources import KINDS
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.settings import Settings as SourceSettings
 
 
 class Source(Struct, frozen=True):
     """How one source does."""
 
-    kind: SourceKind
+    kind: Provider
     facts: SourceFacts
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from broker.dead_letters import DeadLetter, Grave
+from broker.dead_letters import DeadLetter, StoredDeadLetter
 from broker.monitoring.audit import Recorded
 from broker.queue.jobs import Attempt
 from inspector.operations import Action, Found, Group, Page, Status, wanted_of
@@ -41,7 +41,7 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
     return [found_record(found, masking=masking) for found in page.found]
 
 
-def grave_record(grave: Grave, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
+def grave_record(grave: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
     """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
     shown = str if reveal else masking.texts_of(grave.body)
     letter = letter_record(grave.letter, shown=shown)

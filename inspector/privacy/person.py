@@ -12,7 +12,7 @@ from msgspec import structs
 from broker.erasure.kept_texts import FORGOTTEN
 from broker.queue.batch import RawBody
 from inspector.privacy.spellings import Spellings
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.search_terms import term
 
 MIN_CHARS = 4
@@ -23,7 +23,7 @@ _MIN_ID_CHARS = 6
 class Person:
     """The names of a person: ids, e-mail addresses, phone numbers."""
 
-    def __init__(self, names: Sequence[str], kinds: Mapping[str, SourceKind]) -> None:
+    def __init__(self, names: Sequence[str], kinds: Mapping[str, Provider]) -> None:
         """kinds: of the sources that are configured, by name.
 
         Raises ValueError for a name that too much would have.

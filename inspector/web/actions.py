@@ -10,9 +10,9 @@ from msgspec import Struct
 from broker.dead_letters.stored_actions import Action
 from inspector import operations
 from inspector.formatting import count_of
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.web.bulk_form import ACTS, Act
 from inspector.web.filters import address_of, fields_of
@@ -46,33 +46,33 @@ class Shown(Struct, frozen=True):
     """What a form says to mean the same letters; () where that cannot be told, or is more than a form may name."""
 
 
-def actions_routes(desk: Desk, pages: Pages) -> list[Route]:
+def actions_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The pages at /actions."""
 
-    async def actions(request: web.Request, visitor: Visitor) -> Answer:
+    async def actions(request: web.Request, principal: Principal) -> Answer:
         found = await operations.actions(desk.redis, count=_KEPT)
         now_ms = desk.redis.clock.now_ms()
-        shown = [shown_of(action, visitor, now_ms) for action in found]
-        return pages.show(request, visitor, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
+        shown = [shown_of(action, principal, now_ms) for action in found]
+        return pages.show(request, principal, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
 
-    async def action(request: web.Request, visitor: Visitor) -> Answer:
+    async def action(request: web.Request, principal: Principal) -> Answer:
         found = await operations.action(desk.redis, request.match_info["id"])
         if found is None:
             return _GONE
         return pages.show(
             request,
-            visitor,
+            principal,
             "action.html",
-            one=shown_of(found, visitor, desk.redis.clock.now_ms()),
+            one=shown_of(found, principal, desk.redis.clock.now_ms()),
             every_s=_EVERY_S,
             shown=desk.configured.masking.text,
         )
 
-    async def stop(request: web.Request, visitor: Visitor) -> Answer:
-        return await _turned(request, lambda name: operations.stop(desk.redis, name, by=visitor.name))
+    async def stop(request: web.Request, principal: Principal) -> Answer:
+        return await _turned(request, lambda name: operations.stop(desk.redis, name, by=principal.name))
 
-    async def resume(request: web.Request, visitor: Visitor) -> Answer:
-        return await _turned(request, lambda name: desk.runner.resume(name, by=visitor.name))
+    async def resume(request: web.Request, principal: Principal) -> Answer:
+        return await _turned(request, lambda name: desk.runner.resume(name, by=principal.name))
 
     async def _turned(request: web.Request, turn: Callable[[str], Awaitable[bool]]) -> Answer:
         found = await operations.action(desk.redis, request.match_info["id"])
@@ -89,11 +89,11 @@ def actions_routes(desk: Desk, pages: Pages) -> list[Route]:
     ]
 
 
-def shown_of(action: Action, visitor: Visitor, now_ms: int) -> Shown:
+def shown_of(action: Action, principal: Principal, now_ms: int) -> Shown:
     """How an action stands. What somebody else searched for is not told: it may be an e-mail address."""
     order = action.order
     wanted = operations.wanted_of(order)
-    is_told = not wanted.search or order.by == visitor.name
+    is_told = not wanted.search or order.by == principal.name
     state = "interrupted" if action.is_interrupted(now_ms) else action.state
     took_ms = max(1, (action.ended_ms or now_ms) - action.began_ms)
     return Shown(

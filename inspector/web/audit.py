@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from inspector import operations
-from inspector.http.app_context import Desk
-from inspector.http.principal import Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.web.pages import Pages
 from runtime.ids import is_id
@@ -14,10 +14,10 @@ from runtime.ids import is_id
 A_PAGE = 50
 
 
-def audit_routes(desk: Desk, pages: Pages) -> list[Route]:
+def audit_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /audit."""
 
-    async def audit(request: web.Request, visitor: Visitor) -> Answer:
+    async def audit(request: web.Request, principal: Principal) -> Answer:
         before = request.query.get("before", "")
         if before and not operations.is_place(before):
             return Refusal(400, "before must be a place that a page of the audit log gave.")
@@ -25,7 +25,7 @@ def audit_routes(desk: Desk, pages: Pages) -> list[Route]:
         page = found[:A_PAGE]
         return pages.show(
             request,
-            visitor,
+            principal,
             "audit.html",
             deeds=page,
             older=f"/audit?before={page[-1].id}" if len(found) > A_PAGE else "",

@@ -10,9 +10,9 @@ from msgspec import Struct, structs
 
 from broker.dead_letters import MAX_NOTE_CHARS
 from inspector.formatting import count_of
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations import Verb
 from inspector.web.filters import FilterError
@@ -79,14 +79,14 @@ class _Meant(Struct, frozen=True):
     chosen: Chosen
 
 
-def acts_routes(desk: Desk, pages: Pages) -> list[Route]:
+def acts_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """What forms with letters in them lead to."""
 
-    async def preview(request: web.Request, visitor: Visitor) -> Answer:
+    async def preview(request: web.Request, principal: Principal) -> Answer:
         meant = await _meant(desk, await request.post())
-        return meant if isinstance(meant, Refusal) else _preview(desk, pages, request, visitor, meant)
+        return meant if isinstance(meant, Refusal) else _preview(desk, pages, request, principal, meant)
 
-    async def begin(request: web.Request, visitor: Visitor) -> Answer:
+    async def begin(request: web.Request, principal: Principal) -> Answer:
         form: Any = await request.post()
         meant = await _meant(desk, form)
         if isinstance(meant, Refusal):
@@ -96,11 +96,11 @@ def acts_routes(desk: Desk, pages: Pages) -> list[Route]:
         if form.get("count") != str(chosen.count):
             now = count_of(chosen.count, "letter")
             terms = structs.replace(terms, fault=f"It is no longer what you saw: now it is {now}. Look again.")
-            return _preview(desk, pages, request, visitor, meant, terms, status=409)
+            return _preview(desk, pages, request, principal, meant, terms, status=409)
         if terms.fault:
-            return _preview(desk, pages, request, visitor, meant, terms, status=422)
+            return _preview(desk, pages, request, principal, meant, terms, status=422)
         action = await desk.runner.begin(
-            act.verb, chosen.what, by=visitor.name, rate_per_s=terms.rate_per_s, note=terms.note
+            act.verb, chosen.what, by=principal.name, rate_per_s=terms.rate_per_s, note=terms.note
         )
         return redirect(f"/actions/{action}")
 
@@ -110,7 +110,7 @@ def acts_routes(desk: Desk, pages: Pages) -> list[Route]:
     ]
 
 
-async def _meant(desk: Desk, form: Any) -> _Meant | Refusal:
+async def _meant(desk: AppContext, form: Any) -> _Meant | Refusal:
     act = ACTS.get(form.get("verb", ""))
     if act is None:
         return Refusal(400, "The form does not say what is to be done.")
@@ -155,10 +155,10 @@ def _rate(text: str) -> tuple[float, str]:
 
 
 def _preview(
-    desk: Desk,
+    desk: AppContext,
     pages: Pages,
     request: web.Request,
-    visitor: Visitor,
+    principal: Principal,
     meant: _Meant,
     terms: _Terms | None = None,
     *,
@@ -166,7 +166,7 @@ def _preview(
 ) -> web.Response:
     return pages.show(
         request,
-        visitor,
+        principal,
         "preview.html",
         status=status,
         act=meant.act,

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from broker.queue.channel_state import Channel
 from inspector import operations
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.presentation.channel_status import channel_line
 from inspector.web.filters import address_of
@@ -30,23 +30,23 @@ class Shown(Struct, frozen=True):
     """The list of its dead letters."""
 
 
-def channels_routes(desk: Desk, pages: Pages) -> list[Route]:
+def channels_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
-    async def channels(request: web.Request, visitor: Visitor) -> Answer:
+    async def channels(request: web.Request, principal: Principal) -> Answer:
         dead = (await operations.choices(desk.redis)).by_field["channel"]
         now_ms, known = await operations.channels(desk.redis, desk.configured.channels)
         shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
-        return pages.show(request, visitor, "channels.html", channels=shown)
+        return pages.show(request, principal, "channels.html", channels=shown)
 
-    async def turn(request: web.Request, visitor: Visitor) -> Answer:
+    async def turn(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
         _, known = await operations.channels(desk.redis, desk.configured.channels)
         if name not in {one.name for one in known}:
             return Refusal(404, "There is no such channel.")
         turned = operations.pause_channel if request.path.endswith("/pause") else operations.resume_channel
-        await turned(desk.redis, name, by=visitor.name)
+        await turned(desk.redis, name, by=principal.name)
         return redirect("/channels")
 
     return [

@@ -8,11 +8,11 @@ from urllib.parse import quote, quote_plus
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from broker.dead_letters import MAX_NOTE_CHARS, Grave
+from broker.dead_letters import MAX_NOTE_CHARS, StoredDeadLetter
 from inspector import operations
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations import EditError
 from inspector.presentation.error_location import Line, marked
@@ -38,38 +38,38 @@ class _Look(Struct, frozen=True):
 _MASKED = _Look()
 
 
-def letter_routes(desk: Desk, pages: Pages) -> list[Route]:
+def letter_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead/{id} and its forms."""
 
-    async def letter(request: web.Request, visitor: Visitor) -> Answer:
+    async def letter(request: web.Request, principal: Principal) -> Answer:
         grave = await operations.get(desk.redis, request.match_info["id"])
-        return _page(desk, pages, request, visitor, grave) if grave else _GONE
+        return _page(desk, pages, request, principal, grave) if grave else _GONE
 
-    async def reveal(request: web.Request, visitor: Visitor) -> Answer:
-        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
-        return _page(desk, pages, request, visitor, grave, _Look(is_revealed=True)) if grave else _GONE
+    async def reveal(request: web.Request, principal: Principal) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=principal.name)
+        return _page(desk, pages, request, principal, grave, _Look(is_revealed=True)) if grave else _GONE
 
-    async def raw(request: web.Request, visitor: Visitor) -> Answer:
-        grave = await operations.reveal(desk.redis, request.match_info["id"], by=visitor.name)
+    async def raw(request: web.Request, principal: Principal) -> Answer:
+        grave = await operations.reveal(desk.redis, request.match_info["id"], by=principal.name)
         return _download(grave) if grave else _GONE
 
-    async def note(request: web.Request, visitor: Visitor) -> Answer:
+    async def note(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
         if not text or len(text) > MAX_NOTE_CHARS:
             return Refusal(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
-        noted = await operations.note_on(desk.redis, letter_id, text, by=visitor.name)
+        noted = await operations.note_on(desk.redis, letter_id, text, by=principal.name)
         return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
 
-    async def edit(request: web.Request, visitor: Visitor) -> Answer:
+    async def edit(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
         try:
             body = operations.edited_body(text)
-            replayed = await operations.replay_edited(desk.redis, letter_id, body, by=visitor.name)
+            replayed = await operations.replay_edited(desk.redis, letter_id, body, by=principal.name)
         except EditError as error:
-            grave = await operations.reveal(desk.redis, letter_id, by=visitor.name)
+            grave = await operations.reveal(desk.redis, letter_id, by=principal.name)
             if grave is None:
                 return _GONE
-            return _page(desk, pages, request, visitor, grave, _Look(True, text, str(error)))
+            return _page(desk, pages, request, principal, grave, _Look(True, text, str(error)))
         return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
 
     return [
@@ -82,14 +82,19 @@ def letter_routes(desk: Desk, pages: Pages) -> list[Route]:
 
 
 def _page(
-    desk: Desk, pages: Pages, request: web.Request, visitor: Visitor, grave: Grave, look: _Look = _MASKED
+    desk: AppContext,
+    pages: Pages,
+    request: web.Request,
+    principal: Principal,
+    grave: StoredDeadLetter,
+    look: _Look = _MASKED,
 ) -> web.Response:
     configured, letter = desk.configured, grave.letter
     masking = None if look.is_revealed else configured.masking
     body = marked(grave.body, letter.path, masking=masking)
     return pages.show(
         request,
-        visitor,
+        principal,
         "letter.html",
         status=422 if look.fault else 200,
         letter=letter,
@@ -101,7 +106,7 @@ def _page(
         notes=grave.notes,
         verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
         is_revealed=look.is_revealed,
-        edited=look.edited or _editable(grave, visitor, look.is_revealed),
+        edited=look.edited or _editable(grave, principal, look.is_revealed),
         is_too_large=_is_too_large(grave),
         fault=look.fault,
         max_note=MAX_NOTE_CHARS,
@@ -116,9 +121,9 @@ def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
     return () if at is None else lines[max(0, at - count) : at + count + 1]
 
 
-def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
+def _editable(grave: StoredDeadLetter, principal: Principal, is_revealed: bool) -> str:
     """What is offered to be edited, "" for nothing."""
-    if not is_revealed or not visitor.may("edit") or _is_too_large(grave):
+    if not is_revealed or not principal.may("edit") or _is_too_large(grave):
         return ""
     try:
         return operations.editable(grave)
@@ -126,7 +131,7 @@ def _editable(grave: Grave, visitor: Visitor, is_revealed: bool) -> str:
         return ""
 
 
-def _is_too_large(grave: Grave) -> bool:
+def _is_too_large(grave: StoredDeadLetter) -> bool:
     """Whether no form can bring it back, as a browser encodes it."""
     if len(grave.body) > _MAX_FORM_BYTES:
         return True
@@ -137,7 +142,7 @@ def _is_too_large(grave: Grave) -> bool:
     return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES
 
 
-def _download(grave: Grave) -> web.Response:
+def _download(grave: StoredDeadLetter) -> web.Response:
     name = f"{grave.letter.id}.{'bin' if grave.letter.reason == 'unreadable' else 'json'}"
     return web.Response(
         body=grave.body,

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from inspector import operations
 from inspector.formatting import size
-from inspector.http.app_context import Desk
-from inspector.http.principal import Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations import Choices, CursorError, Filter
 from inspector.privacy.masking import DEFAULT, Masking
@@ -59,10 +59,10 @@ class Ways(Struct, frozen=True):
     older: str
 
 
-def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
+def letters_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead, and what it shows as a file."""
 
-    async def letters(request: web.Request, visitor: Visitor) -> Answer:
+    async def letters(request: web.Request, principal: Principal) -> Answer:
         try:
             wanted = filter_of(request.query)
             cursor = request.query.get("cursor", "")
@@ -74,7 +74,7 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
         total = await operations.count(desk.redis, wanted)
         return pages.show(
             request,
-            visitor,
+            principal,
             "letters.html",
             wanted=wanted,
             fields=fields_of(wanted),
@@ -93,7 +93,7 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
             shown=desk.configured.masking.text,
         )
 
-    async def export(request: web.Request, visitor: Visitor) -> Answer:
+    async def export(request: web.Request, principal: Principal) -> Answer:
         form = {name: str(value) for name, value in (await request.post()).items()}
         try:
             wanted = filter_of(form)
@@ -102,7 +102,7 @@ def letters_routes(desk: Desk, pages: Pages) -> list[Route]:
         if await operations.count(desk.redis, wanted) > MOST_EXPORTED:
             return Refusal(413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all.")
         exported = bytearray()
-        async with aclosing(operations.export(desk.redis, wanted, by=visitor.name)) as pieces:
+        async with aclosing(operations.export(desk.redis, wanted, by=principal.name)) as pieces:
             async for piece in pieces:
                 exported += piece
                 if len(exported) > MOST_EXPORTED_BYTES:

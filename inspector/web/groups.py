@@ -6,8 +6,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from inspector import operations
-from inspector.http.app_context import Desk
-from inspector.http.principal import Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations import Filter, Group
 from inspector.web.filters import FilterError, fields_of, filter_of
@@ -26,10 +26,10 @@ class Spark(Struct, frozen=True):
     words: str
 
 
-def groups_routes(desk: Desk, pages: Pages) -> list[Route]:
+def groups_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /groups."""
 
-    async def groups(request: web.Request, visitor: Visitor) -> Answer:
+    async def groups(request: web.Request, principal: Principal) -> Answer:
         try:
             wanted = filter_of(request.query)
         except FilterError as error:
@@ -37,7 +37,7 @@ def groups_routes(desk: Desk, pages: Pages) -> list[Route]:
         found = await operations.groups(desk.redis, wanted, limit=MOST)
         return pages.show(
             request,
-            visitor,
+            principal,
             "groups.html",
             groups=[(group, spark(group.hours)) for group in found],
             words=operations.in_words(wanted) if wanted != Filter() else "",

@@ -7,10 +7,10 @@ import re
 
 from aiohttp import web
 
-from inspector.http.app_context import Desk
+from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import (
     LOGIN_COOKIE,
-    Door,
+    AuthMiddleware,
     drop_session,
     is_gone,
     keep_session,
@@ -21,7 +21,7 @@ from inspector.http.auth_middleware import (
 )
 from inspector.http.form_tokens import new_id
 from inspector.http.login_throttle import address_key
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.operations.login_audit import record_login
 from inspector.web.pages import Pages
@@ -36,14 +36,14 @@ _WRONG = Refusal(403, "The name or the password is wrong.")
 _logger = logging.getLogger("hookline.inspector")
 
 
-def login_routes(desk: Desk, door: Door, pages: Pages) -> list[Route]:
+def login_routes(desk: AppContext, door: AuthMiddleware, pages: Pages) -> list[Route]:
     """/login and /logout."""
 
-    async def form(request: web.Request, visitor: Visitor) -> Answer:
+    async def form(request: web.Request, principal: Principal) -> Answer:
         path = own_path(request.query.get("next", "/"))
-        return redirect(path) if visitor.name else _form(request, door, pages, path)
+        return redirect(path) if principal.name else _form(request, door, pages, path)
 
-    async def log_in(request: web.Request, _: Visitor) -> Answer:
+    async def log_in(request: web.Request, _: Principal) -> Answer:
         given = await request.post()
         name, path = str(given.get("name", "")), own_path(str(given.get("next", "/")))
         address = door.address(request)
@@ -70,11 +70,11 @@ def login_routes(desk: Desk, door: Door, pages: Pages) -> list[Route]:
         )
         return answer
 
-    async def log_out(request: web.Request, visitor: Visitor) -> Answer:
+    async def log_out(request: web.Request, principal: Principal) -> Answer:
         door.sessions.end(session_of(request))
         answer = redirect("/login")
         drop_session(answer, https=door.is_https(request))
-        _logger.info("%s logged out", visitor.name, extra={"action": "inspector_logout", "user": visitor.name})
+        _logger.info("%s logged out", principal.name, extra={"action": "inspector_logout", "user": principal.name})
         return answer
 
     return [
@@ -85,7 +85,13 @@ def login_routes(desk: Desk, door: Door, pages: Pages) -> list[Route]:
 
 
 def _form(
-    request: web.Request, door: Door, pages: Pages, path: str, *, name: str = "", refusal: Refusal | None = None
+    request: web.Request,
+    door: AuthMiddleware,
+    pages: Pages,
+    path: str,
+    *,
+    name: str = "",
+    refusal: Refusal | None = None,
 ) -> web.Response:
     held = request.cookies.get(LOGIN_COOKIE, "")
     holder = held if _ID.fullmatch(held) else new_id()

@@ -10,8 +10,8 @@ from msgspec import Struct
 from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
 from inspector import operations
-from inspector.http.app_context import Desk
-from inspector.http.principal import Visitor
+from inspector.http.app_context import AppContext
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 from inspector.operations import Status
 from inspector.presentation.channel_status import channel_line
@@ -81,7 +81,7 @@ class Line(Struct, frozen=True):
     text: str
 
 
-def overview_routes(desk: Desk, pages: Pages) -> list[Route]:
+def overview_routes(desk: AppContext, pages: Pages) -> list[Route]:
     """The page at /."""
     status = Recent(partial(_status, desk), lasts_s=_RECENT_S)
     histories = {
@@ -89,13 +89,13 @@ def overview_routes(desk: Desk, pages: Pages) -> list[Route]:
         for name, chosen in plot.RANGES.items()
     }
 
-    async def overview(request: web.Request, visitor: Visitor) -> Answer:
+    async def overview(request: web.Request, principal: Principal) -> Answer:
         name = request.query.get("range", "1h")
         chosen = plot.RANGES.get(name, plot.RANGES["1h"])
         found, points = await status.get(), await histories[chosen.name].get()
         return pages.show(
             request,
-            visitor,
+            principal,
             "overview.html",
             status=200,
             every_s=EVERY_S,
@@ -179,12 +179,12 @@ def waits(status: Status) -> list[tuple[str, int]]:
     ]
 
 
-async def _status(desk: Desk) -> Status:
+async def _status(desk: AppContext) -> Status:
     configured = desk.configured
     return await operations.status(desk.redis, configured.sources, configured.spilled())
 
 
-async def _history(desk: Desk, chosen: plot.Range) -> list[Point]:
+async def _history(desk: AppContext, chosen: plot.Range) -> list[Point]:
     return await read_history(desk.redis, points=chosen.points, minutes=chosen.minutes)
 
 

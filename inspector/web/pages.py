@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from inspector import formatting
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Refusal, is_api, is_live
 from inspector.web.static import Static
 
@@ -50,12 +50,18 @@ class Pages:
         self._environment.globals |= {"static": static.address, "navigation": _NAVIGATION}
 
     def show(
-        self, request: web.Request, visitor: Visitor | None, template: str, *, status: int = 200, **values: object
+        self,
+        request: web.Request,
+        principal: Principal | None,
+        template: str,
+        *,
+        status: int = 200,
+        **values: object,
     ) -> web.Response:
-        """A page; where live.js asks, its block `live` alone. `visitor`: None where nobody is logged in."""
+        """A page; where live.js asks, its block `live` alone. `principal`: None where nobody is logged in."""
         found = self._environment.get_template(template)
         given: Mapping[str, Any] = {
-            "visitor": visitor,
+            "principal": principal,
             "path": request.path,
             "address": request.path_qs,
             "live_address": str(request.rel_url.update_query(live="1")),
@@ -65,7 +71,7 @@ class Pages:
         text = "".join(block(found.new_context(dict(given)))) if block else found.render(given)
         return web.Response(text=text, status=status, content_type=_HTML)
 
-    def refuse(self, request: web.Request, visitor: Visitor | None, refusal: Refusal) -> web.Response:
+    def refuse(self, request: web.Request, principal: Principal | None, refusal: Refusal) -> web.Response:
         """A refusal as a page, or below /api/ as JSON."""
         if is_api(request):
             answer = web.Response(
@@ -74,7 +80,7 @@ class Pages:
                 content_type="application/json",
             )
         else:
-            answer = self.show(request, visitor, "refusal.html", status=refusal.status, refusal=refusal)
+            answer = self.show(request, principal, "refusal.html", status=refusal.status, refusal=refusal)
         answer.headers.update(refusal.headers)
         if refusal.status == 401 and hdrs.WWW_AUTHENTICATE not in answer.headers:
             answer.headers[hdrs.WWW_AUTHENTICATE] = 'Form location="/login"'

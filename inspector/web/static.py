@@ -7,7 +7,7 @@ from importlib import resources
 
 from aiohttp import hdrs, web
 
-from inspector.http.principal import Visitor
+from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Refusal, Route
 
 _TYPES = {
@@ -35,7 +35,7 @@ class Static:
         """What answers there, without a login: the login page has a style too."""
         return [Route("GET", "/static/{name}", self._file, "none")]
 
-    async def _file(self, request: web.Request, _: Visitor) -> Answer:
+    async def _file(self, request: web.Request, _: Principal) -> Answer:
         name = request.match_info["name"]
         if name not in self._files:
             return Refusal(404, "There is no such file.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.monitoring.spilled import Spilled
 from broker.redis.connection import Settings
 from inspector.privacy.masking import Masking
@@ -61,7 +61,7 @@ class Context:
         """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
         return spilled_here(self.config.receiver)
 
-    def rehearse(self) -> Callable[[Grave], Verdict]:
+    def rehearse(self) -> Callable[[StoredDeadLetter], Verdict]:
         """What workers with this config would make of a dead letter. Raises ConfigError."""
         from launcher.composition.dry_runs import rehearsal  # noqa: PLC0415 - most commands do without a worker's parts
 
@@ -79,7 +79,7 @@ class Context:
             name = str(os.getuid())
         return f"cli:{name}@{socket.gethostname()}"
 
-    def terms(self) -> Callable[[Grave], Sequence[str]]:
+    def terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         """Tells what a dead letter can be found by. Raises ConfigError."""
         return terms(self.config.sources)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from launcher.config.struct_reader import did_you_mean, joined
 from launcher.errors import Fault
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.settings import Settings as SourceSettings
 from worker.channels.public_addresses import is_public
 from worker.channels.settings import AppriseSettings, ChannelSettings, EmailSettings, HttpSettings
@@ -72,7 +72,7 @@ def _is_private(host: str) -> bool:
 
 
 def unknown_events(
-    rules: Collection[Rule], sources: Mapping[str, SourceSettings], kinds: Mapping[str, SourceKind]
+    rules: Collection[Rule], sources: Mapping[str, SourceSettings], kinds: Mapping[str, Provider]
 ) -> Iterator[Fault]:
     """Event names and globs of rules that fit no event which the rule's sources are known to send."""
     for index, rule in enumerate(rules):

@@ -12,7 +12,7 @@ from receiver.health import metrics
 from receiver.health.readiness import Readiness
 from receiver.health.snapshot import State
 from receiver.storage.group_commit import GroupCommit
-from receiver.storage.webhook_storage import Keeper
+from receiver.storage.webhook_storage import WebhookStorage
 
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
@@ -26,7 +26,7 @@ class Pages:
         counters: Counters,
         commit: GroupCommit,
         readiness: Callable[[], Readiness],
-        keeper: Keeper,
+        keeper: WebhookStorage,
         *,
         process: int,
     ) -> None:

@@ -17,7 +17,7 @@ _NO_TRY = 405
 """Somebody looked at the address with a browser, say: providers POST."""
 
 
-class Streaks:
+class ErrorStreaks:
     """One process' answers that Redis does not know of yet; while it is away they wait here."""
 
     def __init__(self, redis: Client) -> None:

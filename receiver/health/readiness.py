@@ -14,7 +14,7 @@ from receiver.storage.back_pressure import BackPressure
 from receiver.storage.redis_writer import Store
 from receiver.storage.spill.disk_fallback import Detour
 from receiver.storage.spill.spill import Spill
-from receiver.storage.webhook_storage import Keeper
+from receiver.storage.webhook_storage import WebhookStorage
 
 _FULL_FROM = 0.8
 """Share of a bound that counts as nearly reached."""
@@ -38,7 +38,7 @@ class Process(Struct, frozen=True):
     is_stopping: bool
 
 
-def readiness(keeper: Keeper, process: Process) -> Readiness:
+def readiness(keeper: WebhookStorage, process: Process) -> Readiness:
     """While either Redis or the disk takes webhooks, it is no reason against them that the other does not."""
     store, detour = keeper.store, keeper.detour
     reasons = ["the receiver is shutting down"] if process.is_stopping else []

@@ -9,13 +9,13 @@ from collections import Counter
 from broker.monitoring.stats import add_refused
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from receiver.health.error_streaks import Streaks
+from receiver.health.error_streaks import ErrorStreaks
 
 _TIMEOUT_S = 1.0
 _logger = logging.getLogger("hookline.receiver")
 
 
-class Refusals:
+class Rejections:
     """A flood of refused webhooks costs one line and one write a second, not one each."""
 
     def __init__(self, redis: Client) -> None:
@@ -23,7 +23,7 @@ class Refusals:
         self._untold: Counter[str] = Counter()
         self._unlogged: Counter[tuple[int, str, str]] = Counter()
         self._last_address: dict[tuple[int, str, str], str] = {}
-        self.streaks = Streaks(redis)
+        self.streaks = ErrorStreaks(redis)
 
     def note(self, code: int, reason: str, *, source: str = "", address: str = "") -> None:
         """Count one. The reason must not hold anything that the sender wrote: it is logged.

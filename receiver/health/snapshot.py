@@ -16,8 +16,8 @@ from broker.queue.channel_state import Channel, read_channels
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from receiver.health.error_streaks import Streaks
-from sources.provider import SourceKind
+from receiver.health.error_streaks import ErrorStreaks
+from sources.provider import Provider
 
 _TIMEOUT_S = 1.0
 
@@ -25,7 +25,7 @@ _TIMEOUT_S = 1.0
 class Source(NamedTuple):
     """One source."""
 
-    kind: SourceKind
+    kind: Provider
     facts: SourceFacts
 
 
@@ -46,7 +46,7 @@ class Seen(Struct, frozen=True):
 class State:
     """Looks at it."""
 
-    def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, SourceKind]], streaks: Streaks) -> None:
+    def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, Provider]], streaks: ErrorStreaks) -> None:
         self._redis = redis
         self._kinds = kinds
         self._streaks = streaks
@@ -68,5 +68,5 @@ class State:
         return Seen(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
 
 
-def _joined(kinds: Mapping[str, SourceKind], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:
+def _joined(kinds: Mapping[str, Provider], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:
     return {name: Source(kind, facts[name]) for name, kind in kinds.items()}

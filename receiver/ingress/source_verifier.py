@@ -13,7 +13,7 @@ from receiver.errors import BadAddressError, NoSecretError, RefusedError, Unknow
 from runtime.client_address import Address, Network, client_address, is_inside
 from sources import KINDS
 from sources.errors import SignatureError
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.settings import Settings
 from sources.url_event import UrlEvents
 
@@ -24,7 +24,7 @@ _REMEMBERED_CHARS = 256
 """Longer headers are read anew each time, so that nobody can fill the memory with them."""
 
 
-class Gate:
+class SourceVerifier:
     """The checks of one source."""
 
     def __init__(self, source: str, settings: Settings, trusted_proxies: Sequence[str] = ()) -> None:
@@ -88,12 +88,12 @@ class Gate:
         return client, client is not None and is_inside(client, self._networks)
 
 
-def gates(sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()) -> dict[str, Gate]:
+def gates(sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()) -> dict[str, SourceVerifier]:
     """One gate a source, by name. Raises StartError."""
-    return {name: Gate(name, settings, trusted_proxies) for name, settings in sources.items()}
+    return {name: SourceVerifier(name, settings, trusted_proxies) for name, settings in sources.items()}
 
 
-def _kind(source: str, kind: str) -> SourceKind:
+def _kind(source: str, kind: str) -> Provider:
     found = KINDS.get(kind)
     if found is None:
         raise UnknownKindError(source, kind, sorted(KINDS))

@@ -19,7 +19,7 @@ from receiver.storage.spill.files import place
 from receiver.storage.spill.spill import Spill
 
 
-class Keeper:
+class WebhookStorage:
     """Lifecycle: look() now and then, run() as a task where there is a detour, close() at the end."""
 
     def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:

@@ -1,6 +1,6 @@
 """Voucherify, API version v2024-01-01."""
 
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.voucherify.addresses import ADDRESSES
 from sources.voucherify.api import API
 from sources.voucherify.decoding.decode import decode, payload_json, view
@@ -13,7 +13,7 @@ from sources.voucherify.sample_bodies import sample
 from sources.voucherify.search_terms import terms
 from sources.voucherify.signature import HEADER, sign, verify
 
-VOUCHERIFY = SourceKind(
+VOUCHERIFY = Provider(
     name="voucherify",
     signature_header=HEADER,
     sign=sign,

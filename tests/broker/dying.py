@@ -4,10 +4,10 @@ import time
 
 from msgspec import structs
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 
 
-def as_it_died(dying: Grave, kept: Grave | None) -> Grave:
+def as_it_died(dying: StoredDeadLetter, kept: StoredDeadLetter | None) -> StoredDeadLetter:
     """`dying` with the time of death of `kept`, which must be of the last minute."""
     assert kept is not None
     assert 0 <= time.time() * 1000 - kept.letter.died_at_ms < 60_000

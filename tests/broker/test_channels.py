@@ -6,7 +6,7 @@ import pytest
 
 from broker.queue import channel_state, jobs
 from broker.redis.client import Client
-from broker.steps.settle import Heard, Settled, settle
+from broker.steps.settle import ChannelFeedback, Settled, settle
 from tests.broker.claiming import claim
 from tests.names import KEYS
 from tests.until import until
@@ -32,7 +32,7 @@ class Talk:
         self._index = 0
 
     async def __call__(self, *, succeeded: bool = False, failures: int = 0, wait_ms: int = 30_000) -> str:
-        heard = Heard("sink", 3, wait_ms, 100_000, succeeded, failures)
+        heard = ChannelFeedback("sink", 3, wait_ms, 100_000, succeeded, failures)
         self._index += 1
         settled = [Settled(self._index - 1, "sent")]
         return (await settle(self._redis, ME, self._job_id, settled, heard=heard)).state

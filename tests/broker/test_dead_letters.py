@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, Grave, Kept, Note, Place, facets_of
+from broker.dead_letters import MIXED, NEWEST, Kept, Note, Place, StoredDeadLetter, facets_of
 from broker.dead_letters.packing import packed, unpacked_body, unpacked_letter
 from broker.dead_letters.replay import revive
 from broker.monitoring import stats
@@ -23,7 +23,9 @@ from tests.names import KEYS
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
 
 
-def grave(number: int, *, error_class: str = "E", event: str = "order.paid", terms: Sequence[str] = ()) -> Grave:
+def grave(
+    number: int, *, error_class: str = "E", event: str = "order.paid", terms: Sequence[str] = ()
+) -> StoredDeadLetter:
     body = BODY.replace(b"cust_1", b"cust_%d" % number)
     return dead_letters.died_at_intake(
         RawBody(number, "shop", "", body, "content-type: application/json"),
@@ -75,7 +77,7 @@ def test_what_letters_have_in_common_goes_along_once() -> None:
 async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: Client) -> None:
     graves = [grave(number, error_class="Alike") for number in range(3)]
     noise = random.Random(1).randbytes(1500).hex().encode()
-    graves = [Grave(one.letter, one.body + noise) for one in graves]
+    graves = [StoredDeadLetter(one.letter, one.body + noise) for one in graves]
     await entomb(redis, graves)
 
     sizes = [len(await redis.get(KEYS.dead + one.letter.id) or b"") for one in graves]

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings
@@ -65,7 +65,7 @@ class Standing:
     def user(self) -> str:
         return "cli:ann@desk"
 
-    def terms(self) -> Callable[[Grave], Sequence[str]]:
+    def terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         return terms(self.sources())
 
     def keeping(self) -> DeadSettings:

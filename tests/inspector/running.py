@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Grave
+from broker.dead_letters import DeadLetter, StoredDeadLetter
 from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.queue import stream
@@ -140,7 +140,7 @@ async def acted(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) ->
     return [step async for step in acting(redis, verb, chosen)][-1]
 
 
-async def entomb(redis: Client, graves: Sequence[Grave]) -> None:
+async def entomb(redis: Client, graves: Sequence[StoredDeadLetter]) -> None:
     """Dead letters as a worker that took an entry of their bodies leaves them."""
     await stream.create_group(redis)
     await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(graves), Confirmation())

@@ -5,13 +5,13 @@ import time
 import pytest
 
 from broker import dead_letters
-from broker.dead_letters import Grave, NotMineError, Work, stored_actions
+from broker.dead_letters import NotMineError, StoredDeadLetter, Work, stored_actions
 from broker.dead_letters.stored_actions import Step, Why
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from inspector import operations
-from inspector.operations import Filter, RehearsalError
+from inspector.operations import DryRunError, Filter
 from runtime.dry_run import Verdict
 from tests.inspector.running import acted, acting, all_letters, entomb
 from tests.names import KEYS
@@ -147,7 +147,7 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Clie
 async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
     await _bury(redis, 130)
 
-    def judge(grave: Grave) -> Verdict:
+    def judge(grave: StoredDeadLetter) -> Verdict:
         number = grave.letter.received_at_ms
         if number % 10:
             return Verdict(passes=True)
@@ -172,7 +172,7 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
     ids = await _bury(redis, 20)
     leases = set()
 
-    def judge(_: Grave) -> Verdict:
+    def judge(_: StoredDeadLetter) -> Verdict:
         time.sleep(0.01)
         with redis_server.client() as watching:
             leases.add(watching.hget(KEYS.action + action, "lease_until_ms"))
@@ -188,7 +188,7 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
 async def test_nobody_rehearses_without_a_config(redis: Client) -> None:
     action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
 
-    with pytest.raises(RehearsalError):
+    with pytest.raises(DryRunError):
         async for _ in operations.carry_out(redis, action, owner="me"):
             pass
 

@@ -23,7 +23,7 @@ class Died(BaseException):
     """Of the process, between two commands to Redis."""
 
 
-class Deed(Struct, frozen=True):
+class AuditEntry(Struct, frozen=True):
     what: str
     do: Callable[[Client, str, str], Awaitable[Any]]
     """With a letter and an action."""
@@ -72,17 +72,19 @@ async def _is_noted(redis: Client, letter: str, _: str) -> bool:
 
 
 DEEDS = [
-    Deed(
+    AuditEntry(
         "resume",
         lambda r, _, action: operations.resume(r, action, by="ann", owner="me"),
         _is_running,
         before=lambda r, action: operations.stop(r, action, by="bob"),
     ),
-    Deed("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
-    Deed("stop", lambda r, _, action: operations.stop(r, action, by="ann"), _is_stopped),
-    Deed("annotate", lambda r, letter, _: operations.note_on(r, letter, "told", by="ann"), _is_noted),
-    Deed("edit", lambda r, letter, _: operations.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
-    Deed("pause", lambda r, _, __: operations.pause_channel(r, "crm", by="ann"), lambda r, _, __: _paused(r)),
+    AuditEntry("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
+    AuditEntry("stop", lambda r, _, action: operations.stop(r, action, by="ann"), _is_stopped),
+    AuditEntry("annotate", lambda r, letter, _: operations.note_on(r, letter, "told", by="ann"), _is_noted),
+    AuditEntry("edit", lambda r, letter, _: operations.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
+    AuditEntry(
+        "pause", lambda r, _, __: operations.pause_channel(r, "crm", by="ann"), lambda r, _, __: _paused(r)
+    ),
 ]
 
 
@@ -102,7 +104,7 @@ def mortal(url: str, *, commands: int) -> Client:
     return redis
 
 
-async def _dies_after(server: RedisServer, redis: Client, deed: Deed, commands: int) -> bool:
+async def _dies_after(server: RedisServer, redis: Client, deed: AuditEntry, commands: int) -> bool:
     """Whether it died at all; what it did is in the log, and nothing else."""
     with server.client() as client:
         client.flushall()
@@ -127,7 +129,7 @@ async def _dies_after(server: RedisServer, redis: Client, deed: Deed, commands: 
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.what)
 async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_tell(
-    redis_server: RedisServer, redis: Client, deed: Deed
+    redis_server: RedisServer, redis: Client, deed: AuditEntry
 ) -> None:
     commands = 0
     while await _dies_after(redis_server, redis, deed, commands):

@@ -14,7 +14,7 @@ from broker.dead_letters import stored_actions
 from broker.erasure import append_only_file
 from broker.monitoring import alerts, audit, drift, stats
 from broker.monitoring.alerts import Alert
-from broker.monitoring.audit import Deed
+from broker.monitoring.audit import AuditEntry
 from broker.monitoring.drift import Deviation
 from broker.queue import jobs, stream
 from broker.queue.batch import RawBody, decode
@@ -130,7 +130,7 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     )
     await drift.note(redis, "voucherify", {Deviation(EMAIL): 3, Deviation(EMAIL, "unknown event"): 3})
     await alerts.raise_alert(redis, Alert(kind="drift", source="voucherify", since_ms=1, text=EMAIL), mark_ms=1000)
-    await audit.record(redis, Deed("ann", "export", f"of event {SPELLINGS[1]}"))
+    await audit.record(redis, AuditEntry("ann", "export", f"of event {SPELLINGS[1]}"))
 
     done = await operations.forget(redis, LENA, TERMS, by="ann")
 
@@ -158,7 +158,7 @@ async def test_an_id_that_is_a_common_word_takes_nothing_of_others_away(redis: C
     done = await operations.forget(redis, person, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.drift) == (0, 0, 0)
-    assert await operations.get(redis, grave.letter.id) == dead_letters.Grave(
+    assert await operations.get(redis, grave.letter.id) == dead_letters.StoredDeadLetter(
         msgspec.structs.replace(grave.letter, died_at_ms=(await all_letters(redis))[0].died_at_ms), body.body
     )
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Facets, Grave, Kept, Note
+from broker.dead_letters import DeadLetter, Facets, Kept, Note, StoredDeadLetter
 from broker.monitoring import audit, stats
 from broker.queue import jobs
 from broker.queue.jobs import Attempt
@@ -106,7 +106,7 @@ def kept(draw: st.DrawFn) -> Kept:
         attempts=tuple(draw(st.lists(attempts, max_size=2))),
     )
     done = draw(st.sets(st.integers(0, size - 1), max_size=3)) if job else set()
-    grave = Grave(letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2))))
+    grave = StoredDeadLetter(letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2))))
     return Kept(grave, draw(millis), tuple(sorted(done)))
 
 

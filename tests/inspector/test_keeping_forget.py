@@ -236,7 +236,7 @@ def test_a_key_of_that_name_is_no_person() -> None:
     assert person.is_in(b'{"id":"customer"}') and person.is_in(rb'{"raw":"{\"id\":\"Customer\"}"}')
 
 
-def dead_digest(*numbers: int) -> dead_letters.Grave:
+def dead_digest(*numbers: int) -> dead_letters.StoredDeadLetter:
     members = [
         digests.Member("e", "voucherify", NOW_MS, NOW_MS, msgspec.Raw(sample(number))) for number in numbers
     ]
@@ -271,7 +271,7 @@ async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redi
     assert read is not None
 
     stay, _ = queued_work.others(read.body, person_of(1))
-    assert await queued_work.rebury(redis, dead_letters.Grave(read.letter, stay), seen[letter])
+    assert await queued_work.rebury(redis, dead_letters.StoredDeadLetter(read.letter, stay), seen[letter])
 
     now = await dead_letters.get(redis, letter)
     assert now is not None and now.body == stay

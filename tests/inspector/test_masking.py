@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.dead_letters import Grave, Note, died_at_intake, died_at_notify
+from broker.dead_letters import Note, StoredDeadLetter, died_at_intake, died_at_notify
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Attempt, Notification
 from inspector.cli.dead import letter_text as letter_texts
@@ -488,7 +488,9 @@ def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
     letter = died_at_intake(
         RawBody(1, "shop", "", b"{}"), reason="failed", error="it", error_class="E", path="$.by.ada@example.com"
     ).letter
-    verdict = rehearsed(Grave(letter, b"{}"), lambda _: Verdict(passes=False, path=letter.path), masking=DEFAULT)
+    verdict = rehearsed(
+        StoredDeadLetter(letter, b"{}"), lambda _: Verdict(passes=False, path=letter.path), masking=DEFAULT
+    )
     lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
 
     assert MASK in verdict.path
@@ -502,7 +504,7 @@ def test_all_texts_of_a_dead_letter_are_masked_by_what_its_body_hides() -> None:
     body = RawBody(1, "shop", "", json.dumps(PERSON).encode(), "user-agent: Geheim/1")
     notification = Notification("k", "r", "h.geheim.signed_up", body, (tried,))
     letter = died_at_notify(notification, "crm", reason="permanent", error="Geheim", error_class="E").letter
-    grave = Grave(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
+    grave = StoredDeadLetter(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
     shown = json.dumps(grave_record(grave))
     page = str(letter_texts.page(grave, alike=1, now_ms=1, reveal=False).__dict__)
 

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from inspector import operations
-from inspector.operations import Action, Filter, RehearsalError, Selection, action_runner
+from inspector.operations import Action, DryRunError, Filter, Selection, action_runner
 from inspector.operations.action_runner import Means, Runner
 from runtime.dry_run import Verdict
 from tests.inspector.running import all_letters, bury, sample
@@ -188,7 +188,7 @@ async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> 
 async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: Client) -> None:
     await bury(redis_server, redis, sample(1))
     async with running(redis) as mine:
-        with pytest.raises(RehearsalError):
+        with pytest.raises(DryRunError):
             await mine.begin("rehearse", await everything(redis), by="ann")
     async with running(redis, Means(rehearse=lambda _: Verdict(passes=True))) as mine:
         action = await mine.begin("rehearse", await everything(redis), by="ann")
@@ -198,7 +198,7 @@ async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: Clie
 async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_it(
     redis_server: RedisServer, redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_: Grave) -> Verdict:
+    def broken(_: StoredDeadLetter) -> Verdict:
         raise RuntimeError("a defect")
 
     await bury(redis_server, redis, sample(1))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from receiver.errors import RefusedError
-from receiver.ingress.source_verifier import Gate
+from receiver.ingress.source_verifier import SourceVerifier
 from sources.secret import Secret
 from sources.settings import Settings
 from tests.launcher.running import environment, hookline
@@ -35,7 +35,7 @@ def test_the_url_has_a_key_that_the_receiver_takes_for_this_event_alone(tmp_path
     given = {name: values[0] for name, values in parse_qs(parts.query).items()}
 
     assert (code, parts.netloc, parts.path) == ("0", "hooks.example.com", "/webhooks/shop")
-    gate = Gate("shop", Settings(secrets=tuple(map(Secret, SECRETS)), url_key=True))
+    gate = SourceVerifier("shop", Settings(secrets=tuple(map(Secret, SECRETS)), url_key=True))
     gate.check_event(b"{}", given["event"], given["key"])
     with pytest.raises(RefusedError):
         gate.check_event(b"{}", "crm.order", given["key"])

@@ -15,7 +15,7 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
-from receiver.health.rejections import Refusals
+from receiver.health.rejections import Rejections
 from receiver.storage.redis_writer import Store
 from tests.ports import free_port
 from tests.receiver.serving import Served, serving, stored
@@ -56,7 +56,7 @@ async def test_redis_that_went_away_means_503_until_it_is_back(own_redis: RedisS
 async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    refusals = Refusals(own_client)
+    refusals = Rejections(own_client)
     own_redis.kill()
     refusals.note(503, "Redis did not confirm")
     await refusals.report()

@@ -12,7 +12,7 @@ from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from receiver.health.error_streaks import Streaks
+from receiver.health.error_streaks import ErrorStreaks
 from sources.voucherify import HEADER
 from tests.receiver.serving import SECRET, Served, serving
 from tests.receiver.test_pages import samples
@@ -89,7 +89,7 @@ async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
 async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    one, other = Streaks(own_client), Streaks(own_client)
+    one, other = ErrorStreaks(own_client), ErrorStreaks(own_client)
     own_redis.stop()
     one.note(503, NAME, now_ms=1000)
     one.note(500, NAME, now_ms=3000)

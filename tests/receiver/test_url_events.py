@@ -8,7 +8,7 @@ import pytest
 
 from broker.redis.client import Client
 from receiver.errors import RefusedError
-from receiver.ingress.source_verifier import Gate
+from receiver.ingress.source_verifier import SourceVerifier
 from sources.secret import Secret
 from sources.settings import Settings
 from sources.url_event import query, url_key
@@ -33,7 +33,7 @@ OLD = Secret("the old one")
 
 def reason(body: Any, event: str, key: str = "", *, source: str = "shop", **settings: Any) -> str:
     """Why a source with these settings refuses the body, "" if it takes it."""
-    gate = Gate(source, Settings(secrets=(SECRET, OLD), **settings))
+    gate = SourceVerifier(source, Settings(secrets=(SECRET, OLD), **settings))
     sent = body if isinstance(body, bytes) else compact(body)
     try:
         if gate.url_events.looks_at_body(event):
@@ -126,13 +126,13 @@ def test_where_a_key_is_demanded_a_raw_payload_without_a_name_is_refused() -> No
 def test_a_key_of_the_old_secret_counts_until_that_secret_is_removed() -> None:
     key = url_key(OLD, "shop", POINTS_ADDED)
     assert reason(RECORDED, POINTS_ADDED, key, url_key=True) == ""
-    gate = Gate("shop", Settings(secrets=(SECRET,), url_key=True))
+    gate = SourceVerifier("shop", Settings(secrets=(SECRET,), url_key=True))
     with pytest.raises(RefusedError, match="the key in the URL"):
         gate.check_event(compact(RECORDED), POINTS_ADDED, key)
 
 
 def test_a_key_is_not_the_signature_of_anything() -> None:
-    gate = Gate("shop", Settings(secrets=(SECRET,)))
+    gate = SourceVerifier("shop", Settings(secrets=(SECRET,)))
     for body in (b"shop\x1fname", b"name", b"shop"):
         with pytest.raises(RefusedError):
             gate.check_signature(body, url_key(SECRET, "shop", "name"))

@@ -13,7 +13,7 @@ from broker.redis.client import Client
 from tests.names import KEYS
 from tests.until import until
 from worker.arq_worker import NotifyWorker
-from worker.delivery.channel_runtime import Lanes
+from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Lease, Leases
 from worker.settings import Settings
 
@@ -47,7 +47,7 @@ async def job_id(redis: Client) -> str:
 async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
     notifier: Any = Failing()
 
-    leases, lanes = Leases(redis, "test", lease_s=15), Lanes(redis, max_jobs=16)
+    leases, lanes = Leases(redis, "test", lease_s=15), ChannelRuntimes(redis, max_jobs=16)
     worker = NotifyWorker(redis, Settings(), leases, lanes, notifier, name="test")
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.until import until
-from worker.delivery.send_pool import Crew, Work
+from worker.delivery.send_pool import SendPool, Work
 
 
 def ignore(_work: Work, _result: object) -> None:
@@ -38,7 +38,7 @@ class Job:
 
 
 async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
-    crew, first, second = Crew(2), Job(), Job()
+    crew, first, second = SendPool(2), Job(), Job()
     crew.put(first.works(3), ignore)
     crew.put(second.works(1), ignore)
     await until(lambda: len(first.begun) == 2)
@@ -49,7 +49,7 @@ async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_orde
 
 
 async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
-    crew, mine, others = Crew(2), Job(), Job()
+    crew, mine, others = SendPool(2), Job(), Job()
     works = mine.works(2)
     crew.put(works[:1], ignore)
     crew.put(others.works(2), ignore)
@@ -63,7 +63,7 @@ async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
 
 
 async def test_work_that_takes_its_cancellation_for_something_else_harms_none_that_waits() -> None:
-    crew, others = Crew(1), Job()
+    crew, others = SendPool(1), Job()
 
     async def stubborn() -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -85,7 +85,7 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
         return "sent"
 
     told: list[tuple[Work, object]] = []
-    crew = Crew(1)
+    crew = SendPool(1)
     crew.put([fails, works], lambda work, result: told.append((work, result)))
     await until(lambda: len(told) == 2)
     (first, error), second = told
@@ -100,7 +100,7 @@ async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it
     async def fails() -> str:
         raise ValueError("broken")
 
-    crew, others = Crew(1), Job()
+    crew, others = SendPool(1), Job()
     crew.put(others.works(1), ignore)
     waiting = asyncio.create_task(crew.make(works))
     await until(lambda: others.begun == [0])
@@ -112,7 +112,7 @@ async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it
 
 
 async def test_one_that_nobody_waits_for_any_more_is_withdrawn() -> None:
-    crew, others, mine = Crew(1), Job(), Job()
+    crew, others, mine = SendPool(1), Job(), Job()
     crew.put(others.works(1), ignore)
     waiting = asyncio.create_task(crew.make(mine.works(1)[0]))
     await until(lambda: others.begun == [0])

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from broker import dead_letters
-from broker.dead_letters import Grave, died_at_intake, replay
+from broker.dead_letters import StoredDeadLetter, died_at_intake, replay
 from broker.monitoring.alerts import current_alerts
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
@@ -46,7 +46,7 @@ async def channel(sink: Sink) -> AsyncIterator[Channel]:
 
 @pytest.fixture
 def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
-    """Guards that tell through the sink."""
+    """Monitors that report through the sink."""
 
     def make(**settings: Any) -> DeadGuard:
         rule = AlertSettings(channel="ops", **settings)
@@ -55,7 +55,7 @@ def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
     yield make
 
 
-def grave(event: str, error_class: str = "ValidationError") -> Grave:
+def grave(event: str, error_class: str = "ValidationError") -> StoredDeadLetter:
     body = RawBody(1, "shop", event, BROKEN)
     return died_at_intake(
         body, reason="undecodable", error="Ann Lee is no number", error_class=error_class, path="$.customer"

@@ -32,7 +32,7 @@ from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
 from worker.channels.settings import HttpSettings
 from worker.main import run
 from worker.monitoring.alerts import Alerts
-from worker.monitoring.monitors import Guards
+from worker.monitoring.monitors import Monitors
 from worker.rules.rules import Rule
 from worker.settings import AlertSettings, Settings
 from worker.worker_source import WorkerSource
@@ -43,9 +43,9 @@ EXPECTING = WorkerSource(VOUCHERIFY, 7, expect_every_s=60.0)
 ALL = (Rule(name="all", events=("*",), channel="sink"),)
 
 
-def guards(redis: Client, **sources: WorkerSource) -> Guards:
+def guards(redis: Client, **sources: WorkerSource) -> Monitors:
     settings = AlertSettings()
-    return Guards(redis, sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
+    return Monitors(redis, sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
 
 
 async def holding(redis: Client) -> list[str]:

@@ -11,10 +11,10 @@ from sources.api import LookUp
 from sources.voucherify.api import API
 from tests.customers_api import TOKEN, CustomersApi, running_api
 from tests.until import until
-from worker.enrichment.provider_api import MAX_ANSWER_BYTES, Answer, ApiClient
+from worker.enrichment.provider_api import MAX_ANSWER_BYTES, Answer, ProviderApi
 from worker.outcome import Dead, Retry
 
-Open = Callable[..., ApiClient]
+Open = Callable[..., ProviderApi]
 
 
 def about(customer_id: str) -> LookUp:
@@ -30,10 +30,10 @@ async def api() -> AsyncIterator[CustomersApi]:
 
 @pytest.fixture
 async def client(api: CustomersApi) -> AsyncIterator[Open]:
-    opened: list[ApiClient] = []
+    opened: list[ProviderApi] = []
 
-    def start(**settings: object) -> ApiClient:
-        opened.append(ApiClient("shop", api.settings(**settings), API))
+    def start(**settings: object) -> ProviderApi:
+        opened.append(ProviderApi("shop", api.settings(**settings), API))
         return opened[-1]
 
     yield start
@@ -344,7 +344,7 @@ async def test_an_address_with_a_path_is_asked_below_it(api: CustomersApi, clien
 async def test_closing_ends_what_is_under_way(api: CustomersApi) -> None:
     never = asyncio.Event()
     api.answer = lambda _id, _times: waiting_for(never)
-    asking = ApiClient("shop", api.settings(), API)
+    asking = ProviderApi("shop", api.settings(), API)
     waiter = asyncio.create_task(asking.get(about("cust_1")))
     await until(lambda: api.asked)
     await asking.close()

@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Grave
+from broker.dead_letters import DeadLetter, StoredDeadLetter
 from broker.dead_letters.replay import replay
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
@@ -75,7 +75,9 @@ def raw(body: object, *, source: str = "voucherify", hint: str = "") -> RawBody:
     return RawBody(NOW_MS, source, hint, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def at_intake(body: object, *, reason: str = "undecodable", source: str = "voucherify", hint: str = "") -> Grave:
+def at_intake(
+    body: object, *, reason: str = "undecodable", source: str = "voucherify", hint: str = ""
+) -> StoredDeadLetter:
     return dead_letters.died_at_intake(
         raw(body, source=source, hint=hint), reason=reason, error="x", error_class="X"
     )
@@ -85,12 +87,14 @@ def notification(body: object, *, by: str = "r", source: str = "voucherify") -> 
     return Notification("k" * 32, by, POINTS_ADDED, raw(body, source=source))
 
 
-def at_notify(body: object, *, by: str = "r", channel: str = "crm", source: str = "voucherify") -> Grave:
+def at_notify(
+    body: object, *, by: str = "r", channel: str = "crm", source: str = "voucherify"
+) -> StoredDeadLetter:
     made = notification(body, by=by, source=source)
     return dead_letters.died_at_notify(made, channel, reason="permanent", error="x", error_class="X")
 
 
-def rehearsed(grave: Grave, *rules: Rule, sources: Mapping[str, WorkerSource] = SOURCES) -> Verdict:
+def rehearsed(grave: StoredDeadLetter, *rules: Rule, sources: Mapping[str, WorkerSource] = SOURCES) -> Verdict:
     return Rehearsal(sources, rules or (PLAIN,), CHANNELS).of(grave)
 
 
@@ -217,7 +221,7 @@ def test_a_channel_that_cannot_be_opened_fails() -> None:
         (at_intake(SAMPLE, source="gone"), "unknown source", "no source named 'gone'"),
     ],
 )
-def test_what_the_config_no_longer_has_fails(grave: Grave, reason: str, error: str) -> None:
+def test_what_the_config_no_longer_has_fails(grave: StoredDeadLetter, reason: str, error: str) -> None:
     verdict = rehearsed(grave)
     assert (verdict.passes, verdict.reason) == (False, reason)
     assert error in verdict.error
@@ -277,7 +281,7 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
 
 
 def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> None:
-    def unread(*bodies: RawBody) -> Grave:
+    def unread(*bodies: RawBody) -> StoredDeadLetter:
         return dead_letters.unreadable_batch(batch.encode(list(bodies)), len(bodies), "Array of length 4, got 5")
 
     assert len(rehearsed(unread(raw(webhook(1)), raw(webhook(2)))).notifications) == 2
@@ -294,7 +298,7 @@ def test_a_batch_that_still_cannot_be_read_fails_as_it_did() -> None:
 
 
 def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -> None:
-    def unread(*made: Notification) -> Grave:
+    def unread(*made: Notification) -> StoredDeadLetter:
         return dead_letters.unreadable_job("0.2", jobs.encode(NotifyJob("crm", 3, NOW_MS, list(made))), "x")
 
     verdict = rehearsed(unread(notification(webhook(1)), notification(webhook(2))))
@@ -405,7 +409,7 @@ async def working(
         await task
 
 
-async def all_graves(redis: Client) -> list[Grave]:
+async def all_graves(redis: Client) -> list[StoredDeadLetter]:
     found = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis, count=1000)]
     return [grave for grave in found if grave]
 

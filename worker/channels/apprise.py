@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.channels.apprise_targets import goes_to, is_one_recipient, strings_of
-from worker.channels.bounded_executor import Seats, in_thread
+from worker.channels.bounded_executor import BoundedExecutor, in_thread
 from worker.channels.errors import ChannelError
 from worker.channels.settings import AppriseSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
@@ -35,7 +35,7 @@ class AppriseChannel:
         self._url, service = checked_url(self._apprise, settings)
         self._others = strings_of(service)
         self._timeout_s = settings.timeout_s
-        self._seats = Seats(settings.concurrency, timeout_s=settings.timeout_s)
+        self._seats = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """Send it. Apprise does not tell why a service refuses, so every refusal is tried again."""

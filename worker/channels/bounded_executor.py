@@ -13,7 +13,7 @@ Release = Callable[[], None]
 """Frees the seat. To be called once, in the event loop, when the call has really ended."""
 
 
-class Seats:
+class BoundedExecutor:
     """At most `limit` calls at a time. One that outlives its time-out keeps its seat until it really ends."""
 
     def __init__(self, limit: int, *, timeout_s: float) -> None:

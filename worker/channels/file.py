@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from worker.channels.bounded_executor import Seats, in_thread
+from worker.channels.bounded_executor import BoundedExecutor, in_thread
 from worker.channels.errors import ChannelError
 from worker.channels.http import posted
 from worker.channels.settings import FileSettings
@@ -34,7 +34,7 @@ class FileChannel:
         self.retry = settings.retry
         self._file = _File(checked_path(settings))
         self._timeout_s = settings.timeout_s
-        self._thread = Seats(1, timeout_s=settings.timeout_s)
+        self._thread = BoundedExecutor(1, timeout_s=settings.timeout_s)
         self._waiting: list[_Line] = []
         self._writer: asyncio.Task[None] | None = None
 

@@ -18,7 +18,7 @@ from sources.written_number import as_json
 from worker.channels.errors import ChannelError
 from worker.channels.public_addresses import PrivateAddressError, is_private_host, is_public
 from worker.channels.settings import HttpSettings
-from worker.channels.shared_timeout import Patience
+from worker.channels.shared_timeout import SharedTimeout
 from worker.channels.signing import signer
 from worker.channels.tls import client_tls
 from worker.http.client import (
@@ -57,7 +57,7 @@ class HttpChannel:
             tls=_tls(settings),
             socket_factory=None if settings.allow_private or proxy else _public_socket,
         )
-        self._patience = Patience(settings.timeout_s)
+        self._patience = SharedTimeout(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try.

@@ -20,7 +20,7 @@ from typing import Any
 from msgspec import Struct
 
 from sources.errors import DecodeError
-from worker.channels.bounded_executor import Seats, in_task
+from worker.channels.bounded_executor import BoundedExecutor, in_task
 from worker.channels.errors import ChannelError
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
@@ -86,7 +86,7 @@ class PythonChannel:
         self._function = function_at(settings.target)
         self._models = models
         self._timeout_s = settings.timeout_s
-        self._seats = Seats(settings.concurrency, timeout_s=settings.timeout_s)
+        self._seats = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """Call it. A call that does not heed its cancellation is left to itself, and still counts as one."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 
-class Patience:
+class SharedTimeout:
     """`with patience:` around what a task awaits raises TimeoutError after `s` seconds, as asyncio.timeout does.
 
     That sets a timer each time, which costs a tenth of what a send costs. Here one timer looks after all tasks:

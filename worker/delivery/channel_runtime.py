@@ -11,11 +11,11 @@ from itertools import takewhile
 from broker.queue.channel_state import State, let_go
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from broker.steps.settle import Heard
+from broker.steps.settle import ChannelFeedback
 from runtime.fault_log import Faults
 from worker.channels.settings import BreakerSettings, CommonSettings
 from worker.delivery.rate_limit import Pacer
-from worker.delivery.send_pool import Crew
+from worker.delivery.send_pool import SendPool
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.permanent_errors import LastingFaults
 
@@ -31,7 +31,7 @@ _SLOW_S = 0.5
 leave room for those of others."""
 
 
-class Lane:
+class ChannelRuntime:
     """One channel."""
 
     def __init__(self, name: str, pacer: Pacer) -> None:
@@ -42,7 +42,7 @@ class Lane:
 
         self.pacer = pacer
         self.rate_per_s = 0.0
-        self.crew = Crew(1)
+        self.crew = SendPool(1)
         """Makes the sends: one at a time until the channel's settings are known."""
 
         self.breaker = BreakerSettings()
@@ -89,12 +89,12 @@ class Lane:
         since = time.monotonic() - _SLOW_S
         return sum(1 for _ in takewhile(lambda began: began < since, self.begun.values()))
 
-    def heard(self) -> Heard | None:
+    def heard(self) -> ChannelFeedback | None:
         """What the sends told since the last call."""
         if not (self._succeeded or self._failures):
             return None
         breaker = self.breaker
-        heard = Heard(
+        heard = ChannelFeedback(
             channel=self.name,
             open_after=breaker.failures,
             wait_ms=int(breaker.wait_s * 1000),
@@ -106,14 +106,14 @@ class Lane:
         return heard
 
 
-class Lanes:
+class ChannelRuntimes:
     """All of them; one a worker process."""
 
     def __init__(self, redis: Client, *, max_jobs: int) -> None:
         self._redis = redis
         self._max_jobs = max_jobs
         self._most_slow = max(1, max_jobs // 2)
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, ChannelRuntime] = {}
         self._look_every_s = _LOOK_EVERY_S
 
     def configure(self, channels: Mapping[str, CommonSettings]) -> None:
@@ -121,16 +121,16 @@ class Lanes:
         for name, settings in channels.items():
             lane = self.of(name)
             lane.breaker, lane.rate_per_s = settings.breaker, settings.rate_per_s
-            lane.crew = Crew(settings.concurrency)
+            lane.crew = SendPool(settings.concurrency)
 
-    def of(self, name: str) -> Lane:
+    def of(self, name: str) -> ChannelRuntime:
         """A channel's lane."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(name, Pacer(self._redis, name))
+            lane = self._lanes[name] = ChannelRuntime(name, Pacer(self._redis, name))
         return lane
 
-    def is_full(self, lane: Lane) -> bool:
+    def is_full(self, lane: ChannelRuntime) -> bool:
         """Whether a channel has as many slow jobs here as it may have."""
         return lane.slow_jobs() >= self._most_slow
 

@@ -8,7 +8,7 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
 from broker.queue.latest_only import Turn, subject_id
 from sources.errors import DecodeError
-from sources.provider import SourceKind
+from sources.provider import Provider
 from worker.enrichment.enrich import Enriched, UnknownError, message_of
 from worker.intake.digests import payloads_of
 from worker.outcome import Dead
@@ -18,16 +18,16 @@ from worker.rules.render import Message, Renderer, RenderError
 from worker.templates.template import seen_by_templates
 
 
-class Maker:
+class MessageBuilder:
     """Makes messages by the rules and sources of one config. All raise RenderError and DecodeError."""
 
-    def __init__(self, kinds: Mapping[str, SourceKind], renderer: Renderer, *, max_future_s: float) -> None:
+    def __init__(self, kinds: Mapping[str, Provider], renderer: Renderer, *, max_future_s: float) -> None:
         """kinds: by name of the source; max_future_s: see `[worker]`."""
         self._kinds = kinds
         self._max_future_s = max_future_s
         self._renderer = renderer
 
-    def kind(self, source: str) -> SourceKind:
+    def kind(self, source: str) -> Provider:
         """What a source's webhooks look like."""
         kind = self._kinds.get(source)
         if kind is None:

@@ -18,12 +18,12 @@ from broker.steps.settle import Settled, bury_job
 from worker.delivery.job_leases import Lease
 from worker.delivery.next_attempt import held_for, log_fields, retry_job, with_only
 from worker.delivery.running_job import Running
-from worker.delivery.send_pool import Crew, Work
+from worker.delivery.send_pool import SendPool, Work
 from worker.delivery.sender import Sender, Tried, log_sent
 from worker.delivery.unrecognized_jobs import Strangers
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.rules.retry import delay_s
-from worker.worker_context import Core
+from worker.worker_context import WorkerContext
 
 log = logging.getLogger("hookline.worker")
 
@@ -56,7 +56,7 @@ class Unfinished(Struct, frozen=True):
 class Notifier:
     """Runs notify jobs; one a worker process."""
 
-    def __init__(self, core: Core, sender: Sender, strangers: Strangers, *, rng: random.Random) -> None:
+    def __init__(self, core: WorkerContext, sender: Sender, strangers: Strangers, *, rng: random.Random) -> None:
         self._redis = core.redis
         self._owner = core.name
         self._max_starts = core.settings.max_deliveries
@@ -165,7 +165,7 @@ class Notifier:
             finished.append((works[work], tried))
             news.set()
 
-        crew = Crew(len(todo)) if looks_up else running.lane.crew
+        crew = SendPool(len(todo)) if looks_up else running.lane.crew
         crew.put(works, tell)
         try:
             return await self._record(running, len(todo), finished, news)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import Turn
-from worker.delivery.channel_runtime import Lane
+from worker.delivery.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
 
 
@@ -19,7 +19,7 @@ class Running(NamedTuple):
     deadline: float
     """Moment of the monotonic clock after which no send begins; what is left then goes into a new job."""
 
-    lane: Lane
+    lane: ChannelRuntime
     is_probe: bool
     """The channel's breaker is half-open, and this job alone may try."""
 

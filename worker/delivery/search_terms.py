@@ -10,13 +10,13 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
 from broker.steps import digests
 from sources.errors import DecodeError
-from sources.provider import SourceKind
+from sources.provider import Provider
 
 _MOST = 256
 """Terms of a digest: of its first events."""
 
 
-def terms_of(notification: Notification, kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
+def terms_of(notification: Notification, kinds: Mapping[str, Provider]) -> tuple[str, ...]:
     """The terms of a notification that dies. The identities come first: a redelivery brings it back by them.
 
     Never raises: a body that cannot be read has fewer.
@@ -39,7 +39,7 @@ def _bodies(notification: Notification) -> Iterator[RawBody]:
         yield RawBody(member.received_at_ms, member.source, member.event, bytes(member.body))
 
 
-def _identity(body: RawBody, kinds: Mapping[str, SourceKind]) -> str:
+def _identity(body: RawBody, kinds: Mapping[str, Provider]) -> str:
     """ "" for a body whose event is not known."""
     kind = kinds.get(body.source)
     if kind is None:

@@ -18,7 +18,7 @@ Tell = Callable[[Work, Any], None]
 """Gets what a work returned, or the Exception that it raised."""
 
 
-class Crew:
+class SendPool:
     """At most `size` tasks, each of which makes one send after another, in the order in which they came.
 
     A task for each send would cost as much as its rendering.

@@ -11,9 +11,9 @@ from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import Turn, take_turn
 from broker.redis.errors import BrokerError
 from sources.errors import DecodeError
-from sources.provider import SourceKind
+from sources.provider import Provider
 from worker.channels import Channel
-from worker.delivery.message_builder import Maker, unfit
+from worker.delivery.message_builder import MessageBuilder, unfit
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Ahead
 from worker.delivery.running_job import Running
@@ -24,7 +24,7 @@ from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.retry import RetrySettings
-from worker.worker_context import Core
+from worker.worker_context import WorkerContext
 
 log = logging.getLogger("hookline.worker")
 
@@ -43,18 +43,18 @@ class Sender:
 
     def __init__(
         self,
-        kinds: Mapping[str, SourceKind],
+        kinds: Mapping[str, Provider],
         renderer: Renderer,
         channels: Mapping[str, Channel],
         enricher: Enricher,
         quiet: QuietTimes,
-        core: Core,
+        core: WorkerContext,
     ) -> None:
         self.channels = channels
         self._redis = core.redis
         self._lease_s = core.settings.lease_s
         self._kinds = kinds
-        self._maker = Maker(kinds, renderer, max_future_s=core.settings.max_future_s)
+        self._maker = MessageBuilder(kinds, renderer, max_future_s=core.settings.max_future_s)
         self._renderer = renderer
         self._enricher = enricher
         self._recorder = core.recorder

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from broker.queue.jobs import Notification
 from sources.api import LookUp, filled
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.written_number import WrittenNumber
-from worker.enrichment.provider_api import ApiClient
+from worker.enrichment.provider_api import ProviderApi
 from worker.outcome import Dead, PutOff, Retry
 from worker.rules.payload import Payload
 from worker.rules.render import Message, Renderer, RenderError
@@ -47,17 +47,17 @@ class Enricher:
 
     def __init__(self, rules: Iterable[Rule], sources: Mapping[str, WorkerSource]) -> None:
         self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
-        self._clients: dict[str, ApiClient] = {}
+        self._clients: dict[str, ProviderApi] = {}
         for name, source in sources.items():
             if self._asked and source.api and source.kind.api:
-                self._clients[name] = ApiClient(name, source.api, source.kind.api)
+                self._clients[name] = ProviderApi(name, source.api, source.kind.api)
 
     def asks(self, rule: str) -> bool:
         """Whether the rule wants anything looked up."""
         return rule in self._asked
 
     async def enrich(
-        self, rule: str, source: str, kind: SourceKind, payload: Mapping[str, Any], *, patience_s: float
+        self, rule: str, source: str, kind: Provider, payload: Mapping[str, Any], *, patience_s: float
     ) -> Enriched | Retry | Dead | PutOff:
         """Look up what the rule asks for and the payload does not name in vain, within `patience_s`."""
         try:
@@ -72,7 +72,7 @@ class Enricher:
             await client.close()
 
     async def _enriched(
-        self, asked: tuple[str, ...], source: str, kind: SourceKind, payload: Mapping[str, Any]
+        self, asked: tuple[str, ...], source: str, kind: Provider, payload: Mapping[str, Any]
     ) -> Enriched | Retry | Dead:
         client = self._clients.get(source)
         if client is None:
@@ -96,7 +96,7 @@ def unaskable(asked: Iterable[str], source: str) -> Dead:
 
 
 def questions(
-    asked: Iterable[str], kind: SourceKind, payload: Mapping[str, Any]
+    asked: Iterable[str], kind: Provider, payload: Mapping[str, Any]
 ) -> tuple[list[LookUp], tuple[str, ...]]:
     """What a rule's `enrich` asks for this payload, and why each thing that cannot be asked for is not known."""
     lookups, unknown = [], []

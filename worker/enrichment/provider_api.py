@@ -49,7 +49,7 @@ class _Shared:
         self.sent = False
 
 
-class ApiClient:
+class ProviderApi:
     """One source's API. Keeps its connections; to be made in the running event loop that will use it."""
 
     def __init__(self, source: str, settings: ApiSettings, api: Api) -> None:

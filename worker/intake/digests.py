@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from broker import dead_letters
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
@@ -18,7 +18,7 @@ from broker.steps import digests
 from broker.steps.digests import Gathered, UnreadableMemberError
 from runtime.fault_log import Faults
 from sources.event import Event
-from sources.provider import SourceKind
+from sources.provider import Provider
 from worker.permanent_errors import LastingFaults
 from worker.rules.idempotency import idempotency_key
 from worker.rules.render import Renderer
@@ -47,7 +47,7 @@ def gathered_of(
     return digests.digest_id(body.source, rule.name, renderer.digest_key(rule.name, seen)), gathered
 
 
-def payloads_of(notification: Notification, kind: SourceKind) -> list[Mapping[str, Any]]:
+def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str, Any]]:
     """The payload of its event, or those of a digest's events in the order of their own times.
 
     Raises DecodeError.
@@ -105,7 +105,7 @@ class Digests:
             return False
         members = _fitting([_member(blob) for blob in blobs])
         events = [member for member in members if isinstance(member, Gathered)]
-        letters = [member for member in members if isinstance(member, Grave)]
+        letters = [member for member in members if isinstance(member, StoredDeadLetter)]
         closed = await digests.close(
             self._redis,
             digest,
@@ -119,7 +119,7 @@ class Digests:
         return closed
 
 
-def _member(blob: bytes) -> Gathered | Grave:
+def _member(blob: bytes) -> Gathered | StoredDeadLetter:
     """An event of a digest; its dead letter where it cannot be read."""
     try:
         return digests.unpacked(blob)
@@ -127,16 +127,16 @@ def _member(blob: bytes) -> Gathered | Grave:
         return dead_letters.unreadable_member(blob, str(error))
 
 
-def _fitting(members: Sequence[Gathered | Grave]) -> Sequence[Gathered | Grave]:
+def _fitting(members: Sequence[Gathered | StoredDeadLetter]) -> Sequence[Gathered | StoredDeadLetter]:
     size = 0
     for place, member in enumerate(members):
-        size += len(member.body if isinstance(member, Grave) else member.body.body)
+        size += len(member.body if isinstance(member, StoredDeadLetter) else member.body.body)
         if size > digests.MAX_BYTES and place:
             return members[:place]
     return members
 
 
-def _report(events: Sequence[Gathered], letters: Sequence[Grave]) -> None:
+def _report(events: Sequence[Gathered], letters: Sequence[StoredDeadLetter]) -> None:
     if events:
         fields = {"action": "digest_closed", "rule": events[0].rule, "events": len(events)}
         log.info("a digest of %d events", len(events), extra=fields)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.queue import batch, dedupe
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
@@ -18,7 +18,7 @@ from broker.steps.commit import NewEvent, Processed, Share
 from broker.steps.digests import Gathered, Part
 from sources.errors import DecodeError
 from sources.event import Event
-from sources.provider import SourceKind
+from sources.provider import Provider
 from worker.intake.digests import gathered_of
 from worker.rules.event_times import is_future, staleness, window_ms
 from worker.rules.idempotency import idempotency_key
@@ -151,11 +151,11 @@ class Planner:
 
     def _process(self, entry: Entry, bodies: list[RawBody], packer: _JobPacker) -> Processed:
         events: list[NewEvent] = []
-        graves: list[Grave] = []
+        graves: list[StoredDeadLetter] = []
         parts: list[Part] = []
         for body in bodies:
             found = self.taken(body, any_age=entry.any_age)
-            if isinstance(found, Grave):
+            if isinstance(found, StoredDeadLetter):
                 graves.append(found)
                 continue
             parts += [Part(len(events), digest, gathered) for digest, gathered in found.gathered]
@@ -163,7 +163,7 @@ class Planner:
             events.append(NewEvent(found.mark, shares))
         return Processed(entry.id, entry.bodies, events, graves, parts)
 
-    def taken(self, body: RawBody, *, any_age: bool = False) -> Taken | Grave:
+    def taken(self, body: RawBody, *, any_age: bool = False) -> Taken | StoredDeadLetter:
         """What becomes of one body; its dead letter, where it dies. any_age: it may be too old. Never raises."""
         source = self._sources.get(body.source)
         if source is None:
@@ -223,7 +223,7 @@ class Planner:
         ]
         return Taken(mark, notifications, decided.gathered)
 
-    def _decided(self, matches: Matches, kind: SourceKind, body: RawBody, event: Event) -> _Decided:
+    def _decided(self, matches: Matches, kind: Provider, body: RawBody, event: Event) -> _Decided:
         """What the rules whose `when` holds make of the event."""
         seen = seen_by_templates(kind.view(body.body), event=event.name, source=body.source)
         routes = list(decided(self._renderer, matches.routes, seen, event.identity))
@@ -278,6 +278,6 @@ def _no_source(name: str) -> str:
     return f"no source named {name!r} in this worker's config"
 
 
-def _poison(body: RawBody, deliveries: int, terms: Sequence[str]) -> Grave:
+def _poison(body: RawBody, deliveries: int, terms: Sequence[str]) -> StoredDeadLetter:
     error = f"{deliveries - 1} workers took it and none came back"
     return dead_letters.died_at_intake(body, reason="poison", error=error, error_class="Poison", terms=terms)

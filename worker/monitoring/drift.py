@@ -18,7 +18,7 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from runtime.fault_log import Faults
 from sources.errors import DecodeError
-from sources.provider import SourceKind
+from sources.provider import Provider
 from worker.monitoring.alerts import Alerts
 
 log = logging.getLogger("hookline.worker")
@@ -47,7 +47,7 @@ class Drift:
     def __init__(
         self,
         redis: Client,
-        kinds: Mapping[str, SourceKind],
+        kinds: Mapping[str, Provider],
         alerts: Alerts,
         *,
         every: int,
@@ -62,7 +62,7 @@ class Drift:
         self._future: dict[str, Counter[Deviation]] = {}
         self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
 
-    def follow(self, kinds: Mapping[str, SourceKind]) -> None:
+    def follow(self, kinds: Mapping[str, Provider]) -> None:
         """Look at samples of these sources from now on."""
         self._kinds = kinds
 

@@ -35,7 +35,7 @@ _TURN = 0.9
 """Share of the time between two looks that a turn lasts, so that the same worker gets the next one too."""
 
 
-class Guards:
+class Monitors:
     """One worker process's."""
 
     def __init__(

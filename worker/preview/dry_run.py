@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.replay import body_of, notification_of
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
@@ -45,7 +45,7 @@ class Rehearsal:
         self._planner = Planner(sources, RuleBook(rules), max_deliveries=1)
         self._drafter = Drafter(sources, rules, channels)
 
-    def of(self, grave: Grave) -> Verdict:
+    def of(self, grave: StoredDeadLetter) -> Verdict:
         """What would become of a dead letter, in less than a millisecond for a common one.
 
         Of several bodies or notifications all must pass. What was stale is taken at any age, as by a replay.
@@ -62,16 +62,16 @@ class Rehearsal:
 
     def _of_body(self, body: RawBody, *, any_age: bool = False) -> Verdict:
         taken = self._planner.taken(body, any_age=any_age)
-        return _died(taken) if isinstance(taken, Grave) else self._of_notifications(_made_of(taken))
+        return _died(taken) if isinstance(taken, StoredDeadLetter) else self._of_notifications(_made_of(taken))
 
-    def _of_batch(self, grave: Grave) -> Verdict:
+    def _of_batch(self, grave: StoredDeadLetter) -> Verdict:
         try:
             bodies = batch.decode(grave.body)
         except UnreadableBatchError as error:
             return _died(dead_letters.unreadable_batch(grave.body, grave.letter.bodies, str(error)))
         return _all_of([self._of_body(body) for body in bodies])
 
-    def _of_job(self, grave: Grave) -> Verdict:
+    def _of_job(self, grave: StoredDeadLetter) -> Verdict:
         try:
             job = _notify_job(grave.body)
         except UnreadableJobError as error:
@@ -129,7 +129,7 @@ def _drafted(told: Rehearsed, draft: Draft) -> Rehearsed:
     )
 
 
-def _died(grave: Grave, *notifications: Rehearsed) -> Verdict:
+def _died(grave: StoredDeadLetter, *notifications: Rehearsed) -> Verdict:
     letter = grave.letter
     return Verdict(
         passes=False,

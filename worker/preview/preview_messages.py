@@ -10,7 +10,7 @@ from broker.queue.jobs import Notification
 from sources.errors import DecodeError
 from worker.channels.preflight import Refusal, refusal
 from worker.channels.settings import ChannelSettings
-from worker.delivery.message_builder import Maker, unfit
+from worker.delivery.message_builder import MessageBuilder, unfit
 from worker.enrichment.enrich import Enriched, questions, unaskable
 from worker.intake.digests import payloads_of
 from worker.outcome import Dead, Skipped
@@ -47,7 +47,7 @@ class Drafter:
         self.renderer = Renderer(rules)
         self._sources = sources
         kinds = {name: source.kind for name, source in sources.items()}
-        self._maker = Maker(kinds, self.renderer, max_future_s=0.0)  # no time is compared here
+        self._maker = MessageBuilder(kinds, self.renderer, max_future_s=0.0)  # no time is compared here
         self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
         self._refusals = {name: refusal(settings) for name, settings in channels.items()}
 

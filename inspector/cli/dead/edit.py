@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from inspector import operations
 from inspector.cli import options
 from inspector.cli.app import ACT, dead, print_json, show
@@ -73,7 +73,7 @@ def edit(
         raise typer.Exit(1) from None
 
 
-def _send(ctx: typer.Context, grave: Grave, body: bytes, *, yes: bool, as_json: bool) -> int:
+def _send(ctx: typer.Context, grave: StoredDeadLetter, body: bytes, *, yes: bool, as_json: bool) -> int:
     """Show, ask, send; the exit code. Raises EditError."""
     name = grave.letter.id
     copy = structs.replace(grave, body=body)
@@ -92,7 +92,7 @@ def _send(ctx: typer.Context, grave: Grave, body: bytes, *, yes: bool, as_json: 
     return 0 if sent else 1
 
 
-def _edited(grave: Grave) -> bytes:
+def _edited(grave: StoredDeadLetter) -> bytes:
     """The body as the user's editor leaves it. Raises EditError."""
     text = operations.editable(grave)
     words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.redis.client import Client
 from inspector import operations
 from inspector.cli import options
@@ -124,7 +124,7 @@ def show_(
     if raw and as_json:
         raise typer.BadParameter("--json and --raw exclude each other; --json --reveal has the body as base64")
 
-    async def look(redis: Client) -> tuple[Grave, int] | None:
+    async def look(redis: Client) -> tuple[StoredDeadLetter, int] | None:
         if raw or reveal:
             grave = await operations.reveal(redis, letter_id, by=ctx.obj.user())
         else:
@@ -153,7 +153,7 @@ def show_(
         typer.echo("\n" + letter_text.body_text(grave, reveal=reveal, masking=masking))
 
 
-def _write_raw(grave: Grave) -> None:
+def _write_raw(grave: StoredDeadLetter) -> None:
     if grave.letter.is_unreadable:
         typer.echo(f"no body of {grave.letter.id}: {one_line(grave.letter.error)}", err=True)
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from typer import style
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.queue.jobs import Attempt
 from inspector.formatting import count_of, moment, one_line, printable, size, span
 from inspector.presentation.error_location import Line, marked
@@ -21,7 +21,9 @@ from runtime.dry_run import Rehearsed, Verdict
 _MAX_TEXT = 2000
 
 
-def page(grave: Grave, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT) -> RenderableType:
+def page(
+    grave: StoredDeadLetter, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT
+) -> RenderableType:
     """One dead letter with its history; `alike`: letters of its group, itself included."""
     letter = grave.letter
     shown = str if reveal else masking.texts_of(grave.body)
@@ -76,7 +78,7 @@ def outlook(verdict: Verdict) -> RenderableType:
     return lines
 
 
-def body_text(grave: Grave, *, reveal: bool, masking: Masking = DEFAULT) -> str:
+def body_text(grave: StoredDeadLetter, *, reveal: bool, masking: Masking = DEFAULT) -> str:
     """The body, indented, after a line that says what it is; an arrow where the dead letter's error is."""
     head = f"body, {size(len(grave.body))}"
     found = marked(grave.body, grave.letter.path, masking=None if reveal else masking)

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from sources.provider import SourceKind
+from sources.provider import Provider
 from sources.secret import Secret
 from sources.written_number import as_json
 
@@ -25,7 +25,7 @@ _WRONG = Secret(b"nobody's secret")
 class Plan(Struct, frozen=True, kw_only=True):
     """What to send."""
 
-    kind: SourceKind
+    kind: Provider
     secret: Secret
     event: str
     """Event name of the sample bodies."""

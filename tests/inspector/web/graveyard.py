@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import Grave, facets_of
+from broker.dead_letters import StoredDeadLetter, facets_of
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
@@ -58,7 +58,7 @@ def raw(body: bytes) -> RawBody:
 
 def refused(
     number: int, *, error: str = "answered 503 Service Unavailable", attempts: int = 5, channel: str = "crm"
-) -> Grave:
+) -> StoredDeadLetter:
     """A notification that a channel did not take."""
     now_ms = time.time_ns() // 1_000_000
     body = VOUCHERIFY.sample(number, POINTS)
@@ -74,19 +74,19 @@ def refused(
     return dead_letters.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
 
 
-def broken(number: int) -> Grave:
+def broken(number: int) -> StoredDeadLetter:
     """A webhook that is not as the models say."""
     payload: dict[str, Any] = json.loads(VOUCHERIFY.sample(number, POINTS))
     payload["data"]["balance"]["points"] = "twelve"
     return _undecodable(json.dumps(payload).encode())
 
 
-def cut_off(number: int) -> Grave:
+def cut_off(number: int) -> StoredDeadLetter:
     """A webhook of which the end is missing."""
     return _undecodable(VOUCHERIFY.sample(number, POINTS)[:700])
 
 
-def _undecodable(body: bytes) -> Grave:
+def _undecodable(body: bytes) -> StoredDeadLetter:
     """As a worker buries it."""
     found = REHEARSAL.of(dead_letters.died_at_intake(raw(body), reason="", error="", error_class=""))
     return dead_letters.died_at_intake(
@@ -99,7 +99,7 @@ def _undecodable(body: bytes) -> Grave:
     )
 
 
-def evil_day() -> list[Grave]:
+def evil_day() -> list[StoredDeadLetter]:
     """70 letters of five groups."""
     return [
         *(refused(n) for n in range(41)),
@@ -110,7 +110,7 @@ def evil_day() -> list[Grave]:
     ]
 
 
-async def bury_them(redis: Client, graves: Sequence[Grave], *, seed: int = 7) -> list[Grave]:
+async def bury_them(redis: Client, graves: Sequence[StoredDeadLetter], *, seed: int = 7) -> list[StoredDeadLetter]:
     """Bury them as of the last day, at times that a seed gives; the newest is of now."""
     chance = random.Random(seed)
     ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in graves[1:]), reverse=True)
@@ -127,7 +127,7 @@ async def bury_them(redis: Client, graves: Sequence[Grave], *, seed: int = 7) ->
     return aged
 
 
-def _aged(grave: Grave, by_ms: int) -> Grave:
+def _aged(grave: StoredDeadLetter, by_ms: int) -> StoredDeadLetter:
     letter = grave.letter
     older = structs.replace(
         letter,
@@ -135,7 +135,7 @@ def _aged(grave: Grave, by_ms: int) -> Grave:
         received_at_ms=letter.received_at_ms - by_ms,
         attempts=tuple(structs.replace(tried, at_ms=tried.at_ms - by_ms) for tried in letter.attempts),
     )
-    return Grave(older, grave.body, grave.terms)
+    return StoredDeadLetter(older, grave.body, grave.terms)
 
 
 def letters_in(server: RedisServer) -> int:

@@ -11,26 +11,26 @@ from aiohttp import web
 from yarl import URL
 
 from inspector.http import login_throttle
-from inspector.http.principal import Right, Visitor
+from inspector.http.principal import Principal, Right
 from inspector.http.routing import Answer, Refusal, Route
 from inspector.site import MAX_BODY_BYTES
 from tests.inspector.web.serving import TOKEN, USERS, Browser, Reply, Served, serving
 from tests.redis_server import RedisServer
 
 
-async def _done(request: web.Request, visitor: Visitor) -> Answer:
-    return web.Response(text=f"done by {visitor.name}: {(await request.read()).decode()[:9]}")
+async def _done(request: web.Request, principal: Principal) -> Answer:
+    return web.Response(text=f"done by {principal.name}: {(await request.read()).decode()[:9]}")
 
 
-async def _broken(_: web.Request, __: Visitor) -> Answer:
+async def _broken(_: web.Request, __: Principal) -> Answer:
     raise RuntimeError("secret words")
 
 
-async def _gone(_: web.Request, __: Visitor) -> Answer:
+async def _gone(_: web.Request, __: Principal) -> Answer:
     return Refusal(404, "No such letter: <script>alert(1)</script>")
 
 
-async def _slow(_: web.Request, __: Visitor) -> Answer:
+async def _slow(_: web.Request, __: Principal) -> Answer:
     await asyncio.sleep(60)
     raise AssertionError("nobody waits for this")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
 from inspector import operations
@@ -200,7 +200,7 @@ async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_bac
     redis: Client, local: Browser, size: int, is_offered: bool
 ) -> None:
     body = json.dumps({"type": "x" * size}).encode()
-    [grave] = await bury_them(redis, [Grave(broken(7).letter, body)])
+    [grave] = await bury_them(redis, [StoredDeadLetter(broken(7).letter, body)])
     path = f"/dead/{grave.letter.id}"
     page = await local.post(f"{path}/reveal", {"csrf": (await local.get(path)).csrf})
 

@@ -9,8 +9,8 @@ import pytest
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import Grave
-from broker.monitoring.audit import Deed, record
+from broker.dead_letters import StoredDeadLetter
+from broker.monitoring.audit import AuditEntry, record
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
 from inspector import operations
@@ -69,13 +69,13 @@ async def log_in(browser: Browser, name: str) -> str:
     return (await browser.get("/dead")).csrf
 
 
-def evil_grave() -> Grave:
+def evil_grave() -> StoredDeadLetter:
     body = raw(json.dumps({"id": EVIL, "type": EVIL, "data": {EVIL: EVIL}}).encode())
     body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
     attempts = (Attempt(1, 1, EVIL, EVIL, EVIL),)
     told = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
     grave = dead_letters.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
-    return Grave(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
+    return StoredDeadLetter(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
 
 
 async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, browser: Browser) -> None:
@@ -85,7 +85,7 @@ async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, b
     path = f"/dead/{grave.letter.id}"
     form = {"csrf": csrf, "scope": "all", "search": "", "event": EVIL}
     await browser.post(f"{path}/note", {"csrf": csrf, "note": EVIL})
-    await record(redis, Deed(EVIL, EVIL, EVIL, {EVIL: EVIL}))
+    await record(redis, AuditEntry(EVIL, EVIL, EVIL, {EVIL: EVIL}))
     selected = await operations.select(redis, operations.Filter(event=EVIL))
     action = await operations.begin(redis, "annotate", selected, by=EVIL, owner="me", note=EVIL)
     pages = [

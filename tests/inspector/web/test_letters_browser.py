@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 from playwright.async_api import Browser, Page, expect
 
-from broker.dead_letters import Grave
+from broker.dead_letters import StoredDeadLetter
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
@@ -30,7 +30,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @asynccontextmanager
-async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[tuple[Client, list[Grave]]]:
+async def buried(
+    server: RedisServer, graves: Sequence[StoredDeadLetter]
+) -> AsyncIterator[tuple[Client, list[StoredDeadLetter]]]:
     redis = connect(RedisSettings(url=server.url))
     try:
         yield redis, await bury_them(redis, graves) if graves else []
@@ -40,7 +42,7 @@ async def buried(server: RedisServer, graves: Sequence[Grave]) -> AsyncIterator[
 
 async def test_everybody_can_read_each_page(chromium: Browser, redis_server: RedisServer) -> None:
     long = structs.replace(refused(99).letter, error="a" * 150, event="e" * 90, rule="r" * 90, channel="c" * 90)
-    graves = [*(refused(n) for n in range(6)), broken(7), cut_off(8), Grave(long, b"{}")]
+    graves = [*(refused(n) for n in range(6)), broken(7), cut_off(8), StoredDeadLetter(long, b"{}")]
     async with (
         buried(redis_server, graves) as (redis, found),
         serving(redis_server.url, configured=CONFIGURED) as served,
@@ -297,7 +299,7 @@ async def test_scripts_in_payloads_are_shown_and_never_run(chromium: Browser, re
     evil = "</pre></textarea><script>alert(1)</script><img src=x onerror=alert(2)>"
     letter = structs.replace(refused(1).letter, error=evil, event=evil, rule=evil)
     async with (
-        buried(redis_server, [Grave(letter, json.dumps({"type": evil}).encode())]),
+        buried(redis_server, [StoredDeadLetter(letter, json.dumps({"type": evil}).encode())]),
         serving(redis_server.url, configured=Configured()) as served,
         tab(chromium) as page,
     ):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from inspector.http import login_throttle, sessions
-from inspector.http.login_throttle import Brakes, address_key
+from inspector.http.login_throttle import LoginThrottle, address_key
 from inspector.http.sessions import Sessions
 from inspector.settings import Settings
 from tests.inspector.web.serving import PASSWORD, USERS, Browser, Served, serving
@@ -142,7 +142,7 @@ async def guess(served: Served, name: str, address: str) -> int:
 
 def test_each_failure_doubles_the_wait_up_to_a_bound_and_time_makes_good() -> None:
     now = [0.0]
-    found = Brakes(clock=lambda: now[0])
+    found = LoginThrottle(clock=lambda: now[0])
     waits = []
     for _ in range(login_throttle.FREE + 12):
         found.failed(["user:ann"])

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from worker.channels.shared_timeout import Patience
+from worker.channels.shared_timeout import SharedTimeout
 
 
-async def _within(patience: Patience, wait: asyncio.Event) -> str:
+async def _within(patience: SharedTimeout, wait: asyncio.Event) -> str:
     try:
         with patience:
             await wait.wait()
@@ -17,7 +17,7 @@ async def _within(patience: Patience, wait: asyncio.Event) -> str:
 
 
 async def test_each_that_takes_too_long_is_ended_and_no_other() -> None:
-    patience, long, short = Patience(0.05), asyncio.Event(), asyncio.Event()
+    patience, long, short = SharedTimeout(0.05), asyncio.Event(), asyncio.Event()
     short.set()
     waits = [long, short, long]
     assert await asyncio.gather(*(_within(patience, wait) for wait in waits)) == [
@@ -29,7 +29,7 @@ async def test_each_that_takes_too_long_is_ended_and_no_other() -> None:
 
 
 async def test_a_later_one_has_its_own_whole_time() -> None:
-    patience, never = Patience(0.1), asyncio.Event()
+    patience, never = SharedTimeout(0.1), asyncio.Event()
     loop = asyncio.get_running_loop()
     first = asyncio.create_task(_within(patience, never))
     await asyncio.sleep(0.06)
@@ -40,7 +40,7 @@ async def test_a_later_one_has_its_own_whole_time() -> None:
 
 
 async def test_who_is_cancelled_from_outside_stays_cancelled() -> None:
-    patience = Patience(60)
+    patience = SharedTimeout(60)
     task = asyncio.create_task(_within(patience, asyncio.Event()))
     await asyncio.sleep(0)
     task.cancel()
@@ -50,7 +50,7 @@ async def test_who_is_cancelled_from_outside_stays_cancelled() -> None:
 
 
 async def test_a_task_that_ran_out_of_time_can_go_on() -> None:
-    patience = Patience(0.02)
+    patience = SharedTimeout(0.02)
 
     async def twice() -> int:
         assert await _within(patience, asyncio.Event()) == "out of time"
