@@ -159,7 +159,10 @@ def _holds_in_every_beginning(body: bytes, *, step: int) -> None:
         known |= found & whole
     for text in whole:
         place = body.lower().rfind(text.encode())
-        if place >= 0:  # else it stands there otherwise than it is looked for
+        after = body[place + len(text.encode()) :][:1]
+        # A term has no white space at its ends, so what is written there belongs to the text that the body holds.
+        is_whole = after != b"\\" and not after.isspace()
+        if place >= 0 and is_whole:  # else it stands there otherwise than it is looked for
             assert text in terms(body[: place + len(text.encode()) + 1])
 
 
