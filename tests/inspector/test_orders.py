@@ -26,7 +26,8 @@ async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, re
 
     assert result.exit_code == 0
     assert result.stdout == "replayed 2 of 2 dead letters\n"
-    assert result.stderr == "to replay: 2 dead letters that died at intake\n"
+    # Versions of rich differ in whether a progress bar that is not shown ends with an empty line.
+    assert result.stderr.rstrip() == "to replay: 2 dead letters that died at intake"
     assert [letter.stage for letter in await all_letters(redis)] == ["notify"]
 
 
