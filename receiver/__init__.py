@@ -1,1 +1,1 @@
-"""HTTP to broker. Never decodes a body."""
+"""From HTTP to broker. Bodies are stored as bytes; the worker decodes them to events."""
