@@ -54,7 +54,7 @@ from sources import KINDS
 from worker.delivery.search_terms import terms_of
 
 _LETTERS = int(os.environ.get("HOOKLINE_BENCH_DEAD", "100000"))
-_BURIERS = 2
+_WRITERS = 2
 _AT_A_TIME = 500
 _TIMES = 10
 _SLOWEST = 100_000
@@ -79,11 +79,13 @@ def figures() -> list[Figure]:
     with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
         uvloop.run(_make_stream(url))
         before = settled_memory(client)
-        buriers = [_processes.Process(target=_bury, args=(url, part), daemon=True) for part in range(_BURIERS)]
-        for burier in buriers:
-            burier.start()
-        for burier in buriers:
-            burier.join()
+        writers = [
+            _processes.Process(target=_write_letters, args=(url, part), daemon=True) for part in range(_WRITERS)
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
         each = (settled_memory(client) - before) / _LETTERS
         listener = listen(Settings(port=0))
         with running(lambda: _serve(listener, url)):
@@ -180,18 +182,18 @@ async def _make_stream(url: str) -> None:
     await client.aclose()
 
 
-def _bury(url: str, part: int) -> None:
-    uvloop.run(_bury_all(url, range(part, _LETTERS, _BURIERS), consumer=f"burier-{part}"))
+def _write_letters(url: str, part: int) -> None:
+    uvloop.run(_write_all(url, range(part, _LETTERS, _WRITERS), consumer=f"burier-{part}"))
 
 
-async def _bury_all(url: str, numbers: range, *, consumer: str) -> None:
+async def _write_all(url: str, numbers: range, *, consumer: str) -> None:
     """As a worker does that commits entries of which every body dies."""
     client = connect(RedisSettings(url=url))
     for start in range(0, len(numbers), _AT_A_TIME):
-        graves = [_refused(number) for number in numbers[start : start + _AT_A_TIME]]
-        await stream.append(client, [RawBody(1, "voucherify", "", b"{}")] * len(graves), Confirmation())
+        stored_letters = [_refused(number) for number in numbers[start : start + _AT_A_TIME]]
+        await stream.append(client, [RawBody(1, "voucherify", "", b"{}")] * len(stored_letters), Confirmation())
         [entry] = await stream.read(client, consumer, count=1, block_ms=1000)
-        await commit(client, [Processed(entry.id, len(graves), [], graves)], [])
+        await commit(client, [Processed(entry.id, len(stored_letters), [], stored_letters)], [])
     await client.aclose()
 
 

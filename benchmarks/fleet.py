@@ -34,7 +34,7 @@ _WARM_UP = 8_000
 _MANY = 32
 _PAIRS = 2
 _POLL_S = 0.05
-_PATIENCE_S = 120.0
+_GIVE_UP_AFTER_S = 120.0
 
 
 def figures() -> list[Figure]:
@@ -75,8 +75,8 @@ def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], w
 
 
 def _wait_until_sent(client: redis.Redis, count: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _GIVE_UP_AFTER_S
     while int(client.hget(KEYS.stats_total, "sent") or 0) < count:  # type: ignore[arg-type]
         if time.monotonic() > deadline:
-            raise RuntimeError(f"not all of {count} notifications were sent within {_PATIENCE_S:g} s")
+            raise RuntimeError(f"not all of {count} notifications were sent within {_GIVE_UP_AFTER_S:g} s")
         time.sleep(_POLL_S)

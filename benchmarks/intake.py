@@ -107,7 +107,7 @@ async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> t
 
     async def close() -> None:
         totals = await stats.read_totals(client)
-        if totals.waiting + totals.buried != totals.accepted:
+        if totals.waiting + totals.dead_at_intake != totals.accepted:
             raise RuntimeError(f"intake did not make a notification or a dead letter of every body: {totals}")
         await client.aclose()
 

@@ -39,7 +39,7 @@ _SECONDS = 10
 _WARM_UP = 2 * _RATE
 """Webhooks that do not count."""
 
-_PATIENCE_S = 20.0
+_GIVE_UP_AFTER_S = 20.0
 _SECRET = Secret("benchmark-secret")
 _SOURCES = {"voucherify": SourceSettings(secrets=(_SECRET,))}
 
@@ -90,7 +90,7 @@ async def _measure(url: str, notifications: socket.socket, bodies: list[bytes]) 
 
     close = await sink.serve(notifications, take)
     started = await _send(url, bodies)
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _GIVE_UP_AFTER_S
     while len(arrived) < len(bodies):
         if time.monotonic() > deadline:
             raise RuntimeError(f"{len(bodies) - len(arrived)} of {len(bodies)} notifications did not come")

@@ -64,4 +64,4 @@ async def serve(
 
 async def _follow(site: Site, updates: AsyncIterator[Configured]) -> None:
     async for configured in updates:
-        site.desk.configured = configured
+        site.context.configured = configured

@@ -23,7 +23,7 @@ from inspector.http.app_context import AppContext, Configured
 from inspector.http.auth_middleware import NOBODY, AuthMiddleware, ClientAddress
 from inspector.http.http_protocol import Protocol
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, ClientRedirect, Refusal, Route, is_api
+from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, is_api
 from inspector.http.security_headers import make_strict
 from inspector.settings import Settings
 from inspector.web.actions import actions_routes
@@ -43,7 +43,7 @@ _REQUEST_S = 15.0
 STOP_S = 5.0
 """Seconds that requests under way get at the end."""
 
-_FOREIGN = Refusal(
+_FOREIGN = ErrorAnswer(
     421,
     "The inspector does not answer to this name. If it should, set inspector.hosts (HOOKLINE_INSPECTOR_HOSTS).",
 )
@@ -52,8 +52,8 @@ _TEXTS = {
     405: "This address is not asked in this way.",
     413: f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.",
 }
-_SLOW = Refusal(503, "This took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
-_DEFECT = Refusal(500, "This is a defect of the inspector; its log tells more.")
+_SLOW = ErrorAnswer(503, "This took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
+_DEFECT = ErrorAnswer(500, "This is a defect of the inspector; its log tells more.")
 
 _logger = logging.getLogger("hookline.inspector")
 
@@ -74,8 +74,8 @@ class Site:
         self._names = request_origin.known_names(settings.host, settings.hosts)
         self._static = Static()
         self._pages = Pages(self._static)
-        self.door = AuthMiddleware(settings, client_address)
-        self.desk = AppContext(redis, configured)
+        self.auth = AuthMiddleware(settings, client_address)
+        self.context = AppContext(redis, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
         for route in (*self._routes(), *more):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
@@ -88,7 +88,7 @@ class Site:
         loop, server = asyncio.get_running_loop(), self._runner.server
         assert server is not None
         self._accepting = await loop.create_server(lambda: Protocol(server, loop=loop), sock=listener)
-        self._acting = asyncio.create_task(self.desk.runner.run())
+        self._acting = asyncio.create_task(self.context.runner.run())
 
     async def stop(self) -> None:
         """Stop accepting, answer what was read, then close; within STOP_S, and END_S of the runner."""
@@ -101,22 +101,22 @@ class Site:
     def _routes(self) -> list[Route]:
         return [
             *self._static.routes(),
-            *login_routes(self.desk, self.door, self._pages),
-            *overview_routes(self.desk, self._pages),
-            *letters_routes(self.desk, self._pages),
-            *acts_routes(self.desk, self._pages),
-            *letter_routes(self.desk, self._pages),
-            *groups_routes(self.desk, self._pages),
-            *actions_routes(self.desk, self._pages),
-            *audit_routes(self.desk, self._pages),
-            *channels_routes(self.desk, self._pages),
-            *api_routes(self.desk),
+            *login_routes(self.context, self.auth, self._pages),
+            *overview_routes(self.context, self._pages),
+            *letters_routes(self.context, self._pages),
+            *acts_routes(self.context, self._pages),
+            *letter_routes(self.context, self._pages),
+            *groups_routes(self.context, self._pages),
+            *actions_routes(self.context, self._pages),
+            *audit_routes(self.context, self._pages),
+            *channels_routes(self.context, self._pages),
+            *api_routes(self.context),
             Route("GET", "/healthz", _health, "none"),
         ]
 
     def _behind_the_door(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.StreamResponse:
-            admitted = await self.door.admit(request, route)
+            admitted = await self.auth.admit(request, route)
             if not isinstance(admitted, Principal):
                 return self._made(request, admitted)
             return self._made(request, await route.handler(request, admitted))
@@ -142,9 +142,9 @@ class Site:
                 return found
         except web.HTTPException as error:
             allowed = {str(hdrs.ALLOW): error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
-            return Refusal(error.status, _TEXTS.get(error.status, error.reason), allowed)
+            return ErrorAnswer(error.status, _TEXTS.get(error.status, error.reason), allowed)
         except BrokerError as error:
-            return Refusal(
+            return ErrorAnswer(
                 503, f"{error}. The inspector shows all again once it is there.", {hdrs.RETRY_AFTER: "5"}
             )
         except TimeoutError:
@@ -156,9 +156,9 @@ class Site:
     def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, ClientRedirect):
             return self._pages.show(request, None, "onward.html", to=answer.path)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ErrorAnswer):
             return answer
-        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.door.principal(request)
+        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.auth.principal(request)
         principal = asks if isinstance(asks, Principal) and asks.name else None
         return self._pages.refuse(request, principal, answer)
 

@@ -24,7 +24,7 @@ from receiver.counters import Counters
 from receiver.health.endpoints import Pages
 from receiver.health.readiness import Process, Readiness, readiness
 from receiver.health.rejections import Rejections
-from receiver.health.snapshot import State
+from receiver.health.snapshot import SnapshotReader
 from receiver.ingress.client_connections import Connections
 from receiver.ingress.http_protocol import Protocol
 from receiver.ingress.source_verifier import SourceVerifier
@@ -48,7 +48,7 @@ class Receiver:
     """One process' receiver. Usable without signals, so that tests can hold several."""
 
     def __init__(
-        self, settings: Settings, gates: Mapping[str, SourceVerifier], redis: Client, *, process: int = 0
+        self, settings: Settings, verifiers: Mapping[str, SourceVerifier], redis: Client, *, process: int = 0
     ) -> None:
         """Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
@@ -56,19 +56,19 @@ class Receiver:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._refusals = Rejections(redis)
         counters = Counters()
-        self._keeper = WebhookStorage(settings, redis, counters)
-        self._commit = GroupCommit(self._keeper.write, counters, timeout_s=settings.flush_timeout_s)
+        self._storage = WebhookStorage(settings, redis, counters)
+        self._commit = GroupCommit(self._storage.write, counters, timeout_s=settings.flush_timeout_s)
         self._webhooks = Webhooks(
-            gates,
+            verifiers,
             self._commit,
             counters,
             self._refusals,
             settings,
-            refusal=self._keeper.refusal,
+            refusal=self._storage.refusal,
             now_ms=redis.clock.now_ms,
         )
-        state = State(redis, self._webhooks.kinds, self._refusals.streaks)
-        self._pages = Pages(state, counters, self._commit, self._readiness, self._keeper, process=process)
+        state = SnapshotReader(redis, self._webhooks.kinds, self._refusals.streaks)
+        self._pages = Pages(state, counters, self._commit, self._readiness, self._storage, process=process)
         self._connections = Connections(settings.max_connections)
         self._is_stopping = False
         self._logged_fault = ""
@@ -77,16 +77,18 @@ class Receiver:
     async def start(self, listener: socket.socket) -> None:
         """Take connections from a listening socket. Redis may be away."""
         with contextlib.suppress(BrokerError):
-            await self._keeper.look()
+            await self._storage.look()
         self._log_fault()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(work) for work in (self._commit.run(), self._keeper.run(), self._attend())]
+        self._tasks = [
+            loop.create_task(work) for work in (self._commit.run(), self._storage.run(), self._attend())
+        ]
         self._server = web.Server(self._handle, loop=loop)
         self._accepting = await loop.create_server(self._connection, sock=listener, backlog=1024)
 
-    def use(self, gates: Mapping[str, SourceVerifier]) -> None:
+    def use(self, verifiers: Mapping[str, SourceVerifier]) -> None:
         """Take webhooks for these sources from now on; requests under way are not disturbed."""
-        self._webhooks.use(gates)
+        self._webhooks.use(verifiers)
 
     def _connection(self) -> Protocol:
         return Protocol(
@@ -115,7 +117,7 @@ class Receiver:
         self._accepting.close()
         await self._answer_the_rest(deadline_s)
         await ended(self._tasks)
-        await self._keeper.close()
+        await self._storage.close()
         await self._refusals.report()
         await self._server.shutdown(_POLL_S)
 
@@ -139,11 +141,11 @@ class Receiver:
 
     def _readiness(self) -> Readiness:
         process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
-        return readiness(self._keeper, process)
+        return readiness(self._storage, process)
 
     def _log_fault(self) -> None:
         """Log why Redis takes no webhooks, once for each reason; /readyz shows only what anybody may know."""
-        error = self._keeper.store.error
+        error = self._storage.writer.error
         brief = error.brief if error else ""
         if brief == self._logged_fault:
             return
@@ -153,7 +155,7 @@ class Receiver:
             return
         _logger.warning(
             "webhooks are %s for now: %s",
-            "spilled to disk" if self._keeper.detour else "answered 503",
+            "spilled to disk" if self._storage.fallback else "answered 503",
             error,
             extra={"action": "receiver_not_ready", "reason": str(error)},
         )
@@ -163,7 +165,7 @@ class Receiver:
         faults = Faults(_logger, "attending failed", action="receiver_attend_failed")
         while True:
             await asyncio.sleep(_REPORT_EVERY_S)
-            for attend in (self._refusals.report, self._keeper.look, self._report_clock):
+            for attend in (self._refusals.report, self._storage.look, self._report_clock):
                 try:
                     await attend()
                 except BrokerError:

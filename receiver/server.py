@@ -12,7 +12,7 @@ from msgspec import structs
 
 from broker.redis.client import Client
 from receiver.ingress.client_connections import affordable
-from receiver.ingress.source_verifier import gates
+from receiver.ingress.source_verifier import source_verifiers
 from receiver.receiver import Receiver
 from receiver.settings import Settings
 from sources.settings import Settings as SourceSettings
@@ -48,7 +48,7 @@ async def serve(
     they change. Raises StartError.
     """
     settings = _within_the_file_limit(settings)
-    receiver = Receiver(settings, gates(sources, settings.trusted_proxies), redis, process=process)
+    receiver = Receiver(settings, source_verifiers(sources, settings.trusted_proxies), redis, process=process)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:
@@ -85,6 +85,6 @@ async def _follow(
 ) -> None:
     try:
         async for sources in updates:
-            receiver.use(gates(sources, settings.trusted_proxies))
+            receiver.use(source_verifiers(sources, settings.trusted_proxies))
     except Exception:
         _logger.exception("changed sources count from the next start", extra={"action": "receiver_follow_failed"})

@@ -32,7 +32,7 @@ class Webhooks:
 
     def __init__(
         self,
-        gates: Mapping[str, SourceVerifier],
+        verifiers: Mapping[str, SourceVerifier],
         commit: GroupCommit,
         counters: Counters,
         refusals: Rejections,
@@ -46,7 +46,7 @@ class Webhooks:
         Raises KeptHeaderError.
         """
         self._now_ms = now_ms
-        self.use(gates)
+        self.use(verifiers)
         self._commit = commit
         self._counters = counters
         self._refusals = refusals
@@ -60,20 +60,22 @@ class Webhooks:
         )
         self._accepted = responses.Accepted()
 
-    def use(self, gates: Mapping[str, SourceVerifier]) -> None:
+    def use(self, verifiers: Mapping[str, SourceVerifier]) -> None:
         """Take webhooks for these sources from now on. A request under way keeps the gate that it came to."""
-        self._gates = {PREFIX + name: gate for name, gate in gates.items()}
+        self._verifiers = {PREFIX + name: verifier for name, verifier in verifiers.items()}
 
     def kinds(self) -> dict[str, Provider]:
         """The kind of each source, by its name."""
-        return {gate.source: gate.kind for gate in self._gates.values()}
+        return {verifier.source: verifier.kind for verifier in self._verifiers.values()}
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """202 once Redis has confirmed the body, else the reason why it was not taken."""
-        gate = self._gates.get(request.path) or self._gates.get(without_extra_slashes(request.rel_url.raw_path))
-        source = "" if gate is None else gate.source
+        verifier = self._verifiers.get(request.path) or self._verifiers.get(
+            without_extra_slashes(request.rel_url.raw_path)
+        )
+        source = "" if verifier is None else verifier.source
         try:
-            await self._take(request, gate)
+            await self._take(request, verifier)
         except RefusedError as refused:
             return self.refuse(refused.status, refused.reason, source=source, address=refused.address)
         except Exception:
@@ -90,23 +92,23 @@ class Webhooks:
 
     def refuse_head(self, status: int, reason: str, path: str) -> web.Response:
         """The same for a request whose head could not be read to its end; `path` is what came of its path."""
-        gate = self._gates.get(without_extra_slashes(path))
-        return self.refuse(status, reason, source="" if gate is None else gate.source)
+        verifier = self._verifiers.get(without_extra_slashes(path))
+        return self.refuse(status, reason, source="" if verifier is None else verifier.source)
 
-    async def _take(self, request: web.BaseRequest, gate: SourceVerifier | None) -> None:
-        if gate is None:
+    async def _take(self, request: web.BaseRequest, verifier: SourceVerifier | None) -> None:
+        if verifier is None:
             raise RefusedError(404, "no such source: POST to /webhooks/{source}")
         if request.method != hdrs.METH_POST:
             raise RefusedError(405, "webhooks are sent with POST")
-        gate.check_address(request.remote, request.headers)
+        verifier.check_address(request.remote, request.headers)
         _check_encoding(request)
         hint = _event_hint(request)
         body = await self._bodies.read(request)
-        gate.check_signature(body, request.headers.get(gate.signature_header))
-        if gate.url_events.looks_at_body(hint):
-            gate.check_event(body, hint, request.query.get("key", ""))
+        verifier.check_signature(body, request.headers.get(verifier.signature_header))
+        if verifier.url_events.looks_at_body(hint):
+            verifier.check_event(body, hint, request.query.get("key", ""))
         kept = self._kept.of(request.headers)
-        await self._store(RawBody(self._now_ms(), gate.source, hint, body, kept))
+        await self._store(RawBody(self._now_ms(), verifier.source, hint, body, kept))
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:

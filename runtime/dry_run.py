@@ -1,11 +1,11 @@
-"""What a rehearsal finds: what would become of a dead letter if it were replayed now."""
+"""What a dry run finds: what would become of a dead letter if it were replayed now."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 
-class Rehearsed(Struct, frozen=True, kw_only=True):
+class DryRunNotification(Struct, frozen=True, kw_only=True):
     """One notification that would be made. It holds personal data, as the body does."""
 
     channel: str
@@ -32,7 +32,7 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
     """Why it would be a dead letter instead; "" where it would be sent."""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class DryRunResult(Struct, frozen=True, kw_only=True):
     """What would become of a dead letter."""
 
     passes: bool
@@ -46,5 +46,5 @@ class Verdict(Struct, frozen=True, kw_only=True):
     path: str = ""
     stage: str = ""
     fingerprint: str = ""
-    notifications: tuple[Rehearsed, ...] = ()
+    notifications: tuple[DryRunNotification, ...] = ()
     """Those that would be sent, and those that would not; none where no rule wants any."""

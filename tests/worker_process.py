@@ -72,7 +72,7 @@ def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
 
 
 class WorkerProcess:
-    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `pass_on_s`.
+    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `unrecognized_grace_s`.
 
     `clock_s`: how far its clock is off.
     """
@@ -84,7 +84,7 @@ class WorkerProcess:
             "redis": redis_url,
             "sink": sink_url,
             "parts": parts,
-            "settings": {"lease_s": 2.0, "takeover_s": 1.0, "pass_on_s": 0.0} | settings,
+            "settings": {"lease_s": 2.0, "takeover_s": 1.0, "unrecognized_grace_s": 0.0} | settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -46,7 +46,7 @@ class NotifyWorker(Worker):
         redis: Client,
         settings: Settings,
         leases: Leases,
-        lanes: ChannelRuntimes,
+        runtimes: ChannelRuntimes,
         notifier: LiveNotifier,
         *,
         name: str,
@@ -63,14 +63,14 @@ class NotifyWorker(Worker):
             self._rest[job_id] = rest
 
         async def unreadable(ctx: dict[str, Any], _packed: Packed, error: str) -> None:
-            await bury(ctx["job_id"], error)
+            await dead_letter_job(ctx["job_id"], error)
 
         async def unknown(name: str, ctx: dict[str, Any], *_args: Any, **_kwargs: Any) -> None:
-            await bury(ctx["job_id"], f"no job function named {name!r}")
+            await dead_letter_job(ctx["job_id"], f"no job function named {name!r}")
 
-        async def bury(job_id: str, error: str) -> None:
-            if not await notifier.bury(job_id, error):
-                self._passed_on.add(job_id)
+        async def dead_letter_job(job_id: str, error: str) -> None:
+            if not await notifier.dead_letter_job(job_id, error):
+                self._deferred.add(job_id)
 
         super().__init__(
             functions=[func(notify, name=jobs.NOTIFY), func(unreadable, name=jobs.UNREADABLE)],
@@ -97,7 +97,7 @@ class NotifyWorker(Worker):
         self._is_off = False
         self._faults = LastingFaults("jobs are left")
         self._leases = leases
-        self._lanes = lanes
+        self._runtimes = runtimes
         self._extend_every_s = settings.lease_s / 4
         self._next_extension = 0.0
         self._next_sign = 0.0
@@ -105,7 +105,7 @@ class NotifyWorker(Worker):
         self._stopping = asyncio.Event()
         self._cancelled: set[str] = set()
         self._rest: dict[str, Unfinished | None] = {}  # what the runs that came to their end left
-        self._passed_on: set[str] = set()
+        self._deferred: set[str] = set()
 
     def wake(self) -> None:
         """There may be due jobs: look now instead of at the next poll."""
@@ -143,7 +143,7 @@ class NotifyWorker(Worker):
     async def _poll_iteration(self) -> None:
         self._drop_finished()
         await now_ms(self._redis)  # so that whatever runs here knows the clock of Redis
-        free = self._lanes.room(self.job_counter)
+        free = self._runtimes.room(self.job_counter)
         if self.allow_pick_jobs and free > 0:
             for job in await self._leases.claim(free):
                 self._start(job)
@@ -209,8 +209,8 @@ class NotifyWorker(Worker):
 
     async def _give_back(self, job_id: str) -> None:
         """After a job: it goes only when all of it is settled, which the last outcome's own step does."""
-        if job_id in self._passed_on:
-            self._passed_on.discard(job_id)
+        if job_id in self._deferred:
+            self._deferred.discard(job_id)
             return
         if job_id in self._cancelled:
             await self._leases.give_back(job_id, delay_ms=0, forget_start=True)

@@ -21,7 +21,7 @@ from worker.channels.settings import ChannelSettings
 from worker.delivery.job_leases import Lease
 from worker.delivery.notify import Notifier, Unfinished
 from worker.delivery.sender import Sender
-from worker.delivery.unrecognized_jobs import Known, Strangers
+from worker.delivery.unrecognized_jobs import Known, UnrecognizedJobs
 from worker.enrichment.enrich import Enricher
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Renderer
@@ -73,8 +73,8 @@ def fingerprint(setup: Setup) -> str:
 class Parts:
     """Made of one setup. To be made in the running event loop. Raises ChannelError where a channel cannot open."""
 
-    def __init__(self, setup: Setup, core: WorkerContext) -> None:
-        core.lanes.configure(setup.channels)
+    def __init__(self, setup: Setup, context: WorkerContext) -> None:
+        context.runtimes.configure(setup.channels)
         self.fingerprint = fingerprint(setup)
         self.kinds = kinds = {name: source.kind for name, source in setup.sources.items()}
         self.channels: dict[str, Channel] = open_channels(
@@ -83,16 +83,18 @@ class Parts:
         self._enricher = Enricher(setup.rules, setup.sources)
         known = Known(kinds, {rule.name for rule in setup.rules}, self.channels)
         self.notifier = Notifier(
-            core,
+            context,
             Sender(
                 kinds,
                 Renderer(setup.rules),
                 self.channels,
                 self._enricher,
                 QuietTimes(setup.rules),
-                core,
+                context,
             ),
-            Strangers(core.redis, core.name, known, pass_on_s=core.settings.pass_on_s),
+            UnrecognizedJobs(
+                context.redis, context.name, known, unrecognized_grace_s=context.settings.unrecognized_grace_s
+            ),
             rng=random.Random(),  # noqa: S311 - jitter
         )
         self._jobs = 0
@@ -139,9 +141,9 @@ class LiveNotifier:
         """Of the config that holds now."""
         return self._parts.fingerprint
 
-    async def bury(self, job_id: str, error: str) -> bool:
-        """See `Notifier.bury`."""
-        return await self._parts.notifier.bury(job_id, error)
+    async def dead_letter_job(self, job_id: str, error: str) -> bool:
+        """See `Notifier.dead_letter_job`."""
+        return await self._parts.notifier.dead_letter_job(job_id, error)
 
     async def follow(self, parts: Parts) -> None:
         """Begin no job with the old parts any more."""

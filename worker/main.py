@@ -81,9 +81,9 @@ async def run_live(
     """The same until `stop` is set."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = connect(redis)
-    lanes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
-    core = WorkerContext(client, name, settings, Recorder(client, name), lanes)
-    parts = Parts(setup, core)
+    runtimes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
+    context = WorkerContext(client, name, settings, Recorder(client, name), runtimes)
+    parts = Parts(setup, context)
     telling = Alerts(client, parts.channels.get(setup.alerts.channel), setup.alerts)
     drift = Drift(client, parts.kinds, telling, every=settings.drift_every)
 
@@ -102,7 +102,7 @@ async def run_live(
 
     async def follow(setup: Setup) -> None:
         plans = planner(setup)
-        fresh = Parts(setup, core)
+        fresh = Parts(setup, context)
         telling.follow(fresh.channels.get(setup.alerts.channel), setup.alerts)
         drift.follow(fresh.kinds)
         guards.follow(setup.sources, setup.alerts)
@@ -110,18 +110,18 @@ async def run_live(
         await notifier.follow(fresh)
 
     leases = Leases(client, name, lease_s=settings.lease_s)
-    worker = NotifyWorker(client, settings, leases, lanes, notifier, name=name)
-    revival = Revival(client, worker.wake)
-    intake.on_jobs, intake.on_revived = worker.wake, revival.wake
+    worker = NotifyWorker(client, settings, leases, runtimes, notifier, name=name)
+    redelivery_retry = Revival(client, worker.wake)
+    intake.on_jobs, intake.on_redelivery = worker.wake, redelivery_retry.wake
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(_watchdog(settings.stall_s))
             guarding = group.create_task(guards.run())
             sampling = group.create_task(drift.run())
-            minding = group.create_task(lanes.run(worker.wake))
+            minding = group.create_task(runtimes.run(worker.wake))
             gathering = group.create_task(Digests(client, worker.wake).run())
-            reviving = group.create_task(revival.run())
+            reviving = group.create_task(redelivery_retry.run())
             reading = [group.create_task(intake.run()), group.create_task(intake.run_take_over())]
             following = group.create_task(_follow_all(updates, follow))
             group.create_task(worker.main())

@@ -26,9 +26,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds after which the batches of a dead worker are taken over."""
 
     max_deliveries: Count = 3
-    """Deliveries without a commit after which a batch is split, and a single body buried as poison."""
+    """Deliveries without a commit after which a batch is split; a single body becomes a dead letter (poison)."""
 
-    pass_on_s: Annotated[float, Meta(ge=0)] = 900.0
+    unrecognized_grace_s: Annotated[float, Meta(ge=0)] = 900.0
     """Seconds for which what a worker does not understand (a newer version's batch or job, a source, channel or
     rule that its config lacks) is left to other workers; then it is a dead letter. 0 makes it one at once."""
 

@@ -19,4 +19,4 @@ class WorkerContext(Struct, frozen=True):
 
     settings: Settings
     recorder: Recorder
-    lanes: ChannelRuntimes
+    runtimes: ChannelRuntimes

@@ -49,7 +49,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """By the clock of Redis; 0 for one that does not lie there yet."""
 
     bodies: int = 1
-    """Bodies that count as buried with it; 0 for a letter of stage notify."""
+    """Bodies that count as dead_at_intake with it; 0 for a letter of stage notify."""
 
     rule: str = ""
     channel: str = ""
@@ -93,7 +93,7 @@ class StoredDeadLetter(Struct, frozen=True):
     """The oldest first."""
 
 
-class Facets(Struct, frozen=True, array_like=True):
+class Dimensions(Struct, frozen=True, array_like=True):
     """What dead letters have in common: all that they can be filtered by, but their time."""
 
     stage: str
@@ -113,9 +113,9 @@ class Facets(Struct, frozen=True, array_like=True):
         return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
 
 
-def facets_of(letter: DeadLetter) -> Facets:
-    """The facets of one letter. The event is what the URL said where the body does not tell."""
-    return Facets(
+def dimensions_of(letter: DeadLetter) -> Dimensions:
+    """The dimensions of one letter. The event is what the URL said where the body does not tell."""
+    return Dimensions(
         letter.stage,
         letter.source,
         letter.event or letter.event_hint,

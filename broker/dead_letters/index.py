@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters.dead_letter import Facets
+from broker.dead_letters.dead_letter import Dimensions
 from broker.dead_letters.store import Row, rows
 from broker.redis import scripts
 from broker.redis.client import Client
@@ -20,12 +20,12 @@ from broker.redis.numbers import whole
 T = TypeVar("T")
 
 MIXED = "mixed"
-"""The facets of letters beyond keys.FACETS_MAX kinds: theirs must be looked at one by one."""
+"""The dimensions of letters beyond keys.FACETS_MAX kinds: theirs must be looked at one by one."""
 
 _AT_A_TIME = 200
 """Kinds that are looked at in one step: Redis serves nobody else meanwhile."""
 
-_decode_facets = msgspec.msgpack.Decoder(Facets).decode
+_decode_dimensions = msgspec.msgpack.Decoder(Dimensions).decode
 
 
 class Place(Struct, frozen=True):
@@ -41,10 +41,10 @@ NEWEST = Place(2**53 - 1, "")
 
 
 class Kind(Struct, frozen=True):
-    """The dead letters of some facets, in a span of time."""
+    """The dead letters of some dimensions, in a span of time."""
 
     id: str
-    facets: Facets
+    dimensions: Dimensions
     count: int
     first_ms: int
     last_ms: int
@@ -53,11 +53,11 @@ class Kind(Struct, frozen=True):
 
 
 class Kinds(Struct, frozen=True):
-    """All dead letters of a span of time, by their facets."""
+    """All dead letters of a span of time, by their dimensions."""
 
     kinds: list[Kind]
     mixed: int
-    """Letters whose facets must be looked at one by one."""
+    """Letters whose dimensions must be looked at one by one."""
 
 
 async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
@@ -82,20 +82,22 @@ async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> 
     span = since_ms or "-inf", until_ms or "+inf"
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
-            pipe.hkeys(redis.names.dead_facets)
+            pipe.hkeys(redis.names.dead_dimensions)
             pipe.zcount(redis.names.dead_by + MIXED, *span)
             names, mixed = await pipe.execute()
-        found = [row for some in _portions(names) for row in await scripts.FACETS(redis, *span, *some)]
+        found = [row for some in _portions(names) for row in await scripts.DIMENSIONS(redis, *span, *some)]
     return Kinds([kind for row in found if (kind := _kind(*row))], int(mixed))
 
 
-async def sparks(
+async def hourly_counts(
     redis: Client, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
 ) -> list[list[int]]:
     """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
     with translated():
         return [
-            row for some in _portions(kinds) for row in await scripts.SPARKS(redis, from_ms, step_ms, steps, *some)
+            row
+            for some in _portions(kinds)
+            for row in await scripts.HOURLY_COUNTS(redis, from_ms, step_ms, steps, *some)
         ]
 
 
@@ -122,9 +124,11 @@ def _portions(names: Sequence[T]) -> list[Sequence[T]]:
     return [names[start : start + _AT_A_TIME] for start in range(0, len(names), _AT_A_TIME)]
 
 
-def _kind(name: bytes, facets: bytes, count: int, first: bytes, last: bytes, newest: bytes) -> Kind | None:
-    """None where its facets cannot be read."""
+def _kind(name: bytes, dimensions: bytes, count: int, first: bytes, last: bytes, newest: bytes) -> Kind | None:
+    """None where its dimensions cannot be read."""
     try:
-        return Kind(name.decode(), _decode_facets(facets), int(count), whole(first), whole(last), newest.decode())
+        return Kind(
+            name.decode(), _decode_dimensions(dimensions), int(count), whole(first), whole(last), newest.decode()
+        )
     except (ValueError, RecursionError):
         return None

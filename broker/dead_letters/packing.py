@@ -17,7 +17,7 @@ from cachetools import LRUCache, TTLCache
 from msgspec import Struct
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-from broker.dead_letters.dead_letter import DeadLetter, Note, StoredDeadLetter, facets_of
+from broker.dead_letters.dead_letter import DeadLetter, Note, StoredDeadLetter, dimensions_of
 from broker.queue import batch
 
 _LEVEL = 9
@@ -55,35 +55,38 @@ class _Known(threading.local):
 _known = _Known()
 
 
-def packed(grave: StoredDeadLetter, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
-    """A grave as broker/lua/graves.lua takes it: its blobs go to `place`. One without a time of death dies now."""
-    letter = grave.letter
+def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
+    """A dead letter in the form that broker/lua/dead_letters.lua reads. Its blobs go to `place`.
+
+    A letter without a time of death gets `now_ms`.
+    """
+    letter = stored_letter.letter
     if not letter.died_at_ms:
         letter = msgspec.structs.replace(letter, died_at_ms=now_ms)
-    facets, encoded = facets_of(letter), _encode(letter)
+    dimensions, encoded = dimensions_of(letter), _encode(letter)
     dictionary = _known.by_group.get(letter.fingerprint)
     if dictionary is None:
-        _known.by_group[letter.fingerprint] = _dictionary(encoded + grave.body)
-        blobs = (batch.compress(encoded), batch.compress(grave.body), b"")
+        _known.by_group[letter.fingerprint] = _dictionary(encoded + stored_letter.body)
+        blobs = (batch.compress(encoded), batch.compress(stored_letter.body), b"")
     else:
         pack = dictionary.compressor.compress
-        blobs = (pack(encoded), pack(grave.body), dictionary.packed)
+        blobs = (pack(encoded), pack(stored_letter.body), dictionary.packed)
     return (
         letter.id,
         letter.bodies,
         letter.fingerprint,
-        facets.id,
+        dimensions.id,
         dictionary.id if dictionary else "",
-        grave.terms,
+        stored_letter.terms,
         _SEED,
-        place(_encode(facets)),
+        place(_encode(dimensions)),
         *(place(blob) for blob in blobs),
     )
 
 
-def repacked(grave: StoredDeadLetter) -> tuple[bytes, bytes]:
+def repacked(stored_letter: StoredDeadLetter) -> tuple[bytes, bytes]:
     """(letter, body) as they lie in Redis without a dictionary."""
-    return batch.compress(_encode(grave.letter)), batch.compress(grave.body)
+    return batch.compress(_encode(stored_letter.letter)), batch.compress(stored_letter.body)
 
 
 def unpacked_letter(blob: bytes, dictionary: str, dictionaries: Mapping[str, bytes]) -> DeadLetter:

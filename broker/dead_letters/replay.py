@@ -22,7 +22,7 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 
 
-async def replay(redis: Client, graves: Sequence[StoredDeadLetter], *, work: Work = NO_ACTION) -> int:
+async def replay(redis: Client, stored_letters: Sequence[StoredDeadLetter], *, work: Work = NO_ACTION) -> int:
     """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
 
     A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
@@ -31,36 +31,44 @@ async def replay(redis: Client, graves: Sequence[StoredDeadLetter], *, work: Wor
     neither stage. Raises BrokerError, NotMineError.
     """
     replayed = 0
-    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "intake"]):
+    for chunk in _chunks(
+        [stored_letter for stored_letter in stored_letters if stored_letter.letter.stage == "intake"]
+    ):
         replayed += await _replay_bodies(redis, chunk, work)
-    for chunk in _chunks([grave for grave in graves if grave.letter.stage == "notify"]):
+    for chunk in _chunks(
+        [stored_letter for stored_letter in stored_letters if stored_letter.letter.stage == "notify"]
+    ):
         replayed += await _replay_notifications(redis, chunk, work)
     return replayed
 
 
-async def revive(redis: Client) -> int:
+async def retry_redelivered(redis: Client) -> int:
     """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
 
     A mark goes with its letter, in the step that replays it. One that cannot be read stays, and loses its mark.
     Raises BrokerError.
     """
     with translated():
-        found: Any = await redis.srandmember(redis.names.dead_revive, MAX_NOTIFICATIONS)  # type: ignore[misc]
+        found: Any = await redis.srandmember(redis.names.dead_to_retry, MAX_NOTIFICATIONS)  # type: ignore[misc]
     marked: list[bytes] = list(found or ())
-    graves = await dead_letters.graves(redis, [name.decode("utf-8", "replace") for name in marked])
-    lost = [name for name, grave in zip(marked, graves, strict=True) if not grave or grave.letter.is_unreadable]
+    stored_letters = await dead_letters.stored_letters(redis, [name.decode("utf-8", "replace") for name in marked])
+    lost = [
+        name
+        for name, stored_letter in zip(marked, stored_letters, strict=True)
+        if not stored_letter or stored_letter.letter.is_unreadable
+    ]
     if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
         with translated():
-            await redis.srem(redis.names.dead_revive, *lost)  # type: ignore[misc]
-    return await replay(redis, [grave for grave in graves if grave])
+            await redis.srem(redis.names.dead_to_retry, *lost)  # type: ignore[misc]
+    return await replay(redis, [stored_letter for stored_letter in stored_letters if stored_letter])
 
 
-async def replay_edited(redis: Client, grave: StoredDeadLetter, body: bytes, *, by: str) -> bool:
+async def replay_edited(redis: Client, stored_letter: StoredDeadLetter, body: bytes, *, by: str) -> bool:
     """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
 
     The audit log has it. Raises BrokerError.
     """
-    letter, edited = grave.letter, structs.replace(grave, body=body)
+    letter, edited = stored_letter.letter, structs.replace(stored_letter, body=body)
     now_ms = await clock.now_ms(redis)
     note = Note(now_ms, by, "replayed an edited copy")
     if letter.stage == "intake":
@@ -68,69 +76,77 @@ async def replay_edited(redis: Client, grave: StoredDeadLetter, body: bytes, *, 
     else:
         job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)], now_ms)
     any_age = "any age" if letter.reason == STALE else ""
-    deed = audit.packed(AuditEntry(by, "edit", letter.id, {"bytes": str(len(body))}))
+    audit_entry = audit.packed(AuditEntry(by, "edit", letter.id, {"bytes": str(len(body))}))
     with translated():
         return bool(
             await scripts.REPLAY_EDITED(
-                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age, deed
+                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age, audit_entry
             )
         )
 
 
-def body_of(grave: StoredDeadLetter) -> RawBody:
+def body_of(stored_letter: StoredDeadLetter) -> RawBody:
     """The webhook that died, as it was received."""
-    letter = grave.letter
-    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, grave.body, letter.headers)
+    letter = stored_letter.letter
+    return RawBody(letter.received_at_ms, letter.source, letter.event_hint, stored_letter.body, letter.headers)
 
 
-def notification_of(grave: StoredDeadLetter) -> Notification:
+def notification_of(stored_letter: StoredDeadLetter) -> Notification:
     """The notification that died, with its old key and none of its attempts."""
-    letter = grave.letter
-    return Notification(letter.key, letter.rule, letter.event, body_of(grave), digest=letter.digest)
+    letter = stored_letter.letter
+    return Notification(letter.key, letter.rule, letter.event, body_of(stored_letter), digest=letter.digest)
 
 
-def _chunks(graves: list[StoredDeadLetter]) -> list[list[StoredDeadLetter]]:
+def _chunks(stored_letters: list[StoredDeadLetter]) -> list[list[StoredDeadLetter]]:
     """What can travel together: alike, not too many, not too large; an unreadable blob travels as it is, alone."""
     chunks: list[list[StoredDeadLetter]] = []
-    for alike, some in groupby(sorted(graves, key=_travels_with), key=_travels_with):
+    for alike, some in groupby(sorted(stored_letters, key=_travels_with), key=_travels_with):
         room = 0
-        for grave in some:
-            size = len(grave.body)
+        for stored_letter in some:
+            size = len(stored_letter.body)
             if alike[0] or room < size or len(chunks[-1]) >= MAX_NOTIFICATIONS:
                 chunks.append([])
                 room = batch.MAX_BYTES
-            chunks[-1].append(grave)
+            chunks[-1].append(stored_letter)
             room -= size
     return chunks
 
 
-def _travels_with(grave: StoredDeadLetter) -> tuple[str, str, bool]:
-    letter = grave.letter
+def _travels_with(stored_letter: StoredDeadLetter) -> tuple[str, str, bool]:
+    letter = stored_letter.letter
     alone = letter.id if letter.job or letter.reason == "unreadable" else ""
     return alone, letter.channel, letter.reason == STALE
 
 
-async def _replay_bodies(redis: Client, graves: list[StoredDeadLetter], work: Work) -> int:
-    first = graves[0].letter
-    blob = graves[0].body if first.reason == "unreadable" else batch.encode([body_of(grave) for grave in graves])
+async def _replay_bodies(redis: Client, stored_letters: list[StoredDeadLetter], work: Work) -> int:
+    first = stored_letters[0].letter
+    blob = (
+        stored_letters[0].body
+        if first.reason == "unreadable"
+        else batch.encode([body_of(stored_letter) for stored_letter in stored_letters])
+    )
     any_age = "any age" if first.reason == STALE else ""  # else it would die again
-    named = [part for grave in graves for part in (grave.letter.id, grave.letter.bodies)]
+    named = [
+        part for stored_letter in stored_letters for part in (stored_letter.letter.id, stored_letter.letter.bodies)
+    ]
     with translated():
         taken = done(await scripts.REPLAY_BODIES(redis, work.action, work.owner, blob, any_age, *named))
-    if taken or len(graves) == 1:
+    if taken or len(stored_letters) == 1:
         return taken
-    return sum([await _replay_bodies(redis, [grave], work) for grave in graves])  # one of them has gone
+    return sum(
+        [await _replay_bodies(redis, [stored_letter], work) for stored_letter in stored_letters]
+    )  # one of them has gone
 
 
-async def _replay_notifications(redis: Client, graves: list[StoredDeadLetter], work: Work) -> int:
-    letter = graves[0].letter
+async def _replay_notifications(redis: Client, stored_letters: list[StoredDeadLetter], work: Work) -> int:
+    letter = stored_letters[0].letter
     if letter.job:
-        job, blob = letter.job, graves[0].body
+        job, blob = letter.job, stored_letters[0].body
     else:
-        job = jobs.new_job_id(len(graves))
-        notifications = [notification_of(grave) for grave in graves]
+        job = jobs.new_job_id(len(stored_letters))
+        notifications = [notification_of(stored_letter) for stored_letter in stored_letters]
         blob = _job(letter.channel, notifications, await clock.now_ms(redis))
-    ids = [grave.letter.id for grave in graves]
+    ids = [stored_letter.letter.id for stored_letter in stored_letters]
     with translated():
         return done(await scripts.REPLAY_JOB(redis, work.action, work.owner, job, jobs.size_of(job), blob, *ids))
 

@@ -21,7 +21,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Kept(Struct, frozen=True):
     """A dead letter with all that Redis keeps of it."""
 
-    grave: StoredDeadLetter
+    stored_letter: StoredDeadLetter
     at_ms: int
     """When it died, by the clock of the Redis where it did."""
 
@@ -42,10 +42,10 @@ async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
     blobs = Blobs()
     rows = []
     for kept in some:
-        letter, notes = kept.grave.letter, kept.grave.notes
+        letter, notes = kept.stored_letter.letter, kept.stored_letter.notes
         rows.append(
             (
-                packed(kept.grave, blobs.place),
+                packed(kept.stored_letter, blobs.place),
                 str(kept.at_ms),
                 letter.bodies if letter.stage == "intake" else 0,
                 blobs.place(_encode(notes)) if notes else 0,
@@ -55,7 +55,7 @@ async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
             )
         )
     with translated():
-        return int(await scripts.IMPORT_GRAVES(redis, _encode(rows), *blobs.all))
+        return int(await scripts.IMPORT_DEAD_LETTERS(redis, _encode(rows), *blobs.all))
 
 
 async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:

@@ -50,17 +50,17 @@ class Row(Struct, frozen=True):
     """What it is packed against, "" for nothing."""
 
     kind: str = ""
-    """Id of its facets, or MIXED."""
+    """Id of its dimensions, or MIXED."""
 
 
 async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
     """One dead letter, or None."""
-    return (await graves(redis, [letter_id]))[0]
+    return (await stored_letters(redis, [letter_id]))[0]
 
 
-async def graves(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
+async def stored_letters(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
     """Dead letters with their bodies; None for each that is not there."""
-    found = await _exhumed(redis, "graves", ids)
+    found = await _read_dead_letters(redis, "stored_letters", ids)
     return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
 
 
@@ -71,7 +71,7 @@ async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
 
 async def rows_of(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
     """The same with their notes, and when they died by the clock of Redis."""
-    return await _exhumed(redis, "graves" if with_bodies else "letters", ids)
+    return await _read_dead_letters(redis, "stored_letters" if with_bodies else "letters", ids)
 
 
 async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
@@ -82,13 +82,13 @@ async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
     return [letter for letter in await letters(redis, named) if letter]
 
 
-async def annotate(redis: Client, ids: Sequence[str], note: Note, *, deed: AuditEntry | None = None) -> int:
+async def annotate(redis: Client, ids: Sequence[str], note: Note, *, audit_entry: AuditEntry | None = None) -> int:
     """Note something on dead letters; how many of them are there. Told twice, it stands once, as does its deed."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
         return int(
             await scripts.ANNOTATE(
-                redis, msgspec.msgpack.encode(note), MAX_NOTES, packed(deed) if deed else "", *named
+                redis, msgspec.msgpack.encode(note), MAX_NOTES, packed(audit_entry) if audit_entry else "", *named
             )
         )
 
@@ -120,17 +120,19 @@ def done(reply: Any) -> int:
 
 
 def rows(reply: Any) -> list[Row]:
-    """What `exhumed` of broker/lua/graves.lua returned."""
+    """What `read_dead_letters` of broker/lua/dead_letters.lua returned."""
     found, flat = reply
     dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
     return [_row(row, dictionaries) for row in found]
 
 
-async def _exhumed(redis: Client, what: Literal["letters", "graves"], ids: Sequence[str]) -> list[Row]:
+async def _read_dead_letters(
+    redis: Client, what: Literal["letters", "stored_letters"], ids: Sequence[str]
+) -> list[Row]:
     """A row for each id; one that has not the form of an id, so that it might name another key, is not there."""
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
-        found = rows(await scripts.EXHUME(redis, what, *named)) if named else []
+        found = rows(await scripts.READ_DEAD_LETTERS(redis, what, *named)) if named else []
     by_id = {row.id: row for row in found}
     return [by_id.get(letter_id) or Row(letter_id, 0, None) for letter_id in ids]
 

@@ -7,7 +7,7 @@
                   cursor    how far it has come through what its filter selects
                   owner, lease_until_ms   who works on it; another may where no sign of life came for the lease
                   began_ms, ended_ms
-                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a rehearsal found; what a replay left
+                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a dry run found; what a replay left
 
 All raise BrokerError.
 """
@@ -32,8 +32,8 @@ KEPT = 500
 LEASE_MS = 10_000
 """Longer than a step takes, and short enough that nobody waits long for another to go on."""
 
-Verb = Literal["replay", "discard", "annotate", "rehearse"]
-State = Literal["running", "stopped", "done"]
+Verb = Literal["replay", "discard", "annotate", "dry_run"]
+ActionState = Literal["running", "stopped", "done"]
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -75,11 +75,11 @@ class Action(Struct, frozen=True, kw_only=True):
 
     id: str
     order: Order
-    state: State
+    state: ActionState
     selected: int
     done: int
     passed: int
-    """Letters that a rehearsal let through."""
+    """Letters that a dry run let through."""
 
     failed: int
     """Letters that it did not let through; of a replay, those that cannot be read and so were left."""
@@ -95,7 +95,7 @@ class Action(Struct, frozen=True, kw_only=True):
     @property
     def gone(self) -> int:
         """Selected letters that were not there any more, known at the end."""
-        left = 0 if self.order.verb == "rehearse" else self.failed
+        left = 0 if self.order.verb == "dry_run" else self.failed
         return self.selected - self.done - left if self.state == "done" else 0
 
     def is_interrupted(self, now_ms: int) -> bool:
@@ -116,10 +116,10 @@ class Step(Struct, frozen=True, kw_only=True):
 async def start(redis: Client, order: Order, *, selected: int, owner: str, about: str) -> str:
     """Begin an action in `owner`'s name; its id. The audit log has it, with what it is `about`."""
     action = new_id()
-    deed = packed(AuditEntry(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
+    audit_entry = packed(AuditEntry(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
     encoded = msgspec.msgpack.encode(order)
     with translated():
-        await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, deed)
+        await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, audit_entry)
     return action
 
 
@@ -206,7 +206,7 @@ def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
     """None where there is none, or one that cannot be read."""
     try:
         order = msgspec.msgpack.decode(fields[b"a"], type=Order)
-        state = msgspec.convert(fields.get(b"state", b"done").decode(), State)
+        state = msgspec.convert(fields.get(b"state", b"done").decode(), ActionState)
     except (KeyError, ValueError, RecursionError):
         return None
     numbers = {key: whole(fields.get(key.encode())) for key in _NUMBERS}

@@ -14,7 +14,7 @@ from broker.redis.errors import translated
 from broker.redis.numbers import whole
 
 
-class Untold(Struct, frozen=True):
+class Unreported(Struct, frozen=True):
     """What is to be told."""
 
     new: dict[str, str]
@@ -27,28 +27,28 @@ class Untold(Struct, frozen=True):
     """The same up to now."""
 
 
-async def read_untold(redis: Client) -> Untold:
+async def read_unreported(redis: Client) -> Unreported:
     """All of it, in one read."""
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(redis.names.dead_untold)
-            pipe.get(redis.names.dead_told)
+            pipe.hgetall(redis.names.dead_unreported)
+            pipe.get(redis.names.dead_reported)
             pipe.hget(redis.names.stats_total, "purged")
             new, told, purged = await pipe.execute()
         unreadable = [name for name in new if not name.isalnum()]
         if unreadable:  # or else they would be read for ever
-            await redis.hdel(redis.names.dead_untold, *unreadable)  # type: ignore[misc]
+            await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
     named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
-    return Untold(named, whole(told), whole(purged))
+    return Unreported(named, whole(told), whole(purged))
 
 
 async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:
     """These groups were told."""
     with translated():
-        await redis.hdel(redis.names.dead_untold, *fingerprints)  # type: ignore[misc]
+        await redis.hdel(redis.names.dead_unreported, *fingerprints)  # type: ignore[misc]
 
 
 async def forget_purged(redis: Client, purged: int) -> None:
     """That so many were purged since the beginning was told."""
     with translated():
-        await redis.set(redis.names.dead_told, purged)
+        await redis.set(redis.names.dead_reported, purged)

@@ -13,13 +13,13 @@ from broker.redis.errors import BrokerError, translated
 
 _POLL_S = 0.1
 
-State = Literal["rewritten", "off", "failed"]
+RewriteState = Literal["rewritten", "off", "failed"]
 
 
 class Rewrite(Struct, frozen=True):
     """What became of the file."""
 
-    state: State
+    state: RewriteState
     """`off`: Redis keeps no such file."""
 
     reason: str = ""

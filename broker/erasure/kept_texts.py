@@ -97,26 +97,26 @@ async def audit_entries(redis: Client, eraser: Eraser) -> int:
             found = await redis.xrange(redis.names.audit, min=start, max=end, count=_PAGE)
         for name, fields in found:
             place, blob = name.decode(), fields.get(b"d", b"")
-            rest = _deed_without(blob, place, eraser)
+            rest = _audit_entry_without(blob, place, eraser)
             if rest != blob:
                 with translated():
-                    changed += int(await scripts.REWRITE_DEED(redis, place, blob, rest))
+                    changed += int(await scripts.REWRITE_AUDIT(redis, place, blob, rest))
         if len(found) < _PAGE:
             return changed
         start = f"({found[-1][0].decode()}"
 
 
-def _deed_without(blob: bytes, place: str, eraser: Eraser) -> bytes:
+def _audit_entry_without(blob: bytes, place: str, eraser: Eraser) -> bytes:
     try:
-        deed = msgspec.msgpack.decode(blob, type=AuditEntry)
+        audit_entry = msgspec.msgpack.decode(blob, type=AuditEntry)
     except (ValueError, RecursionError):
         return blob
-    details = {name: eraser.text(value) for name, value in deed.details.items()}
-    about = eraser.text(deed.about)
-    if (about, details) == (deed.about, deed.details):
+    details = {name: eraser.text(value) for name, value in audit_entry.details.items()}
+    about = eraser.text(audit_entry.about)
+    if (about, details) == (audit_entry.about, audit_entry.details):
         return blob
     written_ms = details.get("written_at_ms", place.split("-", maxsplit=1)[0])
-    return packed(structs.replace(deed, about=about, details={**details, "written_at_ms": written_ms}))
+    return packed(structs.replace(audit_entry, about=about, details={**details, "written_at_ms": written_ms}))
 
 
 async def drift(redis: Client, eraser: Eraser) -> int:

@@ -235,12 +235,12 @@ async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
     return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
 
 
-async def rebury(redis: Client, grave: StoredDeadLetter, as_seen: str) -> bool:
+async def replace_dead_letter(redis: Client, stored_letter: StoredDeadLetter, as_seen: str) -> bool:
     """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
     blobs = Blobs(before=2)
-    plan = _encode(packed(grave, blobs.place))
+    plan = _encode(packed(stored_letter, blobs.place))
     with translated():
-        return bool(await scripts.REBURY(redis, plan, as_seen, *blobs.all))
+        return bool(await scripts.REPLACE_DEAD_LETTER(redis, plan, as_seen, *blobs.all))
 
 
 async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
@@ -255,8 +255,11 @@ async def repack(
     redis: Client, dictionary: str, letters: Sequence[StoredDeadLetter], as_seen: Mapping[str, str]
 ) -> int:
     """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
-    named = [grave for grave in letters if grave.letter.id in as_seen]
-    parts = [(grave.letter.id, as_seen[grave.letter.id], *repacked(grave)) for grave in named]
+    named = [stored_letter for stored_letter in letters if stored_letter.letter.id in as_seen]
+    parts = [
+        (stored_letter.letter.id, as_seen[stored_letter.letter.id], *repacked(stored_letter))
+        for stored_letter in named
+    ]
     with translated():
         return int(await scripts.REPACK(redis, dictionary, *(part for letter in parts for part in letter)))
 

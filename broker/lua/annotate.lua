@@ -1,5 +1,5 @@
 -- A person's note on dead letters; told twice, it stands once.
--- ARGV: note (msgpack), most notes of a letter, deed, then ids ...
+-- ARGV: note (msgpack), most notes of a letter, audit entry, then ids ...
 -- Returns how many are there.
 local note, there, news = cmsgpack.unpack(ARGV[1]), 0, 0
 for i = 4, #ARGV do
@@ -8,5 +8,5 @@ for i = 4, #ARGV do
     there = there + 1
   end
 end
-if news > 0 then told(ARGV[3]) end
+if news > 0 then append_audit(ARGV[3]) end
 return there

@@ -3,17 +3,17 @@
 --   entry  = {id, bodies, events, letters, parts}
 --   event  = {mark, shares}; mark = broker/queue/dedupe.py's Mark: {key, member, window ms, period ms, has a time of its own}
 --   share  = {place in jobs, first index, count}: the event's notifications in that job
---   letters = graves: see graves.lua
+--   letters = dead letters: see dead_letters.lua
 --   part   = {number of the event in its entry, digest, blob, window ms, channels}
 --   job    = {id, blob}
 -- An entry that is no longer pending was committed before, by a worker that took it over: it is passed over.
 -- An event that was seen before, and of which a notification lies dead, revives it instead of counting as a duplicate.
--- Returns {processed, duplicate, buried, waiting, revived}.
+-- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery}.
 drain_when_full()
 local plan = cmsgpack.unpack(ARGV[1])
 local entries, jobs = plan[1], plan[2]
-local processed, duplicate, buried, created, gone = 0, 0, 0, 0, 0
-local gathered, revived, died, live, settled = 0, 0, 0, {}, {}
+local processed, duplicate, dead_at_intake, created, gone = 0, 0, 0, 0, 0
+local gathered, retried_on_redelivery, died, live, settled = 0, 0, 0, {}, {}
 local has_dead = redis.call('EXISTS', K.dead_index) == 1
 
 -- A set lives until the end of the period in which it was last seen, and a window more. Nothing shortens that: neither
@@ -43,9 +43,9 @@ local function was_seen(mark)
   return not is_new
 end
 
-local function revives(member)
+local function marks_dead_for_retry(member)
   local dead = ids_with('seen:' .. member, '', 100)
-  for i = 1, #dead do redis.call('SADD', K.dead_revive, dead[i]) end
+  for i = 1, #dead do redis.call('SADD', K.dead_to_retry, dead[i]) end
   return #dead > 0
 end
 
@@ -64,8 +64,8 @@ end
 
 local function process(event)
   if was_seen(event[1]) then
-    if has_dead and revives(event[1][2]) then
-      processed, revived = processed + 1, revived + 1
+    if has_dead and marks_dead_for_retry(event[1][2]) then
+      processed, retried_on_redelivery = processed + 1, retried_on_redelivery + 1
     else
       duplicate = duplicate + 1
     end
@@ -104,8 +104,8 @@ for e = 1, #entries do
       if fresh[parts[i][1]] then gather(parts[i]) end
     end
     for i = 1, #letters do
-      died = died + bury(letters[i])
-      buried = buried + letters[i][2]
+      died = died + add_dead_letter(letters[i])
+      dead_at_intake = dead_at_intake + letters[i][2]
     end
   else
     for i = 1, #events do skip(events[i]) end
@@ -121,8 +121,8 @@ for place = 1, #jobs do
 end
 
 count({
-  processed = processed, duplicate = duplicate, buried = buried, queued = -gone,
-  created = created, waiting = created, digested = gathered, revived = revived,
+  processed = processed, duplicate = duplicate, dead_at_intake = dead_at_intake, queued = -gone,
+  created = created, waiting = created, digested = gathered, retried_on_redelivery = retried_on_redelivery,
   died = died,
 })
-return { processed, duplicate, buried, tonumber(redis.call('HGET', K.stats_total, 'waiting')), revived }
+return { processed, duplicate, dead_at_intake, tonumber(redis.call('HGET', K.stats_total, 'waiting')), retried_on_redelivery }

@@ -7,5 +7,5 @@ if not held.err and #held > 0 then return -1 end
 if redis.call('XDEL', K.stream, ARGV[1]) == 0 then return 0 end
 local gone = tonumber(ARGV[2])
 if tonumber(ARGV[3]) > 0 then queue_batch(tonumber(ARGV[3]), ARGV[4], ARGV[5] == 'any age') end
-count({ queued = -gone, buried = gone, forgotten = gone })
+count({ queued = -gone, dead_at_intake = gone, forgotten = gone })
 return 1

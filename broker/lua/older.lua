@@ -1,5 +1,5 @@
 -- The next dead letters below a place, newest first.
--- ARGV: at ms, id, how many, then ids of facets: those letters only; none: all letters
+-- ARGV: at ms, id, how many, then ids of dimensions: those letters only; none: all letters
 -- Of many kinds each is read in short pieces, and only those whose newest are new enough to be on the page.
 local at, below, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local kinds = {}
@@ -57,4 +57,4 @@ while #ids < most do
   ids[#ids + 1] = newest.id
   put_back(newest)
 end
-return exhumed(ids, false)
+return read_dead_letters(ids, false)

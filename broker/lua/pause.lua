@@ -1,5 +1,5 @@
 -- A person pauses a channel, or lets it go on.
--- ARGV: channel, "pause" or "resume", deed
+-- ARGV: channel, "pause" or "resume", audit entry
 -- Returns 1 where that changed something.
 local key = K.channel .. ARGV[1]
 local changed
@@ -9,5 +9,5 @@ else
   redis.call('SADD', K.channels, ARGV[1])
   changed = redis.call('HSETNX', key, 'paused_since_ms', now)
 end
-if changed == 1 then told(ARGV[3]) end
+if changed == 1 then append_audit(ARGV[3]) end
 return changed

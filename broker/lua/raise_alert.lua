@@ -6,8 +6,8 @@ local name = ARGV[1]
 local known = redis.call('HGET', K.alerts, name)
 if redis.call('PTTL', K.alert .. name) == -1 then redis.call('DEL', K.alert .. name) end -- a mark ends by itself
 local mine = redis.call('SET', K.alert .. name, '1', 'NX', 'PX', ARGV[3])
-local told = mine or (known and known:sub(1, 1) == '1')
-redis.call('HSET', K.alerts, name, (told and '1' or '0') .. ARGV[2])
+local notified = mine or (known and known:sub(1, 1) == '1')
+redis.call('HSET', K.alerts, name, (notified and '1' or '0') .. ARGV[2])
 if not mine then return 0 end
 count({ alerts = 1 })
 return 1

@@ -9,7 +9,7 @@ for i = 5, #ARGV, 2 do
   bodies = bodies + tonumber(ARGV[i + 1])
 end
 queue_batch(bodies, ARGV[3], ARGV[4] == 'any age')
-for i = 5, #ARGV, 2 do unbury(ARGV[i]) end
-count({ buried = -bodies, queued = bodies, replayed = letters })
+for i = 5, #ARGV, 2 do remove_dead_letter(ARGV[i]) end
+count({ dead_at_intake = -bodies, queued = bodies, replayed = letters })
 acted(ARGV[1], letters)
 return letters

@@ -12,7 +12,7 @@ if #there == 0 then return 0 end
 if #gone > 0 then redis.call('SADD', K.done .. job, unpack(gone)) end
 local open = size - redis.call('SCARD', K.done .. job)
 enqueue(job, ARGV[5], 0)
-for i = 1, #there do unbury(there[i]) end
+for i = 1, #there do remove_dead_letter(there[i]) end
 count({ dead = -open, waiting = open, replayed = #there })
 acted(ARGV[1], #there)
 return #there

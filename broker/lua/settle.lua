@@ -2,7 +2,7 @@
 -- ARGV[1] = msgpack {job, size, outcomes, letters, retries, owner, heard}, the other ARGV are blobs named by their place:
 --   outcome = {index, "sent" | "skipped" | "dead" | "retry", turn or nil}
 --   turn    = {subject, idempotency key, the event's own time in ms}: see broker/queue/latest_only.py
---   letters = {[index as string] = grave}: see graves.lua
+--   letters = {[index as string] = dead letter}: see dead_letters.lua
 --   retry   = {job, delay ms, blob, indices of this job in the order they have in the new one}
 --   heard   = {channel, failures that open it, first wait ms, longest wait ms, whether any send succeeded, failures
 --              since}: what the sends of this process told of the job's channel, in the order in which they ended
@@ -18,38 +18,38 @@ local owned = redis.call('GET', K.in_progress .. job) == plan[6]
 
 -- What was sent is remembered whoever has the job by now, and also where it has gone: that only ever moves forward.
 -- The turn ends for its owner alone: where the lease has lapsed, another may be sending the same.
-local function end_turn(turn, sent)
-  local subject = K.latest .. turn[1]
+local function end_turn(lock, sent)
+  local subject = K.latest .. lock[1]
   local known = redis.call('HMGET', subject, 'at', 'by')
-  if sent and tonumber(turn[3]) > tonumber(known[1] or 0) then
-    redis.call('HSET', subject, 'at', string.format('%.0f', turn[3]))
+  if sent and tonumber(lock[3]) > tonumber(known[1] or 0) then
+    redis.call('HSET', subject, 'at', string.format('%.0f', lock[3]))
     redis.call('EXPIRE', subject, K.latest_ttl_s)
   end
-  if owned and known[2] == turn[2] then redis.call('HDEL', subject, 'by', 'until') end
+  if owned and known[2] == lock[2] then redis.call('HDEL', subject, 'by', 'until') end
 end
 
 for i = 1, #outcomes do
-  local turn = outcomes[i][3]
-  if type(turn) == 'table' then end_turn(turn, outcomes[i][2] == 'sent') end
+  local lock = outcomes[i][3]
+  if type(lock) == 'table' then end_turn(lock, outcomes[i][2] == 'sent') end
 end
 
 if is_gone then return { -1, '' } end
 
 -- The channel's breaker. What was under way when it opened, and fails afterwards, says nothing new.
-local function state_after(heard)
-  local key = K.channel .. heard[1]
+local function state_after(feedback)
+  local key = K.channel .. feedback[1]
   local known = redis.call('HMGET', key, 'failures', 'opened', 'open_until_ms', 'paused_since_ms')
   local failures, opened, until_ms = tonumber(known[1] or 0), tonumber(known[2] or 0), moment(known[3])
-  if heard[5] and (failures > 0 or until_ms > 0) then
+  if feedback[5] and (failures > 0 or until_ms > 0) then
     redis.call('HDEL', key, 'failures', 'opened', 'open_until_ms', 'probe_until_ms', 'probe_job')
     failures, opened, until_ms = 0, 0, 0
   end
-  if heard[6] > 0 and until_ms <= now then
-    failures = failures + heard[6]
-    redis.call('SADD', K.channels, heard[1])
+  if feedback[6] > 0 and until_ms <= now then
+    failures = failures + feedback[6]
+    redis.call('SADD', K.channels, feedback[1])
     redis.call('HSET', key, 'failures', failures)
-    if until_ms > 0 or failures >= heard[2] then
-      until_ms = now + math.min(heard[4], heard[3] * 2 ^ math.min(opened, 30))
+    if until_ms > 0 or failures >= feedback[2] then
+      until_ms = now + math.min(feedback[4], feedback[3] * 2 ^ math.min(opened, 30))
       redis.call('HSET', key, 'opened', opened + 1, 'open_until_ms', string.format('%.0f', until_ms))
       redis.call('HDEL', key, 'probe_until_ms', 'probe_job')
     end
@@ -66,7 +66,7 @@ for i = 1, #outcomes do
     fresh[index] = true
     changes[kind] = changes[kind] + 1
     local letter = letters[tostring(index)]
-    if letter then died = died + bury(letter) end
+    if letter then died = died + add_dead_letter(letter) end
   end
 end
 

@@ -135,17 +135,17 @@ end
 
 -- Remove a job and everything that belongs to it.
 local function finish(job)
-  redis.call('DEL', K.job .. job, K.done .. job, K.in_progress .. job, K.retry .. job, K.stranger .. job, K.held_ms .. job)
+  redis.call('DEL', K.job .. job, K.done .. job, K.in_progress .. job, K.retry .. job, K.unrecognized .. job, K.held_ms .. job)
   redis.call('ZREM', K.queue, job)
 end
 
 -- How long to wait before the next worker looks at what one did not understand: a quarter of the time since one met
 -- it first, but 1 to 15 s. Nothing where that was `for_ms` ago.
-local function pass_on(id, for_ms)
-  local since = tonumber(redis.call('GET', K.stranger .. id) or now)
+local function defer(id, for_ms)
+  local since = tonumber(redis.call('GET', K.unrecognized .. id) or now)
   if since <= 0 or since > now then since = now end
   if now - since >= for_ms then return nil end
-  redis.call('SET', K.stranger .. id, since, 'PX', for_ms + 3600000)
+  redis.call('SET', K.unrecognized .. id, since, 'PX', for_ms + 3600000)
   return math.max(1000, math.min(15000, math.floor((now - since) / 4)))
 end
 

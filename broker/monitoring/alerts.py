@@ -80,10 +80,10 @@ async def forget_ended(redis: Client, *, now_ms: int) -> None:
             await redis.hdel(redis.names.alerts, *ended)  # type: ignore[misc,arg-type]
 
 
-async def take_turn(redis: Client, *, lasts_ms: int) -> bool:
+async def acquire_alert_lease(redis: Client, *, lasts_ms: int) -> bool:
     """Whether this caller looks for causes this time: one of all workers does. Raises BrokerError."""
     with translated():
-        return bool(await scripts.TAKE_LOOK(redis, lasts_ms))
+        return bool(await scripts.ACQUIRE_ALERT_LEASE(redis, lasts_ms))
 
 
 def _alert(record: bytes) -> Alert | None:

@@ -1,6 +1,6 @@
 """Who did what: reveals, replays, discards and the like, so that it can be told later.
 
-What a Lua step does is written down by that step (broker/lua/deeds.lua), so that nothing is done and untold. What
+What a Lua step does is written down by that step (broker/lua/audit.lua), so that nothing is done and untold. What
 none does (a reveal, an export) is recorded before it is done. Those that ask Redis raise BrokerError.
 """
 
@@ -35,7 +35,7 @@ class AuditEntry(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """A deed and its place in the log."""
+    """An audit entry and its place in the log."""
 
     id: str
     """Where the page before it ends."""
@@ -43,21 +43,21 @@ class Recorded(Struct, frozen=True):
     at_ms: int
     """By the clock of Redis."""
 
-    deed: AuditEntry
+    audit_entry: AuditEntry
 
 
 _decode = msgspec.msgpack.Decoder(AuditEntry).decode
 
 
-def packed(deed: AuditEntry) -> bytes:
+def packed(audit_entry: AuditEntry) -> bytes:
     """As the step that does it takes it."""
-    return _encode(deed)
+    return _encode(audit_entry)
 
 
-async def record(redis: Client, deed: AuditEntry) -> None:
+async def record(redis: Client, audit_entry: AuditEntry) -> None:
     """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
     with translated():
-        await scripts.RECORD_DEED(redis, packed(deed))
+        await scripts.APPEND_AUDIT(redis, packed(audit_entry))
 
 
 def is_place(text: str) -> bool:
@@ -66,13 +66,13 @@ def is_place(text: str) -> bool:
 
 
 async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Recorded]:
-    """The last deeds, newest first, from before a place on."""
+    """The last audit entries, newest first, from before a place on."""
     with translated():
         found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
-    return [Recorded(name.decode(), int(name.split(b"-")[0]), _deed(fields)) for name, fields in found]
+    return [Recorded(name.decode(), int(name.split(b"-")[0]), _audit_entry(fields)) for name, fields in found]
 
 
-def _deed(fields: Mapping[bytes, bytes]) -> AuditEntry:
+def _audit_entry(fields: Mapping[bytes, bytes]) -> AuditEntry:
     """One that cannot be read stands there as such: a line of the log never hides."""
     try:
         return _decode(fields[b"d"])

@@ -18,7 +18,7 @@ class Totals(Struct, frozen=True):
     accepted: int = 0
     processed: int = 0
     duplicate: int = 0
-    buried: int = 0
+    dead_at_intake: int = 0
     queued: int = 0
     created: int = 0
     sent: int = 0
@@ -35,25 +35,25 @@ class Totals(Struct, frozen=True):
     """Times that a notification went into a later job to be tried again."""
 
     replayed: int = 0
-    """Dead letters that were handed back. They are no longer counted as buried or dead."""
+    """Dead letters that were handed back. They are no longer counted as dead_at_intake or dead."""
 
     discarded: int = 0
-    """Dead letters that a person threw away. They stay counted as buried or dead."""
+    """Dead letters that a person threw away. They stay counted as dead_at_intake or dead."""
 
     purged: int = 0
-    """Dead letters that were removed because of their age or number. They stay counted as buried or dead."""
+    """Dead letters removed for their age or number. They stay counted as dead_at_intake or dead."""
 
     forgotten: int = 0
     """What was removed because a person wanted to be forgotten: dead letters, which stay counted so too; webhooks
-    in the queue, which count as buried; notifications that waited, which count as dead."""
+    in the queue, which count as dead_at_intake; notifications that waited, which count as dead."""
 
     imported: int = 0
-    """Dead letters that came from a file. Each is counted as accepted and buried, or created and dead, anew."""
+    """Dead letters imported from a file. Each counts again as accepted and dead_at_intake, or created and dead."""
 
     edited: int = 0
     """Copies of dead letters that a person handed back with another body; each is accepted, or created, anew."""
 
-    revived: int = 0
+    retried_on_redelivery: int = 0
     """Webhooks that had been seen before, and brought dead notifications back. They are counted as processed."""
 
     alerts: int = 0
@@ -66,8 +66,8 @@ class Totals(Struct, frozen=True):
     """Requests by HTTP status."""
 
     def bodies_add_up(self) -> bool:
-        """accepted = processed + duplicate + buried + queued."""
-        return self.accepted == self.processed + self.duplicate + self.buried + self.queued
+        """accepted = processed + duplicate + dead_at_intake + queued."""
+        return self.accepted == self.processed + self.duplicate + self.dead_at_intake + self.queued
 
     def notifications_add_up(self) -> bool:
         """created = sent + skipped + dead + waiting."""
@@ -91,7 +91,7 @@ class Point(Struct, frozen=True):
 
 
 _REFUSED = "refused:"
-_POINT_FIELDS = ["accepted", "sent", "duplicate", "buried", "dead"]
+_POINT_FIELDS = ["accepted", "sent", "duplicate", "dead_at_intake", "dead"]
 
 
 async def read_totals(redis: Client) -> Totals:
@@ -148,6 +148,6 @@ async def read_history(redis: Client, *, points: int, minutes: int) -> list[Poin
 
 def _point(start: int, span: list[list[int]], now_s: int) -> Point:
     accepted, sent, duplicate = (sum(row[place] for row in span) for place in range(3))
-    dead = sum(max(0, buried) + max(0, failed) for *_, buried, failed in span)
+    dead = sum(max(0, dead_at_intake) + max(0, failed) for *_, dead_at_intake, failed in span)
     seconds = min(60 * len(span), now_s - 60 * start)
     return Point(start * 60_000, seconds, accepted, sent, duplicate, dead)

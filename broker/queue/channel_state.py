@@ -26,7 +26,7 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import whole
 
-State = Literal["closed", "open", "half-open", "paused"]
+CircuitState = Literal["closed", "open", "half-open", "paused"]
 
 PROBE_MS = 30_000
 """How long the probe of one job is waited for, before another job's."""
@@ -49,7 +49,7 @@ class Channel(Struct, frozen=True):
     held: int
     """Jobs that wait for it to take some again."""
 
-    def state(self, now_ms: int) -> State:
+    def state(self, now_ms: int) -> CircuitState:
         """What it does with a job that comes now."""
         if self.paused_since_ms:
             return "paused"
@@ -58,7 +58,7 @@ class Channel(Struct, frozen=True):
         return "open" if self.open_until_ms > now_ms else "half-open"
 
 
-class Look(NamedTuple):
+class ChannelsRead(NamedTuple):
     """All channels of which something is known."""
 
     at_ms: int
@@ -67,14 +67,14 @@ class Look(NamedTuple):
     channels: list[Channel]
 
 
-Verdict = Literal["go", "probe", "hold"]
+Admission = Literal["go", "probe", "hold"]
 """What a channel does with a job. "probe": its breaker is half-open, and this job alone may try."""
 
 
-async def begin(redis: Client, job_id: str, channel: str) -> Verdict:
+async def begin(redis: Client, job_id: str, channel: str) -> Admission:
     """Ask whether a job's channel takes it. Raises BrokerError."""
     with translated():
-        return cast("Verdict", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
+        return cast("Admission", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
 
 
 async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
@@ -83,15 +83,15 @@ async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
         await scripts.HOLD(redis, owner, job_id, channel)
 
 
-async def let_go(redis: Client, most: Mapping[str, int]) -> Look:
+async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelsRead:
     """Give held jobs back that their channels take, at most `most` of each; what is known of all channels.
 
     Raises BrokerError.
     """
     limits = [part for limit in most.items() for part in limit]
     with translated():
-        at_ms, rows = await scripts.LET_GO(redis, PROBE_MS, _MOST, *limits)
-    return Look(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
+        at_ms, rows = await scripts.RELEASE_HELD_JOBS(redis, PROBE_MS, _MOST, *limits)
+    return ChannelsRead(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
 
 
 async def pause(redis: Client, channel: str, *, by: str) -> bool:

@@ -206,14 +206,14 @@ async def release(
         await scripts.RELEASE(redis, owner, job_id, delay_ms, "forget" if forget_start else "")
 
 
-async def pass_on(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
+async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
     """Leave a job that this worker does not understand to others, due in 1 to 15 s.
 
     False where a worker first met it `for_ms` ago: nobody seems to understand it. The start does not count.
     Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.PASS_ON_JOB(redis, owner, job_id, for_ms))
+        return bool(await scripts.DEFER_JOB(redis, owner, job_id, for_ms))
 
 
 async def show_life(redis: Client, key: str, config: str, *, lasts_ms: int) -> None:

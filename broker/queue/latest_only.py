@@ -22,7 +22,7 @@ _SLOWEST_TRY_MS = 60_000
 """No channel's time-out is longer."""
 
 
-class Turn(Struct, frozen=True, array_like=True):
+class SubjectLock(Struct, frozen=True, array_like=True):
     """What a notification that only counts as the latest goes out by."""
 
     subject: str
@@ -41,7 +41,7 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def take_turn(redis: Client, turn: Turn, *, lease_s: float) -> Answer:
+async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> Answer:
     """May this notification go out now?
 
     `stale`: an event newer than this was notified. `wait`: another notification of this subject is under way. The
@@ -52,7 +52,7 @@ async def take_turn(redis: Client, turn: Turn, *, lease_s: float) -> Answer:
     """
     lasts_ms = int(2000 * lease_s) + _SLOWEST_TRY_MS
     with translated():
-        answer = await scripts.TAKE_TURN(
-            redis, turn.subject, turn.key, turn.occurred_at_ms, lasts_ms, keys.LATEST_TTL_S
+        answer = await scripts.ACQUIRE_SUBJECT_LOCK(
+            redis, lock.subject, lock.key, lock.occurred_at_ms, lasts_ms, keys.LATEST_TTL_S
         )
     return answer.decode()  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ __all__ = [
     "append",
     "confirmation_for",
     "create_group",
-    "pass_on",
+    "defer",
     "read",
     "split",
     "take_over",
@@ -124,14 +124,14 @@ async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
         )
 
 
-async def pass_on(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
+async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
     """Leave an entry that this worker does not understand to others, who take it over in 1 to 15 s.
 
     False where a worker first met it `for_ms` ago: nobody seems to understand it. The delivery does not count.
     idle_ms: see `take_over`. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.PASS_ON_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
+        return bool(await scripts.DEFER_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
 
 
 async def split(

@@ -22,9 +22,9 @@ behind that prefix:
     digests:counted                   hash    for how many channels each of them counts as    when empty
                                               created and waiting
     latest:{id}                       hash    the newest event notified of a subject, and     a month
-                                              whose turn it is: see broker/queue/latest_only.py
-    stranger:{job or entry}           string  when a worker first met what it did not         pass_on_s after that
-                                              understand: others may                          and an hour
+                                              who holds its lock: see broker/queue/latest_only.py
+    unrecognized:{job or entry}       string  when a worker first read what it did not        the grace period and
+                                              understand; other workers may understand it     an hour after that
     notify:held:{job}                 string  for how long its channel did not take a job, ms with the job
     channel:{name}                    hash    breaker and pause of a channel that is not      when all is well
                                               simply well: see broker/queue/channel_state.py
@@ -33,23 +33,23 @@ behind that prefix:
     channels                          set     names of the channels that have one of these    when empty
     rate:{name}                       string  up to when a channel's sends are given away     after that time
     dead:{id}                         string  a dead letter with its body: see                never
-                                              broker/lua/graves.lua
+                                              broker/lua/dead_letters.lua
     dead:notes:{id}                   string  what people noted on it (msgpack)               with the letter
     dead:index                        zset    dead letter ids by time                         never
-    dead:facets                       hash    what dead letters have in common, by its id     never
-    dead:by:{facets}                  zset    the ids of those that have it, by time          when empty
+    dead:dimensions                   hash    combinations of filter dimensions, by id        never
+    dead:by:{dimensions}              zset    the ids of dead letters with them, by time      when empty
     dead:dict:{dictionary}            string  a letter that others are packed against         never
     dead:dicts                        hash    how many letters each of them serves            never
     dead:find:{bucket}                zset    tokens of what people search for, each with     when empty
-                                              the id of a letter: see broker/lua/graves.lua
+                                              the id of a letter: see broker/lua/dead_letters.lua
     dead:find:key                     string  what tokens are hashed with                     never
-    dead:revive                       set     letters that a redelivery brings back           when empty
+    dead:to-retry                     set     dead letters to retry after a redelivery        when empty
     dead:groups                       zset    fingerprints by the time of their last death,   never
                                               up to 10,000 of the last month
     dead:news                         zset    fingerprints by the time they were new          a week
-    dead:untold                       hash    new fingerprints that people were not told of   a week after the last
-                                              yet, each with the id of its first letter
-    dead:told                         string  up to which count of purged letters they were   never
+    dead:unreported                   hash    new fingerprints that no alert has reported,    a week after the last
+                                              each with the id of its first letter
+    dead:reported                     string  count of purged letters that was reported       never
     purging                           string  who removes old dead letters now                a minute
     action:{id}                       hash    what a person does to many dead letters: see    never
                                               broker/dead_letters/stored_actions.py
@@ -57,8 +57,8 @@ behind that prefix:
     audit                             stream  who did what: the last 100,000, about           never
     source:{name}                     hash    what became of a source's webhooks last: see    never
                                               broker/monitoring/source_health.py
-    alert:{kind}:{source}             string  this alert was told: not again before it ends   after the period
-    alert:turn                        string  a worker looks whether there is cause for one   seconds
+    alert:{kind}:{source}             string  this alert was sent: not again before it ends   after the period
+    alert:lease                       string  the worker that checks the alert conditions     seconds
     alerts                            hash    the alerts that hold now, by {kind}:{source}    never
     drift:{source}                    hash    deviations: see broker/monitoring/drift.py  after a month
     installation                      hash    whose it is: see broker/namespace/installation.py       never
@@ -72,7 +72,7 @@ behind that prefix:
     set-aside                         zset    their names by the time they were moved         never
 
 The counters of stats:total add up at any rest:
-    accepted = processed + duplicate + buried + queued
+    accepted = processed + duplicate + dead_at_intake + queued
     created  = sent + skipped + dead + waiting
 """
 
@@ -85,11 +85,11 @@ PROBE_TTL_MS = 60_000
 STATS_TTL_S = 2 * 86_400
 LATEST_TTL_S = 30 * 86_400
 
-FACETS_MAX = 2000
-"""Combinations of facets that are kept apart; what has others is found by looking at each letter."""
+DIMENSIONS_MAX = 2000
+"""Combinations of dimensions that are indexed; dead letters with any other are found by reading each letter."""
 
 AUDIT_MAX = 100_000
-"""Deeds that are kept, about."""
+"""Approximate number of audit entries that are kept."""
 
 DIGEST_MAX = 500
 """Events of one digest: it ends early where so many came."""
@@ -119,7 +119,7 @@ class Names:
         self.digests = prefix + "digests"
         self.digests_counted = prefix + "digests:counted"
         self.latest = prefix + "latest:"
-        self.stranger = prefix + "stranger:"
+        self.unrecognized = prefix + "unrecognized:"
         self.held_ms = prefix + "notify:held:"
         self.channel = prefix + "channel:"
         self.held_jobs = prefix + "held:"
@@ -128,24 +128,24 @@ class Names:
         self.dead = prefix + "dead:"
         self.dead_notes = prefix + "dead:notes:"
         self.dead_index = prefix + "dead:index"
-        self.dead_facets = prefix + "dead:facets"
+        self.dead_dimensions = prefix + "dead:dimensions"
         self.dead_by = prefix + "dead:by:"
         self.dead_dict = prefix + "dead:dict:"
         self.dead_dicts = prefix + "dead:dicts"
         self.dead_find = prefix + "dead:find:"
         self.dead_find_key = prefix + "dead:find:key"
-        self.dead_revive = prefix + "dead:revive"
+        self.dead_to_retry = prefix + "dead:to-retry"
         self.dead_groups = prefix + "dead:groups"
         self.dead_news = prefix + "dead:news"
-        self.dead_untold = prefix + "dead:untold"
-        self.dead_told = prefix + "dead:told"
+        self.dead_unreported = prefix + "dead:unreported"
+        self.dead_reported = prefix + "dead:reported"
         self.purging = prefix + "purging"
         self.action = prefix + "action:"
         self.actions = prefix + "actions"
         self.audit = prefix + "audit"
         self.source = prefix + "source:"
         self.alert = prefix + "alert:"
-        self.alert_turn = prefix + "alert:turn"
+        self.alert_lease = prefix + "alert:lease"
         self.alerts = prefix + "alerts"
         self.drift = prefix + "drift:"
         self.installation = prefix + "installation"

@@ -42,7 +42,7 @@ class Processed(Struct, frozen=True):
     entry_id: str
     bodies: int
     events: list[NewEvent]
-    graves: list[StoredDeadLetter]
+    stored_letters: list[StoredDeadLetter]
     parts: Sequence[Part] = ()
     """What new events add to digests."""
 
@@ -52,11 +52,11 @@ class Committed(Struct, frozen=True):
 
     processed: int
     duplicate: int
-    buried: int
+    dead_at_intake: int
     waiting: int
     """Notifications that wait now, these included."""
 
-    revived: int
+    retried_on_redelivery: int
     """Of those processed, events that were seen before and of which notifications lay dead: these come back."""
 
 
@@ -68,7 +68,7 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     planned = []
     for entry in entries:
-        letters = [packed(grave, blobs.place, now_ms=now_ms) for grave in entry.graves]
+        letters = [packed(stored_letter, blobs.place, now_ms=now_ms) for stored_letter in entry.stored_letters]
         parts = [
             (part.event + 1, part.digest, blobs.place(digests.packed(part.gathered)), *_window(part.gathered))
             for part in entry.parts

@@ -141,7 +141,7 @@ async def close(
     """
     blobs, now_ms = Blobs(before=6), await clock.now_ms(redis)
     queued = [(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
-    plan = _encode((queued, [dead_letters.packed(grave, blobs.place) for grave in unreadable]))
+    plan = _encode((queued, [dead_letters.packed(stored_letter, blobs.place) for stored_letter in unreadable]))
     with translated():
         return bool(
             await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, plan, *blobs.all)

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.queue import jobs
-from broker.queue.channel_state import State
+from broker.queue.channel_state import CircuitState
 from broker.queue.jobs import NotifyJob
-from broker.queue.latest_only import Turn
+from broker.queue.latest_only import SubjectLock
 from broker.redis import clock, scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -26,10 +26,10 @@ class Settled(Struct, frozen=True):
 
     index: int
     kind: Literal["sent", "skipped", "dead", "retry"]
-    grave: StoredDeadLetter | None = None
+    stored_letter: StoredDeadLetter | None = None
     """The dead letter of a dead one."""
 
-    turn: Turn | None = None
+    lock: SubjectLock | None = None
     """The turn that it took, where only the latest counts: it ends with this."""
 
 
@@ -64,7 +64,7 @@ class Rest(NamedTuple):
     open: int
     """Notifications of the job that are not settled; -1 for a job that was gone."""
 
-    state: State | Literal[""]
+    state: CircuitState | Literal[""]
     """Of the channel: see `broker.queue.channel_state`; "" where nothing was heard of it."""
 
 
@@ -74,7 +74,7 @@ async def settle(
     job_id: str,
     outcomes: Sequence[Settled],
     retries: Sequence[Retry] = (),
-    heard: ChannelFeedback | None = None,
+    feedback: ChannelFeedback | None = None,
 ) -> Rest:
     """Record outcomes, and what was heard of the channel; the job goes with its last outcome.
 
@@ -83,27 +83,27 @@ async def settle(
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     letters = {
-        str(outcome.index): packed(outcome.grave, blobs.place, now_ms=now_ms)
+        str(outcome.index): packed(outcome.stored_letter, blobs.place, now_ms=now_ms)
         for outcome in outcomes
-        if outcome.grave
+        if outcome.stored_letter
     }
     new_jobs = [
         (jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices)
         for retry in retries
     ]
     marks = [
-        (outcome.index, outcome.kind, outcome.turn) if outcome.turn else (outcome.index, outcome.kind)
+        (outcome.index, outcome.kind, outcome.lock) if outcome.lock else (outcome.index, outcome.kind)
         for outcome in outcomes
     ]
-    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, heard))
+    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, feedback))
     with translated():
         still_open, state = await scripts.SETTLE(redis, plan, *blobs.all)
-    return Rest(int(still_open), cast("State", state.decode()))
+    return Rest(int(still_open), cast("CircuitState", state.decode()))
 
 
-async def bury_job(redis: Client, job_id: str, grave: StoredDeadLetter) -> None:
+async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:
     """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
     blobs = Blobs(before=3)
-    plan = _encode(packed(grave, blobs.place, now_ms=await clock.now_ms(redis)))
+    plan = _encode(packed(stored_letter, blobs.place, now_ms=await clock.now_ms(redis)))
     with translated():
-        await scripts.BURY_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs.all)
+        await scripts.DEAD_LETTER_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs.all)

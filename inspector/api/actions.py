@@ -12,25 +12,25 @@ from inspector import operations
 from inspector.api import requests, responses
 from inspector.api.operation import BASE, Asked, Nothing, Operation, as_json
 from inspector.http.app_context import AppContext
-from inspector.http.routing import Refusal
+from inspector.http.routing import ErrorAnswer
 from inspector.operations import DryRunError, Selection
 from inspector.presentation.serializers import action_record
 
-_NO_ACTION = Refusal(404, "There is no such action (any more): the last 500 are kept.")
+_NO_ACTION = ErrorAnswer(404, "There is no such action (any more): the last 500 are kept.")
 
 
-async def begin(desk: AppContext, asked: Asked) -> Any:
+async def begin(context: AppContext, asked: Asked) -> Any:
     """Begin an action with many dead letters; it goes on by itself. Location is where it can be watched."""
     order: requests.ActionOrder = asked.body
     fault = _fault(order)
     if fault:
-        return Refusal(400, fault)
-    chosen = await _chosen(desk, order)
+        return ErrorAnswer(400, fault)
+    chosen = await _chosen(context, order)
     if isinstance(chosen, Selection) and order.expected_count not in (UNSET, chosen.count):
         told = f"The filter selects {chosen.count} by now, and not {order.expected_count}: nothing was done."
         return as_json({"error": told, "count": chosen.count}, 409)
     try:
-        action = await desk.runner.begin(
+        action = await context.runner.begin(
             order.verb,
             chosen,
             by=asked.principal.name,
@@ -38,36 +38,40 @@ async def begin(desk: AppContext, asked: Asked) -> Any:
             note=order.note or "",
         )
     except DryRunError:
-        return Refusal(503, "This inspector has no rules to rehearse with.")
-    answer = as_json(await _record(desk, action), 201)
+        return ErrorAnswer(503, "This inspector has no rules for a dry run.")
+    answer = as_json(await _record(context, action), 201)
     answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action}"
     return answer
 
 
-async def recent(desk: AppContext, asked: Asked) -> Any:
+async def recent(context: AppContext, asked: Asked) -> Any:
     """The last actions, newest first."""
-    found = await operations.actions(desk.redis, count=asked.query.limit)
-    records = [action_record(action, masking=desk.configured.masking) for action in found]
+    found = await operations.actions(context.redis, count=asked.query.limit)
+    records = [action_record(action, masking=context.configured.masking) for action in found]
     return {"actions": [{name: value for name, value in one.items() if name != "ids"} for one in records]}
 
 
-async def show(desk: AppContext, asked: Asked) -> Any:
+async def show(context: AppContext, asked: Asked) -> Any:
     """How far it has come."""
-    return await _record(desk, asked.name) or _NO_ACTION
+    return await _record(context, asked.name) or _NO_ACTION
 
 
-async def stop(desk: AppContext, asked: Asked) -> Any:
+async def stop(context: AppContext, asked: Asked) -> Any:
     """Stop it before its next step. What is done stays done."""
     stopped = (
-        await operations.stop(desk.redis, asked.name, by=asked.principal.name) if await _is(desk, asked) else None
+        await operations.stop(context.redis, asked.name, by=asked.principal.name)
+        if await _is(context, asked)
+        else None
     )
-    return await _changed(desk, asked, stopped, "It is not going on, so there is nothing to stop.")
+    return await _changed(context, asked, stopped, "It is not going on, so there is nothing to stop.")
 
 
-async def resume(desk: AppContext, asked: Asked) -> Any:
+async def resume(context: AppContext, asked: Asked) -> Any:
     """Go on with one that was stopped or interrupted."""
-    resumed = await desk.runner.resume(asked.name, by=asked.principal.name) if await _is(desk, asked) else None
-    return await _changed(desk, asked, resumed, "It is done or going on, so there is nothing to resume.")
+    resumed = (
+        await context.runner.resume(asked.name, by=asked.principal.name) if await _is(context, asked) else None
+    )
+    return await _changed(context, asked, resumed, "It is done or going on, so there is nothing to resume.")
 
 
 def _fault(order: requests.ActionOrder) -> str:
@@ -80,27 +84,27 @@ def _fault(order: requests.ActionOrder) -> str:
     return ""
 
 
-async def _chosen(desk: AppContext, order: requests.ActionOrder) -> Selection | Sequence[str]:
+async def _chosen(context: AppContext, order: requests.ActionOrder) -> Selection | Sequence[str]:
     if isinstance(order.filter, UnsetType):
         return order.ids or []
     wanted = requests.filter_of(order.filter)
     ends = [until_ms for until_ms in (wanted.until_ms, order.until_ms) if until_ms]
-    return await operations.select(desk.redis, structs.replace(wanted, until_ms=min(ends, default=0)))
+    return await operations.select(context.redis, structs.replace(wanted, until_ms=min(ends, default=0)))
 
 
-async def _is(desk: AppContext, asked: Asked) -> bool:
-    return await operations.action(desk.redis, asked.name) is not None
+async def _is(context: AppContext, asked: Asked) -> bool:
+    return await operations.action(context.redis, asked.name) is not None
 
 
-async def _changed(desk: AppContext, asked: Asked, changed: bool | None, fault: str) -> Any:
+async def _changed(context: AppContext, asked: Asked, changed: bool | None, fault: str) -> Any:
     if changed is None:
         return _NO_ACTION
-    return await _record(desk, asked.name) if changed else Refusal(409, fault)
+    return await _record(context, asked.name) if changed else ErrorAnswer(409, fault)
 
 
-async def _record(desk: AppContext, action: str) -> Mapping[str, Any] | None:
-    found = await operations.action(desk.redis, action)
-    return action_record(found, masking=desk.configured.masking) if found else None
+async def _record(context: AppContext, action: str) -> Mapping[str, Any] | None:
+    found = await operations.action(context.redis, action)
+    return action_record(found, masking=context.configured.masking) if found else None
 
 
 ACTING = (
@@ -109,12 +113,12 @@ ACTING = (
         method="POST",
         path="/actions",
         right="operate",
-        summary="Replay, discard, annotate or rehearse many",
+        summary="Replay, discard, annotate or dry-run many",
         does=begin,
         body=requests.ActionOrder,
         answer=responses.ActionRecord,
         status=201,
-        refusals=(409,),
+        errors=(409,),
     ),
     Operation(
         name="listActions",
@@ -134,7 +138,7 @@ ACTING = (
         summary="Show one action",
         does=show,
         answer=responses.ActionRecord,
-        refusals=(404,),
+        errors=(404,),
     ),
     *(
         Operation(
@@ -146,7 +150,7 @@ ACTING = (
             does=does,
             body=Nothing,
             answer=responses.ActionRecord,
-            refusals=(404, 409),
+            errors=(404, 409),
         )
         for turn, does in (("stop", stop), ("resume", resume))
     ),

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal, Right
-from inspector.http.routing import API, Answer, Handler, Refusal, Route
+from inspector.http.routing import API, Answer, ErrorAnswer, Handler, Route
 
 BASE = f"{API}v1"
 MAX_BODY_BYTES = 1024 * 1024
@@ -59,24 +59,24 @@ class Operation(Struct, frozen=True, kw_only=True):
     status: int = 200
     query: type[Struct] = Nothing
     body: type[Struct] | None = None
-    refusals: tuple[int, ...] = ()
+    errors: tuple[int, ...] = ()
     """Statuses beside those that every operation may answer."""
 
-    def route(self, desk: AppContext) -> Route:
+    def route(self, context: AppContext) -> Route:
         """As the site takes it."""
-        return Route(self.method, BASE + self.path, self._handler(desk), self.right)
+        return Route(self.method, BASE + self.path, self._handler(context), self.right)
 
-    def _handler(self, desk: AppContext) -> Handler:
+    def _handler(self, context: AppContext) -> Handler:
         async def handle(request: web.Request, principal: Principal) -> Answer:
             query = _query(request, self.query)
-            if isinstance(query, Refusal):
+            if isinstance(query, ErrorAnswer):
                 return query
             body = await _body(request, self.body) if self.body else None
-            if isinstance(body, Refusal):
+            if isinstance(body, ErrorAnswer):
                 return body
             name = next(iter(request.match_info.values()), "")
-            found = await self.does(desk, Asked(principal=principal, name=name, query=query, body=body))
-            return found if isinstance(found, web.StreamResponse | Refusal) else as_json(found, self.status)
+            found = await self.does(context, Asked(principal=principal, name=name, query=query, body=body))
+            return found if isinstance(found, web.StreamResponse | ErrorAnswer) else as_json(found, self.status)
 
         return handle
 
@@ -91,14 +91,14 @@ def _query(request: web.Request, kind: type[Struct]) -> Any:
     for name, value in request.query.items():
         if name not in kind.__struct_fields__:
             known = ", ".join(kind.__struct_fields__) or "none"
-            return Refusal(400, f"There is no query parameter {name!r} here; there are: {known}.")
+            return ErrorAnswer(400, f"There is no query parameter {name!r} here; there are: {known}.")
         if name in given:
-            return Refusal(400, f"The query parameter {name!r} is given twice.")
+            return ErrorAnswer(400, f"The query parameter {name!r} is given twice.")
         given[name] = value
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        return Refusal(400, f"The query is wrong: {error}.")
+        return ErrorAnswer(400, f"The query is wrong: {error}.")
 
 
 async def _body(request: web.Request, kind: type[Struct]) -> Any:
@@ -106,13 +106,13 @@ async def _body(request: web.Request, kind: type[Struct]) -> Any:
         async with asyncio.timeout(_BODY_S):
             content = await request.clone(client_max_size=MAX_BODY_BYTES).read()
     except TimeoutError:
-        return Refusal(408, "The request took too long to arrive.")
+        return ErrorAnswer(408, "The request took too long to arrive.")
     except web.HTTPRequestEntityTooLarge:
-        return Refusal(413, f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.")
+        return ErrorAnswer(413, f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.")
     try:
         return msgspec.convert(_whole(msgspec.json.decode(content)), kind)
     except (ValueError, RecursionError) as error:
-        return Refusal(400, f"The body is wrong: {error}.")
+        return ErrorAnswer(400, f"The body is wrong: {error}.")
 
 
 def _whole(value: Any) -> Any:

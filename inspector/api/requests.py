@@ -111,7 +111,7 @@ class ActionOrder(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """What is to be done, and to which dead letters: `ids` or `filter`, one of the two."""
 
     verb: Verb
-    """`replay` hands them back; `discard` throws them away; `annotate` adds `note`; `rehearse` is a dry run: it
+    """`replay` hands them back; `discard` throws them away; `annotate` adds `note`; `dry_run` is a dry run: it
     tells what would become of each if it were replayed now, and changes nothing."""
 
     ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_IDS)] | UnsetType = UNSET

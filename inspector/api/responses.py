@@ -10,14 +10,13 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import State, Verb, Why
+from broker.dead_letters.stored_actions import ActionState, Verb, Why
 from broker.monitoring.alerts import Alert
 from broker.monitoring.source_health import SourceFacts
 from broker.monitoring.spilled import Spilled
 from broker.monitoring.stats import Totals
 from broker.namespace.set_aside import SetAside
-from broker.queue.channel_state import Channel
-from broker.queue.channel_state import State as ChannelState
+from broker.queue.channel_state import Channel, CircuitState
 from broker.redis.clock import OffClock
 from inspector.api.requests import Sought
 
@@ -67,7 +66,7 @@ class FoundRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only
     """Where the page after it begins."""
 
 
-class GraveRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StoredLetterRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A dead letter with its body. Personal data is masked unless revealed."""
 
     notes: list[NoteRecord]
@@ -119,7 +118,7 @@ class GroupsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     groups: list[GroupRecord]
 
 
-class RehearsedRecord(Struct, frozen=True, forbid_unknown_fields=True):
+class DryRunNotificationRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """One notification that would be made; as of a masked body unless revealed, "" where it cannot be told so."""
 
     channel: str
@@ -142,7 +141,7 @@ class RehearsedRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """Why it would be a dead letter instead; "" where it would be sent."""
 
 
-class RehearsalAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+class DryRunAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """What would become of it if it were replayed now."""
 
     passes: bool
@@ -154,7 +153,7 @@ class RehearsalAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     stage: str
     fingerprint: str
-    notifications: list[RehearsedRecord]
+    notifications: list[DryRunNotificationRecord]
 
 
 class EditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,7 +169,7 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     verb: Verb
     by: str
-    state: State
+    state: ActionState
     selected: int
     done: int
     gone: int
@@ -178,7 +177,7 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
 
     passed: int
     failed: int
-    """What a rehearsal found. `failed` of a replay: letters that cannot be read, and so were left."""
+    """What a dry run found. `failed` of a replay: letters that cannot be read, and so were left."""
 
     why: list[Why]
     filter: Sought
@@ -202,7 +201,7 @@ class ActionsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     actions: list[ActionSummary]
 
 
-class DeedRecord(Struct, frozen=True, forbid_unknown_fields=True):
+class AuditEntryRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that somebody did."""
 
     id: str
@@ -216,7 +215,7 @@ class DeedRecord(Struct, frozen=True, forbid_unknown_fields=True):
 class AuditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """Who did what, newest first."""
 
-    deeds: list[DeedRecord]
+    audit_entries: list[AuditEntryRecord]
     before: str
     """Where the next page begins, "" where there is none."""
 
@@ -224,7 +223,7 @@ class AuditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
 class ChannelRecord(Channel, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a channel does."""
 
-    state: ChannelState  # type: ignore[assignment]
+    state: CircuitState  # type: ignore[assignment]
 
 
 class ChannelsAnswer(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from inspector.http.routing import Answer, Route
 OPERATIONS = (*STANDING, *LETTERS, *ACTING)
 
 
-def api_routes(desk: AppContext) -> list[Route]:
+def api_routes(context: AppContext) -> list[Route]:
     """What answers below /api/v1. Who lacks an operation's right never gets to it."""
     document = resources.files("inspector.api").joinpath("openapi.json").read_bytes()
 
@@ -26,5 +26,5 @@ def api_routes(desk: AppContext) -> list[Route]:
 
     return [
         Route("GET", f"{BASE}/openapi.json", describe, "none"),
-        *(operation.route(desk) for operation in OPERATIONS),
+        *(operation.route(context) for operation in OPERATIONS),
     ]

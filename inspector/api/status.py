@@ -8,49 +8,49 @@ from inspector import operations
 from inspector.api import requests, responses
 from inspector.api.operation import Asked, Nothing, Operation
 from inspector.http.app_context import AppContext
-from inspector.http.routing import Refusal
+from inspector.http.routing import ErrorAnswer
 from inspector.presentation.channel_status import channel_records
-from inspector.presentation.serializers import deed_record, status_record
+from inspector.presentation.serializers import audit_entry_record, status_record
 
 
-async def status(desk: AppContext, _: Asked) -> Any:
+async def status(context: AppContext, _: Asked) -> Any:
     """Both sums, queues, workers, sources, channels, alerts: what `hookline status --json` prints."""
-    configured = desk.configured
-    return status_record(await operations.status(desk.redis, configured.sources, configured.spilled()))
+    configured = context.configured
+    return status_record(await operations.status(context.redis, configured.sources, configured.spilled()))
 
 
-async def audit(desk: AppContext, asked: Asked) -> Any:
+async def audit(context: AppContext, asked: Asked) -> Any:
     """Reveals, replays, discards and the like, newest first. The next page: the same query with `before`."""
     if asked.query.before and not operations.is_place(asked.query.before):
-        return Refusal(400, "before is not a place in the audit log: take one that a page gave.")
-    found = await operations.audit(desk.redis, before=asked.query.before, count=asked.query.limit)
+        return ErrorAnswer(400, "before is not a place in the audit log: take one that a page gave.")
+    found = await operations.audit(context.redis, before=asked.query.before, count=asked.query.limit)
     before = found[-1].id if len(found) == asked.query.limit else ""
-    return {"deeds": [deed_record(recorded) for recorded in found], "before": before}
+    return {"audit_entries": [audit_entry_record(recorded) for recorded in found], "before": before}
 
 
-async def channels(desk: AppContext, _: Asked) -> Any:
+async def channels(context: AppContext, _: Asked) -> Any:
     """Those that are configured, and those of which something is known: breakers, pauses, jobs that are held."""
-    now_ms, found = await operations.channels(desk.redis, desk.configured.channels)
+    now_ms, found = await operations.channels(context.redis, context.configured.channels)
     return {"channels": channel_records(found, now_ms)}
 
 
-async def pause(desk: AppContext, asked: Asked) -> Any:
+async def pause(context: AppContext, asked: Asked) -> Any:
     """Send nothing more on it until it is resumed. What waits loses neither attempts nor time."""
-    return await _set(desk, asked, paused=True)
+    return await _set(context, asked, paused=True)
 
 
-async def resume(desk: AppContext, asked: Asked) -> Any:
+async def resume(context: AppContext, asked: Asked) -> Any:
     """Let it go on. One that is not paused stays as it is."""
-    return await _set(desk, asked, paused=False)
+    return await _set(context, asked, paused=False)
 
 
-async def _set(desk: AppContext, asked: Asked, *, paused: bool) -> Any:
-    _, known = await operations.channels(desk.redis, desk.configured.channels)
+async def _set(context: AppContext, asked: Asked, *, paused: bool) -> Any:
+    _, known = await operations.channels(context.redis, context.configured.channels)
     if asked.name not in {one.name for one in known}:
-        return Refusal(404, "There is no such channel.")
+        return ErrorAnswer(404, "There is no such channel.")
     change = operations.pause_channel if paused else operations.resume_channel
-    await change(desk.redis, asked.name, by=asked.principal.name)
-    now_ms, found = await operations.channels(desk.redis, [*desk.configured.channels, asked.name])
+    await change(context.redis, asked.name, by=asked.principal.name)
+    now_ms, found = await operations.channels(context.redis, [*context.configured.channels, asked.name])
     return channel_records([one for one in found if one.name == asked.name], now_ms)[0]
 
 
@@ -65,7 +65,7 @@ STANDING = (
         answer=responses.StatusAnswer,
     ),
     Operation(
-        name="listDeeds",
+        name="listAuditEntries",
         method="GET",
         path="/audit",
         right="read",
@@ -93,7 +93,7 @@ STANDING = (
             does=does,
             body=Nothing,
             answer=responses.ChannelRecord,
-            refusals=(404,),
+            errors=(404,),
         )
         for turn, does in (("pause", pause), ("resume", resume))
     ),

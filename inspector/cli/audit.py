@@ -10,7 +10,7 @@ from inspector.cli.app import console, print_json, show
 from inspector.cli.options import Cursor, Limit
 from inspector.cli.session import on_redis
 from inspector.cli.tables import audit_table
-from inspector.presentation.serializers import deed_record
+from inspector.presentation.serializers import audit_entry_record
 
 
 def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json: options.Json = False) -> None:
@@ -23,7 +23,7 @@ def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json
     found = on_redis(ctx.obj, lambda redis: operations.audit(redis, before=cursor, count=limit + 1))
     page = found[:limit]
     if as_json:
-        print_json([deed_record(recorded) for recorded in page])
+        print_json([audit_entry_record(recorded) for recorded in page])
     elif page:
         show(audit_table(page, width=console().width))
     if not page:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector.operations import Rehearse, Terms
+from inspector.operations import DryRun, Terms
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from sources.settings import Settings as SourceSettings
@@ -36,7 +36,7 @@ class Context(Protocol):
         """What receivers of this machine keep on disk, by place."""
         ...
 
-    def rehearse(self) -> Rehearse:
+    def dry_run(self) -> DryRun:
         """What workers with this config would make of a dead letter."""
         ...
 

@@ -55,7 +55,7 @@ def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: M
         table.add_column("last", no_wrap=True, justify="right")
     table.add_column("last 24 h, newest" if width < NARROW else "newest", overflow="fold", ratio=1)
     for group in groups:
-        bars = Text(spark(group.hours), style="cyan")
+        bars = Text(sparkline(group.hours), style="cyan")
         first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
         ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
         name, newest = (
@@ -70,7 +70,7 @@ def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: M
     return table
 
 
-def spark(counts: Sequence[int]) -> str:
+def sparkline(counts: Sequence[int]) -> str:
     """A bar for each count: the lowest for none, up to the highest for the most."""
     most = max(counts, default=0)
     return "".join(_BLOCKS[-(-count * 7 // most) if most else 0] for count in counts)
@@ -110,7 +110,7 @@ def state_of(action: Action, now_ms: int) -> Text:
 def in_short(action: Action) -> str:
     """What an action does to which letters. What was searched for is not told: an e-mail address, perhaps."""
     order = action.order
-    verb = "dry run of replay" if order.verb == "rehearse" else order.verb
+    verb = "dry run of replay" if order.verb == "dry_run" else order.verb
     if not order.ids:
         return f"{verb}: {one_line(DEFAULT.text(in_words(wanted_of(order), hide_search=True)))}"
     named = ", ".join(order.ids[:2])
@@ -122,9 +122,9 @@ def progress_of(action: Action) -> str:
     said = f"{action.done} of {action.selected}"
     if action.gone:
         said += f", {action.gone} not there"
-    if action.order.verb != "rehearse" and action.failed:
+    if action.order.verb != "dry_run" and action.failed:
         said += f", {action.failed} cannot be read"
-    if action.order.verb == "rehearse":
+    if action.order.verb == "dry_run":
         said += f", {action.passed} would pass, {action.failed} would fail"
     return said
 
@@ -152,18 +152,20 @@ def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> T
     return lines
 
 
-def audit_table(deeds: Sequence[Recorded], *, width: int) -> Table:
+def audit_table(audit_entries: Sequence[Recorded], *, width: int) -> Table:
     """Who did what, a row each."""
     table = _table()
     table.add_column("when (UTC)", no_wrap=True)
     if width >= WIDE:
         table.add_column("by", overflow="fold")
     table.add_column("what" if width >= WIDE else "by, what", overflow="fold", ratio=1)
-    for recorded in deeds:
-        deed = recorded.deed
-        details = ", ".join(f"{name} {value}" for name, value in deed.details.items())
-        what = one_line(DEFAULT.text(f"{deed.what} {deed.about}" + (f" ({details})" if details else "")))
-        when, by = moment(recorded.at_ms).removesuffix(" UTC"), one_line(deed.by)
+    for recorded in audit_entries:
+        audit_entry = recorded.audit_entry
+        details = ", ".join(f"{name} {value}" for name, value in audit_entry.details.items())
+        what = one_line(
+            DEFAULT.text(f"{audit_entry.what} {audit_entry.about}" + (f" ({details})" if details else ""))
+        )
+        when, by = moment(recorded.at_ms).removesuffix(" UTC"), one_line(audit_entry.by)
         if width >= WIDE:
             table.add_row(when, Text(by), Text(what))
         else:

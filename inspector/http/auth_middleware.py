@@ -15,7 +15,7 @@ from inspector.http.failed_logins import Attempts
 from inspector.http.form_tokens import Tokens
 from inspector.http.login_throttle import LoginThrottle, address_key
 from inspector.http.principal import Principal, Right
-from inspector.http.routing import Answer, ClientRedirect, Refusal, Route, is_api, is_live
+from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, is_api, is_live
 from inspector.http.sessions import Sessions
 from inspector.settings import Settings
 
@@ -37,14 +37,14 @@ _JSON = "application/json"
 _LOCAL = "local"
 
 NOBODY = Principal(name="", role="read", may_reveal=False, has_session=False, csrf="")
-_STALE = Refusal(
+_STALE = ErrorAnswer(
     403,
     "This form was not made for this login, or it is from before the inspector's last restart. Go back, load the "
     "page again, and send it once more.",
 )
-_STRANGE = Refusal(403, "This came from a page that is not the inspector's, so it was not done.")
-_PACKED = Refusal(415, "Send the body as it is, without a Content-Encoding.")
-_TOO_SLOW = Refusal(408, "The request took too long to arrive.")
+_STRANGE = ErrorAnswer(403, "This came from a page that is not the inspector's, so it was not done.")
+_PACKED = ErrorAnswer(415, "Send the body as it is, without a Content-Encoding.")
+_TOO_SLOW = ErrorAnswer(408, "The request took too long to arrive.")
 
 
 class AuthMiddleware:
@@ -53,8 +53,8 @@ class AuthMiddleware:
     def __init__(self, settings: Settings, client_address: ClientAddress) -> None:
         self.accounts = Accounts(settings.users)
         self.sessions = Sessions(settings)
-        self.brakes = LoginThrottle()
-        self.attempts = Attempts(self.brakes)
+        self.throttle = LoginThrottle()
+        self.attempts = Attempts(self.throttle)
         self.tokens = Tokens()
         self._client_address = client_address
         self._proxies = [ip_network(proxy.strip()) for proxy in settings.trusted_proxies]
@@ -71,7 +71,7 @@ class AuthMiddleware:
             and request_origin.is_forwarded_https(request.headers)
         )
 
-    def principal(self, request: web.Request) -> Principal | Refusal:
+    def principal(self, request: web.Request) -> Principal | ErrorAnswer:
         """Who asks: by session, below /api/ by bearer token too; NOBODY where neither is there."""
         if not self.accounts:
             return Principal(
@@ -90,7 +90,7 @@ class AuthMiddleware:
     async def admit(self, request: web.Request, route: Route) -> Principal | Answer:
         """Who asks, where the route may be gone; else what is answered in its place."""
         principal = self.principal(request)
-        if isinstance(principal, Refusal):
+        if isinstance(principal, ErrorAnswer):
             return principal
         if not principal.may(route.right):
             return _turned_away(request) if principal is NOBODY else lacking(principal, route.right)
@@ -105,7 +105,7 @@ class AuthMiddleware:
         )
         return fault or principal
 
-    def _by_token(self, request: web.Request) -> Principal | Refusal:
+    def _by_token(self, request: web.Request) -> Principal | ErrorAnswer:
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].partition(" ")
         name = self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
         if name is not None:
@@ -123,26 +123,26 @@ class AuthMiddleware:
             name=name, role=user.role, may_reveal=user.reveal, has_session=bool(session_id), csrf=token
         )
 
-    async def _form_fault(self, request: web.Request, route: Route, principal: Principal) -> Refusal | None:
+    async def _form_fault(self, request: web.Request, route: Route, principal: Principal) -> ErrorAnswer | None:
         if not request_origin.is_own_page(request.headers, origin_needed=True):
             return _STRANGE
         if request.content_type != _FORM:
-            return Refusal(415, f"A form is sent as {_FORM}.")
+            return ErrorAnswer(415, f"A form is sent as {_FORM}.")
         try:
             async with asyncio.timeout(_BODY_S):
                 given = (await request.post()).get(FORM_FIELD, "")
         except TimeoutError:
             return _TOO_SLOW
         except (ValueError, LookupError):  # bytes that are no text, or in what nobody knows
-            return Refusal(400, "The form cannot be read.")
+            return ErrorAnswer(400, "The form cannot be read.")
         holder = request.cookies.get(LOGIN_COOKIE, "") if route.right == "none" else _holder(request, principal)
         return None if holder and self.tokens.is_for(holder, str(given)) else _STALE
 
-    def _api_fault(self, request: web.Request, principal: Principal) -> Refusal | None:
+    def _api_fault(self, request: web.Request, principal: Principal) -> ErrorAnswer | None:
         if not request_origin.is_own_page(request.headers, origin_needed=False):
             return _STRANGE
         if request.content_type != _JSON:  # a form of another page cannot say so
-            return Refusal(415, f"Send JSON, with Content-Type: {_JSON}.")
+            return ErrorAnswer(415, f"Send JSON, with Content-Type: {_JSON}.")
         if not principal.has_session:
             return None
         given = request.headers.get(FORM_HEADER, "")
@@ -171,21 +171,21 @@ def drop_session(answer: web.Response, *, https: bool) -> None:
     answer.del_cookie(name, path="/", secure=https, httponly=True, samesite="Strict")
 
 
-def too_many_tries(wait_s: float) -> Refusal:
+def too_many_tries(wait_s: float) -> ErrorAnswer:
     """For a wrong password or token after others."""
     seconds = int(wait_s) + 1
-    return Refusal(
+    return ErrorAnswer(
         429,
         f"This is wrong, and there were too many wrong tries before it. Wait {seconds} s before the next one.",
         {hdrs.RETRY_AFTER: str(seconds)},
     )
 
 
-def lacking(principal: Principal, right: Right) -> Refusal:
+def lacking(principal: Principal, right: Right) -> ErrorAnswer:
     """For somebody who is known, and lacks a right."""
     settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
     setting = settings.get(right, 'role = "operate"')
-    return Refusal(
+    return ErrorAnswer(
         403, f"{principal.name} may not do this: it needs {setting} in inspector.users.{principal.name}."
     )
 
@@ -209,13 +209,13 @@ def _turned_away(request: web.Request) -> Answer:
     if is_api(request):
         return _unknown()
     if is_live(request) or request.method != hdrs.METH_GET:
-        return Refusal(401, "Your login has ended. Log in, and do it again.")
+        return ErrorAnswer(401, "Your login has ended. Log in, and do it again.")
     path = f"/login?next={quote(own_path(request.raw_path), safe='')}"
     return ClientRedirect(path) if request.headers.get("Sec-Fetch-Site") == "cross-site" else redirect(path)
 
 
-def _unknown() -> Refusal:
-    return Refusal(
+def _unknown() -> ErrorAnswer:
+    return ErrorAnswer(
         401,
         "Say who you are: Authorization: Bearer TOKEN, with the token of a user in inspector.users.",
         {hdrs.WWW_AUTHENTICATE: 'Bearer realm="hookline"'},

@@ -34,15 +34,15 @@ _logger = logging.getLogger("hookline.inspector")
 class Attempts:
     """Tries to get in, of one process."""
 
-    def __init__(self, brakes: LoginThrottle) -> None:
-        self._brakes = brakes
+    def __init__(self, throttle: LoginThrottle) -> None:
+        self._throttle = throttle
         self._turn = asyncio.Lock()
         self._unlogged = 0
         self._logged_s = float("-inf")
 
     async def wait(self, keys: Sequence[str], *, is_gone: Callable[[], bool]) -> None:
         """Return when a password may be looked at. `is_gone`: whether the client has left, which costs no time."""
-        if not self._brakes.wait_s(keys):
+        if not self._throttle.wait_s(keys):
             return
         async with self._turn:
             if not is_gone():
@@ -54,11 +54,11 @@ class Attempts:
         `user`: the name of a user that there is, else "". Nothing else that was typed in is ever logged: it may be
         a password in the wrong field.
         """
-        wait_s = self._brakes.wait_s(keys)
+        wait_s = self._throttle.wait_s(keys)
         if wait_s:
             self._log_held(kind, address)
             return wait_s
-        self._brakes.failed(keys)
+        self._throttle.failed(keys)
         _logger.warning(
             "refused a %s: it is wrong (from %s)",
             kind,

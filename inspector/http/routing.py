@@ -14,7 +14,7 @@ API = "/api/"
 """Below it answers are JSON, refusals too, and a bearer token will do."""
 
 
-class Refusal(Struct, frozen=True):
+class ErrorAnswer(Struct, frozen=True):
     """Why somebody does not get what was asked for; made into a page, or into JSON below /api/."""
 
     status: int
@@ -36,7 +36,7 @@ class ClientRedirect(Struct, frozen=True):
     path: str
 
 
-Answer = web.StreamResponse | Refusal | ClientRedirect
+Answer = web.StreamResponse | ErrorAnswer | ClientRedirect
 Handler = Callable[[web.Request, Principal], Awaitable[Answer]]
 
 

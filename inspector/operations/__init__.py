@@ -11,8 +11,8 @@ from broker.monitoring.audit import read as audit
 from broker.queue.channel_state import pause as pause_channel
 from broker.queue.channel_state import resume as resume_channel
 from inspector.operations.bulk_actions import (
+    DryRun,
     DryRunError,
-    Rehearse,
     Selection,
     begin,
     carry_out,
@@ -43,8 +43,8 @@ from inspector.operations.single_letter import (
     EditError,
     editable,
     edited_body,
+    masked_dry_run,
     note_on,
-    rehearsed,
     replay_edited,
     reveal,
 )
@@ -55,6 +55,7 @@ __all__ = [
     "Action",
     "Choices",
     "CursorError",
+    "DryRun",
     "DryRunError",
     "EditError",
     "Exported",
@@ -68,7 +69,6 @@ __all__ = [
     "Person",
     "PurgeBusyError",
     "Purged",
-    "Rehearse",
     "Selection",
     "Source",
     "Status",
@@ -95,11 +95,11 @@ __all__ = [
     "interrupted",
     "is_place",
     "lines_of",
+    "masked_dry_run",
     "named",
     "note_on",
     "pause_channel",
     "purge",
-    "rehearsed",
     "release",
     "replay_edited",
     "resume",

@@ -20,7 +20,7 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector import operations
-from inspector.operations import DryRunError, Rehearse, Selection, Verb
+from inspector.operations import DryRun, DryRunError, Selection, Verb
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.fault_log import Faults
 
@@ -37,8 +37,8 @@ _logger = logging.getLogger("hookline.inspector")
 class Means(Struct, frozen=True, kw_only=True):
     """What an action may need, by the config of now."""
 
-    rehearse: Rehearse | None = None
-    """None where nothing can be rehearsed."""
+    dry_run: DryRun | None = None
+    """None where nothing can be dry-run."""
 
     masking: Masking = DEFAULT
 
@@ -64,7 +64,7 @@ class Runner:
         note: str = "",
     ) -> str:
         """Order something, and see to it; the id of the action. Raises BrokerError, DryRunError."""
-        if verb == "rehearse" and self._means().rehearse is None:
+        if verb == "dry_run" and self._means().dry_run is None:
             raise DryRunError
         action = await operations.begin(
             self._redis, verb, chosen, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
@@ -107,9 +107,9 @@ class Runner:
             self._faults.note(error)
 
     async def _take(self, action: str) -> bool:
-        if self._means().rehearse is None:
+        if self._means().dry_run is None:
             known = await operations.action(self._redis, action)
-            if known is None or known.order.verb == "rehearse":
+            if known is None or known.order.verb == "dry_run":
                 return False
         return await operations.take(self._redis, action, owner=self._owner)
 
@@ -143,7 +143,7 @@ class Runner:
         means = self._means()
         try:
             async for _ in operations.carry_out(
-                self._redis, action, owner=self._owner, rehearse=means.rehearse, masking=means.masking
+                self._redis, action, owner=self._owner, dry_run=means.dry_run, masking=means.masking
             ):
                 pass
         except BrokerError:

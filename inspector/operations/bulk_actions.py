@@ -1,4 +1,4 @@
-"""What is done to dead letters: replay, discard, annotate, rehearse; to some by name or to all of a filter.
+"""What is done to dead letters: replay, discard, annotate, dry run; to some by name or to all of a filter.
 
 Each is an action in Redis (broker/dead_letters/stored_actions.py): whoever carries it out may be killed, and
 another goes on from there. What a step does and the count of it are one step in Redis, so nothing is done, or
@@ -24,17 +24,17 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector.operations.search import Filter, count, cursor_of, place_of, walk
 from inspector.privacy.masking import DEFAULT, Masking
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 
 AT_A_TIME = 64
 """Dead letters whose bodies are in memory together."""
 
 _ALIVE_EVERY_S = 2.0
 
-Rehearse = Callable[[StoredDeadLetter], Verdict]
+DryRun = Callable[[StoredDeadLetter], DryRunResult]
 """What the code and config of now would make of a dead letter. Writes and sends nothing."""
 
-_Rehearsing = Callable[[Sequence[StoredDeadLetter]], Awaitable[Step]]
+_DryRunStep = Callable[[Sequence[StoredDeadLetter]], Awaitable[Step]]
 
 
 class Selection(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Selection(Struct, frozen=True):
 
 
 class DryRunError(Exception):
-    """Whoever carries the action out has no config to rehearse with."""
+    """Whoever carries the action out has no config for a dry run."""
 
 
 async def select(redis: Client, wanted: Filter) -> Selection:
@@ -86,7 +86,7 @@ async def begin(
 
 
 async def carry_out(
-    redis: Client, action_id: str, *, owner: str, rehearse: Rehearse | None = None, masking: Masking = DEFAULT
+    redis: Client, action_id: str, *, owner: str, dry_run: DryRun | None = None, masking: Masking = DEFAULT
 ) -> AsyncIterator[Action]:
     """Do what is left of an action that is `owner`'s; yields how it stands, as it goes and at the end.
 
@@ -95,15 +95,15 @@ async def carry_out(
     action = await stored_actions.read(redis, action_id)
     if action is None:
         return
-    if action.order.verb == "rehearse" and rehearse is None:
+    if action.order.verb == "dry_run" and dry_run is None:
         raise DryRunError
-    rehearsing = partial(_rehearsed, rehearse=rehearse, masking=masking) if rehearse else None
+    dry_run_step = partial(_dry_run_step, dry_run=dry_run, masking=masking) if dry_run else None
     work, lost = Work(action_id, owner), asyncio.Event()
     pace = _Pace(action.order.rate_per_s, lost)
     alive = asyncio.create_task(_stay_alive(redis, work, lost))
     try:
         async for ids, cursor in _chunks(redis, action, pace.chunk):
-            step = await _do(redis, action, ids, work, rehearsing, masking)
+            step = await _do(redis, action, ids, work, dry_run_step, masking)
             await stored_actions.step(redis, work, msgspec.structs.replace(step, cursor=cursor))
             yield await _now(redis, action)
             await pace.turn(len(ids))
@@ -144,25 +144,32 @@ async def _do(
     action: Action,
     ids: Sequence[str],
     work: Work,
-    rehearsing: _Rehearsing | None,
+    dry_run_step: _DryRunStep | None,
     masking: Masking,
 ) -> Step:
     """Do it to some. What removes letters is counted as it is done; the rest with the cursor."""
     order = action.order
     match order.verb:
         case "replay":
-            graves = [grave for grave in await dead_letters.graves(redis, ids) if grave]
-            await replaying.replay(redis, graves, work=work)
-            return _left([grave.letter for grave in graves if grave.letter.is_unreadable], masking)
+            stored_letters = [
+                stored_letter for stored_letter in await dead_letters.stored_letters(redis, ids) if stored_letter
+            ]
+            await replaying.replay(redis, stored_letters, work=work)
+            return _left(
+                [stored_letter.letter for stored_letter in stored_letters if stored_letter.letter.is_unreadable],
+                masking,
+            )
         case "discard":
             letters = [letter for letter in await dead_letters.letters(redis, ids) if letter]
             await dead_letters.discard(redis, letters, work=work)
         case "annotate":
             return Step(done=await dead_letters.annotate(redis, ids, Note(action.began_ms, order.by, order.note)))
-        case "rehearse":
-            assert rehearsing is not None, "asked before"
-            graves = [grave for grave in await dead_letters.graves(redis, ids) if grave]
-            return await rehearsing(graves)
+        case "dry_run":
+            assert dry_run_step is not None, "asked before"
+            stored_letters = [
+                stored_letter for stored_letter in await dead_letters.stored_letters(redis, ids) if stored_letter
+            ]
+            return await dry_run_step(stored_letters)
     return Step()
 
 
@@ -171,12 +178,12 @@ def _left(lost: Sequence[DeadLetter], masking: Masking) -> Step:
     return Step(failed=(Why(lost[0].reason, len(lost), masking.text(lost[0].error)),)) if lost else Step()
 
 
-def verdict_of(grave: StoredDeadLetter, rehearse: Rehearse) -> Verdict:
+def dry_run_result(stored_letter: StoredDeadLetter, dry_run: DryRun) -> DryRunResult:
     """What would become of a dead letter; of one that cannot be read, nothing."""
-    letter = grave.letter
+    letter = stored_letter.letter
     if not letter.is_unreadable:
-        return rehearse(grave)
-    return Verdict(
+        return dry_run(stored_letter)
+    return DryRunResult(
         passes=False,
         reason=letter.reason,
         error=letter.error,
@@ -186,22 +193,22 @@ def verdict_of(grave: StoredDeadLetter, rehearse: Rehearse) -> Verdict:
     )
 
 
-async def _rehearsed(graves: Sequence[StoredDeadLetter], *, rehearse: Rehearse, masking: Masking) -> Step:
+async def _dry_run_step(stored_letters: Sequence[StoredDeadLetter], *, dry_run: DryRun, masking: Masking) -> Step:
     failed: dict[str, Why] = {}
     passed = 0
-    for grave in graves:
-        verdict = verdict_of(grave, rehearse)
-        if verdict.passes:
+    for stored_letter in stored_letters:
+        result = dry_run_result(stored_letter, dry_run)
+        if result.passes:
             passed += 1
         else:
-            known = failed.get(verdict.fingerprint)
-            error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
+            known = failed.get(result.fingerprint)
+            error = f"{result.error} at {result.path}" if result.path else result.error
             sofar = known.count if known else 0
-            failed[verdict.fingerprint] = Why(
-                verdict.fingerprint, sofar + 1, masking.texts_of(grave.body)(error)[:500]
+            failed[result.fingerprint] = Why(
+                result.fingerprint, sofar + 1, masking.texts_of(stored_letter.body)(error)[:500]
             )
         await asyncio.sleep(0)
-    return Step(done=len(graves), passed=passed, failed=tuple(failed.values()))
+    return Step(done=len(stored_letters), passed=passed, failed=tuple(failed.values()))
 
 
 async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:

@@ -110,9 +110,11 @@ async def import_lines(
             break
         if kept is None:
             continue
-        grave = kept.grave
-        found = StoredDeadLetter(grave.letter, grave.body, tuple(terms(grave)), grave.notes)
-        some.append(msgspec.structs.replace(kept, grave=found))
+        stored_letter = kept.stored_letter
+        found = StoredDeadLetter(
+            stored_letter.letter, stored_letter.body, tuple(terms(stored_letter)), stored_letter.notes
+        )
+        some.append(msgspec.structs.replace(kept, stored_letter=found))
         size += len(line)
         if len(some) == AT_A_TIME or size > _MAX_BYTES_TOGETHER:
             so_far = await _brought_in(redis, some, so_far, number)

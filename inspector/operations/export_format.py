@@ -73,9 +73,13 @@ def left_out(count: int) -> bytes:
 
 def line_of(kept: Kept) -> bytes:
     """One letter."""
-    grave = kept.grave
+    stored_letter = kept.stored_letter
     line = _Line(
-        at_ms=max(1, kept.at_ms), letter=grave.letter, body=grave.body, notes=grave.notes, settled=kept.settled
+        at_ms=max(1, kept.at_ms),
+        letter=stored_letter.letter,
+        body=stored_letter.body,
+        notes=stored_letter.notes,
+        settled=kept.settled,
     )
     return _encode(line) + b"\n"
 

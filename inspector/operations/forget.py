@@ -76,7 +76,7 @@ class Forgotten(Struct, kw_only=True):
     set_aside: list[str] = []
     """Keys that hold what Hookline did not write: see broker/namespace/set_aside.py."""
 
-    append_only_file: append_only_file.State = "off"
+    append_only_file: append_only_file.RewriteState = "off"
     append_only_reason: str = ""
     """Why the file could not be rewritten."""
 
@@ -150,25 +150,35 @@ async def _remove_letters(redis: Client, person: Person, terms: Terms, done: For
     """Every letter is looked at: what it is found by are only its most telling terms."""
     done.unknown = 0
     async for ids in _all(redis):
-        graves = [grave for grave in await dead_letters.graves(redis, ids) if grave]
-        theirs = [grave.letter for grave in graves if await _is_to_go(redis, grave, person, terms, done)]
+        stored_letters = [
+            stored_letter for stored_letter in await dead_letters.stored_letters(redis, ids) if stored_letter
+        ]
+        theirs = [
+            stored_letter.letter
+            for stored_letter in stored_letters
+            if await _is_to_go(redis, stored_letter, person, terms, done)
+        ]
         if theirs:
             done.letters += await dead_letters.discard(redis, theirs, counter="forgotten")
 
 
-async def _is_to_go(redis: Client, grave: StoredDeadLetter, person: Person, terms: Terms, done: Forgotten) -> bool:
+async def _is_to_go(
+    redis: Client, stored_letter: StoredDeadLetter, person: Person, terms: Terms, done: Forgotten
+) -> bool:
     """Whether all of it is of the person; one of others is redacted where it names the person."""
-    letter = grave.letter
+    letter = stored_letter.letter
     if letter.is_unreadable:
         done.unknown += 1
         return False
     if letter.reason == "unreadable":
-        if person.is_in(queued_work.unpacked(grave.body)):
+        if person.is_in(queued_work.unpacked(stored_letter.body)):
             done.unreadable.append(f"dead letter {letter.id}")
         return False
-    if not letter.digest and person.owns(body_of(grave)):
+    if not letter.digest and person.owns(body_of(stored_letter)):
         return True
-    return _without(grave, person)[0] != grave and await _is_rewritten_to_go(redis, letter.id, person, terms, done)
+    return _without(stored_letter, person)[0] != stored_letter and await _is_rewritten_to_go(
+        redis, letter.id, person, terms, done
+    )
 
 
 async def _is_rewritten_to_go(
@@ -180,26 +190,28 @@ async def _is_rewritten_to_go(
     """
     while True:
         seen = await queued_work.seen(redis, [letter_id])
-        grave = await dead_letters.get(redis, letter_id)
-        if grave is None or letter_id not in seen or grave.letter.is_unreadable:
+        stored_letter = await dead_letters.get(redis, letter_id)
+        if stored_letter is None or letter_id not in seen or stored_letter.letter.is_unreadable:
             return False
-        rest, gone = _without(grave, person)
+        rest, gone = _without(stored_letter, person)
         if gone and not rest.body:
             return True
-        if rest == grave:
+        if rest == stored_letter:
             return False
-        if await queued_work.rebury(
+        if await queued_work.replace_dead_letter(
             redis, StoredDeadLetter(rest.letter, rest.body, tuple(terms(rest))), seen[letter_id]
         ):
             done.digested += gone
-            done.redacted += rest.letter != grave.letter
+            done.redacted += rest.letter != stored_letter.letter
             return False
 
 
-def _without(grave: StoredDeadLetter, person: Person) -> tuple[StoredDeadLetter, int]:
+def _without(stored_letter: StoredDeadLetter, person: Person) -> tuple[StoredDeadLetter, int]:
     """(a dead letter without the person; how many events of its digest were of the person)."""
-    body, gone = queued_work.others(grave.body, person) if grave.letter.digest else (grave.body, 0)
-    return structs.replace(grave, letter=_letter_without(grave.letter, person), body=body), gone
+    body, gone = (
+        queued_work.others(stored_letter.body, person) if stored_letter.letter.digest else (stored_letter.body, 0)
+    )
+    return structs.replace(stored_letter, letter=_letter_without(stored_letter.letter, person), body=body), gone
 
 
 def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
@@ -221,10 +233,12 @@ async def _repack(redis: Client, person: Person, done: Forgotten) -> None:
         return
     async for ids in _all(redis, lambda row: row.dictionary in theirs):
         seen = await queued_work.seen(redis, ids)
-        found = await dead_letters.graves(redis, ids)
-        graves = [grave for grave in found if grave and not grave.letter.is_unreadable]
+        found = await dead_letters.stored_letters(redis, ids)
+        stored_letters = [
+            stored_letter for stored_letter in found if stored_letter and not stored_letter.letter.is_unreadable
+        ]
         for dictionary in theirs:
-            done.repacked += await queued_work.repack(redis, dictionary, graves, seen)
+            done.repacked += await queued_work.repack(redis, dictionary, stored_letters, seen)
 
 
 async def _all(redis: Client, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[str]]:

@@ -111,7 +111,7 @@ async def _exported(
             await _hold_lease(redis, owner)
             found, unreadable = await whole(redis, some)
             lost.update(unreadable)
-            written.extend(kept.grave.letter.id for kept in found)
+            written.extend(kept.stored_letter.letter.id for kept in found)
             yield b"".join([line_of(kept) for kept in found])
 
     await export_files.write(path, pieces())

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, DeadLetter, Facets, Kind, Kinds, Place, Row, StoredDeadLetter
+from broker.dead_letters import MIXED, NEWEST, DeadLetter, Dimensions, Kind, Kinds, Place, Row, StoredDeadLetter
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from runtime.ids import is_id
 from sources.search_terms import term
 
 _PAGE = 200
-_SPARK_STEPS = 24
-_SPARK_STEP_MS = 3_600_000
+_HOURS = 24
+_HOUR_MS = 3_600_000
 
 EXACT = ("source", "stage", "reason", "error_class", "channel", "rule", "event", "fingerprint")
 """The fields of a filter that a letter must have as they are."""
@@ -48,13 +48,13 @@ class Filter(Struct, frozen=True, kw_only=True):
     search: str = ""
     """An id of a letter or in its body, an e-mail address, a phone number, a voucher's code; in any case."""
 
-    def selects(self, facets: Facets) -> bool:
-        """Whether letters of these facets match, as far as facets tell."""
+    def selects(self, dimensions: Dimensions) -> bool:
+        """Whether letters of these dimensions match, as far as dimensions tell."""
         most = self.max_attempts
         return (
-            all(getattr(self, name) in ("", getattr(facets, name)) for name in EXACT)
-            and self.min_attempts <= facets.attempts
-            and (most < 0 or facets.attempts <= most)
+            all(getattr(self, name) in ("", getattr(dimensions, name)) for name in EXACT)
+            and self.min_attempts <= dimensions.attempts
+            and (most < 0 or dimensions.attempts <= most)
         )
 
     def spans(self, at_ms: int) -> bool:
@@ -93,7 +93,7 @@ class Group(Struct, frozen=True, kw_only=True):
     count: int
     first_ms: int
     last_ms: int
-    facets: tuple[Facets, ...]
+    dimensions: tuple[Dimensions, ...]
     """All there are among them."""
 
     sample: DeadLetter
@@ -137,7 +137,7 @@ async def count(redis: Client, wanted: Filter) -> int:
     if not wanted.search:
         kinds = await _kinds(redis, wanted)
         if not kinds.mixed:
-            return sum(kind.count for kind in kinds.kinds if wanted.selects(kind.facets))
+            return sum(kind.count for kind in kinds.kinds if wanted.selects(kind.dimensions))
     found = 0
     async for _ in walk(redis, wanted, NEWEST):
         found += 1
@@ -150,7 +150,7 @@ async def choices(redis: Client) -> Choices:
     by_field: dict[str, Counter[str]] = {name: Counter() for name in EXACT}
     for kind in kinds.kinds:
         for name in EXACT:
-            value = getattr(kind.facets, name)
+            value = getattr(kind.dimensions, name)
             if value:
                 by_field[name][value] += kind.count
     return Choices({name: dict(counts.most_common()) for name, counts in by_field.items()})
@@ -162,8 +162,8 @@ async def groups(redis: Client, wanted: Filter | None = None, *, limit: int = 50
     kinds = await _kinds(redis, wanted)
     by_group: dict[str, list[Kind]] = {}
     for kind in kinds.kinds:
-        if wanted.selects(kind.facets):
-            by_group.setdefault(kind.facets.fingerprint, []).append(kind)
+        if wanted.selects(kind.dimensions):
+            by_group.setdefault(kind.dimensions.fingerprint, []).append(kind)
     shown = sorted(by_group.values(), key=_last_ms, reverse=True)[:limit]
     samples = await dead_letters.letters(
         redis, [max(some, key=lambda kind: kind.last_ms).newest for some in shown]
@@ -171,11 +171,11 @@ async def groups(redis: Client, wanted: Filter | None = None, *, limit: int = 50
     hours = await _hours(redis, shown)
     return [
         Group(
-            fingerprint=some[0].facets.fingerprint,
+            fingerprint=some[0].dimensions.fingerprint,
             count=sum(kind.count for kind in some),
             first_ms=min(kind.first_ms for kind in some),
             last_ms=_last_ms(some),
-            facets=tuple(kind.facets for kind in some),
+            dimensions=tuple(kind.dimensions for kind in some),
             sample=sample,
             hours=hours[index],
         )
@@ -201,7 +201,7 @@ async def _aged(redis: Client, wanted: Filter, start: Place, page: int) -> Async
     names, known = None, frozenset[str]()
     if wanted != Filter(since_ms=wanted.since_ms, until_ms=wanted.until_ms):
         kinds = await _kinds(redis, wanted)
-        known = frozenset(kind.id for kind in kinds.kinds if wanted.selects(kind.facets))
+        known = frozenset(kind.id for kind in kinds.kinds if wanted.selects(kind.dimensions))
         names = [*known] + [MIXED] * bool(kinds.mixed)
     while rows := await dead_letters.older(redis, start, count=page, kinds=names):
         for row in rows:
@@ -234,7 +234,7 @@ async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> A
 
 
 def _is_selected(row: Row, wanted: Filter) -> bool:
-    return row.letter is not None and wanted.selects(dead_letters.facets_of(row.letter))
+    return row.letter is not None and wanted.selects(dead_letters.dimensions_of(row.letter))
 
 
 async def _kinds(redis: Client, wanted: Filter) -> Kinds:
@@ -243,11 +243,9 @@ async def _kinds(redis: Client, wanted: Filter) -> Kinds:
 
 async def _hours(redis: Client, shown: Sequence[Sequence[Kind]]) -> list[tuple[int, ...]]:
     now_ms = await ask_ms(redis)
-    from_ms = (now_ms // _SPARK_STEP_MS - _SPARK_STEPS + 1) * _SPARK_STEP_MS
+    from_ms = (now_ms // _HOUR_MS - _HOURS + 1) * _HOUR_MS
     names = [kind.id for some in shown for kind in some]
-    counts = iter(
-        await dead_letters.sparks(redis, names, from_ms=from_ms, step_ms=_SPARK_STEP_MS, steps=_SPARK_STEPS)
-    )
+    counts = iter(await dead_letters.hourly_counts(redis, names, from_ms=from_ms, step_ms=_HOUR_MS, steps=_HOURS))
     return [tuple(sum(hour) for hour in zip(*(next(counts) for _ in some), strict=True)) for some in shown]
 
 

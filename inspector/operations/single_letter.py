@@ -1,4 +1,4 @@
-"""What is done to one dead letter: shown with personal data, noted on, rehearsed, replayed with another body.
+"""What is done to one dead letter: shown with personal data, noted on, dry-run, replayed with another body.
 
 Those that ask Redis raise BrokerError.
 """
@@ -17,9 +17,9 @@ from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
-from inspector.operations.bulk_actions import verdict_of
+from inspector.operations.bulk_actions import dry_run_result
 from inspector.privacy.masking import MASK, Masking
-from runtime.dry_run import Rehearsed, Verdict
+from runtime.dry_run import DryRunNotification, DryRunResult
 
 _SOME_ADDRESS = "masked@example.invalid"
 
@@ -32,10 +32,10 @@ class EditError(ValueError):
 
 async def reveal(redis: Client, letter_id: str, *, by: str) -> StoredDeadLetter | None:
     """One dead letter for eyes that may see personal data: it is written to the audit log first."""
-    grave = await dead_letters.get(redis, letter_id)
-    if grave is not None:
+    stored_letter = await dead_letters.get(redis, letter_id)
+    if stored_letter is not None:
         await audit.record(redis, AuditEntry(by, "reveal", letter_id))
-    return grave
+    return stored_letter
 
 
 async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) -> bool:
@@ -44,32 +44,34 @@ async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) 
     The copy is one more webhook, or notification with the same key, in the sums. False where there is no such
     letter. Raises EditError.
     """
-    grave = await dead_letters.get(redis, letter_id)
-    if grave is None:
+    stored_letter = await dead_letters.get(redis, letter_id)
+    if stored_letter is None:
         return False
-    if grave.letter.is_unreadable:
-        raise EditError(grave.letter.error)
-    if grave.letter.reason == "unreadable" or grave.letter.digest:
+    if stored_letter.letter.is_unreadable:
+        raise EditError(stored_letter.letter.error)
+    if stored_letter.letter.reason == "unreadable" or stored_letter.letter.digest:
         raise EditError("only a single webhook or its notification can be edited, not a batch, a job or a digest")
-    return await replay.replay_edited(redis, grave, body, by=by)
+    return await replay.replay_edited(redis, stored_letter, body, by=by)
 
 
 async def note_on(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
     """Note something on one dead letter, at once; False where there is no such letter."""
     note = Note(await ask_ms(redis), by, text)
-    return bool(await dead_letters.annotate(redis, [letter_id], note, deed=AuditEntry(by, "annotate", letter_id)))
+    return bool(
+        await dead_letters.annotate(redis, [letter_id], note, audit_entry=AuditEntry(by, "annotate", letter_id))
+    )
 
 
-def editable(grave: StoredDeadLetter) -> str:
+def editable(stored_letter: StoredDeadLetter) -> str:
     """The body to be edited as text, indented where it is JSON. Raises EditError where it is not."""
-    if grave.letter.is_unreadable:
-        raise EditError(grave.letter.error)
+    if stored_letter.letter.is_unreadable:
+        raise EditError(stored_letter.letter.error)
     try:
-        return msgspec.json.format(grave.body, indent=2).decode()
+        return msgspec.json.format(stored_letter.body, indent=2).decode()
     except (ValueError, RecursionError):
         pass
     try:
-        return grave.body.decode()
+        return stored_letter.body.decode()
     except UnicodeDecodeError:
         raise EditError("the body is not text, so it cannot be edited here") from None
 
@@ -84,30 +86,33 @@ def edited_body(text: str) -> bytes:
     return body
 
 
-def rehearsed(
-    grave: StoredDeadLetter, rehearse: Callable[[StoredDeadLetter], Verdict], *, masking: Masking | None
-) -> Verdict:
+def masked_dry_run(
+    stored_letter: StoredDeadLetter,
+    dry_run: Callable[[StoredDeadLetter], DryRunResult],
+    *,
+    masking: Masking | None,
+) -> DryRunResult:
     """What would become of a dead letter; `masking` None shows it with personal data.
 
     Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
     cannot be told so is "".
     """
-    verdict = verdict_of(grave, rehearse)
-    if masking is None or grave.letter.is_unreadable:
-        return verdict
-    shown_text = masking.texts_of(grave.body)
+    result = dry_run_result(stored_letter, dry_run)
+    if masking is None or stored_letter.letter.is_unreadable:
+        return result
+    shown_text = masking.texts_of(stored_letter.body)
     try:
-        body = _addressable(masking.body(grave.body))
-        copy = rehearse(StoredDeadLetter(grave.letter, _encode(body))).notifications
+        body = _addressable(masking.body(stored_letter.body))
+        copy = dry_run(StoredDeadLetter(stored_letter.letter, _encode(body))).notifications
     except (ValueError, RecursionError):
         copy = ()
-    real = verdict.notifications
+    real = result.notifications
     is_alike = [(told.channel, told.rule) for told in copy] == [(told.channel, told.rule) for told in real]
     shown = copy if is_alike else [structs.replace(told, to="", subject="", text="", html="") for told in real]
     return structs.replace(
-        verdict,
-        error=shown_text(verdict.error),
-        path=shown_text(verdict.path),
+        result,
+        error=shown_text(result.error),
+        path=shown_text(result.path),
         notifications=tuple(_masked(*both, shown_text) for both in zip(real, shown, strict=True)),
     )
 
@@ -121,7 +126,9 @@ def _addressable(value: Any, key: str = "") -> Any:
     return _SOME_ADDRESS if value == MASK and key.lower().endswith("mail") else value
 
 
-def _masked(told: Rehearsed, copy: Rehearsed, shown_text: Callable[[str], str]) -> Rehearsed:
+def _masked(
+    told: DryRunNotification, copy: DryRunNotification, shown_text: Callable[[str], str]
+) -> DryRunNotification:
     return structs.replace(
         told,
         to=shown_text(copy.to),

@@ -15,7 +15,7 @@ from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.source_status import alert_records, source_records
 from inspector.privacy.masking import DEFAULT, MASK, Masking
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 
 
 def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.text) -> dict[str, Any]:
@@ -41,18 +41,20 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
     return [found_record(found, masking=masking) for found in page.found]
 
 
-def grave_record(grave: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT) -> dict[str, Any]:
+def stored_letter_record(
+    stored_letter: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT
+) -> dict[str, Any]:
     """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
-    shown = str if reveal else masking.texts_of(grave.body)
-    letter = letter_record(grave.letter, shown=shown)
-    notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in grave.notes]
-    record = {**letter, "notes": notes, "body_bytes": len(grave.body), "body": None}
+    shown = str if reveal else masking.texts_of(stored_letter.body)
+    letter = letter_record(stored_letter.letter, shown=shown)
+    notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in stored_letter.notes]
+    record = {**letter, "notes": notes, "body_bytes": len(stored_letter.body), "body": None}
     try:
-        record["body"] = msgspec.json.decode(grave.body) if reveal else masking.body(grave.body)
+        record["body"] = msgspec.json.decode(stored_letter.body) if reveal else masking.body(stored_letter.body)
     except (ValueError, RecursionError):
         record["body"] = None
     if reveal:
-        record["body_base64"] = base64.b64encode(grave.body).decode()
+        record["body_base64"] = base64.b64encode(stored_letter.body).decode()
     return record
 
 
@@ -94,25 +96,25 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
     }
 
 
-def verdict_record(verdict: Verdict) -> dict[str, Any]:
+def dry_run_record(result: DryRunResult) -> dict[str, Any]:
     """What a replay would come to: `passes`; else `reason`, `error` ... of the dead letter there would be.
 
     `notifications`: those that would be sent, and those that would not, each with its `error`. The verdict is told
     as it is, so it must be masked already.
     """
-    return cast("dict[str, Any]", msgspec.to_builtins(verdict))
+    return cast("dict[str, Any]", msgspec.to_builtins(result))
 
 
-def deed_record(recorded: Recorded, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+def audit_entry_record(recorded: Recorded, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One line of the audit log. `id` is where the page after it begins."""
-    deed = recorded.deed
+    audit_entry = recorded.audit_entry
     return {
         "id": recorded.id,
         "at_ms": recorded.at_ms,
-        "by": deed.by,
-        "what": deed.what,
-        "about": masking.text(deed.about),
-        "details": {name: masking.text(value) for name, value in deed.details.items()},
+        "by": audit_entry.by,
+        "what": audit_entry.what,
+        "about": masking.text(audit_entry.about),
+        "details": {name: masking.text(value) for name, value in audit_entry.details.items()},
     }
 
 

@@ -83,7 +83,7 @@ def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
 
 
 def _body_sum(totals: Totals) -> Text:
-    parts = {name: getattr(totals, name) for name in ("processed", "duplicate", "buried", "queued")}
+    parts = {name: getattr(totals, name) for name in ("processed", "duplicate", "dead_at_intake", "queued")}
     return _sum("accepted", totals.accepted, parts)
 
 

@@ -13,7 +13,7 @@ from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.web.bulk_form import ACTS, Act
 from inspector.web.filters import address_of, fields_of
 from inspector.web.pages import Pages
@@ -21,7 +21,7 @@ from inspector.web.selection import MOST_NAMED
 
 _KEPT = 100
 _EVERY_S = 1
-_GONE = Refusal(404, "There is no such action; the last 500 are kept.")
+_GONE = ErrorAnswer(404, "There is no such action; the last 500 are kept.")
 
 
 class Shown(Struct, frozen=True):
@@ -46,36 +46,36 @@ class Shown(Struct, frozen=True):
     """What a form says to mean the same letters; () where that cannot be told, or is more than a form may name."""
 
 
-def actions_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The pages at /actions."""
 
     async def actions(request: web.Request, principal: Principal) -> Answer:
-        found = await operations.actions(desk.redis, count=_KEPT)
-        now_ms = desk.redis.clock.now_ms()
+        found = await operations.actions(context.redis, count=_KEPT)
+        now_ms = context.redis.clock.now_ms()
         shown = [shown_of(action, principal, now_ms) for action in found]
         return pages.show(request, principal, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
 
     async def action(request: web.Request, principal: Principal) -> Answer:
-        found = await operations.action(desk.redis, request.match_info["id"])
+        found = await operations.action(context.redis, request.match_info["id"])
         if found is None:
             return _GONE
         return pages.show(
             request,
             principal,
             "action.html",
-            one=shown_of(found, principal, desk.redis.clock.now_ms()),
+            one=shown_of(found, principal, context.redis.clock.now_ms()),
             every_s=_EVERY_S,
-            shown=desk.configured.masking.text,
+            shown=context.configured.masking.text,
         )
 
     async def stop(request: web.Request, principal: Principal) -> Answer:
-        return await _turned(request, lambda name: operations.stop(desk.redis, name, by=principal.name))
+        return await _turned(request, lambda name: operations.stop(context.redis, name, by=principal.name))
 
     async def resume(request: web.Request, principal: Principal) -> Answer:
-        return await _turned(request, lambda name: desk.runner.resume(name, by=principal.name))
+        return await _turned(request, lambda name: context.runner.resume(name, by=principal.name))
 
     async def _turned(request: web.Request, turn: Callable[[str], Awaitable[bool]]) -> Answer:
-        found = await operations.action(desk.redis, request.match_info["id"])
+        found = await operations.action(context.redis, request.match_info["id"])
         if found is None:
             return _GONE
         await turn(found.id)  # where it cannot any more, the page tells how it stands

@@ -7,31 +7,31 @@ from aiohttp import web
 from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.web.pages import Pages
 from runtime.ids import is_id
 
 A_PAGE = 50
 
 
-def audit_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /audit."""
 
     async def audit(request: web.Request, principal: Principal) -> Answer:
         before = request.query.get("before", "")
         if before and not operations.is_place(before):
-            return Refusal(400, "before must be a place that a page of the audit log gave.")
-        found = await operations.audit(desk.redis, before=before, count=A_PAGE + 1)
+            return ErrorAnswer(400, "before must be a place that a page of the audit log gave.")
+        found = await operations.audit(context.redis, before=before, count=A_PAGE + 1)
         page = found[:A_PAGE]
         return pages.show(
             request,
             principal,
             "audit.html",
-            deeds=page,
+            audit_entries=page,
             older=f"/audit?before={page[-1].id}" if len(found) > A_PAGE else "",
             is_first=not before,
             is_id=is_id,
-            shown=desk.configured.masking.text,
+            shown=context.configured.masking.text,
         )
 
     return [Route("GET", "/audit", audit)]

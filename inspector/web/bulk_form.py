@@ -13,7 +13,7 @@ from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import Verb
 from inspector.web.filters import FilterError
 from inspector.web.pages import Pages
@@ -35,9 +35,9 @@ ACTS = {
     act.verb: act
     for act in (
         Act(
-            "rehearse",
+            "dry_run",
             "Dry run",
-            "rehearsed",
+            "masked_dry_run",
             "Each is decoded, matched with the rules and rendered as a replay would do it with today's config. "
             "Nothing is sent, and nothing changes. At the end you see how many would pass, and why the others "
             "would not.",
@@ -79,27 +79,27 @@ class _Meant(Struct, frozen=True):
     chosen: Chosen
 
 
-def acts_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def acts_routes(context: AppContext, pages: Pages) -> list[Route]:
     """What forms with letters in them lead to."""
 
     async def preview(request: web.Request, principal: Principal) -> Answer:
-        meant = await _meant(desk, await request.post())
-        return meant if isinstance(meant, Refusal) else _preview(desk, pages, request, principal, meant)
+        meant = await _meant(context, await request.post())
+        return meant if isinstance(meant, ErrorAnswer) else _preview(context, pages, request, principal, meant)
 
     async def begin(request: web.Request, principal: Principal) -> Answer:
         form: Any = await request.post()
-        meant = await _meant(desk, form)
-        if isinstance(meant, Refusal):
+        meant = await _meant(context, form)
+        if isinstance(meant, ErrorAnswer):
             return meant
         act, chosen = meant.act, meant.chosen
         terms = _terms(act, form)
         if form.get("count") != str(chosen.count):
             now = count_of(chosen.count, "letter")
             terms = structs.replace(terms, fault=f"It is no longer what you saw: now it is {now}. Look again.")
-            return _preview(desk, pages, request, principal, meant, terms, status=409)
+            return _preview(context, pages, request, principal, meant, terms, status=409)
         if terms.fault:
-            return _preview(desk, pages, request, principal, meant, terms, status=422)
-        action = await desk.runner.begin(
+            return _preview(context, pages, request, principal, meant, terms, status=422)
+        action = await context.runner.begin(
             act.verb, chosen.what, by=principal.name, rate_per_s=terms.rate_per_s, note=terms.note
         )
         return redirect(f"/actions/{action}")
@@ -110,17 +110,17 @@ def acts_routes(desk: AppContext, pages: Pages) -> list[Route]:
     ]
 
 
-async def _meant(desk: AppContext, form: Any) -> _Meant | Refusal:
+async def _meant(context: AppContext, form: Any) -> _Meant | ErrorAnswer:
     act = ACTS.get(form.get("verb", ""))
     if act is None:
-        return Refusal(400, "The form does not say what is to be done.")
-    if act.verb == "rehearse" and desk.configured.rehearse is None:
-        return Refusal(409, "There are no rules here to rehearse with.")
+        return ErrorAnswer(400, "The form does not say what is to be done.")
+    if act.verb == "dry_run" and context.configured.dry_run is None:
+        return ErrorAnswer(409, "There are no rules here for a dry run.")
     try:
-        chosen = await chosen_of(desk.redis, form)
+        chosen = await chosen_of(context.redis, form)
     except FilterError as error:
-        return Refusal(400, f"{error}.")
-    return _Meant(act, chosen) if chosen.count else Refusal(409, _nothing(form))
+        return ErrorAnswer(400, f"{error}.")
+    return _Meant(act, chosen) if chosen.count else ErrorAnswer(409, _nothing(form))
 
 
 def _nothing(form: Any) -> str:
@@ -155,7 +155,7 @@ def _rate(text: str) -> tuple[float, str]:
 
 
 def _preview(
-    desk: AppContext,
+    context: AppContext,
     pages: Pages,
     request: web.Request,
     principal: Principal,
@@ -173,6 +173,6 @@ def _preview(
         chosen=meant.chosen,
         terms=terms or _Terms(),
         max_note=MAX_NOTE_CHARS,
-        shown=desk.configured.masking.text,
-        now_ms=desk.redis.clock.now_ms(),
+        shown=context.configured.masking.text,
+        now_ms=context.redis.clock.now_ms(),
     )

@@ -10,7 +10,7 @@ from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.presentation.channel_status import channel_line
 from inspector.web.filters import address_of
 from inspector.web.pages import Pages
@@ -30,23 +30,23 @@ class Shown(Struct, frozen=True):
     """The list of its dead letters."""
 
 
-def channels_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
-        dead = (await operations.choices(desk.redis)).by_field["channel"]
-        now_ms, known = await operations.channels(desk.redis, desk.configured.channels)
+        dead = (await operations.choices(context.redis)).by_field["channel"]
+        now_ms, known = await operations.channels(context.redis, context.configured.channels)
         shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
         return pages.show(request, principal, "channels.html", channels=shown)
 
     async def turn(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
-        _, known = await operations.channels(desk.redis, desk.configured.channels)
+        _, known = await operations.channels(context.redis, context.configured.channels)
         if name not in {one.name for one in known}:
-            return Refusal(404, "There is no such channel.")
+            return ErrorAnswer(404, "There is no such channel.")
         turned = operations.pause_channel if request.path.endswith("/pause") else operations.resume_channel
-        await turned(desk.redis, name, by=principal.name)
+        await turned(context.redis, name, by=principal.name)
         return redirect("/channels")
 
     return [

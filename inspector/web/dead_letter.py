@@ -13,7 +13,7 @@ from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import EditError
 from inspector.presentation.error_location import Line, marked
 from inspector.web.pages import Pages
@@ -21,7 +21,7 @@ from inspector.web.pages import Pages
 _MAX_FORM_BYTES = 60_000
 """Of an edited body in a form: a request may have 64 KiB in all."""
 
-_GONE = Refusal(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
+_GONE = ErrorAnswer(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
 
 
 class _Look(Struct, frozen=True):
@@ -38,38 +38,42 @@ class _Look(Struct, frozen=True):
 _MASKED = _Look()
 
 
-def letter_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead/{id} and its forms."""
 
     async def letter(request: web.Request, principal: Principal) -> Answer:
-        grave = await operations.get(desk.redis, request.match_info["id"])
-        return _page(desk, pages, request, principal, grave) if grave else _GONE
+        stored_letter = await operations.get(context.redis, request.match_info["id"])
+        return _page(context, pages, request, principal, stored_letter) if stored_letter else _GONE
 
     async def reveal(request: web.Request, principal: Principal) -> Answer:
-        grave = await operations.reveal(desk.redis, request.match_info["id"], by=principal.name)
-        return _page(desk, pages, request, principal, grave, _Look(is_revealed=True)) if grave else _GONE
+        stored_letter = await operations.reveal(context.redis, request.match_info["id"], by=principal.name)
+        return (
+            _page(context, pages, request, principal, stored_letter, _Look(is_revealed=True))
+            if stored_letter
+            else _GONE
+        )
 
     async def raw(request: web.Request, principal: Principal) -> Answer:
-        grave = await operations.reveal(desk.redis, request.match_info["id"], by=principal.name)
-        return _download(grave) if grave else _GONE
+        stored_letter = await operations.reveal(context.redis, request.match_info["id"], by=principal.name)
+        return _download(stored_letter) if stored_letter else _GONE
 
     async def note(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
         if not text or len(text) > MAX_NOTE_CHARS:
-            return Refusal(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
-        noted = await operations.note_on(desk.redis, letter_id, text, by=principal.name)
+            return ErrorAnswer(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
+        noted = await operations.note_on(context.redis, letter_id, text, by=principal.name)
         return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
 
     async def edit(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
         try:
             body = operations.edited_body(text)
-            replayed = await operations.replay_edited(desk.redis, letter_id, body, by=principal.name)
+            replayed = await operations.replay_edited(context.redis, letter_id, body, by=principal.name)
         except EditError as error:
-            grave = await operations.reveal(desk.redis, letter_id, by=principal.name)
-            if grave is None:
+            stored_letter = await operations.reveal(context.redis, letter_id, by=principal.name)
+            if stored_letter is None:
                 return _GONE
-            return _page(desk, pages, request, principal, grave, _Look(True, text, str(error)))
+            return _page(context, pages, request, principal, stored_letter, _Look(True, text, str(error)))
         return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
 
     return [
@@ -82,16 +86,16 @@ def letter_routes(desk: AppContext, pages: Pages) -> list[Route]:
 
 
 def _page(
-    desk: AppContext,
+    context: AppContext,
     pages: Pages,
     request: web.Request,
     principal: Principal,
-    grave: StoredDeadLetter,
+    stored_letter: StoredDeadLetter,
     look: _Look = _MASKED,
 ) -> web.Response:
-    configured, letter = desk.configured, grave.letter
+    configured, letter = context.configured, stored_letter.letter
     masking = None if look.is_revealed else configured.masking
-    body = marked(grave.body, letter.path, masking=masking)
+    body = marked(stored_letter.body, letter.path, masking=masking)
     return pages.show(
         request,
         principal,
@@ -99,19 +103,21 @@ def _page(
         status=422 if look.fault else 200,
         letter=letter,
         place=f"/dead/{quote(letter.id)}",
-        bytes=len(grave.body),
+        bytes=len(stored_letter.body),
         body=body,
         near=near(body.lines),
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
-        notes=grave.notes,
-        verdict=operations.rehearsed(grave, configured.rehearse, masking=masking) if configured.rehearse else None,
+        notes=stored_letter.notes,
+        result=operations.masked_dry_run(stored_letter, configured.dry_run, masking=masking)
+        if configured.dry_run
+        else None,
         is_revealed=look.is_revealed,
-        edited=look.edited or _editable(grave, principal, look.is_revealed),
-        is_too_large=_is_too_large(grave),
+        edited=look.edited or _editable(stored_letter, principal, look.is_revealed),
+        is_too_large=_is_too_large(stored_letter),
         fault=look.fault,
         max_note=MAX_NOTE_CHARS,
-        now_ms=desk.redis.clock.now_ms(),
-        shown=str if look.is_revealed else configured.masking.texts_of(grave.body),
+        now_ms=context.redis.clock.now_ms(),
+        shown=str if look.is_revealed else configured.masking.texts_of(stored_letter.body),
     )
 
 
@@ -121,31 +127,31 @@ def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
     return () if at is None else lines[max(0, at - count) : at + count + 1]
 
 
-def _editable(grave: StoredDeadLetter, principal: Principal, is_revealed: bool) -> str:
+def _editable(stored_letter: StoredDeadLetter, principal: Principal, is_revealed: bool) -> str:
     """What is offered to be edited, "" for nothing."""
-    if not is_revealed or not principal.may("edit") or _is_too_large(grave):
+    if not is_revealed or not principal.may("edit") or _is_too_large(stored_letter):
         return ""
     try:
-        return operations.editable(grave)
+        return operations.editable(stored_letter)
     except EditError:
         return ""
 
 
-def _is_too_large(grave: StoredDeadLetter) -> bool:
+def _is_too_large(stored_letter: StoredDeadLetter) -> bool:
     """Whether no form can bring it back, as a browser encodes it."""
-    if len(grave.body) > _MAX_FORM_BYTES:
+    if len(stored_letter.body) > _MAX_FORM_BYTES:
         return True
     try:
-        text = operations.editable(grave)
+        text = operations.editable(stored_letter)
     except EditError:
         return False
     return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES
 
 
-def _download(grave: StoredDeadLetter) -> web.Response:
-    name = f"{grave.letter.id}.{'bin' if grave.letter.reason == 'unreadable' else 'json'}"
+def _download(stored_letter: StoredDeadLetter) -> web.Response:
+    name = f"{stored_letter.letter.id}.{'bin' if stored_letter.letter.reason == 'unreadable' else 'json'}"
     return web.Response(
-        body=grave.body,
+        body=stored_letter.body,
         content_type="application/octet-stream",
         headers={hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"'},
     )

@@ -12,7 +12,7 @@ from inspector import operations
 from inspector.formatting import size
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import Choices, CursorError, Filter
 from inspector.privacy.masking import DEFAULT, Masking
 from inspector.web.filters import FilterError, address_of, fields_of, filter_of, input_time
@@ -59,19 +59,19 @@ class Ways(Struct, frozen=True):
     older: str
 
 
-def letters_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead, and what it shows as a file."""
 
     async def letters(request: web.Request, principal: Principal) -> Answer:
         try:
             wanted = filter_of(request.query)
             cursor = request.query.get("cursor", "")
-            page = await operations.find(desk.redis, wanted, limit=A_PAGE, cursor=cursor)
+            page = await operations.find(context.redis, wanted, limit=A_PAGE, cursor=cursor)
         except (FilterError, CursorError) as error:
-            return Refusal(400, f"{error}.")
-        selects = selects_of(await operations.choices(desk.redis), wanted, desk.configured.masking)
-        now_ms = desk.redis.clock.now_ms()
-        total = await operations.count(desk.redis, wanted)
+            return ErrorAnswer(400, f"{error}.")
+        selects = selects_of(await operations.choices(context.redis), wanted, context.configured.masking)
+        now_ms = context.redis.clock.now_ms()
+        total = await operations.count(context.redis, wanted)
         return pages.show(
             request,
             principal,
@@ -90,7 +90,7 @@ def letters_routes(desk: AppContext, pages: Pages) -> list[Route]:
             ways=ways(fields_of(wanted), cursor, request.query.get("trail", ""), page.cursor),
             without_group=address_of("/dead", {**fields_of(wanted), "fingerprint": ""}),
             now_ms=now_ms,
-            shown=desk.configured.masking.text,
+            shown=context.configured.masking.text,
         )
 
     async def export(request: web.Request, principal: Principal) -> Answer:
@@ -98,16 +98,18 @@ def letters_routes(desk: AppContext, pages: Pages) -> list[Route]:
         try:
             wanted = filter_of(form)
         except FilterError as error:
-            return Refusal(400, f"{error}.")
-        if await operations.count(desk.redis, wanted) > MOST_EXPORTED:
-            return Refusal(413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all.")
+            return ErrorAnswer(400, f"{error}.")
+        if await operations.count(context.redis, wanted) > MOST_EXPORTED:
+            return ErrorAnswer(
+                413, f"These are more than {MOST_EXPORTED:,}: `hookline dead export` writes them all."
+            )
         exported = bytearray()
-        async with aclosing(operations.export(desk.redis, wanted, by=principal.name)) as pieces:
+        async with aclosing(operations.export(context.redis, wanted, by=principal.name)) as pieces:
             async for piece in pieces:
                 exported += piece
                 if len(exported) > MOST_EXPORTED_BYTES:
                     most = size(MOST_EXPORTED_BYTES)
-                    return Refusal(413, f"These are more than {most}: `hookline dead export` writes them all.")
+                    return ErrorAnswer(413, f"These are more than {most}: `hookline dead export` writes them all.")
         return web.Response(
             body=exported,
             content_type="application/jsonl",

@@ -8,16 +8,16 @@ from msgspec import Struct
 from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import Filter, Group
 from inspector.web.filters import FilterError, fields_of, filter_of
 from inspector.web.pages import Pages
 
 MOST = 100
-SPARK_HEIGHT = 24
+SPARKLINE_HEIGHT = 24
 
 
-class Spark(Struct, frozen=True):
+class Sparkline(Struct, frozen=True):
     """24 bars, one an hour."""
 
     bars: tuple[tuple[int, float, float], ...]
@@ -26,42 +26,42 @@ class Spark(Struct, frozen=True):
     words: str
 
 
-def groups_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /groups."""
 
     async def groups(request: web.Request, principal: Principal) -> Answer:
         try:
             wanted = filter_of(request.query)
         except FilterError as error:
-            return Refusal(400, f"{error}.")
-        found = await operations.groups(desk.redis, wanted, limit=MOST)
+            return ErrorAnswer(400, f"{error}.")
+        found = await operations.groups(context.redis, wanted, limit=MOST)
         return pages.show(
             request,
             principal,
             "groups.html",
-            groups=[(group, spark(group.hours)) for group in found],
+            groups=[(group, sparkline(group.hours)) for group in found],
             words=operations.in_words(wanted) if wanted != Filter() else "",
             fields=fields_of(wanted),
             total=sum(group.count for group in found),
             most=MOST,
             events=events,
-            now_ms=desk.redis.clock.now_ms(),
-            shown=desk.configured.masking.text,
+            now_ms=context.redis.clock.now_ms(),
+            shown=context.configured.masking.text,
         )
 
     return [Route("GET", "/groups", groups)]
 
 
-def spark(hours: tuple[int, ...]) -> Spark:
+def sparkline(hours: tuple[int, ...]) -> Sparkline:
     """What is drawn of the last hours, the present one last. An hour with one letter is a bar that can be seen."""
     most = max(hours, default=0)
-    heights = [max(2.0, SPARK_HEIGHT * count / most) if count else 0.0 for count in hours]
-    bars = tuple((4 * at, SPARK_HEIGHT - height, height) for at, height in enumerate(heights) if height)
+    heights = [max(2.0, SPARKLINE_HEIGHT * count / most) if count else 0.0 for count in hours]
+    bars = tuple((4 * at, SPARKLINE_HEIGHT - height, height) for at, height in enumerate(heights) if height)
     total, now = sum(hours), hours[-1] if hours else 0
     words = f"{total:,} in the last 24 hours, {now:,} of them in this one; at most {most:,} in one hour"
-    return Spark(bars, words if total else "none in the last 24 hours")
+    return Sparkline(bars, words if total else "none in the last 24 hours")
 
 
 def events(group: Group) -> list[str]:
     """The names of events in it, as far as they are known."""
-    return sorted({facets.event for facets in group.facets if facets.event})
+    return sorted({dimensions.event for dimensions in group.dimensions if dimensions.event})

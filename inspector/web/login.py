@@ -22,7 +22,7 @@ from inspector.http.auth_middleware import (
 from inspector.http.form_tokens import new_id
 from inspector.http.login_throttle import address_key
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations.login_audit import record_login
 from inspector.web.pages import Pages
 
@@ -31,36 +31,36 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME_CHARS = 64
 """Of the longest name that a user can have."""
 
-_WRONG = Refusal(403, "The name or the password is wrong.")
+_WRONG = ErrorAnswer(403, "The name or the password is wrong.")
 
 _logger = logging.getLogger("hookline.inspector")
 
 
-def login_routes(desk: AppContext, door: AuthMiddleware, pages: Pages) -> list[Route]:
+def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> list[Route]:
     """/login and /logout."""
 
     async def form(request: web.Request, principal: Principal) -> Answer:
         path = own_path(request.query.get("next", "/"))
-        return redirect(path) if principal.name else _form(request, door, pages, path)
+        return redirect(path) if principal.name else _form(request, auth, pages, path)
 
     async def log_in(request: web.Request, _: Principal) -> Answer:
         given = await request.post()
         name, path = str(given.get("name", "")), own_path(str(given.get("next", "/")))
-        address = door.address(request)
+        address = auth.address(request)
         by_name, by_address = f"user:{name[:_NAME_CHARS]}", address_key(address)
-        await door.attempts.wait((by_name, by_address), is_gone=lambda: is_gone(request))
-        user = door.accounts.by_password(name, str(given.get("password", "")))
+        await auth.attempts.wait((by_name, by_address), is_gone=lambda: is_gone(request))
+        user = auth.accounts.by_password(name, str(given.get("password", "")))
         if user is None:
-            known = name if door.accounts.get(name) else ""
-            wait_s = door.attempts.failed("login", (by_name, by_address), address=address, user=known)
+            known = name if auth.accounts.get(name) else ""
+            wait_s = auth.attempts.failed("login", (by_name, by_address), address=address, user=known)
             return _form(
-                request, door, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
+                request, auth, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
             )
-        door.brakes.passed((by_name,))
-        await record_login(desk.redis, name)
-        door.sessions.end(session_of(request))
+        auth.throttle.passed((by_name,))
+        await record_login(context.redis, name)
+        auth.sessions.end(session_of(request))
         answer = redirect(path)
-        keep_session(answer, door.sessions.begin(name), https=door.is_https(request))
+        keep_session(answer, auth.sessions.begin(name), https=auth.is_https(request))
         answer.del_cookie(LOGIN_COOKIE, path="/login")
         _logger.info(
             "%s logged in from %s",
@@ -71,9 +71,9 @@ def login_routes(desk: AppContext, door: AuthMiddleware, pages: Pages) -> list[R
         return answer
 
     async def log_out(request: web.Request, principal: Principal) -> Answer:
-        door.sessions.end(session_of(request))
+        auth.sessions.end(session_of(request))
         answer = redirect("/login")
-        drop_session(answer, https=door.is_https(request))
+        drop_session(answer, https=auth.is_https(request))
         _logger.info("%s logged out", principal.name, extra={"action": "inspector_logout", "user": principal.name})
         return answer
 
@@ -86,12 +86,12 @@ def login_routes(desk: AppContext, door: AuthMiddleware, pages: Pages) -> list[R
 
 def _form(
     request: web.Request,
-    door: AuthMiddleware,
+    auth: AuthMiddleware,
     pages: Pages,
     path: str,
     *,
     name: str = "",
-    refusal: Refusal | None = None,
+    refusal: ErrorAnswer | None = None,
 ) -> web.Response:
     held = request.cookies.get(LOGIN_COOKIE, "")
     holder = held if _ID.fullmatch(held) else new_id()
@@ -102,7 +102,7 @@ def _form(
         status=refusal.status if refusal else 200,
         name=name[:_NAME_CHARS],
         next=path,
-        token=door.tokens.token_for(holder),
+        token=auth.tokens.token_for(holder),
         fault=refusal.text if refusal else "",
     )
     answer.headers.update(refusal.headers if refusal else {})
@@ -113,6 +113,6 @@ def _form(
         max_age=_LOGIN_S,
         httponly=True,
         samesite="Strict",
-        secure=door.is_https(request),
+        secure=auth.is_https(request),
     )
     return answer

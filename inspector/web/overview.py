@@ -31,7 +31,7 @@ _TERMS = {
     "accepted": "accepted",
     "processed": "processed",
     "duplicate": "duplicate",
-    "buried": "dead at intake",
+    "dead_at_intake": "dead at intake",
     "queued": "queued",
     "created": "created",
     "sent": "sent",
@@ -81,11 +81,11 @@ class Line(Struct, frozen=True):
     text: str
 
 
-def overview_routes(desk: AppContext, pages: Pages) -> list[Route]:
+def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /."""
-    status = Recent(partial(_status, desk), lasts_s=_RECENT_S)
+    status = Recent(partial(_status, context), lasts_s=_RECENT_S)
     histories = {
-        name: Recent(partial(_history, desk, chosen), lasts_s=_HISTORY_RECENT_S)
+        name: Recent(partial(_history, context, chosen), lasts_s=_HISTORY_RECENT_S)
         for name, chosen in plot.RANGES.items()
     }
 
@@ -102,7 +102,7 @@ def overview_routes(desk: AppContext, pages: Pages) -> list[Route]:
             now=found,
             sums=sums(found),
             notices=notices(found),
-            channels=channels(found, desk.configured.channels),
+            channels=channels(found, context.configured.channels),
             sources=sources(found),
             waits=waits(found),
             range=chosen,
@@ -120,7 +120,7 @@ def overview_routes(desk: AppContext, pages: Pages) -> list[Route]:
 def sums(status: Status) -> list[Sum]:
     """Both."""
     return [
-        _sum(status, "Webhooks", "accepted", ("processed", "duplicate", "buried", "queued")),
+        _sum(status, "Webhooks", "accepted", ("processed", "duplicate", "dead_at_intake", "queued")),
         _sum(status, "Notifications", "created", ("sent", "skipped", "dead", "waiting")),
     ]
 
@@ -179,13 +179,13 @@ def waits(status: Status) -> list[tuple[str, int]]:
     ]
 
 
-async def _status(desk: AppContext) -> Status:
-    configured = desk.configured
-    return await operations.status(desk.redis, configured.sources, configured.spilled())
+async def _status(context: AppContext) -> Status:
+    configured = context.configured
+    return await operations.status(context.redis, configured.sources, configured.spilled())
 
 
-async def _history(desk: AppContext, chosen: plot.Range) -> list[Point]:
-    return await read_history(desk.redis, points=chosen.points, minutes=chosen.minutes)
+async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:
+    return await read_history(context.redis, points=chosen.points, minutes=chosen.minutes)
 
 
 def _sum(status: Status, title: str, whole: str, parts: tuple[str, ...]) -> Sum:

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from inspector import formatting
 from inspector.http.principal import Principal
-from inspector.http.routing import Refusal, is_api, is_live
+from inspector.http.routing import ErrorAnswer, is_api, is_live
 from inspector.web.static import Static
 
 _HTML = "text/html"
@@ -71,7 +71,7 @@ class Pages:
         text = "".join(block(found.new_context(dict(given)))) if block else found.render(given)
         return web.Response(text=text, status=status, content_type=_HTML)
 
-    def refuse(self, request: web.Request, principal: Principal | None, refusal: Refusal) -> web.Response:
+    def refuse(self, request: web.Request, principal: Principal | None, refusal: ErrorAnswer) -> web.Response:
         """A refusal as a page, or below /api/ as JSON."""
         if is_api(request):
             answer = web.Response(

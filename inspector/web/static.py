@@ -8,7 +8,7 @@ from importlib import resources
 from aiohttp import hdrs, web
 
 from inspector.http.principal import Principal
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 
 _TYPES = {
     "style.css": "text/css",
@@ -38,7 +38,7 @@ class Static:
     async def _file(self, request: web.Request, _: Principal) -> Answer:
         name = request.match_info["name"]
         if name not in self._files:
-            return Refusal(404, "There is no such file.")
+            return ErrorAnswer(404, "There is no such file.")
         is_this_version = request.query_string == self._marks[name]
         headers = {hdrs.CACHE_CONTROL: _FOR_EVER if is_this_version else "no-cache"}
         return web.Response(body=self._files[name], content_type=_TYPES[name], charset="utf-8", headers=headers)

@@ -41,7 +41,7 @@ def _parts(explanation: Explanation) -> Iterator[RenderableType]:
             yield from matching(outcome, notified)
     yield from not_matching([outcome for outcome in explanation.rules if not outcome.notifications])
     yield Text()
-    yield _verdict(explanation)
+    yield _conclusion(explanation)
 
 
 def _body(explanation: Explanation) -> Table:
@@ -175,7 +175,7 @@ def _post(post: Post) -> Text:
     return shown.append("}")
 
 
-def _verdict(explanation: Explanation) -> Text:
+def _conclusion(explanation: Explanation) -> Text:
     if explanation.refusal:
         return _plain(f"refused, the receiver answers 400: {explanation.refusal}", "bold red")
     if explanation.fault:

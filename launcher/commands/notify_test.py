@@ -117,7 +117,7 @@ def _parts(explanation: Explanation, sent: tuple[Tried, ...]) -> Iterator[Render
     for tried in sent:
         yield _told(tried)
     if not sent:
-        yield _verdict(outcome, explanation)
+        yield _conclusion(outcome, explanation)
 
 
 def _told(tried: Tried) -> Text:
@@ -128,7 +128,7 @@ def _told(tried: Tried) -> Text:
     return told.append(f" {printable(tried.answer)}", "dim") if tried.answer else told
 
 
-def _verdict(outcome: RuleOutcome, explanation: Explanation) -> Text:
+def _conclusion(outcome: RuleOutcome, explanation: Explanation) -> Text:
     if not outcome.notifications:
         return Text("nothing to send", "bold yellow")
     if explanation.dead_letters:

@@ -21,7 +21,7 @@ from launcher.composition.spill_directories import spilled_here
 from launcher.config.config import Config, config_file, load
 from launcher.embedded.embedded_redis import socket_path, socket_url
 from launcher.errors import NoRedisError
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 from sources.settings import Settings as SourceSettings
 
 
@@ -61,11 +61,11 @@ class Context:
         """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
         return spilled_here(self.config.receiver)
 
-    def rehearse(self) -> Callable[[StoredDeadLetter], Verdict]:
+    def dry_run(self) -> Callable[[StoredDeadLetter], DryRunResult]:
         """What workers with this config would make of a dead letter. Raises ConfigError."""
-        from launcher.composition.dry_runs import rehearsal  # noqa: PLC0415 - most commands do without a worker's parts
+        from launcher.composition.dry_runs import dry_run  # noqa: PLC0415 - most commands do without a worker's parts
 
-        return rehearsal(self.config)
+        return dry_run(self.config)
 
     def masking(self) -> Masking:
         """What inspector.masked_paths and shown_paths hide. Raises ConfigError."""

@@ -20,7 +20,7 @@ from inspector.http.auth_middleware import ClientAddress
 from inspector.operations import retention_task
 from inspector.privacy.masking import Masking
 from inspector.settings import Settings as InspectorSettings
-from launcher.composition.dry_runs import rehearsal
+from launcher.composition.dry_runs import dry_run
 from launcher.composition.error_reporting import tell
 from launcher.composition.namespace_claim import accepted, claim_when_there
 from launcher.composition.spill_directories import spilled_here
@@ -30,7 +30,7 @@ from launcher.config.live_config import LiveConfig
 from launcher.errors import ConfigError, ListenError
 from launcher.supervisor.processes import Group, supervise
 from receiver import server as receiver_server
-from receiver.ingress.source_verifier import gates
+from receiver.ingress.source_verifier import source_verifiers
 from receiver.server import serve
 from receiver.storage.spill.files import prepare
 from runtime.client_address import client_address
@@ -66,7 +66,7 @@ def _opened(listen: Callable[[], socket.socket], section: str, host: str, port: 
 
 def receivable(config: Config) -> Config:
     """The same config. Raises the receiver's StartError where it allows no start."""
-    gates(config.sources, config.receiver.trusted_proxies)
+    source_verifiers(config.sources, config.receiver.trusted_proxies)
     return config
 
 
@@ -164,7 +164,7 @@ def _configured(config: Config) -> Configured:
         sources=config.sources,
         channels=tuple(config.channels),
         spilled=partial(spilled_here, config.receiver),
-        rehearse=rehearsal(config),
+        dry_run=dry_run(config),
         masking=Masking(settings.masked_paths, settings.shown_paths),
     )
 

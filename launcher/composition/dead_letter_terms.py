@@ -15,12 +15,12 @@ def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Seque
     """Tells the terms of a dead letter. Never raises: what cannot be read, or has no source of these, has none."""
     kinds = {name: KINDS[source.kind] for name, source in sources.items()}
 
-    def of(grave: StoredDeadLetter) -> Sequence[str]:
-        letter = grave.letter
+    def of(stored_letter: StoredDeadLetter) -> Sequence[str]:
+        letter = stored_letter.letter
         if letter.stage == "notify" and not letter.job:
-            return terms_of(notification_of(grave), kinds)
+            return terms_of(notification_of(stored_letter), kinds)
         if letter.source in kinds and letter.reason != "unreadable":
-            return kinds[letter.source].terms(grave.body)
+            return kinds[letter.source].terms(stored_letter.body)
         return ()
 
     return of

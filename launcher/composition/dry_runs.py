@@ -1,4 +1,4 @@
-"""The rehearsal of dead letters that a config makes."""
+"""The dry run of dead letters that a config makes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from broker.dead_letters import StoredDeadLetter
 from launcher.config.config import Config
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 from worker.components import worker_source
-from worker.preview.dry_run import Rehearsal
+from worker.preview.dry_run import DryRunner
 
 
-def rehearsal(config: Config) -> Callable[[StoredDeadLetter], Verdict]:
+def dry_run(config: Config) -> Callable[[StoredDeadLetter], DryRunResult]:
     """Tells what workers with this config would make of a dead letter if it were replayed. See Rehearsal."""
     sources = {name: worker_source(source) for name, source in config.sources.items()}
-    return Rehearsal(sources, config.rules, config.channels).of
+    return DryRunner(sources, config.rules, config.channels).of

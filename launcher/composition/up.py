@@ -39,7 +39,7 @@ def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
     with (
-        _redis(config, tell) as (redis, revive),
+        _redis(config, tell) as (redis, restart),
         open_listener(config) as listener,
         open_inspector(config) as pages,
     ):
@@ -54,7 +54,7 @@ def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
         ]
         for line in _summary(config, redis, listener.getsockname()[1], pages.getsockname()[1]):
             tell(line)
-        code = supervise(groups, each_round=revive)
+        code = supervise(groups, each_round=restart)
     tell("Stopped.")
     return code
 
@@ -91,7 +91,7 @@ def _redis(config: Config, tell: Tell) -> Iterator[tuple[RedisSettings, Callable
         redis = EmbeddedRedis(data_dir)
         try:
             redis.start(tell=tell)
-            yield structs.replace(config.redis, url=redis.url), redis.revive
+            yield structs.replace(config.redis, url=redis.url), redis.restart
         finally:
             # All that is left is that Redis writes to disk; a further Ctrl-C must not cut that off.
             for signum in (signal.SIGTERM, signal.SIGINT):

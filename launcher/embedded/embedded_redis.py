@@ -28,7 +28,7 @@ MAX_SOCKET_PATH_BYTES = 100
 _START_S = 20.0
 """Seconds without any answer after which a start has failed. One that is LOADING is waited for without end."""
 
-REVIVE_S = 2.0
+RESTART_AFTER_S = 2.0
 _STOP_S = 30.0
 _MAX_LOG_BYTES = 1024 * 1024
 
@@ -101,9 +101,9 @@ class EmbeddedRedis:
         self._launch()
         self._wait_until_it_answers(tell)
 
-    def revive(self) -> None:
+    def restart(self) -> None:
         """Start it again if it has ended, at most once in REVIVE_S; does not wait for its answer."""
-        if self._process is None or self.pid is not None or time.monotonic() - self._launched < REVIVE_S:
+        if self._process is None or self.pid is not None or time.monotonic() - self._launched < RESTART_AFTER_S:
             return
         logger.error("Redis ended: starting it again", extra={"action": "redis_revived"})
         self._launch()

@@ -10,7 +10,7 @@ from receiver import responses
 from receiver.counters import Counters
 from receiver.health import metrics
 from receiver.health.readiness import Readiness
-from receiver.health.snapshot import State
+from receiver.health.snapshot import SnapshotReader
 from receiver.storage.group_commit import GroupCommit
 from receiver.storage.webhook_storage import WebhookStorage
 
@@ -22,11 +22,11 @@ class Pages:
 
     def __init__(
         self,
-        state: State,
+        state: SnapshotReader,
         counters: Counters,
         commit: GroupCommit,
         readiness: Callable[[], Readiness],
-        keeper: WebhookStorage,
+        storage: WebhookStorage,
         *,
         process: int,
     ) -> None:
@@ -34,7 +34,7 @@ class Pages:
         self._counters = counters
         self._commit = commit
         self._readiness_now = readiness
-        self._keeper = keeper
+        self._storage = storage
         self._process = process
         self._pages = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
 
@@ -58,12 +58,12 @@ class Pages:
         return responses.status(200, "ready", **notes)
 
     async def _metrics(self) -> web.Response:
-        snapshot = metrics.Snapshot(
+        data = metrics.ScrapeData(
             process=self._process,
             counters=self._counters,
             pending_bytes=self._commit.pending_bytes,
-            queued_bytes=self._keeper.pressure.queued_bytes,
-            spilled=self._keeper.detour.spill.seen if self._keeper.detour else None,
-            state=await self._state.look(),
+            queued_bytes=self._storage.pressure.queued_bytes,
+            spilled=self._storage.fallback.spill.seen if self._storage.fallback else None,
+            shared=await self._state.look(),
         )
-        return web.Response(body=metrics.render(snapshot), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
+        return web.Response(body=metrics.render(data), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})

@@ -22,7 +22,7 @@ class ErrorStreaks:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._untold: dict[tuple[str, str], Streak] = {}
+        self._unreported: dict[tuple[str, str], Streak] = {}
 
     def note(self, status: int, source: str, *, now_ms: int | None = None) -> None:
         """Count an answer to a webhook of this source; "" is for none that is configured."""
@@ -32,9 +32,9 @@ class ErrorStreaks:
 
     async def tell(self) -> None:
         """Tell what came since the last time. What Redis did not take stays for the next one."""
-        if not self._untold:
+        if not self._unreported:
             return
-        telling, self._untold = list(self._untold.values()), {}
+        telling, self._unreported = list(self._unreported.values()), {}
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 await note_failures(self._redis, telling)
@@ -49,7 +49,7 @@ class ErrorStreaks:
         return {source: self._facts(source) for source in sources}
 
     def _facts(self, source: str) -> SourceFacts:
-        failing, refused = self._untold.get((source, "failing")), self._untold.get((source, "refused"))
+        failing, refused = self._unreported.get((source, "failing")), self._unreported.get((source, "refused"))
         return SourceFacts(
             failing_since_ms=failing.first_ms if failing else 0,
             failing_last_ms=failing.last_ms if failing else 0,
@@ -63,8 +63,8 @@ class ErrorStreaks:
 
     def _add(self, streaks: Iterable[Streak]) -> None:
         for streak in streaks:
-            known = self._untold.get((streak.source, streak.kind))
-            self._untold[streak.source, streak.kind] = _joined(known, streak) if known else streak
+            known = self._unreported.get((streak.source, streak.kind))
+            self._unreported[streak.source, streak.kind] = _joined(known, streak) if known else streak
 
 
 def _joined(one: Streak, other: Streak) -> Streak:

@@ -15,7 +15,7 @@ from broker.monitoring.spilled import Spilled
 from broker.monitoring.stats import Totals
 from broker.queue.channel_state import Channel
 from receiver.counters import Counters, Histogram
-from receiver.health.snapshot import Seen, Source
+from receiver.health.snapshot import Snapshot, Source
 from sources.retry_deadline import tries_left
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,7 +23,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LABELS = ["process"]
 
 
-class Snapshot(Struct, frozen=True):
+class ScrapeData(Struct, frozen=True):
     """What one scrape shows."""
 
     process: int
@@ -35,31 +35,31 @@ class Snapshot(Struct, frozen=True):
     spilled: Spilled | None
     """None where there is no spill_dir."""
 
-    state: Seen
+    shared: Snapshot
 
 
-def render(snapshot: Snapshot) -> bytes:
+def render(data: ScrapeData) -> bytes:
     """Prometheus text."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Scrape(snapshot))
+    registry.register(_Scrape(data))
     return generate_latest(registry)
 
 
 class _Scrape(Collector):
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+    def __init__(self, data: ScrapeData) -> None:
+        self._data = data
 
     def collect(self) -> Iterator[Metric]:
-        yield from _of_process(self._snapshot)
-        state = self._snapshot.state
-        if self._snapshot.queued_bytes:
+        yield from _of_process(self._data)
+        state = self._data.shared
+        if self._data.queued_bytes:
             yield GaugeMetricFamily(
-                "hookline_queued_bytes", "Memory of the queued bodies in Redis", value=self._snapshot.queued_bytes
+                "hookline_queued_bytes", "Memory of the queued bodies in Redis", value=self._data.queued_bytes
             )
-        if self._snapshot.spilled is not None:
-            yield from _of_disk(self._snapshot.spilled, state.at_ms)
+        if self._data.spilled is not None:
+            yield from _of_disk(self._data.spilled, state.at_ms)
         up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
-        up.add_metric([str(self._snapshot.process)], float(state.totals is not None))
+        up.add_metric([str(self._data.process)], float(state.totals is not None))
         yield up
         if state.totals is not None:
             yield from _of_redis(state.totals)
@@ -69,8 +69,8 @@ class _Scrape(Collector):
         yield from _of_channels(state.channels, state.at_ms)
 
 
-def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
-    counters, process = snapshot.counters, str(snapshot.process)
+def _of_process(data: ScrapeData) -> Iterator[Metric]:
+    counters, process = data.counters, str(data.process)
     answers = CounterMetricFamily(
         "hookline_receiver_requests", "Webhooks answered, by status", labels=[*_LABELS, "status"]
     )
@@ -88,7 +88,7 @@ def _of_process(snapshot: Snapshot) -> Iterator[Metric]:
         counter.add_metric([process], value)
         yield counter
     pending = GaugeMetricFamily("hookline_receiver_pending_bytes", "Bytes that wait for Redis", labels=_LABELS)
-    pending.add_metric([process], snapshot.pending_bytes)
+    pending.add_metric([process], data.pending_bytes)
     yield pending
     yield _histogram("batch_bodies", "Bodies in a confirmed batch", process, counters.batch_bodies)
     yield _histogram("accept_seconds", "From the verified body to its confirmation", process, counters.accept_s)
@@ -123,7 +123,7 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
         "hookline_waiting_notifications", "Notifications not settled yet", value=totals.waiting
     )
     bodies = CounterMetricFamily("hookline_bodies", "Bodies by what became of them", labels=["outcome"])
-    for outcome in ("accepted", "processed", "duplicate", "buried"):
+    for outcome in ("accepted", "processed", "duplicate", "dead_at_intake"):
         bodies.add_metric([outcome], getattr(totals, outcome))
     yield bodies
     notifications = CounterMetricFamily(
@@ -137,13 +137,13 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
 
 
 def _of_dead_letters(totals: Totals, there_now: int) -> Iterator[Metric]:
-    """Unlike the outcomes buried and dead, which a replay takes back, these counters never fall."""
+    """Unlike the outcomes dead_at_intake and dead, which a replay takes back, these counters never fall."""
     yield GaugeMetricFamily("hookline_dead_letters", "Dead letters there now", value=there_now)
     yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that arose", value=totals.died)
     handled = CounterMetricFamily(
         "hookline_dead_letters_handled", "Dead letters by what was done to them", labels=["outcome"]
     )
-    for outcome in ("replayed", "edited", "revived", "discarded", "purged", "forgotten"):
+    for outcome in ("replayed", "edited", "retried_on_redelivery", "discarded", "purged", "forgotten"):
         handled.add_metric([outcome], getattr(totals, outcome))
     yield handled
 

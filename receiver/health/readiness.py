@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from broker.monitoring.spilled import Spilled
 from receiver.storage.back_pressure import BackPressure
-from receiver.storage.redis_writer import Store
-from receiver.storage.spill.disk_fallback import Detour
+from receiver.storage.redis_writer import RedisWriter
+from receiver.storage.spill.disk_fallback import DiskFallback
 from receiver.storage.spill.spill import Spill
 from receiver.storage.webhook_storage import WebhookStorage
 
@@ -38,32 +38,32 @@ class Process(Struct, frozen=True):
     is_stopping: bool
 
 
-def readiness(keeper: WebhookStorage, process: Process) -> Readiness:
+def readiness(storage: WebhookStorage, process: Process) -> Readiness:
     """While either Redis or the disk takes webhooks, it is no reason against them that the other does not."""
-    store, detour = keeper.store, keeper.detour
+    writer, fallback = storage.writer, storage.fallback
     reasons = ["the receiver is shutting down"] if process.is_stopping else []
-    if store.facts is not None:
-        reasons += store.facts.risks()
+    if writer.facts is not None:
+        reasons += writer.facts.risks()
     if process.pending_bytes >= _FULL_FROM * process.max_pending_bytes:
         reasons.append(
             f"{process.pending_bytes} of {process.max_pending_bytes} bytes wait for Redis "
             "(receiver.max_pending_bytes)"
         )
-    of_redis, lacks = _of_redis(store, keeper.pressure), _lacks_of_worker(store)
-    if detour is None:
+    of_redis, lacks = _of_redis(writer, storage.pressure), _lacks_of_worker(writer)
+    if fallback is None:
         return Readiness(of_redis + reasons, lacks)
-    if detour.redis_error and not store.error:
-        of_redis.insert(0, detour.redis_error.brief)
-    of_disk, lying_there = _of_disk(detour), _lying_there(detour.spill) + lacks
+    if fallback.redis_error and not writer.error:
+        of_redis.insert(0, fallback.redis_error.brief)
+    of_disk, lying_there = _of_disk(fallback), _lying_there(fallback.spill) + lacks
     if of_redis and of_disk:
         return Readiness(of_redis + of_disk + reasons, lying_there)
     return Readiness(reasons, of_redis + of_disk + lying_there)
 
 
-def _of_redis(store: Store, pressure: BackPressure) -> list[str]:
-    found = [store.error.brief] if store.error else []
-    if store.facts is not None and store.facts.memory_used() >= _FULL_FROM:
-        found.append(f"Redis uses {store.facts.memory_used():.0%} of its maxmemory: raise it, or add workers")
+def _of_redis(writer: RedisWriter, pressure: BackPressure) -> list[str]:
+    found = [writer.error.brief] if writer.error else []
+    if writer.facts is not None and writer.facts.memory_used() >= _FULL_FROM:
+        found.append(f"Redis uses {writer.facts.memory_used():.0%} of its maxmemory: raise it, or add workers")
     if pressure.max_bytes and pressure.queued_bytes >= _FULL_FROM * pressure.max_bytes:
         found.append(
             f"{pressure.queued_bytes} of {pressure.max_bytes} bytes are queued in Redis "
@@ -72,24 +72,24 @@ def _of_redis(store: Store, pressure: BackPressure) -> list[str]:
     return found
 
 
-def _lacks_of_worker(store: Store) -> list[str]:
-    if not store.worker_lacks:
+def _lacks_of_worker(writer: RedisWriter) -> list[str]:
+    if not writer.worker_lacks:
         return []
-    commands = ", ".join(store.worker_lacks)
+    commands = ", ".join(writer.worker_lacks)
     return [f"a worker with the same Redis user could not process webhooks: it may not run {commands}"]
 
 
-def _of_disk(detour: Detour) -> list[str]:
-    found = [_without_directory(detour)] if detour.fault else []
-    taken, most = detour.spill.seen.bytes, detour.spill.max_bytes
+def _of_disk(fallback: DiskFallback) -> list[str]:
+    found = [_without_directory(fallback)] if fallback.fault else []
+    taken, most = fallback.spill.seen.bytes, fallback.spill.max_bytes
     if taken >= _FULL_FROM * most:
         found.append(f"{taken} of {most} bytes are spilled to disk (receiver.spill_max_bytes)")
     return found
 
 
-def _without_directory(detour: Detour) -> str:
-    directory = str(detour.spill.directory)
-    named = detour.fault.replace(f"receiver.spill_dir {directory}", "receiver.spill_dir")
+def _without_directory(fallback: DiskFallback) -> str:
+    directory = str(fallback.spill.directory)
+    named = fallback.fault.replace(f"receiver.spill_dir {directory}", "receiver.spill_dir")
     return named.replace(directory, "receiver.spill_dir")
 
 

@@ -20,7 +20,7 @@ class Rejections:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._untold: Counter[str] = Counter()
+        self._unreported: Counter[str] = Counter()
         self._unlogged: Counter[tuple[int, str, str]] = Counter()
         self._last_address: dict[tuple[int, str, str], str] = {}
         self.streaks = ErrorStreaks(redis)
@@ -31,7 +31,7 @@ class Rejections:
         `source`: the one it was for, "" where there is none by that name. `address`: what an allow-list did not
         hold; the last one of a second is logged, since whoever is to mend it has to know which.
         """
-        self._untold[str(code)] += 1
+        self._unreported[str(code)] += 1
         self._unlogged[code, reason, source] += 1
         self.streaks.note(code, source)
         if address:
@@ -44,16 +44,16 @@ class Rejections:
         await self.streaks.tell()
 
     async def _tell(self) -> None:
-        if not self._untold:
+        if not self._unreported:
             return
-        telling, self._untold = self._untold, Counter()
+        telling, self._unreported = self._unreported, Counter()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 await add_refused(self._redis, telling)
         except (BrokerError, TimeoutError):
-            self._untold += telling
+            self._unreported += telling
         except asyncio.CancelledError:
-            self._untold += telling
+            self._unreported += telling
             raise
 
     def _log(self) -> None:

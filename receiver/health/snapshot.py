@@ -29,7 +29,7 @@ class Source(NamedTuple):
     facts: SourceFacts
 
 
-class Seen(Struct, frozen=True):
+class Snapshot(Struct, frozen=True):
     """One look."""
 
     at_ms: int
@@ -43,7 +43,7 @@ class Seen(Struct, frozen=True):
     """Those of which there is something to tell."""
 
 
-class State:
+class SnapshotReader:
     """Looks at it."""
 
     def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, Provider]], streaks: ErrorStreaks) -> None:
@@ -51,7 +51,7 @@ class State:
         self._kinds = kinds
         self._streaks = streaks
 
-    async def look(self) -> Seen:
+    async def look(self) -> Snapshot:
         """Ask Redis; takes a second at most."""
         kinds = self._kinds()
         now_ms = self._redis.clock.now_ms()
@@ -64,8 +64,8 @@ class State:
                 dead_letters = await how_many(self._redis)
                 channels = await read_channels(self._redis)
         except (BrokerError, TimeoutError):
-            return Seen(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
-        return Seen(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
+            return Snapshot(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
+        return Snapshot(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
 
 
 def _joined(kinds: Mapping[str, Provider], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:

@@ -88,7 +88,9 @@ class SourceVerifier:
         return client, client is not None and is_inside(client, self._networks)
 
 
-def gates(sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()) -> dict[str, SourceVerifier]:
+def source_verifiers(
+    sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()
+) -> dict[str, SourceVerifier]:
     """One gate a source, by name. Raises StartError."""
     return {name: SourceVerifier(name, settings, trusted_proxies) for name, settings in sources.items()}
 

@@ -23,7 +23,7 @@ _SYNC_TIMEOUT_S = 3.0
 _PERMISSIONS_EVERY_S = 30.0
 
 
-class Store:
+class RedisWriter:
     """Writes batches as durably as asked. How this server gives that is read from it, anew after each failure."""
 
     def __init__(self, redis: Client, *, durability: str, replicas: int, commands: tuple[str, ...] = ()) -> None:

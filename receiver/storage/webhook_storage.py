@@ -13,8 +13,8 @@ from broker.redis.permissions import MEASURE_QUEUE
 from receiver.counters import Counters
 from receiver.settings import Settings
 from receiver.storage.back_pressure import BackPressure
-from receiver.storage.redis_writer import Store
-from receiver.storage.spill.disk_fallback import Detour
+from receiver.storage.redis_writer import RedisWriter
+from receiver.storage.spill.disk_fallback import DiskFallback
 from receiver.storage.spill.files import place
 from receiver.storage.spill.spill import Spill
 
@@ -25,13 +25,15 @@ class WebhookStorage:
     def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:
         """Raises SpillDirError."""
         commands = (MEASURE_QUEUE,) if settings.max_queued_bytes else ()
-        self.store = Store(redis, durability=settings.durability, replicas=settings.replicas, commands=commands)
+        self.writer = RedisWriter(
+            redis, durability=settings.durability, replicas=settings.replicas, commands=commands
+        )
         self.pressure = BackPressure(redis, max_bytes=settings.max_queued_bytes)
-        self.detour: Detour | None = None
+        self.fallback: DiskFallback | None = None
         self._redis = redis
         if settings.spill_dir:
-            self.detour = Detour(
-                self.store,
+            self.fallback = DiskFallback(
+                self.writer,
                 Spill(Path(settings.spill_dir).absolute(), max_bytes=settings.spill_max_bytes),
                 counters,
                 timeout_s=settings.flush_timeout_s,
@@ -42,30 +44,30 @@ class WebhookStorage:
     @property
     def write(self) -> Callable[[list[RawBody]], Coroutine[Any, Any, None]]:
         """Keeps a batch; returns when that is confirmed. It raises BrokerError or SpillError."""
-        return self.detour.write if self.detour else self.store.write
+        return self.fallback.write if self.fallback else self.writer.write
 
     def refusal(self) -> str:
         """Why no webhook is taken now, "" for no reason."""
-        if self.detour is None and self.pressure.is_over():
+        if self.fallback is None and self.pressure.is_over():
             return "too much is queued in Redis"
         return ""
 
     async def look(self) -> None:
         """See how Redis is, and tell it what lies on the disk. Raises BrokerError."""
-        await self.store.look()
+        await self.writer.look()
         await self.pressure.look()
-        if self.detour is not None:
-            await self._tell(self.detour.spill)
+        if self.fallback is not None:
+            await self._tell(self.fallback.spill)
 
     async def run(self) -> None:
         """Drain the disk, where there is one, until cancelled."""
-        if self.detour is not None:
-            await self.detour.run()
+        if self.fallback is not None:
+            await self.fallback.run()
 
     async def close(self) -> None:
         """Let go of the disk."""
-        if self.detour is not None:
-            await self.detour.close()
+        if self.fallback is not None:
+            await self.fallback.close()
 
     async def _tell(self, spill: Spill) -> None:
         seen = spill.seen

@@ -32,10 +32,10 @@ class Talk:
         self._index = 0
 
     async def __call__(self, *, succeeded: bool = False, failures: int = 0, wait_ms: int = 30_000) -> str:
-        heard = ChannelFeedback("sink", 3, wait_ms, 100_000, succeeded, failures)
+        feedback = ChannelFeedback("sink", 3, wait_ms, 100_000, succeeded, failures)
         self._index += 1
         settled = [Settled(self._index - 1, "sent")]
-        return (await settle(self._redis, ME, self._job_id, settled, heard=heard)).state
+        return (await settle(self._redis, ME, self._job_id, settled, feedback=feedback)).state
 
 
 @pytest.fixture
@@ -76,11 +76,11 @@ async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: C
     for job_id in (first, second):
         assert await channel_state.begin(redis, job_id, "sink") == "hold"
         await channel_state.hold(redis, ME, job_id, "sink")
-    [held] = (await channel_state.let_go(redis, {})).channels
+    [held] = (await channel_state.release_held_jobs(redis, {})).channels
     assert (held.held, await redis.zcard(KEYS.queue)) == (2, 1)
     await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
-    await channel_state.let_go(redis, {})
-    [held] = (await channel_state.let_go(redis, {})).channels
+    await channel_state.release_held_jobs(redis, {})
+    [held] = (await channel_state.release_held_jobs(redis, {})).channels
     assert held.held == 1
     [probing] = await claim(redis, ME, count=9, lease_ms=60_000)
     [other] = {first, second} - {probing}
@@ -95,12 +95,12 @@ async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Cli
     held_since = await redis.zscore(KEYS.held_jobs + "sink", job_id)
     await until(lambda: time.time() * 1000 > held_since + 20)
     assert await talk(succeeded=True) == "closed"
-    await channel_state.let_go(redis, {})
+    await channel_state.release_held_jobs(redis, {})
     [claimed] = await jobs.claim(redis, ME, count=9, lease_ms=60_000)
     assert claimed.id == job_id
     assert 20 <= claimed.held_ms < 5000
     assert await channel_state.begin(redis, job_id, "sink") == "go"
-    assert (await channel_state.let_go(redis, {})).channels == []
+    assert (await channel_state.release_held_jobs(redis, {})).channels == []
     assert not await redis.exists(KEYS.channels, KEYS.channel + "sink", KEYS.held_jobs + "sink")
 
 
@@ -110,10 +110,10 @@ async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: Client,
     assert await channel_state.begin(redis, job_id, "sink") == "hold"
     await channel_state.hold(redis, ME, job_id, "sink")
     assert await talk(succeeded=True) == "paused"
-    [channel] = (await channel_state.let_go(redis, {})).channels
+    [channel] = (await channel_state.release_held_jobs(redis, {})).channels
     assert (channel.held, channel.state(0)) == (1, "paused")
     assert [await channel_state.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
-    await channel_state.let_go(redis, {})
+    await channel_state.release_held_jobs(redis, {})
     assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 
 

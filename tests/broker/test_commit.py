@@ -46,7 +46,7 @@ async def test_a_commit_marks_enqueues_acknowledges_and_counts(redis: Client) ->
     done = await commit(
         redis, [Processed(entry_id, 2, [event("a", Share(1, 0, 1)), event("b", Share(1, 1, 1))], [])], [job(2)]
     )
-    assert (done.processed, done.duplicate, done.buried, done.waiting) == (2, 0, 0, 2)
+    assert (done.processed, done.duplicate, done.dead_at_intake, done.waiting) == (2, 0, 0, 2)
     assert await redis.xlen(KEYS.stream) == 0
     totals = await stats.read_totals(redis)
     assert (totals.accepted, totals.queued, totals.created, totals.waiting) == (2, 0, 2, 2)
@@ -61,7 +61,7 @@ async def test_a_commit_that_runs_twice_changes_nothing_more(redis: Client) -> N
     await commit(redis, plan, [job(1)])
     before = await redis.hgetall(KEYS.stats_total)
     again = await commit(redis, plan, [job(1)])
-    assert (again.processed, again.duplicate, again.buried) == (0, 0, 0)
+    assert (again.processed, again.duplicate, again.dead_at_intake) == (0, 0, 0)
     assert await redis.hgetall(KEYS.stats_total) == before
     assert await redis.zcard(KEYS.queue) == 1
 
@@ -179,13 +179,13 @@ async def test_every_dedupe_key_expires_after_the_window(redis: Client) -> None:
         assert await redis.object("encoding", key) in (b"intset", "intset")
 
 
-async def test_a_grave_is_buried_with_the_commit(redis: Client) -> None:
+async def test_a_dead_letter_is_kept_as_dead_letter_with_the_commit(redis: Client) -> None:
     await stream.create_group(redis)
-    grave = dead_letters.died_at_intake(
+    stored_letter = dead_letters.died_at_intake(
         BODY, reason="undecodable", error="bad", error_class="DecodeError", path="$.a"
     )
-    done = await commit(redis, [Processed(await entry(redis), 1, [], [grave])], [])
-    assert done.buried == 1
-    kept = await dead_letters.get(redis, grave.letter.id)
-    assert kept == as_it_died(grave, kept)
-    assert [letter.id for letter in await dead_letters.newest(redis)] == [grave.letter.id]
+    done = await commit(redis, [Processed(await entry(redis), 1, [], [stored_letter])], [])
+    assert done.dead_at_intake == 1
+    kept = await dead_letters.get(redis, stored_letter.letter.id)
+    assert kept == as_it_died(stored_letter, kept)
+    assert [letter.id for letter in await dead_letters.newest(redis)] == [stored_letter.letter.id]

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, Kept, Note, Place, StoredDeadLetter, facets_of
+from broker.dead_letters import MIXED, NEWEST, Kept, Note, Place, StoredDeadLetter, dimensions_of
 from broker.dead_letters.packing import packed, unpacked_body, unpacked_letter
-from broker.dead_letters.replay import revive
+from broker.dead_letters.replay import retry_redelivered
 from broker.monitoring import stats
 from broker.queue.batch import RawBody
 from broker.redis import keys
 from broker.redis.client import Client
 from broker.redis.scripts import Blobs
-from tests.inspector.running import entomb, make_unreadable
+from tests.inspector.running import add_stored, make_unreadable
 from tests.names import KEYS
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'
 
 
-def grave(
+def stored_letter(
     number: int, *, error_class: str = "E", event: str = "order.paid", terms: Sequence[str] = ()
 ) -> StoredDeadLetter:
     body = BODY.replace(b"cust_1", b"cust_%d" % number)
@@ -56,73 +56,74 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
         dying = dead_letters.died_at_intake(
             RawBody(1, "shop", "", body), reason="failed", error=error, error_class=f"E{group}", path=path[:3]
         )
-        *_, name, _, _, facets, letter, content, dictionary = packed(dying, place)
+        *_, name, _, _, dimensions, letter, content, dictionary = packed(dying, place)
         if name:
             dictionaries[str(name)] = blobs[int(str(dictionary))]
         assert unpacked_letter(blobs[int(str(letter))], str(name), dictionaries) == dying.letter
         assert unpacked_body(blobs[int(str(content))], str(name), dictionaries) == body
-        assert blobs[int(str(facets))]
+        assert blobs[int(str(dimensions))]
 
 
 def test_what_letters_have_in_common_goes_along_once() -> None:
     blobs = Blobs(before=3)
-    graves = [packed(grave(number, error_class="Common"), blobs.place) for number in range(10)]
+    stored_letters = [packed(stored_letter(number, error_class="Common"), blobs.place) for number in range(10)]
 
-    assert len(blobs.all) == 2 * 10 + 3, "letter and body of each; the facets, no dictionary, the dictionary"
-    for *_, facets, _, _, dictionary in graves[1:]:
-        assert (facets, dictionary) == (graves[0][-4], graves[1][-1])
-    assert blobs.all[int(str(graves[-1][-2])) - 4]
+    assert len(blobs.all) == 2 * 10 + 3, "letter and body of each; the dimensions, no dictionary, the dictionary"
+    for *_, dimensions, _, _, dictionary in stored_letters[1:]:
+        assert (dimensions, dictionary) == (stored_letters[0][-4], stored_letters[1][-1])
+    assert blobs.all[int(str(stored_letters[-1][-2])) - 4]
 
 
 async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: Client) -> None:
-    graves = [grave(number, error_class="Alike") for number in range(3)]
+    stored_letters = [stored_letter(number, error_class="Alike") for number in range(3)]
     noise = random.Random(1).randbytes(1500).hex().encode()
-    graves = [StoredDeadLetter(one.letter, one.body + noise) for one in graves]
-    await entomb(redis, graves)
+    stored_letters = [StoredDeadLetter(one.letter, one.body + noise) for one in stored_letters]
+    await add_stored(redis, stored_letters)
 
-    sizes = [len(await redis.get(KEYS.dead + one.letter.id) or b"") for one in graves]
+    sizes = [len(await redis.get(KEYS.dead + one.letter.id) or b"") for one in stored_letters]
 
     assert max(sizes[1:]) < 250
     assert sizes[0] > 1500
     assert [
         found.body if found else b""
-        for found in await dead_letters.graves(redis, [one.letter.id for one in graves])
-    ] == [one.body for one in graves]
+        for found in await dead_letters.stored_letters(redis, [one.letter.id for one in stored_letters])
+    ] == [one.body for one in stored_letters]
 
 
 async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: Client) -> None:
-    graves = [
-        grave(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"]) for number in range(6)
+    stored_letters = [
+        stored_letter(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"])
+        for number in range(6)
     ]
-    await entomb(redis, graves)
-    await dead_letters.annotate(redis, [graves[0].letter.id], Note(1, "ann", "look"))
+    await add_stored(redis, stored_letters)
+    await dead_letters.annotate(redis, [stored_letters[0].letter.id], Note(1, "ann", "look"))
     assert await redis.exists(KEYS.dead_dicts)
 
-    assert await dead_letters.discard(redis, [one.letter for one in graves]) == 6
+    assert await dead_letters.discard(redis, [one.letter for one in stored_letters]) == 6
 
     assert {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} == {
         KEYS.dead_groups,
         KEYS.dead_news,
-        KEYS.dead_untold,
+        KEYS.dead_unreported,
         KEYS.dead_find_key,
     }
-    assert await dead_letters.discard(redis, [one.letter for one in graves]) == 0
+    assert await dead_letters.discard(redis, [one.letter for one in stored_letters]) == 0
 
 
-async def test_a_letter_is_buried_once_however_often_it_is_told(redis: Client) -> None:
-    dying = grave(1, terms=["cust_1"])
-    await entomb(redis, [dying])
-    await entomb(redis, [dying])
+async def test_a_letter_is_kept_as_dead_letter_once_however_often_it_is_told(redis: Client) -> None:
+    dying = stored_letter(1, terms=["cust_1"])
+    await add_stored(redis, [dying])
+    await add_stored(redis, [dying])
 
     assert await dead_letters.how_many(redis) == 1
     assert [row.id for row in await dead_letters.search(redis, "cust_1", count=10)] == [dying.letter.id]
 
 
 async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client) -> None:
-    graves = [grave(number, event=f"event-{number % 7}") for number in range(60)]
+    stored_letters = [stored_letter(number, event=f"event-{number % 7}") for number in range(60)]
     for start in range(0, 60, 20):  # each twenty die at one and the same moment
-        await entomb(redis, graves[start : start + 20])
-    wanted = {facets_of(grave(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
+        await add_stored(redis, stored_letters[start : start + 20])
+    wanted = {dimensions_of(stored_letter(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
     expected = [
         row.id for row in await dead_letters.older(redis, NEWEST, count=100) if row.letter and _kind(row) in wanted
     ]
@@ -138,13 +139,13 @@ async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client
 
 
 async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> None:
-    await entomb(redis, [grave(number, event="a") for number in range(3)])
-    await entomb(redis, [grave(4, event="b"), grave(5, event="a")])
+    await add_stored(redis, [stored_letter(number, event="a") for number in range(3)])
+    await add_stored(redis, [stored_letter(4, event="b"), stored_letter(5, event="a")])
 
     kinds = await dead_letters.read_kinds(redis)
 
     assert kinds.mixed == 0
-    by_event = {kind.facets.event: kind for kind in kinds.kinds}
+    by_event = {kind.dimensions.event: kind for kind in kinds.kinds}
     assert (by_event["a"].count, by_event["b"].count) == (4, 1)
     assert by_event["a"].first_ms <= by_event["b"].first_ms <= by_event["a"].last_ms
     later = await dead_letters.read_kinds(redis, since_ms=by_event["a"].last_ms + 1)
@@ -153,22 +154,26 @@ async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> Non
 
 async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Client) -> None:
     beyond = 40
-    graves = [grave(number, event=f"event-{number}") for number in range(keys.FACETS_MAX + beyond)]
-    for start in range(0, len(graves), 500):
-        await entomb(redis, graves[start : start + 500])
+    stored_letters = [
+        stored_letter(number, event=f"event-{number}") for number in range(keys.DIMENSIONS_MAX + beyond)
+    ]
+    for start in range(0, len(stored_letters), 500):
+        await add_stored(redis, stored_letters[start : start + 500])
 
     kinds = await dead_letters.read_kinds(redis)
 
-    assert (len(kinds.kinds), kinds.mixed) == (keys.FACETS_MAX, beyond)
+    assert (len(kinds.kinds), kinds.mixed) == (keys.DIMENSIONS_MAX, beyond)
     assert len(await dead_letters.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
-    assert await dead_letters.discard(redis, [one.letter for one in graves]) == len(graves)
-    assert not await redis.exists(KEYS.dead_facets, KEYS.dead_by + MIXED)
+    assert await dead_letters.discard(redis, [one.letter for one in stored_letters]) == len(stored_letters)
+    assert not await redis.exists(KEYS.dead_dimensions, KEYS.dead_by + MIXED)
 
 
 async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client) -> None:
-    graves = [grave(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)]
-    await entomb(redis, graves)
-    newest = sorted((one.letter.id for one in graves), reverse=True)
+    stored_letters = [
+        stored_letter(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)
+    ]
+    await add_stored(redis, stored_letters)
+    newest = sorted((one.letter.id for one in stored_letters), reverse=True)
 
     everything = await dead_letters.search(redis, "all", count=100)
     first = await dead_letters.search(redis, "all", count=4)
@@ -177,12 +182,12 @@ async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client)
 
     assert [row.id for row in everything] == newest
     assert [row.id for row in (*first, *rest)] == newest
-    assert {row.id for row in even} == {one.letter.id for one in graves[0::2]}
+    assert {row.id for row in even} == {one.letter.id for one in stored_letters[0::2]}
     assert await dead_letters.search(redis, "al", count=10) == []
 
 
 async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: Client) -> None:
-    await entomb(redis, [grave(1, terms=["ada@example.com"])])
+    await add_stored(redis, [stored_letter(1, terms=["ada@example.com"])])
 
     async for key in redis.scan_iter(KEYS.dead_find + "*"):
         assert b"ada" not in key
@@ -196,23 +201,23 @@ async def test_a_search_before_anything_ever_died_finds_nothing(redis: Client) -
 
 
 async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> None:
-    first = grave(1, error_class="News")
-    await entomb(redis, [first])
-    await entomb(redis, [grave(2, error_class="News")])
+    first = stored_letter(1, error_class="News")
+    await add_stored(redis, [first])
+    await add_stored(redis, [stored_letter(2, error_class="News")])
     assert [name for name, _ in await dead_letters.news(redis, since_ms=0)] == [first.letter.fingerprint]
     [(_, told_ms)] = await dead_letters.news(redis, since_ms=0)
 
     await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
-    await entomb(redis, [grave(3, error_class="Other")])  # what comes new sweeps what is old
-    await entomb(redis, [grave(4, error_class="News")])
+    await add_stored(redis, [stored_letter(3, error_class="Other")])  # what comes new sweeps what is old
+    await add_stored(redis, [stored_letter(4, error_class="News")])
 
     later = [name for name, _ in await dead_letters.news(redis, since_ms=told_ms)]
     assert first.letter.fingerprint in later
 
 
 async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> None:
-    dying = grave(1)
-    await entomb(redis, [dying])
+    dying = stored_letter(1)
+    await add_stored(redis, [dying])
     for number in range(60):
         for _ in range(2):
             assert (
@@ -229,8 +234,8 @@ async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> No
 
 
 async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client) -> None:
-    dying = grave(1)
-    await entomb(redis, [dying])
+    dying = stored_letter(1)
+    await add_stored(redis, [dying])
     notes = (Note(1, "ann", "seen"), Note(2, "bob", "so have I"))
 
     for note in (*notes, notes[0]):
@@ -242,8 +247,8 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client
 
 
 async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_read(redis: Client) -> None:
-    lost, sound = grave(1), grave(2)
-    await entomb(redis, [lost, sound])
+    lost, sound = stored_letter(1), stored_letter(2)
+    await add_stored(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
 
     rows = {row.id: row for row in await dead_letters.older(redis, NEWEST, count=10)}
@@ -259,31 +264,31 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
 
 
 async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> None:
-    lost, sound = grave(1), grave(2)
-    await entomb(redis, [lost, sound])
+    lost, sound = stored_letter(1), stored_letter(2)
+    await add_stored(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
-    await redis.sadd(KEYS.dead_revive, lost.letter.id, sound.letter.id)
+    await redis.sadd(KEYS.dead_to_retry, lost.letter.id, sound.letter.id)
 
-    assert await revive(redis) == 1
-    assert await revive(redis) == 0
+    assert await retry_redelivered(redis) == 1
+    assert await retry_redelivered(redis) == 0
 
     assert [row.id for row in await dead_letters.older(redis, NEWEST, count=10)] == [lost.letter.id]
-    assert await redis.scard(KEYS.dead_revive) == 0
+    assert await redis.scard(KEYS.dead_to_retry) == 0
 
 
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
 async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name: str) -> None:
-    await entomb(redis, [grave(1, terms=["x"])])
+    await add_stored(redis, [stored_letter(1, terms=["x"])])
 
-    assert await dead_letters.graves(redis, [name]) == [None]
+    assert await dead_letters.stored_letters(redis, [name]) == [None]
     assert await dead_letters.annotate(redis, [name], Note(1, "ann", "x")) == 0
     assert await dead_letters.how_many(redis) == 1
 
 
 async def test_the_counters_say_how_letters_went(redis: Client) -> None:
-    graves = [grave(number) for number in range(3)]
-    await entomb(redis, graves)
-    for one, counter in zip(graves, ("discarded", "purged", "forgotten"), strict=True):
+    stored_letters = [stored_letter(number) for number in range(3)]
+    await add_stored(redis, stored_letters)
+    for one, counter in zip(stored_letters, ("discarded", "purged", "forgotten"), strict=True):
         await dead_letters.discard(redis, [one.letter], counter=counter)
 
     totals = await stats.read_totals(redis)
@@ -294,19 +299,26 @@ async def test_the_counters_say_how_letters_went(redis: Client) -> None:
 
 def _kind(row: dead_letters.Row) -> str:
     assert row.letter is not None
-    return facets_of(row.letter).id
+    return dimensions_of(row.letter).id
 
 
 async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Client) -> None:
     """More of a kind than one piece holds, and many that died at one moment."""
     rng = random.Random(7)
     some = [
-        Kept(grave(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90)) for number in range(600)
+        Kept(stored_letter(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90))
+        for number in range(600)
     ]
     await dead_letters.bring_in(redis, some)
-    kinds = [kind.id for kind in (await dead_letters.read_kinds(redis)).kinds if kind.facets.error_class != "K3"]
+    kinds = [
+        kind.id for kind in (await dead_letters.read_kinds(redis)).kinds if kind.dimensions.error_class != "K3"
+    ]
     expected = sorted(
-        ((kept.at_ms, kept.grave.letter.id) for kept in some if kept.grave.letter.error_class != "K3"),
+        (
+            (kept.at_ms, kept.stored_letter.letter.id)
+            for kept in some
+            if kept.stored_letter.letter.error_class != "K3"
+        ),
         reverse=True,
     )
 
@@ -328,14 +340,16 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
 
 async def test_hundreds_of_kinds_are_all_counted(redis: Client) -> None:
     await dead_letters.bring_in(
-        redis, [Kept(grave(number, error_class=f"K{number}"), 1000) for number in range(450)]
+        redis, [Kept(stored_letter(number, error_class=f"K{number}"), 1000) for number in range(450)]
     )
 
     found = await dead_letters.read_kinds(redis)
-    sparks = await dead_letters.sparks(redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2)
+    hourly_counts = await dead_letters.hourly_counts(
+        redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2
+    )
 
-    assert {kind.facets.error_class for kind in found.kinds} == {f"K{number}" for number in range(450)}
-    assert sparks == [[0, 1]] * 450
+    assert {kind.dimensions.error_class for kind in found.kinds} == {f"K{number}" for number in range(450)}
+    assert hourly_counts == [[0, 1]] * 450
 
 
 async def test_a_clock_that_is_set_back_keeps_nobody_waiting(

@@ -126,8 +126,8 @@ async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_ar
     assert not await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
     [found] = await dead_letters.newest(redis)
     assert (found.stage, found.reason, found.error_class) == ("notify", "unreadable", "UnreadableMemberError")
-    grave = await dead_letters.get(redis, found.id)
-    assert grave is not None and grave.body == b"garbage"
+    stored_letter = await dead_letters.get(redis, found.id)
+    assert stored_letter is not None and stored_letter.body == b"garbage"
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting, totals.dead, totals.died) == (2, 1, 1, 1)
     assert totals.notifications_add_up()

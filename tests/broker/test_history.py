@@ -22,7 +22,7 @@ async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: Cl
     now = int(time.time() // 60)
     start = now // 5 * 5 - 5
     for minute in range(start, start + 5):
-        await count(redis, minute, accepted=10, sent=20, duplicate=1, buried=2, dead=3)
+        await count(redis, minute, accepted=10, sent=20, duplicate=1, dead_at_intake=2, dead=3)
 
     points = await read_history(redis, points=72, minutes=5)
 
@@ -45,7 +45,7 @@ async def test_the_running_minute_says_how_much_of_it_is_over(redis: Client) -> 
 
 async def test_replays_of_older_letters_make_no_negative_deaths(redis: Client) -> None:
     now = int(time.time() // 60)
-    await count(redis, now - 2, dead=-4, buried=1)
+    await count(redis, now - 2, dead=-4, dead_at_intake=1)
 
     points = await read_history(redis, points=10, minutes=1)
 

@@ -7,7 +7,7 @@ import pytest
 from broker.queue import jobs, latest_only
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
-from broker.queue.latest_only import Turn
+from broker.queue.latest_only import SubjectLock
 from broker.redis import keys
 from broker.redis.client import Client
 from broker.steps.settle import Settled, settle
@@ -19,12 +19,12 @@ OWNER = "worker-1"
 NOW_MS = int(time.time() * 1000)
 
 
-def turn_of(key: str, at_ms: int, subject: str = SUBJECT) -> Turn:
-    return Turn(subject, key, at_ms)
+def turn_of(key: str, at_ms: int, subject: str = SUBJECT) -> SubjectLock:
+    return SubjectLock(subject, key, at_ms)
 
 
 async def take(redis: Client, key: str, at_ms: int, *, lease_s: float = 15.0) -> str:
-    return await latest_only.take_turn(redis, turn_of(key, at_ms), lease_s=lease_s)
+    return await latest_only.acquire_subject_lock(redis, turn_of(key, at_ms), lease_s=lease_s)
 
 
 async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
@@ -40,7 +40,7 @@ async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
 
 async def end(redis: Client, key: str, at_ms: int, kind: str = "sent") -> None:
     job_id = await job_of(redis, key)
-    await settle(redis, OWNER, job_id, [Settled(0, kind, turn=turn_of(key, at_ms))])  # type: ignore[arg-type]
+    await settle(redis, OWNER, job_id, [Settled(0, kind, lock=turn_of(key, at_ms))])  # type: ignore[arg-type]
 
 
 async def test_what_is_older_than_the_newest_that_was_notified_is_stale(redis: Client) -> None:
@@ -60,7 +60,7 @@ async def test_two_of_one_subject_are_never_under_way_at_once(redis: Client) -> 
 async def test_subjects_do_not_wait_for_each_other(redis: Client) -> None:
     other = latest_only.subject_id("voucherify", "balance", "crm", "v_2")
     assert await take(redis, "a", 10) == "go"
-    assert await latest_only.take_turn(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
+    assert await latest_only.acquire_subject_lock(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
 
 
 async def test_a_notification_whose_worker_died_goes_again_at_once(redis: Client) -> None:
@@ -101,7 +101,7 @@ async def test_what_a_worker_sent_is_remembered_after_its_lease_and_after_its_jo
     job_id = await job_of(redis, "new")
     assert await take(redis, "new", 20) == "go"
     await redis.delete(KEYS.in_progress + job_id, KEYS.job + job_id)  # another ran it to its end
-    settled = await settle(redis, OWNER, job_id, [Settled(0, "sent", turn=turn_of("new", 20))])
+    settled = await settle(redis, OWNER, job_id, [Settled(0, "sent", lock=turn_of("new", 20))])
     assert settled.open == -1
     assert await take(redis, "new", 20) == "go"  # the turn is not ended: another may be sending the same
     assert await take(redis, "old", 10) == "stale"

@@ -27,7 +27,7 @@ async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: Client
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
     for _ in range(5):
-        assert await stream.pass_on(redis, "old", entry.id, for_ms=MINUTE_MS, idle_ms=MINUTE_MS)
+        assert await stream.defer(redis, "old", entry.id, for_ms=MINUTE_MS, idle_ms=MINUTE_MS)
         assert await stream.take_over(redis, "new", idle_ms=MINUTE_MS) is None  # it has to wait a second
         taken = await stream.take_over(redis, "old", idle_ms=50_000)
         assert taken is not None
@@ -39,8 +39,8 @@ async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_i
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
-    assert await stream.pass_on(redis, "stranger", entry.id, for_ms=0, idle_ms=1000)
-    assert not await stream.pass_on(redis, "old", entry.id, for_ms=0, idle_ms=1000)
+    assert await stream.defer(redis, "unrecognized", entry.id, for_ms=0, idle_ms=1000)
+    assert not await stream.defer(redis, "old", entry.id, for_ms=0, idle_ms=1000)
     assert await held(redis) == ("old", 1)
 
 
@@ -48,14 +48,14 @@ async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(r
     await redis.set(KEYS.job + "a.1", b"job")
     await redis.zadd(KEYS.queue, {"a.1": 1})
     assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1, 0, frozenset())]
-    assert await jobs.pass_on(redis, "old", "a.1", for_ms=MINUTE_MS)
+    assert await jobs.defer(redis, "old", "a.1", for_ms=MINUTE_MS)
     assert not await redis.exists(KEYS.in_progress + "a.1", KEYS.retry + "a.1")
     assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []
     due_ms = await redis.zscore(KEYS.queue, "a.1")
     seconds, _ = await redis.time()
     assert due_ms is not None
     assert seconds * 1000 - 1000 < due_ms < seconds * 1000 + 3000
-    assert MINUTE_MS < await redis.pttl(KEYS.stranger + "a.1") <= 61 * MINUTE_MS
+    assert MINUTE_MS < await redis.pttl(KEYS.unrecognized + "a.1") <= 61 * MINUTE_MS
 
 
 def test_a_body_or_a_job_with_a_field_more_than_this_version_knows_is_unreadable_to_it() -> None:

@@ -14,7 +14,7 @@ from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.redis.errors import Full
 from broker.steps.commit import NewEvent, Processed, commit
-from broker.steps.settle import Retry, Settled, bury_job, settle
+from broker.steps.settle import Retry, Settled, dead_letter_job, settle
 from tests.broker.claiming import claim
 from tests.broker.dying import as_it_died
 from tests.names import KEYS
@@ -68,10 +68,10 @@ async def test_an_outcome_recorded_twice_counts_once(redis: Client, job_id: str)
 async def test_a_worker_that_comes_late_changes_nothing(redis: Client, job_id: str) -> None:
     await settle(redis, ME, job_id, [Settled(n, "sent") for n in range(3)])
     before = await redis.hgetall(KEYS.stats_total)
-    grave = dead_letters.died_at_notify(
+    stored_letter = dead_letters.died_at_notify(
         notify_job(1).notifications[0], "http", reason="r", error="e", error_class="E"
     )
-    assert (await settle(redis, ME, job_id, [Settled(0, "dead", grave)])).open == -1
+    assert (await settle(redis, ME, job_id, [Settled(0, "dead", stored_letter)])).open == -1
     assert await redis.hgetall(KEYS.stats_total) == before
     assert await dead_letters.how_many(redis) == 0
 
@@ -107,16 +107,16 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(r
     tried = Notification(
         "key-0", "rule", "event", notification.body, (jobs.Attempt(1, 2, "retry", "answered 500"),)
     )
-    grave = dead_letters.died_at_notify(
+    stored_letter = dead_letters.died_at_notify(
         tried, "http", reason="exhausted", error="answered 500", error_class="Http500"
     )
-    await settle(redis, ME, my_job, [Settled(0, "dead", grave), Settled(1, "sent"), Settled(2, "sent")])
-    kept = await dead_letters.get(redis, grave.letter.id)
-    assert kept == as_it_died(grave, kept)
+    await settle(redis, ME, my_job, [Settled(0, "dead", stored_letter), Settled(1, "sent"), Settled(2, "sent")])
+    kept = await dead_letters.get(redis, stored_letter.letter.id)
+    assert kept == as_it_died(stored_letter, kept)
     assert (await stats.read_totals(redis)).dead == 1
 
-    assert await replay.replay(redis, [grave])
-    assert not await replay.replay(redis, [grave])
+    assert await replay.replay(redis, [stored_letter])
+    assert not await replay.replay(redis, [stored_letter])
     [replayed] = await claim(redis, ME, count=10, lease_ms=1000)
     job = jobs.decode(jobs.deserialize(await jobs.raw(redis, replayed))["a"][0])
     assert (job.attempt, job.notifications) == (1, [notification])
@@ -124,7 +124,7 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(r
     assert (totals.dead, totals.waiting) == (0, 1)
     assert totals.notifications_add_up()
     assert not await redis.exists(
-        KEYS.dead_index, KEYS.dead_facets, KEYS.dead_by + dead_letters.facets_of(grave.letter).id
+        KEYS.dead_index, KEYS.dead_dimensions, KEYS.dead_by + dead_letters.dimensions_of(stored_letter.letter).id
     )
 
 
@@ -133,25 +133,25 @@ async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_d
 ) -> None:
     await settle(redis, ME, job_id, [Settled(0, "sent")])
     blob = await jobs.raw(redis, job_id)
-    grave = dead_letters.unreadable_job(job_id, blob, "of a newer version")
+    stored_letter = dead_letters.unreadable_job(job_id, blob, "of a newer version")
     for _ in range(2):
-        await bury_job(redis, job_id, grave)
+        await dead_letter_job(redis, job_id, stored_letter)
     totals = await stats.read_totals(redis)
     assert (totals.dead, totals.waiting, totals.sent) == (2, 0, 1)
-    assert await replay.replay(redis, [grave])
+    assert await replay.replay(redis, [stored_letter])
     assert await jobs.raw(redis, job_id) == blob
     assert await jobs.settled_indices(redis, job_id) == {0}
     assert (await stats.read_totals(redis)).waiting == 2
 
 
 async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: Client, job_id: str) -> None:
-    grave = dead_letters.unreadable_job(job_id, b"x", "e")
+    stored_letter = dead_letters.unreadable_job(job_id, b"x", "e")
     await settle(redis, ME, job_id, [Settled(0, "sent")])
-    await bury_job(redis, job_id, grave)
-    assert await dead_letters.discard(redis, [grave.letter])
-    assert not await dead_letters.discard(redis, [grave.letter])
+    await dead_letter_job(redis, job_id, stored_letter)
+    assert await dead_letters.discard(redis, [stored_letter.letter])
+    assert not await dead_letters.discard(redis, [stored_letter.letter])
     assert (await stats.read_totals(redis)).notifications_add_up()
-    gone = (KEYS.done, KEYS.dead_index, KEYS.dead_facets)
+    gone = (KEYS.done, KEYS.dead_index, KEYS.dead_dimensions)
     assert not [key for key in await leftovers(redis) if key.startswith(gone)]
 
 
@@ -194,10 +194,10 @@ async def test_a_worker_that_lost_its_lease_neither_extends_nor_gives_back_what_
 async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: Client, job_id: str) -> None:
     await taken_over(redis, job_id)
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:2])
-    grave = dead_letters.died_at_notify(
+    stored_letter = dead_letters.died_at_notify(
         notify_job(1).notifications[0], "http", reason="r", error="e", error_class="E"
     )
-    late = [Settled(0, "sent"), Settled(1, "retry"), Settled(2, "dead", grave)]
+    late = [Settled(0, "sent"), Settled(1, "retry"), Settled(2, "dead", stored_letter)]
     assert (await settle(redis, ME, job_id, late, [Retry(again, 0, [1])])).open == 2
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.dead, totals.retried, totals.waiting) == (1, 0, 0, 2)
@@ -232,13 +232,13 @@ async def test_a_redis_far_beyond_full_refuses_a_whole_step_and_changes_nothing(
     await stream.append(redis, [RawBody(NOW_MS, "s", "", b"{}")] * 2, Confirmation())
     await stream.create_group(redis)
     [entry] = await stream.read(redis, "worker", count=1, block_ms=1)
-    grave = dead_letters.unreadable_job(job_id, b"x", "e")
+    stored_letter = dead_letters.unreadable_job(job_id, b"x", "e")
     mark = dedupe.mark("s", "id", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
     steps = {
         "commit": lambda: commit(redis, [Processed(entry.id, 2, [NewEvent(mark, [])], [])], []),
         "split": lambda: stream.split(redis, entry.id, [[RawBody(NOW_MS, "s", "", b"{}")]] * 2),
-        "settle": lambda: settle(redis, ME, job_id, [Settled(0, "dead", grave)]),
-        "bury_job": lambda: bury_job(redis, job_id, grave),
+        "settle": lambda: settle(redis, ME, job_id, [Settled(0, "dead", stored_letter)]),
+        "dead_letter_job": lambda: dead_letter_job(redis, job_id, stored_letter),
     }
     before = {key: await redis.dump(key) for key in await redis.keys("*")}
     await redis.config_set("maxmemory", "1")

@@ -159,7 +159,7 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: 
         yield f"{totals}"
     for name, counted, right in (
         # A redelivery of an event whose notification lies dead brings it back, and counts as processed.
-        ("processed", totals.processed - totals.revived, of[EVERY_EVENT]),
+        ("processed", totals.processed - totals.retried_on_redelivery, of[EVERY_EVENT]),
         ("created", totals.created, created),
         ("sent and skipped", totals.sent + totals.skipped, created - dead),
         ("dead", totals.dead, dead),
@@ -175,9 +175,9 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: 
 async def _dead(redis: Client) -> set[What]:
     found = set()
     for letter_id in await redis.zrange(redis.names.dead_index, 0, -1):
-        grave = await dead_letters.get(redis, letter_id.decode())
-        assert grave is not None, letter_id
-        found.add((number_in(grave.body), grave.letter.rule or BROKEN))
+        stored_letter = await dead_letters.get(redis, letter_id.decode())
+        assert stored_letter is not None, letter_id
+        found.add((number_in(stored_letter.body), stored_letter.letter.rule or BROKEN))
     return found
 
 

@@ -122,7 +122,7 @@ async def told(event, key):
 """
 
 
-class Turn(Struct, frozen=True):
+class SubjectLock(Struct, frozen=True):
     """Events that went to one source, one after another."""
 
     source: str
@@ -132,7 +132,7 @@ class Turn(Struct, frozen=True):
 class Report(Struct, frozen=True, kw_only=True):
     """What a run did."""
 
-    turns: list[Turn]
+    turns: list[SubjectLock]
     """The first two only warm up."""
     deliveries: list[Delivery]
     letters: dict[int, DeadLetter]
@@ -179,12 +179,12 @@ async def run(directory: Path, *, events: int, pairs: int, pace: Pace) -> Report
     """`events` with the sick channel and as many without, in `pairs` of turns."""
     each = events // pairs
     sizes = [_WARM_UP, _WARM_UP, *[each] * (2 * pairs)]
-    turns: list[Turn] = []
+    turns: list[SubjectLock] = []
     answers: Counter[int] = Counter()
     async with _running(directory) as (port, redis):
         for place, size in enumerate(sizes):
             first = turns[-1].numbers.stop if turns else 0
-            turns.append(Turn((WITHOUT, WITH)[place % 2], range(first, first + size)))
+            turns.append(SubjectLock((WITHOUT, WITH)[place % 2], range(first, first + size)))
             sender = Sender(port, pace, random.Random(place), _requests(turns[-1]))
             await sender.run(lambda number, size=size: number < size)  # type: ignore[misc]
             answers += sender.answers
@@ -215,7 +215,7 @@ def _name(number: int) -> str:
     return _NAMES[number % len(_NAMES)]
 
 
-def _requests(turn: Turn) -> Callable[[int], bytes]:
+def _requests(turn: SubjectLock) -> Callable[[int], bytes]:
     def request(place: int) -> bytes:
         number = turn.numbers[place]
         return request_with(KIND.sample(number, _name(number)), f"/webhooks/{turn.source}")
@@ -236,11 +236,11 @@ def _all_is_read(directory: Path, totals: Totals) -> bool:
 async def _letters(redis: Client) -> dict[int, DeadLetter]:
     found: dict[int, DeadLetter] = {}
     for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
-        grave = await dead_letters.get(redis, letter_id.decode())
-        assert grave is not None, letter_id
-        number = number_in(grave.body)
+        stored_letter = await dead_letters.get(redis, letter_id.decode())
+        assert stored_letter is not None, letter_id
+        number = number_in(stored_letter.body)
         assert number not in found
-        found[number] = grave.letter
+        found[number] = stored_letter.letter
     return found
 
 

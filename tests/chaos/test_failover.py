@@ -62,14 +62,14 @@ async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
 
         totals = await stats.read_totals(redis)
         told = numbers(sink)
-        buried = await dead_letters.newest(redis)
+        dead = await dead_letters.newest(redis)
         lost = set(load.acknowledged) - set(told)
         sys.stdout.write(
             f"\n{harm}: acknowledged {len(load.acknowledged)} ({before} before), lost {len(lost)}, "
-            f"dead {len(buried)}, sent again {len(told) - len(set(told))}; new primary after {named_s:.1f} s, "
+            f"dead {len(dead)}, sent again {len(told) - len(set(told))}; new primary after {named_s:.1f} s, "
             f"longest time without a 202 {load.longest_gap_s():.1f} s; answers {_shown(load)}\n"
         )
-        assert (lost, buried) == (set(), [])
+        assert (lost, dead) == (set(), [])
         assert max(sink.times.values()) <= 3
         assert len(sink.times) == len(set(told))  # whatever was sent again had the key it had before
         assert totals.bodies_add_up()

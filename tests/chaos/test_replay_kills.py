@@ -38,7 +38,7 @@ processes = 2
 lease_s = 2
 takeover_s = 2
 max_deliveries = 1000
-pass_on_s = 0
+unrecognized_grace_s = 0
 [sources.voucherify]
 {source}
 [channels.crm]
@@ -92,7 +92,7 @@ async def test_ten_thousand_replays_survive_kills_of_everyone() -> None:
 
     sent = REFUSED + UNKNOWN
     assert (totals.sent, totals.replayed, totals.duplicate) == (sent, sent, 0)
-    assert (totals.dead, totals.buried, totals.waiting, totals.queued) == (0, 0, 0, 0)
+    assert (totals.dead, totals.dead_at_intake, totals.waiting, totals.queued) == (0, 0, 0, 0)
     assert totals.bodies_add_up()
     assert totals.notifications_add_up()
     assert resent <= 2 * 64 * 3, "more than what killed workers had under way"
@@ -111,7 +111,7 @@ async def _let_die(redis: Client, parts: _Parts, sink: Sink) -> None:
 
     async def all_died() -> bool:
         totals = await stats.read_totals(redis)
-        return (totals.dead, totals.buried) == (REFUSED, UNKNOWN)
+        return (totals.dead, totals.dead_at_intake) == (REFUSED, UNKNOWN)
 
     await until(all_died, seconds=120)
     worker.signal(signal.SIGTERM)

@@ -50,7 +50,7 @@ spill_dir = "spill"
 processes = 1
 lease_s = 3.0
 takeover_s = 3.0
-pass_on_s = 1.0
+unrecognized_grace_s = 1.0
 [inspector]
 port = {inspector}
 [sources.voucherify]

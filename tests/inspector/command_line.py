@@ -13,11 +13,11 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings
 from inspector import cli
-from inspector.operations import Rehearse
+from inspector.operations import DryRun
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from launcher.composition.dead_letter_terms import terms
-from launcher.composition.dry_runs import rehearsal
+from launcher.composition.dry_runs import dry_run
 from launcher.config.config import read
 from sources.settings import Settings as SourceSettings
 from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
@@ -56,8 +56,8 @@ class Standing:
     def spilled(self) -> dict[str, Spilled]:
         return self.on_disk
 
-    def rehearse(self) -> Rehearse:
-        return rehearsal(self.config)
+    def dry_run(self) -> DryRun:
+        return dry_run(self.config)
 
     def masking(self) -> Masking:
         return Masking(self.config.inspector.masked_paths, self.config.inspector.shown_paths)

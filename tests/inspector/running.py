@@ -63,7 +63,7 @@ async def working(
     redis = RedisSettings(url=server.url)
     channels = {"console": ConsoleSettings(), **(channels or {})}
     task = asyncio.create_task(
-        run(Settings(stop_grace_s=5, pass_on_s=0), known, rules, channels, redis, stop=stop)
+        run(Settings(stop_grace_s=5, unrecognized_grace_s=0), known, rules, channels, redis, stop=stop)
     )
     try:
         yield
@@ -121,7 +121,9 @@ async def all_letters(redis: Client) -> list[DeadLetter]:
     return await dead_letters.newest(redis, count=10_000)
 
 
-async def bury(server: RedisServer, redis: Client, *bodies: bytes, source: str = "nobody", hint: str = "") -> None:
+async def make_dead_letters(
+    server: RedisServer, redis: Client, *bodies: bytes, source: str = "nobody", hint: str = ""
+) -> None:
     """Let bodies die at intake, for want of their source or of sound JSON."""
     await accept(redis, *bodies, source=source, hint=hint)
     async with working(server):
@@ -140,12 +142,12 @@ async def acted(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) ->
     return [step async for step in acting(redis, verb, chosen)][-1]
 
 
-async def entomb(redis: Client, graves: Sequence[StoredDeadLetter]) -> None:
+async def add_stored(redis: Client, stored_letters: Sequence[StoredDeadLetter]) -> None:
     """Dead letters as a worker that took an entry of their bodies leaves them."""
     await stream.create_group(redis)
-    await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(graves), Confirmation())
+    await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(stored_letters), Confirmation())
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
-    await commit(redis, [Processed(entry.id, len(graves), [], list(graves))], [])
+    await commit(redis, [Processed(entry.id, len(stored_letters), [], list(stored_letters))], [])
 
 
 async def make_unreadable(redis: Client, *ids: str) -> None:

@@ -12,14 +12,14 @@ from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from inspector import operations
 from inspector.operations import DryRunError, Filter
-from runtime.dry_run import Verdict
-from tests.inspector.running import acted, acting, all_letters, entomb
+from runtime.dry_run import DryRunResult
+from tests.inspector.running import acted, acting, add_stored, all_letters
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
-async def _bury(redis: Client, count: int, *, event: str = "order.paid") -> list[str]:
-    graves = [
+async def _make_dead_letters(redis: Client, count: int, *, event: str = "order.paid") -> list[str]:
+    stored_letters = [
         dead_letters.died_at_intake(
             RawBody(number, "shop", "", b'{"n":%d}' % number),
             reason="failed",
@@ -30,12 +30,12 @@ async def _bury(redis: Client, count: int, *, event: str = "order.paid") -> list
         )
         for number in range(count)
     ]
-    await entomb(redis, graves)
-    return [grave.letter.id for grave in graves]
+    await add_stored(redis, stored_letters)
+    return [stored_letter.letter.id for stored_letter in stored_letters]
 
 
 async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -> None:
-    await _bury(redis, 5)
+    await _make_dead_letters(redis, 5)
 
     action = await acted(redis, "replay", await operations.select(redis, Filter(event="order.paid")))
 
@@ -44,22 +44,26 @@ async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -
     assert operations.wanted_of(action.order) == Filter(event="order.paid")
     assert await operations.actions(redis) == [action]
     [recorded] = await operations.audit(redis)
-    assert (recorded.deed.by, recorded.deed.what, recorded.deed.about) == ("ann", "replay", "event=order.paid")
-    assert recorded.deed.details == {"action": action.id, "letters": "5"}
+    assert (recorded.audit_entry.by, recorded.audit_entry.what, recorded.audit_entry.about) == (
+        "ann",
+        "replay",
+        "event=order.paid",
+    )
+    assert recorded.audit_entry.details == {"action": action.id, "letters": "5"}
 
 
 async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: Client) -> None:
-    await _bury(redis, 3)
+    await _make_dead_letters(redis, 3)
 
     await acted(redis, "discard", await operations.select(redis, Filter(search="n1")))
 
     [recorded] = await operations.audit(redis)
-    assert recorded.deed.about == "search=***"
+    assert recorded.audit_entry.about == "search=***"
     assert len(await all_letters(redis)) == 2
 
 
 async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: Client) -> None:
-    await _bury(redis, 200)
+    await _make_dead_letters(redis, 200)
     steps = acting(redis, "replay", await operations.select(redis, Filter()))
     first = await anext(steps)
 
@@ -74,11 +78,11 @@ async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(re
     done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
     assert (done.state, done.done, done.gone) == ("done", 200, 0)
     assert not await operations.resume(redis, first.id, by="bob", owner="me")
-    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "stop", "replay"]
+    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "stop", "replay"]
 
 
 async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: Client) -> None:
-    await _bury(redis, 150)
+    await _make_dead_letters(redis, 150)
     steps = acting(redis, "replay", await operations.select(redis, Filter()))
     first = await anext(steps)
     assert not await operations.resume(redis, first.id, by="bob", owner="other")
@@ -96,7 +100,7 @@ async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_don
 
 
 async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> None:
-    ids = await _bury(redis, 3)
+    ids = await _make_dead_letters(redis, 3)
     action = await operations.begin(redis, "discard", ids, by="ann", owner="me")
     stale = Work(action, "somebody else")
     letters = await all_letters(redis)
@@ -114,7 +118,7 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> N
 
 async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     """As after a lost connection, which took only the answer."""
-    action = await operations.begin(redis, "rehearse", await _bury(redis, 3), by="ann", owner="me")
+    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
     step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
 
     for _ in range(2):
@@ -128,7 +132,7 @@ async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
 
 
 async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
-    action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
+    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     for number in range(0, 600, 60):
         whys = tuple(Why(f"{place:04}", 1, "it") for place in range(number, number + 60))
@@ -144,20 +148,22 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Clie
     assert found.why[0].fingerprint == ""
 
 
-async def test_a_rehearsal_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
-    await _bury(redis, 130)
+async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
+    await _make_dead_letters(redis, 130)
 
-    def judge(grave: StoredDeadLetter) -> Verdict:
-        number = grave.letter.received_at_ms
+    def judge(stored_letter: StoredDeadLetter) -> DryRunResult:
+        number = stored_letter.letter.received_at_ms
         if number % 10:
-            return Verdict(passes=True)
+            return DryRunResult(passes=True)
         fingerprint = "aaaa" if number < 100 else "bbbb"
-        return Verdict(passes=False, error=f"no ada@example.com in {number}", fingerprint=fingerprint, path="$.n")
+        return DryRunResult(
+            passes=False, error=f"no ada@example.com in {number}", fingerprint=fingerprint, path="$.n"
+        )
 
     action = await operations.begin(
-        redis, "rehearse", await operations.select(redis, Filter()), by="ann", owner="me"
+        redis, "dry_run", await operations.select(redis, Filter()), by="ann", owner="me"
     )
-    done = [step async for step in operations.carry_out(redis, action, owner="me", rehearse=judge)][-1]
+    done = [step async for step in operations.carry_out(redis, action, owner="me", dry_run=judge)][-1]
 
     assert (done.state, done.done, done.passed, done.failed) == ("done", 130, 117, 13)
     assert [(why.fingerprint, why.count) for why in done.why] == [("aaaa", 10), ("bbbb", 3)]
@@ -169,24 +175,24 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inspector.operations.bulk_actions._ALIVE_EVERY_S", 0.01)
-    ids = await _bury(redis, 20)
+    ids = await _make_dead_letters(redis, 20)
     leases = set()
 
-    def judge(_: StoredDeadLetter) -> Verdict:
+    def judge(_: StoredDeadLetter) -> DryRunResult:
         time.sleep(0.01)
         with redis_server.client() as watching:
             leases.add(watching.hget(KEYS.action + action, "lease_until_ms"))
-        return Verdict(passes=True)
+        return DryRunResult(passes=True)
 
-    action = await operations.begin(redis, "rehearse", ids, by="ann", owner="me")
-    async for _ in operations.carry_out(redis, action, owner="me", rehearse=judge):
+    action = await operations.begin(redis, "dry_run", ids, by="ann", owner="me")
+    async for _ in operations.carry_out(redis, action, owner="me", dry_run=judge):
         pass
 
     assert len(leases) > 2
 
 
-async def test_nobody_rehearses_without_a_config(redis: Client) -> None:
-    action = await operations.begin(redis, "rehearse", await _bury(redis, 1), by="ann", owner="me")
+async def test_nobody_dry_runs_without_a_config(redis: Client) -> None:
+    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     with pytest.raises(DryRunError):
         async for _ in operations.carry_out(redis, action, owner="me"):
@@ -194,8 +200,8 @@ async def test_nobody_rehearses_without_a_config(redis: Client) -> None:
 
 
 async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
-    await _bury(redis, 70)
-    [other] = await _bury(redis, 1, event="other")
+    await _make_dead_letters(redis, 70)
+    [other] = await _make_dead_letters(redis, 1, event="other")
     selection = await operations.select(redis, Filter(event="order.paid"))
     action = await operations.begin(redis, "annotate", selection, by="ann", owner="me", note="told the CRM team")
 
@@ -203,7 +209,7 @@ async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
 
     assert (done.done, done.gone) == (70, 0)
     notes = [(await dead_letters.get(redis, letter.id)) for letter in await all_letters(redis)]
-    told = [grave.notes[0].text for grave in notes if grave and grave.notes]
+    told = [stored_letter.notes[0].text for stored_letter in notes if stored_letter and stored_letter.notes]
     assert told == ["told the CRM team"] * 70
     left = await dead_letters.get(redis, other)
     assert left is not None
@@ -211,7 +217,7 @@ async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
 
 
 async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
-    await _bury(redis, 12)
+    await _make_dead_letters(redis, 12)
     selection = await operations.select(redis, Filter())
     action = await operations.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
     began, leases = time.monotonic(), set()
@@ -223,8 +229,8 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
 
 
 async def test_an_action_on_a_search_is_done_to_what_it_found(redis: Client) -> None:
-    await _bury(redis, 80)
-    [alone] = await _bury(redis, 1)
+    await _make_dead_letters(redis, 80)
+    [alone] = await _make_dead_letters(redis, 1)
     selection = await operations.select(redis, Filter(search=" ALL "))
     assert selection.count == 81
 
@@ -236,7 +242,7 @@ async def test_an_action_on_a_search_is_done_to_what_it_found(redis: Client) -> 
 
 
 async def test_only_the_last_actions_are_kept(redis: Client) -> None:
-    ids = await _bury(redis, 1)
+    ids = await _make_dead_letters(redis, 1)
     running = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
     stopped = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
     assert await operations.stop(redis, stopped, by="ann")
@@ -255,9 +261,9 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
 
 async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Client) -> None:
     for event in ("a", "b", "c"):
-        await _bury(redis, 30, event=event)
+        await _make_dead_letters(redis, 30, event=event)
     kinds = await dead_letters.read_kinds(redis)
-    middle = next(kind.last_ms for kind in kinds.kinds if kind.facets.event == "b")
+    middle = next(kind.last_ms for kind in kinds.kinds if kind.dimensions.event == "b")
 
     for wanted in (
         Filter(),
@@ -276,7 +282,7 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Cli
         expected = [
             found.letter.id
             for found in everything
-            if wanted.selects(dead_letters.facets_of(found.letter))
+            if wanted.selects(dead_letters.dimensions_of(found.letter))
             and wanted.spans(found.at_ms)
             and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
         ]
@@ -286,7 +292,7 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Cli
 
 
 async def test_groups_tell_when_they_grew(redis: Client) -> None:
-    await _bury(redis, 4)
+    await _make_dead_letters(redis, 4)
 
     [group] = await operations.groups(redis)
 
@@ -296,7 +302,7 @@ async def test_groups_tell_when_they_grew(redis: Client) -> None:
 
 
 async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) -> None:
-    [letter_id] = await _bury(redis, 1)
+    [letter_id] = await _make_dead_letters(redis, 1)
     before = await operations.get(redis, letter_id)
 
     assert await operations.replay_edited(redis, letter_id, b'{"n":"mended"}', by="ann")
@@ -310,15 +316,15 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
     assert kept is not None
     assert (kept.letter, kept.body) == (before.letter, before.body)
     assert [(note.by, note.text) for note in kept.notes] == [("ann", "replayed an edited copy")]
-    assert [one.deed.what for one in await operations.audit(redis)] == ["edit"]
+    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["edit"]
 
 
 async def test_to_reveal_is_told_to_the_audit_log(redis: Client) -> None:
-    [letter_id] = await _bury(redis, 1)
+    [letter_id] = await _make_dead_letters(redis, 1)
 
     assert await operations.reveal(redis, letter_id, by="ann") is not None
     assert await operations.reveal(redis, "0" * 17, by="ann") is None
 
-    assert [(one.deed.by, one.deed.what, one.deed.about) for one in await operations.audit(redis)] == [
-        ("ann", "reveal", letter_id)
-    ]
+    assert [
+        (one.audit_entry.by, one.audit_entry.what, one.audit_entry.about) for one in await operations.audit(redis)
+    ] == [("ann", "reveal", letter_id)]

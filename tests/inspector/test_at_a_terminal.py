@@ -13,7 +13,7 @@ from inspector import operations
 from tests.inspector.command_line import command
 from tests.inspector.running import all_letters
 from tests.inspector.terminal import CTRL_C, terminal
-from tests.inspector.web.graveyard import bury_them, refused
+from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused
 from tests.redis_server import RedisServer
 
 
@@ -21,7 +21,7 @@ from tests.redis_server import RedisServer
 async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
     redis_server: RedisServer, redis: Client, columns: int
 ) -> None:
-    await bury_them(redis, [refused(number) for number in range(60)])
+    await add_dead_letters(redis, [refused(number) for number in range(60)])
     replay = command(redis_server, "dead", "replay", "--all", "--rate", "40/s")
 
     async with terminal(replay, columns=columns) as watched:
@@ -54,7 +54,7 @@ async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
 
 
 async def test_a_slow_replay_shows_its_speed(redis_server: RedisServer, redis: Client) -> None:
-    await bury_them(redis, [refused(number) for number in range(4)])
+    await add_dead_letters(redis, [refused(number) for number in range(4)])
     async with terminal(command(redis_server, "dead", "replay", "--all", "--yes", "--rate", "2/s")) as watched:
         assert await watched.ends() == 0
         assert any(re.search(r" [12]\.\d/s ", line) for line in watched.frames)
@@ -62,7 +62,7 @@ async def test_a_slow_replay_shows_its_speed(redis_server: RedisServer, redis: C
 
 async def test_ctrl_c_tells_how_to_go_on_where_redis_is_away(own_redis: RedisServer) -> None:
     redis = connect(Settings(url=own_redis.url))
-    await bury_them(redis, [refused(number) for number in range(4)])
+    await add_dead_letters(redis, [refused(number) for number in range(4)])
     await redis.aclose(close_connection_pool=True)
     async with terminal(command(own_redis, "dead", "replay", "--all", "--yes", "--rate", "0.2/s")) as watched:
         await watched.says("1/4")

@@ -15,7 +15,7 @@ from broker.redis.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Filter
 from tests.inspector.running import all_letters
-from tests.inspector.web.graveyard import bury_them, refused
+from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused
 from tests.redis_server import RedisServer
 
 
@@ -43,8 +43,8 @@ async def _has_begun(redis: Client, verb: str) -> bool:
 
 
 async def _notes(redis: Client, letter: str) -> list[str]:
-    grave = await operations.get(redis, letter)
-    return [note.text for note in grave.notes] if grave else []
+    stored_letter = await operations.get(redis, letter)
+    return [note.text for note in stored_letter.notes] if stored_letter else []
 
 
 async def _paused(redis: Client) -> bool:
@@ -71,7 +71,7 @@ async def _is_noted(redis: Client, letter: str, _: str) -> bool:
     return "told" in await _notes(redis, letter)
 
 
-DEEDS = [
+AUDIT_ENTRIES = [
     AuditEntry(
         "resume",
         lambda r, _, action: operations.resume(r, action, by="ann", owner="me"),
@@ -104,35 +104,35 @@ def mortal(url: str, *, commands: int) -> Client:
     return redis
 
 
-async def _dies_after(server: RedisServer, redis: Client, deed: AuditEntry, commands: int) -> bool:
+async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntry, commands: int) -> bool:
     """Whether it died at all; what it did is in the log, and nothing else."""
     with server.client() as client:
         client.flushall()
-    [grave] = await bury_them(redis, [refused(1)])
-    action = await operations.begin(redis, "replay", [grave.letter.id], by="bob", owner="other")
-    if deed.before:
-        await deed.before(redis, action)
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
+    action = await operations.begin(redis, "replay", [stored_letter.letter.id], by="bob", owner="other")
+    if audit_entry.before:
+        await audit_entry.before(redis, action)
     dying = mortal(server.url, commands=commands)
     try:
-        await deed.do(dying, grave.letter.id, action)
+        await audit_entry.do(dying, stored_letter.letter.id, action)
         died = False
     except Died:
         died = True
     finally:
         await dying.aclose(close_connection_pool=True)
-    told = [one.deed.what for one in await operations.audit(redis) if one.deed.by == "ann"]
-    done = await deed.is_done(redis, grave.letter.id, action)
-    assert told == ([deed.what] if done else []), f"died after {commands} commands"
+    told = [one.audit_entry.what for one in await operations.audit(redis) if one.audit_entry.by == "ann"]
+    done = await audit_entry.is_done(redis, stored_letter.letter.id, action)
+    assert told == ([audit_entry.what] if done else []), f"died after {commands} commands"
     assert died or done
     return died
 
 
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.what)
+@pytest.mark.parametrize("audit_entry", AUDIT_ENTRIES, ids=lambda audit_entry: audit_entry.what)
 async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_tell(
-    redis_server: RedisServer, redis: Client, deed: AuditEntry
+    redis_server: RedisServer, redis: Client, audit_entry: AuditEntry
 ) -> None:
     commands = 0
-    while await _dies_after(redis_server, redis, deed, commands):
+    while await _dies_after(redis_server, redis, audit_entry, commands):
         commands += 1
         assert commands < 20
     assert commands
@@ -142,12 +142,12 @@ async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_
 async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
     redis_server: RedisServer, redis: Client, what: str
 ) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     for commands in range(20):
         dying = mortal(redis_server.url, commands=commands)
         try:
             if what == "reveal":
-                seen = bool(await operations.reveal(dying, grave.letter.id, by="ann"))
+                seen = bool(await operations.reveal(dying, stored_letter.letter.id, by="ann"))
             else:
                 seen = bool(await anext(operations.export(dying, Filter(), by="ann")))
         except Died:
@@ -161,8 +161,8 @@ async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
 
 
 async def test_what_was_done_already_is_not_told_twice(redis: Client) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
-    action = await operations.begin(redis, "discard", [grave.letter.id], by="ann", owner="me")
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
+    action = await operations.begin(redis, "discard", [stored_letter.letter.id], by="ann", owner="me")
     for _ in range(2):
         await operations.pause_channel(redis, "crm", by="ann")
         await operations.stop(redis, action, by="ann")
@@ -170,6 +170,6 @@ async def test_what_was_done_already_is_not_told_twice(redis: Client) -> None:
         await operations.resume(redis, action, by="ann", owner="me")
         await operations.resume_channel(redis, "crm", by="ann")
 
-    told = [one.deed.what for one in await operations.audit(redis)]
+    told = [one.audit_entry.what for one in await operations.audit(redis)]
     assert told == ["resume", "resume", "stop", "pause", "discard"]
     assert len(await all_letters(redis)) == 1

@@ -24,8 +24,8 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
     assert [(one["name"], one["state"]) for one in listed] == [("console", "closed"), ("crm", "paused")]
     assert "paused for" in table.stdout
     assert resumed.stdout == "channel crm goes on\n"
-    deeds = [one.deed for one in await operations.audit(redis)]
-    assert [(deed.by, deed.what, deed.about) for deed in deeds] == [
+    audit_entries = [one.audit_entry for one in await operations.audit(redis)]
+    assert [(audit_entry.by, audit_entry.what, audit_entry.about) for audit_entry in audit_entries] == [
         ("cli:ann@desk", "resume", "crm"),
         ("cli:ann@desk", "pause", "crm"),
     ]

@@ -4,13 +4,24 @@ import json
 
 from broker.redis.client import Client
 from tests.inspector.command_line import hookline, refused_by_crm
-from tests.inspector.running import BROKEN, TO_CRM, accept, all_letters, bury, crm, sample, settled, taker, working
+from tests.inspector.running import (
+    BROKEN,
+    TO_CRM,
+    accept,
+    all_letters,
+    crm,
+    make_dead_letters,
+    sample,
+    settled,
+    taker,
+    working,
+)
 from tests.redis_server import RedisServer
 
 
 async def test_the_list_fits_80_columns_and_names_ids_and_groups(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
-    await bury(redis_server, redis, BROKEN, source="voucherify", hint="customer.rewarded")
+    await make_dead_letters(redis_server, redis, BROKEN, source="voucherify", hint="customer.rewarded")
 
     result = await hookline(redis_server, "dead", "list")
 
@@ -24,7 +35,7 @@ async def test_the_list_fits_80_columns_and_names_ids_and_groups(redis_server: R
 
 
 async def test_list_as_json_is_one_array_to_page_through(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(3)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(3)))
     order = [letter.id for letter in await all_letters(redis)]
 
     first = await hookline(redis_server, "dead", "list", "--limit", "2", "--json")
@@ -52,7 +63,7 @@ async def test_a_cursor_that_is_none_is_a_usage_error(redis_server: RedisServer)
 
 
 async def test_groups_are_listed_with_their_counts(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     fingerprint = (await all_letters(redis))[0].fingerprint
 
     table = await hookline(redis_server, "dead", "groups")
@@ -81,7 +92,7 @@ async def test_show_tells_every_attempt_and_masks_the_person(redis_server: Redis
 
 async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis: Client) -> None:
     body = b'{ "customer":\r\n\xff\x00'
-    await bury(redis_server, redis, body)
+    await make_dead_letters(redis_server, redis, body)
     (letter,) = await all_letters(redis)
 
     raw = await hookline(redis_server, "dead", "show", letter.id, "--raw")
@@ -94,7 +105,9 @@ async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis:
 
 
 async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1).replace(b'"points":40', b'"points":"40"', 1), source="voucherify")
+    await make_dead_letters(
+        redis_server, redis, sample(1).replace(b'"points":40', b'"points":"40"', 1), source="voucherify"
+    )
     (letter,) = await all_letters(redis)
 
     shown = (await hookline(redis_server, "dead", "show", letter.id)).stdout
@@ -110,7 +123,7 @@ async def test_show_names_the_place_in_the_payload(redis_server: RedisServer, re
 async def test_show_names_the_place_where_a_body_stops_being_json(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, b'{"points":40,\n"name":Ada}', source="voucherify")
+    await make_dead_letters(redis_server, redis, b'{"points":40,\n"name":Ada}', source="voucherify")
     (letter,) = await all_letters(redis)
 
     masked = (await hookline(redis_server, "dead", "show", letter.id)).stdout
@@ -126,7 +139,7 @@ async def test_what_comes_from_outside_cannot_steer_the_terminal(redis_server: R
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, "\x1b[2J"
         await settled(redis)
-    await bury(redis_server, redis, b"\x1b]0;\x07", hint="\x1b[31mred")
+    await make_dead_letters(redis_server, redis, b"\x1b]0;\x07", hint="\x1b[31mred")
 
     for letter in await all_letters(redis):
         shown = await hookline(redis_server, "dead", "show", letter.id, "--reveal")

@@ -10,7 +10,7 @@ from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import Action
 from tests.inspector.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import all_letters, bury, sample, settled, working
+from tests.inspector.running import all_letters, make_dead_letters, sample, settled, working
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -24,7 +24,7 @@ async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
-    await bury(redis_server, redis, sample(3))
+    await make_dead_letters(redis_server, redis, sample(3))
     before = [letter.id for letter in await all_letters(redis)]
 
     told = await hookline(redis_server, "dead", "replay", "--all", "--dry-run")
@@ -38,7 +38,7 @@ async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
 
 
 async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     first, second = [letter.id for letter in await all_letters(redis)]
 
     noted = await hookline(redis_server, "dead", "annotate", first, "--note", "the CRM is told")
@@ -52,7 +52,7 @@ async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redi
 
 
 async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate=RATE)
     action = await _under_way(redis)
 
@@ -73,7 +73,7 @@ async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer
 async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_doubled(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate=RATE)
     action = await _under_way(redis)
 
@@ -93,7 +93,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
     assert 0 < left < MANY
     ended = json.loads(resumed.stdout)
     assert (resumed.exit_code, ended["state"], ended["done"]) == (0, "done", MANY)
-    assert (totals.replayed, totals.processed, totals.duplicate, totals.buried) == (MANY, MANY, 0, 0)
+    assert (totals.replayed, totals.processed, totals.duplicate, totals.dead_at_intake) == (MANY, MANY, 0, 0)
     assert totals.bodies_add_up()
     assert await all_letters(redis) == []
 
@@ -101,7 +101,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
 async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(MANY)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
     replaying = await _replaying(redis_server, rate="10/s")
     action = await _under_way(redis)
 

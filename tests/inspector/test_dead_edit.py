@@ -9,7 +9,7 @@ from pathlib import Path
 
 from broker.redis.client import Client
 from tests.inspector.command_line import command, hookline
-from tests.inspector.running import BROKEN, all_letters, bury, sample, settled, working
+from tests.inspector.running import BROKEN, all_letters, make_dead_letters, sample, settled, working
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -17,7 +17,7 @@ WRONG = sample(1).replace(b'"points":40', b'"points":"40"', 1)
 
 
 async def _wrong(server: RedisServer, redis: Client, body: bytes = WRONG) -> str:
-    await bury(server, redis, body, source="voucherify")
+    await make_dead_letters(server, redis, body, source="voucherify")
     (letter,) = await all_letters(redis)
     return letter.id
 
@@ -36,7 +36,7 @@ async def test_a_mended_copy_is_replayed_and_the_letter_stays(
 
     assert sent.exit_code == 0
     assert "would pass, 1 notification" in sent.stdout
-    assert (totals.processed, totals.buried) == (1, 1)
+    assert (totals.processed, totals.dead_at_intake) == (1, 1)
     assert totals.bodies_add_up()
     assert "cli:ann@desk: replayed an edited copy" in shown.stdout
 
@@ -100,9 +100,9 @@ async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(
     finally:
         os.close(ours)
         os.close(theirs)
-    deeds = json.loads((await hookline(redis_server, "audit", "--json")).stdout)
+    audit_entries = json.loads((await hookline(redis_server, "audit", "--json")).stdout)
 
     assert editing.returncode == 0
     assert b"would pass" in out
-    assert [deed["what"] for deed in deeds] == ["edit", "reveal"]
+    assert [audit_entry["what"] for audit_entry in audit_entries] == ["edit", "reveal"]
     assert len(await all_letters(redis)) == 1

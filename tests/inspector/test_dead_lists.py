@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from broker.redis.client import Client
-from inspector.cli.tables import spark
+from inspector.cli.tables import sparkline
 from tests.inspector.command_line import NOTIFYING, hookline, refused_by_crm
 from tests.inspector.running import (
     BROKEN,
@@ -14,8 +14,8 @@ from tests.inspector.running import (
     accept,
     acted,
     all_letters,
-    bury,
     crm,
+    make_dead_letters,
     sample,
     settled,
     taker,
@@ -44,7 +44,7 @@ FILTERS: list[tuple[tuple[str, ...], list[str]]] = [
 
 async def test_every_filter_narrows_the_list_and_what_is_done(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
-    await bury(redis_server, redis, sample(2), source="shop")
+    await make_dead_letters(redis_server, redis, sample(2), source="shop")
 
     for options, stages in FILTERS:
         result = await hookline(redis_server, "dead", "list", "--json", *options)
@@ -74,7 +74,7 @@ async def test_a_filter_that_is_none_is_a_usage_error(
 
 
 async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(5)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
 
     first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "nobody")
     told, _, more = first.stderr.strip().partition("; to go on: hookline ")
@@ -88,7 +88,7 @@ async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServe
 
 
 async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), source="shop")
+    await make_dead_letters(redis_server, redis, sample(1), source="shop")
 
     result = await hookline(redis_server, "dead", "groups", "--source", "shoop")
 
@@ -97,7 +97,7 @@ async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer
 
 async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
-    await bury(redis_server, redis, sample(2), sample(3))
+    await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
     table = await hookline(redis_server, "dead", "groups", "--stage", "intake")
     (record,) = json.loads((await hookline(redis_server, "dead", "groups", "--stage", "intake", "--json")).stdout)
@@ -110,8 +110,8 @@ async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServ
 
 
 def test_a_bar_tells_none_from_few() -> None:
-    assert spark((0, 1, 50, 100)) == "▁▂▅█"
-    assert spark((0, 0)) == "▁▁"
+    assert sparkline((0, 1, 50, 100)) == "▁▂▅█"
+    assert sparkline((0, 0)) == "▁▁"
 
 
 async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisServer, redis: Client) -> None:
@@ -120,7 +120,7 @@ async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisSe
         refusing.status, refusing.answer = 400, NASTY
         await settled(redis)
     ids = [letter.id for letter in await all_letters(redis)]
-    await bury(redis_server, redis, BROKEN, sample(2), source="顧客" * 30, hint=NASTY)
+    await make_dead_letters(redis_server, redis, BROKEN, sample(2), source="顧客" * 30, hint=NASTY)
     await hookline(redis_server, "dead", "annotate", "--all", "--yes", "--note", NASTY)
     await hookline(redis_server, "dead", "replay", "--event", NASTY, "--dry-run")
     (action, *_) = json.loads((await hookline(redis_server, "dead", "actions", "--json")).stdout)
@@ -173,25 +173,25 @@ async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis:
 
 
 async def test_what_reveals_is_in_the_audit_log(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
     await hookline(redis_server, "dead", "show", letter.id)
     await hookline(redis_server, "dead", "show", letter.id, "--reveal")
     await hookline(redis_server, "dead", "show", letter.id, "--raw")
     await hookline(redis_server, "dead", "discard", letter.id, "--yes")
-    deeds = json.loads((await hookline(redis_server, "audit", "--json")).stdout)
+    audit_entries = json.loads((await hookline(redis_server, "audit", "--json")).stdout)
 
-    assert [(deed["what"], deed["by"]) for deed in deeds] == [
+    assert [(audit_entry["what"], audit_entry["by"]) for audit_entry in audit_entries] == [
         ("discard", "cli:ann@desk"),
         ("reveal", "cli:ann@desk"),
         ("reveal", "cli:ann@desk"),
     ]
-    assert {deed["about"] for deed in deeds} == {letter.id}
+    assert {audit_entry["about"] for audit_entry in audit_entries} == {letter.id}
 
 
 async def test_the_audit_log_is_paged(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(3)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(3)))
     for letter in await all_letters(redis):
         await acted(redis, "discard", [letter.id])
 

@@ -16,7 +16,7 @@ from sources.voucherify import VOUCHERIFY
 from tests.inspector.running import EVENT, accept, all_letters, settled, working
 from tests.redis_server import RedisServer
 from worker.channels.settings import ConsoleSettings
-from worker.preview.dry_run import Rehearsal
+from worker.preview.dry_run import DryRunner
 from worker.rules.rules import Rule
 from worker.worker_source import WorkerSource
 
@@ -74,7 +74,7 @@ async def test_two_rules_with_the_same_kind_of_error_are_two_failure_groups(
         ("condition", EVENT, "when line 1", 2),
     }
     for group in groups:
-        assert {facets.rule for facets in group.facets} == {group.sample.rule}
+        assert {dimensions.rule for dimensions in group.dimensions} == {group.sample.rule}
 
 
 async def test_one_rule_that_fails_at_two_events_is_two_failure_groups(
@@ -88,11 +88,11 @@ async def test_one_rule_that_fails_at_two_events_is_two_failure_groups(
 async def test_a_dry_run_counts_each_cause_with_its_own_error(redis_server: RedisServer, redis: Client) -> None:
     await die(redis_server, redis, *RULES)
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
-    rehearse = Rehearsal(sources, RULES, {"console": ConsoleSettings()}).of
+    dry_run = DryRunner(sources, RULES, {"console": ConsoleSettings()}).of
     chosen = await operations.select(redis, Filter())
 
-    action = await operations.begin(redis, "rehearse", chosen, by="ann", owner="me")
-    done = [step async for step in operations.carry_out(redis, action, owner="me", rehearse=rehearse)][-1]
+    action = await operations.begin(redis, "dry_run", chosen, by="ann", owner="me")
+    done = [step async for step in operations.carry_out(redis, action, owner="me", dry_run=dry_run)][-1]
 
     assert (done.passed, done.failed) == (0, 8)
     fingerprints = {letter.rule: letter.fingerprint for letter in await all_letters(redis)}

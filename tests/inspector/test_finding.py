@@ -14,10 +14,10 @@ from tests.inspector.running import (
     TO_CRM,
     accept,
     acted,
+    add_stored,
     all_letters,
-    bury,
     crm,
-    entomb,
+    make_dead_letters,
     sample,
     settled,
     taker,
@@ -72,8 +72,8 @@ async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisS
 
 async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: RedisServer, redis: Client) -> None:
     """Ten die in one step, so at one and the same moment."""
-    await bury(redis_server, redis, *(sample(number) for number in range(10)))
-    await bury(redis_server, redis, sample(10))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(10)))
+    await make_dead_letters(redis_server, redis, sample(10))
     seen: list[str] = []
     cursor = ""
     while True:
@@ -88,19 +88,19 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
 
 
 async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(6)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(6)))
     order = [letter.id for letter in await all_letters(redis)]
     page = await operations.find(redis, Filter(), limit=3)
 
     await acted(redis, "discard", [order[0], order[2], order[4]])
-    await bury(redis_server, redis, sample(6))
+    await make_dead_letters(redis_server, redis, sample(6))
 
     rest = await operations.find(redis, Filter(), limit=10, cursor=page.cursor)
     assert [found.letter.id for found in rest.found] == [order[3], order[5]]
 
 
 async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(4)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(4)))
     page = await operations.find(redis, Filter())
 
     rest = await operations.find(redis, Filter(), cursor=page.found[1].cursor)
@@ -109,7 +109,7 @@ async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: R
 
 
 async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) -> None:
-    graves = [
+    stored_letters = [
         dead_letters.died_at_intake(
             RawBody(1, "voucherify", "rare" if number == 0 else "", b"{}"),
             reason="failed",
@@ -118,7 +118,7 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
         )
         for number in range(450)
     ]
-    await entomb(redis, graves)
+    await add_stored(redis, stored_letters)
 
     page = await operations.find(redis, Filter(event="rare"), limit=1)
 
@@ -147,7 +147,7 @@ async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, r
 
 
 async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     await acted(redis, "discard", await operations.select(redis, Filter()))
 
     assert await operations.groups(redis) == []

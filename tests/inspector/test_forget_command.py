@@ -11,7 +11,7 @@ import pytest
 from broker.monitoring.spilled import Spilled, tell_spilled
 from broker.redis.client import Client
 from tests.inspector.command_line import command, hookline
-from tests.inspector.running import accept, all_letters, bury, sample
+from tests.inspector.running import accept, all_letters, make_dead_letters, sample
 from tests.inspector.terminal import terminal
 from tests.launcher.running import environment
 from tests.launcher.running import hookline as whole_command
@@ -21,10 +21,10 @@ CUSTOMER = json.loads(sample(1))["data"]["customer"]
 
 
 async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: Client) -> None:
-    await bury(
+    await make_dead_letters(
         redis_server, redis, sample(1), hint="told.of.one"
     )  # in a group of its own, packed with nobody else
-    await bury(redis_server, redis, sample(2), hint="told.of.two")
+    await make_dead_letters(redis_server, redis, sample(2), hint="told.of.two")
     await accept(redis, sample(1), sample(3))
 
     result = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes")
@@ -42,7 +42,7 @@ async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: 
 async def test_letters_that_were_packed_with_the_persons_are_told(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1), sample(2), sample(3), hint="packed.together")
+    await make_dead_letters(redis_server, redis, sample(1), sample(2), sample(3), hint="packed.together")
 
     result = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes", columns=200)
 
@@ -52,7 +52,7 @@ async def test_letters_that_were_packed_with_the_persons_are_told(
 
 
 async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), hint="told.as.json")
+    await make_dead_letters(redis_server, redis, sample(1), hint="told.as.json")
 
     first, second = [
         await hookline(redis_server, "forget", "--email", CUSTOMER["email"], "--yes", "--json") for _ in range(2)
@@ -90,7 +90,7 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
 async def test_whom_and_whether_must_be_said(
     redis_server: RedisServer, redis: Client, arguments: list[str], told: str
 ) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
 
     result = await hookline(redis_server, "forget", *arguments, columns=200)
 
@@ -101,7 +101,7 @@ async def test_whom_and_whether_must_be_said(
 
 @pytest.mark.parametrize(("answer", "left"), [(b"\n", 1), (b"n\n", 1), (b"y\n", 0)])
 async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
 
     async with terminal(command(redis_server, "forget", "--customer", CUSTOMER["id"])) as asking:
         await asking.says("for good? [y/N] ")

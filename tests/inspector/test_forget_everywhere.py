@@ -26,7 +26,7 @@ from inspector.operations import Person
 from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
-from tests.inspector.running import all_letters, entomb
+from tests.inspector.running import add_stored, all_letters
 from tests.inspector.test_keeping_forget import NOW_MS
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -60,7 +60,7 @@ async def test_a_dead_letter_whose_body_names_the_person_in_another_spelling_goe
         dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
         for body in (body_with(text), OF_ANOTHER)
     ]
-    await entomb(redis, letters)
+    await add_stored(redis, letters)
 
     done = await operations.forget(redis, LENA, TERMS, by="ann")
 
@@ -72,17 +72,19 @@ async def test_a_dead_letter_whose_body_names_the_person_in_another_spelling_goe
 async def test_texts_of_a_letter_of_another_are_redacted_and_the_letter_stays(redis: Client, spelled: str) -> None:
     tried = Attempt(1, 2, "permanent", f"no <{spelled}>", f"550 {spelled} unknown")
     body = RawBody(NOW_MS, "voucherify", f"h.{spelled}", OF_ANOTHER.body, f"x-user: {spelled}")
-    grave = dead_letters.died_at_notify(
+    stored_letter = dead_letters.died_at_notify(
         Notification("k", "r", spelled, body, (tried,)), "crm", reason="permanent", error=spelled, error_class="E"
     )
-    await entomb(redis, [grave])
-    await dead_letters.annotate(redis, [grave.letter.id], dead_letters.Note(NOW_MS, "ann", f"asked {spelled}"))
-    await dead_letters.annotate(redis, [grave.letter.id], dead_letters.Note(NOW_MS, "ann", "keep this"))
+    await add_stored(redis, [stored_letter])
+    await dead_letters.annotate(
+        redis, [stored_letter.letter.id], dead_letters.Note(NOW_MS, "ann", f"asked {spelled}")
+    )
+    await dead_letters.annotate(redis, [stored_letter.letter.id], dead_letters.Note(NOW_MS, "ann", "keep this"))
 
     done = await operations.forget(redis, LENA, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.notes) == (0, 1, 1)
-    left = await operations.get(redis, grave.letter.id)
+    left = await operations.get(redis, stored_letter.letter.id)
     assert left is not None and left.body == OF_ANOTHER.body
     assert left.letter.event_hint == "h.(forgotten)"
     assert left.letter.event == "(forgotten)" and left.letter.error == "(forgotten)"
@@ -121,8 +123,8 @@ async def accept_raw(redis: Client, body: RawBody) -> None:
 
 
 async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: Client) -> None:
-    await entomb(redis, [dead_letters.died_at_intake(OF_ANOTHER, reason="failed", error="", error_class="E")])
-    order = stored_actions.Order(verb="rehearse", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
+    await add_stored(redis, [dead_letters.died_at_intake(OF_ANOTHER, reason="failed", error="", error_class="E")])
+    order = stored_actions.Order(verb="dry_run", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
     action = await stored_actions.start(redis, order, selected=1, owner="me", about=f"of event {EMAIL}")
     why = stored_actions.Why("f1", 1, f"no attribute '{SPELLINGS[2]}'")
     await stored_actions.step(
@@ -142,24 +144,29 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     assert counts == {Deviation("(forgotten)"): 3, Deviation("(forgotten)", "unknown event"): 3}
     [alert] = await alerts.current_alerts(redis, now_ms=1)
     assert alert.text == "(forgotten)"
-    kept = [one.deed for one in await audit.read(redis)]
-    assert sorted(deed.what for deed in kept) == ["export", "forget", "forgot", "rehearse"]
-    assert all(deed.details.get("written_at_ms", "").isdecimal() for deed in kept if "(forgotten)" in deed.about)
-    assert not any(LENA.is_in_text(str(deed)) for deed in kept)
+    kept = [one.audit_entry for one in await audit.read(redis)]
+    assert sorted(audit_entry.what for audit_entry in kept) == ["export", "forget", "forgot", "dry_run"]
+    assert all(
+        audit_entry.details.get("written_at_ms", "").isdecimal()
+        for audit_entry in kept
+        if "(forgotten)" in audit_entry.about
+    )
+    assert not any(LENA.is_in_text(str(audit_entry)) for audit_entry in kept)
 
 
 async def test_an_id_that_is_a_common_word_takes_nothing_of_others_away(redis: Client) -> None:
     person = Person(["customer"], KINDS_BY_NAME)
     body = RawBody(NOW_MS, "voucherify", "customer.created", b'{"customer": {"note": "a customer of ours"}}')
-    grave = dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
-    await entomb(redis, [grave])
+    stored_letter = dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
+    await add_stored(redis, [stored_letter])
     await drift.note(redis, "voucherify", {Deviation("customer", "unknown key", "$.customer"): 1})
 
     done = await operations.forget(redis, person, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.drift) == (0, 0, 0)
-    assert await operations.get(redis, grave.letter.id) == dead_letters.StoredDeadLetter(
-        msgspec.structs.replace(grave.letter, died_at_ms=(await all_letters(redis))[0].died_at_ms), body.body
+    assert await operations.get(redis, stored_letter.letter.id) == dead_letters.StoredDeadLetter(
+        msgspec.structs.replace(stored_letter.letter, died_at_ms=(await all_letters(redis))[0].died_at_ms),
+        body.body,
     )
 
 

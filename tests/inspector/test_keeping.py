@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Facets, Kept, Note, StoredDeadLetter
+from broker.dead_letters import DeadLetter, Dimensions, Kept, Note, StoredDeadLetter
 from broker.monitoring import audit, stats
 from broker.queue import jobs
 from broker.queue.jobs import Attempt
@@ -30,7 +30,7 @@ from inspector.operations.export_format import LineError, kept_of, line_of
 from launcher.composition.dead_letter_terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import BROKEN, acted, all_letters, bury, sample, settled, working
+from tests.inspector.running import BROKEN, acted, all_letters, make_dead_letters, sample, settled, working
 from tests.libraries import AnObject, msgspec_refusal
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -106,14 +106,18 @@ def kept(draw: st.DrawFn) -> Kept:
         attempts=tuple(draw(st.lists(attempts, max_size=2))),
     )
     done = draw(st.sets(st.integers(0, size - 1), max_size=3)) if job else set()
-    grave = StoredDeadLetter(letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2))))
-    return Kept(grave, draw(millis), tuple(sorted(done)))
+    stored_letter = StoredDeadLetter(
+        letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2)))
+    )
+    return Kept(stored_letter, draw(millis), tuple(sorted(done)))
 
 
 @settings(max_examples=30, suppress_health_check=[*HealthCheck])
 @given(
     st.lists(
-        kept(), max_size=4, unique_by=(lambda one: one.grave.letter.id, lambda one: one.grave.letter.job or one)
+        kept(),
+        max_size=4,
+        unique_by=(lambda one: one.stored_letter.letter.id, lambda one: one.stored_letter.letter.job or one),
     )
 )
 def test_what_is_exported_and_imported_elsewhere_is_the_same(
@@ -129,8 +133,8 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(
             await brought_in(there, lines)
 
             assert await everything(there) == await everything(here)
-            assert {one.grave.letter.id: one for one in await everything(there)} == {
-                one.grave.letter.id: one for one in letters
+            assert {one.stored_letter.letter.id: one for one in await everything(there)} == {
+                one.stored_letter.letter.id: one for one in letters
             }
             assert (await exported(there))[1:] == lines[1:]
             totals = await stats.read_totals(there)
@@ -159,11 +163,11 @@ def test_a_damaged_line_never_becomes_another_letter_silently(one: Kept, data: s
         kept_of(cut)
 
 
-async def test_an_imported_letter_is_found_by_search_and_its_facets(
+async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
-    await bury(redis_server, redis, sample(3)[:-30], source="voucherify")
+    await make_dead_letters(redis_server, redis, sample(3)[:-30], source="voucherify")
     customer = json.loads(sample(1))["data"]["customer"]["id"]
     email = json.loads(sample(1))["data"]["customer"]["email"]
     assert await operations.count(redis, Filter(search=customer)) >= 1
@@ -183,7 +187,7 @@ async def test_a_redelivery_brings_an_imported_notification_back(
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
     [line] = (await exported(redis))[1:]
-    found = TERMS(kept_of(line).grave)  # type: ignore[union-attr]
+    found = TERMS(kept_of(line).stored_letter)  # type: ignore[union-attr]
 
     assert found[0].startswith("seen:")
     await brought_in(other, [line])
@@ -194,7 +198,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
-    await bury(redis_server, redis, sample(2), sample(3))
+    await make_dead_letters(redis_server, redis, sample(2), sample(3))
     before = await everything(redis)
     lines = await exported(redis)
     await acted(redis, "discard", await operations.select(redis, Filter()))
@@ -206,26 +210,26 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     assert await everything(redis) == before
     totals = await stats.read_totals(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
-    assert (totals.accepted, totals.buried, totals.created, totals.dead) == (5, 4, 2, 2)
+    assert (totals.accepted, totals.dead_at_intake, totals.created, totals.dead) == (5, 4, 2, 2)
     assert (totals.discarded, totals.imported) == (3, 3)
 
     await acted(redis, "replay", await operations.select(redis, Filter(stage="intake")))
     async with working(redis_server, sources=("voucherify", "nobody")):
         totals = await settled(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
-    assert (totals.replayed, totals.buried) == (2, 2)
+    assert (totals.replayed, totals.dead_at_intake) == (2, 2)
 
 
 async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, other: Client) -> None:
-    grave = dead_letters.unreadable_job("somejob.5", b"garbage", "no job")
-    await dead_letters.bring_in(redis, [Kept(grave, 5, (1, 3))])
+    stored_letter = dead_letters.unreadable_job("somejob.5", b"garbage", "no job")
+    await dead_letters.bring_in(redis, [Kept(stored_letter, 5, (1, 3))])
 
     await brought_in(other, await exported(redis))
 
     assert await jobs.settled_indices(other, "somejob.5") == {1, 3}
     totals = await stats.read_totals(other)
     assert (totals.created, totals.dead, totals.notifications_add_up()) == (3, 3, True)
-    await acted(other, "replay", [grave.letter.id])
+    await acted(other, "replay", [stored_letter.letter.id])
     lines = await exported(redis)
     assert (await brought_in(other, lines)).there == 1, "its job is under way again"
     assert (await stats.read_totals(other)).notifications_add_up()
@@ -234,7 +238,7 @@ async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, othe
 async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
     redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(5)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
     head, *lines = await exported(redis)
     faulty = {
         b'{"v":1,"at_ms"\n': "truncated",
@@ -259,7 +263,7 @@ async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
 async def test_a_full_redis_takes_all_of_a_step_or_nothing(
     redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     lines = await exported(redis)
     await other.config_set("maxmemory", 1)
     try:
@@ -277,14 +281,14 @@ def names_in(directory: Path) -> list[str]:
 async def test_an_export_is_audited_without_what_was_searched_for(redis: Client) -> None:
     await exported(redis, Filter(search="ada@example.com", stage="notify"))
     [recorded] = await audit.read(redis)
-    assert (recorded.deed.by, recorded.deed.what) == ("ann", "export")
-    assert recorded.deed.about == "stage=notify, search=***"
+    assert (recorded.audit_entry.by, recorded.audit_entry.what) == ("ann", "export")
+    assert recorded.audit_entry.about == "stage=notify, search=***"
 
 
 async def test_the_commands_export_to_a_private_file_and_import_it(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
-    await bury(redis_server, redis, BROKEN, sample(2))
+    await make_dead_letters(redis_server, redis, BROKEN, sample(2))
     file = tmp_path / "all.jsonl"
 
     done = await hookline(redis_server, "dead", "export", "--file", str(file))
@@ -305,7 +309,7 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
 async def test_a_damaged_file_is_told_in_a_line_with_its_number(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     lines = await exported(redis)
     file = tmp_path / "cut.jsonl"
     file.write_bytes(b"".join(lines)[:-20])
@@ -338,10 +342,10 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     assert 0 < there < 3000, "it was to be killed in the middle"
     assert json.loads(result.stdout) == {"imported": 3000 - there, "there": there, "lines": 3000}
     totals = await stats.read_totals(other)
-    assert (totals.accepted, totals.buried, totals.imported) == (6000, 6000, 3000)
+    assert (totals.accepted, totals.dead_at_intake, totals.imported) == (6000, 6000, 3000)
 
 
-def test_facets_are_told_by_the_letter_alone() -> None:
-    assert {field.name for field in msgspec.structs.fields(Facets)} - {"attempts"} <= {
+def test_dimensions_are_told_by_the_letter_alone() -> None:
+    assert {field.name for field in msgspec.structs.fields(Dimensions)} - {"attempts"} <= {
         field.name for field in msgspec.structs.fields(DeadLetter)
     }

@@ -26,10 +26,10 @@ from tests.inspector.command_line import refused_by_crm
 from tests.inspector.running import (
     TO_CRM,
     accept,
+    add_stored,
     all_letters,
-    bury,
     crm,
-    entomb,
+    make_dead_letters,
     sample,
     settled,
     taker,
@@ -59,8 +59,8 @@ async def test_a_person_leaves_dead_letters_and_the_queue_and_the_sums_hold(
     assert await operations.count(redis, Filter(search=customer)) == 0
     totals = await stats.read_totals(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
-    assert (totals.queued, totals.buried, totals.forgotten) == (1, 1, 2)
-    assert all(customer not in str(one.deed) for one in await audit.read(redis))
+    assert (totals.queued, totals.dead_at_intake, totals.forgotten) == (1, 1, 2)
+    assert all(customer not in str(one.audit_entry) for one in await audit.read(redis))
 
 
 def person_of(number: int) -> Person:
@@ -174,7 +174,7 @@ async def test_a_batch_that_a_worker_has_is_left_and_told(redis: Client) -> None
 async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_are(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(4), sample(5), sample(6), source="nobody-else")
+    await make_dead_letters(redis_server, redis, sample(4), sample(5), sample(6), source="nobody-else")
     letters = {letter.id: await operations.get(redis, letter.id) for letter in await all_letters(redis)}
     assert await redis.hlen(KEYS.dead_dicts) == 1
 
@@ -201,8 +201,8 @@ async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_
     done = await operations.forget(redis, person_of(1), TERMS, by="ann")
 
     assert (done.letters, done.notes) == (0, 1)
-    grave = await operations.get(redis, letter)
-    assert grave and [note.text for note in grave.notes] == ["keep this"]
+    stored_letter = await operations.get(redis, letter)
+    assert stored_letter and [note.text for note in stored_letter.notes] == ["keep this"]
     found = await operations.action(redis, action)
     assert found and found.order.wanted["search"] == "(forgotten)"
     _ = [step async for step in operations.carry_out(redis, action, owner="me")]
@@ -247,13 +247,13 @@ def dead_digest(*numbers: int) -> dead_letters.StoredDeadLetter:
 
 
 async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_share(redis: Client) -> None:
-    grave = dead_digest(1, 2, 3, 4)
-    await entomb(redis, [grave])
+    stored_letter = dead_digest(1, 2, 3, 4)
+    await add_stored(redis, [stored_letter])
 
     people = [person_of(number) for number in (1, 2, 3)]
     done = await asyncio.gather(*(operations.forget(redis, one, TERMS, by="ann") for one in people))
 
-    left = await operations.get(redis, grave.letter.id)
+    left = await operations.get(redis, stored_letter.letter.id)
     assert left is not None
     assert [person_of(number).is_in(left.body) for number in (1, 2, 3, 4)] == [False, False, False, True]
     assert [one.digested for one in done] == [1, 1, 1]
@@ -261,7 +261,7 @@ async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_
 
 async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: Client) -> None:
     first, other = dead_digest(1, 2), dead_digest(1, 2)
-    await entomb(redis, [first, other])
+    await add_stored(redis, [first, other])
     [dictionary] = await queued_work.dictionaries(redis, lambda _: True)
     letter, *_ = [
         row.id for row in await dead_letters.rows_of(redis, [first.letter.id, other.letter.id]) if row.dictionary
@@ -271,11 +271,13 @@ async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redi
     assert read is not None
 
     stay, _ = queued_work.others(read.body, person_of(1))
-    assert await queued_work.rebury(redis, dead_letters.StoredDeadLetter(read.letter, stay), seen[letter])
+    assert await queued_work.replace_dead_letter(
+        redis, dead_letters.StoredDeadLetter(read.letter, stay), seen[letter]
+    )
 
     now = await dead_letters.get(redis, letter)
     assert now is not None and now.body == stay
-    assert not await queued_work.rebury(redis, read, seen[letter])
+    assert not await queued_work.replace_dead_letter(redis, read, seen[letter])
     assert await queued_work.repack(redis, dictionary, [read], seen) == 1, "it is told that there is more to do"
     assert await dead_letters.get(redis, letter) == now
     seen = await queued_work.seen(redis, [letter])

@@ -23,7 +23,7 @@ from inspector.operations import PurgeBusyError, Purged, retention_task
 from inspector.operations.export_format import kept_of
 from inspector.settings import DeadSettings
 from tests.inspector.command_line import hookline
-from tests.inspector.running import all_letters, bury, sample
+from tests.inspector.running import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -39,7 +39,7 @@ async def aged(redis: Client, *days: float) -> list[str]:
         for number, ago in enumerate(days)
     ]
     await dead_letters.bring_in(redis, some)
-    return [one.grave.letter.id for one in some]
+    return [one.stored_letter.letter.id for one in some]
 
 
 async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[Purged]:
@@ -52,7 +52,7 @@ async def left(redis: Client) -> set[str]:
 
 def in_files(directory: Path) -> list[str]:
     found = [kept_of(line) for file in directory.glob("*.jsonl") for line in file.read_bytes().splitlines()]
-    return [one.grave.letter.id for one in found if one]
+    return [one.stored_letter.letter.id for one in found if one]
 
 
 def begun(directory: Path) -> bool:
@@ -68,11 +68,15 @@ async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: Clien
     assert await left(redis) == set(ids[:2])
     assert sorted(in_files(tmp_path)) == sorted(ids[2:])
     totals = await stats.read_totals(redis)
-    assert (totals.purged, totals.buried, totals.bodies_add_up()) == (2, 4, True)
+    assert (totals.purged, totals.dead_at_intake, totals.bodies_add_up()) == (2, 4, True)
     [recorded] = await audit.read(redis)
-    assert (recorded.deed.by, recorded.deed.what, recorded.deed.about) == ("ann", "purge", "2 dead letters")
-    assert recorded.deed.details["file"] == done.file
-    assert (await dead_letters.read_untold(redis)).purged == 2, "workers tell people"
+    assert (recorded.audit_entry.by, recorded.audit_entry.what, recorded.audit_entry.about) == (
+        "ann",
+        "purge",
+        "2 dead letters",
+    )
+    assert recorded.audit_entry.details["file"] == done.file
+    assert (await dead_letters.read_unreported(redis)).purged == 2, "workers tell people"
 
 
 async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
@@ -202,7 +206,7 @@ async def _all(redis: Client, ids: Sequence[str]) -> set[str]:
 async def test_the_command_purges_and_tells_what_it_would(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     await aged(redis, 40, 50)
     keep = {"dead": {"keep_days": 30.0, "export_dir": str(tmp_path)}}
 

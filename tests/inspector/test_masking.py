@@ -15,10 +15,10 @@ from broker.queue.jobs import Attempt, Notification
 from inspector.cli.dead import letter_text as letter_texts
 from inspector.cli.tables import letters_table
 from inspector.formatting import printable, printable_json, size, span
-from inspector.operations import Found, Page, rehearsed
-from inspector.presentation.serializers import grave_record, letter_record, verdict_record
+from inspector.operations import Found, Page, masked_dry_run
+from inspector.presentation.serializers import dry_run_record, letter_record, stored_letter_record
 from inspector.privacy.masking import DEFAULT, MASK, Masking
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 from tests.inspector.running import sample
 from tests.libraries import INT_EXPECTED
 
@@ -488,13 +488,13 @@ def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
     letter = died_at_intake(
         RawBody(1, "shop", "", b"{}"), reason="failed", error="it", error_class="E", path="$.by.ada@example.com"
     ).letter
-    verdict = rehearsed(
-        StoredDeadLetter(letter, b"{}"), lambda _: Verdict(passes=False, path=letter.path), masking=DEFAULT
+    result = masked_dry_run(
+        StoredDeadLetter(letter, b"{}"), lambda _: DryRunResult(passes=False, path=letter.path), masking=DEFAULT
     )
     lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
 
-    assert MASK in verdict.path
-    assert "ada" not in json.dumps([letter_record(letter), verdict_record(verdict)])
+    assert MASK in result.path
+    assert "ada" not in json.dumps([letter_record(letter), dry_run_record(result)])
     assert "ada" not in str([list(column.cells) for column in lines.columns])
     assert letter_record(letter, shown=str)["path"] == letter.path
 
@@ -504,14 +504,14 @@ def test_all_texts_of_a_dead_letter_are_masked_by_what_its_body_hides() -> None:
     body = RawBody(1, "shop", "", json.dumps(PERSON).encode(), "user-agent: Geheim/1")
     notification = Notification("k", "r", "h.geheim.signed_up", body, (tried,))
     letter = died_at_notify(notification, "crm", reason="permanent", error="Geheim", error_class="E").letter
-    grave = StoredDeadLetter(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
-    shown = json.dumps(grave_record(grave))
-    page = str(letter_texts.page(grave, alike=1, now_ms=1, reveal=False).__dict__)
+    stored_letter = StoredDeadLetter(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
+    shown = json.dumps(stored_letter_record(stored_letter))
+    page = str(letter_texts.page(stored_letter, alike=1, now_ms=1, reveal=False).__dict__)
 
     for word in ("Ada", "Novak", "geheim", "Geheim", "Hauptstrasse", "1234567"):
         assert word not in shown, word
         assert word not in page, word
-    assert "Novak" in json.dumps(grave_record(grave, reveal=True))
+    assert "Novak" in json.dumps(stored_letter_record(stored_letter, reveal=True))
 
 
 def test_the_event_name_of_a_row_is_masked_by_form() -> None:

@@ -12,7 +12,7 @@ import pytest
 from broker.redis.client import Client
 from broker.redis.errors import Unavailable
 from tests.inspector.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import accept, all_letters, bury, sample
+from tests.inspector.running import accept, all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -20,7 +20,7 @@ from tests.until import until
 
 async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
-    await bury(redis_server, redis, sample(2), sample(3))
+    await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
     result = await hookline(redis_server, "dead", "replay", "--stage", "intake", "--yes")
 
@@ -43,7 +43,7 @@ async def test_an_order_must_name_its_letters_one_way(
 
 @pytest.mark.parametrize("verb", ["replay", "discard"])
 async def test_without_a_terminal_a_filter_needs_yes(redis_server: RedisServer, redis: Client, verb: str) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
 
     result = await hookline(redis_server, "dead", verb, "--all")
 
@@ -55,7 +55,7 @@ async def test_without_a_terminal_a_filter_needs_yes(redis_server: RedisServer, 
 async def test_a_named_letter_is_replayed_without_asking_but_not_discarded(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
     assert (await hookline(redis_server, "dead", "discard", letter.id)).exit_code == 2
@@ -64,7 +64,7 @@ async def test_a_named_letter_is_replayed_without_asking_but_not_discarded(
 
 
 async def test_discard_says_what_it_did(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
 
     result = await hookline(redis_server, "dead", "discard", "--all", "--yes", "--json")
 
@@ -79,7 +79,7 @@ async def test_status_shows_both_sums_on_a_line_each(redis_server: RedisServer, 
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0].rstrip() == "accepted 1 = processed 1 + duplicate 0 + buried 0 + queued 0  ok"
+    assert lines[0].rstrip() == "accepted 1 = processed 1 + duplicate 0 + dead_at_intake 0 + queued 0  ok"
     assert lines[1].rstrip() == "created 1 = sent 0 + skipped 0 + dead 1 + waiting 0  ok"
     assert max(len(line) for line in lines) <= 80
 
@@ -132,7 +132,7 @@ async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
 async def test_on_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     ours, theirs = pty.openpty()
     asking = await asyncio.create_subprocess_exec(
         *command(redis_server, "dead", "discard", "--all"), stdin=theirs, stdout=subprocess.PIPE, stderr=theirs

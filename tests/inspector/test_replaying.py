@@ -17,8 +17,8 @@ from tests.inspector.running import (
     acted,
     acting,
     all_letters,
-    bury,
     crm,
+    make_dead_letters,
     sample,
     settled,
     taker,
@@ -50,9 +50,9 @@ def _progress(action: Action) -> Progress:
 async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1), source="shop")
+    await make_dead_letters(redis_server, redis, sample(1), source="shop")
     before = await settled(redis)
-    assert (before.buried, before.processed) == (1, 0)
+    assert (before.dead_at_intake, before.processed) == (1, 0)
 
     progress = await _replay(redis, await operations.select(redis, Filter(source="shop")))
     async with (
@@ -62,7 +62,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
         after = await settled(redis)
 
     assert progress == Progress(1, 1, 0)
-    assert (after.accepted, after.buried, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
+    assert (after.accepted, after.dead_at_intake, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
     assert after.bodies_add_up() and after.notifications_add_up()
     assert [taken["source"] for taken in crm_server.taken] == ["shop"]
     assert await dead_letters.how_many(redis) == 0
@@ -71,7 +71,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
 async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     (first,) = await all_letters(redis)
 
     await _replay(redis, [first.id])
@@ -81,7 +81,7 @@ async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
     (second,) = await all_letters(redis)
     assert second.id != first.id
     assert second.fingerprint == first.fingerprint
-    assert totals.buried == 1
+    assert totals.dead_at_intake == 1
     assert totals.bodies_add_up()
 
 
@@ -113,7 +113,7 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         server.status = 400
         await settled(redis)
-    await bury(redis_server, redis, sample(2))
+    await make_dead_letters(redis_server, redis, sample(2))
     ids = [letter.id for letter in await all_letters(redis)]
 
     ends = await asyncio.gather(*(_replay(redis, ids) for _ in range(8)))
@@ -124,16 +124,16 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     queued = [job for job in await redis.zrange(KEYS.queue, 0, -1) if size_of(job.decode())]
     assert len(queued) == 1  # beside arq's cron job, if it is there
     totals = (await operations.status(redis)).totals
-    assert (totals.queued, totals.waiting, totals.buried, totals.dead) == (1, 1, 0, 0)
+    assert (totals.queued, totals.waiting, totals.dead_at_intake, totals.dead) == (1, 1, 0, 0)
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
 
 async def test_a_selection_holds_what_was_there_and_nothing_later(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(40)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(40)))
     selection = await operations.select(redis, Filter(source="nobody"))
-    await bury(redis_server, redis, sample(40), sample(41))
+    await make_dead_letters(redis_server, redis, sample(40), sample(41))
     late = {letter.id for letter in (await all_letters(redis))[:2]}
 
     progress = await _replay(redis, selection)
@@ -145,7 +145,7 @@ async def test_a_selection_holds_what_was_there_and_nothing_later(
 async def test_what_dies_again_during_a_replay_is_not_replayed_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(100)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(100)))
     selection = await operations.select(redis, Filter())
 
     async with working(redis_server):
@@ -153,12 +153,12 @@ async def test_what_dies_again_during_a_replay_is_not_replayed_again(
         totals = await settled(redis)
 
     assert progress == Progress(100, 100, 0)
-    assert (totals.replayed, totals.buried) == (100, 100)
+    assert (totals.replayed, totals.dead_at_intake) == (100, 100)
     assert totals.bodies_add_up()
 
 
 async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(20)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(20)))
     selection = await operations.select(redis, Filter())
     await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
 
@@ -166,7 +166,7 @@ async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisS
 
 
 async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(150)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(150)))
 
     selection = await operations.select(redis, Filter())
     steps = [_progress(step) async for step in acting(redis, "replay", selection)]
@@ -178,7 +178,7 @@ async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Cli
 
 
 async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
     steps = [_progress(step) async for step in acting(redis, "replay", [letter.id, "0" * 17])]
@@ -198,7 +198,7 @@ async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Clien
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         server.status = 400
         await settled(redis)
-    await bury(redis_server, redis, sample(2), sample(3))
+    await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
     progress = await _discard(redis, await operations.select(redis, Filter()))
     again = await _discard(redis, await operations.select(redis, Filter()))
@@ -206,10 +206,10 @@ async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Clien
     found = await operations.status(redis)
     assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
     assert found.adds_up()
-    assert (found.totals.buried, found.totals.dead, found.totals.discarded) == (2, 1, 3)
+    assert (found.totals.dead_at_intake, found.totals.dead, found.totals.discarded) == (2, 1, 3)
     assert found.dead_letters == 0
     kept = {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} - {
-        KEYS.dead_untold
+        KEYS.dead_unreported
     }  # until people are told
     assert kept == {KEYS.dead_groups, KEYS.dead_news, KEYS.dead_find_key}  # of what died in the last month
 
@@ -217,7 +217,7 @@ async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Clien
 async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(5)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
     selection = await operations.select(redis, Filter())
     await redis.config_set("maxmemory", 1)
     try:

@@ -16,8 +16,8 @@ from broker.redis.connection import Settings, connect
 from inspector import operations
 from inspector.operations import Action, DryRunError, Filter, Selection, action_runner
 from inspector.operations.action_runner import Means, Runner
-from runtime.dry_run import Verdict
-from tests.inspector.running import all_letters, bury, sample
+from runtime.dry_run import DryRunResult
+from tests.inspector.running import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -74,7 +74,7 @@ async def under_way(redis: Client, action: str) -> Action:
 
 
 async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     async with running(redis) as mine:
         action = await mine.begin("discard", await everything(redis), by="ann")
 
@@ -85,7 +85,7 @@ async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: C
 async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_once(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(60)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(60)))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _PROCESS, redis_server.url, stdout=asyncio.subprocess.PIPE
     )
@@ -108,7 +108,7 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
 
 
 async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
     action = await operations.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
@@ -122,7 +122,7 @@ async def test_at_its_end_actions_are_left_to_the_next_at_once(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action_runner, "END_S", 60.0)  # a busy machine may need longer than a second
-    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as first:
         action = await first.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
         await under_way(redis, action)
@@ -135,7 +135,7 @@ async def test_at_its_end_actions_are_left_to_the_next_at_once(
 
 
 async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(30)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as mine:
         action = await mine.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
         await under_way(redis, action)
@@ -149,7 +149,7 @@ async def test_more_than_are_done_at_once_wait_and_are_done(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action_runner, "AT_ONCE", 1)
-    await bury(redis_server, redis, *(sample(number) for number in range(4)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(4)))
     async with running(redis) as mine:
         ids = [letter.id for letter in await all_letters(redis)]
         begun = [await mine.begin("annotate", ids, by="ann", note=f"{n}") for n in range(6)]
@@ -161,7 +161,7 @@ async def test_while_redis_is_away_an_action_waits(
 ) -> None:
     monkeypatch.setattr(action_runner, "LOOK_EVERY_S", 0.1)
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
-    await bury(own_redis, client, *(sample(number) for number in range(30)))
+    await make_dead_letters(own_redis, client, *(sample(number) for number in range(30)))
     async with running(client) as mine:
         action = await mine.begin("replay", await everything(client), by="ann", rate_per_s=20.0)
         await under_way(client, action)
@@ -175,7 +175,7 @@ async def test_while_redis_is_away_an_action_waits(
 
 async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> None:
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
-    await bury(own_redis, client, *(sample(number) for number in range(9)))
+    await make_dead_letters(own_redis, client, *(sample(number) for number in range(9)))
     async with asyncio.timeout(120):
         async with running(client) as mine:
             await mine.begin("replay", await everything(client), by="ann", rate_per_s=1.0)
@@ -185,25 +185,25 @@ async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> 
     await client.aclose(close_connection_pool=True)
 
 
-async def test_a_rehearsal_needs_a_config(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1))
+async def test_a_dry_run_needs_a_config(redis_server: RedisServer, redis: Client) -> None:
+    await make_dead_letters(redis_server, redis, sample(1))
     async with running(redis) as mine:
         with pytest.raises(DryRunError):
-            await mine.begin("rehearse", await everything(redis), by="ann")
-    async with running(redis, Means(rehearse=lambda _: Verdict(passes=True))) as mine:
-        action = await mine.begin("rehearse", await everything(redis), by="ann")
+            await mine.begin("dry_run", await everything(redis), by="ann")
+    async with running(redis, Means(dry_run=lambda _: DryRunResult(passes=True))) as mine:
+        action = await mine.begin("dry_run", await everything(redis), by="ann")
         assert (await ended(redis, action)).passed == 1
 
 
 async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_it(
     redis_server: RedisServer, redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_: StoredDeadLetter) -> Verdict:
+    def broken(_: StoredDeadLetter) -> DryRunResult:
         raise RuntimeError("a defect")
 
-    await bury(redis_server, redis, sample(1))
-    async with running(redis, Means(rehearse=broken)) as mine:
-        action = await mine.begin("rehearse", await everything(redis), by="ann")
+    await make_dead_letters(redis_server, redis, sample(1))
+    async with running(redis, Means(dry_run=broken)) as mine:
+        action = await mine.begin("dry_run", await everything(redis), by="ann")
 
         async def stopped() -> bool:
             found = await operations.action(redis, action)

@@ -30,7 +30,18 @@ from worker.channels.settings import HttpSettings
 from worker.rules.retry import RetrySettings
 from worker.rules.rules import DigestSettings, Rule
 
-TERMS = ("accepted", "processed", "duplicate", "buried", "queued", "created", "sent", "skipped", "dead", "waiting")
+TERMS = (
+    "accepted",
+    "processed",
+    "duplicate",
+    "dead_at_intake",
+    "queued",
+    "created",
+    "sent",
+    "skipped",
+    "dead",
+    "waiting",
+)
 
 
 async def test_an_empty_redis_has_a_status(redis: Client) -> None:
@@ -59,7 +70,7 @@ async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer
         "accepted": 7,
         "processed": 3,
         "duplicate": 1,
-        "buried": 1,
+        "dead_at_intake": 1,
         "queued": 2,
         "created": 3,
         "sent": 2,

@@ -13,10 +13,10 @@ from broker.redis.client import Client
 from inspector import operations
 from inspector.operations import EditError, Exported, Filter, Person, Purged, retention_task
 from inspector.settings import DeadSettings
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 from sources import KINDS
 from tests.inspector.command_line import hookline
-from tests.inspector.running import BROKEN, acted, all_letters, bury, make_unreadable
+from tests.inspector.running import BROKEN, acted, all_letters, make_dead_letters, make_unreadable
 from tests.inspector.test_keeping_purge import aged, in_files, left, purged
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -28,7 +28,7 @@ def files_in(directory: Path) -> list[Path]:
 
 async def _three(server: RedisServer, redis: Client) -> tuple[str, set[str]]:
     """Three of a kind: the one in their midst that cannot be read, and the others."""
-    await bury(server, redis, BROKEN + b"1", BROKEN + b"2", BROKEN + b"3", source="voucherify")
+    await make_dead_letters(server, redis, BROKEN + b"1", BROKEN + b"2", BROKEN + b"3", source="voucherify")
     ids = [letter.id for letter in await all_letters(redis)]
     await make_unreadable(redis, ids[1])
     return ids[1], {ids[0], ids[2]}
@@ -84,9 +84,9 @@ async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis
 async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, redis: Client) -> None:
     await _three(redis_server, redis)
     chosen = await operations.select(redis, Filter())
-    action = await operations.begin(redis, "rehearse", chosen, by="ann", owner="me")
+    action = await operations.begin(redis, "dry_run", chosen, by="ann", owner="me")
 
-    steps = operations.carry_out(redis, action, owner="me", rehearse=lambda _: Verdict(passes=True))
+    steps = operations.carry_out(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True))
     last = [step async for step in steps][-1]
 
     assert (last.done, last.passed, last.failed) == (3, 2, 1)
@@ -174,11 +174,11 @@ async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: C
 
 async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
-    grave = await operations.get(redis, lost)
-    assert grave is not None
+    stored_letter = await operations.get(redis, lost)
+    assert stored_letter is not None
 
     with pytest.raises(EditError, match="cannot read it"):
-        operations.editable(grave)
+        operations.editable(stored_letter)
     with pytest.raises(EditError, match="cannot read it"):
         await operations.replay_edited(redis, lost, b"{}", by="ann")
     assert (await stats.read_totals(redis)).queued == 0

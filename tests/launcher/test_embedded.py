@@ -87,7 +87,7 @@ def test_it_is_set_up_so_that_nothing_is_lost_or_seen_by_others(data_dir: DataDi
 async def test_a_killed_redis_is_revived_with_its_data(
     data_dir: DataDir, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launcher.embedded.embedded_redis.REVIVE_S", 0.0)
+    monkeypatch.setattr("launcher.embedded.embedded_redis.RESTART_AFTER_S", 0.0)
     server.start()
     first = server.pid
     assert first is not None
@@ -96,7 +96,7 @@ async def test_a_killed_redis_is_revived_with_its_data(
     os.kill(first, signal.SIGKILL)
     await until(lambda: server.pid is None)
 
-    server.revive()
+    server.restart()
 
     def kept() -> bool:
         try:

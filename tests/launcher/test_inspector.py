@@ -19,7 +19,7 @@ from inspector import operations
 from launcher.composition.components import _client_address
 from launcher.config.config import read
 from launcher.errors import ConfigError
-from tests.inspector.running import bury, sample
+from tests.inspector.running import make_dead_letters, sample
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer
@@ -74,7 +74,7 @@ async def test_it_serves_follows_the_config_and_stops(
 async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
     redis_server: RedisServer, redis: Client, tmp_path: Path, port: int
 ) -> None:
-    await bury(redis_server, redis, *(sample(number) for number in range(60)))
+    await make_dead_letters(redis_server, redis, *(sample(number) for number in range(60)))
     env = environment(REDIS_URL=redis_server.url)
     first = Running("-m", "launcher", "inspector", cwd=tmp_path, env=env | {"HOOKLINE_INSPECTOR_PORT": str(port)})
     second = Running("-m", "launcher", "inspector", cwd=tmp_path, env=env)
@@ -109,7 +109,7 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
         totals = (await operations.status(redis)).totals
         assert (end.done, end.gone, totals.replayed, totals.queued) == (60, 0, 60, 60)
         assert totals.bodies_add_up()
-        assert [one.deed.what for one in await operations.audit(redis)] == ["replay"]
+        assert [one.audit_entry.what for one in await operations.audit(redis)] == ["replay"]
         second.signal(signal.SIGTERM)
         assert await second.ends() == 0
     finally:

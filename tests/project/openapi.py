@@ -63,7 +63,7 @@ ONE_OF = {
                 "expected_count": 42,
                 "rate_per_s": 20,
             },
-            {"verb": "rehearse", "ids": ["000h8r3c2k9q4tz5w"]},
+            {"verb": "dry_run", "ids": ["000h8r3c2k9q4tz5w"]},
         ],
     },
 }
@@ -116,7 +116,7 @@ def text() -> str:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    statuses = sorted({*ALWAYS, *operation.refusals, *(OF_A_POST if operation.body else ())})
+    statuses = sorted({*ALWAYS, *operation.errors, *(OF_A_POST if operation.body else ())})
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,

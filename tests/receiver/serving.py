@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from receiver.ingress.source_verifier import gates
+from receiver.ingress.source_verifier import source_verifiers
 from receiver.receiver import Receiver
 from receiver.server import listen
 from receiver.settings import Settings
@@ -71,7 +71,7 @@ async def serving(
     redis: Client, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
 ) -> AsyncIterator[Served]:
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
-    receiver = Receiver(chosen, gates(sources, chosen.trusted_proxies), redis, process=3)
+    receiver = Receiver(chosen, source_verifiers(sources, chosen.trusted_proxies), redis, process=3)
     listener = listen(chosen)
     port = listener.getsockname()[1]
     await receiver.start(listener)

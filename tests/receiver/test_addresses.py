@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from broker.monitoring.stats import read_totals
 from broker.redis.client import Client
 from receiver.errors import BadAddressError, RefusedError
-from receiver.ingress.source_verifier import gates
+from receiver.ingress.source_verifier import source_verifiers
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.receiver.serving import SECRET, serving, stored
@@ -34,7 +34,7 @@ def headers(*given: tuple[str, str]) -> CIMultiDict[str]:
 @pytest.mark.parametrize("region", ["eu1", "us1", "as1"])
 def test_a_regions_name_lets_in_the_providers_addresses_there_and_no_others(region: str) -> None:
     known = KINDS["voucherify"].addresses
-    gate = gates({"shop": SourceSettings(secrets=(SECRET,), addresses=(region,))})["shop"]
+    gate = source_verifiers({"shop": SourceSettings(secrets=(SECRET,), addresses=(region,))})["shop"]
 
     for address in known[region]:
         gate.check_address(address, CIMultiDict())
@@ -45,7 +45,7 @@ def test_a_regions_name_lets_in_the_providers_addresses_there_and_no_others(regi
 
 def test_a_proxy_that_is_no_network_refuses_the_start() -> None:
     with pytest.raises(BadAddressError, match=r"receiver\.trusted_proxies.*nginx"):
-        gates(SOURCES, ["nginx"])
+        source_verifiers(SOURCES, ["nginx"])
 
 
 CLAIMS: list[Sequence[tuple[str, str]]] = [
@@ -58,7 +58,7 @@ CLAIMS: list[Sequence[tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=repr)
-async def test_a_stranger_who_claims_an_allowed_address_is_refused(
+async def test_a_unknown_client_who_claims_an_allowed_address_is_refused(
     redis: Client, claim: Sequence[tuple[str, str]]
 ) -> None:
     for trusted in ((), ("10.0.0.0/8",)):

@@ -104,7 +104,7 @@ def test_a_proxy_that_writes_one_header_does_not_vouch_for_the_other() -> None:
 
 
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
-strangers = addresses.filter(lambda address: not is_inside(_plain(address), TRUSTED))
+untrusted = addresses.filter(lambda address: not is_inside(_plain(address), TRUSTED))
 proxies = st.sampled_from(["10.0.0.1", "10.255.255.255", "fd00::1", "fd12:3456::9"])
 pieces = st.one_of(
     st.sampled_from(
@@ -137,14 +137,14 @@ def _as_node(address: Address, *, port: bool) -> str:
     return f'"{text}:4711"' if port else f'"{text}"'
 
 
-@given(strangers, lines, lines)
-def test_whatever_a_stranger_sends_it_is_known_by_its_connection(
+@given(untrusted, lines, lines)
+def test_whatever_a_unknown_client_sends_it_is_known_by_its_connection(
     peer: Address, x: tuple[str, ...], f: tuple[str, ...]
 ) -> None:
     assert client_address(str(peer), x, f, TRUSTED) == _plain(peer)
 
 
-@given(strangers, st.lists(proxies, max_size=3), lines)
+@given(untrusted, st.lists(proxies, max_size=3), lines)
 def test_behind_proxies_nothing_that_the_client_sends_in_x_forwarded_for_makes_it_another(
     client: Address, inner: list[str], sent: tuple[str, ...]
 ) -> None:
@@ -156,7 +156,7 @@ def test_behind_proxies_nothing_that_the_client_sends_in_x_forwarded_for_makes_i
         assert told == _plain(client) or (told is None and sum(x.count(",") for x in x) + len(x) > MAX_HOPS)
 
 
-@given(strangers, st.lists(proxies, max_size=3), lines, st.booleans(), lines)
+@given(untrusted, st.lists(proxies, max_size=3), lines, st.booleans(), lines)
 def test_behind_proxies_the_client_is_itself_or_nobody_whatever_it_sends_in_both_headers(
     client: Address, inner: list[str], sent: tuple[str, ...], port: bool, x: tuple[str, ...]
 ) -> None:

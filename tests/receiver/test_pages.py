@@ -15,7 +15,7 @@ from broker.monitoring.stats import Totals, read_totals
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from sources.voucherify import HEADER
-from tests.inspector.running import entomb
+from tests.inspector.running import add_stored
 from tests.receiver.serving import PATH, Served, serving
 from tests.until import until
 
@@ -74,14 +74,14 @@ async def test_metrics_count_what_happened(redis: Client) -> None:
 
 async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redis: Client) -> None:
     body = RawBody(1, "shop", "order.created", b"{")
-    graves = [
+    stored_letters = [
         died_at_intake(body, reason="undecodable", error="cut off", error_class="DecodeError") for _ in range(5)
     ]
-    await entomb(redis, graves)
-    one, other, *_ = graves
+    await add_stored(redis, stored_letters)
+    one, other, *_ = stored_letters
     await dead_letters.discard(redis, [one.letter], counter="purged")
     await dead_letters.discard(redis, [other.letter])
-    assert await replay(redis, graves[2:3]) == 1
+    assert await replay(redis, stored_letters[2:3]) == 1
     async with serving(redis) as served:
         found = await samples(served)
 
@@ -91,12 +91,12 @@ async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redi
     assert handled == {
         "replayed": 1,
         "edited": 0,
-        "revived": 0,
+        "retried_on_redelivery": 0,
         "discarded": 1,
         "purged": 1,
         "forgotten": 0,
     }
-    assert found["hookline_bodies_total", "buried"] == 4  # less the one that was replayed
+    assert found["hookline_bodies_total", "dead_at_intake"] == 4  # less the one that was replayed
 
 
 async def test_refused_webhooks_are_counted_in_redis(redis: Client) -> None:

@@ -16,7 +16,7 @@ from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
 from receiver.health.rejections import Rejections
-from receiver.storage.redis_writer import Store
+from receiver.storage.redis_writer import RedisWriter
 from tests.ports import free_port
 from tests.receiver.serving import Served, serving, stored
 from tests.redis_server import RedisServer
@@ -174,7 +174,7 @@ async def test_how_redis_confirms_is_read_anew_after_it_came_back_as_another(tmp
 async def test_after_a_failed_write_the_next_asks_anew_how_this_redis_confirms(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, appendfsync="always").start()
     client = connect(RedisSettings(url=server.url))
-    store = Store(client, durability="fsync", replicas=1)
+    store = RedisWriter(client, durability="fsync", replicas=1)
     body = RawBody(0, "voucherify", "", b"{}")
     try:
         await store.write([body])

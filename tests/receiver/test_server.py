@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from broker.redis.client import Client
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
-from receiver.ingress.source_verifier import gates
+from receiver.ingress.source_verifier import source_verifiers
 from receiver.server import listen, serve
 from receiver.settings import Settings
 from sources.secret import Secret
@@ -44,7 +44,7 @@ async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
 
 
 def test_an_address_inside_ipv6_is_the_same_address() -> None:
-    gate = gates({"shop": SourceSettings(secrets=(SECRET,), addresses=("192.0.2.7",))})["shop"]
+    gate = source_verifiers({"shop": SourceSettings(secrets=(SECRET,), addresses=("192.0.2.7",))})["shop"]
     gate.check_address("::ffff:192.0.2.7", CIMultiDict())
 
 
@@ -151,7 +151,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         await until(lambda: served.receiver._connections.busy)
 
         new = Secret("the-new-secret")
-        served.receiver.use(gates({"voucherify": SourceSettings(secrets=(new,))}))
+        served.receiver.use(source_verifiers({"voucherify": SourceSettings(secrets=(new,))}))
         assert (await served.send()).status == 401
         assert (await served.send(secret=new)).status == 202
         writer.write(b":1}")

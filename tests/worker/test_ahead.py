@@ -6,7 +6,7 @@ import pytest
 
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
-from worker.delivery.prerender import Ahead
+from worker.delivery.prerender import Prerender
 from worker.rules.render import Message, RenderError
 
 
@@ -36,8 +36,8 @@ class Making:
         return message(of)
 
 
-def ahead(making: Making, count: int) -> Ahead:
-    return Ahead(making, ((number, notification(number)) for number in range(count)))
+def ahead(making: Making, count: int) -> Prerender:
+    return Prerender(making, ((number, notification(number)) for number in range(count)))
 
 
 def test_each_is_what_it_would_be_if_it_was_made_alone_whatever_the_order() -> None:

@@ -30,7 +30,7 @@ class Failing:
         self.starts.append(claimed.starts)
         raise ValueError("a fault of ours")
 
-    async def bury(self, _job_id: str, _error: str) -> None:
+    async def make_dead_letters(self, _job_id: str, _error: str) -> None:
         raise AssertionError("nothing is unreadable here")
 
 
@@ -47,8 +47,8 @@ async def job_id(redis: Client) -> str:
 async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
     notifier: Any = Failing()
 
-    leases, lanes = Leases(redis, "test", lease_s=15), ChannelRuntimes(redis, max_jobs=16)
-    worker = NotifyWorker(redis, Settings(), leases, lanes, notifier, name="test")
+    leases, runtimes = Leases(redis, "test", lease_s=15), ChannelRuntimes(redis, max_jobs=16)
+    worker = NotifyWorker(redis, Settings(), leases, runtimes, notifier, name="test")
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])
     await worker.drain(1.0)

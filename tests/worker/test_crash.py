@@ -138,13 +138,13 @@ async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_anoth
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     """It holds 64 notifications and sends 8 at a time: at the freeze 8 are under way and 48 still to come."""
-    answers, let_go = 0, asyncio.Event()
+    answers, release_held_jobs = 0, asyncio.Event()
 
     async def slowly(_n: object, _times: int) -> web.Response:
         nonlocal answers
         answers += 1
         if answers > 8:
-            await let_go.wait()
+            await release_held_jobs.wait()
         return web.Response()
 
     sink.answer = slowly
@@ -157,7 +157,7 @@ async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_anoth
     await until(first_recorded)
     frozen.signal(signal.SIGSTOP)
     under_way = {n["key"] for n in sink.got[8:]}
-    let_go.set()
+    release_held_jobs.set()
     worker(parts=Parts(channel={"concurrency": 8}))
     await rest(redis)
     frozen.signal(signal.SIGCONT)
@@ -197,25 +197,25 @@ async def test_while_redis_does_not_record_what_was_sent_nothing_more_is_sent(
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_a_body_that_kills_its_workers_is_buried_alone(redis: Client, worker: Start) -> None:
+async def test_a_body_that_kills_its_workers_is_kept_as_dead_letter_alone(redis: Client, worker: Start) -> None:
     await send(redis, webhook(1), b'{"x": "' + POISON + b'"}', webhook(2))
     process = worker()
-    buried = False
-    while not buried:
+    dead_at_intake = False
+    while not dead_at_intake:
         if not process.alive:
             process = worker()
-        buried = bool((await stats.read_totals(redis)).buried)
+        dead_at_intake = bool((await stats.read_totals(redis)).dead_at_intake)
         await asyncio.sleep(0.02)
     totals = await rest(redis)
-    assert (totals.processed, totals.buried, totals.sent) == (2, 1, 2)
+    assert (totals.processed, totals.dead_at_intake, totals.sent) == (2, 1, 2)
     [letter] = await dead_letters.newest(redis)
     assert letter.reason == "poison"
-    grave = await dead_letters.get(redis, letter.id)
-    assert grave is not None
-    assert POISON in grave.body
+    stored_letter = await dead_letters.get(redis, letter.id)
+    assert stored_letter is not None
+    assert POISON in stored_letter.body
 
 
-async def test_a_job_that_nobody_can_run_is_buried_as_it_is(redis: Client, worker: Start) -> None:
+async def test_a_job_that_nobody_can_run_is_kept_as_dead_letter_as_it_is(redis: Client, worker: Start) -> None:
     unreadable, unknown = jobs.new_job_id(3), jobs.new_job_id(2)
     await redis.set(KEYS.job + unreadable, b"\xc1 not msgpack")
     await redis.set(KEYS.job + unknown, jobs.serialize({"t": None, "f": "fly", "a": [], "k": {}, "et": 1}))

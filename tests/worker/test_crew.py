@@ -38,9 +38,9 @@ class Job:
 
 
 async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
-    crew, first, second = SendPool(2), Job(), Job()
-    crew.put(first.works(3), ignore)
-    crew.put(second.works(1), ignore)
+    pool, first, second = SendPool(2), Job(), Job()
+    pool.put(first.works(3), ignore)
+    pool.put(second.works(1), ignore)
     await until(lambda: len(first.begun) == 2)
     assert (first.begun, second.begun) == ([0, 1], [])
     first.go.set()
@@ -49,13 +49,13 @@ async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_orde
 
 
 async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
-    crew, mine, others = SendPool(2), Job(), Job()
+    pool, mine, others = SendPool(2), Job(), Job()
     works = mine.works(2)
-    crew.put(works[:1], ignore)
-    crew.put(others.works(2), ignore)
-    crew.put(works[1:], ignore)
+    pool.put(works[:1], ignore)
+    pool.put(others.works(2), ignore)
+    pool.put(works[1:], ignore)
     await until(lambda: mine.begun == [0] and others.begun == [0])
-    await crew.withdraw(works)
+    await pool.withdraw(works)
     assert (mine.cancelled, others.cancelled) == ([0], [])
     others.go.set()
     await until(lambda: others.ended == [0, 1])
@@ -63,16 +63,16 @@ async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
 
 
 async def test_work_that_takes_its_cancellation_for_something_else_harms_none_that_waits() -> None:
-    crew, others = SendPool(1), Job()
+    pool, others = SendPool(1), Job()
 
     async def stubborn() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
-    crew.put([stubborn], ignore)
-    crew.put(others.works(1), ignore)
+    pool.put([stubborn], ignore)
+    pool.put(others.works(1), ignore)
     await asyncio.sleep(0)
-    await crew.withdraw([stubborn])
+    await pool.withdraw([stubborn])
     others.go.set()
     await until(lambda: others.ended == [0])
 
@@ -85,8 +85,8 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
         return "sent"
 
     told: list[tuple[Work, object]] = []
-    crew = SendPool(1)
-    crew.put([fails, works], lambda work, result: told.append((work, result)))
+    pool = SendPool(1)
+    pool.put([fails, works], lambda work, result: told.append((work, result)))
     await until(lambda: len(told) == 2)
     (first, error), second = told
     assert first is fails and isinstance(error, ValueError)
@@ -100,21 +100,21 @@ async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it
     async def fails() -> str:
         raise ValueError("broken")
 
-    crew, others = SendPool(1), Job()
-    crew.put(others.works(1), ignore)
-    waiting = asyncio.create_task(crew.make(works))
+    pool, others = SendPool(1), Job()
+    pool.put(others.works(1), ignore)
+    waiting = asyncio.create_task(pool.make(works))
     await until(lambda: others.begun == [0])
     assert not waiting.done()
     others.go.set()
     assert await waiting == "sent"
     with pytest.raises(ValueError, match="broken"):
-        await crew.make(fails)
+        await pool.make(fails)
 
 
 async def test_one_that_nobody_waits_for_any_more_is_withdrawn() -> None:
-    crew, others, mine = SendPool(1), Job(), Job()
-    crew.put(others.works(1), ignore)
-    waiting = asyncio.create_task(crew.make(mine.works(1)[0]))
+    pool, others, mine = SendPool(1), Job(), Job()
+    pool.put(others.works(1), ignore)
+    waiting = asyncio.create_task(pool.make(mine.works(1)[0]))
     await until(lambda: others.begun == [0])
     waiting.cancel()
     others.go.set()

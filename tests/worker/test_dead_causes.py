@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.dead_letters import DeadLetter, Untold, died_at_intake
+from broker.dead_letters import DeadLetter, Unreported, died_at_intake
 from broker.queue.batch import RawBody
 from worker.monitoring.dead_letter_conditions import DeadFacts, NewGroup, dead_causes, is_over, news, over, purges
 from worker.settings import AlertSettings
@@ -54,7 +54,7 @@ def test_what_holds_no_longer_is_over() -> None:
     assert not is_over(new, facts, {})
     assert is_over(new, DeadFacts(letters=0, died=10), {})
     assert over(new, facts) == "no dead letter is left"
-    assert not is_over(purges(Untold({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
+    assert not is_over(purges(Unreported({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
 
 
 def test_a_new_group_is_told_by_what_its_letters_have_in_common_and_never_by_an_error_or_a_body() -> None:
@@ -84,5 +84,5 @@ def test_names_from_outside_are_cut_and_made_printable() -> None:
 
 
 def test_purged_letters_are_told_by_their_number() -> None:
-    assert "2 dead letters were removed for good" in purges(Untold({}, 3, 5), NOW).text
-    assert "1 dead letter was removed" in purges(Untold({}, 4, 5), NOW).text
+    assert "2 dead letters were removed for good" in purges(Unreported({}, 3, 5), NOW).text
+    assert "1 dead letter was removed" in purges(Unreported({}, 4, 5), NOW).text

@@ -16,7 +16,7 @@ from broker.dead_letters import StoredDeadLetter, died_at_intake, replay
 from broker.monitoring.alerts import current_alerts
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from tests.inspector.running import entomb
+from tests.inspector.running import add_stored
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
@@ -55,7 +55,7 @@ def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
     yield make
 
 
-def grave(event: str, error_class: str = "ValidationError") -> StoredDeadLetter:
+def stored_letter(event: str, error_class: str = "ValidationError") -> StoredDeadLetter:
     body = RawBody(1, "shop", event, BROKEN)
     return died_at_intake(
         body, reason="undecodable", error="Ann Lee is no number", error_class=error_class, path="$.customer"
@@ -79,17 +79,17 @@ async def holding(redis: Client) -> list[str]:
 
 
 async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, sink: Sink, guard: Guard) -> None:
-    await entomb(redis, [grave("order.created"), grave("order.created")])
+    await add_stored(redis, [stored_letter("order.created"), stored_letter("order.created")])
     for number in range(3):
         await guard().look(NOW + number)
     [message] = sink.got
     assert (message["rule"], message["event"]) == ("alert", "hookline.alert.dead_new")
     assert "order.created" in message["text"] and "$.customer" in message["text"]
     assert "Ann" not in json.dumps(message)
-    assert message["data"]["groups"][0]["fingerprint"] == grave("order.created").letter.fingerprint
+    assert message["data"]["groups"][0]["fingerprint"] == stored_letter("order.created").letter.fingerprint
     assert await holding(redis) == ["dead_new"]
     await period_over(redis, "dead_new")
-    await entomb(redis, [grave("order.created")])  # the group is not new any more
+    await add_stored(redis, [stored_letter("order.created")])  # the group is not new any more
     await guard().look(NOW)
     assert len(sink.got) == 1
 
@@ -97,10 +97,10 @@ async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, s
 async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    await entomb(redis, [grave("order.1")])
+    await add_stored(redis, [stored_letter("order.1")])
     await guard().look(NOW)
     for number in (2, 3):
-        await entomb(redis, [grave(f"order.{number}")])
+        await add_stored(redis, [stored_letter(f"order.{number}")])
         await guard().look(NOW)
     assert len(sink.got) == 1
     await period_over(redis, "dead_new")
@@ -113,10 +113,10 @@ async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
 async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    buried = grave("order.1")
-    await entomb(redis, [buried])
+    stored = stored_letter("order.1")
+    await add_stored(redis, [stored])
     await guard().look(NOW)
-    await dead_letters.discard(redis, [buried.letter])
+    await dead_letters.discard(redis, [stored.letter])
     for _ in range(2):
         await guard().look(NOW)
     assert len(told(sink, "dead_new", "over")) == 1
@@ -126,7 +126,7 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
 async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_either(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    await entomb(redis, [grave("order.1")])
+    await add_stored(redis, [stored_letter("order.1")])
     await guard(dead_new=False).look(NOW)
     await guard().look(NOW)
     assert not sink.got
@@ -135,24 +135,24 @@ async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_eit
 async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerprint(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    buried = grave("order.1")
-    await entomb(redis, [buried])
+    stored = stored_letter("order.1")
+    await add_stored(redis, [stored])
     unreadable = msgspec.msgpack.encode(["mixed", "", "", "of a newer version", ""])
-    await redis.set(KEYS.dead + buried.letter.id, unreadable)
+    await redis.set(KEYS.dead + stored.letter.id, unreadable)
     await guard().look(NOW)
-    assert buried.letter.fingerprint in sink.got[0]["text"]
+    assert stored.letter.fingerprint in sink.got[0]["text"]
 
 
 async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_is_over(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     rule = guard(dead_new=False, dead_per_minute=0.6)
-    await entomb(redis, [grave("order.1"), grave("order.1")])
+    await add_stored(redis, [stored_letter("order.1"), stored_letter("order.1")])
     await rule.look(NOW)
     assert not sink.got
-    buried = [grave("order.1"), grave("order.1")]
-    await entomb(redis, buried)
-    assert await replay.replay(redis, buried) == 2
+    stored = [stored_letter("order.1"), stored_letter("order.1")]
+    await add_stored(redis, stored)
+    assert await replay.replay(redis, stored) == 2
     await rule.look(NOW)
     assert (await current_alerts(redis, now_ms=0))[0].since_ms == NOW
     await rule.look(NOW + 60_000)
@@ -170,15 +170,15 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
 
 async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink: Sink, guard: Guard) -> None:
     rule = guard(dead_new=False, dead_total=3)
-    buried = [grave("order.1") for _ in range(3)]
-    await entomb(redis, buried[:2])
+    stored = [stored_letter("order.1") for _ in range(3)]
+    await add_stored(redis, stored[:2])
     await rule.look(NOW)
     assert not sink.got
-    await entomb(redis, buried[2:])
+    await add_stored(redis, stored[2:])
     for _ in range(2):
         await rule.look(NOW)
     assert [message["data"]["letters"] for message in told(sink, "dead_total")] == [3]
-    await dead_letters.discard(redis, [buried[0].letter])
+    await dead_letters.discard(redis, [stored[0].letter])
     await rule.look(NOW)
     assert "2 dead letters left" in told(sink, "dead_total", "over")[0]["text"]
 
@@ -186,16 +186,16 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink:
 async def test_purged_letters_are_told_by_number_since_the_last_time(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    buried = [grave("order.1") for _ in range(6)]
-    await entomb(redis, buried)
+    stored = [stored_letter("order.1") for _ in range(6)]
+    await add_stored(redis, stored)
     rule = guard(dead_new=False)
-    for letters in (buried[:1], buried[1:3], buried[3:4]):
+    for letters in (stored[:1], stored[1:3], stored[3:4]):
         await dead_letters.discard(redis, [one.letter for one in letters], counter="purged")
         for _ in range(2):
             await rule.look(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1]
     await period_over(redis, "dead_purged")
-    await dead_letters.discard(redis, [buried[4].letter])  # by a person: nothing to tell
+    await dead_letters.discard(redis, [stored[4].letter])  # by a person: nothing to tell
     await rule.look(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1, 3]
     assert await holding(redis) == ["dead_purged"]
@@ -204,7 +204,7 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
 async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    await redis.set(KEYS.dead_told, 100)
+    await redis.set(KEYS.dead_reported, 100)
     await redis.hset(KEYS.stats_total, "purged", "7")  # type: ignore[misc]
     await guard().look(NOW)
     assert not sink.got
@@ -221,9 +221,9 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     sink.answer = lambda _n, _times: web.Response(status=404)
-    buried = [grave("order.1"), grave("order.2")]
-    await entomb(redis, buried)
-    await dead_letters.discard(redis, [buried[0].letter], counter="purged")
+    stored = [stored_letter("order.1"), stored_letter("order.2")]
+    await add_stored(redis, stored)
+    await dead_letters.discard(redis, [stored[0].letter], counter="purged")
     rule = guard(dead_total=1)
     kinds = ("dead_total", "dead_new", "dead_purged")
     for _ in range(3):
@@ -246,14 +246,14 @@ async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_mo
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     """A receiver that knows the key lets the message go; so one with another group must have another key."""
-    await entomb(redis, [grave("order.1")])
-    untold = await redis.hgetall(KEYS.dead_untold)  # type: ignore[misc]
+    await add_stored(redis, [stored_letter("order.1")])
+    unreported = await redis.hgetall(KEYS.dead_unreported)  # type: ignore[misc]
     for _ in range(2):
         await guard().look(NOW)
         await period_over(redis, "dead_new")
-        await redis.hset(KEYS.dead_untold, mapping=untold)  # type: ignore[misc]
+        await redis.hset(KEYS.dead_unreported, mapping=unreported)  # type: ignore[misc]
     assert list(sink.times.values()) == [2]
-    await entomb(redis, [grave("order.2")])
+    await add_stored(redis, [stored_letter("order.2")])
     await guard().look(NOW)
     assert list(sink.times.values()) == [2, 1]
 
@@ -267,10 +267,10 @@ async def test_several_workers_tell_a_new_group_once(redis: Client, sink: Sink, 
     await send(redis, BROKEN)
     await until(lambda: told(sink, "dead_new"))
     for _ in range(3):  # further looks pass
-        await redis.delete(KEYS.alert_turn)
-        await until(lambda: _is_there(redis, KEYS.alert_turn))
+        await redis.delete(KEYS.alert_lease)
+        await until(lambda: _is_there(redis, KEYS.alert_lease))
     assert len(told(sink, "dead_new")) == 1
-    assert await redis.hlen(KEYS.dead_untold) == 0  # type: ignore[misc]
+    assert await redis.hlen(KEYS.dead_unreported) == 0  # type: ignore[misc]
 
 
 async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once_more(
@@ -287,10 +287,10 @@ async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once
     first.append(worker(parts=TELLING))
     await send(redis, BROKEN)
     await until(lambda: told(sink, "dead_new"))
-    assert await redis.hlen(KEYS.dead_untold) == 1  # type: ignore[misc]
+    assert await redis.hlen(KEYS.dead_unreported) == 1  # type: ignore[misc]
     await period_over(redis, "dead_new")
     worker(parts=TELLING)
-    await until(lambda: _is_empty(redis, KEYS.dead_untold))
+    await until(lambda: _is_empty(redis, KEYS.dead_unreported))
     once, again = told(sink, "dead_new")
     assert once["key"] == again["key"] and once["text"] == again["text"]
 

@@ -83,9 +83,9 @@ async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events
     [letter] = await dead_letters.newest(redis)
     assert (letter.reason, "nobody" in letter.error) == ("render", True)
     failing.kill()
-    grave = await dead_letters.get(redis, letter.id)
-    assert grave is not None
-    assert await replay(redis, [grave])
+    stored_letter = await dead_letters.get(redis, letter.id)
+    assert stored_letter is not None
+    assert await replay(redis, [stored_letter])
     worker(parts=parts())
     assert (await rest(redis)).sent == 1
     assert sink.got[0]["text"].startswith("2 x points added")

@@ -199,7 +199,7 @@ async def test_a_source_without_api_is_a_dead_letter_that_says_so(
 async def test_whoever_waits_too_long_in_line_makes_room_and_comes_again(
     redis: Client, sink: Sink, api: CustomersApi, working: Working, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enrich, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(enrich, "GIVE_UP_AFTER_S", 0.1)
     release = asyncio.Event()
 
     async def slow(_id: str, _times: int) -> None:

@@ -85,8 +85,8 @@ async def test_it_tells_what_intake_does(name: str) -> None:
 
     told = explained(body, *rules, hint=hint)
 
-    graves = [grave.letter for grave in plan.processed[0].graves]
-    assert [Fault(letter.reason, letter.error, letter.path) for letter in graves] == (
+    stored_letters = [stored_letter.letter for stored_letter in plan.processed[0].stored_letters]
+    assert [Fault(letter.reason, letter.error, letter.path) for letter in stored_letters] == (
         [told.fault] if told.fault else []
     )
     planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs for n in job.notifications}
@@ -164,7 +164,7 @@ def test_a_wrong_type_is_told_with_its_place() -> None:
     assert (told.dead_letters, told.event, told.rules) == (1, None, ())
 
 
-def test_a_defect_of_a_decoder_is_told_as_intake_would_bury_it() -> None:
+def test_a_defect_of_a_decoder_is_told_as_intake_would_keep_it() -> None:
     def defective(_body: bytes, _hint: str) -> Event:
         raise KeyError
 

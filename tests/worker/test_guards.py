@@ -166,7 +166,7 @@ async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
     expecting = {"voucherify": WorkerSource(VOUCHERIFY, 7, expect_every_s=1.0)}
     async with working(redis_server.url, sink, expecting, processes=3):
         alerts = [m for m in await until(lambda: _alerts(sink)) if m["data"]["state"] == "raised"]
-        turns = KEYS.alert_turn
+        turns = KEYS.alert_lease
 
         async def another_look() -> bool:
             return await redis.pttl(turns) > 0
@@ -204,21 +204,21 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
     await send(redis, old, fresh, b'{"no": "time"}')
     async with working(redis_server.url, sink, guarded):
         totals = await rest(redis)
-        assert (totals.processed, totals.buried) == (2, 1)
+        assert (totals.processed, totals.dead_at_intake) == (2, 1)
         [letter] = await dead_letters.newest(redis)
         assert (letter.reason, letter.stage, letter.event) == ("stale", "intake", POINTS_ADDED)
         assert "max_event_age_s is 3600" in letter.error
 
-        grave = await dead_letters.get(redis, letter.id)
-        assert grave is not None and grave.body == old
-        assert await replay.replay(redis, [grave])
+        stored_letter = await dead_letters.get(redis, letter.id)
+        assert stored_letter is not None and stored_letter.body == old
+        assert await replay.replay(redis, [stored_letter])
         totals = await rest(redis)
-        assert (totals.processed, totals.buried, totals.replayed) == (3, 0, 1)
+        assert (totals.processed, totals.dead_at_intake, totals.replayed) == (3, 0, 1)
         assert await dead_letters.how_many(redis) == 0
 
         await send(redis, old)  # whoever sends it again is still not let in
         totals = await rest(redis)
-        assert totals.buried == 1
+        assert totals.dead_at_intake == 1
 
 
 async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
@@ -230,9 +230,9 @@ async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
     async with working(redis_server.url, sink, guarded):
         await rest(redis)
     [letter] = await dead_letters.newest(redis)
-    grave = await dead_letters.get(redis, letter.id)
-    assert grave is not None
-    await replay.replay(redis, [grave])
+    stored_letter = await dead_letters.get(redis, letter.id)
+    assert stored_letter is not None
+    await replay.replay(redis, [stored_letter])
     [read] = await stream.read(redis, "dying", count=1, block_ms=100)
     taken = await stream.take_over(redis, "other", idle_ms=0)
     assert taken is not None and read.any_age and taken.any_age

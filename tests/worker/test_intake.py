@@ -62,7 +62,7 @@ async def test_entries_of_many_that_die_are_all_committed(redis: Client) -> None
     await intake.process(await stream.read(redis, "one", count=64, block_ms=1))
 
     totals = await stats.read_totals(redis)
-    assert (totals.buried, totals.queued, totals.bodies_add_up()) == (300, 0, True)
+    assert (totals.dead_at_intake, totals.queued, totals.bodies_add_up()) == (300, 0, True)
 
 
 async def _ids(redis: Client) -> list[bytes]:

@@ -63,12 +63,12 @@ async def test_a_body_that_is_not_json_dies_alone_and_tells_why(redis: Client, s
     await send(redis, webhook(1), b"not json", webhook(2))
     worker()
     totals = await rest(redis)
-    assert (totals.processed, totals.buried, len(sink.got)) == (2, 1, 2)
+    assert (totals.processed, totals.dead_at_intake, len(sink.got)) == (2, 1, 2)
     [letter] = await dead_letters.newest(redis)
     assert (letter.reason, letter.path) == ("undecodable", "$")
-    grave = await dead_letters.get(redis, letter.id)
-    assert grave is not None
-    assert grave.body == b"not json"
+    stored_letter = await dead_letters.get(redis, letter.id)
+    assert stored_letter is not None
+    assert stored_letter.body == b"not json"
 
 
 async def test_an_unknown_source_is_a_dead_letter(redis: Client, worker: Start) -> None:
@@ -137,9 +137,9 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
     assert [a.error for a in letter.attempts] == ["answered 503"] * 12 == ["answered 503"] * len(sink.got)
 
     sink.answer = lambda _n, _times: web.Response()
-    grave = await dead_letters.get(redis, letter.id)
-    assert grave is not None
-    await replay.replay(redis, [grave])
+    stored_letter = await dead_letters.get(redis, letter.id)
+    assert stored_letter is not None
+    await replay.replay(redis, [stored_letter])
     totals = await rest(redis)
     assert (totals.sent, totals.dead, len(sink.times)) == (1, 0, 1)
 

@@ -87,27 +87,31 @@ async def test_a_batch_that_wore_out_its_deliveries_is_split_and_not_decoded() -
 async def test_a_single_body_that_wore_out_its_deliveries_is_poison() -> None:
     body = webhook(1)
     plan = await planner().plan([entry(body, deliveries=4)])
-    [grave] = plan.processed[0].graves
-    assert (grave.letter.reason, grave.body) == ("poison", body)
+    [stored_letter] = plan.processed[0].stored_letters
+    assert (stored_letter.letter.reason, stored_letter.body) == ("poison", body)
 
 
 async def test_a_batch_of_a_newer_format_is_a_dead_letter_when_nobody_knows_it_and_not_before() -> None:
     newer = Entry("1-1", 5, b"format from the future", deliveries=40)
     plan = await planner().plan([newer])
-    assert [stranger.entry for stranger in plan.strangers] == [newer]
+    assert [unrecognized.entry for unrecognized in plan.unrecognized] == [newer]
     assert not plan.processed
     plan = await planner().plan([newer], nobody_knows=True)
-    [grave] = plan.processed[0].graves
-    assert (grave.letter.reason, grave.letter.bodies, grave.body) == ("unreadable", 5, newer.blob)
+    [stored_letter] = plan.processed[0].stored_letters
+    assert (stored_letter.letter.reason, stored_letter.letter.bodies, stored_letter.body) == (
+        "unreadable",
+        5,
+        newer.blob,
+    )
 
 
-async def test_one_commit_buries_only_so_many() -> None:
+async def test_one_commit_keeps_as_dead_letters_only_so_many() -> None:
     """Redis serves nobody else while it buries them."""
     broken = entry(*(b"{%d" % n for n in range(40)))
 
     plan = await planner().plan([broken] * 10)
 
-    assert sum(len(processed.graves) for processed in plan.processed) == 120
+    assert sum(len(processed.stored_letters) for processed in plan.processed) == 120
     assert len(plan.entry_ids()) == 3
 
 

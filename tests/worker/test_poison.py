@@ -43,10 +43,14 @@ async def test_each_poisonous_body_is_a_dead_letter_of_its_own_and_its_batch_mat
     process = worker()
     totals = await rest(redis)
     assert process.alive
-    assert (totals.processed, totals.buried) == (len(mates), len(POISONS))
+    assert (totals.processed, totals.dead_at_intake) == (len(mates), len(POISONS))
     assert len(sink.times) == totals.sent == len(mates)
-    graves = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis)]
-    errors = {grave.body: (grave.letter.reason, grave.letter.error) for grave in graves if grave}
+    stored_letters = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis)]
+    errors = {
+        stored_letter.body: (stored_letter.letter.reason, stored_letter.letter.error)
+        for stored_letter in stored_letters
+        if stored_letter
+    }
     for name, (body, word) in POISONS.items():
         reason, error = errors[body]
         assert reason == "undecodable", name
@@ -98,4 +102,4 @@ async def test_a_batch_of_poison_alone_leaves_the_next_one_unharmed(redis: Clien
     await send(redis, *(b"[" * (100_000 + n) for n in range(8)), hint=POINTS_ADDED)
     await send(redis, webhook(1))
     totals = await rest(redis)
-    assert (totals.buried, totals.sent) == (8, 1)
+    assert (totals.dead_at_intake, totals.sent) == (8, 1)

@@ -54,29 +54,29 @@ def job(channel: str, *rules: str, source: str = "voucherify") -> NotifyJob:
     return NotifyJob(channel, 1, now_ms, notifications)
 
 
-async def strangers(redis: Client) -> list[bytes]:
-    return [key async for key in redis.scan_iter(KEYS.stranger + "*")]
+async def unrecognized_keys(redis: Client) -> list[bytes]:
+    return [key async for key in redis.scan_iter(KEYS.unrecognized + "*")]
 
 
 async def test_what_an_old_worker_does_not_understand_it_leaves_to_a_new_one(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
-    old = worker(pass_on_s=60)
+    old = worker(unrecognized_grace_s=60)
     await send_newer(redis, webhook(1), webhook(2))
     await send(redis, webhook(3))
     await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
     await until(lambda: sink.got)
     assert len(await until(lambda: _two(redis))) == 2
     for _ in range(3):  # the sooner one of them meets it, and not the old one again
-        worker(parts=NEWER, pass_on_s=60)
+        worker(parts=NEWER, unrecognized_grace_s=60)
     totals = await rest(redis)
     assert old.alive
-    assert (totals.processed, totals.buried, totals.sent, totals.dead) == (4, 0, 4, 0)
+    assert (totals.processed, totals.dead_at_intake, totals.sent, totals.dead) == (4, 0, 4, 0)
     assert set(sink.times.values()) == {1}
 
 
 async def _two(redis: Client) -> list[bytes] | None:
-    found = await strangers(redis)
+    found = await unrecognized_keys(redis)
     return found if len(found) >= 2 else None
 
 
@@ -85,7 +85,7 @@ async def _sent(redis: Client, count: int) -> bool:
 
 
 async def _three(redis: Client) -> bool:
-    return len(await strangers(redis)) >= 3
+    return len(await unrecognized_keys(redis)) >= 3
 
 
 async def _recorded(redis: Client, sent: int) -> bool:
@@ -95,7 +95,7 @@ async def _recorded(redis: Client, sent: int) -> bool:
 async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_left_to_it(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
-    old = worker(pass_on_s=60)
+    old = worker(unrecognized_grace_s=60)
     now_ms = int(time.time() * 1000)
     mixed = [
         RawBody(now_ms, name, "", webhook(n)) for n, name in enumerate(("voucherify", "second", "voucherify"))
@@ -107,11 +107,11 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     await until(lambda: _three(redis))
     await until(lambda: _recorded(redis, 4))  # else whoever comes next sends them once more
     old.kill()
-    worker(parts=NEW_CONFIG, pass_on_s=60)
+    worker(parts=NEW_CONFIG, unrecognized_grace_s=60)
     totals = await rest(redis)
-    assert (totals.processed, totals.buried, totals.dead) == (3 + 2, 0, 0)
+    assert (totals.processed, totals.dead_at_intake, totals.dead) == (3 + 2, 0, 0)
     assert set(sink.times.values()) == {1}
-    assert not [key for key in await strangers(redis) if key.endswith(b".1")]
+    assert not [key for key in await unrecognized_keys(redis) if key.endswith(b".1")]
 
 
 async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: Client, worker: Start) -> None:
@@ -120,11 +120,11 @@ async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: 
     newer = await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
     await add_job(redis, job("new", "new"))
     started = time.monotonic()
-    worker(pass_on_s=2)
-    worker(pass_on_s=2)
+    worker(unrecognized_grace_s=2)
+    worker(unrecognized_grace_s=2)
     totals = await rest(redis)
     assert time.monotonic() - started >= 2
-    assert (totals.buried, totals.dead) == (3, 2)
+    assert (totals.dead_at_intake, totals.dead) == (3, 2)
     letters = await dead_letters.newest(redis)
     assert sorted(letter.reason for letter in letters) == [
         "unknown channel",
@@ -135,17 +135,17 @@ async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: 
     [job_letter] = [letter for letter in letters if letter.job]
     assert (job_letter.job, job_letter.error) == (newer, f"no job function named '{NEWER_FUNCTION}'")
     [batch_letter] = [letter for letter in letters if letter.bodies == 2]
-    grave = await dead_letters.get(redis, batch_letter.id)
-    assert grave is not None
-    assert grave.body.startswith(NEWER_FORMAT)
+    stored_letter = await dead_letters.get(redis, batch_letter.id)
+    assert stored_letter is not None
+    assert stored_letter.body.startswith(NEWER_FORMAT)
 
 
 async def test_a_job_of_another_kind_that_is_left_to_others_is_not_deleted(redis: Client, worker: Start) -> None:
     stored = jobs.serialize({"t": None, "f": "newer_cron", "a": [], "k": {}, "et": 1})
     await redis.set(KEYS.job + "newer_cron:1", stored)
     await redis.zadd(KEYS.queue, {"newer_cron:1": 1})
-    worker(pass_on_s=60)
-    await until(lambda: strangers(redis))
+    worker(unrecognized_grace_s=60)
+    await until(lambda: unrecognized_keys(redis))
 
     async def given_back() -> bool:
         return not await redis.exists(KEYS.in_progress + "newer_cron:1")

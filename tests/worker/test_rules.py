@@ -30,7 +30,7 @@ async def planned(payload: dict[str, Any], *rules: Rule) -> list[tuple[str, Noti
     body = RawBody(int(time.time() * 1000), "voucherify", "order.paid", json.dumps(payload).encode())
     planner = Planner(SOURCES, RuleBook(rules), max_deliveries=3)
     plan = await planner.plan([Entry("1-1", 1, batch.encode([body]), 1)])
-    assert not plan.processed[0].graves
+    assert not plan.processed[0].stored_letters
     return [(job.channel, notification) for job in plan.jobs for notification in job.notifications]
 
 

@@ -61,7 +61,7 @@ class Worker:
     async def running(self, setup: Setup) -> AsyncIterator[None]:
         stop = asyncio.Event()
         redis = RedisSettings(url=self._url)
-        settings = Settings(stop_grace_s=5, pass_on_s=0)
+        settings = Settings(stop_grace_s=5, unrecognized_grace_s=0)
         task = asyncio.create_task(run_live(settings, setup, redis, stop=stop, updates=self.updates()))
         try:
             yield

@@ -35,7 +35,7 @@ class AppriseChannel:
         self._url, service = checked_url(self._apprise, settings)
         self._others = strings_of(service)
         self._timeout_s = settings.timeout_s
-        self._seats = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
+        self._executor = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """Send it. Apprise does not tell why a service refuses, so every refusal is tried again."""
@@ -43,7 +43,7 @@ class AppriseChannel:
         if isinstance(url, Dead):
             return url
         try:
-            return await self._seats.run(in_thread(lambda: self._notify(url, message)))
+            return await self._executor.run(in_thread(lambda: self._notify(url, message)))
         except TimeoutError:
             return Retry(error=f"not done within {self._timeout_s:g} s", error_class="TimeoutError")
 

@@ -97,7 +97,7 @@ class _File:
     def close(self) -> None:
         """Close it; a write that hangs keeps it open until the process ends."""
         if self._lock.acquire(blocking=False):
-            self._let_go()
+            self._close_files()
             self._lock.release()
 
     def _append(self, content: bytes) -> None:
@@ -117,7 +117,7 @@ class _File:
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -125,7 +125,7 @@ class _File:
     def _open(self) -> None:
         """Open it, and anew where it was moved away or deleted."""
         if self._descriptor >= 0 and not self._is_there():
-            self._let_go()
+            self._close_files()
         if self._descriptor < 0:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 

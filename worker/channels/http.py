@@ -57,7 +57,7 @@ class HttpChannel:
             tls=_tls(settings),
             socket_factory=None if settings.allow_private or proxy else _public_socket,
         )
-        self._patience = SharedTimeout(settings.timeout_s)
+        self._timeout = SharedTimeout(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try.
@@ -68,23 +68,23 @@ class HttpChannel:
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
         data = aiohttp.BytesPayload(body)  # of plain bytes aiohttp would look for long what kind of body they are
         try:
-            with self._patience:
+            with self._timeout:
                 response = await self._session.post(self._url, data=data, headers=headers, allow_redirects=False)
         except TimeoutError as error:
             head = head_in_time(error)
             if head is not None:
                 return outcome_of(head.status, head.headers, head.rest)
-            return Retry(error=f"no answer within {self._patience.s:g} s", error_class="TimeoutError")
+            return Retry(error=f"no answer within {self._timeout.s:g} s", error_class="TimeoutError")
         except BrokenAnswer as error:
             return _broken(error)
         except (aiohttp.ClientError, OSError) as error:
             return _unanswered(error)
-        answer = await body_of(response, wait_s=self._patience.s)
+        answer = await body_of(response, wait_s=self._timeout.s)
         return outcome_of(response.status, response.headers, answer)
 
     async def close(self) -> None:
         """Close the connections."""
-        self._patience.close()
+        self._timeout.close()
         await self._session.close()
 
 

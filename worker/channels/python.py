@@ -86,7 +86,7 @@ class PythonChannel:
         self._function = function_at(settings.target)
         self._models = models
         self._timeout_s = settings.timeout_s
-        self._seats = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
+        self._executor = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
         """Call it. A call that does not heed its cancellation is left to itself, and still counts as one."""
@@ -109,7 +109,7 @@ class PythonChannel:
             attempt=message.attempt,
         )
         try:
-            return await self._seats.run(in_task(lambda: asyncio.create_task(self._call(event, message.key))))
+            return await self._executor.run(in_task(lambda: asyncio.create_task(self._call(event, message.key))))
         except TimeoutError:
             return Retry(error=f"not done within {self._timeout_s:g} s", error_class="TimeoutError")
 

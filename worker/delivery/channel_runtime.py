@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 
-from broker.queue.channel_state import State, let_go
+from broker.queue.channel_state import CircuitState, release_held_jobs
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.steps.settle import ChannelFeedback
@@ -36,13 +36,13 @@ class ChannelRuntime:
 
     def __init__(self, name: str, pacer: Pacer) -> None:
         self.name = name
-        self.state: State = "closed"
+        self.state: CircuitState = "closed"
         self.begun: dict[str, float] = {}
         """Jobs that this process runs, the oldest first: when each began, by the monotonic clock."""
 
         self.pacer = pacer
         self.rate_per_s = 0.0
-        self.crew = SendPool(1)
+        self.pool = SendPool(1)
         """Makes the sends: one at a time until the channel's settings are known."""
 
         self.breaker = BreakerSettings()
@@ -89,12 +89,12 @@ class ChannelRuntime:
         since = time.monotonic() - _SLOW_S
         return sum(1 for _ in takewhile(lambda began: began < since, self.begun.values()))
 
-    def heard(self) -> ChannelFeedback | None:
+    def feedback(self) -> ChannelFeedback | None:
         """What the sends told since the last call."""
         if not (self._succeeded or self._failures):
             return None
         breaker = self.breaker
-        heard = ChannelFeedback(
+        feedback = ChannelFeedback(
             channel=self.name,
             open_after=breaker.failures,
             wait_ms=int(breaker.wait_s * 1000),
@@ -103,7 +103,7 @@ class ChannelRuntime:
             failures=self._failures,
         )
         self._succeeded, self._failures = False, 0
-        return heard
+        return feedback
 
 
 class ChannelRuntimes:
@@ -113,30 +113,30 @@ class ChannelRuntimes:
         self._redis = redis
         self._max_jobs = max_jobs
         self._most_slow = max(1, max_jobs // 2)
-        self._lanes: dict[str, ChannelRuntime] = {}
+        self._runtimes: dict[str, ChannelRuntime] = {}
         self._look_every_s = _LOOK_EVERY_S
 
     def configure(self, channels: Mapping[str, CommonSettings]) -> None:
         """Take over the settings of the channels."""
         for name, settings in channels.items():
-            lane = self.of(name)
-            lane.breaker, lane.rate_per_s = settings.breaker, settings.rate_per_s
-            lane.crew = SendPool(settings.concurrency)
+            runtime = self.of(name)
+            runtime.breaker, runtime.rate_per_s = settings.breaker, settings.rate_per_s
+            runtime.pool = SendPool(settings.concurrency)
 
     def of(self, name: str) -> ChannelRuntime:
         """A channel's lane."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = ChannelRuntime(name, Pacer(self._redis, name))
-        return lane
+        runtime = self._runtimes.get(name)
+        if runtime is None:
+            runtime = self._runtimes[name] = ChannelRuntime(name, Pacer(self._redis, name))
+        return runtime
 
-    def is_full(self, lane: ChannelRuntime) -> bool:
+    def is_full(self, runtime: ChannelRuntime) -> bool:
         """Whether a channel has as many slow jobs here as it may have."""
-        return lane.slow_jobs() >= self._most_slow
+        return runtime.slow_jobs() >= self._most_slow
 
     def room(self, running: int) -> int:
         """How many jobs may start beside `running` ones: up to a bound, slow ones take no room."""
-        slow = sum(lane.slow_jobs() for lane in self._lanes.values() if lane.begun)
+        slow = sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.begun)
         return min(self._max_jobs - running + slow, 2 * self._max_jobs - running)
 
     async def run(self, on_jobs: Callable[[], None]) -> None:
@@ -158,18 +158,18 @@ class ChannelRuntimes:
             await asyncio.sleep(self._look_every_s)
 
     async def _look(self) -> None:
-        most = {name: max(0, self._most_slow - len(lane.begun)) for name, lane in self._lanes.items()}
-        look = await let_go(self._redis, most)
+        most = {name: max(0, self._most_slow - len(runtime.begun)) for name, runtime in self._runtimes.items()}
+        look = await release_held_jobs(self._redis, most)
         more = any(channel.held and channel.state(look.at_ms) == "closed" for channel in look.channels)
         self._look_every_s = _LOOK_AGAIN_S if more else _LOOK_EVERY_S
         known = {channel.name: channel for channel in look.channels}
-        for name, lane in self._lanes.items():
+        for name, runtime in self._runtimes.items():
             state = known[name].state(look.at_ms) if name in known else "closed"
-            if state != lane.state:
+            if state != runtime.state:
                 log.warning(
                     "channel %s is %s",
                     name,
                     state,
                     extra={"action": "channel_state", "channel": name, "state": state},
                 )
-                lane.state = state
+                runtime.state = state

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
-from broker.queue.latest_only import Turn, subject_id
+from broker.queue.latest_only import SubjectLock, subject_id
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.enrichment.enrich import Enriched, UnknownError, message_of
@@ -55,7 +55,7 @@ class MessageBuilder:
         event = self.kind(body.source).decode(body.body, body.event_hint)
         return body.received_at_ms if is_future(event, body, self._max_future_s) else event.occurred_at_ms
 
-    def turn(self, notification: Notification, channel: str) -> Turn | None:
+    def lock(self, notification: Notification, channel: str) -> SubjectLock | None:
         """What it is the latest of, by its rule's `latest_only`; None where its event has no time."""
         body = notification.body
         kind, occurred_at_ms = self.kind(body.source), self.occurred_at_ms(body)
@@ -64,7 +64,7 @@ class MessageBuilder:
         seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
         key = self._renderer.subject(notification.rule, seen)
         latest = subject_id(body.source, notification.rule, channel, key)
-        return Turn(latest, notification.key, occurred_at_ms)
+        return SubjectLock(latest, notification.key, occurred_at_ms)
 
     def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
         """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""

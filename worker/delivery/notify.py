@@ -14,13 +14,13 @@ from broker import dead_letters
 from broker.queue import channel_state, jobs
 from broker.queue.jobs import Claimed, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.steps.settle import Retry as RetryJob
-from broker.steps.settle import Settled, bury_job
+from broker.steps.settle import Settled, dead_letter_job
 from worker.delivery.job_leases import Lease
 from worker.delivery.next_attempt import held_for, log_fields, retry_job, with_only
-from worker.delivery.running_job import Running
+from worker.delivery.running_job import RunningJob
 from worker.delivery.send_pool import SendPool, Work
 from worker.delivery.sender import Sender, Tried, log_sent
-from worker.delivery.unrecognized_jobs import Strangers
+from worker.delivery.unrecognized_jobs import UnrecognizedJobs
 from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
 from worker.rules.retry import delay_s
 from worker.worker_context import WorkerContext
@@ -56,14 +56,16 @@ class Unfinished(Struct, frozen=True):
 class Notifier:
     """Runs notify jobs; one a worker process."""
 
-    def __init__(self, core: WorkerContext, sender: Sender, strangers: Strangers, *, rng: random.Random) -> None:
-        self._redis = core.redis
-        self._owner = core.name
-        self._max_starts = core.settings.max_deliveries
-        self._recorder = core.recorder
-        self._lanes = core.lanes
+    def __init__(
+        self, context: WorkerContext, sender: Sender, unrecognized: UnrecognizedJobs, *, rng: random.Random
+    ) -> None:
+        self._redis = context.redis
+        self._owner = context.name
+        self._max_starts = context.settings.max_deliveries
+        self._recorder = context.recorder
+        self._runtimes = context.runtimes
         self._sender = sender
-        self._strangers = strangers
+        self._unrecognized = unrecognized
         self._rng = rng
 
     async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
@@ -71,79 +73,79 @@ class Notifier:
         try:
             job = jobs.decode_whole(claimed.id, packed)
         except UnreadableJobError as error:
-            await self.bury(claimed.id, str(error))
+            await self.dead_letter_job(claimed.id, str(error))
             return None
-        lane = self._lanes.of(job.channel)
-        verdict = "go" if lane.is_clear() else await channel_state.begin(self._redis, claimed.id, job.channel)
+        runtime = self._runtimes.of(job.channel)
+        admission = "go" if runtime.is_clear() else await channel_state.begin(self._redis, claimed.id, job.channel)
         todo = [index for index in range(len(job.notifications)) if index not in claimed.done]
-        running = Running(
+        running = RunningJob(
             claimed.id,
             held_for(job, claimed.held_ms),
             lease,
             time.monotonic() + BUDGET_S,
-            lane,
-            verdict == "probe",
+            runtime,
+            admission == "probe",
             [],
             {},
             {},
         )
-        unknown = self._strangers.among(job, todo)
-        if unknown and await self._pass_on(running, todo, unknown):
+        unknown = self._unrecognized.among(job, todo)
+        if unknown and await self._defer(running, todo, unknown):
             return None
         if claimed.starts > self._max_starts:
             return await self._isolate(running, todo, claimed.starts)
         if not todo or not lease.holds():
             return await self._settle(running, [], [])
-        if verdict == "hold" or self._lanes.is_full(lane):
+        if admission == "hold" or self._runtimes.is_full(runtime):
             return await self._hold(running)
-        return await self._use_lane(running, self._sender.in_order(job, todo))
+        return await self._use_channel(running, self._sender.in_order(job, todo))
 
-    async def _use_lane(self, running: Running, todo: list[int]) -> Unfinished | None:
-        lane = running.lane
-        lane.state = "half-open" if running.is_probe else "closed"
-        lane.begun[running.id] = time.monotonic()
+    async def _use_channel(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
+        runtime = running.runtime
+        runtime.state = "half-open" if running.is_probe else "closed"
+        runtime.begun[running.id] = time.monotonic()
         try:
             rest = await self._probe(running, todo) if running.is_probe else await self._try_all(running, todo)
         finally:
-            del lane.begun[running.id]
-        return await self._hold(running) if rest and lane.state != "closed" else rest
+            del runtime.begun[running.id]
+        return await self._hold(running) if rest and runtime.state != "closed" else rest
 
-    async def _hold(self, running: Running) -> Unfinished | None:
+    async def _hold(self, running: RunningJob) -> Unfinished | None:
         """Put the job off as it is until its channel takes it: so there is nothing to give back."""
         await channel_state.hold(self._redis, self._owner, running.id, running.job.channel)
         return None
 
-    async def _probe(self, running: Running, todo: list[int]) -> Unfinished | None:
+    async def _probe(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         """Try one, and the others once one has shown that the channel is well again."""
         for place, index in enumerate(todo):
-            if running.lane.state != "half-open":
+            if running.runtime.state != "half-open":
                 return await self._try_all(running, todo[place:]) if running.may_send() else Unfinished()
             rest = await self._try_all(running, [index])
         return rest
 
-    async def _pass_on(self, running: Running, todo: list[int], unknown: dict[int, str]) -> bool:
+    async def _defer(self, running: RunningJob, todo: list[int], unknown: dict[int, str]) -> bool:
         """Leave what is unknown here to other workers, apart from the rest; False where nobody knew it in time."""
         if len(unknown) == len(todo):
-            return await self._strangers.leave(running.id, unknown[todo[0]])
+            return await self._unrecognized.leave(running.id, unknown[todo[0]])
         parts = [[index for index in todo if index not in unknown], list(unknown)]
         job = running.job
         retries = [RetryJob(with_only(job, [job.notifications[i] for i in part]), 0, part) for part in parts]
         await self._settle(running, [Settled(index, "retry") for index in todo], retries)
         return True
 
-    async def bury(self, job_id: str, error: str) -> bool:
+    async def dead_letter_job(self, job_id: str, error: str) -> bool:
         """Make a job that no worker could run a dead letter, as it is.
 
         False where it is left to other workers: one of them may still understand it. Raises BrokerError.
         """
-        if await self._strangers.leave(job_id, error):
+        if await self._unrecognized.leave(job_id, error):
             return False
         blob = await jobs.raw(self._redis, job_id)
-        await bury_job(self._redis, job_id, dead_letters.unreadable_job(job_id, blob, error))
-        log.error("a job is unreadable: %s", error, extra={"action": "job_buried", "job": job_id})
+        await dead_letter_job(self._redis, job_id, dead_letters.unreadable_job(job_id, blob, error))
+        log.error("a job is unreadable: %s", error, extra={"action": "job_dead_lettered", "job": job_id})
         return True
 
-    async def _isolate(self, running: Running, todo: list[int], starts: int) -> Unfinished | None:
+    async def _isolate(self, running: RunningJob, todo: list[int], starts: int) -> Unfinished | None:
         """A job that keeps ending its workers: each notification for itself, and one alone is poison."""
         job = running.job
         if len(job.notifications) > 1:
@@ -151,9 +153,11 @@ class Notifier:
             return await self._settle(running, [Settled(i, "retry") for i in todo], retries)
         error = f"{starts - 1} workers ran it and none came back"
         dying = Dead(reason="poison", error=error, error_class="Poison")
-        return await self._settle(running, [self._buried(job, job.notifications[i], i, dying) for i in todo], [])
+        return await self._settle(
+            running, [self._as_dead_letter(job, job.notifications[i], i, dying) for i in todo], []
+        )
 
-    async def _try_all(self, running: Running, todo: list[int]) -> Unfinished | None:
+    async def _try_all(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
         finished: list[_Finished] = []
         news = asyncio.Event()
         ahead = self._sender.ahead(running.job, todo)
@@ -165,18 +169,18 @@ class Notifier:
             finished.append((works[work], tried))
             news.set()
 
-        crew = SendPool(len(todo)) if looks_up else running.lane.crew
-        crew.put(works, tell)
+        pool = SendPool(len(todo)) if looks_up else running.runtime.pool
+        pool.put(works, tell)
         try:
             return await self._record(running, len(todo), finished, news)
         except BaseException:
-            await crew.withdraw(works)
+            await pool.withdraw(works)
             raise
         finally:
             log_sent(running)
 
     async def _record(
-        self, running: Running, expected: int, finished: list[_Finished], news: asyncio.Event
+        self, running: RunningJob, expected: int, finished: list[_Finished], news: asyncio.Event
     ) -> Unfinished | None:
         """Settle outcomes as they come, all that came during one write with the next; failures a little later.
 
@@ -189,7 +193,7 @@ class Notifier:
         recorded = 0
         while recorded < expected:
             await _news(news, linger_until if retries else None)
-            if recorded + len(finished) < expected and not running.lane.is_failing():
+            if recorded + len(finished) < expected and not running.runtime.is_failing():
                 await asyncio.sleep(_GATHER_S)
             some, finished[:] = finished[:], []
             log_sent(running)
@@ -197,11 +201,11 @@ class Notifier:
             if not retries:
                 linger_until = time.monotonic() + _LINGER_S
             settled = self._sorted(running, some, retries, draw)
-            if running.lane.is_failing():
+            if running.runtime.is_failing():
                 linger_until = 0.0
             if retries and (recorded == expected or time.monotonic() >= linger_until):
                 settled += [
-                    Settled(index, "retry", turn=running.turns.get(notification.key))
+                    Settled(index, "retry", lock=running.locks.get(notification.key))
                     for group in retries.values()
                     for index, notification in group
                 ]
@@ -213,7 +217,7 @@ class Notifier:
                 rest = await self._settle(running, settled, new_jobs)
         return rest
 
-    def _sorted(self, running: Running, some: list[_Finished], retries: _Retries, draw: float) -> list[Settled]:
+    def _sorted(self, running: RunningJob, some: list[_Finished], retries: _Retries, draw: float) -> list[Settled]:
         """What is done with; what is to be tried again goes to `retries`.
 
         Where the lease has lapsed, only what was sent counts: whoever has the job now tries the rest.
@@ -224,20 +228,20 @@ class Notifier:
                 raise tried
             notification, outcome = tried
             if isinstance(outcome, Sent):
-                settled.append(Settled(index, "sent", turn=running.turns.get(notification.key)))
+                settled.append(Settled(index, "sent", lock=running.locks.get(notification.key)))
             elif isinstance(outcome, Skipped) and holds:
                 settled.append(Settled(index, "skipped"))
             elif holds and not isinstance(outcome, Left):
                 again = self._when_again(job, notification, outcome, draw)
                 if again is None:
                     given_up = self._given_up(job, index, notification, outcome)
-                    settled.append(structs.replace(given_up, turn=running.turns.get(notification.key)))
+                    settled.append(structs.replace(given_up, lock=running.locks.get(notification.key)))
                 else:
                     retries.setdefault(again, []).append((index, notification))
         return settled
 
     async def _settle(
-        self, running: Running, settled: list[Settled], retries: list[RetryJob]
+        self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]
     ) -> Unfinished | None:
         open_ = await self._recorder.record(running, settled, retries)
         return Unfinished() if open_ > 0 else None
@@ -262,15 +266,15 @@ class Notifier:
     def _given_up(self, job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
         match outcome:
             case Dead():
-                return self._buried(job, notification, index, outcome)
+                return self._as_dead_letter(job, notification, index, outcome)
             case Retry(error=error, error_class=error_class):
                 given_up = Dead(reason="exhausted", error=error, error_class=error_class)
-                return self._buried(job, notification, index, given_up)
+                return self._as_dead_letter(job, notification, index, given_up)
             case _:
                 raise AssertionError("what was sent, put off or left is not given up")
 
-    def _buried(self, job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
-        grave = dead_letters.died_at_notify(
+    def _as_dead_letter(self, job: NotifyJob, notification: Notification, index: int, outcome: Dead) -> Settled:
+        stored_letter = dead_letters.died_at_notify(
             notification,
             job.channel,
             reason=outcome.reason,
@@ -282,9 +286,13 @@ class Notifier:
         log.error(
             "notification died: %s",
             _without_values(outcome),
-            extra={"action": "notification_dead", "dead_letter": grave.letter.id, **log_fields(job, notification)},
+            extra={
+                "action": "notification_dead",
+                "dead_letter": stored_letter.letter.id,
+                **log_fields(job, notification),
+            },
         )
-        return Settled(index, "dead", grave)
+        return Settled(index, "dead", stored_letter)
 
 
 def _without_values(outcome: Dead) -> str:

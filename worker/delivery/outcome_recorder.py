@@ -12,11 +12,11 @@ from broker.redis.errors import BrokerError
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled, settle
 from worker.delivery.job_leases import Lease
-from worker.delivery.running_job import Running
+from worker.delivery.running_job import RunningJob
 
 log = logging.getLogger("hookline.worker")
 
-_PATIENCE_S = 3600.0
+_GIVE_UP_AFTER_S = 3600.0
 """Seconds that outcomes wait for a Redis that is away; they take no more room than what may be under way."""
 
 _AGAIN_S = 0.1
@@ -36,24 +36,24 @@ class Recorder:
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
 
-    async def record(self, running: Running, settled: list[Settled], retries: list[RetryJob]) -> int:
+    async def record(self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]) -> int:
         """Settle, waiting a while for a Redis that is away. Returns how many are open. Raises BrokerError."""
-        write, began, lane = object(), time.monotonic(), running.lane
-        heard = lane.heard()
+        write, began, runtime = object(), time.monotonic(), running.runtime
+        feedback = runtime.feedback()
         self._since[write] = began
         try:
             while True:
                 try:
-                    rest = await settle(self._redis, self._owner, running.id, settled, retries, heard)
+                    rest = await settle(self._redis, self._owner, running.id, settled, retries, feedback)
                 except BrokerError as error:
-                    if time.monotonic() > began + _PATIENCE_S:
+                    if time.monotonic() > began + _GIVE_UP_AFTER_S:
                         raise
                     if write not in self._failing:
                         log.warning("outcomes wait for Redis: %s", error, extra={"action": "redis_away"})
                     self._failing.add(write)
                     await asyncio.sleep(_AGAIN_S)
                 else:
-                    lane.state = rest.state or lane.state
+                    runtime.state = rest.state or runtime.state
                     return rest.open
         finally:
             del self._since[write]

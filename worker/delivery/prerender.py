@@ -12,7 +12,7 @@ _FOR_S = 0.002
 """Seconds after which the event loop gets its turn again."""
 
 
-class Ahead:
+class Prerender:
     """The messages of some of a job's notifications, each to be taken once, about in the order in which they came.
 
     To make one between two sends costs twice what it costs after another: processors keep at hand what they do.

@@ -30,7 +30,7 @@ class Pacer:
         self._moments: deque[float] = deque()  # of the monotonic clock
         self._turn = asyncio.Lock()
 
-    async def turn(self, rate_per_s: float, until: float) -> bool:
+    async def wait_for_slot(self, rate_per_s: float, until: float) -> bool:
         """Wait for the next moment; False where it lies beyond `until` (monotonic), or Redis is away."""
         self.waiting += 1
         try:

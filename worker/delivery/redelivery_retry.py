@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from broker.dead_letters.replay import revive
+from broker.dead_letters.replay import retry_redelivered
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from runtime.fault_log import Faults
@@ -33,19 +33,23 @@ class Revival:
 
     async def run(self) -> None:
         """Bring them back, until cancelled. Redis being away only makes it wait."""
-        lasting = LastingFaults("dead letters that were sent again are not revived")
+        lasting = LastingFaults("dead letters that were sent again are not retried")
         faults = Faults(log, "dead letters were not brought back", action="revival_failed")
         while True:
             try:
-                revived = await revive(self._redis)
+                retried_on_redelivery = await retry_redelivered(self._redis)
             except BrokerError as error:
                 lasting.note(error)
-                revived = 0  # intake and the queue tell of what passes
+                retried_on_redelivery = 0  # intake and the queue tell of what passes
             except Exception as error:  # noqa: BLE001 - logged
-                revived = 0
+                retried_on_redelivery = 0
                 faults.note(error)
-            if revived:
-                log.info("%d dead letters revived", revived, extra={"action": "dead_revived", "letters": revived})
+            if retried_on_redelivery:
+                log.info(
+                    "%d dead letters retried after a redelivery",
+                    retried_on_redelivery,
+                    extra={"action": "dead_letters_retried", "letters": retried_on_redelivery},
+                )
                 self._on_jobs()
                 continue
             try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from broker.queue.jobs import Notification, NotifyJob
-from broker.queue.latest_only import Turn
+from broker.queue.latest_only import SubjectLock
 from worker.delivery.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
 
 
-class Running(NamedTuple):
+class RunningJob(NamedTuple):
     """What its sends go by."""
 
     id: str
@@ -19,14 +19,14 @@ class Running(NamedTuple):
     deadline: float
     """Moment of the monotonic clock after which no send begins; what is left then goes into a new job."""
 
-    lane: ChannelRuntime
+    runtime: ChannelRuntime
     is_probe: bool
     """The channel's breaker is half-open, and this job alone may try."""
 
     sent: list[tuple[Notification, int]]
     """What was sent and the log is still to tell of, which gets many at a time; each with the ms that it took."""
 
-    turns: dict[str, Turn]
+    locks: dict[str, SubjectLock]
     """Those that were taken and not ended, by the notification's key: for rules with `latest_only`."""
 
     newest: dict[str, int]
@@ -34,7 +34,7 @@ class Running(NamedTuple):
 
     def may_send(self) -> bool:
         """Whether the channel takes this job's notifications."""
-        lane = self.lane
-        if lane.state == "closed":
-            return not lane.is_failing()  # what these failures mean is being told, and known in a moment
-        return self.is_probe and lane.state == "half-open"
+        runtime = self.runtime
+        if runtime.state == "closed":
+            return not runtime.is_failing()  # what these failures mean is being told, and known in a moment
+        return self.is_probe and runtime.state == "half-open"

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from broker.queue.jobs import Notification, NotifyJob
-from broker.queue.latest_only import Turn, take_turn
+from broker.queue.latest_only import SubjectLock, acquire_subject_lock
 from broker.redis.errors import BrokerError
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels import Channel
 from worker.delivery.message_builder import MessageBuilder, unfit
 from worker.delivery.next_attempt import log_fields, with_attempt
-from worker.delivery.prerender import Ahead
-from worker.delivery.running_job import Running
+from worker.delivery.prerender import Prerender
+from worker.delivery.running_job import RunningJob
 from worker.delivery.search_terms import terms_of
 from worker.enrichment.enrich import Enriched, Enricher
 from worker.intake.digests import payloads_of
@@ -48,16 +48,16 @@ class Sender:
         channels: Mapping[str, Channel],
         enricher: Enricher,
         quiet: QuietTimes,
-        core: WorkerContext,
+        context: WorkerContext,
     ) -> None:
         self.channels = channels
-        self._redis = core.redis
-        self._lease_s = core.settings.lease_s
+        self._redis = context.redis
+        self._lease_s = context.settings.lease_s
         self._kinds = kinds
-        self._maker = MessageBuilder(kinds, renderer, max_future_s=core.settings.max_future_s)
+        self._maker = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer
         self._enricher = enricher
-        self._recorder = core.recorder
+        self._recorder = context.recorder
         self._quiet = quiet
         self._plain = {rule for rule in renderer.names if not self._asks(rule)}
 
@@ -95,13 +95,13 @@ class Sender:
         """Whether anything is to be looked up for one of a job's notifications."""
         return any(self._enricher.asks(notification.rule) for notification in job.notifications)
 
-    def ahead(self, job: NotifyJob, todo: list[int]) -> Ahead:
+    def ahead(self, job: NotifyJob, todo: list[int]) -> Prerender:
         """Makes the messages of those that nothing is asked of before they are sent."""
         notifications = job.notifications
         plain = ((index, notifications[index]) for index in todo if notifications[index].rule in self._plain)
-        return Ahead(partial(self._maker.message, enriched=None, attempt=job.attempt), plain)
+        return Prerender(partial(self._maker.message, enriched=None, attempt=job.attempt), plain)
 
-    def attempt(self, running: Running, index: int, ahead: Ahead) -> Awaitable[Tried]:
+    def attempt(self, running: RunningJob, index: int, ahead: Prerender) -> Awaitable[Tried]:
         """Render and send; the notification comes back with this attempt in its history.
 
         To be made by the channel's crew, which holds no more sends at a time than the channel may have.
@@ -114,12 +114,12 @@ class Sender:
             return self._send_now(running, channel, notification, partial(ahead.take, index))
         return self._attempt_if_wanted(running, channel, notification)
 
-    async def attempt_looked_up(self, running: Running, index: int, ahead: Ahead) -> Tried:
+    async def attempt_looked_up(self, running: RunningJob, index: int, ahead: Prerender) -> Tried:
         """The same from outside of the channel's crew, which gets what is to be sent once it is looked up."""
-        notification, crew = running.job.notifications[index], running.lane.crew
+        notification, pool = running.job.notifications[index], running.runtime.pool
         channel = self.channels.get(running.job.channel)
         if channel is None or not self._enricher.asks(notification.rule):
-            return await crew.make(partial(self.attempt, running, index, ahead))
+            return await pool.make(partial(self.attempt, running, index, ahead))
         unwanted = self._unwanted(notification)
         if unwanted is not None:
             return _untried(running, notification, unwanted)
@@ -128,9 +128,9 @@ class Sender:
         if not isinstance(found, Enriched):
             return self._tried(running, notification, found, started)
         make = partial(self._maker.message, notification, found, attempt=running.job.attempt)
-        return await crew.make(partial(self._send_now, running, channel, notification, make))
+        return await pool.make(partial(self._send_now, running, channel, notification, make))
 
-    async def _attempt_if_wanted(self, running: Running, channel: Channel, notification: Notification) -> Tried:
+    async def _attempt_if_wanted(self, running: RunningJob, channel: Channel, notification: Notification) -> Tried:
         unwanted = self._unwanted(notification)
         if unwanted is not None:
             return _untried(running, notification, unwanted)
@@ -138,12 +138,12 @@ class Sender:
         return await self._send_now(running, channel, notification, make)
 
     async def _send_now(
-        self, running: Running, channel: Channel, notification: Notification, make: _Make
+        self, running: RunningJob, channel: Channel, notification: Notification, make: _Make
     ) -> Tried:
         """Send when the channel has a moment for it, and takes anything."""
-        lane, recorder, lease = running.lane, self._recorder, running.lease
+        runtime, recorder, lease = running.runtime, self._recorder, running.lease
         if time.monotonic() >= running.deadline or (
-            lane.rate_per_s and not await lane.pacer.turn(lane.rate_per_s, running.deadline)
+            runtime.rate_per_s and not await runtime.pacer.wait_for_slot(runtime.rate_per_s, running.deadline)
         ):
             return notification, PutOff()
         if (recorder.is_behind() and not await recorder.keeps_up(lease)) or not running.may_send():
@@ -153,31 +153,31 @@ class Sender:
         return await self._send(running, channel, notification, make)
 
     async def _send_latest(
-        self, running: Running, channel: Channel, notification: Notification, make: _Make
+        self, running: RunningJob, channel: Channel, notification: Notification, make: _Make
     ) -> Tried:
         """Send unless something newer of the same subject was sent, and not while something of it is under way."""
         try:
-            turn = self._maker.turn(notification, running.job.channel)
-            unwanted = await self._wait_for(turn, running) if turn else None
+            lock = self._maker.lock(notification, running.job.channel)
+            unwanted = await self._wait_for(lock, running) if lock else None
         except (RenderError, DecodeError) as error:
             return notification, unfit(error)
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
             return _untried(running, notification, unwanted)
-        if turn is None:
+        if lock is None:
             return await self._send(running, channel, notification, make)
-        running.turns[turn.key] = turn  # ends with what is recorded of it
+        running.locks[lock.key] = lock  # ends with what is recorded of it
         tried, outcome = await self._send(running, channel, notification, make)
         if isinstance(outcome, Sent):
-            running.newest[turn.subject] = max(turn.occurred_at_ms, running.newest.get(turn.subject, 0))
+            running.newest[lock.subject] = max(lock.occurred_at_ms, running.newest.get(lock.subject, 0))
         return tried, outcome
 
-    async def _wait_for(self, turn: Turn, running: Running) -> Skipped | PutOff | None:
+    async def _wait_for(self, lock: SubjectLock, running: RunningJob) -> Skipped | PutOff | None:
         """Whether its turn has come: None, and then it has taken it. Raises BrokerError."""
-        if running.newest.get(turn.subject, 0) > turn.occurred_at_ms:
+        if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
             return Skipped()
-        answer = await take_turn(self._redis, turn, lease_s=self._lease_s)
+        answer = await acquire_subject_lock(self._redis, lock, lease_s=self._lease_s)
         if answer == "stale":
             return Skipped()
         return PutOff(_TURN_AGAIN_S) if answer == "wait" else None
@@ -192,7 +192,7 @@ class Sender:
         left_s = self._quiet.left_s(notification.rule, self._redis.clock.now_ms() / 1000)
         return PutOff(left_s) if left_s else None
 
-    async def _send(self, running: Running, channel: Channel, notification: Notification, make: _Make) -> Tried:
+    async def _send(self, running: RunningJob, channel: Channel, notification: Notification, make: _Make) -> Tried:
         started = time.monotonic()
         try:
             message = make()
@@ -201,16 +201,16 @@ class Sender:
         if not running.lease.holds():
             return notification, Left()
         outcome: Outcome | None = None
-        running.lane.begin()
+        running.runtime.begin()
         try:
             outcome = await channel.send(message)
         except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
-            running.lane.end(outcome)
+            running.runtime.end(outcome)
         return self._tried(running, notification, outcome, started)
 
-    def _tried(self, running: Running, notification: Notification, outcome: Outcome, started: float) -> Tried:
+    def _tried(self, running: RunningJob, notification: Notification, outcome: Outcome, started: float) -> Tried:
         took_ms = int((time.monotonic() - started) * 1000)
         if isinstance(outcome, Sent):
             running.sent.append((notification, took_ms))
@@ -225,14 +225,16 @@ class Sender:
             kind = self._maker.kind(body.source)
             payload = payloads_of(notification, kind)[-1]
             left_s = deadline - time.monotonic()
-            return await self._enricher.enrich(notification.rule, body.source, kind, payload, patience_s=left_s)
+            return await self._enricher.enrich(
+                notification.rule, body.source, kind, payload, give_up_after_s=left_s
+            )
         except (RenderError, DecodeError) as error:
             return unfit(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
 
 
-def log_sent(running: Running) -> None:
+def log_sent(running: RunningJob) -> None:
     """Tell what was sent since the last call."""
     if running.sent:
         job = running.job
@@ -241,17 +243,17 @@ def log_sent(running: Running) -> None:
         running.sent.clear()
 
 
-async def _without_channel(running: Running, notification: Notification) -> Tried:
+async def _without_channel(running: RunningJob, notification: Notification) -> Tried:
     error = f"no channel named {running.job.channel!r} in this worker's config"
     return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
 
 
-def _untried(running: Running, notification: Notification, outcome: Outcome) -> Tried:
+def _untried(running: RunningJob, notification: Notification, outcome: Outcome) -> Tried:
     _log(running, notification, outcome, 0)
     return notification, outcome
 
 
-def _log(running: Running, notification: Notification, outcome: Outcome, took_ms: int) -> None:
+def _log(running: RunningJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
     fields = {**log_fields(running.job, notification), "took_ms": took_ms}
     if isinstance(outcome, Skipped):
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})

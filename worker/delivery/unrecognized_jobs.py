@@ -1,7 +1,7 @@
 """Jobs that this worker does not understand: a newer version's, or about what its config lacks.
 
 While a new version or config is rolled out, old and new workers run side by side. What one does not understand it
-leaves to the others for `worker.pass_on_s`; what nobody understood then is a dead letter.
+leaves to the others for `worker.unrecognized_grace_s`; what nobody understood then is a dead letter.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Known(Struct, frozen=True):
     channels: Collection[str]
 
 
-class Strangers:
+class UnrecognizedJobs:
     """Tells what one worker process does not understand, and leaves it to others."""
 
-    def __init__(self, redis: Client, owner: str, known: Known, *, pass_on_s: float) -> None:
+    def __init__(self, redis: Client, owner: str, known: Known, *, unrecognized_grace_s: float) -> None:
         self._redis = redis
         self._owner = owner
         self._known = known
-        self._for_ms = int(pass_on_s * 1000)
+        self._for_ms = int(unrecognized_grace_s * 1000)
 
     def among(self, job: NotifyJob, todo: Sequence[int]) -> dict[int, str]:
         """The notifications of a job, by index, that another worker may be able to make, each with the reason."""
@@ -51,7 +51,7 @@ class Strangers:
 
     async def leave(self, job_id: str, why: str) -> bool:
         """Leave a claimed job to other workers; False where none understood it in time. Raises BrokerError."""
-        if not await jobs.pass_on(self._redis, self._owner, job_id, for_ms=self._for_ms):
+        if not await jobs.defer(self._redis, self._owner, job_id, for_ms=self._for_ms):
             return False
-        log.warning("a job is left to other workers: %s", why, extra={"action": "job_passed_on", "job": job_id})
+        log.warning("a job is left to other workers: %s", why, extra={"action": "job_deferred", "job": job_id})
         return True

@@ -21,7 +21,7 @@ from worker.rules.rules import Rule
 from worker.templates.template import seen_by_templates
 from worker.worker_source import WorkerSource
 
-PATIENCE_S = 10.0
+GIVE_UP_AFTER_S = 10.0
 """Seconds that a notification waits for its answer before its job makes room for others."""
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
@@ -57,11 +57,11 @@ class Enricher:
         return rule in self._asked
 
     async def enrich(
-        self, rule: str, source: str, kind: Provider, payload: Mapping[str, Any], *, patience_s: float
+        self, rule: str, source: str, kind: Provider, payload: Mapping[str, Any], *, give_up_after_s: float
     ) -> Enriched | Retry | Dead | PutOff:
         """Look up what the rule asks for and the payload does not name in vain, within `patience_s`."""
         try:
-            async with asyncio.timeout(min(patience_s, PATIENCE_S)):
+            async with asyncio.timeout(min(give_up_after_s, GIVE_UP_AFTER_S)):
                 return await self._enriched(self._asked[rule], source, kind, payload)
         except TimeoutError:
             return PutOff()

@@ -140,8 +140,8 @@ def _report(events: Sequence[Gathered], letters: Sequence[StoredDeadLetter]) -> 
     if events:
         fields = {"action": "digest_closed", "rule": events[0].rule, "events": len(events)}
         log.info("a digest of %d events", len(events), extra=fields)
-    for grave in letters:
-        letter = grave.letter
+    for stored_letter in letters:
+        letter = stored_letter.letter
         log.error("%s", letter.error, extra={"action": "digest_event_dead", "dead_letter": letter.id})
 
 

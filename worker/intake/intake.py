@@ -16,7 +16,7 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.steps.commit import Committed, commit
 from runtime.fault_log import Faults
-from worker.intake.planner import Plan, Planner, Stranger
+from worker.intake.planner import Plan, Planner, UnrecognizedEntry
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
@@ -51,7 +51,7 @@ class Intake:
         self.on_jobs: Callable[[], None] = lambda: None
         """Called when a commit made jobs: a worker in this process need not wait for its next poll."""
 
-        self.on_revived: Callable[[], None] = lambda: None
+        self.on_redelivery: Callable[[], None] = lambda: None
         """Called when a commit marked dead letters to be brought back."""
 
         self._stopping = asyncio.Event()
@@ -153,8 +153,8 @@ class Intake:
                     await stream.split(self._redis, split.entry.id, split.batches, any_age=split.entry.any_age)
                 if plan.processed:
                     self._report(await commit(self._redis, plan.processed, plan.jobs))
-                for stranger in plan.strangers:
-                    await self._pass_on(stranger)
+                for unrecognized in plan.unrecognized:
+                    await self._defer(unrecognized)
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
                 if self._stopping.is_set():
@@ -164,33 +164,33 @@ class Intake:
             else:
                 return
 
-    async def _pass_on(self, stranger: Stranger) -> None:
-        """Leave what this worker does not understand to others; dead letters where none did for `pass_on_s`."""
-        entry = stranger.entry
-        for_ms, idle_ms = int(self._settings.pass_on_s * 1000), int(self._settings.takeover_s * 1000)
-        if await stream.pass_on(self._redis, self._consumer, entry.id, for_ms=for_ms, idle_ms=idle_ms):
+    async def _defer(self, unrecognized: UnrecognizedEntry) -> None:
+        """Leave an entry that this worker does not understand to other workers, for `unrecognized_grace_s`."""
+        entry = unrecognized.entry
+        for_ms, idle_ms = int(self._settings.unrecognized_grace_s * 1000), int(self._settings.takeover_s * 1000)
+        if await stream.defer(self._redis, self._consumer, entry.id, for_ms=for_ms, idle_ms=idle_ms):
             text = "a batch is left to other workers: %s"
-            log.warning(text, stranger.why, extra={"action": "batch_passed_on", "bodies": entry.bodies})
+            log.warning(text, unrecognized.why, extra={"action": "batch_deferred", "bodies": entry.bodies})
             return
         plan = await self._planner.plan([entry], nobody_knows=True)
         self._report(await commit(self._redis, plan.processed, plan.jobs))
 
     def _report(self, committed: Committed) -> None:
         self._waiting = committed.waiting
-        if committed.revived:
-            self.on_revived()
+        if committed.retried_on_redelivery:
+            self.on_redelivery()
         if committed.waiting:
             self.on_jobs()
         log.info(
-            "%d processed, %d duplicate, %d buried",
+            "%d processed, %d duplicate, %d dead at intake",
             committed.processed,
             committed.duplicate,
-            committed.buried,
+            committed.dead_at_intake,
             extra={
                 "action": "batch_committed",
                 "processed": committed.processed,
                 "duplicate": committed.duplicate,
-                "buried": committed.buried,
+                "dead_at_intake": committed.dead_at_intake,
                 "waiting": committed.waiting,
             },
         )

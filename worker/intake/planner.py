@@ -28,7 +28,7 @@ from worker.settings import Settings
 from worker.templates.template import RenderError, seen_by_templates
 from worker.worker_source import WorkerSource
 
-_MOST_BURIED = 100
+_MOST_DEAD_LETTERS = 100
 """Dead letters of one commit, or a few more: each keeps Redis from all else for 0.1 ms."""
 
 
@@ -39,7 +39,7 @@ class Split(Struct, frozen=True):
     batches: list[list[RawBody]]
 
 
-class Stranger(Struct, frozen=True):
+class UnrecognizedEntry(Struct, frozen=True):
     """An entry that this worker does not understand, and another may."""
 
     entry: Entry
@@ -54,11 +54,13 @@ class Plan(Struct, frozen=True):
     split: list[Split]
     """Those that killed too many workers, into single bodies; those with unknown sources among known ones."""
 
-    strangers: list[Stranger]
+    unrecognized: list[UnrecognizedEntry]
 
     def entry_ids(self) -> list[str]:
         """The entries that the plan is about."""
-        others = [split.entry.id for split in self.split] + [stranger.entry.id for stranger in self.strangers]
+        others = [split.entry.id for split in self.split] + [
+            unrecognized.entry.id for unrecognized in self.unrecognized
+        ]
         return [entry.entry_id for entry in self.processed] + others
 
 
@@ -108,7 +110,7 @@ class Planner:
 
         nobody_knows: what is not understood here no other worker understood either.
         """
-        packer, buried = _JobPacker(), 0
+        packer, dead_at_intake = _JobPacker(), 0
         plan = Plan([], packer.jobs, [], [])
         for entry in entries:
             planned = len(plan.processed)
@@ -116,16 +118,16 @@ class Planner:
                 bodies = batch.decode(entry.blob)
             except UnreadableBatchError as error:
                 if nobody_knows:
-                    grave = dead_letters.unreadable_batch(entry.blob, entry.bodies, str(error))
-                    plan.processed.append(Processed(entry.id, entry.bodies, [], [grave]))
+                    stored_letter = dead_letters.unreadable_batch(entry.blob, entry.bodies, str(error))
+                    plan.processed.append(Processed(entry.id, entry.bodies, [], [stored_letter]))
                 else:
-                    plan.strangers.append(Stranger(entry, str(error)))
+                    plan.unrecognized.append(UnrecognizedEntry(entry, str(error)))
             else:
                 unknown = [] if nobody_knows else [body for body in bodies if body.source not in self._sources]
                 self._plan_entry(entry, bodies, unknown, plan, packer)
             await asyncio.sleep(0)
-            buried += sum(len(done.graves) for done in plan.processed[planned:])
-            if buried >= _MOST_BURIED:
+            dead_at_intake += sum(len(done.stored_letters) for done in plan.processed[planned:])
+            if dead_at_intake >= _MOST_DEAD_LETTERS:
                 break
         return plan
 
@@ -139,29 +141,29 @@ class Planner:
             else:
                 source = self._sources.get(bodies[0].source)
                 terms = source.kind.terms(bodies[0].body) if source else ()
-                grave = _poison(bodies[0], entry.deliveries, terms)
-                plan.processed.append(Processed(entry.id, entry.bodies, [], [grave]))
+                stored_letter = _poison(bodies[0], entry.deliveries, terms)
+                plan.processed.append(Processed(entry.id, entry.bodies, [], [stored_letter]))
         elif not unknown:
             plan.processed.append(self._process(entry, bodies, packer))
         elif len(unknown) < len(bodies):
             known = [body for body in bodies if body.source in self._sources]
             plan.split.append(Split(entry, [known, unknown]))
         else:
-            plan.strangers.append(Stranger(entry, _no_source(unknown[0].source)))
+            plan.unrecognized.append(UnrecognizedEntry(entry, _no_source(unknown[0].source)))
 
     def _process(self, entry: Entry, bodies: list[RawBody], packer: _JobPacker) -> Processed:
         events: list[NewEvent] = []
-        graves: list[StoredDeadLetter] = []
+        stored_letters: list[StoredDeadLetter] = []
         parts: list[Part] = []
         for body in bodies:
             found = self.taken(body, any_age=entry.any_age)
             if isinstance(found, StoredDeadLetter):
-                graves.append(found)
+                stored_letters.append(found)
                 continue
             parts += [Part(len(events), digest, gathered) for digest, gathered in found.gathered]
             shares = [packer.add(channel, notification) for channel, notification in found.notifications]
             events.append(NewEvent(found.mark, shares))
-        return Processed(entry.id, entry.bodies, events, graves, parts)
+        return Processed(entry.id, entry.bodies, events, stored_letters, parts)
 
     def taken(self, body: RawBody, *, any_age: bool = False) -> Taken | StoredDeadLetter:
         """What becomes of one body; its dead letter, where it dies. any_age: it may be too old. Never raises."""

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters import DeadLetter, Untold, facets_of
+from broker.dead_letters import DeadLetter, Unreported, dimensions_of
 from broker.monitoring.alerts import Alert
 from worker.settings import AlertSettings
 
@@ -88,9 +88,9 @@ def news(groups: Sequence[NewGroup], now_ms: int) -> Alert:
     )
 
 
-def purges(untold: Untold, now_ms: int) -> Alert:
+def purges(unreported: Unreported, now_ms: int) -> Alert:
     """The alert that tells of purged letters."""
-    purged = untold.purged - untold.purged_before
+    purged = unreported.purged - unreported.purged_before
     were = "was" if purged == 1 else "were"
     return Alert(
         kind=PURGED,
@@ -127,9 +127,9 @@ def _sentence(group: NewGroup) -> str:
 def _record(group: NewGroup) -> dict[str, Any]:
     if group.first is None:
         return {"fingerprint": group.fingerprint}
-    facets = msgspec.structs.asdict(facets_of(group.first))
-    del facets["attempts"]
-    return {name: _short(value) for name, value in (facets | {"path": group.first.path}).items()}
+    dimensions = msgspec.structs.asdict(dimensions_of(group.first))
+    del dimensions["attempts"]
+    return {name: _short(value) for name, value in (dimensions | {"path": group.first.path}).items()}
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Untold
+from broker.dead_letters import DeadLetter, Unreported
 from broker.monitoring import stats
 from broker.monitoring.alerts import current_alerts
 from broker.redis.client import Client
@@ -48,11 +48,11 @@ class DeadGuard:
             died=await stats.read_died(self._redis, minutes=RATE_MINUTES),
         )
         await self._look_at_counts(facts, now_ms)
-        untold = await dead_letters.read_untold(self._redis)
-        if untold.new:
-            await self._tell_new(untold.new, now_ms)
-        if untold.purged != untold.purged_before:
-            await self._tell_purged(untold, now_ms)
+        unreported = await dead_letters.read_unreported(self._redis)
+        if unreported.new:
+            await self._tell_new(unreported.new, now_ms)
+        if unreported.purged != unreported.purged_before:
+            await self._tell_purged(unreported, now_ms)
 
     async def _look_at_counts(self, facts: DeadFacts, now_ms: int) -> None:
         current = {alert.name: alert for alert in await current_alerts(self._redis, now_ms=now_ms)}
@@ -74,13 +74,13 @@ class DeadGuard:
                 return
         await dead_letters.forget_new(self._redis, fingerprints)
 
-    async def _tell_purged(self, untold: Untold, now_ms: int) -> None:
+    async def _tell_purged(self, unreported: Unreported, now_ms: int) -> None:
         """Where Redis knows of fewer than it did, after a failover, there is nothing to tell."""
-        if untold.purged > untold.purged_before:
-            about = f"{untold.purged_before}-{untold.purged}"
-            if not await self._alerts.hold(purges(untold, now_ms), now_ms=now_ms, about=about):
+        if unreported.purged > unreported.purged_before:
+            about = f"{unreported.purged_before}-{unreported.purged}"
+            if not await self._alerts.hold(purges(unreported, now_ms), now_ms=now_ms, about=about):
                 return
-        await dead_letters.forget_purged(self._redis, untold.purged)
+        await dead_letters.forget_purged(self._redis, unreported.purged)
 
     async def _letters(self, ids: list[str]) -> dict[str, DeadLetter]:
         """Without those that only a newer version can read."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from broker.monitoring.alerts import Alert, current_alerts, forget_ended, take_turn
+from broker.monitoring.alerts import Alert, acquire_alert_lease, current_alerts, forget_ended
 from broker.monitoring.source_health import SourceFacts, read_sources, watch
 from broker.redis.client import Client
 from broker.redis.clock import now_ms as redis_now_ms
@@ -62,7 +62,7 @@ class Monitors:
             now_ms = self._redis.clock.now_ms()
             try:
                 now_ms = await redis_now_ms(self._redis)
-                if await take_turn(self._redis, lasts_ms=int(self._every_s * 1000 * _TURN)):
+                if await acquire_alert_lease(self._redis, lasts_ms=int(self._every_s * 1000 * _TURN)):
                     await self.look(now_ms)
                 await self.redis_is_there()
             except BrokerError as error:

@@ -17,7 +17,7 @@ from broker.dead_letters.replay import body_of, notification_of
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Notification, NotifyJob, Packed, UnreadableJobError
-from runtime.dry_run import Rehearsed, Verdict
+from runtime.dry_run import DryRunNotification, DryRunResult
 from worker.channels.settings import ChannelSettings
 from worker.intake.digests import jobs_of
 from worker.intake.planner import Planner, Taken
@@ -30,7 +30,7 @@ _Made = tuple[str, Notification]
 """A notification and its channel."""
 
 
-class Rehearsal:
+class DryRunner:
     """Of one config, for any number of dead letters: templates are compiled once.
 
     To make one raises where a rule does not compile; a checked config has only rules that do.
@@ -45,54 +45,58 @@ class Rehearsal:
         self._planner = Planner(sources, RuleBook(rules), max_deliveries=1)
         self._drafter = Drafter(sources, rules, channels)
 
-    def of(self, grave: StoredDeadLetter) -> Verdict:
+    def of(self, stored_letter: StoredDeadLetter) -> DryRunResult:
         """What would become of a dead letter, in less than a millisecond for a common one.
 
         Of several bodies or notifications all must pass. What was stale is taken at any age, as by a replay.
         """
-        letter = grave.letter
+        letter = stored_letter.letter
         if letter.job:
-            return self._of_job(grave)
+            return self._of_job(stored_letter)
         if letter.stage == "notify":
-            again = notification_of(grave)
+            again = notification_of(stored_letter)
             return self._of_notifications([(letter.channel, again)])
         if letter.reason == "unreadable":
-            return self._of_batch(grave)
-        return self._of_body(body_of(grave), any_age=letter.reason == dead_letters.STALE)
+            return self._of_batch(stored_letter)
+        return self._of_body(body_of(stored_letter), any_age=letter.reason == dead_letters.STALE)
 
-    def _of_body(self, body: RawBody, *, any_age: bool = False) -> Verdict:
+    def _of_body(self, body: RawBody, *, any_age: bool = False) -> DryRunResult:
         taken = self._planner.taken(body, any_age=any_age)
         return _died(taken) if isinstance(taken, StoredDeadLetter) else self._of_notifications(_made_of(taken))
 
-    def _of_batch(self, grave: StoredDeadLetter) -> Verdict:
+    def _of_batch(self, stored_letter: StoredDeadLetter) -> DryRunResult:
         try:
-            bodies = batch.decode(grave.body)
+            bodies = batch.decode(stored_letter.body)
         except UnreadableBatchError as error:
-            return _died(dead_letters.unreadable_batch(grave.body, grave.letter.bodies, str(error)))
+            return _died(
+                dead_letters.unreadable_batch(stored_letter.body, stored_letter.letter.bodies, str(error))
+            )
         return _all_of([self._of_body(body) for body in bodies])
 
-    def _of_job(self, grave: StoredDeadLetter) -> Verdict:
+    def _of_job(self, stored_letter: StoredDeadLetter) -> DryRunResult:
         try:
-            job = _notify_job(grave.body)
+            job = _notify_job(stored_letter.body)
         except UnreadableJobError as error:
-            return _died(dead_letters.unreadable_job(grave.letter.job, grave.body, str(error)))
+            return _died(dead_letters.unreadable_job(stored_letter.letter.job, stored_letter.body, str(error)))
         return self._of_notifications([(job.channel, notification) for notification in job.notifications])
 
-    def _of_notifications(self, made: Iterable[_Made]) -> Verdict:
+    def _of_notifications(self, made: Iterable[_Made]) -> DryRunResult:
         return _all_of([self._of_notification(channel, notification) for channel, notification in made])
 
-    def _of_notification(self, channel: str, notification: Notification) -> Verdict:
-        told = Rehearsed(channel=channel, rule=notification.rule, key=notification.key, digest=notification.digest)
+    def _of_notification(self, channel: str, notification: Notification) -> DryRunResult:
+        told = DryRunNotification(
+            channel=channel, rule=notification.rule, key=notification.key, digest=notification.digest
+        )
         match self._drafter.draft(notification, channel):
             case Skipped():
-                return Verdict(passes=True)
+                return DryRunResult(passes=True)
             case Dead(reason=reason, error=error, error_class=error_class, place=place):
-                grave = dead_letters.died_at_notify(
+                stored_letter = dead_letters.died_at_notify(
                     notification, channel, reason=reason, error=error, error_class=error_class, place=place
                 )
-                return _died(grave, structs.replace(told, error=error))
+                return _died(stored_letter, structs.replace(told, error=error))
             case Draft() as draft:
-                return Verdict(passes=True, notifications=(_drafted(told, draft),))
+                return DryRunResult(passes=True, notifications=(_drafted(told, draft),))
 
 
 def _made_of(taken: Taken) -> Iterator[_Made]:
@@ -115,7 +119,7 @@ def _notify_job(blob: bytes) -> NotifyJob:
             raise UnreadableJobError(f"no job function named {name!r}")
 
 
-def _drafted(told: Rehearsed, draft: Draft) -> Rehearsed:
+def _drafted(told: DryRunNotification, draft: Draft) -> DryRunNotification:
     message = draft.message
     if message is None:
         return structs.replace(told, looks_up=draft.looks_up, needs=draft.needs)
@@ -129,9 +133,9 @@ def _drafted(told: Rehearsed, draft: Draft) -> Rehearsed:
     )
 
 
-def _died(grave: StoredDeadLetter, *notifications: Rehearsed) -> Verdict:
-    letter = grave.letter
-    return Verdict(
+def _died(stored_letter: StoredDeadLetter, *notifications: DryRunNotification) -> DryRunResult:
+    letter = stored_letter.letter
+    return DryRunResult(
         passes=False,
         reason=letter.reason,
         error=letter.error,
@@ -143,9 +147,7 @@ def _died(grave: StoredDeadLetter, *notifications: Rehearsed) -> Verdict:
     )
 
 
-def _all_of(verdicts: list[Verdict]) -> Verdict:
+def _all_of(results: list[DryRunResult]) -> DryRunResult:
     """They pass together or not; of several that do not, the first tells why."""
-    first = next((verdict for verdict in verdicts if not verdict.passes), Verdict(passes=True))
-    return structs.replace(
-        first, notifications=tuple(told for verdict in verdicts for told in verdict.notifications)
-    )
+    first = next((result for result in results if not result.passes), DryRunResult(passes=True))
+    return structs.replace(first, notifications=tuple(told for result in results for told in result.notifications))

@@ -61,7 +61,7 @@ class Drafter:
             if not self._maker.is_wanted(notification):
                 return Skipped()
             if self.renderer.latest_only(notification.rule):
-                self._maker.turn(notification, channel)
+                self._maker.lock(notification, channel)
             return self._made(notification, refuse)
         except (RenderError, DecodeError) as error:
             return unfit(error)

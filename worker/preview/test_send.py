@@ -11,7 +11,7 @@ from broker.queue.jobs import Notification
 from worker.channels import open_channel
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
-from worker.enrichment.enrich import PATIENCE_S, Enriched, Enricher, message_of
+from worker.enrichment.enrich import GIVE_UP_AFTER_S, Enriched, Enricher, message_of
 from worker.outcome import Dead, Outcome, PutOff, Retry
 from worker.preview.explain import RuleOutcome
 from worker.rules.render import Renderer, RenderError
@@ -58,7 +58,7 @@ async def _enriched(rule: Rule, body: RawBody, source: WorkerSource) -> Enriched
     if not enricher.asks(rule.name):
         return Enriched(payload)
     try:
-        return await enricher.enrich(rule.name, body.source, source.kind, payload, patience_s=PATIENCE_S)
+        return await enricher.enrich(rule.name, body.source, source.kind, payload, give_up_after_s=GIVE_UP_AFTER_S)
     finally:
         await enricher.close()
 
@@ -92,6 +92,6 @@ def _tried(channel: str, outcome: Outcome) -> Tried:
         case Dead(reason=reason, error=error, answer=answer):
             return Tried(channel, reason, error, answer)
         case PutOff():
-            return Tried(channel, "put off", f"the looking up took longer than {PATIENCE_S:g} s")
+            return Tried(channel, "put off", f"the looking up took longer than {GIVE_UP_AFTER_S:g} s")
         case _:
             return Tried(channel, "sent")

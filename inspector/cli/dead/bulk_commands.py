@@ -9,7 +9,7 @@ import typer
 from broker.dead_letters import MAX_NOTE_CHARS
 from inspector.cli import options
 from inspector.cli.app import ACT, dead
-from inspector.cli.dead.bulk_options import ANNOTATE, DISCARD, REHEARSE, REPLAY, Order, carry_out
+from inspector.cli.dead.bulk_options import ANNOTATE, DISCARD, DRY_RUN, REPLAY, Order, carry_out
 from inspector.cli.options import HOW, examples, filtered, rate_per_s
 from inspector.operations import Filter
 
@@ -49,7 +49,7 @@ def replay(  # noqa: PLR0913 - a command's options
         as_json=as_json,
         rate_per_s=rate_per_s(rate),
     )
-    raise typer.Exit(carry_out(ctx.obj, REHEARSE if dry_run else REPLAY, order))
+    raise typer.Exit(carry_out(ctx.obj, DRY_RUN if dry_run else REPLAY, order))
 
 
 @dead.command(

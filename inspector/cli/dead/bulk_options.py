@@ -30,7 +30,7 @@ class Act(Struct, frozen=True):
 REPLAY = Act("replay", "replayed")
 DISCARD = Act("discard", "discarded", asks_for_named=True)
 ANNOTATE = Act("annotate", "annotated")
-REHEARSE = Act("rehearse", "tried", asks=False)
+DRY_RUN = Act("dry_run", "tried", asks=False)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ def agreed(question: str) -> bool:
 
 def _agreed(act: Act, order: Order, words: str) -> bool:
     if not act.asks or order.yes or (order.ids and not act.asks_for_named):
-        verb = "try a replay of" if act is REHEARSE else act.verb
+        verb = "try a replay of" if act is DRY_RUN else act.verb
         typer.echo(f"to {verb}: {words}", err=True)
         return True
     if not sys.stdin.isatty():

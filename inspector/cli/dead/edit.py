@@ -18,12 +18,12 @@ from inspector import operations
 from inspector.cli import options
 from inspector.cli.app import ACT, dead, print_json, show
 from inspector.cli.dead.bulk_options import agreed
-from inspector.cli.dead.letter_text import outlook
+from inspector.cli.dead.letter_text import dry_run_text
 from inspector.cli.options import HOW, examples
 from inspector.cli.session import on_redis
 from inspector.formatting import one_line
 from inspector.operations import EditError
-from inspector.presentation.serializers import verdict_record
+from inspector.presentation.serializers import dry_run_record
 
 
 @dead.command(
@@ -59,45 +59,45 @@ def edit(
         raise typer.BadParameter("there is no terminal to edit on", param_hint="--file")
     given = _read(file) if file else None
     if given is None:
-        grave = on_redis(ctx.obj, lambda redis: operations.reveal(redis, letter_id, by=ctx.obj.user()))
+        stored_letter = on_redis(ctx.obj, lambda redis: operations.reveal(redis, letter_id, by=ctx.obj.user()))
     else:
-        grave = on_redis(ctx.obj, lambda redis: operations.get(redis, letter_id))
-    if grave is None:
+        stored_letter = on_redis(ctx.obj, lambda redis: operations.get(redis, letter_id))
+    if stored_letter is None:
         typer.echo(f"no dead letter {one_line(letter_id)}", err=True)
         raise typer.Exit(1)
     try:
-        body = operations.edited_body(given) if given is not None else _edited(grave)
-        raise typer.Exit(_send(ctx, grave, body, yes=yes, as_json=as_json))
+        body = operations.edited_body(given) if given is not None else _edited(stored_letter)
+        raise typer.Exit(_send(ctx, stored_letter, body, yes=yes, as_json=as_json))
     except EditError as error:
         typer.echo(f"not replayed: {one_line(str(error))}", err=True)
         raise typer.Exit(1) from None
 
 
-def _send(ctx: typer.Context, grave: StoredDeadLetter, body: bytes, *, yes: bool, as_json: bool) -> int:
+def _send(ctx: typer.Context, stored_letter: StoredDeadLetter, body: bytes, *, yes: bool, as_json: bool) -> int:
     """Show, ask, send; the exit code. Raises EditError."""
-    name = grave.letter.id
-    copy = structs.replace(grave, body=body)
-    verdict = operations.rehearsed(copy, ctx.obj.rehearse(), masking=ctx.obj.masking())
+    name = stored_letter.letter.id
+    copy = structs.replace(stored_letter, body=body)
+    result = operations.masked_dry_run(copy, ctx.obj.dry_run(), masking=ctx.obj.masking())
     if not as_json:
-        show(outlook(verdict))
+        show(dry_run_text(result))
     sent = False
-    if verdict.passes if yes else agreed("Replay this copy?"):
+    if result.passes if yes else agreed("Replay this copy?"):
         sent = on_redis(ctx.obj, lambda redis: operations.replay_edited(redis, name, body, by=ctx.obj.user()))
     if as_json:
-        print_json({"id": name, "replayed": sent, "replay_now": verdict_record(verdict)})
+        print_json({"id": name, "replayed": sent, "replay_now": dry_run_record(result)})
     elif sent:
         typer.echo(f"replayed an edited copy of {name}, which stays as it is")
     else:
-        typer.echo("not replayed" if verdict.passes else "not replayed: it would fail", err=True)
+        typer.echo("not replayed" if result.passes else "not replayed: it would fail", err=True)
     return 0 if sent else 1
 
 
-def _edited(grave: StoredDeadLetter) -> bytes:
+def _edited(stored_letter: StoredDeadLetter) -> bytes:
     """The body as the user's editor leaves it. Raises EditError."""
-    text = operations.editable(grave)
+    text = operations.editable(stored_letter)
     words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory(prefix="hookline-") as directory:  # for nobody else's eyes
-        path = Path(directory) / f"{grave.letter.id}.json"
+        path = Path(directory) / f"{stored_letter.letter.id}.json"
         path.write_text(text)
         try:
             code = subprocess.call([*words, str(path)])  # noqa: S603 - the user's own editor

@@ -20,7 +20,7 @@ from inspector.cli.tables import groups_table, letters_table
 from inspector.formatting import one_line
 from inspector.operations import CursorError, Filter, Page
 from inspector.operations.search import EXACT
-from inspector.presentation.serializers import grave_record, group_record, page_record, verdict_record
+from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
 
 
 @dead.command(
@@ -126,38 +126,38 @@ def show_(
 
     async def look(redis: Client) -> tuple[StoredDeadLetter, int] | None:
         if raw or reveal:
-            grave = await operations.reveal(redis, letter_id, by=ctx.obj.user())
+            stored_letter = await operations.reveal(redis, letter_id, by=ctx.obj.user())
         else:
-            grave = await operations.get(redis, letter_id)
-        if grave is None:
+            stored_letter = await operations.get(redis, letter_id)
+        if stored_letter is None:
             return None
-        return grave, await operations.count(redis, Filter(fingerprint=grave.letter.fingerprint))
+        return stored_letter, await operations.count(redis, Filter(fingerprint=stored_letter.letter.fingerprint))
 
     found = on_redis(ctx.obj, look)
     if found is None:
         typer.echo(f"no dead letter {one_line(letter_id)}", err=True)
         raise typer.Exit(1)
-    grave, alike = found
+    stored_letter, alike = found
     if raw:
-        _write_raw(grave)
+        _write_raw(stored_letter)
         return
     masking = ctx.obj.masking()
-    verdict = operations.rehearsed(grave, ctx.obj.rehearse(), masking=None if reveal else masking)
+    result = operations.masked_dry_run(stored_letter, ctx.obj.dry_run(), masking=None if reveal else masking)
     if as_json:
-        record = grave_record(grave, reveal=reveal, masking=masking)
-        print_json({**record, "group_letters": alike, "replay_now": verdict_record(verdict)})
+        record = stored_letter_record(stored_letter, reveal=reveal, masking=masking)
+        print_json({**record, "group_letters": alike, "replay_now": dry_run_record(result)})
         return
-    show(letter_text.page(grave, alike=alike, now_ms=now_ms(), reveal=reveal, masking=masking))
-    show(letter_text.outlook(verdict))
-    if not grave.letter.is_unreadable:
-        typer.echo("\n" + letter_text.body_text(grave, reveal=reveal, masking=masking))
+    show(letter_text.page(stored_letter, alike=alike, now_ms=now_ms(), reveal=reveal, masking=masking))
+    show(letter_text.dry_run_text(result))
+    if not stored_letter.letter.is_unreadable:
+        typer.echo("\n" + letter_text.body_text(stored_letter, reveal=reveal, masking=masking))
 
 
-def _write_raw(grave: StoredDeadLetter) -> None:
-    if grave.letter.is_unreadable:
-        typer.echo(f"no body of {grave.letter.id}: {one_line(grave.letter.error)}", err=True)
+def _write_raw(stored_letter: StoredDeadLetter) -> None:
+    if stored_letter.letter.is_unreadable:
+        typer.echo(f"no body of {stored_letter.letter.id}: {one_line(stored_letter.letter.error)}", err=True)
         raise typer.Exit(1)
-    sys.stdout.buffer.write(grave.body)
+    sys.stdout.buffer.write(stored_letter.body)
 
 
 async def _why_none(redis: Client, wanted: Filter) -> str:

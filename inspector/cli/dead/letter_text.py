@@ -16,17 +16,17 @@ from broker.queue.jobs import Attempt
 from inspector.formatting import count_of, moment, one_line, printable, size, span
 from inspector.presentation.error_location import Line, marked
 from inspector.privacy.masking import DEFAULT, Masking
-from runtime.dry_run import Rehearsed, Verdict
+from runtime.dry_run import DryRunNotification, DryRunResult
 
 _MAX_TEXT = 2000
 
 
 def page(
-    grave: StoredDeadLetter, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT
+    stored_letter: StoredDeadLetter, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT
 ) -> RenderableType:
     """One dead letter with its history; `alike`: letters of its group, itself included."""
-    letter = grave.letter
-    shown = str if reveal else masking.texts_of(grave.body)
+    letter = stored_letter.letter
+    shown = str if reveal else masking.texts_of(stored_letter.body)
     lines = _grid()
     for label, value in (
         ("id", letter.id),
@@ -51,7 +51,7 @@ def page(
     ):
         if value:
             lines.add_row(label, Text(printable(value)))
-    for note in grave.notes:
+    for note in stored_letter.notes:
         lines.add_row("note", Text(printable(f"{moment(note.at_ms)} {note.by}: {shown(note.text)}")))
     if letter.attempts:
         lines.add_row("attempts", Text(str(len(letter.attempts))))
@@ -59,29 +59,27 @@ def page(
     return lines
 
 
-def outlook(verdict: Verdict) -> RenderableType:
+def dry_run_text(result: DryRunResult) -> RenderableType:
     """What a replay would do now, as the rules of now have it; what is shown of it is masked already."""
     lines = _grid()
-    if not verdict.passes:
-        error = f"{verdict.error} at {verdict.path}" if verdict.path else verdict.error
-        told = Text("would fail", style="red").append(f": {one_line(f'{verdict.reason}: {error}', 500)}")
-    elif verdict.notifications:
-        told = Text("would pass", style="green").append(
-            f", {count_of(len(verdict.notifications), 'notification')}"
-        )
+    if not result.passes:
+        error = f"{result.error} at {result.path}" if result.path else result.error
+        told = Text("would fail", style="red").append(f": {one_line(f'{result.reason}: {error}', 500)}")
+    elif result.notifications:
+        told = Text("would pass", style="green").append(f", {count_of(len(result.notifications), 'notification')}")
     else:
         told = Text("would pass", style="green").append(", and nothing would be sent: no rule wants it")
     lines.add_row("replay", told)
-    for notification in verdict.notifications:
+    for notification in result.notifications:
         for label, text in _notification(notification):
             lines.add_row(label, Text(printable(text)))
     return lines
 
 
-def body_text(grave: StoredDeadLetter, *, reveal: bool, masking: Masking = DEFAULT) -> str:
+def body_text(stored_letter: StoredDeadLetter, *, reveal: bool, masking: Masking = DEFAULT) -> str:
     """The body, indented, after a line that says what it is; an arrow where the dead letter's error is."""
-    head = f"body, {size(len(grave.body))}"
-    found = marked(grave.body, grave.letter.path, masking=None if reveal else masking)
+    head = f"body, {size(len(stored_letter.body))}"
+    found = marked(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
     if found.form == "hidden":
         return f"{head}, is not JSON, so personal data cannot be masked: --reveal or --raw shows it"
     if found.form == "text":
@@ -102,7 +100,7 @@ def _grid() -> Table:
     return lines
 
 
-def _notification(told: Rehearsed) -> Iterator[tuple[str, str]]:
+def _notification(told: DryRunNotification) -> Iterator[tuple[str, str]]:
     recipient = f", to {told.to}" if told.to else ""
     digest = ", in a digest" if told.digest else ""
     yield (

@@ -33,8 +33,8 @@ from inspector.formatting import count_of
 from inspector.operations import Action, Selection, Verb
 from inspector.presentation.serializers import action_record
 
-_DOING = {"replay": "replaying", "discard": "discarding", "annotate": "noting", "rehearse": "trying"}
-_DONE = {"replay": "replayed", "discard": "discarded", "annotate": "annotated", "rehearse": "tried"}
+_DOING = {"replay": "replaying", "discard": "discarding", "annotate": "noting", "dry_run": "trying"}
+_DONE = {"replay": "replayed", "discard": "discarded", "annotate": "annotated", "dry_run": "tried"}
 _STOPPED = 130
 _LOOK_EVERY_S = 0.25
 
@@ -108,10 +108,10 @@ class Run:
         if taken is None:
             return
         self._last = taken
-        rehearse = self._context.rehearse() if taken.order.verb == "rehearse" else None
+        dry_run = self._context.dry_run() if taken.order.verb == "dry_run" else None
         with _bar(taken) as draw:
             steps = operations.carry_out(
-                redis, taken.id, owner=self._owner, rehearse=rehearse, masking=self._context.masking()
+                redis, taken.id, owner=self._owner, dry_run=dry_run, masking=self._context.masking()
             )
             async for step in steps:
                 self._last = step
@@ -140,14 +140,14 @@ class Run:
 
 def _result(action: Action) -> str:
     left = action.selected - action.done - action.gone
-    if action.order.verb == "rehearse":
+    if action.order.verb == "dry_run":
         parts = [f"{action.passed} would pass", f"{action.failed} would fail"]
     else:
         parts = [f"{_DONE[action.order.verb]} {action.done} of {count_of(action.selected, 'dead letter')}"]
     if action.gone:
         parts.append(f"{action.gone} not there (any more)")
     if left:
-        parts.append(f"{left} not tried" if action.order.verb == "rehearse" else f"{left} left as they were")
+        parts.append(f"{left} not tried" if action.order.verb == "dry_run" else f"{left} left as they were")
     return ", ".join(parts)
 
 

@@ -85,7 +85,7 @@ class _Walk:
 
         _heading(6, "signed, but not JSON: kept as a dead letter for people to look at")
         self._accepted(_NOT_JSON)
-        self._counted(accepted=4, processed=2, duplicate=1, buried=1, queued=0)
+        self._counted(accepted=4, processed=2, duplicate=1, dead_at_intake=1, queued=0)
         self._shown("dead", "list")
         letters = self._read("dead", "list")
         _need(len(letters) == 1, f"expected one dead letter, found {len(letters)}")
@@ -122,7 +122,7 @@ class _Walk:
 
     def _adds_up(self) -> None:
         count = self._read("status")
-        bodies = [count[name] for name in ("processed", "duplicate", "buried", "queued")]
+        bodies = [count[name] for name in ("processed", "duplicate", "dead_at_intake", "queued")]
         notifications = [count[name] for name in ("sent", "skipped", "dead", "waiting")]
         _need(count["accepted"] == sum(bodies) == 4, f"the webhooks do not add up: {count}")
         _need(count["created"] == sum(notifications) == 2, f"the notifications do not add up: {count}")

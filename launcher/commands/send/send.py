@@ -120,14 +120,14 @@ def as_text(tally: Tally) -> str:
     """The summary to read."""
     latencies = tally.latencies
     answers = ", ".join(f"{count:,} x {answer}" for answer, count in sorted(tally.answers.items())) or "nothing"
-    verdict = f"{tally.unexpected:,} not as expected" if tally.unexpected else "all as expected"
+    conclusion = f"{tally.unexpected:,} not as expected" if tally.unexpected else "all as expected"
     retried = f", tried again {tally.retried:,}" if tally.retried else ""
     percentiles = ", ".join(
         f"p{share:.0%}"[:-1] + f" {latencies.percentile(share):.1f}" for share in (0.5, 0.95, 0.99)
     )
     return (
         f"sent      {tally.sent:,} in {tally.seconds:.2f} s ({tally.rate_per_s:,.0f}/s)\n"
-        f"answers   {answers}: {verdict}{retried}\n"
+        f"answers   {answers}: {conclusion}{retried}\n"
         f"events    {tally.accepted_events:,} accepted; "
         f"repeated {tally.repeated:,}, wrong signature {tally.invalid:,}\n"
         f"latency   {percentiles}, max {latencies.max_ms:.1f} ms\n"

@@ -18,16 +18,16 @@ from collections.abc import Callable
 from broker.queue.batch import RawBody
 from broker.redis.errors import BrokerError, Full, Unavailable
 from receiver.counters import Counters
-from receiver.storage.redis_writer import Store
+from receiver.storage.redis_writer import RedisWriter
 from receiver.storage.spill.errors import SpillError
 from receiver.storage.spill.spill import Group, Spill
 from receiver.storage.timeouts import Bounded
 from runtime.fault_log import Faults
 
-_PATIENCE_S = 0.5
+_GIVE_UP_AFTER_S = 0.5
 """How long Redis may take for a batch before it goes to the disk."""
 
-_SYNC_PATIENCE_S = 2.0
+_SYNC_GIVE_UP_AFTER_S = 2.0
 """The same where Redis tells of its disk once a second (WAITAOF with appendfsync everysec)."""
 
 _LOOK_EVERY_S = 0.25
@@ -37,18 +37,24 @@ _MAX_PAUSE_S = 4.0
 _logger = logging.getLogger("hookline.receiver")
 
 
-class Detour:
+class DiskFallback:
     """Lifecycle: write() at any time, run() as the one draining task, close() when both have ended."""
 
     def __init__(
-        self, store: Store, spill: Spill, counters: Counters, *, timeout_s: float, is_over: Callable[[], bool]
+        self,
+        writer: RedisWriter,
+        spill: Spill,
+        counters: Counters,
+        *,
+        timeout_s: float,
+        is_over: Callable[[], bool],
     ) -> None:
         """`timeout_s`: how long Redis may take for a batch that is drained. `is_over`: Redis is to get no more."""
         self.spill = spill
         self.fault = ""
         """Why the disk takes nothing, "" as far as it is known to."""
 
-        self._store = store
+        self._writer = writer
         self._counters = counters
         self._timeout_s = timeout_s
         self._is_over = is_over
@@ -98,11 +104,13 @@ class Detour:
             )
 
     async def _redis_took(self, bodies: list[RawBody]) -> bool:
-        patience_s = min(_SYNC_PATIENCE_S if self._store.syncs_late else _PATIENCE_S, self._timeout_s / 2)
+        give_up_after_s = min(
+            _SYNC_GIVE_UP_AFTER_S if self._writer.syncs_late else _GIVE_UP_AFTER_S, self._timeout_s / 2
+        )
         try:
-            await self._bounded.within(patience_s, self._store.write(bodies))
+            await self._bounded.within(give_up_after_s, self._writer.write(bodies))
         except TimeoutError:
-            self._note_closed(Unavailable(f"Redis did not confirm within {patience_s:g} s"))
+            self._note_closed(Unavailable(f"Redis did not confirm within {give_up_after_s:g} s"))
         except BrokerError as error:
             self._note_closed(error)
         else:
@@ -134,14 +142,14 @@ class Detour:
     async def _is_back(self) -> bool:
         """Asked before anything is written: what a frozen Redis was sent, it may do when it thaws."""
         try:
-            await self._store.look()
+            await self._writer.look()
         except BrokerError:
             return False
         return True
 
     async def _drain(self, group: Group) -> bool:
         try:
-            await self._bounded.within(self._timeout_s, self._store.write(group.bodies))
+            await self._bounded.within(self._timeout_s, self._writer.write(group.bodies))
         except (BrokerError, TimeoutError) as error:
             # After Full nothing was written, so it may be tried often.
             self._pause_s = _LOOK_EVERY_S if isinstance(error, Full) else min(2 * self._pause_s, _MAX_PAUSE_S)

@@ -19,11 +19,22 @@ from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from inspector.http.app_context import Configured
 from inspector.settings import User
-from launcher.composition.dry_runs import rehearsal
+from launcher.composition.dry_runs import dry_run
 from launcher.config.config import Config
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
-from tests.inspector.running import BROKEN, TO_CRM, accept, bury, crm, entomb, sample, settled, taker, working
+from tests.inspector.running import (
+    BROKEN,
+    TO_CRM,
+    accept,
+    add_stored,
+    crm,
+    make_dead_letters,
+    sample,
+    settled,
+    taker,
+    working,
+)
 from tests.inspector.web.serving import Served, serving
 from tests.project.openapi import FILE
 from tests.redis_server import RedisServer
@@ -38,7 +49,7 @@ USERS = {
 DOCUMENT = json.loads(FILE.read_text())
 CHANNELS = crm("http://127.0.0.1:9/")
 CONFIG = Config(sources={"voucherify": SourceSettings()}, rules=TO_CRM, channels=CHANNELS)
-CONFIGURED = Configured(sources=CONFIG.sources, channels=("console", "crm"), rehearse=rehearsal(CONFIG))
+CONFIGURED = Configured(sources=CONFIG.sources, channels=("console", "crm"), dry_run=dry_run(CONFIG))
 
 
 class Answered(Struct):
@@ -95,8 +106,8 @@ async def calling(server: RedisServer, **options: Any) -> AsyncIterator[Caller]:
 
 async def many_kinds(server: RedisServer, redis: Client) -> None:
     """Dead at intake for two causes, and at notify."""
-    await bury(server, redis, *(sample(number) for number in range(5)))
-    await bury(server, redis, BROKEN, source="voucherify", hint="order.paid")
+    await make_dead_letters(server, redis, *(sample(number) for number in range(5)))
+    await make_dead_letters(server, redis, BROKEN, source="voucherify", hint="order.paid")
     await accept(redis, sample(7), sample(8))
     async with taker() as gone, working(server, rules=TO_CRM, channels=crm(gone.url)):
         gone.status, gone.answer = 400, "no such customer ada@example.com"
@@ -105,11 +116,13 @@ async def many_kinds(server: RedisServer, redis: Client) -> None:
 
 async def few(redis: Client, count: int) -> None:
     """Dead for want of their source, without a worker that must start for it."""
-    graves = []
+    stored_letters = []
     for number in range(count):
         body = RawBody(time.time_ns() // 1_000_000, "nobody", "", sample(number))
-        graves.append(died_at_intake(body, reason="undecodable", error="no such source", error_class="NoSource"))
-    await entomb(redis, graves)
+        stored_letters.append(
+            died_at_intake(body, reason="undecodable", error="no such source", error_class="NoSource")
+        )
+    await add_stored(redis, stored_letters)
 
 
 def _hold(method: str, path: str, answered: Answered) -> None:

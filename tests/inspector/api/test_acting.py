@@ -40,8 +40,8 @@ async def test_what_the_filter_showed_is_replayed(api: Caller, redis: Client) ->
     assert (await ended(api, begun.json["id"]))["done"] == 20
     totals = (await operations.status(redis)).totals
     assert (totals.replayed, totals.queued) == (20, 20)
-    (deed,) = (await api.get("/audit")).json["deeds"]
-    assert (deed["by"], deed["what"], deed["about"]) == (
+    (audit_entry,) = (await api.get("/audit")).json["audit_entries"]
+    assert (audit_entry["by"], audit_entry["what"], audit_entry["about"]) == (
         "ann",
         "replay",
         f"source=nobody, until_ms={seen['until_ms']}",
@@ -70,14 +70,14 @@ async def test_some_by_their_ids(api: Caller, redis: Client) -> None:
     ids = [letter.id for letter in (await all_letters(redis))[:3]]
 
     noted = await ended(api, await api.action({"verb": "annotate", "ids": ids, "note": "seen by ada@example.com"}))
-    rehearsed = await ended(api, await api.action({"verb": "rehearse", "ids": ids}))
+    masked_dry_run = await ended(api, await api.action({"verb": "dry_run", "ids": ids}))
     discarded = await ended(api, await api.action({"verb": "discard", "ids": [*ids, "0" * 17]}))
 
     assert (noted["done"], noted["ids"], noted["note"]) == (3, ids, "seen by ***")
-    assert (rehearsed["failed"], rehearsed["why"][0]["count"]) == (3, 3)  # there is no source `nobody`
+    assert (masked_dry_run["failed"], masked_dry_run["why"][0]["count"]) == (3, 3)  # there is no source `nobody`
     assert (discarded["done"], discarded["gone"]) == (3, 1)
     listed = (await api.get("/actions", limit=2)).json["actions"]
-    assert [one["verb"] for one in listed] == ["discard", "rehearse"]
+    assert [one["verb"] for one in listed] == ["discard", "dry_run"]
 
 
 async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> None:
@@ -90,14 +90,14 @@ async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> N
 
     assert (await ended(api, action))["done"] == 20
     assert (await operations.status(redis)).totals.queued == 20
-    deeds = (await api.get("/audit", limit=2)).json
-    assert [one["what"] for one in deeds["deeds"]] == ["resume", "stop"]
-    older = (await api.get("/audit", before=deeds["before"])).json
-    assert ([one["what"] for one in older["deeds"]], older["before"]) == (["replay"], "")
+    audit_entries = (await api.get("/audit", limit=2)).json
+    assert [one["what"] for one in audit_entries["audit_entries"]] == ["resume", "stop"]
+    older = (await api.get("/audit", before=audit_entries["before"])).json
+    assert ([one["what"] for one in older["audit_entries"]], older["before"]) == (["replay"], "")
 
 
 async def test_what_was_searched_for_is_not_told(api: Caller) -> None:
-    action = await api.action({"verb": "rehearse", "filter": {"search": "ada@example.com"}})
+    action = await api.action({"verb": "dry_run", "filter": {"search": "ada@example.com"}})
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
         assert b"ada@example.com" not in (await api.get(path, by="bob")).content
@@ -135,7 +135,7 @@ async def test_channels_are_paused_and_resumed(api: Caller) -> None:
     assert known == {"console": "closed", "crm": "paused"}
     assert (await api.post("/channels/crm/resume")).json["state"] == "closed"
     assert (await api.post("/channels/nobody/pause")).status == 404
-    assert [one["what"] for one in (await api.get("/audit")).json["deeds"]] == ["resume", "pause"]
+    assert [one["what"] for one in (await api.get("/audit")).json["audit_entries"]] == ["resume", "pause"]
 
 
 async def test_a_wrong_place_in_the_audit_log_is_refused(api: Caller) -> None:
@@ -146,5 +146,5 @@ async def test_a_wrong_place_in_the_audit_log_is_refused(api: Caller) -> None:
 async def test_status_is_that_of_the_command_line(api: Caller) -> None:
     found = (await api.get("/status")).json
 
-    assert (found["accepted"], found["buried"], found["dead_letters"]) == (20, 20, 20)
+    assert (found["accepted"], found["dead_at_intake"], found["dead_letters"]) == (20, 20, 20)
     assert found["sources"][0]["name"] == "voucherify"

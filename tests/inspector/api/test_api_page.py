@@ -36,9 +36,9 @@ async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: C
             )
             return (await process.communicate())[0].decode()
 
-        find, rehearse, replay = COMMANDS
+        find, dry_run, replay = COMMANDS
         assert json.loads(await run(find))["count"] == group["count"] == 2
-        assert "201 Created" in await run(rehearse)
+        assert "201 Created" in await run(dry_run)
         assert "409 Conflict" in await run(replay)
         begun = await run(replay.replace("42", "2"))
         assert "201 Created" in begun and "Location: /api/v1/actions/" in begun

@@ -12,7 +12,7 @@ from broker.dead_letters import unreadable_batch
 from broker.redis.client import Client
 from inspector import operations
 from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
-from tests.inspector.running import accept, bury, entomb, make_unreadable, sample
+from tests.inspector.running import accept, add_stored, make_dead_letters, make_unreadable, sample
 from tests.redis_server import RedisServer
 
 CUSTOMERS = [json.loads(sample(number))["data"]["customer"] for number in (7, 8)]
@@ -34,8 +34,8 @@ async def quiet(redis_server: RedisServer, redis: Client) -> AsyncIterator[Calle
         yield found
 
 
-async def deeds(redis: Client) -> list[tuple[str, str]]:
-    return [(one.deed.by, one.deed.what) for one in await operations.audit(redis)]
+async def audit_entries(redis: Client) -> list[tuple[str, str]]:
+    return [(one.audit_entry.by, one.audit_entry.what) for one in await operations.audit(redis)]
 
 
 async def test_a_page_has_letters_their_count_and_the_way_to_the_next(api: Caller) -> None:
@@ -72,7 +72,7 @@ async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, 
     path = f"/dead/{letter['id']}"
 
     masked = await api.get(path)
-    assert await deeds(redis) == []
+    assert await audit_entries(redis) == []
     revealed = await api.get(path, reveal="true")
 
     assert "ada@example.com" not in str(letter) + masked.content.decode()
@@ -80,7 +80,7 @@ async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, 
     assert "ada@example.com" in revealed.content.decode()
     assert revealed.json["body"]["data"]["customer"]["email"] in PEOPLE
     assert len(b64decode(revealed.json["body_base64"])) == revealed.json["body_bytes"]
-    assert await deeds(redis) == [("ann", "reveal")]
+    assert await audit_entries(redis) == [("ann", "reveal")]
 
 
 async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Client) -> None:
@@ -89,19 +89,19 @@ async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Cli
 
     for by in ("bob", "eve"):
         assert (await api.get(path, by=by, reveal="true")).status == 403
-        assert (await api.get(f"{path}/rehearsal", by=by, reveal="true")).status == 403
+        assert (await api.get(f"{path}/dry-run", by=by, reveal="true")).status == 403
         assert (await api.get(f"{path}/body", by=by)).status == 403
         found = [
             await api.get("/dead", by=by, search=next(iter(PEOPLE))),
             await api.get("/dead", by=by),
             await api.get("/dead/groups", by=by),
             await api.get(path, by=by),
-            await api.get(f"{path}/rehearsal", by=by),
+            await api.get(f"{path}/dry-run", by=by),
         ]
         told = b"".join(one.content for one in found).decode()
         assert found[0].json["count"] >= 1
         assert not [text for text in (*PEOPLE, *PEOPLE.values(), "ada@example.com") if text in told]
-    assert await deeds(redis) == []
+    assert await audit_entries(redis) == []
 
 
 async def test_the_very_bytes_are_a_file(api: Caller, redis: Client) -> None:
@@ -111,15 +111,15 @@ async def test_the_very_bytes_are_a_file(api: Caller, redis: Client) -> None:
 
     assert answer.content == b'{"customer":'
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{letter["id"]}.bin"'
-    assert await deeds(redis) == [("ann", "reveal")]
+    assert await audit_entries(redis) == [("ann", "reveal")]
 
 
-async def test_a_rehearsal_tells_what_a_replay_would_do(api: Caller) -> None:
+async def test_a_dry_run_tells_what_a_replay_would_do(api: Caller) -> None:
     letter = await api.first(stage="notify")
     broken = await api.first(source="voucherify", stage="intake")
 
-    passes = (await api.get(f"/dead/{letter['id']}/rehearsal")).json
-    fails = (await api.get(f"/dead/{broken['id']}/rehearsal")).json
+    passes = (await api.get(f"/dead/{letter['id']}/dry-run")).json
+    fails = (await api.get(f"/dead/{broken['id']}/dry-run")).json
 
     assert (passes["passes"], passes["notifications"][0]["channel"]) == (True, "crm")
     assert (fails["passes"], fails["reason"]) == (False, "undecodable")
@@ -136,7 +136,7 @@ async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: Client
     after = (await operations.status(redis)).totals
     assert (after.edited - before.edited, after.queued - before.queued) == (2, 2)
     assert (await api.get(f"/dead/{letter['id']}")).json["notes"][0]["by"] == "ann"
-    assert await deeds(redis) == [("ann", "edit")] * 2
+    assert await audit_entries(redis) == [("ann", "edit")] * 2
 
 
 WRONG_EDITS: list[object] = [
@@ -160,7 +160,7 @@ async def test_an_edit_must_be_one_body(api: Caller) -> None:
 
 
 async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
-    await entomb(redis, [unreadable_batch(b"junk", 1, "cannot be unpacked")])
+    await add_stored(redis, [unreadable_batch(b"junk", 1, "cannot be unpacked")])
     async with calling(redis_server) as api:
         letter = await api.first()
         assert (await api.post(f"/dead/{letter['id']}/edit", {"body": "x"})).status == 409
@@ -169,7 +169,7 @@ async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisSer
 async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, *(b"[" * depth + b"]" * depth for depth in range(60, 1100, 40)))
+    await make_dead_letters(redis_server, redis, *(b"[" * depth + b"]" * depth for depth in range(60, 1100, 40)))
     async with calling(redis_server) as api:
         for letter in (await api.get("/dead")).json["letters"]:
             for reveal in ("true", "false"):
@@ -178,7 +178,7 @@ async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
 
 async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: Client) -> None:
     for letter in ("0" * 17, "x", "%2f%2fevil", "..%2f..", "%0d%0aSet-Cookie:%20x=y", "%00", "é"):
-        for path in (f"/dead/{letter}", f"/dead/{letter}/body", f"/dead/{letter}/rehearsal"):
+        for path in (f"/dead/{letter}", f"/dead/{letter}/body", f"/dead/{letter}/dry-run"):
             answer = await quiet.get(path)
             assert answer.status == 404, path
             assert "Set-Cookie" not in answer.headers
@@ -186,7 +186,7 @@ async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: Client) -> N
         assert (await quiet.post(f"/dead/{letter}/edit", {"body": "x"})).status == 404
         for verb in ("stop", "resume"):
             assert (await quiet.post(f"/actions/{letter}/{verb}")).status == 404
-    assert await deeds(redis) == []
+    assert await audit_entries(redis) == []
 
 
 WRONG_QUERIES: list[tuple[dict[str, object], str]] = [

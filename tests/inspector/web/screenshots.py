@@ -19,7 +19,7 @@ from inspector import operations
 from inspector.operations import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE
 from tests.inspector.web.conftest import FLAGS, NAMES
-from tests.inspector.web.graveyard import CONFIGURED, REHEARSAL, broken, bury_them, evil_day
+from tests.inspector.web.dead_letter_fixtures import CONFIGURED, REHEARSAL, add_dead_letters, broken, evil_day
 from tests.inspector.web.serving import Served, serving
 from tests.redis_server import RedisServer
 
@@ -30,7 +30,7 @@ async def _fill(server: RedisServer) -> dict[str, str]:
     """Addresses by the names of their pictures."""
     redis = connect(RedisSettings(url=server.url))
     try:
-        await bury_them(redis, evil_day())
+        await add_dead_letters(redis, evil_day())
         mail = (await operations.find(redis, Filter(channel="mail"), limit=1)).found[0].letter
         odd = (
             await operations.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))
@@ -39,10 +39,10 @@ async def _fill(server: RedisServer) -> dict[str, str]:
         await operations.note_on(
             redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
         )
-        for verb, wanted in (("annotate", Filter(channel="mail")), ("rehearse", Filter())):
+        for verb, wanted in (("annotate", Filter(channel="mail")), ("dry_run", Filter())):
             chosen = await operations.select(redis, wanted)
             action = await operations.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
-            async for _ in operations.carry_out(redis, action, owner="me", rehearse=REHEARSAL.of):
+            async for _ in operations.carry_out(redis, action, owner="me", dry_run=REHEARSAL.of):
                 pass
     finally:
         await redis.aclose(close_connection_pool=True)

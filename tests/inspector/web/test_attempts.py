@@ -129,7 +129,7 @@ async def test_a_login_is_in_the_audit_log(browser: Browser, redis: Client) -> N
     await browser.log_in("ann", WRONG)
     await browser.log_in()
 
-    assert [(one.deed.by, one.deed.what) for one in await audit.read(redis)] == [("ann", "login")]
+    assert [(one.audit_entry.by, one.audit_entry.what) for one in await audit.read(redis)] == [("ann", "login")]
     assert "login" in (await browser.get("/audit")).text
 
 

@@ -231,6 +231,6 @@ async def test_a_page_of_another_site_gets_nothing_done_and_sees_nothing(
         await page.click("text=Win")
 
         await page.wait_for_url(f"{served.url}/logout")
-        assert len(served.site.door.sessions) == 1
+        assert len(served.site.auth.sessions) == 1
         await page.goto(served.url)
         await expect(page.locator(".who-name")).to_have_text("ann")

@@ -12,7 +12,7 @@ from yarl import URL
 
 from inspector.http import login_throttle
 from inspector.http.principal import Principal, Right
-from inspector.http.routing import Answer, Refusal, Route
+from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.site import MAX_BODY_BYTES
 from tests.inspector.web.serving import TOKEN, USERS, Browser, Reply, Served, serving
 from tests.redis_server import RedisServer
@@ -27,7 +27,7 @@ async def _broken(_: web.Request, __: Principal) -> Answer:
 
 
 async def _gone(_: web.Request, __: Principal) -> Answer:
-    return Refusal(404, "No such letter: <script>alert(1)</script>")
+    return ErrorAnswer(404, "No such letter: <script>alert(1)</script>")
 
 
 async def _slow(_: web.Request, __: Principal) -> Answer:
@@ -72,7 +72,7 @@ async def bob(served: Served) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def stranger(served: Served) -> AsyncIterator[Browser]:
+async def anonymous(served: Served) -> AsyncIterator[Browser]:
     async with served.browser() as found:
         yield found
 
@@ -121,14 +121,14 @@ async def test_the_token_of_another_session_is_not_taken(served: Served, ann: Br
         assert (await ann.post("/do", {"csrf": await csrf(also_ann)})).status == 403
 
 
-async def test_the_login_form_is_guarded_as_well(stranger: Browser) -> None:
-    form = await stranger.get("/login")
+async def test_the_login_form_is_guarded_as_well(anonymous: Browser) -> None:
+    form = await anonymous.get("/login")
     fields = {"csrf": form.csrf, "name": "ann", "password": "correct horse battery"}
 
-    assert (await stranger.post("/login", fields, headers={"Origin": "http://evil.example"})).status == 403
-    assert (await stranger.post("/login", fields | {"csrf": "0" * 64})).status == 403
-    stranger.session.cookie_jar.clear()  # another browser than the one that was given the form
-    assert (await stranger.post("/login", fields)).status == 403
+    assert (await anonymous.post("/login", fields, headers={"Origin": "http://evil.example"})).status == 403
+    assert (await anonymous.post("/login", fields | {"csrf": "0" * 64})).status == 403
+    anonymous.session.cookie_jar.clear()  # another browser than the one that was given the form
+    assert (await anonymous.post("/login", fields)).status == 403
 
 
 async def test_a_form_of_another_kind_is_not_read(ann: Browser) -> None:
@@ -156,14 +156,14 @@ async def test_a_form_in_a_strange_encoding_is_not_read(ann: Browser, charset: s
     assert (await ann.ask("POST", "/do", data=b"csrf=\xff\xfe%ff", headers=head)).status in {400, 403}
 
 
-async def test_roles_say_who_may_do_what(ann: Browser, bob: Browser, stranger: Browser) -> None:
+async def test_roles_say_who_may_do_what(ann: Browser, bob: Browser, anonymous: Browser) -> None:
     refused = await bob.post("/do", {"csrf": await csrf(bob)})
     assert refused.status == 403
     assert "bob may not do this" in refused.text
     assert (await bob.get("/private")).status == 403
     assert (await ann.get("/private")).status == 200
-    assert (await stranger.get("/private")).status == 303
-    assert (await stranger.post("/do", {"csrf": "x"})).status == 401
+    assert (await anonymous.get("/private")).status == 303
+    assert (await anonymous.post("/do", {"csrf": "x"})).status == 401
 
 
 @pytest.mark.parametrize(
@@ -249,22 +249,22 @@ async def test_what_fails_inside_is_told_to_the_log_alone(ann: Browser, caplog: 
     assert "secret words" in caplog.text
 
 
-async def test_foreign_text_is_never_markup(ann: Browser, stranger: Browser) -> None:
+async def test_foreign_text_is_never_markup(ann: Browser, anonymous: Browser) -> None:
     assert "<script>alert(1)" not in (await ann.get("/gone/x")).text
     assert (await ann.get("/gone/x")).status == 404
-    asked = await stranger.get("/login", params={"next": '/"><script>alert(1)</script>'})
+    asked = await anonymous.get("/login", params={"next": '/"><script>alert(1)</script>'})
     assert "<script>alert" not in asked.text
     form = {"csrf": asked.csrf, "name": '"><script>alert(1)</script>', "password": "x"}
-    assert "<script>alert" not in (await stranger.post("/login", form)).text
+    assert "<script>alert" not in (await anonymous.post("/login", form)).text
     assert "<script>alert" not in (await ann.get("/", params={"range": "<script>alert(1)</script>"})).text
 
 
 async def test_a_path_breaks_out_of_nothing(served: Served) -> None:
     for path in (
-        "/static/../door.py",
+        "/static/../site.py",
         "/static/%2e%2e%2fdoor.py",
         "/static/..%5cdoor.py",
-        "/static/door.py",
+        "/static/site.py",
         "/static/",
     ):
         raw = await exchange(served, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -276,15 +276,15 @@ async def test_a_path_breaks_out_of_nothing(served: Served) -> None:
     assert "Location: //" not in raw
 
 
-async def test_static_files_are_kept_by_browsers_in_their_version_alone(stranger: Browser) -> None:
-    page = await stranger.get("/login")
+async def test_static_files_are_kept_by_browsers_in_their_version_alone(anonymous: Browser) -> None:
+    page = await anonymous.get("/login")
     address = page.text.split('href="/static/style.css')[1].split('"')[0]
 
-    versioned = await stranger.get(f"/static/style.css{address}")
+    versioned = await anonymous.get(f"/static/style.css{address}")
 
     assert versioned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert versioned.headers["Content-Type"].startswith("text/css")
-    assert (await stranger.get("/static/style.css?other")).headers["Cache-Control"] == "no-cache"
+    assert (await anonymous.get("/static/style.css?other")).headers["Cache-Control"] == "no-cache"
 
 
 async def test_a_large_form_is_refused_and_an_unknown_method_too(ann: Browser) -> None:
@@ -325,8 +325,8 @@ async def test_while_redis_is_away_pages_say_so(own_redis: RedisServer) -> None:
         assert (await browser.get("/")).status == 200
 
 
-async def test_when_a_login_has_ended_the_live_part_says_401_and_leads_nowhere(stranger: Browser) -> None:
-    answer = await stranger.get("/?live=1")
+async def test_when_a_login_has_ended_the_live_part_says_401_and_leads_nowhere(anonymous: Browser) -> None:
+    answer = await anonymous.get("/?live=1")
 
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Form location="/login"')
 
@@ -338,28 +338,28 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_a_token_opens_the_api_and_no_page(stranger: Browser) -> None:
-    assert "done by ann" in (await stranger.get("/api/look", headers=bearer(TOKEN))).text
-    assert (await stranger.post_json("/api/do", headers=bearer(TOKEN))).status == 200
-    assert (await stranger.get("/private", headers=bearer(TOKEN))).status == 303
+async def test_a_token_opens_the_api_and_no_page(anonymous: Browser) -> None:
+    assert "done by ann" in (await anonymous.get("/api/look", headers=bearer(TOKEN))).text
+    assert (await anonymous.post_json("/api/do", headers=bearer(TOKEN))).status == 200
+    assert (await anonymous.get("/private", headers=bearer(TOKEN))).status == 303
 
 
-async def test_without_a_sound_token_the_api_answers_401_in_json(stranger: Browser) -> None:
+async def test_without_a_sound_token_the_api_answers_401_in_json(anonymous: Browser) -> None:
     for headers in ({}, bearer("wrong" * 5), {"Authorization": f"Basic {TOKEN}"}, bearer("")):
-        answer = await stranger.get("/api/look", headers=headers)
+        answer = await anonymous.get("/api/look", headers=headers)
         assert answer.status == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.text.startswith('{"error":"')
 
 
-async def test_guessing_tokens_is_slowed_down(stranger: Browser) -> None:
+async def test_guessing_tokens_is_slowed_down(anonymous: Browser) -> None:
     answers = [
-        (await stranger.get("/api/look", headers=bearer("x" * 30))).status for _ in range(login_throttle.FREE + 1)
+        (await anonymous.get("/api/look", headers=bearer("x" * 30))).status for _ in range(login_throttle.FREE + 1)
     ]
 
     assert answers == [401] * login_throttle.FREE + [429]
-    assert (await stranger.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
+    assert (await anonymous.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
 
 
 async def test_an_api_post_is_json_and_with_a_session_carries_the_token_of_its_pages(ann: Browser) -> None:

@@ -17,9 +17,16 @@ from inspector import operations
 from inspector.operations import Filter
 from inspector.web.dead_letters import A_PAGE
 from inspector.web.selection import MOST_NAMED
-from runtime.dry_run import Verdict
-from tests.inspector.running import all_letters, entomb, make_unreadable
-from tests.inspector.web.graveyard import CONFIGURED, broken, bury_them, cut_off, letters_in, refused
+from runtime.dry_run import DryRunResult
+from tests.inspector.running import add_stored, all_letters, make_unreadable
+from tests.inspector.web.dead_letter_fixtures import (
+    CONFIGURED,
+    add_dead_letters,
+    broken,
+    cut_off,
+    letters_in,
+    refused,
+)
 from tests.inspector.web.serving import Browser, Reply, serving
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -63,8 +70,8 @@ async def ended(redis: Client, reply: Reply) -> Action:
 
 
 async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local: Browser) -> None:
-    graves = await bury_them(redis, [refused(1), refused(2, attempts=1, channel="mail"), broken(3)])
-    by_channel = {grave.letter.channel: grave.letter.id for grave in graves}
+    stored_letters = await add_dead_letters(redis, [refused(1), refused(2, attempts=1, channel="mail"), broken(3)])
+    by_channel = {stored_letter.letter.channel: stored_letter.letter.id for stored_letter in stored_letters}
 
     for query, channel in (
         ("channel=mail", "mail"),
@@ -80,7 +87,7 @@ async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local:
 
 
 async def test_pages_lead_to_older_ones_and_back(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [refused(number) for number in range(2 * A_PAGE + 3)])
+    await add_dead_letters(redis, [refused(number) for number in range(2 * A_PAGE + 3)])
     expected = [letter.id for letter in await all_letters(redis)]
     address, pages = "/dead?channel=crm", []
     while address:
@@ -99,23 +106,23 @@ async def test_pages_lead_to_older_ones_and_back(redis: Client, local: Browser) 
 
 
 async def test_a_letter_is_shown_masked_with_what_a_replay_would_do(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [refused(7, channel="mail")])
+    [stored_letter] = await add_dead_letters(redis, [refused(7, channel="mail")])
 
-    page = await local.get(f"/dead/{grave.letter.id}")
+    page = await local.get(f"/dead/{stored_letter.letter.id}")
 
-    name = json.loads(grave.body)["data"]["customer"]["name"]
+    name = json.loads(stored_letter.body)["data"]["customer"]["name"]
     assert name not in page.text
     assert "@example.com" not in page.text
     assert "It would pass" in page.text
     assert "Your points, ***" in page.text
-    for link in ("rule=points-mail", "channel=mail", f"fingerprint={grave.letter.fingerprint}"):
+    for link in ("rule=points-mail", "channel=mail", f"fingerprint={stored_letter.letter.fingerprint}"):
         assert f'href="/dead?{link}"' in page.text
 
 
 async def test_the_place_of_an_error_is_marked_in_the_body(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [broken(7)])
+    [stored_letter] = await add_dead_letters(redis, [broken(7)])
 
-    page = await local.get(f"/dead/{grave.letter.id}")
+    page = await local.get(f"/dead/{stored_letter.letter.id}")
 
     marked = re.findall(r"<mark[^>]*>(.*)</mark>", page.text)
     assert len(marked) == 2, "in front, and in the body"
@@ -124,13 +131,13 @@ async def test_the_place_of_an_error_is_marked_in_the_body(redis: Client, local:
 
 
 async def test_a_reveal_shows_all_once_and_is_audited(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [refused(7, channel="mail")])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [refused(7, channel="mail")])
+    path = f"/dead/{stored_letter.letter.id}"
     csrf = (await local.get(path)).csrf
 
     page = await local.post(f"{path}/reveal", {"csrf": csrf})
 
-    name = json.loads(grave.body)["data"]["customer"]["name"]
+    name = json.loads(stored_letter.body)["data"]["customer"]["name"]
     assert f"Your points, {name}" in unescape(page.text)
     assert page.headers["Cache-Control"] == "no-store"
     assert name not in (await local.get(path)).text
@@ -140,21 +147,21 @@ async def test_a_reveal_shows_all_once_and_is_audited(redis: Client, local: Brow
 
 
 async def test_a_download_is_the_very_bytes_and_is_audited(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [cut_off(7)])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [cut_off(7)])
+    path = f"/dead/{stored_letter.letter.id}"
     csrf = (await local.get(path)).csrf
 
     raw = await local.post(f"{path}/raw", {"csrf": csrf})
 
-    assert raw.text.encode() == grave.body
+    assert raw.text.encode() == stored_letter.body
     assert raw.headers["Content-Type"] == "application/octet-stream"
-    assert raw.headers["Content-Disposition"] == f'attachment; filename="{grave.letter.id}.json"'
-    assert [one.deed.what for one in await operations.audit(redis)] == ["reveal"]
+    assert raw.headers["Content-Disposition"] == f'attachment; filename="{stored_letter.letter.id}.json"'
+    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["reveal"]
 
 
 async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [cut_off(7)])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [cut_off(7)])
+    path = f"/dead/{stored_letter.letter.id}"
 
     page = await local.get(path)
     assert "cannot be masked: reveal it" in page.text
@@ -163,8 +170,8 @@ async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, l
 
 
 async def test_a_note_is_put_on_a_letter(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [refused(7)])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [refused(7)])
+    path = f"/dead/{stored_letter.letter.id}"
     csrf = (await local.get(path)).csrf
 
     answer = await local.post(f"{path}/note", {"csrf": csrf, "note": " called them <b>\n"})
@@ -176,13 +183,13 @@ async def test_a_note_is_put_on_a_letter(redis: Client, local: Browser) -> None:
 
 
 async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [broken(7)])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [broken(7)])
+    path = f"/dead/{stored_letter.letter.id}"
     page = await local.get(path)
     assert "<textarea" not in page.text[: page.text.index("Notes")]
     page = await local.post(f"{path}/reveal", {"csrf": page.csrf})
     offered = unescape(re.findall(r'<textarea id="edited"[^>]*>\n(.*?)</textarea>', page.text, re.DOTALL)[0])
-    assert json.loads(offered) == json.loads(grave.body)
+    assert json.loads(offered) == json.loads(stored_letter.body)
 
     wrong = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered + "}<"})
     assert wrong.status == 422
@@ -191,7 +198,7 @@ async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: Client,
 
     answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered.replace('"twelve"', "12")})
     assert answer.status == 303
-    assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
+    assert [letter.id for letter in await all_letters(redis)] == [stored_letter.letter.id]
     assert "replayed an edited copy" in (await local.get(path)).text
 
 
@@ -200,8 +207,8 @@ async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_bac
     redis: Client, local: Browser, size: int, is_offered: bool
 ) -> None:
     body = json.dumps({"type": "x" * size}).encode()
-    [grave] = await bury_them(redis, [StoredDeadLetter(broken(7).letter, body)])
-    path = f"/dead/{grave.letter.id}"
+    [stored_letter] = await add_dead_letters(redis, [StoredDeadLetter(broken(7).letter, body)])
+    path = f"/dead/{stored_letter.letter.id}"
     page = await local.post(f"{path}/reveal", {"csrf": (await local.get(path)).csrf})
 
     assert ("Edit and replay a copy" in page.text) is is_offered
@@ -211,18 +218,18 @@ async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_bac
 
 
 async def test_ticked_letters_are_discarded_and_no_others(redis: Client, local: Browser) -> None:
-    graves = await bury_them(redis, [refused(number) for number in range(5)])
-    chosen = [("scope", "ids"), ("id", graves[1].letter.id), ("id", graves[3].letter.id)]
+    stored_letters = await add_dead_letters(redis, [refused(number) for number in range(5)])
+    chosen = [("scope", "ids"), ("id", stored_letters[1].letter.id), ("id", stored_letters[3].letter.id)]
 
     action = await ended(redis, await act(local, "discard", chosen, sure="yes"))
 
     assert (action.done, action.order.by) == (2, "local")
     left = {letter.id for letter in await all_letters(redis)}
-    assert left == {graves[at].letter.id for at in (0, 2, 4)}
+    assert left == {stored_letters[at].letter.id for at in (0, 2, 4)}
 
 
 async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [*(refused(number) for number in range(A_PAGE + 9)), broken(100)])
+    await add_dead_letters(redis, [*(refused(number) for number in range(A_PAGE + 9)), broken(100)])
     page = await local.get("/dead?channel=crm")
     assert fields_of(page, "/dead/preview")[1:] == [("channel", "crm")]
 
@@ -233,11 +240,11 @@ async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: Client,
 
 
 async def test_what_dies_after_the_preview_is_left_alone(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [refused(number) for number in range(3)])
+    await add_dead_letters(redis, [refused(number) for number in range(3)])
     csrf = (await local.get("/dead")).csrf
     preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "discard", "scope": "all"})
     late = refused(9)
-    await entomb(redis, [late])
+    await add_stored(redis, [late])
 
     sure = [*fields_of(preview, "/dead/begin"), ("sure", "yes")]
     begun = await local.post("/dead/begin", sure)  # type: ignore[arg-type]
@@ -249,10 +256,10 @@ async def test_what_dies_after_the_preview_is_left_alone(redis: Client, local: B
 async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
     redis: Client, local: Browser
 ) -> None:
-    graves = await bury_them(redis, [refused(number) for number in range(3)])
+    stored_letters = await add_dead_letters(redis, [refused(number) for number in range(3)])
     csrf = (await local.get("/dead")).csrf
     preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "replay", "scope": "all"})
-    await act(local, "discard", [("scope", "ids"), ("id", graves[0].letter.id)], sure="yes")
+    await act(local, "discard", [("scope", "ids"), ("id", stored_letters[0].letter.id)], sure="yes")
     await until(lambda: _left(redis, 2))
 
     refusal = await local.post("/dead/begin", fields_of(preview, "/dead/begin"))  # type: ignore[arg-type]
@@ -283,7 +290,7 @@ async def _left(redis: Client, count: int) -> bool:
 async def test_what_is_missing_is_asked_for_and_nothing_is_done(
     redis: Client, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
 ) -> None:
-    await bury_them(redis, [refused(1), refused(2)])
+    await add_dead_letters(redis, [refused(1), refused(2)])
 
     answer = await act(local, verb, [("scope", "all")], **typed)
 
@@ -294,7 +301,7 @@ async def test_what_is_missing_is_asked_for_and_nothing_is_done(
 
 
 async def test_a_rate_and_a_note_reach_the_action(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [refused(1), refused(2)])
+    await add_dead_letters(redis, [refused(1), refused(2)])
 
     action = await ended(redis, await act(local, "annotate", [("scope", "all")], note="seen", rate="1000.5"))
 
@@ -302,8 +309,8 @@ async def test_a_rate_and_a_note_reach_the_action(redis: Client, local: Browser)
 
 
 async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [*(refused(number) for number in range(4)), broken(8), broken(9)])
-    action = await ended(redis, await act(local, "rehearse", [("scope", "all")]))
+    await add_dead_letters(redis, [*(refused(number) for number in range(4)), broken(8), broken(9)])
+    action = await ended(redis, await act(local, "dry_run", [("scope", "all")]))
 
     page = await local.get(f"/actions/{action.id}")
 
@@ -317,9 +324,9 @@ async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, 
 
 
 async def test_a_search_of_somebody_else_is_not_told(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [refused(3)])
+    await add_dead_letters(redis, [refused(3)])
     selected = await operations.select(redis, Filter(search="member3@example.com"))
-    action = await operations.begin(redis, "rehearse", selected, by="ann", owner="nobody")
+    action = await operations.begin(redis, "dry_run", selected, by="ann", owner="nobody")
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
         text = (await local.get(path)).text
@@ -328,7 +335,7 @@ async def test_a_search_of_somebody_else_is_not_told(redis: Client, local: Brows
 
 
 async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [refused(number) for number in range(4)])
+    await add_dead_letters(redis, [refused(number) for number in range(4)])
     begun = await act(local, "discard", [("scope", "all")], sure="yes", rate="0.01")
     path = begun.headers["Location"]
     await until(lambda: _left(redis, 3))
@@ -340,17 +347,17 @@ async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) ->
     assert "<b>stopped</b>" in page.text
     assert (await local.post(f"{path}/resume", {"csrf": page.csrf})).status == 303
     assert "<b>running</b>" in (await local.get(path)).text
-    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "stop", "discard"]
+    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "stop", "discard"]
     await local.post(f"{path}/stop", {"csrf": page.csrf})
 
 
 async def test_groups_tell_how_many_and_when(redis: Client, local: Browser) -> None:
-    await bury_them(redis, [*(refused(number) for number in range(4)), broken(8)])
+    await add_dead_letters(redis, [*(refused(number) for number in range(4)), broken(8)])
 
     page = await local.get("/groups")
 
     assert "<b>5</b> letters that died of <b>2</b> causes" in page.text
-    assert page.text.count('class="spark"') == 2
+    assert page.text.count('class="sparkline"') == 2
     assert "in the last 24 hours" in page.text
     assert ("fingerprint", refused(1).letter.fingerprint) in [
         field for part in page.text.split("</form>") if "/dead/preview" in part for field in _fields(part)
@@ -362,9 +369,9 @@ def _fields(part: str) -> list[Any]:
 
 
 async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     for number in range(53):
-        await operations.note_on(redis, grave.letter.id, f"{number}", by=f"user-{number}")
+        await operations.note_on(redis, stored_letter.letter.id, f"{number}", by=f"user-{number}")
 
     first = await local.get("/audit")
     older = re.search(r'rel="next" href="([^"]+)"', first.text)
@@ -382,14 +389,16 @@ async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: Client, 
     assert "/channels/resume" in (await local.get("/channels")).text
     await local.post("/channels/resume", {"csrf": csrf, "channel": "crm"})
     assert "/channels/resume" not in (await local.get("/channels")).text
-    assert [one.deed.what for one in await operations.audit(redis)] == ["resume", "pause"]
+    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "pause"]
     assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404
 
 
 async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_are_replayed(
     redis: Client, local: Browser
 ) -> None:
-    lost, sound = [grave.letter.id for grave in await bury_them(redis, [broken(1), broken(2)])]
+    lost, sound = [
+        stored_letter.letter.id for stored_letter in await add_dead_letters(redis, [broken(1), broken(2)])
+    ]
     await make_unreadable(redis, lost)
 
     assert set(shown_ids(await local.get("/dead"))) == {lost, sound}
@@ -410,10 +419,10 @@ async def test_a_letter_that_cannot_be_read_has_its_page_and_stays_when_others_a
 async def test_more_letters_than_a_form_may_name_are_not_offered_to_be_replayed(
     redis: Client, local: Browser, more: int
 ) -> None:
-    [grave] = await bury_them(redis, [broken(1)])
+    [stored_letter] = await add_dead_letters(redis, [broken(1)])
     gone = [f"{number:017}" for number in range(MOST_NAMED - 1 + more)]
-    action = await operations.begin(redis, "rehearse", [grave.letter.id, *gone], by="ann", owner="me")
-    async for _ in operations.carry_out(redis, action, owner="me", rehearse=lambda _: Verdict(passes=True)):
+    action = await operations.begin(redis, "dry_run", [stored_letter.letter.id, *gone], by="ann", owner="me")
+    async for _ in operations.carry_out(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True)):
         pass
 
     page = await local.get(f"/actions/{action}")

@@ -17,8 +17,8 @@ from inspector import operations
 from inspector.settings import User
 from inspector.web.filters import MAX_CHARS
 from sources.secret import Secret
-from tests.inspector.running import all_letters, entomb
-from tests.inspector.web.graveyard import CONFIGURED, bury_them, letters_in, raw, refused
+from tests.inspector.running import add_stored, all_letters
+from tests.inspector.web.dead_letter_fixtures import CONFIGURED, add_dead_letters, letters_in, raw, refused
 from tests.inspector.web.serving import USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
 
@@ -69,20 +69,20 @@ async def log_in(browser: Browser, name: str) -> str:
     return (await browser.get("/dead")).csrf
 
 
-def evil_grave() -> StoredDeadLetter:
+def hostile_letter() -> StoredDeadLetter:
     body = raw(json.dumps({"id": EVIL, "type": EVIL, "data": {EVIL: EVIL}}).encode())
     body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
     attempts = (Attempt(1, 1, EVIL, EVIL, EVIL),)
     told = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
-    grave = dead_letters.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
-    return StoredDeadLetter(structs.replace(grave.letter, path=f"$.{EVIL}"), grave.body)
+    stored_letter = dead_letters.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
+    return StoredDeadLetter(structs.replace(stored_letter.letter, path=f"$.{EVIL}"), stored_letter.body)
 
 
 async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, browser: Browser) -> None:
-    grave = evil_grave()
-    await entomb(redis, [grave])
+    stored_letter = hostile_letter()
+    await add_stored(redis, [stored_letter])
     csrf = await log_in(browser, "ann")
-    path = f"/dead/{grave.letter.id}"
+    path = f"/dead/{stored_letter.letter.id}"
     form = {"csrf": csrf, "scope": "all", "search": "", "event": EVIL}
     await browser.post(f"{path}/note", {"csrf": csrf, "note": EVIL})
     await record(redis, AuditEntry(EVIL, EVIL, EVIL, {EVIL: EVIL}))
@@ -127,16 +127,22 @@ async def test_every_form_there_is_is_tried_here(served: Served) -> None:
 
 async def done_by_people(redis: Client) -> list[str]:
     """What the audit log has, but for logins."""
-    return [recorded.deed.what for recorded in await operations.audit(redis) if recorded.deed.what != "login"]
+    return [
+        recorded.audit_entry.what
+        for recorded in await operations.audit(redis)
+        if recorded.audit_entry.what != "login"
+    ]
 
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("name", ["ann", "bob", "dan", "eve"])
 async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, path: str, name: str) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, name)
 
-    answer = await browser.post(path.replace("{id}", grave.letter.id), {"csrf": csrf, "note": "n", "body": "{}"})
+    answer = await browser.post(
+        path.replace("{id}", stored_letter.letter.id), {"csrf": csrf, "note": "n", "body": "{}"}
+    )
 
     assert (answer.status != 403) is (name in POSTS[path]), answer.text
     if answer.status == 403:
@@ -146,8 +152,8 @@ async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, 
 
 @pytest.mark.parametrize("path", [*POSTS, *GETS])
 async def test_nobody_sees_or_does_anything(redis: Client, browser: Browser, path: str) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
-    address = path.replace("{id}", grave.letter.id)
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
+    address = path.replace("{id}", stored_letter.letter.id)
 
     answer = await (browser.get(address) if path in GETS else browser.post(address, {"verb": "discard"}))
 
@@ -159,28 +165,28 @@ async def test_nobody_sees_or_does_anything(redis: Client, browser: Browser, pat
 async def test_each_form_needs_the_token_of_its_own_session(
     redis: Client, served: Served, browser: Browser, path: str
 ) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     await log_in(browser, "ann")
     async with served.browser() as other:
         others = await log_in(other, "fay")
     form = {"verb": "discard", "scope": "all", "count": "1", "sure": "yes", "note": "n", "channel": "crm"}
-    address = path.replace("{id}", grave.letter.id)
+    address = path.replace("{id}", stored_letter.letter.id)
 
     for given in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": others}):
         assert (await browser.post(address, form | given)).status == 403
     foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert (await browser.post(address, form | {"csrf": others}, headers=foreign)).status == 403
 
-    assert [letter.id for letter in await all_letters(redis)] == [grave.letter.id]
+    assert [letter.id for letter in await all_letters(redis)] == [stored_letter.letter.id]
     assert await done_by_people(redis) == []
     assert await operations.actions(redis) == []
 
 
 async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser: Browser) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     await log_in(browser, "bob")
 
-    for path in ("/dead", f"/dead/{grave.letter.id}", "/groups", "/channels"):
+    for path in ("/dead", f"/dead/{stored_letter.letter.id}", "/groups", "/channels"):
         text = (await browser.get(path)).text
         assert text.count('method="post"') - text.count('action="/logout"') == 0, path
         assert 'type="checkbox"' not in text
@@ -207,7 +213,7 @@ async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser:
     ],
 )
 async def test_an_id_that_is_none_finds_nothing(redis: Client, browser: Browser, name: str) -> None:
-    await bury_them(redis, [refused(1)])
+    await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, "ann")
     for path in (*(path for path in POSTS if "{id}" in path), "/dead/{id}", "/actions/{id}"):
         address = path.replace("{id}", name)
@@ -245,7 +251,7 @@ async def test_a_filter_that_cannot_be_is_refused_in_words(browser: Browser, que
 
 
 async def test_odd_filters_find_nothing_and_break_nothing(redis: Client, browser: Browser) -> None:
-    await bury_them(redis, [refused(1)])
+    await add_dead_letters(redis, [refused(1)])
     await log_in(browser, "ann")
     for query in (
         "event=*",
@@ -276,7 +282,7 @@ async def test_a_place_in_the_log_that_is_none_is_refused(browser: Browser, befo
 async def test_forms_that_no_page_made_do_nothing(
     redis: Client, redis_server: RedisServer, browser: Browser
 ) -> None:
-    [grave] = await bury_them(redis, [refused(1)])
+    [stored_letter] = await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, "ann")
     good = {"csrf": csrf, "verb": "discard", "scope": "all", "count": "1", "sure": "yes"}
     for changed, status in (
@@ -296,7 +302,7 @@ async def test_forms_that_no_page_made_do_nothing(
     ):
         answer = await browser.post("/dead/begin", good | changed)
         assert answer.status == status, changed
-    many = [*({"csrf": csrf, "verb": "discard", "scope": "ids"}.items()), *[("id", grave.letter.id)] * 501]
+    many = [*({"csrf": csrf, "verb": "discard", "scope": "ids"}.items()), *[("id", stored_letter.letter.id)] * 501]
     assert (await browser.post("/dead/preview", many)).status == 400  # type: ignore[arg-type]
     assert letters_in(redis_server) == 1
     assert await operations.actions(redis) == []

@@ -21,7 +21,15 @@ from inspector.http.app_context import Configured
 from inspector.operations import Filter
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
 from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
-from tests.inspector.web.graveyard import CONFIGURED, RULES, broken, bury_them, cut_off, evil_day, refused
+from tests.inspector.web.dead_letter_fixtures import (
+    CONFIGURED,
+    RULES,
+    add_dead_letters,
+    broken,
+    cut_off,
+    evil_day,
+    refused,
+)
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -30,32 +38,32 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @asynccontextmanager
-async def buried(
-    server: RedisServer, graves: Sequence[StoredDeadLetter]
+async def letters_in_redis(
+    server: RedisServer, stored_letters: Sequence[StoredDeadLetter]
 ) -> AsyncIterator[tuple[Client, list[StoredDeadLetter]]]:
     redis = connect(RedisSettings(url=server.url))
     try:
-        yield redis, await bury_them(redis, graves) if graves else []
+        yield redis, await add_dead_letters(redis, stored_letters) if stored_letters else []
     finally:
         await redis.aclose(close_connection_pool=True)
 
 
 async def test_everybody_can_read_each_page(chromium: Browser, redis_server: RedisServer) -> None:
     long = structs.replace(refused(99).letter, error="a" * 150, event="e" * 90, rule="r" * 90, channel="c" * 90)
-    graves = [*(refused(n) for n in range(6)), broken(7), cut_off(8), StoredDeadLetter(long, b"{}")]
+    stored_letters = [*(refused(n) for n in range(6)), broken(7), cut_off(8), StoredDeadLetter(long, b"{}")]
     async with (
-        buried(redis_server, graves) as (redis, found),
+        letters_in_redis(redis_server, stored_letters) as (redis, found),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
         await operations.note_on(redis, found[0].letter.id, "n" * 300, by="ann")
         dry = await operations.begin(
-            redis, "rehearse", await operations.select(redis, Filter()), by="ann", owner="x"
+            redis, "dry_run", await operations.select(redis, Filter()), by="ann", owner="x"
         )
-        async for _ in operations.carry_out(redis, dry, owner="x", rehearse=CONFIGURED.rehearse):
+        async for _ in operations.carry_out(redis, dry, owner="x", dry_run=CONFIGURED.dry_run):
             pass
-        letters = {grave.letter.reason: f"/dead/{grave.letter.id}" for grave in found}
-        kinds = {grave.letter.error: f"/dead/{grave.letter.id}" for grave in found}
+        letters = {stored_letter.letter.reason: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
+        kinds = {stored_letter.letter.error: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
         addresses = [
             "/dead",
             "/dead?stage=nothing&fingerprint=x&min_attempts=1",
@@ -82,7 +90,7 @@ async def test_what_a_filter_shows_is_downloaded(
     chromium: Browser, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     async with (
-        buried(redis_server, evil_day()),
+        letters_in_redis(redis_server, evil_day()),
         serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -115,17 +123,17 @@ async def died_at_crm(server: RedisServer, redis: Client, other_side: Taker, cou
         await settled(redis)
 
 
-async def test_a_group_is_found_rehearsed_replayed_and_seen_to_drain(
+async def test_a_group_is_found_tried_in_a_dry_run_replayed_and_seen_to_drain(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
         taker() as other_side,
-        buried(redis_server, []) as (redis, _),
+        letters_in_redis(redis_server, []) as (redis, _),
         serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
         await died_at_crm(redis_server, redis, other_side, 30)
-        await bury_them(redis, [broken(77)])
+        await add_dead_letters(redis, [broken(77)])
         await log_in(page, served)
         await page.click("nav >> text=Groups")
         group = page.locator(".group", has_text="30 letters")
@@ -147,14 +155,14 @@ async def test_a_group_is_found_rehearsed_replayed_and_seen_to_drain(
         await page.goto(f"{served.url}/groups")
         await expect(page.locator(".group")).to_have_count(1)
         await page.click("nav >> text=Audit")
-        await expect(page.locator(".deeds li").first).to_contain_text("ann replay")
+        await expect(page.locator(".audit-entries li").first).to_contain_text("ann replay")
 
 
 async def test_letters_are_filtered_opened_and_some_discarded(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
-        buried(redis_server, evil_day()) as (redis, _),
+        letters_in_redis(redis_server, evil_day()) as (redis, _),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -187,7 +195,7 @@ async def test_letters_are_filtered_opened_and_some_discarded(
 
 async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
-        buried(redis_server, [refused(number) for number in range(20)]) as (redis, _),
+        letters_in_redis(redis_server, [refused(number) for number in range(20)]) as (redis, _),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -210,7 +218,7 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
 
 async def test_the_page_of_an_action_that_ended_asks_no_more(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
-        buried(redis_server, [refused(number) for number in range(8)]),
+        letters_in_redis(redis_server, [refused(number) for number in range(8)]),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -241,7 +249,7 @@ async def test_by_keyboard_alone_a_letter_is_found_opened_and_noted_on(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
-        buried(redis_server, [refused(3), broken(4)]) as (redis, found),
+        letters_in_redis(redis_server, [refused(3), broken(4)]) as (redis, found),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -258,10 +266,10 @@ async def test_by_keyboard_alone_a_letter_is_found_opened_and_noted_on(
         await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
         await expect(page.locator(".notes")).to_contain_text("by hand")
-        crm_letter = next(grave for grave in found if grave.letter.channel)
-        grave = await operations.get(redis, crm_letter.letter.id)
-        assert grave
-        assert [note.text for note in grave.notes] == ["by hand"]
+        crm_letter = next(stored_letter for stored_letter in found if stored_letter.letter.channel)
+        stored_letter = await operations.get(redis, crm_letter.letter.id)
+        assert stored_letter
+        assert [note.text for note in stored_letter.notes] == ["by hand"]
 
 
 async def tab_to(page: Page, selector: str) -> None:
@@ -276,7 +284,7 @@ async def test_without_javascript_all_is_there_and_letters_are_acted_on(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
-        buried(redis_server, [refused(3), broken(4)]) as (redis, _),
+        letters_in_redis(redis_server, [refused(3), broken(4)]) as (redis, _),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium, scripts=False) as page,
     ):
@@ -299,7 +307,7 @@ async def test_scripts_in_payloads_are_shown_and_never_run(chromium: Browser, re
     evil = "</pre></textarea><script>alert(1)</script><img src=x onerror=alert(2)>"
     letter = structs.replace(refused(1).letter, error=evil, event=evil, rule=evil)
     async with (
-        buried(redis_server, [StoredDeadLetter(letter, json.dumps({"type": evil}).encode())]),
+        letters_in_redis(redis_server, [StoredDeadLetter(letter, json.dumps({"type": evil}).encode())]),
         serving(redis_server.url, configured=Configured()) as served,
         tab(chromium) as page,
     ):

@@ -8,7 +8,7 @@ from aiohttp import hdrs
 from broker.redis.client import Client
 from inspector import operations
 from inspector.web import dead_letters
-from tests.inspector.running import bury, sample
+from tests.inspector.running import make_dead_letters, sample
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
 
@@ -16,8 +16,8 @@ from tests.redis_server import RedisServer
 async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await bury(redis_server, redis, sample(1), sample(2), hint="order.paid")
-    await bury(redis_server, redis, sample(3), hint="other")
+    await make_dead_letters(redis_server, redis, sample(1), sample(2), hint="order.paid")
+    await make_dead_letters(redis_server, redis, sample(3), hint="other")
     async with serving(redis_server.url, users=USERS) as served, served.browser() as ann:
         await ann.log_in()
         page = await ann.get("/dead?event=order.paid")
@@ -26,11 +26,11 @@ async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
     assert "Export 2 letters as JSON lines" in page.text
     assert (answer.status, answer.headers[hdrs.CONTENT_TYPE]) == (200, "application/jsonl")
     assert len([json.loads(line) for line in answer.text.splitlines()]) == 3  # a header first
-    assert next(one.deed.what for one in await operations.audit(redis)) == "export"
+    assert next(one.audit_entry.what for one in await operations.audit(redis)) == "export"
 
 
 async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisServer, redis: Client) -> None:
-    await bury(redis_server, redis, sample(1))
+    await make_dead_letters(redis_server, redis, sample(1))
     async with serving(redis_server.url, users=USERS) as served, served.browser() as bob:
         await bob.log_in("bob", "bobs own password")
         page = await bob.get("/dead")
@@ -45,7 +45,7 @@ async def test_more_than_fits_a_download_is_left_to_the_command(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
     monkeypatch.setattr(dead_letters, bound, most)
-    await bury(redis_server, redis, sample(1), sample(2))
+    await make_dead_letters(redis_server, redis, sample(1), sample(2))
     async with serving(redis_server.url) as served, served.browser() as browser:
         page = await browser.get("/dead")
         answer = await browser.post("/dead/export", {"csrf": page.csrf})

@@ -96,7 +96,7 @@ async def test_a_login_ends_the_session_before_it_and_a_logout_the_last(served: 
         assert (answer.status, answer.headers["Location"]) == (303, "/login")
         assert answer.cookies[SESSION].value == ""
         assert (await again.get("/", headers={"Cookie": f"{SESSION}={first}"})).status == 303
-    assert len(served.site.door.sessions) == 0
+    assert len(served.site.auth.sessions) == 0
 
 
 async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Browser) -> None:

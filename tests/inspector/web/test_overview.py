@@ -103,7 +103,7 @@ async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, red
 
 async def test_plots_are_told_in_words_and_as_a_table(redis_server: RedisServer, redis: Client) -> None:
     minute = int(time.time() // 60) - 3
-    await redis.hset(f"{KEYS.stats_minute}{minute}", mapping={"accepted": 120, "sent": 60, "buried": 4})
+    await redis.hset(f"{KEYS.stats_minute}{minute}", mapping={"accepted": 120, "sent": 60, "dead_at_intake": 4})
 
     text = await page_of(redis_server)
 

@@ -1,5 +1,5 @@
--- How many dead letters of some facets died in each of some equal spans of time.
--- ARGV: from ms, length of a span in ms, spans, then facets ids ...
+-- How many dead letters of some dimensions died in each of some equal spans of time.
+-- ARGV: from ms, length of a span in ms, spans, then dimensions ids ...
 local from, step = tonumber(ARGV[1]), tonumber(ARGV[2])
 local rows = {}
 for i = 4, #ARGV do

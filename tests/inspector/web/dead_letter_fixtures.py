@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import StoredDeadLetter, facets_of
+from broker.dead_letters import StoredDeadLetter, dimensions_of
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
@@ -19,11 +19,11 @@ from inspector.http.app_context import Configured
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import VOUCHERIFY
-from tests.inspector.running import EVENT, entomb
+from tests.inspector.running import EVENT, add_stored
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from worker.channels.settings import ChannelSettings, EmailSettings, HttpSettings
-from worker.preview.dry_run import Rehearsal
+from worker.preview.dry_run import DryRunner
 from worker.rules.rules import Rule
 from worker.worker_source import WorkerSource
 
@@ -46,8 +46,8 @@ CHANNELS: dict[str, ChannelSettings] = {
     "crm": HttpSettings(url="http://crm.invalid/"),
     "mail": EmailSettings(host="smtp.invalid", sender="shop@example.com", security="none"),
 }
-REHEARSAL = Rehearsal({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
-CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), rehearse=REHEARSAL.of)
+REHEARSAL = DryRunner({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
+CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), dry_run=REHEARSAL.of)
 HEADERS = "content-type: application/json\nuser-agent: Voucherify-Webhooks/2.0\nx-request-id: 7f1c09d2"
 
 
@@ -110,32 +110,36 @@ def evil_day() -> list[StoredDeadLetter]:
     ]
 
 
-async def bury_them(redis: Client, graves: Sequence[StoredDeadLetter], *, seed: int = 7) -> list[StoredDeadLetter]:
+async def add_dead_letters(
+    redis: Client, stored_letters: Sequence[StoredDeadLetter], *, seed: int = 7
+) -> list[StoredDeadLetter]:
     """Bury them as of the last day, at times that a seed gives; the newest is of now."""
     chance = random.Random(seed)
-    ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in graves[1:]), reverse=True)
+    ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in stored_letters[1:]), reverse=True)
     aged = [
-        _aged(grave, age_ms)
-        for grave, age_ms in zip(chance.sample(graves, len(graves)), [*ages_ms, 1500], strict=True)
+        _aged(stored_letter, age_ms)
+        for stored_letter, age_ms in zip(
+            chance.sample(stored_letters, len(stored_letters)), [*ages_ms, 1500], strict=True
+        )
     ]
     for start in range(0, len(aged), 50):
-        await entomb(redis, aged[start : start + 50])
-    for grave in aged:
-        letter = grave.letter
-        for index in (KEYS.dead_index, KEYS.dead_by + facets_of(letter).id):
+        await add_stored(redis, aged[start : start + 50])
+    for stored_letter in aged:
+        letter = stored_letter.letter
+        for index in (KEYS.dead_index, KEYS.dead_by + dimensions_of(letter).id):
             await redis.zadd(index, {letter.id: letter.died_at_ms}, xx=True)
     return aged
 
 
-def _aged(grave: StoredDeadLetter, by_ms: int) -> StoredDeadLetter:
-    letter = grave.letter
+def _aged(stored_letter: StoredDeadLetter, by_ms: int) -> StoredDeadLetter:
+    letter = stored_letter.letter
     older = structs.replace(
         letter,
         died_at_ms=(letter.died_at_ms or time.time_ns() // 1_000_000) - by_ms,
         received_at_ms=letter.received_at_ms - by_ms,
         attempts=tuple(structs.replace(tried, at_ms=tried.at_ms - by_ms) for tried in letter.attempts),
     )
-    return StoredDeadLetter(older, grave.body, grave.terms)
+    return StoredDeadLetter(older, stored_letter.body, stored_letter.terms)
 
 
 def letters_in(server: RedisServer) -> int:

@@ -1,11 +1,11 @@
 -- Dead letters: what every script begins with that buries, digs up, reads or finds them.
 
-local MIXED = 'mixed' -- stands for all facets beyond those that are kept apart
+local MIXED = 'mixed' -- stands for all dimensions beyond those that are kept apart
 local GROUPS_KEPT_MS, MOST_GROUPS, NEWS_KEPT_MS, MOST_NEWS = 30 * 86400000, 10000, 7 * 86400000, 1000
 
--- A letter as it lies in Redis: {facets, dictionary or "", tokens, letter, body}. A hash of these would take 300 bytes
+-- A letter as it lies in Redis: {dimensions, dictionary or "", tokens, letter, body}. A hash of these would take 300 bytes
 -- more, as Redis keeps fields of over 64 bytes.
--- What cannot be read stands for the letter as it is, of no facets and with no tokens.
+-- What cannot be read stands for the letter as it is, of no dimensions and with no tokens.
 local function kept(id)
   local packed = redis.call('GET', K.dead .. id)
   if not packed then return nil end
@@ -47,54 +47,54 @@ local function note_group(fingerprint, id)
     redis.call('ZADD', K.dead_news, now, fingerprint)
     redis.call('ZREMRANGEBYRANK', K.dead_news, 0, -MOST_NEWS - 1)
     redis.call('PEXPIRE', K.dead_news, NEWS_KEPT_MS)
-    if redis.call('HLEN', K.dead_untold) < MOST_NEWS then redis.call('HSET', K.dead_untold, fingerprint, id) end
-    redis.call('PEXPIRE', K.dead_untold, NEWS_KEPT_MS)
+    if redis.call('HLEN', K.dead_unreported) < MOST_NEWS then redis.call('HSET', K.dead_unreported, fingerprint, id) end
+    redis.call('PEXPIRE', K.dead_unreported, NEWS_KEPT_MS)
   end
   redis.call('ZADD', K.dead_groups, now, fingerprint)
 end
 
--- grave = {id, bodies, fingerprint, facets id, dictionary id or "", terms, seed, then places in ARGV: of the facets,
+-- stored_letter = {id, bodies, fingerprint, dimensions id, dictionary id or "", terms, seed, then places in ARGV: of the dimensions,
 -- the letter, the body, the dictionary}; at = when it died, for one that is imported: it is no news.
 -- Returns 0 where it lies there already.
-local function bury(grave, at)
-  local id, facets, dict = grave[1], grave[4], grave[5]
+local function add_dead_letter(stored_letter, at)
+  local id, dimensions, dict = stored_letter[1], stored_letter[4], stored_letter[5]
   local letter = K.dead .. id
   if redis.call('EXISTS', letter) == 1 then return 0 end
-  if redis.call('HEXISTS', K.dead_facets, facets) == 0 then
-    if redis.call('HLEN', K.dead_facets) < K.facets_max then
-      redis.call('HSET', K.dead_facets, facets, ARGV[grave[8]])
+  if redis.call('HEXISTS', K.dead_dimensions, dimensions) == 0 then
+    if redis.call('HLEN', K.dead_dimensions) < K.dimensions_max then
+      redis.call('HSET', K.dead_dimensions, dimensions, ARGV[stored_letter[8]])
     else
-      facets = MIXED
+      dimensions = MIXED
     end
   end
   if dict ~= '' and redis.call('HINCRBY', K.dead_dicts, dict, 1) == 1 then
-    redis.call('SET', K.dead_dict .. dict, ARGV[grave[11]])
+    redis.call('SET', K.dead_dict .. dict, ARGV[stored_letter[11]])
   end
   local tokens = {}
-  for i = 1, #grave[6] do
-    local bucket, token = token_of(grave[6][i], grave[7])
+  for i = 1, #stored_letter[6] do
+    local bucket, token = token_of(stored_letter[6][i], stored_letter[7])
     redis.call('ZADD', K.dead_find .. bucket, 0, token .. id)
     tokens[i] = struct.pack('>I3', bucket) .. token
   end
-  redis.call('SET', letter, cmsgpack.pack({ facets, dict, table.concat(tokens), ARGV[grave[9]], ARGV[grave[10]] }))
+  redis.call('SET', letter, cmsgpack.pack({ dimensions, dict, table.concat(tokens), ARGV[stored_letter[9]], ARGV[stored_letter[10]] }))
   redis.call('ZADD', K.dead_index, at or now, id)
-  redis.call('ZADD', K.dead_by .. facets, at or now, id)
-  if not at then note_group(grave[3], id) end
+  redis.call('ZADD', K.dead_by .. dimensions, at or now, id)
+  if not at then note_group(stored_letter[3], id) end
   return 1
 end
 
 -- 1 where the letter was there.
-local function unbury(id)
+local function remove_dead_letter(id)
   local letter = kept(id)
   if not letter then -- nothing but its place may be left of it
     redis.call('ZREM', K.dead_index, id)
     return 0
   end
-  local facets, dict, tokens = letter[1], letter[2], letter[3]
+  local dimensions, dict, tokens = letter[1], letter[2], letter[3]
   redis.call('DEL', K.dead .. id, K.dead_notes .. id)
   redis.call('ZREM', K.dead_index, id)
-  redis.call('ZREM', K.dead_by .. facets, id)
-  if redis.call('EXISTS', K.dead_by .. facets) == 0 then redis.call('HDEL', K.dead_facets, facets) end
+  redis.call('ZREM', K.dead_by .. dimensions, id)
+  if redis.call('EXISTS', K.dead_by .. dimensions) == 0 then redis.call('HDEL', K.dead_dimensions, dimensions) end
   if dict ~= '' and redis.call('HINCRBY', K.dead_dicts, dict, -1) <= 0 then
     redis.call('HDEL', K.dead_dicts, dict)
     redis.call('DEL', K.dead_dict .. dict)
@@ -102,7 +102,7 @@ local function unbury(id)
   for i = 1, #tokens, 7 do
     redis.call('ZREM', K.dead_find .. struct.unpack('>I3', tokens, i), tokens:sub(i + 3, i + 6) .. id)
   end
-  redis.call('SREM', K.dead_revive, id)
+  redis.call('SREM', K.dead_to_retry, id)
   return 1
 end
 
@@ -117,8 +117,8 @@ local function ids_with(term, below, most)
 end
 
 -- Letters by their ids, as {id, when it died here in ms or "", letter or "", dictionary or "", notes or "", body or "",
--- facets id}, and the dictionaries that they are packed with: a reader must get both in one step.
-local function exhumed(ids, with_body)
+-- dimensions id}, and the dictionaries that they are packed with: a reader must get both in one step.
+local function read_dead_letters(ids, with_body)
   local rows, dicts, known = {}, {}, {}
   for i = 1, #ids do
     local letter, at = kept(ids[i]), redis.call('ZSCORE', K.dead_index, ids[i]) or ''

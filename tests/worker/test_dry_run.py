@@ -22,9 +22,9 @@ from broker.queue.stream import Entry
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.steps.digests import Gathered
-from launcher.composition.dry_runs import rehearsal
+from launcher.composition.dry_runs import dry_run
 from launcher.config.config import read
-from runtime.dry_run import Verdict
+from runtime.dry_run import DryRunResult
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from sources.secret import Secret
@@ -44,7 +44,7 @@ from worker.channels.settings import (
 from worker.intake.digests import jobs_of
 from worker.intake.planner import Planner
 from worker.main import run
-from worker.preview.dry_run import Rehearsal
+from worker.preview.dry_run import DryRunner
 from worker.rules.retry import RetrySettings
 from worker.rules.rules import DigestSettings, Rule, RuleBook
 from worker.settings import Settings
@@ -94,27 +94,29 @@ def at_notify(
     return dead_letters.died_at_notify(made, channel, reason="permanent", error="x", error_class="X")
 
 
-def rehearsed(grave: StoredDeadLetter, *rules: Rule, sources: Mapping[str, WorkerSource] = SOURCES) -> Verdict:
-    return Rehearsal(sources, rules or (PLAIN,), CHANNELS).of(grave)
+def masked_dry_run(
+    stored_letter: StoredDeadLetter, *rules: Rule, sources: Mapping[str, WorkerSource] = SOURCES
+) -> DryRunResult:
+    return DryRunner(sources, rules or (PLAIN,), CHANNELS).of(stored_letter)
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_body_dies_again_as_intake_would_bury_it_or_passes(name: str) -> None:
+async def test_a_body_dies_again_as_intake_would_keep_it_or_passes(name: str) -> None:
     body, hint = BODIES[name]
     rules = (PLAIN, rule(name="points", events=("*points_added",), channel="console", key="{{ customer.id }}"))
     entry = Entry("1-1", 1, batch.encode([raw(body, hint=hint)]), 1)
     plan = await Planner(SOURCES, RuleBook(rules), max_deliveries=3).plan([entry])
 
-    verdict = rehearsed(at_intake(body, hint=hint), *rules)
+    result = masked_dry_run(at_intake(body, hint=hint), *rules)
 
-    buried = [grave.letter for grave in plan.processed[0].graves]
+    dead_at_intake = [stored_letter.letter for stored_letter in plan.processed[0].stored_letters]
     assert [
-        (verdict.reason, verdict.error, verdict.error_class, verdict.path, verdict.fingerprint)
-        for _ in [verdict]
-        if verdict.stage == "intake"
-    ] == [(dead.reason, dead.error, dead.error_class, dead.path, dead.fingerprint) for dead in buried]
+        (result.reason, result.error, result.error_class, result.path, result.fingerprint)
+        for _ in [result]
+        if result.stage == "intake"
+    ] == [(dead.reason, dead.error, dead.error_class, dead.path, dead.fingerprint) for dead in dead_at_intake]
     planned = {(job.channel, made.rule, made.key) for job in plan.jobs for made in job.notifications}
-    assert {(told.channel, told.rule, told.key) for told in verdict.notifications} == planned
+    assert {(told.channel, told.rule, told.key) for told in result.notifications} == planned
 
 
 def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
@@ -122,10 +124,10 @@ def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
         channel="mail", to="{{ customer.email }}", subject="+{{ balance.points }}", html="<b>{{ 1 }}</b>"
     )
 
-    verdict = rehearsed(at_intake(SAMPLE), letter)
+    result = masked_dry_run(at_intake(SAMPLE), letter)
 
-    assert verdict.passes
-    (told,) = verdict.notifications
+    assert result.passes
+    (told,) = result.notifications
     assert (told.channel, told.rule, told.to) == ("mail", "r", "member7@example.com")
     assert (told.subject, told.text, told.html) == ("+40", "40 points for Bela Okafor", "<b>1</b>")
     assert (told.error, told.needs, told.looks_up) == ("", "", ())
@@ -133,33 +135,33 @@ def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
 
 def test_an_event_that_no_rule_is_for_passes_and_nobody_is_notified() -> None:
     for rules in ((rule(events=("moon.*",)),), (rule(when="balance.points > 100"),), (rule(enabled=False),)):
-        assert rehearsed(at_intake(SAMPLE), *rules) == Verdict(passes=True)
+        assert masked_dry_run(at_intake(SAMPLE), *rules) == DryRunResult(passes=True)
 
 
 def test_what_was_stale_is_taken_at_any_age_and_what_died_otherwise_is_not() -> None:
     old = {**SAMPLE, "event": {**SAMPLE["event"], "created_at": "2020-01-01T00:00:00Z"}}
     sources = {"voucherify": WorkerSource(KIND, 7, max_event_age_s=60.0)}
 
-    assert rehearsed(at_intake(old, reason=dead_letters.STALE), sources=sources).passes
-    verdict = rehearsed(at_intake(old, reason="poison"), sources=sources)
-    assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "stale", "StaleEvent")
+    assert masked_dry_run(at_intake(old, reason=dead_letters.STALE), sources=sources).passes
+    result = masked_dry_run(at_intake(old, reason="poison"), sources=sources)
+    assert (result.passes, result.reason, result.error_class) == (False, "stale", "StaleEvent")
 
 
 def test_of_several_notifications_the_one_that_would_die_is_told_beside_the_others() -> None:
     rules = [rule(name=name, text=text) for name, text in (("good", TEXT), ("bad", "{{ balance.pionts }}"))]
 
-    verdict = rehearsed(at_intake(SAMPLE), *rules)
+    result = masked_dry_run(at_intake(SAMPLE), *rules)
 
-    assert not verdict.passes
-    good, bad = verdict.notifications
+    assert not result.passes
+    good, bad = result.notifications
     assert (good.rule, good.error, good.text) == ("good", "", "40 points for Bela Okafor")
     assert (bad.rule, bad.text) == ("bad", "")
-    assert bad.error == verdict.error
-    assert "'pionts'" in verdict.error
-    assert (verdict.stage, verdict.reason, verdict.error_class) == ("notify", "render", "RenderError")
+    assert bad.error == result.error
+    assert "'pionts'" in result.error
+    assert (result.stage, result.reason, result.error_class) == ("notify", "render", "RenderError")
     path = "\x1f".join(("bad", "customer.voucher.loyalty_card.points_added", "text line 1"))
-    assert verdict.path == "text line 1"
-    assert verdict.fingerprint == dead_letters.fingerprint("notify", "RenderError", path, "crm")
+    assert result.path == "text line 1"
+    assert result.fingerprint == dead_letters.fingerprint("notify", "RenderError", path, "crm")
 
 
 @pytest.mark.parametrize(
@@ -178,11 +180,11 @@ def test_of_several_notifications_the_one_that_would_die_is_told_beside_the_othe
     ],
 )
 def test_a_template_that_does_not_fit_names_what_is_missing(changes: dict[str, Any], error: str) -> None:
-    for grave in (at_intake(SAMPLE), at_notify(SAMPLE)):
-        verdict = rehearsed(grave, rule(**changes))
-        assert not verdict.passes
-        assert error in verdict.error
-        assert (verdict.reason, verdict.error_class) == ("render", "RenderError")
+    for stored_letter in (at_intake(SAMPLE), at_notify(SAMPLE)):
+        result = masked_dry_run(stored_letter, rule(**changes))
+        assert not result.passes
+        assert error in result.error
+        assert (result.reason, result.error_class) == ("render", "RenderError")
 
 
 @pytest.mark.parametrize(
@@ -199,20 +201,20 @@ def test_a_template_that_does_not_fit_names_what_is_missing(changes: dict[str, A
 def test_what_a_channel_refuses_before_it_asks_anybody_fails(
     channel: str, changes: dict[str, Any], error_class: str
 ) -> None:
-    verdict = rehearsed(at_notify(SAMPLE, channel=channel), rule(channel=channel, **changes))
-    assert (verdict.passes, verdict.error_class) == (False, error_class)
-    assert verdict.fingerprint == dead_letters.fingerprint("notify", error_class, "", channel)
+    result = masked_dry_run(at_notify(SAMPLE, channel=channel), rule(channel=channel, **changes))
+    assert (result.passes, result.error_class) == (False, error_class)
+    assert result.fingerprint == dead_letters.fingerprint("notify", error_class, "", channel)
 
 
 def test_a_channel_that_cannot_be_opened_fails() -> None:
     channels = {"crm": EmailSettings(host="smtp.invalid", sender="@")}
-    verdict = Rehearsal(SOURCES, (PLAIN,), channels).of(at_notify(SAMPLE))
-    assert (verdict.reason, verdict.error_class) == ("misconfigured", "ChannelError")
-    assert verdict.error.startswith("sender: not an address")
+    result = DryRunner(SOURCES, (PLAIN,), channels).of(at_notify(SAMPLE))
+    assert (result.reason, result.error_class) == ("misconfigured", "ChannelError")
+    assert result.error.startswith("sender: not an address")
 
 
 @pytest.mark.parametrize(
-    ("grave", "reason", "error"),
+    ("stored_letter", "reason", "error"),
     [
         (at_notify(SAMPLE, channel="gone"), "unknown channel", "no channel named 'gone'"),
         (at_notify(SAMPLE, by="gone"), "render", "no rule named 'gone'"),
@@ -221,27 +223,27 @@ def test_a_channel_that_cannot_be_opened_fails() -> None:
         (at_intake(SAMPLE, source="gone"), "unknown source", "no source named 'gone'"),
     ],
 )
-def test_what_the_config_no_longer_has_fails(grave: StoredDeadLetter, reason: str, error: str) -> None:
-    verdict = rehearsed(grave)
-    assert (verdict.passes, verdict.reason) == (False, reason)
-    assert error in verdict.error
+def test_what_the_config_no_longer_has_fails(stored_letter: StoredDeadLetter, reason: str, error: str) -> None:
+    result = masked_dry_run(stored_letter)
+    assert (result.passes, result.reason) == (False, reason)
+    assert error in result.error
 
 
 def test_a_notification_that_its_rule_does_not_want_any_more_passes_and_is_not_sent() -> None:
-    assert rehearsed(at_notify(SAMPLE), rule(when="balance.points > 100")) == Verdict(passes=True)
+    assert masked_dry_run(at_notify(SAMPLE), rule(when="balance.points > 100")) == DryRunResult(passes=True)
 
 
 def test_a_notification_keeps_its_key() -> None:
-    (told,) = rehearsed(at_notify(SAMPLE)).notifications
+    (told,) = masked_dry_run(at_notify(SAMPLE)).notifications
     assert (told.key, told.text) == ("k" * 32, "40 points for Bela Okafor")
 
 
 def test_what_only_an_answer_could_bring_passes_and_the_question_is_told() -> None:
     asking = rule(enrich=("customer",), text="{{ customer.phone }}")
-    for grave in (at_intake(SAMPLE, source="asked"), at_notify(SAMPLE, source="asked")):
-        verdict = rehearsed(grave, asking)
-        assert verdict.passes
-        (told,) = verdict.notifications
+    for stored_letter in (at_intake(SAMPLE, source="asked"), at_notify(SAMPLE, source="asked")):
+        result = masked_dry_run(stored_letter, asking)
+        assert result.passes
+        (told,) = result.notifications
         assert told.looks_up == (f"GET /v1/customers/{SAMPLE['data']['customer']['id']}",)
         assert "'phone'" in told.needs
         assert told.text == ""
@@ -251,18 +253,18 @@ def test_a_question_that_cannot_be_asked_fails() -> None:
     asking = rule(enrich=("customer",), text="{{ customer.phone }}")
     nobody = {**SAMPLE, "data": {"greeting": "hello"}}
 
-    assert rehearsed(at_notify(nobody, source="asked"), asking).reason == "customer unknown"
-    assert rehearsed(at_notify(SAMPLE), asking).reason == "misconfigured"
+    assert masked_dry_run(at_notify(nobody, source="asked"), asking).reason == "customer unknown"
+    assert masked_dry_run(at_notify(SAMPLE), asking).reason == "misconfigured"
 
 
 def test_an_event_on_its_way_into_a_digest_is_told_as_a_digest_of_its_own() -> None:
     digest = DigestSettings(key="customer.id", window="1m")
     counting = rule(channel=("crm", "console"), digest=digest, text="{{ events | length }} of {{ customer.name }}")
 
-    verdict = rehearsed(at_intake(SAMPLE), counting)
+    result = masked_dry_run(at_intake(SAMPLE), counting)
 
-    assert verdict.passes
-    assert [(told.channel, told.digest, told.text) for told in verdict.notifications] == [
+    assert result.passes
+    assert [(told.channel, told.digest, told.text) for told in result.notifications] == [
         ("crm", True, "1 of Bela Okafor"),
         ("console", True, "1 of Bela Okafor"),
     ]
@@ -273,38 +275,38 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
     events = [Gathered(f"{n}", "r", ("crm",), 60_000, POINTS_ADDED, NOW_MS + n, raw(webhook(n))) for n in range(3)]
     (job,) = jobs_of(events)
     (made,) = job.notifications
-    grave = dead_letters.died_at_notify(made, "crm", reason="permanent", error="x", error_class="X")
+    stored_letter = dead_letters.died_at_notify(made, "crm", reason="permanent", error="x", error_class="X")
 
-    verdict = rehearsed(grave, summing)
+    result = masked_dry_run(stored_letter, summing)
 
-    assert [(told.text, told.key, told.digest) for told in verdict.notifications] == [("3 events", made.key, True)]
+    assert [(told.text, told.key, told.digest) for told in result.notifications] == [("3 events", made.key, True)]
 
 
 def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> None:
     def unread(*bodies: RawBody) -> StoredDeadLetter:
         return dead_letters.unreadable_batch(batch.encode(list(bodies)), len(bodies), "Array of length 4, got 5")
 
-    assert len(rehearsed(unread(raw(webhook(1)), raw(webhook(2)))).notifications) == 2
-    verdict = rehearsed(unread(raw(webhook(1)), raw(b"{"), raw(b"nope")))
-    assert (verdict.passes, verdict.error_class, len(verdict.notifications)) == (False, "DecodeError", 1)
-    assert verdict.error == rehearsed(at_intake(b"{")).error
+    assert len(masked_dry_run(unread(raw(webhook(1)), raw(webhook(2)))).notifications) == 2
+    result = masked_dry_run(unread(raw(webhook(1)), raw(b"{"), raw(b"nope")))
+    assert (result.passes, result.error_class, len(result.notifications)) == (False, "DecodeError", 1)
+    assert result.error == masked_dry_run(at_intake(b"{")).error
 
 
 def test_a_batch_that_still_cannot_be_read_fails_as_it_did() -> None:
-    grave = dead_letters.unreadable_batch(b"garbage", 2, "x")
-    verdict = rehearsed(grave)
-    assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "unreadable", "UnreadableBatchError")
-    assert verdict.fingerprint == grave.letter.fingerprint
+    stored_letter = dead_letters.unreadable_batch(b"garbage", 2, "x")
+    result = masked_dry_run(stored_letter)
+    assert (result.passes, result.reason, result.error_class) == (False, "unreadable", "UnreadableBatchError")
+    assert result.fingerprint == stored_letter.letter.fingerprint
 
 
 def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -> None:
     def unread(*made: Notification) -> StoredDeadLetter:
         return dead_letters.unreadable_job("0.2", jobs.encode(NotifyJob("crm", 3, NOW_MS, list(made))), "x")
 
-    verdict = rehearsed(unread(notification(webhook(1)), notification(webhook(2))))
-    assert (verdict.passes, len(verdict.notifications)) == (True, 2)
-    verdict = rehearsed(unread(notification(webhook(1)), notification(webhook(2), by="gone")))
-    assert (verdict.passes, verdict.reason, len(verdict.notifications)) == (False, "render", 2)
+    result = masked_dry_run(unread(notification(webhook(1)), notification(webhook(2))))
+    assert (result.passes, len(result.notifications)) == (True, 2)
+    result = masked_dry_run(unread(notification(webhook(1)), notification(webhook(2), by="gone")))
+    assert (result.passes, result.reason, len(result.notifications)) == (False, "render", 2)
 
 
 @pytest.mark.parametrize(
@@ -317,26 +319,28 @@ def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -
     ],
 )
 def test_a_job_that_still_cannot_be_read_fails_as_it_did(blob: bytes) -> None:
-    grave = dead_letters.unreadable_job("0.1", blob, "x")
-    verdict = rehearsed(grave)
-    assert (verdict.passes, verdict.reason, verdict.error_class) == (False, "unreadable", "UnreadableJobError")
-    assert verdict.error
-    assert verdict.fingerprint == grave.letter.fingerprint
+    stored_letter = dead_letters.unreadable_job("0.1", blob, "x")
+    result = masked_dry_run(stored_letter)
+    assert (result.passes, result.reason, result.error_class) == (False, "unreadable", "UnreadableJobError")
+    assert result.error
+    assert result.fingerprint == stored_letter.letter.fingerprint
 
 
-def test_hundreds_are_rehearsed_in_a_moment() -> None:
+def test_hundreds_are_tried_in_a_dry_run_in_a_moment() -> None:
     letter = rule(channel="mail", to="{{ customer.email }}", subject="{{ balance.points }}", html="<b>{{ 1 }}</b>")
-    stage = Rehearsal(SOURCES, (letter, rule(name="crm", when="balance.points > 1")), CHANNELS)
-    graves = [grave for n in range(206) for grave in (at_intake(webhook(n)), at_notify(webhook(n)))]
+    stage = DryRunner(SOURCES, (letter, rule(name="crm", when="balance.points > 1")), CHANNELS)
+    stored_letters = [
+        stored_letter for n in range(206) for stored_letter in (at_intake(webhook(n)), at_notify(webhook(n)))
+    ]
     started = time.thread_time()
-    assert all(stage.of(grave).passes for grave in graves)
+    assert all(stage.of(stored_letter).passes for stored_letter in stored_letters)
     assert time.thread_time() - started < 2.0  # 0.4 s
 
 
-def test_a_config_makes_a_rehearsal() -> None:
+def test_a_config_makes_a_dry_run() -> None:
     tables = {"rules": [{"name": "r", "events": ["*"], "channel": "console", "text": TEXT}]}
-    verdict = rehearsal(read(tables, {}))(at_intake(SAMPLE))
-    assert [told.text for told in verdict.notifications] == ["40 points for Bela Okafor"]
+    result = dry_run(read(tables, {}))(at_intake(SAMPLE))
+    assert [told.text for told in result.notifications] == ["40 points for Bela Okafor"]
 
 
 class Case:
@@ -400,7 +404,7 @@ async def working(
     channels: Mapping[str, ChannelSettings],
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    settings = Settings(stop_grace_s=5, pass_on_s=0)
+    settings = Settings(stop_grace_s=5, unrecognized_grace_s=0)
     task = asyncio.create_task(run(settings, sources, rules, channels, RedisSettings(url=server.url), stop=stop))
     try:
         yield
@@ -409,12 +413,12 @@ async def working(
         await task
 
 
-async def all_graves(redis: Client) -> list[StoredDeadLetter]:
+async def all_stored_letters(redis: Client) -> list[StoredDeadLetter]:
     found = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis, count=1000)]
-    return [grave for grave in found if grave]
+    return [stored_letter for stored_letter in found if stored_letter]
 
 
-async def test_a_replay_does_what_its_rehearsal_said(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, redis: Client) -> None:
     async with taker() as crm:
         http = HttpSettings(url=crm.url, allow_private=True, retry=RetrySettings(attempts=1))
         before = {"crm": http, "gone": http, "mail": MAIL}
@@ -424,29 +428,29 @@ async def test_a_replay_does_what_its_rehearsal_said(redis_server: RedisServer, 
         sources, rules = setup({name: case.rules for name, case in CASES.items()})
         async with working(redis_server, sources, rules, before):
             await settled(redis)
-        graves = await all_graves(redis)
-        assert {grave.letter.source for grave in graves} == set(CASES)
+        stored_letters = await all_stored_letters(redis)
+        assert {stored_letter.letter.source for stored_letter in stored_letters} == set(CASES)
 
         after: dict[str, ChannelSettings] = {"crm": http, "mail": MAIL}
         sources, rules = setup({name: case.then for name, case in CASES.items()})
-        stage = Rehearsal(sources, rules, after)
-        verdicts = [stage.of(grave) for grave in graves]
+        stage = DryRunner(sources, rules, after)
+        results = [stage.of(stored_letter) for stored_letter in stored_letters]
         crm.status, crm.taken[:] = 200, []
-        for grave in graves:
-            assert await replay(redis, [grave])
+        for stored_letter in stored_letters:
+            assert await replay(redis, [stored_letter])
         async with working(redis_server, sources, rules, after):
             totals = await settled(redis)
-        died = [grave.letter for grave in await all_graves(redis)]
+        died = [stored_letter.letter for stored_letter in await all_stored_letters(redis)]
 
-    pairs = zip(graves, verdicts, strict=True)
-    assert {grave.letter.source for grave, verdict in pairs if verdict.passes} == PASSING
-    assert sorted(_as_told(verdict) for verdict in verdicts if not verdict.passes) == sorted(map(_as_told, died))
-    told = [told for verdict in verdicts for told in verdict.notifications]
+    pairs = zip(stored_letters, results, strict=True)
+    assert {stored_letter.letter.source for stored_letter, result in pairs if result.passes} == PASSING
+    assert sorted(_as_told(result) for result in results if not result.passes) == sorted(map(_as_told, died))
+    told = [told for result in results for told in result.notifications]
     assert {(one.rule, one.key, one.text, one.to, one.subject) for one in told if not one.error} == {
         (got["rule"], got["key"], got["text"], got.get("to", ""), got.get("subject", "")) for got in crm.taken
     }
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
 
-def _as_told(found: Verdict | DeadLetter) -> tuple[str, ...]:
+def _as_told(found: DryRunResult | DeadLetter) -> tuple[str, ...]:
     return found.fingerprint, found.stage, found.reason, found.error, found.error_class, found.path

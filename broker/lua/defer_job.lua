@@ -4,7 +4,7 @@
 go_on_when_full()
 local job = ARGV[2]
 if redis.call('GET', K.in_progress .. job) ~= ARGV[1] then return 1 end
-local delay_ms = pass_on(job, tonumber(ARGV[3]))
+local delay_ms = defer(job, tonumber(ARGV[3]))
 if not delay_ms then return 0 end
 redis.call('DEL', K.in_progress .. job, K.retry .. job)
 redis.call('ZADD', K.queue, 'XX', now + delay_ms, job)

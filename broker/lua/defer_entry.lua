@@ -4,7 +4,7 @@
 go_on_when_full()
 local held = redis.call('XPENDING', K.stream, K.group, ARGV[2], ARGV[2], 1, ARGV[1])[1]
 if not held then return 1 end
-local delay_ms = pass_on(ARGV[2], tonumber(ARGV[3]))
+local delay_ms = defer(ARGV[2], tonumber(ARGV[3]))
 if not delay_ms then return 0 end
 redis.call('XCLAIM', K.stream, K.group, ARGV[1], 0, ARGV[2], 'IDLE', math.max(0, ARGV[4] - delay_ms),
   'RETRYCOUNT', math.max(0, held[4] - 1), 'JUSTID')

@@ -5,5 +5,5 @@ go_on_when_full()
 local found = redis.call('XRANGE', K.audit, ARGV[1], ARGV[1])
 if #found == 0 or found[1][2][2] ~= ARGV[2] then return 0 end
 redis.call('XDEL', K.audit, ARGV[1])
-told(ARGV[3])
+append_audit(ARGV[3])
 return 1

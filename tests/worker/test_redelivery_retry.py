@@ -79,10 +79,10 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     await sent(redis)
     totals = await rest(redis)
     assert list(sink.times.values()) == [4]  # two in each life, all with one key
-    assert (totals.accepted, totals.processed, totals.duplicate, totals.revived) == (2, 2, 0, 1)
+    assert (totals.accepted, totals.processed, totals.duplicate, totals.retried_on_redelivery) == (2, 2, 0, 1)
     assert (totals.created, totals.sent, totals.dead, totals.replayed) == (1, 1, 0, 1)
     assert await dead_letters.how_many(redis) == 0
-    assert not await redis.exists(KEYS.dead_revive)
+    assert not await redis.exists(KEYS.dead_to_retry)
 
     await send(redis, webhook(1))  # now all is well
     assert (await until(lambda: _counted(redis, 3))).duplicate == 1
@@ -95,7 +95,7 @@ async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(redis: Client, 
     [letter] = await dies(redis, sink, webhook(2))
     await send(redis, webhook(1))
     totals = await until(lambda: _counted(redis, 3))
-    assert (totals.duplicate, totals.revived) == (1, 0)
+    assert (totals.duplicate, totals.retried_on_redelivery) == (1, 0)
     assert [found.id for found in await dead_letters.newest(redis)] == [letter.id]
 
 
@@ -105,7 +105,7 @@ async def test_a_redelivery_among_new_events_is_sent_once_too(redis: Client, sin
     await send(redis, webhook(2), webhook(1), webhook(3))
     await sent(redis, 3)
     totals = await rest(redis)
-    assert (totals.processed, totals.revived, totals.created, totals.sent) == (4, 1, 3, 3)
+    assert (totals.processed, totals.retried_on_redelivery, totals.created, totals.sent) == (4, 1, 3, 3)
     assert sink.times[letter.key] == 2  # refused once, taken once
 
 
@@ -118,7 +118,7 @@ async def test_two_redeliveries_within_moments_have_it_sent_once(redis: Client, 
     await sent(redis)
     totals = await rest(redis)
     assert totals.processed + totals.duplicate == 4
-    assert totals.revived == totals.processed - 1 >= 1
+    assert totals.retried_on_redelivery == totals.processed - 1 >= 1
     assert (totals.created, totals.sent, totals.dead) == (1, 1, 0)
     assert list(sink.times.values()) == [2]  # refused once, taken once
 
@@ -129,11 +129,11 @@ async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
     first = worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
     first.kill()
-    assert [(await committed(redis, webhook(1))).revived for _ in range(2)] == [1, 1]
+    assert [(await committed(redis, webhook(1))).retried_on_redelivery for _ in range(2)] == [1, 1]
     worker(parts=EVERYTHING)
     await sent(redis)
     totals = await rest(redis)
-    assert (totals.processed, totals.revived, totals.replayed) == (3, 2, 1)
+    assert (totals.processed, totals.retried_on_redelivery, totals.replayed) == (3, 2, 1)
     assert list(sink.times.values()) == [2]
 
 
@@ -143,9 +143,19 @@ async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
-    assert await replay(redis, [grave for grave in await dead_letters.graves(redis, [letter.id]) if grave]) == 1
+    assert (
+        await replay(
+            redis,
+            [
+                stored_letter
+                for stored_letter in await dead_letters.stored_letters(redis, [letter.id])
+                if stored_letter
+            ],
+        )
+        == 1
+    )
     found = await committed(redis, webhook(1))
-    assert (found.duplicate, found.revived) == (1, 0)
+    assert (found.duplicate, found.retried_on_redelivery) == (1, 0)
     worker(parts=EVERYTHING)
     await sent(redis)
     await rest(redis)
@@ -156,10 +166,20 @@ async def test_a_replay_by_a_person_takes_the_mark_along(redis: Client, sink: Si
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
-    assert (await committed(redis, webhook(1))).revived == 1
-    assert await redis.smembers(KEYS.dead_revive) == {letter.id.encode()}  # type: ignore[misc]
-    assert await replay(redis, [grave for grave in await dead_letters.graves(redis, [letter.id]) if grave]) == 1
-    assert not await redis.exists(KEYS.dead_revive)
+    assert (await committed(redis, webhook(1))).retried_on_redelivery == 1
+    assert await redis.smembers(KEYS.dead_to_retry) == {letter.id.encode()}  # type: ignore[misc]
+    assert (
+        await replay(
+            redis,
+            [
+                stored_letter
+                for stored_letter in await dead_letters.stored_letters(redis, [letter.id])
+                if stored_letter
+            ],
+        )
+        == 1
+    )
+    assert not await redis.exists(KEYS.dead_to_retry)
     worker(parts=EVERYTHING)
     await sent(redis)
     assert (await rest(redis)).replayed == 1
@@ -172,11 +192,11 @@ async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_nex
     first = worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
     first.kill()
-    assert (await committed(redis, webhook(1))).revived == 1
+    assert (await committed(redis, webhook(1))).retried_on_redelivery == 1
     assert await dead_letters.how_many(redis) == 1
     worker(parts=EVERYTHING)
     await sent(redis)
-    assert (await rest(redis)).revived == 1
+    assert (await rest(redis)).retried_on_redelivery == 1
     assert await dead_letters.how_many(redis) == 0
 
 
@@ -185,7 +205,7 @@ async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
 ) -> None:
     worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
-    await redis.sadd(KEYS.dead_revive, letter.id)  # type: ignore[misc]
+    await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
     await sent(redis)
     assert await dead_letters.how_many(redis) == 0
 
@@ -200,7 +220,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     revival = Revival(redis, woken.set)
     running = asyncio.create_task(revival.run())
     await asyncio.sleep(0)
-    await redis.sadd(KEYS.dead_revive, letter.id)  # type: ignore[misc]
+    await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
     revival.wake()
     await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
     await ended([running])
@@ -221,7 +241,7 @@ async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
     totals = await rest(redis)
     assert [told["text"] for told in sink.got] == ["2 x points added"] * 2
     assert list(sink.times.values()) == [2]
-    assert (totals.processed, totals.digested, totals.created, totals.revived) == (3, 2, 1, 1)
+    assert (totals.processed, totals.digested, totals.created, totals.retried_on_redelivery) == (3, 2, 1, 1)
 
 
 async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
@@ -236,7 +256,7 @@ async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
     await send(redis, TIMELESS)
     await sent(redis)
     totals = await rest(redis)
-    assert (totals.processed, totals.duplicate, totals.revived, totals.created) == (2, 0, 1, 1)
+    assert (totals.processed, totals.duplicate, totals.retried_on_redelivery, totals.created) == (2, 0, 1, 1)
     assert list(sink.times.values()) == [2]
 
 
@@ -248,7 +268,7 @@ async def test_all_that_died_of_an_event_comes_back_at_once(redis: Client, sink:
     await send(redis, webhook(1))
     await sent(redis, 2)
     totals = await rest(redis)
-    assert (totals.revived, totals.replayed, totals.created, totals.dead) == (1, 2, 2, 0)
+    assert (totals.retried_on_redelivery, totals.replayed, totals.created, totals.dead) == (1, 2, 2, 0)
     assert sorted(sink.times) == sorted(letter.key for letter in letters)
     assert list(sink.times.values()) == [2, 2]
 
