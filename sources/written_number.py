@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, DecimalException
 from operator import add, mul, sub
 from typing import Any
@@ -68,3 +68,19 @@ def as_json(value: object) -> msgspec.Raw:
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.written.encode())
     raise NotImplementedError(f"{type(value).__name__} is no JSON")
+
+
+def as_plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a payload, down to its last list, in which such numbers are plain floats."""
+    copy = dict(payload)
+    # A stack of its own instead of recursion: a payload may be nested nearly as deep as Python can call functions.
+    containers: list[Any] = [copy]
+    while containers:
+        container = containers.pop()
+        for key, value in container.items() if isinstance(container, dict) else enumerate(container):
+            if isinstance(value, WrittenNumber):
+                container[key] = float(value)
+            elif isinstance(value, dict | list):
+                container[key] = value.copy()
+                containers.append(container[key])
+    return copy

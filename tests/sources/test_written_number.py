@@ -1,6 +1,7 @@
 """Numbers print as the sender wrote them, and count as numbers."""
 
 import copy
+import json
 from decimal import Decimal
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sources.voucherify import VOUCHERIFY
-from sources.written_number import WrittenNumber, as_json
+from sources.written_number import WrittenNumber, as_json, as_plain_json
 from worker.channels.http import _encode
 from worker.rules.render import Renderer, RenderError
 from worker.rules.rules import Rule
@@ -88,3 +89,29 @@ def test_a_number_however_it_is_written_is_formatted_or_refused_in_words(written
 
 def test_a_notification_carries_amounts_as_they_came() -> None:
     assert _encode(VOUCHERIFY.view(b'{"price":10.00}')) == b'{"price":10.00}'
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(st.dictionaries(st.text(), values, max_size=4))
+def test_a_plain_copy_is_what_json_decodes_to_without_us(payload: dict[str, object]) -> None:
+    body = json.dumps(payload).encode()
+    as_sent = decode(body)
+    encoded = msgspec.json.Encoder(enc_hook=as_json).encode(as_sent)
+    assert json.dumps(as_plain_json(as_sent)) == json.dumps(json.loads(body))
+    assert msgspec.json.decode(msgspec.json.encode(as_plain_json(as_sent))) == payload
+    assert msgspec.json.Encoder(enc_hook=as_json).encode(as_sent) == encoded
+
+
+@pytest.mark.parametrize("opening, closing", [(b'{"a":', b"}"), (b"[", b"]")])
+def test_a_payload_that_can_be_decoded_can_be_copied_however_deep(opening: bytes, closing: bytes) -> None:
+    plain = as_plain_json(decode(b'{"a":' + opening * 400 + b"1.50" + closing * 400 + b"}"))
+    assert msgspec.json.encode(plain).count(b"1.5") == 1

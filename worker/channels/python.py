@@ -20,6 +20,7 @@ from typing import Any
 from msgspec import Struct
 
 from sources.errors import DecodeError
+from sources.written_number import as_plain_json
 from worker.channels.bounded_executor import BoundedExecutor, in_task
 from worker.channels.errors import ChannelError
 from worker.channels.settings import PythonSettings
@@ -45,7 +46,7 @@ class PythonEvent(Struct, frozen=True):
     event's name has no model or the payload does not fit it."""
 
     data: Mapping[str, Any]
-    """The payload as it is, every key of it, with what the rule looked up."""
+    """The payload as it is, every key of it, with what the rule looked up. A copy that the function may change."""
 
     raw: bytes
     """The body as it was received."""
@@ -92,7 +93,9 @@ class PythonChannel:
         """Call it. A call that does not heed its cancellation is left to itself, and still counts as one."""
         model = self._models.get(message.source)
         try:
-            data = dict(message.data)
+            # A typed model takes plain floats alone, and so do most JSON encoders that the function may use. The
+            # copy is the function's own: the payload is shared with the other notifications of its event.
+            data = as_plain_json(message.data)
         except DecodeError as error:
             return Dead(reason="render", error=str(error), error_class=type(error).__name__)
         event = PythonEvent(

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.models import MODELS
+from tests.sources.payloads import PAYLOADS, compact, leaves, replaced
 from tests.until import until
 from tests.worker.channels import functions
 from tests.worker.conftest import POINTS_ADDED, webhook
@@ -65,6 +67,29 @@ async def test_a_function_gets_the_typed_event_the_payload_and_the_key() -> None
     assert (event.name, event.source, event.rule) == (POINTS_ADDED, "shop", "crm")
     assert (event.data, event.raw) == (MESSAGE.data, BODY)
     assert (event.text, event.to, event.attempt) == ("40 points", "nadia@example.com", 2)
+
+
+@pytest.mark.parametrize("name", sorted(PAYLOADS))
+async def test_amounts_with_a_fraction_reach_a_function_in_model_and_data(name: str) -> None:
+    payload = PAYLOADS[name]
+    model = VOUCHERIFY.model(name, payload)
+    assert model is not None
+    for path, value in leaves(model):
+        if isinstance(value, float):
+            payload = replaced(payload, path, value + 0.25)
+    message = but(event=name, data=VOUCHERIFY.view(compact(payload)))
+    assert await channel("note").send(message) == Sent()
+    event, _ = functions.calls[0]
+    assert event.model == VOUCHERIFY.model(name, payload)
+    assert type(event.model) is MODELS[name]
+    assert msgspec.json.decode(msgspec.json.encode(event.data)) == payload
+
+
+async def test_a_function_may_change_its_payload_without_changing_that_of_others() -> None:
+    assert await channel("note").send(MESSAGE) == Sent()
+    event, _ = functions.calls[0]
+    event.data["customer"]["name"] = "changed"
+    assert MESSAGE.data == VOUCHERIFY.view(BODY)
 
 
 @pytest.mark.parametrize(
