@@ -146,18 +146,30 @@ def function_at(target: str) -> Function:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
-        reason = f"there is no module {missing!r}"
+        reason = f"there is no module {missing!r}{_hidden(missing)}"
         raise ChannelError("target", reason if missing == module_name else f"{module_name}: {reason}") from None
     except BaseException as error:  # noqa: BLE001 - a module's own code may raise anything, SystemExit too
-        raise ChannelError("target", f"importing {module_name}: {_told(error)} ({type(error).__name__})") from None
+        hidden = _hidden(error.name or "") if isinstance(error, ImportError) else ""
+        reason = f"{_told(error)} ({type(error).__name__}){hidden}"
+        raise ChannelError("target", f"importing {module_name}: {reason}") from None
     for name in path.split("."):
         found = getattr(found, name, None)
     if found is None:
-        raise ChannelError("target", f"there is no {path!r} in {module_name}")
+        raise ChannelError("target", f"there is no {path!r} in {module_name}{_hidden(module_name)}")
     if not inspect.iscoroutinefunction(found):
         raise ChannelError("target", f"{target} is no async function: write `async def`")
     function: Function = found
     return function
+
+
+def _hidden(module_name: str) -> str:
+    """What an error adds where an installed package has the name of a module in the start directory; else ""."""
+    name = module_name.partition(".")[0]
+    found = getattr(sys.modules.get(name), "__file__", None)
+    file, package = Path.cwd() / f"{name}.py", Path.cwd() / name
+    if found is None or Path(found) in (file, package / "__init__.py") or not (file.exists() or package.is_dir()):
+        return ""
+    return f": the module {name!r} in {Path.cwd()} is hidden by {Path(found).parent}, so rename it"
 
 
 def _told(error: BaseException) -> str:

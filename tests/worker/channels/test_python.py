@@ -18,6 +18,7 @@ from tests.sources.payloads import PAYLOADS, compact, leaves, replaced
 from tests.until import until
 from tests.worker.channels import functions
 from tests.worker.conftest import POINTS_ADDED, webhook
+from worker.channels import python
 from worker.channels.errors import ChannelError
 from worker.channels.python import PythonChannel
 from worker.channels.settings import PythonSettings
@@ -168,6 +169,21 @@ def test_a_target_that_is_none_is_told_at_once(target: str, told: str) -> None:
     assert told in str(caught.value)
 
 
+def fault(directory: Path, files: dict[str, str], target: str) -> str:
+    """The line of the error in a process that is started in a directory with these files."""
+    for name, code in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(code)
+    program = f"from worker.channels.python import function_at\nfunction_at('{target}')"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=directory, capture_output=True, text=True, check=False
+    )
+    (line,) = [
+        line for line in ran.stderr.splitlines() if line.startswith("worker.channels.errors.ChannelError: ")
+    ]
+    return line
+
+
 @pytest.mark.parametrize(
     ("code", "told"),
     [
@@ -178,14 +194,38 @@ def test_a_target_that_is_none_is_told_at_once(target: str, told: str) -> None:
     ],
 )
 def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code: str, told: str) -> None:
-    """In a process of its own, as the module of a user stands where the worker is started."""
-    (tmp_path / "broken_crm.py").write_text(code)
-    program = "from worker.channels.python import function_at\nfunction_at('broken_crm:f')"
-    ran = subprocess.run(
-        [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    (line,) = [
-        line for line in ran.stderr.splitlines() if line.startswith("worker.channels.errors.ChannelError: ")
-    ]
+    line = fault(tmp_path, {"broken_crm.py": code}, "broken_crm:f")
     assert told in line
     assert "broken_crm" in line
+
+
+@pytest.mark.parametrize(
+    ("files", "target"),
+    [
+        ({"crm.py": "from worker.tasks import save", "worker/tasks.py": "", "worker/__init__.py": ""}, "crm:f"),
+        ({"crm.py": "from worker import save", "worker/__init__.py": ""}, "crm:f"),
+        ({"crm.py": "from worker import save", "worker.py": ""}, "crm:f"),
+        ({"worker/tasks.py": "async def f(event, key): ..."}, "worker.tasks:f"),
+        ({"worker.py": "async def f(event, key): ..."}, "worker:f"),
+    ],
+)
+def test_a_module_with_the_name_of_a_package_of_ours_is_reported_as_hidden(
+    tmp_path: Path, files: dict[str, str], target: str
+) -> None:
+    assert f"the module 'worker' in {tmp_path} is hidden by {Path(python.__file__).parents[1]}" in fault(
+        tmp_path, files, target
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "target"),
+    [
+        ({"crm.py": "from shop.gone import save", "shop/__init__.py": ""}, "crm:f"),
+        ({"crm.py": "from worker.gone import save"}, "crm:f"),
+        ({"crm.py": ""}, "crm:f"),
+    ],
+)
+def test_what_is_merely_missing_is_not_reported_as_hidden(
+    tmp_path: Path, files: dict[str, str], target: str
+) -> None:
+    assert "hidden" not in fault(tmp_path, files, target)
