@@ -56,8 +56,14 @@ class JsonFormatter(logging.Formatter):
             **_fields(record),
         }
         line = _json(event)
-        lines = [(_with(event, line, one), one) for one in _each(record)]
-        return "\n".join(whole if len(whole) <= MAX_LINE else _shortened({**event, **one}) for whole, one in lines)
+        each = _each(record)
+        lines = [_with(event, line, one) for one in each]
+        if max(map(len, lines)) > MAX_LINE:
+            lines = [
+                whole if len(whole) <= MAX_LINE else _shortened({**event, **one})
+                for whole, one in zip(lines, each, strict=True)
+            ]
+        return "\n".join(lines)
 
     def _timestamp(self, at_s: float) -> str:
         """`2026-01-01T12:00:00.123Z`; a second's date and time is written once, however many lines it has."""

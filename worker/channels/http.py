@@ -79,6 +79,9 @@ class HttpChannel:
             return _broken(error)
         except (aiohttp.ClientError, OSError) as error:
             return _unanswered(error)
+        if response.closed and 200 <= response.status < 300:
+            # Nearly every answer: all of it is here, and its connection is given back. Its body changes nothing.
+            return Sent()
         answer = await body_of(response, wait_s=self._timeout.s)
         return outcome_of(response.status, response.headers, answer)
 

@@ -80,7 +80,7 @@ class Sender:
 
     def in_order(self, job: NotifyJob, todo: list[int]) -> list[int]:
         """As they came, or the newest event first where only the latest counts: then the older need not go out."""
-        if not any(self._renderer.latest_only(job.notifications[index].rule) for index in todo):
+        if not any(map(self._renderer.latest_only, {job.notifications[index].rule for index in todo})):
             return todo
         return sorted(todo, key=lambda index: self._occurred_at_ms(job.notifications[index]), reverse=True)
 
@@ -93,7 +93,7 @@ class Sender:
 
     def looks_up(self, job: NotifyJob) -> bool:
         """Whether anything is to be looked up for one of a job's notifications."""
-        return any(self._enricher.asks(notification.rule) for notification in job.notifications)
+        return any(map(self._enricher.asks, {notification.rule for notification in job.notifications}))
 
     def ahead(self, job: NotifyJob, todo: list[int]) -> Prerender:
         """Makes the messages of those that nothing is asked of before they are sent."""

@@ -44,22 +44,27 @@ class _Protocol(ResponseHandler):
     """Keeps the bytes of an answer until its head is read."""
 
     received: bytes | None = None
-
-    def set_response_params(self, **params: Any) -> None:
-        self.received = b""
-        super().set_response_params(**params)
+    _received_for: object = None
 
     def data_received(self, data: bytes) -> None:
-        if self.received is not None and len(self.received) < _MAX_HEAD_BYTES:
-            self.received += data
-        super().data_received(data)
+        # aiohttp makes a new parser for each request. Overriding the method that makes it costs more than this.
+        if self._parser is not self._received_for:
+            self._received_for, self.received = self._parser, b""
+        received = self.received
+        if received is not None and len(received) < _MAX_HEAD_BYTES:
+            self.received = received + data
+        ResponseHandler.data_received(self, data)  # every answer comes here, and `super()` costs more
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._received_for = None  # a parser refers to its protocol: a cycle that would keep both
 
 
 class _Response(aiohttp.ClientResponse):
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
         try:
-            await super().start(connection)
+            await aiohttp.ClientResponse.start(self, connection)  # `super()` costs more, see `data_received`
         except asyncio.CancelledError as error:
             error.args = (_head(protocol),)  # for `head_in_time`
             raise
