@@ -8,6 +8,7 @@ COPY receiver/ receiver/
 COPY worker/ worker/
 COPY inspector/ inspector/
 COPY launcher/ launcher/
+COPY hookline/ hookline/
 # Locked: the first holds for what is installed, and until pip 25.2 for what builds it; the second for that from pip 25.3 on.
 ENV PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 RUN python -m venv /opt/hookline && /opt/hookline/bin/pip install --no-cache-dir .

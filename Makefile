@@ -33,10 +33,10 @@ help: ## this list
 		printf '  make %-11s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
 
 up: $(VENV)/.embedded ## start everything on this machine, an embedded Redis included
-	@$(PY) -m launcher up $(ARGS)
+	@$(PY) -m hookline up $(ARGS)
 
 demo: $(VENV)/.embedded ## show the main job with real webhooks, then stop
-	@$(PY) -m launcher demo $(ARGS)
+	@$(PY) -m hookline demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	@$(PY) -m $(PYTEST) $(ARGS)

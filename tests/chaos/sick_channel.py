@@ -117,8 +117,8 @@ _TOLD = """
 import os
 from tests.chaos.sinks import DELIVERIES, line_of
 record = os.open(DELIVERIES, os.O_WRONLY | os.O_APPEND)
-async def told(event, key):
-    os.write(record, line_of("python", event.text, key))
+async def told(notification, key):
+    os.write(record, line_of("python", notification.text, key))
 """
 
 

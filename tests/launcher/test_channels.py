@@ -61,7 +61,7 @@ def test_every_example_of_the_page_is_a_config_that_works(crm: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(200, Sent()), (429, "Later"), (404, "Permanent"), (500, "ClientResponseError")]
+    ("status", "outcome"), [(200, Sent()), (429, "RetryLater"), (404, "Permanent"), (500, "ClientResponseError")]
 )
 @pytest.mark.usefixtures("crm")
 async def test_the_pages_function_does_what_it_says(status: int, outcome: Outcome | str) -> None:

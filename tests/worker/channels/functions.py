@@ -5,46 +5,46 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from worker.channels.python import Later, Permanent, PythonEvent
+from hookline import Notification, Permanent, RetryLater
 
-calls: list[tuple[PythonEvent, str]] = []
+calls: list[tuple[Notification, str]] = []
 released = asyncio.Event()
 
 
-async def note(event: PythonEvent, key: str) -> str:
-    calls.append((event, key))
+async def note(notification: Notification, key: str) -> str:
+    calls.append((notification, key))
     return "not looked at"
 
 
-async def refuse(_event: PythonEvent, _key: str) -> None:
+async def refuse(_notification: Notification, _key: str) -> None:
     raise Permanent("no such\ncustomer")
 
 
-async def later(_event: PythonEvent, _key: str) -> None:
-    raise Later("busy", after_s=90)
+async def later(_notification: Notification, _key: str) -> None:
+    raise RetryLater("busy", after_s=90)
 
 
-async def fail(_event: PythonEvent, _key: str) -> None:
+async def fail(_notification: Notification, _key: str) -> None:
     raise KeyError("field")
 
 
-async def leave(_event: PythonEvent, _key: str) -> None:
+async def leave(_notification: Notification, _key: str) -> None:
     sys.exit(3)
 
 
-async def cancel_itself(_event: PythonEvent, _key: str) -> None:
+async def cancel_itself(_notification: Notification, _key: str) -> None:
     raise asyncio.CancelledError
 
 
-async def time_out(_event: PythonEvent, _key: str) -> None:
+async def time_out(_notification: Notification, _key: str) -> None:
     raise TimeoutError("the database took too long")
 
 
-async def hang(_event: PythonEvent, _key: str) -> None:
+async def hang(_notification: Notification, _key: str) -> None:
     await asyncio.Event().wait()
 
 
-async def deaf(_event: PythonEvent, key: str) -> None:
+async def deaf(_notification: Notification, key: str) -> None:
     """Swallows its cancellation, as a bare `except` does."""
     if key == "k2":
         return
@@ -55,7 +55,7 @@ async def deaf(_event: PythonEvent, key: str) -> None:
             continue
 
 
-def plain(_event: PythonEvent, _key: str) -> None: ...
+def plain(_notification: Notification, _key: str) -> None: ...
 
 
 number = 3
@@ -63,5 +63,5 @@ number = 3
 
 class Crm:
     @staticmethod
-    async def note(event: PythonEvent, key: str) -> None:
-        await note(event, key)
+    async def note(notification: Notification, key: str) -> None:
+        await note(notification, key)
