@@ -26,7 +26,7 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo test coverage test-newest test-lowest check bench chaos lock
+.PHONY: help up demo test coverage test-newest test-lowest check bench chaos package lock
 
 help: ## this list
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
@@ -65,6 +65,11 @@ bench: $(VENV)/.dev ## measure, and compare with the goals
 
 chaos: $(VENV)/.dev ## torment the whole stack, then audit it (EVENTS=200000 SEED=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" $(PY) -m pytest -m chaos -s $(ARGS)
+
+package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check them as the package index would
+	@rm -rf dist
+	@$(PY) -m hatchling build
+	@$(PY) -m twine check --strict dist/*
 
 # The index is named, so that the lock is the same whatever index this machine uses.
 lock: $(uv) ## lock the newest versions that the ranges allow: makes uv.lock and constraints.txt anew

@@ -23,6 +23,7 @@ TARGETS = [
     "check",
     "bench",
     "chaos",
+    "package",
     "lock",
 ]
 VARIABLES = set(re.findall(r"^(\w+) *[:?]?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
