@@ -151,8 +151,8 @@ class PythonSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind"
     """Calls an async function of yours with each notification."""
 
     target: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
-    """`module:function`. The module is looked for where Hookline is installed, in PYTHONPATH and in the directory
-    that the worker is started in."""
+    """`module:function`. The module is looked for in PYTHONPATH, among the installed packages, and in the
+    directory in which the worker is started."""
 
     timeout_s: TimeOut = 10.0
     """Seconds for one call, which is then cancelled and tried again."""

@@ -29,15 +29,15 @@ def function_at(target: str) -> UserFunction:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-    found: Any = _imported(module_name)
+    value: Any = _imported(module_name)
     for name in path.split("."):
-        found = getattr(found, name, None)
-    if found is None:
+        value = getattr(value, name, None)
+    if value is None:
         raise ChannelError("target", _shadow(module_name) or f"there is no {path!r} in {module_name}")
-    if not inspect.iscoroutinefunction(found):
-        reason = f"{target} is no async function: write `async def`"
+    if not inspect.iscoroutinefunction(value):
+        reason = f"{target} is not an async function: write `async def`"
         raise ChannelError("target", _shadow(module_name) or reason)
-    function: UserFunction = found
+    function: UserFunction = value
     return function
 
 
@@ -116,7 +116,7 @@ def _taken_by_hookline(name: str) -> str:
 
 
 def _rename(name: str) -> str:
-    return f"rename your module, for example to my_{name}, and use the new name"
+    return f"rename your module, for example to my_{name}, and change what refers to it"
 
 
 def _top(module_name: str) -> str:

@@ -158,8 +158,8 @@ async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
         ("tests.no_such:f", "there is no module 'tests.no_such'"),
         ("tests.worker.channels.functions:gone", "there is no 'gone'"),
         ("tests.worker.channels.functions:Crm.gone", "there is no 'Crm.gone'"),
-        ("tests.worker.channels.functions:plain", "no async function"),
-        ("tests.worker.channels.functions:number", "no async function"),
+        ("tests.worker.channels.functions:plain", "is not an async function"),
+        ("tests.worker.channels.functions:number", "is not an async function"),
     ],
 )
 def test_a_target_that_is_none_is_told_at_once(target: str, told: str) -> None:
