@@ -1,5 +1,5 @@
-# Needs Python 3.11, 3.12 or 3.13 and nothing else; takes uv where it is on PATH. `make help` lists the targets.
-# What is installed is locked: uv takes it from uv.lock, pip from constraints.txt, and `make lock` makes both.
+# Needs Python 3.11, 3.12 or 3.13 and nothing else. Uses uv if it is on PATH. `make help` lists the targets.
+# Installs locked versions: uv reads uv.lock, pip reads constraints.txt, and `make lock` writes both.
 # Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, EVENTS= and SEED= for chaos.
 
 .DEFAULT_GOAL := help
@@ -11,14 +11,14 @@ SEED ?= 1
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
-# Where uv is not on PATH, the targets that need it get one of their own.
+# If uv is not on PATH, the targets that need it install their own.
 OWN_UV := .venv-uv/bin/uv
 uv := $(or $(UV),$(OWN_UV))
 ALL_EXTRAS := embedded,apprise,dev
 comma := ,
 PYTEST = pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
-# Debian splits venv's ensurepip off into python3-venv; uv does without it.
+# Debian ships ensurepip of venv separately, in python3-venv; uv does not need it.
 FITS_ALONE := import ensurepip, venv; $(FITS)
 ifeq ($(origin PYTHON),undefined)
 PYTHON = $(eval PYTHON := $(find_python))$(PYTHON)
@@ -26,9 +26,9 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo test coverage test-newest test-lowest check bench chaos package lock
+.PHONY: help up demo test coverage test-newest test-lowest check bench chaos package docs lock
 
-help: ## this list
+help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
 		printf '  make %-11s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
 
@@ -41,7 +41,7 @@ demo: $(VENV)/.embedded ## show the main job with real webhooks, then stop
 test: $(VENV)/.dev ## run the tests
 	@$(PY) -m $(PYTEST) $(ARGS)
 
-# A target of its own, since measuring makes the tests take up to twice as long. sysmon is the faster way, from 3.12 on.
+# Measuring makes the tests take up to twice as long, so it is a separate target. sysmon is faster; Python 3.12 has it.
 coverage: $(VENV)/.dev ## run the tests, and report the share of the lines that they run
 	@$(PY) -m coverage erase
 	@COVERAGE_CORE=$$($(PY) -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
@@ -54,7 +54,7 @@ test-newest: $(uv) ## run the tests with the newest versions that the ranges in 
 test-lowest: $(uv) ## run the tests with the lowest versions that the ranges allow
 	$(call test_in,.venv-lowest,lowest-direct)
 
-check: $(VENV)/.dev ## check format, lint, types and who imports whom
+check: $(VENV)/.dev ## check format, lint, types and imports between packages
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
@@ -63,7 +63,7 @@ check: $(VENV)/.dev ## check format, lint, types and who imports whom
 bench: $(VENV)/.dev ## measure, and compare with the goals
 	@$(PY) -m benchmarks $(ARGS)
 
-chaos: $(VENV)/.dev ## torment the whole stack, then audit it (EVENTS=200000 SEED=1)
+chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS=200000 SEED=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" $(PY) -m pytest -m chaos -s $(ARGS)
 
 package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check them as the package index would
@@ -71,13 +71,18 @@ package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check the
 	@$(PY) -m hatchling build
 	@$(PY) -m twine check --strict dist/*
 
-# The index is named, so that the lock is the same whatever index this machine uses.
-lock: $(uv) ## lock the newest versions that the ranges allow: makes uv.lock and constraints.txt anew
+docs: $(VENV)/.dev ## write the files that are made from the code: settings page, OpenAPI, picture
+	@$(PY) -m tools.configuration
+	@$(PY) -m tools.openapi
+	@$(PY) -m tools.architecture_picture
+
+# The index is given, so that the lock does not depend on the index of this machine.
+lock: $(uv) ## write uv.lock and constraints.txt with the newest versions that the ranges allow
 	@$(uv) lock --quiet --upgrade --no-config --default-index https://pypi.org/simple
 	@$(uv) export --quiet --frozen --no-config --all-extras --all-groups --no-emit-project --no-hashes --no-annotate \
 		--no-header --output-file constraints.txt >/dev/null
 
-# A stamp is older than pyproject.toml or the lock: install again. The interpreter is gone: make the environment anew.
+# Install again if a stamp is older than pyproject.toml or the lock. Recreate the environment if its interpreter is gone.
 $(VENV)/.embedded: EXTRAS := embedded
 $(VENV)/.dev: EXTRAS := $(ALL_EXTRAS)
 $(VENV)/.embedded $(VENV)/.dev: pyproject.toml uv.lock constraints.txt
@@ -91,12 +96,12 @@ ifneq ($(shell $(PY) -c '$(FITS)' 2>/dev/null && echo fits),fits)
 endif
 
 no_python := No Python 3.11 to 3.13 found (on Debian and Ubuntu it needs python3-venv too). \
-	Install one, or name it: make test PYTHON=/path/to/python3.12
+	Install one, or give its path: make test PYTHON=/path/to/python3.12
 bad_python = $(PYTHON) is not a Python 3.11 to 3.13 that can make a virtual environment.
 
 ifdef UV
 new_venv = $(make_venv)
-# What builds Hookline is locked too: it comes from the environment, not from the index.
+# The build tools are locked too: they come from the environment, not from the index.
 install = UV_PROJECT_ENVIRONMENT=$(VENV) $(uv) sync --quiet --frozen --inexact --python $(PY) \
 	--group build --no-build-isolation-package hookline $(patsubst %,--extra %,$(subst $(comma), ,$(EXTRAS)))
 else
@@ -106,7 +111,7 @@ install = $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/nul
 	$(locked) $(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
 endif
 make_venv = $(uv) venv --quiet --clear --python "$(or $(PYTHON),>=3.11,<3.14)" $(1)
-# The first holds for what is installed, and until pip 25.2 for what builds it; the second for that from pip 25.3 on.
+# The first constrains installed packages and, until pip 25.2, the build tools; since pip 25.3 the second does that.
 locked := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
 $(OWN_UV): constraints.txt
@@ -114,7 +119,7 @@ $(OWN_UV): constraints.txt
 	@$(locked) .venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@touch $@
 
-# Both are made anew each time: what their names promise changes with each release of a dependency.
+# These environments are recreated each time, because each release of a dependency changes what belongs in them.
 define test_in
 @$(make_venv)
 @echo "installing hookline[$(ALL_EXTRAS)] into $(1), resolution $(2)"

@@ -1,14 +1,16 @@
-"""Write down what Voucherify's OpenAPI schema of webhooks declares: keys, their types, which of them are required.
+"""Extract what Voucherify's OpenAPI schema of webhooks declares: keys, their types, and which keys are required.
 
-    python tools/voucherify_declared.py OpenAPIWebhooks.json > sources/voucherify/schema/declared.json
+    python -m tools.voucherify_declared OpenAPIWebhooks.json > sources/voucherify/schema/declared.json
 
-The result holds facts alone, no text of the vendor's: `events` maps an event name to the number of the shape of
-its `data`, `shapes` lists objects, key -> type. A type is written as alternatives with `|` between them: `null`,
-`string`, `integer`, `number`, `boolean`, `any`, `object` (of which nothing is declared), `#3` (an object of shape
-3), `[...]` (a list of such items), `{...}` (an object with free keys and such values), and `string(A,B)` where
-only these values are allowed. A key that ends in `!` is required, and `*` stands for keys that are not listed.
+The result holds facts only, and no text of the vendor: `events` maps the name of an event to the number of the
+shape of its `data`; `shapes` lists objects as key -> type. A type is a list of alternatives, separated by `|`:
+`null`, `string`, `integer`, `number`, `boolean`, `any`, `object` (nothing is declared about its keys), `#3` (an
+object of shape 3), `[...]` (a list of such items), `{...}` (an object with free keys and such values), and
+`string(A,B)` if only these values are allowed. A key that ends in `!` is required; `*` means all keys that are
+not listed.
 
-Alternatives (`oneOf`) and parts (`allOf`) of an object become one shape that takes what any of them takes.
+Alternatives (`oneOf`) and parts (`allOf`) of an object become one shape that accepts whatever any of them
+accepts.
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ from pathlib import Path
 from typing import Any
 
 _PREFIX = "#/components/schemas/"
+# Some keys of the schema differ from the event's name: start of the key -> start of the name.
 _RENAMED = {
     "redemption": "redemption",
     "bus_val_rule": "business_validation_rule",
     "distribution.manual_distribution_schedule": "manual_distribution_schedule",
 }
-"""Where the key of a webhook in the schema is not its event's name: the start of the key, and of the name."""
 
 
 class Shapes:
-    """Collects the shapes of one schema document, each once."""
+    """Collects the shapes of one schema document without repetitions."""
 
     def __init__(self, schemas: dict[str, Any]) -> None:
         self._schemas = schemas
@@ -37,7 +39,7 @@ class Shapes:
         self.shapes: list[dict[str, str]] = []
 
     def number(self, parts: list[dict[str, Any]]) -> int:
-        """The number of the shape that these schemas of objects have together."""
+        """Return the number of the shape that these object schemas form together."""
         name = json.dumps(parts, sort_keys=True, default=sorted)
         if name not in self._numbers:
             self._numbers[name] = len(self.shapes)
@@ -46,22 +48,24 @@ class Shapes:
         return self._numbers[name]
 
     def _keys(self, parts: list[dict[str, Any]]) -> dict[str, str]:
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_key: dict[str, list[dict[str, Any]]] = {}
         others: list[dict[str, Any]] = []
         for part in parts:
             for key, schema in part.get("properties", {}).items():
-                found.setdefault(key, []).append(schema)
+                by_key.setdefault(key, []).append(schema)
             if isinstance(part.get("additionalProperties"), dict):
                 others.append(part["additionalProperties"])
         required = frozenset.intersection(*(part["required"] for part in parts))
-        keys = {key + "!" * (key in required): self.text(schemas) for key, schemas in sorted(found.items())}
+        keys = {key + "!" * (key in required): self.text(schemas) for key, schemas in sorted(by_key.items())}
         return keys | ({"*": self.text(others)} if others else {})
 
     def text(self, schemas: Iterable[dict[str, Any]]) -> str:
-        """The type of a value that any of these schemas takes."""
+        """Return the type of a value that any of these schemas accepts."""
         alternatives = [one for schema in schemas for one in self._alternatives(schema)]
         texts: set[str] = set()
-        objects, items, values = [], [], []
+        objects: list[dict[str, Any]] = []
+        items: list[dict[str, Any]] = []
+        values: list[dict[str, Any]] = []
         for one in alternatives:
             if one["type"] == "object" and (one["properties"] or isinstance(one["additionalProperties"], dict)):
                 (objects if one["properties"] else values).append(one)
@@ -82,7 +86,7 @@ class Shapes:
         return "|".join(sorted(_joined(texts)))
 
     def _alternatives(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
-        """Flat schemas without references: all that a value may be."""
+        """Return everything that a value may be, as flat schemas without references."""
         own = {key: value for key, value in schema.items() if key not in {"$ref", "allOf", "oneOf", "anyOf"}}
         found = [_flat(own)]
         if "$ref" in schema:
@@ -109,7 +113,7 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _both(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What both sides have a say in: types that only one side names stand alone, objects are joined."""
+    """Join two lists of alternatives: types that only one side names stay as they are, objects are merged."""
     joined = []
     for one in left:
         for other in right:
@@ -143,7 +147,7 @@ def _simple(one: dict[str, Any]) -> str:
 
 
 def _joined(texts: set[str]) -> set[str]:
-    """Lists of values of a string become one; any string takes them all."""
+    """Merge the value lists of strings into one; a free string replaces them all."""
     listed = {text for text in texts if text.startswith("string(")}
     if not listed or "string" in texts:
         return texts - listed
@@ -152,7 +156,7 @@ def _joined(texts: set[str]) -> set[str]:
 
 
 def event_name(key: str) -> str:
-    """The event's name, of a webhook's key in the schema: `EVENTS.BUS_VAL_RULE.CREATED`."""
+    """Return the event's name for a webhook's key in the schema, such as `EVENTS.BUS_VAL_RULE.CREATED`."""
     name = key.removeprefix("EVENTS.").lower()
     for start, renamed in _RENAMED.items():
         if name == start or name.startswith(start + "."):
@@ -161,7 +165,7 @@ def event_name(key: str) -> str:
 
 
 def declared(document: dict[str, Any]) -> dict[str, Any]:
-    """The whole table of one schema document."""
+    """Return the whole table of one schema document."""
     shapes = Shapes(document["components"]["schemas"])
     events = {}
     for key, webhook in document["webhooks"].items():
@@ -171,7 +175,7 @@ def declared(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the schema, write the table, one shape a line."""
+    """Read the schema and print the table, one shape per line."""
     table = declared(json.loads(Path(sys.argv[1]).read_text()))
     lines = ",\n".join(json.dumps(shape, separators=(",", ":")) for shape in table["shapes"])
     events = json.dumps(table["events"], indent=1)

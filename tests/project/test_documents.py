@@ -18,7 +18,7 @@ from inspector.settings import User
 from launcher.cli import app
 from launcher.config.config import read
 from sources.secret import Secret
-from tests.project import configuration
+from tools import architecture_picture, configuration
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -46,7 +46,11 @@ def in_a_variable(default: str) -> str:
 
 
 def test_the_configuration_page_is_made_from_the_settings() -> None:
-    assert configuration.FILE.read_text() == configuration.document(), "run: python -m tests.project.configuration"
+    assert configuration.FILE.read_text() == configuration.document(), "run: make docs"
+
+
+def test_the_picture_of_the_architecture_is_up_to_date() -> None:
+    assert architecture_picture.FILE.read_text() == architecture_picture.picture(), "run: make docs"
 
 
 def test_every_variable_of_the_configuration_page_is_taken_with_its_default() -> None:

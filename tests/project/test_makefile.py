@@ -24,6 +24,7 @@ TARGETS = [
     "bench",
     "chaos",
     "package",
+    "docs",
     "lock",
 ]
 VARIABLES = set(re.findall(r"^(\w+) *[:?]?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -144,7 +145,7 @@ def test_help_needs_nothing_but_a_shell(bare: Path) -> None:
     assert "make demo" in make("help", directory=bare, path=str(bare / "bin")).stdout
 
 
-def test_ci_runs_what_the_readme_says() -> None:
+def test_ci_runs_what_contributing_says() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "for target in check test" in script.read_text()

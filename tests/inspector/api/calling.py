@@ -36,8 +36,8 @@ from tests.inspector.running import (
     working,
 )
 from tests.inspector.web.serving import Served, serving
-from tests.project.openapi import FILE
 from tests.redis_server import RedisServer
+from tools.openapi import FILE
 
 PASSWORD = "correct horse battery"
 TOKENS = {"ann": "token-of-ann-which-is-long", "bob": "token-of-bob-which-is-long", "eve": "token-of-eve-x-long"}

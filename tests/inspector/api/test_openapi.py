@@ -13,8 +13,8 @@ from inspector.api.routes import OPERATIONS
 from inspector.operations import Filter
 from tests.inspector.api.calling import DOCUMENT, calling, few
 from tests.inspector.web.serving import serving
-from tests.project import openapi
 from tests.redis_server import RedisServer
+from tools import openapi
 
 
 def test_it_is_sound_openapi() -> None:
@@ -23,7 +23,7 @@ def test_it_is_sound_openapi() -> None:
 
 def test_it_is_what_the_operations_make() -> None:
     is_made_from_them = openapi.FILE.read_text() == openapi.text()
-    assert is_made_from_them, "python -m tests.project.openapi"
+    assert is_made_from_them, "run: make docs"
 
 
 async def test_it_names_every_route_of_the_site_with_its_right(redis_server: RedisServer) -> None:

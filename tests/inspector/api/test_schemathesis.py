@@ -13,8 +13,8 @@ import pytest
 from broker.redis.client import Client
 from inspector.http import login_throttle
 from tests.inspector.api.calling import TOKENS, calling, many_kinds
-from tests.project.openapi import FILE
 from tests.redis_server import RedisServer
+from tools.openapi import FILE
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
 """Of each operation; more by hand."""

@@ -1,7 +1,4 @@
-"""inspector/api/openapi.json, made from the table of operations and the structs that they take and answer.
-
-`python -m tests.project.openapi` writes it anew.
-"""
+"""Writes inspector/api/openapi.json from the table of operations and their structs: `python -m tools.openapi`."""
 
 from __future__ import annotations
 
@@ -17,37 +14,38 @@ from inspector.api.operation import BASE, MAX_BODY_BYTES, Nothing, Operation
 from inspector.api.requests import ActionOrder, EditOrder
 from inspector.api.responses import Conflict, Error
 from inspector.api.routes import OPERATIONS
-from tests.project.configuration import docstrings
+from tools.configuration import docstrings
 
-FILE = Path(__file__).parents[2] / "inspector" / "api" / "openapi.json"
+FILE = Path(__file__).parents[1] / "inspector" / "api" / "openapi.json"
 
 ABOUT = """\
-Dead letters, actions on many of them, channels, the audit log and how things stand.
+Dead letters, bulk actions, channels, the audit log and the status of Hookline.
 
 Programs send the token of a user of `inspector.users` as `Authorization: Bearer TOKEN`. A page of the inspector
-may use its session's cookie; then each POST carries `X-CSRF-Token` too, as its forms do. Where no users are
-configured the inspector serves this machine alone, and asks for neither. Each operation names the right that it
-needs as `x-right`: `read` is any user's, `operate` needs `role = "operate"`, `reveal` needs `reveal = true`,
-`edit` both; without it 403.
+may use the cookie of its session instead; then each POST also carries `X-CSRF-Token`, as the forms do. If no
+users are configured, the inspector serves only its own machine and needs neither. `x-right` names the right that
+an operation needs: every user has `read`, `operate` needs `role = "operate"`, `reveal` needs `reveal = true`,
+and `edit` needs both. Without the right the answer is 403.
 
-Every refusal is `{"error": "..."}`: what is so, and what mends it. An address that is not here is answered 404,
-another method 405, a Host that is not the inspector's 421. Times are ms since 1970."""
+Errors have the form `{"error": "<cause and remedy>"}`. An unknown address is answered 404, a method that the
+address does not have 405, and a Host that is not the inspector's 421. Times are in milliseconds since 1970."""
 
 REFUSALS = {
-    400: "The query or the body is not as described; the answer tells where.",
-    401: "No token, or one that nobody has.",
-    403: "The right is lacking, or the request came from a page that is not the inspector's.",
-    404: "There is none such (any more).",
+    400: "The query or the body is not valid; the error names the place.",
+    401: "The token is missing or unknown.",
+    403: "The user lacks the right, or the request came from a page of another site.",
+    404: "It does not exist, or no longer exists.",
     408: "The body took too long to arrive.",
-    409: "Things are not as they were thought to be; nothing was done.",
-    413: f"The body has more than {MAX_BODY_BYTES // 1024} KiB.",
-    415: "The body is not sent as plain application/json.",
-    429: "Too many wrong tokens came from this address: Retry-After tells when the next counts.",
-    503: "Redis is away or the answer took too long: Retry-After tells when to try again.",
+    409: "The state changed since it was read; nothing was done.",
+    413: f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.",
+    415: "The Content-Type of the body is not application/json.",
+    429: "Too many wrong tokens came from this address; Retry-After says when the next one is accepted.",
+    503: "Redis is unavailable, or the answer took too long; Retry-After says when to try again.",
 }
 ALWAYS = (400, 401, 403, 429, 503)
 OF_A_POST = (408, 413, 415)
 
+# Types cannot express these constraints; the handlers check them.
 ONE_OF = {
     EditOrder: {"oneOf": [{"required": ["body"]}, {"required": ["body_base64"]}]},
     ActionOrder: {
@@ -67,13 +65,12 @@ ONE_OF = {
         ],
     },
 }
-"""What types do not say, and handlers check."""
 
-NAMES = {"id": "An id that a list gave.", "name": "The name of a channel."}
+NAMES = {"id": "An id, as the lists return it.", "name": "The name of a channel."}
 
 
 def document() -> dict[str, Any]:
-    """The whole description."""
+    """Return the whole description."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(BASE + operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -90,20 +87,20 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _components(),
-            "responses": {str(status): _refusal(status, told) for status, told in REFUSALS.items()},
+            "responses": {str(status): _refusal(status, reason) for status, reason in REFUSALS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a user."},
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
                     "name": "hookline_session",
-                    "description": "What a login keeps in a browser; by https it is __Host-hookline_session.",
+                    "description": "The cookie of a login; over https its name is __Host-hookline_session.",
                 },
                 "csrf": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "X-CSRF-Token",
-                    "description": "What the forms of the session's pages carry, for each POST with a session.",
+                    "description": "The token in the forms of the pages; needed for each POST with a session.",
                 },
             },
         },
@@ -111,7 +108,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The file."""
+    """Return the content of the file."""
     return msgspec.json.format(msgspec.json.encode(document()), indent=2).decode() + "\n"
 
 
@@ -138,15 +135,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
-    for name, told in NAMES.items():
+    for name, description in NAMES.items():
         if f"{{{name}}}" in operation.path:
             schema = {"type": "string", "minLength": 1}
-            yield {"name": name, "in": "path", "required": True, "description": told, "schema": schema}
+            yield {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
 def _query_parameters(query: type[Struct]) -> Iterator[dict[str, Any]]:
-    (found,) = [one for one in _schemas([query]).values() if one.get("title") == query.__name__]
-    for name, schema in found["properties"].items():
+    (described_query,) = [schema for schema in _schemas([query]).values() if schema.get("title") == query.__name__]
+    for name, schema in described_query["properties"].items():
         described = {key: value for key, value in schema.items() if key != "description"}
         parameter = {"name": name, "in": "query", "required": False, "schema": described}
         yield parameter | ({"description": schema["description"]} if "description" in schema else {})
@@ -155,18 +152,23 @@ def _query_parameters(query: type[Struct]) -> Iterator[dict[str, Any]]:
 def _success(operation: Operation) -> dict[str, Any]:
     if operation.answer is bytes:
         return {
-            "description": "The bytes.",
+            "description": "The bytes of the body.",
             "headers": {"Content-Disposition": {"schema": {"type": "string"}, "description": "A file to save."}},
             "content": {"application/octet-stream": {"schema": {}}},
         }
     answer = {"description": _first(operation.answer), "content": _json(operation.answer)}
     if operation.status == 201:
-        answer["headers"] = {"Location": {"schema": {"type": "string"}, "description": "Where it can be watched."}}
+        answer["headers"] = {
+            "Location": {
+                "schema": {"type": "string"},
+                "description": "The address of the action, for its progress.",
+            }
+        }
     return answer
 
 
-def _refusal(status: int, told: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": told, "content": _json(Conflict if status == 409 else Error)}
+def _refusal(status: int, reason: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": reason, "content": _json(Conflict if status == 409 else Error)}
     if status in (429, 503):
         answer["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}}
     return answer
@@ -181,37 +183,37 @@ def _reference(kind: type[Struct]) -> dict[str, str]:
 
 
 def _components() -> dict[str, Any]:
-    kinds = {Error, Conflict, Nothing}
+    kinds: set[type[Struct]] = {Error, Conflict, Nothing}
     for operation in OPERATIONS:
         kinds |= {kind for kind in (operation.body, operation.answer) if kind and kind is not bytes}
     return dict(sorted(_schemas(sorted(kinds, key=lambda kind: kind.__name__)).items()))
 
 
 def _schemas(kinds: list[type[Struct]]) -> dict[str, Any]:
-    _, found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for kind in _structs(kinds):
-        schema = found[kind.__name__]
+        schema = schemas[kind.__name__]
         schema["description"] = " ".join(str(inspect.getdoc(kind)).split())
-        for name, told in docstrings(kind).items():
+        for name, description in docstrings(kind).items():
             if name in schema["properties"]:
-                schema["properties"][name] = {**schema["properties"][name], "description": told}
+                schema["properties"][name] = {**schema["properties"][name], "description": description}
         schema.update(ONE_OF.get(kind, {}))
-    return found
+    return schemas
 
 
 def _structs(kinds: list[type[Struct]]) -> set[type[Struct]]:
-    """These, and all that their fields hold."""
-    found: set[type[Struct]] = set()
+    """Return the structs among these types and among the types of their fields."""
+    structs_seen: set[type[Struct]] = set()
     left: list[Any] = list(kinds)
     while left:
         kind = left.pop()
         if isinstance(kind, type) and issubclass(kind, Struct):
-            if kind not in found:
-                found.add(kind)
+            if kind not in structs_seen:
+                structs_seen.add(kind)
                 left += [field.type for field in structs.fields(kind)]
         else:
             left += [inner for inner in getattr(kind, "__args__", ()) if not isinstance(inner, str)]
-    return found
+    return structs_seen
 
 
 def _first(kind: type[Struct]) -> str:
