@@ -9,7 +9,7 @@ COPY worker/ worker/
 COPY inspector/ inspector/
 COPY launcher/ launcher/
 COPY hookline/ hookline/
-# Locked: the first holds for what is installed, and until pip 25.2 for what builds it; the second for that from pip 25.3 on.
+# Locked: the first constrains installed packages and, until pip 25.2, the build tools; since pip 25.3 the second does that.
 ENV PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 RUN python -m venv /opt/hookline && /opt/hookline/bin/pip install --no-cache-dir .
 
@@ -17,7 +17,7 @@ FROM python:3.13-slim
 RUN useradd --system --no-create-home --uid 10001 hookline
 COPY --from=build /opt/hookline /opt/hookline
 ENV PATH="/opt/hookline/bin:$PATH" PYTHONUNBUFFERED=1
-# hookline.toml, where there is one, is looked for in the working directory.
+# Hookline reads hookline.toml from the working directory, if it exists.
 WORKDIR /etc/hookline
 USER hookline
 EXPOSE 8080 8081

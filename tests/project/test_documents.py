@@ -22,6 +22,7 @@ from tools import architecture_picture, configuration
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 
@@ -90,10 +91,28 @@ def test_the_documents_are_searched_for_commands_at_all() -> None:
     assert len(list(commands("hookline"))) >= 5
 
 
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_a_link_within_the_documents_leads_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-        assert (document.parent / link).exists(), link
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
+        target = document.parent / link if link else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("record", DECISIONS, ids=lambda record: record.stem)
+def test_a_decision_names_the_files_that_it_concerns(record: Path) -> None:
+    listed = record.read_text().partition("\n## Files\n")[2]
+    links = re.findall(r"^- \[(\S+)\]\(\.\./\.\./(\S+)\): \S", listed, re.MULTILINE)
+    assert links
+    for name, path in links:
+        assert name == path
+        assert (ROOT / path).exists(), path
 
 
 def test_every_dependency_earns_its_line_and_none_is_forgotten() -> None:
@@ -105,5 +124,10 @@ def test_every_dependency_earns_its_line_and_none_is_forgotten() -> None:
     assert told == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]
 
 
-def test_the_changelog_has_this_version() -> None:
-    assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_changelog_keeps_its_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
+    assert versions[0] in ("Unreleased", PROJECT["version"])
+    assert PROJECT["version"] in text
+    groups = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert groups <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -21,7 +21,7 @@ def _receiver(receiver: ReceiverSettings) -> Iterator[str]:
     if not is_local(receiver.host):
         yield (
             f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to whoever reaches it: "
-            "let a proxy pass on /webhooks/ alone (docs/operations.md, What to offer to the internet)"
+            "let a proxy pass on /webhooks/ alone (docs/operations.md, What to expose to the internet)"
         )
 
 
