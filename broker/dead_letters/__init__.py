@@ -1,4 +1,4 @@
-"""Dead letters: a body or a notification that Hookline gave up on, with all its history."""
+"""Dead letters: bodies and notifications that Hookline gave up on, with their history."""
 
 from broker.dead_letters.dead_letter import (
     MAX_NOTE_CHARS,

@@ -1,4 +1,4 @@
-"""Dead letters: a body or a notification that Hookline gave up on, with all its history."""
+"""The dead letter: a body or a notification that Hookline gave up on, with its history."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from broker.queue.jobs import Attempt, Notification, new_job_id
 from runtime.ids import new_id
 
 MAX_NOTES, MAX_NOTE_CHARS = 50, 2000
-"""Notes of one letter: beyond, the oldest go. And characters of one note."""
+"""The largest number of notes on one dead letter, and of characters in one note.
+
+A note beyond `MAX_NOTES` replaces the oldest one.
+"""
 
 _UNKNOWN = "unknown"
-"""Stage of a letter that cannot be read."""
+"""The stage of a dead letter that cannot be read."""
 
 STALE = "stale"
-"""Reason of a body whose event was too old when it came."""
+"""The reason of a body whose event was too old when the body was received."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """Everything but the body. Times are ms since 1970."""
+    """Everything about a dead letter except its body. Times are ms since 1970."""
 
     id: str
     fingerprint: str
     stage: str
-    """`intake` or `notify`; `unknown` where it cannot be read."""
+    """`intake` or `notify`; `unknown` if the dead letter cannot be read."""
 
     reason: str
     """`undecodable`, `stale`, `poison`, `unreadable`, `permanent`, `exhausted`, `unknown channel` ..."""
@@ -36,45 +39,46 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     error: str
     error_class: str
     path: str = ""
-    """Place in the payload, as a JSON path; empty where it is not about a place."""
+    """The JSON path of the error in the payload; empty if the error does not concern one field."""
 
     source: str = ""
     event: str = ""
     event_hint: str = ""
     headers: str = ""
-    """The request's headers that were kept, a line each."""
+    """The headers of the request that were kept, one line each."""
 
     received_at_ms: int = 0
     died_at_ms: int = 0
-    """By the clock of Redis; 0 for one that does not lie there yet."""
+    """The time of death by the clock of Redis; 0 if the dead letter is not in Redis yet."""
 
     bodies: int = 1
-    """Bodies that count as dead_at_intake with it; 0 for a letter of stage notify."""
+    """The number of bodies that this dead letter adds to dead_at_intake; 0 for stage `notify`."""
 
     rule: str = ""
     channel: str = ""
     key: str = ""
-    """The notification's idempotency key."""
+    """The idempotency key of the notification."""
 
     digest: bool = False
-    """It was of several events: the body is the list of them."""
+    """True if the notification was a digest. Its body is then the list of the events."""
 
     job: str = ""
-    """The job that nobody could run, where the body is one."""
+    """The id of the job, if the body is a job that no worker could run."""
 
     attempts: tuple[Attempt, ...] = ()
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether it stands for a letter that cannot be read: only `id`, `died_at_ms` and `error` are known.
+        """True if this object represents a dead letter that cannot be read.
 
-        It can be shown and discarded. What would need the letter itself leaves it where it is.
+        Only `id`, `died_at_ms` and `error` are known then. Such a letter can be shown and discarded. All other
+        actions skip it.
         """
         return self.stage == _UNKNOWN
 
 
 class Note(Struct, frozen=True, array_like=True):
-    """What a person noted on a dead letter."""
+    """A comment that a person added to a dead letter."""
 
     at_ms: int
     by: str
@@ -82,19 +86,19 @@ class Note(Struct, frozen=True, array_like=True):
 
 
 class StoredDeadLetter(Struct, frozen=True):
-    """A dead letter and the bytes that died: a raw body, a batch or a job that could not be read."""
+    """A dead letter with its bytes: a raw body, or a batch or a job that could not be read."""
 
     letter: DeadLetter
     body: bytes
     terms: tuple[str, ...] = ()
-    """What it can be found by, in clear, to be hashed as it is buried; () where it was read back."""
+    """The search terms in plain text. Redis stores only hashes of them, so this is () for a letter read back."""
 
     notes: tuple[Note, ...] = ()
-    """The oldest first."""
+    """The comments of people, the oldest first."""
 
 
 class Dimensions(Struct, frozen=True, array_like=True):
-    """What dead letters have in common: all that they can be filtered by, but their time."""
+    """The values that dead letters can be filtered by, except their time."""
 
     stage: str
     source: str
@@ -108,13 +112,16 @@ class Dimensions(Struct, frozen=True, array_like=True):
 
     @property
     def id(self) -> str:
-        """What their key in Redis is named by."""
+        """A hash of the values. It names the Redis key of the dead letters that have them (`dead:by:{id}`)."""
         text = "\x1f".join(str(value) for value in msgspec.structs.astuple(self))
         return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
 
 
 def dimensions_of(letter: DeadLetter) -> Dimensions:
-    """The dimensions of one letter. The event is what the URL said where the body does not tell."""
+    """Return the dimensions of one dead letter.
+
+    If the event name is not known from the body, the one from the URL is used.
+    """
     return Dimensions(
         letter.stage,
         letter.source,
@@ -129,7 +136,10 @@ def dimensions_of(letter: DeadLetter) -> Dimensions:
 
 
 def fingerprint(stage: str, error_class: str, path: str, subject: str) -> str:
-    """The group of a dead letter; `subject` is the event name at intake, the channel at notify."""
+    """Return the fingerprint of a dead letter's failure group.
+
+    subject: the event name at intake, or the channel at notify.
+    """
     text = "\x1f".join((stage, error_class, path, subject))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -144,7 +154,10 @@ def died_at_intake(
     event: str = "",
     terms: Sequence[str] = (),
 ) -> StoredDeadLetter:
-    """The dead letter of one body; `event` is its event's name where it is known, `terms` what finds it."""
+    """Build the dead letter of one body.
+
+    event: the event name, if known. terms: the search terms.
+    """
     event = event or body.event_hint
     subject = event or body.source
     letter = DeadLetter(
@@ -165,7 +178,7 @@ def died_at_intake(
 
 
 def unreadable_batch(blob: bytes, bodies: int, error: str) -> StoredDeadLetter:
-    """The dead letter of an entry that no worker could unpack."""
+    """Build the dead letter of a stream entry that no worker could unpack."""
     letter = DeadLetter(
         id=new_id(),
         fingerprint=fingerprint("intake", "UnreadableBatchError", "", "batch"),
@@ -179,7 +192,7 @@ def unreadable_batch(blob: bytes, bodies: int, error: str) -> StoredDeadLetter:
 
 
 def unreadable_job(job_id: str, blob: bytes, error: str) -> StoredDeadLetter:
-    """The dead letter of a job that no worker could run; its body is the job as arq keeps it."""
+    """Build the dead letter of a job that no worker could run. Its body is the job as arq stores it."""
     letter = DeadLetter(
         id=new_id(),
         fingerprint=fingerprint("notify", "UnreadableJobError", "", "job"),
@@ -194,7 +207,7 @@ def unreadable_job(job_id: str, blob: bytes, error: str) -> StoredDeadLetter:
 
 
 def unreadable_member(blob: bytes, error: str) -> StoredDeadLetter:
-    """The dead letter of one event of a digest that cannot be read; its body is the event as it lay there."""
+    """Build the dead letter of a digest's event that cannot be read. Its body is the event as Redis stored it."""
     letter = DeadLetter(
         id=new_id(),
         fingerprint=fingerprint("notify", "UnreadableMemberError", "", "digest"),
@@ -209,7 +222,7 @@ def unreadable_member(blob: bytes, error: str) -> StoredDeadLetter:
 
 
 def unreadable_letter(letter_id: str, at_ms: int, why: Exception) -> DeadLetter:
-    """What stands for a letter that lies in Redis as no Hookline writes it, or only a newer one."""
+    """Build a placeholder for a dead letter in Redis that this version cannot read."""
     return DeadLetter(
         id=letter_id,
         fingerprint="",
@@ -232,11 +245,13 @@ def died_at_notify(
     place: str = "",
     terms: Sequence[str] = (),
 ) -> StoredDeadLetter:
-    """The dead letter of one notification; `terms`: what finds it; `place`: of the error in a rule.
+    """Build the dead letter of one notification.
 
-    An error in a rule is grouped by rule, event and place. What a channel answers is one cause for all rules.
+    place: where in a rule the error is; empty if the rule is not the cause. terms: the search terms.
     """
     body = notification.body
+    # A wrong rule fails for itself, so its rule, event and place make the group. A channel that refuses is one
+    # cause for all rules.
     path = "\x1f".join((notification.rule, notification.event, place)) if place else ""
     letter = DeadLetter(
         id=new_id(),

@@ -1,4 +1,4 @@
-"""Finding dead letters: by time, by what they have in common, by what people search for. All raise BrokerError."""
+"""Finds dead letters by time, by filter dimensions and by search terms. All functions raise BrokerError."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ from broker.redis.numbers import whole
 T = TypeVar("T")
 
 MIXED = "mixed"
-"""The dimensions of letters beyond keys.FACETS_MAX kinds: theirs must be looked at one by one."""
+"""The id that dead letters get whose dimensions are not indexed, because `keys.DIMENSIONS_MAX` combinations exist.
 
+To filter these letters, each of them must be read.
+"""
+
+# A script blocks Redis for all other clients while it runs.
 _AT_A_TIME = 200
-"""Kinds that are looked at in one step: Redis serves nobody else meanwhile."""
+"""The number of combinations that one script call reads."""
 
 _decode_dimensions = msgspec.msgpack.Decoder(Dimensions).decode
 
 
 class Place(Struct, frozen=True):
-    """Where a dead letter stands among the others, whether it is still there or not."""
+    """The position of a dead letter in the order of time. It stays valid when the letter is removed."""
 
     at_ms: int
-    """When it was written, by the clock of Redis."""
+    """When the letter was written, by the clock of Redis."""
 
     id: str
 
@@ -41,7 +45,7 @@ NEWEST = Place(2**53 - 1, "")
 
 
 class Kind(Struct, frozen=True):
-    """The dead letters of some dimensions, in a span of time."""
+    """The dead letters of one time span that have the same dimensions."""
 
     id: str
     dimensions: Dimensions
@@ -49,21 +53,22 @@ class Kind(Struct, frozen=True):
     first_ms: int
     last_ms: int
     newest: str
-    """Id of the newest."""
+    """The id of the newest one."""
 
 
 class Kinds(Struct, frozen=True):
-    """All dead letters of a span of time, by their dimensions."""
+    """All dead letters of one time span, grouped by their dimensions."""
 
     kinds: list[Kind]
     mixed: int
-    """Letters whose dimensions must be looked at one by one."""
+    """The number of letters whose dimensions are not indexed: see `MIXED`."""
 
 
 async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
-    """The next dead letters below a place, newest first, in all or in some kinds; [] at the end.
+    """Return up to `count` dead letters older than a position, newest first; [] after the last one.
 
-    What comes or goes meanwhile neither repeats nor hides any other.
+    kinds: ids of dimensions; by default all dead letters are read. A letter that is added or removed between two
+    calls neither repeats nor hides another.
     """
     if kinds is not None and not kinds:
         return []
@@ -72,13 +77,19 @@ async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] 
 
 
 async def search(redis: Client, term: str, *, below: str = "", count: int) -> list[Row]:
-    """The next dead letters with a term (as a source's kind makes them), newest first, below an id."""
+    """Return up to `count` dead letters that have a search term, newest first.
+
+    term: as the provider builds it. below: the id of the last letter of the previous page; empty for the first.
+    """
     with translated():
         return rows(await scripts.SEARCH(redis, term, below, count))
 
 
 async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
-    """What kinds there are. until_ms: 0 for no end; both ends count."""
+    """Return all combinations of dimensions whose letters died between two times, both included.
+
+    since_ms, until_ms: ms since 1970. The default 0 means no limit.
+    """
     span = since_ms or "-inf", until_ms or "+inf"
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
@@ -92,7 +103,10 @@ async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> 
 async def hourly_counts(
     redis: Client, kinds: Sequence[str], *, from_ms: int, step_ms: int, steps: int
 ) -> list[list[int]]:
-    """For each kind, how many of its letters died in each of `steps` spans of `step_ms` from `from_ms` on."""
+    """Return, for each combination of dimensions, how many letters died in each of `steps` consecutive spans.
+
+    kinds: ids of dimensions. The first span starts at `from_ms` (ms since 1970), and each lasts `step_ms`.
+    """
     with translated():
         return [
             row
@@ -102,16 +116,19 @@ async def hourly_counts(
 
 
 async def news(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
-    """(fingerprint, ms) of the groups that were new since a time, the oldest first; a week and 1,000 are kept."""
+    """Return (fingerprint, ms since 1970) of the failure groups that are new since a time, the oldest first.
+
+    Redis remembers the last 1,000 new groups of the last week.
+    """
     with translated():
         found = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
     return [(name.decode("utf-8", "backslashreplace"), whole(at_ms)) for name, at_ms in found]
 
 
 async def closed_ms(redis: Client) -> int:
-    """Now, as ms since 1970: no dead letter will ever be added at or before this time, unless by an import.
+    """Return a time in ms since 1970 at or before which only an import can still add dead letters.
 
-    Waits until the clock of Redis, which dead letters have their places from, has moved on by one ms.
+    Dead letters get their time from the clock of Redis. This waits until that clock has moved on by one ms.
     """
     last = now = await ask_ms(redis)
     while now <= last:
@@ -125,7 +142,7 @@ def _portions(names: Sequence[T]) -> list[Sequence[T]]:
 
 
 def _kind(name: bytes, dimensions: bytes, count: int, first: bytes, last: bytes, newest: bytes) -> Kind | None:
-    """None where its dimensions cannot be read."""
+    """Return None if the dimensions cannot be read."""
     try:
         return Kind(
             name.decode(), _decode_dimensions(dimensions), int(count), whole(first), whole(last), newest.decode()

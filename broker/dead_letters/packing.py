@@ -1,7 +1,8 @@
-"""How a dead letter lies in Redis: those of a group are alike, so most are packed against an earlier one.
+"""How Redis stores a dead letter: compressed, with an earlier letter of the same group as the dictionary.
 
-The first letter of a group that a process buries is packed for itself and remembered; later ones name it as their
-dictionary, which Redis keeps for as long as any letter needs it. A 2.6 KB body comes to about 250 bytes so.
+The letters of a failure group are alike. A process compresses the first letter of a group that it stores without a
+dictionary, and remembers it. Later letters name that one as their dictionary. Redis keeps a dictionary for as long
+as any letter needs it. A body of 2.6 KB takes about 250 bytes this way.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from broker.queue import batch
 _LEVEL = 9
 _MAX_DICTIONARY_BYTES = 64 * 1024
 _GROUPS = 128
+# A dictionary contains the personal data of a letter. After a person is erased, no process may use it for longer.
 _USED_S = 3600
-"""A dictionary is a letter, somebody's data: once that is to be forgotten nobody packs against it for longer."""
+"""For how many seconds a process uses a dictionary."""
 
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _SEED = secrets.token_hex(16)
-"""What the tokens of a Redis that has no key for them yet are hashed with."""
+"""The proposed key for hashing search terms. Redis takes it only if it has none yet (`dead:find:key`)."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(DeadLetter).decode
@@ -44,8 +46,9 @@ class _Dictionary(Struct, frozen=True):
     compressor: ZstdCompressor
 
 
+# Making a dictionary takes longer than compressing a body. zstandard's objects serve one thread each.
 class _Known(threading.local):
-    """Dictionaries to use again: making one takes longer than packing a body."""
+    """The dictionaries that this thread uses again."""
 
     def __init__(self) -> None:
         self.by_group: TTLCache[str, _Dictionary] = TTLCache(_GROUPS, ttl=_USED_S)
@@ -85,22 +88,25 @@ def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) ->
 
 
 def repacked(stored_letter: StoredDeadLetter) -> tuple[bytes, bytes]:
-    """(letter, body) as they lie in Redis without a dictionary."""
+    """Return (letter, body) as Redis stores them without a dictionary."""
     return batch.compress(_encode(stored_letter.letter)), batch.compress(stored_letter.body)
 
 
 def unpacked_letter(blob: bytes, dictionary: str, dictionaries: Mapping[str, bytes]) -> DeadLetter:
-    """The letter that `packed` packed."""
+    """Return the letter that `packed` compressed.
+
+    Raises ValueError or ZstdError for other bytes, and KeyError if the dictionary is missing.
+    """
     return _decode(_decompressed(blob, dictionary, dictionaries))
 
 
 def unpacked_body(blob: bytes, dictionary: str, dictionaries: Mapping[str, bytes]) -> bytes:
-    """The body that `packed` packed."""
+    """Return the body that `packed` compressed. Raises the same errors as `unpacked_letter`."""
     return _decompressed(blob, dictionary, dictionaries)
 
 
 def unpacked_notes(blob: bytes) -> tuple[Note, ...]:
-    """What people noted."""
+    """Return the comments of people, oldest first; () for an empty blob. Raises ValueError for other bytes."""
     return _decode_notes(blob) if blob else ()
 
 

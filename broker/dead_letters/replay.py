@@ -1,4 +1,4 @@
-"""Giving dead letters another life: enqueued again and removed, in one step."""
+"""Replays dead letters: enqueues their content again and removes the letters, in one step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from broker.redis.errors import translated
 
 
 async def replay(redis: Client, stored_letters: Sequence[StoredDeadLetter], *, work: Work = NO_ACTION) -> int:
-    """Hand dead letters back with their full attempts and their old idempotency keys; how many were still there.
+    """Replay dead letters with all their attempts and their old idempotency keys. Returns how many still existed.
 
-    A body goes through intake again, where one that was stale is no longer asked for its age; a notification goes
-    straight to its channel. Bodies travel together, and so do notifications of a channel. Each step is all or
-    nothing: killed between two, some are back and the others still dead. One that cannot be read stays: it is of
-    neither stage. Raises BrokerError, NotMineError.
+    A body goes through intake again, where the age of a body that was stale is not checked. A notification goes
+    straight to its channel. Bodies share a batch, and notifications of one channel share a job. Each step is all
+    or nothing: after a crash between two steps, some letters are replayed and the others are still dead letters. A
+    letter that cannot be read stays, because its stage is not known. Raises BrokerError, NotMineError.
     """
     replayed = 0
     for chunk in _chunks(
@@ -43,10 +43,10 @@ async def replay(redis: Client, stored_letters: Sequence[StoredDeadLetter], *, w
 
 
 async def retry_redelivered(redis: Client) -> int:
-    """Replay some letters that a redelivery marked; how many there were, 0 where none is marked.
+    """Replay up to 64 dead letters that a redelivery marked. Returns how many; 0 if none is marked.
 
-    A mark goes with its letter, in the step that replays it. One that cannot be read stays, and loses its mark.
-    Raises BrokerError.
+    The step that replays a letter removes its mark. A letter that cannot be read stays and loses its mark. Raises
+    BrokerError.
     """
     with translated():
         found: Any = await redis.srandmember(redis.names.dead_to_retry, MAX_NOTIFICATIONS)  # type: ignore[misc]
@@ -57,16 +57,17 @@ async def retry_redelivered(redis: Client) -> int:
         for name, stored_letter in zip(marked, stored_letters, strict=True)
         if not stored_letter or stored_letter.letter.is_unreadable
     ]
-    if lost:  # or else they would be looked at for ever; one that is not there was removed by hand
+    if lost:  # without this they would be read for ever; a letter that is missing was removed by hand
         with translated():
             await redis.srem(redis.names.dead_to_retry, *lost)  # type: ignore[misc]
     return await replay(redis, [stored_letter for stored_letter in stored_letters if stored_letter])
 
 
 async def replay_edited(redis: Client, stored_letter: StoredDeadLetter, body: bytes, *, by: str) -> bool:
-    """Hand back a copy with another body and the old key; the letter stays, with a note. False where it was gone.
+    """Replay a copy of a dead letter with another body and the old idempotency key.
 
-    The audit log has it. Raises BrokerError.
+    The letter stays and gets a note, and the audit log gets an entry. Returns False if the letter no longer
+    exists. by: the name of the person. Raises BrokerError.
     """
     letter, edited = stored_letter.letter, structs.replace(stored_letter, body=body)
     now_ms = await clock.now_ms(redis)
@@ -86,19 +87,19 @@ async def replay_edited(redis: Client, stored_letter: StoredDeadLetter, body: by
 
 
 def body_of(stored_letter: StoredDeadLetter) -> RawBody:
-    """The webhook that died, as it was received."""
+    """Return the webhook of a dead letter, as it was received."""
     letter = stored_letter.letter
     return RawBody(letter.received_at_ms, letter.source, letter.event_hint, stored_letter.body, letter.headers)
 
 
 def notification_of(stored_letter: StoredDeadLetter) -> Notification:
-    """The notification that died, with its old key and none of its attempts."""
+    """Return the notification of a dead letter, with its old idempotency key and without its attempts."""
     letter = stored_letter.letter
     return Notification(letter.key, letter.rule, letter.event, body_of(stored_letter), digest=letter.digest)
 
 
 def _chunks(stored_letters: list[StoredDeadLetter]) -> list[list[StoredDeadLetter]]:
-    """What can travel together: alike, not too many, not too large; an unreadable blob travels as it is, alone."""
+    """Divide letters into parts that fit into one batch or one job. An unreadable blob gets a part of its own."""
     chunks: list[list[StoredDeadLetter]] = []
     for alike, some in groupby(sorted(stored_letters, key=_travels_with), key=_travels_with):
         room = 0
@@ -125,7 +126,7 @@ async def _replay_bodies(redis: Client, stored_letters: list[StoredDeadLetter], 
         if first.reason == "unreadable"
         else batch.encode([body_of(stored_letter) for stored_letter in stored_letters])
     )
-    any_age = "any age" if first.reason == STALE else ""  # else it would die again
+    any_age = "any age" if first.reason == STALE else ""  # or intake would reject it for its age again
     named = [
         part for stored_letter in stored_letters for part in (stored_letter.letter.id, stored_letter.letter.bodies)
     ]
@@ -135,7 +136,7 @@ async def _replay_bodies(redis: Client, stored_letters: list[StoredDeadLetter], 
         return taken
     return sum(
         [await _replay_bodies(redis, [stored_letter], work) for stored_letter in stored_letters]
-    )  # one of them has gone
+    )  # one letter no longer exists, so each is tried alone
 
 
 async def _replay_notifications(redis: Client, stored_letters: list[StoredDeadLetter], work: Work) -> int:

@@ -1,4 +1,4 @@
-"""Dead letters that come from a file, and those that are too old or too many. All raise BrokerError."""
+"""Imports dead letters, and finds those that are too old or too many. All functions raise BrokerError."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Kept(Struct, frozen=True):
-    """A dead letter with all that Redis keeps of it."""
+    """A dead letter with everything that Redis stores about it."""
 
     stored_letter: StoredDeadLetter
     at_ms: int
-    """When it died, by the clock of the Redis where it did."""
+    """The time of death in ms since 1970, by the clock of the Redis where the letter was first stored."""
 
     settled: tuple[int, ...] = ()
-    """Of a job that nobody could run: the notifications that are done with, which a replay does not repeat."""
+    """If the letter is a job that no worker could run: the indices of its notifications that are settled.
+
+    A replay does not send them again.
+    """
 
 
 class Due(Struct, frozen=True):
-    """Dead letters that are too old or too many."""
+    """The dead letters that are too old or too many."""
 
     count: int
     ids: list[str]
-    """The oldest of them."""
+    """The ids of the oldest ones."""
 
 
 async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
-    """Bury letters that died elsewhere or earlier, all or none; how many were not there. Safe to repeat."""
+    """Add dead letters from a file, all or none. Returns how many did not exist yet. Safe to repeat."""
     blobs = Blobs()
     rows = []
     for kept in some:
@@ -59,13 +62,20 @@ async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
 
 
 async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
-    """Letters from before a time (0: none is too old), and those beyond the newest `stay` (0: all stay)."""
+    """Return the dead letters that are too old or too many.
+
+    before_ms: letters that died earlier are too old; 0 for no limit. stay: how many of the newest letters stay; 0
+    for no limit. count: how many ids to return.
+    """
     with translated():
         total, *ids = await scripts.DUE(redis, before_ms, stay, count)
     return Due(int(total), [name.decode("utf-8", "backslashreplace") for name in ids])
 
 
 async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:
-    """Whether `owner` is the one who removes old letters for so long; 0 gives that back."""
+    """Let `owner` alone remove old dead letters for `lasts_ms`; 0 gives the lease back.
+
+    Returns False if another process has the lease.
+    """
     with translated():
         return bool(await scripts.TAKE_LEASE(redis, owner, lasts_ms))

@@ -1,4 +1,4 @@
-"""Reading, noting and throwing away dead letters that are known by their ids. All raise BrokerError."""
+"""Reads, annotates and discards dead letters by their ids. All functions raise BrokerError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from runtime.ids import is_id
 
 
 class Work(Struct, frozen=True):
-    """On behalf of which action a step is done, and in whose name: see broker/dead_letters/stored_actions.py."""
+    """The bulk action that a step belongs to, and the process that owns it.
+
+    Both are empty for a step without a bulk action. See broker/dead_letters/stored_actions.py.
+    """
 
     action: str = ""
     owner: str = ""
@@ -29,53 +32,53 @@ NO_ACTION = Work()
 
 
 class NotMineError(Exception):
-    """The action was stopped, or somebody else goes on with it: nothing was done."""
+    """The bulk action was stopped, or another process has taken it over. The step changed nothing."""
 
 
 class Row(Struct, frozen=True):
-    """One letter as a read found it."""
+    """The result of reading one dead letter."""
 
     id: str
     at_ms: int
-    """When it was written, by the clock of Redis; 0 where that is not known."""
+    """When the letter was written, in ms since 1970 by the clock of Redis; 0 if that is not known."""
 
     letter: DeadLetter | None
-    """None where it has gone; one that cannot be read says so: see DeadLetter.is_unreadable."""
+    """The letter, or None if it no longer exists. See `DeadLetter.is_unreadable` for one that cannot be read."""
 
     body: bytes = b""
-    """Only where bodies were asked for."""
+    """The body, if it was requested."""
 
     notes: tuple[Note, ...] = ()
     dictionary: str = ""
-    """What it is packed against, "" for nothing."""
+    """The id of the dictionary that the letter is compressed with; empty for a letter without a dictionary."""
 
     kind: str = ""
-    """Id of its dimensions, or MIXED."""
+    """The id of its dimensions, or `MIXED`."""
 
 
 async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
-    """One dead letter, or None."""
+    """Return one dead letter with its body, or None if it does not exist."""
     return (await stored_letters(redis, [letter_id]))[0]
 
 
 async def stored_letters(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
-    """Dead letters with their bodies; None for each that is not there."""
+    """Return dead letters with their bodies, in the order of the ids; None for each that does not exist."""
     found = await _read_dead_letters(redis, "stored_letters", ids)
     return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
 
 
 async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
-    """Dead letters without their bodies; None for each that is not there."""
+    """Return dead letters without their bodies, in the order of the ids; None for each that does not exist."""
     return [row.letter for row in await rows_of(redis, ids)]
 
 
 async def rows_of(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
-    """The same with their notes, and when they died by the clock of Redis."""
+    """Return dead letters with their notes and times, in the order of the ids, each with or without its body."""
     return await _read_dead_letters(redis, "stored_letters" if with_bodies else "letters", ids)
 
 
 async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
-    """Up to `count` dead letters, newest first."""
+    """Return up to `count` dead letters, newest first."""
     with translated():
         ids = await redis.zrevrange(redis.names.dead_index, 0, count - 1)
     named = [name.decode("utf-8", "replace") for name in ids]
@@ -83,7 +86,10 @@ async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
 
 
 async def annotate(redis: Client, ids: Sequence[str], note: Note, *, audit_entry: AuditEntry | None = None) -> int:
-    """Note something on dead letters; how many of them are there. Told twice, it stands once, as does its deed."""
+    """Add a note to dead letters. Returns how many of them exist.
+
+    Safe to repeat: the same note, and its audit entry, is stored once.
+    """
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
         return int(
@@ -100,20 +106,23 @@ async def discard(
     work: Work = NO_ACTION,
     counter: Literal["discarded", "purged", "forgotten"] = "discarded",
 ) -> int:
-    """Throw some away; how many were still there. Raises NotMineError."""
+    """Delete dead letters. Returns how many still existed.
+
+    counter: which counter of `stats:total` to increase. Raises NotMineError.
+    """
     named = [part for letter in letters for part in (letter.id, letter.job)]
     with translated():
         return done(await scripts.DISCARD(redis, work.action, work.owner, counter, *named))
 
 
 async def how_many(redis: Client) -> int:
-    """Dead letters now."""
+    """Return how many dead letters exist now."""
     with translated():
         return int(await redis.zcard(redis.names.dead_index))
 
 
 def done(reply: Any) -> int:
-    """What a step that belongs to an action answered. Raises NotMineError."""
+    """Return the count in the reply of a step that belongs to a bulk action. Raises NotMineError."""
     if int(reply) < 0:
         raise NotMineError
     return int(reply)
@@ -129,7 +138,8 @@ def rows(reply: Any) -> list[Row]:
 async def _read_dead_letters(
     redis: Client, what: Literal["letters", "stored_letters"], ids: Sequence[str]
 ) -> list[Row]:
-    """A row for each id; one that has not the form of an id, so that it might name another key, is not there."""
+    """Return a row for each id, in the same order."""
+    # A text that is not an id could name another key, so it is never sent to Redis.
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
         found = rows(await scripts.READ_DEAD_LETTERS(redis, what, *named)) if named else []
@@ -152,7 +162,7 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
             used,
             kind.decode(),
         )
-    except Exception as error:  # noqa: BLE001 - whatever it is: the other letters of the page can be read
+    except Exception as error:  # noqa: BLE001 - the other letters of the page can still be shown
         lost = unreadable_letter(letter_id, at_ms, error)
         return Row(letter_id, at_ms, lost, dictionary=used, kind=_text(kind))
 

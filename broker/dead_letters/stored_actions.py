@@ -1,15 +1,17 @@
-"""Actions: what people do to many dead letters, kept in Redis so that it can be watched, stopped and resumed.
+"""Bulk actions on dead letters. Redis stores them, so that people can watch, stop and resume them.
 
-    action:{id}   a         the order (msgpack)
+    action:{id}   a         the request (msgpack)
                   state     running | stopped | done
-                  selected  how many letters it is for
-                  done      those it was done to, counted in the very step that did it
-                  cursor    how far it has come through what its filter selects
-                  owner, lease_until_ms   who works on it; another may where no sign of life came for the lease
+                  selected  how many letters the action is for
+                  done      how many letters are processed; the step that processes a letter counts it
+                  cursor    the position in the list of letters that the filter selects
+                  owner, lease_until_ms   the process that runs the action, and the end of its lease; another
+                                          process may take over after that
                   began_ms, ended_ms
-                  passed, failed, why:{fingerprint}, eg:{fingerprint}   what a dry run found; what a replay left
+                  passed, failed          the results of a dry run; `failed` also counts what a replay skipped
+                  why:{fingerprint}, eg:{fingerprint}   how many failed for one cause, and the error of one
 
-All raise BrokerError.
+All functions raise BrokerError.
 """
 
 from __future__ import annotations
@@ -29,49 +31,52 @@ from broker.redis.numbers import whole
 from runtime.ids import is_id, new_id
 
 KEPT = 500
+"""How many bulk actions Redis keeps. The oldest ones are removed."""
+
+# A lease must be longer than a step takes, and short enough that people do not wait long for another process.
 LEASE_MS = 10_000
-"""Longer than a step takes, and short enough that nobody waits long for another to go on."""
+"""For how long an owner may work on an action without a sign of life."""
 
 Verb = Literal["replay", "discard", "annotate", "dry_run"]
 ActionState = Literal["running", "stopped", "done"]
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """What is to be done, to which letters, for whom."""
+    """The letters that a person selected, and what to do to them."""
 
     verb: Verb
     by: str
-    """Who ordered it."""
+    """The name of the person who requested the action."""
 
     ids: tuple[str, ...] = ()
-    """The letters by name; else what `wanted` selects."""
+    """The ids of the letters. If empty, `wanted` selects the letters."""
 
     wanted: Mapping[str, Any] = {}
-    """A filter, as the inspector makes it."""
+    """A filter, as the inspector builds it."""
 
     until_ms: int = 0
-    """Letters that were written later are not meant, by the clock of Redis."""
+    """Letters that were written after this time are not selected; ms since 1970 by the clock of Redis."""
 
     rate_per_s: float = 0.0
-    """At most so many a second; 0 for no bound."""
+    """The largest number of letters a second; 0 for no limit."""
 
     note: str = ""
-    """What is to be noted."""
+    """The text of the note, for `annotate`."""
 
 
 class Why(Struct, frozen=True):
-    """Letters that would fail for the same cause."""
+    """Letters that failed for the same cause."""
 
     fingerprint: str
-    """"" for all causes beyond the first 200."""
+    """The failure group; "" for all causes after the first 200."""
 
     count: int
     error: str
-    """Of one of them."""
+    """The error of one of the letters."""
 
 
 class Action(Struct, frozen=True, kw_only=True):
-    """An order and how far it has come."""
+    """A bulk action and its progress."""
 
     id: str
     order: Order
@@ -79,13 +84,13 @@ class Action(Struct, frozen=True, kw_only=True):
     selected: int
     done: int
     passed: int
-    """Letters that a dry run let through."""
+    """The number of letters that succeeded in a dry run."""
 
     failed: int
-    """Letters that it did not let through; of a replay, those that cannot be read and so were left."""
+    """The number of letters that failed in a dry run, or that a replay skipped because they cannot be read."""
 
     why: tuple[Why, ...]
-    """Why those that failed did, the most frequent first."""
+    """The causes of the failures, the most frequent first."""
 
     cursor: str
     began_ms: int
@@ -94,17 +99,17 @@ class Action(Struct, frozen=True, kw_only=True):
 
     @property
     def gone(self) -> int:
-        """Selected letters that were not there any more, known at the end."""
+        """The number of selected letters that no longer existed; 0 until the action is done."""
         left = 0 if self.order.verb == "dry_run" else self.failed
         return self.selected - self.done - left if self.state == "done" else 0
 
     def is_interrupted(self, now_ms: int) -> bool:
-        """Whether it should go on and nobody works on it."""
+        """True if the action is running, but the lease of its owner has ended. now_ms: the time of Redis."""
         return self.state == "running" and self.lease_until_ms < now_ms
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """How far a piece of work brought an action, beyond what its own steps counted."""
+    """The progress of one step of an action, in addition to what its scripts have counted."""
 
     cursor: str = ""
     is_last: bool = False
@@ -114,7 +119,10 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 async def start(redis: Client, order: Order, *, selected: int, owner: str, about: str) -> str:
-    """Begin an action in `owner`'s name; its id. The audit log has it, with what it is `about`."""
+    """Start an action that `owner` runs, and write an audit entry. Returns the id of the action.
+
+    selected: how many letters it is for. about: a description of them, for the audit log.
+    """
     action = new_id()
     audit_entry = packed(AuditEntry(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
     encoded = msgspec.msgpack.encode(order)
@@ -124,13 +132,16 @@ async def start(redis: Client, order: Order, *, selected: int, owner: str, about
 
 
 async def take(redis: Client, action: str, *, owner: str) -> bool:
-    """Go on with one whose owner shows no life; False where another has it, or it was stopped."""
+    """Continue a running action whose lease has ended. Returns False if it has an owner or is not running."""
     with translated():
         return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, ""))
 
 
 async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
-    """The same for a person, even with one that was stopped. The audit log has it."""
+    """Continue an action that was stopped, or whose owner's lease has ended, and write an audit entry.
+
+    by: the name of the person. Returns False if the action has another owner or is done.
+    """
     with translated():
         return bool(
             await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(AuditEntry(by, "resume", action)))
@@ -138,13 +149,16 @@ async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
 
 
 async def release(redis: Client, action: str, *, owner: str) -> bool:
-    """Leave one's own action to whoever takes it next, at once; False where it was not going on in this name."""
+    """Give up the ownership of an action, so that another process can continue it immediately.
+
+    Returns False if `owner` does not own it, or it is not running.
+    """
     with translated():
         return bool(await scripts.RELEASE_ACTION(redis, action, owner))
 
 
 async def interrupted(redis: Client) -> list[str]:
-    """The actions that should go on and whose owner shows no life, the oldest first."""
+    """Return the ids of the running actions whose owner's lease has ended, the oldest first."""
     with translated():
         ids = _ids(await redis.zrange(redis.names.actions, 0, -1))
         async with redis.pipeline(transaction=False) as pipe:
@@ -158,7 +172,7 @@ async def interrupted(redis: Client) -> list[str]:
 
 
 async def step(redis: Client, work: Work, step: Step) -> None:
-    """Record how far it has come, and that its owner lives. Raises NotMineError where it does not go on."""
+    """Record the progress of an action and renew its lease. Raises NotMineError if `work` must not continue."""
     counters: list[str | int] = []
     for name, by in (("done", step.done), ("passed", step.passed), ("failed", sum(w.count for w in step.failed))):
         if by:
@@ -172,13 +186,13 @@ async def step(redis: Client, work: Work, step: Step) -> None:
 
 
 async def stop(redis: Client, action: str, *, by: str) -> bool:
-    """Stop it before its next step; False where it was not going on. The audit log has it."""
+    """Stop an action before its next step, and write an audit entry. Returns False if it was not running."""
     with translated():
         return bool(await scripts.STOP_ACTION(redis, action, packed(AuditEntry(by, "stop", action))))
 
 
 async def read(redis: Client, action: str) -> Action | None:
-    """One action; None where there is none."""
+    """Return one action, or None if it does not exist or cannot be read."""
     if not is_id(action):
         return None
     with translated():
@@ -186,7 +200,7 @@ async def read(redis: Client, action: str) -> Action | None:
 
 
 async def recent(redis: Client, *, count: int = 50) -> list[Action]:
-    """The last actions, newest first."""
+    """Return up to `count` actions, newest first."""
     with translated():
         ids = _ids(await redis.zrevrange(redis.names.actions, 0, count - 1))
         async with redis.pipeline(transaction=False) as pipe:
@@ -198,12 +212,12 @@ async def recent(redis: Client, *, count: int = 50) -> list[Action]:
 
 
 def _ids(names: Iterable[bytes]) -> list[str]:
-    """Those that are ids of actions."""
+    """Return the names that have the form of an id."""
     return [text for name in names if is_id(text := name.decode("utf-8", "replace"))]
 
 
 def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
-    """None where there is none, or one that cannot be read."""
+    """Return the action in a hash, or None if it is missing or cannot be read."""
     try:
         order = msgspec.msgpack.decode(fields[b"a"], type=Order)
         state = msgspec.convert(fields.get(b"state", b"done").decode(), ActionState)

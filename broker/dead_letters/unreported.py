@@ -1,6 +1,6 @@
-"""What became of dead letters that people were not told of yet: groups that are new, letters that were purged.
+"""The new failure groups and purged dead letters that no alert has reported yet. All functions raise BrokerError.
 
-Both are forgotten after they were told: whoever dies in between has it told once more. All raise BrokerError.
+A worker removes them here after it has reported them. If it dies in between, they are reported once more.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from broker.redis.numbers import whole
 
 
 class Unreported(Struct, frozen=True):
-    """What is to be told."""
+    """The facts that the next alert must report."""
 
     new: dict[str, str]
-    """Fingerprints, each with the id of the letter that was its first; 1,000 at most."""
+    """The fingerprints of new groups, each with the id of its first letter; at most 1,000."""
 
     purged_before: int
-    """Letters that were purged, up to what was told last."""
+    """How many letters had been purged in total at the time of the last report."""
 
     purged: int
-    """The same up to now."""
+    """How many letters have been purged in total until now."""
 
 
 async def read_unreported(redis: Client) -> Unreported:
-    """All of it, in one read."""
+    """Read all of it in one transaction."""
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(redis.names.dead_unreported)
             pipe.get(redis.names.dead_reported)
             pipe.hget(redis.names.stats_total, "purged")
-            new, told, purged = await pipe.execute()
+            new, reported, purged = await pipe.execute()
         unreadable = [name for name in new if not name.isalnum()]
-        if unreadable:  # or else they would be read for ever
+        if unreadable:  # without this they would be read for ever
             await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
     named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
-    return Unreported(named, whole(told), whole(purged))
+    return Unreported(named, whole(reported), whole(purged))
 
 
 async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:
-    """These groups were told."""
+    """Remove groups that an alert has reported."""
     with translated():
         await redis.hdel(redis.names.dead_unreported, *fingerprints)  # type: ignore[misc]
 
 
 async def forget_purged(redis: Client, purged: int) -> None:
-    """That so many were purged since the beginning was told."""
+    """Remember that an alert has reported the purge of letters, up to a total of `purged`."""
     with translated():
         await redis.set(redis.names.dead_reported, purged)

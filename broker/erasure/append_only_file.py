@@ -1,4 +1,7 @@
-"""Redis' append-only file keeps every command until Redis rewrites it, also those that wrote what was removed."""
+"""Makes Redis rewrite its append-only file.
+
+Until then the file contains every command, including those that wrote data which has been removed since.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,21 @@ RewriteState = Literal["rewritten", "off", "failed"]
 
 
 class Rewrite(Struct, frozen=True):
-    """What became of the file."""
+    """The result of rewriting the append-only file."""
 
     state: RewriteState
-    """`off`: Redis keeps no such file."""
+    """`off` means that Redis has no append-only file."""
 
     reason: str = ""
-    """Why it failed, in words."""
+    """The reason for `failed`, as a text for the operator."""
 
 
 async def rewrite(redis: Client, *, timeout_s: float) -> Rewrite:
-    """Have Redis rewrite the file, and wait until it has. Never raises BrokerError: that is a reason.
+    """Make Redis rewrite the file, and wait until it is done. Returns `failed` instead of raising BrokerError.
 
-    A rewrite that is under way began before, so it is waited for first. timeout_s: for both.
+    timeout_s: for a rewrite that is already running and for the new one together.
     """
+    # A rewrite that is already running may have copied the removed data, so a second one must follow it.
     until_s = time.monotonic() + timeout_s
     try:
         with translated():
@@ -52,7 +56,7 @@ async def _is_on(redis: Client) -> bool:
 
 
 async def _is_idle_before(redis: Client, until_s: float) -> bool:
-    """Whether no rewrite runs or waits, at some moment until then."""
+    """Wait until no rewrite is running or scheduled. Returns False if that takes too long."""
     while _is_busy(await redis.info("persistence")):
         if time.monotonic() >= until_s:
             return False

@@ -1,6 +1,7 @@
-"""Taking a person out of what people and workers noted: notes, actions, the audit log, drift, alerts.
+"""Removes a person from stored texts: notes, bulk actions, the audit log, drift and alerts.
 
-Each change is one step in Redis that does nothing where something else stands there by now. All raise BrokerError.
+Each change is one step in Redis, which does nothing if the text has changed since it was read. All functions raise
+BrokerError.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 
 FORGOTTEN = "(forgotten)"
-"""Stands in place of the person."""
+"""The text that replaces the id or the address of the person."""
 
 _PAGE = 500
 _WHY = b"eg:"
-"""Prefix of the fields of an action that hold the error of one letter (broker/dead_letters/stored_actions.py)."""
+"""The prefix of the fields of an action that store errors: see broker/dead_letters/stored_actions.py."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
-    """Remove notes from dead letters; how many that were. Only letters with notes are looked at."""
+    """Remove notes from dead letters. Returns how many. Only letters with notes are read."""
     gone = 0
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.dead_notes}*", count=1000):
@@ -46,7 +47,7 @@ async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
 
 
 async def actions(redis: Client, eraser: Eraser) -> int:
-    """Take the person out of filters and notes of actions, and of the errors that they kept; how many actions."""
+    """Remove the person from the filters, notes and errors of bulk actions. Returns how many actions changed."""
     with translated():
         names = [_text(name) for name in await redis.zrange(redis.names.actions, 0, -1)]
     changed = 0
@@ -74,7 +75,9 @@ def _field_without(field: bytes, value: bytes, eraser: Eraser) -> bytes:
 
 
 def _order_without(order: Order, eraser: Eraser) -> Order:
-    """A filter that names the person finds nothing then; without that part it would find all."""
+    """Return a request without the person."""
+    # The value in the filter is replaced, so that the filter selects nothing. Without the value it would select
+    # all letters.
     wanted = {name: _value_without(value, eraser) for name, value in order.wanted.items()}
     return structs.replace(order, wanted=wanted, note=eraser.text(order.note))
 
@@ -84,9 +87,10 @@ def _value_without(value: Any, eraser: Eraser) -> Any:
 
 
 async def audit_entries(redis: Client, eraser: Eraser) -> int:
-    """Take the person out of the audit log, except of who did it; how many entries.
+    """Remove the person from the audit log. Returns how many entries changed.
 
-    An entry that changes moves to the end of the log, and says when it was written.
+    The name of the person who did something stays. A changed entry moves to the end of the log, and its details
+    get the time when it was first written (`written_at_ms`).
     """
     changed, start = 0, "-"
     with translated():
@@ -120,7 +124,7 @@ def _audit_entry_without(blob: bytes, place: str, eraser: Eraser) -> bytes:
 
 
 async def drift(redis: Client, eraser: Eraser) -> int:
-    """Take the person out of the deviations of all sources; how many deviations."""
+    """Remove the person from the deviations of all sources. Returns how many deviations changed."""
     changed = 0
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.drift}*", count=1000):
@@ -133,7 +137,7 @@ async def drift(redis: Client, eraser: Eraser) -> int:
 
 
 async def alerts(redis: Client, eraser: Eraser) -> int:
-    """Take the person out of the alerts that hold; how many."""
+    """Remove the person from the active alerts. Returns how many alerts changed."""
     changed = 0
     with translated():
         found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
@@ -145,13 +149,13 @@ async def alerts(redis: Client, eraser: Eraser) -> int:
 
 
 def _json_without(data: bytes, eraser: Eraser) -> bytes:
-    """JSON as it is kept, without the person; an id that may be a key or a word of it stays."""
+    """Return stored JSON without the person. An id that could also be a key or a word of the JSON stays."""
     text = data.decode("utf-8", "surrogateescape")
     return eraser.event(text).encode("utf-8", "surrogateescape")
 
 
 def _order(blob: bytes) -> Order | None:
-    """None for one that cannot be read."""
+    """Return the request in a blob, or None if it cannot be read."""
     try:
         return msgspec.msgpack.decode(blob, type=Order)
     except (ValueError, RecursionError):
@@ -159,7 +163,7 @@ def _order(blob: bytes) -> Order | None:
 
 
 def _notes(blob: bytes) -> tuple[Note, ...]:
-    """None of those that cannot be read."""
+    """Return the notes in a blob, or () if they cannot be read."""
     try:
         return unpacked_notes(blob)
     except (ValueError, RecursionError):
@@ -167,5 +171,5 @@ def _notes(blob: bytes) -> tuple[Note, ...]:
 
 
 def _text(name: bytes) -> str:
-    """A name that is no text stays what it is on its way back to Redis."""
+    """Decode a name so that the driver encodes it to the same bytes again, even if it is not UTF-8."""
     return name.decode("utf-8", "surrogateescape")

@@ -1,6 +1,7 @@
-"""Removing what belongs to a person from all that waits: each change is one step in Redis. All raise BrokerError.
+"""Removes a person's data from queued webhooks, notifications, digests and dead letters.
 
-The caller says what is of the person: an `Eraser` removes a webhook, or redacts what names them in one of others.
+An `Eraser` decides what belongs to the person. It removes the person's own webhooks, and redacts webhooks of
+others that name the person. Each change is one step in Redis. All functions raise BrokerError.
 """
 
 from __future__ import annotations
@@ -28,45 +29,49 @@ from broker.steps.digests import UnreadableMemberError
 _PAGE = 50
 
 IsIn = Callable[[bytes], bool]
-"""Whether bytes that nobody can read hold the person's id or address."""
+"""Returns whether bytes that cannot be decoded contain the person's id or address."""
 
 
 class Eraser(Protocol):
-    """Takes a person out of what is kept."""
+    """Removes one person from webhooks and texts."""
 
     def body(self, body: RawBody) -> RawBody | None:
-        """What stays of a webhook: None where it is the person's."""
+        """Return a webhook without the person, or None if the whole webhook belongs to the person."""
 
     def event(self, event: str) -> str:
-        """An event name without the person."""
+        """Return an event name without the person."""
 
     def text(self, text: str) -> str:
-        """An error, an answer, a note without the person."""
+        """Return an error, a response or a note without the person."""
 
     def is_in(self, data: bytes) -> bool:
-        """Whether bytes that nobody can read name the person."""
+        """Return whether bytes that cannot be decoded contain the person's id or address."""
 
 
 Outcome = Literal["removed", "busy", "unreadable"]
 
 
 class Found(Struct, frozen=True):
-    """What became of one key that holds something of the person."""
+    """The result for one entry, job or digest that contains data of the person."""
 
     outcome: Outcome
+    """`busy` means that a worker has it now, so that nothing was changed."""
+
     name: str
-    """In Redis."""
+    """The id of the entry, job or digest in Redis."""
 
     removed: int = 0
+    """The number of webhooks, events or notifications of the person that were removed."""
+
     redacted: int = 0
-    """Webhooks, events or notifications of others that stay without what named the person."""
+    """The number of webhooks, events or notifications of others from which the person was removed."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
-    """Remove bodies from the queue: `busy` are entries of theirs that a worker has just now."""
+    """Remove the person from the stream of webhooks. Yields a result for each entry that contains the person."""
     start = "-"
     while True:
         with translated():
@@ -97,7 +102,10 @@ async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser
 
 
 async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
-    """Remove notifications from jobs that are due, held or to be tried again; `busy` are those that run now."""
+    """Remove the person from jobs that are due, held or deferred. Yields a result for each job with the person.
+
+    A job that is running now is `busy`.
+    """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
             found = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
@@ -129,14 +137,17 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
 
 
 def _found(done: int, name: str, gone: int, redacted: int) -> Found | None:
-    """What a step answered: 1 where it did it, -1 where a worker has it, 0 where it is another by now."""
+    """Return the result of a step, or None if the key has changed since it was read.
+
+    done: 1 if the step made the change, -1 if a worker has the key now, 0 if the key has changed.
+    """
     if done == 0:
         return None
     return Found("removed", name, gone, redacted) if done == 1 else Found("busy", name)
 
 
 def _redacted(before: Sequence[object], after: Sequence[object]) -> int:
-    """How many stay, and not as they were."""
+    """Return how many items stay, but changed."""
     return sum(new is not None and new != old for old, new in zip(before, after, strict=True))
 
 
@@ -147,7 +158,7 @@ def _argument(arguments: Sequence[object]) -> Packed:
 
 
 def _without(notification: Notification, eraser: Eraser) -> Notification | None:
-    """What stays of it: nothing, or of a digest the events of others."""
+    """Return a notification without the person, or None. Of a digest, the events of others stay."""
     body = notification.body
     if notification.digest:
         rest, _ = others(body.body, eraser)
@@ -161,7 +172,7 @@ def _without(notification: Notification, eraser: Eraser) -> Notification | None:
 
 
 def attempts_without(attempts: Sequence[Attempt], eraser: Eraser) -> tuple[Attempt, ...]:
-    """The attempts without the person in their errors and answers."""
+    """Return attempts without the person in their errors and responses."""
     return tuple(
         structs.replace(attempt, error=eraser.text(attempt.error), answer=eraser.text(attempt.answer))
         for attempt in attempts
@@ -169,7 +180,10 @@ def attempts_without(attempts: Sequence[Attempt], eraser: Eraser) -> tuple[Attem
 
 
 def others(body: bytes, eraser: Eraser) -> tuple[bytes, int]:
-    """(a digest's body with the events of others, b"" where there is none; how many were of the person)."""
+    """Return the body of a digest with the events of others, and how many events were the person's.
+
+    The body is b"" if no event is left.
+    """
     try:
         members = msgspec.json.decode(body, type=list[digests.Member])
     except ValueError:
@@ -189,7 +203,10 @@ def _webhook(member: digests.Member) -> RawBody:
 
 
 async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
-    """Remove events from digests whose window is open; one that nothing is left of was one that waited."""
+    """Remove the person from digests whose window is open. Yields a result for each digest with the person.
+
+    A digest without remaining events no longer counts as waiting.
+    """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
             for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
@@ -199,8 +216,8 @@ async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
 async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
     with translated():
         blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
-    changed: list[bytes] = []  # events as they lie there, each with what takes its place, b"" for nothing
-    stay: list[int] = []  # channels of each event that stays
+    changed: list[bytes] = []  # stored events, each followed by its replacement; b"" removes it
+    stay: list[int] = []  # the number of channels of each event that stays
     lost: list[bytes] = []
     gone = 0
     for blob in blobs:
@@ -228,7 +245,7 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
 
 
 async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
-    """What tells later whether letters are still as they are read after this; by id, of those that are there."""
+    """Return a hash of each dead letter that exists, by id. It shows later whether a letter has changed since."""
     with translated():
         found = await redis.mget([redis.names.dead + name for name in ids])
     rows = zip(ids, found, strict=True)
@@ -236,7 +253,10 @@ async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
 
 
 async def replace_dead_letter(redis: Client, stored_letter: StoredDeadLetter, as_seen: str) -> bool:
-    """Give a dead letter another body; all else stays. False where it has gone, or is not as it was seen."""
+    """Replace the body of a dead letter. Returns False if the letter is gone or has changed.
+
+    as_seen: the hash from `seen`.
+    """
     blobs = Blobs(before=2)
     plan = _encode(packed(stored_letter, blobs.place))
     with translated():
@@ -244,7 +264,7 @@ async def replace_dead_letter(redis: Client, stored_letter: StoredDeadLetter, as
 
 
 async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
-    """The dictionaries of dead letters that were made from the person's."""
+    """Return the ids of the compression dictionaries that contain the person."""
     with translated():
         names = [_text(name) for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
         blobs = [await redis.get(redis.names.dead_dict + name) for name in names]
@@ -254,7 +274,11 @@ async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
 async def repack(
     redis: Client, dictionary: str, letters: Sequence[StoredDeadLetter], as_seen: Mapping[str, str]
 ) -> int:
-    """Pack letters without their dictionary; how many that were, and those that are others by now and stay so."""
+    """Compress letters again without their dictionary, so that it can be removed.
+
+    as_seen: the hashes from `seen`. Returns how many of the letters used the dictionary. This includes
+    letters that have changed since they were read: they stay as they are, for another run.
+    """
     named = [stored_letter for stored_letter in letters if stored_letter.letter.id in as_seen]
     parts = [
         (stored_letter.letter.id, as_seen[stored_letter.letter.id], *repacked(stored_letter))
@@ -265,7 +289,7 @@ async def repack(
 
 
 def unpacked(blob: bytes) -> bytes:
-    """What it holds as far as can be told; the blob itself where it is not compressed."""
+    """Return the decompressed content of a blob, or the blob itself if it cannot be decompressed."""
     try:
         return batch.decompress(blob)
     except (ValueError, zstandard.ZstdError):
@@ -273,5 +297,5 @@ def unpacked(blob: bytes) -> bytes:
 
 
 def _text(name: bytes) -> str:
-    """A name that is no text stays what it is on its way back to Redis."""
+    """Decode a name so that the driver encodes it to the same bytes again, even if it is not UTF-8."""
     return name.decode("utf-8", "surrogateescape")
