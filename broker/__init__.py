@@ -1,1 +1,1 @@
-"""Everything that is written to Redis, and nothing else."""
+"""All code that writes to Redis, and nothing else."""

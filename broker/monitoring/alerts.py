@@ -1,7 +1,8 @@
-"""What people should know now: the alerts that hold, and who tells them.
+"""The active alerts, and which worker sends them.
 
-`alerts` has one record an alert, as long as it holds. `alert:{kind}:{source}` is the mark that it was told: until
-the mark ends nobody tells it again. The mark is short while somebody is telling, and long once it is told.
+The hash `alerts` has one record for each active alert. The key `alert:{kind}:{source}` is a mark with an expiry:
+as long as it exists, no worker sends this alert. The mark expires soon while a worker is sending the alert, and
+late after the alert was sent.
 """
 
 from __future__ import annotations
@@ -17,27 +18,29 @@ from broker.redis.errors import translated
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """Something that a person should look at."""
+    """A problem that a person should look at."""
 
     kind: str
     source: str
-    """Name of the source it is about, or ""."""
+    """The name of the source that the alert concerns, or ""."""
 
     since_ms: int
+    """When the problem started, in ms since 1970."""
+
     text: str
-    """One sentence or two."""
+    """The description of the problem, in one or two sentences."""
 
     data: dict[str, Any] = {}
     ends_ms: int = 0
-    """When it is forgotten by itself; 0 for one that holds until it is ended."""
+    """When the alert ends by itself, in ms since 1970; 0 if it stays active until `end_alert`."""
 
     @property
     def name(self) -> str:
-        """What makes it the same alert."""
+        """The identity of the alert: two alerts with the same name are the same alert."""
         return f"{self.kind}:{self.source}"
 
     def since(self, since_ms: int) -> Alert:
-        """The same alert, begun then."""
+        """Return this alert with another start time."""
         return msgspec.structs.replace(self, since_ms=since_ms)
 
 
@@ -46,25 +49,32 @@ _decode = msgspec.json.Decoder(Alert).decode
 
 
 async def raise_alert(redis: Client, alert: Alert, *, mark_ms: int) -> bool:
-    """Record that an alert holds; True for the one caller who is to tell it, then `told`. Raises BrokerError."""
+    """Record that an alert is active. Returns True for the one caller that must send it.
+
+    That caller calls `keep_mark` afterwards. mark_ms: for how long no other worker sends the alert, in case the
+    caller dies. Raises BrokerError.
+    """
     with translated():
         return bool(await scripts.RAISE_ALERT(redis, alert.name, _encode(alert), mark_ms))
 
 
 async def keep_mark(redis: Client, alert: Alert, *, mark_ms: int) -> None:
-    """It was told: not again for so long. Raises BrokerError."""
+    """Record that an alert was sent, so that it is not sent again for `mark_ms`. Raises BrokerError."""
     with translated():
         await redis.set(redis.names.alert + alert.name, "1", px=mark_ms)
 
 
 async def end_alert(redis: Client, alert: Alert) -> bool:
-    """Record that an alert holds no longer; True for the one caller who is to tell so. Raises BrokerError."""
+    """Record that an alert is no longer active.
+
+    Returns True for the one caller that must report the end, and only if the alert was sent. Raises BrokerError.
+    """
     with translated():
         return bool(await scripts.END_ALERT(redis, alert.name))
 
 
 async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
-    """The alerts that hold, the oldest first. Raises BrokerError."""
+    """Return the active alerts, the oldest first. Raises BrokerError."""
     with translated():
         found: list[bytes] = await redis.hvals(redis.names.alerts)  # type: ignore[misc]
     alerts = [alert for alert in map(_alert, found) if alert is not None]
@@ -72,7 +82,7 @@ async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
 
 
 async def forget_ended(redis: Client, *, now_ms: int) -> None:
-    """Remove the records of alerts whose own end has come, and those that nobody can read. Raises BrokerError."""
+    """Remove the records of alerts that have ended by themselves, or cannot be read. Raises BrokerError."""
     with translated():
         found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
         ended = [name for name, record in found.items() if _is_over(_alert(record), now_ms)]
@@ -81,13 +91,16 @@ async def forget_ended(redis: Client, *, now_ms: int) -> None:
 
 
 async def acquire_alert_lease(redis: Client, *, lasts_ms: int) -> bool:
-    """Whether this caller looks for causes this time: one of all workers does. Raises BrokerError."""
+    """Return True if this worker must check the alert conditions now: one of all workers does.
+
+    lasts_ms: for how long no other worker does. Raises BrokerError.
+    """
     with translated():
         return bool(await scripts.ACQUIRE_ALERT_LEASE(redis, lasts_ms))
 
 
 def _alert(record: bytes) -> Alert | None:
-    """None for one that cannot be read."""
+    """Return the alert in a record, or None if it cannot be read."""
     try:
         return _decode(record[1:])
     except (ValueError, RecursionError):

@@ -1,7 +1,8 @@
-"""Who did what: reveals, replays, discards and the like, so that it can be told later.
+"""The audit log: who revealed, replayed, discarded or changed what, and when.
 
-What a Lua step does is written down by that step (broker/lua/audit.lua), so that nothing is done and untold. What
-none does (a reveal, an export) is recorded before it is done. Those that ask Redis raise BrokerError.
+If a script makes the change, the same script writes the entry (audit.lua), so that no change is made without an
+audit entry. Operations without a script, such as a reveal or an export, are recorded before they are done. All
+functions that access Redis raise BrokerError.
 """
 
 from __future__ import annotations
@@ -22,26 +23,28 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class AuditEntry(Struct, frozen=True):
-    """One thing that somebody did."""
+    """The record of one operation by a person."""
 
     by: str
+    """The name of the person."""
+
     what: str
-    """`reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `import`, `forget`, `pause`, `login` ..."""
+    """The operation: `reveal`, `replay`, `discard`, `annotate`, `edit`, `export`, `pause`, `login` and others."""
 
     about: str = ""
-    """What it was done to: an id, a filter, a number. Never personal data."""
+    """The object of the operation: an id, a filter or a number. It never contains personal data."""
 
     details: Mapping[str, str] = {}
 
 
 class Recorded(Struct, frozen=True):
-    """An audit entry and its place in the log."""
+    """An audit entry with its position in the log."""
 
     id: str
-    """Where the page before it ends."""
+    """The position, which `read` accepts as `before`."""
 
     at_ms: int
-    """By the clock of Redis."""
+    """When the entry was written, in ms since 1970 by the clock of Redis."""
 
     audit_entry: AuditEntry
 
@@ -50,30 +53,33 @@ _decode = msgspec.msgpack.Decoder(AuditEntry).decode
 
 
 def packed(audit_entry: AuditEntry) -> bytes:
-    """As the step that does it takes it."""
+    """Return an entry in the form that scripts append to the log (msgpack)."""
     return _encode(audit_entry)
 
 
 async def record(redis: Client, audit_entry: AuditEntry) -> None:
-    """Write it down, even where Redis is full, before it is done. Sent twice, it may stand twice."""
+    """Write an entry, even if Redis is full. If a lost connection repeats this, there may be two entries."""
     with translated():
         await scripts.APPEND_AUDIT(redis, packed(audit_entry))
 
 
 def is_place(text: str) -> bool:
-    """Whether a text has the form of a place in the log."""
+    """Return True if a text has the form of a position in the log."""
     return _PLACE.fullmatch(text) is not None
 
 
 async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Recorded]:
-    """The last audit entries, newest first, from before a place on."""
+    """Return up to `count` audit entries, newest first.
+
+    before: a position; only older entries are returned. The default is to start at the newest entry.
+    """
     with translated():
         found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
     return [Recorded(name.decode(), int(name.split(b"-")[0]), _audit_entry(fields)) for name, fields in found]
 
 
 def _audit_entry(fields: Mapping[bytes, bytes]) -> AuditEntry:
-    """One that cannot be read stands there as such: a line of the log never hides."""
+    """Return the entry in a stream entry, or a placeholder if it cannot be read, so that no line is hidden."""
     try:
         return _decode(fields[b"d"])
     except (KeyError, ValueError, RecursionError):

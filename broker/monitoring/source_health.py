@@ -1,7 +1,8 @@
-"""What became of a source's webhooks last: one hash a source, `source:{name}`.
+"""The recent responses to the webhooks of a source. Each source has one hash, `source:{name}`.
 
-Accepting writes it once a batch, refusing about once a second. `failing` are answers that are our fault (5xx),
-`refused` those that are the sender's (4xx: a wrong signature, a strange address); both since the last 2xx.
+A batch of accepted webhooks updates it once, and errors update it about once a second. `failing` counts responses
+with 5xx, which are Hookline's fault. `refused` counts responses with 4xx, which are the client's fault, such as a
+wrong signature or address. Both count from the last 2xx on.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from broker.redis.numbers import whole
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
-    """The hash; its fields are called so too. Times are ms since 1970, 0 for never."""
+    """The content of the hash, with the same field names. Times are ms since 1970; 0 means never."""
 
     watched_since_ms: int = 0
-    """When a worker first looked at it."""
+    """When a worker first checked the source."""
 
     last_accepted_ms: int = 0
 
@@ -29,22 +30,25 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
     failing_last_ms: int = 0
     failing_answers: int = 0
     failing_status: int = 0
-    """5xx since the last 2xx: the first, the last, how many (about), and which the last was."""
+    """The 5xx responses since the last 2xx: first time, last time, approximate number and last status."""
 
     refused_since_ms: int = 0
     refused_last_ms: int = 0
     refused_answers: int = 0
     refused_status: int = 0
-    """The same of 4xx. Strangers can cause these."""
+    """The 4xx responses since the last 2xx, with the same fields. Any client can cause them."""
 
     outage_since_ms: int = 0
     outage_until_ms: int = 0
     outage_answers: int = 0
-    """The last row of 5xx that a 2xx ended."""
+    """The last series of 5xx responses that ended with a 2xx."""
 
 
 class Streak(Struct, frozen=True):
-    """Webhooks of one source that one receiver answered with an error, by its clock."""
+    """Consecutive errors with which one receiver answered webhooks of one source.
+
+    Times are by the clock of the receiver's host.
+    """
 
     source: str
     kind: Literal["failing", "refused"]
@@ -52,13 +56,13 @@ class Streak(Struct, frozen=True):
     last_ms: int
     answers: int
     status: int
-    """That of the last."""
+    """The HTTP status of the last error."""
 
 
 async def note_failures(redis: Client, streaks: Sequence[Streak]) -> None:
-    """Tell what receivers answered with an error. It may come late: what a 2xx ended meanwhile is over.
+    """Record errors with which receivers answered. A streak that a later 2xx has ended counts as an outage.
 
-    Repeated, it counts the answers twice and changes nothing else. Raises BrokerError.
+    If this is repeated, only the number of responses is counted twice. Raises BrokerError.
     """
     rows = [(s.source, s.kind, s.first_ms, s.last_ms, s.answers, s.status) for s in streaks]
     with translated():
@@ -66,18 +70,18 @@ async def note_failures(redis: Client, streaks: Sequence[Streak]) -> None:
 
 
 async def read_sources(redis: Client, names: Iterable[str]) -> dict[str, SourceFacts]:
-    """The facts of these sources. Raises BrokerError."""
-    asked = list(names)
+    """Return the facts of these sources, by name. Raises BrokerError."""
+    sources = list(names)
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
-            for name in asked:
+            for name in sources:
                 pipe.hgetall(redis.names.source + name)
-            found = await pipe.execute() if asked else []
-    return {name: _facts(row) for name, row in zip(asked, found, strict=True)}
+            rows = await pipe.execute() if sources else []
+    return {name: _facts(row) for name, row in zip(sources, rows, strict=True)}
 
 
 async def watch(redis: Client, names: Iterable[str], *, now_ms: int) -> None:
-    """Note since when these sources are watched, where that is not known yet. Raises BrokerError."""
+    """Record when the monitoring of these sources started, unless it is recorded already. Raises BrokerError."""
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
             for name in names:

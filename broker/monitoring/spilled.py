@@ -1,6 +1,6 @@
-"""What receivers keep on their disks until Redis takes it: one hash, `spilled`, a field for each directory.
+"""The webhooks that receivers have spilled to disk: the hash `spilled`, with one field for each directory.
 
-Told by receivers while Redis takes writes, so it may be old: each entry says when it was told.
+Receivers can report only while Redis takes writes, so an entry may be old. Each entry contains its time.
 """
 
 from __future__ import annotations
@@ -14,31 +14,34 @@ from broker.redis.errors import translated
 
 
 class Spilled(Struct, frozen=True, kw_only=True):
-    """What lies in one directory."""
+    """The content of one spill directory."""
 
     segments: int = 0
     bodies: int = 0
-    """Webhooks that were answered 202 and are not in Redis yet."""
+    """The number of webhooks that were answered with 202 and are not in Redis yet."""
 
     bytes: int = 0
-    """What the segments take on disk."""
+    """The size of the segments on disk."""
 
     oldest_ms: int = 0
-    """When the first of the bodies came in, ms since 1970; 0 for none."""
+    """When the oldest body was received, in ms since 1970; 0 without bodies."""
 
     corrupt: int = 0
-    """Damaged segments that were set aside for people to look at."""
+    """The number of damaged segments that were set aside for a person to inspect."""
 
     at_ms: int = 0
-    """When this was seen, ms since 1970."""
+    """When the directory was read, in ms since 1970."""
 
     def is_nothing(self) -> bool:
-        """Whether there is nothing to tell of."""
+        """Return True if there is nothing to report."""
         return not (self.bodies or self.corrupt)
 
 
 async def tell_spilled(redis: Client, place: str, spilled: Spilled) -> None:
-    """Tell what lies in a place, which is `host:directory`. Safe to repeat. Raises BrokerError."""
+    """Report the content of a spill directory. Safe to repeat. Raises BrokerError.
+
+    place: `host:directory`.
+    """
     with translated():
         if spilled.is_nothing():
             await redis.hdel(redis.names.spilled, place)  # type: ignore[misc]
@@ -50,19 +53,20 @@ async def tell_spilled(redis: Client, place: str, spilled: Spilled) -> None:
 
 
 async def read_spilled(redis: Client) -> dict[str, Spilled]:
-    """What receivers told last, by place. Raises BrokerError."""
+    """Return the last reports of receivers, by `host:directory`. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(redis.names.spilled)  # type: ignore[misc]
+        reports: dict[bytes, bytes] = await redis.hgetall(redis.names.spilled)  # type: ignore[misc]
     return {
         place.decode("utf-8", "backslashreplace"): spilled
-        for place, told in found.items()
-        if (spilled := _spilled(told)) is not None
+        for place, report in reports.items()
+        if (spilled := _spilled(report)) is not None
     }
 
 
-def _spilled(told: bytes) -> Spilled | None:
-    """None for what cannot be read: a receiver tells anew each second."""
+# An unreadable report does no harm: the receiver writes a new one each second.
+def _spilled(report: bytes) -> Spilled | None:
+    """Return the content of a report, or None if it cannot be read."""
     try:
-        return msgspec.json.decode(told, type=Spilled)
+        return msgspec.json.decode(report, type=Spilled)
     except (ValueError, RecursionError):
         return None

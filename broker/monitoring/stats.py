@@ -1,4 +1,4 @@
-"""Counters: totals that add up, and the same by the minute for rates and plots."""
+"""Counters: totals that add up, and counts by the minute for rates and plots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broker.redis.numbers import whole
 
 
 class Totals(Struct, frozen=True):
-    """The terms of both sums since the beginning, and what else is counted."""
+    """All counters since the beginning, among them the terms of the two sums."""
 
     accepted: int = 0
     processed: int = 0
@@ -26,68 +26,68 @@ class Totals(Struct, frozen=True):
     dead: int = 0
     waiting: int = 0
     digested: int = 0
-    """Events that went into digests; each digest is one notification."""
+    """Events that went into digests. Each digest is one notification."""
 
     died: int = 0
-    """Dead letters that arose, whatever became of them since."""
+    """Dead letters that were ever added, including those that were replayed or removed since."""
 
     retried: int = 0
-    """Times that a notification went into a later job to be tried again."""
+    """How often a notification was put into a later job to be tried again."""
 
     replayed: int = 0
-    """Dead letters that were handed back. They are no longer counted as dead_at_intake or dead."""
+    """Dead letters that were replayed. They are no longer counted as dead_at_intake or dead."""
 
     discarded: int = 0
-    """Dead letters that a person threw away. They stay counted as dead_at_intake or dead."""
+    """Dead letters that a person discarded. They stay counted as dead_at_intake or dead."""
 
     purged: int = 0
     """Dead letters removed for their age or number. They stay counted as dead_at_intake or dead."""
 
     forgotten: int = 0
-    """What was removed because a person wanted to be forgotten: dead letters, which stay counted so too; webhooks
-    in the queue, which count as dead_at_intake; notifications that waited, which count as dead."""
+    """Items that were removed to erase a person. Dead letters stay counted as dead_at_intake or dead, webhooks in
+    the queue count as dead_at_intake, and waiting notifications count as dead."""
 
     imported: int = 0
     """Dead letters imported from a file. Each counts again as accepted and dead_at_intake, or created and dead."""
 
     edited: int = 0
-    """Copies of dead letters that a person handed back with another body; each is accepted, or created, anew."""
+    """Copies of dead letters that were replayed with another body. Each counts again as accepted or created."""
 
     retried_on_redelivery: int = 0
-    """Webhooks that had been seen before, and brought dead notifications back. They are counted as processed."""
+    """Redelivered webhooks whose notifications were dead and are retried. They are counted as processed."""
 
     alerts: int = 0
-    """Alerts that people were told of."""
+    """Alerts that were sent."""
 
     drift: int = 0
-    """Deviations from the models, in samples of webhooks."""
+    """Deviations from the models that samples of webhooks showed."""
 
     refused: dict[str, int] = {}
-    """Requests by HTTP status."""
+    """Refused requests, by HTTP status."""
 
     def bodies_add_up(self) -> bool:
-        """accepted = processed + duplicate + dead_at_intake + queued."""
+        """Return True if accepted = processed + duplicate + dead_at_intake + queued."""
         return self.accepted == self.processed + self.duplicate + self.dead_at_intake + self.queued
 
     def notifications_add_up(self) -> bool:
-        """created = sent + skipped + dead + waiting."""
+        """Return True if created = sent + skipped + dead + waiting."""
         return self.created == self.sent + self.skipped + self.dead + self.waiting
 
 
 class Point(Struct, frozen=True):
-    """What was counted in some minutes that follow each other."""
+    """The counts of one span of consecutive minutes."""
 
     at_ms: int
-    """When the first of them began, ms since 1970."""
+    """When the span began, in ms since 1970."""
 
     seconds: int
-    """How much of them is over: less than their length where one is running."""
+    """How many seconds of the span are over. The current span is shorter than the others."""
 
     accepted: int
     sent: int
     duplicate: int
     dead: int
-    """At intake and at notify; less those replayed in that minute, but not below 0."""
+    """Dead letters at intake and at notify, minus those replayed in the same minute, but at least 0."""
 
 
 _REFUSED = "refused:"
@@ -95,7 +95,7 @@ _POINT_FIELDS = ["accepted", "sent", "duplicate", "dead_at_intake", "dead"]
 
 
 async def read_totals(redis: Client) -> Totals:
-    """All counters in one read, so that they belong together. Raises BrokerError."""
+    """Read all counters at one moment, so that the sums are consistent. Raises BrokerError."""
     with translated():
         found: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
     counters = {key.decode(errors="backslashreplace"): whole(value) for key, value in found.items()}
@@ -105,7 +105,10 @@ async def read_totals(redis: Client) -> Totals:
 
 
 async def read_died(redis: Client, *, minutes: int) -> int:
-    """Dead letters that arose in the last so many minutes, with the running one. Raises BrokerError."""
+    """Return how many dead letters were added in the last `minutes`, including the current one.
+
+    Raises BrokerError.
+    """
     with translated():
         running = int((await redis.time())[0]) // 60
         async with redis.pipeline(transaction=False) as pipe:
@@ -115,7 +118,7 @@ async def read_died(redis: Client, *, minutes: int) -> int:
 
 
 async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
-    """Count refused requests by status. Raises BrokerError. Told apart from the sums: no body was taken."""
+    """Count refused requests by HTTP status. The sums do not contain them. Raises BrokerError."""
     minute = f"{redis.names.stats_minute}{await clock.now_ms(redis) // 60_000}"
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
@@ -127,10 +130,10 @@ async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
 
 
 async def read_history(redis: Client, *, points: int, minutes: int) -> list[Point]:
-    """The last `points` spans of so many minutes each, up to the running minute, in one read. Raises BrokerError.
+    """Return the counts of the last `points` spans of `minutes` each, up to the current minute.
 
-    Spans begin at multiples of their length, so that one that is over does not change. Nothing is known of what is
-    more than two days ago.
+    A span starts at a multiple of its length, so that a finished span does not change. Redis keeps the counts of
+    two days, so older spans are missing. Raises BrokerError.
     """
     with translated():
         now_s = int((await redis.time())[0])

@@ -1,1 +1,1 @@
-"""Who owns the keys of a namespace, and what other programs left in them."""
+"""The owner of the keys of a namespace, and the values of other programs that were found in them."""

@@ -1,7 +1,7 @@
-"""Whose namespace it is: what keeps a second installation from taking the webhooks of the first.
+"""Prevents a second installation from using the namespace, and so the webhooks, of another one.
 
-Redis keeps the sources of the installation that runs in a namespace: name, kind and hashes of the signing secrets.
-One that shares none of them is another installation, which must have a namespace of its own.
+Redis stores the sources of the installation that owns the namespace: the name, the kind and hashes of the signing
+secrets of each. An installation that shares no source with them is a different one, and needs its own namespace.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from broker.redis.errors import translated
 
 
 class Sender(Struct, frozen=True):
-    """A source as far as it tells installations apart."""
+    """The facts about a source by which installations are distinguished."""
 
     name: str
     kind: str
     secrets: tuple[bytes, ...]
-    """Its signing secrets; none for a process that needs none."""
+    """The signing secrets; () in a process that does not verify signatures."""
 
 
 async def claim(redis: Client, senders: Iterable[Sender], *, accept: bool = False) -> list[str]:
-    """Make the namespace this installation's own. Returns the sources that stand against it: none where it is.
+    """Make this installation the owner of the namespace. Returns the names of conflicting sources; [] for success.
 
-    A source stands against it that has another kind here, or other secrets alone, or that is not here where no
-    source is shared at all. accept: take it over nevertheless. Safe to repeat. Raises BrokerError.
+    A source conflicts if the owner has a source of the same name with another kind or without a common secret. If
+    no source is shared, all sources of the owner conflict. accept: take the namespace over despite conflicts. Safe
+    to repeat. Raises BrokerError.
     """
     return await _ask(redis, "accept" if accept else "", senders)
 
 
 async def others_than(redis: Client, senders: Iterable[Sender]) -> list[str]:
-    """What `claim` would return, without making the namespace anybody's. Raises BrokerError."""
+    """Return the conflicting sources as `claim` does, but do not change the owner. Raises BrokerError."""
     return await _ask(redis, "look", senders)
 
 
@@ -47,7 +48,8 @@ async def _ask(redis: Client, how: str, senders: Iterable[Sender]) -> list[str]:
 
 
 def _hashes(redis: Client, sender: Sender) -> str:
-    """Four bytes of a hash each: enough to tell secrets apart, too few to guess one by."""
+    """Return a hash of each secret, in hex, each followed by a comma."""
+    # Four bytes are enough to distinguish secrets, and too few to find a secret by trying.
     key = f"{redis.names.prefix}{sender.name}".encode()[:64]
     return "".join(
         hashlib.blake2b(secret, digest_size=4, key=key).hexdigest() + "," for secret in sorted(sender.secrets)

@@ -1,8 +1,9 @@
-"""What stood in a key and Hookline never writes there, but another program or a person did: it was moved aside.
+"""Lists keys that were moved aside because they had a value that Hookline never writes.
 
-Redis refuses a command on a key of another type, and to add to what is no number. So that one such key stops
-nothing else, what stands there is renamed to `set-aside:{us}:{name}`, in one step, and the command is run again as
-if nothing had been there: in a script by broker/lua/shared.lua, else by `Client`. Of a hash only the field moves.
+Another program or a person can write a value of the wrong type into a key of Hookline. Redis then refuses commands
+on this key. So that one such key stops nothing else, it is renamed to `set-aside:{us}:{name}` in one step, and the
+command is run again. If only one field of a hash is wrong, only this field is moved. Scripts do this themselves,
+and `Client` does it for all other commands.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ SHOWN = 100
 
 
 class SetAside(Struct, frozen=True):
-    """One key that was moved."""
+    """A value that was moved aside."""
 
     name: str
-    """The full name of the key that holds it now."""
+    """The full name of the key that now has the value."""
 
     type: str
-    """Redis' type of it; `hash` where it was one field of a hash."""
+    """The Redis type of that key; `hash` if the value was one field of a hash."""
 
     at_ms: int
-    """By the clock of Redis."""
+    """When it was moved, in ms since 1970 by the clock of Redis."""
 
 
 async def read_set_aside(redis: Client) -> list[SetAside]:
-    """The newest that are still there, the newest first, 100 at most. Raises BrokerError."""
+    """Return the last 100 moved values that still exist, newest first. Raises BrokerError."""
     with translated():
         found = await redis.zrevrange(redis.names.set_aside, 0, SHOWN - 1, withscores=True)
         async with redis.pipeline(transaction=False) as pipe:
@@ -38,7 +39,7 @@ async def read_set_aside(redis: Client) -> list[SetAside]:
                 pipe.type(name)
             types = await pipe.execute() if found else []
         gone = [name for (name, _), kind in zip(found, types, strict=True) if kind == b"none"]
-        if gone:  # a person looked at it, and deleted it
+        if gone:  # a person has deleted these keys
             await redis.zrem(redis.names.set_aside, *gone)
     return [
         SetAside(name.decode("utf-8", "backslashreplace"), kind.decode(), whole(at_ms))
