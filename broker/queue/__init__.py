@@ -1,1 +1,1 @@
-"""What waits: batches in the stream, jobs, and the state that decides when they run."""
+"""The queues: batches in the stream, jobs, and the state that decides when jobs run."""

@@ -1,4 +1,4 @@
-"""What stands in Redis and is still to be done."""
+"""The amount of work that waits in Redis."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class Backlog(Struct, frozen=True):
     """The stream and the job queue at one moment."""
 
     entries: int
-    """Batches in the stream that are not committed yet."""
+    """The number of batches in the stream that are not committed yet."""
 
     oldest_ms: int
-    """Age of the oldest of them, 0 for none."""
+    """The age of the oldest of these batches; 0 for an empty stream."""
 
     jobs: int
-    """Jobs of notifications in the queue, running ones included."""
+    """The number of jobs in the queue, including those that are running."""
 
     jobs_due: int
-    """Jobs that may start now."""
+    """The number of jobs that may start now."""
 
     next_due_ms: int | None
-    """Time until the next job may start, 0 where one may now; None for an empty queue.
+    """The time until the next job may start; 0 if one may start now, None for an empty queue.
 
     A running job is due again when its lease ends, in case its worker died.
     """
 
 
 async def read_backlog(redis: Client) -> Backlog:
-    """Look at both queues. Raises BrokerError."""
+    """Read the state of the stream and of the job queue. Raises BrokerError."""
     with translated():
         seconds, micros = await redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
@@ -53,10 +53,11 @@ async def read_backlog(redis: Client) -> Backlog:
 
 
 async def queued_bytes(redis: Client) -> int:
-    """Memory that the stream of webhooks takes, as Redis counts it. Raises BrokerError.
+    """Return the memory in bytes that the stream of webhooks takes, by `MEMORY USAGE`. Raises BrokerError.
 
-    Redis walks all of it, 5 ms a GB on a common machine. A sample of its head, which it takes otherwise, was off
-    by half where small batches stood before large ones.
+    Redis reads the whole stream for this, which takes about 5 ms for each GB on a common machine.
     """
+    # By default Redis reads only a sample from the head of the stream. Measured with small batches before large
+    # ones, that result was wrong by half.
     with translated():
         return int(await redis.memory_usage(redis.names.stream, samples=0) or 0)

@@ -1,10 +1,11 @@
-"""A batch: the bodies that one flush wrote as one stream entry.
+"""A batch: the bodies that one write put into the stream as one entry.
 
-zstd(msgpack([[received_at_ms, source, event_hint, body, headers], ...])). Bodies of one source are alike, so
-compressed together they cost a few per cent of their size.
+Its form is zstd(msgpack([[received_at_ms, source, event_hint, body, headers], ...])). The bodies of one source are
+alike, so that together they are compressed to a few per cent of their size.
 
-A body with more fields than this version knows is unreadable to it, so that a worker leaves what a newer version
-wrote to a newer worker. A change that more fields do not tell must take another shape than a list of lists.
+If a body has more fields than this version knows, the batch is unreadable. So a worker leaves a batch that a newer
+version wrote to a newer worker. A change of the format that does not add a field must use another structure than a
+list of lists.
 """
 
 from __future__ import annotations
@@ -17,35 +18,39 @@ from msgspec import Struct
 
 MAX_BODIES = 128
 MAX_BYTES = 256 * 1024
-"""Bounds of a batch before compression. A body larger than MAX_BYTES travels alone."""
+"""The limits of a batch, before compression. A body larger than MAX_BYTES gets a batch of its own."""
 
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+# Between levels 1 and 4: for batches of 64 bodies a seventh smaller than level 1, for 3.5 us more of CPU an event.
 _COMPRESSION = zstandard.ZstdCompressionParameters(
     strategy=zstandard.STRATEGY_GREEDY, window_log=18, min_match=6, hash_log=13, chain_log=13, search_log=1
 )
-"""Between levels 1 and 4: a seventh smaller than level 1 for batches of 64, for 3.5 us more of CPU an event."""
 
 
 class RawBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One webhook as it came in."""
+    """A webhook as it was received."""
 
     received_at_ms: int
     source: str
     event_hint: str
-    """Event name from the URL, or ""."""
+    """The event name from the URL, or ""."""
 
     body: bytes
+    # The headers are the last field because then zstd matches them and the start of the next body together.
     headers: str = ""
-    """The request's headers that are kept: `name: value` lines with names in lower case, at most 1 KB, no control
-    characters in the values. In a batch they come last, so that they and the next body's start are one match."""
+    """The headers of the request that are kept, as lines of `name: value`.
+
+    The names are in lower case, the values have no control characters, and all lines have at most 1 KB.
+    """
 
 
 class UnreadableBatchError(Exception):
     """The bytes are not a batch that this version can read."""
 
 
+# Making a context takes longer than compressing a body, and a context serves one thread only.
 class _Zstd(threading.local):
-    """Contexts to use again: making one takes longer than packing a body. They bear one thread each."""
+    """The compression contexts that this thread uses again."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
@@ -58,12 +63,12 @@ _zstd = _Zstd()
 
 
 def encode(bodies: list[RawBody]) -> bytes:
-    """Pack bodies."""
+    """Pack bodies into a batch."""
     return compress(_encoder.encode(bodies))
 
 
 def decode(blob: bytes) -> list[RawBody]:
-    """Unpack bodies. Raises UnreadableBatchError and nothing else."""
+    """Unpack the bodies of a batch. Raises UnreadableBatchError and nothing else."""
     try:
         return _decoder.decode(decompress(blob))
     except (ValueError, RecursionError, zstandard.ZstdError) as error:
@@ -71,12 +76,12 @@ def decode(blob: bytes) -> list[RawBody]:
 
 
 def compress(data: bytes) -> bytes:
-    """One zstd frame that states its size."""
+    """Return a zstd frame that contains the size of the data."""
     return _zstd.compressor.compress(data)
 
 
 def decompress(blob: bytes) -> bytes:
-    """Undo `compress`. Raises ValueError or ZstdError; never unpacks more than 64 MiB."""
+    """Return the data that `compress` compressed. Raises ZstdError, or ValueError for more than 64 MiB."""
     size = zstandard.frame_content_size(blob)
     if size > _MAX_UNPACKED_BYTES:
         raise ValueError(f"unpacks to {size} bytes, more than {_MAX_UNPACKED_BYTES}")

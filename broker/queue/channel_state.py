@@ -1,16 +1,17 @@
-"""What all workers know together of a channel: its circuit breaker, whether it is paused, its rate.
+"""The state of a channel that all workers share: its circuit breaker, its pause and its rate.
 
-Fields of the hash channel:{name}, which is there only while there is something to tell:
-    failures          failed sends in a row
-    opened            times the breaker opened since the last success
-    open_until_ms     until then nothing is sent; after it, until a send succeeds, one job at a time probes
-    probe_until_ms    until then another job's probe is waited for
+The hash channel:{name} exists only while the channel has failures or is paused. Its fields are:
+    failures          the number of consecutive failed sends
+    opened            how often the breaker has opened since the last success
+    open_until_ms     no sends until this time; after it, one job at a time probes until a send succeeds
+    probe_until_ms    no other job probes until this time
     probe_job         the job that probes
-    paused_since_ms   when a person paused it
+    paused_since_ms   when a person paused the channel
 
-Jobs of a channel that takes none leave the queue for held:{name}: nobody looks at them in vain. When the channel
-is well they come back a few at a time, as workers have room: all at once they would delay the other channels. For
-how long a job was held is added up: it shall not cost it any of its time.
+While a channel takes no jobs, its jobs move from the queue to held:{name}, so that workers do not try them in
+vain. When the channel recovers, they return a few at a time, as far as workers have capacity. If all returned
+together, they would delay other channels. The time for which a job is held is recorded, so that it does not count
+towards the time after which the job is given up.
 """
 
 from __future__ import annotations
@@ -29,28 +30,30 @@ from broker.redis.numbers import whole
 CircuitState = Literal["closed", "open", "half-open", "paused"]
 
 PROBE_MS = 30_000
-"""How long the probe of one job is waited for, before another job's."""
+"""How long the other jobs wait for the result of a probe, before the next job may probe."""
 
 _FIELDS = ["failures", "opened", "open_until_ms", "paused_since_ms"]
 _MOST = 1000
-"""Held jobs of a channel that go back at a time."""
+"""How many held jobs of a channel return to the queue in one call, at most."""
 
 
 class Channel(Struct, frozen=True):
-    """One channel of which something is known."""
+    """A channel that has failures, held jobs or a pause."""
 
     name: str
     failures: int
     opened: int
     open_until_ms: int
-    """0 for a closed breaker."""
+    """The end of the pause after the breaker opened, by the clock of Redis; 0 if the breaker is closed."""
 
     paused_since_ms: int
+    """When a person paused the channel; 0 if it is not paused."""
+
     held: int
-    """Jobs that wait for it to take some again."""
+    """The number of jobs that wait until the channel takes jobs again."""
 
     def state(self, now_ms: int) -> CircuitState:
-        """What it does with a job that comes now."""
+        """Return the state at a time of the clock of Redis."""
         if self.paused_since_ms:
             return "paused"
         if not self.open_until_ms:
@@ -59,34 +62,37 @@ class Channel(Struct, frozen=True):
 
 
 class ChannelsRead(NamedTuple):
-    """All channels of which something is known."""
+    """All channels that have failures, held jobs or a pause."""
 
     at_ms: int
-    """By the clock of Redis, which breakers go by."""
+    """When they were read, by the clock of Redis."""
 
     channels: list[Channel]
 
 
 Admission = Literal["go", "probe", "hold"]
-"""What a channel does with a job. "probe": its breaker is half-open, and this job alone may try."""
+"""How a channel treats a job. "probe" means that the breaker is half-open, and that only this job may try."""
 
 
 async def begin(redis: Client, job_id: str, channel: str) -> Admission:
-    """Ask whether a job's channel takes it. Raises BrokerError."""
+    """Ask whether the channel takes a job now. Raises BrokerError."""
     with translated():
         return cast("Admission", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
 
 
 async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
-    """Keep a job until its channel takes it; one that another worker has stays there. Raises BrokerError."""
+    """Hold a job until its channel takes jobs again. A job that another worker has is not changed.
+
+    Raises BrokerError.
+    """
     with translated():
         await scripts.HOLD(redis, owner, job_id, channel)
 
 
 async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelsRead:
-    """Give held jobs back that their channels take, at most `most` of each; what is known of all channels.
+    """Return held jobs to the queue if their channels take jobs again. Returns the state of all channels.
 
-    Raises BrokerError.
+    most: the largest number of jobs for each channel, by name; 1,000 for any other. Raises BrokerError.
     """
     limits = [part for limit in most.items() for part in limit]
     with translated():
@@ -95,22 +101,25 @@ async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelsR
 
 
 async def pause(redis: Client, channel: str, *, by: str) -> bool:
-    """Send nothing more on a channel until `resume`; False where it was paused. The audit log has it.
+    """Pause a channel until `resume`, and write an audit entry. Returns False if it was already paused.
 
-    Raises BrokerError.
+    by: the name of the person. Raises BrokerError.
     """
     with translated():
         return bool(await scripts.PAUSE(redis, channel, "pause", packed(AuditEntry(by, "pause", channel))))
 
 
 async def resume(redis: Client, channel: str, *, by: str) -> bool:
-    """Let a paused channel go on; False where it was not paused. The audit log has it. Raises BrokerError."""
+    """End the pause of a channel, and write an audit entry. Returns False if it was not paused.
+
+    by: the name of the person. Raises BrokerError.
+    """
     with translated():
         return bool(await scripts.PAUSE(redis, channel, "resume", packed(AuditEntry(by, "resume", channel))))
 
 
 async def read_channels(redis: Client) -> list[Channel]:
-    """What is known of channels, by name. Raises BrokerError."""
+    """Return the channels that have failures, held jobs or a pause, ordered by name. Raises BrokerError."""
     with translated():
         names: list[bytes] = sorted(await redis.smembers(redis.names.channels))  # type: ignore[misc]
         async with redis.pipeline(transaction=True) as pipe:
@@ -125,9 +134,9 @@ async def read_channels(redis: Client) -> list[Channel]:
 
 
 async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int) -> tuple[float, float]:
-    """(Seconds until the first of `count` sends, seconds between two) that keep the rate of all workers together.
+    """Reserve `count` sends within the rate that all workers share.
 
-    Raises BrokerError.
+    Returns (seconds until the first send, seconds between two sends). Raises BrokerError.
     """
     with translated():
         first_us, gap_us = await scripts.RESERVE(redis, channel, rate_per_s, count)

@@ -1,11 +1,12 @@
-"""Where an identity is remembered.
+"""Determines the Redis set that remembers the identity of an event.
 
-An event goes into the set of its own day, so that a redelivery days later meets the same key. One without a time
-of its own goes into the set of the period in which it is committed, by the clock of Redis, and the other periods
-of the window are looked at too. 4096 buckets of 63-bit integers keep each set an intset: about 9 bytes an event.
+The identity is added to the set of the event's own day, so that a redelivery some days later finds it in the same
+set. An event without a time goes into the set of the period in which it is committed, by the clock of Redis, and
+the sets of the other periods of the window are checked too. The 4096 buckets of 63-bit integers keep each set
+small enough to be an intset, which takes about 9 bytes an event.
 
-How long a set lives is decided by the commit (commit.lua): at least a window from when any of its identities was
-last seen. Nothing makes it live shorter.
+The commit (commit.lua) sets the expiry of a set: at least one window after any of its identities was last seen.
+The expiry never becomes shorter.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ import hashlib
 from msgspec import Struct
 
 DAY_MS = 86_400_000
+# A set expires at the end of a period, so a short window with periods of a day would last much longer than asked.
 SHORT_PERIOD_MS = DAY_MS // 4
-"""The periods of windows of less than two days, so that these are not remembered for much longer than asked."""
+"""The length of a period for windows of less than two days."""
 
 
 class Mark(Struct, frozen=True, array_like=True):
-    """One identity in the dedupe sets."""
+    """The place of an identity in the dedupe sets."""
 
     key: str
-    """The set, without the prefix of the namespace; without a time of its own `%d` stands for the period."""
+    """The key of the set, without the prefix of the namespace. Its period is `%d` for an event without time."""
 
     member: str
     window_ms: int
-    """For how long it is to be remembered, from when it is seen."""
+    """For how long the identity is remembered after it was seen."""
 
     period_ms: int
-    """The length of a period: sets expire at the end of one."""
+    """The length of a period. Sets expire at the end of a period."""
 
     is_dated: bool
-    """Whether the event has a time of its own."""
+    """True if the event has a time of its own."""
 
     @property
     def term(self) -> str:
-        """What a dead letter of the event is found by when the event comes once more: see commit.lua."""
+        """The search term by which commit.lua finds a dead letter of the event when the event is redelivered."""
         return f"seen:{self.member}"
 
 
 def mark(source: str, identity: str, *, occurred_at_ms: int | None, window_ms: int) -> Mark:
-    """Where this event is, or is to be, remembered for at least `window_ms` from when it was last seen."""
+    """Return where the identity of an event is remembered, for at least `window_ms` after it was last seen."""
     text = f"{source}\x1f{identity}".encode()
     digest = int.from_bytes(hashlib.blake2b(text, digest_size=10).digest(), "big")
     bucket = digest & 0xFFF

@@ -1,10 +1,10 @@
-"""The arq jobs that carry notifications: their codec, and what happens to them in Redis.
+"""The arq jobs that contain notifications: their encoding, and the operations on them in Redis.
 
-A job with more fields than this version knows is unreadable to it: a worker leaves it to a newer one. A change
-that more fields do not tell must take another function name than `notify`.
+If a job has more fields than this version knows, it is unreadable, and a worker leaves it to a newer worker. A
+change of the format that does not add a field must use another function name than `notify`.
 
-A job's id ends in the number of its notifications (`0abc...xyz.64`), so that even a job that nobody can read
-can be counted.
+The id of a job ends with the number of its notifications (`0abc...xyz.64`), so that the notifications of an
+unreadable job can be counted too.
 """
 
 from __future__ import annotations
@@ -25,60 +25,59 @@ from runtime.ids import new_id
 
 MAX_NOTIFICATIONS = 64
 NOTIFY = "notify"
-"""Name of the arq function that runs these jobs."""
+"""The name of the arq function that runs these jobs."""
 
 _STARTS_KEPT_S = 86_400
 
 UNREADABLE = "unreadable"
-"""Name of the arq function that buries what the deserializer could not read."""
+"""The name of the arq function that makes a dead letter of a job that the deserializer could not read."""
 
 
 class Attempt(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One try of one notification."""
+    """A record of one attempt to send a notification."""
 
     at_ms: int
     took_ms: int
     outcome: str
-    """`retry`, `permanent` ..."""
+    """How the attempt ended: `retry`, `permanent` and others."""
 
     error: str
     answer: str = ""
-    """What the other side said, shortened."""
+    """The response of the receiver of the notification, shortened."""
 
 
 class Notification(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One message to one recipient by one rule, still to be rendered."""
+    """A message to one recipient by one rule, before it is rendered."""
 
     key: str
-    """Idempotency key: the same across attempts, re-runs and replays."""
+    """The idempotency key. It is the same for all attempts, re-runs and replays."""
 
     rule: str
     event: str
-    """Event name."""
-
     body: RawBody
     attempts: tuple[Attempt, ...] = ()
-    """What was tried since the last replay, oldest first."""
+    """The attempts since the last replay, oldest first."""
 
     digest: bool = False
-    """It is of several events: its body is the list of them that broker/steps/digests.py makes."""
+    """True for a digest. Its body is the list of events that broker/steps/digests.py builds."""
 
 
 class NotifyJob(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """At most 64 notifications for one channel, all at the same attempt."""
+    """At most 64 notifications for one channel, all with the same attempt number."""
 
     channel: str
     attempt: int
-    """Number of the try that this job makes (starts at 1)."""
+    """The number of the attempt that this job makes (starts at 1)."""
 
     first_try_ms: int
-    """When the first try was due, by the clock of Redis; 0 for a job that is not in Redis yet."""
+    """When the first attempt was due, by the clock of Redis; 0 for a job that is not in Redis yet."""
 
     notifications: list[Notification]
 
 
+# arq builds a string from the repr of every argument, so the repr must be short.
 class Packed:
-    """The argument of an arq job. arq writes the repr of every argument into a string; this one's is short."""
+    """The argument of an arq job: an encoded `NotifyJob`."""
 
     __slots__ = ("blob",)
 
@@ -100,29 +99,29 @@ _any_decoder = msgspec.msgpack.Decoder()
 
 
 def new_job_id(size: int) -> str:
-    """A fresh id for a job of `size` notifications."""
+    """Return a new id for a job of `size` notifications."""
     return f"{new_id()}.{size}"
 
 
 def size_of(job_id: str) -> int:
-    """How many notifications a job carries; 0 for a job of another kind."""
+    """Return how many notifications a job has according to its id; 0 for a job of another kind."""
     _, _, size = job_id.rpartition(".")
     return int(size) if size.isdecimal() and len(size) < 10 else 0
 
 
 def due_now(job: NotifyJob, now_ms: int) -> NotifyJob:
-    """A job as it goes to Redis: its first try is due now, unless it has been tried."""
+    """Return a job whose first attempt is due now, or the job itself if an earlier attempt has set the time."""
     return job if job.first_try_ms else msgspec.structs.replace(job, first_try_ms=now_ms)
 
 
 def encode(job: NotifyJob) -> bytes:
-    """A job as arq keeps it."""
+    """Encode a job as arq stores it."""
     blob = batch.compress(_encoder.encode(job))
     return _encoder.encode({"t": None, "f": NOTIFY, "a": (blob,), "k": {}, "et": 0})
 
 
 def decode(packed: Packed) -> NotifyJob:
-    """What `encode` packed. Raises UnreadableJobError and nothing else."""
+    """Decode the argument of a job that `encode` encoded. Raises UnreadableJobError and nothing else."""
     try:
         return _job_decoder.decode(batch.decompress(packed.blob))
     except (ValueError, RecursionError, TypeError, zstandard.ZstdError) as error:
@@ -130,7 +129,7 @@ def decode(packed: Packed) -> NotifyJob:
 
 
 def decode_whole(job_id: str, packed: Packed) -> NotifyJob:
-    """The same of a job that carries as many notifications as its id says. Raises UnreadableJobError."""
+    """Decode a job, and check that it has as many notifications as its id says. Raises UnreadableJobError."""
     job = decode(packed)
     if len(job.notifications) != size_of(job_id):
         raise UnreadableJobError(
@@ -140,39 +139,40 @@ def decode_whole(job_id: str, packed: Packed) -> NotifyJob:
 
 
 def serialize(job: Mapping[str, Any]) -> bytes:
-    """arq's job_serializer. Never raises: what msgpack does not know, an exception say, becomes its text."""
+    """Serialize a job for arq (`job_serializer`). Never raises: a value unknown to msgpack becomes its text."""
     return _lenient_encoder.encode(job)
 
 
 def deserialize(data: bytes) -> dict[str, Any]:
-    """arq's job_deserializer. Never raises: arq deletes a job whose deserializer does."""
+    """Deserialize a job for arq (`job_deserializer`). Never raises: bad data becomes an `UNREADABLE` job."""
+    # arq deletes a job if its deserializer raises.
     try:
         job = _any_decoder.decode(data)
         arguments = tuple(Packed(a) if isinstance(a, bytes) else a for a in job["a"])
         return {"t": job["t"], "f": str(job["f"]), "a": arguments, "k": dict(job["k"]), "et": int(job["et"])}
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it becomes a dead letter
+    except Exception as error:  # noqa: BLE001 - with any error the job becomes a dead letter
         return {"t": None, "f": UNREADABLE, "a": (Packed(data), str(error)), "k": {}, "et": 0}
 
 
 class Claimed(NamedTuple):
-    """A job to be run now."""
+    """A job that this worker must run now."""
 
     id: str
     blob: bytes
-    """As arq keeps it."""
+    """The job as arq stores it."""
 
     starts: int
-    """How often it was started, this time included."""
+    """How often the job was started, including this time."""
 
     held_ms: int
-    """For how long its channel did not take it so far."""
+    """For how long the job has been held in total, because its channel took no jobs."""
 
     done: frozenset[int]
-    """Its notifications that are done with: sent, dead, put off, or duplicates."""
+    """The indices of its notifications that are settled: sent, dead, deferred or duplicates."""
 
 
 async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
-    """Take up to `count` due jobs in the name of `owner` for `lease_ms`, to be started at once.
+    """Lease up to `count` due jobs to `owner` for `lease_ms`. The owner must start them immediately.
 
     Raises BrokerError.
     """
@@ -185,7 +185,7 @@ async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> list
 
 
 async def extend(redis: Client, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
-    """Renew the leases of running jobs; returns the jobs whose lease is not the owner's any more.
+    """Renew the leases of running jobs. Returns the ids of the jobs whose lease `owner` has lost.
 
     Raises BrokerError.
     """
@@ -196,39 +196,38 @@ async def extend(redis: Client, owner: str, jobs: Sequence[str], *, lease_ms: in
 async def release(
     redis: Client, owner: str, job_id: str, *, delay_ms: int = 0, forget_start: bool = False
 ) -> None:
-    """Give a job back unfinished, to be run after `delay_ms`.
+    """Return an unfinished job to the queue, to be run after `delay_ms`.
 
-    Nothing happens to one that is done with, or that another worker has taken over.
-    forget_start: this start does not count towards those after which a job is taken for poison.
-    Raises BrokerError.
+    A job that is finished, or that another worker has taken over, is not changed. forget_start: do not count this
+    start towards the limit after which a job is treated as poison. Raises BrokerError.
     """
     with translated():
         await scripts.RELEASE(redis, owner, job_id, delay_ms, "forget" if forget_start else "")
 
 
 async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
-    """Leave a job that this worker does not understand to others, due in 1 to 15 s.
+    """Leave a job that this worker cannot read to other workers. It is due in 1 to 15 s.
 
-    False where a worker first met it `for_ms` ago: nobody seems to understand it. The start does not count.
-    Raises BrokerError.
+    The start is not counted. Returns False if a worker first read the job `for_ms` ago, so that probably no worker
+    can read it. Raises BrokerError.
     """
     with translated():
         return bool(await scripts.DEFER_JOB(redis, owner, job_id, for_ms))
 
 
 async def show_life(redis: Client, key: str, config: str, *, lasts_ms: int) -> None:
-    """This worker is alive, and runs with a config of this fingerprint. Raises BrokerError."""
+    """Record for `lasts_ms` that this worker is alive, with the fingerprint of its config. Raises BrokerError."""
     with translated():
         await scripts.SHOW_LIFE(redis, key, config, lasts_ms)
 
 
 async def raw(redis: Client, job_id: str) -> bytes:
-    """The job as arq keeps it; empty where it is gone. Raises BrokerError."""
+    """Return a job as arq stores it; empty if it no longer exists. Raises BrokerError."""
     with translated():
         return await redis.get(redis.names.job + job_id) or b""
 
 
 async def settled_indices(redis: Client, job_id: str) -> set[int]:
-    """The notifications of a job that are done with: sent, dead, put off, or duplicates. Raises BrokerError."""
+    """Return the indices of a job's settled notifications: see `Claimed.done`. Raises BrokerError."""
     with translated():
         return {int(index) for index in await redis.smembers(redis.names.done + job_id)}  # type: ignore[misc]

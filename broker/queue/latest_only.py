@@ -1,8 +1,8 @@
-"""The newest event that was notified, for rules that only want the latest.
+"""Skips events that are older than the last one notified, for rules with `latest_only`.
 
-Webhooks come out of order. Before a notification goes out it takes the turn of its subject, so that no two of
-one subject are under way at once. The step that records what came of it (broker/steps/settle.py) ends the turn,
-and where it was sent, remembers its event's time.
+Webhooks arrive out of order. Before a notification is sent it acquires the lock of its subject, so that two
+notifications of one subject are never sent at the same time. The step that records the outcome
+(broker/steps/settle.py) releases the lock. If the notification was sent, it also stores the time of the event.
 """
 
 from __future__ import annotations
@@ -19,37 +19,40 @@ from broker.redis.errors import translated
 Answer = Literal["go", "wait", "stale"]
 
 _SLOWEST_TRY_MS = 60_000
-"""No channel's time-out is longer."""
+"""The longest time-out that a channel can have."""
 
 
 class SubjectLock(Struct, frozen=True, array_like=True):
-    """What a notification that only counts as the latest goes out by."""
+    """The lock that a notification with `latest_only` needs before it is sent."""
 
     subject: str
-    """Of what it is the latest: see `subject_id`."""
+    """The subject of the event: see `subject_id`."""
 
     key: str
-    """The notification's idempotency key."""
+    """The idempotency key of the notification, which owns the lock."""
 
     occurred_at_ms: int
-    """The event's own time."""
+    """The time of the event, in ms since 1970."""
 
 
 def subject_id(source: str, rule: str, channel: str, key: str) -> str:
-    """What the newest is asked for; `key`: what the rule's `latest_only` comes to for the event."""
+    """Return the id of a subject, of which only the newest event is notified.
+
+    key: the value of the rule's `latest_only` for the event.
+    """
     text = "\x1f".join((source, rule, channel, key))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> Answer:
-    """May this notification go out now?
+    """Try to acquire the lock of a subject for one notification.
 
-    `stale`: an event newer than this was notified. `wait`: another notification of this subject is under way. The
-    same notification may go again at once, after a crash. Raises BrokerError.
-
-    A turn whose worker died ends by itself, but not before the job's lease has ended and the same notification had
-    the time of another try: else an older one would overtake it. lease_s: see `[worker]`.
+    Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent,
+    and `stale` if a newer event was notified. After a crash the same notification may acquire its lock again.
+    lease_s: the lease of jobs, see `[worker]`. Raises BrokerError.
     """
+    # The lock of a dead worker expires by itself. It must last until the lease of the job has ended and the same
+    # notification had time for another attempt. Otherwise an older notification would overtake it.
     lasts_ms = int(2000 * lease_s) + _SLOWEST_TRY_MS
     with translated():
         answer = await scripts.ACQUIRE_SUBJECT_LOCK(

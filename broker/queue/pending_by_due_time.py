@@ -1,4 +1,4 @@
-"""How many notifications wait for when."""
+"""Counts the pending notifications by the time they are due."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 
 _SAMPLE = 500
-"""Jobs of a span whose sizes are looked at; those of more are reckoned from these."""
+"""How many jobs of a time span are counted exactly. If there are more, their sizes are estimated from these."""
 
 
 class Schedule(Struct, frozen=True):
-    """Notifications by when their next try is due: exact up to 500 jobs a span, beyond that about so many.
+    """The numbers of notifications by the time when their next attempt is due.
 
-    A job that is being sent counts as due when its lease ends.
+    A number is exact for up to 500 jobs in a time span, and estimated for more. A running job counts as due when
+    its lease ends.
     """
 
     due_now: int
@@ -27,14 +28,14 @@ class Schedule(Struct, frozen=True):
     within_1_d: int
     later: int
     held: int
-    """Those whose channel takes none: its breaker is open, it is paused, or slow."""
+    """Notifications whose channel takes no jobs now: it is paused or slow, or its breaker is open."""
 
 
 _BOUNDS_S = (0, 60, 600, 3600, 86_400)
 
 
 async def read_schedule(redis: Client) -> Schedule:
-    """Look at the queue and at what is held. Raises BrokerError."""
+    """Count the notifications in the queue and those that are held. Raises BrokerError."""
     with translated():
         seconds, micros = await redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000

@@ -1,4 +1,4 @@
-"""The stream of raw batches: the receiver appends, the workers' consumer group reads."""
+"""The stream of raw batches. The receiver appends to it, and workers read from it as a consumer group."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ __all__ = [
 
 
 _MOST_BODIES = 10_000
-"""Bodies of an entry, at most: more than any batch holds."""
+"""The largest number of bodies that an entry may claim. It is more than any batch has."""
 
 
 class Entry(Struct, frozen=True):
-    """One batch as it lies in the stream."""
+    """A batch as the stream stores it."""
 
     id: str
     bodies: int
     blob: bytes
     deliveries: int = 1
-    """How often it was handed to a worker, this time included."""
+    """How often a worker has read the entry, including this time."""
 
     any_age: bool = False
-    """A person replayed it as it was stale: its events are taken however old they are."""
+    """True if the age of its events is not checked, because a person replayed them although they were stale."""
 
 
 async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmation) -> None:
-    """Write one batch and count it; returns when Redis has confirmed it as asked.
+    """Append one batch and count its bodies. Returns when Redis has confirmed the write.
 
-    Raises BrokerError: after Full nothing was written; after Unavailable and NotDurable it may have been, and
-    sending it again makes duplicates that intake suppresses.
+    Raises BrokerError. After Full nothing was written. After Unavailable and NotDurable the batch may have been
+    written. Sending it again is safe, because intake suppresses duplicates.
     """
     blob = batch.encode(bodies)
     sources = {body.source for body in bodies}
@@ -63,13 +63,16 @@ async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmatio
 
 
 async def create_group(redis: Client) -> None:
-    """Make the stream and its consumer group where they are not there. Raises BrokerError."""
+    """Create the stream and its consumer group if they do not exist. Raises BrokerError."""
     with translated():
         await scripts.CREATE_GROUP(redis)
 
 
 async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
-    """Up to `count` entries that no worker had yet; waits up to `block_ms` for the first. Raises BrokerError."""
+    """Read up to `count` entries that no worker has read yet. Waits up to `block_ms` for the first.
+
+    Raises BrokerError.
+    """
     with translated():
         try:
             found = await redis.xreadgroup(
@@ -78,13 +81,16 @@ async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> li
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
-            await create_group(redis)  # Redis came back empty
+            await create_group(redis)  # Redis has lost its data
             return []
     return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
 
 
 async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | None:
-    """The oldest entry that another worker read `idle_ms` ago and did not commit, or None. Raises BrokerError."""
+    """Take over the oldest entry that another worker read at least `idle_ms` ago and has not committed.
+
+    Returns None if there is no such entry. Raises BrokerError.
+    """
     with translated():
         taken = await _claim_stalled(redis, consumer, idle_ms)
         if taken is None:
@@ -96,7 +102,7 @@ async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | No
 
 async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
     cursor = b"0-0"
-    while True:  # one call looks at ten pending entries, and a stalled one may lie further on
+    while True:  # one call checks ten pending entries, and a stalled one may come after them
         try:
             reply = await redis.xautoclaim(
                 redis.names.stream, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
@@ -106,7 +112,7 @@ async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[by
                 raise
             return None
         for entry_id, fields in reply[1]:
-            if fields:  # Redis 6.2 names entries that were deleted, without fields
+            if fields:  # Redis 6.2 also returns deleted entries, without fields
                 return entry_id, fields
         cursor = reply[0]
         if cursor == b"0-0":
@@ -114,9 +120,9 @@ async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[by
 
 
 async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
-    """Go on holding entries that cannot be committed yet: a delivery that ends so is not one that killed a worker.
+    """Keep entries that cannot be committed yet, so that no other worker takes them over.
 
-    Raises BrokerError.
+    This does not count as another delivery. Raises BrokerError.
     """
     with translated():
         await redis.xclaim(
@@ -125,10 +131,10 @@ async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
 
 
 async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idle_ms: int) -> bool:
-    """Leave an entry that this worker does not understand to others, who take it over in 1 to 15 s.
+    """Leave an entry that this worker cannot read to other workers, which take it over in 1 to 15 s.
 
-    False where a worker first met it `for_ms` ago: nobody seems to understand it. The delivery does not count.
-    idle_ms: see `take_over`. Raises BrokerError.
+    The delivery is not counted. Returns False if a worker first read the entry `for_ms` ago, so that probably no
+    worker can read it. idle_ms: see `take_over`. Raises BrokerError.
     """
     with translated():
         return bool(await scripts.DEFER_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
@@ -137,22 +143,23 @@ async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idl
 async def split(
     redis: Client, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
 ) -> None:
-    """Replace an entry by others that hold its bodies. Safe to repeat. Raises BrokerError."""
+    """Replace an entry by smaller ones that contain the same bodies. Safe to repeat. Raises BrokerError."""
     parts = [part for bodies in batches for part in (len(bodies), batch.encode(list(bodies)))]
     with translated():
         await scripts.SPLIT(redis, entry_id, "any age" if any_age else "", *parts)
 
 
 async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
-    """Remove consumers that hold nothing and have not asked for `idle_ms`. Raises BrokerError."""
+    """Remove consumers that have no pending entries and have been idle for `idle_ms`. Raises BrokerError."""
     with translated():
         await scripts.FORGET_CONSUMERS(redis, idle_ms)
 
 
 async def live_configs(redis: Client) -> list[bytes]:
-    """The config of each worker that gave a sign of life, which lasts 6 s, by its fingerprint. Raises BrokerError.
+    """Return the fingerprint of the config of each live worker. Raises BrokerError.
 
-    A worker that pauses its intake, because too many notifications wait, reads nothing and is alive.
+    A worker is alive if it gave a sign of life in the last 6 s. This includes workers that do not read the stream
+    now, because too many notifications wait.
     """
     with translated():
         health = redis.names.health.encode()
@@ -162,7 +169,7 @@ async def live_configs(redis: Client) -> list[bytes]:
 
 
 async def oldest_age_ms(redis: Client) -> int:
-    """Age of the oldest entry that is not committed yet, 0 for an empty stream. Raises BrokerError."""
+    """Return the age in ms of the oldest uncommitted entry; 0 for an empty stream. Raises BrokerError."""
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
             pipe.xrange(redis.names.stream, count=1)

@@ -1,6 +1,6 @@
-"""Whether the notifications that the counters say wait are really there.
+"""Compares the counter of waiting notifications with the notifications that really exist.
 
-The sums alone cannot see a job that another program removed: `waiting` then counts what is gone.
+If another program removes a job, the counters still add up, but `waiting` counts notifications that are gone.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from broker.redis.client import Client
 from broker.redis.errors import translated
 
 MAX_JOBS = 10_000
-"""Beyond so many jobs nothing is compared: to count them all would hold Redis for longer than 10 ms."""
+"""If there are more jobs, nothing is compared: counting them would block Redis for longer than 10 ms."""
 
 MAX_DIGESTS = 1000
+"""If there are more digests, nothing is compared."""
 
 
 class Waiting(Struct, frozen=True):
-    """Both counts, of one moment."""
+    """The two counts, read at the same moment."""
 
     counted: int
-    """What the counter says."""
+    """The value of the counter `waiting`."""
 
     there: int | None
-    """Notifications in jobs and digests; None where there are too many to count."""
+    """The number of notifications in jobs and digests; None if there are too many to count."""
 
     @property
     def missing(self) -> int:
-        """Notifications that are counted as waiting and lie nowhere; negative where more lie there."""
+        """How many notifications are counted but do not exist; negative if more exist than are counted."""
         return 0 if self.there is None else self.counted - self.there
 
 
 async def read_waiting(redis: Client) -> Waiting:
-    """Count what waits. Raises BrokerError."""
+    """Read the counter, and count the waiting notifications. Raises BrokerError."""
     with translated():
         counted, there, too_many = await scripts.COUNT_WAITING(redis, MAX_JOBS, MAX_DIGESTS)
     return Waiting(counted, None if too_many else there)
