@@ -1,1 +1,1 @@
-"""The Lua steps that move work on: commit, settle, digests."""
+"""The Lua steps that process work: commit, settle and digests."""

@@ -1,4 +1,4 @@
-"""The one step that turns entries into jobs, marks and dead letters."""
+"""The commit: one step that turns stream entries into jobs, dedupe marks and dead letters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Share(Struct, frozen=True, array_like=True):
-    """Where an event's notifications lie: `count` of them from index `first` in job number `job` (starts at 1)."""
+    """The notifications of an event in one job: `count` of them, from index `first` on (starts at 0).
+
+    job: the number of the job in the commit (starts at 1).
+    """
 
     job: int
     first: int
@@ -30,40 +33,40 @@ class Share(Struct, frozen=True, array_like=True):
 
 
 class NewEvent(Struct, frozen=True, array_like=True):
-    """One decoded body: its notifications count only if its identity was not seen before."""
+    """A decoded body. Its notifications are created only if its identity was not seen before."""
 
     mark: Mark
     shares: list[Share]
 
 
 class Processed(Struct, frozen=True):
-    """What became of one entry."""
+    """The results of processing one stream entry."""
 
     entry_id: str
     bodies: int
     events: list[NewEvent]
     stored_letters: list[StoredDeadLetter]
     parts: Sequence[Part] = ()
-    """What new events add to digests."""
+    """The events that go into digests, if they are new."""
 
 
 class Committed(Struct, frozen=True):
-    """What a commit changed; all 0 where every entry had been committed before."""
+    """The counts of a commit; all 0 if every entry had been committed before."""
 
     processed: int
     duplicate: int
     dead_at_intake: int
     waiting: int
-    """Notifications that wait now, these included."""
+    """How many notifications wait now, including the new ones."""
 
     retried_on_redelivery: int
-    """Of those processed, events that were seen before and of which notifications lay dead: these come back."""
+    """How many of the processed events were seen before, but had dead notifications, which are retried."""
 
 
 async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
-    """All or nothing: marks, jobs, dead letters, acknowledgement and counters.
+    """Write marks, jobs, dead letters and counters, and acknowledge the entries, all or nothing.
 
-    Safe to repeat: an entry that was committed before, by whomever, is passed over. Raises BrokerError.
+    Safe to repeat: an entry that this or another worker has committed before is skipped. Raises BrokerError.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     planned = []

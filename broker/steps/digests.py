@@ -1,7 +1,7 @@
-"""Digests: events that are collected for a while and then notified as one.
+"""Digests: events that are collected for some time and then sent as one notification.
 
-A commit puts them on a list; when the window that the first one opened ends, one step turns the list into a job a
-channel. A digest counts as created, and waits, from its first event on.
+A commit adds events to a list. The first event starts a time window. When the window ends, one step turns the list
+into one job for each channel. A digest counts as created and waiting from its first event on.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from broker.redis.errors import translated
 from broker.redis.scripts import Blobs
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Bodies of one digest; what is beyond opens a window of its own, and so does what is beyond keys.DIGEST_MAX."""
+"""The largest size of the bodies in one digest. Later events start a new window, as beyond `keys.DIGEST_MAX`."""
 
 
 class Gathered(Struct, frozen=True, array_like=True):
-    """One event as it waits for the end of its window."""
+    """An event that waits for the end of its window."""
 
     key: str
-    """Idempotency key that the event alone would have; the digest's is made of those of all its events."""
+    """The idempotency key that the event alone would have. The keys of all events make the key of the digest."""
 
     rule: str
     channels: tuple[str, ...]
     window_ms: int
     event: str
-    """Event name."""
+    """The name of the event."""
 
     occurred_at_ms: int | None
     body: RawBody
@@ -48,24 +48,24 @@ class UnreadableMemberError(Exception):
 
 
 class Part(Struct, frozen=True):
-    """What one event adds to a digest: kept only if the event is new."""
+    """The contribution of one event to a digest. It is added only if the event is new."""
 
     event: int
-    """Its place among the events of its entry."""
+    """The index of the event in its entry (starts at 0)."""
 
     digest: str
     gathered: Gathered
 
 
 class Member(Struct, frozen=True):
-    """One event in the body of a digest's notification, which is the JSON list of them."""
+    """An event in the body of a digest's notification. The body is the JSON list of its members."""
 
     event: str
     source: str
     occurred_at_ms: int | None
     received_at_ms: int
     body: Raw
-    """As it was received."""
+    """The body as it was received."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -75,18 +75,18 @@ _decode_members = msgspec.json.Decoder(list[Member]).decode
 
 
 def digest_id(source: str, rule: str, key: str) -> str:
-    """Which digest an event belongs to; `key`: what the rule's key comes to for it."""
+    """Return the id of an event's digest. key: the value of the rule's key for the event."""
     text = "\x1f".join((source, rule, key))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def packed(gathered: Gathered) -> bytes:
-    """As it lies on the list."""
+    """Return an event as the list in Redis stores it."""
     return batch.compress(_encode(gathered))
 
 
 def unpacked(blob: bytes) -> Gathered:
-    """What `packed` packed. Raises UnreadableMemberError and nothing else."""
+    """Return the event that `packed` encoded. Raises UnreadableMemberError and nothing else."""
     try:
         return _decode(batch.decompress(blob))
     except (ValueError, RecursionError, zstandard.ZstdError) as error:
@@ -94,25 +94,26 @@ def unpacked(blob: bytes) -> Gathered:
 
 
 def members(body: bytes) -> list[Member]:
-    """The events in a digest's body, in the order of their own times. Raises msgspec.DecodeError."""
+    """Return the events in the body of a digest, ordered by their own times. Raises msgspec.DecodeError."""
     return sorted(_decode_members(body), key=lambda member: member.occurred_at_ms or member.received_at_ms)
 
 
 def body_of(events: Sequence[Gathered]) -> RawBody:
-    """The body of a digest's notification."""
+    """Build the body of a digest's notification. The events must not be empty."""
     first = events[0].body
     rows = [
-        Member(one.event, one.body.source, one.occurred_at_ms, one.body.received_at_ms, Raw(one.body.body))
-        for one in events
+        Member(
+            event.event, event.body.source, event.occurred_at_ms, event.body.received_at_ms, Raw(event.body.body)
+        )
+        for event in events
     ]
     return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
 
 
 async def due(redis: Client, *, count: int) -> list[str]:
-    """Up to `count` digests whose window has ended, by the clock of Redis. Raises BrokerError.
-
-    A name that is no text is one that another hand wrote: it stays what it is on its way back to Redis.
-    """
+    """Return the ids of up to `count` digests whose window has ended by the clock of Redis. Raises BrokerError."""
+    # A name that is not UTF-8 was written by another program. With surrogateescape the driver encodes it to the
+    # same bytes again, so that it can be removed.
     now_ms = await clock.now_ms(redis)
     with translated():
         names = await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)
@@ -120,7 +121,7 @@ async def due(redis: Client, *, count: int) -> list[str]:
 
 
 async def gathered(redis: Client, digest: str) -> list[bytes]:
-    """What lies on the list of a digest, packed, oldest first: at most keys.DIGEST_MAX. Raises BrokerError."""
+    """Return the encoded events of a digest, oldest first, at most `keys.DIGEST_MAX`. Raises BrokerError."""
     with translated():
         return list(await redis.lrange(redis.names.digest + digest, 0, keys.DIGEST_MAX - 1))  # type: ignore[misc]
 
@@ -134,10 +135,11 @@ async def close(
     *,
     window_ms: int,
 ) -> bool:
-    """Turn the first events of a digest, `taken`, into jobs; False where another worker did so before.
+    """Turn the first events of a digest into jobs. Returns False if another worker has done this before.
 
-    unreadable: the dead letters of those among them that cannot be read. What came behind them opens a new window.
-    Safe to repeat. Raises BrokerError.
+    taken: the encoded events, as `gathered` returned them. made: their jobs. unreadable: the dead letters of those
+    events that cannot be read. Events that were added later start a new window. Safe to repeat. Raises
+    BrokerError.
     """
     blobs, now_ms = Blobs(before=6), await clock.now_ms(redis)
     queued = [(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
@@ -149,6 +151,6 @@ async def close(
 
 
 async def forget(redis: Client, digest: str) -> None:
-    """Let one go that is due and has no events. Safe to repeat, and where events came. Raises BrokerError."""
+    """Remove a digest that is due and has no events. One with events is not changed. Raises BrokerError."""
     with translated():
         await scripts.FORGET_DIGEST(redis, digest)

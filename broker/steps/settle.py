@@ -1,4 +1,4 @@
-"""Recording what came of notifications: one Lua step for outcome, dead letter, retry and count."""
+"""Records the outcomes of notifications: one Lua step for outcomes, dead letters, retries and counters."""
 
 from __future__ import annotations
 
@@ -22,50 +22,54 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Settled(Struct, frozen=True):
-    """One notification of a job is done with."""
+    """The outcome of one notification of a job."""
 
     index: int
     kind: Literal["sent", "skipped", "dead", "retry"]
     stored_letter: StoredDeadLetter | None = None
-    """The dead letter of a dead one."""
+    """The dead letter, if `kind` is `dead`."""
 
     lock: SubjectLock | None = None
-    """The turn that it took, where only the latest counts: it ends with this."""
+    """The lock of a notification with `latest_only`. This step releases it."""
 
 
 class Retry(Struct, frozen=True):
-    """Notifications of a job that go into a new one, due later."""
+    """Notifications of a job that are moved to a new job, which is due later."""
 
     job: NotifyJob
     delay_ms: int
     indices: list[int]
-    """Their indices in the old job, in the order they have in the new one; each is settled as `retry` too."""
+    """The indices in the old job, in the order of the new job. Each of them also has the outcome `retry`."""
 
 
 class ChannelFeedback(Struct, frozen=True, array_like=True):
-    """What a process's sends told of a channel since the last time, and when its breaker opens."""
+    """The results of a process's sends to a channel since its last feedback, and the settings of the breaker."""
 
     channel: str
     open_after: int
-    """Failures in a row."""
+    """The number of consecutive failures after which the breaker opens."""
 
     wait_ms: int
+    """For how long the breaker opens the first time. The time doubles with each further opening."""
+
     max_wait_ms: int
+    """The longest time for which the breaker opens."""
+
     succeeded: bool
-    """Whether any send did."""
+    """True if at least one send succeeded."""
 
     failures: int
-    """Those after the last success."""
+    """The number of failures after the last success."""
 
 
 class Rest(NamedTuple):
-    """What stands after outcomes were recorded."""
+    """The state of the job and of its channel after outcomes were recorded."""
 
     open: int
-    """Notifications of the job that are not settled; -1 for a job that was gone."""
+    """The number of notifications of the job that are not settled; -1 if the job no longer exists."""
 
     state: CircuitState | Literal[""]
-    """Of the channel: see `broker.queue.channel_state`; "" where nothing was heard of it."""
+    """The state of the channel: see `broker.queue.channel_state`; "" without feedback."""
 
 
 async def settle(
@@ -76,10 +80,10 @@ async def settle(
     retries: Sequence[Retry] = (),
     feedback: ChannelFeedback | None = None,
 ) -> Rest:
-    """Record outcomes, and what was heard of the channel; the job goes with its last outcome.
+    """Record outcomes of a job, and feedback about its channel. The last outcome removes the job.
 
-    Safe to repeat, and for two workers at once: an index counts once, and where `owner` has lost its lease of the
-    job, only what it sent counts. Raises BrokerError.
+    Safe to repeat, and if two workers run the job at the same time: each index counts once. If `owner` has lost
+    the lease of the job, only its `sent` outcomes count. Raises BrokerError.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     letters = {
@@ -102,7 +106,7 @@ async def settle(
 
 
 async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:
-    """Make a job that nobody can run one dead letter. Safe to repeat. Raises BrokerError."""
+    """Turn a job that no worker can run into one dead letter. Safe to repeat. Raises BrokerError."""
     blobs = Blobs(before=3)
     plan = _encode(packed(stored_letter, blobs.place, now_ms=await clock.now_ms(redis)))
     with translated():
