@@ -1,1 +1,1 @@
-"""What Hookline costs, each figure as a ratio within one run."""
+"""Benchmarks of Hookline. Most figures are ratios between two sides that are measured in the same run."""

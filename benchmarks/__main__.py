@@ -1,6 +1,6 @@
-"""`python -m benchmarks [name ...]`: run benchmarks one after another, then one table of all figures.
+"""Runs benchmarks one after another, and prints a table of all figures: `python -m benchmarks [name ...]`.
 
-The exit code is 1 only when a benchmark could not run: a missed goal is shown, and is for people to judge.
+The exit code is 1 only if a benchmark could not run. A missed goal is shown in the table and does not change it.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ _NAMES = ("receiver", "decode", "intake", "notify", "fleet", "latency", "memory"
 
 
 def main() -> int:
-    """Measure and print. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Hookline costs.")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"which ones: {', '.join(_NAMES)}")
+    """Run the benchmarks and print the table. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks of Hookline.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"the benchmarks to run: {', '.join(_NAMES)}")
     names = parser.parse_args().names or _NAMES
     unknown = sorted(set(names) - set(_NAMES))
     if unknown:
-        parser.error(f"no benchmark named {unknown[0]!r}: there are {', '.join(_NAMES)}")
+        parser.error(f"unknown benchmark {unknown[0]!r}; known benchmarks: {', '.join(_NAMES)}")
     logging.disable(logging.INFO)
-    found: list[Figure] = []
-    failed = [name for name in names if not _run(name, found)]
+    figures: list[Figure] = []
+    failed = [name for name in names if not _run(name, figures)]
     print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}\n")
-    print_table(found)
+    print_table(figures)
     if failed:
         print(f"could not run: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _run(name: str, found: list[Figure]) -> bool:
+def _run(name: str, figures: list[Figure]) -> bool:
     started_s = time.monotonic()
     print(f"{name} ...", end=" ", flush=True)
     try:
-        found += importlib.import_module(f"benchmarks.{name}").figures()
-    except Exception:  # noqa: BLE001 - the others are still worth running
+        figures += importlib.import_module(f"benchmarks.{name}").figures()
+    except Exception:  # noqa: BLE001 - the other benchmarks can still run
         print("failed")
         traceback.print_exc()
         return False

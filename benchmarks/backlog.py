@@ -1,4 +1,4 @@
-"""Sample webhooks, and a stream full of them."""
+"""Sample webhooks, and functions that fill the stream with them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ HEADERS = "content-type: application/json\nuser-agent: sender/1.0"
 
 
 def sample_bodies(count: int, *, first: int = 0) -> list[bytes]:
-    """Bodies of about 2.6 KB, each another event."""
+    """Return `count` different events as bodies of about 2.6 KB each. first: the number of the first event."""
     sample = KINDS["voucherify"].sample
     return [sample(number, EVENT) for number in range(first, first + count)]
 
 
 def batches(bodies: Sequence[bytes], size: int = BATCH) -> Iterator[list[RawBody]]:
-    """The bodies as the receiver would queue them, now."""
+    """Yield the bodies in batches, as the receiver would queue them now. size: bodies in a batch."""
     now_ms = time.time_ns() // 1_000_000
     for start in range(0, len(bodies), size):
         yield [RawBody(now_ms, "voucherify", "", body, HEADERS) for body in bodies[start : start + size]]
 
 
 def fill(url: str, bodies: Sequence[bytes], *, size: int = BATCH) -> None:
-    """Append them to the stream in batches of `size`."""
+    """Append the bodies to the stream in batches of `size`. url: the address of Redis."""
 
     async def append() -> None:
         client = connect(Settings(url=url))

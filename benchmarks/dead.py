@@ -1,12 +1,15 @@
-"""Dead letters by the hundred thousand: what Redis holds of each, and how long the inspector's pages take.
+"""Measures many dead letters: their memory in Redis, and the response times of the inspector's pages.
 
-All are refused notifications of 2.6 KB webhooks, in 21 groups over seven channels, each found by what its payload
-tells. A page is timed from its request to its last byte, at a site in a process of its own; the slowest of ten
-counts. Then all are exported, one person is forgotten, and half are purged with their export to disk, each by a
-process of its own. Meanwhile the list is asked for, of which 99 in 100 answers count, and Redis tells its longest
-command.
+All dead letters are refused notifications of 2.6 KB webhooks, in 21 failure groups and seven channels, with search
+terms from their payloads. The inspector runs in its own process. A page is measured from the request to the last
+byte, and the slowest of ten requests counts.
 
-HOOKLINE_BENCH_DEAD sets how many (default 100,000; 1,000,000 takes a quarter of an hour).
+Then all letters are exported, one person is erased, and half of the letters are purged with an export to disk,
+each by its own process. Meanwhile the list is requested again and again. Its 99th percentile counts, and the slow
+log of Redis shows the longest command.
+
+The variable HOOKLINE_BENCH_DEAD sets the number of letters. It defaults to 100,000; 1,000,000 take a quarter of an
+hour.
 """
 
 from __future__ import annotations
@@ -69,13 +72,13 @@ _PAGES = {
 }
 
 _Work = Callable[[str], Coroutine[Any, Any, int]]
-"""Given Redis' address, does something to dead letters; to how many."""
+"""A function that gets the address of Redis, processes dead letters, and returns how many."""
 
 _processes = multiprocessing.get_context("fork")
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where a page was not answered with 200."""
+    """Run the benchmark. Raises RuntimeError if the status of a page was not 200."""
     with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
         uvloop.run(_make_stream(url))
         before = settled_memory(client)
@@ -104,7 +107,7 @@ def figures() -> list[Figure]:
 
 
 def _done_meanwhile(work: _Work, url: str, port: int) -> list[Figure]:
-    """Speed and memory of a work in a process of its own, and how long the list takes meanwhile."""
+    """Measure the speed and the memory of a function in its own process, and the inspector's list meanwhile."""
     ours, theirs = _processes.Pipe()
     process = _processes.Process(target=lambda: theirs.send(_measured(work, url)), daemon=True)
     with contextlib.closing(redis.Redis.from_url(url)) as client:
@@ -116,12 +119,12 @@ def _done_meanwhile(work: _Work, url: str, port: int) -> list[Figure]:
         name, count, took_s, grown = ours.recv()
         process.join()
         longest_ms = max([entry["duration"] / 1000 for entry in client.slowlog_get(_SLOWEST)], default=2.0)  # type: ignore[union-attr]
-    told = f"{count:,} letters in {took_s:.1f} s, its memory {grown / 1e6:+.0f} MB"
-    half, p99 = statistics.median(waits_ms), statistics.quantiles(waits_ms, n=100, method="inclusive")[-1]
-    asked = f"{len(waits_ms)} times, half of them within {half:.0f} ms, the slowest {max(waits_ms):.0f} ms"
+    amount = f"{count:,} letters in {took_s:.1f} s, memory of the process {grown / 1e6:+.0f} MB"
+    p50, p99 = statistics.median(waits_ms), statistics.quantiles(waits_ms, n=100, method="inclusive")[-1]
+    requests = f"{len(waits_ms)} requests, p50 {p50:.0f} ms, slowest {max(waits_ms):.0f} ms"
     return [
-        Figure(f"{name} of dead letters", told, count / took_s, None, "/s"),
-        Figure(f"inspector's list meanwhile, p99: {name}", asked, p99, _GOAL_MS, "ms", at_most=True),
+        Figure(f"{name} of dead letters", amount, count / took_s, None, "/s"),
+        Figure(f"inspector's list meanwhile, p99: {name}", requests, p99, _GOAL_MS, "ms", at_most=True),
         Figure(f"Redis' longest command meanwhile: {name}", "", longest_ms, None, "ms"),
     ]
 
@@ -133,7 +136,7 @@ def _measured(work: _Work, url: str) -> tuple[str, int, float, int]:
 
 
 def _memory() -> int:
-    """The most that this process held, in bytes (Linux: getrusage(2))."""
+    """Return the peak memory of this process in bytes (Linux: getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -183,11 +186,11 @@ async def _make_stream(url: str) -> None:
 
 
 def _write_letters(url: str, part: int) -> None:
-    uvloop.run(_write_all(url, range(part, _LETTERS, _WRITERS), consumer=f"burier-{part}"))
+    uvloop.run(_write_all(url, range(part, _LETTERS, _WRITERS), consumer=f"writer-{part}"))
 
 
 async def _write_all(url: str, numbers: range, *, consumer: str) -> None:
-    """As a worker does that commits entries of which every body dies."""
+    """Commit entries of which every body becomes a dead letter, as a worker does."""
     client = connect(RedisSettings(url=url))
     for start in range(0, len(numbers), _AT_A_TIME):
         stored_letters = [_refused(number) for number in numbers[start : start + _AT_A_TIME]]
@@ -230,5 +233,5 @@ async def _page_ms(session: aiohttp.ClientSession, path: str) -> float:
     async with session.get(path) as answer:
         await answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"{path} was answered {answer.status}")
+            raise RuntimeError(f"{path} was answered with status {answer.status}")
     return (time.perf_counter() - began) * 1000

@@ -1,4 +1,4 @@
-"""What a benchmark found, and the table of all of them."""
+"""The figures that benchmarks return, and the table that shows them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from rich.table import Table
 
 
 class Figure(Struct, frozen=True):
-    """One line of the table. The ratio and its goal belong to one run: neither is a speed of this machine."""
+    """A line of the table. A ratio compares two sides in the same run, and is not a speed of the machine."""
 
     what: str
     measured: str
-    """The two sides of the ratio, or the value itself, with units."""
+    """The two sides of the ratio, or details of the value, with units."""
 
     value: float
-    """What is compared with the goal."""
+    """The value that is compared with the goal."""
 
     goal: float | None
-    """None where none was set: the value is shown for information."""
+    """The goal; None if the value is only shown for information."""
 
     unit: str = "x"
+    """The unit of the value and of the goal. Defaults to `x`, for a ratio."""
+
     at_most: bool = False
-    """The goal is an upper bound (bytes, milliseconds), not a lower one."""
+    """True if the goal is an upper limit, for example of bytes or milliseconds. By default it is a lower limit."""
 
     @property
     def met(self) -> bool | None:
-        """Whether the value reaches the goal, None without one."""
+        """True if the value reaches the goal; None without a goal."""
         if self.goal is None:
             return None
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
 
 def print_table(figures: Iterable[Figure]) -> None:
-    """Print one line a figure."""
+    """Print a table with one line for each figure."""
     table = Table(title="Figures against their goals", title_justify="left")
     for heading in ("what", "measured"):
         table.add_column(heading, overflow="fold")

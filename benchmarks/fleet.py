@@ -1,6 +1,7 @@
-"""CPU time an event with 32 worker processes against 1: what many workers cost each other.
+"""Compares the CPU time an event of 32 worker processes with that of 1 worker process.
 
-A backlog is taken in and notified over HTTP; the CPU time of all workers and of Redis counts, the sink's does not.
+The workers process a backlog and send notifications over HTTP. The CPU time of all workers and of Redis counts,
+and that of the sink does not.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from worker.settings import AlertSettings, Settings
 
 _BODIES = 24_000
 _WARM_UP = 8_000
-"""Bodies that do not count: each process opens its connections and pages its memory in."""
+"""Bodies before the measurement, with which each process opens its connections and loads its code and data."""
 
 _MANY = 32
 _PAIRS = 2
@@ -38,7 +39,7 @@ _GIVE_UP_AFTER_S = 120.0
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where the work was not done in time."""
+    """Run the benchmark. Raises RuntimeError if a round takes longer than 120 s."""
     bodies = sample_bodies(_WARM_UP + _BODIES)
     with running_redis() as url, running_sink() as sink, contextlib.closing(redis.Redis.from_url(url)) as client:
         measure = partial(_cpu_a_body, url, sink, client, bodies)
@@ -56,7 +57,7 @@ def figures() -> list[Figure]:
 
 
 def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], workers: int) -> float:
-    """Seconds, with that many workers."""
+    """Return the CPU seconds that one body takes with `workers` worker processes."""
     client.flushall()
     sources = {"voucherify": SourceSettings()}
     channels, settings = {"sink": HttpSettings(url=sink, allow_private=True)}, RedisSettings(url=url)
@@ -69,7 +70,7 @@ def _cpu_a_body(url: str, sink: str, client: redis.Redis, bodies: list[bytes], w
         fill(url, bodies[_WARM_UP:])
         _wait_until_sent(client, len(bodies))
         spent_s = redis_cpu_s(client) + sum(map(cpu_s, pids)) - before_s
-        for pid in pids:  # all at once: each takes its time to end
+        for pid in pids:  # signal all of them before waiting, because each needs time to end
             os.kill(pid, signal.SIGTERM)
     return spent_s / _BODIES
 

@@ -1,7 +1,8 @@
-"""Intake against plain arq: a backlog of bodies decoded, deduplicated, and their notifications enqueued.
+"""Compares intake with plain arq: both decode and deduplicate a backlog of bodies, and enqueue notifications.
 
-One worker process each, nobody notifies. Hookline's intake reads batches of 64 from the stream; plain arq runs one
-job a body (plain_arq.py). They take turns on one Redis; each pair gives a ratio, and the median of these counts.
+Each side has one worker process, and neither sends notifications. Hookline's intake reads batches of 64 from the
+stream; plain arq runs one job for each body (plain_arq.py). The sides take turns on one Redis. Each pair of rounds
+gives a ratio, and the median of the ratios counts.
 """
 
 from __future__ import annotations
@@ -33,23 +34,23 @@ from worker.settings import Settings
 from worker.worker_source import WorkerSource
 
 _BODIES = 60_000
+# The speed of plain arq does not depend on the length of the queue, and a round should take only some seconds.
 _ARQ_BODIES = 6_000
-"""Fewer, as plain arq's speed does not depend on how many wait, and one round is to take some seconds."""
 
 _PAIRS = 5
 _POLL_S = 0.005
 
 
 class Round(Struct, frozen=True):
-    """Bodies a second, and what they cost."""
+    """The speed of one side in one round."""
 
     per_second: float
     per_cpu_s: float
-    """Bodies a second of CPU time, the worker's and that of Redis together."""
+    """The number of bodies for each second of CPU time of the worker and of Redis together."""
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where a side did not do all of its work."""
+    """Run the benchmark. Raises RuntimeError if a side did not process all bodies."""
     bodies = sample_bodies(_BODIES)
     with running_redis() as url, contextlib.closing(redis.Redis.from_url(url)) as client:
         hookline = partial(_round, client, bodies, partial(fill, url), partial(prepare_intake, url))
@@ -88,7 +89,7 @@ def _round(
 
 
 async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> tuple[Work, Work]:
-    """Intake on that Redis until the stream is empty."""
+    """Prepare intake, to run until the stream is empty. Returns the work and the function that ends it."""
     client = connect(RedisSettings(url=url))
     planner = Planner(
         {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)},
@@ -103,7 +104,7 @@ async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> t
         while await client.xlen(KEYS.stream):  # noqa: ASYNC110 - Redis sets no event
             await asyncio.sleep(_POLL_S)
         intake.stop()
-        running.cancel()  # it waits for more
+        running.cancel()  # it is waiting for more entries
 
     async def close() -> None:
         totals = await stats.read_totals(client)

@@ -1,7 +1,8 @@
-"""POST to notification sent: webhooks at a steady rate through a receiver and a worker, one process each.
+"""Measures the time from the POST of a webhook to its notification, at a steady rate.
 
-The same process sends the webhooks and takes the notifications, so that one clock measures both ends: from the
-moment a webhook's request starts to the moment its notification has arrived. The rate does not wait for answers.
+The receiver and the worker have one process each. Another process sends the webhooks and receives the
+notifications, so that one clock measures both: from the start of the webhook's request to the arrival of the
+notification. The rate does not depend on how fast the receiver responds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from worker.settings import Settings as WorkerSettings
 _RATE = 1000
 _SECONDS = 10
 _WARM_UP = 2 * _RATE
-"""Webhooks that do not count."""
+"""The number of webhooks before the measurement."""
 
 _GIVE_UP_AFTER_S = 20.0
 _SECRET = Secret("benchmark-secret")
@@ -60,7 +61,7 @@ _decode = msgspec.json.Decoder(_Arrived).decode
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where a webhook was refused or a notification did not come."""
+    """Run the benchmark. Raises RuntimeError if a webhook is refused or a notification does not arrive."""
     bodies = sample_bodies(_WARM_UP + _RATE * _SECONDS)
     notifications, sink_url = sink.listen()
     webhooks = listen(ReceiverSettings(port=0))
@@ -81,7 +82,7 @@ def figures() -> list[Figure]:
 
 
 async def _measure(url: str, notifications: socket.socket, bodies: list[bytes]) -> list[float]:
-    """Latencies of all that count, sorted."""
+    """Return the sorted latencies of the measured webhooks, in seconds."""
     arrived: dict[int, float] = {}
 
     def take(body: bytes) -> None:
@@ -93,14 +94,14 @@ async def _measure(url: str, notifications: socket.socket, bodies: list[bytes]) 
     deadline = time.monotonic() + _GIVE_UP_AFTER_S
     while len(arrived) < len(bodies):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(bodies) - len(arrived)} of {len(bodies)} notifications did not come")
+            raise RuntimeError(f"{len(bodies) - len(arrived)} of {len(bodies)} notifications did not arrive")
         await asyncio.sleep(0.05)
     await close()
     return sorted(arrived[number] - started[number] for number in range(_WARM_UP, len(bodies)))
 
 
 async def _send(url: str, bodies: list[bytes]) -> list[float]:
-    """POST them at the rate; returns when each started."""
+    """POST the bodies at the rate. Returns the start time of each request, by the performance counter."""
     kind = KINDS["voucherify"]
     started: list[float] = []
     async with (
@@ -111,7 +112,7 @@ async def _send(url: str, bodies: list[bytes]) -> list[float]:
         async def post(body: bytes, signature: str) -> None:
             async with session.post(url, data=body, headers={kind.signature_header: signature}) as answer:
                 if answer.status != 202:
-                    raise RuntimeError(f"a webhook was answered {answer.status}")
+                    raise RuntimeError(f"a webhook was answered with status {answer.status}")
 
         signed = [(body, kind.sign(body, _SECRET)) for body in bodies]
         begin = time.perf_counter()

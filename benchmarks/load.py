@@ -1,6 +1,7 @@
-"""A load generator: signed sample webhooks over keep-alive connections, as fast as they are answered.
+"""A load generator: sends signed sample webhooks over keep-alive connections, as fast as they are answered.
 
-Raw sockets instead of an HTTP client, so that it takes little of the machine it shares with what it measures.
+It uses raw sockets instead of an HTTP client, so that it takes little CPU time from the server on the same
+machine.
 """
 
 from __future__ import annotations
@@ -23,25 +24,27 @@ EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class Load(Struct, frozen=True):
-    """What one run did."""
+    """The results of one run."""
 
     seconds: float
     statuses: dict[int, int]
+    """The number of responses by HTTP status. Status 0 counts connections that were lost."""
+
     latencies_s: list[float]
-    """Sorted, one a request."""
+    """The latencies of all requests, sorted."""
 
     @property
     def per_second(self) -> float:
-        """Answers a second, whatever the status."""
+        """The number of responses a second, with any status."""
         return sum(self.statuses.values()) / self.seconds
 
     def percentile_s(self, share: float) -> float:
-        """Latency that `share` of the requests stay below."""
+        """Return the latency in seconds of the given percentile. share: for example 0.99."""
         return self.latencies_s[min(len(self.latencies_s) - 1, int(share * len(self.latencies_s)))]
 
 
 def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[bytes]:
-    """Whole HTTP requests with different signed bodies."""
+    """Return `count` complete HTTP requests with different signed bodies."""
     kind = KINDS["voucherify"]
     bodies = [kind.sample(number, EVENT) for number in range(count)]
     return [
@@ -53,7 +56,7 @@ def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[byte
 
 
 async def put_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
-    """Keep every connection busy with one request at a time. Raises OSError where nothing listens."""
+    """Send requests over each connection, one at a time, for `seconds`. Raises OSError if it cannot connect."""
     loop = asyncio.get_running_loop()
     run = _Run(requests)
     clients = [_Client(run) for _ in range(connections)]
@@ -72,7 +75,7 @@ async def put_load(port: int, requests: Sequence[bytes], *, connections: int, se
 
 
 def run_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
-    """`put_load` in an event loop of its own."""
+    """Run `put_load` in a new event loop."""
     return uvloop.run(put_load(port, requests, connections=connections, seconds=seconds))
 
 
@@ -118,7 +121,7 @@ class _Client(asyncio.Protocol):
 
 
 def _is_whole(answer: bytes) -> bool:
-    """Whether head and body are there. Every answer measured here states its length."""
+    """Return True if the head and the body of a response are complete. The response must have a Content-Length."""
     head, separator, body = answer.partition(b"\r\n\r\n")
     if not separator:
         return False

@@ -1,9 +1,10 @@
-"""What Redis holds: bytes a queued event, a waiting notification, a remembered identity, a dead letter.
+"""Measures the memory that Redis takes for a queued event, a waiting notification, an identity or a dead letter.
 
-`used_memory` of a Redis of its own before and after, divided by how many were written: every overhead of keys and
-allocator is in it. AOF is off, so that its buffers are not.
+A figure is the growth of `used_memory` of an empty Redis, divided by the number of items written. So it includes
+all overhead of keys and of the allocator. The append-only file is off, because its buffers would be included too.
 
-HOOKLINE_BENCH_IDENTITIES sets how many identities one day gets (default 3,000,000; 30,000,000 takes minutes).
+The variable HOOKLINE_BENCH_IDENTITIES sets the number of identities of one day. It defaults to 3,000,000;
+30,000,000 take minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _AT_A_TIME = 200_000
 
 
 def figures() -> list[Figure]:
-    """Measure."""
+    """Run the benchmark and return its figures."""
     bodies = sample_bodies(_QUEUED)
     broken = [body[:-1] for body in bodies[:_DEAD]]
     size = f"{sum(map(len, bodies)) / len(bodies):,.0f} bytes each as JSON"
@@ -65,7 +66,7 @@ def _bytes(what: str, measured: str, value: float, goal: float | None = None) ->
 
 @contextlib.contextmanager
 def _memory() -> Iterator[Callable[[Callable[[str], None]], float]]:
-    """A function that says by how many bytes an empty Redis grows when something is written."""
+    """Yield a function that returns by how many bytes an empty Redis grows when another function writes to it."""
     with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
 
         def used(write: Callable[[str], None]) -> float:
@@ -77,7 +78,7 @@ def _memory() -> Iterator[Callable[[Callable[[str], None]], float]]:
 
 
 def settled_memory(client: redis.Redis) -> int:
-    """used_memory without what connections and Lua's own heap hold, once it stands still."""
+    """Return used_memory without the memory of connections and of Lua, as soon as it no longer changes."""
     last = -1
     while True:
         facts: Any = client.info("memory")
@@ -89,7 +90,7 @@ def settled_memory(client: redis.Redis) -> int:
 
 
 def _take_in(url: str, bodies: list[bytes]) -> None:
-    """Queue the bodies and let intake make jobs or dead letters of them; what it remembers is forgotten."""
+    """Queue the bodies, let intake make jobs or dead letters of them, and delete the remembered identities."""
     fill(url, bodies)
     measure(partial(prepare_intake, url))
     with contextlib.closing(redis.Redis.from_url(url)) as client:
@@ -98,7 +99,7 @@ def _take_in(url: str, bodies: list[bytes]) -> None:
 
 
 def _remember(url: str, count: int) -> None:
-    """Put identities of one day into their sets, each with its expiry. Like the commit, but many at a time."""
+    """Add identities of one day to their sets and set the expiry, as the commit does, but many at a time."""
     now_ms = time.time_ns() // 1_000_000
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         for start in range(0, count, _AT_A_TIME):
@@ -112,7 +113,7 @@ def _remember(url: str, count: int) -> None:
                 )
                 members.setdefault(KEYS.prefix + mark.key, []).append(mark.member)
             with client.pipeline(transaction=False) as pipe:
-                for key, found in members.items():
-                    pipe.sadd(key, *found)
+                for key, identities in members.items():
+                    pipe.sadd(key, *identities)
                     pipe.pexpireat(key, now_ms + 7 * dedupe.DAY_MS)
                 pipe.execute()

@@ -1,8 +1,9 @@
-"""Notify over HTTP against a bare aiohttp client loop that does the same POSTs.
+"""Compares notifications over HTTP with a bare aiohttp client loop that sends the same POSTs.
 
-One process each, the same 64 requests at a time, the same sink. Hookline's worker claims jobs from Redis, decodes
-and renders each notification, sends it, logs it (to nowhere) and records the outcome; the bare loop has its bodies
-ready made. They take turns; the median of the ratios of neighbours counts.
+Each side has one process, 64 concurrent requests and the same sink. Hookline's worker claims jobs from Redis,
+decodes and renders each notification, sends it, logs it (to /dev/null) and records the outcome. The bare loop
+sends prepared bodies. The sides take turns. Each pair of rounds gives a ratio, and the median of the ratios
+counts.
 """
 
 from __future__ import annotations
@@ -44,26 +45,27 @@ from worker.worker_source import WorkerSource
 
 RULES = (Rule(name="points-added", events=("*.points_added",), channel="sink", text=DEFAULT_TEXT),)
 
+# Many requests, so that the work of a side at its start has little weight.
 _POSTS = 12_000
-"""Many, so that what a side does once, when it starts, does not count."""
 
+# Many rounds, because other work on the machine and on its host changes single rounds by a tenth.
 _PAIRS = 15
-"""Many as well: what else the machine and its host do moves single rounds by a tenth."""
 
 _CONCURRENCY = 64
 _POLL_S = 0.005
+# Reading the counters takes CPU time of the measured process, so they are not read before the work can be done.
 _AT_MOST_PER_S = 20_000
-"""So that the worker is not asked in vain how far it is, which costs it CPU time."""
+"""More notifications a second than a worker can send."""
 
 
 class _Round(Struct, frozen=True):
     per_second: float
     per_cpu_s: float
-    """POSTs a second of the client's own CPU time."""
+    """The number of POSTs for each second of CPU time of the client process."""
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where a side did not do all of its work."""
+    """Run the benchmark. Raises RuntimeError if not all notifications were sent."""
     bodies = sample_bodies(_POSTS)
     posts = list(_rendered(bodies))
     with running_redis() as url, running_sink() as sink, contextlib.closing(redis.Redis.from_url(url)) as client:
@@ -97,7 +99,7 @@ def _round(prepare: Prepare) -> _Round:
 
 
 def _rendered(bodies: list[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Key and body of each POST, as the http channel would make them."""
+    """Yield the idempotency key and the body of each POST, as the http channel builds them."""
     renderer, kind = Renderer(RULES), KINDS["voucherify"]
     for body in bodies:
         event, data = kind.decode(body, ""), kind.view(body)

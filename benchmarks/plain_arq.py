@@ -1,4 +1,4 @@
-"""Intake as one would write it with arq alone: one job a body, tuned for throughput."""
+"""An intake with arq alone, for comparison: one job for each body, tuned for throughput."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _unpack: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
 
 
 class Tuning(Struct, frozen=True):
-    """The settings that decide how fast arq is."""
+    """The settings of arq that determine its speed."""
 
     max_jobs: int
     poll_delay_s: float
@@ -34,7 +34,7 @@ class Tuning(Struct, frozen=True):
 
 
 TUNINGS = (Tuning(50, 0.005, 200), Tuning(100, 0.001, 200), Tuning(1000, 0.001, 1000))
-"""What is tried; the fastest counts."""
+"""The settings to try. The fastest one is used for the comparison."""
 
 
 class _Event(Struct):
@@ -56,7 +56,7 @@ _decode = msgspec.json.Decoder(_Webhook).decode
 
 
 def fill(client: redis.Redis, bodies: Sequence[bytes]) -> None:
-    """Queue one job a body, the way enqueue_job writes them."""
+    """Queue one job for each body, in the same form as enqueue_job."""
     now_ms = time.time_ns() // 1_000_000
     with client.pipeline(transaction=False) as pipe:
         for number, body in enumerate(bodies):
@@ -67,8 +67,8 @@ def fill(client: redis.Redis, bodies: Sequence[bytes]) -> None:
 
 
 async def prepare(url: str, tuning: Tuning) -> tuple[Work, Work]:
-    """A worker on that Redis, and its end."""
-    pool: ConnectionPool = ConnectionPool.from_url(url)  # a blocking pool would make it slower
+    """Prepare a worker. Returns the work and the function that closes the connection."""
+    pool: ConnectionPool = ConnectionPool.from_url(url)  # a blocking pool would be slower
     client = ArqRedis(pool_or_conn=pool, job_serializer=_pack, job_deserializer=_unpack)
     await client.ping()
     worker = Worker(
@@ -88,7 +88,7 @@ async def prepare(url: str, tuning: Tuning) -> tuple[Work, Work]:
 
 
 async def take(ctx: dict[str, Any], body: bytes) -> None:
-    """Decode, deduplicate, enqueue the notification."""
+    """Decode and deduplicate one body, and enqueue its notification. This is the arq function."""
     client: ArqRedis = ctx["redis"]
     webhook = _decode(body)
     identity = f"{webhook.source.id}:{webhook.event.id}"

@@ -1,4 +1,4 @@
-"""Parts that run beside what is measured."""
+"""Runs parts of Hookline in their own processes, and reads their CPU time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _processes = multiprocessing.get_context("fork")
 
 @contextlib.contextmanager
 def running(part: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[int]:
-    """Run it in an event loop of a process of its own, until SIGTERM; yields the process id."""
+    """Run a coroutine in a new process, and end the process with SIGTERM at the end. Yields the process id."""
     process = _processes.Process(target=lambda: uvloop.run(part()), daemon=True)
     process.start()
     assert process.pid is not None
@@ -28,6 +28,6 @@ def running(part: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time that a process has used (Linux: proc_pid_stat(5), fields 14 and 15)."""
+    """Return the user and system time of a process in seconds (Linux: proc_pid_stat(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

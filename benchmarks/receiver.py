@@ -1,10 +1,13 @@
-"""The receiver against a bare aiohttp handler that reads the body and answers 202.
+"""Compares the receiver with a bare aiohttp handler that reads the body and responds with 202.
 
-Bare server, receivers, Redis and load generator are separate processes; each server has a core of its own where
-the machine has two. The servers are measured in turn (bare, memory, bare, fsync, ...), and each round is compared
-with the bare one just before it; the median of these ratios counts. The ratio of requests a second, as the client
-sees them, sinks where load generator, Redis and server share too few cores. By CPU means requests a CPU second of
-the server's own process: who else uses the machine, and the wait for a disk, do not count in it.
+The bare server, the receivers, Redis and the load generator are separate processes. If the machine has two cores,
+the servers run on the first core and everything else on the others. The servers are measured in turn (bare,
+memory, bare, fsync, ...). Each round is compared with the bare round before it, and the median of these ratios
+counts.
+
+The ratio of requests a second, as the client sees them, becomes smaller if the load generator, Redis and the
+server share too few cores. "By CPU" means the requests for each CPU second of the server's own process. It does
+not include other work on the machine or the time to wait for a disk.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from sources.settings import Settings as SourceSettings
 Durability = Literal["memory", "fsync"]
 
 _GOALS: dict[Durability, tuple[str, float]] = {"memory": ("everysec", 0.85), "fsync": ("always", 0.75)}
-"""appendfsync of its Redis, and the goal."""
+"""The value of appendfsync and the goal, for each durability."""
 
 _CONNECTIONS = 64
 _ROUNDS = 9
@@ -43,14 +46,14 @@ _BODIES = 1000
 
 
 class Server(Struct, frozen=True):
-    """A server process to be measured."""
+    """A server process that is measured."""
 
     pid: int
     port: int
 
 
 class Round(Struct, frozen=True):
-    """One measurement of one server."""
+    """The result of one measurement of a server."""
 
     per_second: float
     per_cpu_s: float
@@ -59,7 +62,7 @@ class Round(Struct, frozen=True):
 
 
 def figures() -> list[Figure]:
-    """Measure. Raises RuntimeError where a webhook was not accepted."""
+    """Run the benchmark. Raises RuntimeError if a webhook was not accepted."""
     requests = sample_requests(_BODIES)
     pairs: dict[Durability, list[tuple[Round, Round]]] = {durability: [] for durability in _GOALS}
     with contextlib.ExitStack() as stack:
@@ -72,7 +75,7 @@ def figures() -> list[Figure]:
         for number in range(-1, _ROUNDS):
             for durability, server in servers.items():
                 pair = _measure(bare, requests), _measure(server, requests)
-                if number >= 0:  # the first is for warming up
+                if number >= 0:  # the first round only warms up
                     pairs[durability].append(pair)
     return [_figure(durability, measured) for durability, measured in pairs.items()]
 
@@ -105,7 +108,7 @@ def _measure(server: Server, requests: list[bytes]) -> Round:
 
 @contextlib.contextmanager
 def _serving(serve_on: Callable[[socket.socket], Coroutine[Any, Any, None]], core: int) -> Iterator[Server]:
-    """A server on that core."""
+    """Start a server process on one core. Yields the server."""
     listener = listen(Settings(port=0))
 
     async def run() -> None:
@@ -120,7 +123,7 @@ def _serving(serve_on: Callable[[socket.socket], Coroutine[Any, Any, None]], cor
 
 @contextlib.contextmanager
 def _first_core_left_free() -> Iterator[int]:
-    """This process, and what it starts, keeps off the first core; yields it."""
+    """Move this process and its later children to all cores but the first. Yields the number of the first core."""
     first, *others = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, others or {first})
     try:

@@ -1,4 +1,4 @@
-"""A Redis of the benchmark's own."""
+"""Starts a Redis server for a benchmark."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _START_S = 20.0
 
 @contextlib.contextmanager
 def running_redis(**options: str) -> Iterator[str]:
-    """Start an empty Redis with the options that `hookline up` gives it, and `options`; yields its address."""
+    """Start an empty Redis with the options of `hookline up` and the given ones. Yields its URL."""
     with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
         address = Path(directory) / "redis.sock"
-        given = {
+        all_options = {
             "port": "0",
             "unixsocket": str(address),
             "dir": directory,
@@ -35,7 +35,7 @@ def running_redis(**options: str) -> Iterator[str]:
             "maxmemory-policy": "noeviction",
             "set-max-intset-entries": "8192",
         } | {name.replace("_", "-"): value for name, value in options.items()}
-        arguments = [part for name, value in given.items() for part in (f"--{name}", value)]
+        arguments = [part for name, value in all_options.items() for part in (f"--{name}", value)]
         process = subprocess.Popen(leashed([find_redis_server(), *arguments]), stdout=subprocess.DEVNULL)
         try:
             _wait_until_it_answers(str(address))
@@ -60,6 +60,6 @@ def _wait_until_it_answers(address: str) -> None:
 
 
 def redis_cpu_s(client: redis.Redis) -> float:
-    """User and system time that the server has used."""
+    """Return the user and system time of the server in seconds."""
     facts = client.info("cpu")
     return float(facts["used_cpu_user"]) + float(facts["used_cpu_sys"])  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The other side of the http channel: takes every POST and answers at once."""
+"""An HTTP server that receives the notifications of the http channel, and responds immediately."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from aiohttp import web
 from benchmarks.processes import running
 
 Take = Callable[[bytes], None]
-"""Gets the body of each POST."""
+"""A function that gets the body of each POST."""
 
 _PATH = "/notifications"
 
 
 def listen() -> tuple[socket.socket, str]:
-    """A socket for `serve`, and the URL that reaches it."""
+    """Return a listening socket for `serve`, and the URL of the sink."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}{_PATH}"
 
 
 async def serve(listener: socket.socket, take: Take) -> Callable[[], Awaitable[None]]:
-    """Answer on this event loop from now on; returns what ends it."""
+    """Serve requests in this event loop. Returns the function that stops the server."""
 
     async def answer(request: web.Request) -> web.Response:
         take(await request.read())
@@ -40,7 +40,7 @@ async def serve(listener: socket.socket, take: Take) -> Callable[[], Awaitable[N
 
 @contextlib.contextmanager
 def running_sink() -> Iterator[str]:
-    """A sink in a process of its own; yields its URL."""
+    """Run a sink in its own process. Yields its URL."""
     listener, url = listen()
 
     async def run() -> None:

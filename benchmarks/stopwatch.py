@@ -1,4 +1,4 @@
-"""One measured stretch of work in a process of its own."""
+"""Measures a piece of work in its own process."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import uvloop
 from msgspec import Struct
 
 Work = Callable[[], Awaitable[None]]
-"""What is measured."""
+"""The function that is measured."""
 
 Prepare = Callable[[], Awaitable[tuple[Work, Work]]]
-"""Opens what the work needs; returns the work, and what closes it again."""
+"""A function that opens connections, and returns the work and a function that closes them."""
 
 _processes = multiprocessing.get_context("fork")
 
 
 class Spent(Struct, frozen=True):
-    """What the work took."""
+    """The time that the work took."""
 
     wall_s: float
     cpu_s: float
-    """Of the process that worked, none of its start."""
+    """The CPU time of the process during the work. The start of the process is not included."""
 
 
 def measure(prepare: Prepare) -> Spent:
-    """Run it once in a fresh process. Raises RuntimeError when that process fails."""
+    """Prepare and run the work once in a new process. Raises RuntimeError if that process fails."""
     ours, theirs = _processes.Pipe()
     process = _processes.Process(target=_run, args=(prepare, theirs), daemon=True)
     process.start()
@@ -44,7 +44,7 @@ def measure(prepare: Prepare) -> Spent:
 
 
 def _run(prepare: Prepare, results: Connection) -> None:
-    gc.freeze()  # as the worker does; to the favour of whatever it is compared with, too
+    gc.freeze()  # as the worker does; the other side of a comparison gets the same advantage
     gc.set_threshold(10_000)
 
     async def timed() -> tuple[float, float]:
