@@ -1,1 +1,1 @@
-"""The connection to Redis: client, clock, keys, scripts, errors."""
+"""The access to Redis: connection, client, clock, key names, scripts and errors."""

@@ -1,4 +1,4 @@
-"""The client that everything of Hookline's speaks to Redis through."""
+"""The Redis client that all parts of Hookline use."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from broker.redis.clock import Clock
 from broker.redis.keys import Names
 
 _REFUSALS = ("WRONGTYPE", "value is not an integer", "value is not a float", "would overflow")
-"""What Redis says where a key holds what the command cannot work on."""
+"""The errors of Redis for a command on a key with a value of the wrong type."""
 
 
 class Client(ArqRedis):
-    """A connection to Redis that knows the names of Hookline's keys there, and the clock there.
+    """A client that knows the names of Hookline's keys and the clock of Redis.
 
-    Where a key holds what Hookline never writes there, that is moved aside and the command is run again: see
-    broker/namespace/set_aside.py.
+    If a key has a value that Hookline never writes, the client moves the value aside and runs the command again:
+    see broker/namespace/set_aside.py.
     """
 
     def __init__(self, *, names: Names, pool: Any) -> None:
-        """names: of the keys it works on; pool: of connections, which is this client's own and closed with it."""
+        """names: the names of the keys. pool: a connection pool, which the client owns and closes."""
         super().__init__(pool_or_conn=pool)
         self.names = names
         self.clock = Clock()
         self.auto_close_connection_pool = True
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run one command."""
+        """Run one command, and run it again if a wrong value had to be moved aside."""
         try:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except ResponseError as error:
@@ -41,11 +41,11 @@ class Client(ArqRedis):
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        """Collect commands to run at once."""
+        """Collect commands that are sent to Redis together."""
         return Pipeline(self, transaction, shard_hint)
 
     async def made_way(self, error: Exception, command: Sequence[Any]) -> bool:
-        """Whether a command was refused for what stood in its key, and that is out of the way now."""
+        """Move the value of a key aside if it made Redis refuse a command. Returns False for other errors."""
         said, words = str(error), [_text(word) for word in command]
         if not any(refusal in said for refusal in _REFUSALS) or words[0].startswith("EVAL"):
             return False
@@ -56,14 +56,14 @@ class Client(ArqRedis):
 
 
 class Pipeline(RedisPipeline):
-    """Commands that are run at once."""
+    """Commands that are sent to Redis together."""
 
     def __init__(self, client: Client, transaction: bool, shard_hint: str | None) -> None:
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
         self._client = client
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run them. One that is refused for what stands in its key is run again when that is out of the way."""
+        """Run the commands. If the value of a key is moved aside, the refused command is run again."""
         commands = [args for args, _ in self.command_stack]
         replies = await super().execute(raise_on_error=False)
         for place, reply in enumerate(replies):

@@ -1,5 +1,7 @@
-"""The clock of Redis. Everything that is compared with a moment in Redis goes by it, and not by a clock of this
-host: a worker whose own clock is a day off neither kills, nor delays, nor dates anything wrongly.
+"""The clock of Redis.
+
+All times that are compared with a time in Redis come from this clock, not from the clock of the host. So a worker
+whose own clock is wrong by a day makes no dead letters, delays or dates that are wrong.
 """
 
 from __future__ import annotations
@@ -15,52 +17,54 @@ from broker.redis.errors import translated
 if TYPE_CHECKING:
     from broker.redis.client import Client
 
+# After a failover the new primary may have another clock, so the time is read again.
 KNOWN_FOR_S = 10.0
-"""Seconds after which Redis is asked again: the clock of a new primary may be another."""
+"""For how many seconds a reading of the clock is used."""
 
 OFF_MS = 5000
-"""How far a host's clock may be off until people are notified of it."""
+"""By how many ms the clock of a host may differ from that of Redis before an alert reports it."""
 
+# It is not known when during the round trip Redis read its clock, so a slow response is too inexact.
 _PROMPT_S = 0.5
-"""An answer that took longer says too little about when it was given, unless nothing is known yet."""
+"""A response that took more seconds is ignored, unless it is the first one."""
 
 _REPORTED_FOR_MS = 60_000
 _KEPT_S = 86_400
 
 
 class Clock:
-    """The clock of Redis as this process reckons it: by the monotonic clock, from the last time that it asked."""
+    """Estimates the time of Redis from the last reading and the monotonic clock of this process."""
 
     def __init__(self) -> None:
         self._ahead_ms: float | None = None  # of the monotonic clock
         self._asked_at = 0.0
         self.is_reported_off = False
-        """Whether this process has reported its host's clock as off."""
+        """True if this process has reported that the clock of its host is wrong."""
 
     def is_due(self) -> bool:
-        """Whether Redis should be asked."""
+        """Return True if the clock of Redis should be read again."""
         return self._ahead_ms is None or time.monotonic() - self._asked_at > KNOWN_FOR_S
 
     def learn(self, redis_ms: int, asked_at: float) -> None:
-        """Redis said so when asked at a moment of the monotonic clock."""
+        """Store a reading. asked_at: the value of the monotonic clock when the command was sent."""
         answered_at = time.monotonic()
         if self._ahead_ms is None or answered_at - asked_at < _PROMPT_S:
             self._ahead_ms = redis_ms - (asked_at + answered_at) * 500
             self._asked_at = answered_at
 
     def now_ms(self) -> int:
-        """Now, as ms since 1970. By this host's clock as long as Redis was not asked."""
+        """Return the time in ms since 1970. Before the first reading this is the clock of the host."""
         if self._ahead_ms is None:
             return time.time_ns() // 1_000_000
         return int(time.monotonic() * 1000 + self._ahead_ms)
 
     def host_ahead_ms(self) -> int:
-        """How far this host's clock is ahead of that of Redis; negative where it is behind."""
+        """Return by how many ms the clock of the host is ahead of that of Redis; negative if it is behind."""
         return time.time_ns() // 1_000_000 - self.now_ms()
 
 
 async def ask_ms(redis: Client) -> int:
-    """The time by the clock of Redis, as ms since 1970, asked for now. Raises BrokerError."""
+    """Read the clock of Redis now. Returns ms since 1970. Raises BrokerError."""
     asked_at = time.monotonic()
     with translated():
         seconds, micros = await redis.time()
@@ -70,7 +74,10 @@ async def ask_ms(redis: Client) -> int:
 
 
 async def now_ms(redis: Client) -> int:
-    """The same, asked for every ten seconds and reckoned in between. Raises BrokerError."""
+    """Return the time of Redis in ms since 1970. It is read every ten seconds, and estimated in between.
+
+    Raises BrokerError.
+    """
     if redis.clock.is_due():
         await ask_ms(redis)
     return redis.clock.now_ms()
@@ -81,16 +88,16 @@ class OffClock(Struct, frozen=True):
 
     process: str
     ahead_ms: int
-    """Negative where it is behind."""
+    """By how many ms the clock is ahead; negative if it is behind."""
 
     at_ms: int
-    """When that was seen, by the clock of Redis."""
+    """When this was measured, in ms since 1970 by the clock of Redis."""
 
 
 async def report(redis: Client, process: str) -> int:
-    """Write down whether this host's clock is off, for `off_clocks`; returns by how many ms, 0 where it is right.
+    """Report to `off_clocks` whether the clock of this host is wrong. Returns by how many ms; 0 if it is right.
 
-    Costs nothing where it is right. Raises BrokerError.
+    A process with a correct clock writes nothing. Raises BrokerError.
     """
     seen_ms = await now_ms(redis)
     ahead_ms = redis.clock.host_ahead_ms()
@@ -111,16 +118,17 @@ async def report(redis: Client, process: str) -> int:
 
 
 async def off_clocks(redis: Client) -> list[OffClock]:
-    """The processes whose clocks are off, by name. What was not confirmed for a minute is left out.
+    """Return the processes with a wrong clock, ordered by name. Reports older than a minute are ignored.
 
     Raises BrokerError.
     """
     seen_ms = await now_ms(redis)
     with translated():
         blobs: list[bytes] = await redis.hvals(redis.names.clocks)  # type: ignore[misc]
-    found = (_read(blob) for blob in blobs)
+    reports = (_read(blob) for blob in blobs)
     return sorted(
-        (one for one in found if one and abs(seen_ms - one.at_ms) < _REPORTED_FOR_MS), key=lambda one: one.process
+        (report for report in reports if report and abs(seen_ms - report.at_ms) < _REPORTED_FOR_MS),
+        key=lambda report: report.process,
     )
 
 

@@ -1,4 +1,4 @@
-"""What Redis must confirm before a write counts as accepted."""
+"""How Redis confirms a write before the write counts as accepted."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ _WAIT_MS = 3000
 
 
 class Confirmation(Struct, frozen=True):
-    """The commands that follow a write: none for memory, or where Redis syncs before it replies anyway."""
+    """The commands that follow a write. There are none for `memory`, or if Redis syncs before each reply."""
 
     wait_aof: bool = False
-    """WAITAOF 1 replicas: on this server's disk, and on that of so many replicas. Redis 7.2 and later."""
+    """Use WAITAOF: wait for the disk of this server and for those of `replicas`. Needs Redis 7.2 or later."""
 
     replicas: int = 0
-    """WAIT n: in the memory of so many replicas."""
+    """The number of replicas to wait for. Without `wait_aof`, WAIT waits for their memory."""
 
     def add_to(self, pipe: Any) -> None:
-        """Queue the commands behind the write, on the same connection: they speak of its writes alone."""
+        """Add the commands to the pipeline of the write."""
+        # Both commands wait only for the writes of their own connection.
         if self.wait_aof:
             pipe.execute_command("WAITAOF", 1, self.replicas, _WAIT_MS)
         elif self.replicas:
             pipe.execute_command("WAIT", self.replicas, _WAIT_MS)
 
     def commands(self) -> tuple[str, ...]:
-        """The commands that `add_to` queues, for finding out whether they are allowed."""
+        """Return the commands that `add_to` adds, to check whether the Redis user may run them."""
         if self.wait_aof:
             return (f"WAITAOF 1 {self.replicas} {_WAIT_MS}",)
         return (f"WAIT {self.replicas} {_WAIT_MS}",) if self.replicas else ()
 
     def check(self, replies: list[Any]) -> None:
-        """Raise NotDurable where Redis confirmed less than asked."""
+        """Raise NotDurable if Redis confirmed less than requested. replies: of a pipeline with the commands."""
         if self.wait_aof:
             local, replicas = replies[-1]
             if local < 1 or replicas < self.replicas:
@@ -46,7 +47,10 @@ class Confirmation(Struct, frozen=True):
 
 
 def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmation:
-    """How this server gives `memory`, `fsync` or `replicated`. Raises NotDurable where it cannot."""
+    """Return how this server confirms a durability of `memory`, `fsync` or `replicated`.
+
+    replicas: how many must confirm `replicated`. Raises NotDurable if the server cannot do it.
+    """
     if durability == "memory":
         return Confirmation()
     if facts.aof is False:

@@ -1,4 +1,4 @@
-"""The connection to Redis, and what kind of server it is."""
+"""Connects to Redis, and reads the facts about the server."""
 
 from __future__ import annotations
 
@@ -28,47 +28,63 @@ from broker.redis.tls import Verify, tls_context
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The `[redis]` section."""
+    """The settings of the `[redis]` section."""
 
     url: str = ""
-    """redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path, or the sentinels that know the
-    primary: redis+sentinel://[user:password@]h1[:port],h2,h3/primary[/db] (rediss+sentinel:// for TLS), with
-    ?sentinel_username= and sentinel_password= where the sentinels want a login. Write / ? # @ % : in a password
-    as %2F %3F %23 %40 %25 %3A. Empty lets `hookline up` start an embedded Redis."""
+    """The address of Redis: redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix:///path.
+
+    With Sentinel: redis+sentinel://[user:password@]host1[:port],host2,host3/primary[/db], or rediss+sentinel://
+    for TLS. `primary` is the name that the sentinels use. If the sentinels need a login, add ?sentinel_username=
+    and &sentinel_password=. In a user or a password, write / ? # @ % : as %2F %3F %23 %40 %25 %3A. Empty by
+    default: `hookline up` then starts an embedded Redis."""
 
     namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")] = "hookline"
-    """What the names of all keys begin with. Installations with different namespaces share one database without
-    touching each other. Letters, digits, `_`, `.` and `-`, at most 64."""
+    """The beginning of the names of all keys. Installations with different namespaces can share one database.
+
+    At most 64 letters, digits, `_`, `.` and `-`. Defaults to `hookline`."""
 
     tls_ca_file: str = ""
-    """PEM file of the authorities that may sign the certificate of Redis; empty: those this system trusts."""
+    """The PEM file of the authorities that may sign the certificate of Redis.
+
+    Empty by default: the authorities that the system trusts are used."""
 
     tls_cert_file: str = ""
-    """PEM file of the certificate that Redis and the sentinels ask of clients (`tls-auth-clients`)."""
+    """The PEM file of the client certificate for Redis and the sentinels, which their `tls-auth-clients` requires.
+
+    Empty by default: no client certificate is used."""
 
     tls_key_file: str = ""
-    """PEM file of its key; empty: it stands in the same file."""
+    """The PEM file of the client certificate's key. Empty by default: the key is in `tls_cert_file`."""
 
     tls_verify: Verify = "full"
-    """What the certificate of Redis must prove: authority and host (full), the authority alone (ca), nothing."""
+    """How to verify the certificate of Redis: `full` checks the authority and the host, `ca` only the authority,
+    and `none` nothing. Defaults to `full`."""
 
     max_connections: Annotated[int, Meta(ge=4)] = 32
-    """Connections a process may hold; further callers wait."""
+    """The largest number of connections of one process, at least 4. Defaults to 32.
+
+    If all are in use, a command waits up to `socket_timeout_s` for one."""
 
     connect_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
-    """Seconds to wait for a connection to open, and for the sentinels to tell where to."""
+    """How many seconds to wait for a connection to open, and for the sentinels to report the primary.
 
+    Defaults to 2."""
+
+    # Without this time-out a frozen Redis would block every caller for ever.
     socket_timeout_s: Annotated[float, Meta(gt=0)] = 5.0
-    """Seconds to wait for any answer. Without it a frozen Redis would hang every caller for ever."""
+    """How many seconds to wait for a response. Defaults to 5.
+
+    After that the command fails, and is not repeated."""
 
 
 def connect(settings: Settings, *, retries: int = 3) -> Client:
-    """A client on a pool of its own; opens connections as they are needed, so this never fails for a dead server.
+    """Create a client with its own connection pool. It connects when a command needs it, so Redis may be down now.
 
-    `retries`: how often a command is tried again on a lost connection, and on one to a server that is no longer
-    the primary. Every write of this package is safe to repeat. A time-out is not retried: it means "maybe
-    written", and the caller knows better. Raises Misconfigured.
+    retries: how often to repeat a command after the connection was lost, or if the server is no longer the
+    primary. Raises Misconfigured.
     """
+    # Every write of this package is safe to repeat. A time-out is not retried, because the command may have been
+    # run, and only the caller knows what to do then.
     try:
         address = parse(settings.url)
     except AddressError as error:
@@ -82,14 +98,14 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
         "retry": Retry(FullJitterBackoff(cap=0.5, base=0.02), retries),
         "retry_on_error": [RedisConnectionError, BusyLoadingError, ReadOnlyError, ConnectionError],
         "db": address.db,
-        "encoding_errors": "surrogateescape",  # a name that is no text stays what it is on its way back
+        "encoding_errors": "surrogateescape",  # a name that is not UTF-8 is encoded to the same bytes again
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
     return Client(names=Names(prefix_of(settings.namespace)), pool=pool)
 
 
 def doubt_primary(redis: Client) -> None:
-    """Have the sentinels asked, where there are any, before the next use of this client."""
+    """Make the client ask the sentinels, if there are any, for the primary before the next command."""
     finder: Sentinels | None = redis.connection_pool.connection_kwargs.get("finder")
     if finder is not None:
         finder.primary = None
@@ -125,69 +141,68 @@ def _login(login: Login) -> dict[str, Any]:
 
 
 class Facts(Struct, frozen=True):
-    """What decides whether a Redis keeps what it is given. What the server does not say is None or ""."""
+    """The facts that decide whether a Redis keeps its data. Unreported facts are None or ""."""
 
     version: tuple[int, int]
     aof: bool | None
+    """True if the append-only file is enabled."""
+
     fsync: str
-    """appendfsync: `always`, `everysec` or `no`; "" where the server refuses CONFIG GET."""
+    """The value of appendfsync: `always`, `everysec` or `no`; "" if the server refuses CONFIG GET."""
 
     eviction: str
-    """maxmemory-policy; anything but `noeviction` may throw events away."""
+    """The value of maxmemory-policy. With any value but `noeviction`, Redis may remove events when it is full."""
 
     max_memory_bytes: int
     used_memory_bytes: int
     read_only: bool
     replicas: int
     product: str = "redis"
-    """`redis` or `valkey`."""
+    """The product: `redis` or `valkey`."""
 
     is_cluster: bool = False
-    """Whether it is a node of a Redis Cluster."""
+    """True for a node of a Redis Cluster."""
 
     snapshots: bool | None = None
-    """Whether it saves snapshots (RDB) by itself; None where the server refuses CONFIG GET."""
+    """True if the server saves snapshots (RDB) automatically; None if it refuses CONFIG GET."""
 
     def name(self) -> str:
-        """`Redis 8.2` or `Valkey 9.1`."""
+        """Return the product and its version, such as `Redis 8.2` or `Valkey 9.1`."""
         return f"{self.product.capitalize()} {'.'.join(str(part) for part in self.version)}"
 
     def risks(self) -> list[str]:
-        """Each reason why this Redis may lose what it confirmed, in words, with the cure."""
-        found = []
+        """Return each reason why this Redis may lose confirmed writes, and how to fix it."""
+        risks = []
         if self.is_cluster:
-            found.append(CLUSTER)
+            risks.append(CLUSTER)
         if self.eviction not in ("noeviction", "") and self.max_memory_bytes:
-            found.append(
+            risks.append(
                 f"Redis may evict keys (maxmemory-policy {self.eviction}): set maxmemory-policy noeviction"
             )
         if self.aof is False:
-            found.append(_NO_AOF[self.snapshots])
+            risks.append(_NO_AOF[self.snapshots])
         if self.read_only:
-            found.append("Redis is a read-only replica: point redis.url at the primary")
-        return found
+            risks.append("Redis is a read-only replica: point redis.url at the primary")
+        return risks
 
     def unknowns(self) -> list[str]:
-        """What this server does not say although it matters, and how to have it say that."""
-        found = []
+        """Return each important fact that this server does not report, and what the operator can do."""
+        unknowns = []
         if not self.fsync:
-            found.append(
-                "Redis refuses CONFIG GET, so appendfsync is unknown: allow it (+config|get), or make sure of it "
+            unknowns.append(
+                "Redis refuses CONFIG GET, so appendfsync is unknown: allow it (+config|get), or check the value "
                 "yourself"
             )
         if self.aof is None:
-            found.append(
-                "Redis does not say whether it logs writes to disk (appendonly): make sure of it yourself"
-            )
+            unknowns.append("Redis does not report whether it logs writes to disk: check that appendonly is yes")
         if not self.eviction:
-            found.append(
-                "Redis does not say what it does when it is full (maxmemory-policy): make sure that it is "
-                "noeviction"
+            unknowns.append(
+                "Redis does not report what it does when it is full: check that maxmemory-policy is noeviction"
             )
-        return found
+        return unknowns
 
     def memory_used(self) -> float:
-        """Share of maxmemory in use, 0 where there is no limit."""
+        """Return the share of maxmemory that is in use (0 to 1); 0 without a limit."""
         return self.used_memory_bytes / self.max_memory_bytes if self.max_memory_bytes else 0.0
 
 
@@ -200,7 +215,7 @@ _NO_AOF = {
 
 
 async def read_facts(redis: Client) -> Facts:
-    """Ask the server. Raises BrokerError."""
+    """Read the facts with INFO and CONFIG GET. Raises BrokerError."""
     with translated():
         info: dict[str, Any] = await redis.info()
         config = await _config(redis)
@@ -221,13 +236,13 @@ async def read_facts(redis: Client) -> Facts:
 
 
 async def _config(redis: Client) -> dict[str, str]:
-    """The settings that INFO does not tell; nothing where the server refuses CONFIG, as managed ones do."""
+    """Read the settings that INFO does not contain; {} if the server refuses CONFIG, as managed platforms do."""
     try:
-        found = await redis.config_get("appendfsync")
-        found |= await redis.config_get("save")
+        settings = await redis.config_get("appendfsync")
+        settings |= await redis.config_get("save")
     except ResponseError:
         return {}
-    return {_text(key): _text(value) for key, value in found.items()}
+    return {_text(key): _text(value) for key, value in settings.items()}
 
 
 def _text(value: bytes | str) -> str:

@@ -1,7 +1,7 @@
-"""The connections of a pool. They do not stay with a server that is no longer, or never was, the primary.
+"""Pooled connections that leave a server which is not, or no longer, the primary.
 
-redis-py keeps a connection for as long as it is open. After a failover that may be one to the old primary, which
-then is a replica, or away without a word.
+redis-py uses a connection for as long as it is open. After a failover the connection may lead to the old primary,
+which is then a replica, or does not respond at all.
 """
 
 from __future__ import annotations
@@ -20,60 +20,63 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from broker.redis.redis_url import Host
 
 _NOT_PRIMARY = ("READONLY", "MASTERDOWN", "NOREPLICAS")
-"""A replica, one without its primary, and a primary that its replicas have left, maybe for a new one."""
+"""The errors of a replica, of a replica without a primary, and of a primary whose replicas have left it.
 
+In the last case the replicas may follow a new primary.
+"""
 
 _CUT = re.compile(r"closed by server|connection lost|reset by peer|broken pipe", re.IGNORECASE)
 
 
 class Finder(Protocol):
-    """Who knows the primary."""
+    """Finds the address of the primary."""
 
     primary: Host | None
-    """Where it was when last asked."""
+    """The address that was found last; None if it must be found again."""
 
     find: Callable[[], Awaitable[Host]]
-    """Ask where it is now. Raises redis-py's ConnectionError, or TimeoutError."""
+    """Find the address now. Raises redis-py's ConnectionError, or TimeoutError."""
 
 
 class _Link(AbstractConnection):
-    """Ends when the server refuses writes as one that is not the primary: the next use opens a new one."""
+    """A connection that closes itself if the server is not the primary. The next command opens a new one."""
 
     _opens = False
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """The answer. Raises as redis-py does, and ReadOnlyError for whoever takes no writes for such a reason."""
+        """Read a response. Raises the errors of redis-py, and ReadOnlyError if the server is not the primary."""
         try:
             return await super().read_response(*args, **options)
         except (ReadOnlyError, MasterDownError) as error:
             await self.disconnect(nowait=True)
             raise ReadOnlyError(f"it is a replica: {error}") from None
-        except ResponseError as error:  # of a script, and of one without its replicas
+        except ResponseError as error:  # the error of a script, or NOREPLICAS
             if not any(word in str(error) for word in _NOT_PRIMARY):
                 raise
             await self.disconnect(nowait=True)
             raise ReadOnlyError(str(error)) from None
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        """As redis-py does, which lets through what uvloop says of a connection that has just been lost."""
+        """Send a command. Raises redis-py's ConnectionError also for a connection that uvloop has just lost."""
         try:
             await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
+        except RuntimeError as error:  # uvloop raises this, and redis-py does not expect it
             await self.disconnect(nowait=True)
             raise RedisConnectionError(f"the connection was lost: {error}") from None
 
     async def check_health(self) -> None:
-        """Not while it opens: one that is lost then would be opened from within itself, again and again."""
+        """Check the connection, except while it opens."""
+        # A connection that is lost while it opens would be opened again from within itself, without end.
         if not self._opens:
             await super().check_health()  # type: ignore[no-untyped-call]
 
     async def on_connect(self) -> None:
-        """Log in. Where a server does not know AUTH, its complaint repeats the password."""
+        """Log in. Raises AuthenticationError without the password if the server has no AUTH command."""
         self._opens = True
         try:
             await super().on_connect()
         except ResponseError as error:
-            if self.password and self.password in str(error):
+            if self.password and self.password in str(error):  # "unknown command" repeats the arguments
                 raise AuthenticationError("it does not know the command AUTH") from None
             raise
         finally:
@@ -81,16 +84,17 @@ class _Link(AbstractConnection):
 
 
 class SocketLink(_Link, UnixDomainSocketConnection):
-    """To a unix socket."""
+    """A connection to a unix socket."""
 
+    # redis-py logs in here and then once more, and reports a refused login as a lost connection.
     async def _connect(self) -> None:
-        """As redis-py does, which logs in here and then again, and takes a refusal for a lost connection."""
+        """Open the socket, without logging in."""
         async with asyncio.timeout(self.socket_connect_timeout):
             self._reader, self._writer = await asyncio.open_unix_connection(self.path)
 
 
 class HostLink(_Link, Connection):
-    """To a host, or to the primary that `finder` knows; with TLS where a context is given."""
+    """A connection to a host, or to the primary that `finder` finds, with TLS if there is a context."""
 
     def __init__(
         self,
@@ -100,14 +104,17 @@ class HostLink(_Link, Connection):
         finder: Finder | None = None,
         **options: Any,
     ) -> None:
-        """has_certificate: whether `tls` holds one to show to the server."""
+        """has_certificate: True if `tls` has a client certificate for the server."""
         super().__init__(**options)
         self._tls = tls
         self._has_certificate = has_certificate
         self._finder = finder
 
     async def connect(self) -> None:
-        """Called before each use: a connection to who was the primary is left for one to who is."""
+        """Open the connection if it is not open, or if the primary has changed.
+
+        redis-py calls this before each command.
+        """
         if self.is_connected and self._finder is not None and self._finder.primary != (self.host, self.port):
             await self.disconnect(nowait=True)
         try:
@@ -121,7 +128,8 @@ class HostLink(_Link, Connection):
             raise type(error)(f"{error} ({advice})") from None
 
     def _advice(self, said: str) -> str:
-        """What to look at where the server ended a connection that it had accepted, as it does over TLS."""
+        """Return which setting to check after a connection error; "" if none is likely to be wrong."""
+        # With wrong TLS settings the server accepts a connection and then closes it.
         if self._tls is not None and "Timeout connecting" in said:
             return "if Redis does not speak TLS there, write redis:// instead of rediss:// in redis.url"
         if not _CUT.search(said):

@@ -1,4 +1,4 @@
-"""What Redis means when it refuses, in words that say how to fix it. Pure."""
+"""Explains the errors of Redis: what is wrong, and how to fix it. This module has no I/O."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from typing import Literal
 from msgspec import Struct
 
 MAX_ANSWER = 300
-"""Characters of an answer that are shown."""
+"""How many characters of a Redis error are shown."""
 
 CLUSTER = "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
 
 
 class Answer(Struct, frozen=True):
-    """The meaning of one answer."""
+    """The explanation of an error of Redis."""
 
     text: str
-    """What is wrong and how to fix it, for the operator."""
+    """The text for the operator: what is wrong, and how to fix it."""
 
     brief: str
-    """The same for anybody."""
+    """The text for everyone. It has no names of users, hosts or settings."""
 
     kind: Literal["full", "passing", "lasting"] = "passing"
-    """Whether it helps to wait: lasting faults need a person."""
+    """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it."""
 
 
 def explain(said: str, *, is_login: bool = False) -> Answer | None:
-    """The meaning of an error that Redis answered, None for one that is not known here."""
+    """Return the explanation of an error of Redis, or None for an unknown error.
+
+    is_login: True for the error of a login.
+    """
     if is_login:
         return _of_login(said)
     for pattern, answer in _KNOWN:
@@ -37,25 +40,25 @@ def explain(said: str, *, is_login: bool = False) -> Answer | None:
 
 
 def tls_advice(said: str) -> str:
-    """How to fix a connection that failed because of TLS, "" for other reasons."""
+    """Return how to fix a connection that failed because of TLS; "" for other reasons."""
     return next((advice for pattern, advice in _TLS if pattern.search(said)), "")
 
 
 def denied_command(said: str) -> str:
-    """The command that an answer says the user may not run, in upper case; "" where it names none."""
-    found = _COMMAND.search(said)
-    return found[1].upper().replace("|", " ") if found else ""
+    """Return the command that the user may not run, in upper case; "" for an error about something else."""
+    match = _COMMAND.search(said)
+    return match[1].upper().replace("|", " ") if match else ""
 
 
 def is_key_denied(said: str) -> bool:
-    """Whether an answer says that the user may not use a key."""
+    """Return True if an error says that the user may not access a key."""
     return _KEYS.search(said) is not None
 
 
 def _of_login(said: str) -> Answer:
     brief = "Redis refuses the login"
     if "Authentication required" in said or "NOAUTH" in said:
-        return Answer(f"{brief}: it wants a password; write it into redis.url", brief, "lasting")
+        return Answer(f"{brief}: it needs a password; add it to redis.url", brief, "lasting")
     return Answer(f"{brief}: check the user and the password in redis.url", brief, "lasting")
 
 
@@ -71,7 +74,9 @@ def _of_permission(said: str) -> Answer | None:
         return Answer(text, lacks, "lasting")
     if _COMMANDS.search(said):
         return Answer(
-            "the Redis user may not run a command that a script uses: `hookline check` names it", lacks, "lasting"
+            "the Redis user may not run a command that a script uses: run `hookline check` to see which one",
+            lacks,
+            "lasting",
         )
     return None
 
@@ -114,7 +119,7 @@ _KNOWN = (
     ),
     _known(
         r"LOADING|loading the dataset",
-        "Redis is loading its data and takes commands when that is done",
+        "Redis is loading its data and accepts commands when that is done",
         "Redis is loading its data",
     ),
     _known(
@@ -122,11 +127,11 @@ _KNOWN = (
         f"{_NO_WRITES} because too few replicas are connected (min-replicas-to-write)",
         f"{_NO_WRITES} because too few replicas are connected",
     ),
-    _known(r"MASTERDOWN", f"{_NO_WRITES} because its primary is away", _NO_WRITES),
+    _known(r"MASTERDOWN", f"{_NO_WRITES} because its primary is down", _NO_WRITES),
     _known(r"UNBLOCKED|\bBUSY\b|TRYAGAIN", f"{_NO_WRITES} because it is busy", _NO_WRITES),
     _known(
         r"unknown command",
-        "this Redis lacks a command that is needed: use Redis 6.2 or later, or Valkey, and rename no command",
+        "this Redis lacks a command that is needed: use Redis 6.2 or later, or Valkey, and do not rename commands",
         "Redis refused a command",
         "lasting",
     ),

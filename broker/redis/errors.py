@@ -1,4 +1,4 @@
-"""Why Redis did not take something, as one tree. Driver errors are translated here and nowhere else."""
+"""The errors of this package. Only this module translates the errors of the Redis driver."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class BrokerError(Exception):
         """text: what is wrong and how to fix it. brief: the same without names of hosts, users and keys."""
         super().__init__(text)
         self.brief = brief or text
-        """Safe to show to anybody."""
+        """The text that is safe to show to everyone."""
 
 
 class Unavailable(BrokerError):
-    """Redis is away, loading, read-only or too slow. What was written may or may not be there."""
+    """Redis is down, loading, read-only or too slow. A write may or may not have been made."""
 
 
 class Full(BrokerError):
@@ -30,16 +30,16 @@ class Full(BrokerError):
 
 
 class NotDurable(BrokerError):
-    """Redis wrote, but did not confirm as durably as asked."""
+    """Redis has written the data, but did not confirm the durability that was requested."""
 
 
 class Misconfigured(BrokerError):
-    """Redis refuses for a reason that waiting does not mend: password, rights, a wrong kind of server."""
+    """Redis refuses for a lasting reason: the password, missing permissions, or a wrong kind of server."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into BrokerErrors."""
+    """Translate the errors of the Redis driver, OSError and TimeoutError into BrokerErrors."""
     try:
         yield
     except BrokerError:
@@ -55,9 +55,8 @@ _PIPELINE = " of pipeline caused error: "
 
 
 def drop_command(error: redis_errors.RedisError) -> None:
-    """Leave only what Redis said in an error of a pipeline: the driver puts the command in front, with the bodies
-    in it, and writes the answer as a tuple.
-    """
+    """Remove the command from the text of a pipeline's error, so that only the error of Redis is left."""
+    # The driver writes the command in front of the error, including the bodies, and formats the error as a tuple.
     _, is_pipeline, answer = str(error).rpartition(_PIPELINE)
     if not is_pipeline:
         return
@@ -76,7 +75,7 @@ def _of_redis(error: redis_errors.RedisError) -> BrokerError:
     if answer is None:
         return _of_connection(error)
     kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured}
-    return kinds[answer.kind](f"{answer.text} (it said: {said})", brief=answer.brief)
+    return kinds[answer.kind](f"{answer.text} (Redis: {said})", brief=answer.brief)
 
 
 def _of_connection(error: Exception) -> BrokerError:

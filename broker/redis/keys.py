@@ -1,8 +1,8 @@
 """Every Redis key that Hookline reads or writes.
 
-All of them begin with `{namespace:partition}:`, so that several Hooklines, and other programs, can share one
-database. The braces put all keys of a partition into one hash slot of a Redis Cluster. The names below stand
-behind that prefix:
+All of them begin with `{namespace:partition}:`, so that several installations, and other programs, can share one
+database. The braces put all keys of a partition into one hash slot of a Redis Cluster. The names below come after
+that prefix:
 
     key                               type    what                                            expires
     webhooks:raw                      stream  raw batches: fields n (bodies), z (the batch);  never; XDEL'ed
@@ -25,24 +25,25 @@ behind that prefix:
                                               who holds its lock: see broker/queue/latest_only.py
     unrecognized:{job or entry}       string  when a worker first read what it did not        the grace period and
                                               understand; other workers may understand it     an hour after that
-    notify:held:{job}                 string  for how long its channel did not take a job, ms with the job
-    channel:{name}                    hash    breaker and pause of a channel that is not      when all is well
-                                              simply well: see broker/queue/channel_state.py
+    notify:held:{job}                 string  for how many ms a job has been held             with the job
+    channel:{name}                    hash    breaker and pause of a channel that has         when it has neither
+                                              failures or a pause: see
+                                              broker/queue/channel_state.py
     held:{name}                       zset    jobs held until their channel takes them, by    when empty
                                               the time since when
-    channels                          set     names of the channels that have one of these    when empty
-    rate:{name}                       string  up to when a channel's sends are given away     after that time
+    channels                          set     names of the channels with one of these         when empty
+    rate:{name}                       string  until when a channel's sends are reserved       after that time
     dead:{id}                         string  a dead letter with its body: see                never
                                               broker/lua/dead_letters.lua
-    dead:notes:{id}                   string  what people noted on it (msgpack)               with the letter
+    dead:notes:{id}                   string  the notes of people on it (msgpack)             with the letter
     dead:index                        zset    dead letter ids by time                         never
     dead:dimensions                   hash    combinations of filter dimensions, by id        never
     dead:by:{dimensions}              zset    the ids of dead letters with them, by time      when empty
-    dead:dict:{dictionary}            string  a letter that others are packed against         never
-    dead:dicts                        hash    how many letters each of them serves            never
-    dead:find:{bucket}                zset    tokens of what people search for, each with     when empty
+    dead:dict:{dictionary}            string  a letter that is the dictionary of others       never
+    dead:dicts                        hash    how many letters use each dictionary            never
+    dead:find:{bucket}                zset    hashes of search terms, each with               when empty
                                               the id of a letter: see broker/lua/dead_letters.lua
-    dead:find:key                     string  what tokens are hashed with                     never
+    dead:find:key                     string  the key of these hashes                         never
     dead:to-retry                     set     dead letters to retry after a redelivery        when empty
     dead:groups                       zset    fingerprints by the time of their last death,   never
                                               up to 10,000 of the last month
@@ -50,28 +51,30 @@ behind that prefix:
     dead:unreported                   hash    new fingerprints that no alert has reported,    a week after the last
                                               each with the id of its first letter
     dead:reported                     string  count of purged letters that was reported       never
-    purging                           string  who removes old dead letters now                a minute
-    action:{id}                       hash    what a person does to many dead letters: see    never
+    purging                           string  the worker that removes old dead letters now    a minute
+    action:{id}                       hash    a bulk action on dead letters: see              never
                                               broker/dead_letters/stored_actions.py
-    actions                           zset    their ids by time; the last 500 are kept        never
-    audit                             stream  who did what: the last 100,000, about           never
-    source:{name}                     hash    what became of a source's webhooks last: see    never
+    actions                           zset    the ids of bulk actions by time; the last 500   never
+    audit                             stream  who did what: about the last 100,000 entries    never
+    source:{name}                     hash    recent responses to a source's webhooks: see    never
                                               broker/monitoring/source_health.py
-    alert:{kind}:{source}             string  this alert was sent: not again before it ends   after the period
+    alert:{kind}:{source}             string  this alert was sent, and is not repeated yet    after the period
     alert:lease                       string  the worker that checks the alert conditions     seconds
-    alerts                            hash    the alerts that hold now, by {kind}:{source}    never
-    drift:{source}                    hash    deviations: see broker/monitoring/drift.py  after a month
-    installation                      hash    whose it is: see broker/namespace/installation.py       never
-    clocks                            hash    processes whose clock is off: see broker/redis/clock.py        a day
-    probe                             string  written to see whether Redis takes writes       a minute
-    spilled                           hash    what receivers keep on disk, by host:directory  a week
+    alerts                            hash    the active alerts, by {kind}:{source}           never
+    drift:{source}                    hash    deviations: see broker/monitoring/drift.py      after a month
+    installation                      hash    the sources of the owner: see                   never
+                                              broker/namespace/installation.py
+    clocks                            hash    processes with a wrong clock: see               a day
+                                              broker/redis/clock.py
+    probe                             string  written to check that Redis accepts writes      a minute
+    spilled                           hash    webhooks on disk, by host:directory             a week
     stats:total                       hash    counters since the beginning, and two gauges    never
     stats:{minute}                    hash    the counters of one minute since 1970           two days
-    set-aside:{us}:{name}             any     what stood in key {name} and Hookline never     never
-                                              writes there: see broker/namespace/set_aside.py
-    set-aside                         zset    their names by the time they were moved         never
+    set-aside:{us}:{name}             any     a value of key {name} that Hookline never       never
+                                              writes: see broker/namespace/set_aside.py
+    set-aside                         zset    the names of these keys by the time of moving   never
 
-The counters of stats:total add up at any rest:
+The counters of stats:total always add up while no work is in progress:
     accepted = processed + duplicate + dead_at_intake + queued
     created  = sent + skipped + dead + waiting
 """
@@ -92,20 +95,21 @@ AUDIT_MAX = 100_000
 """Approximate number of audit entries that are kept."""
 
 DIGEST_MAX = 500
-"""Events of one digest: it ends early where so many came."""
+"""The largest number of events in one digest. A digest with this many ends early."""
+
 SPILLED_TTL_S = 7 * 86_400
 
 
 def prefix_of(namespace: str, partition: int = 0) -> str:
-    """What all keys of a partition begin with."""
+    """Return the beginning of the names of all keys of a partition."""
     return f"{{{namespace}:{partition}}}:"
 
 
 class Names:
-    """The full name of each key, or what it begins with where the name ends in a colon."""
+    """The full name of each key. A name that ends with a colon is the beginning of several keys."""
 
     def __init__(self, prefix: str = prefix_of("hookline")) -> None:  # noqa: PLR0915 - a line a key
-        """prefix: see `prefix_of`."""
+        """prefix: the result of `prefix_of`. Defaults to the namespace `hookline`."""
         self.prefix = prefix
         self.stream = prefix + "webhooks:raw"
         self.queue = prefix + "queue"

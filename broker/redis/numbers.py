@@ -1,4 +1,4 @@
-"""Numbers from Redis, where another hand may have written anything."""
+"""Reads numbers from Redis, where another program may have written any value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST = 2**53
 
 
 def whole(value: bytes | str | float | None) -> int:
-    """The whole number that a value stands for; 0 for none, for what is no number, and for one beyond 2^53."""
+    """Return the integer part of a value; 0 for None, for a value that is not a number, and from 2^53 on."""
     try:
         number = float(value or 0)
     except ValueError:

@@ -1,7 +1,8 @@
-"""What a Redis user must be allowed to do, and finding out what it may not.
+"""The permissions that Hookline needs in Redis, and a check for the missing ones.
 
-Each command is sent within MULTI and never executed: Redis checks permissions when it queues a command, and the
-connection is closed before EXEC. So it is safe at any time, and needs no right to read ACLs.
+The check sends each command after MULTI, and closes the connection before EXEC, so that no command is executed.
+Redis checks the permissions when it queues a command. The check is safe at any time, and does not need the
+permission to read ACLs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from broker.redis.errors import translated
 
 _NO_SCRIPT = "0" * 40
 
-# KEY stands for a key's name. The arguments only have to be as many as the command demands.
+# KEY is replaced by the name of a key. Only the number of the other arguments must be right.
 RECEIVER = (
     "PING",
     "INFO",
@@ -42,7 +43,7 @@ RECEIVER = (
     "SMEMBERS KEY",
     "ZCARD KEY",
 )
-"""What the receiver sends and what its scripts call."""
+"""The commands that the receiver and its scripts use."""
 
 WORKER = (
     "XREADGROUP GROUP g c STREAMS KEY >",
@@ -92,7 +93,7 @@ WORKER = (
     "ZREVRANGEBYSCORE KEY 0 0",
     "ZSCORE KEY v",
 )
-"""What the worker needs beyond that."""
+"""The commands that the worker needs in addition to those of the receiver."""
 
 INSPECTOR = (
     "SCAN 0",
@@ -102,55 +103,57 @@ INSPECTOR = (
     "LPOS KEY v",
     "LSET KEY 0 v",
 )
-"""What the inspector and the commands need beyond both."""
+"""The commands that the inspector and the command line need in addition to the others."""
 
 MEASURE_QUEUE = "MEMORY USAGE KEY"
-"""What the receiver needs beyond that with a bound on the queue's memory."""
+"""The command that the receiver needs in addition if the memory of the queue is limited."""
 
 PARTS = {"receiver": RECEIVER, "worker": WORKER, "inspector": INSPECTOR}
 
 
 class Denied(Struct, frozen=True):
-    """What the user of a connection lacks."""
+    """The missing permissions of a Redis user."""
 
     commands: dict[str, tuple[str, ...]] = {}
-    """By part: the commands that it may not run."""
+    """The commands that the user may not run, by part of Hookline."""
 
     keys: tuple[str, ...] = ()
-    """The patterns of keys that it may not use."""
+    """The patterns of keys that the user may not access."""
 
     user: str = ""
+    """The name of the user, if Redis reports it."""
 
     def texts(self) -> list[str]:
-        """Each lack in words, with the cure."""
+        """Return a text for each missing permission, with the command that grants it."""
         who = f"the Redis user {self.user}" if self.user else "the Redis user"
         grant = f"ACL SETUSER {self.user or 'USER'}"
-        found = [
+        texts = [
             f"{who} may not run {', '.join(commands)}, which the {part} needs: {grant} {_rules(commands)}"
             for part, commands in self.commands.items()
             if commands
         ]
         if self.keys:
             shown = " ".join(f"~{pattern}" for pattern in self.keys)
-            found.append(f"{who} may not read and write all keys of this namespace: {grant} {shown}")
-        return found
+            texts.append(f"{who} may not read and write all keys of this namespace: {grant} {shown}")
+        return texts
 
 
 async def find_denied(
     redis: Client, parts: Sequence[str] = tuple(PARTS), *, further: Sequence[str] = ()
 ) -> Denied:
-    """What the user of this client lacks for these parts. `further`: commands of the first part, as in `PARTS`.
+    """Return which permissions the user of this client lacks for the given parts of Hookline.
 
-    Where the server refuses MULTI or EXEC, no more than that is known. Raises BrokerError.
+    parts: names from `PARTS`. further: more commands that the first part needs. If the server refuses MULTI or
+    EXEC, only these are returned. Raises BrokerError.
     """
     wanted = {part: (*(further if part == parts[0] else ()), *PARTS[part]) for part in parts}
     names = redis.names
     commands = [command for part in parts for command in wanted[part]]
     keys = [name for field, name in vars(names).items() if field != "prefix"]
-    asked = [*(_arguments(command, names.probe) for command in commands)]
-    asked += [[verb, key] for key in keys for verb in ("GET", "DEL")]
+    checked = [*(_arguments(command, names.probe) for command in commands)]
+    checked += [[verb, key] for key in keys for verb in ("GET", "DEL")]
     with translated():
-        answers, refused_transaction = await _queued(redis, asked)
+        answers, refused_transaction = await _queued(redis, checked)
     if refused_transaction:
         return Denied(commands={parts[0]: refused_transaction})
     refused = answers[: len(commands)]
@@ -162,7 +165,7 @@ async def find_denied(
             if lacking.intersection(wanted[part])
         },
         keys=(f"{names.prefix}*",) if any(is_key_denied(answer) for answer in answers) else (),
-        user=next((found[1] for answer in answers if (found := _USER.search(answer))), ""),
+        user=next((match[1] for answer in answers if (match := _USER.search(answer))), ""),
     )
 
 
@@ -170,8 +173,9 @@ _USER = re.compile(r"\bUser (\S+) has no permissions")
 
 
 async def _queued(redis: Client, commands: Sequence[Sequence[str]]) -> tuple[list[str], tuple[str, ...]]:
-    """What Redis answers to each command within MULTI, "" where it would run it; and whether it refuses MULTI or
-    EXEC themselves.
+    """Send commands after MULTI. Returns the error of each command ("" if allowed), and the refused transaction.
+
+    The second value contains MULTI or EXEC if the server refuses one of them.
     """
     pool = redis.connection_pool
     connection = await pool.get_connection()
@@ -184,7 +188,7 @@ async def _queued(redis: Client, commands: Sequence[Sequence[str]]) -> tuple[lis
         await connection.send_packed_command(connection.pack_commands(commands))
         for _ in commands:
             answers.append(await _answer(connection))
-            if not connection.is_connected:  # it is no primary, which is found out elsewhere
+            if not connection.is_connected:  # the server is not the primary, which another check reports
                 break
     finally:
         await connection.disconnect(nowait=True)  # the transaction is dropped with it
@@ -211,7 +215,7 @@ def _is_command_denied(answer: str) -> bool:
 
 
 def _name(command: str) -> str:
-    """`XGROUP CREATE` of `XGROUP CREATE KEY g 0`."""
+    """Return the name of a command, such as `XGROUP CREATE` for `XGROUP CREATE KEY g 0`."""
     words = command.split()
     return " ".join(words[:2]) if words[0] in _CONTAINERS else words[0]
 

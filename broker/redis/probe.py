@@ -1,4 +1,4 @@
-"""Trying what Hookline promises, instead of believing that it works."""
+"""Checks that Redis accepts and confirms writes, by making one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from broker.redis.errors import translated
 
 
 async def probe(redis: Client, confirmation: Confirmation | None = None) -> None:
-    """Run a script that writes a key of its own, as a write of a batch does. Safe to repeat at any time.
+    """Run a script that writes its own key, in the same way as a batch is written. Safe to repeat at any time.
 
-    `confirmation`: write in any case and wait for it, which may take a second with `appendfsync everysec`. Without
-    it nearly every probe only has Redis check whether it takes writes. Raises BrokerError.
+    confirmation: always write, and wait for this confirmation, which may take a second with `appendfsync
+    everysec`. By default most probes write nothing, and Redis only checks whether it accepts writes. Raises
+    BrokerError.
     """
     asked = confirmation or Confirmation()
     must_write = "0" if confirmation is None else "1"

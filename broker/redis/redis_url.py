@@ -1,4 +1,4 @@
-"""Where Redis is: what `redis.url` says, taken apart. Pure, and no message ever shows a password."""
+"""Parses `redis.url`. This module has no I/O, and its error messages never contain a password."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ _SENTINEL_OPTIONS = frozenset({"db", "sentinel_username", "sentinel_password"})
 _URL = re.compile(r"([a-z+]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?")
 _PRIMARY = re.compile(r"[\w.-]+", re.ASCII)
-"""What Sentinel allows as a name."""
+"""The names that Sentinel allows for a primary."""
 
 Host = tuple[str, int]
 
 
 class AddressError(ValueError):
-    """Not an address of Redis. The message never shows a part of it: that could be one of a password."""
+    """The text is not an address of Redis."""
+
+    # The message never contains a part of the text, because that could be a part of a password.
 
 
 class Login(Struct, frozen=True):
-    """Who one is to a server; both empty for nobody."""
+    """The user and the password for a server; both are empty without a login."""
 
     username: str = ""
     password: str = ""
@@ -42,19 +44,19 @@ class Login(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """A server, a socket, or the sentinels that know the server. `str` shows it without its passwords."""
+    """The address of a server, of a unix socket, or of sentinels. `str` shows it without its passwords."""
 
     hosts: tuple[Host, ...] = ()
-    """The server, or the sentinels; empty for a socket."""
+    """The server or the sentinels; empty for a socket."""
 
     path: str = ""
-    """Path of a unix socket, else empty."""
+    """The path of a unix socket; empty for hosts."""
 
     primary: str = ""
-    """Name by which the sentinels know the primary; empty where none are asked."""
+    """The name of the primary that the sentinels use; empty without sentinels."""
 
     tls: bool = False
-    """Speak TLS, to the sentinels too."""
+    """True to use TLS, also for the sentinels."""
 
     db: int = 0
     login: Login = Login()
@@ -69,18 +71,18 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 def parse(url: str) -> Address:
-    """Take `redis.url` apart. Raises AddressError."""
-    found = _URL.fullmatch(url.strip())
-    if found is None or found[1].lower() not in _TLS:
+    """Parse `redis.url`. Raises AddressError."""
+    match = _URL.fullmatch(url.strip())
+    if match is None or match[1].lower() not in _TLS:
         raise AddressError(f"not an address of Redis: {FORMS}")
-    scheme, place, path, query = found[1].lower(), found[2], found[3], found[4] or ""
-    user, _, hosts = place.rpartition("@")
+    scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4] or ""
+    user, _, hosts = authority.rpartition("@")
     by_sentinel = scheme.endswith("+sentinel")
     options = _options(query, _SENTINEL_OPTIONS if by_sentinel else _SERVER_OPTIONS)
     login = _login(user)
     if scheme == "unix":
         if hosts or len(path) < 2:
-            raise AddressError("a unix socket's address has three slashes and a path: unix:///path/to/redis.sock")
+            raise AddressError("write the address of a unix socket with three slashes: unix:///path/to/redis.sock")
         return Address(path=unquote(path), db=_db(options.get("db", "")), login=login)
     primary, _, db = path[1:].partition("/") if by_sentinel else ("", "", path[1:])
     if by_sentinel and not _PRIMARY.fullmatch(primary):
@@ -101,14 +103,14 @@ def _login(user: str) -> Login:
 
 
 def _hosts(text: str, *, several: bool) -> tuple[Host, ...]:
-    found = [_HOST.fullmatch(part) for part in (text.split(",") if several else [text])]
+    matches = [_HOST.fullmatch(part) for part in (text.split(",") if several else [text])]
     hosts = tuple(
         (match[1].strip("[]"), int(match[2] or (_SENTINEL_PORT if several else _PORT)))
-        for match in found
+        for match in matches
         if match is not None
     )
-    if len(hosts) < len(found) or not all(0 < port < 65536 for _, port in hosts):
-        raise AddressError(f"a host or port is none: {FORMS}")
+    if len(hosts) < len(matches) or not all(0 < port < 65536 for _, port in hosts):
+        raise AddressError(f"a host or port is not valid: {FORMS}")
     return hosts
 
 
@@ -121,5 +123,5 @@ def _db(text: str) -> int:
 def _options(query: str, known: frozenset[str]) -> dict[str, str]:
     pairs = [part.partition("=") for part in query.split("&") if part]
     if not all(name in known for name, _, _ in pairs):
-        raise AddressError(f"unknown option after the ?; there is {', '.join(sorted(known))}")
+        raise AddressError(f"unknown option after the ?; known options: {', '.join(sorted(known))}")
     return {name: unquote(value) for name, _, value in pairs}

@@ -1,4 +1,4 @@
-"""Asking the sentinels who is the primary."""
+"""Asks the sentinels for the address of the primary."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from runtime.task_cancellation import ended
 
 
 class View(Struct, frozen=True):
-    """What one sentinel knows."""
+    """The state of the primary as one sentinel reports it."""
 
     epoch: int
-    """Number of the failover that made this one the primary: the highest is the newest."""
+    """The number of the failover that chose this primary. The highest number is the newest."""
 
     is_down: bool
+    """True if this sentinel considers the primary down."""
+
     primary: Host
 
 
 class Sentinels:
-    """Asked anew for every connection that is opened, over connections that last for one question."""
+    """The sentinels of one primary. They are asked before each new connection, each over a short connection."""
 
     def __init__(self, hosts: tuple[Host, ...], name: str, *, timeout_s: float, link: Mapping[str, Any]) -> None:
-        """`name`: of the primary; `timeout_s`: for all of them; `link`: options of the connections to them."""
+        """name: of the primary. timeout_s: for all sentinels together. link: options of their connections."""
         self.primary: Host | None = None
         self._hosts = hosts
         self._name = name
@@ -37,11 +39,12 @@ class Sentinels:
         self._link = link
 
     async def find(self) -> Host:
-        """Where the primary is, as the newest view has it of a majority of the sentinels, or of all that answer.
+        """Return the address of the primary in the newest report of a majority of the sentinels.
 
-        A sentinel that was cut off from the others may still name an old primary, so that the first answer does
-        not do. Raises redis-py's ConnectionError, TimeoutError where too few answer in time.
+        If fewer sentinels respond in time, the newest report of these is used. Raises redis-py's ConnectionError,
+        or TimeoutError if no sentinel responds in time.
         """
+        # The first response is not enough: a sentinel that is cut off from the others may name an old primary.
         asking = [asyncio.create_task(self._ask(host)) for host in self._hosts]
         try:
             views, faults = await self._hear(asking)
@@ -50,11 +53,11 @@ class Sentinels:
         if not views and len(faults) < len(asking):
             raise TimeoutError
         if not views:
-            raise RedisConnectionError(f"no sentinel tells where {self._name} is: {'; '.join(faults)}")
+            raise RedisConnectionError(f"no sentinel knows the address of {self._name}: {'; '.join(faults)}")
         newest = max(views, key=lambda view: (view.epoch, not view.is_down))
         if newest.is_down:
             host, port = newest.primary
-            raise RedisConnectionError(f"{self._name} ({host}:{port}) is down, say the sentinels")
+            raise RedisConnectionError(f"the sentinels report that {self._name} ({host}:{port}) is down")
         self.primary = newest.primary
         return newest.primary
 

@@ -1,4 +1,4 @@
-"""How far the other end of a TLS connection must prove who it is, and what we prove to it."""
+"""Builds the TLS context: how the certificate of the server is verified, and the certificate of the client."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Verify = Literal["full", "ca", "none"]
 
 
 def tls_context(*, ca_file: str, cert_file: str, key_file: str, verify: Verify) -> ssl.SSLContext:
-    """The context of all connections to one Redis; an empty `ca_file` trusts what this system trusts.
+    """Build the TLS context of all connections to one Redis. The arguments are those of `Settings`.
 
-    Raises Misconfigured, which names the setting.
+    Raises Misconfigured, which names the wrong setting.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
