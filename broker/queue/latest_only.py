@@ -16,7 +16,7 @@ from broker.redis import keys, scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
-Answer = Literal["go", "wait", "stale"]
+LockResult = Literal["go", "wait", "stale"]
 
 _SLOWEST_TRY_MS = 60_000
 """The longest time-out that a channel can have."""
@@ -44,7 +44,7 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> Answer:
+async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> LockResult:
     """Try to acquire the lock of a subject for one notification.
 
     Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent,

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from broker.redis.client import Client
-from broker.redis.connection import Facts
+from broker.redis.connection import ServerFacts
 from broker.redis.errors import NotDurable
 
 _WAIT_MS = 3000
@@ -46,7 +46,7 @@ class Confirmation(Struct, frozen=True):
             raise NotDurable(f"{replies[-1]} of {self.replicas} replicas confirmed")
 
 
-def confirmation_for(facts: Facts, durability: str, replicas: int) -> Confirmation:
+def confirmation_for(facts: ServerFacts, durability: str, replicas: int) -> Confirmation:
     """Return how this server confirms a durability of `memory`, `fsync` or `replicated`.
 
     replicas: how many must confirm `replicated`. Raises NotDurable if the server cannot do it.

@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client
-from broker.redis.connection_pool import HostLink, SocketLink
+from broker.redis.connection_pool import HostConnection, SocketConnection
 from broker.redis.error_reasons import CLUSTER
 from broker.redis.errors import Misconfigured, translated
 from broker.redis.keys import Names, prefix_of
@@ -104,7 +104,7 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
     return Client(names=Names(prefix_of(settings.namespace)), pool=pool)
 
 
-def doubt_primary(redis: Client) -> None:
+def forget_primary(redis: Client) -> None:
     """Make the client ask the sentinels, if there are any, for the primary before the next command."""
     finder: Sentinels | None = redis.connection_pool.connection_kwargs.get("finder")
     if finder is not None:
@@ -113,8 +113,8 @@ def doubt_primary(redis: Client) -> None:
 
 def _place(address: Address, settings: Settings) -> dict[str, Any]:
     if address.path:
-        return {"connection_class": SocketLink, "path": address.path}
-    place: dict[str, Any] = {"connection_class": HostLink, "socket_keepalive": True}
+        return {"connection_class": SocketConnection, "path": address.path}
+    place: dict[str, Any] = {"connection_class": HostConnection, "socket_keepalive": True}
     tls: dict[str, Any] = {}
     if address.tls:
         tls["has_certificate"] = bool(settings.tls_cert_file)
@@ -131,7 +131,7 @@ def _place(address: Address, settings: Settings) -> dict[str, Any]:
         address.hosts,
         address.primary,
         timeout_s=settings.connect_timeout_s,
-        link=_login(address.sentinel_login) | tls,
+        options=_login(address.sentinel_login) | tls,
     )
     return place | tls | {"finder": finder}
 
@@ -140,7 +140,7 @@ def _login(login: Login) -> dict[str, Any]:
     return {"username": login.username or None, "password": login.password or None}
 
 
-class Facts(Struct, frozen=True):
+class ServerFacts(Struct, frozen=True):
     """The facts that decide whether a Redis keeps its data. Unreported facts are None or ""."""
 
     version: tuple[int, int]
@@ -214,13 +214,13 @@ _NO_AOF = {
 }
 
 
-async def read_facts(redis: Client) -> Facts:
+async def read_facts(redis: Client) -> ServerFacts:
     """Read the facts with INFO and CONFIG GET. Raises BrokerError."""
     with translated():
         info: dict[str, Any] = await redis.info()
         config = await _config(redis)
     major, minor = str(info.get("valkey_version") or info["redis_version"]).split(".")[:2]
-    return Facts(
+    return ServerFacts(
         version=(int(major), int(minor)),
         aof=bool(info["aof_enabled"]) if "aof_enabled" in info else None,
         fsync=config.get("appendfsync", ""),

@@ -28,7 +28,7 @@ In the last case the replicas may follow a new primary.
 _CUT = re.compile(r"closed by server|connection lost|reset by peer|broken pipe", re.IGNORECASE)
 
 
-class Finder(Protocol):
+class PrimaryFinder(Protocol):
     """Finds the address of the primary."""
 
     primary: Host | None
@@ -38,7 +38,7 @@ class Finder(Protocol):
     """Find the address now. Raises redis-py's ConnectionError, or TimeoutError."""
 
 
-class _Link(AbstractConnection):
+class _PrimaryConnection(AbstractConnection):
     """A connection that closes itself if the server is not the primary. The next command opens a new one."""
 
     _opens = False
@@ -83,7 +83,7 @@ class _Link(AbstractConnection):
             self._opens = False
 
 
-class SocketLink(_Link, UnixDomainSocketConnection):
+class SocketConnection(_PrimaryConnection, UnixDomainSocketConnection):
     """A connection to a unix socket."""
 
     # redis-py logs in here and then once more, and reports a refused login as a lost connection.
@@ -93,7 +93,7 @@ class SocketLink(_Link, UnixDomainSocketConnection):
             self._reader, self._writer = await asyncio.open_unix_connection(self.path)
 
 
-class HostLink(_Link, Connection):
+class HostConnection(_PrimaryConnection, Connection):
     """A connection to a host, or to the primary that `finder` finds, with TLS if there is a context."""
 
     def __init__(
@@ -101,7 +101,7 @@ class HostLink(_Link, Connection):
         *,
         tls: ssl.SSLContext | None = None,
         has_certificate: bool = False,
-        finder: Finder | None = None,
+        finder: PrimaryFinder | None = None,
         **options: Any,
     ) -> None:
         """has_certificate: True if `tls` has a client certificate for the server."""

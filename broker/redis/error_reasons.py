@@ -13,7 +13,7 @@ MAX_ANSWER = 300
 CLUSTER = "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
 
 
-class Answer(Struct, frozen=True):
+class ErrorExplanation(Struct, frozen=True):
     """The explanation of an error of Redis."""
 
     text: str
@@ -26,16 +26,16 @@ class Answer(Struct, frozen=True):
     """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it."""
 
 
-def explain(said: str, *, is_login: bool = False) -> Answer | None:
+def explain(said: str, *, is_login: bool = False) -> ErrorExplanation | None:
     """Return the explanation of an error of Redis, or None for an unknown error.
 
     is_login: True for the error of a login.
     """
     if is_login:
         return _of_login(said)
-    for pattern, answer in _KNOWN:
+    for pattern, explanation in _KNOWN:
         if pattern.search(said):
-            return answer
+            return explanation
     return _of_permission(said)
 
 
@@ -55,25 +55,25 @@ def is_key_denied(said: str) -> bool:
     return _KEYS.search(said) is not None
 
 
-def _of_login(said: str) -> Answer:
+def _of_login(said: str) -> ErrorExplanation:
     brief = "Redis refuses the login"
     if "Authentication required" in said or "NOAUTH" in said:
-        return Answer(f"{brief}: it needs a password; add it to redis.url", brief, "lasting")
-    return Answer(f"{brief}: check the user and the password in redis.url", brief, "lasting")
+        return ErrorExplanation(f"{brief}: it needs a password; add it to redis.url", brief, "lasting")
+    return ErrorExplanation(f"{brief}: check the user and the password in redis.url", brief, "lasting")
 
 
-def _of_permission(said: str) -> Answer | None:
+def _of_permission(said: str) -> ErrorExplanation | None:
     lacks = "the Redis user lacks a permission"
     command = denied_command(said)
     if command:
         rule = f"+{command.lower().replace(' ', '|')}"
         text = f"the Redis user may not run {command}: allow it with ACL SETUSER ({rule})"
-        return Answer(text, lacks, "lasting")
+        return ErrorExplanation(text, lacks, "lasting")
     if is_key_denied(said):
         text = "the Redis user may not use a key of Hookline: allow its keys with ACL SETUSER (~pattern)"
-        return Answer(text, lacks, "lasting")
+        return ErrorExplanation(text, lacks, "lasting")
     if _COMMANDS.search(said):
-        return Answer(
+        return ErrorExplanation(
             "the Redis user may not run a command that a script uses: run `hookline check` to see which one",
             lacks,
             "lasting",
@@ -90,8 +90,8 @@ _NO_WRITES = "Redis does not accept writes"
 
 def _known(
     pattern: str, text: str, brief: str, kind: Literal["full", "passing", "lasting"] = "passing"
-) -> tuple[re.Pattern[str], Answer]:
-    return re.compile(pattern), Answer(text, brief, kind)
+) -> tuple[re.Pattern[str], ErrorExplanation]:
+    return re.compile(pattern), ErrorExplanation(text, brief, kind)
 
 
 _KNOWN = (

@@ -69,13 +69,13 @@ def drop_command(error: redis_errors.RedisError) -> None:
 
 def _of_redis(error: redis_errors.RedisError) -> BrokerError:
     said = str(error)[:MAX_ANSWER]
-    answer = explain(said, is_login=isinstance(error, redis_errors.AuthenticationError))
-    if answer is None and isinstance(error, redis_errors.ResponseError):
+    explanation = explain(said, is_login=isinstance(error, redis_errors.AuthenticationError))
+    if explanation is None and isinstance(error, redis_errors.ResponseError):
         return Misconfigured(f"Redis refused a command: {said}", brief="Redis refused a command")
-    if answer is None:
+    if explanation is None:
         return _of_connection(error)
     kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured}
-    return kinds[answer.kind](f"{answer.text} (Redis: {said})", brief=answer.brief)
+    return kinds[explanation.kind](f"{explanation.text} (Redis: {said})", brief=explanation.brief)
 
 
 def _of_connection(error: Exception) -> BrokerError:

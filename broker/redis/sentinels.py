@@ -10,12 +10,12 @@ from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from broker.redis.connection_pool import HostLink
+from broker.redis.connection_pool import HostConnection
 from broker.redis.redis_url import Host
 from runtime.task_cancellation import ended
 
 
-class View(Struct, frozen=True):
+class SentinelReport(Struct, frozen=True):
     """The state of the primary as one sentinel reports it."""
 
     epoch: int
@@ -30,13 +30,15 @@ class View(Struct, frozen=True):
 class Sentinels:
     """The sentinels of one primary. They are asked before each new connection, each over a short connection."""
 
-    def __init__(self, hosts: tuple[Host, ...], name: str, *, timeout_s: float, link: Mapping[str, Any]) -> None:
-        """name: of the primary. timeout_s: for all sentinels together. link: options of their connections."""
+    def __init__(
+        self, hosts: tuple[Host, ...], name: str, *, timeout_s: float, options: Mapping[str, Any]
+    ) -> None:
+        """name: of the primary. timeout_s: for all sentinels together. options: of the connections to them."""
         self.primary: Host | None = None
         self._hosts = hosts
         self._name = name
         self._timeout_s = timeout_s
-        self._link = link
+        self._options = options
 
     async def find(self) -> Host:
         """Return the address of the primary in the newest report of a majority of the sentinels.
@@ -47,52 +49,54 @@ class Sentinels:
         # The first response is not enough: a sentinel that is cut off from the others may name an old primary.
         asking = [asyncio.create_task(self._ask(host)) for host in self._hosts]
         try:
-            views, faults = await self._hear(asking)
+            reports, faults = await self._collect(asking)
         finally:
             await ended(asking)
-        if not views and len(faults) < len(asking):
+        if not reports and len(faults) < len(asking):
             raise TimeoutError
-        if not views:
+        if not reports:
             raise RedisConnectionError(f"no sentinel knows the address of {self._name}: {'; '.join(faults)}")
-        newest = max(views, key=lambda view: (view.epoch, not view.is_down))
+        newest = max(reports, key=lambda report: (report.epoch, not report.is_down))
         if newest.is_down:
             host, port = newest.primary
             raise RedisConnectionError(f"the sentinels report that {self._name} ({host}:{port}) is down")
         self.primary = newest.primary
         return newest.primary
 
-    async def _hear(self, asking: list[asyncio.Task[View | str]]) -> tuple[list[View], list[str]]:
+    async def _collect(
+        self, asking: list[asyncio.Task[SentinelReport | str]]
+    ) -> tuple[list[SentinelReport], list[str]]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
-        views: list[View] = []
+        reports: list[SentinelReport] = []
         faults: list[str] = []
         pending = set(asking)
-        while pending and len(views) <= len(asking) // 2:
+        while pending and len(reports) <= len(asking) // 2:
             done, pending = await asyncio.wait(
                 pending, timeout=max(0, deadline - loop.time()), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break
             for answer in (task.result() for task in done):
-                views.append(answer) if isinstance(answer, View) else faults.append(answer)
-        return views, faults
+                reports.append(answer) if isinstance(answer, SentinelReport) else faults.append(answer)
+        return reports, faults
 
-    async def _ask(self, host: Host) -> View | str:
-        link = HostLink(host=host[0], port=host[1], **self._link)
+    async def _ask(self, host: Host) -> SentinelReport | str:
+        connection = HostConnection(host=host[0], port=host[1], **self._options)
         try:
-            await link.connect()
-            await link.send_command("SENTINEL", "MASTER", self._name)
-            return _view(await link.read_response())
+            await connection.connect()
+            await connection.send_command("SENTINEL", "MASTER", self._name)
+            return _report(await connection.read_response())
         except (RedisError, OSError) as error:
             return f"{host[0]}:{host[1]}: {error}"
         finally:
-            await link.disconnect(nowait=True)
+            await connection.disconnect(nowait=True)
 
 
-def _view(answer: list[bytes]) -> View:
+def _report(answer: list[bytes]) -> SentinelReport:
     facts = dict(zip(answer[::2], answer[1::2], strict=True))
     flags = facts[b"flags"].split(b",")
-    return View(
+    return SentinelReport(
         epoch=int(facts[b"config-epoch"]),
         is_down=b"s_down" in flags or b"o_down" in flags,
         primary=(facts[b"ip"].decode(), int(facts[b"port"])),

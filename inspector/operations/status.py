@@ -20,7 +20,7 @@ from broker.queue.waiting_check import Waiting, read_waiting
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
-from broker.redis.connection import Facts, read_facts
+from broker.redis.connection import ServerFacts, read_facts
 from broker.redis.errors import BrokerError
 from broker.redis.probe import probe
 from sources import KINDS
@@ -47,7 +47,7 @@ class Status(Struct, frozen=True):
     """Different configs that these run with: more than one is a change under way, or another installation."""
 
     dead_letters: int
-    redis: Facts
+    redis: ServerFacts
     at_ms: int
     """When this was looked at."""
 

@@ -11,7 +11,7 @@ from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation, confirmation_for
 from broker.redis.client import Client
-from broker.redis.connection import Facts, doubt_primary, read_facts
+from broker.redis.connection import ServerFacts, forget_primary, read_facts
 from broker.redis.errors import BrokerError, Misconfigured, NotDurable, Unavailable
 from broker.redis.permissions import find_denied
 from broker.redis.probe import probe
@@ -28,7 +28,7 @@ class RedisWriter:
 
     def __init__(self, redis: Client, *, durability: str, replicas: int, commands: tuple[str, ...] = ()) -> None:
         """commands: what the receiver sends beside writing, in the form of broker/redis/permissions.py."""
-        self.facts: Facts | None = None
+        self.facts: ServerFacts | None = None
         """What the last look found; None while Redis is away."""
 
         self.error: BrokerError | None = Unavailable("Redis was not reached yet")
@@ -121,9 +121,9 @@ class RedisWriter:
     def _doubt(self) -> None:
         """Replicas have left it: it may be an old primary that has not heard of the new one."""
         self._confirmation = None
-        doubt_primary(self._redis)
+        forget_primary(self._redis)
 
-    async def _read_facts(self) -> Facts:
+    async def _read_facts(self) -> ServerFacts:
         try:
             async with asyncio.timeout(_LOOK_TIMEOUT_S):
                 return await read_facts(self._redis)

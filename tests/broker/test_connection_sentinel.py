@@ -80,7 +80,7 @@ async def test_what_sentinels_say_is_told_without_a_password(group: Sentineled) 
 
 async def test_questions_leave_no_connections_behind(group: Sentineled) -> None:
     hosts = tuple(("127.0.0.1", sentinel.port) for sentinel in group.sentinels)
-    sentinels = Sentinels(hosts, NAME, timeout_s=2, link={"password": SENTINEL_PASSWORD})
+    sentinels = Sentinels(hosts, NAME, timeout_s=2, options={"password": SENTINEL_PASSWORD})
     with group.sentinels[0].client() as one:
 
         def connections() -> int:

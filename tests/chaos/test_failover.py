@@ -16,7 +16,7 @@ import pytest
 from broker import dead_letters
 from broker.monitoring import stats
 from broker.redis.client import Client
-from broker.redis.connection import Settings, connect, doubt_primary
+from broker.redis.connection import Settings, connect, forget_primary
 from broker.redis.errors import BrokerError, Unavailable, translated
 from tests.chaos.failover import Load, loaded, numbers
 from tests.sentinels import Node, Sentineled, sentineled
@@ -100,11 +100,11 @@ async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_misle
     assert await _port(client) == int(second)
 
     others[0].signal(signal.SIGSTOP)  # two of three hang: the third one's word is taken when time is up
-    doubt_primary(client)
+    forget_primary(client)
     assert await _port(client) == int(second)
 
     others[1].signal(signal.SIGSTOP)
-    doubt_primary(client)
+    forget_primary(client)
     with pytest.raises(Unavailable), translated():
         await _port(client)
     await client.aclose()

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmation_for
-from broker.redis.connection import Facts, connect, read_facts
+from broker.redis.connection import ServerFacts, connect, read_facts
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.errors import BrokerError, Misconfigured
 from broker.redis.permissions import MEASURE_QUEUE, find_denied
@@ -94,7 +94,7 @@ async def _look(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFin
         await client.aclose()
 
 
-async def _tried(client: Client, facts: Facts, receiver: ReceiverSettings) -> list[str]:
+async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> list[str]:
     """What is wrong with the promised durability, the user's permissions, and a write as the receiver does it."""
     try:
         confirmation = confirmation_for(facts, receiver.durability, receiver.replicas)
@@ -122,7 +122,7 @@ async def _denied(client: Client, further: tuple[str, ...]) -> list[str]:
         return [str(error)]
 
 
-def _report(url: str, facts: Facts) -> RedisReport:
+def _report(url: str, facts: ServerFacts) -> RedisReport:
     return RedisReport(
         url=url,
         product=facts.product,
