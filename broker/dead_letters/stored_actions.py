@@ -41,7 +41,7 @@ Verb = Literal["replay", "discard", "annotate", "dry_run"]
 ActionState = Literal["running", "stopped", "done"]
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class ActionRequest(Struct, frozen=True, kw_only=True):
     """The letters that a person selected, and what to do to them."""
 
     verb: Verb
@@ -64,7 +64,7 @@ class Order(Struct, frozen=True, kw_only=True):
     """The text of the note, for `annotate`."""
 
 
-class Why(Struct, frozen=True):
+class FailureCause(Struct, frozen=True):
     """Letters that failed for the same cause."""
 
     fingerprint: str
@@ -79,7 +79,7 @@ class Action(Struct, frozen=True, kw_only=True):
     """A bulk action and its progress."""
 
     id: str
-    order: Order
+    request: ActionRequest
     state: ActionState
     selected: int
     done: int
@@ -89,7 +89,7 @@ class Action(Struct, frozen=True, kw_only=True):
     failed: int
     """The number of letters that failed in a dry run, or that a replay skipped because they cannot be read."""
 
-    why: tuple[Why, ...]
+    causes: tuple[FailureCause, ...]
     """The causes of the failures, the most frequent first."""
 
     cursor: str
@@ -100,7 +100,7 @@ class Action(Struct, frozen=True, kw_only=True):
     @property
     def gone(self) -> int:
         """The number of selected letters that no longer existed; 0 until the action is done."""
-        left = 0 if self.order.verb == "dry_run" else self.failed
+        left = 0 if self.request.verb == "dry_run" else self.failed
         return self.selected - self.done - left if self.state == "done" else 0
 
     def is_interrupted(self, now_ms: int) -> bool:
@@ -115,17 +115,17 @@ class Step(Struct, frozen=True, kw_only=True):
     is_last: bool = False
     done: int = 0
     passed: int = 0
-    failed: tuple[Why, ...] = ()
+    failed: tuple[FailureCause, ...] = ()
 
 
-async def start(redis: Client, order: Order, *, selected: int, owner: str, about: str) -> str:
+async def start(redis: Client, request: ActionRequest, *, selected: int, owner: str, about: str) -> str:
     """Start an action that `owner` runs, and write an audit entry. Returns the id of the action.
 
     selected: how many letters it is for. about: a description of them, for the audit log.
     """
     action = new_id()
-    audit_entry = packed(AuditEntry(order.by, order.verb, about, {"action": action, "letters": str(selected)}))
-    encoded = msgspec.msgpack.encode(order)
+    audit_entry = packed(AuditEntry(request.by, request.verb, about, {"action": action, "letters": str(selected)}))
+    encoded = msgspec.msgpack.encode(request)
     with translated():
         await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, audit_entry)
     return action
@@ -219,21 +219,21 @@ def _ids(names: Iterable[bytes]) -> list[str]:
 def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
     """Return the action in a hash, or None if it is missing or cannot be read."""
     try:
-        order = msgspec.msgpack.decode(fields[b"a"], type=Order)
+        request = msgspec.msgpack.decode(fields[b"a"], type=ActionRequest)
         state = msgspec.convert(fields.get(b"state", b"done").decode(), ActionState)
     except (KeyError, ValueError, RecursionError):
         return None
     numbers = {key: whole(fields.get(key.encode())) for key in _NUMBERS}
-    whys = [
-        Why(_text(key[4:]), whole(count), _text(fields.get(b"eg:" + key[4:], b"")))
+    causes = [
+        FailureCause(_text(key[4:]), whole(count), _text(fields.get(b"eg:" + key[4:], b"")))
         for key, count in fields.items()
         if key.startswith(b"why:")
     ]
     return Action(
         id=name,
-        order=order,
+        request=request,
         state=state,
-        why=tuple(sorted(whys, key=lambda why: -why.count)),
+        causes=tuple(sorted(causes, key=lambda cause: -cause.count)),
         cursor=_text(fields.get(b"cursor", b"")),
         **numbers,
     )

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from broker.dead_letters import Note
 from broker.dead_letters.packing import unpacked_notes
-from broker.dead_letters.stored_actions import Order
+from broker.dead_letters.stored_actions import ActionRequest
 from broker.erasure.queued_work import Eraser
 from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
@@ -66,20 +66,22 @@ async def actions(redis: Client, eraser: Eraser) -> int:
 
 def _field_without(field: bytes, value: bytes, eraser: Eraser) -> bytes:
     if field == b"a":
-        order = _order(value)
-        return value if order is None or (rest := _order_without(order, eraser)) == order else _encode(rest)
+        request = _request(value)
+        return (
+            value if request is None or (rest := _request_without(request, eraser)) == request else _encode(rest)
+        )
     if not field.startswith(_WHY):
         return value
     text = value.decode("utf-8", "surrogateescape")
     return eraser.text(text).encode("utf-8", "surrogateescape")
 
 
-def _order_without(order: Order, eraser: Eraser) -> Order:
+def _request_without(request: ActionRequest, eraser: Eraser) -> ActionRequest:
     """Return a request without the person."""
     # The value in the filter is replaced, so that the filter selects nothing. Without the value it would select
     # all letters.
-    wanted = {name: _value_without(value, eraser) for name, value in order.wanted.items()}
-    return structs.replace(order, wanted=wanted, note=eraser.text(order.note))
+    wanted = {name: _value_without(value, eraser) for name, value in request.wanted.items()}
+    return structs.replace(request, wanted=wanted, note=eraser.text(request.note))
 
 
 def _value_without(value: Any, eraser: Eraser) -> Any:
@@ -154,10 +156,10 @@ def _json_without(data: bytes, eraser: Eraser) -> bytes:
     return eraser.event(text).encode("utf-8", "surrogateescape")
 
 
-def _order(blob: bytes) -> Order | None:
+def _request(blob: bytes) -> ActionRequest | None:
     """Return the request in a blob, or None if it cannot be read."""
     try:
-        return msgspec.msgpack.decode(blob, type=Order)
+        return msgspec.msgpack.decode(blob, type=ActionRequest)
     except (ValueError, RecursionError):
         return None
 

@@ -32,7 +32,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
     data: dict[str, Any] = {}
     ends_ms: int = 0
-    """When the alert ends by itself, in ms since 1970; 0 if it stays active until `end_alert`."""
+    """When the alert ends by itself, in ms since 1970; 0 if it stays active until the problem is solved."""
 
     @property
     def name(self) -> str:

@@ -44,7 +44,7 @@ class Channel(Struct, frozen=True):
     failures: int
     opened: int
     open_until_ms: int
-    """The end of the pause after the breaker opened, by the clock of Redis; 0 if the breaker is closed."""
+    """Until when the open breaker stops sends, by the clock of Redis; 0 if the breaker is closed."""
 
     paused_since_ms: int
     """When a person paused the channel; 0 if it is not paused."""

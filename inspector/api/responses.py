@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import ActionState, Verb, Why
+from broker.dead_letters.stored_actions import ActionState, FailureCause, Verb
 from broker.monitoring.alerts import Alert
 from broker.monitoring.source_health import SourceFacts
 from broker.monitoring.spilled import Spilled
@@ -179,7 +179,7 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
     failed: int
     """What a dry run found. `failed` of a replay: letters that cannot be read, and so were left."""
 
-    why: list[Why]
+    why: list[FailureCause]
     filter: Sought
     """Where it is not for ids; what was searched for is ***."""
 

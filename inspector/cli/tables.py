@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import Why
+from broker.dead_letters.stored_actions import FailureCause
 from broker.monitoring.audit import Recorded
 from inspector.formatting import count_of, moment, one_line, span
 from inspector.operations import Action, Group, Page, in_words, wanted_of
@@ -76,7 +76,7 @@ def sparkline(counts: Sequence[int]) -> str:
     return "".join(_BLOCKS[-(-count * 7 // most) if most else 0] for count in counts)
 
 
-def why_table(whys: Sequence[Why]) -> Table:
+def why_table(whys: Sequence[FailureCause]) -> Table:
     """What would fail, a row for each cause."""
     table = _table()
     table.add_column("letters", no_wrap=True, justify="right")
@@ -95,7 +95,7 @@ def actions_table(found: Sequence[Action], *, now_ms: int) -> Table:
     table.add_column("state", no_wrap=True)
     table.add_column("what", overflow="fold", ratio=1)
     for action in found:
-        what = f"{in_short(action)}\n{progress_of(action)}, by {one_line(action.order.by)}"
+        what = f"{in_short(action)}\n{progress_of(action)}, by {one_line(action.request.by)}"
         table.add_row(action.id, span(now_ms - action.began_ms), state_of(action, now_ms), Text(what))
     return table
 
@@ -109,7 +109,7 @@ def state_of(action: Action, now_ms: int) -> Text:
 
 def in_short(action: Action) -> str:
     """What an action does to which letters. What was searched for is not told: an e-mail address, perhaps."""
-    order = action.order
+    order = action.request
     verb = "dry run of replay" if order.verb == "dry_run" else order.verb
     if not order.ids:
         return f"{verb}: {one_line(DEFAULT.text(in_words(wanted_of(order), hide_search=True)))}"
@@ -122,16 +122,16 @@ def progress_of(action: Action) -> str:
     said = f"{action.done} of {action.selected}"
     if action.gone:
         said += f", {action.gone} not there"
-    if action.order.verb != "dry_run" and action.failed:
+    if action.request.verb != "dry_run" and action.failed:
         said += f", {action.failed} cannot be read"
-    if action.order.verb == "dry_run":
+    if action.request.verb == "dry_run":
         said += f", {action.passed} would pass, {action.failed} would fail"
     return said
 
 
 def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> Table:
     """All of one action."""
-    order = action.order
+    order = action.request
     lines = Table.grid(padding=(0, 2))
     lines.add_column(no_wrap=True, style="dim")
     lines.add_column(overflow="fold")

@@ -109,7 +109,7 @@ class Runner:
     async def _take(self, action: str) -> bool:
         if self._means().dry_run is None:
             known = await operations.action(self._redis, action)
-            if known is None or known.order.verb == "dry_run":
+            if known is None or known.request.verb == "dry_run":
                 return False
         return await operations.take(self._redis, action, owner=self._owner)
 

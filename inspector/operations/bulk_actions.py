@@ -19,7 +19,7 @@ from msgspec import Struct
 from broker import dead_letters
 from broker.dead_letters import DeadLetter, Note, NotMineError, Place, StoredDeadLetter, Work, stored_actions
 from broker.dead_letters import replay as replaying
-from broker.dead_letters.stored_actions import Action, Order, Step, Verb, Why
+from broker.dead_letters.stored_actions import Action, ActionRequest, FailureCause, Step, Verb
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector.operations.search import Filter, count, cursor_of, place_of, walk
@@ -70,7 +70,7 @@ async def begin(
     """Order something in `by`'s name, to be carried out by `owner`; the id of the action. The audit log has it."""
     if isinstance(chosen, Selection):
         about, selected = told(chosen.wanted), chosen.count
-        order = Order(
+        order = ActionRequest(
             verb=verb,
             by=by,
             wanted=chosen.wanted.given(),
@@ -81,7 +81,7 @@ async def begin(
     else:
         ids = tuple(dict.fromkeys(chosen))
         about, selected = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else ""), len(ids)
-        order = Order(verb=verb, by=by, ids=ids, rate_per_s=rate_per_s, note=note)
+        order = ActionRequest(verb=verb, by=by, ids=ids, rate_per_s=rate_per_s, note=note)
     return await stored_actions.start(redis, order, selected=selected, owner=owner, about=about)
 
 
@@ -95,11 +95,11 @@ async def carry_out(
     action = await stored_actions.read(redis, action_id)
     if action is None:
         return
-    if action.order.verb == "dry_run" and dry_run is None:
+    if action.request.verb == "dry_run" and dry_run is None:
         raise DryRunError
     dry_run_step = partial(_dry_run_step, dry_run=dry_run, masking=masking) if dry_run else None
     work, lost = Work(action_id, owner), asyncio.Event()
-    pace = _Pace(action.order.rate_per_s, lost)
+    pace = _Pace(action.request.rate_per_s, lost)
     alive = asyncio.create_task(_stay_alive(redis, work, lost))
     try:
         async for ids, cursor in _chunks(redis, action, pace.chunk):
@@ -128,7 +128,7 @@ async def _stay_alive(redis: Client, work: Work, lost: asyncio.Event) -> None:
             continue  # the next step meets it too
 
 
-def wanted_of(order: Order) -> Filter:
+def wanted_of(order: ActionRequest) -> Filter:
     """The filter of an order."""
     return msgspec.convert(order.wanted, Filter)
 
@@ -148,7 +148,7 @@ async def _do(
     masking: Masking,
 ) -> Step:
     """Do it to some. What removes letters is counted as it is done; the rest with the cursor."""
-    order = action.order
+    order = action.request
     match order.verb:
         case "replay":
             stored_letters = [
@@ -175,7 +175,7 @@ async def _do(
 
 def _left(lost: Sequence[DeadLetter], masking: Masking) -> Step:
     """What a replay could not do: the letters stay, and are told of."""
-    return Step(failed=(Why(lost[0].reason, len(lost), masking.text(lost[0].error)),)) if lost else Step()
+    return Step(failed=(FailureCause(lost[0].reason, len(lost), masking.text(lost[0].error)),)) if lost else Step()
 
 
 def dry_run_result(stored_letter: StoredDeadLetter, dry_run: DryRun) -> DryRunResult:
@@ -194,7 +194,7 @@ def dry_run_result(stored_letter: StoredDeadLetter, dry_run: DryRun) -> DryRunRe
 
 
 async def _dry_run_step(stored_letters: Sequence[StoredDeadLetter], *, dry_run: DryRun, masking: Masking) -> Step:
-    failed: dict[str, Why] = {}
+    failed: dict[str, FailureCause] = {}
     passed = 0
     for stored_letter in stored_letters:
         result = dry_run_result(stored_letter, dry_run)
@@ -204,7 +204,7 @@ async def _dry_run_step(stored_letters: Sequence[StoredDeadLetter], *, dry_run: 
             known = failed.get(result.fingerprint)
             error = f"{result.error} at {result.path}" if result.path else result.error
             sofar = known.count if known else 0
-            failed[result.fingerprint] = Why(
+            failed[result.fingerprint] = FailureCause(
                 result.fingerprint, sofar + 1, masking.texts_of(stored_letter.body)(error)[:500]
             )
         await asyncio.sleep(0)
@@ -213,7 +213,7 @@ async def _dry_run_step(stored_letters: Sequence[StoredDeadLetter], *, dry_run: 
 
 async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tuple[list[str], str]]:
     """(ids, where the chunk after them begins), from the action's cursor on."""
-    order = action.order
+    order = action.request
     if order.ids:
         for start in range(int(action.cursor or 0), len(order.ids), size):
             yield list(order.ids[start : start + size]), str(start + size)

@@ -75,7 +75,7 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
 
     `state`: running, stopped, done, or interrupted, which is told where `now_ms` is given, by the clock of Redis.
     """
-    order, given = action.order, wanted_of(action.order).given()
+    order, given = action.request, wanted_of(action.request).given()
     return {
         "id": action.id,
         "verb": order.verb,
@@ -86,7 +86,7 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
         "gone": action.gone,
         "passed": action.passed,
         "failed": action.failed,
-        "why": [{**msgspec.to_builtins(why), "error": masking.text(why.error)} for why in action.why],
+        "why": [{**msgspec.to_builtins(why), "error": masking.text(why.error)} for why in action.causes],
         "ids": list(order.ids),
         "filter": {name: _filter_value(name, value, masking) for name, value in given.items()},
         "rate_per_s": order.rate_per_s,

@@ -91,7 +91,7 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
 
 def shown_of(action: Action, principal: Principal, now_ms: int) -> Shown:
     """How an action stands. What somebody else searched for is not told: it may be an e-mail address."""
-    order = action.order
+    order = action.request
     wanted = operations.wanted_of(order)
     is_told = not wanted.search or order.by == principal.name
     state = "interrupted" if action.is_interrupted(now_ms) else action.state
@@ -109,13 +109,13 @@ def shown_of(action: Action, principal: Principal, now_ms: int) -> Shown:
 
 
 def _words(action: Action, *, hide_search: bool) -> str:
-    if action.order.ids:
-        return count_of(len(action.order.ids), "chosen letter")
-    return operations.in_words(operations.wanted_of(action.order), hide_search=hide_search)
+    if action.request.ids:
+        return count_of(len(action.request.ids), "chosen letter")
+    return operations.in_words(operations.wanted_of(action.request), hide_search=hide_search)
 
 
 def _left(action: Action) -> tuple[tuple[str, str], ...]:
-    order = action.order
+    order = action.request
     if len(order.ids) > MOST_NAMED:
         return ()
     if order.ids:
@@ -126,6 +126,6 @@ def _left(action: Action) -> tuple[tuple[str, str], ...]:
 
 def _rate(action: Action, took_ms: int) -> str:
     rate = 1000 * action.done / took_ms
-    if action.order.rate_per_s:
-        rate = min(rate, action.order.rate_per_s)  # the first ones did not wait
+    if action.request.rate_per_s:
+        rate = min(rate, action.request.rate_per_s)  # the first ones did not wait
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

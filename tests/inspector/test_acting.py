@@ -6,7 +6,7 @@ import pytest
 
 from broker import dead_letters
 from broker.dead_letters import NotMineError, StoredDeadLetter, Work, stored_actions
-from broker.dead_letters.stored_actions import Step, Why
+from broker.dead_letters.stored_actions import FailureCause, Step
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
@@ -40,8 +40,8 @@ async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -
     action = await acted(redis, "replay", await operations.select(redis, Filter(event="order.paid")))
 
     assert (action.state, action.selected, action.done, action.gone) == ("done", 5, 5, 0)
-    assert (action.order.verb, action.order.by) == ("replay", "ann")
-    assert operations.wanted_of(action.order) == Filter(event="order.paid")
+    assert (action.request.verb, action.request.by) == ("replay", "ann")
+    assert operations.wanted_of(action.request) == Filter(event="order.paid")
     assert await operations.actions(redis) == [action]
     [recorded] = await operations.audit(redis)
     assert (recorded.audit_entry.by, recorded.audit_entry.what, recorded.audit_entry.about) == (
@@ -119,7 +119,7 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> N
 async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     """As after a lost connection, which took only the answer."""
     action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
-    step = Step(cursor="2", done=2, passed=1, failed=(Why("aaaa", 1, "it"),))
+    step = Step(cursor="2", done=2, passed=1, failed=(FailureCause("aaaa", 1, "it"),))
 
     for _ in range(2):
         await stored_actions.step(redis, Work(action, "me"), step)
@@ -128,24 +128,24 @@ async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     found = await operations.action(redis, action)
     assert found is not None
     assert (found.done, found.passed, found.failed) == (3, 2, 1)
-    assert found.why == (Why("aaaa", 1, "it"),)
+    assert found.causes == (FailureCause("aaaa", 1, "it"),)
 
 
 async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
     action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     for number in range(0, 600, 60):
-        whys = tuple(Why(f"{place:04}", 1, "it") for place in range(number, number + 60))
+        whys = tuple(FailureCause(f"{place:04}", 1, "it") for place in range(number, number + 60))
         await stored_actions.step(
-            redis, Work(action, "me"), Step(cursor=str(number), failed=(Why("0000", 1, "it"), *whys))
+            redis, Work(action, "me"), Step(cursor=str(number), failed=(FailureCause("0000", 1, "it"), *whys))
         )
 
     found = await operations.action(redis, action)
     assert found is not None
-    assert found.failed == sum(why.count for why in found.why) == 610
-    assert len(found.why) < 210
-    assert {why.fingerprint: why.count for why in found.why}["0000"] == 11
-    assert found.why[0].fingerprint == ""
+    assert found.failed == sum(why.count for why in found.causes) == 610
+    assert len(found.causes) < 210
+    assert {why.fingerprint: why.count for why in found.causes}["0000"] == 11
+    assert found.causes[0].fingerprint == ""
 
 
 async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
@@ -166,8 +166,8 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
     done = [step async for step in operations.carry_out(redis, action, owner="me", dry_run=judge)][-1]
 
     assert (done.state, done.done, done.passed, done.failed) == ("done", 130, 117, 13)
-    assert [(why.fingerprint, why.count) for why in done.why] == [("aaaa", 10), ("bbbb", 3)]
-    assert all(why.error.startswith("no *** in ") and why.error.endswith(" at $.n") for why in done.why)
+    assert [(why.fingerprint, why.count) for why in done.causes] == [("aaaa", 10), ("bbbb", 3)]
+    assert all(why.error.startswith("no *** in ") and why.error.endswith(" at $.n") for why in done.causes)
     assert len(await all_letters(redis)) == 130
 
 

@@ -39,7 +39,7 @@ async def _state(redis: Client, action: str) -> str:
 
 
 async def _has_begun(redis: Client, verb: str) -> bool:
-    return verb in [action.order.verb for action in await operations.actions(redis)]
+    return verb in [action.request.verb for action in await operations.actions(redis)]
 
 
 async def _notes(redis: Client, letter: str) -> list[str]:

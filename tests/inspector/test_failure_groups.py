@@ -96,7 +96,7 @@ async def test_a_dry_run_counts_each_cause_with_its_own_error(redis_server: Redi
 
     assert (done.passed, done.failed) == (0, 8)
     fingerprints = {letter.rule: letter.fingerprint for letter in await all_letters(redis)}
-    rows = {why.fingerprint: why for why in done.why}
+    rows = {why.fingerprint: why for why in done.causes}
     assert rows.keys() == set(fingerprints.values())
     for name, fingerprint in fingerprints.items():
         assert rows[fingerprint].count == 2

@@ -124,9 +124,9 @@ async def accept_raw(redis: Client, body: RawBody) -> None:
 
 async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: Client) -> None:
     await add_stored(redis, [dead_letters.died_at_intake(OF_ANOTHER, reason="failed", error="", error_class="E")])
-    order = stored_actions.Order(verb="dry_run", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
+    order = stored_actions.ActionRequest(verb="dry_run", by="ann", wanted={"event": EMAIL}, note=f"for {EMAIL}")
     action = await stored_actions.start(redis, order, selected=1, owner="me", about=f"of event {EMAIL}")
-    why = stored_actions.Why("f1", 1, f"no attribute '{SPELLINGS[2]}'")
+    why = stored_actions.FailureCause("f1", 1, f"no attribute '{SPELLINGS[2]}'")
     await stored_actions.step(
         redis, dead_letters.Work(action, "me"), stored_actions.Step(failed=(why,), is_last=True)
     )
@@ -138,8 +138,8 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
 
     assert (done.actions, done.audit_entries, done.drift, done.alerts) == (1, 2, 2, 1)
     found = await operations.action(redis, action)
-    assert found and found.order.wanted == {"event": "(forgotten)"} and found.order.note == "for (forgotten)"
-    assert [(one.count, one.error) for one in found.why] == [(1, "no attribute '(forgotten)'")]
+    assert found and found.request.wanted == {"event": "(forgotten)"} and found.request.note == "for (forgotten)"
+    assert [(one.count, one.error) for one in found.causes] == [(1, "no attribute '(forgotten)'")]
     counts = (await drift.read(redis, ["voucherify"]))["voucherify"]
     assert counts == {Deviation("(forgotten)"): 3, Deviation("(forgotten)", "unknown event"): 3}
     [alert] = await alerts.current_alerts(redis, now_ms=1)

@@ -204,7 +204,7 @@ async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_
     stored_letter = await operations.get(redis, letter)
     assert stored_letter and [note.text for note in stored_letter.notes] == ["keep this"]
     found = await operations.action(redis, action)
-    assert found and found.order.wanted["search"] == "(forgotten)"
+    assert found and found.request.wanted["search"] == "(forgotten)"
     _ = [step async for step in operations.carry_out(redis, action, owner="me")]
     assert len(await all_letters(redis)) == 1
 

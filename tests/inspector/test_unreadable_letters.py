@@ -90,7 +90,7 @@ async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, red
     last = [step async for step in steps][-1]
 
     assert (last.done, last.passed, last.failed) == (3, 2, 1)
-    assert "cannot read it" in last.why[0].error
+    assert "cannot read it" in last.causes[0].error
 
 
 async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, redis: Client) -> None:

@@ -58,8 +58,8 @@ def _one(context: Context, action_id: str, *, as_json: bool) -> None:
         print_json(action_record(action, now_ms=now_ms, masking=masking))
         return
     show(action_page(action, now_ms=now_ms, masking=masking))
-    if action.why:
-        show(why_table(action.why))
+    if action.causes:
+        show(why_table(action.causes))
     if action.state == "stopped" or action.is_interrupted(now_ms):
         typer.echo(f"to go on: hookline dead resume {action_id}", err=True)
 

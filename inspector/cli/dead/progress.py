@@ -108,7 +108,7 @@ class Run:
         if taken is None:
             return
         self._last = taken
-        dry_run = self._context.dry_run() if taken.order.verb == "dry_run" else None
+        dry_run = self._context.dry_run() if taken.request.verb == "dry_run" else None
         with _bar(taken) as draw:
             steps = operations.carry_out(
                 redis, taken.id, owner=self._owner, dry_run=dry_run, masking=self._context.masking()
@@ -131,8 +131,8 @@ class Run:
             print_json(action_record(last, masking=self._context.masking()))
         else:
             typer.echo(_result(last))
-            if last.why:
-                show(why_table(last.why))
+            if last.causes:
+                show(why_table(last.causes))
         if last.state != "done":
             typer.echo(f"to go on: hookline dead resume {last.id}", err=True)
         return 0 if last.state == "done" and last.done == last.selected and not last.failed else 1
@@ -140,14 +140,14 @@ class Run:
 
 def _result(action: Action) -> str:
     left = action.selected - action.done - action.gone
-    if action.order.verb == "dry_run":
+    if action.request.verb == "dry_run":
         parts = [f"{action.passed} would pass", f"{action.failed} would fail"]
     else:
-        parts = [f"{_DONE[action.order.verb]} {action.done} of {count_of(action.selected, 'dead letter')}"]
+        parts = [f"{_DONE[action.request.verb]} {action.done} of {count_of(action.selected, 'dead letter')}"]
     if action.gone:
         parts.append(f"{action.gone} not there (any more)")
     if left:
-        parts.append(f"{left} not tried" if action.order.verb == "dry_run" else f"{left} left as they were")
+        parts.append(f"{left} not tried" if action.request.verb == "dry_run" else f"{left} left as they were")
     return ", ".join(parts)
 
 
@@ -176,7 +176,7 @@ class _Rate(ProgressColumn):
 def _bar(action: Action) -> Iterator[Callable[[Action], None]]:
     """A bar on stderr, where that is a terminal, and how it is stopped and gone on with."""
     console = Console(stderr=True)
-    doing = TextColumn(_DOING[action.order.verb])
+    doing = TextColumn(_DOING[action.request.verb])
     columns = (doing, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     silent = action.selected == 1 or not console.is_terminal
     if not silent:

@@ -223,7 +223,7 @@ async def test_ticked_letters_are_discarded_and_no_others(redis: Client, local: 
 
     action = await ended(redis, await act(local, "discard", chosen, sure="yes"))
 
-    assert (action.done, action.order.by) == (2, "local")
+    assert (action.done, action.request.by) == (2, "local")
     left = {letter.id for letter in await all_letters(redis)}
     assert left == {stored_letters[at].letter.id for at in (0, 2, 4)}
 
@@ -305,7 +305,7 @@ async def test_a_rate_and_a_note_reach_the_action(redis: Client, local: Browser)
 
     action = await ended(redis, await act(local, "annotate", [("scope", "all")], note="seen", rate="1000.5"))
 
-    assert (action.order.rate_per_s, action.order.note, action.done) == (1000.5, "seen", 2)
+    assert (action.request.rate_per_s, action.request.note, action.done) == (1000.5, "seen", 2)
 
 
 async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, local: Browser) -> None:
@@ -318,7 +318,7 @@ async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, 
     assert "2 would fail" in page.text
     assert f'href="/dead?fingerprint={broken(8).letter.fingerprint}"' in page.text
     again = fields_of(page, "/dead/preview")
-    assert ("until_ms", str(action.order.until_ms)) in again
+    assert ("until_ms", str(action.request.until_ms)) in again
     preview = await local.post("/dead/preview", [*again, ("verb", "replay")])  # type: ignore[arg-type]
     assert "Replay: 6 letters?" in preview.text
 
