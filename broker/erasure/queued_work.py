@@ -51,7 +51,7 @@ class Eraser(Protocol):
 Outcome = Literal["removed", "busy", "unreadable"]
 
 
-class Found(Struct, frozen=True):
+class ErasureResult(Struct, frozen=True):
     """The result for one entry, job or digest that contains data of the person."""
 
     outcome: Outcome
@@ -70,7 +70,7 @@ class Found(Struct, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 
 
-async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:
     """Remove the person from the stream of webhooks. Yields a result for each entry that contains the person."""
     start = "-"
     while True:
@@ -85,11 +85,11 @@ async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
         start = f"({entries[-1][0].decode()}"
 
 
-async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser: Eraser) -> Found | None:
+async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser: Eraser) -> ErasureResult | None:
     try:
         bodies = batch.decode(fields.get(b"z", b""))
     except UnreadableBatchError:
-        return Found("unreadable", name) if eraser.is_in(unpacked(fields.get(b"z", b""))) else None
+        return ErasureResult("unreadable", name) if eraser.is_in(unpacked(fields.get(b"z", b""))) else None
     left = [eraser.body(body) for body in bodies]
     if left == bodies:
         return None
@@ -101,7 +101,7 @@ async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser
     return _found(done, name, gone, _redacted(bodies, left))
 
 
-async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:
     """Remove the person from jobs that are due, held or deferred. Yields a result for each job with the person.
 
     A job that is running now is `busy`.
@@ -113,7 +113,7 @@ async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
                 yield found
 
 
-async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
+async def _of_job(redis: Client, name: str, eraser: Eraser) -> ErasureResult | None:
     blob = await jobs.raw(redis, name)
     read = jobs.deserialize(blob) if blob else {"f": "", "a": ()}
     if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
@@ -122,7 +122,7 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
         job = jobs.decode(_argument(read["a"]))
     except UnreadableJobError:
         arguments = [unpacked(part.blob) for part in read["a"] if isinstance(part, Packed)]
-        return Found("unreadable", name) if any(eraser.is_in(part) for part in arguments) else None
+        return ErasureResult("unreadable", name) if any(eraser.is_in(part) for part in arguments) else None
     left = [_without(notification, eraser) for notification in job.notifications]
     stay = [place for place, notification in enumerate(left) if notification is not None]
     if left == job.notifications:
@@ -136,14 +136,14 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> Found | None:
     return _found(done, name, int(gone), _redacted(job.notifications, left))
 
 
-def _found(done: int, name: str, gone: int, redacted: int) -> Found | None:
+def _found(done: int, name: str, gone: int, redacted: int) -> ErasureResult | None:
     """Return the result of a step, or None if the key has changed since it was read.
 
     done: 1 if the step made the change, -1 if a worker has the key now, 0 if the key has changed.
     """
     if done == 0:
         return None
-    return Found("removed", name, gone, redacted) if done == 1 else Found("busy", name)
+    return ErasureResult("removed", name, gone, redacted) if done == 1 else ErasureResult("busy", name)
 
 
 def _redacted(before: Sequence[object], after: Sequence[object]) -> int:
@@ -202,7 +202,7 @@ def _webhook(member: digests.Member) -> RawBody:
     return RawBody(member.received_at_ms, member.source, "", bytes(member.body))
 
 
-async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
+async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:
     """Remove the person from digests whose window is open. Yields a result for each digest with the person.
 
     A digest without remaining events no longer counts as waiting.
@@ -213,7 +213,7 @@ async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[Found]:
                 yield found
 
 
-async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
+async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureResult]:
     with translated():
         blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
     changed: list[bytes] = []  # stored events, each followed by its replacement; b"" removes it
@@ -233,15 +233,15 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[Found]:
         if rest:
             stay.append(len(rest.channels))
         gone += rest is None
-    found = [Found("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
+    found = [ErasureResult("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
     if not changed:
         return found
     channels = stay[0] if stay else -1 if lost else 0
     with translated():
         done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, gone, *changed)
     if not done:
-        return [*found, Found("busy", name)]
-    return [*found, Found("removed", name, gone, len(changed) // 2 - gone)]
+        return [*found, ErasureResult("busy", name)]
+    return [*found, ErasureResult("removed", name, gone, len(changed) // 2 - gone)]
 
 
 async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
-_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+_POSITION = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -37,7 +37,7 @@ class AuditEntry(Struct, frozen=True):
     details: Mapping[str, str] = {}
 
 
-class Recorded(Struct, frozen=True):
+class StoredAuditEntry(Struct, frozen=True):
     """An audit entry with its position in the log."""
 
     id: str
@@ -63,19 +63,21 @@ async def record(redis: Client, audit_entry: AuditEntry) -> None:
         await scripts.APPEND_AUDIT(redis, packed(audit_entry))
 
 
-def is_place(text: str) -> bool:
+def is_position(text: str) -> bool:
     """Return True if a text has the form of a position in the log."""
-    return _PLACE.fullmatch(text) is not None
+    return _POSITION.fullmatch(text) is not None
 
 
-async def read(redis: Client, *, before: str = "", count: int = 50) -> list[Recorded]:
+async def read(redis: Client, *, before: str = "", count: int = 50) -> list[StoredAuditEntry]:
     """Return up to `count` audit entries, newest first.
 
     before: a position; only older entries are returned. The default is to start at the newest entry.
     """
     with translated():
-        found = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
-    return [Recorded(name.decode(), int(name.split(b"-")[0]), _audit_entry(fields)) for name, fields in found]
+        entries = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
+    return [
+        StoredAuditEntry(name.decode(), int(name.split(b"-")[0]), _audit_entry(fields)) for name, fields in entries
+    ]
 
 
 def _audit_entry(fields: Mapping[bytes, bytes]) -> AuditEntry:

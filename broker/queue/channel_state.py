@@ -61,7 +61,7 @@ class Channel(Struct, frozen=True):
         return "open" if self.open_until_ms > now_ms else "half-open"
 
 
-class ChannelsRead(NamedTuple):
+class ChannelStates(NamedTuple):
     """All channels that have failures, held jobs or a pause."""
 
     at_ms: int
@@ -89,7 +89,7 @@ async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
         await scripts.HOLD(redis, owner, job_id, channel)
 
 
-async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelsRead:
+async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelStates:
     """Return held jobs to the queue if their channels take jobs again. Returns the state of all channels.
 
     most: the largest number of jobs for each channel, by name; 1,000 for any other. Raises BrokerError.
@@ -97,7 +97,7 @@ async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelsR
     limits = [part for limit in most.items() for part in limit]
     with translated():
         at_ms, rows = await scripts.RELEASE_HELD_JOBS(redis, PROBE_MS, _MOST, *limits)
-    return ChannelsRead(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
+    return ChannelStates(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
 
 
 async def pause(redis: Client, channel: str, *, by: str) -> bool:

@@ -62,7 +62,7 @@ class ChannelFeedback(Struct, frozen=True, array_like=True):
     """The number of failures after the last success."""
 
 
-class Rest(NamedTuple):
+class SettleResult(NamedTuple):
     """The state of the job and of its channel after outcomes were recorded."""
 
     open: int
@@ -79,7 +79,7 @@ async def settle(
     outcomes: Sequence[Settled],
     retries: Sequence[Retry] = (),
     feedback: ChannelFeedback | None = None,
-) -> Rest:
+) -> SettleResult:
     """Record outcomes of a job, and feedback about its channel. The last outcome removes the job.
 
     Safe to repeat, and if two workers run the job at the same time: each index counts once. If `owner` has lost
@@ -102,7 +102,7 @@ async def settle(
     plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, feedback))
     with translated():
         still_open, state = await scripts.SETTLE(redis, plan, *blobs.all)
-    return Rest(int(still_open), cast("CircuitState", state.decode()))
+    return SettleResult(int(still_open), cast("CircuitState", state.decode()))
 
 
 async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:

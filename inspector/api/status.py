@@ -21,7 +21,7 @@ async def status(context: AppContext, _: Asked) -> Any:
 
 async def audit(context: AppContext, asked: Asked) -> Any:
     """Reveals, replays, discards and the like, newest first. The next page: the same query with `before`."""
-    if asked.query.before and not operations.is_place(asked.query.before):
+    if asked.query.before and not operations.is_position(asked.query.before):
         return ErrorAnswer(400, "before is not a place in the audit log: take one that a page gave.")
     found = await operations.audit(context.redis, before=asked.query.before, count=asked.query.limit)
     before = found[-1].id if len(found) == asked.query.limit else ""

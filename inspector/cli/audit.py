@@ -18,7 +18,7 @@ def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json
 
     Example: hookline audit --limit 20 --json
     """
-    if cursor and not operations.is_place(cursor):
+    if cursor and not operations.is_position(cursor):
         raise typer.BadParameter(f"{cursor!r} is not a cursor: take one that a page gave", param_hint="--cursor")
     found = on_redis(ctx.obj, lambda redis: operations.audit(redis, before=cursor, count=limit + 1))
     page = found[:limit]

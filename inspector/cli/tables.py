@@ -10,7 +10,7 @@ from rich.text import Text
 
 from broker.dead_letters import DeadLetter
 from broker.dead_letters.stored_actions import FailureCause
-from broker.monitoring.audit import Recorded
+from broker.monitoring.audit import StoredAuditEntry
 from inspector.formatting import count_of, moment, one_line, span
 from inspector.operations import Action, Group, Page, in_words, wanted_of
 from inspector.privacy.masking import DEFAULT, Masking
@@ -152,7 +152,7 @@ def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> T
     return lines
 
 
-def audit_table(audit_entries: Sequence[Recorded], *, width: int) -> Table:
+def audit_table(audit_entries: Sequence[StoredAuditEntry], *, width: int) -> Table:
     """Who did what, a row each."""
     table = _table()
     table.add_column("when (UTC)", no_wrap=True)

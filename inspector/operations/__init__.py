@@ -6,7 +6,7 @@ A filter of many is walked in pages, so that a million dead letters need no more
 from broker.dead_letters.stored_actions import Action, Verb, interrupted, release, resume, stop, take
 from broker.dead_letters.stored_actions import read as action
 from broker.dead_letters.stored_actions import recent as actions
-from broker.monitoring.audit import is_place
+from broker.monitoring.audit import is_position
 from broker.monitoring.audit import read as audit
 from broker.queue.channel_state import pause as pause_channel
 from broker.queue.channel_state import resume as resume_channel
@@ -93,7 +93,7 @@ __all__ = [
     "import_lines",
     "in_words",
     "interrupted",
-    "is_place",
+    "is_position",
     "lines_of",
     "masked_dry_run",
     "named",

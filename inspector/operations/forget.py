@@ -15,7 +15,7 @@ from broker import dead_letters
 from broker.dead_letters import NEWEST, DeadLetter, Row, StoredDeadLetter
 from broker.dead_letters.replay import body_of
 from broker.erasure import append_only_file, kept_texts, queued_work
-from broker.erasure.queued_work import Found
+from broker.erasure.queued_work import ErasureResult
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
 from broker.monitoring.spilled import read_spilled
@@ -134,7 +134,7 @@ async def _remove_waiting(redis: Client, person: Person, done: Forgotten) -> boo
     return bool(done.busy) or first != (done.webhooks, done.digested, done.notifications)
 
 
-async def _noted(found: AsyncIterator[Found], what: str, done: Forgotten) -> int:
+async def _noted(found: AsyncIterator[ErasureResult], what: str, done: Forgotten) -> int:
     removed = 0
     async for one in found:
         removed += one.removed

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from broker.dead_letters import DeadLetter, StoredDeadLetter
-from broker.monitoring.audit import Recorded
+from broker.monitoring.audit import StoredAuditEntry
 from broker.queue.jobs import Attempt
 from inspector.operations import Action, Found, Group, Page, Status, wanted_of
 from inspector.presentation.channel_status import channel_records
@@ -105,7 +105,7 @@ def dry_run_record(result: DryRunResult) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(result))
 
 
-def audit_entry_record(recorded: Recorded, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+def audit_entry_record(recorded: StoredAuditEntry, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One line of the audit log. `id` is where the page after it begins."""
     audit_entry = recorded.audit_entry
     return {

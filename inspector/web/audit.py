@@ -19,7 +19,7 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def audit(request: web.Request, principal: Principal) -> Answer:
         before = request.query.get("before", "")
-        if before and not operations.is_place(before):
+        if before and not operations.is_position(before):
             return ErrorAnswer(400, "before must be a place that a page of the audit log gave.")
         found = await operations.audit(context.redis, before=before, count=A_PAGE + 1)
         page = found[:A_PAGE]
