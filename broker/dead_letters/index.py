@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.dead_letters.dead_letter import Dimensions
-from broker.dead_letters.store import Row, rows
+from broker.dead_letters.store import DeadLetterRow, rows
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
@@ -32,7 +32,7 @@ _AT_A_TIME = 200
 _decode_dimensions = msgspec.msgpack.Decoder(Dimensions).decode
 
 
-class Place(Struct, frozen=True):
+class Position(Struct, frozen=True):
     """The position of a dead letter in the order of time. It stays valid when the letter is removed."""
 
     at_ms: int
@@ -41,10 +41,10 @@ class Place(Struct, frozen=True):
     id: str
 
 
-NEWEST = Place(2**53 - 1, "")
+NEWEST = Position(2**53 - 1, "")
 
 
-class Kind(Struct, frozen=True):
+class Combination(Struct, frozen=True):
     """The dead letters of one time span that have the same dimensions."""
 
     id: str
@@ -56,15 +56,17 @@ class Kind(Struct, frozen=True):
     """The id of the newest one."""
 
 
-class Kinds(Struct, frozen=True):
+class Combinations(Struct, frozen=True):
     """All dead letters of one time span, grouped by their dimensions."""
 
-    kinds: list[Kind]
+    combinations: list[Combination]
     mixed: int
     """The number of letters whose dimensions are not indexed: see `MIXED`."""
 
 
-async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] | None = None) -> list[Row]:
+async def read_older(
+    redis: Client, than: Position, *, count: int, kinds: Sequence[str] | None = None
+) -> list[DeadLetterRow]:
     """Return up to `count` dead letters older than a position, newest first; [] after the last one.
 
     kinds: ids of dimensions; by default all dead letters are read. A letter that is added or removed between two
@@ -76,7 +78,7 @@ async def older(redis: Client, than: Place, *, count: int, kinds: Sequence[str] 
         return rows(await scripts.OLDER(redis, than.at_ms, than.id, count, *(kinds or ())))
 
 
-async def search(redis: Client, term: str, *, below: str = "", count: int) -> list[Row]:
+async def search(redis: Client, term: str, *, below: str = "", count: int) -> list[DeadLetterRow]:
     """Return up to `count` dead letters that have a search term, newest first.
 
     term: as the provider builds it. below: the id of the last letter of the previous page; empty for the first.
@@ -85,7 +87,7 @@ async def search(redis: Client, term: str, *, below: str = "", count: int) -> li
         return rows(await scripts.SEARCH(redis, term, below, count))
 
 
-async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> Kinds:
+async def read_combinations(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> Combinations:
     """Return all combinations of dimensions whose letters died between two times, both included.
 
     since_ms, until_ms: ms since 1970. The default 0 means no limit.
@@ -97,7 +99,7 @@ async def read_kinds(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> 
             pipe.zcount(redis.names.dead_by + MIXED, *span)
             names, mixed = await pipe.execute()
         found = [row for some in _portions(names) for row in await scripts.DIMENSIONS(redis, *span, *some)]
-    return Kinds([kind for row in found if (kind := _kind(*row))], int(mixed))
+    return Combinations([combination for row in found if (combination := _combination(*row))], int(mixed))
 
 
 async def hourly_counts(
@@ -115,7 +117,7 @@ async def hourly_counts(
         ]
 
 
-async def news(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
+async def new_groups(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
     """Return (fingerprint, ms since 1970) of the failure groups that are new since a time, the oldest first.
 
     Redis remembers the last 1,000 new groups of the last week.
@@ -141,10 +143,12 @@ def _portions(names: Sequence[T]) -> list[Sequence[T]]:
     return [names[start : start + _AT_A_TIME] for start in range(0, len(names), _AT_A_TIME)]
 
 
-def _kind(name: bytes, dimensions: bytes, count: int, first: bytes, last: bytes, newest: bytes) -> Kind | None:
+def _combination(
+    name: bytes, dimensions: bytes, count: int, first: bytes, last: bytes, newest: bytes
+) -> Combination | None:
     """Return None if the dimensions cannot be read."""
     try:
-        return Kind(
+        return Combination(
             name.decode(), _decode_dimensions(dimensions), int(count), whole(first), whole(last), newest.decode()
         )
     except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ from broker.redis.scripts import Blobs
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Kept(Struct, frozen=True):
+class ExportedDeadLetter(Struct, frozen=True):
     """A dead letter with everything that Redis stores about it."""
 
     stored_letter: StoredDeadLetter
@@ -40,7 +40,7 @@ class Due(Struct, frozen=True):
     """The ids of the oldest ones."""
 
 
-async def bring_in(redis: Client, some: Sequence[Kept]) -> int:
+async def import_dead_letters(redis: Client, some: Sequence[ExportedDeadLetter]) -> int:
     """Add dead letters from a file, all or none. Returns how many did not exist yet. Safe to repeat."""
     blobs = Blobs()
     rows = []

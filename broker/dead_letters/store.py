@@ -35,7 +35,7 @@ class NotMineError(Exception):
     """The bulk action was stopped, or another process has taken it over. The step changed nothing."""
 
 
-class Row(Struct, frozen=True):
+class DeadLetterRow(Struct, frozen=True):
     """The result of reading one dead letter."""
 
     id: str
@@ -52,7 +52,7 @@ class Row(Struct, frozen=True):
     dictionary: str = ""
     """The id of the dictionary that the letter is compressed with; empty for a letter without a dictionary."""
 
-    kind: str = ""
+    dimensions_id: str = ""
     """The id of its dimensions, or `MIXED`."""
 
 
@@ -69,10 +69,10 @@ async def stored_letters(redis: Client, ids: Sequence[str]) -> list[StoredDeadLe
 
 async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
     """Return dead letters without their bodies, in the order of the ids; None for each that does not exist."""
-    return [row.letter for row in await rows_of(redis, ids)]
+    return [row.letter for row in await read_rows(redis, ids)]
 
 
-async def rows_of(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[Row]:
+async def read_rows(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[DeadLetterRow]:
     """Return dead letters with their notes and times, in the order of the ids, each with or without its body."""
     return await _read_dead_letters(redis, "stored_letters" if with_bodies else "letters", ids)
 
@@ -115,7 +115,7 @@ async def discard(
         return done(await scripts.DISCARD(redis, work.action, work.owner, counter, *named))
 
 
-async def how_many(redis: Client) -> int:
+async def count(redis: Client) -> int:
     """Return how many dead letters exist now."""
     with translated():
         return int(await redis.zcard(redis.names.dead_index))
@@ -128,7 +128,7 @@ def done(reply: Any) -> int:
     return int(reply)
 
 
-def rows(reply: Any) -> list[Row]:
+def rows(reply: Any) -> list[DeadLetterRow]:
     """What `read_dead_letters` of broker/lua/dead_letters.lua returned."""
     found, flat = reply
     dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
@@ -137,23 +137,23 @@ def rows(reply: Any) -> list[Row]:
 
 async def _read_dead_letters(
     redis: Client, what: Literal["letters", "stored_letters"], ids: Sequence[str]
-) -> list[Row]:
+) -> list[DeadLetterRow]:
     """Return a row for each id, in the same order."""
     # A text that is not an id could name another key, so it is never sent to Redis.
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
         found = rows(await scripts.READ_DEAD_LETTERS(redis, what, *named)) if named else []
     by_id = {row.id: row for row in found}
-    return [by_id.get(letter_id) or Row(letter_id, 0, None) for letter_id in ids]
+    return [by_id.get(letter_id) or DeadLetterRow(letter_id, 0, None) for letter_id in ids]
 
 
-def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
+def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> DeadLetterRow:
     name, died, letter, dictionary, notes, body, kind = row
     letter_id, at_ms, used = _text(name), whole(died), _text(dictionary)
     if not letter:
-        return Row(letter_id, at_ms, None)
+        return DeadLetterRow(letter_id, at_ms, None)
     try:
-        return Row(
+        return DeadLetterRow(
             letter_id,
             at_ms,
             unpacked_letter(letter, used, dictionaries),
@@ -164,7 +164,7 @@ def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> Row:
         )
     except Exception as error:  # noqa: BLE001 - the other letters of the page can still be shown
         lost = unreadable_letter(letter_id, at_ms, error)
-        return Row(letter_id, at_ms, lost, dictionary=used, kind=_text(kind))
+        return DeadLetterRow(letter_id, at_ms, lost, dictionary=used, dimensions_id=_text(kind))
 
 
 def _text(name: bytes) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Note, NotMineError, Place, StoredDeadLetter, Work, stored_actions
+from broker.dead_letters import DeadLetter, Note, NotMineError, Position, StoredDeadLetter, Work, stored_actions
 from broker.dead_letters import replay as replaying
 from broker.dead_letters.stored_actions import Action, ActionRequest, FailureCause, Step, Verb
 from broker.redis.client import Client
@@ -219,7 +219,7 @@ async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tup
             yield list(order.ids[start : start + size]), str(start + size)
         return
     wanted = msgspec.structs.replace(wanted_of(order), until_ms=order.until_ms)
-    start_at = place_of(action.cursor) if action.cursor else Place(order.until_ms + 1, "")
+    start_at = place_of(action.cursor) if action.cursor else Position(order.until_ms + 1, "")
     chunk: list[str] = []
     cursor = ""
     async for row in walk(redis, wanted, start_at):

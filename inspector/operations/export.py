@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import NEWEST, Kept, StoredDeadLetter
+from broker.dead_letters import NEWEST, ExportedDeadLetter, StoredDeadLetter
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
 from broker.queue import jobs
@@ -77,11 +77,11 @@ async def export(
         yield left_out(done.unreadable)
 
 
-async def whole(redis: Client, ids: Sequence[str]) -> tuple[list[Kept], list[str]]:
+async def whole(redis: Client, ids: Sequence[str]) -> tuple[list[ExportedDeadLetter], list[str]]:
     """(all that Redis keeps of letters, ids of those that cannot be read); those that have gone are left out."""
-    rows = await dead_letters.rows_of(redis, ids, with_bodies=True)
+    rows = await dead_letters.read_rows(redis, ids, with_bodies=True)
     kept = [
-        Kept(
+        ExportedDeadLetter(
             StoredDeadLetter(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job)
         )
         for row in rows
@@ -100,7 +100,7 @@ async def import_lines(
     about: the file's name, for the audit log. Raises ImportFileError, with what had been imported, and OSError.
     """
     await audit.record(redis, AuditEntry(by, "import", about))
-    so_far, some, size = Imported(), list[Kept](), 0
+    so_far, some, size = Imported(), list[ExportedDeadLetter](), 0
     number, fault = 0, ""
     for number, line in enumerate(lines, start=1):
         try:
@@ -139,8 +139,8 @@ async def _lines(redis: Client, ids: Sequence[str], done: Exported) -> bytes:
     return b"".join([line_of(kept) for kept in found])
 
 
-async def _brought_in(redis: Client, some: Sequence[Kept], so_far: Imported, lines: int) -> Imported:
-    imported = await dead_letters.bring_in(redis, some)
+async def _brought_in(redis: Client, some: Sequence[ExportedDeadLetter], so_far: Imported, lines: int) -> Imported:
+    imported = await dead_letters.import_dead_letters(redis, some)
     return Imported(so_far.imported + imported, so_far.there + len(some) - imported, lines)
 
 

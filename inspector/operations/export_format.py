@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from broker.dead_letters import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, Kept, Note, StoredDeadLetter
+from broker.dead_letters import MAX_NOTE_CHARS, MAX_NOTES, DeadLetter, ExportedDeadLetter, Note, StoredDeadLetter
 from broker.queue.jobs import size_of
 from runtime.ids import is_id
 
@@ -71,7 +71,7 @@ def left_out(count: int) -> bytes:
     )
 
 
-def line_of(kept: Kept) -> bytes:
+def line_of(kept: ExportedDeadLetter) -> bytes:
     """One letter."""
     stored_letter = kept.stored_letter
     line = _Line(
@@ -84,7 +84,7 @@ def line_of(kept: Kept) -> bytes:
     return _encode(line) + b"\n"
 
 
-def kept_of(line: bytes) -> Kept | None:
+def kept_of(line: bytes) -> ExportedDeadLetter | None:
     """The letter of a line, None for a header or an empty line. Raises LineError."""
     if not line.strip():
         return None
@@ -101,7 +101,7 @@ def kept_of(line: bytes) -> Kept | None:
     except (ValueError, OverflowError, RecursionError) as error:
         raise LineError(_reason(line, error)) from None
     _check(read)
-    return Kept(StoredDeadLetter(read.letter, read.body, (), read.notes), read.at_ms, read.settled)
+    return ExportedDeadLetter(StoredDeadLetter(read.letter, read.body, (), read.notes), read.at_ms, read.settled)
 
 
 def _reason(line: bytes, error: Exception) -> str:

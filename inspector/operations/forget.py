@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from broker import dead_letters
-from broker.dead_letters import NEWEST, DeadLetter, Row, StoredDeadLetter
+from broker.dead_letters import NEWEST, DeadLetter, DeadLetterRow, StoredDeadLetter
 from broker.dead_letters.replay import body_of
 from broker.erasure import append_only_file, kept_texts, queued_work
 from broker.erasure.queued_work import ErasureResult
@@ -241,7 +241,9 @@ async def _repack(redis: Client, person: Person, done: Forgotten) -> None:
             done.repacked += await queued_work.repack(redis, dictionary, stored_letters, seen)
 
 
-async def _all(redis: Client, is_meant: Callable[[Row], bool] = lambda _: True) -> AsyncIterator[list[str]]:
+async def _all(
+    redis: Client, is_meant: Callable[[DeadLetterRow], bool] = lambda _: True
+) -> AsyncIterator[list[str]]:
     ids: list[str] = []
     async for row in walk(redis, Filter(), NEWEST):
         if not is_meant(row):

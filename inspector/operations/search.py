@@ -8,7 +8,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, DeadLetter, Dimensions, Kind, Kinds, Place, Row, StoredDeadLetter
+from broker.dead_letters import (
+    MIXED,
+    NEWEST,
+    Combination,
+    Combinations,
+    DeadLetter,
+    DeadLetterRow,
+    Dimensions,
+    Position,
+    StoredDeadLetter,
+)
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from runtime.ids import is_id
@@ -137,7 +147,7 @@ async def count(redis: Client, wanted: Filter) -> int:
     if not wanted.search:
         kinds = await _kinds(redis, wanted)
         if not kinds.mixed:
-            return sum(kind.count for kind in kinds.kinds if wanted.selects(kind.dimensions))
+            return sum(kind.count for kind in kinds.combinations if wanted.selects(kind.dimensions))
     found = 0
     async for _ in walk(redis, wanted, NEWEST):
         found += 1
@@ -146,9 +156,9 @@ async def count(redis: Client, wanted: Filter) -> int:
 
 async def choices(redis: Client) -> Choices:
     """What there is to filter by now."""
-    kinds = await dead_letters.read_kinds(redis)
+    kinds = await dead_letters.read_combinations(redis)
     by_field: dict[str, Counter[str]] = {name: Counter() for name in EXACT}
-    for kind in kinds.kinds:
+    for kind in kinds.combinations:
         for name in EXACT:
             value = getattr(kind.dimensions, name)
             if value:
@@ -160,8 +170,8 @@ async def groups(redis: Client, wanted: Filter | None = None, *, limit: int = 50
     """What died for the same cause, the group that grew last first. A filter's search does not count here."""
     wanted = wanted or Filter()
     kinds = await _kinds(redis, wanted)
-    by_group: dict[str, list[Kind]] = {}
-    for kind in kinds.kinds:
+    by_group: dict[str, list[Combination]] = {}
+    for kind in kinds.combinations:
         if wanted.selects(kind.dimensions):
             by_group.setdefault(kind.dimensions.fingerprint, []).append(kind)
     shown = sorted(by_group.values(), key=_last_ms, reverse=True)[:limit]
@@ -184,7 +194,9 @@ async def groups(redis: Client, wanted: Filter | None = None, *, limit: int = 50
     ]
 
 
-async def walk(redis: Client, wanted: Filter, start: Place, *, page: int = _PAGE) -> AsyncIterator[Row]:
+async def walk(
+    redis: Client, wanted: Filter, start: Position, *, page: int = _PAGE
+) -> AsyncIterator[DeadLetterRow]:
     """The rows that match below a place, newest first, with their letters.
 
     A letter that cannot be read is found by what its kind tells of it, or else by time and id alone.
@@ -195,32 +207,32 @@ async def walk(redis: Client, wanted: Filter, start: Place, *, page: int = _PAGE
             yield row
 
 
-async def _aged(redis: Client, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
+async def _aged(redis: Client, wanted: Filter, start: Position, page: int) -> AsyncIterator[DeadLetterRow]:
     if wanted.until_ms and start.at_ms > wanted.until_ms:
-        start = Place(wanted.until_ms + 1, "")
+        start = Position(wanted.until_ms + 1, "")
     names, known = None, frozenset[str]()
     if wanted != Filter(since_ms=wanted.since_ms, until_ms=wanted.until_ms):
         kinds = await _kinds(redis, wanted)
-        known = frozenset(kind.id for kind in kinds.kinds if wanted.selects(kind.dimensions))
+        known = frozenset(kind.id for kind in kinds.combinations if wanted.selects(kind.dimensions))
         names = [*known] + [MIXED] * bool(kinds.mixed)
-    while rows := await dead_letters.older(redis, start, count=page, kinds=names):
+    while rows := await dead_letters.read_older(redis, start, count=page, kinds=names):
         for row in rows:
             if row.at_ms and row.at_ms < wanted.since_ms:
                 return
-            if names is None or row.kind in known or _is_selected(row, wanted):
+            if names is None or row.dimensions_id in known or _is_selected(row, wanted):
                 yield row
-        place = Place(rows[-1].at_ms or start.at_ms, rows[-1].id)
+        place = Position(rows[-1].at_ms or start.at_ms, rows[-1].id)
         if (place.at_ms, place.id) >= (start.at_ms, start.id):
             return  # another hand gave it a time that no place can be told by
         start = place
 
 
-async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> AsyncIterator[Row]:
+async def _searched(redis: Client, wanted: Filter, start: Position, page: int) -> AsyncIterator[DeadLetterRow]:
     sought, below = term(wanted.search), start.id
     if not sought:
         return
     if is_id(sought) and (not below or sought < below):
-        for row in await dead_letters.rows_of(redis, [sought]):
+        for row in await dead_letters.read_rows(redis, [sought]):
             if _is_selected(row, wanted):
                 yield row
         return
@@ -233,15 +245,15 @@ async def _searched(redis: Client, wanted: Filter, start: Place, page: int) -> A
         below = rows[-1].id
 
 
-def _is_selected(row: Row, wanted: Filter) -> bool:
+def _is_selected(row: DeadLetterRow, wanted: Filter) -> bool:
     return row.letter is not None and wanted.selects(dead_letters.dimensions_of(row.letter))
 
 
-async def _kinds(redis: Client, wanted: Filter) -> Kinds:
-    return await dead_letters.read_kinds(redis, since_ms=wanted.since_ms, until_ms=wanted.until_ms)
+async def _kinds(redis: Client, wanted: Filter) -> Combinations:
+    return await dead_letters.read_combinations(redis, since_ms=wanted.since_ms, until_ms=wanted.until_ms)
 
 
-async def _hours(redis: Client, shown: Sequence[Sequence[Kind]]) -> list[tuple[int, ...]]:
+async def _hours(redis: Client, shown: Sequence[Sequence[Combination]]) -> list[tuple[int, ...]]:
     now_ms = await ask_ms(redis)
     from_ms = (now_ms // _HOUR_MS - _HOURS + 1) * _HOUR_MS
     names = [kind.id for some in shown for kind in some]
@@ -249,20 +261,20 @@ async def _hours(redis: Client, shown: Sequence[Sequence[Kind]]) -> list[tuple[i
     return [tuple(sum(hour) for hour in zip(*(next(counts) for _ in some), strict=True)) for some in shown]
 
 
-def _last_ms(some: Sequence[Kind]) -> int:
+def _last_ms(some: Sequence[Combination]) -> int:
     return max(kind.last_ms for kind in some)
 
 
-def cursor_of(row: Row) -> str:
+def cursor_of(row: DeadLetterRow) -> str:
     """Where the page after a letter begins."""
     return f"{row.at_ms}-{row.id}"
 
 
-def place_of(cursor: str) -> Place:
+def place_of(cursor: str) -> Position:
     """The place that a cursor names; the newest for "". Raises CursorError."""
     if not cursor:
         return NEWEST
     at_ms, _, letter_id = cursor.partition("-")
     if not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) < 16 and is_id(letter_id)):
         raise CursorError(f"{cursor!r} is not a cursor: take one that a list gave")
-    return Place(int(at_ms), letter_id)
+    return Position(int(at_ms), letter_id)

@@ -106,7 +106,7 @@ async def status(
         backlog=await read_backlog(redis),
         workers=len(configs),
         configs=len(set(configs)),
-        dead_letters=await dead_letters.how_many(redis),
+        dead_letters=await dead_letters.count(redis),
         redis=await read_facts(redis),
         at_ms=now_ms,
         sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},

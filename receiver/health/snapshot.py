@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from broker.dead_letters import how_many
+from broker.dead_letters import count as count_dead_letters
 from broker.monitoring.alerts import Alert, current_alerts
 from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.monitoring.stats import Totals, read_totals
@@ -61,7 +61,7 @@ class SnapshotReader:
                 totals = await read_totals(self._redis)
                 facts = await read_sources(self._redis, kinds)
                 alerts = await current_alerts(self._redis, now_ms=now_ms)
-                dead_letters = await how_many(self._redis)
+                dead_letters = await count_dead_letters(self._redis)
                 channels = await read_channels(self._redis)
         except (BrokerError, TimeoutError):
             return Snapshot(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])

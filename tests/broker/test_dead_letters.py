@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import MIXED, NEWEST, Kept, Note, Place, StoredDeadLetter, dimensions_of
+from broker.dead_letters import MIXED, NEWEST, ExportedDeadLetter, Note, Position, StoredDeadLetter, dimensions_of
 from broker.dead_letters.packing import packed, unpacked_body, unpacked_letter
 from broker.dead_letters.replay import retry_redelivered
 from broker.monitoring import stats
@@ -115,7 +115,7 @@ async def test_a_letter_is_kept_as_dead_letter_once_however_often_it_is_told(red
     await add_stored(redis, [dying])
     await add_stored(redis, [dying])
 
-    assert await dead_letters.how_many(redis) == 1
+    assert await dead_letters.count(redis) == 1
     assert [row.id for row in await dead_letters.search(redis, "cust_1", count=10)] == [dying.letter.id]
 
 
@@ -125,14 +125,16 @@ async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client
         await add_stored(redis, stored_letters[start : start + 20])
     wanted = {dimensions_of(stored_letter(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
     expected = [
-        row.id for row in await dead_letters.older(redis, NEWEST, count=100) if row.letter and _kind(row) in wanted
+        row.id
+        for row in await dead_letters.read_older(redis, NEWEST, count=100)
+        if row.letter and _kind(row) in wanted
     ]
 
     found: list[str] = []
     place = NEWEST
-    while rows := await dead_letters.older(redis, place, count=3, kinds=sorted(wanted)):
+    while rows := await dead_letters.read_older(redis, place, count=3, kinds=sorted(wanted)):
         found += [row.id for row in rows]
-        place = Place(rows[-1].at_ms, rows[-1].id)
+        place = Position(rows[-1].at_ms, rows[-1].id)
 
     assert found == expected
     assert len(found) == sum(number % 7 in (0, 2, 3, 6) for number in range(60))
@@ -142,14 +144,14 @@ async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> Non
     await add_stored(redis, [stored_letter(number, event="a") for number in range(3)])
     await add_stored(redis, [stored_letter(4, event="b"), stored_letter(5, event="a")])
 
-    kinds = await dead_letters.read_kinds(redis)
+    kinds = await dead_letters.read_combinations(redis)
 
     assert kinds.mixed == 0
-    by_event = {kind.dimensions.event: kind for kind in kinds.kinds}
+    by_event = {kind.dimensions.event: kind for kind in kinds.combinations}
     assert (by_event["a"].count, by_event["b"].count) == (4, 1)
     assert by_event["a"].first_ms <= by_event["b"].first_ms <= by_event["a"].last_ms
-    later = await dead_letters.read_kinds(redis, since_ms=by_event["a"].last_ms + 1)
-    assert later.kinds == []
+    later = await dead_letters.read_combinations(redis, since_ms=by_event["a"].last_ms + 1)
+    assert later.combinations == []
 
 
 async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Client) -> None:
@@ -160,10 +162,10 @@ async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Clie
     for start in range(0, len(stored_letters), 500):
         await add_stored(redis, stored_letters[start : start + 500])
 
-    kinds = await dead_letters.read_kinds(redis)
+    kinds = await dead_letters.read_combinations(redis)
 
-    assert (len(kinds.kinds), kinds.mixed) == (keys.DIMENSIONS_MAX, beyond)
-    assert len(await dead_letters.older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
+    assert (len(kinds.combinations), kinds.mixed) == (keys.DIMENSIONS_MAX, beyond)
+    assert len(await dead_letters.read_older(redis, NEWEST, count=100, kinds=[MIXED])) == beyond
     assert await dead_letters.discard(redis, [one.letter for one in stored_letters]) == len(stored_letters)
     assert not await redis.exists(KEYS.dead_dimensions, KEYS.dead_by + MIXED)
 
@@ -204,14 +206,14 @@ async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> No
     first = stored_letter(1, error_class="News")
     await add_stored(redis, [first])
     await add_stored(redis, [stored_letter(2, error_class="News")])
-    assert [name for name, _ in await dead_letters.news(redis, since_ms=0)] == [first.letter.fingerprint]
-    [(_, told_ms)] = await dead_letters.news(redis, since_ms=0)
+    assert [name for name, _ in await dead_letters.new_groups(redis, since_ms=0)] == [first.letter.fingerprint]
+    [(_, told_ms)] = await dead_letters.new_groups(redis, since_ms=0)
 
     await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
     await add_stored(redis, [stored_letter(3, error_class="Other")])  # what comes new sweeps what is old
     await add_stored(redis, [stored_letter(4, error_class="News")])
 
-    later = [name for name, _ in await dead_letters.news(redis, since_ms=told_ms)]
+    later = [name for name, _ in await dead_letters.new_groups(redis, since_ms=told_ms)]
     assert first.letter.fingerprint in later
 
 
@@ -251,7 +253,7 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     await add_stored(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
 
-    rows = {row.id: row for row in await dead_letters.older(redis, NEWEST, count=10)}
+    rows = {row.id: row for row in await dead_letters.read_older(redis, NEWEST, count=10)}
 
     found = rows[sound.letter.id].letter
     assert found == structs.replace(sound.letter, died_at_ms=found.died_at_ms)
@@ -260,7 +262,7 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     assert (told.id, told.died_at_ms, told.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
     assert told.error.startswith("this version of Hookline cannot read it: ")
     assert await dead_letters.discard(redis, [told]) == 1
-    assert [row.id for row in await dead_letters.older(redis, NEWEST, count=10)] == [sound.letter.id]
+    assert [row.id for row in await dead_letters.read_older(redis, NEWEST, count=10)] == [sound.letter.id]
 
 
 async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> None:
@@ -272,7 +274,7 @@ async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> 
     assert await retry_redelivered(redis) == 1
     assert await retry_redelivered(redis) == 0
 
-    assert [row.id for row in await dead_letters.older(redis, NEWEST, count=10)] == [lost.letter.id]
+    assert [row.id for row in await dead_letters.read_older(redis, NEWEST, count=10)] == [lost.letter.id]
     assert await redis.scard(KEYS.dead_to_retry) == 0
 
 
@@ -282,7 +284,7 @@ async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name:
 
     assert await dead_letters.stored_letters(redis, [name]) == [None]
     assert await dead_letters.annotate(redis, [name], Note(1, "ann", "x")) == 0
-    assert await dead_letters.how_many(redis) == 1
+    assert await dead_letters.count(redis) == 1
 
 
 async def test_the_counters_say_how_letters_went(redis: Client) -> None:
@@ -297,7 +299,7 @@ async def test_the_counters_say_how_letters_went(redis: Client) -> None:
     assert totals.bodies_add_up()
 
 
-def _kind(row: dead_letters.Row) -> str:
+def _kind(row: dead_letters.DeadLetterRow) -> str:
     assert row.letter is not None
     return dimensions_of(row.letter).id
 
@@ -306,12 +308,14 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
     """More of a kind than one piece holds, and many that died at one moment."""
     rng = random.Random(7)
     some = [
-        Kept(stored_letter(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90))
+        ExportedDeadLetter(stored_letter(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90))
         for number in range(600)
     ]
-    await dead_letters.bring_in(redis, some)
+    await dead_letters.import_dead_letters(redis, some)
     kinds = [
-        kind.id for kind in (await dead_letters.read_kinds(redis)).kinds if kind.dimensions.error_class != "K3"
+        kind.id
+        for kind in (await dead_letters.read_combinations(redis)).combinations
+        if kind.dimensions.error_class != "K3"
     ]
     expected = sorted(
         (
@@ -325,30 +329,30 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
     for count in (7, 64, 1000):
         seen: list[tuple[int, str]] = []
         place = NEWEST
-        while rows := await dead_letters.older(redis, place, count=count, kinds=kinds):
+        while rows := await dead_letters.read_older(redis, place, count=count, kinds=kinds):
             seen += [(row.at_ms, row.id) for row in rows]
-            place = Place(rows[-1].at_ms, rows[-1].id)
+            place = Position(rows[-1].at_ms, rows[-1].id)
         assert seen == expected
 
     gone = seen[100]
     await dead_letters.discard(
         redis, [letter for letter in await dead_letters.letters(redis, [gone[1]]) if letter]
     )
-    [after] = await dead_letters.older(redis, Place(*gone), count=1, kinds=kinds)
+    [after] = await dead_letters.read_older(redis, Position(*gone), count=1, kinds=kinds)
     assert (after.at_ms, after.id) == expected[101]
 
 
 async def test_hundreds_of_kinds_are_all_counted(redis: Client) -> None:
-    await dead_letters.bring_in(
-        redis, [Kept(stored_letter(number, error_class=f"K{number}"), 1000) for number in range(450)]
+    await dead_letters.import_dead_letters(
+        redis, [ExportedDeadLetter(stored_letter(number, error_class=f"K{number}"), 1000) for number in range(450)]
     )
 
-    found = await dead_letters.read_kinds(redis)
+    found = await dead_letters.read_combinations(redis)
     hourly_counts = await dead_letters.hourly_counts(
-        redis, [kind.id for kind in found.kinds], from_ms=0, step_ms=600, steps=2
+        redis, [kind.id for kind in found.combinations], from_ms=0, step_ms=600, steps=2
     )
 
-    assert {kind.dimensions.error_class for kind in found.kinds} == {f"K{number}" for number in range(450)}
+    assert {kind.dimensions.error_class for kind in found.combinations} == {f"K{number}" for number in range(450)}
     assert hourly_counts == [[0, 1]] * 450
 
 

@@ -73,7 +73,7 @@ async def test_a_worker_that_comes_late_changes_nothing(redis: Client, job_id: s
     )
     assert (await settle(redis, ME, job_id, [Settled(0, "dead", stored_letter)])).open == -1
     assert await redis.hgetall(KEYS.stats_total) == before
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
 
 
 async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: Client, my_job: str) -> None:

@@ -262,8 +262,8 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
 async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Client) -> None:
     for event in ("a", "b", "c"):
         await _make_dead_letters(redis, 30, event=event)
-    kinds = await dead_letters.read_kinds(redis)
-    middle = next(kind.last_ms for kind in kinds.kinds if kind.dimensions.event == "b")
+    kinds = await dead_letters.read_combinations(redis)
+    middle = next(kind.last_ms for kind in kinds.combinations if kind.dimensions.event == "b")
 
     for wanted in (
         Filter(),

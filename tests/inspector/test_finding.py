@@ -3,7 +3,7 @@
 import pytest
 
 from broker import dead_letters
-from broker.dead_letters import Place, Row
+from broker.dead_letters import DeadLetterRow, Position
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from inspector import operations
@@ -165,7 +165,9 @@ async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) ->
 async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Client) -> None:
     await redis.zadd(KEYS.dead_index, {"0" * 17: 1000})
 
-    assert await dead_letters.older(redis, Place(2000, ""), count=5) == [Row("0" * 17, 1000, None)]
+    assert await dead_letters.read_older(redis, Position(2000, ""), count=5) == [
+        DeadLetterRow("0" * 17, 1000, None)
+    ]
     assert (await operations.find(redis, Filter())).found == []
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Dimensions, Kept, Note, StoredDeadLetter
+from broker.dead_letters import DeadLetter, Dimensions, ExportedDeadLetter, Note, StoredDeadLetter
 from broker.monitoring import audit, stats
 from broker.queue import jobs
 from broker.queue.jobs import Attempt
@@ -65,7 +65,7 @@ async def brought_in(redis: Client, lines: Sequence[bytes]) -> Imported:
     return steps[-1]
 
 
-async def everything(redis: Client) -> list[Kept]:
+async def everything(redis: Client) -> list[ExportedDeadLetter]:
     ids = [letter.id for letter in await all_letters(redis)]
     found, unreadable = await whole(redis, ids)
     assert not unreadable
@@ -79,7 +79,7 @@ notes = st.builds(Note, millis, texts, texts)
 
 
 @st.composite
-def kept(draw: st.DrawFn) -> Kept:
+def kept(draw: st.DrawFn) -> ExportedDeadLetter:
     stage = draw(st.sampled_from(["intake", "notify"]))
     size = draw(st.integers(1, 64))
     job = f"job.{size}" if stage == "notify" and draw(st.booleans()) else ""
@@ -109,7 +109,7 @@ def kept(draw: st.DrawFn) -> Kept:
     stored_letter = StoredDeadLetter(
         letter, draw(st.binary(max_size=200)), (), tuple(draw(st.lists(notes, max_size=2)))
     )
-    return Kept(stored_letter, draw(millis), tuple(sorted(done)))
+    return ExportedDeadLetter(stored_letter, draw(millis), tuple(sorted(done)))
 
 
 @settings(max_examples=30, suppress_health_check=[*HealthCheck])
@@ -121,14 +121,14 @@ def kept(draw: st.DrawFn) -> Kept:
     )
 )
 def test_what_is_exported_and_imported_elsewhere_is_the_same(
-    redis_server: RedisServer, other_server: RedisServer, letters: list[Kept]
+    redis_server: RedisServer, other_server: RedisServer, letters: list[ExportedDeadLetter]
 ) -> None:
     async def there_and_back() -> None:
         here, there = (connect(Settings(url=server.url)) for server in (redis_server, other_server))
         try:
             await here.flushall()
             await there.flushall()
-            await dead_letters.bring_in(here, letters)
+            await dead_letters.import_dead_letters(here, letters)
             lines = await exported(here)
             await brought_in(there, lines)
 
@@ -156,7 +156,9 @@ def test_any_line_is_a_letter_or_told_to_be_none(line: bytes) -> None:
 
 
 @given(kept(), st.data())
-def test_a_damaged_line_never_becomes_another_letter_silently(one: Kept, data: st.DataObject) -> None:
+def test_a_damaged_line_never_becomes_another_letter_silently(
+    one: ExportedDeadLetter, data: st.DataObject
+) -> None:
     line = line_of(one)
     cut = line[: data.draw(st.integers(1, len(line) - 2))]
     with pytest.raises(LineError):
@@ -177,9 +179,9 @@ async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
         here = [one.letter for one in (await operations.find(redis, wanted)).found]
         assert here and here == [one.letter for one in (await operations.find(other, wanted)).found]
-    there, here_too = await dead_letters.read_kinds(other), await dead_letters.read_kinds(redis)
-    assert {kind.id: kind for kind in there.kinds} == {kind.id: kind for kind in here_too.kinds}
-    assert await dead_letters.news(other, since_ms=0) == []
+    there, here_too = await dead_letters.read_combinations(other), await dead_letters.read_combinations(redis)
+    assert {kind.id: kind for kind in there.combinations} == {kind.id: kind for kind in here_too.combinations}
+    assert await dead_letters.new_groups(other, since_ms=0) == []
 
 
 async def test_a_redelivery_brings_an_imported_notification_back(
@@ -222,7 +224,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
 
 async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, other: Client) -> None:
     stored_letter = dead_letters.unreadable_job("somejob.5", b"garbage", "no job")
-    await dead_letters.bring_in(redis, [Kept(stored_letter, 5, (1, 3))])
+    await dead_letters.import_dead_letters(redis, [ExportedDeadLetter(stored_letter, 5, (1, 3))])
 
     await brought_in(other, await exported(redis))
 
@@ -268,7 +270,7 @@ async def test_a_full_redis_takes_all_of_a_step_or_nothing(
     await other.config_set("maxmemory", 1)
     try:
         with pytest.raises(Exception, match="full"):
-            await dead_letters.bring_in(other, [one for one in map(kept_of, lines) if one])
+            await dead_letters.import_dead_letters(other, [one for one in map(kept_of, lines) if one])
     finally:
         await other.config_set("maxmemory", 0)
     assert await all_letters(other) == []
@@ -327,7 +329,8 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     other_server: RedisServer, other: Client, tmp_path: Path
 ) -> None:
     some = [
-        Kept(dead_letters.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number) for number in range(3000)
+        ExportedDeadLetter(dead_letters.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number)
+        for number in range(3000)
     ]
     file = tmp_path / "all.jsonl"
     file.write_bytes(b"".join(line_of(one) for one in some))
@@ -335,7 +338,7 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     await until(lambda: other.exists(KEYS.dead_index))
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    there = await dead_letters.how_many(other)
+    there = await dead_letters.count(other)
 
     result = await hookline(other_server, "dead", "import", str(file), "--json")
 

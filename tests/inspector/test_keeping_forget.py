@@ -264,7 +264,7 @@ async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redi
     await add_stored(redis, [first, other])
     [dictionary] = await queued_work.dictionaries(redis, lambda _: True)
     letter, *_ = [
-        row.id for row in await dead_letters.rows_of(redis, [first.letter.id, other.letter.id]) if row.dictionary
+        row.id for row in await dead_letters.read_rows(redis, [first.letter.id, other.letter.id]) if row.dictionary
     ]
     seen = await queued_work.seen(redis, [letter])
     read = await dead_letters.get(redis, letter)
@@ -282,5 +282,5 @@ async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redi
     assert await dead_letters.get(redis, letter) == now
     seen = await queued_work.seen(redis, [letter])
     assert await queued_work.repack(redis, dictionary, [now], seen) == 1
-    [row] = await dead_letters.rows_of(redis, [letter], with_bodies=True)
+    [row] = await dead_letters.read_rows(redis, [letter], with_bodies=True)
     assert (row.body, row.dictionary) == (stay, "")

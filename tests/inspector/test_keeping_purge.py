@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from broker import dead_letters
-from broker.dead_letters import Kept
+from broker.dead_letters import ExportedDeadLetter
 from broker.monitoring import audit, stats
 from broker.monitoring.alerts import current_alerts
 from broker.redis.client import Client
@@ -35,10 +35,12 @@ async def aged(redis: Client, *days: float) -> list[str]:
     """Letters that died so many days ago; their ids."""
     now_ms = time.time_ns() // 1_000_000
     some = [
-        Kept(dead_letters.unreadable_batch(b"body %d" % number, 1, "no batch"), int(now_ms - ago * DAY_MS))
+        ExportedDeadLetter(
+            dead_letters.unreadable_batch(b"body %d" % number, 1, "no batch"), int(now_ms - ago * DAY_MS)
+        )
         for number, ago in enumerate(days)
     ]
-    await dead_letters.bring_in(redis, some)
+    await dead_letters.import_dead_letters(redis, some)
     return [one.stored_letter.letter.id for one in some]
 
 
@@ -170,14 +172,14 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     ids = await aged(redis, *[40.0] * 4000)
     kills = 0
     for chosen in range(6):
-        before = await dead_letters.how_many(redis)
+        before = await dead_letters.count(redis)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _PURGE, redis_server.url, str(tmp_path), stderr=asyncio.subprocess.DEVNULL
         )
         await until(lambda: _got_on(redis, tmp_path, before, chosen))  # noqa: B023 - awaited here
         process.send_signal(signal.SIGKILL)
         await process.wait()
-        kills += 0 < await dead_letters.how_many(redis) < 4000 or begun(tmp_path)
+        kills += 0 < await dead_letters.count(redis) < 4000 or begun(tmp_path)
         gone = set(ids) - await _all(redis, ids)
         assert gone <= set(in_files(tmp_path))
         await redis.delete(KEYS.purging)  # its minute is over
@@ -185,7 +187,7 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     await retention_task.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
 
     assert kills >= 2, "it was to be killed in the middle"
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
     assert set(in_files(tmp_path)) == set(ids)
     assert not begun(tmp_path)
     totals = await stats.read_totals(redis)
@@ -195,12 +197,12 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
 async def _got_on(redis: Client, directory: Path, before: int, chosen: int) -> bool:
     """It has begun to write, or begun to remove."""
     if chosen % 2:
-        return await dead_letters.how_many(redis) < before or before == 0
-    return begun(directory) or await dead_letters.how_many(redis) == 0
+        return await dead_letters.count(redis) < before or before == 0
+    return begun(directory) or await dead_letters.count(redis) == 0
 
 
 async def _all(redis: Client, ids: Sequence[str]) -> set[str]:
-    return {row.id for row in await dead_letters.rows_of(redis, ids) if row.letter}
+    return {row.id for row in await dead_letters.read_rows(redis, ids) if row.letter}
 
 
 async def test_the_command_purges_and_tells_what_it_would(

@@ -65,7 +65,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
     assert (after.accepted, after.dead_at_intake, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
     assert after.bodies_add_up() and after.notifications_add_up()
     assert [taken["source"] for taken in crm_server.taken] == ["shop"]
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
 
 
 async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from broker.dead_letters import how_many
+from broker.dead_letters import count as count_dead_letters
 from broker.monitoring.alerts import Alert, current_alerts, forget_ended
 from broker.monitoring.stats import read_totals
 from broker.redis.client import Client
@@ -110,7 +110,7 @@ async def test_a_channel_that_fails_is_tried_a_few_times_and_leaves_no_dead_lett
     sink.answer = lambda _n, _times: web.Response(status=503)
     assert not await alerts(redis, channel).hold(OUTAGE)
     assert list(sink.times.values()) == [3]
-    assert await how_many(redis) == 0
+    assert await count_dead_letters(redis) == 0
     assert lines(caplog, "alert_unsent")
     assert 0 < await redis.pttl(KEYS.alert + "outage:shop") <= 60_000  # told again in a minute
 

@@ -231,7 +231,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
         for kind in kinds:
             assert await redis.pttl(f"{KEYS.alert}{kind}:") <= 60_000  # and then it is tried again
             await period_over(redis, kind)
-    assert await dead_letters.how_many(redis) == 1
+    assert await dead_letters.count(redis) == 1
     assert await redis.zcard(KEYS.queue) == 0
     assert sum(getattr(record, "action", "") == "alert_unsent" for record in caplog.records) == 9
 
@@ -311,7 +311,7 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     assert "channel sink" in told(sink, "dead_new")[-1]["text"]
     totals = await rest(redis)
     assert (totals.created, totals.dead, totals.died) == (2, 2, 2)
-    assert await dead_letters.how_many(redis) == 2
+    assert await dead_letters.count(redis) == 2
 
 
 async def _is_there(redis: Client, key: str) -> bool:

@@ -214,7 +214,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
         assert await replay.replay(redis, [stored_letter])
         totals = await rest(redis)
         assert (totals.processed, totals.dead_at_intake, totals.replayed) == (3, 0, 1)
-        assert await dead_letters.how_many(redis) == 0
+        assert await dead_letters.count(redis) == 0
 
         await send(redis, old)  # whoever sends it again is still not let in
         totals = await rest(redis)

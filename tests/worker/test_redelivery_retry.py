@@ -81,7 +81,7 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     assert list(sink.times.values()) == [4]  # two in each life, all with one key
     assert (totals.accepted, totals.processed, totals.duplicate, totals.retried_on_redelivery) == (2, 2, 0, 1)
     assert (totals.created, totals.sent, totals.dead, totals.replayed) == (1, 1, 0, 1)
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
     assert not await redis.exists(KEYS.dead_to_retry)
 
     await send(redis, webhook(1))  # now all is well
@@ -193,11 +193,11 @@ async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_nex
     await dies(redis, sink, webhook(1))
     first.kill()
     assert (await committed(redis, webhook(1))).retried_on_redelivery == 1
-    assert await dead_letters.how_many(redis) == 1
+    assert await dead_letters.count(redis) == 1
     worker(parts=EVERYTHING)
     await sent(redis)
     assert (await rest(redis)).retried_on_redelivery == 1
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
 
 
 async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
@@ -207,7 +207,7 @@ async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
     [letter] = await dies(redis, sink, webhook(1))
     await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
     await sent(redis)
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
 
 
 async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
@@ -224,7 +224,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     revival.wake()
     await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
     await ended([running])
-    assert await dead_letters.how_many(redis) == 0
+    assert await dead_letters.count(redis) == 0
 
 
 async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(

@@ -44,7 +44,7 @@ class DeadGuard:
     async def look(self, now_ms: int) -> None:
         """Tell what is to be told. Safe at any time, and for several at once. Raises BrokerError."""
         facts = DeadFacts(
-            letters=await dead_letters.how_many(self._redis),
+            letters=await dead_letters.count(self._redis),
             died=await stats.read_died(self._redis, minutes=RATE_MINUTES),
         )
         await self._look_at_counts(facts, now_ms)
