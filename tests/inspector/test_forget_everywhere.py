@@ -145,7 +145,7 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     [alert] = await alerts.current_alerts(redis, now_ms=1)
     assert alert.text == "(forgotten)"
     kept = [one.audit_entry for one in await audit.read(redis)]
-    assert sorted(audit_entry.what for audit_entry in kept) == ["export", "forget", "forgot", "dry_run"]
+    assert sorted(audit_entry.what for audit_entry in kept) == ["dry_run", "export", "forget", "forgot"]
     assert all(
         audit_entry.details.get("written_at_ms", "").isdecimal()
         for audit_entry in kept
