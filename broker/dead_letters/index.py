@@ -123,8 +123,8 @@ async def new_groups(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
     Redis remembers the last 1,000 new groups of the last week.
     """
     with translated():
-        found = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
-    return [(name.decode("utf-8", "backslashreplace"), whole(at_ms)) for name, at_ms in found]
+        groups = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
+    return [(name.decode("utf-8", "backslashreplace"), whole(at_ms)) for name, at_ms in groups]
 
 
 async def closed_ms(redis: Client) -> int:

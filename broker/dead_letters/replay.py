@@ -49,8 +49,8 @@ async def retry_redelivered(redis: Client) -> int:
     BrokerError.
     """
     with translated():
-        found: Any = await redis.srandmember(redis.names.dead_to_retry, MAX_NOTIFICATIONS)  # type: ignore[misc]
-    marked: list[bytes] = list(found or ())
+        names: Any = await redis.srandmember(redis.names.dead_to_retry, MAX_NOTIFICATIONS)  # type: ignore[misc]
+    marked: list[bytes] = list(names or ())
     stored_letters = await dead_letters.stored_letters(redis, [name.decode("utf-8", "replace") for name in marked])
     lost = [
         name
@@ -101,9 +101,9 @@ def notification_of(stored_letter: StoredDeadLetter) -> Notification:
 def _chunks(stored_letters: list[StoredDeadLetter]) -> list[list[StoredDeadLetter]]:
     """Divide letters into parts that fit into one batch or one job. An unreadable blob gets a part of its own."""
     chunks: list[list[StoredDeadLetter]] = []
-    for alike, some in groupby(sorted(stored_letters, key=_travels_with), key=_travels_with):
+    for alike, letters_alike in groupby(sorted(stored_letters, key=_travels_with), key=_travels_with):
         room = 0
-        for stored_letter in some:
+        for stored_letter in letters_alike:
             size = len(stored_letter.body)
             if alike[0] or room < size or len(chunks[-1]) >= MAX_NOTIFICATIONS:
                 chunks.append([])

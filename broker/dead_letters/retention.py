@@ -40,21 +40,21 @@ class Due(Struct, frozen=True):
     """The ids of the oldest ones."""
 
 
-async def import_dead_letters(redis: Client, some: Sequence[ExportedDeadLetter]) -> int:
+async def import_dead_letters(redis: Client, letters: Sequence[ExportedDeadLetter]) -> int:
     """Add dead letters from a file, all or none. Returns how many did not exist yet. Safe to repeat."""
     blobs = Blobs()
     rows = []
-    for kept in some:
-        letter, notes = kept.stored_letter.letter, kept.stored_letter.notes
+    for exported in letters:
+        letter, notes = exported.stored_letter.letter, exported.stored_letter.notes
         rows.append(
             (
-                packed(kept.stored_letter, blobs.place),
-                str(kept.at_ms),
+                packed(exported.stored_letter, blobs.place),
+                str(exported.at_ms),
                 letter.bodies if letter.stage == "intake" else 0,
                 blobs.place(_encode(notes)) if notes else 0,
                 letter.job,
                 jobs.size_of(letter.job),
-                kept.settled,
+                exported.settled,
             )
         )
     with translated():

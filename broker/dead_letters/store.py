@@ -63,8 +63,8 @@ async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
 
 async def stored_letters(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
     """Return dead letters with their bodies, in the order of the ids; None for each that does not exist."""
-    found = await _read_dead_letters(redis, "stored_letters", ids)
-    return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in found]
+    rows = await _read_dead_letters(redis, "stored_letters", ids)
+    return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in rows]
 
 
 async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
@@ -130,9 +130,9 @@ def done(reply: Any) -> int:
 
 def rows(reply: Any) -> list[DeadLetterRow]:
     """What `read_dead_letters` of broker/lua/dead_letters.lua returned."""
-    found, flat = reply
+    packed_rows, flat = reply
     dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
-    return [_row(row, dictionaries) for row in found]
+    return [_row(row, dictionaries) for row in packed_rows]
 
 
 async def _read_dead_letters(

@@ -165,9 +165,9 @@ async def interrupted(redis: Client) -> list[str]:
             pipe.time()
             for name in ids:
                 pipe.hmget(redis.names.action + name, ["state", "lease_until_ms"])
-            (seconds, micros), *found = await pipe.execute()
+            (seconds, micros), *states = await pipe.execute()
     now_ms = int(seconds) * 1000 + int(micros) // 1000
-    rows = zip(ids, found, strict=True)
+    rows = zip(ids, states, strict=True)
     return [name for name, (state, until) in rows if state == b"running" and whole(until) < now_ms]
 
 
@@ -206,8 +206,8 @@ async def recent(redis: Client, *, count: int = 50) -> list[Action]:
         async with redis.pipeline(transaction=False) as pipe:
             for name in ids:
                 pipe.hgetall(redis.names.action + name)
-            found = await pipe.execute() if ids else []
-    actions = (_action(name, fields) for name, fields in zip(ids, found, strict=True))
+            hashes = await pipe.execute() if ids else []
+    actions = (_action(name, fields) for name, fields in zip(ids, hashes, strict=True))
     return [action for action in actions if action is not None]
 
 

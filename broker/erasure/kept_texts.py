@@ -37,12 +37,12 @@ async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.dead_notes}*", count=1000):
             blob = await redis.get(key) or b""
-            found = _notes(blob)
-            stay = [note for note in found if not is_about(note)]
-            if len(stay) < len(found):
+            notes = _notes(blob)
+            stay = [note for note in notes if not is_about(note)]
+            if len(stay) < len(notes):
                 name = _text(key)[len(redis.names.dead_notes) :]
                 if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
-                    gone += len(found) - len(stay)
+                    gone += len(notes) - len(stay)
     return gone
 
 
@@ -100,16 +100,16 @@ async def audit_entries(redis: Client, eraser: Eraser) -> int:
     end = last[0][0].decode() if last else "-"
     while True:
         with translated():
-            found = await redis.xrange(redis.names.audit, min=start, max=end, count=_PAGE)
-        for name, fields in found:
+            entries = await redis.xrange(redis.names.audit, min=start, max=end, count=_PAGE)
+        for name, fields in entries:
             place, blob = name.decode(), fields.get(b"d", b"")
             rest = _audit_entry_without(blob, place, eraser)
             if rest != blob:
                 with translated():
                     changed += int(await scripts.REWRITE_AUDIT(redis, place, blob, rest))
-        if len(found) < _PAGE:
+        if len(entries) < _PAGE:
             return changed
-        start = f"({found[-1][0].decode()}"
+        start = f"({entries[-1][0].decode()}"
 
 
 def _audit_entry_without(blob: bytes, place: str, eraser: Eraser) -> bytes:
@@ -142,8 +142,8 @@ async def alerts(redis: Client, eraser: Eraser) -> int:
     """Remove the person from the active alerts. Returns how many alerts changed."""
     changed = 0
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
-        for name, record in found.items():
+        records: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
+        for name, record in records.items():
             rest = _json_without(record, eraser)
             if rest != record:
                 changed += int(await scripts.REWRITE_ALERT(redis, name, record, rest))

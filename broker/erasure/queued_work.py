@@ -77,9 +77,9 @@ async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult
         with translated():
             entries = await redis.xrange(redis.names.stream, min=start, count=_PAGE)
         for name, fields in entries:
-            found = await _of_entry(redis, name.decode(), fields, eraser)
-            if found:
-                yield found
+            result = await _of_entry(redis, name.decode(), fields, eraser)
+            if result:
+                yield result
         if len(entries) < _PAGE:
             return
         start = f"({entries[-1][0].decode()}"
@@ -108,9 +108,9 @@ async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureR
     """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
-            found = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
-            if found:
-                yield found
+            result = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
+            if result:
+                yield result
 
 
 async def _of_job(redis: Client, name: str, eraser: Eraser) -> ErasureResult | None:
@@ -209,8 +209,8 @@ async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult
     """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
-            for found in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
-                yield found
+            for result in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
+                yield result
 
 
 async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureResult]:
@@ -233,22 +233,22 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureRe
         if rest:
             stay.append(len(rest.channels))
         gone += rest is None
-    found = [ErasureResult("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
+    results = [ErasureResult("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
     if not changed:
-        return found
+        return results
     channels = stay[0] if stay else -1 if lost else 0
     with translated():
         done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, gone, *changed)
     if not done:
-        return [*found, ErasureResult("busy", name)]
-    return [*found, ErasureResult("removed", name, gone, len(changed) // 2 - gone)]
+        return [*results, ErasureResult("busy", name)]
+    return [*results, ErasureResult("removed", name, gone, len(changed) // 2 - gone)]
 
 
 async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
     """Return a hash of each dead letter that exists, by id. It shows later whether a letter has changed since."""
     with translated():
-        found = await redis.mget([redis.names.dead + name for name in ids])
-    rows = zip(ids, found, strict=True)
+        blobs = await redis.mget([redis.names.dead + name for name in ids])
+    rows = zip(ids, blobs, strict=True)
     return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
 
 

@@ -76,16 +76,16 @@ async def end_alert(redis: Client, alert: Alert) -> bool:
 async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
     """Return the active alerts, the oldest first. Raises BrokerError."""
     with translated():
-        found: list[bytes] = await redis.hvals(redis.names.alerts)  # type: ignore[misc]
-    alerts = [alert for alert in map(_alert, found) if alert is not None]
+        records: list[bytes] = await redis.hvals(redis.names.alerts)  # type: ignore[misc]
+    alerts = [alert for alert in map(_alert, records) if alert is not None]
     return sorted((a for a in alerts if not a.ends_ms or a.ends_ms > now_ms), key=lambda a: (a.since_ms, a.name))
 
 
 async def forget_ended(redis: Client, *, now_ms: int) -> None:
     """Remove the records of alerts that have ended by themselves, or cannot be read. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
-        ended = [name for name, record in found.items() if _is_over(_alert(record), now_ms)]
+        records: dict[bytes, bytes] = await redis.hgetall(redis.names.alerts)  # type: ignore[misc]
+        ended = [name for name, record in records.items() if _is_over(_alert(record), now_ms)]
         if ended:
             await redis.hdel(redis.names.alerts, *ended)  # type: ignore[misc,arg-type]
 

@@ -59,9 +59,9 @@ async def read(redis: Client, sources: Iterable[str]) -> dict[str, dict[Deviatio
         }
 
 
-def _known(found: Mapping[bytes, bytes]) -> Iterator[tuple[Deviation, int]]:
+def _known(fields: Mapping[bytes, bytes]) -> Iterator[tuple[Deviation, int]]:
     """Yield the fields that can be read."""
-    for field, count in found.items():
+    for field, count in fields.items():
         try:
             yield _decode(field), whole(count)
         except (ValueError, RecursionError):

@@ -97,8 +97,8 @@ _POINT_FIELDS = ["accepted", "sent", "duplicate", "dead_at_intake", "dead"]
 async def read_totals(redis: Client) -> Totals:
     """Read all counters at one moment, so that the sums are consistent. Raises BrokerError."""
     with translated():
-        found: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
-    counters = {key.decode(errors="backslashreplace"): whole(value) for key, value in found.items()}
+        fields: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
+    counters = {key.decode(errors="backslashreplace"): whole(value) for key, value in fields.items()}
     refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
     terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}
     return Totals(**terms, refused=refused)

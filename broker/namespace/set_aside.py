@@ -33,16 +33,16 @@ class SetAside(Struct, frozen=True):
 async def read_set_aside(redis: Client) -> list[SetAside]:
     """Return the last 100 moved values that still exist, newest first. Raises BrokerError."""
     with translated():
-        found = await redis.zrevrange(redis.names.set_aside, 0, SHOWN - 1, withscores=True)
+        names_and_times = await redis.zrevrange(redis.names.set_aside, 0, SHOWN - 1, withscores=True)
         async with redis.pipeline(transaction=False) as pipe:
-            for name, _ in found:
+            for name, _ in names_and_times:
                 pipe.type(name)
-            types = await pipe.execute() if found else []
-        gone = [name for (name, _), kind in zip(found, types, strict=True) if kind == b"none"]
+            types = await pipe.execute() if names_and_times else []
+        gone = [name for (name, _), kind in zip(names_and_times, types, strict=True) if kind == b"none"]
         if gone:  # a person has deleted these keys
             await redis.zrem(redis.names.set_aside, *gone)
     return [
         SetAside(name.decode("utf-8", "backslashreplace"), kind.decode(), whole(at_ms))
-        for (name, at_ms), kind in zip(found, types, strict=True)
+        for (name, at_ms), kind in zip(names_and_times, types, strict=True)
         if kind != b"none"
     ]

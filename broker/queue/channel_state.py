@@ -126,10 +126,10 @@ async def read_channels(redis: Client) -> list[Channel]:
             for name in names:
                 pipe.hmget(redis.names.channel.encode() + name, _FIELDS)  # type: ignore[arg-type]
                 pipe.zcard(redis.names.held_jobs.encode() + name)
-            found = await pipe.execute()
+            replies = await pipe.execute()
     return [
-        Channel(_name(name), *[whole(value) for value in known], held)  # type: ignore[call-arg]
-        for name, known, held in zip(names, found[::2], found[1::2], strict=True)
+        Channel(_name(name), *[whole(value) for value in fields], held)  # type: ignore[call-arg]
+        for name, fields, held in zip(names, replies[::2], replies[1::2], strict=True)
     ]
 
 

@@ -49,8 +49,8 @@ async def read_schedule(redis: Client) -> Schedule:
             for key in held:
                 pipe.zcard(key)
                 pipe.zrange(key, 0, _SAMPLE - 1)
-            found = await pipe.execute()
-    counts = [_notifications(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+            replies = await pipe.execute()
+    counts = [_notifications(*pair) for pair in zip(replies[::2], replies[1::2], strict=True)]
     spans = len(bounds) - 1
     return Schedule(*counts[:spans], sum(counts[spans:]))  # type: ignore[call-arg]
 

@@ -75,7 +75,7 @@ async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> li
     """
     with translated():
         try:
-            found = await redis.xreadgroup(
+            reply = await redis.xreadgroup(
                 keys.GROUP, consumer, {redis.names.stream: ">"}, count=count, block=block_ms
             )
         except ResponseError as error:
@@ -83,7 +83,7 @@ async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> li
                 raise
             await create_group(redis)  # Redis has lost its data
             return []
-    return [_entry(entry_id, fields) for _, entries in found or () for entry_id, fields in entries]
+    return [_entry(entry_id, fields) for _, entries in reply or () for entry_id, fields in entries]
 
 
 async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | None:
@@ -92,10 +92,10 @@ async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | No
     Returns None if there is no such entry. Raises BrokerError.
     """
     with translated():
-        taken = await _claim_stalled(redis, consumer, idle_ms)
-        if taken is None:
+        stalled = await _claim_stalled(redis, consumer, idle_ms)
+        if stalled is None:
             return None
-        entry_id, fields = taken
+        entry_id, fields = stalled
         pending = await redis.xpending_range(redis.names.stream, keys.GROUP, min=entry_id, max=entry_id, count=1)
     return _entry(entry_id, fields, pending[0]["times_delivered"] if pending else 1)
 
@@ -164,8 +164,8 @@ async def live_configs(redis: Client) -> list[bytes]:
     with translated():
         health = redis.names.health.encode()
         names = [health + row["name"] for row in await _consumers(redis)]
-        found = await redis.mget(names) if names else []
-    return [config for config in found if config]
+        configs = await redis.mget(names) if names else []
+    return [config for config in configs if config]
 
 
 async def oldest_age_ms(redis: Client) -> int:
