@@ -15,7 +15,7 @@ from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ async def new_groups(redis: Client, *, since_ms: int) -> list[tuple[str, int]]:
     """
     with translated():
         groups = await redis.zrangebyscore(redis.names.dead_news, f"({since_ms}", "+inf", withscores=True)
-    return [(name.decode("utf-8", "backslashreplace"), whole(at_ms)) for name, at_ms in groups]
+    return [(name.decode("utf-8", "backslashreplace"), parse_int(at_ms)) for name, at_ms in groups]
 
 
 async def closed_ms(redis: Client) -> int:
@@ -149,7 +149,12 @@ def _combination(
     """Return None if the dimensions cannot be read."""
     try:
         return Combination(
-            name.decode(), _decode_dimensions(dimensions), int(count), whole(first), whole(last), newest.decode()
+            name.decode(),
+            _decode_dimensions(dimensions),
+            int(count),
+            parse_int(first),
+            parse_int(last),
+            newest.decode(),
         )
     except (ValueError, RecursionError):
         return None

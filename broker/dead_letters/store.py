@@ -14,7 +14,7 @@ from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 from runtime.ids import is_id
 
 
@@ -149,7 +149,7 @@ async def _read_dead_letters(
 
 def _row(row: list[bytes], dictionaries: dict[str, bytes]) -> DeadLetterRow:
     name, died, letter, dictionary, notes, body, kind = row
-    letter_id, at_ms, used = _text(name), whole(died), _text(dictionary)
+    letter_id, at_ms, used = _text(name), parse_int(died), _text(dictionary)
     if not letter:
         return DeadLetterRow(letter_id, at_ms, None)
     try:

@@ -27,7 +27,7 @@ from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 from runtime.ids import is_id, new_id
 
 KEPT = 500
@@ -168,7 +168,7 @@ async def interrupted(redis: Client) -> list[str]:
             (seconds, micros), *states = await pipe.execute()
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     rows = zip(ids, states, strict=True)
-    return [name for name, (state, until) in rows if state == b"running" and whole(until) < now_ms]
+    return [name for name, (state, until) in rows if state == b"running" and parse_int(until) < now_ms]
 
 
 async def step(redis: Client, work: Work, step: Step) -> None:
@@ -223,9 +223,9 @@ def _action(name: str, fields: Mapping[bytes, bytes]) -> Action | None:
         state = msgspec.convert(fields.get(b"state", b"done").decode(), ActionState)
     except (KeyError, ValueError, RecursionError):
         return None
-    numbers = {key: whole(fields.get(key.encode())) for key in _NUMBERS}
+    numbers = {key: parse_int(fields.get(key.encode())) for key in _NUMBERS}
     causes = [
-        FailureCause(_text(key[4:]), whole(count), _text(fields.get(b"eg:" + key[4:], b"")))
+        FailureCause(_text(key[4:]), parse_int(count), _text(fields.get(b"eg:" + key[4:], b"")))
         for key, count in fields.items()
         if key.startswith(b"why:")
     ]

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 
 class Unreported(Struct, frozen=True):
@@ -39,7 +39,7 @@ async def read_unreported(redis: Client) -> Unreported:
         if unreadable:  # without this they would be read for ever
             await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
     named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
-    return Unreported(named, whole(reported), whole(purged))
+    return Unreported(named, parse_int(reported), parse_int(purged))
 
 
 async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 MAX_FIELDS = 2000
 """The largest number of fields for one source. A full hash takes no new ones, because senders choose the names."""
@@ -63,6 +63,6 @@ def _known(fields: Mapping[bytes, bytes]) -> Iterator[tuple[Deviation, int]]:
     """Yield the fields that can be read."""
     for field, count in fields.items():
         try:
-            yield _decode(field), whole(count)
+            yield _decode(field), parse_int(count)
         except (ValueError, RecursionError):
             continue

@@ -15,7 +15,7 @@ from msgspec import Struct
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
@@ -90,4 +90,4 @@ async def watch(redis: Client, names: Iterable[str], *, now_ms: int) -> None:
 
 
 def _facts(row: dict[bytes, bytes]) -> SourceFacts:
-    return SourceFacts(**{field: whole(row.get(field.encode())) for field in SourceFacts.__struct_fields__})
+    return SourceFacts(**{field: parse_int(row.get(field.encode())) for field in SourceFacts.__struct_fields__})

@@ -9,7 +9,7 @@ from msgspec import Struct
 from broker.redis import clock, keys
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 
 class Totals(Struct, frozen=True):
@@ -98,7 +98,7 @@ async def read_totals(redis: Client) -> Totals:
     """Read all counters at one moment, so that the sums are consistent. Raises BrokerError."""
     with translated():
         fields: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
-    counters = {key.decode(errors="backslashreplace"): whole(value) for key, value in fields.items()}
+    counters = {key.decode(errors="backslashreplace"): parse_int(value) for key, value in fields.items()}
     refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
     terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}
     return Totals(**terms, refused=refused)
@@ -114,7 +114,7 @@ async def read_died(redis: Client, *, minutes: int) -> int:
         async with redis.pipeline(transaction=False) as pipe:
             for minute in range(running - minutes + 1, running + 1):
                 pipe.hget(f"{redis.names.stats_minute}{minute}", "died")
-            return sum(whole(died) for died in await pipe.execute())
+            return sum(parse_int(died) for died in await pipe.execute())
 
 
 async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
@@ -145,7 +145,7 @@ async def read_history(redis: Client, *, points: int, minutes: int) -> list[Poin
             rows: list[list[bytes | None]] = await pipe.execute()
     spans: dict[int, list[list[int]]] = {}
     for minute, row in enumerate(rows, start=first):
-        spans.setdefault(minute // minutes * minutes, []).append([whole(value) for value in row])
+        spans.setdefault(minute // minutes * minutes, []).append([parse_int(value) for value in row])
     return [_point(start, span, now_s) for start, span in spans.items()]
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 SHOWN = 100
 
@@ -42,7 +42,7 @@ async def read_set_aside(redis: Client) -> list[SetAside]:
         if gone:  # a person has deleted these keys
             await redis.zrem(redis.names.set_aside, *gone)
     return [
-        SetAside(name.decode("utf-8", "backslashreplace"), kind.decode(), whole(at_ms))
+        SetAside(name.decode("utf-8", "backslashreplace"), kind.decode(), parse_int(at_ms))
         for (name, at_ms), kind in zip(names_and_times, types, strict=True)
         if kind != b"none"
     ]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from broker.queue import stream
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 
 class Backlog(Struct, frozen=True):
@@ -48,7 +48,7 @@ async def read_backlog(redis: Client) -> Backlog:
         oldest_ms=await stream.oldest_age_ms(redis),
         jobs=jobs,
         jobs_due=due,
-        next_due_ms=max(0, whole(head[0][1]) - now_ms) if head else None,
+        next_due_ms=max(0, parse_int(head[0][1]) - now_ms) if head else None,
     )
 
 

@@ -25,7 +25,7 @@ from broker.monitoring.audit import AuditEntry, packed
 from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 CircuitState = Literal["closed", "open", "half-open", "paused"]
 
@@ -128,7 +128,7 @@ async def read_channels(redis: Client) -> list[Channel]:
                 pipe.zcard(redis.names.held_jobs.encode() + name)
             replies = await pipe.execute()
     return [
-        Channel(_name(name), *[whole(value) for value in fields], held)  # type: ignore[call-arg]
+        Channel(_name(name), *[parse_int(value) for value in fields], held)  # type: ignore[call-arg]
         for name, fields, held in zip(names, replies[::2], replies[1::2], strict=True)
     ]
 

@@ -14,7 +14,7 @@ from broker.redis import keys, scripts
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmation_for, confirmed
 from broker.redis.errors import translated
-from broker.redis.numbers import whole
+from broker.redis.numbers import parse_int
 
 __all__ = [
     "Confirmation",
@@ -193,7 +193,7 @@ async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:
 def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> Entry:
     return Entry(
         id=entry_id.decode(),
-        bodies=min(_MOST_BODIES, max(0, whole(fields.get(b"n")))),
+        bodies=min(_MOST_BODIES, max(0, parse_int(fields.get(b"n")))),
         blob=fields.get(b"z", b""),
         deliveries=deliveries,
         any_age=b"a" in fields,

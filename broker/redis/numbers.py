@@ -7,7 +7,7 @@ import math
 _MOST = 2**53
 
 
-def whole(value: bytes | str | float | None) -> int:
+def parse_int(value: bytes | str | float | None) -> int:
     """Return the integer part of a value; 0 for None, for a value that is not a number, and from 2^53 on."""
     try:
         number = float(value or 0)
