@@ -1,4 +1,4 @@
-"""The batch codec."""
+"""Tests of the encoding of batches."""
 
 import pytest
 from hypothesis import given

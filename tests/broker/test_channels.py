@@ -24,7 +24,7 @@ async def new_job(redis: Client) -> str:
 
 
 class Talk:
-    """Records one notification after the other, and what each told of the channel."""
+    """Records notifications one after another, each with its feedback about the channel."""
 
     def __init__(self, redis: Client, job_id: str) -> None:
         self._redis = redis

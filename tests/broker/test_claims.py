@@ -1,4 +1,4 @@
-"""Who may claim a job after Redis was away, on a real Redis."""
+"""Tests which workers may claim jobs after Redis was down, with a real Redis."""
 
 import time
 

@@ -50,7 +50,7 @@ async def tls_before(server: RedisServer, context: ssl.SSLContext) -> AsyncItera
 
 
 class Certificates:
-    """One authority's: for 127.0.0.1, for another host, and for a client."""
+    """The certificates of one authority: for 127.0.0.1, for another host, and for a client."""
 
     def __init__(self, directory: Path) -> None:
         authority = trustme.CA()
@@ -76,7 +76,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 
 async def answer(settings: Settings) -> object:
-    """What a client hears, or the error in words."""
+    """Return the response to a PING, or the error."""
     client = connect(settings, retries=0)
     try:
         with translated():
@@ -92,10 +92,10 @@ async def test_a_login_takes_any_password_and_tells_none(guarded: RedisServer) -
     assert await answer(good) is True
 
     wrong = Settings(url=good.url.replace("1@", "2@"))
-    told = str(await answer(wrong))
-    assert "refuses the login" in told
-    assert "pass/" not in told
-    assert "pass%" not in told
+    message = str(await answer(wrong))
+    assert "refuses the login" in message
+    assert "pass/" not in message
+    assert "pass%" not in message
 
 
 async def test_a_server_that_does_not_know_auth_repeats_no_password() -> None:
@@ -103,12 +103,12 @@ async def test_a_server_that_does_not_know_auth_repeats_no_password() -> None:
         config = Path(directory) / "redis.conf"
         config.write_text("rename-command AUTH NOTAUTH\n")
         server = RedisServer(Path(directory), include=str(config)).start()
-        told = str(await answer(Settings(url=f"unix://{USER}:{QUOTED}@{server.socket}")))
+        message = str(await answer(Settings(url=f"unix://{USER}:{QUOTED}@{server.socket}")))
         server.kill()
 
-    assert "does not know the command AUTH" in told
-    assert "pass/" not in told
-    assert "pass%" not in told
+    assert "does not know the command AUTH" in message
+    assert "pass/" not in message
+    assert "pass%" not in message
 
 
 async def test_the_database_of_the_address_is_used(redis_server: RedisServer) -> None:
@@ -196,12 +196,12 @@ def test_what_cannot_be_used_is_told_with_the_name_of_its_setting(
 ) -> None:
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("no certificate")
-    for settings, told in (
+    for settings, message in (
         (Settings(url="redis://:pa/ss@host"), "redis.url: "),
         (Settings(url="rediss://host", tls_ca_file="/no/such"), "redis.tls_ca_file: .*No such file"),
         (Settings(url="rediss://host", tls_ca_file=str(nonsense)), "redis.tls_ca_file: "),
         (Settings(url="rediss://host", tls_cert_file=certificates.ca_file), "redis.tls_cert_file"),
     ):
-        with pytest.raises(Misconfigured, match=told) as caught:
+        with pytest.raises(Misconfigured, match=message) as caught:
             connect(settings)
         assert "pa/ss" not in str(caught.value)

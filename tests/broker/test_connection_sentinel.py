@@ -33,7 +33,7 @@ def shared() -> Iterator[Sentineled]:
 
 @pytest.fixture
 async def group(shared: Sentineled) -> AsyncIterator[Sentineled]:
-    """All up and in step, whoever is the primary."""
+    """Wait until all servers are up and in sync, whichever is the primary."""
     await until(shared.is_whole)
     yield shared
     for node in shared.nodes:

@@ -257,11 +257,11 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
 
     found = rows[sound.letter.id].letter
     assert found == structs.replace(sound.letter, died_at_ms=found.died_at_ms)
-    told = rows[lost.letter.id].letter
-    assert told is not None and told.is_unreadable
-    assert (told.id, told.died_at_ms, told.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
-    assert told.error.startswith("this version of Hookline cannot read it: ")
-    assert await dead_letters.discard(redis, [told]) == 1
+    shown = rows[lost.letter.id].letter
+    assert shown is not None and shown.is_unreadable
+    assert (shown.id, shown.died_at_ms, shown.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
+    assert shown.error.startswith("this version of Hookline cannot read it: ")
+    assert await dead_letters.discard(redis, [shown]) == 1
     assert [row.id for row in await dead_letters.read_older(redis, NEWEST, count=10)] == [sound.letter.id]
 
 

@@ -1,4 +1,4 @@
-"""Ending tasks."""
+"""Tests of the cancellation of tasks."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What is told of a Redis at maxmemory."""
+"""The errors of a Redis at maxmemory."""
 
 import pytest
 

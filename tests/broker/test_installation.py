@@ -1,4 +1,4 @@
-"""One namespace belongs to one installation, on a real Redis."""
+"""Tests that a namespace belongs to one installation, with a real Redis."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The job codec."""
+"""Tests of the encoding of jobs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ def test_a_jobs_id_tells_its_size(size: int) -> None:
 
 
 def test_ids_of_other_jobs_tell_none() -> None:
-    assert jobs.size_of("somebody-elses-job") == 0
+    assert jobs.size_of("job-of-another-program") == 0
 
 
 def test_the_argument_has_a_short_repr_because_arq_writes_it_into_a_string_for_each_run() -> None:

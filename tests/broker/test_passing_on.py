@@ -17,7 +17,7 @@ MINUTE_MS = 60_000
 
 
 async def held(redis: Client) -> tuple[str, int]:
-    """Who holds the only entry, and how often it was delivered."""
+    """Return the consumer that holds the only entry, and how often it was delivered."""
     [row] = await redis.xpending_range(KEYS.stream, keys.GROUP, "-", "+", 10)
     return row["consumer"].decode(), row["times_delivered"]
 

@@ -1,4 +1,4 @@
-"""What Redis refuses is found by trying it, and told in words that say how to fix it."""
+"""Tests that the probe finds what Redis refuses, and that the errors say how to fix it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cluster_node(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 async def refusal(redis: Client) -> BrokerError:
-    """Why Redis does not take a batch."""
+    """Return the error with which Redis refuses a batch."""
     with pytest.raises(BrokerError) as caught:
         await stream.append(redis, [BODY], Confirmation())
     return caught.value
@@ -113,7 +113,7 @@ async def test_a_cluster_node_is_called_one_and_no_answer_is_shown_as_a_tuple(cl
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "message"),
     [
         (("~*", "+@all", "-evalsha"), r"may not run EVALSHA: .*\+evalsha"),
         (("~*", "+@all", "-xadd"), r"may not run XADD: .*\+xadd"),
@@ -122,7 +122,7 @@ async def test_a_cluster_node_is_called_one_and_no_answer_is_shown_as_a_tuple(cl
     ids=str,
 )
 async def test_a_missing_permission_is_no_refused_login_and_shows_no_batch(
-    redis_server: RedisServer, rules: tuple[str, ...], told: str
+    redis_server: RedisServer, rules: tuple[str, ...], message: str
 ) -> None:
     async with limited(redis_server, *rules) as client:
         error = await refusal(client)
@@ -134,7 +134,7 @@ async def test_a_missing_permission_is_no_refused_login_and_shows_no_batch(
         assert "Lovelace" not in text
         assert "pipeline" not in text
         assert len(text) < 500
-    with pytest.raises(Misconfigured, match=told):
+    with pytest.raises(Misconfigured, match=message):
         raise error
 
 
@@ -168,7 +168,7 @@ async def test_a_user_with_all_permissions_lacks_none(redis_server: RedisServer)
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "message"),
     [
         (("~*", "-evalsha"), "may not run EVALSHA, which the receiver needs: ACL SETUSER limited +evalsha"),
         (("~*", "-xreadgroup", "-xclaim"), "may not run XREADGROUP, XCLAIM, which the worker needs"),
@@ -183,13 +183,13 @@ async def test_a_user_with_all_permissions_lacks_none(redis_server: RedisServer)
     ids=str,
 )
 async def test_each_missing_permission_is_found_without_running_anything(
-    redis_server: RedisServer, rules: tuple[str, ...], told: str
+    redis_server: RedisServer, rules: tuple[str, ...], message: str
 ) -> None:
     async with limited(redis_server, "+@all", *rules) as client:
         denied = await find_denied(client, further=("WAITAOF 1 0 1",))
 
     assert len(denied.texts()) == 1
-    assert told in denied.texts()[0]
+    assert message in denied.texts()[0]
     with redis_server.client() as admin:
         assert admin.keys() == []
 

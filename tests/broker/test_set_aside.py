@@ -1,4 +1,4 @@
-"""What Hookline never writes is moved out of the way, and nothing is half done because of it."""
+"""Tests that values of other programs are moved aside, and that no change is made by half because of them."""
 
 import time
 
@@ -20,7 +20,7 @@ BODY = RawBody(NOW_MS, "voucherify", "", b"{}")
 
 
 async def commit_one(redis: Client, number: int = 1) -> None:
-    """One webhook, all the way from its receiver to a job of one notification."""
+    """Commit one webhook: from the stream to a job with one notification."""
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "worker-1", count=1, block_ms=1) or await stream.read(
         redis, "worker-1", count=1, block_ms=1
@@ -99,10 +99,10 @@ async def test_what_a_person_deleted_is_listed_no_more(redis: Client) -> None:
 
 
 async def test_nothing_outside_of_the_namespace_is_moved(redis: Client) -> None:
-    await redis.set("somebody:list", "x")
+    await redis.set("other-program:list", "x")
     with pytest.raises(Exception, match="WRONGTYPE"):
-        await redis.rpush("somebody:list", "y")
-    assert await redis.get("somebody:list") == b"x"
+        await redis.rpush("other-program:list", "y")
+    assert await redis.get("other-program:list") == b"x"
 
 
 async def test_a_job_of_another_type_is_claimed_as_one_that_cannot_be_read(redis: Client) -> None:
@@ -126,7 +126,7 @@ async def test_settled_indices_that_are_none_of_a_jobs_do_not_end_it(redis: Clie
 async def test_a_lease_that_never_ends_is_none(redis: Client) -> None:
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
-    await redis.set(KEYS.in_progress + name.decode(), "nobody")
+    await redis.set(KEYS.in_progress + name.decode(), "no-such-worker")
     assert await jobs.claim(redis, "worker-1", count=10, lease_ms=1000) == []
     await redis.zadd(KEYS.queue, {name: 0})
     assert len(await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)) == 1

@@ -40,7 +40,7 @@ async def job_id(redis: Client) -> str:
 
 @pytest.fixture
 async def my_job(redis: Client, job_id: str) -> str:
-    """The same, claimed."""
+    """Return the id of the job after it was claimed."""
     assert await claim(redis, ME, count=1, lease_ms=60_000) == [job_id]
     return job_id
 

@@ -1,4 +1,4 @@
-"""What Redis knows of a source, whatever the order in which receivers tell it."""
+"""Tests of the facts about a source, in any order of the reports of receivers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_errors_of_several_receivers_are_one_row_until_a_webhook_is_accept
 
 
 async def test_what_is_told_late_is_an_outage_that_is_over(redis: Client) -> None:
-    """Redis was away, came back, took a webhook, and only then the receivers tell what they had to refuse."""
+    """Redis was down and accepts webhooks again, and only then receivers report the earlier errors."""
     await accept(redis)
     accepted = (await facts(redis)).last_accepted_ms
     await note_failures(redis, [row(accepted - 5000, accepted - 100, 9)])
