@@ -47,9 +47,12 @@ from broker.queue.stream import Confirmation
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.steps.commit import Processed, commit
-from inspector import operations
 from inspector.http.app_context import Configured
-from inspector.operations import Filter, Person
+from inspector.operations import retention, search
+from inspector.operations.export import export_lines
+from inspector.operations.filters import Filter
+from inspector.operations.forget import forget_person
+from inspector.privacy.person import Person
 from inspector.server import listen
 from inspector.settings import DeadSettings, Settings
 from inspector.site import Site
@@ -153,7 +156,7 @@ async def _export(url: str) -> int:
     client = connect(RedisSettings(url=url))
     lines = 0
     with tempfile.TemporaryFile() as file:
-        async for piece in operations.export(client, Filter(), by="benchmark"):
+        async for piece in export_lines(client, Filter(), by="benchmark"):
             file.write(piece)
             lines += piece.count(b"\n")
     await client.aclose()
@@ -163,8 +166,8 @@ async def _export(url: str) -> int:
 async def _forget(url: str) -> int:
     client = connect(RedisSettings(url=url))
     person = Person([json.loads(_KIND.sample(77, EVENT))["data"]["customer"]["id"]], {"voucherify": _KIND})
-    count = await operations.count(client, Filter())
-    await operations.forget(client, person, lambda _: (), by="benchmark")
+    count = await search.count(client, Filter())
+    await forget_person(client, person, lambda _: (), by="benchmark")
     await client.aclose()
     return count
 
@@ -173,7 +176,7 @@ async def _purge(url: str) -> int:
     client = connect(RedisSettings(url=url))
     with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
         settings = DeadSettings(keep_count=_LETTERS // 2, export_dir=directory)
-        rounds = operations.purge(client, settings, by="benchmark")
+        rounds = retention.purge(client, settings, by="benchmark")
         count = sum([purged.letters async for purged in rounds])
     await client.aclose()
     return count

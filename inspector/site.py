@@ -28,7 +28,7 @@ from inspector.http.security_headers import make_strict
 from inspector.settings import Settings
 from inspector.web.actions import actions_routes
 from inspector.web.audit import audit_routes
-from inspector.web.bulk_form import acts_routes
+from inspector.web.bulk_form import bulk_routes
 from inspector.web.channels import channels_routes
 from inspector.web.dead_letter import letter_routes
 from inspector.web.dead_letters import letters_routes
@@ -91,7 +91,7 @@ class Site:
         self._acting = asyncio.create_task(self.context.runner.run())
 
     async def stop(self) -> None:
-        """Stop accepting, answer what was read, then close; within STOP_S, and END_S of the runner."""
+        """Stop accepting, answer what was read, then close; within STOP_S, and RELEASE_TIMEOUT_S of the runner."""
         self._accepting.close()
         await self._runner.cleanup()
         self._acting.cancel()
@@ -104,7 +104,7 @@ class Site:
             *login_routes(self.context, self.auth, self._pages),
             *overview_routes(self.context, self._pages),
             *letters_routes(self.context, self._pages),
-            *acts_routes(self.context, self._pages),
+            *bulk_routes(self.context, self._pages),
             *letter_routes(self.context, self._pages),
             *groups_routes(self.context, self._pages),
             *actions_routes(self.context, self._pages),

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from inspector.api.operation import BASE, MAX_BODY_BYTES, Nothing, Operation
-from inspector.api.requests import ActionOrder, EditOrder
+from inspector.api.operation import BASE, MAX_BODY_BYTES, NoFields, Operation
+from inspector.api.requests import ActionRequest, EditRequest
 from inspector.api.responses import Conflict, Error
 from inspector.api.routes import OPERATIONS
 from tools.configuration import docstrings
@@ -47,8 +47,8 @@ OF_A_POST = (408, 413, 415)
 
 # Types cannot express these constraints; the handlers check them.
 ONE_OF = {
-    EditOrder: {"oneOf": [{"required": ["body"]}, {"required": ["body_base64"]}]},
-    ActionOrder: {
+    EditRequest: {"oneOf": [{"required": ["body"]}, {"required": ["body_base64"]}]},
+    ActionRequest: {
         "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}],
         "dependentRequired": {"expected_count": ["filter"], "until_ms": ["filter"]},
         "if": {"properties": {"verb": {"const": "annotate"}}},
@@ -117,7 +117,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": inspect.getdoc(operation.does),
+        "description": inspect.getdoc(operation.handler),
         "x-right": operation.right,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation.query)],
         "responses": {
@@ -183,7 +183,7 @@ def _reference(kind: type[Struct]) -> dict[str, str]:
 
 
 def _components() -> dict[str, Any]:
-    kinds: set[type[Struct]] = {Error, Conflict, Nothing}
+    kinds: set[type[Struct]] = {Error, Conflict, NoFields}
     for operation in OPERATIONS:
         kinds |= {kind for kind in (operation.body, operation.answer) if kind and kind is not bytes}
     return dict(sorted(_schemas(sorted(kinds, key=lambda kind: kind.__name__)).items()))

@@ -98,8 +98,8 @@ class Action(Struct, frozen=True, kw_only=True):
     lease_until_ms: int
 
     @property
-    def gone(self) -> int:
-        """The number of selected letters that no longer existed; 0 until the action is done."""
+    def missing(self) -> int:
+        """Selected letters that no longer existed. Known at the end."""
         left = 0 if self.request.verb == "dry_run" else self.failed
         return self.selected - self.done - left if self.state == "done" else 0
 

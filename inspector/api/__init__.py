@@ -1,1 +1,1 @@
-"""The inspector's HTTP API, for programs: a face over inspector.operations, described by openapi.json."""
+"""The inspector's HTTP API, for programs. openapi.json describes it."""

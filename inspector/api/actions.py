@@ -1,4 +1,4 @@
-"""Actions by HTTP: begun, watched, stopped, resumed. The inspector's process carries them out."""
+"""Bulk actions in the API: begin, list, show, stop, resume. The inspector's process runs them."""
 
 from __future__ import annotations
 
@@ -8,114 +8,113 @@ from typing import Any
 from aiohttp import hdrs
 from msgspec import UNSET, UnsetType, structs
 
-from inspector import operations
+from broker.dead_letters import stored_actions
 from inspector.api import requests, responses
-from inspector.api.operation import BASE, Asked, Nothing, Operation, as_json
+from inspector.api.operation import BASE, ApiRequest, NoFields, Operation, as_json
 from inspector.http.app_context import AppContext
 from inspector.http.routing import ErrorAnswer
-from inspector.operations import DryRunError, Selection
+from inspector.operations import bulk_actions
+from inspector.operations.bulk_actions import DryRunError, Selection
 from inspector.presentation.serializers import action_record
 
-_NO_ACTION = ErrorAnswer(404, "There is no such action (any more): the last 500 are kept.")
+_NO_ACTION = ErrorAnswer(404, "There is no such action. The last 500 are kept.")
 
 
-async def begin(context: AppContext, asked: Asked) -> Any:
-    """Begin an action with many dead letters; it goes on by itself. Location is where it can be watched."""
-    order: requests.ActionOrder = asked.body
-    fault = _fault(order)
+async def begin(context: AppContext, request: ApiRequest) -> Any:
+    """Begin an action on many dead letters. It runs in the background; its progress is at Location."""
+    body: requests.ActionRequest = request.body
+    fault = _fault(body)
     if fault:
         return ErrorAnswer(400, fault)
-    chosen = await _chosen(context, order)
-    if isinstance(chosen, Selection) and order.expected_count not in (UNSET, chosen.count):
-        told = f"The filter selects {chosen.count} by now, and not {order.expected_count}: nothing was done."
-        return as_json({"error": told, "count": chosen.count}, 409)
+    target = await _target(context, body)
+    if isinstance(target, Selection) and body.expected_count not in (UNSET, target.count):
+        error = f"The filter selects {target.count} letters now, not {body.expected_count}. Nothing was done."
+        return as_json({"error": error, "count": target.count}, 409)
     try:
-        action = await context.runner.begin(
-            order.verb,
-            chosen,
-            by=asked.principal.name,
-            rate_per_s=order.rate_per_s or 0.0,
-            note=order.note or "",
+        action_id = await context.runner.begin(
+            body.verb,
+            target,
+            by=request.principal.name,
+            rate_per_s=body.rate_per_s or 0.0,
+            note=body.note or "",
         )
     except DryRunError:
-        return ErrorAnswer(503, "This inspector has no rules for a dry run.")
-    answer = as_json(await _record(context, action), 201)
-    answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action}"
+        return ErrorAnswer(503, "This inspector has no rules, so it cannot do a dry run.")
+    answer = as_json(await _record(context, action_id), 201)
+    answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action_id}"
     return answer
 
 
-async def recent(context: AppContext, asked: Asked) -> Any:
+async def list_actions(context: AppContext, request: ApiRequest) -> Any:
     """The last actions, newest first."""
-    found = await operations.actions(context.redis, count=asked.query.limit)
-    records = [action_record(action, masking=context.configured.masking) for action in found]
-    return {"actions": [{name: value for name, value in one.items() if name != "ids"} for one in records]}
+    actions = await stored_actions.recent(context.redis, count=request.query.limit)
+    records = [action_record(action, masking=context.configured.masking) for action in actions]
+    # An action may have 10,000 ids, so a list leaves them out.
+    return {"actions": [{name: value for name, value in record.items() if name != "ids"} for record in records]}
 
 
-async def show(context: AppContext, asked: Asked) -> Any:
-    """How far it has come."""
-    return await _record(context, asked.name) or _NO_ACTION
+async def show(context: AppContext, request: ApiRequest) -> Any:
+    """The action and its progress."""
+    return await _record(context, request.path_value) or _NO_ACTION
 
 
-async def stop(context: AppContext, asked: Asked) -> Any:
-    """Stop it before its next step. What is done stays done."""
-    stopped = (
-        await operations.stop(context.redis, asked.name, by=asked.principal.name)
-        if await _is(context, asked)
-        else None
-    )
-    return await _changed(context, asked, stopped, "It is not going on, so there is nothing to stop.")
+async def stop(context: AppContext, request: ApiRequest) -> Any:
+    """Stop the action before its next step. Completed work is not undone."""
+    if not await _exists(context, request):
+        return _NO_ACTION
+    if not await stored_actions.stop(context.redis, request.path_value, by=request.principal.name):
+        return ErrorAnswer(409, "The action is not running, so it cannot be stopped.")
+    return await _record(context, request.path_value)
 
 
-async def resume(context: AppContext, asked: Asked) -> Any:
-    """Go on with one that was stopped or interrupted."""
-    resumed = (
-        await context.runner.resume(asked.name, by=asked.principal.name) if await _is(context, asked) else None
-    )
-    return await _changed(context, asked, resumed, "It is done or going on, so there is nothing to resume.")
+async def resume(context: AppContext, request: ApiRequest) -> Any:
+    """Continue an action that was stopped or interrupted."""
+    if not await _exists(context, request):
+        return _NO_ACTION
+    if not await context.runner.resume(request.path_value, by=request.principal.name):
+        return ErrorAnswer(409, "The action is done or running, so it cannot be resumed.")
+    return await _record(context, request.path_value)
 
 
-def _fault(order: requests.ActionOrder) -> str:
-    if (order.ids is UNSET) == (order.filter is UNSET):
-        return "Give ids or filter, one of the two. A filter of {} is every dead letter."
-    if order.ids is not UNSET and (order.expected_count is not UNSET or order.until_ms is not UNSET):
-        return "expected_count and until_ms go with a filter."
-    if (order.verb == "annotate") != (order.note is not UNSET):
-        return "annotate needs a note, and nothing else takes one."
+def _fault(body: requests.ActionRequest) -> str:
+    """The mistake in a request that its types do not rule out; "" if there is no mistake."""
+    if (body.ids is UNSET) == (body.filter is UNSET):
+        return "Send either ids or filter. The filter {} selects every dead letter."
+    if body.ids is not UNSET and (body.expected_count is not UNSET or body.until_ms is not UNSET):
+        return "expected_count and until_ms are only allowed with a filter."
+    if (body.verb == "annotate") != (body.note is not UNSET):
+        return "annotate needs a note, and no other verb takes one."
     return ""
 
 
-async def _chosen(context: AppContext, order: requests.ActionOrder) -> Selection | Sequence[str]:
-    if isinstance(order.filter, UnsetType):
-        return order.ids or []
-    wanted = requests.filter_of(order.filter)
-    ends = [until_ms for until_ms in (wanted.until_ms, order.until_ms) if until_ms]
-    return await operations.select(context.redis, structs.replace(wanted, until_ms=min(ends, default=0)))
+async def _target(context: AppContext, body: requests.ActionRequest) -> Selection | Sequence[str]:
+    if isinstance(body.filter, UnsetType):
+        return body.ids or []
+    letter_filter = requests.filter_of(body.filter)
+    limits = [until_ms for until_ms in (letter_filter.until_ms, body.until_ms) if until_ms]
+    return await bulk_actions.select(
+        context.redis, structs.replace(letter_filter, until_ms=min(limits, default=0))
+    )
 
 
-async def _is(context: AppContext, asked: Asked) -> bool:
-    return await operations.action(context.redis, asked.name) is not None
+async def _exists(context: AppContext, request: ApiRequest) -> bool:
+    return await stored_actions.read(context.redis, request.path_value) is not None
 
 
-async def _changed(context: AppContext, asked: Asked, changed: bool | None, fault: str) -> Any:
-    if changed is None:
-        return _NO_ACTION
-    return await _record(context, asked.name) if changed else ErrorAnswer(409, fault)
+async def _record(context: AppContext, action_id: str) -> Mapping[str, Any] | None:
+    action = await stored_actions.read(context.redis, action_id)
+    return action_record(action, masking=context.configured.masking) if action else None
 
 
-async def _record(context: AppContext, action: str) -> Mapping[str, Any] | None:
-    found = await operations.action(context.redis, action)
-    return action_record(found, masking=context.configured.masking) if found else None
-
-
-ACTING = (
+ACTION_OPERATIONS = (
     Operation(
         name="beginAction",
         method="POST",
         path="/actions",
         right="operate",
-        summary="Replay, discard, annotate or dry-run many",
-        does=begin,
-        body=requests.ActionOrder,
+        summary="Begin an action on many dead letters",
+        handler=begin,
+        body=requests.ActionRequest,
         answer=responses.ActionRecord,
         status=201,
         errors=(409,),
@@ -126,7 +125,7 @@ ACTING = (
         path="/actions",
         right="read",
         summary="List actions",
-        does=recent,
+        handler=list_actions,
         query=requests.ActionsQuery,
         answer=responses.ActionsAnswer,
     ),
@@ -135,23 +134,31 @@ ACTING = (
         method="GET",
         path="/actions/{id}",
         right="read",
-        summary="Show one action",
-        does=show,
+        summary="Show an action",
+        handler=show,
         answer=responses.ActionRecord,
         errors=(404,),
     ),
-    *(
-        Operation(
-            name=f"{turn}Action",
-            method="POST",
-            path=f"/actions/{{id}}/{turn}",
-            right="operate",
-            summary=f"{turn.capitalize()} an action",
-            does=does,
-            body=Nothing,
-            answer=responses.ActionRecord,
-            errors=(404, 409),
-        )
-        for turn, does in (("stop", stop), ("resume", resume))
+    Operation(
+        name="stopAction",
+        method="POST",
+        path="/actions/{id}/stop",
+        right="operate",
+        summary="Stop an action",
+        handler=stop,
+        body=NoFields,
+        answer=responses.ActionRecord,
+        errors=(404, 409),
+    ),
+    Operation(
+        name="resumeAction",
+        method="POST",
+        path="/actions/{id}/resume",
+        right="operate",
+        summary="Resume an action",
+        handler=resume,
+        body=NoFields,
+        answer=responses.ActionRecord,
+        errors=(404, 409),
     ),
 )

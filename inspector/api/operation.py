@@ -1,4 +1,4 @@
-"""What an operation of the API is, and how its request is read: strictly, and told of in one sentence if wrong."""
+"""An operation of the API, and the strict reading of its requests."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from inspector.http.routing import API, Answer, ErrorAnswer, Handler, Route
 
 BASE = f"{API}v1"
 MAX_BODY_BYTES = 1024 * 1024
-"""Of a request: 10,000 ids, or a large webhook as base64."""
+"""Largest body of a request: enough for 10,000 ids or a large webhook as base64."""
 
 _BODY_S = 5.0
 _JSON = "application/json"
 
 
-class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
-    """No fields: `{}`."""
+class NoFields(Struct, frozen=True, forbid_unknown_fields=True):
+    """A body without fields: `{}`."""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """A request that is sound."""
+class ApiRequest(Struct, frozen=True, kw_only=True):
+    """A valid request to the API."""
 
     principal: Principal
-    name: str
-    """What stands in the path: an id or a name; "" where the path has none."""
+    path_value: str
+    """The id or name in the path; "" if the path has none."""
 
     query: Any
-    """Of the operation's `query` type."""
+    """An instance of the operation's `query` type."""
 
     body: Any
-    """Of the operation's `body` type; None for a GET."""
+    """An instance of the operation's `body` type; None for a GET."""
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One operation. openapi.json is made from these."""
+    """An operation. openapi.json is generated from these."""
 
     name: str
     method: str
@@ -50,20 +50,20 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     right: Right
     summary: str
-    does: Callable[[AppContext, Asked], Awaitable[Any]]
-    """Its docstring is the description. Answers a value to be made JSON, or an Answer."""
+    handler: Callable[[AppContext, ApiRequest], Awaitable[Any]]
+    """Returns a value to encode as JSON, or an Answer. Its docstring is the description in openapi.json."""
 
     answer: Any
-    """The type of the JSON that is answered; bytes for a body as it is."""
+    """Type of the JSON in the answer; bytes for a raw body."""
 
     status: int = 200
-    query: type[Struct] = Nothing
+    query: type[Struct] = NoFields
     body: type[Struct] | None = None
     errors: tuple[int, ...] = ()
-    """Statuses beside those that every operation may answer."""
+    """Error statuses beyond those that every operation may answer."""
 
     def route(self, context: AppContext) -> Route:
-        """As the site takes it."""
+        """The route of this operation, for the site."""
         return Route(self.method, BASE + self.path, self._handler(context), self.right)
 
     def _handler(self, context: AppContext) -> Handler:
@@ -74,31 +74,33 @@ class Operation(Struct, frozen=True, kw_only=True):
             body = await _body(request, self.body) if self.body else None
             if isinstance(body, ErrorAnswer):
                 return body
-            name = next(iter(request.match_info.values()), "")
-            found = await self.does(context, Asked(principal=principal, name=name, query=query, body=body))
-            return found if isinstance(found, web.StreamResponse | ErrorAnswer) else as_json(found, self.status)
+            path_value = next(iter(request.match_info.values()), "")
+            answer = await self.handler(
+                context, ApiRequest(principal=principal, path_value=path_value, query=query, body=body)
+            )
+            return answer if isinstance(answer, web.StreamResponse | ErrorAnswer) else as_json(answer, self.status)
 
         return handle
 
 
 def as_json(value: Any, status: int = 200) -> web.Response:
-    """An answer."""
+    """A JSON answer with this value."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type=_JSON)
 
 
 def _query(request: web.Request, kind: type[Struct]) -> Any:
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in request.query.items():
         if name not in kind.__struct_fields__:
             known = ", ".join(kind.__struct_fields__) or "none"
-            return ErrorAnswer(400, f"There is no query parameter {name!r} here; there are: {known}.")
-        if name in given:
+            return ErrorAnswer(400, f"Unknown query parameter {name!r}. Known are: {known}.")
+        if name in values:
             return ErrorAnswer(400, f"The query parameter {name!r} is given twice.")
-        given[name] = value
+        values[name] = value
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        return ErrorAnswer(400, f"The query is wrong: {error}.")
+        return ErrorAnswer(400, f"Invalid query: {error}.")
 
 
 async def _body(request: web.Request, kind: type[Struct]) -> Any:
@@ -106,19 +108,20 @@ async def _body(request: web.Request, kind: type[Struct]) -> Any:
         async with asyncio.timeout(_BODY_S):
             content = await request.clone(client_max_size=MAX_BODY_BYTES).read()
     except TimeoutError:
-        return ErrorAnswer(408, "The request took too long to arrive.")
+        return ErrorAnswer(408, "The request body took too long to arrive.")
     except web.HTTPRequestEntityTooLarge:
-        return ErrorAnswer(413, f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.")
+        return ErrorAnswer(413, f"The body is too large: at most {MAX_BODY_BYTES // 1024} KiB.")
     try:
-        return msgspec.convert(_whole(msgspec.json.decode(content)), kind)
+        return msgspec.convert(_with_integers(msgspec.json.decode(content)), kind)
     except (ValueError, RecursionError) as error:
-        return ErrorAnswer(400, f"The body is wrong: {error}.")
+        return ErrorAnswer(400, f"Invalid body: {error}.")
 
 
-def _whole(value: Any) -> Any:
-    """With 7.0 as 7: to JSON Schema, and to many a program, that is an integer."""
+def _with_integers(value: Any) -> Any:
+    """The value with 7.0 as 7."""
+    # For JSON Schema, and in many programming languages, 7.0 is an integer.
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return {key: _whole(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+        return [_with_integers(inner) for inner in value]
+    return {key: _with_integers(inner) for key, inner in value.items()} if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""What is asked of the API: queries and bodies."""
+"""Queries and bodies of API requests, as types: openapi.json is generated from them."""
 
 from __future__ import annotations
 
@@ -8,124 +8,92 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broker.dead_letters import MAX_NOTE_CHARS
 from broker.dead_letters.stored_actions import Verb
-from inspector.operations import Filter
+from inspector.operations import filters
+from inspector.operations.verbs import VERBS_FOR_API
 
 MAX_IDS = 10_000
 _LATEST_MS = 2**53 - 1
 
-Text = Annotated[str, Meta(max_length=500)]
 Ms = Annotated[int, Meta(ge=0, le=_LATEST_MS)]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Id = Annotated[str, Meta(max_length=100, examples=["000h8r3c2k9q4tz5w"])]
 
 
-class Wanted(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which dead letters: those that match every field given; without any, all."""
-
-    source: Text = ""
-    stage: Text = ""
-    """`intake` or `notify`."""
-
-    reason: Text = ""
-    """`undecodable`, `stale`, `poison`, `unreadable`, `permanent`, `exhausted`, `unknown channel` ..."""
-
-    error_class: Text = ""
-    channel: Text = ""
-    rule: Text = ""
-    event: Text = ""
-    fingerprint: Text = ""
-    """The group that it belongs to."""
-
-    min_attempts: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    max_attempts: Annotated[int, Meta(ge=-1, le=1_000_000)] = -1
-    """-1 for no bound."""
-
-    since_ms: Ms = 0
-    """When they died, as ms since 1970; both ends count, 0 for none."""
-
-    until_ms: Ms = 0
+class Filter(filters.Filter, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Selects dead letters that match every field that is set. Without any field it selects all."""
 
 
-class Sought(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which dead letters: those that match every field given; without any, all."""
-
-    search: Text = ""
-    """An id of a letter or in its body, an e-mail address, a phone number, a voucher's code; in any case."""
-
-
-def filter_of(asked: Wanted) -> Filter:
-    """The same for operations."""
-    known = asked.__struct_fields__
-    return Filter(**{name: getattr(asked, name) for name in Filter.__struct_fields__ if name in known})
+def filter_of(query: filters.GroupFilter) -> filters.Filter:
+    """The filter in a query or a body, without the query's other fields."""
+    names = (field.name for field in filters.fields(type(query)))
+    return filters.Filter(**{name: getattr(query, name) for name in names})
 
 
-class LettersQuery(Sought, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of a list of dead letters."""
+class LettersQuery(Filter, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query of a list of dead letters."""
 
     limit: Limit = 50
     cursor: Annotated[str, Meta(pattern="^([0-9]{1,15}-[0-9a-hjkmnp-tv-z]{17})?$")] = ""
-    """Where the last page ended: `cursor` of its answer."""
+    """Start of the page: `cursor` of the previous answer."""
 
 
-class GroupsQuery(Wanted, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of a list of groups."""
+class GroupsQuery(filters.GroupFilter, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query of a list of failure groups."""
 
     limit: Limit = 50
 
 
 class RevealQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of one dead letter."""
+    """Query of one dead letter."""
 
     reveal: bool = False
-    """Show personal data. Needs the right to, and stands in the audit log."""
+    """Show personal data. Needs the right `reveal` and writes an audit entry."""
 
 
 class ActionsQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of a list of actions."""
+    """Query of a list of actions."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
 class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of the audit log."""
+    """Query of the audit log."""
 
     limit: Limit = 50
     before: Annotated[str, Meta(pattern=r"^([0-9]{1,15}-[0-9]{1,15})?$")] = ""
-    """Where the last page ended: `before` of its answer."""
+    """Start of the page: `before` of the previous answer."""
 
 
-class EditOrder(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The other body: one of the two."""
+class EditRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The edited body, in one of the two fields."""
 
     body: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
-    """As text."""
+    """The edited body as text."""
 
     body_base64: (
         Annotated[str, Meta(min_length=4, pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
         | UnsetType
     ) = UNSET
-    """Any bytes."""
+    """The edited body as base64, for any bytes."""
 
 
-class ActionOrder(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is to be done, and to which dead letters: `ids` or `filter`, one of the two."""
+class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A verb, and the dead letters it is for: either `ids` or `filter`."""
 
-    verb: Verb
-    """`replay` hands them back; `discard` throws them away; `annotate` adds `note`; `dry_run` is a dry run: it
-    tells what would become of each if it were replayed now, and changes nothing."""
+    verb: Annotated[Verb, Meta(description=VERBS_FOR_API)]
 
     ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_IDS)] | UnsetType = UNSET
-    filter: Sought | UnsetType = UNSET
-    """Those that match by now, and none that dies later. `{}` is every dead letter."""
+    filter: Filter | UnsetType = UNSET
+    """The dead letters that match now, without those that die later. `{}` selects every dead letter."""
 
     expected_count: Annotated[int, Meta(ge=0, le=_LATEST_MS)] | UnsetType = UNSET
-    """With `filter`: do it only if exactly so many match; else 409 tells how many do."""
+    """Only with `filter`: begin only if exactly this many letters match. Otherwise 409 with the count."""
 
     until_ms: Ms | UnsetType = UNSET
-    """With `filter`: only what died until then; `until_ms` of the list that was looked at."""
+    """Only with `filter`: leave out letters that died later. Send the `until_ms` of the list that was reviewed."""
 
     rate_per_s: Annotated[float, Meta(ge=0.01, le=100_000)] | UnsetType = UNSET
-    """At most so many a second; without it as fast as it goes."""
+    """Most letters per second. Without it there is no limit."""
 
     note: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE_CHARS)] | UnsetType = UNSET
-    """What is noted on each; `annotate` needs it, and nothing else takes it."""
+    """Text of the note. Required for `annotate`, not allowed for other verbs."""

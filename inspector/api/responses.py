@@ -1,6 +1,6 @@
-"""What the API answers, as types: openapi.json is made from them, and tests hold real answers against it.
+"""Answers of the API, as types: openapi.json is generated from them, and tests check real answers against it.
 
-The values come from inspector/presentation/serializers.py; times are ms since 1970.
+The values come from inspector/presentation/serializers.py. Times are in ms since 1970.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from broker.monitoring.stats import Totals
 from broker.namespace.set_aside import SetAside
 from broker.queue.channel_state import Channel, CircuitState
 from broker.redis.clock import OffClock
-from inspector.api.requests import Sought
+from inspector.api.requests import Filter
 
 
 class Error(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why not, and what mends it."""
+    """An error: what is wrong, and how to fix it."""
 
     error: Annotated[str, Meta(min_length=1, examples=["There is no such dead letter."])]
 
 
 class Conflict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Things are not as they were thought to be."""
+    """The state has changed, or does not allow this. Nothing was done."""
 
     error: Annotated[str, Meta(min_length=1)]
     count: int = 0
-    """How many match by now, where `expected_count` was another number."""
+    """How many dead letters match now, if `expected_count` was a different number."""
 
 
 class AttemptRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """One try of a notification."""
+    """An attempt to send a notification."""
 
     at_ms: int
     took_ms: int
@@ -46,7 +46,7 @@ class AttemptRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NoteRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person noted."""
+    """A note that a user added."""
 
     at_ms: int
     by: str
@@ -54,16 +54,16 @@ class NoteRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LetterRecord(DeadLetter, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A dead letter without its body. Personal data in texts is masked."""
+    """A dead letter without its body. Personal data in its texts is masked."""
 
     attempts: tuple[AttemptRecord, ...]  # type: ignore[assignment]
 
 
-class FoundRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of a list."""
+class ListedLetterRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A dead letter in a list."""
 
     cursor: str
-    """Where the page after it begins."""
+    """Start of the page after this letter."""
 
 
 class StoredLetterRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,59 +72,62 @@ class StoredLetterRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, 
     notes: list[NoteRecord]
     body_bytes: int
     body: Any
-    """The JSON of it; null where it is no JSON."""
+    """The body, if it is JSON; otherwise null."""
 
     body_base64: str = ""
-    """The very bytes, only where revealed."""
+    """The exact bytes, only if revealed."""
 
 
 class LettersAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """A page, newest first."""
+    """A page of dead letters, newest first."""
 
-    letters: list[FoundRecord]
+    letters: list[ListedLetterRecord]
     cursor: str
-    """Where the next page begins, "" where there is none."""
+    """Start of the next page; "" on the last page."""
 
     count: int
-    """How many match in all, on this page or not."""
+    """How many dead letters match in total."""
 
     until_ms: int
-    """The moment of the count, by the clock of Redis: `until_ms` of an action for just these."""
+    """When they were counted, by the clock of Redis. Send it as `until_ms` of an action on these letters."""
 
 
 class ChoicesAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What can be filtered by: the values of each field, and how many dead letters have each."""
+    """For each field the values that exist, and how many dead letters have each."""
 
     choices: dict[str, dict[str, int]]
 
 
 class GroupRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """What died for the same cause."""
+    """Dead letters with the same cause."""
 
     fingerprint: str
     count: int
     first_seen_ms: int
     last_seen_ms: int
     last_24_hours: Annotated[list[int], Meta(min_length=24, max_length=24)]
-    """How many of them died in each hour, the present one last."""
+    """How many letters died in each hour; the current hour is last."""
 
     sample: LetterRecord
-    """The newest."""
+    """The newest letter of the group."""
 
 
 class GroupsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups, the one that grew last first."""
+    """Failure groups, most recent first."""
 
     groups: list[GroupRecord]
 
 
 class DryRunNotificationRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """One notification that would be made; as of a masked body unless revealed, "" where it cannot be told so."""
+    """A notification that would be sent.
+
+    Unless revealed, its texts are rendered from a masked body; a text that cannot be rendered from it is "".
+    """
 
     channel: str
     rule: str
     key: str
-    """Idempotency key."""
+    """Idempotency key, which the receiver gets."""
 
     to: str
     subject: str
@@ -132,20 +135,20 @@ class DryRunNotificationRecord(Struct, frozen=True, forbid_unknown_fields=True):
     html: str
     digest: bool
     looks_up: list[str]
-    """What would be asked of the source's API first."""
+    """Requests to the provider API that would come first."""
 
     needs: str
-    """What cannot be made without the answer."""
+    """Parts that cannot be rendered without the answers of the provider API."""
 
     error: str
-    """Why it would be a dead letter instead; "" where it would be sent."""
+    """FailureCause it would become a dead letter instead; "" if it would be sent."""
 
 
 class DryRunAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """What would become of it if it were replayed now."""
+    """The result of a dry run: what a replay would do now."""
 
     passes: bool
-    """No dead letter would come of it. Whether the other side takes what is sent only a replay shows."""
+    """True if the replay would create no dead letter. Only a real replay shows whether the receiver accepts it."""
 
     reason: str
     error: str
@@ -157,14 +160,14 @@ class DryRunAnswer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """A copy with the other body was handed back; the dead letter stays, with a note of it."""
+    """A copy with the edited body was replayed. The dead letter stays and has a note about it."""
 
     id: str
     replayed: bool
 
 
 class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
-    """An action and how far it has come."""
+    """An action and its progress."""
 
     id: str
     verb: Verb
@@ -172,16 +175,18 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
     state: ActionState
     selected: int
     done: int
-    gone: int
-    """Those that were not there any more, known at the end."""
+    missing: int
+    """Selected letters that no longer existed. Known at the end of the action."""
 
     passed: int
+    """Dry run: letters that would pass."""
+
     failed: int
-    """What a dry run found. `failed` of a replay: letters that cannot be read, and so were left."""
+    """Dry run: letters that would fail. Replay: letters that cannot be read, so they were left unchanged."""
 
     why: list[FailureCause]
-    filter: Sought
-    """Where it is not for ids; what was searched for is ***."""
+    filter: Filter
+    """The filter, unless the action is for ids. A search is shown as ***."""
 
     rate_per_s: float
     note: str
@@ -190,7 +195,7 @@ class ActionSummary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActionRecord(ActionSummary, frozen=True, forbid_unknown_fields=True):
-    """An action and how far it has come."""
+    """An action and its progress."""
 
     ids: list[str]
 
@@ -202,7 +207,7 @@ class ActionsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuditEntryRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that somebody did."""
+    """Something that a user did."""
 
     id: str
     at_ms: int
@@ -213,50 +218,53 @@ class AuditEntryRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who did what, newest first."""
+    """Audit entries, newest first."""
 
     audit_entries: list[AuditEntryRecord]
     before: str
-    """Where the next page begins, "" where there is none."""
+    """Start of the next page; "" on the last page."""
 
 
 class ChannelRecord(Channel, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a channel does."""
+    """The state of a channel."""
 
     state: CircuitState  # type: ignore[assignment]
 
 
 class ChannelsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
-    """All channels that are configured, or of which something is known."""
+    """All channels that are configured or known to Redis."""
 
     channels: list[ChannelRecord]
 
 
 class SourceRecord(SourceFacts, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a source does."""
+    """The state of a source."""
 
     name: str
     tries_left: int | None
     disabled_at_ms: int | None
-    """What the provider does if it goes on; null while nothing fails."""
+    """When the provider disables the webhook if the failures continue; null while nothing fails."""
 
 
 class SpilledRecord(Spilled, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a receiver keeps on disk."""
+    """Webhooks that a receiver keeps on disk."""
 
     place: str
 
 
 class StatusAnswer(Totals, frozen=True, kw_only=True):
-    """How things stand, as `hookline status --json` has it; `refused_CODE` for each status that was answered."""
+    """The state of the system, as `hookline status --json` prints it.
+
+    `refused_CODE` counts the webhooks that were rejected with this HTTP status.
+    """
 
     refused: int  # type: ignore[assignment]
     bodies_add_up: bool  # type: ignore[assignment]
     notifications_add_up: bool  # type: ignore[assignment]
-    """Also false where some of those that wait have vanished from Redis."""
+    """False also if waiting notifications are missing in Redis."""
 
     waiting_missing: int
-    """Notifications that are counted as waiting and are not in Redis. Not looked for in more than 10,000 jobs."""
+    """Notifications that are counted as waiting but are not in Redis. Checked only up to 10,000 jobs."""
 
     queue_entries: int
     queue_bodies: int
@@ -265,10 +273,10 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     jobs_due: int
     jobs_next_due_ms: int | None
     workers: int
-    """Worker processes that are alive."""
+    """Number of live worker processes."""
 
     worker_configs: int
-    """Different configs that these run with."""
+    """Different configurations among the workers."""
 
     dead_letters: int
     redis_version: str
@@ -278,10 +286,10 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     spilled_bodies: int
     spilled: list[SpilledRecord]
     set_aside: list[SetAside]
-    """Keys in Redis that held what Hookline never writes there, the newest first; 100 at most."""
+    """Keys that held data which Hookline did not write, newest first; at most 100."""
 
     sources: list[SourceRecord]
     alerts_now: list[Alert]
     channels: list[ChannelRecord]
     clocks_off: list[OffClock]
-    """Processes whose clock is more than 5 s off from that of Redis."""
+    """Processes whose clock differs from that of Redis by more than 5 s."""

@@ -1,4 +1,4 @@
-"""All of the API, as the site takes it."""
+"""All routes of the API."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from importlib import resources
 
 from aiohttp import web
 
-from inspector.api.actions import ACTING
-from inspector.api.dead_letters import LETTERS
+from inspector.api.actions import ACTION_OPERATIONS
+from inspector.api.dead_letters import LETTER_OPERATIONS
 from inspector.api.operation import BASE
-from inspector.api.status import STANDING
+from inspector.api.status import STATUS_OPERATIONS
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 
-OPERATIONS = (*STANDING, *LETTERS, *ACTING)
+OPERATIONS = (*STATUS_OPERATIONS, *LETTER_OPERATIONS, *ACTION_OPERATIONS)
 
 
 def api_routes(context: AppContext) -> list[Route]:
-    """What answers below /api/v1. Who lacks an operation's right never gets to it."""
+    """The routes below /api/v1. A user without an operation's right is rejected before it runs."""
     document = resources.files("inspector.api").joinpath("openapi.json").read_bytes()
 
     async def describe(_: web.Request, __: Principal) -> Answer:

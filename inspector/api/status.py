@@ -1,67 +1,72 @@
-"""How things stand by HTTP: status, channels, who did what."""
+"""Status, channels and the audit log in the API."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from inspector import operations
+from broker.monitoring import audit
+from broker.queue import channel_state
 from inspector.api import requests, responses
-from inspector.api.operation import Asked, Nothing, Operation
+from inspector.api.operation import ApiRequest, NoFields, Operation
 from inspector.http.app_context import AppContext
 from inspector.http.routing import ErrorAnswer
+from inspector.operations import status
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.serializers import audit_entry_record, status_record
 
 
-async def status(context: AppContext, _: Asked) -> Any:
-    """Both sums, queues, workers, sources, channels, alerts: what `hookline status --json` prints."""
+async def get_status(context: AppContext, _: ApiRequest) -> Any:
+    """Counters, queues, workers, sources, channels and alerts, as `hookline status --json` prints them."""
     configured = context.configured
-    return status_record(await operations.status(context.redis, configured.sources, configured.spilled()))
+    return status_record(await status.read_status(context.redis, configured.sources, configured.spilled()))
 
 
-async def audit(context: AppContext, asked: Asked) -> Any:
-    """Reveals, replays, discards and the like, newest first. The next page: the same query with `before`."""
-    if asked.query.before and not operations.is_position(asked.query.before):
-        return ErrorAnswer(400, "before is not a place in the audit log: take one that a page gave.")
-    found = await operations.audit(context.redis, before=asked.query.before, count=asked.query.limit)
-    before = found[-1].id if len(found) == asked.query.limit else ""
-    return {"audit_entries": [audit_entry_record(recorded) for recorded in found], "before": before}
+async def list_audit_entries(context: AppContext, request: ApiRequest) -> Any:
+    """Reveals, replays, discards and other changes, newest first. Next page: the same query with `before`."""
+    query: requests.AuditQuery = request.query
+    if query.before and not audit.is_position(query.before):
+        return ErrorAnswer(400, "before is not a place in the audit log; use the one that a page returned.")
+    entries = await audit.read(context.redis, before=query.before, count=query.limit)
+    before = entries[-1].id if len(entries) == query.limit else ""
+    return {"audit_entries": [audit_entry_record(entry) for entry in entries], "before": before}
 
 
-async def channels(context: AppContext, _: Asked) -> Any:
-    """Those that are configured, and those of which something is known: breakers, pauses, jobs that are held."""
-    now_ms, found = await operations.channels(context.redis, context.configured.channels)
-    return {"channels": channel_records(found, now_ms)}
+async def list_channels(context: AppContext, _: ApiRequest) -> Any:
+    """All channels that are configured or known to Redis, with circuit breakers, pauses and held jobs."""
+    now_ms, channels = await status.read_channels(context.redis, context.configured.channels)
+    return {"channels": channel_records(channels, now_ms)}
 
 
-async def pause(context: AppContext, asked: Asked) -> Any:
-    """Send nothing more on it until it is resumed. What waits loses neither attempts nor time."""
-    return await _set(context, asked, paused=True)
+async def pause_channel(context: AppContext, request: ApiRequest) -> Any:
+    """Send nothing on this channel until it is resumed. Its notifications wait and lose no attempts."""
+    return await _set_paused(context, request, paused=True)
 
 
-async def resume(context: AppContext, asked: Asked) -> Any:
-    """Let it go on. One that is not paused stays as it is."""
-    return await _set(context, asked, paused=False)
+async def resume_channel(context: AppContext, request: ApiRequest) -> Any:
+    """Send on this channel again. A channel that is not paused stays as it is."""
+    return await _set_paused(context, request, paused=False)
 
 
-async def _set(context: AppContext, asked: Asked, *, paused: bool) -> Any:
-    _, known = await operations.channels(context.redis, context.configured.channels)
-    if asked.name not in {one.name for one in known}:
+async def _set_paused(context: AppContext, request: ApiRequest, *, paused: bool) -> Any:
+    name, configured = request.path_value, context.configured.channels
+    _, channels = await status.read_channels(context.redis, configured)
+    if name not in {channel.name for channel in channels}:
         return ErrorAnswer(404, "There is no such channel.")
-    change = operations.pause_channel if paused else operations.resume_channel
-    await change(context.redis, asked.name, by=asked.principal.name)
-    now_ms, found = await operations.channels(context.redis, [*context.configured.channels, asked.name])
-    return channel_records([one for one in found if one.name == asked.name], now_ms)[0]
+    change = channel_state.pause if paused else channel_state.resume
+    await change(context.redis, name, by=request.principal.name)
+    # A channel that only Redis knew may be unknown again after it is resumed.
+    now_ms, channels = await status.read_channels(context.redis, [*configured, name])
+    return channel_records([channel for channel in channels if channel.name == name], now_ms)[0]
 
 
-STANDING = (
+STATUS_OPERATIONS = (
     Operation(
         name="getStatus",
         method="GET",
         path="/status",
         right="read",
-        summary="How things stand",
-        does=status,
+        summary="Show the status",
+        handler=get_status,
         answer=responses.StatusAnswer,
     ),
     Operation(
@@ -69,8 +74,8 @@ STANDING = (
         method="GET",
         path="/audit",
         right="read",
-        summary="Who did what",
-        does=audit,
+        summary="List audit entries",
+        handler=list_audit_entries,
         query=requests.AuditQuery,
         answer=responses.AuditAnswer,
     ),
@@ -80,21 +85,29 @@ STANDING = (
         path="/channels",
         right="read",
         summary="List channels",
-        does=channels,
+        handler=list_channels,
         answer=responses.ChannelsAnswer,
     ),
-    *(
-        Operation(
-            name=f"{turn}Channel",
-            method="POST",
-            path=f"/channels/{{name}}/{turn}",
-            right="operate",
-            summary=f"{turn.capitalize()} a channel",
-            does=does,
-            body=Nothing,
-            answer=responses.ChannelRecord,
-            errors=(404,),
-        )
-        for turn, does in (("pause", pause), ("resume", resume))
+    Operation(
+        name="pauseChannel",
+        method="POST",
+        path="/channels/{name}/pause",
+        right="operate",
+        summary="Pause a channel",
+        handler=pause_channel,
+        body=NoFields,
+        answer=responses.ChannelRecord,
+        errors=(404,),
+    ),
+    Operation(
+        name="resumeChannel",
+        method="POST",
+        path="/channels/{name}/resume",
+        right="operate",
+        summary="Resume a channel",
+        handler=resume_channel,
+        body=NoFields,
+        answer=responses.ChannelRecord,
+        errors=(404,),
     ),
 )

@@ -1,7 +1,7 @@
-"""`hookline dead ...`, `channel ...`, `status`, `audit`, `drift` and `forget`: faces of the operations.
+"""The commands `hookline dead ...`, `channel ...`, `status`, `audit`, `drift` and `forget`.
 
-Tables and JSON go to stdout, questions, progress and hints to stderr. The modules below put their commands into
-`dead`; the order is that of its help.
+Tables and JSON go to stdout; questions, progress and hints go to stderr. The modules imported below register their
+commands with `dead`, in the order in which its help lists them.
 """
 
 from inspector.cli.dead import find, bulk_commands, edit, action_commands, retention  # noqa: F401, I001 - see above

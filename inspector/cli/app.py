@@ -1,4 +1,4 @@
-"""What `hookline dead` is and what its commands share."""
+"""The group of commands `hookline dead`, and how commands print."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.console import Console, RenderableType
 
 from runtime.terminal_text import printable_json
 
-FIND, ACT, FOLLOW, KEEP = "Find", "Act", "Follow", "Keep"
+FIND, CHANGE, ACTIONS, KEEP = "Find", "Replay and change", "Running actions", "Export and remove"
 
 _EXIT_CODES = """Exit codes:
-  0    done, or found
-  1    something was not done, is not there, or would fail
-  2    the command or the config is wrong
+  0    success
+  1    no match, not all letters were processed, or a dry run found failures
+  2    wrong options or wrong configuration
   130  stopped with Ctrl-C"""
 
 dead = typer.Typer(
@@ -23,26 +23,26 @@ dead = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Find, understand and act on dead letters: what Hookline gave up on, with all its history.",
+    help="Find, replay and discard dead letters: webhooks and notifications that Hookline gave up on.",
     epilog=_EXIT_CODES,
 )
 
 
 def console() -> Console:
-    """Where tables go: as wide as the terminal, 80 columns where there is none."""
+    """The console for tables: as wide as the terminal, or 80 columns without one."""
     return Console(markup=False, highlight=False)
 
 
-def show(what: RenderableType) -> None:
-    """Print something for people."""
-    console().print(what)
+def show(content: RenderableType) -> None:
+    """Print a table or text for people."""
+    console().print(content)
 
 
 def print_json(value: object) -> None:
-    """Print something for programs: one line."""
+    """Print a value as one line of JSON."""
     typer.echo(printable_json(msgspec.json.encode(value)))
 
 
 def now_ms() -> int:
-    """Ms since 1970 by this machine's clock."""
+    """The time of this machine in ms since 1970."""
     return time.time_ns() // 1_000_000

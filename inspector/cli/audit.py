@@ -1,32 +1,34 @@
-"""`hookline audit`."""
+"""The command `hookline audit`."""
 
 from __future__ import annotations
 
 import typer
 
-from inspector import operations
+from broker.monitoring import audit as audit_log
 from inspector.cli import options
 from inspector.cli.app import console, print_json, show
 from inspector.cli.options import Cursor, Limit
-from inspector.cli.session import on_redis
+from inspector.cli.session import run_with_redis
 from inspector.cli.tables import audit_table
 from inspector.presentation.serializers import audit_entry_record
 
 
-def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json: options.Json = False) -> None:
-    """Show who did what, newest first: replays, discards, notes, edits, reveals.
+def audit(ctx: typer.Context, *, limit: Limit = 50, cursor: Cursor = "", as_json: options.AsJson = False) -> None:
+    """List what users did, newest first: replays, discards, notes, edits, reveals, pauses, logins.
 
     Example: hookline audit --limit 20 --json
     """
-    if cursor and not operations.is_position(cursor):
-        raise typer.BadParameter(f"{cursor!r} is not a cursor: take one that a page gave", param_hint="--cursor")
-    found = on_redis(ctx.obj, lambda redis: operations.audit(redis, before=cursor, count=limit + 1))
-    page = found[:limit]
+    if cursor and not audit_log.is_position(cursor):
+        raise typer.BadParameter(
+            f"{cursor!r} is not a cursor; use the one that a page ended with", param_hint="--cursor"
+        )
+    entries = run_with_redis(ctx.obj, lambda redis: audit_log.read(redis, before=cursor, count=limit + 1))
+    page = entries[:limit]
     if as_json:
-        print_json([audit_entry_record(recorded) for recorded in page])
+        print_json([audit_entry_record(entry) for entry in page])
     elif page:
         show(audit_table(page, width=console().width))
     if not page:
-        typer.echo("nothing was done yet" if not cursor else "nothing before that", err=True)
-    elif len(found) > limit:
-        typer.echo(f"to go on: hookline audit --cursor {page[-1].id}", err=True)
+        typer.echo("no audit entries yet" if not cursor else "no earlier audit entries", err=True)
+    elif len(entries) > limit:
+        typer.echo(f"to continue: hookline audit --cursor {page[-1].id}", err=True)

@@ -1,4 +1,4 @@
-"""`hookline channel ...`: breakers and pauses."""
+"""`hookline channel list`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inspector import operations
+from broker.queue import channel_state
 from inspector.cli import options
-from inspector.cli.session import on_redis
+from inspector.cli.session import run_with_redis
 from inspector.formatting import printable
+from inspector.operations.status import read_channels
 from inspector.presentation.channel_status import channel_line, channel_records
 from runtime.terminal_text import printable_json
 
@@ -23,48 +24,52 @@ channel = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="List channels with the state of their breakers; pause and resume them.",
+    help="List channels with the state of their circuit breakers; pause and resume them.",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A channel.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the channel.", show_default=False)]
 
 
 @channel.command("list")
 def list_(ctx: typer.Context, *, as_json: options.AsJson = False) -> None:
-    """List all channels.
+    """List all channels: circuit breaker, pause, failures in a row and held jobs.
 
     Example: hookline channel list --json
     """
-    now_ms, found = on_redis(ctx.obj, lambda redis: operations.channels(redis, ctx.obj.channels()))
+    now_ms, channels = run_with_redis(ctx.obj, lambda redis: read_channels(redis, ctx.obj.channels()))
     if as_json:
-        typer.echo(printable_json(msgspec.json.encode(channel_records(found, now_ms))))
+        typer.echo(printable_json(msgspec.json.encode(channel_records(channels, now_ms))))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("channel", no_wrap=True)
     table.add_column("state", overflow="fold")
-    for one in found:
-        table.add_row(Text(printable(one.name)), channel_line(one, now_ms))
+    for state in channels:
+        table.add_row(Text(printable(state.name)), channel_line(state, now_ms))
     Console(markup=False, highlight=False).print(table)
 
 
 @channel.command()
 def pause(ctx: typer.Context, name: Name) -> None:
-    """Send nothing more on a channel. What waits for it waits on, and loses neither attempts nor time.
+    """Send nothing on a channel until it is resumed.
+
+    Its notifications wait. Waiting counts neither as an attempt nor as retry time.
 
     Example: hookline channel pause crm
     """
     names = sorted(ctx.obj.channels())
     if name not in names:
-        raise typer.BadParameter(f"no channel is named {name!r}; there are: {', '.join(names)}", param_hint="NAME")
-    changed = on_redis(ctx.obj, lambda redis: operations.pause_channel(redis, name, by=ctx.obj.user()))
+        raise typer.BadParameter(
+            f"unknown channel {name!r}; configured are: {', '.join(names)}", param_hint="NAME"
+        )
+    changed = run_with_redis(ctx.obj, lambda redis: channel_state.pause(redis, name, by=ctx.obj.user()))
     typer.echo(f"channel {name} is paused" if changed else f"channel {name} was paused already")
 
 
 @channel.command()
 def resume(ctx: typer.Context, name: Name) -> None:
-    """Let a paused channel go on.
+    """Send on a paused channel again.
 
     Example: hookline channel resume crm
     """
-    changed = on_redis(ctx.obj, lambda redis: operations.resume_channel(redis, name, by=ctx.obj.user()))
-    typer.echo(f"channel {name} goes on" if changed else f"channel {name} was not paused")
+    changed = run_with_redis(ctx.obj, lambda redis: channel_state.resume(redis, name, by=ctx.obj.user()))
+    typer.echo(f"channel {name} is resumed" if changed else f"channel {name} was not paused")

@@ -1,141 +1,132 @@
-"""Command line options that several commands share."""
+"""Command line options that several commands share, among them those of a filter."""
 
 from __future__ import annotations
 
 import inspect
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter
 from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 
-from inspector.cli.parse_time import moment_of, rate_of
-from inspector.operations import Filter
+from inspector.cli.app import now_ms
+from inspector.cli.parse_time import parse_rate, parse_time
+from inspector.operations.filters import Filter, FilterField, fields
 
-WHICH = "Which"
-HOW = "How"
+FILTERS = "Filters"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Source = Annotated[str, typer.Option(help="Only of this source.", show_default=False)]
-Event = Annotated[str, typer.Option(help="Only of this event name.", show_default=False)]
+Source = Annotated[str, typer.Option(help="Only this source.", show_default=False)]
+Event = Annotated[str, typer.Option(help="Only events with this name.", show_default=False)]
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Dead letters by name.", show_default=False)]
-All = Annotated[bool, typer.Option("--all", help="Every dead letter there is now.", rich_help_panel=WHICH)]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", rich_help_panel=HOW)]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.", rich_help_panel=HOW)]
-Cursor = Annotated[str, typer.Option(help="Where the last page ended.", show_default=False, rich_help_panel=HOW)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=HOW)]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of dead letters.", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="Every dead letter that exists now.", rich_help_panel=FILTERS)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="Most entries to show.")]
+Cursor = Annotated[
+    str,
+    typer.Option(help="Continue a list: the cursor that it ended with.", show_default=False),
+]
 Rate = Annotated[
     str,
-    typer.Option(metavar="50/s", help="At most so many a second.", show_default=False, rich_help_panel=HOW),
+    typer.Option(
+        metavar="50/s",
+        help="Most letters per second (50/s) or minute (600/min). Default: no limit.",
+        show_default=False,
+    ),
 ]
 
 
 def examples(*lines: str) -> str:
-    """What stands at the end of a command's help."""
+    """The end of a command's help: examples, one per line."""
     return "\n".join(["Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
 
 
 def rate_per_s(rate: str) -> float:
-    """Of --rate; 0 for none. Raises BadParameter."""
+    """The value of --rate; 0 if it is not set. Raises BadParameter."""
     try:
-        return rate_of(rate) if rate else 0.0
+        return parse_rate(rate) if rate else 0.0
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--rate") from None
 
 
-def _option(what: str, *names: str, **given: Any) -> Any:
-    return typer.Option(*names, help=what, show_default=False, rich_help_panel=WHICH, **given)
-
-
-_FILTER: Mapping[str, tuple[Any, Any]] = {
-    "source": (Annotated[str, _option("Of this source.")], ""),
-    "stage": (Annotated[Literal["intake", "notify"] | None, _option("That died there.")], None),
-    "reason": (Annotated[str, _option("undecodable, poison, permanent, exhausted and the like.")], ""),
-    "error_class": (Annotated[str, _option("With this class of error.")], ""),
-    "channel": (Annotated[str, _option("For this channel.")], ""),
-    "rule": (Annotated[str, _option("Of this rule.")], ""),
-    "event": (Annotated[str, _option("Of this event name.")], ""),
-    "group": (
-        Annotated[str, _option("Of the same cause: see hookline dead groups.", metavar="FINGERPRINT")],
-        "",
-    ),
-    "min_attempts": (Annotated[int | None, _option("Attempted as often or more.", min=0)], None),
-    "max_attempts": (Annotated[int | None, _option("Attempted as often or less.", min=0)], None),
-    "since": (Annotated[str, _option("Died since then: 2h, 3d, or 2026-01-31T12:00 (UTC).", metavar="TIME")], ""),
-    "until": (Annotated[str, _option("Died until then.", metavar="TIME")], ""),
-    "search": (
-        Annotated[
-            str,
-            _option(
-                "An id, an e-mail address, a phone number, a voucher's code: in any case, as a whole.",
-                metavar="TEXT",
-            ),
-        ],
-        "",
-    ),
-}
-"""The options of a filter: annotation and default of each."""
-
-
-def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a filter in the place of its parameter `wanted`."""
+def with_filter_options(
+    command: Callable[..., None] | None = None, *, filter_class: type[Filter] = Filter
+) -> Callable[..., Any]:
+    """Replace a command's parameter `letter_filter` by one option for each field of the filter."""
+    if command is None:
+        return partial(with_filter_options, filter_class=filter_class)
     signature = inspect.signature(command, eval_str=True)
+    filter_fields = fields(filter_class)
 
     @wraps(command)
-    def filled(*args: Any, **given: Any) -> None:
-        said = {name: given.pop(name) for name in _FILTER}
-        command(*args, wanted=_wanted(said), **given)
+    def wrapper(*args: Any, **options: Any) -> None:
+        values = {field.name: options.pop(field.option_name) for field in filter_fields}
+        command(*args, letter_filter=_parse_filter(values, filter_class), **options)
 
-    own = [parameter for parameter in signature.parameters.values() if parameter.name != "wanted"]
-    options = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _FILTER.items()
-    ]
-    first = [parameter for parameter in own if parameter.kind is not Parameter.KEYWORD_ONLY]
-    last = [parameter for parameter in own if parameter.kind is Parameter.KEYWORD_ONLY]
-    vars(filled)["__signature__"] = signature.replace(parameters=[*first, *options, *last])
-    return filled
+    parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "letter_filter"]
+    positional = [parameter for parameter in parameters if parameter.kind is not Parameter.KEYWORD_ONLY]
+    keywords = [parameter for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
+    filter_options = [_parameter(field) for field in filter_fields]
+    # Typer reads the options of a command from its signature.
+    vars(wrapper)["__signature__"] = signature.replace(parameters=[*positional, *filter_options, *keywords])
+    return wrapper
 
 
-def _wanted(said: Mapping[str, Any]) -> Filter:
-    wanted = Filter(
-        **{name: said[name] or "" for name in _EXACT},
-        fingerprint=said["group"],
-        min_attempts=said["min_attempts"] or 0,
-        max_attempts=-1 if said["max_attempts"] is None else said["max_attempts"],
-        since_ms=_moment(said["since"], "--since"),
-        until_ms=_moment(said["until"], "--until"),
-        search=said["search"],
+def _parameter(field: FilterField) -> Parameter:
+    value_type: Any = Literal.__getitem__(field.values) if field.values else int if field.type == "number" else str
+    option = typer.Option(
+        help=field.help,
+        metavar=field.metavar,
+        min=0 if field.type == "number" else None,
+        show_default=False,
+        rich_help_panel=FILTERS,
     )
-    if 0 <= wanted.max_attempts < wanted.min_attempts:
-        raise typer.BadParameter("is less than --min-attempts", param_hint="--max-attempts")
-    if 0 < wanted.until_ms < wanted.since_ms:
-        raise typer.BadParameter("is before --since", param_hint="--until")
-    return wanted
+    annotation = Annotated[value_type | None, option]
+    return Parameter(field.option_name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-_EXACT = ("source", "stage", "reason", "error_class", "channel", "rule", "event")
-
-
-def _moment(text: str, option: str) -> int:
+def _parse_filter(values: dict[str, Any], filter_class: type[Filter]) -> Filter:
+    """The filter that the options select. Raises BadParameter."""
+    criteria: dict[str, Any] = {}
+    for field in fields(filter_class):
+        value = values[field.name]
+        if value is not None:
+            criteria[field.name] = _parse_time(value, field) if field.type == "time" else value
     try:
-        return moment_of(text, now_ms=time.time_ns() // 1_000_000) if text else 0
+        letter_filter = msgspec.convert(criteria, filter_class)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(str(error)) from None
+    if 0 <= letter_filter.max_attempts < letter_filter.min_attempts:
+        raise typer.BadParameter("is less than --min-attempts", param_hint="--max-attempts")
+    if 0 < letter_filter.until_ms < letter_filter.since_ms:
+        raise typer.BadParameter("is before --since", param_hint="--until")
+    return letter_filter
+
+
+def _parse_time(text: str, field: FilterField) -> int:
+    try:
+        return parse_time(text, now_ms=now_ms()) if text else 0
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+        raise typer.BadParameter(str(error), param_hint=_option(field)) from None
 
 
-def as_options(wanted: Filter) -> list[str]:
-    """The words of a command line that say a filter."""
-    names = {"fingerprint": "group", "since_ms": "since", "until_ms": "until"}
+def to_options(letter_filter: Filter) -> list[str]:
+    """A filter as options of a command line."""
+    criteria = letter_filter.criteria()
     words: list[str] = []
-    for name, value in wanted.given().items():
-        option = "--" + names.get(name, name).replace("_", "-")
-        words += [option, _iso(int(value)) if name.endswith("_ms") else str(value)]
+    for field in fields(type(letter_filter)):
+        if field.name in criteria:
+            value = criteria[field.name]
+            words += [_option(field), _iso(int(value)) if field.type == "time" else str(value)]
     return words
+
+
+def _option(field: FilterField) -> str:
+    return "--" + field.option_name.replace("_", "-")
 
 
 def _iso(ms: int) -> str:

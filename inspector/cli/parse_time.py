@@ -1,4 +1,4 @@
-"""Times as people type them."""
+"""Times and rates as users type them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _AGO = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def moment_of(text: str, *, now_ms: int) -> int:
-    """Ms since 1970 of `2h` (ago: s, m or min, h, d, w) or of an ISO 8601 time, in UTC where it names no zone.
+def parse_time(text: str, *, now_ms: int) -> int:
+    """A time in ms since 1970 from `2h` (ago; units s, m or min, h, d, w) or from ISO 8601.
 
-    A date alone is its first moment. Raises ValueError: one sentence.
+    Without a time zone it is UTC. A date alone is its first moment. Raises ValueError with one sentence.
     """
     text = text.strip()
     ago = _AGO.fullmatch(text)
@@ -25,13 +25,13 @@ def moment_of(text: str, *, now_ms: int) -> int:
         ms = 0
     if ms <= 0:
         raise ValueError(
-            f"{text!r} is no time: say 2026-01-31, 2026-01-31T12:00, or how long ago: 90s, 15m, 2h, 3d"
+            f"{text!r} is not a time; write 2026-01-31, 2026-01-31T12:00, or how long ago: 90s, 15m, 2h, 3d"
         )
     return ms
 
 
-def rate_of(text: str) -> float:
-    """Times a second, of `50/s`, `600/min`, `1000/h` or `50`. Raises ValueError: one sentence."""
+def parse_rate(text: str) -> float:
+    """A rate per second from `50/s`, `600/min`, `1000/h` or `50`. Raises ValueError with one sentence."""
     number, _, unit = text.strip().partition("/")
     seconds = _SECONDS.get(unit.strip() or "s")
     try:
@@ -39,5 +39,5 @@ def rate_of(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not seconds or not 1e-4 <= rate <= 1e6:
-        raise ValueError(f"{text!r} is no rate: say 50/s or 600/min")
+        raise ValueError(f"{text!r} is not a rate; write 50/s or 600/min")
     return rate

@@ -1,15 +1,17 @@
-"""One command's work on Redis."""
+"""The context of a command: its configuration and its connection to Redis."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector.operations import DryRun, Terms
+from inspector.operations.bulk_actions import DryRun
+from inspector.operations.export import SearchTerms
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from sources.settings import Settings as SourceSettings
@@ -18,53 +20,50 @@ T = TypeVar("T")
 
 
 class Context(Protocol):
-    """What the commands need of the command line they are part of, as `ctx.obj`."""
+    """The configuration as the commands need it. The launcher passes it as `ctx.obj`."""
 
     def redis(self) -> Settings:
-        """The Redis to look at."""
+        """How to connect to Redis."""
         ...
 
     def channels(self) -> Collection[str]:
-        """The names of the channels that are configured."""
+        """Names of the configured channels."""
         ...
 
     def sources(self) -> Mapping[str, SourceSettings]:
-        """The sources that are configured, by name."""
+        """Configured sources by name."""
         ...
 
     def spilled(self) -> Mapping[str, Spilled]:
-        """What receivers of this machine keep on disk, by place."""
+        """Webhooks that receivers keep on the disk of this machine, by host:directory."""
         ...
 
     def dry_run(self) -> DryRun:
-        """What workers with this config would make of a dead letter."""
+        """Decodes, routes and renders a dead letter with this configuration."""
         ...
 
     def masking(self) -> Masking:
-        """What this config hides of payloads."""
+        """The parts of payloads that this configuration masks."""
         ...
 
-    def terms(self) -> Terms:
-        """Tells what a dead letter can be found by."""
+    def search_terms(self) -> SearchTerms:
+        """Returns what a dead letter can be found by."""
         ...
 
-    def keeping(self) -> DeadSettings:
+    def retention(self) -> DeadSettings:
         """How long dead letters are kept."""
         ...
 
     def user(self) -> str:
-        """Who gives the command, as actions and the audit log name them: `cli:ann@host`."""
+        """The user of the command, for actions and the audit log: `cli:ann@host`."""
         ...
 
 
-def on_redis(context: Context, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Run `work` with a client of the context's Redis. Raises BrokerError and what `work` raises."""
-    return asyncio.run(_with_client(context.redis(), work))
+def run_with_redis(context: Context, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run `work` with a Redis client, which is closed after it. Raises BrokerError and what `work` raises."""
+    return asyncio.run(_run(context.redis(), work))
 
 
-async def _with_client(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
-    client = connect(settings)
-    try:
-        return await work(client)
-    finally:
-        await client.aclose()
+async def _run(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
+    async with aclosing(connect(settings)) as redis:
+        return await work(redis)

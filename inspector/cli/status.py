@@ -1,4 +1,4 @@
-"""`hookline status`."""
+"""The command `hookline status`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import typer
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from inspector import operations
 from inspector.cli import options
 from inspector.cli.app import now_ms
-from inspector.cli.session import on_redis
+from inspector.cli.session import run_with_redis
 from inspector.cli.watch import show as show_status
 from inspector.cli.watch import watch as watch_status
-from inspector.operations import Status
+from inspector.operations.status import Status, only_spilled, read_status
 from inspector.presentation.status_table import spilled_line
 
 
@@ -27,14 +26,17 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Redraw every second until Ctrl-C.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show whether the counters add up, what waits, who works and what died; exit code 1 if they do not add up.
+    """Show counters, queues, workers, sources, channels, alerts and dead letters.
+
+    Exit code 1 if the counters do not add up.
+    Then webhooks or notifications may be missing.
 
     Example: hookline status --json
     """
     last: Status | None = None
 
-    async def look(redis: Client) -> Status:
-        return await operations.status(redis, ctx.obj.sources(), ctx.obj.spilled())
+    async def read(redis: Client) -> Status:
+        return await read_status(redis, ctx.obj.sources(), ctx.obj.spilled())
 
     def remember(status: Status) -> None:
         nonlocal last
@@ -42,19 +44,19 @@ def status(
 
     if watch:
         try:
-            on_redis(ctx.obj, lambda redis: watch_status(partial(look, redis), remember, as_json=as_json))
+            run_with_redis(ctx.obj, lambda redis: watch_status(partial(read, redis), remember, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0 if last is None or last.adds_up() else 1) from None
     try:
-        found = on_redis(ctx.obj, look)
+        current = run_with_redis(ctx.obj, read)
     except BrokerError:
-        _tell_spilled(ctx.obj.spilled())
+        _print_spilled(ctx.obj.spilled())
         raise
-    show_status(found, as_json=as_json)
-    raise typer.Exit(0 if found.adds_up() else 1)
+    show_status(current, as_json=as_json)
+    raise typer.Exit(0 if current.adds_up() else 1)
 
 
-def _tell_spilled(spilled: Mapping[str, Spilled]) -> None:
-    """What can be told while Redis is away."""
-    for place, seen in operations.something(spilled).items():
-        typer.echo(spilled_line(place, seen, now_ms()).plain, err=True)
+def _print_spilled(spilled: Mapping[str, Spilled]) -> None:
+    """Print what is known while Redis is away."""
+    for place, state in only_spilled(spilled).items():
+        typer.echo(spilled_line(place, state, now_ms()).plain, err=True)

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal, from 60 columns on: where it is wide, what stands stacked gets columns."""
+"""Tables that fit the terminal, from 60 characters on. A wide terminal gets more columns."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import FailureCause
+from broker.dead_letters.stored_actions import Action, FailureCause
 from broker.monitoring.audit import StoredAuditEntry
 from inspector.formatting import count_of, moment, one_line, span
-from inspector.operations import Action, Group, Page, in_words, wanted_of
+from inspector.operations.bulk_actions import filter_of
+from inspector.operations.filters import describe
+from inspector.operations.search import Group, Page
+from inspector.operations.verbs import VERBS
 from inspector.privacy.masking import DEFAULT, Masking
 
 WIDE = 110
-"""Columns from which on a table has more of its own."""
+"""Terminal width in characters from which tables have more columns."""
 
 NARROW = 80
-"""Columns below which bars stand elsewhere."""
+"""Terminal width in characters below which the bar chart moves into the last column."""
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
-    """Dead letters, a row each."""
+    """Dead letters, one per row."""
     table = _table()
     table.add_column("id" if width >= WIDE else "id, group", no_wrap=True)
     if width >= WIDE:
@@ -34,8 +37,8 @@ def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEF
     table.add_column("what", overflow="fold", ratio=2)
     if width >= WIDE:
         table.add_column("error", overflow="fold", ratio=3)
-    for found in page.found:
-        letter = found.letter
+    for entry in page.entries:
+        letter = entry.letter
         age = span(now_ms - letter.died_at_ms)
         if width >= WIDE:
             table.add_row(letter.id, letter.fingerprint, age, _what(letter, masking), _error(letter, masking))
@@ -46,7 +49,7 @@ def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEF
 
 
 def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
-    """Groups of dead letters, a row each; the bars are the last 24 hours."""
+    """Failure groups, one per row, with a bar chart of the last 24 hours."""
     table = _table()
     table.add_column("group" if width < NARROW else "group, last 24 h", no_wrap=True)
     table.add_column("letters", no_wrap=True, justify="right")
@@ -71,31 +74,31 @@ def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: M
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """A bar for each count: the lowest for none, up to the highest for the most."""
+    """A bar chart of one line: the lowest bar for 0, the highest for the largest count."""
     most = max(counts, default=0)
     return "".join(_BLOCKS[-(-count * 7 // most) if most else 0] for count in counts)
 
 
 def why_table(whys: Sequence[FailureCause]) -> Table:
-    """What would fail, a row for each cause."""
+    """Failures of an action, one cause per row."""
     table = _table()
     table.add_column("letters", no_wrap=True, justify="right")
-    table.add_column("group then", no_wrap=True)
-    table.add_column("error of one", overflow="fold", ratio=1)
+    table.add_column("group", no_wrap=True)
+    table.add_column("example of the error", overflow="fold", ratio=1)
     for why in whys:
         table.add_row(str(why.count), why.fingerprint or "others", Text(one_line(DEFAULT.text(why.error))))
     return table
 
 
-def actions_table(found: Sequence[Action], *, now_ms: int) -> Table:
-    """Actions, a row each. Ages by the clock of Redis."""
+def actions_table(actions: Sequence[Action], *, now_ms: int) -> Table:
+    """Actions, one per row. `now_ms`: by the clock of Redis."""
     table = _table()
     table.add_column("id", no_wrap=True)
     table.add_column("age", no_wrap=True, justify="right")
     table.add_column("state", no_wrap=True)
     table.add_column("what", overflow="fold", ratio=1)
-    for action in found:
-        what = f"{in_short(action)}\n{progress_of(action)}, by {one_line(action.request.by)}"
+    for action in actions:
+        what = f"{summary_of(action)}\n{progress_of(action)}, by {one_line(action.request.by)}"
         table.add_row(action.id, span(now_ms - action.began_ms), state_of(action, now_ms), Text(what))
     return table
 
@@ -107,30 +110,30 @@ def state_of(action: Action, now_ms: int) -> Text:
     return Text(action.state, style={"running": "cyan", "stopped": "yellow"}.get(action.state, ""))
 
 
-def in_short(action: Action) -> str:
-    """What an action does to which letters. What was searched for is not told: an e-mail address, perhaps."""
+def summary_of(action: Action) -> str:
+    """`replay: dead letters for channel crm`. A search is masked, since it may be an e-mail address."""
     order = action.request
-    verb = "dry run of replay" if order.verb == "dry_run" else order.verb
+    verb = VERBS[order.verb].name.lower()
     if not order.ids:
-        return f"{verb}: {one_line(DEFAULT.text(in_words(wanted_of(order), hide_search=True)))}"
-    named = ", ".join(order.ids[:2])
-    return f"{verb}: {named}" + (f" and {len(order.ids) - 2} more" if len(order.ids) > 2 else "")
+        return f"{verb}: {one_line(DEFAULT.text(describe(filter_of(order), hide_personal=True)))}"
+    ids = ", ".join(order.ids[:2])
+    return f"{verb}: {ids}" + (f" and {len(order.ids) - 2} more" if len(order.ids) > 2 else "")
 
 
 def progress_of(action: Action) -> str:
-    """`64 of 412`, and what a dry run found."""
-    said = f"{action.done} of {action.selected}"
-    if action.gone:
-        said += f", {action.gone} not there"
+    """`64 of 412`, and for a dry run how many would pass and fail."""
+    text = f"{action.done} of {action.selected}"
+    if action.missing:
+        text += f", {action.missing} no longer existed"
     if action.request.verb != "dry_run" and action.failed:
-        said += f", {action.failed} cannot be read"
+        text += f", {action.failed} cannot be read"
     if action.request.verb == "dry_run":
-        said += f", {action.passed} would pass, {action.failed} would fail"
-    return said
+        text += f", {action.passed} would pass, {action.failed} would fail"
+    return text
 
 
 def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> Table:
-    """All of one action."""
+    """All details of one action."""
     order = action.request
     lines = Table.grid(padding=(0, 2))
     lines.add_column(no_wrap=True, style="dim")
@@ -138,7 +141,7 @@ def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> T
     rate = f"{order.rate_per_s:g}/s" if order.rate_per_s else ""
     for label, value in (
         ("id", action.id),
-        ("what", in_short(action)),
+        ("what", summary_of(action)),
         ("by", one_line(order.by)),
         ("state", state_of(action, now_ms)),
         ("progress", progress_of(action)),
@@ -153,7 +156,7 @@ def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> T
 
 
 def audit_table(audit_entries: Sequence[StoredAuditEntry], *, width: int) -> Table:
-    """Who did what, a row each."""
+    """Audit entries, one per row."""
     table = _table()
     table.add_column("when (UTC)", no_wrap=True)
     if width >= WIDE:

@@ -1,4 +1,4 @@
-"""`hookline status`: once, or every second until Ctrl-C."""
+"""Prints the status once, or every second until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ from rich.live import Live
 from rich.text import Text
 
 from broker.redis.errors import BrokerError
-from inspector.operations import Status
+from inspector.operations.status import Status
 from inspector.presentation.serializers import status_record
 from inspector.presentation.status_table import Rates, status_table
 from runtime.terminal_text import printable_json
 
-Look = Callable[[], Awaitable[Status]]
+ReadStatus = Callable[[], Awaitable[Status]]
 
 _INTERVAL_S = 1.0
 
 
 def show(status: Status, *, as_json: bool) -> None:
-    """Print it once."""
+    """Print a status once."""
     if as_json:
         _print_json(status)
     else:
         Console(markup=False, highlight=False).print(status_table(status))
 
 
-async def watch(look: Look, seen: Callable[[Status], None], *, as_json: bool) -> None:
-    """Draw it anew every second until cancelled; on what is no terminal, one after the other.
+async def watch(read: ReadStatus, on_status: Callable[[Status], None], *, as_json: bool) -> None:
+    """Redraw the status every second until cancelled. Without a terminal, print one below the other.
 
-    `seen` is given each status. Redis being away is shown, and waited out.
+    `on_status` is called with each status. While Redis is away, the error is shown and the watch continues.
     """
     console = Console(markup=False, highlight=False)
     if as_json or not console.is_terminal:
-        await _each_second(look, seen, draw=lambda drawn, status: _append(console, drawn, status, as_json=as_json))
+        await _each_second(
+            read, on_status, draw=lambda drawn, status: _append(console, drawn, status, as_json=as_json)
+        )
         return
     with Live(console=console, auto_refresh=False) as live:
-        await _each_second(look, seen, draw=lambda drawn, _: live.update(drawn, refresh=True))
+        await _each_second(read, on_status, draw=lambda drawn, _: live.update(drawn, refresh=True))
 
 
 async def _each_second(
-    look: Look, seen: Callable[[Status], None], *, draw: Callable[[RenderableType, Status | None], None]
+    read: ReadStatus, on_status: Callable[[Status], None], *, draw: Callable[[RenderableType, Status | None], None]
 ) -> None:
     before: tuple[float, Status] | None = None
     drawn: RenderableType = Text("")
     while True:
         try:
-            now, status = time.monotonic(), await look()
+            now, status = time.monotonic(), await read()
         except BrokerError as error:
             draw(Lines(drawn, Text(str(error), style="red")), None)
         else:
-            seen(status)
+            on_status(status)
             drawn = status_table(status, _rates(before, now, status))
             draw(drawn, status)
             before = now, status

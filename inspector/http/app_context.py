@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
-from inspector.operations.action_runner import Means, Runner
+from inspector.operations.action_runner import ActionContext, Runner
 from sources.settings import Settings as SourceSettings
 
 
-class Configured(Means, frozen=True, kw_only=True):
+class Configured(ActionContext, frozen=True, kw_only=True):
     """What the config says that pages show, and what actions are carried out with."""
 
     sources: Mapping[str, SourceSettings] = {}

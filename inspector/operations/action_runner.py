@@ -1,8 +1,8 @@
-"""Carries actions out in the inspector's process: those begun through it, and those that were interrupted.
+"""Runs bulk actions in the inspector's process: those that users begin there, and those that were interrupted.
 
-Lifecycle: run() looks for interrupted actions until it is cancelled; then each action under way is left to the
-next process, or to another that runs by now. Leases in Redis keep several processes apart
-(broker/dead_letters/stored_actions.py). While Redis is away actions wait, and go on when it is back.
+Lifecycle: run() looks for interrupted actions until it is cancelled. Then it releases the actions that are still
+running, so that another process can continue them. Leases in Redis keep two processes from running the same action
+(broker/dead_letters/stored_actions.py). While Redis is away actions wait, and they continue when it is back.
 """
 
 from __future__ import annotations
@@ -17,149 +17,163 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from broker.dead_letters import stored_actions
+from broker.dead_letters.stored_actions import Verb
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from inspector import operations
-from inspector.operations import DryRun, DryRunError, Selection, Verb
+from inspector.operations import bulk_actions
+from inspector.operations.bulk_actions import DryRun, DryRunError, Selection
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.fault_log import Faults
 
-AT_ONCE = 4
-"""Actions that are carried out at a time; the others wait."""
+MAX_RUNNING = 4
+"""Most actions that run at the same time. Further actions wait."""
 
-LOOK_EVERY_S = 2.0
-END_S = 1.0
-"""Seconds that it takes at most to leave all actions to others."""
+CHECK_EVERY_S = 2.0
+"""Seconds between two checks for interrupted actions, and before an action is retried after a Redis error."""
+
+RELEASE_TIMEOUT_S = 1.0
+"""Most seconds that releasing the running actions may take at shutdown."""
 
 _logger = logging.getLogger("hookline.inspector")
 
 
-class Means(Struct, frozen=True, kw_only=True):
-    """What an action may need, by the config of now."""
+class ActionContext(Struct, frozen=True, kw_only=True):
+    """The current configuration, as far as actions need it."""
 
     dry_run: DryRun | None = None
-    """None where nothing can be dry-run."""
+    """Does a dry run. It is None if this process has no rules."""
 
     masking: Masking = DEFAULT
 
 
 class Runner:
-    """One process' runner. `means` is asked anew for each action."""
+    """The action runner of one process. `context` is called for each action, as the configuration may change."""
 
-    def __init__(self, redis: Client, means: Callable[[], Means]) -> None:
+    def __init__(self, redis: Client, context: Callable[[], ActionContext]) -> None:
         self._redis = redis
-        self._means = means
-        self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._free = asyncio.Semaphore(AT_ONCE)
-        self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._faults = Faults(_logger, "actions were not looked for", action="actions_unread")
+        self._context = context
+        self._owner = new_owner()
+        self._slots = asyncio.Semaphore(MAX_RUNNING)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._faults = Faults(_logger, "cannot look for interrupted actions", action="actions_unread")
 
     async def begin(
         self,
         verb: Verb,
-        chosen: Selection | Sequence[str],
+        target: Selection | Sequence[str],
         *,
         by: str,
         rate_per_s: float = 0.0,
         note: str = "",
     ) -> str:
-        """Order something, and see to it; the id of the action. Raises BrokerError, DryRunError."""
-        if verb == "dry_run" and self._means().dry_run is None:
+        """Begin an action in the background and return its id. Raises BrokerError, DryRunError."""
+        if verb == "dry_run" and self._context().dry_run is None:
             raise DryRunError
-        action = await operations.begin(
-            self._redis, verb, chosen, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
+        action_id = await bulk_actions.begin(
+            self._redis, verb, target, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
         )
-        self._see_to(action)
-        return action
+        self._start(action_id)
+        return action_id
 
-    async def resume(self, action: str, *, by: str) -> bool:
-        """Go on with one that was stopped or interrupted; False where there is none such. Raises BrokerError."""
-        known = await operations.action(self._redis, action) if action in self._under_way else None
-        if known is not None and known.state == "running":
+    async def resume(self, action_id: str, *, by: str) -> bool:
+        """Continue a stopped or interrupted action. Return False if it is done or running. Raises BrokerError."""
+        action = await stored_actions.read(self._redis, action_id) if action_id in self._tasks else None
+        if action is not None and action.state == "running":
             return False
-        resumed = await operations.resume(self._redis, action, by=by, owner=self._owner)
+        resumed = await stored_actions.resume(self._redis, action_id, by=by, owner=self._owner)
         if resumed:
-            self._see_to(action)
+            self._start(action_id)
         return resumed
 
     async def run(self) -> None:
-        """Take over what was interrupted, until cancelled. Never raises anything else."""
+        """Take over interrupted actions until cancelled. Raises nothing but the cancellation."""
         task = asyncio.current_task()
         assert task is not None
         try:
-            while not task.cancelling():  # the client of Redis may swallow what cancels
-                await self._look()
+            # The Redis client may swallow a cancellation, so the loop also checks for one.
+            while not task.cancelling():
+                await self._take_interrupted()
                 if not task.cancelling():
-                    await asyncio.sleep(LOOK_EVERY_S)
+                    await asyncio.sleep(CHECK_EVERY_S)
         finally:
-            await self._leave()
+            await self._release_all()
 
-    async def _look(self) -> None:
+    async def _take_interrupted(self) -> None:
         try:
-            for action in await operations.interrupted(self._redis):
-                if self._free.locked():
-                    return  # others may have room
-                if action not in self._under_way and await self._take(action):
-                    self._see_to(action)
+            for action_id in await stored_actions.interrupted(self._redis):
+                if self._slots.locked():
+                    return  # Another process may have a free slot.
+                if action_id not in self._tasks and await self._take(action_id):
+                    self._start(action_id)
         except BrokerError as error:
-            _logger.debug("looks for actions later: %s", error)
+            _logger.debug("cannot look for interrupted actions now: %s", error)
         except Exception as error:  # noqa: BLE001 - logged
             self._faults.note(error)
 
-    async def _take(self, action: str) -> bool:
-        if self._means().dry_run is None:
-            known = await operations.action(self._redis, action)
-            if known is None or known.request.verb == "dry_run":
+    async def _take(self, action_id: str) -> bool:
+        if self._context().dry_run is None:
+            action = await stored_actions.read(self._redis, action_id)
+            if action is None or action.request.verb == "dry_run":
                 return False
-        return await operations.take(self._redis, action, owner=self._owner)
+        return await stored_actions.take(self._redis, action_id, owner=self._owner)
 
-    def _see_to(self, action: str) -> None:
-        before = self._under_way.get(action)  # stopped, and resumed before it noticed
-        self._under_way[action] = task = asyncio.create_task(self._carry_out(action, before))
-        task.add_done_callback(lambda ended: self._ended(action, ended))
+    def _start(self, action_id: str) -> None:
+        # An action that was stopped and resumed quickly may have a task that has not noticed the stop yet.
+        before = self._tasks.get(action_id)
+        self._tasks[action_id] = task = asyncio.create_task(self._run_until_done(action_id, before))
+        task.add_done_callback(lambda ended: self._remove(action_id, ended))
 
-    def _ended(self, action: str, task: asyncio.Task[None]) -> None:
-        if self._under_way.get(action) is task:
-            del self._under_way[action]
+    def _remove(self, action_id: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(action_id) is task:
+            del self._tasks[action_id]
 
-    async def _carry_out(self, action: str, before: asyncio.Task[None] | None) -> None:
-        """Until it is done, stopped or somebody else's."""
+    async def _run_until_done(self, action_id: str, before: asyncio.Task[None] | None) -> None:
+        """Run an action until it is done, stopped or taken over by another process."""
         if before is not None:
             await asyncio.wait([before])
         while True:
             try:
-                async with self._free:
-                    await self._work_on(action)
+                async with self._slots:
+                    await self._run(action_id)
             except BrokerError as error:
-                fields = {"action": "action_waits", "id": action}
-                _logger.warning("action %s waits: %s", action, error, extra=fields)
+                fields = {"action": "action_waits", "id": action_id}
+                _logger.warning("action %s waits for Redis: %s", action_id, error, extra=fields)
             else:
                 return
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
-    async def _work_on(self, action: str) -> None:
-        if not await operations.take(self._redis, action, owner=self._owner):
-            return  # stopped, or taken over while it waited
-        means = self._means()
+    async def _run(self, action_id: str) -> None:
+        if not await stored_actions.take(self._redis, action_id, owner=self._owner):
+            return  # It was stopped or taken over while it waited.
+        context = self._context()
         try:
-            async for _ in operations.carry_out(
-                self._redis, action, owner=self._owner, dry_run=means.dry_run, masking=means.masking
+            async for _ in bulk_actions.run(
+                self._redis, action_id, owner=self._owner, dry_run=context.dry_run, masking=context.masking
             ):
                 pass
         except BrokerError:
             raise
         except Exception:
-            _logger.exception("an action met a defect", extra={"action": "action_failed", "id": action})
-            await operations.stop(self._redis, action, by="hookline")  # else it would meet it for ever
+            fields = {"action": "action_failed", "id": action_id}
+            _logger.exception("action %s was stopped by a defect in Hookline", action_id, extra=fields)
+            # If it kept running, each process that takes it over would meet the same defect.
+            await stored_actions.stop(self._redis, action_id, by="hookline")
 
-    async def _leave(self) -> None:
-        left = dict(self._under_way)
-        going_on = set(left.values())
-        while going_on:  # again, where the client of Redis swallowed it
-            for task in going_on:
+    async def _release_all(self) -> None:
+        action_ids = list(self._tasks)
+        running = set(self._tasks.values())
+        # The Redis client may swallow a cancellation, so it is repeated until the tasks have ended.
+        while running:
+            for task in running:
                 task.cancel()
-            _, going_on = await asyncio.wait(going_on, timeout=0.1)
+            _, running = await asyncio.wait(running, timeout=0.1)
         with contextlib.suppress(BrokerError, TimeoutError):
-            async with asyncio.timeout(END_S):
-                for action in left:
-                    await operations.release(self._redis, action, owner=self._owner)
+            async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                for action_id in action_ids:
+                    await stored_actions.release(self._redis, action_id, owner=self._owner)
+
+
+def new_owner() -> str:
+    """A name for a process that runs actions, which no other process has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -1,14 +1,14 @@
-"""Export dead letters and import them again, see inspector/operations/export_format.py. All raise BrokerError.
+"""Export dead letters and import them again. Every function raises BrokerError.
 
-An export holds personal data in clear: faces give it only to those who may have it revealed.
+An export holds personal data in clear, so callers offer it only to users with the right to reveal. The format is
+in inspector/operations/export_format.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from broker import dead_letters
 from broker.dead_letters import NEWEST, ExportedDeadLetter, StoredDeadLetter
@@ -17,131 +17,137 @@ from broker.monitoring.audit import AuditEntry
 from broker.queue import jobs
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
-from inspector.operations.bulk_actions import AT_A_TIME, told
-from inspector.operations.export_format import MAX_LINE_BYTES, LineError, header, kept_of, left_out, line_of
-from inspector.operations.search import Filter, walk
+from inspector.operations import search
+from inspector.operations.bulk_actions import CHUNK
+from inspector.operations.export_format import (
+    MAX_LINE_BYTES,
+    LineError,
+    format_letter,
+    header_line,
+    parse_letter,
+    unreadable_line,
+)
+from inspector.operations.filters import Filter, describe_for_audit
 
-_MAX_BYTES_TOGETHER = 4 * 1024 * 1024
-"""Of lines whose letters are imported in one step."""
+_MAX_CHUNK_BYTES = 4 * 1024 * 1024
+"""Most bytes of lines whose letters are imported in one step."""
 
-Terms = Callable[[StoredDeadLetter], Sequence[str]]
-"""What a letter can be found by: hashed in Redis, it cannot be read back and is made anew at an import."""
+SearchTerms = Callable[[StoredDeadLetter], Sequence[str]]
+"""Returns what a letter can be found by. Redis keeps only hashes of these, so an import computes them again."""
 
 
-class Imported(Struct, frozen=True):
-    """How far an import has come."""
+class ImportProgress(Struct, frozen=True):
+    """How far an import is."""
 
     imported: int = 0
-    there: int = 0
-    """Letters that were there already: they are as they were."""
+    existing: int = 0
+    """Letters that existed already. An import does not change them."""
 
     lines: int = 0
 
 
-class Exported(Struct):
-    """How far an export has come."""
+class ExportProgress(Struct):
+    """How far an export is."""
 
     letters: int = 0
     unreadable: int = 0
-    """Letters that are not in it, as this version cannot read them. They are where they were."""
+    """Letters that this version cannot read. They are not exported, and stay where they are."""
 
 
 class ImportFileError(Exception):
-    """A line is no dead letter. What stood before it is imported, what stands behind it is not."""
+    """A line is not a dead letter. All lines before it are imported; it and the lines after it are not."""
 
-    def __init__(self, line: int, reason: str, so_far: Imported) -> None:
+    def __init__(self, line: int, reason: str, progress: ImportProgress) -> None:
         super().__init__(f"line {line}: {reason}")
-        self.so_far = so_far
+        self.progress = progress
 
 
-async def export(
-    redis: Client, wanted: Filter, *, by: str, so_far: Exported | None = None
+async def export_lines(
+    redis: Client, letter_filter: Filter, *, by: str, progress: ExportProgress | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """The lines of the letters that match now, newest first, in pieces of some at a time; audited first.
+    """Yield the lines of all letters that match, newest first, in chunks. The audit entry is written first.
 
-    What goes or dies meanwhile is not among them, nor what cannot be read: the last line, a header, then says how
-    many these are. However many there are, AT_A_TIME of them are in memory. `so_far` is kept up to date.
+    Letters that are removed or added meanwhile are left out, and so are letters that cannot be read: then the last
+    line is a header with their number. At most CHUNK letters are in memory. `progress` is updated on the way.
     """
-    about, done = told(wanted), so_far or Exported()
+    about, progress = describe_for_audit(letter_filter), progress or ExportProgress()
     await audit.record(redis, AuditEntry(by, "export", about))
-    yield header(about, await ask_ms(redis))
+    yield header_line(about, await ask_ms(redis))
     ids: list[str] = []
-    async for row in walk(redis, wanted, NEWEST):
+    async for row in search.walk(redis, letter_filter, NEWEST):
         ids.append(row.id)
-        if len(ids) == AT_A_TIME:
-            yield await _lines(redis, ids, done)
+        if len(ids) == CHUNK:
+            yield await _lines(redis, ids, progress)
             ids = []
     if ids:
-        yield await _lines(redis, ids, done)
-    if done.unreadable:
-        yield left_out(done.unreadable)
+        yield await _lines(redis, ids, progress)
+    if progress.unreadable:
+        yield unreadable_line(progress.unreadable)
 
 
-async def whole(redis: Client, ids: Sequence[str]) -> tuple[list[ExportedDeadLetter], list[str]]:
-    """(all that Redis keeps of letters, ids of those that cannot be read); those that have gone are left out."""
+async def read_with_bodies(redis: Client, ids: Sequence[str]) -> tuple[list[ExportedDeadLetter], list[str]]:
+    """(letters with everything that Redis has of them, ids of unreadable letters). Skips removed letters."""
     rows = await dead_letters.read_rows(redis, ids, with_bodies=True)
-    kept = [
+    letters = [
         ExportedDeadLetter(
             StoredDeadLetter(row.letter, row.body, (), row.notes), row.at_ms, await _settled(redis, row.letter.job)
         )
         for row in rows
         if row.letter is not None and not row.letter.is_unreadable
     ]
-    return kept, [row.id for row in rows if row.letter is not None and row.letter.is_unreadable]
+    return letters, [row.id for row in rows if row.letter is not None and row.letter.is_unreadable]
 
 
 async def import_lines(
-    redis: Client, lines: Iterable[bytes], terms: Terms, *, by: str, about: str
-) -> AsyncIterator[Imported]:
-    """Bury the letters of an export; yields how far it has come.
+    redis: Client, lines: Iterable[bytes], terms: SearchTerms, *, by: str, about: str
+) -> AsyncIterator[ImportProgress]:
+    """Add the letters of an export to Redis; yield the progress.
 
-    Letters that are there are passed over, so that what was killed can be run again.
-
-    about: the file's name, for the audit log. Raises ImportFileError, with what had been imported, and OSError.
+    Letters that exist are skipped, so an interrupted import can be run again. `about`: name of the file, for the
+    audit log. Raises ImportFileError with the progress so far, and OSError.
     """
     await audit.record(redis, AuditEntry(by, "import", about))
-    so_far, some, size = Imported(), list[ExportedDeadLetter](), 0
+    progress, chunk, size = ImportProgress(), list[ExportedDeadLetter](), 0
     number, fault = 0, ""
     for number, line in enumerate(lines, start=1):
         try:
-            kept = kept_of(line)
+            letter = parse_letter(line)
         except LineError as error:
             fault = str(error)
             break
-        if kept is None:
+        if letter is None:
             continue
-        stored_letter = kept.stored_letter
-        found = StoredDeadLetter(
-            stored_letter.letter, stored_letter.body, tuple(terms(stored_letter)), stored_letter.notes
-        )
-        some.append(msgspec.structs.replace(kept, stored_letter=found))
+        stored = structs.replace(letter.stored_letter, terms=tuple(terms(letter.stored_letter)))
+        chunk.append(structs.replace(letter, stored_letter=stored))
         size += len(line)
-        if len(some) == AT_A_TIME or size > _MAX_BYTES_TOGETHER:
-            so_far = await _brought_in(redis, some, so_far, number)
-            some, size = [], 0
-            yield so_far
-    if some:
-        so_far = await _brought_in(redis, some, so_far, number - bool(fault))
+        if len(chunk) == CHUNK or size > _MAX_CHUNK_BYTES:
+            progress = await _add(redis, chunk, progress, number)
+            chunk, size = [], 0
+            yield progress
+    if chunk:
+        progress = await _add(redis, chunk, progress, number - bool(fault))
     if fault:
-        raise ImportFileError(number, fault, so_far)
-    yield msgspec.structs.replace(so_far, lines=number)
+        raise ImportFileError(number, fault, progress)
+    yield structs.replace(progress, lines=number)
 
 
-def lines_of(read: Callable[[int], bytes]) -> Iterable[bytes]:
-    """The lines of a file, none longer than one can be: that is cut, and so no JSON. `read`: its readline."""
-    return iter(lambda: read(MAX_LINE_BYTES), b"")
+def split_lines(readline: Callable[[int], bytes]) -> Iterable[bytes]:
+    """The lines of a file. A line longer than any letter is cut, and so it is rejected as invalid JSON."""
+    return iter(lambda: readline(MAX_LINE_BYTES), b"")
 
 
-async def _lines(redis: Client, ids: Sequence[str], done: Exported) -> bytes:
-    found, lost = await whole(redis, ids)
-    done.letters += len(found)
-    done.unreadable += len(lost)
-    return b"".join([line_of(kept) for kept in found])
+async def _lines(redis: Client, ids: Sequence[str], progress: ExportProgress) -> bytes:
+    letters, unreadable = await read_with_bodies(redis, ids)
+    progress.letters += len(letters)
+    progress.unreadable += len(unreadable)
+    return b"".join([format_letter(letter) for letter in letters])
 
 
-async def _brought_in(redis: Client, some: Sequence[ExportedDeadLetter], so_far: Imported, lines: int) -> Imported:
-    imported = await dead_letters.import_dead_letters(redis, some)
-    return Imported(so_far.imported + imported, so_far.there + len(some) - imported, lines)
+async def _add(
+    redis: Client, letters: Sequence[ExportedDeadLetter], progress: ImportProgress, lines: int
+) -> ImportProgress:
+    imported = await dead_letters.import_dead_letters(redis, letters)
+    return ImportProgress(progress.imported + imported, progress.existing + len(letters) - imported, lines)
 
 
 async def _settled(redis: Client, job: str) -> tuple[int, ...]:

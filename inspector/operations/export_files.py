@@ -1,4 +1,4 @@
-"""Exports as files: there as a whole, on the disk, for their owner alone, or not at all."""
+"""Writes export files. A file appears complete, synced to disk and readable by its owner only, or not at all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from runtime.ids import new_id
 
 PART = ".part"
-"""What the name of a file ends in that is being written, or was when its writer died."""
+"""Suffix of a file that is being written. It is left behind if the process is killed."""
 
 
 async def write(path: Path, pieces: AsyncIterator[bytes]) -> int:
-    """Write a file of mode 0600; its size in bytes.
+    """Write a file of mode 0600 and return its size in bytes.
 
-    It gets its name when all of it is on the disk, and so does its directory. Raises OSError, FileExistsError for
-    a name that is taken, and what `pieces` raises; then nothing is left behind.
+    The file gets its name after all of it is synced to disk; then its directory is synced. Raises FileExistsError
+    if the name exists, OSError, and what `pieces` raises. After an error no file is left behind.
     """
     part = path.with_name(f".{path.name}.{new_id()}{PART}")
     descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -31,7 +31,7 @@ async def write(path: Path, pieces: AsyncIterator[bytes]) -> int:
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        await asyncio.to_thread(_name, part, path)
+        await asyncio.to_thread(_rename, part, path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -45,8 +45,9 @@ def _write_all(descriptor: int, piece: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _name(part: Path, path: Path) -> None:
-    os.link(part, path)  # unlike a rename it takes no other file's place
+def _rename(part: Path, path: Path) -> None:
+    # Unlike os.rename, os.link does not replace an existing file.
+    os.link(part, path)
     part.unlink()
     directory = os.open(path.parent, os.O_RDONLY)
     try:

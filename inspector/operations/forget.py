@@ -1,6 +1,7 @@
-"""Removing what Hookline keeps of a person, everywhere in Redis that it lies. All raise BrokerError.
+"""Removes what Hookline keeps of a person, everywhere in Redis. Every function raises BrokerError.
 
-It may run while workers do, and again: what a worker has just then is left to it and told of.
+It may run while workers run, and it may run again. Batches and jobs that a worker is processing are left to that
+worker and reported.
 """
 
 from __future__ import annotations
@@ -21,84 +22,94 @@ from broker.monitoring.audit import AuditEntry
 from broker.monitoring.spilled import read_spilled
 from broker.namespace.set_aside import read_set_aside
 from broker.redis.client import Client
-from inspector.operations.bulk_actions import AT_A_TIME
-from inspector.operations.export import Terms
-from inspector.operations.search import Filter, walk
+from inspector.operations import search
+from inspector.operations.bulk_actions import CHUNK
+from inspector.operations.export import SearchTerms
+from inspector.operations.filters import Filter
 from inspector.privacy.person import Person
 
 REWRITE_TIMEOUT_S = 600.0
+"""Longest wait in seconds for Redis to rewrite its append-only file."""
+
 _PAUSE_S = 0.5
-"""After a pass that workers were in the way of."""
+"""Seconds before another pass if workers were processing some of the work."""
 
 _PASSES = 3
-"""Over what waits: a notification may move on to a job that a pass came by before."""
+"""Most passes over waiting work. A notification may move to a job that the pass has already read."""
 
 
-class Forgotten(Struct, kw_only=True):
-    """What was removed where, and what was not."""
+class ForgetResult(Struct, kw_only=True):
+    """The result: what was removed, by place, and what was left."""
 
     letters: int = 0
+    """Dead letters of the person."""
+
     webhooks: int = 0
+    """Webhooks that wait for intake."""
+
     notifications: int = 0
+    """Notifications that wait to be sent."""
+
     digested: int = 0
-    """Events that waited in digests, or lay dead in one with events of others."""
+    """Events in waiting digests and in dead letters of digests."""
 
     notes: int = 0
-    """Notes on dead letters of others."""
+    """Notes on dead letters of other people."""
 
     actions: int = 0
-    """Actions whose filter, note or errors named the person."""
+    """Bulk actions whose filter, note or errors named the person."""
 
     redacted: int = 0
-    """Dead letters, webhooks, events and notifications of others whose errors, answers, headers or name did."""
+    """Dead letters, webhooks, events and notifications of other people that named the person in a text."""
 
     audit_entries: int = 0
     drift: int = 0
-    """Deviations."""
+    """Drift findings that named the person."""
 
     alerts: int = 0
 
     repacked: int = 0
-    """Dead letters of others that were packed against one of the person's."""
+    """Dead letters of other people that were compressed with one of the person's letters as a dictionary."""
 
     busy: list[str] = []
-    """Batches and jobs that a worker has just now."""
+    """Batches and jobs that a worker was processing."""
 
     unreadable: list[str] = []
-    """What nobody can read, and the person is in it: batches, jobs, digests and dead letters."""
+    """Batches, jobs, digests and dead letters with data of the person that cannot be read, so not be rewritten."""
 
     unknown: int = 0
-    """Dead letters that this version cannot read: whether the person is in them is not known."""
+    """Dead letters that this version cannot read. They may hold data of the person."""
 
     spilled: list[str] = []
-    """Where receivers keep webhooks on disk, as host:directory."""
+    """Directories with spilled webhooks, as host:directory. They were not searched."""
 
     set_aside: list[str] = []
-    """Keys that hold what Hookline did not write: see broker/namespace/set_aside.py."""
+    """Keys with data that Hookline did not write. They were not searched. See broker/namespace/set_aside.py."""
 
     append_only_file: append_only_file.RewriteState = "off"
     append_only_reason: str = ""
-    """Why the file could not be rewritten."""
+    """Why the file could not be rewritten; "" otherwise."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left that running it again, or a look at those places, would remove."""
+    def is_complete(self) -> bool:
+        """True if nothing is left, as far as Hookline can know."""
         left = self.busy or self.unreadable or self.unknown or self.spilled or self.repacked or self.set_aside
         return not left and self.append_only_file != "failed"
 
 
-async def remove(
-    redis: Client, person: Person, terms: Terms, *, by: str, rewrite_timeout_s: float = REWRITE_TIMEOUT_S
-) -> Forgotten:
-    """Remove all there is of a person. The audit log has it, without the name.
+async def forget_person(
+    redis: Client, person: Person, terms: SearchTerms, *, by: str, rewrite_timeout_s: float = REWRITE_TIMEOUT_S
+) -> ForgetResult:
+    """Remove all data of a person, with audit entries that do not name the person.
 
-    Then Redis rewrites its append-only file, which is waited for no longer than rewrite_timeout_s.
+    Then Redis rewrites its append-only file. This waits at most `rewrite_timeout_s` for it.
     """
     await audit.record(redis, AuditEntry(by, "forget", person.told))
-    done = Forgotten(busy=[], unreadable=[], spilled=[], set_aside=[])
+    done = ForgetResult(busy=[], unreadable=[], spilled=[], set_aside=[])
     await _remove_waiting(redis, person, done)
     await _remove_letters(redis, person, terms, done)
-    if await _remove_waiting(redis, person, done):  # letters were replayed, or notifications died meanwhile
+    # Meanwhile dead letters may have been replayed, and waiting notifications may have become dead letters.
+    if await _remove_waiting(redis, person, done):
         await _remove_letters(redis, person, terms, done)
     done.unreadable = sorted(set(done.unreadable))
     await _repack(redis, person, done)
@@ -107,8 +118,8 @@ async def remove(
     done.audit_entries = await kept_texts.audit_entries(redis, person)
     done.drift = await kept_texts.drift(redis, person)
     done.alerts = await kept_texts.alerts(redis, person)
-    done.set_aside = [found.name for found in await read_set_aside(redis)]
-    done.spilled = sorted(place for place, seen in (await read_spilled(redis)).items() if not seen.is_nothing())
+    done.set_aside = [key.name for key in await read_set_aside(redis)]
+    done.spilled = sorted(place for place, state in (await read_spilled(redis)).items() if not state.is_nothing())
     counts = {name: str(value) for name, value in msgspec.structs.asdict(done).items() if isinstance(value, int)}
     await audit.record(redis, AuditEntry(by, "forgot", person.told, counts))
     rewritten = await append_only_file.rewrite(redis, timeout_s=rewrite_timeout_s)
@@ -116,38 +127,37 @@ async def remove(
     return done
 
 
-async def _remove_waiting(redis: Client, person: Person, done: Forgotten) -> bool:
-    """In the order in which it moves on: what a worker takes on meanwhile is met further down. Whether any was."""
+async def _remove_waiting(redis: Client, person: Person, done: ForgetResult) -> bool:
+    """Remove the person from the queue, digests and jobs. Returns whether there was anything."""
+    # In the order in which work moves, so that what a worker moves on meanwhile is found in a later step.
     first = (done.webhooks, done.digested, done.notifications)
     for number in range(_PASSES):
         if number and done.busy:
             await asyncio.sleep(_PAUSE_S)
         done.busy, before = [], (done.webhooks, done.digested, done.notifications)
-        found = queued_work.webhooks(redis, person)
-        done.webhooks += await _noted(found, "batch", done)
-        found = queued_work.gathered(redis, person)
-        done.digested += await _noted(found, "digest", done)
-        found = queued_work.notifications(redis, person)
-        done.notifications += await _noted(found, "job", done)
+        done.webhooks += await _removed(queued_work.webhooks(redis, person), "batch", done)
+        done.digested += await _removed(queued_work.gathered(redis, person), "digest", done)
+        done.notifications += await _removed(queued_work.notifications(redis, person), "job", done)
         if before == (done.webhooks, done.digested, done.notifications) and not done.busy:
             break
     return bool(done.busy) or first != (done.webhooks, done.digested, done.notifications)
 
 
-async def _noted(found: AsyncIterator[ErasureResult], what: str, done: Forgotten) -> int:
+async def _removed(results: AsyncIterator[ErasureResult], what: str, done: ForgetResult) -> int:
     removed = 0
-    async for one in found:
-        removed += one.removed
-        done.redacted += one.redacted
-        if one.outcome == "busy":
-            done.busy.append(f"{what} {one.name}")
-        elif one.outcome == "unreadable":
-            done.unreadable.append(f"{what} {one.name}")
+    async for result in results:
+        removed += result.removed
+        done.redacted += result.redacted
+        if result.outcome == "busy":
+            done.busy.append(f"{what} {result.name}")
+        elif result.outcome == "unreadable":
+            done.unreadable.append(f"{what} {result.name}")
     return removed
 
 
-async def _remove_letters(redis: Client, person: Person, terms: Terms, done: Forgotten) -> None:
-    """Every letter is looked at: what it is found by are only its most telling terms."""
+async def _remove_letters(redis: Client, person: Person, terms: SearchTerms, done: ForgetResult) -> None:
+    """Remove the person from all dead letters."""
+    # The search index has only the most selective terms of a letter, so every letter is read.
     done.unknown = 0
     async for ids in _all(redis):
         stored_letters = [
@@ -156,16 +166,16 @@ async def _remove_letters(redis: Client, person: Person, terms: Terms, done: For
         theirs = [
             stored_letter.letter
             for stored_letter in stored_letters
-            if await _is_to_go(redis, stored_letter, person, terms, done)
+            if await _belongs_to(redis, stored_letter, person, terms, done)
         ]
         if theirs:
             done.letters += await dead_letters.discard(redis, theirs, counter="forgotten")
 
 
-async def _is_to_go(
-    redis: Client, stored_letter: StoredDeadLetter, person: Person, terms: Terms, done: Forgotten
+async def _belongs_to(
+    redis: Client, stored_letter: StoredDeadLetter, person: Person, terms: SearchTerms, done: ForgetResult
 ) -> bool:
-    """Whether all of it is of the person; one of others is redacted where it names the person."""
+    """Return whether a letter is to be removed. Letters of others that name the person are redacted instead."""
     letter = stored_letter.letter
     if letter.is_unreadable:
         done.unknown += 1
@@ -176,42 +186,38 @@ async def _is_to_go(
         return False
     if not letter.digest and person.owns(body_of(stored_letter)):
         return True
-    return _without(stored_letter, person)[0] != stored_letter and await _is_rewritten_to_go(
+    return _without(stored_letter, person)[0] != stored_letter and await _redact(
         redis, letter.id, person, terms, done
     )
 
 
-async def _is_rewritten_to_go(
-    redis: Client, letter_id: str, person: Person, terms: Terms, done: Forgotten
-) -> bool:
-    """Write a letter anew without the person, or say that nothing would be left of it.
-
-    Where another process was quicker, it is looked at again: that one has made progress.
-    """
+async def _redact(redis: Client, letter_id: str, person: Person, terms: SearchTerms, done: ForgetResult) -> bool:
+    """Write a letter without the person's data. Returns True instead if nothing would be left of the letter."""
+    # If another process changes the letter first, the loop reads it again. That process made progress, so it ends.
     while True:
-        seen = await queued_work.seen(redis, [letter_id])
+        versions = await queued_work.seen(redis, [letter_id])
         stored_letter = await dead_letters.get(redis, letter_id)
-        if stored_letter is None or letter_id not in seen or stored_letter.letter.is_unreadable:
+        if stored_letter is None or letter_id not in versions or stored_letter.letter.is_unreadable:
             return False
-        rest, gone = _without(stored_letter, person)
-        if gone and not rest.body:
+        rest, removed = _without(stored_letter, person)
+        if removed and not rest.body:
             return True
         if rest == stored_letter:
             return False
         if await queued_work.replace_dead_letter(
-            redis, StoredDeadLetter(rest.letter, rest.body, tuple(terms(rest))), seen[letter_id]
+            redis, StoredDeadLetter(rest.letter, rest.body, tuple(terms(rest))), versions[letter_id]
         ):
-            done.digested += gone
+            done.digested += removed
             done.redacted += rest.letter != stored_letter.letter
             return False
 
 
 def _without(stored_letter: StoredDeadLetter, person: Person) -> tuple[StoredDeadLetter, int]:
-    """(a dead letter without the person; how many events of its digest were of the person)."""
-    body, gone = (
+    """(a dead letter without the person, how many events of its digest were the person's)."""
+    body, removed = (
         queued_work.others(stored_letter.body, person) if stored_letter.letter.digest else (stored_letter.body, 0)
     )
-    return structs.replace(stored_letter, letter=_letter_without(stored_letter.letter, person), body=body), gone
+    return structs.replace(stored_letter, letter=_letter_without(stored_letter.letter, person), body=body), removed
 
 
 def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
@@ -226,30 +232,32 @@ def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
     )
 
 
-async def _repack(redis: Client, person: Person, done: Forgotten) -> None:
-    """The letters that others were packed against outlive their own removal, as long as these need them."""
+async def _repack(redis: Client, person: Person, done: ForgetResult) -> None:
+    """Compress the letters again that used one of the person's letters as a dictionary."""
+    # A letter stays in Redis as a dictionary after its removal, as long as another letter needs it.
     theirs = await queued_work.dictionaries(redis, person.is_in)
     if not theirs:
         return
     async for ids in _all(redis, lambda row: row.dictionary in theirs):
-        seen = await queued_work.seen(redis, ids)
-        found = await dead_letters.stored_letters(redis, ids)
+        versions = await queued_work.seen(redis, ids)
         stored_letters = [
-            stored_letter for stored_letter in found if stored_letter and not stored_letter.letter.is_unreadable
+            stored_letter
+            for stored_letter in await dead_letters.stored_letters(redis, ids)
+            if stored_letter and not stored_letter.letter.is_unreadable
         ]
         for dictionary in theirs:
-            done.repacked += await queued_work.repack(redis, dictionary, stored_letters, seen)
+            done.repacked += await queued_work.repack(redis, dictionary, stored_letters, versions)
 
 
 async def _all(
-    redis: Client, is_meant: Callable[[DeadLetterRow], bool] = lambda _: True
+    redis: Client, include: Callable[[DeadLetterRow], bool] = lambda _: True
 ) -> AsyncIterator[list[str]]:
     ids: list[str] = []
-    async for row in walk(redis, Filter(), NEWEST):
-        if not is_meant(row):
+    async for row in search.walk(redis, Filter(), NEWEST):
+        if not include(row):
             continue
         ids.append(row.id)
-        if len(ids) == AT_A_TIME:
+        if len(ids) == CHUNK:
             yield ids
             ids = []
     if ids:

@@ -1,4 +1,4 @@
-"""Logins in the audit log."""
+"""Records logins in the audit log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _logger = logging.getLogger("hookline.inspector")
 
 
 async def record_login(redis: Client, user: str) -> None:
-    """Record that a user logged in. While Redis is away only the log has it, and the pages tell the user why."""
+    """Record that a user logged in. While Redis is away, the login is only in the log of this process."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             await audit.record(redis, AuditEntry(user, "login"))
     except (BrokerError, TimeoutError):
         _logger.warning(
-            "the login of %s is not in the audit log: Redis does not answer",
+            "cannot record the login of %s in the audit log: Redis does not answer",
             user,
             extra={"action": "inspector_login_not_recorded", "user": user},
         )

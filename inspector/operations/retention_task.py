@@ -1,4 +1,4 @@
-"""Dead letters are kept as long and as many as the settings say: a task of the inspector's process."""
+"""A task of the inspector that removes dead letters beyond `dead.keep_days` and `dead.keep_count`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from contextlib import aclosing
 from broker.monitoring.alerts import Alert, raise_alert
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from inspector.operations.purge import PurgeBusyError, purge
+from inspector.operations.retention import PurgeBusyError, purge
 from inspector.settings import DeadSettings
 
 BY = "retention"
-"""Who did it, in the audit log."""
+"""The user in its audit entries."""
 
 EVERY_S = 300.0
+"""Seconds between two purges."""
+
 _FAILED = "purge_failed"
 
 log = logging.getLogger("hookline.inspector")
 
 
 async def run(redis: Client, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
-    """Look every few minutes, until cancelled. `settings`: as they are then."""
+    """Purge every few minutes until cancelled. `settings` is called each time, as the configuration may change."""
     while True:
         await once(redis, settings(), every_s=every_s)
         await asyncio.sleep(every_s)
 
 
 async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
-    """Remove what is due. What keeps it from that is logged and, where Redis is there, an alert; the next look may
-    find it mended."""
+    """Remove what is due. Errors are logged; a failed export also raises an alert. The next purge tries again."""
     if not (settings.keep_days or settings.keep_count):
         return
     try:
@@ -42,21 +43,23 @@ async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_
                     log.warning("%d dead letters were purged", purged.letters, extra=fields)
                 if purged.unreadable:
                     fields = {"action": "dead_letters_unreadable", "letters": purged.unreadable}
-                    log.warning("%d dead letters cannot be read and are kept", purged.unreadable, extra=fields)
+                    log.warning(
+                        "%d dead letters cannot be read, so they were not purged", purged.unreadable, extra=fields
+                    )
     except PurgeBusyError:
         pass
     except BrokerError as error:
-        log.warning("old dead letters were not purged: %s", error, extra={"action": _FAILED})
+        log.warning("cannot purge dead letters: %s", error, extra={"action": _FAILED})
     except OSError as error:
-        reason = f"old dead letters are not purged: cannot export to dead.export_dir: {error.strerror or error}"
-        log.error("%s", reason, extra={"action": _FAILED})  # noqa: TRY400 - an answer of the disk, not a fault
-        await _tell_failed(redis, reason, every_s)
+        reason = f"cannot purge dead letters: cannot export to dead.export_dir: {error.strerror or error}"
+        log.error("%s", reason, extra={"action": _FAILED})  # noqa: TRY400 - the disk refused, this is no defect
+        await _raise_alert(redis, reason, every_s)
     except Exception:
-        log.exception("old dead letters were not purged", extra={"action": _FAILED})
+        log.exception("cannot purge dead letters", extra={"action": _FAILED})
 
 
-async def _tell_failed(redis: Client, reason: str, every_s: float) -> None:
-    """It ends by itself, soon after the last look that failed."""
+async def _raise_alert(redis: Client, reason: str, every_s: float) -> None:
+    # The alert ends by itself, shortly after the last purge that failed.
     now_ms = redis.clock.now_ms()
     alert = Alert(
         kind=_FAILED, source="", since_ms=now_ms, text=reason, ends_ms=now_ms + int(every_s * 1000 * 1.5)
@@ -64,4 +67,4 @@ async def _tell_failed(redis: Client, reason: str, every_s: float) -> None:
     try:
         await raise_alert(redis, alert, mark_ms=1)
     except BrokerError as error:
-        log.warning("no alert of that: %s", error, extra={"action": _FAILED})
+        log.warning("cannot raise an alert: %s", error, extra={"action": _FAILED})

@@ -1,6 +1,6 @@
-"""What is done to one dead letter: shown with personal data, noted on, dry-run, replayed with another body.
+"""Operations on one dead letter: reveal it, add a note, dry-run it, replay it with an edited body.
 
-Those that ask Redis raise BrokerError.
+The async functions raise BrokerError.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from inspector.operations.bulk_actions import dry_run_result
 from inspector.privacy.masking import MASK, Masking
 from runtime.dry_run import DryRunNotification, DryRunResult
 
-_SOME_ADDRESS = "masked@example.invalid"
+# Emails can only be rendered for a valid address.
+_MASKED_ADDRESS = "masked@example.invalid"
 
 _encode = msgspec.json.Encoder().encode
 
 
 class EditError(ValueError):
-    """What died is not a body that can be edited."""
+    """The body of a dead letter, or the edited text, cannot be used. The message says why."""
 
 
 async def reveal(redis: Client, letter_id: str, *, by: str) -> StoredDeadLetter | None:
-    """One dead letter for eyes that may see personal data: it is written to the audit log first."""
+    """A dead letter for a user who sees personal data. An audit entry is written first."""
     stored_letter = await dead_letters.get(redis, letter_id)
     if stored_letter is not None:
         await audit.record(redis, AuditEntry(by, "reveal", letter_id))
@@ -39,10 +40,10 @@ async def reveal(redis: Client, letter_id: str, *, by: str) -> StoredDeadLetter 
 
 
 async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) -> bool:
-    """Hand back a copy of a dead letter with another body; the letter itself stays, with a note of it.
+    """Replay a copy of a dead letter with another body. The letter itself stays and gets a note about it.
 
-    The copy is one more webhook, or notification with the same key, in the sums. False where there is no such
-    letter. Raises EditError.
+    The counters count the copy as one more webhook, or as one more notification with the same idempotency key.
+    Returns False if the letter does not exist. Raises EditError.
     """
     stored_letter = await dead_letters.get(redis, letter_id)
     if stored_letter is None:
@@ -54,16 +55,16 @@ async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) 
     return await replay.replay_edited(redis, stored_letter, body, by=by)
 
 
-async def note_on(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
-    """Note something on one dead letter, at once; False where there is no such letter."""
+async def add_note(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
+    """Add a note to one dead letter. Returns False if the letter does not exist."""
     note = Note(await ask_ms(redis), by, text)
     return bool(
         await dead_letters.annotate(redis, [letter_id], note, audit_entry=AuditEntry(by, "annotate", letter_id))
     )
 
 
-def editable(stored_letter: StoredDeadLetter) -> str:
-    """The body to be edited as text, indented where it is JSON. Raises EditError where it is not."""
+def editable_text(stored_letter: StoredDeadLetter) -> str:
+    """The body as text for an editor, indented if it is JSON. Raises EditError if it is not text."""
     if stored_letter.letter.is_unreadable:
         raise EditError(stored_letter.letter.error)
     try:
@@ -73,16 +74,16 @@ def editable(stored_letter: StoredDeadLetter) -> str:
     try:
         return stored_letter.body.decode()
     except UnicodeDecodeError:
-        raise EditError("the body is not text, so it cannot be edited here") from None
+        raise EditError("the body is not text, so it cannot be edited") from None
 
 
-def edited_body(text: str) -> bytes:
-    """An edited text as a body. Raises EditError: what is wrong with it, and where."""
+def parse_edited_body(text: str) -> bytes:
+    """An edited text as a body. Raises EditError with the place of the mistake if it is not JSON."""
     body = text.encode("utf-8", "surrogatepass")
     try:
         msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
-        raise EditError(f"this is not JSON: {error}") from None
+        raise EditError(f"the edited body is not JSON: {error}") from None
     return body
 
 
@@ -92,50 +93,51 @@ def masked_dry_run(
     *,
     masking: Masking | None,
 ) -> DryRunResult:
-    """What would become of a dead letter; `masking` None shows it with personal data.
+    """Dry-run a dead letter. With `masking` None the result shows personal data.
 
-    Masked, the verdict is that of the letter, and what would be sent is told as of a body that is masked. What
-    cannot be told so is "".
+    With masking, whether it passes and why not is the result for the real body. The messages are rendered from a
+    masked body instead; a text that cannot be rendered from it is "".
     """
     result = dry_run_result(stored_letter, dry_run)
     if masking is None or stored_letter.letter.is_unreadable:
         return result
     shown_text = masking.texts_of(stored_letter.body)
     try:
-        body = _addressable(masking.body(stored_letter.body))
-        copy = dry_run(StoredDeadLetter(stored_letter.letter, _encode(body))).notifications
+        body = _with_valid_addresses(masking.body(stored_letter.body))
+        masked = dry_run(StoredDeadLetter(stored_letter.letter, _encode(body))).notifications
     except (ValueError, RecursionError):
-        copy = ()
+        masked = ()
     real = result.notifications
-    is_alike = [(told.channel, told.rule) for told in copy] == [(told.channel, told.rule) for told in real]
-    shown = copy if is_alike else [structs.replace(told, to="", subject="", text="", html="") for told in real]
+    # A rule may match on a value that is masked, and then the two dry runs send different notifications.
+    if [(item.channel, item.rule) for item in masked] != [(item.channel, item.rule) for item in real]:
+        masked = tuple(structs.replace(item, to="", subject="", text="", html="") for item in real)
     return structs.replace(
         result,
         error=shown_text(result.error),
         path=shown_text(result.path),
-        notifications=tuple(_masked(*both, shown_text) for both in zip(real, shown, strict=True)),
+        notifications=tuple(_masked(*pair, shown_text) for pair in zip(real, masked, strict=True)),
     )
 
 
-def _addressable(value: Any, key: str = "") -> Any:
-    """A masked body in which masked e-mail addresses have the form of one, so that mails can be rendered."""
+def _with_valid_addresses(value: Any, key: str = "") -> Any:
+    """A masked body in which masked e-mail addresses are valid addresses."""
     if isinstance(value, dict):
-        return {name: _addressable(inner, name) for name, inner in value.items()}
+        return {name: _with_valid_addresses(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_addressable(inner, key) for inner in value]
-    return _SOME_ADDRESS if value == MASK and key.lower().endswith("mail") else value
+        return [_with_valid_addresses(inner, key) for inner in value]
+    return _MASKED_ADDRESS if value == MASK and key.lower().endswith("mail") else value
 
 
 def _masked(
-    told: DryRunNotification, copy: DryRunNotification, shown_text: Callable[[str], str]
+    real: DryRunNotification, masked: DryRunNotification, shown_text: Callable[[str], str]
 ) -> DryRunNotification:
     return structs.replace(
-        told,
-        to=shown_text(copy.to),
-        subject=shown_text(copy.subject),
-        text=shown_text(copy.text),
-        html=shown_text(copy.html),
-        looks_up=tuple(shown_text(asked) for asked in copy.looks_up),
-        needs=shown_text(told.needs),
-        error=shown_text(told.error),
+        real,
+        to=shown_text(masked.to),
+        subject=shown_text(masked.subject),
+        text=shown_text(masked.text),
+        html=shown_text(masked.html),
+        looks_up=tuple(shown_text(lookup) for lookup in masked.looks_up),
+        needs=shown_text(real.needs),
+        error=shown_text(real.error),
     )

@@ -1,8 +1,11 @@
-"""How things stand."""
+"""The state of the system in one read: counters, queues, workers, sources, channels and alerts.
+
+Every function raises BrokerError.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -12,9 +15,9 @@ from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.monitoring.spilled import Spilled, read_spilled
 from broker.monitoring.stats import Totals, read_totals
 from broker.namespace.set_aside import SetAside, read_set_aside
-from broker.queue import stream
+from broker.queue import channel_state, stream
 from broker.queue.backlog import Backlog, read_backlog
-from broker.queue.channel_state import Channel, read_channels
+from broker.queue.channel_state import Channel
 from broker.queue.pending_by_due_time import Schedule, read_schedule
 from broker.queue.waiting_check import Waiting, read_waiting
 from broker.redis import clock
@@ -29,74 +32,75 @@ from sources.settings import Settings as SourceSettings
 
 
 class Source(Struct, frozen=True):
-    """How one source does."""
+    """The state of one source."""
 
     kind: Provider
     facts: SourceFacts
 
 
 class Status(Struct, frozen=True):
-    """How things stand. The totals are of one moment; the rest is of about the same."""
+    """The state of the system. The totals were read in one step; the rest was read right before or after."""
 
     totals: Totals
     backlog: Backlog
     workers: int
-    """Worker processes that are alive."""
+    """Number of live worker processes."""
 
     configs: int
-    """Different configs that these run with: more than one is a change under way, or another installation."""
+    """Different configurations among these. More than 1 means a rollout, or that two installations share Redis."""
 
     dead_letters: int
     redis: ServerFacts
     at_ms: int
-    """When this was looked at."""
+    """When this was read, by the clock of Redis."""
 
     sources: dict[str, Source]
-    """By name, those that are configured."""
+    """Configured sources by name."""
 
     alerts: list[Alert]
-    """Those that hold, the oldest first."""
+    """Active alerts, oldest first."""
 
     channels: list[Channel]
-    """Those of which there is something to tell: failures, an open breaker, a pause, jobs that are held."""
+    """Channels with failures, an open circuit breaker, a pause or held jobs."""
 
     schedule: Schedule
     waiting: Waiting
-    """Whether what the counters say waits is really there."""
+    """Notifications that are counted as waiting, and how many of them exist in Redis."""
 
     clocks: list[OffClock]
-    """Processes whose clock is off from that of Redis."""
+    """Processes whose clock differs from that of Redis."""
 
     spilled: dict[str, Spilled] = {}
-    """What receivers keep on disk, by host:directory. Not in the sums: it is accepted when Redis gets it."""
+    """Webhooks that receivers keep on disk, by host:directory. They count as accepted once they are in Redis."""
 
     write_fault: str = ""
-    """Why Redis takes no writes, "" where it does."""
+    """Why Redis refuses writes; "" if it takes them."""
 
     def risks(self) -> list[str]:
-        """Everything about Redis that loses webhooks or keeps them out."""
+        """Everything about this Redis that may lose or refuse webhooks, in full sentences."""
         return [*self.redis.risks(), *([self.write_fault] if self.write_fault else [])]
 
     set_aside: list[SetAside] = []
-    """Keys in Redis that held what Hookline never writes there, the newest first; 100 at most."""
+    """Keys that held data which Hookline did not write, newest first; at most 100."""
 
     def adds_up(self) -> bool:
-        """Whether both sums do."""
+        """Return whether the counters of bodies and of notifications add up."""
         return self.totals.bodies_add_up() and self.notifications_add_up()
 
     def notifications_add_up(self) -> bool:
-        """Whether that sum does, and none of those that wait has vanished."""
+        """Return whether the counters of notifications add up, and all waiting notifications exist."""
         return self.totals.notifications_add_up() and not self.waiting.missing
 
 
-async def status(
+async def read_status(
     redis: Client,
     sources: Mapping[str, SourceSettings] | None = None,
     spilled_here: Mapping[str, Spilled] | None = None,
 ) -> Status:
-    """Look at everything once. `sources`: those that are configured.
+    """Read everything once.
 
-    `spilled_here`: what lies on this machine, which is newer than what its receivers told Redis.
+    `sources`: the configured sources. `spilled_here`: what is on the disk of this machine now, which replaces what
+    its receivers last reported to Redis.
     """
     configured = sources or {}
     facts, configs = await read_sources(redis, configured), await stream.live_configs(redis)
@@ -111,12 +115,12 @@ async def status(
         at_ms=now_ms,
         sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},
         alerts=await current_alerts(redis, now_ms=now_ms),
-        channels=await read_channels(redis),
+        channels=await channel_state.read_channels(redis),
         schedule=await read_schedule(redis),
         waiting=await read_waiting(redis),
         clocks=await clock.off_clocks(redis),
         set_aside=await read_set_aside(redis),
-        spilled=something({**await read_spilled(redis), **(spilled_here or {})}),
+        spilled=only_spilled({**await read_spilled(redis), **(spilled_here or {})}),
         write_fault=await _write_fault(redis),
     )
 
@@ -129,6 +133,14 @@ async def _write_fault(redis: Client) -> str:
     return ""
 
 
-def something(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:
-    """The places where there is anything to tell of."""
-    return {place: seen for place, seen in sorted(spilled.items()) if not seen.is_nothing()}
+def only_spilled(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:
+    """The places that hold spilled webhooks or report a problem, sorted."""
+    return {place: state for place, state in sorted(spilled.items()) if not state.is_nothing()}
+
+
+async def read_channels(redis: Client, configured: Iterable[str]) -> tuple[int, list[Channel]]:
+    """(current time in ms by the clock of Redis, all channels that are configured or known to Redis, by name)."""
+    known = {channel.name: channel for channel in await channel_state.read_channels(redis)}
+    names = sorted({*configured, *known})
+    now_ms = await clock.now_ms(redis)
+    return now_ms, [known.get(name) or Channel(name, 0, 0, 0, 0, 0) for name in names]

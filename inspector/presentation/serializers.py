@@ -9,13 +9,19 @@ from typing import Any, cast
 import msgspec
 
 from broker.dead_letters import DeadLetter, StoredDeadLetter
+from broker.dead_letters.stored_actions import Action
 from broker.monitoring.audit import StoredAuditEntry
 from broker.queue.jobs import Attempt
-from inspector.operations import Action, Found, Group, Page, Status, wanted_of
+from inspector.operations.bulk_actions import filter_of
+from inspector.operations.filters import fields
+from inspector.operations.search import Group, Page, PageEntry
+from inspector.operations.status import Status
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.source_status import alert_records, source_records
 from inspector.privacy.masking import DEFAULT, MASK, Masking
 from runtime.dry_run import DryRunResult
+
+_PERSONAL = frozenset(field.name for field in fields() if field.is_personal)
 
 
 def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.text) -> dict[str, Any]:
@@ -31,14 +37,14 @@ def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.t
     }
 
 
-def found_record(found: Found, *, masking: Masking = DEFAULT) -> dict[str, Any]:
+def page_entry_record(entry: PageEntry, *, masking: Masking = DEFAULT) -> dict[str, Any]:
     """One of a list: `cursor` is where the page after it begins."""
-    return {**letter_record(found.letter, shown=masking.text), "cursor": found.cursor}
+    return {**letter_record(entry.letter, shown=masking.text), "cursor": entry.cursor}
 
 
 def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any]]:
     """A page as one array."""
-    return [found_record(found, masking=masking) for found in page.found]
+    return [page_entry_record(entry, masking=masking) for entry in page.entries]
 
 
 def stored_letter_record(
@@ -75,7 +81,7 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
 
     `state`: running, stopped, done, or interrupted, which is told where `now_ms` is given, by the clock of Redis.
     """
-    order, given = action.request, wanted_of(action.request).given()
+    order, criteria = action.request, filter_of(action.request).criteria()
     return {
         "id": action.id,
         "verb": order.verb,
@@ -83,12 +89,12 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
         "state": "interrupted" if action.is_interrupted(now_ms) else action.state,
         "selected": action.selected,
         "done": action.done,
-        "gone": action.gone,
+        "missing": action.missing,
         "passed": action.passed,
         "failed": action.failed,
         "why": [{**msgspec.to_builtins(why), "error": masking.text(why.error)} for why in action.causes],
         "ids": list(order.ids),
-        "filter": {name: _filter_value(name, value, masking) for name, value in given.items()},
+        "filter": {name: _filter_value(name, value, masking) for name, value in criteria.items()},
         "rate_per_s": order.rate_per_s,
         "note": masking.text(order.note),
         "began_ms": action.began_ms,
@@ -155,8 +161,8 @@ def status_record(status: Status) -> dict[str, Any]:
 
 
 def _filter_value(name: str, value: Any, masking: Masking) -> Any:
-    """A field of a filter: what was searched for is not shown, it may be an e-mail address."""
-    if name == "search":
+    """A field of a filter. What may be personal data, such as a search for an e-mail address, is masked."""
+    if name in _PERSONAL:
         return MASK
     return masking.text(value) if isinstance(value, str) else value
 

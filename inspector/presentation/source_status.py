@@ -9,7 +9,7 @@ from rich.text import Text
 
 from broker.monitoring.alerts import Alert
 from inspector.formatting import count_of, moment, printable, span
-from inspector.operations import Source, Status
+from inspector.operations.status import Source, Status
 from inspector.privacy.masking import DEFAULT
 from sources.retry_deadline import disabled_at_ms, is_past_the_last_try, tries_left, warning
 

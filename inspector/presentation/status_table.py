@@ -15,7 +15,7 @@ from broker.monitoring.spilled import Spilled
 from broker.monitoring.stats import Totals
 from broker.queue.pending_by_due_time import Schedule
 from inspector.formatting import count_of, printable, size, span
-from inspector.operations import Status
+from inspector.operations.status import Status
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 

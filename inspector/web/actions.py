@@ -1,85 +1,89 @@
-"""What was and is being done to dead letters, and how far it has come."""
+"""The pages that list bulk actions and show the progress of one."""
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from msgspec import Struct
 
+from broker.dead_letters import stored_actions
 from broker.dead_letters.stored_actions import Action
-from inspector import operations
 from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
-from inspector.web.bulk_form import ACTS, Act
-from inspector.web.filters import address_of, fields_of
+from inspector.operations.bulk_actions import filter_of
+from inspector.operations.filters import describe
+from inspector.operations.verbs import VERBS, VerbText
+from inspector.web.filters import to_address, to_form
 from inspector.web.pages import Pages
-from inspector.web.selection import MOST_NAMED
+from inspector.web.selection import MAX_TICKED
 
-_KEPT = 100
-_EVERY_S = 1
-_GONE = ErrorAnswer(404, "There is no such action; the last 500 are kept.")
+_LISTED = 100
+_REFRESH_EVERY_S = 1
+_NO_ACTION = ErrorAnswer(404, "There is no such action. The last 500 are kept.")
 
 
-class Shown(Struct, frozen=True):
-    """An action as it stands."""
+class ActionView(Struct, frozen=True):
+    """An action as pages show it."""
 
     action: Action
-    act: Act
+    text: VerbText
     state: str
     """running, interrupted, stopped or done."""
 
     level: str
-    words: str
-    """What it is done to."""
+    """Color of the state: good, warn or bad."""
+
+    description: str
+    """The letters that it is for."""
 
     link: str
-    """The list of what its filter selects now, "" where somebody searched."""
+    """The list of the letters that match its filter now; "" if it has no filter, or another user's search."""
 
     rate: str
-    """How fast it went so far."""
+    """Average rate so far, in letters per second."""
 
-    left: tuple[tuple[str, str], ...]
-    """What a form says to mean the same letters; () where that cannot be told, or is more than a form may name."""
+    fields: tuple[tuple[str, str], ...]
+    """Form fields that select the same letters. Empty for another user's search, and for too many ids."""
 
 
 def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
-    """The pages at /actions."""
+    """The routes below /actions."""
 
     async def actions(request: web.Request, principal: Principal) -> Answer:
-        found = await operations.actions(context.redis, count=_KEPT)
+        recent = await stored_actions.recent(context.redis, count=_LISTED)
         now_ms = context.redis.clock.now_ms()
-        shown = [shown_of(action, principal, now_ms) for action in found]
-        return pages.show(request, principal, "actions.html", actions=shown, now_ms=now_ms, kept=_KEPT)
+        views = [view_of(action, principal, now_ms) for action in recent]
+        return pages.show(request, principal, "actions.html", actions=views, now_ms=now_ms, listed=_LISTED)
 
     async def action(request: web.Request, principal: Principal) -> Answer:
-        found = await operations.action(context.redis, request.match_info["id"])
-        if found is None:
-            return _GONE
+        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        if stored is None:
+            return _NO_ACTION
         return pages.show(
             request,
             principal,
             "action.html",
-            one=shown_of(found, principal, context.redis.clock.now_ms()),
-            every_s=_EVERY_S,
+            view=view_of(stored, principal, context.redis.clock.now_ms()),
+            every_s=_REFRESH_EVERY_S,
             shown=context.configured.masking.text,
         )
 
     async def stop(request: web.Request, principal: Principal) -> Answer:
-        return await _turned(request, lambda name: operations.stop(context.redis, name, by=principal.name))
+        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        if stored is None:
+            return _NO_ACTION
+        # If it cannot be stopped any more, the page shows its state.
+        await stored_actions.stop(context.redis, stored.id, by=principal.name)
+        return redirect(f"/actions/{stored.id}")
 
     async def resume(request: web.Request, principal: Principal) -> Answer:
-        return await _turned(request, lambda name: context.runner.resume(name, by=principal.name))
-
-    async def _turned(request: web.Request, turn: Callable[[str], Awaitable[bool]]) -> Answer:
-        found = await operations.action(context.redis, request.match_info["id"])
-        if found is None:
-            return _GONE
-        await turn(found.id)  # where it cannot any more, the page tells how it stands
-        return redirect(f"/actions/{found.id}")
+        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        if stored is None:
+            return _NO_ACTION
+        await context.runner.resume(stored.id, by=principal.name)
+        return redirect(f"/actions/{stored.id}")
 
     return [
         Route("GET", "/actions", actions),
@@ -89,43 +93,45 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
     ]
 
 
-def shown_of(action: Action, principal: Principal, now_ms: int) -> Shown:
-    """How an action stands. What somebody else searched for is not told: it may be an e-mail address."""
+def view_of(action: Action, principal: Principal, now_ms: int) -> ActionView:
+    """An action as a user may see it."""
     order = action.request
-    wanted = operations.wanted_of(order)
-    is_told = not wanted.search or order.by == principal.name
+    letter_filter = filter_of(order)
+    # What another user searched for is hidden, since it may be an e-mail address.
+    may_see_filter = not letter_filter.search or order.by == principal.name
     state = "interrupted" if action.is_interrupted(now_ms) else action.state
     took_ms = max(1, (action.ended_ms or now_ms) - action.began_ms)
-    return Shown(
+    return ActionView(
         action=action,
-        act=ACTS[order.verb],
+        text=VERBS[order.verb],
         state=state,
         level={"running": "good", "done": "good", "stopped": "warn", "interrupted": "bad"}[state],
-        words=_words(action, hide_search=not is_told),
-        link=address_of("/dead", fields_of(wanted)) if is_told and not order.ids else "",
+        description=_description(action, hide_personal=not may_see_filter),
+        link=to_address("/dead", to_form(letter_filter)) if may_see_filter and not order.ids else "",
         rate=_rate(action, took_ms),
-        left=_left(action) if is_told else (),
+        fields=_fields(action) if may_see_filter else (),
     )
 
 
-def _words(action: Action, *, hide_search: bool) -> str:
+def _description(action: Action, *, hide_personal: bool) -> str:
     if action.request.ids:
-        return count_of(len(action.request.ids), "chosen letter")
-    return operations.in_words(operations.wanted_of(action.request), hide_search=hide_search)
+        return count_of(len(action.request.ids), "selected letter")
+    return describe(filter_of(action.request), hide_personal=hide_personal)
 
 
-def _left(action: Action) -> tuple[tuple[str, str], ...]:
+def _fields(action: Action) -> tuple[tuple[str, str], ...]:
     order = action.request
-    if len(order.ids) > MOST_NAMED:
+    if len(order.ids) > MAX_TICKED:
         return ()
     if order.ids:
-        return ("scope", "ids"), *(("id", name) for name in order.ids)
-    given = {"scope": "all", **fields_of(operations.wanted_of(order)), "until_ms": str(order.until_ms)}
-    return tuple(given.items())
+        return ("scope", "ids"), *(("id", letter_id) for letter_id in order.ids)
+    form = {"scope": "all", **to_form(filter_of(order)), "until_ms": str(order.until_ms)}
+    return tuple(form.items())
 
 
 def _rate(action: Action, took_ms: int) -> str:
     rate = 1000 * action.done / took_ms
+    # The first chunk does not wait, so the average may exceed the limit at first.
     if action.request.rate_per_s:
-        rate = min(rate, action.request.rate_per_s)  # the first ones did not wait
+        rate = min(rate, action.request.rate_per_s)
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from inspector import operations
+from broker.monitoring import audit as audit_log
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
@@ -19,9 +19,9 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def audit(request: web.Request, principal: Principal) -> Answer:
         before = request.query.get("before", "")
-        if before and not operations.is_position(before):
+        if before and not audit_log.is_position(before):
             return ErrorAnswer(400, "before must be a place that a page of the audit log gave.")
-        found = await operations.audit(context.redis, before=before, count=A_PAGE + 1)
+        found = await audit_log.read(context.redis, before=before, count=A_PAGE + 1)
         page = found[:A_PAGE]
         return pages.show(
             request,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
+from broker.queue import channel_state
 from broker.queue.channel_state import Channel
-from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
+from inspector.operations import search
+from inspector.operations.status import read_channels
 from inspector.presentation.channel_status import channel_line
-from inspector.web.filters import address_of
+from inspector.web.filters import to_address
 from inspector.web.pages import Pages
 
 _LEVELS = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
@@ -34,18 +36,18 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
-        dead = (await operations.choices(context.redis)).by_field["channel"]
-        now_ms, known = await operations.channels(context.redis, context.configured.channels)
+        dead = (await search.choices(context.redis)).by_field["channel"]
+        now_ms, known = await read_channels(context.redis, context.configured.channels)
         shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
         return pages.show(request, principal, "channels.html", channels=shown)
 
     async def turn(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
-        _, known = await operations.channels(context.redis, context.configured.channels)
+        _, known = await read_channels(context.redis, context.configured.channels)
         if name not in {one.name for one in known}:
             return ErrorAnswer(404, "There is no such channel.")
-        turned = operations.pause_channel if request.path.endswith("/pause") else operations.resume_channel
+        turned = channel_state.pause if request.path.endswith("/pause") else channel_state.resume
         await turned(context.redis, name, by=principal.name)
         return redirect("/channels")
 
@@ -63,5 +65,5 @@ def _shown(one: Channel, dead: int, now_ms: int) -> Shown:
         text=channel_line(one, now_ms).plain,
         is_paused=bool(one.paused_since_ms),
         dead=dead,
-        link=address_of("/dead", {"channel": one.name}),
+        link=to_address("/dead", {"channel": one.name}),
     )

@@ -9,12 +9,12 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from broker.dead_letters import MAX_NOTE_CHARS, StoredDeadLetter
-from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
-from inspector.operations import EditError
+from inspector.operations import search, single_letter
+from inspector.operations.single_letter import EditError
 from inspector.presentation.error_location import Line, marked
 from inspector.web.pages import Pages
 
@@ -42,11 +42,11 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead/{id} and its forms."""
 
     async def letter(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await operations.get(context.redis, request.match_info["id"])
+        stored_letter = await search.get(context.redis, request.match_info["id"])
         return _page(context, pages, request, principal, stored_letter) if stored_letter else _GONE
 
     async def reveal(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await operations.reveal(context.redis, request.match_info["id"], by=principal.name)
+        stored_letter = await single_letter.reveal(context.redis, request.match_info["id"], by=principal.name)
         return (
             _page(context, pages, request, principal, stored_letter, _Look(is_revealed=True))
             if stored_letter
@@ -54,23 +54,23 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
         )
 
     async def raw(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await operations.reveal(context.redis, request.match_info["id"], by=principal.name)
+        stored_letter = await single_letter.reveal(context.redis, request.match_info["id"], by=principal.name)
         return _download(stored_letter) if stored_letter else _GONE
 
     async def note(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
         if not text or len(text) > MAX_NOTE_CHARS:
             return ErrorAnswer(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
-        noted = await operations.note_on(context.redis, letter_id, text, by=principal.name)
+        noted = await single_letter.add_note(context.redis, letter_id, text, by=principal.name)
         return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
 
     async def edit(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
         try:
-            body = operations.edited_body(text)
-            replayed = await operations.replay_edited(context.redis, letter_id, body, by=principal.name)
+            body = single_letter.parse_edited_body(text)
+            replayed = await single_letter.replay_edited(context.redis, letter_id, body, by=principal.name)
         except EditError as error:
-            stored_letter = await operations.reveal(context.redis, letter_id, by=principal.name)
+            stored_letter = await single_letter.reveal(context.redis, letter_id, by=principal.name)
             if stored_letter is None:
                 return _GONE
             return _page(context, pages, request, principal, stored_letter, _Look(True, text, str(error)))
@@ -108,7 +108,7 @@ def _page(
         near=near(body.lines),
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
         notes=stored_letter.notes,
-        result=operations.masked_dry_run(stored_letter, configured.dry_run, masking=masking)
+        result=single_letter.masked_dry_run(stored_letter, configured.dry_run, masking=masking)
         if configured.dry_run
         else None,
         is_revealed=look.is_revealed,
@@ -132,7 +132,7 @@ def _editable(stored_letter: StoredDeadLetter, principal: Principal, is_revealed
     if not is_revealed or not principal.may("edit") or _is_too_large(stored_letter):
         return ""
     try:
-        return operations.editable(stored_letter)
+        return single_letter.editable_text(stored_letter)
     except EditError:
         return ""
 
@@ -142,7 +142,7 @@ def _is_too_large(stored_letter: StoredDeadLetter) -> bool:
     if len(stored_letter.body) > _MAX_FORM_BYTES:
         return True
     try:
-        text = operations.editable(stored_letter)
+        text = single_letter.editable_text(stored_letter)
     except EditError:
         return False
     return len(quote_plus(text.replace("\n", "\r\n"))) > _MAX_FORM_BYTES

@@ -1,92 +1,141 @@
-"""Filters as an address or a form tells them, there and back. Pure, no I/O."""
+"""Filters in addresses and forms: reading them, writing them, and the inputs of the form. Pure, no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
 from urllib.parse import urlencode
 
-from inspector.operations import Filter
-from inspector.operations.search import EXACT
+from msgspec import Struct
 
-MAX_CHARS = 500
-"""Of one field: no name is longer."""
+from inspector.operations.filters import MAX_CHARS, Filter, FilterField, GroupFilter, fields
+from inspector.operations.search import Choices
+from inspector.privacy.masking import DEFAULT, Masking
 
 _LATEST_MS = 253_402_300_799_999
+_MAX_OPTIONS = 200
 
 
 class FilterError(ValueError):
-    """A field of a filter cannot be read: which, and why."""
+    """A field of a form or an address is invalid. The message says which, and why."""
 
 
-def filter_of(given: Mapping[str, str]) -> Filter:
-    """The filter that the fields of an address or a form tell. Raises FilterError."""
-    exact = {name: _text(given, name) for name in EXACT}
-    return Filter(
-        **exact,
-        min_attempts=_number(given, "min_attempts", 0),
-        max_attempts=_number(given, "max_attempts", -1),
-        since_ms=_time(given, "since", 0),
-        until_ms=_time(given, "until", 999),
-        search=_text(given, "search"),
-    )
+class Input(Struct, frozen=True):
+    """An input of the filter form."""
+
+    field: FilterField
+    value: str
+    options: tuple[tuple[str, str], ...] = ()
+    """(value, text) of each option of a select. An input without options is not a select."""
 
 
-def fields_of(wanted: Filter) -> dict[str, str]:
-    """The fields that narrow it, as `filter_of` reads them."""
-    told = {name: str(value) for name, value in wanted.given().items() if not name.endswith("_ms")}
-    if wanted.since_ms:
-        told["since"] = _clock(wanted.since_ms, 0)
-    if wanted.until_ms:
-        told["until"] = _clock(wanted.until_ms, 999)
-    return told
+def parse_filter(form: Mapping[str, str], filter_class: type[Filter] = Filter) -> Filter:
+    """The filter in an address or a form. Raises FilterError."""
+    values: dict[str, Any] = {field.name: _parse(form, field) for field in fields(filter_class)}
+    return filter_class(**values)
 
 
-def address_of(path: str, fields: Mapping[str, str]) -> str:
-    """A link to a page with a filter and more; what is empty is left out."""
-    query = urlencode([(name, value) for name, value in fields.items() if value])
+def to_form(letter_filter: GroupFilter) -> dict[str, str]:
+    """The fields that are set, as `parse_filter` reads them."""
+    criteria = letter_filter.criteria()
+    return {
+        field.input_name: _format_time(int(criteria[field.name]), field)
+        if field.type == "time"
+        else str(criteria[field.name])
+        for field in fields(type(letter_filter))
+        if field.name in criteria
+    }
+
+
+def to_address(path: str, form: Mapping[str, str]) -> str:
+    """A link to a page with a filter and other parameters. Empty values are left out."""
+    query = urlencode([(name, value) for name, value in form.items() if value])
     return f"{path}?{query}" if query else path
 
 
-def _text(given: Mapping[str, str], name: str) -> str:
-    value = given.get(name, "").strip()
-    if len(value) > MAX_CHARS:
-        raise FilterError(f"{name} is longer than {MAX_CHARS} characters")
-    return value.encode("utf-8", "replace").decode()  # lone surrogates, which Redis would not take
+def inputs(letter_filter: GroupFilter, choices: Choices, masking: Masking = DEFAULT) -> list[Input]:
+    """The inputs of the form, except those that have a place of their own in the template.
+
+    A dimension is a select of the values that exist, and of the selected value even if no letter has it. Values
+    that may be personal data are not offered.
+    """
+    return [
+        _select(field, str(getattr(letter_filter, field.name)), choices.by_field.get(field.name, {}), masking)
+        if field.is_dimension
+        else Input(field, _input_value(field, getattr(letter_filter, field.name)))
+        for field in fields(type(letter_filter))
+        if field.form != "own"
+    ]
 
 
-def _number(given: Mapping[str, str], name: str, missing: int) -> int:
-    value = given.get(name, "").strip()
-    if not value:
-        return missing
-    if not (value.isascii() and value.isdigit() and len(value) < 7):
-        raise FilterError(f"{name.replace('_', ' ')} must be a number, 0 or more")
-    return int(value)
+def _select(field: FilterField, value: str, counts: Mapping[str, int], masking: Masking) -> Input:
+    offered = ((choice, count) for choice, count in counts.items() if masking.text(choice) == choice)
+    shown = dict(islice(offered, _MAX_OPTIONS))
+    if value:
+        shown.setdefault(value, counts.get(value, 0))
+    options = (("", "any"), *((choice, f"{choice} ({count:,})") for choice, count in shown.items()))
+    return Input(field, value, options)
 
 
-def _time(given: Mapping[str, str], name: str, rest_ms: int) -> int:
-    """Ms since 1970 as they are, or a time in UTC to the second, of which the end counts."""
-    value = given.get(name, "").strip()
-    if not value:
-        return 0
-    if value.isascii() and value.isdigit() and len(value) < 16:
-        return min(int(value), _LATEST_MS)
+def _input_value(field: FilterField, value: str | int) -> str:
+    if value == field.default:
+        return ""
+    if field.type == "time":
+        return _utc(min(int(value), _LATEST_MS) // 1000)
+    return str(value)
+
+
+def _parse(form: Mapping[str, str], field: FilterField) -> str | int:
+    text = form.get(field.input_name, "").strip()
+    if not text:
+        return field.default
+    match field.type:
+        case "time":
+            return _parse_time(text, field)
+        case "number":
+            return _parse_number(text, field)
+        case "text":
+            return _parse_text(text, field)
+
+
+def _parse_text(text: str, field: FilterField) -> str:
+    if len(text) > MAX_CHARS:
+        raise FilterError(f"{field.input_name} is longer than {MAX_CHARS} characters")
+    # A form may hold lone surrogates, which the Redis client cannot encode.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _parse_number(text: str, field: FilterField) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise FilterError(f"{field.input_name.replace('_', ' ')} must be a number from 0 to 999999")
+    return int(text)
+
+
+def _parse_time(text: str, field: FilterField) -> int:
+    """A time from ms since 1970, or from ISO 8601 to the second. Without a time zone it is UTC."""
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return min(int(text), _LATEST_MS)
     try:
-        at = datetime.fromisoformat(value)
-        ms = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1000 + rest_ms
+        at = datetime.fromisoformat(text)
+        ms = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1000 + _rest_ms(field)
     except (ValueError, OverflowError):
-        raise FilterError(f"{name} must be a time, like 2026-01-31T12:00") from None
+        raise FilterError(f"{field.input_name} must be a time, for example 2026-01-31T12:00") from None
     if ms <= 0:
-        raise FilterError(f"{name} must be a time after 1970")
+        raise FilterError(f"{field.input_name} must be a time after 1970")
     return ms
 
 
-def _clock(ms: int, rest_ms: int) -> str:
-    if ms % 1000 != rest_ms or ms > _LATEST_MS:
+def _format_time(ms: int, field: FilterField) -> str:
+    if ms % 1000 != _rest_ms(field) or ms > _LATEST_MS:
         return str(ms)
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return _utc(ms // 1000)
 
 
-def input_time(ms: int) -> str:
-    """A time as the field of a form shows it; "" for none."""
-    return datetime.fromtimestamp(min(ms, _LATEST_MS) // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") if ms else ""
+def _rest_ms(field: FilterField) -> int:
+    return 999 if field.is_upper_bound else 0
+
+
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
-from inspector.operations import Filter, Group
-from inspector.web.filters import FilterError, fields_of, filter_of
+from inspector.operations import search
+from inspector.operations.filters import Filter, describe
+from inspector.operations.search import Group
+from inspector.web.filters import FilterError, parse_filter, to_form
 from inspector.web.pages import Pages
 
 MOST = 100
@@ -31,17 +32,17 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def groups(request: web.Request, principal: Principal) -> Answer:
         try:
-            wanted = filter_of(request.query)
+            letter_filter = parse_filter(request.query)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.")
-        found = await operations.groups(context.redis, wanted, limit=MOST)
+        found = await search.groups(context.redis, letter_filter, limit=MOST)
         return pages.show(
             request,
             principal,
             "groups.html",
             groups=[(group, sparkline(group.hours)) for group in found],
-            words=operations.in_words(wanted) if wanted != Filter() else "",
-            fields=fields_of(wanted),
+            words=describe(letter_filter) if letter_filter != Filter() else "",
+            fields=to_form(letter_filter),
             total=sum(group.count for group in found),
             most=MOST,
             events=events,

@@ -9,11 +9,10 @@ from msgspec import Struct
 
 from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
-from inspector import operations
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
-from inspector.operations import Status
+from inspector.operations.status import Status, read_status
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 from inspector.presentation.status_table import spilled_line
@@ -181,7 +180,7 @@ def waits(status: Status) -> list[tuple[str, int]]:
 
 async def _status(context: AppContext) -> Status:
     configured = context.configured
-    return await operations.status(context.redis, configured.sources, configured.spilled())
+    return await read_status(context.redis, configured.sources, configured.spilled())
 
 
 async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:

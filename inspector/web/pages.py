@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 from inspector import formatting
 from inspector.http.principal import Principal
 from inspector.http.routing import ErrorAnswer, is_api, is_live
+from inspector.operations.verbs import VERBS
 from inspector.web.static import Static
 
 _HTML = "text/html"
@@ -47,7 +48,7 @@ class Pages:
             "number": lambda number: f"{number:,}",
             "short": _short,
         }
-        self._environment.globals |= {"static": static.address, "navigation": _NAVIGATION}
+        self._environment.globals |= {"static": static.address, "navigation": _NAVIGATION, "verbs": VERBS}
 
     def show(
         self,

@@ -79,11 +79,11 @@ class Context:
             name = str(os.getuid())
         return f"cli:{name}@{socket.gethostname()}"
 
-    def terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
+    def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         """Tells what a dead letter can be found by. Raises ConfigError."""
         return terms(self.config.sources)
 
-    def keeping(self) -> DeadSettings:
+    def retention(self) -> DeadSettings:
         """How long dead letters are kept. Raises ConfigError."""
         return self.config.dead
 

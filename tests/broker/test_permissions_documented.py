@@ -10,7 +10,7 @@ import pytest
 import broker
 from broker.redis.connection import Settings, connect
 from broker.redis.permissions import find_denied
-from inspector import operations
+from inspector.operations.status import read_status
 from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
 from tests.redis_server import RedisServer
 from tests.redis_users import limited, user_url
@@ -41,7 +41,7 @@ async def test_a_whole_run_needs_no_other_permission(own_redis: RedisServer, rul
         server.status = 400
         await accept(client, sample(3))
         await settled(client)
-        found = await operations.status(client)
+        found = await read_status(client)
     await client.aclose(close_connection_pool=True)
 
     assert (found.totals.sent, found.totals.dead, found.dead_letters) == (2, 1, 2)

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from broker.dead_letters import stored_actions
+from broker.dead_letters.stored_actions import Action
 from broker.monitoring import stats
 from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector import operations
-from inspector.operations import Action, Filter
+from inspector.operations import search
+from inspector.operations.filters import Filter
+from inspector.operations.status import read_status
 from sources import KINDS
 from tests.launcher.running import Running, environment
 from tests.redis_server import RedisServer
@@ -84,7 +87,7 @@ async def test_ten_thousand_replays_survive_kills_of_everyone() -> None:
             async with running_sink() as sink:
                 await _let_die(redis, parts, sink)
                 resent = await _replay_all(redis, parts, sink)
-            totals = (await operations.status(redis)).totals
+            totals = (await read_status(redis)).totals
         finally:
             parts.kill_all()
             await redis.aclose()
@@ -149,8 +152,8 @@ async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
 
     await until(all_done, seconds=180)
     action = await _action(redis)
-    assert (action.selected, action.done, action.gone) == (REFUSED + UNKNOWN, REFUSED + UNKNOWN, 0)
-    assert await operations.count(redis, Filter()) == 0
+    assert (action.selected, action.done, action.missing) == (REFUSED + UNKNOWN, REFUSED + UNKNOWN, 0)
+    assert await search.count(redis, Filter()) == 0
     assert len(sink.times) == REFUSED + UNKNOWN
     resent = sum(times - 1 for times in sink.times.values())
     sys.stdout.write(
@@ -160,13 +163,13 @@ async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
 
 
 async def _action(redis: Client) -> Action:
-    [action] = await operations.actions(redis)
+    [action] = await stored_actions.recent(redis)
     return action
 
 
 async def _until_done(redis: Client, count: int) -> None:
     async def done() -> bool:
-        actions = await operations.actions(redis)
+        actions = await stored_actions.recent(redis)
         return bool(actions) and actions[0].done >= count
 
     await until(done, seconds=90)

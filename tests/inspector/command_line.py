@@ -13,7 +13,7 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings
 from inspector import cli
-from inspector.operations import DryRun
+from inspector.operations.bulk_actions import DryRun
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from launcher.composition.dead_letter_terms import terms
@@ -65,10 +65,10 @@ class Standing:
     def user(self) -> str:
         return "cli:ann@desk"
 
-    def terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
+    def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         return terms(self.sources())
 
-    def keeping(self) -> DeadSettings:
+    def retention(self) -> DeadSettings:
         return self.config.dead
 
     def channels(self) -> list[str]:

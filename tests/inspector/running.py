@@ -12,6 +12,7 @@ from aiohttp import web
 
 from broker import dead_letters
 from broker.dead_letters import DeadLetter, StoredDeadLetter
+from broker.dead_letters.stored_actions import Action, Verb
 from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.queue import stream
@@ -20,8 +21,8 @@ from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.steps.commit import Processed, commit
-from inspector import operations
-from inspector.operations import Action, Selection, Verb
+from inspector.operations import bulk_actions
+from inspector.operations.bulk_actions import Selection
 from sources import KINDS
 from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
@@ -132,8 +133,8 @@ async def make_dead_letters(
 
 async def acting(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
     """How an action stands as it is carried out."""
-    action = await operations.begin(redis, verb, chosen, by="ann", owner="me")
-    async for step in operations.carry_out(redis, action, owner="me"):
+    action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me")
+    async for step in bulk_actions.run(redis, action, owner="me"):
         yield step
 
 

@@ -7,11 +7,14 @@ import pytest
 from broker import dead_letters
 from broker.dead_letters import NotMineError, StoredDeadLetter, Work, stored_actions
 from broker.dead_letters.stored_actions import FailureCause, Step
+from broker.monitoring import audit
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
-from inspector import operations
-from inspector.operations import DryRunError, Filter
+from inspector.operations import bulk_actions, search, single_letter
+from inspector.operations.bulk_actions import DryRunError
+from inspector.operations.filters import Filter
+from inspector.operations.status import read_status
 from runtime.dry_run import DryRunResult
 from tests.inspector.running import acted, acting, add_stored, all_letters
 from tests.names import KEYS
@@ -37,13 +40,13 @@ async def _make_dead_letters(redis: Client, count: int, *, event: str = "order.p
 async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -> None:
     await _make_dead_letters(redis, 5)
 
-    action = await acted(redis, "replay", await operations.select(redis, Filter(event="order.paid")))
+    action = await acted(redis, "replay", await bulk_actions.select(redis, Filter(event="order.paid")))
 
-    assert (action.state, action.selected, action.done, action.gone) == ("done", 5, 5, 0)
+    assert (action.state, action.selected, action.done, action.missing) == ("done", 5, 5, 0)
     assert (action.request.verb, action.request.by) == ("replay", "ann")
-    assert operations.wanted_of(action.request) == Filter(event="order.paid")
-    assert await operations.actions(redis) == [action]
-    [recorded] = await operations.audit(redis)
+    assert bulk_actions.filter_of(action.request) == Filter(event="order.paid")
+    assert await stored_actions.recent(redis) == [action]
+    [recorded] = await audit.read(redis)
     assert (recorded.audit_entry.by, recorded.audit_entry.what, recorded.audit_entry.about) == (
         "ann",
         "replay",
@@ -55,53 +58,53 @@ async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -
 async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: Client) -> None:
     await _make_dead_letters(redis, 3)
 
-    await acted(redis, "discard", await operations.select(redis, Filter(search="n1")))
+    await acted(redis, "discard", await bulk_actions.select(redis, Filter(search="n1")))
 
-    [recorded] = await operations.audit(redis)
+    [recorded] = await audit.read(redis)
     assert recorded.audit_entry.about == "search=***"
     assert len(await all_letters(redis)) == 2
 
 
 async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: Client) -> None:
     await _make_dead_letters(redis, 200)
-    steps = acting(redis, "replay", await operations.select(redis, Filter()))
+    steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
 
-    assert await operations.stop(redis, first.id, by="bob")
+    assert await stored_actions.stop(redis, first.id, by="bob")
     stopped = [step async for step in steps][-1]
 
     assert (stopped.state, stopped.done) == ("stopped", first.done)
     assert len(await all_letters(redis)) == 200 - first.done
-    assert not await operations.stop(redis, first.id, by="bob")
+    assert not await stored_actions.stop(redis, first.id, by="bob")
 
-    assert await operations.resume(redis, first.id, by="bob", owner="other")
-    done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
-    assert (done.state, done.done, done.gone) == ("done", 200, 0)
-    assert not await operations.resume(redis, first.id, by="bob", owner="me")
-    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "stop", "replay"]
+    assert await stored_actions.resume(redis, first.id, by="bob", owner="other")
+    done = [step async for step in bulk_actions.run(redis, first.id, owner="other")][-1]
+    assert (done.state, done.done, done.missing) == ("done", 200, 0)
+    assert not await stored_actions.resume(redis, first.id, by="bob", owner="me")
+    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "stop", "replay"]
 
 
 async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: Client) -> None:
     await _make_dead_letters(redis, 150)
-    steps = acting(redis, "replay", await operations.select(redis, Filter()))
+    steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
-    assert not await operations.resume(redis, first.id, by="bob", owner="other")
+    assert not await stored_actions.resume(redis, first.id, by="bob", owner="other")
     assert not first.is_interrupted(int(time.time() * 1000))
 
     await redis.hset(KEYS.action + first.id, "lease_until_ms", 1)
-    assert await operations.resume(redis, first.id, by="bob", owner="other")
+    assert await stored_actions.resume(redis, first.id, by="bob", owner="other")
     late = [step async for step in steps][-1]
-    done = [step async for step in operations.carry_out(redis, first.id, owner="other")][-1]
+    done = [step async for step in bulk_actions.run(redis, first.id, owner="other")][-1]
 
     assert late.done == first.done  # the old owner did nothing more
     assert (done.state, done.done) == ("done", 150)
     assert await all_letters(redis) == []
-    assert (await operations.status(redis)).adds_up()
+    assert (await read_status(redis)).adds_up()
 
 
 async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 3)
-    action = await operations.begin(redis, "discard", ids, by="ann", owner="me")
+    action = await bulk_actions.begin(redis, "discard", ids, by="ann", owner="me")
     stale = Work(action, "somebody else")
     letters = await all_letters(redis)
 
@@ -111,28 +114,28 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> N
         await stored_actions.step(redis, stale, Step(done=3))
 
     assert len(await all_letters(redis)) == 3
-    found = await operations.action(redis, action)
+    found = await stored_actions.read(redis, action)
     assert found is not None
     assert found.done == 0
 
 
 async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
     """As after a lost connection, which took only the answer."""
-    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
+    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
     step = Step(cursor="2", done=2, passed=1, failed=(FailureCause("aaaa", 1, "it"),))
 
     for _ in range(2):
         await stored_actions.step(redis, Work(action, "me"), step)
     await stored_actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
 
-    found = await operations.action(redis, action)
+    found = await stored_actions.read(redis, action)
     assert found is not None
     assert (found.done, found.passed, found.failed) == (3, 2, 1)
     assert found.causes == (FailureCause("aaaa", 1, "it"),)
 
 
 async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
-    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
+    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     for number in range(0, 600, 60):
         whys = tuple(FailureCause(f"{place:04}", 1, "it") for place in range(number, number + 60))
@@ -140,7 +143,7 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Clie
             redis, Work(action, "me"), Step(cursor=str(number), failed=(FailureCause("0000", 1, "it"), *whys))
         )
 
-    found = await operations.action(redis, action)
+    found = await stored_actions.read(redis, action)
     assert found is not None
     assert found.failed == sum(why.count for why in found.causes) == 610
     assert len(found.causes) < 210
@@ -160,10 +163,10 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
             passes=False, error=f"no ada@example.com in {number}", fingerprint=fingerprint, path="$.n"
         )
 
-    action = await operations.begin(
-        redis, "dry_run", await operations.select(redis, Filter()), by="ann", owner="me"
+    action = await bulk_actions.begin(
+        redis, "dry_run", await bulk_actions.select(redis, Filter()), by="ann", owner="me"
     )
-    done = [step async for step in operations.carry_out(redis, action, owner="me", dry_run=judge)][-1]
+    done = [step async for step in bulk_actions.run(redis, action, owner="me", dry_run=judge)][-1]
 
     assert (done.state, done.done, done.passed, done.failed) == ("done", 130, 117, 13)
     assert [(why.fingerprint, why.count) for why in done.causes] == [("aaaa", 10), ("bbbb", 3)]
@@ -174,7 +177,7 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
 async def test_a_step_that_takes_long_shows_life_meanwhile(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.operations.bulk_actions._ALIVE_EVERY_S", 0.01)
+    monkeypatch.setattr("inspector.operations.bulk_actions._EXTEND_EVERY_S", 0.01)
     ids = await _make_dead_letters(redis, 20)
     leases = set()
 
@@ -184,30 +187,30 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
             leases.add(watching.hget(KEYS.action + action, "lease_until_ms"))
         return DryRunResult(passes=True)
 
-    action = await operations.begin(redis, "dry_run", ids, by="ann", owner="me")
-    async for _ in operations.carry_out(redis, action, owner="me", dry_run=judge):
+    action = await bulk_actions.begin(redis, "dry_run", ids, by="ann", owner="me")
+    async for _ in bulk_actions.run(redis, action, owner="me", dry_run=judge):
         pass
 
     assert len(leases) > 2
 
 
 async def test_nobody_dry_runs_without_a_config(redis: Client) -> None:
-    action = await operations.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
+    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     with pytest.raises(DryRunError):
-        async for _ in operations.carry_out(redis, action, owner="me"):
+        async for _ in bulk_actions.run(redis, action, owner="me"):
             pass
 
 
 async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
     await _make_dead_letters(redis, 70)
     [other] = await _make_dead_letters(redis, 1, event="other")
-    selection = await operations.select(redis, Filter(event="order.paid"))
-    action = await operations.begin(redis, "annotate", selection, by="ann", owner="me", note="told the CRM team")
+    selection = await bulk_actions.select(redis, Filter(event="order.paid"))
+    action = await bulk_actions.begin(redis, "annotate", selection, by="ann", owner="me", note="told the CRM team")
 
-    done = [step async for step in operations.carry_out(redis, action, owner="me")][-1]
+    done = [step async for step in bulk_actions.run(redis, action, owner="me")][-1]
 
-    assert (done.done, done.gone) == (70, 0)
+    assert (done.done, done.missing) == (70, 0)
     notes = [(await dead_letters.get(redis, letter.id)) for letter in await all_letters(redis)]
     told = [stored_letter.notes[0].text for stored_letter in notes if stored_letter and stored_letter.notes]
     assert told == ["told the CRM team"] * 70
@@ -218,10 +221,10 @@ async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
 
 async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
     await _make_dead_letters(redis, 12)
-    selection = await operations.select(redis, Filter())
-    action = await operations.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
+    selection = await bulk_actions.select(redis, Filter())
+    action = await bulk_actions.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
     began, leases = time.monotonic(), set()
-    async for step in operations.carry_out(redis, action, owner="me"):
+    async for step in bulk_actions.run(redis, action, owner="me"):
         leases.add(step.lease_until_ms)
 
     assert 0.3 < time.monotonic() - began < 30
@@ -231,21 +234,21 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
 async def test_an_action_on_a_search_is_done_to_what_it_found(redis: Client) -> None:
     await _make_dead_letters(redis, 80)
     [alone] = await _make_dead_letters(redis, 1)
-    selection = await operations.select(redis, Filter(search=" ALL "))
+    selection = await bulk_actions.select(redis, Filter(search=" ALL "))
     assert selection.count == 81
 
-    done = await acted(redis, "discard", await operations.select(redis, Filter(search="N7")))
+    done = await acted(redis, "discard", await bulk_actions.select(redis, Filter(search="N7")))
 
     assert (done.selected, done.done) == (1, 1)
-    by_id = await operations.find(redis, Filter(search=alone))
-    assert [found.letter.id for found in by_id.found] == [alone]
+    by_id = await search.find(redis, Filter(search=alone))
+    assert [found.letter.id for found in by_id.entries] == [alone]
 
 
 async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 1)
-    running = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
-    stopped = await operations.begin(redis, "annotate", ids, by="ann", owner="me")
-    assert await operations.stop(redis, stopped, by="ann")
+    running = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
+    stopped = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
+    assert await stored_actions.stop(redis, stopped, by="ann")
     await acted(redis, "discard", ["0" * 17])
     later_ms = await ask_ms(redis) + 60_000
     await redis.zadd(
@@ -254,8 +257,8 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
 
     await acted(redis, "discard", ["0" * 17])
 
-    assert await operations.action(redis, running) is not None
-    assert await operations.action(redis, stopped) is None
+    assert await stored_actions.read(redis, running) is not None
+    assert await stored_actions.read(redis, stopped) is None
     assert await redis.zcard(KEYS.actions) <= stored_actions.KEPT + 1
 
 
@@ -278,53 +281,53 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Cli
         Filter(search="n3"),
         Filter(search="nobody"),
     ):
-        everything = (await operations.find(redis, Filter(), limit=1000)).found
+        everything = (await search.find(redis, Filter(), limit=1000)).entries
         expected = [
             found.letter.id
             for found in everything
-            if wanted.selects(dead_letters.dimensions_of(found.letter))
-            and wanted.spans(found.at_ms)
+            if wanted.matches(dead_letters.dimensions_of(found.letter))
+            and wanted.includes(found.at_ms)
             and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
         ]
-        page = await operations.find(redis, wanted, limit=1000)
-        assert [found.letter.id for found in page.found] == expected, wanted
-        assert await operations.count(redis, wanted) == len(expected), wanted
+        page = await search.find(redis, wanted, limit=1000)
+        assert [found.letter.id for found in page.entries] == expected, wanted
+        assert await search.count(redis, wanted) == len(expected), wanted
 
 
 async def test_groups_tell_when_they_grew(redis: Client) -> None:
     await _make_dead_letters(redis, 4)
 
-    [group] = await operations.groups(redis)
+    [group] = await search.groups(redis)
 
     assert (group.count, sum(group.hours), group.hours[-1] + group.hours[-2]) == (4, 4, 4)
     assert group.first_ms == group.last_ms
-    assert await operations.groups(redis, Filter(event="other")) == []
+    assert await search.groups(redis, Filter(event="other")) == []
 
 
 async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) -> None:
     [letter_id] = await _make_dead_letters(redis, 1)
-    before = await operations.get(redis, letter_id)
+    before = await search.get(redis, letter_id)
 
-    assert await operations.replay_edited(redis, letter_id, b'{"n":"mended"}', by="ann")
-    assert not await operations.replay_edited(redis, "0" * 17, b"{}", by="ann")
+    assert await single_letter.replay_edited(redis, letter_id, b'{"n":"mended"}', by="ann")
+    assert not await single_letter.replay_edited(redis, "0" * 17, b"{}", by="ann")
 
-    status = await operations.status(redis)
-    kept = await operations.get(redis, letter_id)
+    status = await read_status(redis)
+    kept = await search.get(redis, letter_id)
     assert status.adds_up()
     assert (status.totals.queued, status.totals.edited, status.dead_letters) == (1, 1, 1)
     assert before is not None
     assert kept is not None
     assert (kept.letter, kept.body) == (before.letter, before.body)
     assert [(note.by, note.text) for note in kept.notes] == [("ann", "replayed an edited copy")]
-    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["edit"]
+    assert [one.audit_entry.what for one in await audit.read(redis)] == ["edit"]
 
 
 async def test_to_reveal_is_told_to_the_audit_log(redis: Client) -> None:
     [letter_id] = await _make_dead_letters(redis, 1)
 
-    assert await operations.reveal(redis, letter_id, by="ann") is not None
-    assert await operations.reveal(redis, "0" * 17, by="ann") is None
+    assert await single_letter.reveal(redis, letter_id, by="ann") is not None
+    assert await single_letter.reveal(redis, "0" * 17, by="ann") is None
 
     assert [
-        (one.audit_entry.by, one.audit_entry.what, one.audit_entry.about) for one in await operations.audit(redis)
+        (one.audit_entry.by, one.audit_entry.what, one.audit_entry.about) for one in await audit.read(redis)
     ] == [("ann", "reveal", letter_id)]

@@ -7,9 +7,10 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from broker.dead_letters import stored_actions
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector import operations
+from inspector.operations.status import read_status
 from tests.inspector.command_line import command
 from tests.inspector.running import all_letters
 from tests.inspector.terminal import CTRL_C, terminal
@@ -32,14 +33,14 @@ async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
         assert await watched.ends() == 130
         drawn, said = watched.drawn, watched.said
 
-    [action] = await operations.actions(redis)
+    [action] = await stored_actions.recent(redis)
     assert (action.state, len(await all_letters(redis))) == ("stopped", 60 - action.done)
     assert 0 < action.done < 60
     resume = f"hookline dead resume {action.id}"
-    assert drawn[1] == f"Ctrl-C stops it; {resume} goes on"
+    assert drawn[1] == f"Ctrl-C stops it; {resume} continues it"
     assert drawn[-3:-1] == [
-        f"replayed {action.done} of 60 dead letters, {60 - action.done} left as they were",
-        f"to go on: {resume}",
+        f"replayed {action.done} of 60 dead letters, {60 - action.done} left unchanged",
+        f"to continue: {resume}",
     ]
     bars = [line for line in watched.frames if "/60" in line and "^C" not in line]
     assert bars and all(line.startswith("replaying ") and cell_len(line) <= columns for line in bars)
@@ -49,7 +50,7 @@ async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
     async with terminal(command(redis_server, *resume.split()[1:]), columns=columns) as resumed:
         assert await resumed.ends() == 0
         assert resumed.drawn[-2] == "replayed 60 of 60 dead letters"
-    totals = (await operations.status(redis)).totals
+    totals = (await read_status(redis)).totals
     assert (totals.replayed, totals.waiting) == (60, 60)
 
 
@@ -69,4 +70,4 @@ async def test_ctrl_c_tells_how_to_go_on_where_redis_is_away(own_redis: RedisSer
         own_redis.kill()
         watched.types(CTRL_C)
         assert await watched.ends() == 1
-        assert "to go on: hookline dead resume " in watched.said
+        assert "to continue: hookline dead resume " in watched.said

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from broker.monitoring import stats
+from broker.dead_letters import stored_actions
+from broker.monitoring import audit, stats
 from broker.queue import channel_state
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector import operations
-from inspector.operations import Filter
+from inspector.operations import bulk_actions, search, single_letter
+from inspector.operations.export import export_lines
+from inspector.operations.filters import Filter
 from tests.inspector.running import all_letters
 from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused
 from tests.redis_server import RedisServer
@@ -34,16 +36,16 @@ class AuditEntry(Struct, frozen=True):
 
 
 async def _state(redis: Client, action: str) -> str:
-    known = await operations.action(redis, action)
+    known = await stored_actions.read(redis, action)
     return known.state if known else ""
 
 
 async def _has_begun(redis: Client, verb: str) -> bool:
-    return verb in [action.request.verb for action in await operations.actions(redis)]
+    return verb in [action.request.verb for action in await stored_actions.recent(redis)]
 
 
 async def _notes(redis: Client, letter: str) -> list[str]:
-    stored_letter = await operations.get(redis, letter)
+    stored_letter = await search.get(redis, letter)
     return [note.text for note in stored_letter.notes] if stored_letter else []
 
 
@@ -52,7 +54,7 @@ async def _paused(redis: Client) -> bool:
 
 
 async def _begin_all(redis: Client, verb: Any) -> None:
-    await operations.begin(redis, verb, await operations.select(redis, Filter()), by="ann", owner="me")
+    await bulk_actions.begin(redis, verb, await bulk_actions.select(redis, Filter()), by="ann", owner="me")
 
 
 async def _is_edited(redis: Client, letter: str, _: str) -> bool:
@@ -74,17 +76,15 @@ async def _is_noted(redis: Client, letter: str, _: str) -> bool:
 AUDIT_ENTRIES = [
     AuditEntry(
         "resume",
-        lambda r, _, action: operations.resume(r, action, by="ann", owner="me"),
+        lambda r, _, action: stored_actions.resume(r, action, by="ann", owner="me"),
         _is_running,
-        before=lambda r, action: operations.stop(r, action, by="bob"),
+        before=lambda r, action: stored_actions.stop(r, action, by="bob"),
     ),
     AuditEntry("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
-    AuditEntry("stop", lambda r, _, action: operations.stop(r, action, by="ann"), _is_stopped),
-    AuditEntry("annotate", lambda r, letter, _: operations.note_on(r, letter, "told", by="ann"), _is_noted),
-    AuditEntry("edit", lambda r, letter, _: operations.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
-    AuditEntry(
-        "pause", lambda r, _, __: operations.pause_channel(r, "crm", by="ann"), lambda r, _, __: _paused(r)
-    ),
+    AuditEntry("stop", lambda r, _, action: stored_actions.stop(r, action, by="ann"), _is_stopped),
+    AuditEntry("annotate", lambda r, letter, _: single_letter.add_note(r, letter, "told", by="ann"), _is_noted),
+    AuditEntry("edit", lambda r, letter, _: single_letter.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
+    AuditEntry("pause", lambda r, _, __: channel_state.pause(r, "crm", by="ann"), lambda r, _, __: _paused(r)),
 ]
 
 
@@ -109,7 +109,7 @@ async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntr
     with server.client() as client:
         client.flushall()
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
-    action = await operations.begin(redis, "replay", [stored_letter.letter.id], by="bob", owner="other")
+    action = await bulk_actions.begin(redis, "replay", [stored_letter.letter.id], by="bob", owner="other")
     if audit_entry.before:
         await audit_entry.before(redis, action)
     dying = mortal(server.url, commands=commands)
@@ -120,7 +120,7 @@ async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntr
         died = True
     finally:
         await dying.aclose(close_connection_pool=True)
-    told = [one.audit_entry.what for one in await operations.audit(redis) if one.audit_entry.by == "ann"]
+    told = [one.audit_entry.what for one in await audit.read(redis) if one.audit_entry.by == "ann"]
     done = await audit_entry.is_done(redis, stored_letter.letter.id, action)
     assert told == ([audit_entry.what] if done else []), f"died after {commands} commands"
     assert died or done
@@ -147,29 +147,29 @@ async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
         dying = mortal(redis_server.url, commands=commands)
         try:
             if what == "reveal":
-                seen = bool(await operations.reveal(dying, stored_letter.letter.id, by="ann"))
+                seen = bool(await single_letter.reveal(dying, stored_letter.letter.id, by="ann"))
             else:
-                seen = bool(await anext(operations.export(dying, Filter(), by="ann")))
+                seen = bool(await anext(export_lines(dying, Filter(), by="ann")))
         except Died:
             continue
         finally:
             await dying.aclose(close_connection_pool=True)
         assert seen
-        assert await operations.audit(redis)
+        assert await audit.read(redis)
         return
     pytest.fail("never seen")
 
 
 async def test_what_was_done_already_is_not_told_twice(redis: Client) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
-    action = await operations.begin(redis, "discard", [stored_letter.letter.id], by="ann", owner="me")
+    action = await bulk_actions.begin(redis, "discard", [stored_letter.letter.id], by="ann", owner="me")
     for _ in range(2):
-        await operations.pause_channel(redis, "crm", by="ann")
-        await operations.stop(redis, action, by="ann")
+        await channel_state.pause(redis, "crm", by="ann")
+        await stored_actions.stop(redis, action, by="ann")
     for _ in range(2):
-        await operations.resume(redis, action, by="ann", owner="me")
-        await operations.resume_channel(redis, "crm", by="ann")
+        await stored_actions.resume(redis, action, by="ann", owner="me")
+        await channel_state.resume(redis, "crm", by="ann")
 
-    told = [one.audit_entry.what for one in await operations.audit(redis)]
+    told = [one.audit_entry.what for one in await audit.read(redis)]
     assert told == ["resume", "resume", "stop", "pause", "discard"]
     assert len(await all_letters(redis)) == 1

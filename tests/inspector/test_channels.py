@@ -3,10 +3,10 @@
 import json
 import time
 
+from broker.monitoring import audit
 from broker.queue import channel_state, jobs
 from broker.queue.pending_by_due_time import read_schedule
 from broker.redis.client import Client
-from inspector import operations
 from tests.inspector.command_line import hookline
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -23,8 +23,8 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
     assert again.stdout == "channel crm was paused already\n"
     assert [(one["name"], one["state"]) for one in listed] == [("console", "closed"), ("crm", "paused")]
     assert "paused for" in table.stdout
-    assert resumed.stdout == "channel crm goes on\n"
-    audit_entries = [one.audit_entry for one in await operations.audit(redis)]
+    assert resumed.stdout == "channel crm is resumed\n"
+    audit_entries = [one.audit_entry for one in await audit.read(redis)]
     assert [(audit_entry.by, audit_entry.what, audit_entry.about) for audit_entry in audit_entries] == [
         ("cli:ann@desk", "resume", "crm"),
         ("cli:ann@desk", "pause", "crm"),

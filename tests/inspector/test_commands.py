@@ -155,5 +155,5 @@ async def test_what_is_not_there_ends_with_1(redis_server: RedisServer) -> None:
 
     assert (shown.exit_code, shown.stdout) == (1, "")
     record = json.loads(replayed.stdout)
-    assert (replayed.exit_code, record["selected"], record["done"], record["gone"]) == (1, 1, 0, 1)
-    assert (filtered.exit_code, json.loads(filtered.stdout)) == (1, {"selected": 0, "done": 0, "gone": 0})
+    assert (replayed.exit_code, record["selected"], record["done"], record["missing"]) == (1, 1, 0, 1)
+    assert (filtered.exit_code, json.loads(filtered.stdout)) == (1, {"selected": 0, "done": 0, "missing": 0})

@@ -6,9 +6,9 @@ import signal
 import subprocess
 from asyncio.subprocess import Process
 
+from broker.dead_letters import stored_actions
+from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
-from inspector import operations
-from inspector.operations import Action
 from tests.inspector.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import all_letters, make_dead_letters, sample, settled, working
 from tests.names import KEYS
@@ -58,14 +58,14 @@ async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer
 
     replaying.send_signal(signal.SIGINT)
     out, err = (stream.decode() for stream in await replaying.communicate())
-    stopped = await operations.action(redis, action)
+    stopped = await stored_actions.read(redis, action)
     assert stopped
     resumed = await hookline(redis_server, "dead", "resume", action)
 
     assert replaying.returncode == 130
     assert (stopped.state, 0 < stopped.done < MANY) == ("stopped", True)
-    assert out == f"replayed {stopped.done} of {MANY} dead letters, {MANY - stopped.done} left as they were\n"
-    assert f"to go on: hookline dead resume {action}" in err
+    assert out == f"replayed {stopped.done} of {MANY} dead letters, {MANY - stopped.done} left unchanged\n"
+    assert f"to continue: hookline dead resume {action}" in err
     assert (resumed.exit_code, resumed.stdout) == (0, f"replayed {MANY} of {MANY} dead letters\n")
     assert (await hookline(redis_server, "dead", "resume", action)).exit_code == 1
 
@@ -112,7 +112,7 @@ async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
     assert (refused.exit_code, stopped.exit_code) == (1, 0)
     assert f"hookline dead stop {action}" in refused.stderr
     assert replaying.returncode == 1
-    assert b"left as they were" in out
+    assert b"left unchanged" in out
     assert b"hookline dead resume" in err
     assert (await hookline(redis_server, "dead", "stop", action)).exit_code == 1
 
@@ -160,7 +160,7 @@ async def _under_way(redis: Client) -> str:
     """The id of the one action, once it has done something and not all."""
 
     async def begun() -> Action | None:
-        found = await operations.actions(redis)
+        found = await stored_actions.recent(redis)
         return found[0] if found and 0 < found[0].done < MANY else None
 
     action = await until(begun)

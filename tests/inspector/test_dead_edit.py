@@ -68,7 +68,7 @@ async def test_what_cannot_be_edited_so_is_told(redis_server: RedisServer, redis
 
     codes = [told.exit_code for told in (no_json, no_letter, no_file, no_terminal, no_editor)]
     assert codes == [1, 1, 2, 2, 2]
-    assert "this is not JSON" in no_json.stderr
+    assert "the edited body is not JSON" in no_json.stderr
 
 
 async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(

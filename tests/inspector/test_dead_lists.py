@@ -77,7 +77,7 @@ async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServe
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
 
     first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "nobody")
-    told, _, more = first.stderr.strip().partition("; to go on: hookline ")
+    told, _, more = first.stderr.strip().partition("; to continue: hookline ")
     rest = await hookline(redis_server, *more.split(), "--limit", "5")
 
     assert told == "2 of 5"
@@ -92,7 +92,7 @@ async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer
 
     result = await hookline(redis_server, "dead", "groups", "--source", "shoop")
 
-    assert result.stderr == "no dead letter matches --source shoop; there are: shop\n"
+    assert result.stderr == "no dead letter matches --source shoop; existing values: shop\n"
 
 
 async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServer, redis: Client) -> None:
@@ -196,7 +196,7 @@ async def test_the_audit_log_is_paged(redis_server: RedisServer, redis: Client) 
         await acted(redis, "discard", [letter.id])
 
     first = await hookline(redis_server, "audit", "--limit", "2")
-    words = first.stderr.partition("to go on: hookline ")[2].split()
+    words = first.stderr.partition("to continue: hookline ")[2].split()
     rest = await hookline(redis_server, *words, "--json")
 
     assert first.stdout.count("discard") == 2

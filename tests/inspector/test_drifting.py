@@ -54,7 +54,7 @@ async def test_the_table_tells_what_deviates_and_in_how_many_samples(
     assert code == 0
     assert "$.data.voucher.code is integer, not string" in output
     assert "1 of 4" in output
-    assert "a name that has no model" in output
+    assert "event name without a model" in output
 
 
 @pytest.mark.usefixtures("noted")

@@ -6,8 +6,9 @@ from broker import dead_letters
 from broker.dead_letters import DeadLetterRow, Position
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from inspector import operations
-from inspector.operations import CursorError, Filter
+from inspector.operations import bulk_actions, search
+from inspector.operations.filters import Filter
+from inspector.operations.search import CursorError
 from tests.inspector.running import (
     BROKEN,
     EVENT,
@@ -38,9 +39,9 @@ async def _died_in_every_way(server: RedisServer, redis: Client) -> None:
 
 
 async def _ids(redis: Client, wanted: Filter) -> set[str]:
-    page = await operations.find(redis, wanted, limit=100)
+    page = await search.find(redis, wanted, limit=100)
     assert page.cursor == ""
-    return {found.letter.id for found in page.found}
+    return {found.letter.id for found in page.entries}
 
 
 async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisServer, redis: Client) -> None:
@@ -77,8 +78,8 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
     seen: list[str] = []
     cursor = ""
     while True:
-        page = await operations.find(redis, Filter(), limit=3, cursor=cursor)
-        seen += [found.letter.id for found in page.found]
+        page = await search.find(redis, Filter(), limit=3, cursor=cursor)
+        seen += [found.letter.id for found in page.entries]
         cursor = page.cursor
         if not cursor:
             break
@@ -90,22 +91,22 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
 async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(6)))
     order = [letter.id for letter in await all_letters(redis)]
-    page = await operations.find(redis, Filter(), limit=3)
+    page = await search.find(redis, Filter(), limit=3)
 
     await acted(redis, "discard", [order[0], order[2], order[4]])
     await make_dead_letters(redis_server, redis, sample(6))
 
-    rest = await operations.find(redis, Filter(), limit=10, cursor=page.cursor)
-    assert [found.letter.id for found in rest.found] == [order[3], order[5]]
+    rest = await search.find(redis, Filter(), limit=10, cursor=page.cursor)
+    assert [found.letter.id for found in rest.entries] == [order[3], order[5]]
 
 
 async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(4)))
-    page = await operations.find(redis, Filter())
+    page = await search.find(redis, Filter())
 
-    rest = await operations.find(redis, Filter(), cursor=page.found[1].cursor)
+    rest = await search.find(redis, Filter(), cursor=page.entries[1].cursor)
 
-    assert rest.found == page.found[2:]
+    assert rest.entries == page.entries[2:]
 
 
 async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) -> None:
@@ -120,21 +121,21 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
     ]
     await add_stored(redis, stored_letters)
 
-    page = await operations.find(redis, Filter(event="rare"), limit=1)
+    page = await search.find(redis, Filter(event="rare"), limit=1)
 
-    assert [found.letter.event for found in page.found] == ["rare"]
+    assert [found.letter.event for found in page.entries] == ["rare"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
 async def test_what_is_no_cursor_is_refused(redis: Client, cursor: str) -> None:
     with pytest.raises(CursorError):
-        await operations.find(redis, Filter(), cursor=cursor)
+        await search.find(redis, Filter(), cursor=cursor)
 
 
 async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
-    found = await operations.groups(redis)
+    found = await search.groups(redis)
 
     assert sorted((group.count, group.sample.reason) for group in found) == [
         (1, "undecodable"),
@@ -148,18 +149,18 @@ async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, r
 
 async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
-    await acted(redis, "discard", await operations.select(redis, Filter()))
+    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
 
-    assert await operations.groups(redis) == []
+    assert await search.groups(redis) == []
 
 
 @pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])
 async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) -> None:
     await redis.zadd(KEYS.dead_index, {"x": 1})
 
-    assert await operations.get(redis, letter_id) is None
+    assert await search.get(redis, letter_id) is None
     progress = await acted(redis, "discard", [letter_id])
-    assert (progress.done, progress.gone) == (0, 1)
+    assert (progress.done, progress.missing) == (0, 1)
 
 
 async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Client) -> None:
@@ -168,7 +169,7 @@ async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Cli
     assert await dead_letters.read_older(redis, Position(2000, ""), count=5) == [
         DeadLetterRow("0" * 17, 1000, None)
     ]
-    assert (await operations.find(redis, Filter())).found == []
+    assert (await search.find(redis, Filter())).entries == []
 
 
 async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
@@ -179,8 +180,8 @@ async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
         refusing.status, refusing.answer = 503, "come back later"
         await settled(redis)
 
-    page = await operations.find(redis, Filter(reason="exhausted"))
-    attempts = page.found[0].letter.attempts
+    page = await search.find(redis, Filter(reason="exhausted"))
+    attempts = page.entries[0].letter.attempts
     assert [(attempt.outcome, attempt.error, attempt.answer) for attempt in attempts] == [
         ("retry", "answered 503", "come back later")
     ] * 2

@@ -32,11 +32,11 @@ async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: 
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "removed: 1 dead letter, 1 webhook in the queue"
-    assert lines[-1].startswith("not looked into: exports, backups and snapshots")
+    assert lines[-1].startswith("not searched: exports, backups and snapshots")
     assert CUSTOMER["id"] not in result.output
     assert len(await all_letters(redis)) == 1
     again = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes")
-    assert again.stdout.splitlines()[0] == "removed: nothing, there was nothing"
+    assert again.stdout.splitlines()[0] == "removed: nothing was found"
 
 
 async def test_letters_that_were_packed_with_the_persons_are_told(
@@ -47,8 +47,8 @@ async def test_letters_that_were_packed_with_the_persons_are_told(
     result = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes", columns=200)
 
     assert result.exit_code == 1
-    assert "packed anew without the person's data: 2 dead letters of others" in result.stdout
-    assert "run it again then" in result.stdout
+    assert "compressed again without the person's data: 2 dead letters" in result.stdout
+    assert "run it again after that" in result.stdout
 
 
 async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, redis: Client) -> None:
@@ -59,8 +59,8 @@ async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, re
     ]
 
     told, again = json.loads(first.stdout), json.loads(second.stdout)
-    assert (first.exit_code, told["letters"], told["is_whole"]) == (0, 1, True)
-    assert (second.exit_code, again["letters"], again["is_whole"]) == (0, 0, True)
+    assert (first.exit_code, told["letters"], told["is_complete"]) == (0, 1, True)
+    assert (second.exit_code, again["letters"], again["is_complete"]) == (0, 0, True)
     assert len(first.stdout.splitlines()) == 1
 
 
@@ -73,9 +73,9 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
     record = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes", "--json")
 
     assert (text.exit_code, record.exit_code) == (1, 1)
-    assert "run it again when it is drained: web1:/var/spill" in text.stdout
+    assert "run it again when they are in Redis: web1:/var/spill" in text.stdout
     assert json.loads(record.stdout)["spilled"] == ["web1:/var/spill"]
-    assert json.loads(record.stdout)["is_whole"] is False
+    assert json.loads(record.stdout)["is_complete"] is False
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
         (["--yes"], "--customer, --email or --phone"),
         (["--customer", "ab", "--yes"], "at least 4 characters"),
         (["--email", " ", "--yes"], "--customer, --email or --phone"),
-        (["--customer", CUSTOMER["id"]], "say --yes, there is no terminal to ask on"),
+        (["--customer", CUSTOMER["id"]], "there is no terminal to ask on"),
     ],
 )
 async def test_whom_and_whether_must_be_said(
@@ -104,12 +104,12 @@ async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: Client, a
     await make_dead_letters(redis_server, redis, sample(1))
 
     async with terminal(command(redis_server, "forget", "--customer", CUSTOMER["id"])) as asking:
-        await asking.says("for good? [y/N] ")
+        await asking.says("cannot be undone. [y/N] ")
         asking.types(answer)
         assert await asking.ends() == left
         said = asking.said
 
-    assert f"Remove all that is kept of {CUSTOMER['id'][:2]}***, for good?" in said
+    assert f"Remove all data of {CUSTOMER['id'][:2]}***? This cannot be undone." in said
     assert ("nothing removed" in said) == bool(left)
     assert ("removed: 1 dead letter" in said) == (not left)
     assert len(await all_letters(redis)) == left

@@ -69,10 +69,10 @@ def test_the_help_tells_the_exit_codes() -> None:
     assert max(cell_len(line) for line in text.splitlines()) <= 80
 
 
-def test_options_stand_in_groups() -> None:
+def test_filters_have_a_panel_of_their_own() -> None:
     text = _help("dead", "replay")
 
-    assert text.index(" Which ") < text.index("--reason") < text.index(" How ") < text.index("--dry-run")
+    assert text.index(" Options ") < text.index("--dry-run") < text.index(" Filters ") < text.index("--reason")
 
 
 def _parse(line: str) -> None:

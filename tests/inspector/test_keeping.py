@@ -23,10 +23,16 @@ from broker.queue import jobs
 from broker.queue.jobs import Attempt
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector import operations
-from inspector.operations import Filter, Imported, ImportFileError
-from inspector.operations.export import whole
-from inspector.operations.export_format import LineError, kept_of, line_of
+from inspector.operations import bulk_actions, search
+from inspector.operations.export import (
+    ImportFileError,
+    ImportProgress,
+    export_lines,
+    import_lines,
+    read_with_bodies,
+)
+from inspector.operations.export_format import LineError, format_letter, parse_letter
+from inspector.operations.filters import Filter
 from launcher.composition.dead_letter_terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.command_line import command, hookline, refused_by_crm
@@ -56,18 +62,18 @@ async def other(other_server: RedisServer) -> AsyncIterator[Client]:
 
 
 async def exported(redis: Client, wanted: Filter | None = None) -> list[bytes]:
-    pieces = [piece async for piece in operations.export(redis, wanted or Filter(), by="ann")]
+    pieces = [piece async for piece in export_lines(redis, wanted or Filter(), by="ann")]
     return b"".join(pieces).splitlines(keepends=True)
 
 
-async def brought_in(redis: Client, lines: Sequence[bytes]) -> Imported:
-    steps = [step async for step in operations.import_lines(redis, lines, TERMS, by="ann", about="file")]
+async def brought_in(redis: Client, lines: Sequence[bytes]) -> ImportProgress:
+    steps = [step async for step in import_lines(redis, lines, TERMS, by="ann", about="file")]
     return steps[-1]
 
 
 async def everything(redis: Client) -> list[ExportedDeadLetter]:
     ids = [letter.id for letter in await all_letters(redis)]
-    found, unreadable = await whole(redis, ids)
+    found, unreadable = await read_with_bodies(redis, ids)
     assert not unreadable
     return found
 
@@ -150,7 +156,7 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(
 @given(st.binary(max_size=60))
 def test_any_line_is_a_letter_or_told_to_be_none(line: bytes) -> None:
     try:
-        kept_of(line)
+        parse_letter(line)
     except LineError as error:
         assert str(error)
 
@@ -159,10 +165,10 @@ def test_any_line_is_a_letter_or_told_to_be_none(line: bytes) -> None:
 def test_a_damaged_line_never_becomes_another_letter_silently(
     one: ExportedDeadLetter, data: st.DataObject
 ) -> None:
-    line = line_of(one)
+    line = format_letter(one)
     cut = line[: data.draw(st.integers(1, len(line) - 2))]
     with pytest.raises(LineError):
-        kept_of(cut)
+        parse_letter(cut)
 
 
 async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
@@ -172,13 +178,13 @@ async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     await make_dead_letters(redis_server, redis, sample(3)[:-30], source="voucherify")
     customer = json.loads(sample(1))["data"]["customer"]["id"]
     email = json.loads(sample(1))["data"]["customer"]["email"]
-    assert await operations.count(redis, Filter(search=customer)) >= 1
+    assert await search.count(redis, Filter(search=customer)) >= 1
 
     await brought_in(other, await exported(redis))
 
     for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
-        here = [one.letter for one in (await operations.find(redis, wanted)).found]
-        assert here and here == [one.letter for one in (await operations.find(other, wanted)).found]
+        here = [one.letter for one in (await search.find(redis, wanted)).entries]
+        assert here and here == [one.letter for one in (await search.find(other, wanted)).entries]
     there, here_too = await dead_letters.read_combinations(other), await dead_letters.read_combinations(redis)
     assert {kind.id: kind for kind in there.combinations} == {kind.id: kind for kind in here_too.combinations}
     assert await dead_letters.new_groups(other, since_ms=0) == []
@@ -189,7 +195,7 @@ async def test_a_redelivery_brings_an_imported_notification_back(
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
     [line] = (await exported(redis))[1:]
-    found = TERMS(kept_of(line).stored_letter)  # type: ignore[union-attr]
+    found = TERMS(parse_letter(line).stored_letter)  # type: ignore[union-attr]
 
     assert found[0].startswith("seen:")
     await brought_in(other, [line])
@@ -203,19 +209,19 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
     before = await everything(redis)
     lines = await exported(redis)
-    await acted(redis, "discard", await operations.select(redis, Filter()))
+    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
 
     first, again = await brought_in(redis, lines), await brought_in(redis, lines)
 
-    assert (first.imported, first.there) == (3, 0)
-    assert (again.imported, again.there) == (0, 3)
+    assert (first.imported, first.existing) == (3, 0)
+    assert (again.imported, again.existing) == (0, 3)
     assert await everything(redis) == before
     totals = await stats.read_totals(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert (totals.accepted, totals.dead_at_intake, totals.created, totals.dead) == (5, 4, 2, 2)
     assert (totals.discarded, totals.imported) == (3, 3)
 
-    await acted(redis, "replay", await operations.select(redis, Filter(stage="intake")))
+    await acted(redis, "replay", await bulk_actions.select(redis, Filter(stage="intake")))
     async with working(redis_server, sources=("voucherify", "nobody")):
         totals = await settled(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
@@ -233,7 +239,7 @@ async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, othe
     assert (totals.created, totals.dead, totals.notifications_add_up()) == (3, 3, True)
     await acted(other, "replay", [stored_letter.letter.id])
     lines = await exported(redis)
-    assert (await brought_in(other, lines)).there == 1, "its job is under way again"
+    assert (await brought_in(other, lines)).existing == 1, "its job is under way again"
     assert (await stats.read_totals(other)).notifications_add_up()
 
 
@@ -256,7 +262,7 @@ async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
         with pytest.raises(ImportFileError) as error:
             await brought_in(other, [head, *lines[:3], bad, *lines[3:]])
         assert str(error.value).startswith("line 5: ") and reason in str(error.value)
-        assert error.value.so_far == Imported(3, 0, 4)
+        assert error.value.progress == ImportProgress(3, 0, 4)
         assert len(await all_letters(other)) == 3
 
     assert (await brought_in(other, [head, *lines, b"\n"])).imported == 2
@@ -270,7 +276,7 @@ async def test_a_full_redis_takes_all_of_a_step_or_nothing(
     await other.config_set("maxmemory", 1)
     try:
         with pytest.raises(Exception, match="full"):
-            await dead_letters.import_dead_letters(other, [one for one in map(kept_of, lines) if one])
+            await dead_letters.import_dead_letters(other, [one for one in map(parse_letter, lines) if one])
     finally:
         await other.config_set("maxmemory", 0)
     assert await all_letters(other) == []
@@ -296,12 +302,12 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
     done = await hookline(redis_server, "dead", "export", "--file", str(file))
     again = await hookline(redis_server, "dead", "export", "--file", str(file))
     streamed = await hookline(redis_server, "dead", "export", "--reason", "unknown source")
-    await acted(redis, "discard", await operations.select(redis, Filter()))
+    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
     brought = await hookline(redis_server, "dead", "import", str(file), "--json")
 
     assert done.exit_code == 0 and "2 dead letters exported" in done.stderr and "personal data" in done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert again.exit_code == 2 and "name a new one" in again.stderr
+    assert again.exit_code == 2 and "choose a new name" in again.stderr
     assert len(streamed.stdout.splitlines()) == 3
     assert names_in(tmp_path) == ["all.jsonl"]
     assert json.loads(brought.stdout)["imported"] == 2
@@ -333,7 +339,7 @@ async def test_an_import_that_was_killed_completes_when_run_again(
         for number in range(3000)
     ]
     file = tmp_path / "all.jsonl"
-    file.write_bytes(b"".join(line_of(one) for one in some))
+    file.write_bytes(b"".join(format_letter(one) for one in some))
     process = await asyncio.create_subprocess_exec(*command(other_server, "dead", "import", str(file)))
     await until(lambda: other.exists(KEYS.dead_index))
     process.send_signal(signal.SIGKILL)
@@ -343,7 +349,7 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     result = await hookline(other_server, "dead", "import", str(file), "--json")
 
     assert 0 < there < 3000, "it was to be killed in the middle"
-    assert json.loads(result.stdout) == {"imported": 3000 - there, "there": there, "lines": 3000}
+    assert json.loads(result.stdout) == {"imported": 3000 - there, "existing": there, "lines": 3000}
     totals = await stats.read_totals(other)
     assert (totals.accepted, totals.dead_at_intake, totals.imported) == (6000, 6000, 3000)
 

@@ -18,9 +18,9 @@ from broker.dead_letters import ExportedDeadLetter
 from broker.monitoring import audit, stats
 from broker.monitoring.alerts import current_alerts
 from broker.redis.client import Client
-from inspector import operations
-from inspector.operations import PurgeBusyError, Purged, retention_task
-from inspector.operations.export_format import kept_of
+from inspector.operations import retention, retention_task
+from inspector.operations.export_format import parse_letter
+from inspector.operations.retention import PurgeBusyError, PurgeResult
 from inspector.settings import DeadSettings
 from tests.inspector.command_line import hookline
 from tests.inspector.running import all_letters, make_dead_letters, sample
@@ -44,8 +44,8 @@ async def aged(redis: Client, *days: float) -> list[str]:
     return [one.stored_letter.letter.id for one in some]
 
 
-async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[Purged]:
-    return [one async for one in operations.purge(redis, settings, by="ann", round_of=round_of)]
+async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[PurgeResult]:
+    return [one async for one in retention.purge(redis, settings, by="ann", round_of=round_of)]
 
 
 async def left(redis: Client) -> set[str]:
@@ -53,7 +53,7 @@ async def left(redis: Client) -> set[str]:
 
 
 def in_files(directory: Path) -> list[str]:
-    found = [kept_of(line) for file in directory.glob("*.jsonl") for line in file.read_bytes().splitlines()]
+    found = [parse_letter(line) for file in directory.glob("*.jsonl") for line in file.read_bytes().splitlines()]
     return [one.stored_letter.letter.id for one in found if one]
 
 
@@ -92,10 +92,10 @@ async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
 
 async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: Client) -> None:
     ids = await aged(redis, 1, 2, 3, 40)
-    assert (await operations.due(redis, DeadSettings())).count == 0
-    assert (await operations.due(redis, DeadSettings(keep_days=30, keep_count=2))).count == 2
-    assert (await operations.due(redis, DeadSettings(keep_days=30, keep_count=9))).count == 1
-    assert (await operations.due(redis, DeadSettings(keep_days=1.5, keep_count=9))).count == 3
+    assert (await retention.due(redis, DeadSettings())).count == 0
+    assert (await retention.due(redis, DeadSettings(keep_days=30, keep_count=2))).count == 2
+    assert (await retention.due(redis, DeadSettings(keep_days=30, keep_count=9))).count == 1
+    assert (await retention.due(redis, DeadSettings(keep_days=1.5, keep_count=9))).count == 3
     assert await purged(redis, DeadSettings()) == []
     assert await left(redis) == set(ids)
 
@@ -219,8 +219,8 @@ async def test_the_command_purges_and_tells_what_it_would(
     did = await hookline(redis_server, "dead", "purge", "--json", config=keep)
 
     assert for_ever.exit_code == 2 and "dead.keep_days" in for_ever.stderr
-    assert would.stdout == "2 dead letters to purge\n"
-    assert nowhere.exit_code == 1 and "nothing more is purged" in nowhere.stderr
+    assert would.stdout == "2 dead letters to remove\n"
+    assert nowhere.exit_code == 1 and "nothing more is removed" in nowhere.stderr
     told = json.loads(did.stdout)
     assert told["purged"] == 2 and len(told["files"]) == 1 and len(in_files(tmp_path)) == 2
     assert len(await all_letters(redis)) == 1

@@ -15,7 +15,8 @@ from broker.queue.jobs import Attempt, Notification
 from inspector.cli.dead import letter_text as letter_texts
 from inspector.cli.tables import letters_table
 from inspector.formatting import printable, printable_json, size, span
-from inspector.operations import Found, Page, masked_dry_run
+from inspector.operations import single_letter
+from inspector.operations.search import Page, PageEntry
 from inspector.presentation.serializers import dry_run_record, letter_record, stored_letter_record
 from inspector.privacy.masking import DEFAULT, MASK, Masking
 from runtime.dry_run import DryRunResult
@@ -488,10 +489,10 @@ def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
     letter = died_at_intake(
         RawBody(1, "shop", "", b"{}"), reason="failed", error="it", error_class="E", path="$.by.ada@example.com"
     ).letter
-    result = masked_dry_run(
+    result = single_letter.masked_dry_run(
         StoredDeadLetter(letter, b"{}"), lambda _: DryRunResult(passes=False, path=letter.path), masking=DEFAULT
     )
-    lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
+    lines = letters_table(Page([PageEntry(letter, "", 1)], ""), now_ms=1, width=200)
 
     assert MASK in result.path
     assert "ada" not in json.dumps([letter_record(letter), dry_run_record(result)])
@@ -506,7 +507,7 @@ def test_all_texts_of_a_dead_letter_are_masked_by_what_its_body_hides() -> None:
     letter = died_at_notify(notification, "crm", reason="permanent", error="Geheim", error_class="E").letter
     stored_letter = StoredDeadLetter(letter, body.body, (), (Note(1, "ann", "asked Novak"),))
     shown = json.dumps(stored_letter_record(stored_letter))
-    page = str(letter_texts.page(stored_letter, alike=1, now_ms=1, reveal=False).__dict__)
+    page = str(letter_texts.page(stored_letter, group_letters=1, now_ms=1, reveal=False).__dict__)
 
     for word in ("Ada", "Novak", "geheim", "Geheim", "Hauptstrasse", "1234567"):
         assert word not in shown, word
@@ -518,6 +519,6 @@ def test_the_event_name_of_a_row_is_masked_by_form() -> None:
     letter = died_at_intake(
         RawBody(1, "shop", "h.zelda@example.com", b"{}"), reason="failed", error="", error_class="E"
     ).letter
-    lines = letters_table(Page([Found(letter, "", 1)], ""), now_ms=1, width=200)
+    lines = letters_table(Page([PageEntry(letter, "", 1)], ""), now_ms=1, width=200)
     assert "zelda" not in json.dumps(letter_record(letter))
     assert "zelda" not in str([list(column.cells) for column in lines.columns])

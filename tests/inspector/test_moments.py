@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.cli.parse_time import moment_of, rate_of
+from inspector.cli.parse_time import parse_rate, parse_time
 
 NOW_MS = 1_800_000_000_000
 
@@ -24,23 +24,23 @@ NOW_MS = 1_800_000_000_000
     ],
 )
 def test_a_time_is_iso_or_how_long_ago(text: str, ms: int) -> None:
-    assert moment_of(text, now_ms=NOW_MS) == ms
+    assert parse_time(text, now_ms=NOW_MS) == ms
 
 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2", "2x", "-2h", "٣d", "2026-13-01", "1969-01-01", "0001-01-01"]
 )
 def test_what_is_no_time_is_told_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time: say 2026-01-31"):
-        moment_of(text, now_ms=NOW_MS)
+    with pytest.raises(ValueError, match="is not a time; write 2026-01-31"):
+        parse_time(text, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize(("text", "rate"), [("50/s", 50), ("50", 50), ("600/min", 10), ("1800 / h", 0.5)])
 def test_a_rate_is_so_many_in_a_time(text: str, rate: float) -> None:
-    assert rate_of(text) == rate
+    assert parse_rate(text) == rate
 
 
 @pytest.mark.parametrize("text", ["", "/s", "fast", "0/s", "-1/s", "1/y", "nan/s", "inf/s"])
 def test_what_is_no_rate_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="is no rate: say 50/s"):
-        rate_of(text)
+    with pytest.raises(ValueError, match="is not a rate; write 50/s"):
+        parse_rate(text)

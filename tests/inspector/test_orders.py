@@ -69,7 +69,7 @@ async def test_discard_says_what_it_did(redis_server: RedisServer, redis: Client
     result = await hookline(redis_server, "dead", "discard", "--all", "--yes", "--json")
 
     record = json.loads(result.stdout)
-    assert (result.exit_code, record["selected"], record["done"], record["gone"]) == (0, 2, 2, 0)
+    assert (result.exit_code, record["selected"], record["done"], record["missing"]) == (0, 2, 2, 0)
 
 
 async def test_status_shows_both_sums_on_a_line_each(redis_server: RedisServer, redis: Client) -> None:

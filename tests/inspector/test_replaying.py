@@ -6,11 +6,14 @@ from typing import NamedTuple
 import pytest
 
 from broker import dead_letters
+from broker.dead_letters.stored_actions import Action
 from broker.queue.jobs import size_of
 from broker.redis.client import Client
 from broker.redis.errors import Full
-from inspector import operations
-from inspector.operations import Action, Filter, Selection
+from inspector.operations import bulk_actions
+from inspector.operations.bulk_actions import Selection
+from inspector.operations.filters import Filter
+from inspector.operations.status import read_status
 from tests.inspector.running import (
     TO_CRM,
     accept,
@@ -32,7 +35,7 @@ from tests.until import until
 class Progress(NamedTuple):
     selected: int
     done: int
-    gone: int
+    missing: int
 
 
 async def _replay(redis: Client, chosen: list[str] | Selection) -> Progress:
@@ -44,7 +47,7 @@ async def _discard(redis: Client, chosen: list[str] | Selection) -> Progress:
 
 
 def _progress(action: Action) -> Progress:
-    return Progress(action.selected, action.done, action.gone)
+    return Progress(action.selected, action.done, action.missing)
 
 
 async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
@@ -54,7 +57,7 @@ async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
     before = await settled(redis)
     assert (before.dead_at_intake, before.processed) == (1, 0)
 
-    progress = await _replay(redis, await operations.select(redis, Filter(source="shop")))
+    progress = await _replay(redis, await bulk_actions.select(redis, Filter(source="shop")))
     async with (
         taker() as crm_server,
         working(redis_server, sources=("shop",), rules=TO_CRM, channels=crm(crm_server.url)),
@@ -119,11 +122,11 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     ends = await asyncio.gather(*(_replay(redis, ids) for _ in range(8)))
 
     assert sum(end.done for end in ends) == 2
-    assert all(end.done + end.gone == 2 for end in ends)
+    assert all(end.done + end.missing == 2 for end in ends)
     assert await redis.xlen(KEYS.stream) == 1
     queued = [job for job in await redis.zrange(KEYS.queue, 0, -1) if size_of(job.decode())]
     assert len(queued) == 1  # beside arq's cron job, if it is there
-    totals = (await operations.status(redis)).totals
+    totals = (await read_status(redis)).totals
     assert (totals.queued, totals.waiting, totals.dead_at_intake, totals.dead) == (1, 1, 0, 0)
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
@@ -132,7 +135,7 @@ async def test_a_selection_holds_what_was_there_and_nothing_later(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(40)))
-    selection = await operations.select(redis, Filter(source="nobody"))
+    selection = await bulk_actions.select(redis, Filter(source="nobody"))
     await make_dead_letters(redis_server, redis, sample(40), sample(41))
     late = {letter.id for letter in (await all_letters(redis))[:2]}
 
@@ -146,7 +149,7 @@ async def test_what_dies_again_during_a_replay_is_not_replayed_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(100)))
-    selection = await operations.select(redis, Filter())
+    selection = await bulk_actions.select(redis, Filter())
 
     async with working(redis_server):
         progress = await _replay(redis, selection)
@@ -159,7 +162,7 @@ async def test_what_dies_again_during_a_replay_is_not_replayed_again(
 
 async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(20)))
-    selection = await operations.select(redis, Filter())
+    selection = await bulk_actions.select(redis, Filter())
     await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
 
     assert await _replay(redis, selection) == Progress(20, 15, 5)
@@ -168,7 +171,7 @@ async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisS
 async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(150)))
 
-    selection = await operations.select(redis, Filter())
+    selection = await bulk_actions.select(redis, Filter())
     steps = [_progress(step) async for step in acting(redis, "replay", selection)]
 
     done = [step.done for step in steps]
@@ -200,10 +203,10 @@ async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Clien
         await settled(redis)
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
-    progress = await _discard(redis, await operations.select(redis, Filter()))
-    again = await _discard(redis, await operations.select(redis, Filter()))
+    progress = await _discard(redis, await bulk_actions.select(redis, Filter()))
+    again = await _discard(redis, await bulk_actions.select(redis, Filter()))
 
-    found = await operations.status(redis)
+    found = await read_status(redis)
     assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
     assert found.adds_up()
     assert (found.totals.dead_at_intake, found.totals.dead, found.totals.discarded) == (2, 1, 3)
@@ -218,7 +221,7 @@ async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
-    selection = await operations.select(redis, Filter())
+    selection = await bulk_actions.select(redis, Filter())
     await redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(Full):
@@ -227,4 +230,4 @@ async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
         await redis.config_set("maxmemory", 0)
 
     assert len(await all_letters(redis)) == 5
-    assert (await operations.status(redis)).adds_up()
+    assert (await read_status(redis)).adds_up()

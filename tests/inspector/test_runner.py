@@ -10,12 +10,15 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters import StoredDeadLetter, stored_actions
+from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
-from inspector import operations
-from inspector.operations import Action, DryRunError, Filter, Selection, action_runner
-from inspector.operations.action_runner import Means, Runner
+from inspector.operations import action_runner, bulk_actions
+from inspector.operations.action_runner import ActionContext, Runner
+from inspector.operations.bulk_actions import DryRunError, Selection
+from inspector.operations.filters import Filter
+from inspector.operations.status import read_status
 from runtime.dry_run import DryRunResult
 from tests.inspector.running import all_letters, make_dead_letters, sample
 from tests.names import KEYS
@@ -25,15 +28,15 @@ from tests.until import until
 _PROCESS = """
 import asyncio, sys
 from broker.redis.connection import Settings, connect
-from inspector import operations
-from inspector.operations import Filter
-from inspector.operations.action_runner import Means, Runner
+from inspector.operations import bulk_actions
+from inspector.operations.action_runner import ActionContext, Runner
+from inspector.operations.filters import Filter
 
 async def main():
     redis = connect(Settings(url=sys.argv[1]))
-    mine = Runner(redis, Means)
+    mine = Runner(redis, ActionContext)
     running = asyncio.create_task(mine.run())
-    chosen = await operations.select(redis, Filter())
+    chosen = await bulk_actions.select(redis, Filter())
     print(await mine.begin("replay", chosen, by="ann", rate_per_s=20.0), flush=True)
     await running
 
@@ -42,8 +45,8 @@ asyncio.run(main())
 
 
 @asynccontextmanager
-async def running(redis: Client, means: Means | None = None) -> AsyncIterator[Runner]:
-    found = Runner(redis, lambda: means or Means())
+async def running(redis: Client, means: ActionContext | None = None) -> AsyncIterator[Runner]:
+    found = Runner(redis, lambda: means or ActionContext())
     task = asyncio.create_task(found.run())
     try:
         yield found
@@ -55,19 +58,19 @@ async def running(redis: Client, means: Means | None = None) -> AsyncIterator[Ru
 
 async def ended(redis: Client, action: str) -> Action:
     async def end() -> Action | None:
-        found = await operations.action(redis, action)
+        found = await stored_actions.read(redis, action)
         return found if found and found.state == "done" else None
 
     return await until(end)
 
 
 async def everything(redis: Client) -> Selection:
-    return await operations.select(redis, Filter())
+    return await bulk_actions.select(redis, Filter())
 
 
 async def under_way(redis: Client, action: str) -> Action:
     async def some() -> Action | None:
-        found = await operations.action(redis, action)
+        found = await stored_actions.read(redis, action)
         return found if found and found.done else None
 
     return await until(some)
@@ -94,42 +97,42 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
     await under_way(redis, action)
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    halfway = await operations.action(redis, action)
+    halfway = await stored_actions.read(redis, action)
     assert halfway and halfway.state == "running" and 0 < halfway.done < 60
-    assert await operations.interrupted(redis) == []  # its lease runs on; here its time is made to pass
+    assert await stored_actions.interrupted(redis) == []  # its lease runs on; here its time is made to pass
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis):
         end = await ended(redis, action)
 
-    totals = (await operations.status(redis)).totals
-    assert (end.done, end.gone, totals.replayed, totals.queued) == (60, 0, 60, 60)
+    totals = (await read_status(redis)).totals
+    assert (end.done, end.missing, totals.replayed, totals.queued) == (60, 0, 60, 60)
     assert totals.bodies_add_up()
 
 
 async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
-    action = await operations.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
+    action = await bulk_actions.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis), running(redis), running(redis):
         end = await ended(redis, action)
 
-    assert (end.done, (await operations.status(redis)).totals.queued) == (30, 30)
+    assert (end.done, (await read_status(redis)).totals.queued) == (30, 30)
 
 
 async def test_at_its_end_actions_are_left_to_the_next_at_once(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(action_runner, "END_S", 60.0)  # a busy machine may need longer than a second
+    monkeypatch.setattr(action_runner, "RELEASE_TIMEOUT_S", 60.0)  # a busy machine may need longer than a second
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
     async with running(redis) as first:
         action = await first.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
         await under_way(redis, action)
 
-    left = await operations.action(redis, action)
+    left = await stored_actions.read(redis, action)
     assert left and left.state == "running" and left.done < 30
-    assert await operations.interrupted(redis) == [action]
+    assert await stored_actions.interrupted(redis) == [action]
     async with running(redis):
         assert (await ended(redis, action)).done == 30
 
@@ -139,7 +142,7 @@ async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, r
     async with running(redis) as mine:
         action = await mine.begin("replay", await everything(redis), by="ann", rate_per_s=10.0)
         await under_way(redis, action)
-        assert await operations.stop(redis, action, by="bob")
+        assert await stored_actions.stop(redis, action, by="bob")
         assert await mine.resume(action, by="bob")
         assert (await ended(redis, action)).done == 30
         assert not await mine.resume(action, by="bob")
@@ -148,7 +151,7 @@ async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, r
 async def test_more_than_are_done_at_once_wait_and_are_done(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(action_runner, "AT_ONCE", 1)
+    monkeypatch.setattr(action_runner, "MAX_RUNNING", 1)
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(4)))
     async with running(redis) as mine:
         ids = [letter.id for letter in await all_letters(redis)]
@@ -159,7 +162,7 @@ async def test_more_than_are_done_at_once_wait_and_are_done(
 async def test_while_redis_is_away_an_action_waits(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(action_runner, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(action_runner, "CHECK_EVERY_S", 0.1)
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
     await make_dead_letters(own_redis, client, *(sample(number) for number in range(30)))
     async with running(client) as mine:
@@ -169,7 +172,7 @@ async def test_while_redis_is_away_an_action_waits(
         own_redis.start()
 
         assert (await ended(client, action)).done == 30
-        assert (await operations.status(client)).totals.queued == 30
+        assert (await read_status(client)).totals.queued == 30
     await client.aclose(close_connection_pool=True)
 
 
@@ -181,7 +184,7 @@ async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> 
             await mine.begin("replay", await everything(client), by="ann", rate_per_s=1.0)
             own_redis.stop()
             begun = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - begun < action_runner.END_S + 20
+        assert asyncio.get_running_loop().time() - begun < action_runner.RELEASE_TIMEOUT_S + 20
     await client.aclose(close_connection_pool=True)
 
 
@@ -190,7 +193,7 @@ async def test_a_dry_run_needs_a_config(redis_server: RedisServer, redis: Client
     async with running(redis) as mine:
         with pytest.raises(DryRunError):
             await mine.begin("dry_run", await everything(redis), by="ann")
-    async with running(redis, Means(dry_run=lambda _: DryRunResult(passes=True))) as mine:
+    async with running(redis, ActionContext(dry_run=lambda _: DryRunResult(passes=True))) as mine:
         action = await mine.begin("dry_run", await everything(redis), by="ann")
         assert (await ended(redis, action)).passed == 1
 
@@ -202,11 +205,11 @@ async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_
         raise RuntimeError("a defect")
 
     await make_dead_letters(redis_server, redis, sample(1))
-    async with running(redis, Means(dry_run=broken)) as mine:
+    async with running(redis, ActionContext(dry_run=broken)) as mine:
         action = await mine.begin("dry_run", await everything(redis), by="ann")
 
         async def stopped() -> bool:
-            found = await operations.action(redis, action)
+            found = await stored_actions.read(redis, action)
             return found is not None and found.state == "stopped"
 
         await until(stopped)

@@ -17,7 +17,7 @@ from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
 from broker.redis.errors import BrokerError
-from inspector import operations
+from inspector.operations.status import Status, read_status
 from inspector.presentation.serializers import status_record
 from inspector.presentation.status_table import status_table
 from sources.settings import Settings as SourceSettings
@@ -45,7 +45,7 @@ TERMS = (
 
 
 async def test_an_empty_redis_has_a_status(redis: Client) -> None:
-    found = await operations.status(redis)
+    found = await read_status(redis)
 
     assert found.adds_up()
     assert {term: status_record(found)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
@@ -63,7 +63,7 @@ async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer
     await accept(redis, sample(4), sample(5))
     await stats.add_refused(redis, {"401": 2, "413": 1})
 
-    found = await operations.status(redis)
+    found = await read_status(redis)
 
     record = status_record(found)
     assert {term: record[term] for term in TERMS} == {
@@ -88,14 +88,14 @@ async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer
 async def test_a_sum_that_does_not_add_up_is_told(redis: Client) -> None:
     await redis.hincrby(KEYS.stats_total, "sent", 1)
 
-    record = status_record(await operations.status(redis))
+    record = status_record(await read_status(redis))
 
     assert (record["bodies_add_up"], record["notifications_add_up"]) == (True, False)
 
 
 async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: Client) -> None:
     async def workers() -> int:
-        return (await operations.status(redis)).workers
+        return (await read_status(redis)).workers
 
     async with working(redis_server), working(redis_server):
 
@@ -120,7 +120,7 @@ async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisSer
         async with working(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
 
-    backlog = (await operations.status(redis)).backlog
+    backlog = (await read_status(redis)).backlog
     assert (backlog.jobs, backlog.jobs_due) == (1, 0)
     assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
 
@@ -138,12 +138,12 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
 
         async with working(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
-    before = await operations.status(redis)
+    before = await read_status(redis)
     assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
 
     await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
 
-    found = await operations.status(redis)
+    found = await read_status(redis)
     assert found.totals.notifications_add_up()
     assert (found.waiting.missing, found.adds_up()) == (3, False)
     record = status_record(found)
@@ -162,7 +162,7 @@ async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: Re
     await accept(redis, sample(1), sample(2))
     async with taker() as server, working(redis_server, rules=rules, channels=crm(server.url)):
         await until(lambda: held(redis))
-    found = await operations.status(redis)
+    found = await read_status(redis)
     assert (found.waiting.counted, found.waiting.there, found.adds_up()) == (3, 3, True)
 
 
@@ -178,7 +178,7 @@ async def test_clocks_that_are_off_and_workers_with_different_configs_are_report
         await stream.read(redis, name, count=1, block_ms=1)
         await jobs.show_life(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000)
 
-    found = await operations.status(redis)
+    found = await read_status(redis)
 
     assert [one["process"] for one in status_record(found)["clocks_off"]] == ["far-1-abc"]
     assert (found.workers, found.configs) == (2, 2)
@@ -190,7 +190,7 @@ async def off_clock(redis: Client, ahead_ms: int, *, ago_ms: int = 0) -> bytes:
     return msgspec.json.encode(OffClock("far-1-abc", ahead_ms, await clock.now_ms(redis) - ago_ms))
 
 
-def shown(status: operations.Status) -> str:
+def shown(status: Status) -> str:
     console = Console(file=io.StringIO(), width=200)
     console.print(status_table(status))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
@@ -200,7 +200,7 @@ async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        record = status_record(await operations.status(redis))
+        record = status_record(await read_status(redis))
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
         await redis.config_set("maxmemory", 0)
@@ -213,7 +213,7 @@ async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: C
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
 
-    found = await operations.status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
+    found = await read_status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
 
     shop, club = status_record(found)["sources"]
     assert (shop["name"], shop["failing_answers"], shop["tries_left"]) == ("shop", 7, 9)
@@ -230,7 +230,7 @@ async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(
     await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
     await accept(redis, sample(1), source="shop")
 
-    shown = text_of(await operations.status(redis, {"shop": SourceSettings()}))
+    shown = text_of(await read_status(redis, {"shop": SourceSettings()}))
 
     assert "last outage" in shown
     assert "Project settings" in shown
@@ -240,7 +240,7 @@ async def test_alerts_that_hold_are_told(redis: Client) -> None:
     alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
     await raise_alert(redis, alert, mark_ms=1000)
 
-    found = await operations.status(redis)
+    found = await read_status(redis)
 
     record = status_record(found)
     assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
@@ -248,7 +248,7 @@ async def test_alerts_that_hold_are_told(redis: Client) -> None:
     assert "\x1b" not in text_of(found)
 
 
-def text_of(status: operations.Status) -> str:
+def text_of(status: Status) -> str:
     console = Console(width=400, file=io.StringIO())
     console.print(status_table(status))
     assert isinstance(console.file, io.StringIO)
@@ -262,7 +262,7 @@ async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis:
     for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
         await tell_spilled(redis, place, seen)
 
-    found = await operations.status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
+    found = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
 
     record = status_record(found)
     assert record["spilled_bodies"] == 3
@@ -282,7 +282,7 @@ async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a
     await tell_spilled(redis, "b:/spill", Spilled(bodies=1))
     await tell_spilled(redis, "a:/spill", Spilled())
 
-    assert (await operations.status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
+    assert (await read_status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
     assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400
 
 

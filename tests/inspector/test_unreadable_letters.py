@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from broker.dead_letters import stored_actions
 from broker.monitoring import stats
 from broker.redis.client import Client
-from inspector import operations
-from inspector.operations import EditError, Exported, Filter, Person, Purged, retention_task
+from inspector.operations import bulk_actions, retention_task, search, single_letter
+from inspector.operations.export import ExportProgress, export_lines
+from inspector.operations.filters import Filter
+from inspector.operations.forget import forget_person
+from inspector.operations.retention import PurgeResult
+from inspector.operations.single_letter import EditError
+from inspector.privacy.person import Person
 from inspector.settings import DeadSettings
 from runtime.dry_run import DryRunResult
 from sources import KINDS
@@ -40,14 +46,14 @@ async def test_it_is_found_with_the_others_by_what_is_known_of_its_kind(
     lost, others = await _three(redis_server, redis)
 
     for wanted in (Filter(), Filter(source="voucherify"), Filter(reason="undecodable")):
-        page = await operations.find(redis, wanted)
-        assert {found.letter.id for found in page.found} == {lost, *others}
-        assert await operations.count(redis, wanted) == 3
-    assert await operations.count(redis, Filter(source="other")) == 0
-    [group] = await operations.groups(redis)
+        page = await search.find(redis, wanted)
+        assert {found.letter.id for found in page.entries} == {lost, *others}
+        assert await search.count(redis, wanted) == 3
+    assert await search.count(redis, Filter(source="other")) == 0
+    [group] = await search.groups(redis)
     assert group.count == 3
-    page = await operations.find(redis, Filter(search=lost))
-    assert [found.letter.is_unreadable for found in page.found] == [True]
+    page = await search.find(redis, Filter(search=lost))
+    assert [found.letter.is_unreadable for found in page.entries] == [True]
 
 
 async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis: Client) -> None:
@@ -74,19 +80,19 @@ async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis
     replayed = await hookline(redis_server, "dead", "replay", "--all", "--yes")
 
     assert replayed.exit_code == 1
-    assert "replayed 2 of 3 dead letters, 1 left as they were" in replayed.stdout
+    assert "replayed 2 of 3 dead letters, 1 left unchanged" in replayed.stdout
     assert "cannot read it" in replayed.stdout
-    [action] = await operations.actions(redis)
-    assert (action.state, action.done, action.failed, action.gone) == ("done", 2, 1, 0)
+    [action] = await stored_actions.recent(redis)
+    assert (action.state, action.done, action.failed, action.missing) == ("done", 2, 1, 0)
     assert [letter.id for letter in await all_letters(redis)] == [lost]
 
 
 async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, redis: Client) -> None:
     await _three(redis_server, redis)
-    chosen = await operations.select(redis, Filter())
-    action = await operations.begin(redis, "dry_run", chosen, by="ann", owner="me")
+    chosen = await bulk_actions.select(redis, Filter())
+    action = await bulk_actions.begin(redis, "dry_run", chosen, by="ann", owner="me")
 
-    steps = operations.carry_out(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True))
+    steps = bulk_actions.run(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True))
     last = [step async for step in steps][-1]
 
     assert (last.done, last.passed, last.failed) == (3, 2, 1)
@@ -96,8 +102,8 @@ async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, red
 async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, redis: Client) -> None:
     await _three(redis_server, redis)
 
-    noted = await acted(redis, "annotate", await operations.select(redis, Filter()))
-    discarded = await acted(redis, "discard", await operations.select(redis, Filter(source="voucherify")))
+    noted = await acted(redis, "annotate", await bulk_actions.select(redis, Filter()))
+    discarded = await acted(redis, "discard", await bulk_actions.select(redis, Filter(source="voucherify")))
 
     assert (noted.done, discarded.done) == (3, 3)
     assert await all_letters(redis) == []
@@ -108,15 +114,15 @@ async def test_an_export_leaves_it_out_and_says_so(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     _, others = await _three(redis_server, redis)
-    so_far = Exported()
+    progress = ExportProgress()
 
-    lines = [piece async for piece in operations.export(redis, Filter(), by="ann", so_far=so_far)]
+    lines = [piece async for piece in export_lines(redis, Filter(), by="ann", progress=progress)]
     told = await hookline(redis_server, "dead", "export", "--file", str(tmp_path / "all.jsonl"))
 
-    assert (so_far.letters, so_far.unreadable) == (2, 1)
+    assert (progress.letters, progress.unreadable) == (2, 1)
     assert json.loads(lines[-1])["header"]["letters"] == 1
     assert told.exit_code == 1
-    assert "2 dead letters exported" in told.stderr and "left out: 1 dead letter" in told.stderr
+    assert "2 dead letters exported" in told.stderr and "not exported: 1 dead letter" in told.stderr
     assert set(in_files(tmp_path)) == others
 
 
@@ -136,7 +142,7 @@ async def test_a_purge_goes_round_it_and_loses_nothing(
     assert done[-1].left == 0
     assert await left(redis) == {ids[0], ids[1], ids[3]}
     assert set(in_files(tmp_path)) == ({ids[2], ids[4]} if is_exported else set())
-    assert await purged(redis, settings) == [Purged(0, "", 0, 3)]
+    assert await purged(redis, settings) == [PurgeResult(0, "", 0, 3)]
     assert len(files_in(tmp_path)) == sum(bool(one.file) for one in done)
 
 
@@ -150,7 +156,7 @@ async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: Client
 
     done = await purged(redis, DeadSettings(keep_days=1, export_dir=str(tmp_path)))
 
-    assert done == [Purged(0, "", 0, 1)]
+    assert done == [PurgeResult(0, "", 0, 1)]
     assert await left(redis) == {letter}
 
 
@@ -160,25 +166,27 @@ async def test_what_retention_keeps_is_logged(redis: Client, caplog: pytest.LogC
     with caplog.at_level(logging.WARNING, logger="hookline.inspector"):
         await retention_task.once(redis, DeadSettings(keep_days=1))
 
-    assert [record.getMessage() for record in caplog.records] == ["1 dead letters cannot be read and are kept"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 dead letters cannot be read, so they were not purged"
+    ]
 
 
 async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: Client) -> None:
     lost, others = await _three(redis_server, redis)
 
-    done = await operations.forget(redis, Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
+    done = await forget_person(redis, Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
 
-    assert (done.unknown, done.unreadable, done.is_whole) == (1, [], False)
+    assert (done.unknown, done.unreadable, done.is_complete) == (1, [], False)
     assert {letter.id for letter in await all_letters(redis)} == {lost, *others}
 
 
 async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
-    stored_letter = await operations.get(redis, lost)
+    stored_letter = await search.get(redis, lost)
     assert stored_letter is not None
 
     with pytest.raises(EditError, match="cannot read it"):
-        operations.editable(stored_letter)
+        single_letter.editable_text(stored_letter)
     with pytest.raises(EditError, match="cannot read it"):
-        await operations.replay_edited(redis, lost, b"{}", by="ann")
+        await single_letter.replay_edited(redis, lost, b"{}", by="ann")
     assert (await stats.read_totals(redis)).queued == 0

@@ -14,8 +14,11 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import ClientSession
 
+from broker.dead_letters import stored_actions
+from broker.dead_letters.stored_actions import Action
+from broker.monitoring import audit
 from broker.redis.client import Client
-from inspector import operations
+from inspector.operations.status import read_status
 from launcher.composition.components import _client_address
 from launcher.config.config import read
 from launcher.errors import ConfigError
@@ -88,8 +91,8 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
         ):
             name = (await answer.json())["id"]
 
-        async def done() -> operations.Action | None:
-            found = await operations.action(redis, name)
+        async def done() -> Action | None:
+            found = await stored_actions.read(redis, name)
             return found if found and found.done else None
 
         await until(done)
@@ -98,18 +101,18 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
             first.signal(signal.SIGTERM)
             assert await first.ends() == 0
         assert time.monotonic() - began < 15
-        halfway = await operations.action(redis, name)
+        halfway = await stored_actions.read(redis, name)
         assert halfway and halfway.state == "running" and halfway.done < 60
 
-        async def ended() -> operations.Action | None:
-            found = await operations.action(redis, name)
+        async def ended() -> Action | None:
+            found = await stored_actions.read(redis, name)
             return found if found and found.state == "done" else None
 
         end = await until(ended, seconds=8)  # a lease that was left to run out would take longer
-        totals = (await operations.status(redis)).totals
-        assert (end.done, end.gone, totals.replayed, totals.queued) == (60, 0, 60, 60)
+        totals = (await read_status(redis)).totals
+        assert (end.done, end.missing, totals.replayed, totals.queued) == (60, 0, 60, 60)
         assert totals.bodies_add_up()
-        assert [one.audit_entry.what for one in await operations.audit(redis)] == ["replay"]
+        assert [one.audit_entry.what for one in await audit.read(redis)] == ["replay"]
         second.signal(signal.SIGTERM)
         assert await second.ends() == 0
     finally:

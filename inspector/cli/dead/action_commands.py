@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
 
+from broker.dead_letters import stored_actions
+from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
-from inspector import operations
 from inspector.cli import options
-from inspector.cli.app import FOLLOW, dead, print_json, show
-from inspector.cli.dead.progress import Run
+from inspector.cli.app import ACTIONS, dead, print_json, show
+from inspector.cli.dead.foreground import ForegroundAction
 from inspector.cli.options import examples
-from inspector.cli.session import Context, on_redis
+from inspector.cli.session import Context, run_with_redis
 from inspector.cli.tables import action_page, actions_table, why_table
 from inspector.formatting import one_line
-from inspector.operations import Action
 from inspector.presentation.serializers import action_record
 
-ActionId = Annotated[str, typer.Argument(metavar="ACTION", help="As hookline dead actions lists it.")]
+ActionId = Annotated[str, typer.Argument(metavar="ACTION", help="Id of the action, from hookline dead actions.")]
 
 
 @dead.command(
-    rich_help_panel=FOLLOW,
+    rich_help_panel=ACTIONS,
     epilog=examples("hookline dead actions --limit 10", "hookline dead actions 01ktz3x9h8m2v5c7q --json"),
 )
 def actions(
     ctx: typer.Context,
     action_id: Annotated[
-        str, typer.Argument(metavar="[ACTION]", help="Only this one, with all there is.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[ACTION]", help="Id of one action, to show all of its details.", show_default=False
+        ),
     ] = "",
     *,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most actions to show.")] = 20,
     as_json: options.AsJson = False,
 ) -> None:
-    """List what was done to many dead letters, newest first, and how far it has come.
+    """List bulk replays, discards, notes and dry runs with their progress, newest first.
 
-    An action is interrupted where whoever carried it out was killed: hookline dead resume goes on with it.
+    An action is interrupted if the process that ran it was killed.
+    To continue it, run hookline dead resume.
     """
 
     if action_id:
-        _one(ctx.obj, action_id, as_json=as_json)
+        _show_one(ctx.obj, action_id, as_json=as_json)
     else:
-        _recent(ctx.obj, limit, as_json=as_json)
+        _show_recent(ctx.obj, limit, as_json=as_json)
 
 
-def _one(context: Context, action_id: str, *, as_json: bool) -> None:
-    async def look(redis: Client) -> tuple[Action | None, int]:
-        return await operations.action(redis, action_id), await ask_ms(redis)
-
-    action, now_ms = on_redis(context, look)
-    masking = context.masking()
+def _show_one(context: Context, action_id: str, *, as_json: bool) -> None:
+    action, now_ms = run_with_redis(context, partial(_read_one, action_id=action_id))
     if action is None:
-        _none(action_id)
+        _fail_unknown(action_id)
+    masking = context.masking()
     if as_json:
         print_json(action_record(action, now_ms=now_ms, masking=masking))
         return
@@ -61,57 +63,71 @@ def _one(context: Context, action_id: str, *, as_json: bool) -> None:
     if action.causes:
         show(why_table(action.causes))
     if action.state == "stopped" or action.is_interrupted(now_ms):
-        typer.echo(f"to go on: hookline dead resume {action_id}", err=True)
+        typer.echo(f"to continue: hookline dead resume {action_id}", err=True)
 
 
-def _recent(context: Context, limit: int, *, as_json: bool) -> None:
-    async def look(redis: Client) -> tuple[list[Action], int]:
-        return await operations.actions(redis, count=limit), await ask_ms(redis)
-
-    found, now_ms = on_redis(context, look)
+def _show_recent(context: Context, limit: int, *, as_json: bool) -> None:
+    recent, now_ms = run_with_redis(context, partial(_read_recent, limit=limit))
     if as_json:
-        print_json([action_record(action, now_ms=now_ms, masking=context.masking()) for action in found])
-    elif found:
-        show(actions_table(found, now_ms=now_ms))
-    if not found:
+        print_json([action_record(action, now_ms=now_ms, masking=context.masking()) for action in recent])
+    elif recent:
+        show(actions_table(recent, now_ms=now_ms))
+    if not recent:
         typer.echo("no actions yet", err=True)
-    for action in found:
+    for action in recent:
         if action.is_interrupted(now_ms):
-            typer.echo(f"to go on: hookline dead resume {action.id}", err=True)
+            typer.echo(f"to continue: hookline dead resume {action.id}", err=True)
 
 
-@dead.command(rich_help_panel=FOLLOW, epilog=examples("hookline dead stop 01ktz3x9h8m2v5c7q"))
+async def _read_one(redis: Client, action_id: str) -> tuple[Action | None, int]:
+    return await stored_actions.read(redis, action_id), await ask_ms(redis)
+
+
+async def _read_recent(redis: Client, limit: int) -> tuple[list[Action], int]:
+    return await stored_actions.recent(redis, count=limit), await ask_ms(redis)
+
+
+@dead.command(rich_help_panel=ACTIONS, epilog=examples("hookline dead stop 01ktz3x9h8m2v5c7q"))
 def stop(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson = False) -> None:
-    """Stop an action, whoever carries it out. What it did stays done."""
+    """Stop an action, even if another process runs it. Completed work is not undone.
 
-    async def do(redis: Client) -> tuple[bool, Action | None]:
-        stopped = await operations.stop(redis, action_id, by=ctx.obj.user())
-        return stopped, await operations.action(redis, action_id)
-
-    stopped, action = on_redis(ctx.obj, do)
+    To continue it, run hookline dead resume.
+    Exit code 1 if it was not running.
+    """
+    stopped, action = run_with_redis(ctx.obj, partial(_stop, action_id=action_id, by=ctx.obj.user()))
     if action is None:
-        _none(action_id)
+        _fail_unknown(action_id)
     if as_json:
         print_json(action_record(action, masking=ctx.obj.masking()))
     elif stopped:
-        typer.echo(f"stopped after {action.done} of {action.selected}; to go on: hookline dead resume {action_id}")
+        progress = f"{action.done} of {action.selected}"
+        typer.echo(f"stopped after {progress}; to continue: hookline dead resume {action_id}")
     if not stopped:
-        typer.echo(f"nothing to stop: it is {action.state}", err=True)
+        typer.echo(f"cannot stop it: it is {action.state}", err=True)
     raise typer.Exit(0 if stopped else 1)
 
 
-@dead.command(rich_help_panel=FOLLOW, epilog=examples("hookline dead resume 01ktz3x9h8m2v5c7q"))
+async def _stop(redis: Client, action_id: str, by: str) -> tuple[bool, Action | None]:
+    stopped = await stored_actions.stop(redis, action_id, by=by)
+    return stopped, await stored_actions.read(redis, action_id)
+
+
+@dead.command(rich_help_panel=ACTIONS, epilog=examples("hookline dead resume 01ktz3x9h8m2v5c7q"))
 def resume(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson = False) -> None:
-    """Go on with an action that was stopped or interrupted: where it left off, at its rate, in the foreground."""
-    before = on_redis(ctx.obj, lambda redis: operations.action(redis, action_id))
-    if before is None:
-        _none(action_id)
-    if before.state == "done":
-        typer.echo("it is done: nothing to resume", err=True)
+    """Continue a stopped or interrupted action where it ended, with its rate limit, in the foreground.
+
+    If another process may still run it, this first waits up to 10 seconds.
+    Exit code 1 if another process runs it, if it is done, or if letters were left.
+    """
+    action = run_with_redis(ctx.obj, partial(stored_actions.read, action=action_id))
+    if action is None:
+        _fail_unknown(action_id)
+    if action.state == "done":
+        typer.echo("cannot resume it: it is done", err=True)
         raise typer.Exit(1)
-    raise typer.Exit(Run(ctx.obj, as_json=as_json).resume(action_id))
+    raise typer.Exit(ForegroundAction(ctx.obj, as_json=as_json).resume(action_id))
 
 
-def _none(action_id: str) -> NoReturn:
-    typer.echo(f"no action {one_line(action_id)}: see hookline dead actions", err=True)
+def _fail_unknown(action_id: str) -> NoReturn:
+    typer.echo(f"no action {one_line(action_id)}: hookline dead actions lists them", err=True)
     raise typer.Exit(1)

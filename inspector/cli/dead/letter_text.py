@@ -1,4 +1,4 @@
-"""One dead letter to read: its history, what a replay would do now, its body."""
+"""A dead letter as text: its history, what a replay would do now, its body."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MAX_TEXT = 2000
 
 
 def page(
-    stored_letter: StoredDeadLetter, *, alike: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT
+    stored_letter: StoredDeadLetter, *, group_letters: int, now_ms: int, reveal: bool, masking: Masking = DEFAULT
 ) -> RenderableType:
-    """One dead letter with its history; `alike`: letters of its group, itself included."""
+    """A dead letter with its history. `group_letters`: the size of its failure group, including this letter."""
     letter = stored_letter.letter
     shown = str if reveal else masking.texts_of(stored_letter.body)
     lines = _grid()
@@ -46,7 +46,7 @@ def page(
         (
             "group",
             letter.fingerprint
-            and f"{letter.fingerprint}, {count_of(alike, 'letter')}: {_of_group(letter.fingerprint)}",
+            and f"{letter.fingerprint}, {count_of(group_letters, 'letter')}: {_of_group(letter.fingerprint)}",
         ),
     ):
         if value:
@@ -60,16 +60,18 @@ def page(
 
 
 def dry_run_text(result: DryRunResult) -> RenderableType:
-    """What a replay would do now, as the rules of now have it; what is shown of it is masked already."""
+    """The result of a dry run. It must be masked already."""
     lines = _grid()
     if not result.passes:
         error = f"{result.error} at {result.path}" if result.path else result.error
-        told = Text("would fail", style="red").append(f": {one_line(f'{result.reason}: {error}', 500)}")
+        outcome = Text("would fail", style="red").append(f": {one_line(f'{result.reason}: {error}', 500)}")
     elif result.notifications:
-        told = Text("would pass", style="green").append(f", {count_of(len(result.notifications), 'notification')}")
+        outcome = Text("would pass", style="green").append(
+            f", {count_of(len(result.notifications), 'notification')}"
+        )
     else:
-        told = Text("would pass", style="green").append(", and nothing would be sent: no rule wants it")
-    lines.add_row("replay", told)
+        outcome = Text("would pass", style="green").append(", and nothing would be sent: no rule matches")
+    lines.add_row("replay", outcome)
     for notification in result.notifications:
         for label, text in _notification(notification):
             lines.add_row(label, Text(printable(text)))
@@ -77,16 +79,16 @@ def dry_run_text(result: DryRunResult) -> RenderableType:
 
 
 def body_text(stored_letter: StoredDeadLetter, *, reveal: bool, masking: Masking = DEFAULT) -> str:
-    """The body, indented, after a line that says what it is; an arrow where the dead letter's error is."""
+    """The body, indented, after a line that describes it. An arrow marks the place of the error."""
     head = f"body, {size(len(stored_letter.body))}"
-    found = marked(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
-    if found.form == "hidden":
-        return f"{head}, is not JSON, so personal data cannot be masked: --reveal or --raw shows it"
-    if found.form == "text":
+    body = marked(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
+    if body.form == "hidden":
+        return f"{head}, is not JSON, so personal data cannot be masked; use --reveal or --raw to show it"
+    if body.form == "text":
         head += ", not JSON"
     elif not reveal:
         head += ", personal data masked (--reveal shows it)"
-    return "\n".join([f"{head}:", *_with_arrow(found.lines)])
+    return "\n".join([f"{head}:", *_with_arrow(body.lines)])
 
 
 def _of_group(fingerprint: str) -> str:
@@ -100,29 +102,32 @@ def _grid() -> Table:
     return lines
 
 
-def _notification(told: DryRunNotification) -> Iterator[tuple[str, str]]:
-    recipient = f", to {told.to}" if told.to else ""
-    digest = ", in a digest" if told.digest else ""
+def _notification(notification: DryRunNotification) -> Iterator[tuple[str, str]]:
+    recipient = f", to {notification.to}" if notification.to else ""
+    digest = ", in a digest" if notification.digest else ""
     yield (
-        "  sent" if not told.error else "  not sent",
-        f"by rule {told.rule} through {told.channel}{recipient}{digest}",
+        "  sent" if not notification.error else "  not sent",
+        f"by rule {notification.rule} through {notification.channel}{recipient}{digest}",
     )
-    if told.error:
-        yield "  error", told.error
-    for asked in told.looks_up:
-        yield "  asks first", asked
-    if told.needs:
-        yield "  needs", told.needs
-    if told.subject:
-        yield "  subject", told.subject
-    if told.text:
-        yield "  text", told.text if len(told.text) <= _MAX_TEXT else f"{told.text[:_MAX_TEXT]}..."
-    if told.html:
-        yield "  html", f"{size(len(told.html.encode('utf-8', 'replace')))}: --json has it"
+    if notification.error:
+        yield "  error", notification.error
+    for lookup in notification.looks_up:
+        yield "  looks up", lookup
+    if notification.needs:
+        yield "  needs", notification.needs
+    if notification.subject:
+        yield "  subject", notification.subject
+    if notification.text:
+        yield (
+            "  text",
+            notification.text if len(notification.text) <= _MAX_TEXT else f"{notification.text[:_MAX_TEXT]}...",
+        )
+    if notification.html:
+        yield "  html", f"{size(len(notification.html.encode('utf-8', 'replace')))}: use --json to see it"
 
 
 def _with_arrow(lines: Sequence[Line]) -> list[str]:
-    """The lines, with a margin for the arrow where one of them is marked."""
+    """The lines; if one of them is marked, with a margin and an arrow."""
     if not any(line.is_marked for line in lines):
         return [line.text for line in lines]
     return [style(f"-> {line.text}", fg="red") if line.is_marked else f"   {line.text}" for line in lines]
@@ -135,7 +140,7 @@ def _attempts_table(attempts: tuple[Attempt, ...], shown: Callable[[str], str]) 
     table.add_column("took", no_wrap=True, justify="right")
     table.add_column("outcome, error and answer", overflow="fold", ratio=1)
     for number, attempt in enumerate(attempts, start=1):
-        told = [attempt.outcome, *(shown(text) for text in (attempt.error, attempt.answer) if text)]
+        texts = [attempt.outcome, *(shown(text) for text in (attempt.error, attempt.answer) if text)]
         at = moment(attempt.at_ms).removesuffix(" UTC")
-        table.add_row(str(number), at, f"{attempt.took_ms} ms", Text("\n".join(printable(text) for text in told)))
+        table.add_row(str(number), at, f"{attempt.took_ms} ms", Text("\n".join(printable(text) for text in texts)))
     return table

@@ -1,4 +1,4 @@
-"""`hookline dead export`, `import` and `purge`: what is kept, and what is not."""
+"""`hookline dead export`, `import` and `purge`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ import typer
 
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from inspector import operations
 from inspector.cli import options
 from inspector.cli.app import KEEP, dead, print_json
 from inspector.cli.options import examples
-from inspector.cli.session import on_redis
+from inspector.cli.session import run_with_redis
 from inspector.formatting import count_of, printable, size
-from inspector.operations import Exported, Filter, Imported, ImportFileError, PurgeBusyError, export_files
+from inspector.operations import export_files, retention
+from inspector.operations.export import (
+    ExportProgress,
+    ImportFileError,
+    ImportProgress,
+    export_lines,
+    import_lines,
+    split_lines,
+)
+from inspector.operations.filters import Filter
+from inspector.operations.retention import PurgeBusyError
 
 _STDOUT = "-"
 
@@ -32,25 +41,27 @@ _STDOUT = "-"
         "hookline dead export --since 7d > week.jsonl",
     ),
 )
-@options.filtered
+@options.with_filter_options
 def export(
     ctx: typer.Context,
     *,
-    wanted: Filter,
+    letter_filter: Filter,
     file: Annotated[
         str,
-        typer.Option("--file", "-f", help="A new file, mode 0600; - for stdout.", rich_help_panel=options.HOW),
+        typer.Option("--file", "-f", help="New file, created with mode 0600; - writes to stdout."),
     ] = _STDOUT,
 ) -> None:
-    """Write dead letters as JSON lines with nothing left out, for `dead import`. THEY HOLD PERSONAL DATA IN CLEAR.
+    """Write dead letters with all their data as JSON lines. THEY CONTAIN PERSONAL DATA IN CLEAR.
 
-    The audit log has it.
+    To read them again, run hookline dead import.
+    The letters stay in Redis. Writes an audit entry.
+    Exit code 1 if a letter could not be read.
     """
-    typer.echo("an export holds personal data in clear: keep it as safe as Redis, and remove it in time", err=True)
-    so_far = Exported()
+    typer.echo("the export holds personal data in clear: protect it like Redis, and delete it when done", err=True)
+    progress = ExportProgress()
 
     async def work(redis: Client) -> None:
-        pieces = operations.export(redis, wanted, by=ctx.obj.user(), so_far=so_far)
+        pieces = export_lines(redis, letter_filter, by=ctx.obj.user(), progress=progress)
         if file == _STDOUT:
             async for piece in pieces:
                 sys.stdout.buffer.write(piece)
@@ -60,16 +71,16 @@ def export(
         typer.echo(f"{file}: {size(written)}", err=True)
 
     try:
-        on_redis(ctx.obj, work)
+        run_with_redis(ctx.obj, work)
     except FileExistsError:
-        raise typer.BadParameter(f"{file} is there already: name a new one", param_hint="--file") from None
+        raise typer.BadParameter(f"{file} exists already; choose a new name", param_hint="--file") from None
     except BrokenPipeError:
-        raise typer.Exit(1) from None  # whoever read it has seen enough
+        raise typer.Exit(1) from None  # The reader of a pipe, such as head, has ended.
     except OSError as error:
         raise _cannot(f"write {file}", error) from None
-    typer.echo(f"{count_of(so_far.letters, 'dead letter')} exported", err=True)
-    if so_far.unreadable:
-        typer.echo(f"left out: {_lost(so_far.unreadable)}", err=True)
+    typer.echo(f"{count_of(progress.letters, 'dead letter')} exported", err=True)
+    if progress.unreadable:
+        typer.echo(f"not exported: {_unreadable(progress.unreadable)}", err=True)
         raise typer.Exit(1)
 
 
@@ -80,103 +91,114 @@ def export(
 )
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What `dead export` wrote; - for stdin.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File that hookline dead export wrote; - reads stdin.")
+    ],
     *,
     as_json: options.AsJson = False,
 ) -> None:
-    """Bring dead letters back from an export, with ids, times and notes. Those that are there stay as they are.
+    """Add the dead letters of an export to Redis, with their ids, times and notes.
 
-    Run it again where it was interrupted.
+    Letters that exist already are not changed.
+    So after an interruption, run the same command again.
+    Stops at the first invalid line, with exit code 1.
     """
-    so_far = Imported()
+    progress = ImportProgress()
 
     async def work(redis: Client, stream: BinaryIO) -> None:
-        nonlocal so_far
-        lines = operations.lines_of(stream.readline)
-        found = operations.import_lines(redis, lines, ctx.obj.terms(), by=ctx.obj.user(), about=Path(file).name)
-        async for step in found:
-            so_far = step
+        nonlocal progress
+        lines = split_lines(stream.readline)
+        steps = import_lines(redis, lines, ctx.obj.search_terms(), by=ctx.obj.user(), about=Path(file).name)
+        async for step in steps:
+            progress = step
 
     try:
         with sys.stdin.buffer if file == _STDOUT else Path(file).open("rb") as stream:
-            on_redis(ctx.obj, partial(work, stream=stream))
+            run_with_redis(ctx.obj, partial(work, stream=stream))
     except ImportFileError as error:
-        so_far = error.so_far
-        _tell_imported(so_far, as_json=as_json)
+        progress = error.progress
+        _print_imported(progress, as_json=as_json)
         typer.echo(f"hookline: {printable(file)}, {printable(str(error))}", err=True)
-        typer.echo("nothing is imported from there on: mend or remove that line and run it again", err=True)
+        typer.echo(
+            "this line and the lines after it are not imported; fix or remove the line and run it again", err=True
+        )
         raise typer.Exit(1) from None
     except OSError as error:
-        _tell_imported(so_far, as_json=as_json)
+        _print_imported(progress, as_json=as_json)
         raise _cannot(f"read {file}", error) from None
     except (BrokerError, KeyboardInterrupt):
-        _tell_imported(so_far, as_json=as_json)
+        _print_imported(progress, as_json=as_json)
         raise
-    _tell_imported(so_far, as_json=as_json)
+    _print_imported(progress, as_json=as_json)
 
 
 @dead.command(rich_help_panel=KEEP, epilog=examples("hookline dead purge --dry-run", "hookline dead purge --json"))
 def purge(
     ctx: typer.Context,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many are to go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the letters that would be removed.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remove dead letters beyond dead.keep_days and dead.keep_count, as the inspector does every few minutes.
+    """Remove dead letters beyond dead.keep_days and dead.keep_count, as the inspector does every 5 minutes.
 
-    With dead.export_dir they are written there first.
+    If dead.export_dir is set, they are exported there first.
+    Exit code 2 if neither limit is set.
     """
-    settings = ctx.obj.keeping()
+    settings = ctx.obj.retention()
     if not (settings.keep_days or settings.keep_count):
-        typer.echo("all dead letters are kept: set dead.keep_days or dead.keep_count", err=True)
+        typer.echo(
+            "no limit is configured, so all dead letters are kept; set dead.keep_days or dead.keep_count", err=True
+        )
         raise typer.Exit(2)
     if dry_run:
-        found = on_redis(ctx.obj, lambda redis: operations.due(redis, settings))
+        due = run_with_redis(ctx.obj, lambda redis: retention.due(redis, settings))
         if as_json:
-            print_json({"due": found.count})
+            print_json({"due": due.count})
         else:
-            typer.echo(f"{count_of(found.count, 'dead letter')} to purge")
+            typer.echo(f"{count_of(due.count, 'dead letter')} to remove")
         return
     letters, unreadable, files = 0, 0, list[str]()
 
     async def work(redis: Client) -> None:
         nonlocal letters, unreadable
-        async with aclosing(operations.purge(redis, settings, by=ctx.obj.user())) as rounds:
+        async with aclosing(retention.purge(redis, settings, by=ctx.obj.user())) as rounds:
             async for purged in rounds:
                 letters += purged.letters
                 unreadable += purged.unreadable
                 files.extend([purged.file] if purged.file else [])
 
     try:
-        on_redis(ctx.obj, work)
+        run_with_redis(ctx.obj, work)
     except PurgeBusyError as error:
-        typer.echo(f"hookline: {error}: run it again later", err=True)
+        typer.echo(f"hookline: {error}; run it again later", err=True)
         raise typer.Exit(1) from None
     except OSError as error:
-        raise _cannot(f"export to {settings.export_dir}, so nothing more is purged", error) from None
+        raise _cannot(f"export to {settings.export_dir}, so nothing more is removed", error) from None
     finally:
-        _tell_purged(letters, unreadable, files, as_json=as_json)
+        _print_purged(letters, unreadable, files, as_json=as_json)
 
 
-def _tell_purged(letters: int, unreadable: int, files: Sequence[str], *, as_json: bool) -> None:
+def _print_purged(letters: int, unreadable: int, files: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"purged": letters, "files": files, "unreadable": unreadable})
         return
-    told = f", exported to {', '.join(files)}" if files else ""
-    typer.echo(f"{count_of(letters, 'dead letter')} purged{told}")
+    exported = f", exported to {', '.join(files)}" if files else ""
+    typer.echo(f"{count_of(letters, 'dead letter')} removed{exported}")
     if unreadable:
-        typer.echo(f"left: {_lost(unreadable)}", err=True)
+        typer.echo(f"not removed: {_unreadable(unreadable)}", err=True)
 
 
-def _lost(count: int) -> str:
-    return f"{count_of(count, 'dead letter')} that this version of Hookline cannot read: they stay where they are"
+def _unreadable(count: int) -> str:
+    return f"{count_of(count, 'dead letter')} that this version of Hookline cannot read; they stay in Redis"
 
 
-def _tell_imported(so_far: Imported, *, as_json: bool) -> None:
+def _print_imported(progress: ImportProgress, *, as_json: bool) -> None:
     if as_json:
-        print_json(msgspec.to_builtins(so_far))
+        print_json(msgspec.to_builtins(progress))
     else:
-        typer.echo(f"{count_of(so_far.imported, 'dead letter')} imported, {so_far.there} there already")
+        typer.echo(f"{count_of(progress.imported, 'dead letter')} imported, {progress.existing} existed already")
 
 
 def _cannot(what: str, error: OSError) -> typer.Exit:

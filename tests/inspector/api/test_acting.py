@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broker.redis.client import Client
-from inspector import operations
+from inspector.operations.status import read_status
 from tests.inspector.api.calling import Caller, calling, few
 from tests.inspector.running import all_letters
 from tests.redis_server import RedisServer
@@ -38,7 +38,7 @@ async def test_what_the_filter_showed_is_replayed(api: Caller, redis: Client) ->
 
     assert (begun.status, begun.headers["Location"]) == (201, f"/api/v1/actions/{begun.json['id']}")
     assert (await ended(api, begun.json["id"]))["done"] == 20
-    totals = (await operations.status(redis)).totals
+    totals = (await read_status(redis)).totals
     assert (totals.replayed, totals.queued) == (20, 20)
     (audit_entry,) = (await api.get("/audit")).json["audit_entries"]
     assert (audit_entry["by"], audit_entry["what"], audit_entry["about"]) == (
@@ -75,7 +75,7 @@ async def test_some_by_their_ids(api: Caller, redis: Client) -> None:
 
     assert (noted["done"], noted["ids"], noted["note"]) == (3, ids, "seen by ***")
     assert (masked_dry_run["failed"], masked_dry_run["why"][0]["count"]) == (3, 3)  # there is no source `nobody`
-    assert (discarded["done"], discarded["gone"]) == (3, 1)
+    assert (discarded["done"], discarded["missing"]) == (3, 1)
     listed = (await api.get("/actions", limit=2)).json["actions"]
     assert [one["verb"] for one in listed] == ["discard", "dry_run"]
 
@@ -89,7 +89,7 @@ async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> N
     assert (await api.post(f"/actions/{action}/resume")).json["state"] == "running"
 
     assert (await ended(api, action))["done"] == 20
-    assert (await operations.status(redis)).totals.queued == 20
+    assert (await read_status(redis)).totals.queued == 20
     audit_entries = (await api.get("/audit", limit=2)).json
     assert [one["what"] for one in audit_entries["audit_entries"]] == ["resume", "stop"]
     older = (await api.get("/audit", before=audit_entries["before"])).json

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from broker.monitoring import audit
 from broker.redis.client import Client
-from inspector import operations
 from inspector.api.operation import MAX_BODY_BYTES
 from inspector.api.routes import OPERATIONS
 from inspector.http import login_throttle
@@ -134,7 +134,7 @@ async def test_paths_and_headers_break_out_of_nothing(api: Caller, redis: Client
         raw = await exchange(api.served, f"GET /api/v1/{path} HTTP/1.1\r\n{head}")
         assert raw.split(" ")[1] in {"400", "404", "405"}, path
         assert "\r\nSet-Cookie" not in raw
-    assert list(await operations.audit(redis)) == []
+    assert list(await audit.read(redis)) == []
 
 
 async def test_another_method_is_told_which_there_is(api: Caller) -> None:

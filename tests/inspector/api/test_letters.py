@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from broker.dead_letters import unreadable_batch
+from broker.monitoring import audit
 from broker.redis.client import Client
-from inspector import operations
+from inspector.operations.status import read_status
 from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
 from tests.inspector.running import accept, add_stored, make_dead_letters, make_unreadable, sample
 from tests.redis_server import RedisServer
@@ -35,7 +36,7 @@ async def quiet(redis_server: RedisServer, redis: Client) -> AsyncIterator[Calle
 
 
 async def audit_entries(redis: Client) -> list[tuple[str, str]]:
-    return [(one.audit_entry.by, one.audit_entry.what) for one in await operations.audit(redis)]
+    return [(one.audit_entry.by, one.audit_entry.what) for one in await audit.read(redis)]
 
 
 async def test_a_page_has_letters_their_count_and_the_way_to_the_next(api: Caller) -> None:
@@ -128,12 +129,12 @@ async def test_a_dry_run_tells_what_a_replay_would_do(api: Caller) -> None:
 
 async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: Client) -> None:
     letter = await api.first(source="voucherify", stage="intake")
-    before = (await operations.status(redis)).totals
+    before = (await read_status(redis)).totals
 
     for body in ({"body": sample(9).decode()}, {"body_base64": as_base64(sample(9))}):
         assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 200
 
-    after = (await operations.status(redis)).totals
+    after = (await read_status(redis)).totals
     assert (after.edited - before.edited, after.queued - before.queued) == (2, 2)
     assert (await api.get(f"/dead/{letter['id']}")).json["notes"][0]["by"] == "ann"
     assert await audit_entries(redis) == [("ann", "edit")] * 2

@@ -10,7 +10,7 @@ from broker.redis.client import Client
 from inspector.api import requests
 from inspector.api.operation import BASE
 from inspector.api.routes import OPERATIONS
-from inspector.operations import Filter
+from inspector.operations.filters import Filter
 from tests.inspector.api.calling import DOCUMENT, calling, few
 from tests.inspector.web.serving import serving
 from tests.redis_server import RedisServer
@@ -43,9 +43,9 @@ async def test_it_names_every_route_of_the_site_with_its_right(redis_server: Red
 
 
 def test_every_field_of_a_filter_can_be_asked_for() -> None:
-    assert set(requests.Sought.__struct_fields__) == set(Filter.__struct_fields__)
+    assert set(requests.Filter.__struct_fields__) == set(Filter.__struct_fields__)
     given = msgspec.structs.asdict(Filter())
-    assert msgspec.structs.asdict(requests.filter_of(requests.Sought())) == given
+    assert msgspec.structs.asdict(requests.filter_of(requests.Filter())) == given
 
 
 def test_everything_is_described() -> None:

@@ -15,8 +15,8 @@ from playwright.async_api import Browser, async_playwright
 
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from inspector import operations
-from inspector.operations import Filter
+from inspector.operations import bulk_actions, search, single_letter
+from inspector.operations.filters import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE
 from tests.inspector.web.conftest import FLAGS, NAMES
 from tests.inspector.web.dead_letter_fixtures import CONFIGURED, REHEARSAL, add_dead_letters, broken, evil_day
@@ -31,18 +31,16 @@ async def _fill(server: RedisServer) -> dict[str, str]:
     redis = connect(RedisSettings(url=server.url))
     try:
         await add_dead_letters(redis, evil_day())
-        mail = (await operations.find(redis, Filter(channel="mail"), limit=1)).found[0].letter
-        odd = (
-            await operations.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))
-        ).found
-        crm = (await operations.find(redis, Filter(channel="crm"), limit=1)).found[0].letter
-        await operations.note_on(
+        mail = (await search.find(redis, Filter(channel="mail"), limit=1)).entries[0].letter
+        odd = (await search.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))).entries
+        crm = (await search.find(redis, Filter(channel="crm"), limit=1)).entries[0].letter
+        await single_letter.add_note(
             redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
         )
         for verb, wanted in (("annotate", Filter(channel="mail")), ("dry_run", Filter())):
-            chosen = await operations.select(redis, wanted)
-            action = await operations.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
-            async for _ in operations.carry_out(redis, action, owner="me", dry_run=REHEARSAL.of):
+            chosen = await bulk_actions.select(redis, wanted)
+            action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
+            async for _ in bulk_actions.run(redis, action, owner="me", dry_run=REHEARSAL.of):
                 pass
     finally:
         await redis.aclose(close_connection_pool=True)

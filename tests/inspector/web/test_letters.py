@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters import StoredDeadLetter, stored_actions
 from broker.dead_letters.stored_actions import Action
+from broker.monitoring import audit
 from broker.redis.client import Client
-from inspector import operations
-from inspector.operations import Filter
-from inspector.web.dead_letters import A_PAGE
-from inspector.web.selection import MOST_NAMED
+from inspector.operations import bulk_actions, single_letter
+from inspector.operations.filters import Filter
+from inspector.web.dead_letters import PAGE_SIZE
+from inspector.web.selection import MAX_TICKED
 from runtime.dry_run import DryRunResult
 from tests.inspector.running import add_stored, all_letters, make_unreadable
 from tests.inspector.web.dead_letter_fixtures import (
@@ -63,7 +64,7 @@ async def ended(redis: Client, reply: Reply) -> Action:
     name = reply.headers["Location"].removeprefix("/actions/")
 
     async def done() -> Action | None:
-        found = await operations.action(redis, name)
+        found = await stored_actions.read(redis, name)
         return found if found and found.state == "done" else None
 
     return await until(done)
@@ -87,7 +88,7 @@ async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local:
 
 
 async def test_pages_lead_to_older_ones_and_back(redis: Client, local: Browser) -> None:
-    await add_dead_letters(redis, [refused(number) for number in range(2 * A_PAGE + 3)])
+    await add_dead_letters(redis, [refused(number) for number in range(2 * PAGE_SIZE + 3)])
     expected = [letter.id for letter in await all_letters(redis)]
     address, pages = "/dead?channel=crm", []
     while address:
@@ -156,7 +157,7 @@ async def test_a_download_is_the_very_bytes_and_is_audited(redis: Client, local:
     assert raw.text.encode() == stored_letter.body
     assert raw.headers["Content-Type"] == "application/octet-stream"
     assert raw.headers["Content-Disposition"] == f'attachment; filename="{stored_letter.letter.id}.json"'
-    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["reveal"]
+    assert [one.audit_entry.what for one in await audit.read(redis)] == ["reveal"]
 
 
 async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, local: Browser) -> None:
@@ -193,7 +194,7 @@ async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: Client,
 
     wrong = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered + "}<"})
     assert wrong.status == 422
-    assert "this is not JSON" in wrong.text
+    assert "the edited body is not JSON" in wrong.text
     assert "}&lt;</textarea>" in wrong.text
 
     answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": offered.replace('"twelve"', "12")})
@@ -229,13 +230,13 @@ async def test_ticked_letters_are_discarded_and_no_others(redis: Client, local: 
 
 
 async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: Client, local: Browser) -> None:
-    await add_dead_letters(redis, [*(refused(number) for number in range(A_PAGE + 9)), broken(100)])
+    await add_dead_letters(redis, [*(refused(number) for number in range(PAGE_SIZE + 9)), broken(100)])
     page = await local.get("/dead?channel=crm")
     assert fields_of(page, "/dead/preview")[1:] == [("channel", "crm")]
 
     action = await ended(redis, await act(local, "discard", [("scope", "all"), ("channel", "crm")], sure="yes"))
 
-    assert action.done == A_PAGE + 9
+    assert action.done == PAGE_SIZE + 9
     assert [letter.channel for letter in await all_letters(redis)] == [""]
 
 
@@ -265,7 +266,7 @@ async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
     refusal = await local.post("/dead/begin", fields_of(preview, "/dead/begin"))  # type: ignore[arg-type]
 
     assert refusal.status == 409
-    assert "It is no longer what you saw: now it is 2 letters." in refusal.text
+    assert "The selection has changed since you saw it: now it is 2 letters." in refusal.text
     assert ("count", "2") in fields_of(refusal, "/dead/begin")
     assert await _left(redis, 2)
 
@@ -282,7 +283,7 @@ async def _left(redis: Client, count: int) -> bool:
         ("annotate", {"note": "  "}, "Write the note"),
         ("annotate", {"note": "x" * 2001}, "at most 2,000 characters"),
         *(
-            ("replay", {"rate": rate}, "The rate is a number")
+            ("replay", {"rate": rate}, "The rate must be a number")
             for rate in ("fast", "-1", "nan", "inf", "0", "1e99")
         ),
     ],
@@ -296,7 +297,7 @@ async def test_what_is_missing_is_asked_for_and_nothing_is_done(
 
     assert answer.status == 422
     assert told in answer.text
-    assert await operations.actions(redis) == []
+    assert await stored_actions.recent(redis) == []
     assert letters_in(redis_server) == 2
 
 
@@ -325,8 +326,8 @@ async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, 
 
 async def test_a_search_of_somebody_else_is_not_told(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [refused(3)])
-    selected = await operations.select(redis, Filter(search="member3@example.com"))
-    action = await operations.begin(redis, "dry_run", selected, by="ann", owner="nobody")
+    selected = await bulk_actions.select(redis, Filter(search="member3@example.com"))
+    action = await bulk_actions.begin(redis, "dry_run", selected, by="ann", owner="nobody")
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
         text = (await local.get(path)).text
@@ -347,7 +348,7 @@ async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) ->
     assert "<b>stopped</b>" in page.text
     assert (await local.post(f"{path}/resume", {"csrf": page.csrf})).status == 303
     assert "<b>running</b>" in (await local.get(path)).text
-    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "stop", "discard"]
+    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "stop", "discard"]
     await local.post(f"{path}/stop", {"csrf": page.csrf})
 
 
@@ -371,7 +372,7 @@ def _fields(part: str) -> list[Any]:
 async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     for number in range(53):
-        await operations.note_on(redis, stored_letter.letter.id, f"{number}", by=f"user-{number}")
+        await single_letter.add_note(redis, stored_letter.letter.id, f"{number}", by=f"user-{number}")
 
     first = await local.get("/audit")
     older = re.search(r'rel="next" href="([^"]+)"', first.text)
@@ -389,7 +390,7 @@ async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: Client, 
     assert "/channels/resume" in (await local.get("/channels")).text
     await local.post("/channels/resume", {"csrf": csrf, "channel": "crm"})
     assert "/channels/resume" not in (await local.get("/channels")).text
-    assert [one.audit_entry.what for one in await operations.audit(redis)] == ["resume", "pause"]
+    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "pause"]
     assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404
 
 
@@ -420,9 +421,9 @@ async def test_more_letters_than_a_form_may_name_are_not_offered_to_be_replayed(
     redis: Client, local: Browser, more: int
 ) -> None:
     [stored_letter] = await add_dead_letters(redis, [broken(1)])
-    gone = [f"{number:017}" for number in range(MOST_NAMED - 1 + more)]
-    action = await operations.begin(redis, "dry_run", [stored_letter.letter.id, *gone], by="ann", owner="me")
-    async for _ in operations.carry_out(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True)):
+    gone = [f"{number:017}" for number in range(MAX_TICKED - 1 + more)]
+    action = await bulk_actions.begin(redis, "dry_run", [stored_letter.letter.id, *gone], by="ann", owner="me")
+    async for _ in bulk_actions.run(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True)):
         pass
 
     page = await local.get(f"/actions/{action}")

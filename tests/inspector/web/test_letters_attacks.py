@@ -9,13 +9,14 @@ import pytest
 from msgspec import structs
 
 from broker import dead_letters
-from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters import StoredDeadLetter, stored_actions
+from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry, record
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
-from inspector import operations
+from inspector.operations import bulk_actions
+from inspector.operations.filters import MAX_CHARS, Filter
 from inspector.settings import User
-from inspector.web.filters import MAX_CHARS
 from sources.secret import Secret
 from tests.inspector.running import add_stored, all_letters
 from tests.inspector.web.dead_letter_fixtures import CONFIGURED, add_dead_letters, letters_in, raw, refused
@@ -86,8 +87,8 @@ async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, b
     form = {"csrf": csrf, "scope": "all", "search": "", "event": EVIL}
     await browser.post(f"{path}/note", {"csrf": csrf, "note": EVIL})
     await record(redis, AuditEntry(EVIL, EVIL, EVIL, {EVIL: EVIL}))
-    selected = await operations.select(redis, operations.Filter(event=EVIL))
-    action = await operations.begin(redis, "annotate", selected, by=EVIL, owner="me", note=EVIL)
+    selected = await bulk_actions.select(redis, Filter(event=EVIL))
+    action = await bulk_actions.begin(redis, "annotate", selected, by=EVIL, owner="me", note=EVIL)
     pages = [
         await browser.get("/dead", params={"event": EVIL}),
         await browser.get("/dead", params={"search": EVIL, "fingerprint": EVIL, "rule": EVIL, "channel": EVIL}),
@@ -128,9 +129,7 @@ async def test_every_form_there_is_is_tried_here(served: Served) -> None:
 async def done_by_people(redis: Client) -> list[str]:
     """What the audit log has, but for logins."""
     return [
-        recorded.audit_entry.what
-        for recorded in await operations.audit(redis)
-        if recorded.audit_entry.what != "login"
+        recorded.audit_entry.what for recorded in await audit.read(redis) if recorded.audit_entry.what != "login"
     ]
 
 
@@ -179,7 +178,7 @@ async def test_each_form_needs_the_token_of_its_own_session(
 
     assert [letter.id for letter in await all_letters(redis)] == [stored_letter.letter.id]
     assert await done_by_people(redis) == []
-    assert await operations.actions(redis) == []
+    assert await stored_actions.recent(redis) == []
 
 
 async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser: Browser) -> None:
@@ -305,4 +304,4 @@ async def test_forms_that_no_page_made_do_nothing(
     many = [*({"csrf": csrf, "verb": "discard", "scope": "ids"}.items()), *[("id", stored_letter.letter.id)] * 501]
     assert (await browser.post("/dead/preview", many)).status == 400  # type: ignore[arg-type]
     assert letters_in(redis_server) == 1
-    assert await operations.actions(redis) == []
+    assert await stored_actions.recent(redis) == []

@@ -12,13 +12,13 @@ import pytest
 from msgspec import structs
 from playwright.async_api import Browser, Page, expect
 
-from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters import StoredDeadLetter, stored_actions
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from inspector import operations
 from inspector.http.app_context import Configured
-from inspector.operations import Filter
+from inspector.operations import bulk_actions, search, single_letter
+from inspector.operations.filters import Filter
 from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
 from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
 from tests.inspector.web.dead_letter_fixtures import (
@@ -56,11 +56,11 @@ async def test_everybody_can_read_each_page(chromium: Browser, redis_server: Red
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
-        await operations.note_on(redis, found[0].letter.id, "n" * 300, by="ann")
-        dry = await operations.begin(
-            redis, "dry_run", await operations.select(redis, Filter()), by="ann", owner="x"
+        await single_letter.add_note(redis, found[0].letter.id, "n" * 300, by="ann")
+        dry = await bulk_actions.begin(
+            redis, "dry_run", await bulk_actions.select(redis, Filter()), by="ann", owner="x"
         )
-        async for _ in operations.carry_out(redis, dry, owner="x", dry_run=CONFIGURED.dry_run):
+        async for _ in bulk_actions.run(redis, dry, owner="x", dry_run=CONFIGURED.dry_run):
             pass
         letters = {stored_letter.letter.reason: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
         kinds = {stored_letter.letter.error: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
@@ -212,7 +212,7 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
         await expect(page.locator(".state")).to_have_text("stopped")
         assert await progress.get_attribute("max") == "20"
         await expect(page.get_by_role("button", name="Resume")).to_be_visible()
-        [action] = await operations.actions(redis)
+        [action] = await stored_actions.recent(redis)
         assert action.state == "stopped"
 
 
@@ -267,7 +267,7 @@ async def test_by_keyboard_alone_a_letter_is_found_opened_and_noted_on(
         await page.keyboard.press("Enter")
         await expect(page.locator(".notes")).to_contain_text("by hand")
         crm_letter = next(stored_letter for stored_letter in found if stored_letter.letter.channel)
-        stored_letter = await operations.get(redis, crm_letter.letter.id)
+        stored_letter = await search.get(redis, crm_letter.letter.id)
         assert stored_letter
         assert [note.text for note in stored_letter.notes] == ["by hand"]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from aiohttp import hdrs
 
+from broker.monitoring import audit
 from broker.redis.client import Client
-from inspector import operations
 from inspector.web import dead_letters
 from tests.inspector.running import make_dead_letters, sample
 from tests.inspector.web.serving import USERS, serving
@@ -26,7 +26,7 @@ async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
     assert "Export 2 letters as JSON lines" in page.text
     assert (answer.status, answer.headers[hdrs.CONTENT_TYPE]) == (200, "application/jsonl")
     assert len([json.loads(line) for line in answer.text.splitlines()]) == 3  # a header first
-    assert next(one.audit_entry.what for one in await operations.audit(redis)) == "export"
+    assert next(one.audit_entry.what for one in await audit.read(redis)) == "export"
 
 
 async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisServer, redis: Client) -> None:
@@ -40,7 +40,7 @@ async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisS
     assert answer.status == 403
 
 
-@pytest.mark.parametrize(("bound", "most"), [("MOST_EXPORTED", 1), ("MOST_EXPORTED_BYTES", 4000)])
+@pytest.mark.parametrize(("bound", "most"), [("MAX_EXPORTED", 1), ("MAX_EXPORTED_BYTES", 4000)])
 async def test_more_than_fits_a_download_is_left_to_the_command(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:

@@ -1,0 +1,301 @@
+"""The filter of dead letters, and the texts and rules for each of its fields.
+
+A field is declared once, in `Filter`. Its annotation drives the options of the command line, the parameters of the
+HTTP API, the form on the pages, the search and the description in sentences. To add a field, add it there; a field
+with `is_dimension=True` needs a field of the same name in broker.dead_letters.Dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from msgspec import Meta, Struct, structs
+
+from broker.dead_letters import Dimensions
+
+MAX_CHARS = 500
+"""Longest text in a filter. No name in Hookline is longer."""
+
+_MAX_ATTEMPTS = 1_000_000
+_MAX_MS = 2**53 - 1  # the largest integer that JavaScript reads exactly
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999, beyond which datetime fails
+
+_HIDDEN = "***"
+
+FieldType = Literal["text", "number", "time"]
+
+
+class FilterField(Struct, frozen=True, kw_only=True):
+    """How one field of a filter is offered to people. `fields()` fills in what the declaration itself says."""
+
+    label: str
+    """Label in a form."""
+
+    phrase: str
+    """Part of a sentence after "dead letters", with {} for the value: `for channel {}`."""
+
+    help: str = ""
+    """Help text of the command line option. Defaults to the description in the API."""
+
+    option: str = ""
+    """Name of the command line option without dashes. Defaults to `input_name`."""
+
+    metavar: str | None = None
+    """Placeholder for the value in the help of the command line."""
+
+    values: tuple[str, ...] = ()
+    """All allowed values on the command line. Defaults to any."""
+
+    is_dimension: bool = False
+    """A dead letter matches if its dimension of this name is equal. Forms offer the values that exist."""
+
+    is_upper_bound: bool = False
+    """A time in seconds includes that whole second."""
+
+    is_personal: bool = False
+    """The value may be personal data, so it is masked for other users and in the audit log."""
+
+    form: Literal["first", "more", "own"] = "more"
+    """Position in the form: always visible, under "More filters", or written in the template itself."""
+
+    name: str = ""
+    """Name in Filter and in the API."""
+
+    type: FieldType = "text"
+    default: str | int = ""
+    """The value that selects everything."""
+
+    @property
+    def input_name(self) -> str:
+        """Name in forms and addresses."""
+        return self.name.removesuffix("_ms")
+
+    @property
+    def option_name(self) -> str:
+        """Name as a parameter of a command: `min_attempts` for --min-attempts."""
+        return self.option or self.input_name
+
+
+class GroupFilter(Struct, frozen=True, kw_only=True):
+    """Selects dead letters that match every field that is set. Without any field it selects all.
+
+    It has all fields that failure groups can be filtered by.
+    """
+
+    source: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Name of the source that sent the webhook."),
+        FilterField(label="Source", phrase="of source {}", is_dimension=True),
+    ] = ""
+    stage: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Stage that failed: `intake` or `notify`."),
+        FilterField(
+            label="Died at",
+            phrase="that died at {}",
+            help="Stage that failed.",
+            values=("intake", "notify"),
+            is_dimension=True,
+        ),
+    ] = ""
+    reason: Annotated[
+        str,
+        Meta(
+            max_length=MAX_CHARS,
+            description="Why Hookline gave up: `undecodable`, `stale`, `poison`, `unreadable`, `permanent`, "
+            "`exhausted`, `unknown channel` and others.",
+        ),
+        FilterField(
+            label="Reason",
+            phrase="with reason {}",
+            help="Why Hookline gave up: undecodable, poison, permanent, exhausted and others.",
+            is_dimension=True,
+            form="first",
+        ),
+    ] = ""
+    error_class: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Class of the last error, as a list of dead letters shows it."),
+        FilterField(
+            label="Error class", phrase="with error {}", help="Class of the last error.", is_dimension=True
+        ),
+    ] = ""
+    channel: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Name of the channel that the notification was for."),
+        FilterField(label="Channel", phrase="for channel {}", is_dimension=True, form="first"),
+    ] = ""
+    rule: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Name of the rule that created the notification."),
+        FilterField(label="Rule", phrase="of rule {}", is_dimension=True),
+    ] = ""
+    event: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Event name, for example `customer.created`."),
+        FilterField(
+            label="Event",
+            phrase="of event {}",
+            help="Event name, for example customer.created.",
+            is_dimension=True,
+            form="first",
+        ),
+    ] = ""
+    fingerprint: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Fingerprint of the failure group."),
+        FilterField(
+            label="Failure group",
+            phrase="of group {}",
+            help="Failure group, as hookline dead groups lists it.",
+            option="group",
+            metavar="FINGERPRINT",
+            is_dimension=True,
+            form="own",
+        ),
+    ] = ""
+    min_attempts: Annotated[
+        int,
+        Meta(ge=0, le=_MAX_ATTEMPTS, description="Lowest number of attempts."),
+        FilterField(label="Attempts, at least", phrase="with at least {} attempts"),
+    ] = 0
+    max_attempts: Annotated[
+        int,
+        Meta(ge=-1, le=_MAX_ATTEMPTS, description="Highest number of attempts; -1 for no limit."),
+        FilterField(
+            label="Attempts, at most", phrase="with at most {} attempts", help="Highest number of attempts."
+        ),
+    ] = -1
+    since_ms: Annotated[
+        int,
+        Meta(ge=0, le=_MAX_MS, description="Died at this time or later, in ms since 1970; 0 for no limit."),
+        FilterField(
+            label="Died since (UTC)",
+            phrase="since {}",
+            help="Died at this time or later: 2h (ago), 3d, or 2026-01-31T12:00 (UTC).",
+            metavar="TIME",
+        ),
+    ] = 0
+    until_ms: Annotated[
+        int,
+        Meta(ge=0, le=_MAX_MS, description="Died at this time or earlier, in ms since 1970; 0 for no limit."),
+        FilterField(
+            label="Died until (UTC)",
+            phrase="until {}",
+            help="Died at this time or earlier; written as for --since.",
+            metavar="TIME",
+            is_upper_bound=True,
+        ),
+    ] = 0
+
+    def matches(self, dimensions: Dimensions) -> bool:
+        """Return whether dead letters with these dimensions match. Times and search are not in the dimensions."""
+        return (
+            all(getattr(self, name) in ("", getattr(dimensions, name)) for name in dimension_names(type(self)))
+            and self.min_attempts <= dimensions.attempts
+            and (self.max_attempts < 0 or dimensions.attempts <= self.max_attempts)
+        )
+
+    def includes(self, at_ms: int) -> bool:
+        """Return whether the filter's time range includes a time."""
+        return self.since_ms <= at_ms and (not self.until_ms or at_ms <= self.until_ms)
+
+    def criteria(self) -> dict[str, str | int]:
+        """The fields that are set, by name."""
+        values = ((field.name, getattr(self, field.name), field.default) for field in fields(type(self)))
+        return {name: value for name, value, default in values if value != default}
+
+
+class Filter(GroupFilter, frozen=True, kw_only=True):
+    """Selects dead letters that match every field that is set. Without any field it selects all."""
+
+    search: Annotated[
+        str,
+        Meta(
+            max_length=MAX_CHARS,
+            description="An id of a dead letter or in its body, an e-mail address, a phone number or a voucher "
+            "code. Case does not matter; the whole value must match.",
+        ),
+        FilterField(
+            label="Search",
+            phrase="found by {}",
+            help="An id, e-mail address, phone number or voucher code. Case does not matter; the whole value must "
+            "match.",
+            metavar="TEXT",
+            is_personal=True,
+            form="own",
+        ),
+    ] = ""
+
+
+@cache
+def fields(filter_class: type[GroupFilter] = Filter) -> tuple[FilterField, ...]:
+    """All fields of a filter, in the order of their declaration."""
+    return tuple(_fields(filter_class))
+
+
+def _fields(filter_class: type[GroupFilter]) -> Iterator[FilterField]:
+    for info in structs.fields(filter_class):
+        metadata = getattr(info.type, "__metadata__", ()) if get_origin(info.type) is Annotated else ()
+        field = next((item for item in metadata if isinstance(item, FilterField)), None)
+        # The API's queries extend a filter with fields that select nothing, such as `limit`.
+        if field is None:
+            continue
+        description = next((item.description for item in metadata if isinstance(item, Meta)), None)
+        yield structs.replace(
+            field,
+            name=info.name,
+            help=field.help or (description or "").replace("`", ""),
+            type=_type(info.name, get_args(info.type)[0]),
+            default=info.default,
+        )
+
+
+def _type(name: str, python_type: Any) -> FieldType:
+    if name.endswith("_ms"):
+        return "time"
+    return "number" if python_type is int else "text"
+
+
+@cache
+def dimension_names(filter_class: type[GroupFilter] = Filter) -> tuple[str, ...]:
+    """Names of the fields that must be equal to a dimension of the dead letter."""
+    return tuple(field.name for field in fields(filter_class) if field.is_dimension)
+
+
+def describe(letter_filter: GroupFilter, *, hide_personal: bool = False) -> str:
+    """`all dead letters`, or `dead letters of source voucherify, since 2026-01-31 12:00:00 UTC`.
+
+    `hide_personal` masks what was searched for. Set it for everyone except the user who searched.
+    """
+    criteria = letter_filter.criteria()
+    phrases = [
+        field.phrase.format(_value(field, criteria[field.name], hide_personal=hide_personal))
+        for field in fields(type(letter_filter))
+        if field.name in criteria
+    ]
+    return f"dead letters {', '.join(phrases)}" if phrases else "all dead letters"
+
+
+def describe_for_audit(letter_filter: GroupFilter) -> str:
+    """A filter in an audit entry: `source=voucherify, search=***`, or `all`. Personal data is masked."""
+    criteria = letter_filter.criteria()
+    return (
+        ", ".join(
+            f"{field.name}={_HIDDEN if field.is_personal else criteria[field.name]}"
+            for field in fields(type(letter_filter))
+            if field.name in criteria
+        )
+        or "all"
+    )
+
+
+def _value(field: FilterField, value: str | int, *, hide_personal: bool) -> str:
+    if field.is_personal and hide_personal:
+        return _HIDDEN
+    if field.type == "time":
+        return datetime.fromtimestamp(min(int(value), _LATEST_MS) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return str(value)
