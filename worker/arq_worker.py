@@ -23,11 +23,11 @@ from broker.redis.clock import now_ms, report
 from broker.redis.errors import BrokerError, translated
 from runtime.fault_log import Faults
 from runtime.task_cancellation import ended
+from worker.backoff import Backoff
 from worker.components import LiveNotifier
 from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
 from worker.delivery.notify import JOB_TIMEOUT_S, Unfinished
-from worker.intake.intake import Backoff
 from worker.permanent_errors import LastingFaults
 from worker.settings import Settings
 
@@ -120,7 +120,7 @@ class NotifyWorker(Worker):
             try:
                 with translated():
                     await self._poll_iteration()
-                backoff.over()
+                backoff.reset()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
             except Exception as error:  # noqa: BLE001 - logged

@@ -106,7 +106,7 @@ async def run_live(
         telling.follow(fresh.channels.get(setup.alerts.channel), setup.alerts)
         drift.follow(fresh.kinds)
         guards.follow(setup.sources, setup.alerts)
-        intake.follow(plans)
+        intake.reload(plans)
         await notifier.follow(fresh)
 
     leases = Leases(client, name, lease_s=settings.lease_s)

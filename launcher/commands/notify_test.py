@@ -22,7 +22,7 @@ from launcher.errors import LauncherError
 from runtime.terminal_text import printable_json
 from worker.components import worker_source
 from worker.preview.explain import Explanation, RuleOutcome, explain
-from worker.preview.test_send import Tried, try_out
+from worker.preview.test_send import SendResult, send_test
 from worker.rules.rules import Rule
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Try a rule out.")
@@ -38,7 +38,7 @@ class Report(Struct, frozen=True):
     """What came of it."""
 
     explanation: Explanation
-    sent: tuple[Tried, ...] = ()
+    sent: tuple[SendResult, ...] = ()
     """One a channel, with --send."""
 
 
@@ -79,10 +79,9 @@ def test(
     body = given_body(config, event, source=source, event=name)
     known = worker_source(config.sources[body.source])
     explanation = explain(body, known, (asked,), config.channels)
-    sent: tuple[Tried, ...] = ()
+    sent: tuple[SendResult, ...] = ()
     if send and explanation.event and explanation.rules[0].notifications and not explanation.dead_letters:
-        outcome = explanation.rules[0]
-        sent = asyncio.run(try_out(asked, body, known, config.channels, explanation.event.name, outcome))
+        sent = asyncio.run(send_test(asked, body, known, config.channels))
     if as_json:
         typer.echo(printable_json(msgspec.json.encode(Report(explanation, sent))))
     else:
@@ -99,12 +98,12 @@ def _rule(config: Config, name: str) -> Rule:
     raise UnknownRuleError(f"{name}: no such rule{known}")
 
 
-def _is_well(explanation: Explanation, sent: tuple[Tried, ...]) -> bool:
+def _is_well(explanation: Explanation, sent: tuple[SendResult, ...]) -> bool:
     makes_some = any(outcome.notifications for outcome in explanation.rules)
     return makes_some and not explanation.dead_letters and all(tried.outcome == "sent" for tried in sent)
 
 
-def _parts(explanation: Explanation, sent: tuple[Tried, ...]) -> Iterator[RenderableType]:
+def _parts(explanation: Explanation, sent: tuple[SendResult, ...]) -> Iterator[RenderableType]:
     if explanation.fault:
         yield fault_lines(explanation.fault)
         yield Text("a dead letter: this body cannot be processed", "bold red")
@@ -120,7 +119,7 @@ def _parts(explanation: Explanation, sent: tuple[Tried, ...]) -> Iterator[Render
         yield _conclusion(outcome, explanation)
 
 
-def _told(tried: Tried) -> Text:
+def _told(tried: SendResult) -> Text:
     if tried.outcome == "sent":
         return Text("sent", "bold green").append(f" -> {tried.channel}", "default")
     told = Text(f"not sent ({tried.outcome})", "bold red").append(f" -> {tried.channel}: ", "default")

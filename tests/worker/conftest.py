@@ -11,6 +11,7 @@ from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.queue import stream
 from broker.queue.batch import RawBody
+from broker.queue.stream import Entry
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from sources.voucherify import VOUCHERIFY
@@ -18,12 +19,19 @@ from tests.redis_server import RedisServer
 from tests.sink import Sink, running_sink
 from tests.until import until
 from tests.worker_process import Parts, WorkerProcess
+from worker.intake.plan import Plan
+from worker.intake.planner import Planner
 
 POINTS_ADDED = "customer.voucher.loyalty_card.points_added"
 
 
 def webhook(number: int) -> bytes:
     return VOUCHERIFY.sample(number, POINTS_ADDED)
+
+
+async def first_plan(planner: Planner, *entries: Entry) -> Plan:
+    """The plan of the first commit that these entries need."""
+    return await anext(planner.plans(entries))
 
 
 async def send(redis: Client, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:

@@ -30,7 +30,7 @@ from sources.api import Settings as ApiSettings
 from sources.secret import Secret
 from tests.inspector.running import accept, settled, taker
 from tests.redis_server import RedisServer
-from tests.worker.conftest import POINTS_ADDED, webhook
+from tests.worker.conftest import POINTS_ADDED, first_plan, webhook
 from tests.worker.happenings import happened
 from tests.worker.test_explain import BODIES
 from worker.channels.settings import (
@@ -105,7 +105,7 @@ async def test_a_body_dies_again_as_intake_would_keep_it_or_passes(name: str) ->
     body, hint = BODIES[name]
     rules = (PLAIN, rule(name="points", events=("*points_added",), channel="console", key="{{ customer.id }}"))
     entry = Entry("1-1", 1, batch.encode([raw(body, hint=hint)]), 1)
-    plan = await Planner(SOURCES, RuleBook(rules), max_deliveries=3).plan([entry])
+    plan = await first_plan(Planner(SOURCES, RuleBook(rules), max_deliveries=3), entry)
 
     result = masked_dry_run(at_intake(body, hint=hint), *rules)
 

@@ -19,7 +19,7 @@ from sources.event import Event
 from tests.libraries import INT_EXPECTED
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import POINTS_ADDED, send, webhook
+from tests.worker.conftest import POINTS_ADDED, first_plan, send, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
 from worker.channels.settings import ChannelSettings, ConsoleSettings, EmailSettings, HttpSettings
 from worker.intake.planner import Planner
@@ -81,7 +81,7 @@ async def test_it_tells_what_intake_does(name: str) -> None:
         Rule(name="all", events=("*",), channel="crm"),
     )
     entry = Entry("1-1", 1, batch.encode([RawBody(NOW_MS, "voucherify", hint, body)]), 1)
-    plan = await Planner({"voucherify": SOURCE}, RuleBook(rules), max_deliveries=3).plan([entry])
+    plan = await first_plan(Planner({"voucherify": SOURCE}, RuleBook(rules), max_deliveries=3), entry)
 
     told = explained(body, *rules, hint=hint)
 

@@ -1,7 +1,7 @@
 """Taking over what dead workers left, on a real Redis."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -16,8 +16,10 @@ from broker.redis.errors import Misconfigured, Unavailable
 from sources import KINDS
 from tests.names import KEYS
 from tests.worker.conftest import send, webhook
-from worker.intake.intake import Backoff, Intake
-from worker.intake.planner import Plan, Planner
+from worker.backoff import Backoff
+from worker.intake.intake import Intake
+from worker.intake.plan import Plan
+from worker.intake.planner import Planner
 from worker.permanent_errors import LastingFaults
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
@@ -32,10 +34,11 @@ class Watching(Planner):
         self._watched = redis
         self.seen: list[int] = []
 
-    async def plan(self, entries: Sequence[Entry], *, nobody_knows: bool = False) -> Plan:
+    async def plans(self, entries: Sequence[Entry]) -> AsyncIterator[Plan]:
         pending = await self._watched.xpending_range(KEYS.stream, keys.GROUP, "-", "+", 10)
         self.seen.append(sum(row["times_delivered"] > 1 for row in pending))
-        return await super().plan(entries, nobody_knows=nobody_knows)
+        async for plan in super().plans(entries):
+            yield plan
 
 
 async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_asked_for(redis: Client) -> None:

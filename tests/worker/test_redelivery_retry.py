@@ -22,7 +22,7 @@ from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
 from tests.sink import Sink, ok
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import first_plan, rest, send, webhook
 from tests.worker.happenings import happened
 from tests.worker_process import Parts, WorkerProcess
 from worker.delivery.redelivery_retry import Revival
@@ -62,7 +62,7 @@ async def committed(redis: Client, *bodies: bytes) -> Committed:
     await send(redis, *bodies)
     [entry] = await stream.read(redis, "dying", count=1, block_ms=100)
     planner = Planner({"voucherify": WorkerSource(VOUCHERIFY, 7)}, RuleBook((ALL,)), max_deliveries=3)
-    plan = await planner.plan([entry])
+    plan = await first_plan(planner, entry)
     return await commit(redis, plan.processed, plan.jobs)
 
 

@@ -11,6 +11,7 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.stream import Entry
 from sources import KINDS
+from tests.worker.conftest import first_plan
 from worker.delivery.next_attempt import retry_job
 from worker.intake.planner import Planner
 from worker.rules.idempotency import idempotency_key
@@ -29,7 +30,7 @@ async def planned(payload: dict[str, Any], *rules: Rule) -> list[tuple[str, Noti
     """(channel, notification) of each that intake makes."""
     body = RawBody(int(time.time() * 1000), "voucherify", "order.paid", json.dumps(payload).encode())
     planner = Planner(SOURCES, RuleBook(rules), max_deliveries=3)
-    plan = await planner.plan([Entry("1-1", 1, batch.encode([body]), 1)])
+    plan = await first_plan(planner, Entry("1-1", 1, batch.encode([body]), 1))
     assert not plan.processed[0].stored_letters
     return [(job.channel, notification) for job in plan.jobs for notification in job.notifications]
 

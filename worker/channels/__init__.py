@@ -21,7 +21,7 @@ from worker.channels.settings import (
     HttpSettings,
     PythonSettings,
 )
-from worker.outcome import Outcome
+from worker.outcome import Outcome, Retry
 from worker.rules.render import Message
 from worker.rules.retry import RetrySettings
 
@@ -65,3 +65,11 @@ def open_channel(settings: ChannelSettings, models: Mapping[str, Model] = Mappin
             return AppriseChannel(settings)
         case PythonSettings():
             return PythonChannel(settings, models)
+
+
+async def send_once(channel: Channel, message: Message) -> Outcome:
+    """Send a message; an exception of the channel's code is an outcome too."""
+    try:
+        return await channel.send(message)
+    except Exception as error:  # noqa: BLE001 - a defect of a channel is retried like other failures
+        return Retry(error=str(error) or type(error).__name__, error_class=type(error).__name__)

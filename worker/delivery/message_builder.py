@@ -11,7 +11,7 @@ from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.enrichment.enrich import Enriched, UnknownError, message_of
 from worker.intake.digests import payloads_of
-from worker.outcome import Dead
+from worker.outcome import Dead, Skipped
 from worker.rules.event_times import is_future
 from worker.rules.payload import Payload
 from worker.rules.render import Message, Renderer, RenderError
@@ -47,6 +47,13 @@ class MessageBuilder:
         self._renderer.digest_key(rule, seen)
         return True
 
+    def outcome_if_unwanted(self, notification: Notification) -> Skipped | Dead | None:
+        """Skipped where the rule's `when` is not true, Dead where the rule fails; None where it is to be sent."""
+        try:
+            return None if self.is_wanted(notification) else Skipped()
+        except (RenderError, DecodeError) as error:
+            return undeliverable(error)
+
     def occurred_at_ms(self, body: RawBody) -> int | None:
         """The own time of the event, by which the latest counts; None where it has none.
 
@@ -76,8 +83,14 @@ class MessageBuilder:
         return message_of(self._renderer, notification, last, payloads, attempt=attempt)
 
 
-def unfit(error: RenderError | DecodeError) -> Dead:
-    """The end of a notification that cannot be made."""
+def unknown_channel(name: str) -> Dead:
+    """The outcome of a notification for a channel that this worker's config does not have."""
+    error = f"no channel named {name!r} in this worker's config"
+    return Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+
+
+def undeliverable(error: RenderError | DecodeError) -> Dead:
+    """The outcome of a notification whose message cannot be made."""
     reason = "customer unknown" if isinstance(error, UnknownError) else "render"
     place = error.place if isinstance(error, RenderError) else ""
     return Dead(reason=reason, error=str(error), error_class=type(error).__name__, place=place)

@@ -13,7 +13,7 @@ from broker.redis.errors import BrokerError
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels import Channel
-from worker.delivery.message_builder import MessageBuilder, unfit
+from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
 from worker.delivery.running_job import RunningJob
@@ -66,7 +66,7 @@ class Sender:
         return (
             self._renderer.asks_payload(rule)
             or self._renderer.latest_only(rule)
-            or self._enricher.asks(rule)
+            or self._enricher.looks_up(rule)
             or self._quiet.has(rule)
         )
 
@@ -93,7 +93,7 @@ class Sender:
 
     def looks_up(self, job: NotifyJob) -> bool:
         """Whether anything is to be looked up for one of a job's notifications."""
-        return any(map(self._enricher.asks, {notification.rule for notification in job.notifications}))
+        return any(map(self._enricher.looks_up, {notification.rule for notification in job.notifications}))
 
     def ahead(self, job: NotifyJob, todo: list[int]) -> Prerender:
         """Makes the messages of those that nothing is asked of before they are sent."""
@@ -118,7 +118,7 @@ class Sender:
         """The same from outside of the channel's crew, which gets what is to be sent once it is looked up."""
         notification, pool = running.job.notifications[index], running.runtime.pool
         channel = self.channels.get(running.job.channel)
-        if channel is None or not self._enricher.asks(notification.rule):
+        if channel is None or not self._enricher.looks_up(notification.rule):
             return await pool.make(partial(self.attempt, running, index, ahead))
         unwanted = self._unwanted(notification)
         if unwanted is not None:
@@ -160,7 +160,7 @@ class Sender:
             lock = self._maker.lock(notification, running.job.channel)
             unwanted = await self._wait_for(lock, running) if lock else None
         except (RenderError, DecodeError) as error:
-            return notification, unfit(error)
+            return notification, undeliverable(error)
         except BrokerError:
             return notification, PutOff()
         if unwanted is not None:
@@ -183,12 +183,10 @@ class Sender:
         return PutOff(_TURN_AGAIN_S) if answer == "wait" else None
 
     def _unwanted(self, notification: Notification) -> Skipped | PutOff | Dead | None:
-        """What is to be done instead of sending, by the rule's `when`, `key` and quiet hours; None to send."""
-        try:
-            if not self._maker.is_wanted(notification):
-                return Skipped()
-        except (RenderError, DecodeError) as error:
-            return unfit(error)
+        """The outcome without sending, by the rule's `when`, `key` and quiet hours; None to send."""
+        unwanted = self._maker.outcome_if_unwanted(notification)
+        if unwanted is not None:
+            return unwanted
         left_s = self._quiet.left_s(notification.rule, self._redis.clock.now_ms() / 1000)
         return PutOff(left_s) if left_s else None
 
@@ -197,7 +195,7 @@ class Sender:
         try:
             message = make()
         except (RenderError, DecodeError) as error:
-            return notification, unfit(error)
+            return notification, undeliverable(error)
         if not running.lease.holds():
             return notification, Left()
         outcome: Outcome | None = None
@@ -225,11 +223,9 @@ class Sender:
             kind = self._maker.kind(body.source)
             payload = payloads_of(notification, kind)[-1]
             left_s = deadline - time.monotonic()
-            return await self._enricher.enrich(
-                notification.rule, body.source, kind, payload, give_up_after_s=left_s
-            )
+            return await self._enricher.enrich(notification.rule, body.source, payload, give_up_after_s=left_s)
         except (RenderError, DecodeError) as error:
-            return unfit(error)
+            return undeliverable(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
 
@@ -244,8 +240,7 @@ def log_sent(running: RunningJob) -> None:
 
 
 async def _without_channel(running: RunningJob, notification: Notification) -> Tried:
-    error = f"no channel named {running.job.channel!r} in this worker's config"
-    return notification, Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+    return notification, unknown_channel(running.job.channel)
 
 
 def _untried(running: RunningJob, notification: Notification, outcome: Outcome) -> Tried:

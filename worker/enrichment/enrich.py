@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from broker.queue.jobs import Notification
 from sources.api import LookUp, filled
-from sources.provider import Provider
 from sources.written_number import WrittenNumber
 from worker.enrichment.provider_api import ProviderApi
 from worker.outcome import Dead, PutOff, Retry
@@ -39,30 +38,70 @@ class Enriched(Struct, frozen=True):
     """Why each thing that could not be found is not there."""
 
 
-class Enricher:
-    """The lookups of all rules; opens a connection only for rules that ask for something.
+class LookUps:
+    """What the rules look up, and at the API of which sources. Pure."""
 
-    To be made in the running event loop that will use it.
+    def __init__(self, rules: Iterable[Rule], sources: Mapping[str, WorkerSource]) -> None:
+        self._names = {rule.name: rule.enrich for rule in rules if rule.enrich}
+        self.apis = {
+            name: (source.api, source.kind.api)
+            for name, source in sources.items()
+            if self._names and source.api and source.kind.api
+        }
+        """Settings and API of each source that can be asked; empty where no rule looks anything up."""
+
+    def has(self, rule: str) -> bool:
+        """Whether the rule looks anything up."""
+        return rule in self._names
+
+    def requests(
+        self, rule: str, source: str, payload: Mapping[str, Any]
+    ) -> tuple[list[LookUp], tuple[str, ...]] | Dead:
+        """The requests that a rule needs for a payload, and for each name without a request why it stays unknown.
+
+        Dead where the source has no API to ask.
+        """
+        names = self._names[rule]
+        if source not in self.apis:
+            error = (
+                f"looking up the {' and '.join(names)}: sources.{source}.api is not set in this worker's config"
+            )
+            return Dead(reason="misconfigured", error=error, error_class="LookUpMisconfigured")
+        _, api = self.apis[source]
+        lookups, unknown = [], []
+        for name in names:
+            find = api.lookups.get(name)
+            lookup = find(payload) if find else None
+            if lookup:
+                lookups.append(lookup)
+            else:
+                unknown.append(f"{name} unknown: the payload does not say whom to look up")
+        return lookups, tuple(unknown)
+
+
+class Enricher:
+    """Performs the lookups of all rules; opens connections only where a rule looks something up.
+
+    Must be created in the running event loop that will use it.
     """
 
     def __init__(self, rules: Iterable[Rule], sources: Mapping[str, WorkerSource]) -> None:
-        self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
-        self._clients: dict[str, ProviderApi] = {}
-        for name, source in sources.items():
-            if self._asked and source.api and source.kind.api:
-                self._clients[name] = ProviderApi(name, source.api, source.kind.api)
+        self._lookups = LookUps(rules, sources)
+        self._clients = {
+            name: ProviderApi(name, settings, api) for name, (settings, api) in self._lookups.apis.items()
+        }
 
-    def asks(self, rule: str) -> bool:
-        """Whether the rule wants anything looked up."""
-        return rule in self._asked
+    def looks_up(self, rule: str) -> bool:
+        """Whether the rule looks anything up."""
+        return self._lookups.has(rule)
 
     async def enrich(
-        self, rule: str, source: str, kind: Provider, payload: Mapping[str, Any], *, give_up_after_s: float
+        self, rule: str, source: str, payload: Mapping[str, Any], *, give_up_after_s: float
     ) -> Enriched | Retry | Dead | PutOff:
-        """Look up what the rule asks for and the payload does not name in vain, within `patience_s`."""
+        """Look up what the rule asks for and the payload lacks; PutOff after `give_up_after_s`, at most 10 s."""
         try:
             async with asyncio.timeout(min(give_up_after_s, GIVE_UP_AFTER_S)):
-                return await self._enriched(self._asked[rule], source, kind, payload)
+                return await self._enriched(rule, source, payload)
         except TimeoutError:
             return PutOff()
 
@@ -71,15 +110,13 @@ class Enricher:
         for client in self._clients.values():
             await client.close()
 
-    async def _enriched(
-        self, asked: tuple[str, ...], source: str, kind: Provider, payload: Mapping[str, Any]
-    ) -> Enriched | Retry | Dead:
-        client = self._clients.get(source)
-        if client is None:
-            return unaskable(asked, source)
-        lookups, unknown = questions(asked, kind, payload)
+    async def _enriched(self, rule: str, source: str, payload: Mapping[str, Any]) -> Enriched | Retry | Dead:
+        requests = self._lookups.requests(rule, source, payload)
+        if isinstance(requests, Dead):
+            return requests
+        lookups, unknown = requests
         for lookup in lookups:
-            answer = await client.get(lookup)
+            answer = await self._clients[source].get(lookup)
             if isinstance(answer, (Retry, Dead)):
                 return answer
             if answer is None:
@@ -87,27 +124,6 @@ class Enricher:
             else:
                 payload = filled(payload, lookup.key, _decode(answer))
         return Enriched(payload, unknown)
-
-
-def unaskable(asked: Iterable[str], source: str) -> Dead:
-    """The end of a notification whose rule wants looked up what its source cannot be asked for."""
-    error = f"looking up the {' and '.join(asked)}: sources.{source}.api is not set in this worker's config"
-    return Dead(reason="misconfigured", error=error, error_class="LookUpMisconfigured")
-
-
-def questions(
-    asked: Iterable[str], kind: Provider, payload: Mapping[str, Any]
-) -> tuple[list[LookUp], tuple[str, ...]]:
-    """What a rule's `enrich` asks for this payload, and why each thing that cannot be asked for is not known."""
-    lookups, unknown = [], []
-    for name in asked:
-        find = kind.api.lookups.get(name) if kind.api else None
-        lookup = find(payload) if find else None
-        if lookup:
-            lookups.append(lookup)
-        else:
-            unknown.append(f"{name} unknown: the payload does not say whom to look up")
-    return lookups, tuple(unknown)
 
 
 def message_of(

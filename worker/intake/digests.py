@@ -10,41 +10,20 @@ from typing import Any
 
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
-from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError, Full, Unavailable
 from broker.steps import digests
 from broker.steps.digests import Gathered, UnreadableMemberError
 from runtime.fault_log import Faults
-from sources.event import Event
 from sources.provider import Provider
 from worker.permanent_errors import LastingFaults
 from worker.rules.idempotency import idempotency_key
-from worker.rules.render import Renderer
-from worker.rules.rules import Rule, seconds
 
 log = logging.getLogger("hookline.worker")
 
 _LOOK_EVERY_S = 0.5
 _AT_A_TIME = 100
-
-
-def gathered_of(
-    renderer: Renderer, rule: Rule, seen: Mapping[str, Any], body: RawBody, event: Event
-) -> tuple[str, Gathered]:
-    """The digest that an event belongs to by a rule, and what it adds to it. Raises RenderError."""
-    assert rule.digest is not None
-    gathered = Gathered(
-        key=idempotency_key(body.source, event.identity, rule.name),
-        rule=rule.name,
-        channels=rule.channels(),
-        window_ms=int(seconds(rule.digest.window) * 1000),
-        event=event.name,
-        occurred_at_ms=event.occurred_at_ms,
-        body=body,
-    )
-    return digests.digest_id(body.source, rule.name, renderer.digest_key(rule.name, seen)), gathered
 
 
 def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str, Any]]:

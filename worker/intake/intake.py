@@ -1,12 +1,11 @@
-"""Stream -> jobs: reads entries, plans, commits, and starts over."""
+"""Read: takes entries from the stream and walks them through the steps of worker/intake/__init__.py."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from broker.queue import stream
@@ -14,23 +13,21 @@ from broker.queue.stream import Entry
 from broker.queue.waiting_check import read_waiting
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from broker.steps.commit import Committed, commit
+from broker.steps.commit import Committed
 from runtime.fault_log import Faults
-from worker.intake.planner import Plan, Planner, UnrecognizedEntry
+from worker.backoff import Backoff
+from worker.intake.commit import Committer
+from worker.intake.planner import Planner
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
 _READ_ENTRIES = 64
-_COMMIT_BODIES = 1000
-"""Bodies a commit: enough to make the round trip cheap, few enough to hold Redis for a few ms only."""
-
 _BLOCK_MS = 100
 """How long Redis holds a read for the first entry. A stop waits for the end of it."""
 
 _FORGET_AFTER_MS = 3_600_000
 _PAUSE_S = 0.25
-_MAX_BACKOFF_S = 2.0
 
 
 class Intake:
@@ -55,11 +52,14 @@ class Intake:
         """Called when a commit marked dead letters to be brought back."""
 
         self._stopping = asyncio.Event()
+        self._committer = Committer(
+            redis, settings, consumer=consumer, stopping=self._stopping, on_committed=self._note_commit
+        )
         self._taking_over = asyncio.Lock()
         self._waiting = 0
 
-    def follow(self, planner: Planner) -> None:
-        """Plan so from the next commit on."""
+    def reload(self, planner: Planner) -> None:
+        """Plan with this planner from the next commit on."""
         self._planner = planner
 
     def stop(self) -> None:
@@ -76,7 +76,7 @@ class Intake:
             try:
                 await self._pause_while_too_many_wait()
                 entries = await stream.read(self._redis, self._consumer, count=_READ_ENTRIES, block_ms=_BLOCK_MS)
-                backoff.over()
+                backoff.reset()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
                 continue
@@ -99,7 +99,7 @@ class Intake:
         while not self._stopping.is_set():
             try:
                 await self.take_over()
-                backoff.over()
+                backoff.reset()
             except BrokerError as error:
                 await backoff.wait(error, self._stopping)
             except Exception as error:  # noqa: BLE001 - logged
@@ -130,52 +130,15 @@ class Intake:
         return taken
 
     async def process(self, entries: Sequence[Entry]) -> None:
-        """Plan and commit; while Redis runs a commit the next is planned.
-
-        A commit that Redis does not take is tried until it does, or until the worker stops.
-        """
+        """Decode, match, plan and commit entries. While Redis runs one commit, the next is planned."""
         async with asyncio.TaskGroup() as group:
-            committing = None
-            for portion in _portions(entries):
-                left = portion
-                while left:
-                    plan = await self._planner.plan(left)
-                    left = left[len(plan.entry_ids()) :]
-                    if committing is not None:
-                        await committing
-                    committing = group.create_task(self._commit(plan))
+            committing: asyncio.Task[None] | None = None
+            async for plan in self._planner.plans(entries):
+                if committing is not None:
+                    await committing
+                committing = group.create_task(self._committer.commit(plan))
 
-    async def _commit(self, plan: Plan) -> None:
-        backoff = Backoff("commit waits for Redis")
-        while True:
-            try:
-                for split in plan.split:
-                    await stream.split(self._redis, split.entry.id, split.batches, any_age=split.entry.any_age)
-                if plan.processed:
-                    self._report(await commit(self._redis, plan.processed, plan.jobs))
-                for unrecognized in plan.unrecognized:
-                    await self._defer(unrecognized)
-            except BrokerError as error:
-                await backoff.wait(error, self._stopping)
-                if self._stopping.is_set():
-                    return  # the entries stay pending and are taken over
-                with suppress(BrokerError):
-                    await stream.keep(self._redis, self._consumer, plan.entry_ids())
-            else:
-                return
-
-    async def _defer(self, unrecognized: UnrecognizedEntry) -> None:
-        """Leave an entry that this worker does not understand to other workers, for `unrecognized_grace_s`."""
-        entry = unrecognized.entry
-        for_ms, idle_ms = int(self._settings.unrecognized_grace_s * 1000), int(self._settings.takeover_s * 1000)
-        if await stream.defer(self._redis, self._consumer, entry.id, for_ms=for_ms, idle_ms=idle_ms):
-            text = "a batch is left to other workers: %s"
-            log.warning(text, unrecognized.why, extra={"action": "batch_deferred", "bodies": entry.bodies})
-            return
-        plan = await self._planner.plan([entry], nobody_knows=True)
-        self._report(await commit(self._redis, plan.processed, plan.jobs))
-
-    def _report(self, committed: Committed) -> None:
+    def _note_commit(self, committed: Committed) -> None:
         self._waiting = committed.waiting
         if committed.retried_on_redelivery:
             self.on_redelivery()
@@ -206,51 +169,5 @@ class Intake:
         log.info("intake goes on", extra={"action": "intake_resumed"})
 
 
-_LOG_EVERY_S = 60.0
-"""What lasts, such as a missing permission, is logged this often."""
-
-
 def _faults(what: str) -> Faults:
     return Faults(log, what, action="intake_failed")
-
-
-class Backoff:
-    """Growing waits while Redis is away, logged when they begin and then once a period."""
-
-    def __init__(self, what: str, *, log_every_s: float = _LOG_EVERY_S) -> None:
-        self._what = what
-        self._log_every_s = log_every_s
-        self._delay_s = 0.0
-        self._next_log_s = 0.0
-
-    async def wait(self, error: BrokerError, stop: asyncio.Event) -> None:
-        """Wait a little longer than last time, at most 2 s, or until stopped."""
-        now_s = time.monotonic()
-        if not self._delay_s or now_s >= self._next_log_s:
-            self._next_log_s = now_s + self._log_every_s
-            log.warning("%s: %s", self._what, error, extra={"action": "redis_away"})
-        self._delay_s = min(_MAX_BACKOFF_S, self._delay_s * 2 or 0.05)
-        try:
-            async with asyncio.timeout(self._delay_s):
-                await stop.wait()
-        except TimeoutError:
-            return
-
-    def over(self) -> None:
-        """Redis answered."""
-        if self._delay_s:
-            log.info("Redis is back", extra={"action": "redis_back"})
-        self._delay_s = 0.0
-
-
-def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    portion: list[Entry] = []
-    bodies = 0
-    for entry in entries:
-        portion.append(entry)
-        bodies += entry.bodies
-        if bodies >= _COMMIT_BODIES:
-            yield portion
-            portion, bodies = [], 0
-    if portion:
-        yield portion

@@ -1,13 +1,12 @@
-"""What would become of dead letters if they were replayed now: intake and notify, with nothing written or sent.
+"""Dry runs: what would become of dead letters if they were replayed now, with nothing written or sent.
 
-Pure: it asks neither Redis nor anybody else. So it does not know what only those know: whether the event was
-notified meanwhile, whether something newer of its subject went out, what an API answers, whether the other side
-takes what is sent.
+Pure: it sends no request to Redis, an API or a receiver. So it cannot know whether the event was notified since,
+whether a newer event of the same subject was sent, what an API answers, or whether the receiver accepts a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
@@ -19,21 +18,17 @@ from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from runtime.dry_run import DryRunNotification, DryRunResult
 from worker.channels.settings import ChannelSettings
-from worker.intake.digests import jobs_of
-from worker.intake.planner import Planner, Taken
+from worker.intake.planner import Planner
 from worker.outcome import Dead, Skipped
-from worker.preview.preview_messages import Draft, Drafter
+from worker.preview.preview_messages import Preview, Previewer, notifications_of
 from worker.rules.rules import Rule, RuleBook
 from worker.worker_source import WorkerSource
 
-_Made = tuple[str, Notification]
-"""A notification and its channel."""
-
 
 class DryRunner:
-    """Of one config, for any number of dead letters: templates are compiled once.
+    """Runs dry any number of dead letters by one config. Templates are compiled once.
 
-    To make one raises where a rule does not compile; a checked config has only rules that do.
+    Creating one raises where a rule does not compile; a checked config has no such rule.
     """
 
     def __init__(
@@ -43,72 +38,66 @@ class DryRunner:
         channels: Mapping[str, ChannelSettings],
     ) -> None:
         self._planner = Planner(sources, RuleBook(rules), max_deliveries=1)
-        self._drafter = Drafter(sources, rules, channels)
+        self._previewer = Previewer(sources, rules, channels)
 
     def of(self, stored_letter: StoredDeadLetter) -> DryRunResult:
-        """What would become of a dead letter, in less than a millisecond for a common one.
+        """The result for one dead letter, in less than a millisecond for a common one.
 
-        Of several bodies or notifications all must pass. What was stale is taken at any age, as by a replay.
+        Where the letter holds several bodies or notifications, it passes only if all of them do. A stale event is
+        accepted at any age, as a replay does.
         """
         letter = stored_letter.letter
         if letter.job:
             return self._of_job(stored_letter)
         if letter.stage == "notify":
-            again = notification_of(stored_letter)
-            return self._of_notifications([(letter.channel, again)])
+            return self._of_notifications([(letter.channel, notification_of(stored_letter))])
         if letter.reason == "unreadable":
             return self._of_batch(stored_letter)
         return self._of_body(body_of(stored_letter), any_age=letter.reason == dead_letters.STALE)
 
     def _of_body(self, body: RawBody, *, any_age: bool = False) -> DryRunResult:
-        taken = self._planner.taken(body, any_age=any_age)
-        return _died(taken) if isinstance(taken, StoredDeadLetter) else self._of_notifications(_made_of(taken))
+        matched = self._planner.plan_body(body, any_age=any_age)
+        if isinstance(matched, StoredDeadLetter):
+            return _dead(matched)
+        return self._of_notifications(notifications_of(matched))
 
     def _of_batch(self, stored_letter: StoredDeadLetter) -> DryRunResult:
         try:
             bodies = batch.decode(stored_letter.body)
         except UnreadableBatchError as error:
-            return _died(
-                dead_letters.unreadable_batch(stored_letter.body, stored_letter.letter.bodies, str(error))
-            )
-        return _all_of([self._of_body(body) for body in bodies])
+            bodies_lost = stored_letter.letter.bodies
+            return _dead(dead_letters.unreadable_batch(stored_letter.body, bodies_lost, str(error)))
+        return _together([self._of_body(body) for body in bodies])
 
     def _of_job(self, stored_letter: StoredDeadLetter) -> DryRunResult:
         try:
             job = _notify_job(stored_letter.body)
         except UnreadableJobError as error:
-            return _died(dead_letters.unreadable_job(stored_letter.letter.job, stored_letter.body, str(error)))
-        return self._of_notifications([(job.channel, notification) for notification in job.notifications])
+            return _dead(dead_letters.unreadable_job(stored_letter.letter.job, stored_letter.body, str(error)))
+        return self._of_notifications((job.channel, notification) for notification in job.notifications)
 
-    def _of_notifications(self, made: Iterable[_Made]) -> DryRunResult:
-        return _all_of([self._of_notification(channel, notification) for channel, notification in made])
+    def _of_notifications(self, notifications: Iterable[tuple[str, Notification]]) -> DryRunResult:
+        """notifications: each with its channel."""
+        return _together([self._of_notification(channel, notification) for channel, notification in notifications])
 
     def _of_notification(self, channel: str, notification: Notification) -> DryRunResult:
-        told = DryRunNotification(
+        shown = DryRunNotification(
             channel=channel, rule=notification.rule, key=notification.key, digest=notification.digest
         )
-        match self._drafter.draft(notification, channel):
+        match self._previewer.preview(notification, channel):
             case Skipped():
                 return DryRunResult(passes=True)
             case Dead(reason=reason, error=error, error_class=error_class, place=place):
                 stored_letter = dead_letters.died_at_notify(
                     notification, channel, reason=reason, error=error, error_class=error_class, place=place
                 )
-                return _died(stored_letter, structs.replace(told, error=error))
-            case Draft() as draft:
-                return DryRunResult(passes=True, notifications=(_drafted(told, draft),))
-
-
-def _made_of(taken: Taken) -> Iterator[_Made]:
-    """The notifications of one event; of each digest that it joins, as if it were alone in it."""
-    yield from taken.notifications
-    for _, gathered in taken.gathered:
-        for job in jobs_of([gathered]):
-            yield from ((job.channel, notification) for notification in job.notifications)
+                return _dead(stored_letter, structs.replace(shown, error=error))
+            case Preview() as preview:
+                return DryRunResult(passes=True, notifications=(structs.replace(shown, **preview.fields()),))
 
 
 def _notify_job(blob: bytes) -> NotifyJob:
-    """A job as arq keeps it. Raises UnreadableJobError with what the worker would say."""
+    """The job in an arq job's blob. Raises UnreadableJobError with the error that a worker would log."""
     job = jobs.deserialize(blob)
     match job["f"], job["a"]:
         case jobs.NOTIFY, (Packed() as packed,):
@@ -119,21 +108,7 @@ def _notify_job(blob: bytes) -> NotifyJob:
             raise UnreadableJobError(f"no job function named {name!r}")
 
 
-def _drafted(told: DryRunNotification, draft: Draft) -> DryRunNotification:
-    message = draft.message
-    if message is None:
-        return structs.replace(told, looks_up=draft.looks_up, needs=draft.needs)
-    return structs.replace(
-        told,
-        to=message.to,
-        subject=message.subject,
-        text=message.text,
-        html=message.html,
-        looks_up=draft.looks_up,
-    )
-
-
-def _died(stored_letter: StoredDeadLetter, *notifications: DryRunNotification) -> DryRunResult:
+def _dead(stored_letter: StoredDeadLetter, *notifications: DryRunNotification) -> DryRunResult:
     letter = stored_letter.letter
     return DryRunResult(
         passes=False,
@@ -147,7 +122,8 @@ def _died(stored_letter: StoredDeadLetter, *notifications: DryRunNotification) -
     )
 
 
-def _all_of(results: list[DryRunResult]) -> DryRunResult:
-    """They pass together or not; of several that do not, the first tells why."""
+def _together(results: list[DryRunResult]) -> DryRunResult:
+    """All pass or none does; the reason is that of the first that does not pass."""
     first = next((result for result in results if not result.passes), DryRunResult(passes=True))
-    return structs.replace(first, notifications=tuple(told for result in results for told in result.notifications))
+    notifications = tuple(shown for result in results for shown in result.notifications)
+    return structs.replace(first, notifications=notifications)

@@ -1,4 +1,4 @@
-"""What becomes of a body: the steps of intake and notify, with nothing written and nothing sent."""
+"""Explains a body: the steps of intake and delivery on it, with nothing written and nothing sent."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from broker.queue import dedupe
+from broker.dead_letters import StoredDeadLetter
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
-from sources.errors import DecodeError
 from sources.event import UNKNOWN, Event
 from worker.channels import http
 from worker.channels.settings import ChannelSettings, HttpSettings
-from worker.intake.planner import decided
+from worker.intake.decode import DecodedEvent, dead_letter_of, decode_event
+from worker.intake.planner import Planner
 from worker.outcome import Dead
-from worker.preview.preview_messages import Draft, Drafter
-from worker.rules.event_times import window_ms
-from worker.rules.idempotency import idempotency_key
+from worker.preview.preview_messages import Preview, Previewer, notifications_of
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Message
-from worker.rules.rules import Mismatch, Route, Rule, mismatches
-from worker.templates.template import seen_by_templates
+from worker.rules.rules import Mismatch, Rule, RuleBook, mismatches
 from worker.worker_source import WorkerSource
 
 _PARTS = "\x1f"
@@ -110,6 +107,8 @@ class Notified(Struct, frozen=True, kw_only=True):
     """Why it would be a dead letter instead; empty where it would be sent."""
 
     post: Post | None = None
+    digest: bool = False
+    """The rule collects events: this is its notification if no other event joins."""
 
 
 class RuleOutcome(Struct, frozen=True, kw_only=True):
@@ -161,56 +160,63 @@ def explain(
     *,
     refusal: str = "",
 ) -> Explanation:
-    """Explain a body of `source` under these rules and channels. refusal: why the receiver does not take it."""
-    found = _decoded(body, source)
-    fault = found if isinstance(found, Fault) else None
-    event = found if isinstance(found, Decoded) else None
-    outcomes = _Rules(body, source, rules, channels).outcomes(event) if event else ()
-    failed = sum(1 for outcome in outcomes for notified in outcome.notifications if notified.error)
-    return Explanation(
+    """Explain a body of `source` by these rules and channels; refusal: why the receiver does not accept it.
+
+    The event may be of any age: samples are often old.
+    """
+    sources = {body.source: source}
+    explanation = Explanation(
         source=body.source,
         source_kind=source.kind.name,
         event_hint=body.event_hint,
         bytes=len(body.body),
-        dead_letters=1 if fault else failed,
+        dead_letters=1,
         refusal=refusal,
-        fault=fault,
+    )
+    try:
+        event = _described(decode_event(body, sources, any_age=True))
+    except Exception as error:  # noqa: BLE001 - intake makes a dead letter of a body that trips a defect
+        return structs.replace(explanation, fault=_fault(dead_letter_of(body, sources, error)))
+    matched = Planner(sources, RuleBook(rules), max_deliveries=1).plan_body(body, any_age=True)
+    if isinstance(matched, StoredDeadLetter):
+        return structs.replace(explanation, fault=_fault(matched))
+    previewer, quiet = Previewer(sources, rules, channels), QuietTimes(rules)
+    by_rule: dict[str, tuple[Notified, ...]] = {}
+    for channel, notification in notifications_of(matched):
+        notified = _notified(notification, channel, previewer, channels[channel])
+        by_rule[notification.rule] = (*by_rule.get(notification.rule, ()), notified)
+    return structs.replace(
+        explanation,
+        dead_letters=sum(1 for rule in by_rule.values() for notified in rule if notified.error),
         event=event,
-        rules=outcomes,
+        rules=tuple(_outcome(rule, body, event.name, quiet, by_rule.get(rule.name, ())) for rule in rules),
     )
 
 
-def _decoded(body: RawBody, source: WorkerSource) -> Decoded | Fault:
-    kind = source.kind
-    try:
-        event = kind.decode(body.body, body.event_hint)
-        dedupe.mark(
-            body.source,
-            event.identity,
-            occurred_at_ms=event.occurred_at_ms,
-            window_ms=window_ms(source.dedupe_window_days, event),
-        )
-        return Decoded(
-            kind=event.kind,
-            name=event.name,
-            named_by=_named_by(kind.decode, body, event),
-            identity=tuple(event.identity.split(_PARTS)),
-            identity_is_hash=event.remember_s is not None,
-            remembered_s=window_ms(source.dedupe_window_days, event) / 1000,
-            occurred_at_ms=event.occurred_at_ms,
-            typed=_typed(event.data),
-            payload=kind.view(body.body),
-        )
-    except DecodeError as error:
-        return Fault("undecodable", error.reason, error.path)
-    except Exception as error:  # noqa: BLE001 - intake buries what trips a fault of ours, and so it is told here
-        return Fault("failed", str(error) or type(error).__name__)
+def _fault(stored_letter: StoredDeadLetter) -> Fault:
+    letter = stored_letter.letter
+    return Fault(letter.reason, letter.error, letter.path or "$")
+
+
+def _described(decoded: DecodedEvent) -> Decoded:
+    event = decoded.event
+    return Decoded(
+        kind=event.kind,
+        name=event.name,
+        named_by=_named_by(decoded.kind.decode, decoded.body, event),
+        identity=tuple(event.identity.split(_PARTS)),
+        identity_is_hash=event.remember_s is not None,
+        remembered_s=decoded.mark.window_ms / 1000,
+        occurred_at_ms=event.occurred_at_ms,
+        typed=_typed(event.data),
+        payload=decoded.kind.view(decoded.body.body),
+    )
 
 
 def _named_by(
     decode: Callable[[bytes, str], Event], body: RawBody, event: Event
 ) -> Literal["body", "url", "nothing"]:
-    """Whoever's word counts: another name in the URL would change the event's, or it would not."""
+    """Where the event's name comes from: decoding with another name in the URL shows whether the URL decides."""
     if body.event_hint:
         other = body.event_hint + "?"
         return "url" if decode(body.body, other).name == other else "body"
@@ -223,57 +229,37 @@ def _typed(data: Any) -> Typed | None:
     return Typed(type(data).__name__, msgspec.to_builtins(data))
 
 
-class _Rules:
-    def __init__(
-        self,
-        body: RawBody,
-        source: WorkerSource,
-        rules: tuple[Rule, ...],
-        channels: Mapping[str, ChannelSettings],
-    ) -> None:
-        self._body = body
-        self._rules = rules
-        self._channels = channels
-        self._drafter = Drafter({body.source: source}, rules, channels)
-        self._quiet = QuietTimes(rules)
+def _outcome(
+    rule: Rule, body: RawBody, event: str, quiet: QuietTimes, notified: tuple[Notified, ...]
+) -> RuleOutcome:
+    reasons = mismatches(rule, body.source, event)
+    if reasons or not rule.enabled:
+        return RuleOutcome(rule=rule.name, is_enabled=rule.enabled, mismatches=reasons)
+    return RuleOutcome(
+        rule=rule.name,
+        when=rule.when,
+        is_met=bool(notified),
+        quiet_s=quiet.left_s(rule.name, body.received_at_ms / 1000),
+        notifications=notified,
+    )
 
-    def outcomes(self, event: Decoded) -> tuple[RuleOutcome, ...]:
-        return tuple(self._outcome(rule, event) for rule in self._rules)
 
-    def _outcome(self, rule: Rule, event: Decoded) -> RuleOutcome:
-        against = mismatches(rule, self._body.source, event.name)
-        if against or not rule.enabled:
-            return RuleOutcome(rule=rule.name, is_enabled=rule.enabled, mismatches=against)
-        seen = seen_by_templates(event.payload, event=event.name, source=self._body.source)
-        routes = list(decided(self._drafter.renderer, list(rule.routes()), seen, _PARTS.join(event.identity)))
-        return RuleOutcome(
-            rule=rule.name,
-            when=rule.when,
-            is_met=bool(routes),
-            quiet_s=self._quiet.left_s(rule.name, self._body.received_at_ms / 1000),
-            notifications=tuple(self._notified(rule, event, *route) for route in routes),
-        )
-
-    def _notified(self, rule: Rule, event: Decoded, route: Route, identity: str) -> Notified:
-        settings = self._channels[route.channel]
-        key = idempotency_key(self._body.source, identity, route.label)
-        told = Notified(channel=route.channel, channel_kind=str(settings.__struct_config__.tag), key=key)
-        match self._drafter.draft(Notification(key, rule.name, event.name, self._body), route.channel):
-            case Dead(error=error):
-                return structs.replace(told, error=error)
-            case Draft(message=None, looks_up=looks_up, needs=needs):
-                return structs.replace(told, looks_up=looks_up, needs=needs)
-            case Draft(message=Message() as message, looks_up=looks_up):
-                return structs.replace(
-                    told,
-                    text=message.text,
-                    to=message.to,
-                    subject=message.subject,
-                    html=message.html,
-                    looks_up=looks_up,
-                    post=_post(settings, message) if isinstance(settings, HttpSettings) else None,
-                )
-        return told
+def _notified(
+    notification: Notification, channel: str, previewer: Previewer, settings: ChannelSettings
+) -> Notified:
+    notified = Notified(
+        channel=channel,
+        channel_kind=str(settings.__struct_config__.tag),
+        key=notification.key,
+        digest=notification.digest,
+    )
+    match previewer.preview(notification, channel):
+        case Dead(error=error):
+            return structs.replace(notified, error=error)
+        case Preview(message=message) as preview:
+            post = _post(settings, message) if message and isinstance(settings, HttpSettings) else None
+            return structs.replace(notified, post=post, **preview.fields())
+    return notified
 
 
 def _post(settings: HttpSettings, message: Message) -> Post:

@@ -1,8 +1,9 @@
-"""Notifications as their channels would get them, as far as that shows without asking anybody. Pure."""
+"""Notifications as their channels would get them, as far as that is known without any request. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -10,32 +11,42 @@ from broker.queue.jobs import Notification
 from sources.errors import DecodeError
 from worker.channels.preflight import Refusal, refusal
 from worker.channels.settings import ChannelSettings
-from worker.delivery.message_builder import MessageBuilder, unfit
-from worker.enrichment.enrich import Enriched, questions, unaskable
-from worker.intake.digests import payloads_of
+from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
+from worker.enrichment.enrich import Enriched, LookUps
+from worker.intake.digests import jobs_of, payloads_of
+from worker.intake.match import MatchedEvent
 from worker.outcome import Dead, Skipped
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.rules import Rule
 from worker.worker_source import WorkerSource
 
 
-class Draft(Struct, frozen=True):
+class Preview(Struct, frozen=True):
     """What would be sent."""
 
     message: Message | None = None
-    """None where it cannot be made of what the payload has."""
+    """None where the payload alone is not enough to make it."""
 
     looks_up: tuple[str, ...] = ()
-    """What is asked of the source's API before it is sent: a method and a path each."""
+    """The requests to the source's API before it is sent: a method and a path each."""
 
     needs: str = ""
-    """Why it cannot be made or sent without the answer; "" where it can."""
+    """Why it cannot be made or sent without the API's answer; "" where it can."""
+
+    def fields(self) -> dict[str, Any]:
+        """The values that reports show, by name."""
+        names = ("to", "subject", "text", "html") if self.message else ()
+        return {
+            **{name: getattr(self.message, name) for name in names},
+            "looks_up": self.looks_up,
+            "needs": self.needs,
+        }
 
 
-class Drafter:
-    """Makes what one config makes of notifications. Templates are compiled once.
+class Previewer:
+    """Makes the messages of one config. Templates are compiled once.
 
-    To make one raises where a rule does not compile; a checked config has only rules that do.
+    Creating one raises where a rule does not compile; a checked config has no such rule.
     """
 
     def __init__(
@@ -44,56 +55,60 @@ class Drafter:
         rules: tuple[Rule, ...],
         channels: Mapping[str, ChannelSettings],
     ) -> None:
-        self.renderer = Renderer(rules)
-        self._sources = sources
+        self._renderer = Renderer(rules)
         kinds = {name: source.kind for name, source in sources.items()}
-        self._maker = MessageBuilder(kinds, self.renderer, max_future_s=0.0)  # no time is compared here
-        self._asked = {rule.name: rule.enrich for rule in rules if rule.enrich}
+        # The time limit only matters for the order of events, and here each is the only one.
+        self._builder = MessageBuilder(kinds, self._renderer, max_future_s=0.0)
+        self._lookups = LookUps(rules, sources)
         self._refusals = {name: refusal(settings) for name, settings in channels.items()}
 
-    def draft(self, notification: Notification, channel: str) -> Draft | Skipped | Dead:
-        """What notify would do with it at its first try, quiet hours and newer events aside. Never raises."""
+    def preview(self, notification: Notification, channel: str) -> Preview | Skipped | Dead:
+        """The outcome of the first attempt, apart from quiet hours and newer events. Never raises."""
         refuse = self._refusals.get(channel)
         if refuse is None:
-            error = f"no channel named {channel!r} in this worker's config"
-            return Dead(reason="unknown channel", error=error, error_class="UnknownChannel")
+            return unknown_channel(channel)
         try:
-            if not self._maker.is_wanted(notification):
-                return Skipped()
-            if self.renderer.latest_only(notification.rule):
-                self._maker.lock(notification, channel)
-            return self._made(notification, refuse)
+            unwanted = self._builder.outcome_if_unwanted(notification)
+            if unwanted is not None:
+                return unwanted
+            if self._renderer.latest_only(notification.rule):
+                self._builder.lock(notification, channel)
+            return self._message(notification, refuse)
         except (RenderError, DecodeError) as error:
-            return unfit(error)
-        except Exception as error:  # noqa: BLE001 - one body that trips a fault of ours is told as others are
-            return Dead(
-                reason="failed", error=str(error) or type(error).__name__, error_class=type(error).__name__
-            )
+            return undeliverable(error)
+        except Exception as error:  # noqa: BLE001 - a body that trips a defect must not end the report on others
+            name = type(error).__name__
+            return Dead(reason="failed", error=str(error) or name, error_class=name)
 
-    def _made(self, notification: Notification, refuse: Refusal) -> Draft | Dead:
-        asked = self._asked.get(notification.rule)
-        if not asked:
-            message = self._maker.message(notification, None, attempt=1)
-            return refuse(message) or Draft(message)
-        return self._made_without_answers(notification, asked, refuse)
+    def _message(self, notification: Notification, refuse: Refusal) -> Preview | Dead:
+        if self._lookups.has(notification.rule):
+            return self._message_before_lookups(notification, refuse)
+        message = self._builder.message(notification, None, attempt=1)
+        return refuse(message) or Preview(message)
 
-    def _made_without_answers(
-        self, notification: Notification, asked: tuple[str, ...], refuse: Refusal
-    ) -> Draft | Dead:
+    def _message_before_lookups(self, notification: Notification, refuse: Refusal) -> Preview | Dead:
         source = notification.body.source
-        kind = self._maker.kind(source)
-        if kind.api is None or self._sources[source].api is None:
-            return unaskable(asked, source)
-        payload = payloads_of(notification, kind)[-1]
-        lookups, unknown = questions(asked, kind, payload)
+        payload = payloads_of(notification, self._builder.kind(source))[-1]
+        requests = self._lookups.requests(notification.rule, source, payload)
+        if isinstance(requests, Dead):
+            return requests
+        lookups, unknown = requests
         looks_up = tuple(f"GET {lookup.path}" for lookup in lookups)
         try:
-            message = self._maker.message(notification, Enriched(payload, unknown), attempt=1)
+            message = self._builder.message(notification, Enriched(payload, unknown), attempt=1)
         except RenderError as error:
             if not lookups:
                 raise
-            return Draft(looks_up=looks_up, needs=str(error))
+            return Preview(looks_up=looks_up, needs=str(error))
         refused = refuse(message)
         if refused is None:
-            return Draft(message, looks_up)
-        return Draft(looks_up=looks_up, needs=refused.error) if lookups else refused
+            return Preview(message, looks_up)
+        return Preview(looks_up=looks_up, needs=refused.error) if lookups else refused
+
+
+def notifications_of(matched: MatchedEvent) -> Iterator[tuple[str, Notification]]:
+    """An event's notifications with their channels; those of each digest as if the event were alone in it."""
+    yield from matched.notifications
+    for _, gathered in matched.digest_events:
+        for job in jobs_of([gathered]):
+            yield from ((job.channel, notification) for notification in job.notifications)

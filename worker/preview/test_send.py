@@ -1,4 +1,4 @@
-"""One rule tried on one body, and really sent: no queue, no retry, nothing written."""
+"""One rule tried on one body, and really sent: without queue and retries, and nothing is written to Redis."""
 
 from __future__ import annotations
 
@@ -6,92 +6,92 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from broker.dead_letters import StoredDeadLetter
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
-from worker.channels import open_channel
+from sources.errors import DecodeError
+from worker.channels import open_channel, send_once
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
-from worker.enrichment.enrich import GIVE_UP_AFTER_S, Enriched, Enricher, message_of
+from worker.delivery.message_builder import MessageBuilder, undeliverable
+from worker.enrichment.enrich import GIVE_UP_AFTER_S, Enriched, Enricher
+from worker.intake.digests import payloads_of
+from worker.intake.planner import Planner
 from worker.outcome import Dead, Outcome, PutOff, Retry
-from worker.preview.explain import RuleOutcome
+from worker.preview.preview_messages import notifications_of
 from worker.rules.render import Renderer, RenderError
-from worker.rules.rules import Rule
+from worker.rules.rules import Rule, RuleBook
 from worker.worker_source import WorkerSource
 
 
-class Tried(Struct, frozen=True):
-    """What came of one notification."""
+class SendResult(Struct, frozen=True):
+    """The outcome of one notification."""
 
     channel: str
     outcome: str
-    """`sent`, or what notify would do: `retry`, `put off`, or the reason of a dead letter."""
+    """`sent`, or what delivery would do: `retry`, `put off`, or the reason of a dead letter."""
 
     error: str = ""
     answer: str = ""
-    """What the other side said, shortened."""
+    """The receiver's answer, shortened."""
 
 
-async def try_out(
-    rule: Rule,
-    body: RawBody,
-    source: WorkerSource,
-    channels: Mapping[str, ChannelSettings],
-    event: str,
-    outcome: RuleOutcome,
-) -> tuple[Tried, ...]:
-    """Send what `outcome` tells of, once: quiet hours, breakers and rates do not hold it back."""
-    enriched = await _enriched(rule, body, source)
-    if not isinstance(enriched, Enriched):
-        return tuple(_tried(notified.channel, enriched) for notified in outcome.notifications)
-    renderer = Renderer((rule,))
-    tried = []
-    for notified in outcome.notifications:
-        notification = Notification(notified.key, rule.name, event, body)
-        came = await _sent(renderer, notification, enriched, channels[notified.channel], source)
-        tried.append(_tried(notified.channel, came))
-    return tuple(tried)
-
-
-async def _enriched(rule: Rule, body: RawBody, source: WorkerSource) -> Enriched | Outcome:
-    payload = source.kind.view(body.body)
-    enricher = Enricher((rule,), {body.source: source})
-    if not enricher.asks(rule.name):
-        return Enriched(payload)
+async def send_test(
+    rule: Rule, body: RawBody, source: WorkerSource, channels: Mapping[str, ChannelSettings]
+) -> tuple[SendResult, ...]:
+    """Send the notifications that a rule makes of a body, once. Quiet hours, breakers and rates are ignored."""
+    sources = {body.source: source}
+    matched = Planner(sources, RuleBook((rule,)), max_deliveries=1).plan_body(body, any_age=True)
+    if isinstance(matched, StoredDeadLetter):
+        return ()
+    builder = MessageBuilder({body.source: source.kind}, Renderer((rule,)), max_future_s=0.0)
+    enricher = Enricher((rule,), sources)
     try:
-        return await enricher.enrich(rule.name, body.source, source.kind, payload, give_up_after_s=GIVE_UP_AFTER_S)
+        return tuple(
+            [
+                _result(channel, await _send(notification, builder, enricher, channels[channel], source))
+                for channel, notification in notifications_of(matched)
+            ]
+        )
     finally:
         await enricher.close()
 
 
-async def _sent(
-    renderer: Renderer,
+async def _send(
     notification: Notification,
-    enriched: Enriched,
+    builder: MessageBuilder,
+    enricher: Enricher,
     settings: ChannelSettings,
     source: WorkerSource,
 ) -> Outcome:
+    name = notification.body.source
     try:
-        message = message_of(renderer, notification, enriched, [enriched.payload], attempt=1)
-        channel = open_channel(settings, {notification.body.source: source.kind.model})
-    except RenderError as error:
-        return Dead(reason="render", error=str(error), error_class=type(error).__name__)
+        enriched = None
+        if enricher.looks_up(notification.rule):
+            payload = payloads_of(notification, source.kind)[-1]
+            answer = await enricher.enrich(notification.rule, name, payload, give_up_after_s=GIVE_UP_AFTER_S)
+            if not isinstance(answer, Enriched):
+                return answer
+            enriched = answer
+        message = builder.message(notification, enriched, attempt=1)
+        channel = open_channel(settings, {name: source.kind.model})
+    except (RenderError, DecodeError) as error:
+        return undeliverable(error)
     except ChannelError as error:
         return Dead(reason="misconfigured", error=f"{error.setting}: {error}", error_class=type(error).__name__)
     try:
-        return await channel.send(message)
-    except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others
-        return Retry(error=str(error), error_class=type(error).__name__)
+        return await send_once(channel, message)
     finally:
         await channel.close()
 
 
-def _tried(channel: str, outcome: Outcome) -> Tried:
+def _result(channel: str, outcome: Outcome) -> SendResult:
     match outcome:
         case Retry(error=error, answer=answer):
-            return Tried(channel, "retry", error, answer)
+            return SendResult(channel, "retry", error, answer)
         case Dead(reason=reason, error=error, answer=answer):
-            return Tried(channel, reason, error, answer)
+            return SendResult(channel, reason, error, answer)
         case PutOff():
-            return Tried(channel, "put off", f"the looking up took longer than {GIVE_UP_AFTER_S:g} s")
+            return SendResult(channel, "put off", f"the lookups took longer than {GIVE_UP_AFTER_S:g} s")
         case _:
-            return Tried(channel, "sent")
+            return SendResult(channel, "sent")

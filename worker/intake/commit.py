@@ -1,0 +1,74 @@
+"""Commit: one plan becomes marks, jobs and dead letters in Redis, and its entries leave the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from broker.queue import stream
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
+from broker.steps.commit import Committed, commit
+from worker.backoff import Backoff
+from worker.intake.plan import Plan, UnrecognizedEntry
+from worker.settings import Settings
+
+log = logging.getLogger("hookline.worker")
+
+
+class Committer:
+    """Commits the plans of one worker process."""
+
+    def __init__(
+        self,
+        redis: Client,
+        settings: Settings,
+        *,
+        consumer: str,
+        stopping: asyncio.Event,
+        on_committed: Callable[[Committed], None],
+    ) -> None:
+        """on_committed: called after each commit with what it changed."""
+        self._redis = redis
+        self._consumer = consumer
+        self._grace_ms = int(settings.unrecognized_grace_s * 1000)
+        self._takeover_ms = int(settings.takeover_s * 1000)
+        self._stopping = stopping
+        self._on_committed = on_committed
+
+    async def commit(self, plan: Plan) -> None:
+        """Commit a plan. Retries until Redis accepts it, or until the worker stops."""
+        backoff = Backoff("commit waits for Redis")
+        while True:
+            try:
+                await self._commit_once(plan)
+            except BrokerError as error:
+                await backoff.wait(error, self._stopping)
+                if self._stopping.is_set():
+                    return  # the entries stay pending, and another worker takes them over
+                with suppress(BrokerError):
+                    await stream.keep(self._redis, self._consumer, plan.entry_ids())
+            else:
+                return
+
+    async def _commit_once(self, plan: Plan) -> None:
+        """Every step is safe to repeat. Raises BrokerError."""
+        for split in plan.split:
+            await stream.split(self._redis, split.entry.id, split.batches, any_age=split.entry.any_age)
+        if plan.processed:
+            self._on_committed(await commit(self._redis, plan.processed, plan.jobs))
+        for unrecognized in plan.unrecognized:
+            await self._defer(unrecognized)
+
+    async def _defer(self, unrecognized: UnrecognizedEntry) -> None:
+        """Leave an entry to other workers for `unrecognized_grace_s`; then commit its dead letters."""
+        entry = unrecognized.entry
+        if await stream.defer(
+            self._redis, self._consumer, entry.id, for_ms=self._grace_ms, idle_ms=self._takeover_ms
+        ):
+            text = "a batch is left to other workers: %s"
+            log.warning(text, unrecognized.why, extra={"action": "batch_deferred", "bodies": entry.bodies})
+        else:
+            self._on_committed(await commit(self._redis, [unrecognized.otherwise], []))
