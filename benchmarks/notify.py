@@ -36,7 +36,7 @@ from launcher.composition.logs import set_up_logs
 from launcher.config.settings import LogSettings
 from sources import KINDS
 from worker.channels.settings import HttpSettings
-from worker.main import run, spare_collections
+from worker.main import collect_garbage_rarely, run
 from worker.rules.idempotency import idempotency_key
 from worker.rules.render import Renderer
 from worker.rules.rules import DEFAULT_TEXT, Rule
@@ -132,7 +132,7 @@ async def _prepare_notify(url: str, sink: str) -> tuple[Work, Work]:
     sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
     logging.disable(logging.NOTSET)
     set_up_logs(LogSettings(format="json"))
-    spare_collections()
+    collect_garbage_rarely()
     client, stop = connect(RedisSettings(url=url)), asyncio.Event()
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
     channels = {"sink": HttpSettings(url=sink, allow_private=True, concurrency=_CONCURRENCY)}

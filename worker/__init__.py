@@ -1,1 +1,1 @@
-"""Broker to event to notifications: the arq worker, intake, rules, channels, retry policy."""
+"""Turns queued webhooks into notifications: the arq worker, intake, rules, channels, delivery and retries."""

@@ -1,7 +1,7 @@
 """An arq worker that loses no job.
 
-arq 0.28 deletes jobs whose function raises, is unknown or cannot be read, claims with WATCH, and dies with Redis.
-Here a job of notifications is deleted by the step that settles its last one and by nothing else.
+arq 0.28 deletes a job whose function raises, is unknown or cannot be read, claims jobs with WATCH, and ends when
+Redis is not reachable. Here only the step that settles the last notification of a job deletes it.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from broker.redis.errors import BrokerError, translated
 from runtime.fault_log import Faults
 from runtime.task_cancellation import ended
 from worker.backoff import Backoff
-from worker.components import LiveNotifier
+from worker.components import ReloadableNotifier
 from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
-from worker.delivery.notify import JOB_TIMEOUT_S, Unfinished
-from worker.permanent_errors import LastingFaults
+from worker.delivery.notify import JOB_TIMEOUT_S
+from worker.delivery.running_job import Unfinished
+from worker.permanent_errors import PermanentErrorLog
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
 _POLL_S = 0.1
-_HEALTH_S = 5
+_HEALTH_EVERY_S = 5
 _UNFINISHED_DELAY_MS = 1000
 
 
 class NotifyWorker(Worker):
-    """Runs notify jobs."""
+    """Runs notify jobs: claims them, keeps their leases and gives back those that are not finished."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class NotifyWorker(Worker):
         settings: Settings,
         leases: Leases,
         runtimes: ChannelRuntimes,
-        notifier: LiveNotifier,
+        notifier: ReloadableNotifier,
         *,
         name: str,
     ) -> None:
@@ -82,7 +83,7 @@ class NotifyWorker(Worker):
             keep_result=0,
             max_tries=2**31,
             poll_delay=_POLL_S,
-            health_check_interval=_HEALTH_S,
+            health_check_interval=_HEALTH_EVERY_S,
             health_check_key=redis.names.health + name,
             job_serializer=jobs.serialize,
             job_deserializer=jobs.deserialize,
@@ -94,25 +95,25 @@ class NotifyWorker(Worker):
         self._redis = redis
         self._name = name
         self._notifier = notifier
-        self._is_off = False
-        self._faults = LastingFaults("jobs are left")
+        self._is_clock_off = False
+        self._faults = PermanentErrorLog("jobs are left")
         self._leases = leases
         self._runtimes = runtimes
         self._extend_every_s = settings.lease_s / 4
         self._next_extension = 0.0
-        self._next_sign = 0.0
+        self._next_health = 0.0
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._cancelled: set[str] = set()
-        self._rest: dict[str, Unfinished | None] = {}  # what the runs that came to their end left
+        self._rest: dict[str, Unfinished | None] = {}  # what each run that ended left open
         self._deferred: set[str] = set()
 
     def wake(self) -> None:
-        """There may be due jobs: look now instead of at the next poll."""
+        """Look for due jobs now instead of at the next poll."""
         self._wake.set()
 
     async def main(self) -> None:
-        """Claim and run jobs until `drain`. Redis being away only makes it wait."""
+        """Claim and run jobs until `drain`. While Redis is not reachable, it waits."""
         self.ctx["redis"] = self.pool
         backoff = Backoff("the job queue waits for Redis")
         faults = Faults(log, "jobs were not claimed", action="claim_failed")
@@ -128,7 +129,7 @@ class NotifyWorker(Worker):
             await self._until_woken()
 
     async def drain(self, grace_s: float) -> None:
-        """Take no more jobs, let those under way finish for `grace_s`, give the rest back."""
+        """Claim no more jobs, let running ones finish within `grace_s` seconds, and give the rest back."""
         self.allow_pick_jobs = False
         deadline = time.monotonic() + grace_s
         while self.tasks and time.monotonic() < deadline:
@@ -142,7 +143,7 @@ class NotifyWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._drop_finished()
-        await now_ms(self._redis)  # so that whatever runs here knows the clock of Redis
+        await now_ms(self._redis)  # keeps the copy of Redis' clock that running jobs use up to date
         free = self._runtimes.room(self.job_counter)
         if self.allow_pick_jobs and free > 0:
             for job in await self._leases.claim(free):
@@ -168,31 +169,34 @@ class NotifyWorker(Worker):
             error = None if task.cancelled() else task.exception()
             if isinstance(error, BrokerError) and self._faults.note(error):
                 continue
-            if error is not None:  # its lease ends and it is run again
+            if error is not None:  # its lease ends, and the job runs again
                 log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
 
     async def heart_beat(self) -> None:
-        """Keep the leases of running jobs, and show a sign of life."""
+        """Renew the leases of running jobs, and report that this worker is alive. Overrides arq's method."""
         now = time.monotonic()
         if now >= self._next_extension:
             await self._leases.extend()
             self._next_extension = now + self._extend_every_s
-        if now >= self._next_sign:
+        if now >= self._next_health:
             await self._report_clock()
             await jobs.show_life(
-                self._redis, self.health_check_key, self._notifier.fingerprint, lasts_ms=(_HEALTH_S + 1) * 1000
+                self._redis,
+                self.health_check_key,
+                self._notifier.fingerprint,
+                lasts_ms=(_HEALTH_EVERY_S + 1) * 1000,
             )
-            self._next_sign = now + _HEALTH_S
+            self._next_health = now + _HEALTH_EVERY_S
 
     async def _report_clock(self) -> None:
         ahead_ms = await report(self._redis, self._name)
-        if ahead_ms and not self._is_off:
-            text = "the clock of this host is %.1f s off from that of Redis: set it by NTP"
+        if ahead_ms and not self._is_clock_off:
+            text = "the clock of this host differs from that of Redis by %.1f s: synchronize it with NTP"
             log.warning(text, ahead_ms / 1000, extra={"action": "clock_off", "ahead_ms": ahead_ms})
-        self._is_off = bool(ahead_ms)
+        self._is_clock_off = bool(ahead_ms)
 
     async def _run(self, claimed: Claimed) -> None:
-        """Run a job, as arq's `run_job` does."""
+        """Run a job; takes the place of arq's `run_job`."""
         job_id, job = claimed.id, jobs.deserialize(claimed.blob)
         function = self.functions[job["f"]]
         ctx = {**self.ctx, "job_id": job_id, "job_try": claimed.starts, "claimed": claimed}
@@ -208,7 +212,7 @@ class NotifyWorker(Worker):
         await asyncio.shield(self._give_back(job_id))
 
     async def _give_back(self, job_id: str) -> None:
-        """After a job: it goes only when all of it is settled, which the last outcome's own step does."""
+        """Give back a job that has ended, unless all of it is settled: then that step has deleted it."""
         if job_id in self._deferred:
             self._deferred.discard(job_id)
             return
@@ -229,10 +233,10 @@ class NotifyWorker(Worker):
 
 
 class _Functions(dict[str, Any]):
-    """arq's functions by name; one that is not there buries the job instead of deleting it."""
+    """arq's functions by name. An unknown name leads to a function that makes the job a dead letter."""
 
-    def __init__(self, known: dict[str, Any], unknown: Callable[..., Awaitable[None]]) -> None:
-        super().__init__(known)
+    def __init__(self, functions: dict[str, Any], unknown: Callable[..., Awaitable[None]]) -> None:
+        super().__init__(functions)
         self._unknown = unknown
 
     def __missing__(self, name: str) -> Function:

@@ -1,7 +1,7 @@
-"""What a worker makes of that part of its config which can change while it runs.
+"""The components that a worker creates from the part of its config that can be reloaded.
 
-A job is run to its end with the parts that held when it began, and the next one with those that hold then. Old
-parts let go of their connections when the last job that uses them has ended.
+A job runs to its end with the components with which it began; the next one uses the newest. Old components close
+their connections when the last job that uses them has ended.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from worker.channels import Channel, open_channels
 from worker.channels.settings import ChannelSettings
+from worker.delivery.attempts import Attempts
 from worker.delivery.job_leases import Lease
-from worker.delivery.notify import Notifier, Unfinished
+from worker.delivery.notify import Notifier
+from worker.delivery.running_job import Unfinished
 from worker.delivery.sender import Sender
-from worker.delivery.unrecognized_jobs import Known, UnrecognizedJobs
+from worker.delivery.unrecognized_jobs import ConfiguredNames, UnrecognizedJobs
 from worker.enrichment.enrich import Enricher
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Renderer
@@ -34,7 +36,7 @@ log = logging.getLogger("hookline.worker")
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """The config that a worker takes over while it runs."""
+    """The part of the config that a running worker can reload."""
 
     sources: Mapping[str, WorkerSource]
     rules: tuple[Rule, ...]
@@ -48,13 +50,13 @@ def setup_of(
     channels: Mapping[str, ChannelSettings],
     alerts: AlertSettings,
 ) -> Setup:
-    """The setup that these settings make."""
-    known = {name: worker_source(source) for name, source in sources.items()}
-    return Setup(sources=known, rules=rules, channels=channels, alerts=alerts)
+    """The setup with these settings."""
+    worker_sources = {name: worker_source(source) for name, source in sources.items()}
+    return Setup(sources=worker_sources, rules=rules, channels=channels, alerts=alerts)
 
 
 def worker_source(source: SourceSettings) -> WorkerSource:
-    """What a worker needs to know of a source with these settings."""
+    """The part of a source's settings that a worker needs."""
     return WorkerSource(
         KINDS[source.kind],
         source.dedupe_window_days,
@@ -65,43 +67,46 @@ def worker_source(source: SourceSettings) -> WorkerSource:
 
 
 def fingerprint(setup: Setup) -> str:
-    """Tells one config from another: workers of one installation run with the same."""
+    """A hash that differs between configs: all workers of one installation should run with the same."""
     text = repr((sorted(setup.sources), setup.rules, sorted(setup.channels.items())))
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
 
 
-class Parts:
-    """Made of one setup. To be made in the running event loop. Raises ChannelError where a channel cannot open."""
+class Components:
+    """The components for one setup.
+
+    Must be created in the running event loop. Raises ChannelError where a channel cannot be opened.
+    """
 
     def __init__(self, setup: Setup, context: WorkerContext) -> None:
-        context.runtimes.configure(setup.channels)
         self.fingerprint = fingerprint(setup)
         self.kinds = kinds = {name: source.kind for name, source in setup.sources.items()}
         self.channels: dict[str, Channel] = open_channels(
             setup.channels, {name: kind.model for name, kind in kinds.items()}
         )
         self._enricher = Enricher(setup.rules, setup.sources)
-        known = Known(kinds, {rule.name for rule in setup.rules}, self.channels)
+        configured = ConfiguredNames(kinds, {rule.name for rule in setup.rules}, self.channels)
+        sender = Sender(
+            kinds, Renderer(setup.rules), self.channels, self._enricher, QuietTimes(setup.rules), context
+        )
         self.notifier = Notifier(
             context,
-            Sender(
-                kinds,
-                Renderer(setup.rules),
-                self.channels,
-                self._enricher,
-                QuietTimes(setup.rules),
-                context,
-            ),
+            sender,
+            Attempts(context, sender, rng=random.Random()),  # noqa: S311 - jitter
             UnrecognizedJobs(
-                context.redis, context.name, known, unrecognized_grace_s=context.settings.unrecognized_grace_s
+                context.redis,
+                context.name,
+                configured,
+                unrecognized_grace_s=context.settings.unrecognized_grace_s,
             ),
-            rng=random.Random(),  # noqa: S311 - jitter
         )
         self._jobs = 0
         self._is_retired = False
+        # Last, so that a setup that cannot be opened changes nothing.
+        context.runtimes.reload(setup.channels)
 
     async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
-        """See `Notifier.run`."""
+        """Run a job with these components; see `Notifier.run`."""
         self._jobs += 1
         try:
             return await self.notifier.run(claimed, packed, lease)
@@ -111,13 +116,13 @@ class Parts:
                 await self.close()
 
     async def retire(self) -> None:
-        """No more jobs come: close when the last one has ended."""
+        """Close when the last job has ended; no more jobs may begin."""
         self._is_retired = True
         if not self._jobs:
             await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of channels and APIs."""
         for name, channel in self.channels.items():
             try:
                 await channel.close()
@@ -126,30 +131,30 @@ class Parts:
         await self._enricher.close()
 
 
-class LiveNotifier:
-    """Runs each job with the parts that hold when it begins."""
+class ReloadableNotifier:
+    """Runs each job with the components that are current when it begins."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, components: Components) -> None:
+        self._components = components
 
     async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
-        """See `Notifier.run`."""
-        return await self._parts.run(claimed, packed, lease)
+        """Run a job with the current components; see `Notifier.run`."""
+        return await self._components.run(claimed, packed, lease)
 
     @property
     def fingerprint(self) -> str:
-        """Of the config that holds now."""
-        return self._parts.fingerprint
+        """The hash of the current config."""
+        return self._components.fingerprint
 
     async def dead_letter_job(self, job_id: str, error: str) -> bool:
-        """See `Notifier.dead_letter_job`."""
-        return await self._parts.notifier.dead_letter_job(job_id, error)
+        """Make a dead letter of a job; see `Notifier.dead_letter_job`."""
+        return await self._components.notifier.dead_letter_job(job_id, error)
 
-    async def follow(self, parts: Parts) -> None:
-        """Begin no job with the old parts any more."""
-        old, self._parts = self._parts, parts
+    async def reload(self, components: Components) -> None:
+        """Run new jobs with these components, and close the old ones when their last job has ended."""
+        old, self._components = self._components, components
         await old.retire()
 
     async def close(self) -> None:
-        """Close the connections of the parts that hold now, once no job runs any more."""
-        await self._parts.close()
+        """Close the connections of the current components. No job may be running."""
+        await self._components.close()

@@ -1,4 +1,4 @@
-"""One worker process: intake and notify on one event loop, and its end."""
+"""A worker process: intake and delivery on one event loop, from start to graceful stop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from runtime.task_cancellation import ended
 from worker.arq_worker import NotifyWorker
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
-from worker.components import LiveNotifier, Parts, Setup
+from worker.components import Components, ReloadableNotifier, Setup
 from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
-from worker.delivery.outcome_recorder import Recorder
-from worker.delivery.redelivery_retry import Revival
-from worker.intake.digests import Digests
+from worker.delivery.outcome_recorder import OutcomeRecorder
+from worker.delivery.redelivery_retry import RedeliveryRetry
+from worker.intake.digests import DigestCloser
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
@@ -42,15 +42,16 @@ async def work(
 ) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way within stop_grace_s.
 
-    updates: each setup that is to be taken over from then on. A second signal ends the process at once: what it
-    had claimed is taken over by others.
+    updates: setups to reload, as they come. A second signal ends the process immediately, and other workers take
+    over its work.
     """
-    spare_collections()
+    collect_garbage_rarely()
     await run_live(settings, setup, redis, stop=_stop_on_signals(), updates=updates)
 
 
-def spare_collections() -> None:
-    """Let Python look for cycles more rarely: to look through what is loaded, and stays, costs much CPU time."""
+def collect_garbage_rarely() -> None:
+    """Make garbage collections rare, and exclude the objects that exist now."""
+    # To search modules and compiled templates, which stay, for cycles costs much CPU time.
     gc.freeze()
     gc.set_threshold(10_000)
 
@@ -65,7 +66,7 @@ async def run(
     alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
     stop: asyncio.Event,
 ) -> None:
-    """The same until `stop` is set, with one setup all the time."""
+    """Run until `stop` is set, with one setup."""
     setup = Setup(sources=sources, rules=rules, channels=channels, alerts=alerts)
     await run_live(settings, setup, redis, stop=stop)
 
@@ -78,14 +79,14 @@ async def run_live(
     stop: asyncio.Event,
     updates: AsyncIterator[Setup] | None = None,
 ) -> None:
-    """The same until `stop` is set."""
+    """Run until `stop` is set, and reload each setup of `updates`."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = connect(redis)
     runtimes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
-    context = WorkerContext(client, name, settings, Recorder(client, name), runtimes)
-    parts = Parts(setup, context)
-    telling = Alerts(client, parts.channels.get(setup.alerts.channel), setup.alerts)
-    drift = Drift(client, parts.kinds, telling, every=settings.drift_every)
+    context = WorkerContext(client, name, settings, OutcomeRecorder(client, name), runtimes)
+    components = Components(setup, context)
+    alerts = Alerts(client, components.channels.get(setup.alerts.channel), setup.alerts)
+    drift = Drift(client, components.kinds, alerts, every=settings.drift_every)
 
     def planner(setup: Setup) -> Planner:
         return Planner(
@@ -93,45 +94,48 @@ async def run_live(
             RuleBook(setup.rules),
             max_deliveries=settings.max_deliveries,
             max_future_s=settings.max_future_s,
-            on_event=drift.pass_by,
+            on_event=drift.note_event,
         )
 
     intake = Intake(client, planner(setup), settings, consumer=name)
-    guards = Monitors(client, setup.sources, telling, setup.alerts)
-    notifier = LiveNotifier(parts)
+    monitors = Monitors(client, setup.sources, alerts, setup.alerts)
+    notifier = ReloadableNotifier(components)
 
-    async def follow(setup: Setup) -> None:
-        plans = planner(setup)
-        fresh = Parts(setup, context)
-        telling.follow(fresh.channels.get(setup.alerts.channel), setup.alerts)
-        drift.follow(fresh.kinds)
-        guards.follow(setup.sources, setup.alerts)
-        intake.reload(plans)
-        await notifier.follow(fresh)
+    async def reload(setup: Setup) -> None:
+        # Both may raise, and then nothing is changed.
+        new_planner = planner(setup)
+        new_components = Components(setup, context)
+        alerts.reload(new_components.channels.get(setup.alerts.channel), setup.alerts)
+        drift.reload(new_components.kinds)
+        monitors.reload(setup.sources, setup.alerts)
+        intake.reload(new_planner)
+        await notifier.reload(new_components)
 
     leases = Leases(client, name, lease_s=settings.lease_s)
     worker = NotifyWorker(client, settings, leases, runtimes, notifier, name=name)
-    redelivery_retry = Revival(client, worker.wake)
+    redelivery_retry = RedeliveryRetry(client, worker.wake)
     intake.on_jobs, intake.on_redelivery = worker.wake, redelivery_retry.wake
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(_watchdog(settings.stall_s))
-            guarding = group.create_task(guards.run())
-            sampling = group.create_task(drift.run())
-            minding = group.create_task(runtimes.run(worker.wake))
-            gathering = group.create_task(Digests(client, worker.wake).run())
-            reviving = group.create_task(redelivery_retry.run())
-            reading = [group.create_task(intake.run()), group.create_task(intake.run_take_over())]
-            following = group.create_task(_follow_all(updates, follow))
+            side_tasks = [
+                group.create_task(monitors.run()),
+                group.create_task(drift.run()),
+                group.create_task(DigestCloser(client, worker.wake).run()),
+                group.create_task(redelivery_retry.run()),
+                group.create_task(_reload_all(updates, reload)),
+            ]
+            channel_refresh = group.create_task(runtimes.run(worker.wake))
+            intake_tasks = [group.create_task(intake.run()), group.create_task(intake.run_take_over())]
             group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
-            await ended([guarding, sampling, following, gathering, reviving])
+            await ended(side_tasks)
             intake.stop()
-            await asyncio.wait(reading, timeout=settings.stop_grace_s)
+            await asyncio.wait(intake_tasks, timeout=settings.stop_grace_s)
             await worker.drain(settings.stop_grace_s)
-            await ended([minding])
+            await ended([channel_refresh])
             watchdog.cancel()
     finally:
         faulthandler.cancel_dump_traceback_later()
@@ -140,19 +144,19 @@ async def run_live(
     log.info("worker %s stopped", name, extra={"action": "worker_stopped", "worker": name})
 
 
-async def _follow_all(updates: AsyncIterator[Setup] | None, follow: Callable[[Setup], Awaitable[None]]) -> None:
-    """Take over each setup as it comes; one that cannot be changes nothing."""
+async def _reload_all(updates: AsyncIterator[Setup] | None, reload: Callable[[Setup], Awaitable[None]]) -> None:
+    """Reload each setup as it comes; one that fails changes nothing."""
     if updates is None:
         return
     async for setup in updates:
         try:
-            await follow(setup)
+            await reload(setup)
         except ChannelError as error:
-            log.error("the config was not taken over: %s", error, extra={"action": "reload_refused"})  # noqa: TRY400
+            log.error("the config was not reloaded: %s", error, extra={"action": "reload_refused"})  # noqa: TRY400
         except Exception:
-            log.exception("the config was not taken over", extra={"action": "reload_failed"})
+            log.exception("the config was not reloaded", extra={"action": "reload_failed"})
         else:
-            log.info("this worker goes by the new config", extra={"action": "worker_reloaded"})
+            log.info("the config is reloaded", extra={"action": "worker_reloaded"})
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -169,7 +173,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 async def _watchdog(stall_s: float) -> None:
-    """End the process, with a traceback, when its event loop stands still: a stuck one must not keep its work."""
+    """End the process, with a traceback, when its event loop is blocked. Other workers take over its work."""
     while True:
         faulthandler.dump_traceback_later(stall_s, exit=True)
         await asyncio.sleep(stall_s / 10)

@@ -1,4 +1,4 @@
-"""What a try of a notification can come to."""
+"""The outcomes of an attempt to send a notification."""
 
 from __future__ import annotations
 
@@ -6,44 +6,50 @@ from msgspec import Struct
 
 
 class Sent(Struct, frozen=True):
-    """The other side has it."""
+    """The receiver accepted the notification."""
 
 
 class Retry(Struct, frozen=True):
-    """It failed for a passing reason."""
+    """The attempt failed for a reason that may pass."""
 
     error: str
     error_class: str
     retry_after_s: float = 0.0
-    """What the other side asked for; 0 for nothing."""
+    """Seconds that the receiver asked to wait; 0 for none."""
 
     answer: str = ""
+    """The receiver's answer, shortened."""
 
 
 class Dead(Struct, frozen=True):
-    """It failed for good: another try would fail alike."""
+    """The attempt failed for a lasting reason: another attempt would fail alike."""
 
     reason: str
     error: str
     error_class: str
     answer: str = ""
+    """The receiver's answer, shortened."""
+
     place: str = ""
-    """Where in its rule's templates the error is, without any value of the payload; "" for other errors."""
+    """The place of the error in its rule's templates, without any value of the payload; "" for other errors."""
 
 
 class Skipped(Struct, frozen=True):
-    """It is not wanted: its rule's `when` is not true by now."""
+    """The notification is no longer wanted: its rule's `when` is not true, or a newer one was sent."""
 
 
-class PutOff(Struct, frozen=True):
-    """It was not tried: the job's time was up, or it is not to be sent yet. Costs no attempt, nor the horizon."""
+class Postponed(Struct, frozen=True):
+    """Not attempted yet: the job's time was up, or the notification may not be sent now.
+
+    That uses up neither an attempt nor the retry horizon.
+    """
 
     delay_s: float = 0.0
-    """Seconds until it may be; 0 for soon."""
+    """Seconds until it may be sent; 0 for soon."""
 
 
-class Left(Struct, frozen=True):
-    """It was not tried and stays in its job, which another worker may be running by now."""
+class LeftOpen(Struct, frozen=True):
+    """Not attempted, and still open in its job, which another worker may already run."""
 
 
-Outcome = Sent | Skipped | Retry | Dead | PutOff | Left
+Outcome = Sent | Skipped | Retry | Dead | Postponed | LeftOpen

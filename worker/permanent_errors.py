@@ -1,4 +1,4 @@
-"""Rejections that waiting does not end, such as a missing permission of the Redis user."""
+"""Errors of Redis that waiting does not end, such as a missing permission of the Redis user."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from broker.redis.errors import BrokerError, Misconfigured
 
 log = logging.getLogger("hookline.worker")
 
-_EVERY_S = 60.0
+_LOG_EVERY_S = 60.0
 
 
-class LastingFaults:
-    """Logs them once a minute, for work that is tried again and again; what passes is for others to log."""
+class PermanentErrorLog:
+    """Logs permanent errors once a minute, for work that is retried all the time.
 
-    def __init__(self, what: str, *, every_s: float = _EVERY_S) -> None:
-        """what: the work that does not get done."""
+    Other errors are not logged here.
+    """
+
+    def __init__(self, what: str, *, every_s: float = _LOG_EVERY_S) -> None:
+        """what: the work that is not done, as the log line begins."""
         self._what = what
         self._every_s = every_s
         self._next_s = 0.0
 
     def note(self, error: BrokerError) -> bool:
-        """Whether it is one of them; logs it where its time has come."""
+        """Log the error if it is permanent and none was logged lately. Returns whether it is permanent."""
         if not isinstance(error, Misconfigured):
             return False
         now_s = time.monotonic()

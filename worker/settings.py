@@ -11,58 +11,69 @@ Count = Annotated[int, Meta(ge=1)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How bodies become notifications."""
+    """The `[worker]` section: how bodies become notifications."""
 
     processes: Count = 1
-    """Worker processes."""
+    """Number of worker processes. Defaults to 1."""
 
     max_jobs: Count = 16
-    """Notify jobs that one process runs at a time; each carries up to 64 notifications."""
+    """Notify jobs that one process runs at a time, each with up to 64 notifications. Defaults to 16. Slow jobs do
+    not count fully: a process may run up to twice as many."""
 
     lease_s: Annotated[float, Meta(ge=1)] = 15.0
-    """Seconds after which the jobs of a dead worker are run by another. At least three times the longest stall."""
+    """Seconds after which another worker runs the jobs of a dead one. Defaults to 15. Set it to at least three
+    times the longest time for which a process may stall."""
 
     takeover_s: Annotated[float, Meta(ge=1)] = 30.0
-    """Seconds after which the batches of a dead worker are taken over."""
+    """Seconds after which another worker takes over the batches of a dead one. Defaults to 30."""
 
     max_deliveries: Count = 3
-    """Deliveries without a commit after which a batch is split; a single body becomes a dead letter (poison)."""
+    """Deliveries without a commit after which a batch is split into single bodies, and a single body becomes a
+    dead letter (poison). Defaults to 3."""
 
     unrecognized_grace_s: Annotated[float, Meta(ge=0)] = 900.0
-    """Seconds for which what a worker does not understand (a newer version's batch or job, a source, channel or
-    rule that its config lacks) is left to other workers; then it is a dead letter. 0 makes it one at once."""
+    """Seconds for which a worker leaves a batch or job that it does not recognize to other workers: one of a newer
+    version, or with a source, channel or rule that its config lacks. After that it is a dead letter. Defaults to
+    900; with 0 it becomes a dead letter immediately."""
 
     max_waiting: Count = 1_000_000
-    """Waiting notifications at which intake pauses; the webhooks then wait in the stream, at the same cost."""
+    """Number of waiting notifications at which intake pauses. Defaults to 1,000,000. Webhooks beyond it wait in
+    the stream, where they need as much memory."""
 
     max_future_s: Annotated[float, Meta(ge=0)] = 300.0
-    """Seconds by which an event's own time may be ahead of its receipt. One further ahead counts as of its receipt
-    for `latest_only`, and `hookline drift` shows it."""
+    """Seconds by which an event's own time may be later than its receipt. Defaults to 300. An event beyond that
+    counts as of its receipt for `latest_only`, and `hookline drift` shows it."""
 
     drift_every: Count = 100
-    """One event in so many of each name is looked at for schema drift, and the first of each name."""
+    """Share of events that are checked for schema drift: the first of each name, and then one in this many.
+    Defaults to 100."""
 
     stop_grace_s: Seconds = 20.0
-    """Seconds that work under way gets to finish on SIGTERM. A second SIGTERM ends at once."""
+    """Seconds that running work may take to finish after SIGTERM; then it is left to other workers. Defaults to
+    20. A second SIGTERM ends the process immediately."""
 
     stall_s: Seconds = 60.0
-    """A process whose event loop stands still for longer ends itself, so that others take its work over."""
+    """Seconds for which the event loop may be blocked. Defaults to 60. After that the process ends itself, and
+    other workers take over its work."""
 
 
 class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How people are told what they should look at: an outage, silence, refused webhooks, drift, dead letters."""
+    """The `[alerts]` section: alerts about outages, silence, refused webhooks, schema drift and dead letters."""
 
     channel: str = ""
-    """Name of the channel that carries alerts; without one they stand in the log, `status` and /metrics only."""
+    """Name of the channel that sends alerts. Without one, which is the default, alerts only appear in the log, in
+    `hookline status` and in /metrics."""
 
     period_s: Annotated[float, Meta(ge=1)] = 1800.0
-    """Seconds before people are told again of the same alert about the same source."""
+    """Seconds until an alert that still holds is sent again. Defaults to 1800."""
 
     dead_new: bool = True
-    """Whether to tell of a new group of dead letters: of one that nothing died with for a month."""
+    """True if to send an alert when a failure group is new: one without any dead letter for a month. Defaults to
+    true."""
 
     dead_per_minute: Annotated[float, Meta(ge=0)] = 0.0
-    """Dead letters a minute, on average of the last five, from which on they are told. 0 for never."""
+    """Number of new dead letters a minute, averaged over five minutes, from which on an alert is sent. Defaults to
+    0, which turns this alert off."""
 
     dead_total: Annotated[int, Meta(ge=0)] = 0
-    """Dead letters that lie there at a time, from which on they are told. 0 for never."""
+    """Number of stored dead letters from which on an alert is sent. Defaults to 0, which turns this alert off."""

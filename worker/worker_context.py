@@ -1,4 +1,4 @@
-"""What stays for the life of a worker process."""
+"""The objects that live as long as a worker process, through every reload."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from worker.delivery.channel_runtime import ChannelRuntimes
-from worker.delivery.outcome_recorder import Recorder
+from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.settings import Settings
 
 
 class WorkerContext(Struct, frozen=True):
-    """It."""
+    """The objects that all components of a worker process share."""
 
     redis: Client
     name: str
-    """Of the worker: it owns leases by it."""
+    """The worker's name, which owns its leases."""
 
     settings: Settings
-    recorder: Recorder
+    recorder: OutcomeRecorder
     runtimes: ChannelRuntimes

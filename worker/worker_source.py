@@ -9,7 +9,7 @@ from sources.provider import Provider
 
 
 class WorkerSource(Struct, frozen=True):
-    """What a worker needs to know of a source."""
+    """The settings of a source that a worker needs."""
 
     kind: Provider
     dedupe_window_days: int

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from launcher.config.struct_reader import Check, did_you_mean, one_of
 from worker.rules.rules import DigestSettings, QuietHours, Rule, seconds
-from worker.templates.formats import Formats, found_locale, found_zone
+from worker.templates.formats import Formats, locale_of, zone_of
 from worker.templates.template import Expression, Template, fault
 
 _GLOB = re.compile(r"[*?\[]")
@@ -31,11 +31,11 @@ def rule_checks(sources: Collection[str], channels: Collection[str]) -> Mapping[
         (Rule, "latest_only"): _expression,
         (DigestSettings, "key"): lambda text: _expression(text) if text else (("", "it is needed"),),
         (DigestSettings, "window"): _found(seconds),
-        (Rule, "locale"): _found(found_locale),
-        (Rule, "timezone"): _found(found_zone),
+        (Rule, "locale"): _found(locale_of),
+        (Rule, "timezone"): _found(zone_of),
         (QuietHours, "from_"): _time,
         (QuietHours, "to"): _time,
-        (QuietHours, "timezone"): _found(found_zone),
+        (QuietHours, "timezone"): _found(zone_of),
     }
 
 

@@ -94,8 +94,8 @@ def test_check_tells_every_channel_that_cannot_work_here(tmp_path: Path, redis_s
         "channels.crm.target: there is no module 'no_such_crm'",
         "channels.log.path: there is no directory '/nowhere'",
         "channels.mail.ca_file: no certificates in '/nowhere.pem'",
-        'channels.shop.secrets: signature = "hmac" needs one',
-        "channels.team.url: Apprise does not know or take this URL",
+        'channels.shop.secrets: signature = "hmac" needs a secret',
+        "channels.team.url: Apprise does not accept this URL",
     ):
         assert line in ran.stdout
     assert "hidden-token" not in ran.stdout + ran.stderr

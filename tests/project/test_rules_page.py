@@ -34,7 +34,7 @@ def test_each_example_loads_and_renders(example: str) -> None:
     assert [bool(part) for part in (made.to, made.subject, made.html)] == [
         bool(part) for part in (rule.to, rule.subject, rule.html)
     ]
-    assert isinstance(renderer.holds(rule.name, seen), bool)
+    assert isinstance(renderer.when_is_true(rule.name, seen), bool)
     assert bool(renderer.digest_key(rule.name, seen)) == bool(rule.digest)
     assert bool(renderer.subject(rule.name, seen)) == bool(rule.latest_only)
     assert bool(renderer.key(rule.name, seen)) == bool(rule.key)

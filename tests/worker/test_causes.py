@@ -10,7 +10,7 @@ from broker.monitoring.alerts import Alert
 from broker.monitoring.source_health import SourceFacts
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.retry_schedule import RETRY_SCHEDULE_S
-from worker.monitoring.source_conditions import causes, over
+from worker.monitoring.source_conditions import end_text, source_alerts
 from worker.worker_source import WorkerSource
 
 NOW = 1_795_000_000_000
@@ -21,7 +21,7 @@ SOURCE = WorkerSource(VOUCHERIFY, 7)
 
 
 def found(facts: SourceFacts, source: WorkerSource = SOURCE, now_ms: int = NOW) -> dict[str, Alert]:
-    return {alert.kind: alert for alert in causes("shop", source, facts, now_ms)}
+    return {alert.kind: alert for alert in source_alerts("shop", source, facts, now_ms)}
 
 
 def failing(age_ms: int) -> SourceFacts:
@@ -109,5 +109,5 @@ def test_a_day_of_silence_tells_to_look_whether_the_webhook_was_disabled() -> No
 
 def test_the_end_tells_whether_webhooks_are_accepted_again() -> None:
     alert = found(failing(HOUR))["outage"]
-    assert "accepted again" in over(alert, SourceFacts(last_accepted_ms=NOW))
-    assert "no longer" in over(alert, SourceFacts(last_accepted_ms=NOW - 2 * HOUR))
+    assert "accepted again" in end_text(alert, SourceFacts(last_accepted_ms=NOW))
+    assert "no longer" in end_text(alert, SourceFacts(last_accepted_ms=NOW - 2 * HOUR))

@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 
 from tests.until import until
-from worker.delivery.send_pool import SendPool, Work
+from worker.delivery.send_pool import Send, SendPool
 
 
-def ignore(_work: Work, _result: object) -> None:
+def ignore(_work: Send, _result: object) -> None:
     """Nobody waits for it."""
 
 
@@ -39,8 +39,8 @@ class Job:
 
 async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
     pool, first, second = SendPool(2), Job(), Job()
-    pool.put(first.works(3), ignore)
-    pool.put(second.works(1), ignore)
+    pool.submit(first.works(3), ignore)
+    pool.submit(second.works(1), ignore)
     await until(lambda: len(first.begun) == 2)
     assert (first.begun, second.begun) == ([0, 1], [])
     first.go.set()
@@ -51,11 +51,11 @@ async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_orde
 async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
     pool, mine, others = SendPool(2), Job(), Job()
     works = mine.works(2)
-    pool.put(works[:1], ignore)
-    pool.put(others.works(2), ignore)
-    pool.put(works[1:], ignore)
+    pool.submit(works[:1], ignore)
+    pool.submit(others.works(2), ignore)
+    pool.submit(works[1:], ignore)
     await until(lambda: mine.begun == [0] and others.begun == [0])
-    await pool.withdraw(works)
+    await pool.cancel(works)
     assert (mine.cancelled, others.cancelled) == ([0], [])
     others.go.set()
     await until(lambda: others.ended == [0, 1])
@@ -69,10 +69,10 @@ async def test_work_that_takes_its_cancellation_for_something_else_harms_none_th
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
-    pool.put([stubborn], ignore)
-    pool.put(others.works(1), ignore)
+    pool.submit([stubborn], ignore)
+    pool.submit(others.works(1), ignore)
     await asyncio.sleep(0)
-    await pool.withdraw([stubborn])
+    await pool.cancel([stubborn])
     others.go.set()
     await until(lambda: others.ended == [0])
 
@@ -84,9 +84,9 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
     async def works() -> str:
         return "sent"
 
-    told: list[tuple[Work, object]] = []
+    told: list[tuple[Send, object]] = []
     pool = SendPool(1)
-    pool.put([fails, works], lambda work, result: told.append((work, result)))
+    pool.submit([fails, works], lambda work, result: told.append((work, result)))
     await until(lambda: len(told) == 2)
     (first, error), second = told
     assert first is fails and isinstance(error, ValueError)
@@ -101,20 +101,20 @@ async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it
         raise ValueError("broken")
 
     pool, others = SendPool(1), Job()
-    pool.put(others.works(1), ignore)
-    waiting = asyncio.create_task(pool.make(works))
+    pool.submit(others.works(1), ignore)
+    waiting = asyncio.create_task(pool.run(works))
     await until(lambda: others.begun == [0])
     assert not waiting.done()
     others.go.set()
     assert await waiting == "sent"
     with pytest.raises(ValueError, match="broken"):
-        await pool.make(fails)
+        await pool.run(fails)
 
 
 async def test_one_that_nobody_waits_for_any_more_is_withdrawn() -> None:
     pool, others, mine = SendPool(1), Job(), Job()
-    pool.put(others.works(1), ignore)
-    waiting = asyncio.create_task(pool.make(mine.works(1)[0]))
+    pool.submit(others.works(1), ignore)
+    waiting = asyncio.create_task(pool.run(mine.works(1)[0]))
     await until(lambda: others.begun == [0])
     waiting.cancel()
     others.go.set()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from broker.dead_letters import DeadLetter, Unreported, died_at_intake
 from broker.queue.batch import RawBody
-from worker.monitoring.dead_letter_conditions import DeadFacts, NewGroup, dead_causes, is_over, news, over, purges
+from worker.monitoring.dead_letter_conditions import (
+    DeadFacts,
+    NewGroup,
+    count_alerts,
+    end_text,
+    has_ended,
+    new_groups_alert,
+    purged_alert,
+)
 from worker.settings import AlertSettings
 
 NOW = 1_795_000_000_000
@@ -13,7 +21,7 @@ RATE, TOTAL = AlertSettings(dead_per_minute=2.0), AlertSettings(dead_total=100)
 
 def found(settings: AlertSettings, *, letters: int = 0, died: int = 0) -> dict[str, str]:
     facts = DeadFacts(letters=letters, died=died)
-    return {alert.name: alert.text for alert in dead_causes(facts, settings, NOW)}
+    return {alert.name: alert.text for alert in count_alerts(facts, settings, NOW)}
 
 
 def letter(event: str = "order.created", path: str = "$.amount") -> DeadLetter:
@@ -34,31 +42,31 @@ def test_how_many_is_too_many_only_the_config_knows() -> None:
 def test_the_rate_is_an_average_of_five_minutes_and_the_bound_itself_is_too_many() -> None:
     assert not found(RATE, died=9)
     assert list(found(RATE, died=10)) == ["dead_rate:"]
-    assert "10 dead letters arose in the last 5 minutes" in found(RATE, died=10)["dead_rate:"]
+    assert "10 dead letters in the last 5 minutes" in found(RATE, died=10)["dead_rate:"]
     assert list(found(AlertSettings(dead_per_minute=0.1), died=1)) == ["dead_rate:"]
 
 
 def test_the_total_is_what_lies_there_now() -> None:
     assert not found(TOTAL, letters=99, died=10**6)
-    assert "100 dead letters there now" in found(TOTAL, letters=100)["dead_total:"]
+    assert "100 dead letters stored" in found(TOTAL, letters=100)["dead_total:"]
 
 
 def test_what_holds_no_longer_is_over() -> None:
     facts = DeadFacts(letters=100, died=10)
-    holding = {alert.name: alert for alert in dead_causes(facts, TOTAL, NOW)}
+    holding = {alert.name: alert for alert in count_alerts(facts, TOTAL, NOW)}
     [total] = holding.values()
-    [rate] = dead_causes(facts, RATE, NOW)
-    assert not is_over(total, facts, holding)
-    assert is_over(rate, facts, holding) and "no longer too many" in over(rate, facts)
-    new = news([NewGroup("ab12", letter())], NOW)
-    assert not is_over(new, facts, {})
-    assert is_over(new, DeadFacts(letters=0, died=10), {})
-    assert over(new, facts) == "no dead letter is left"
-    assert not is_over(purges(Unreported({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
+    [rate] = count_alerts(facts, RATE, NOW)
+    assert not has_ended(total, facts, holding)
+    assert has_ended(rate, facts, holding) and "no longer too many" in end_text(rate, facts)
+    new = new_groups_alert([NewGroup("ab12", letter())], NOW)
+    assert not has_ended(new, facts, {})
+    assert has_ended(new, DeadFacts(letters=0, died=10), {})
+    assert end_text(new, facts) == "no dead letter is left"
+    assert not has_ended(purged_alert(Unreported({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
 
 
 def test_a_new_group_is_told_by_what_its_letters_have_in_common_and_never_by_an_error_or_a_body() -> None:
-    alert = news([NewGroup("ab12", letter())], NOW)
+    alert = new_groups_alert([NewGroup("ab12", letter())], NOW)
     for part in ("stage intake", "source shop", "event order.created", "reason undecodable", "path $.amount"):
         assert part in alert.text
     assert "error class ValidationError" in alert.text
@@ -68,21 +76,21 @@ def test_a_new_group_is_told_by_what_its_letters_have_in_common_and_never_by_an_
 
 def test_many_new_groups_are_one_message_that_names_the_first() -> None:
     groups = [NewGroup(f"g{number}", letter(f"event.{number}")) for number in range(8)]
-    alert = news(groups, NOW)
+    alert = new_groups_alert(groups, NOW)
     assert alert.text.startswith("8 new groups of dead letters")
     assert "event.4" in alert.text and "event.5" not in alert.text and "and 3 more" in alert.text
     assert (alert.data["new"], len(alert.data["groups"])) == (8, 5)
 
 
 def test_a_group_whose_letter_has_gone_is_told_by_its_fingerprint() -> None:
-    assert "ab12" in news([NewGroup("ab12", None)], NOW).text
+    assert "ab12" in new_groups_alert([NewGroup("ab12", None)], NOW).text
 
 
 def test_names_from_outside_are_cut_and_made_printable() -> None:
-    text = news([NewGroup("ab12", letter("x\x1b[31m\n" + "y" * 500))], NOW).text
+    text = new_groups_alert([NewGroup("ab12", letter("x\x1b[31m\n" + "y" * 500))], NOW).text
     assert text.isprintable() and len(text) < 400
 
 
 def test_purged_letters_are_told_by_their_number() -> None:
-    assert "2 dead letters were removed for good" in purges(Unreported({}, 3, 5), NOW).text
-    assert "1 dead letter was removed" in purges(Unreported({}, 4, 5), NOW).text
+    assert "2 dead letters were deleted" in purged_alert(Unreported({}, 3, 5), NOW).text
+    assert "1 dead letter was deleted" in purged_alert(Unreported({}, 4, 5), NOW).text

@@ -25,7 +25,7 @@ from tests.worker_process import Parts, WorkerProcess
 from worker.channels import Channel, open_channels
 from worker.channels.settings import HttpSettings
 from worker.monitoring.alerts import Alerts
-from worker.monitoring.dead_letter_monitor import DeadGuard
+from worker.monitoring.dead_letter_monitor import DeadLetterMonitor
 from worker.settings import AlertSettings
 
 NOW = 1_795_000_000_000
@@ -33,7 +33,7 @@ BROKEN = b'{"customer":{"name":"Ann Lee"},'
 REFUSED = web.HTTPBadRequest.status_code
 TELLING = Parts(alerts=AlertSettings(channel="sink"), expect_every_s=1.0)
 
-Guard = Callable[..., DeadGuard]
+Guard = Callable[..., DeadLetterMonitor]
 Start = Callable[..., WorkerProcess]
 
 
@@ -48,9 +48,9 @@ async def channel(sink: Sink) -> AsyncIterator[Channel]:
 def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
     """Monitors that report through the sink."""
 
-    def make(**settings: Any) -> DeadGuard:
+    def make(**settings: Any) -> DeadLetterMonitor:
         rule = AlertSettings(channel="ops", **settings)
-        return DeadGuard(redis, Alerts(redis, channel, rule), rule)
+        return DeadLetterMonitor(redis, Alerts(redis, channel, rule), rule)
 
     yield make
 
@@ -81,7 +81,7 @@ async def holding(redis: Client) -> list[str]:
 async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, sink: Sink, guard: Guard) -> None:
     await add_stored(redis, [stored_letter("order.created"), stored_letter("order.created")])
     for number in range(3):
-        await guard().look(NOW + number)
+        await guard().check(NOW + number)
     [message] = sink.got
     assert (message["rule"], message["event"]) == ("alert", "hookline.alert.dead_new")
     assert "order.created" in message["text"] and "$.customer" in message["text"]
@@ -90,7 +90,7 @@ async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, s
     assert await holding(redis) == ["dead_new"]
     await period_over(redis, "dead_new")
     await add_stored(redis, [stored_letter("order.created")])  # the group is not new any more
-    await guard().look(NOW)
+    await guard().check(NOW)
     assert len(sink.got) == 1
 
 
@@ -98,13 +98,13 @@ async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await add_stored(redis, [stored_letter("order.1")])
-    await guard().look(NOW)
+    await guard().check(NOW)
     for number in (2, 3):
         await add_stored(redis, [stored_letter(f"order.{number}")])
-        await guard().look(NOW)
+        await guard().check(NOW)
     assert len(sink.got) == 1
     await period_over(redis, "dead_new")
-    await guard().look(NOW + 1_800_000)
+    await guard().check(NOW + 1_800_000)
     _, second = sink.got
     assert second["data"]["new"] == 2
     assert "order.2" in second["text"] and "order.3" in second["text"] and "order.1" not in second["text"]
@@ -115,10 +115,10 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
 ) -> None:
     stored = stored_letter("order.1")
     await add_stored(redis, [stored])
-    await guard().look(NOW)
+    await guard().check(NOW)
     await dead_letters.discard(redis, [stored.letter])
     for _ in range(2):
-        await guard().look(NOW)
+        await guard().check(NOW)
     assert len(told(sink, "dead_new", "over")) == 1
     assert await holding(redis) == []
 
@@ -127,8 +127,8 @@ async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_eit
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await add_stored(redis, [stored_letter("order.1")])
-    await guard(dead_new=False).look(NOW)
-    await guard().look(NOW)
+    await guard(dead_new=False).check(NOW)
+    await guard().check(NOW)
     assert not sink.got
 
 
@@ -139,7 +139,7 @@ async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerp
     await add_stored(redis, [stored])
     unreadable = msgspec.msgpack.encode(["mixed", "", "", "of a newer version", ""])
     await redis.set(KEYS.dead + stored.letter.id, unreadable)
-    await guard().look(NOW)
+    await guard().check(NOW)
     assert stored.letter.fingerprint in sink.got[0]["text"]
 
 
@@ -148,14 +148,14 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
 ) -> None:
     rule = guard(dead_new=False, dead_per_minute=0.6)
     await add_stored(redis, [stored_letter("order.1"), stored_letter("order.1")])
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert not sink.got
     stored = [stored_letter("order.1"), stored_letter("order.1")]
     await add_stored(redis, stored)
     assert await replay.replay(redis, stored) == 2
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert (await current_alerts(redis, now_ms=0))[0].since_ms == NOW
-    await rule.look(NOW + 60_000)
+    await rule.check(NOW + 60_000)
     assert (await current_alerts(redis, now_ms=0))[0].since_ms == NOW
     [message] = sink.got
     assert (message["event"], message["data"]["died"]) == ("hookline.alert.dead_rate", 4)
@@ -163,7 +163,7 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
     await redis.delete(
         *[key async for key in redis.scan_iter(KEYS.stats_minute + "[0-9]*")]
     )  # as if five minutes had passed
-    await rule.look(NOW + 300_000)
+    await rule.check(NOW + 300_000)
     assert len(told(sink, "dead_rate", "over")) == 1
     assert await holding(redis) == []
 
@@ -172,14 +172,14 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink:
     rule = guard(dead_new=False, dead_total=3)
     stored = [stored_letter("order.1") for _ in range(3)]
     await add_stored(redis, stored[:2])
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert not sink.got
     await add_stored(redis, stored[2:])
     for _ in range(2):
-        await rule.look(NOW)
+        await rule.check(NOW)
     assert [message["data"]["letters"] for message in told(sink, "dead_total")] == [3]
     await dead_letters.discard(redis, [stored[0].letter])
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert "2 dead letters left" in told(sink, "dead_total", "over")[0]["text"]
 
 
@@ -192,11 +192,11 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
     for letters in (stored[:1], stored[1:3], stored[3:4]):
         await dead_letters.discard(redis, [one.letter for one in letters], counter="purged")
         for _ in range(2):
-            await rule.look(NOW)
+            await rule.check(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1]
     await period_over(redis, "dead_purged")
     await dead_letters.discard(redis, [stored[4].letter])  # by a person: nothing to tell
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1, 3]
     assert await holding(redis) == ["dead_purged"]
 
@@ -206,10 +206,10 @@ async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
 ) -> None:
     await redis.set(KEYS.dead_reported, 100)
     await redis.hset(KEYS.stats_total, "purged", "7")  # type: ignore[misc]
-    await guard().look(NOW)
+    await guard().check(NOW)
     assert not sink.got
     await redis.hset(KEYS.stats_total, "purged", "9")  # type: ignore[misc]
-    await guard().look(NOW)
+    await guard().check(NOW)
     assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [2]
 
 
@@ -227,7 +227,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
     rule = guard(dead_total=1)
     kinds = ("dead_total", "dead_new", "dead_purged")
     for _ in range(3):
-        await rule.look(NOW)
+        await rule.check(NOW)
         for kind in kinds:
             assert await redis.pttl(f"{KEYS.alert}{kind}:") <= 60_000  # and then it is tried again
             await period_over(redis, kind)
@@ -237,7 +237,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
 
     sink.answer = lambda _n, _times: web.Response()
     sink.got.clear()
-    await rule.look(NOW)
+    await rule.check(NOW)
     assert [len(told(sink, kind)) for kind in kinds] == [1, 1, 1]
     assert told(sink, "dead_new")[0]["data"]["new"] == 2
 
@@ -249,12 +249,12 @@ async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_mo
     await add_stored(redis, [stored_letter("order.1")])
     unreported = await redis.hgetall(KEYS.dead_unreported)  # type: ignore[misc]
     for _ in range(2):
-        await guard().look(NOW)
+        await guard().check(NOW)
         await period_over(redis, "dead_new")
         await redis.hset(KEYS.dead_unreported, mapping=unreported)  # type: ignore[misc]
     assert list(sink.times.values()) == [2]
     await add_stored(redis, [stored_letter("order.2")])
-    await guard().look(NOW)
+    await guard().check(NOW)
     assert list(sink.times.values()) == [2, 1]
 
 

@@ -38,8 +38,8 @@ async def of_voucherify(redis: Client) -> dict[Deviation, int]:
 async def test_a_webhook_as_the_models_say_shows_no_drift(redis: Client) -> None:
     drift = watching(redis)
     for number in range(5):
-        drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
-    await drift.look()
+        drift.note_event("voucherify", POINTS_ADDED, webhook(number))
+    await drift.check()
     assert await of_voucherify(redis) == {Deviation(POINTS_ADDED): 5}
     assert await current_alerts(redis, now_ms=0) == []
 
@@ -51,8 +51,8 @@ async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_
 
     drift = watching(redis)
     for number in range(3):
-        drift.pass_by("voucherify", POINTS_ADDED, changed(number, change))
-    await drift.look()
+        drift.note_event("voucherify", POINTS_ADDED, changed(number, change))
+    await drift.check()
     counts = await of_voucherify(redis)
     assert counts[Deviation(POINTS_ADDED, "unknown key", "$.data.campaign.colour", "", "string")] == 3
     [type_changed] = [deviation for deviation in counts if deviation.what == "changed type"]
@@ -65,8 +65,8 @@ async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_
 
 async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: Client) -> None:
     drift = watching(redis)
-    drift.pass_by("voucherify", "moon.phase.changed", b"{}")
-    await drift.look()
+    drift.note_event("voucherify", "moon.phase.changed", b"{}")
+    await drift.check()
     assert Deviation("moon.phase.changed", "unknown event") in await of_voucherify(redis)
     [alert] = await current_alerts(redis, now_ms=0)
     assert "moon.phase.changed" in alert.text
@@ -75,8 +75,8 @@ async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: Client) 
 async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: Client) -> None:
     drift = watching(redis, every=10)
     for number in range(25):
-        drift.pass_by("voucherify", POINTS_ADDED, webhook(number))
-    await drift.look()
+        drift.note_event("voucherify", POINTS_ADDED, webhook(number))
+    await drift.check()
     assert (await of_voucherify(redis))[Deviation(POINTS_ADDED)] == 3
 
 
@@ -103,11 +103,11 @@ async def test_a_running_worker_samples_what_it_takes_in(
 
 async def test_samples_of_a_source_that_was_taken_out_of_the_config_are_let_go(redis: Client) -> None:
     drift = watching(redis)
-    drift.pass_by("voucherify", POINTS_ADDED, webhook(1))
-    drift.follow({"shop": KINDS["voucherify"]})
-    drift.pass_by("shop", POINTS_ADDED, webhook(2))
+    drift.note_event("voucherify", POINTS_ADDED, webhook(1))
+    drift.reload({"shop": KINDS["voucherify"]})
+    drift.note_event("shop", POINTS_ADDED, webhook(2))
 
-    await drift.look()
+    await drift.check()
 
     assert await noted.read(redis, ["voucherify", "shop"]) == {
         "voucherify": {},

@@ -64,44 +64,44 @@ async def test_an_outage_is_raised_held_and_over(redis: Client, caplog: pytest.L
     caplog.set_level(logging.INFO, "hookline.worker")
     at, one, other = now(), guards(redis), guards(redis)
     await note_failures(redis, [Streak("shop", "failing", at - 1000, at, 3, 503)])
-    await one.look(at + MINUTE)
+    await one.check(at + MINUTE)
     assert await holding(redis) == []
-    for look in (one, other, one):
-        await look.look(at + 3 * MINUTE)
+    for check in (one, other, one):
+        await check.check(at + 3 * MINUTE)
     assert await holding(redis) == ["outage:shop"]
 
     await accept(redis, "shop")
-    for look in (other, one):
-        await look.look(at + 4 * MINUTE)
+    for check in (other, one):
+        await check.check(at + 4 * MINUTE)
     assert await holding(redis) == []
     actions = [record.action for record in caplog.records if hasattr(record, "action")]
     assert (actions.count("alert"), actions.count("alert_over")) == (1, 1)
 
 
 async def test_silence_is_raised_after_the_time_and_over_with_the_next_webhook(redis: Client) -> None:
-    look = guards(redis, shop=EXPECTING, club=SOURCE)
+    check = guards(redis, shop=EXPECTING, club=SOURCE)
     await accept(redis, "shop")
     at = (await read_sources(redis, ["shop"]))["shop"].last_accepted_ms
-    await look.look(at + 60_000)
+    await check.check(at + 60_000)
     assert await holding(redis) == []
-    await look.look(at + 60_001)
+    await check.check(at + 60_001)
     assert await holding(redis) == ["silence:shop"]
-    await look.look(at + 1000)
+    await check.check(at + 1000)
     assert await holding(redis) == []
 
 
 async def test_alerts_of_other_parts_are_left_alone(redis: Client) -> None:
     alerts = Alerts(redis, None, AlertSettings())
     await alerts.raise_alert("drift", "shop", "a new event name", {})
-    await guards(redis).look(now())
+    await guards(redis).check(now())
     assert await holding(redis) == ["drift:shop"]
 
 
 async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: Client) -> None:
     await note_failures(redis, [Streak("gone", "failing", 1000, 2000, 3, 503)])
-    await guards(redis, gone=SOURCE).look(now())
+    await guards(redis, gone=SOURCE).check(now())
     assert await holding(redis) == ["outage:gone"]
-    await guards(redis, shop=SOURCE).look(now())
+    await guards(redis, shop=SOURCE).check(now())
     assert await holding(redis) == []
 
 
@@ -109,27 +109,27 @@ async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_a
     redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
-    look, at, error = guards(redis), now(), Unavailable("Redis is not reachable: refused")
-    await look.redis_is_away(error, at)
-    await look.redis_is_away(error, at + MINUTE - 1)
+    check, at, error = guards(redis), now(), Unavailable("Redis is not reachable: refused")
+    await check.note_redis_unreachable(error, at)
+    await check.note_redis_unreachable(error, at + MINUTE - 1)
     assert not caplog.records
-    await look.redis_is_away(error, at + 5 * MINUTE)
-    await look.redis_is_away(error, at + 6 * MINUTE)
-    await look.redis_is_there()
-    await look.redis_is_there()
+    await check.note_redis_unreachable(error, at + 5 * MINUTE)
+    await check.note_redis_unreachable(error, at + 6 * MINUTE)
+    await check.note_redis_reachable()
+    await check.note_redis_reachable()
     raised, ended = (record.message for record in caplog.records)
     assert "Redis is not reachable" in raised and "about 9 tries (until" in raised
-    assert "there again" in ended
+    assert "reachable again" in ended
 
 
 async def test_a_full_redis_is_told_too(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
-    look = guards(redis)
+    check = guards(redis)
     await redis.config_set("maxmemory", 1)
     try:
-        task = asyncio.create_task(look.run())
-        await until(lambda: look._away_since_ms)
+        task = asyncio.create_task(check.run())
+        await until(lambda: check._away_since_ms)
         task.cancel()
-        await look.redis_is_away(Unavailable("Redis is full"), look._away_since_ms + 2 * MINUTE)
+        await check.note_redis_unreachable(Unavailable("Redis is full"), check._away_since_ms + 2 * MINUTE)
     finally:
         await redis.config_set("maxmemory", 0)
     assert "Redis is full" in caplog.text

@@ -20,7 +20,7 @@ from worker.backoff import Backoff
 from worker.intake.intake import Intake
 from worker.intake.plan import Plan
 from worker.intake.planner import Planner
-from worker.permanent_errors import LastingFaults
+from worker.permanent_errors import PermanentErrorLog
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
 from worker.worker_source import WorkerSource
@@ -90,7 +90,7 @@ async def test_what_lasts_is_logged_once_a_period(
 def test_a_lasting_refusal_of_other_work_is_logged_once_a_period(
     caplog: pytest.LogCaptureFixture, every_s: float, lines: int
 ) -> None:
-    faults = LastingFaults("digests are not closed", every_s=every_s)
+    faults = PermanentErrorLog("digests are not closed", every_s=every_s)
 
     assert [faults.note(Misconfigured("no permission")) for _ in range(3)] == [True] * 3
     assert not faults.note(Unavailable("Redis is not reachable"))

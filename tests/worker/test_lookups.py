@@ -179,7 +179,7 @@ async def test_retry_after_is_passed_on_and_nobody_asks_meanwhile(api: Customers
     assert first.retry_after_s == 3600
     second = await asking.get(about("cust_2"))
     assert isinstance(second, Retry)
-    assert second.error == "looking up the customer: the API asked us to wait"
+    assert second.error == "looking up the customer: the API asked to wait"
     assert 590 < second.retry_after_s <= 600
     assert api.ids == ["cust_1"]
 

@@ -97,5 +97,5 @@ def test_the_whole_payload_prints_as_json_where_it_is_at_hand_as_json(template: 
     ],
 )
 def test_json_that_would_be_too_long_is_refused(template: str) -> None:
-    with pytest.raises(RenderError, match="longer than 4194304"):
+    with pytest.raises(RenderError, match="more than 4194304 characters"):
         rendered(template)

@@ -25,7 +25,7 @@ from tests.until import until
 from tests.worker.conftest import first_plan, rest, send, webhook
 from tests.worker.happenings import happened
 from tests.worker_process import Parts, WorkerProcess
-from worker.delivery.redelivery_retry import Revival
+from worker.delivery.redelivery_retry import RedeliveryRetry
 from worker.intake.planner import Planner
 from worker.rules.rules import DigestSettings, Rule, RuleBook
 from worker.worker_source import WorkerSource
@@ -217,7 +217,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
     woken = asyncio.Event()
-    revival = Revival(redis, woken.set)
+    revival = RedeliveryRetry(redis, woken.set)
     running = asyncio.create_task(revival.run())
     await asyncio.sleep(0)
     await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]

@@ -154,14 +154,14 @@ def test_when_is_a_condition_and_key_never_empty() -> None:
     def seen(**payload: Any) -> dict[str, Any]:
         return seen_by_templates(payload, event="e", source="shop")
 
-    assert rules.holds("r", seen(balance={"points": 101}))
-    assert not rules.holds("r", seen(balance={"points": 100}))
+    assert rules.when_is_true("r", seen(balance={"points": 101}))
+    assert not rules.when_is_true("r", seen(balance={"points": 100}))
     with pytest.raises(
         RenderError, match=r"^when of rule 'r': 'balance' is undefined; the keys are 'data', 'event', 'source'$"
     ):
-        rules.holds("r", seen())
+        rules.when_is_true("r", seen())
     with pytest.raises(RenderError, match=r"^when of rule 'r': 'points' is undefined; the keys are "):
-        renderer(when="points").holds("r", seen())
+        renderer(when="points").when_is_true("r", seen())
     assert rules.key("r", seen(customer="ada")) == "ada"
     with pytest.raises(RenderError, match=r"^key of rule 'r': it is empty$"):
         rules.key("r", seen(customer=" "))
@@ -202,7 +202,7 @@ def test_an_absent_key_named_as_a_method_is_missing() -> None:
 
 def test_a_default_holds_for_a_field_of_what_is_absent_and_without_one_it_is_an_error() -> None:
     assert text("{{ x.name | default('') }}-{{ x.y['z'] | default('n') }}") == "-n"
-    assert not renderer(text="t", when="customer.email | default(false)").holds("r", {})
+    assert not renderer(text="t", when="customer.email | default(false)").when_is_true("r", {})
     assert "'x' is undefined" in error("{{ x.name }}")
     assert "'x' is undefined" in error("{% if x.name %}a{% endif %}")
 

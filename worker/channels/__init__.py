@@ -1,4 +1,4 @@
-"""The ways to notify."""
+"""The channels: the ways to notify."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from worker.rules.retry import RetrySettings
 
 
 class Channel(Protocol):
-    """Carries messages one way."""
+    """Sends messages in one way."""
 
     retry: RetrySettings
 
     async def send(self, message: Message) -> Outcome:
-        """Try once, within the channel's time-out. Never raises for what the other side does."""
+        """Send once, within the channel's time-out. Never raises for what the receiver does."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections of the channel."""
         ...
 
 
 def open_channels(
     settings: Mapping[str, ChannelSettings], models: Mapping[str, Model] = MappingProxyType({})
 ) -> dict[str, Channel]:
-    """The channels by name; `models`, by name of the source, are for functions of the user's.
+    """Open channels, by name; models: for the python channel, by name of the source.
 
-    To be called in the running event loop that will use them. Raises ChannelError.
+    Must be called in the running event loop that will use them. Raises ChannelError.
     """
     return {name: open_channel(channel, models) for name, channel in settings.items()}
 
 
 def open_channel(settings: ChannelSettings, models: Mapping[str, Model] = MappingProxyType({})) -> Channel:
-    """One channel. See `open_channels`."""
+    """Open one channel. See `open_channels`."""
     match settings:
         case ConsoleSettings():
             return ConsoleChannel(settings)

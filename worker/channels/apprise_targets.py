@@ -1,7 +1,7 @@
-"""Whether a service of Apprise's sends to the one recipient that a rule's `to` shows, and to no other.
+"""Checks that an Apprise service sends to the one recipient of a rule's `to`, and to no other.
 
-Each of the services takes a `to` apart in its own way, after decoding it once or twice. So what may separate
-recipients is refused before, and what became of `to` is looked at in the service that Apprise made of the URL.
+Each service splits a `to` in its own way, after decoding it once or twice. So characters that may separate
+recipients are refused first, and then the service that Apprise made of the URL must contain `to` as a whole.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _SEPARATORS = frozenset(",;|/\\%<>")
-"""Apprise's own delimiters, what it decodes once more, and what stands around addresses."""
+"""Apprise's own delimiters, characters that it decodes again, and those around addresses."""
 
 _URL_PARTS = frozenset({"schema", "user", "password", "host", "port", "fullpath"})
 
 
 def is_one_recipient(to: str) -> bool:
-    """Whether nothing in it can separate recipients: white space, controls and invisible characters do as well."""
+    """Return whether a text is not empty and contains no character that may separate recipients."""
+    # White space, control characters and invisible characters may do so too.
     return bool(to) and not any(
         char in _SEPARATORS or char.isspace() or unicodedata.category(char)[0] in "CZ" for char in to
     )
 
 
 def strings_of(service: Any) -> frozenset[str]:
-    """Every text and number that a service may take for a recipient.
+    """Every text and number that a service may use as a recipient.
 
-    That leaves out what it found to be none, and the parts of its URL where it keeps recipients apart from them.
+    Without those that it found invalid, and without the parts of its URL where it keeps recipients separately.
     """
     parts = _URL_PARTS if _keeps_targets(service) else frozenset()
     return frozenset(_strings({name: value for name, value in vars(service).items() if name not in parts}))
@@ -38,18 +39,18 @@ def _keeps_targets(service: Any) -> bool:
 
 
 def goes_to(to: str, service: frozenset[str], others: frozenset[str]) -> bool:
-    """Whether a service holds `to` as a whole, and no part of it for itself.
+    """Return whether a service contains `to` as a whole, and no part of it alone.
 
-    `service`: its strings, made with `to` in its URL; `others`: made with another recipient in it.
+    service: its strings, with `to` in its URL; others: its strings with another recipient in its URL.
     """
     wanted = _letters(to)
-    found = {_letters(text) for text in service - others} - {""}
-    whole = {text for text in found if wanted and (wanted in text or _is_national(text, wanted))}
-    return bool(whole) and not any(text in wanted for text in found - whole)
+    added = {_letters(text) for text in service - others} - {""}
+    whole = {text for text in added if wanted and (wanted in text or _is_national(text, wanted))}
+    return bool(whole) and not any(text in wanted for text in added - whole)
 
 
 def _is_national(text: str, wanted: str) -> bool:
-    """Whether it is the same telephone number without the country's code."""
+    """Return whether a text is the wanted telephone number without its country code."""
     return text.isdigit() and wanted.isdigit() and wanted.endswith(text) and len(wanted) - len(text) <= 3
 
 
@@ -61,14 +62,14 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
     elif isinstance(value, Mapping):
-        for name, held in value.items():
+        for name, item in value.items():
             if "invalid" not in str(name):
-                yield from _strings((name, held))
+                yield from _strings((name, item))
     elif isinstance(value, list | tuple | set | frozenset):
-        for held in value:
-            yield from _strings(held)
+        for item in value:
+            yield from _strings(item)
 
 
 def _letters(text: str) -> str:
-    """What is left of it in any spelling: services drop a + or # before it, and change letter case."""
+    """The letters and digits of a text: services remove a leading + or #, and change the letter case."""
     return "".join(char for char in text.casefold() if char.isalnum())

@@ -1,4 +1,4 @@
-"""Calls of code that cannot be trusted to end: bounded in number, and waited for no longer than the time-out."""
+"""Runs code that may never return: a bounded number of calls, each with a time-out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Release = Callable[[], None]
-"""Frees the seat. To be called once, in the event loop, when the call has really ended."""
+"""Frees the slot. Must be called once, in the event loop, when the call has really ended."""
 
 
 class BoundedExecutor:
-    """At most `limit` calls at a time. One that outlives its time-out keeps its seat until it really ends."""
+    """At most `limit` calls at a time. A call that exceeds its time-out keeps its slot until it really ends."""
 
     def __init__(self, limit: int, *, timeout_s: float) -> None:
         self._free = asyncio.Semaphore(limit)
         self._timeout_s = timeout_s
 
     async def run(self, start: Callable[[Release], asyncio.Future[T]]) -> T:
-        """What the call that `start` starts gives or raises. Raises TimeoutError, seats that hang included."""
+        """Start a call, and return or raise its result. Raises TimeoutError, also while no slot is free."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         async with asyncio.timeout_at(deadline):
             await self._free.acquire()
@@ -36,7 +36,7 @@ class BoundedExecutor:
 
 
 def in_task(call: Callable[[], asyncio.Task[T]]) -> Callable[[Release], asyncio.Future[T]]:
-    """Runs it as a task, which is cancelled at the time-out; it may take its time to obey."""
+    """Run a call as a task, which is cancelled at the time-out and may still take time to end."""
 
     def start(release: Release) -> asyncio.Future[T]:
         task = call()
@@ -47,7 +47,7 @@ def in_task(call: Callable[[], asyncio.Task[T]]) -> Callable[[Release], asyncio.
 
 
 def in_thread(call: Callable[[], T]) -> Callable[[Release], asyncio.Future[T]]:
-    """Runs it in a thread of its own, which the time-out cannot end, nor does it keep the process from ending."""
+    """Run a call in its own thread. The time-out cannot end it; it does not keep the process from ending."""
 
     def start(release: Release) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
@@ -66,14 +66,14 @@ def in_thread(call: Callable[[], T]) -> Callable[[Release], asyncio.Future[T]]:
             result, error = None, None
             try:
                 result = call()
-            except Exception as caught:  # noqa: BLE001 - raised again where it is waited for
+            except Exception as caught:  # noqa: BLE001 - raised again in the caller
                 error = caught
-            except BaseException as caught:  # noqa: BLE001 - an exit in a thread is no exit of the process
+            except BaseException as caught:  # noqa: BLE001 - SystemExit in a thread must not end the process
                 error = RuntimeError(f"{type(caught).__name__}: {caught}")
             try:
                 loop.call_soon_threadsafe(report, result, error)
             except RuntimeError:
-                return  # the event loop is closed: nobody waits any more
+                return  # the event loop is closed, so no caller waits for the result
 
         threading.Thread(target=run, name="hookline-channel", daemon=True).start()
         return future

@@ -1,12 +1,12 @@
-"""Why a channel cannot be opened."""
+"""The error of a channel that cannot be opened."""
 
 from __future__ import annotations
 
 
 class ChannelError(Exception):
-    """One of its settings cannot work here, whatever is sent. The message is one line and shows no secret."""
+    """A setting of the channel cannot work on this host. The message is one line and contains no secret."""
 
     def __init__(self, setting: str, reason: str) -> None:
         super().__init__(reason)
         self.setting = setting
-        """Which one."""
+        """The name of the setting."""

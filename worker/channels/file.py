@@ -25,7 +25,7 @@ class _Line(Struct, eq=False):
 
 
 class FileChannel:
-    """One file. What comes while one write is under way is written, and synced, by the next.
+    """A file. Messages that arrive during one write are written and synced together by the next.
 
     Raises ChannelError where its directory does not exist.
     """
@@ -39,7 +39,7 @@ class FileChannel:
         self._writer: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> Outcome:
-        """Append it; sent means on disk."""
+        """Append a message. It counts as sent when it is on disk."""
         line = _Line(posted(message) + b"\n", asyncio.get_running_loop().create_future())
         self._waiting.append(line)
         if self._writer is None or self._writer.done():
@@ -57,7 +57,7 @@ class FileChannel:
         return Sent()
 
     async def close(self) -> None:
-        """Let the write under way end, and close the file."""
+        """Wait for the write under way, and close the file."""
         if self._writer:
             await asyncio.wait([self._writer])
         self._file.close()
@@ -81,7 +81,7 @@ class FileChannel:
 
 
 class _File:
-    """Blocking, one call at a time; several processes may append to the same file."""
+    """The open file. Calls block, one at a time; several processes may append to the same file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,13 +89,13 @@ class _File:
         self._lock = threading.Lock()
 
     def append(self, content: bytes) -> None:
-        """Whole lines, on disk before it returns. Raises OSError, after which nothing of them is in the file."""
+        """Append whole lines and sync them to disk. Raises OSError; then none of them is in the file."""
         with self._lock:
             self._open()
             self._append(content)
 
     def close(self) -> None:
-        """Close it; a write that hangs keeps it open until the process ends."""
+        """Close the file; a write that hangs keeps it open until the process ends."""
         if self._lock.acquire(blocking=False):
             self._close_files()
             self._lock.release()
@@ -105,7 +105,7 @@ class _File:
         try:
             size = os.fstat(self._descriptor).st_size
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-                content = b"\n" + content  # another died in the middle of its line: that stays a line of its own
+                content = b"\n" + content  # another process died within its line, which stays separate
             try:
                 left = memoryview(content)
                 while left:
@@ -123,7 +123,7 @@ class _File:
             self._descriptor = -1
 
     def _open(self) -> None:
-        """Open it, and anew where it was moved away or deleted."""
+        """Open the file, again where it was moved or deleted."""
         if self._descriptor >= 0 and not self._is_there():
             self._close_files()
         if self._descriptor < 0:
@@ -137,10 +137,10 @@ class _File:
 
 
 def checked_path(settings: FileSettings) -> Path:
-    """Where to write. Raises ChannelError where that cannot be."""
+    """The path of the file. Raises ChannelError where no file can be written there."""
     path = Path(settings.path).expanduser()
     if not path.parent.is_dir():
-        raise ChannelError("path", f"there is no directory {str(path.parent)!r}: make it first")
+        raise ChannelError("path", f"there is no directory {str(path.parent)!r}: create it first")
     if path.exists() and not path.is_file():
         raise ChannelError("path", f"{str(path)!r} is not a file")
     return path

@@ -1,4 +1,4 @@
-"""What a channel refuses before it asks anybody, by the steps that its `send` begins with. Pure."""
+"""Checks a message by the steps with which a channel's `send` begins, before any request. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from worker.channels.apprise import addressed, url_of
-from worker.channels.email.message import Letters
+from worker.channels.email.message import MailComposer
 from worker.channels.errors import ChannelError
 from worker.channels.http import posted
 from worker.channels.settings import AppriseSettings, ChannelSettings, EmailSettings, FileSettings, HttpSettings
@@ -17,21 +17,21 @@ Refusal = Callable[[Message], Dead | None]
 
 
 def refusal(settings: ChannelSettings) -> Refusal:
-    """Tells of each message how it would end without anybody being asked; None where it would be sent.
+    """A function that returns why the channel refuses a message before any request; None where it sends it.
 
-    Where the channel cannot be opened, that is the end of all.
+    A channel that cannot be opened refuses every message.
     """
     try:
         return partial(_refused, _first_steps(settings))
     except ChannelError as error:
-        end = Dead(reason="misconfigured", error=f"{error.setting}: {error}", error_class=type(error).__name__)
-        return lambda _message: end
+        dead = Dead(reason="misconfigured", error=f"{error.setting}: {error}", error_class=type(error).__name__)
+        return lambda _message: dead
 
 
 def _first_steps(settings: ChannelSettings) -> Callable[[Message], object]:
     match settings:
         case EmailSettings():
-            return Letters(settings).recipient
+            return MailComposer(settings).recipient
         case AppriseSettings():
             return partial(addressed, url_of(settings))
         case HttpSettings() | FileSettings():
@@ -42,7 +42,7 @@ def _first_steps(settings: ChannelSettings) -> Callable[[Message], object]:
 
 def _refused(first_steps: Callable[[Message], object], message: Message) -> Dead | None:
     try:
-        made = first_steps(message)
-    except Exception as error:  # noqa: BLE001 - notify tries again what fails so, until its attempts are used up
+        result = first_steps(message)
+    except Exception as error:  # noqa: BLE001 - delivery retries such an error until the attempts are used up
         return Dead(reason="exhausted", error=str(error) or type(error).__name__, error_class=type(error).__name__)
-    return made if isinstance(made, Dead) else None
+    return result if isinstance(result, Dead) else None

@@ -1,4 +1,4 @@
-"""Which addresses are public. Pure."""
+"""Distinguishes public IP addresses from others. Pure."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _NOT_PUBLIC = tuple(
         "fec0::/10",  # site local, deprecated
     )
 )
-"""What the ipaddress module of some supported Python takes for public (its tables are as old as it is)."""
+"""Networks that the ipaddress module of some supported Python versions counts as public: its tables are older."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class PrivateAddressError(OSError):
-    """The address is not public, and the channel does not allow that."""
+    """The address is not public, and the channel does not allow private addresses."""
 
     def __init__(self) -> None:
-        super().__init__("its address is not public; where that is meant, set the channel's allow_private = true")
+        super().__init__("its address is not public; if that is intended, set the channel's allow_private = true")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, as the IANA registries of special addresses have it.
+    """Return whether an IP address is public, by the IANA registries of special addresses.
 
-    An IPv6 address that stands for an IPv4 one (mapped, 6to4, Teredo, NAT64) is as public as that.
+    An IPv6 address that contains an IPv4 one (mapped, 6to4, Teredo, NAT64) counts as that address.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     inner = _inner(ip)
@@ -50,7 +50,7 @@ def is_public(address: str) -> bool:
 
 
 def is_private_host(host: str) -> bool:
-    """Whether a URL's host is an address that is not public, or this machine's name for itself."""
+    """Return whether a URL's host is an address that is not public, or localhost."""
     try:
         return not is_public(host.strip("[]"))
     except ValueError:
@@ -58,7 +58,7 @@ def is_private_host(host: str) -> bool:
 
 
 def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
+    """The IPv4 address that an IPv6 one contains; None where it contains none."""
     if not isinstance(ip, IPv6Address):
         return None
     if ip in _NAT64:

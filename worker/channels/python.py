@@ -1,11 +1,11 @@
-"""Calls an async function of the user's with each notification.
+"""Calls a user's async function with each notification.
 
     from hookline import Notification, Permanent, RetryLater
 
     async def function(notification: Notification, key: str) -> None: ...
 
-If it returns, the notification is sent, whatever it returns. If it raises, the notification is tried again; for
-`Permanent` it becomes a dead letter at once.
+If it returns, the notification is sent, whatever it returns. If it raises, the notification is retried; for
+`Permanent` it becomes a dead letter immediately.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from worker.rules.render import Message
 from worker.user_function import Notification, Permanent, RetryLater
 
 Model = Callable[[str, Any], Struct | None]
-"""(event name, payload) -> the payload as its typed model, None where it has none."""
+"""(event name, payload) -> the payload as its typed model; None where it has none."""
 
 
 class PythonChannel:
     """One function. It runs on the worker's event loop, so it must not block: see asyncio.to_thread.
 
-    `models` by name of the source. Raises ChannelError where there is no such function.
+    models: by name of the source. Raises ChannelError where there is no such function.
     """
 
     def __init__(self, settings: PythonSettings, models: Mapping[str, Model]) -> None:
@@ -43,7 +43,7 @@ class PythonChannel:
         self._executor = BoundedExecutor(settings.concurrency, timeout_s=settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
-        """Call it. A call that does not heed its cancellation is left to itself, and still counts as one."""
+        """Call the function. A call that ignores its cancellation still counts against `concurrency`."""
         model = self._models.get(message.source)
         try:
             # A typed model takes plain floats alone, and so do most JSON encoders that the function may use. The
@@ -72,10 +72,10 @@ class PythonChannel:
             return Retry(error=f"not done within {self._timeout_s:g} s", error_class="TimeoutError")
 
     async def close(self) -> None:
-        """Nothing to close: what the function opened is its own."""
+        """Do nothing: the function has its own connections."""
 
     async def _call(self, notification: Notification, key: str) -> Outcome:
-        """The user's code may raise anything; none of it ends the worker or is mistaken for our own."""
+        # The user's code may raise anything, which must not end the worker.
         try:
             await self._function(notification, key)
         except Permanent as error:

@@ -1,4 +1,4 @@
-"""`[channels.NAME]` sections: one struct a kind of channel, told apart by `kind`."""
+"""The `[channels.NAME]` sections: one struct for each `kind` of channel."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ TimeOut = Annotated[float, Meta(gt=0, le=30)]
 
 
 class BreakerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A channel's `breaker` table: when all workers leave a sick channel alone."""
+    """A channel's `breaker` table: when all workers stop sending through a failing channel for a while."""
 
     failures: Annotated[int, Meta(ge=1)] = 5
-    """Failures in a row after which it opens."""
+    """Consecutive failures after which the breaker opens. Defaults to 5. While it is open, notifications are
+    held."""
 
     wait_s: Annotated[float, Meta(gt=0)] = 30.0
-    """Seconds that it stays open the first time; they double each time a probe fails."""
+    """Seconds for which it stays open the first time. Defaults to 30; doubled each time a probe fails."""
 
     max_wait_s: Annotated[float, Meta(gt=0)] = 600.0
-    """Upper bound of that wait."""
+    """Upper bound of those seconds. Defaults to 600."""
 
 
 class CommonSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every kind of channel has."""
+    """The settings of every kind of channel."""
 
     concurrency: Annotated[int, Meta(ge=1)] = 64
-    """Sends at a time in one worker process, beside its alerts."""
+    """Sends at a time in one worker process, alerts not counted. Further notifications wait."""
 
     rate_per_s: Annotated[float, Meta(ge=0)] = 0.0
-    """Sends a second of all workers together; 0 for as many as it takes."""
+    """Sends a second of all workers together. Defaults to 0, which sets no limit; further notifications wait."""
 
     retry: RetrySettings = msgspec.field(default_factory=RetrySettings)
     breaker: BreakerSettings = msgspec.field(default_factory=BreakerSettings)
@@ -46,119 +47,121 @@ class ConsoleSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind
 
 
 class FileSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="file"):
-    """Appends each notification to a file, as one line of JSON that is on disk before it counts as sent."""
+    """Appends each notification to a file as one line of JSON. It counts as sent when it is on disk."""
 
     path: Annotated[str, Meta(min_length=1)]
-    """The file; its directory must exist. It may be rotated: where it was moved away, a new one is begun."""
+    """Path of the file; its directory must exist. When the file was moved (log rotation), a new one is created."""
 
     timeout_s: TimeOut = 10.0
-    """Seconds for one write to disk; a time-out is tried again."""
+    """Seconds for one write to disk. Defaults to 10; a time-out is retried."""
 
 
 class HttpSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="http"):
-    """POSTs each notification as JSON, signed where it has secrets."""
+    """POSTs each notification as JSON, signed if there are secrets."""
 
     url: Annotated[str, Meta(pattern="^https?://")]
-    """Where to POST. Redirects are not followed."""
+    """URL to POST to. Redirects are not followed."""
 
     headers: dict[str, str] = {}
-    """Further headers."""
+    """Further headers of each request. Defaults to none."""
 
     secrets: tuple[Secret, ...] = ()
-    """What to sign with; without any, nothing is signed. Of Standard Webhooks' (`whsec_...`) there may be several:
-    each notification then carries a signature by each, so that a secret can be rotated."""
+    """Secrets to sign with. Defaults to none, and then nothing is signed. With `standard` there may be several
+    secrets (`whsec_...`): each notification then has a signature by each, so that a secret can be rotated."""
 
     signature: Literal["standard", "hmac"] = "standard"
-    """What the secrets make. `standard`: the headers of Standard Webhooks. `hmac`: the HMAC-SHA256 of the body in
-    lower-case hex, by a single secret of any form."""
+    """Kind of signature. `standard`, the default: the headers of Standard Webhooks. `hmac`: the HMAC-SHA256 of the
+    body in lower-case hex, by a single secret of any form."""
 
     signature_header: Annotated[str, Meta(pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] = "X-Hookline-Signature"
-    """The header that carries the signature `hmac`."""
+    """Name of the header with the signature, for `hmac`."""
 
     allow_private: bool = False
-    """Whether it may connect to addresses that are not public: this machine's own, private networks, a cloud's
-    metadata service. What the URL's host name resolves to is checked at each connect."""
+    """True if the channel may connect to addresses that are not public: those of this machine, of private networks
+    and of a cloud's metadata service. Defaults to false. The address is checked at each connect."""
 
     ca_file: str = ""
-    """Certificates (PEM) to trust instead of the system's, for a server or proxy inside."""
+    """Path of certificates (PEM) to trust instead of the system's, for an internal server or proxy."""
 
     cert_file: str = ""
-    """Client certificate (PEM) to show to a server that asks for one."""
+    """Path of the client certificate (PEM), for a server that asks for one."""
 
     key_file: str = ""
-    """Key of that certificate (PEM), without a passphrase; empty where it is in the same file."""
+    """Path of that certificate's key (PEM), without a passphrase; empty if it is in the same file."""
 
     timeout_s: TimeOut = 10.0
-    """Seconds until the status of the answer is there; a time-out is tried again."""
+    """Seconds until the status of the answer must be received. Defaults to 10; a time-out is retried."""
 
 
 class EmailSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="email"):
     """Sends each notification as an e-mail, over SMTP."""
 
     host: Annotated[str, Meta(pattern="^[^\\s]+$")]
-    """The SMTP server."""
+    """Host name of the SMTP server."""
 
     sender: Annotated[str, Meta(pattern="@")]
-    """Who it is from: `shop@example.com`, or `The Shop <shop@example.com>`."""
+    """The sender: `shop@example.com`, or `The Shop <shop@example.com>`."""
 
     to: str = ""
-    """Whom it is for where the rule has no `to`; alerts have none."""
+    """The recipient if the rule has no `to`. Alerts have none either."""
 
     security: Literal["starttls", "tls", "none"] = "starttls"
-    """How the connection is encrypted: after STARTTLS, which must succeed, from its first byte, or not at all."""
+    """Encryption of the connection: `starttls`, the default, which must succeed; `tls` from the first byte; or
+    none."""
 
     port: Port = 0
-    """0 for the usual one: 587 with starttls, 465 with tls, 25 with none."""
+    """Port of the server. Defaults to 0, which means the usual one: 587 with starttls, 465 with tls, 25 with
+    none."""
 
     username: str = ""
-    """Whom to log in as; empty for no login."""
+    """User name for the login. Empty, the default, for no login."""
 
     password: Secret | None = None
-    """By the environment, or as "file:/path"."""
+    """Password for the login: from the environment, or as "file:/path"."""
 
     ca_file: str = ""
-    """Certificates (PEM) to trust instead of the system's, for a server inside."""
+    """Path of certificates (PEM) to trust instead of the system's, for an internal server."""
 
     unsubscribe: Annotated[str, Meta(pattern="^(|https://.+|mailto:.+)$")] = ""
-    """Where one unsubscribes, for the header List-Unsubscribe: `mailto:...`, or `https://...`, which must take the
-    one-click POST of RFC 8058. `{to}` in it stands for the recipient's address."""
+    """Address of the header List-Unsubscribe: `mailto:...`, or `https://...`, which must accept the one-click POST
+    of RFC 8058. `{to}` in it is replaced by the recipient's address. Empty, the default, for no header."""
 
     timeout_s: TimeOut = 20.0
-    """Seconds for one e-mail, connecting included; a time-out is tried again."""
+    """Seconds for one e-mail, connecting included. Defaults to 20; a time-out is retried."""
 
     concurrency: Few = 8
-    """Connections, and e-mails at a time, of one worker process."""
+    """Connections, and so e-mails at a time, of one worker process. Defaults to 8; further e-mails wait."""
 
 
 class AppriseSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="apprise"):
-    """Sends each notification by a service that Apprise knows: Slack, Teams, Telegram, Twilio, FCM and others.
+    """Sends each notification through an Apprise service: Slack, Teams, Telegram, Twilio, FCM and others.
 
     Needs the extra `hookline[apprise]`.
     """
 
     url: Secret
-    """Apprise's URL of the service, which holds its token: by the environment, or as "file:/path". `{to}` in it
-    stands for the rule's `to`."""
+    """Apprise's URL of the service, which contains its token: from the environment, or as "file:/path". `{to}` in
+    it is replaced by the rule's `to`."""
 
     timeout_s: TimeOut = 20.0
-    """Seconds for one notification; a time-out is tried again."""
+    """Seconds for one notification. Defaults to 20; a time-out is retried."""
 
     concurrency: Few = 8
-    """Sends at a time, a thread each, in one worker process."""
+    """Sends at a time in one worker process, each in a thread. Defaults to 8; further notifications wait."""
 
 
 class PythonSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind", tag="python"):
-    """Calls an async function of yours with each notification."""
+    """Calls your own async function with each notification."""
 
     target: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
-    """`module:function`. The module is looked for in PYTHONPATH, among the installed packages, and in the
-    directory in which the worker is started."""
+    """The function, as `module:function`. The module is looked for in PYTHONPATH, among the installed packages, and in
+    the directory in which the worker is started."""
 
     timeout_s: TimeOut = 10.0
-    """Seconds for one call, which is then cancelled and tried again."""
+    """Seconds for one call. Defaults to 10; after that the call is cancelled and retried."""
 
 
 ChannelSettings = ConsoleSettings | FileSettings | HttpSettings | EmailSettings | AppriseSettings | PythonSettings
 
 DEFAULT_CHANNELS: dict[str, ChannelSettings] = {"console": ConsoleSettings()}
-"""Always there; the config may add to them."""
+"""The channels of every config, which may add others."""

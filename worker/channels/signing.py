@@ -1,4 +1,4 @@
-"""The headers that prove whom a POST is from."""
+"""The headers that prove which sender a POST is from."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from worker.channels.errors import ChannelError
 from worker.channels.settings import HttpSettings
 
 Sign = Callable[[str, bytes], Mapping[str, str]]
-"""(idempotency key, body) -> headers, made anew for each attempt."""
+"""(idempotency key, body) -> headers, computed for each attempt."""
 
 _PREFIX = "whsec_"
 
 
 def signer(settings: HttpSettings) -> Sign:
-    """How the channel signs: not at all without secrets. Raises ChannelError for secrets that do not fit."""
+    """The signing function of a channel; it signs nothing without secrets.
+
+    Raises ChannelError for unusable secrets.
+    """
     if not settings.secrets:
         if settings.signature == "hmac":
-            raise ChannelError("secrets", 'signature = "hmac" needs one')
+            raise ChannelError("secrets", 'signature = "hmac" needs a secret')
         return _unsigned
     if settings.signature == "standard":
         return _standard([_webhook(secret) for secret in settings.secrets])
     if len(settings.secrets) > 1:
-        raise ChannelError("secrets", 'signature = "hmac" takes one; only "standard" can carry several signatures')
+        raise ChannelError("secrets", 'signature = "hmac" accepts one secret; only "standard" accepts several')
     return _hmac(settings.secrets[0].reveal(), settings.signature_header)
 
 
@@ -57,13 +60,14 @@ def _hmac(secret: bytes, header: str) -> Sign:
 
 
 def _webhook(secret: Secret) -> Webhook:
-    """Raises ChannelError. The library itself skips over what is not base64, and would sign with what is left."""
+    """The signer for one secret. Raises ChannelError."""
+    # The library skips characters that are not base64, and would sign with the rest.
     text = secret.reveal().decode("ascii", "replace").removeprefix(_PREFIX)
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        wanted = 'whsec_ and base64, as `echo "whsec_$(openssl rand -base64 32)"` makes one'
-        raise ChannelError("secrets", f"not a secret of Standard Webhooks, which is {wanted}")
+        example = 'whsec_ and base64; create one with `echo "whsec_$(openssl rand -base64 32)"`'
+        raise ChannelError("secrets", f"not a secret of Standard Webhooks, which is {example}")
     return Webhook(key)

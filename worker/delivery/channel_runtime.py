@@ -1,4 +1,4 @@
-"""The channels as one worker process uses them: who may send now, and what the sends tell of each channel."""
+"""The channels as one worker process uses them: which may send now, and what the sends show of each channel."""
 
 from __future__ import annotations
 
@@ -17,83 +17,106 @@ from worker.channels.settings import BreakerSettings, CommonSettings
 from worker.delivery.rate_limit import Pacer
 from worker.delivery.send_pool import SendPool
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.permanent_errors import LastingFaults
+from worker.permanent_errors import PermanentErrorLog
 
 log = logging.getLogger("hookline.worker")
 
-_LOOK_EVERY_S = 0.5
-_LOOK_AGAIN_S = 0.05
-"""The same while jobs of a channel that is well are held: they come back few at a time, since all at once would
-stand before everybody else's jobs."""
+_REFRESH_EVERY_S = 0.5
 
+# Held jobs are released a few at a time, since all of them together would go before the jobs of other channels.
+_REFRESH_AGAIN_S = 0.05
+"""Seconds between two refreshes while jobs of a healthy channel are still held."""
+
+# Slow jobs do not count against max_jobs, so that the jobs of other channels can run.
 _SLOW_S = 0.5
-"""A channel of which no send has ended for so long is slow, and so is a job that has run for so long: such jobs
-leave room for those of others."""
+"""A channel is slow when none of its sends has ended for this long, and so is a job that has run for this long."""
 
 
 class ChannelRuntime:
-    """One channel."""
+    """A channel in this process."""
 
     def __init__(self, name: str, pacer: Pacer) -> None:
         self.name = name
-        self.state: CircuitState = "closed"
-        self.begun: dict[str, float] = {}
-        """Jobs that this process runs, the oldest first: when each began, by the monotonic clock."""
-
         self.pacer = pacer
         self.rate_per_s = 0.0
         self.pool = SendPool(1)
-        """Makes the sends: one at a time until the channel's settings are known."""
+        """Runs the sends: one at a time until the channel's settings are known."""
 
-        self.breaker = BreakerSettings()
-        self._went_well = False
-        self._under_way = 0
-        self._moved = 0.0
+        self.state: CircuitState = "closed"
+        """The state of the channel's circuit breaker, as far as this process knows; set by the methods alone."""
+
+        self._breaker = BreakerSettings()
+        self._job_starts: dict[str, float] = {}  # by job, the oldest first, of the monotonic clock
+        self._last_succeeded = False
+        self._sends = 0
+        self._last_change = 0.0
         self._succeeded = False
         self._failures = 0
 
-    def is_clear(self) -> bool:
-        """Whether a job may go without asking: the channel took all half a second ago, and went well since."""
-        return self.state == "closed" and self._went_well
+    def reload(self, settings: CommonSettings) -> None:
+        """Apply the channel's settings. Sends under way end in the pool in which they began."""
+        self._breaker, self.rate_per_s = settings.breaker, settings.rate_per_s
+        self.pool = SendPool(settings.concurrency)
 
-    def begin(self) -> None:
-        """A send begins."""
-        if not self._under_way:
-            self._moved = time.monotonic()
-        self._under_way += 1
+    def set_state(self, state: CircuitState) -> None:
+        """Take over the state that Redis has."""
+        self.state = state
 
-    def end(self, outcome: Outcome | None) -> None:
-        """A send has ended; None: by a fault that says nothing of the channel."""
-        self._under_way -= 1
-        self._moved = time.monotonic()
+    def start_job(self, job_id: str, *, is_probe: bool) -> None:
+        """Note that a job starts, which Redis has admitted: as a probe where the breaker is half-open."""
+        self.state = "half-open" if is_probe else "closed"
+        self._job_starts[job_id] = time.monotonic()
+
+    def end_job(self, job_id: str) -> None:
+        """Note that a job has ended."""
+        del self._job_starts[job_id]
+
+    def is_healthy(self) -> bool:
+        """Return whether a job may start without asking Redis: breaker closed, last send successful."""
+        return self.state == "closed" and self._last_succeeded
+
+    def start_send(self) -> None:
+        """Note that a send begins."""
+        if not self._sends:
+            self._last_change = time.monotonic()
+        self._sends += 1
+
+    def end_send(self, outcome: Outcome | None) -> None:
+        """Note that a send has ended; None: by an error that says nothing about the channel."""
+        self._sends -= 1
+        self._last_change = time.monotonic()
         match outcome:
-            case Sent() | Dead(reason="permanent"):  # the other side is there, and answers
-                self._succeeded, self._went_well, self._failures = True, True, 0
+            case Sent() | Dead(reason="permanent"):  # the receiver is reachable, and answers
+                self._succeeded, self._last_succeeded, self._failures = True, True, 0
             case Retry() | Dead(reason="misconfigured"):
-                self._went_well = False
+                self._last_succeeded = False
                 self._failures += 1
 
     def is_failing(self) -> bool:
-        """Whether enough sends failed to open the breaker, and it is not told yet."""
-        return self.state == "closed" and self._failures >= self.breaker.failures
+        """Return whether enough sends failed to open the breaker, and that is not recorded yet."""
+        return self.state == "closed" and self._failures >= self._breaker.failures
 
     def is_slow(self) -> bool:
-        """Whether sends hang, or wait for the channel's rate."""
-        hangs = bool(self._under_way) and time.monotonic() - self._moved > _SLOW_S
+        """Return whether sends hang, or wait for the channel's rate."""
+        hangs = bool(self._sends) and time.monotonic() - self._last_change > _SLOW_S
         return hangs or self.pacer.waiting > 0
 
+    def jobs(self) -> int:
+        """The number of jobs of this channel that this process runs."""
+        return len(self._job_starts)
+
     def slow_jobs(self) -> int:
-        """How many jobs take long: all of a slow channel, else those that wait for one of its sends."""
+        """The number of slow jobs: all jobs of a slow channel, else those that started long ago."""
         if self.is_slow():
-            return len(self.begun)
+            return len(self._job_starts)
         since = time.monotonic() - _SLOW_S
-        return sum(1 for _ in takewhile(lambda began: began < since, self.begun.values()))
+        return sum(1 for _ in takewhile(lambda started: started < since, self._job_starts.values()))
 
     def feedback(self) -> ChannelFeedback | None:
-        """What the sends told since the last call."""
+        """The successes and failures since the last call, for the breaker in Redis; None where there are none."""
         if not (self._succeeded or self._failures):
             return None
-        breaker = self.breaker
+        breaker = self._breaker
         feedback = ChannelFeedback(
             channel=self.name,
             open_after=breaker.failures,
@@ -107,64 +130,62 @@ class ChannelRuntime:
 
 
 class ChannelRuntimes:
-    """All of them; one a worker process."""
+    """All channels of one worker process."""
 
     def __init__(self, redis: Client, *, max_jobs: int) -> None:
         self._redis = redis
         self._max_jobs = max_jobs
-        self._most_slow = max(1, max_jobs // 2)
+        self._max_slow = max(1, max_jobs // 2)
         self._runtimes: dict[str, ChannelRuntime] = {}
-        self._look_every_s = _LOOK_EVERY_S
+        self._refresh_every_s = _REFRESH_EVERY_S
 
-    def configure(self, channels: Mapping[str, CommonSettings]) -> None:
-        """Take over the settings of the channels."""
+    def reload(self, channels: Mapping[str, CommonSettings]) -> None:
+        """Apply the settings of these channels."""
         for name, settings in channels.items():
-            runtime = self.of(name)
-            runtime.breaker, runtime.rate_per_s = settings.breaker, settings.rate_per_s
-            runtime.pool = SendPool(settings.concurrency)
+            self.of(name).reload(settings)
 
     def of(self, name: str) -> ChannelRuntime:
-        """A channel's lane."""
+        """The runtime of a channel."""
         runtime = self._runtimes.get(name)
         if runtime is None:
             runtime = self._runtimes[name] = ChannelRuntime(name, Pacer(self._redis, name))
         return runtime
 
     def is_full(self, runtime: ChannelRuntime) -> bool:
-        """Whether a channel has as many slow jobs here as it may have."""
-        return runtime.slow_jobs() >= self._most_slow
+        """Return whether this process runs as many slow jobs of a channel as it may."""
+        return runtime.slow_jobs() >= self._max_slow
 
     def room(self, running: int) -> int:
-        """How many jobs may start beside `running` ones: up to a bound, slow ones take no room."""
-        slow = sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.begun)
+        """The number of jobs that may start beside `running` ones: slow ones count only up to a limit."""
+        slow = sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.jobs())
         return min(self._max_jobs - running + slow, 2 * self._max_jobs - running)
 
     async def run(self, on_jobs: Callable[[], None]) -> None:
-        """Follow what all workers know of the channels, until cancelled. Redis being away only makes it wait.
+        """Refresh the channels' states from Redis until cancelled. While Redis is not reachable, it waits.
 
-        on_jobs: called when there may be jobs that were held back.
+        on_jobs: called when held jobs may have been released.
         """
-        lasting = LastingFaults("channels are not watched, so that held jobs stay held")
+        permanent = PermanentErrorLog("channels are not watched, so that held jobs stay held")
         faults = Faults(log, "the state of channels was not read", action="channels_unread")
         while True:
             try:
-                await self._look()
+                await self._refresh()
             except BrokerError as error:
-                lasting.note(error)  # the queue tells of what passes
+                permanent.note(error)  # the job queue logs errors that pass
             except Exception as error:  # noqa: BLE001 - logged
                 faults.note(error)
             else:
                 on_jobs()
-            await asyncio.sleep(self._look_every_s)
+            await asyncio.sleep(self._refresh_every_s)
 
-    async def _look(self) -> None:
-        most = {name: max(0, self._most_slow - len(runtime.begun)) for name, runtime in self._runtimes.items()}
-        look = await release_held_jobs(self._redis, most)
-        more = any(channel.held and channel.state(look.at_ms) == "closed" for channel in look.channels)
-        self._look_every_s = _LOOK_AGAIN_S if more else _LOOK_EVERY_S
-        known = {channel.name: channel for channel in look.channels}
+    async def _refresh(self) -> None:
+        most = {name: max(0, self._max_slow - runtime.jobs()) for name, runtime in self._runtimes.items()}
+        read = await release_held_jobs(self._redis, most)
+        more = any(channel.held and channel.state(read.at_ms) == "closed" for channel in read.channels)
+        self._refresh_every_s = _REFRESH_AGAIN_S if more else _REFRESH_EVERY_S
+        channels = {channel.name: channel for channel in read.channels}
         for name, runtime in self._runtimes.items():
-            state = known[name].state(look.at_ms) if name in known else "closed"
+            state = channels[name].state(read.at_ms) if name in channels else "closed"
             if state != runtime.state:
                 log.warning(
                     "channel %s is %s",
@@ -172,4 +193,4 @@ class ChannelRuntimes:
                     state,
                     extra={"action": "channel_state", "channel": name, "state": state},
                 )
-                runtime.state = state
+                runtime.set_state(state)

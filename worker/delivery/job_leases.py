@@ -1,7 +1,8 @@
-"""The leases of the jobs that this process runs, and until when each surely holds.
+"""The leases of the jobs that this process runs, and until when each is certain to be held.
 
-A worker that was frozen, or that could not reach Redis, cannot know whether another has taken its jobs over. So it
-reckons by its own monotonic clock, from before each lease was asked for, and sends nothing of a job beyond that.
+A worker that was frozen, or that could not reach Redis, cannot know whether another worker has taken over its
+jobs. So it measures each lease by its own monotonic clock, from before the request for it, and sends nothing after
+that.
 """
 
 from __future__ import annotations
@@ -12,34 +13,36 @@ from broker.queue import jobs
 from broker.queue.jobs import Claimed
 from broker.redis.client import Client
 
+# The clocks of two hosts do not run at exactly the same speed.
 _MARGIN = 0.1
-"""Share of a lease, at its end, in which no send begins: two hosts' clocks do not run alike."""
+"""Share of a lease, at its end, in which no send begins."""
 
 
 class Lease:
-    """One process's hold of one job."""
+    """The temporary ownership of one job by this process."""
 
     __slots__ = ("_until", "lost")
 
     def __init__(self, until: float) -> None:
+        """until: a time of the monotonic clock."""
         self.lost = False
         self._until = until
 
-    def holds(self) -> bool:
-        """Whether nobody else can be running the job now."""
+    def is_held(self) -> bool:
+        """Return whether it is certain that no other worker runs the job now."""
         return time.monotonic() < self._until
 
     def left_s(self) -> float:
-        """Seconds that it surely holds; 0 where it may not."""
+        """Seconds for which the lease is certain to be held; 0 where it may have ended."""
         return max(0.0, self._until - time.monotonic())
 
     def renew(self, until: float) -> None:
-        """It holds until a moment of the monotonic clock; one that was lost stays so."""
+        """Hold the lease until a time of the monotonic clock; a lost lease stays lost."""
         if not self.lost:
             self._until = until
 
     def lose(self) -> None:
-        """Others can run the job from now on."""
+        """Note that other workers can run the job from now on."""
         self.lost = True
         self._until = 0.0
 
@@ -51,7 +54,7 @@ class Leases:
         self.owner = owner
         self._redis = redis
         self._lease_ms = int(lease_s * 1000)
-        self._sure_s = lease_s * (1 - _MARGIN)
+        self._certain_s = lease_s * (1 - _MARGIN)
         self._held: dict[str, Lease] = {}
 
     def of(self, job_id: str) -> Lease:
@@ -66,28 +69,30 @@ class Leases:
         for job in claimed:
             running = self._held.get(job.id)
             if running is None:
-                self._held[job.id] = Lease(asked + self._sure_s)
+                self._held[job.id] = Lease(asked + self._certain_s)
                 fresh.append(job)
-            else:  # it had lapsed, and others may have sent some of the job: this run ends, a later one goes on
+            else:
+                # The lease of a job that still runs here had lapsed, and another worker may have sent some of it:
+                # this run ends, and a later one continues.
                 running.lose()
         return fresh
 
     async def extend(self) -> None:
-        """Renew the leases that are still this process's. Raises BrokerError."""
+        """Renew the leases that this process still has. Raises BrokerError."""
         held = {job_id: lease for job_id, lease in self._held.items() if not lease.lost}
         if not held:
             return
         asked = time.monotonic()
         lost = await jobs.extend(self._redis, self.owner, list(held), lease_ms=self._lease_ms)
         for lease in held.values():
-            lease.renew(asked + self._sure_s)
+            lease.renew(asked + self._certain_s)
         for job_id in lost:
             held[job_id].lose()
 
     async def give_back(self, job_id: str, *, delay_ms: int, forget_start: bool) -> None:
-        """See `jobs.release`. Raises BrokerError."""
+        """Give a job back to the queue; see `jobs.release`. Raises BrokerError."""
         await jobs.release(self._redis, self.owner, job_id, delay_ms=delay_ms, forget_start=forget_start)
 
     def drop(self, job_id: str) -> None:
-        """The job runs here no more."""
+        """Forget the lease of a job that no longer runs here."""
         self._held.pop(job_id, None)

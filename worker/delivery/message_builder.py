@@ -1,4 +1,4 @@
-"""Notification to message: what notify does before it sends. Pure."""
+"""Makes the message of a notification before it is sent. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.templates.template import seen_by_templates
 
 
 class MessageBuilder:
-    """Makes messages by the rules and sources of one config. All raise RenderError and DecodeError."""
+    """Makes messages by the rules and sources of one config. Methods raise RenderError and DecodeError."""
 
     def __init__(self, kinds: Mapping[str, Provider], renderer: Renderer, *, max_future_s: float) -> None:
         """kinds: by name of the source; max_future_s: see `[worker]`."""
@@ -28,20 +28,23 @@ class MessageBuilder:
         self._renderer = renderer
 
     def kind(self, source: str) -> Provider:
-        """What a source's webhooks look like."""
+        """The provider of a source."""
         kind = self._kinds.get(source)
         if kind is None:
             raise RenderError(f"no source named {source!r} in this worker's config")
         return kind
 
     def is_wanted(self, notification: Notification) -> bool:
-        """Whether the rule's `when` is true. Fails, too, where its `key` does: intake leaves that to notify."""
+        """Return whether the rule's `when` is true.
+
+        Also raises where the rule's keys fail, which intake leaves to delivery.
+        """
         rule, body = notification.rule, notification.body
-        if notification.digest or not self._renderer.asks_payload(rule):
+        if notification.digest or not self._renderer.needs_payload(rule):
             return True
         payload = self.kind(body.source).view(body.body)
         seen = seen_by_templates(payload, event=notification.event, source=body.source)
-        if not self._renderer.holds(rule, seen):
+        if not self._renderer.when_is_true(rule, seen):
             return False
         self._renderer.key(rule, seen)
         self._renderer.digest_key(rule, seen)
@@ -55,26 +58,24 @@ class MessageBuilder:
             return undeliverable(error)
 
     def occurred_at_ms(self, body: RawBody) -> int | None:
-        """The own time of the event, by which the latest counts; None where it has none.
-
-        One too far in the future counts as of its receipt: it would silence its subject until then.
-        """
+        """The time of the event, which decides what is the latest; None where it has none."""
         event = self.kind(body.source).decode(body.body, body.event_hint)
+        # A time too far in the future counts as the time of receipt: it would block its subject until then.
         return body.received_at_ms if is_future(event, body, self._max_future_s) else event.occurred_at_ms
 
     def lock(self, notification: Notification, channel: str) -> SubjectLock | None:
-        """What it is the latest of, by its rule's `latest_only`; None where its event has no time."""
+        """The lock of the subject that `latest_only` gives; None where the event has no time."""
         body = notification.body
         kind, occurred_at_ms = self.kind(body.source), self.occurred_at_ms(body)
         if occurred_at_ms is None:
             return None
         seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
         key = self._renderer.subject(notification.rule, seen)
-        latest = subject_id(body.source, notification.rule, channel, key)
-        return SubjectLock(latest, notification.key, occurred_at_ms)
+        subject = subject_id(body.source, notification.rule, channel, key)
+        return SubjectLock(subject, notification.key, occurred_at_ms)
 
     def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
-        """The message; `enriched`: its payload, or its last event's, with what was looked up, where that was."""
+        """The message; enriched: the payload of its last event with what was looked up, None without lookups."""
         body = notification.body
         kind = self.kind(body.source)
         json = b"" if notification.digest or enriched else kind.payload_json(body.body)

@@ -1,4 +1,4 @@
-"""Notifications and jobs as they are after a try, and before the next. Pure."""
+"""Notifications and jobs after one attempt and before the next. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def with_only(job: NotifyJob, notifications: list[Notification], attempt: int | 
 
 
 def held_for(job: NotifyJob, ms: int) -> NotifyJob:
-    """The job with the time for which its channel took nothing counted out: that does not bring its end nearer."""
+    """The job, its retry horizon extended by the time for which it was held."""
     return NotifyJob(job.channel, job.attempt, job.first_try_ms + ms, job.notifications) if ms else job
 
 
 def retry_job(job: NotifyJob, when: tuple[int, int], group: list[tuple[int, Notification]]) -> RetryJob:
-    """The job of a group's next try; `when`: its attempt number and the delay before it in ms."""
+    """The job for a group's next attempt; `when`: its attempt number and the delay before it in ms."""
     attempt, delay_ms = when
     indices = [index for index, _ in group]
     again = with_only(job, [notification for _, notification in group], attempt)
-    if attempt == job.attempt:  # it was put off, which does not use up the horizon
+    if attempt == job.attempt:  # it was postponed, which does not use up the horizon
         again = structs.replace(again, first_try_ms=job.first_try_ms + delay_ms)
     return RetryJob(again, delay_ms, indices)
 
 
 def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_ms: int) -> Notification:
-    """The notification with a failed try added to its history."""
+    """The notification with a failed attempt added to its history."""
     match outcome:
         case Retry(error=error, answer=answer):
             attempt = Attempt(at_ms, took_ms, "retry", error, answer)
@@ -44,7 +44,7 @@ def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_
 
 
 def log_fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:
-    """What every line in the log tells of a notification."""
+    """The fields of a notification in every log line."""
     return {
         "rule": notification.rule,
         "channel": job.channel,

@@ -1,5 +1,8 @@
-"""Outcomes on their way into Redis. What is sent and not recorded is sent again if this process dies, so while
-outcomes wait, nothing more is sent."""
+"""Records outcomes in Redis.
+
+While outcomes wait for Redis, nothing more is sent: a notification that was sent and not recorded is sent again if
+this process dies.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,31 @@ from worker.delivery.running_job import RunningJob
 log = logging.getLogger("hookline.worker")
 
 _GIVE_UP_AFTER_S = 3600.0
-"""Seconds that outcomes wait for a Redis that is away; they take no more room than what may be under way."""
+"""Seconds that outcomes wait for a Redis that is not reachable. Their number is bounded by the sends under way."""
 
-_AGAIN_S = 0.1
-"""Well below the moment in which a Redis that is back leaves begun jobs to their owners: see claim.lua."""
+_RETRY_S = 0.1
+"""Seconds between two tries to record. Well below the time for which a Redis that is reachable again leaves
+started jobs to their owners: see claim.lua."""
 
 _PROMPT_S = 0.25
-"""Seconds that Redis may take to record before sends wait for it."""
+"""Seconds that Redis may take to record outcomes before further sends wait for it."""
 
 
-class Recorder:
+class OutcomeRecorder:
     """Records the outcomes of one worker process."""
 
     def __init__(self, redis: Client, owner: str) -> None:
         self._redis = redis
         self._owner = owner
-        self._since: dict[object, float] = {}  # writes under way, the oldest first, and when each began
+        self._since: dict[object, float] = {}  # when each write under way began, the oldest first
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
 
     async def record(self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]) -> int:
-        """Settle, waiting a while for a Redis that is away. Returns how many are open. Raises BrokerError."""
+        """Settle notifications, and wait for a Redis that is not reachable. Returns how many of the job are open.
+
+        Raises BrokerError after an hour.
+        """
         write, began, runtime = object(), time.monotonic(), running.runtime
         feedback = runtime.feedback()
         self._since[write] = began
@@ -51,28 +58,29 @@ class Recorder:
                     if write not in self._failing:
                         log.warning("outcomes wait for Redis: %s", error, extra={"action": "redis_away"})
                     self._failing.add(write)
-                    await asyncio.sleep(_AGAIN_S)
+                    await asyncio.sleep(_RETRY_S)
                 else:
-                    runtime.state = rest.state or runtime.state
+                    if rest.state:
+                        runtime.set_state(rest.state)
                     return rest.open
         finally:
             del self._since[write]
             self._failing.discard(write)
             self._progress.set()
 
-    async def keeps_up(self, lease: Lease) -> bool:
+    async def catches_up(self, lease: Lease) -> bool:
         """Wait until outcomes are recorded as they come; False where the lease ends before."""
-        while self.is_behind() and lease.holds():
+        while self.is_behind() and lease.is_held():
             self._progress.clear()
             try:
-                async with asyncio.timeout(min(_AGAIN_S, lease.left_s())):
+                async with asyncio.timeout(min(_RETRY_S, lease.left_s())):
                     await self._progress.wait()
             except TimeoutError:
                 continue
-        return lease.holds()
+        return lease.is_held()
 
     def is_behind(self) -> bool:
-        """Whether an outcome has been waiting for Redis for too long."""
+        """Return whether an outcome has been waiting for Redis for too long."""
         if not self._since:
             return False
         return bool(self._failing) or time.monotonic() - next(iter(self._since.values())) > _PROMPT_S

@@ -1,4 +1,4 @@
-"""Messages made some at a time, before their turns come."""
+"""Messages that are rendered several at a time, before they are sent."""
 
 from __future__ import annotations
 
@@ -8,40 +8,43 @@ from collections.abc import Callable, Iterable
 from broker.queue.jobs import Notification
 from worker.rules.render import Message
 
-_FOR_S = 0.002
-"""Seconds after which the event loop gets its turn again."""
+_BUDGET_S = 0.002
+"""Seconds of rendering after which other tasks of the event loop may run."""
 
 
 class Prerender:
-    """The messages of some of a job's notifications, each to be taken once, about in the order in which they came.
+    """The messages of some of a job's notifications.
 
-    To make one between two sends costs twice what it costs after another: processors keep at hand what they do.
+    Each is taken once, about in the order of the notifications.
     """
 
+    # Rendering a message between two sends costs twice as much as rendering it after another one: processors cache
+    # the code and data that they used last.
+
     def __init__(
-        self, make: Callable[[Notification], Message], notifications: Iterable[tuple[int, Notification]]
+        self, render: Callable[[Notification], Message], notifications: Iterable[tuple[int, Notification]]
     ) -> None:
         """notifications: each with its index."""
-        self._make = make
-        self._unmade = iter(notifications)
-        self._made: dict[int, Message | Exception] = {}
+        self._render = render
+        self._waiting = iter(notifications)
+        self._rendered: dict[int, Message | Exception] = {}
 
     def take(self, index: int) -> Message:
-        """The message. Raises what making it raised."""
-        if index not in self._made:
-            self._make_some(index)
-        made = self._made.pop(index)
-        if isinstance(made, Exception):
-            raise made
-        return made
+        """The message of the notification with this index. Raises what rendering it raised."""
+        if index not in self._rendered:
+            self._render_some(index)
+        rendered = self._rendered.pop(index)
+        if isinstance(rendered, Exception):
+            raise rendered
+        return rendered
 
-    def _make_some(self, wanted: int) -> None:
-        """All up to the one that is wanted, and for a while those after it."""
-        until = time.monotonic() + _FOR_S
-        for index, notification in self._unmade:
+    def _render_some(self, wanted: int) -> None:
+        """Render all messages up to the wanted one, and further ones until the budget is used up."""
+        until = time.monotonic() + _BUDGET_S
+        for index, notification in self._waiting:
             try:
-                self._made[index] = self._make(notification)
-            except Exception as error:  # noqa: BLE001 - raised to whoever takes it
-                self._made[index] = error
-            if wanted in self._made and time.monotonic() > until:
+                self._rendered[index] = self._render(notification)
+            except Exception as error:  # noqa: BLE001 - raised when the message is taken
+                self._rendered[index] = error
+            if wanted in self._rendered and time.monotonic() > until:
                 return

@@ -1,4 +1,4 @@
-"""Dead notifications whose event came once more are tried again."""
+"""Retries dead notifications whose event was delivered again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from broker.dead_letters.replay import retry_redelivered
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from runtime.fault_log import Faults
-from worker.permanent_errors import LastingFaults
+from worker.permanent_errors import PermanentErrorLog
 
 log = logging.getLogger("hookline.worker")
 
-_LOOK_EVERY_S = 5.0
-"""For what a worker marked that was killed before it looked."""
+# A worker may be killed after its commit marked dead letters and before it retried them.
+_CHECK_EVERY_S = 5.0
+"""Seconds between two checks without a wake-up."""
 
 
-class Revival:
-    """Brings back what commits marked."""
+class RedeliveryRetry:
+    """Retries the dead letters that commits marked."""
 
     def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
         """on_jobs: called when there are new jobs."""
@@ -28,32 +29,32 @@ class Revival:
         self._marked = asyncio.Event()
 
     def wake(self) -> None:
-        """A commit marked some."""
+        """Check now: a commit marked dead letters."""
         self._marked.set()
 
     async def run(self) -> None:
-        """Bring them back, until cancelled. Redis being away only makes it wait."""
-        lasting = LastingFaults("dead letters that were sent again are not retried")
-        faults = Faults(log, "dead letters were not brought back", action="revival_failed")
+        """Retry marked dead letters until cancelled. While Redis is not reachable, it waits."""
+        permanent = PermanentErrorLog("dead letters that were delivered again are not retried")
+        faults = Faults(log, "dead letters were not retried", action="redelivery_retry_failed")
         while True:
             try:
-                retried_on_redelivery = await retry_redelivered(self._redis)
+                retried = await retry_redelivered(self._redis)
             except BrokerError as error:
-                lasting.note(error)
-                retried_on_redelivery = 0  # intake and the queue tell of what passes
+                permanent.note(error)  # intake and the job queue log errors that pass
+                retried = 0
             except Exception as error:  # noqa: BLE001 - logged
-                retried_on_redelivery = 0
+                retried = 0
                 faults.note(error)
-            if retried_on_redelivery:
+            if retried:
                 log.info(
                     "%d dead letters retried after a redelivery",
-                    retried_on_redelivery,
-                    extra={"action": "dead_letters_retried", "letters": retried_on_redelivery},
+                    retried,
+                    extra={"action": "dead_letters_retried", "letters": retried},
                 )
                 self._on_jobs()
                 continue
             try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
+                async with asyncio.timeout(_CHECK_EVERY_S):
                     await self._marked.wait()
             except TimeoutError:
                 continue

@@ -4,37 +4,46 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import SubjectLock
 from worker.delivery.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
 
 
+class Unfinished(Struct, frozen=True):
+    """Some notifications of a job are still open: the job has to be given back."""
+
+    delay_ms: int = 0
+    """Milliseconds until the job may run again."""
+
+
 class RunningJob(NamedTuple):
-    """What its sends go by."""
+    """The state that the sends of one run of a job share."""
 
     id: str
     job: NotifyJob
     lease: Lease
     deadline: float
-    """Moment of the monotonic clock after which no send begins; what is left then goes into a new job."""
+    """Time of the monotonic clock after which no send begins; the notifications left go into a new job."""
 
     runtime: ChannelRuntime
     is_probe: bool
-    """The channel's breaker is half-open, and this job alone may try."""
+    """The channel's breaker is half-open, and only this job may attempt sends."""
 
     sent: list[tuple[Notification, int]]
-    """What was sent and the log is still to tell of, which gets many at a time; each with the ms that it took."""
+    """Notifications that were sent and not logged yet, each with its duration in ms. They are logged in groups."""
 
     locks: dict[str, SubjectLock]
-    """Those that were taken and not ended, by the notification's key: for rules with `latest_only`."""
+    """For rules with `latest_only`: the locks that are held, by the notification's key."""
 
     newest: dict[str, int]
-    """The own time of the newest event that was sent of each subject of these, in this run."""
+    """For rules with `latest_only`: the time of the newest event sent in this run, by subject."""
 
     def may_send(self) -> bool:
-        """Whether the channel takes this job's notifications."""
+        """Return whether the channel accepts this job's notifications now."""
         runtime = self.runtime
         if runtime.state == "closed":
-            return not runtime.is_failing()  # what these failures mean is being told, and known in a moment
+            return not runtime.is_failing()  # its failures are being recorded, which may open the breaker
         return self.is_probe and runtime.state == "half-open"

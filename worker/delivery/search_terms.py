@@ -1,4 +1,4 @@
-"""What a dead letter can be found by: what its bodies tell of people and things, and the events' identities."""
+"""The terms that find a dead letter: ids and addresses in its bodies, and the identities of its events."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from broker.steps import digests
 from sources.errors import DecodeError
 from sources.provider import Provider
 
-_MOST = 256
-"""Terms of a digest: of its first events."""
+_MAX_TERMS = 256
+"""Terms of one dead letter at most; a digest has those of its first events."""
 
 
 def terms_of(notification: Notification, kinds: Mapping[str, Provider]) -> tuple[str, ...]:
-    """The terms of a notification that dies. The identities come first: a redelivery brings it back by them.
-
-    Never raises: a body that cannot be read has fewer.
-    """
+    """The terms of a dead notification. Never raises: a body that cannot be read has fewer terms."""
     bodies = list(_bodies(notification))
+    # Identities come first, since a redelivery finds the dead letter by them.
     identities = (_identity(body, kinds) for body in bodies)
-    told = chain.from_iterable(kinds[body.source].terms(body.body) for body in bodies if body.source in kinds)
-    return tuple(islice(dict.fromkeys(chain(filter(None, identities), told)), _MOST))
+    others = chain.from_iterable(kinds[body.source].terms(body.body) for body in bodies if body.source in kinds)
+    return tuple(islice(dict.fromkeys(chain(filter(None, identities), others)), _MAX_TERMS))
 
 
 def _bodies(notification: Notification) -> Iterator[RawBody]:
@@ -40,7 +38,7 @@ def _bodies(notification: Notification) -> Iterator[RawBody]:
 
 
 def _identity(body: RawBody, kinds: Mapping[str, Provider]) -> str:
-    """ "" for a body whose event is not known."""
+    """The term of the body's event; "" where it cannot be decoded."""
     kind = kinds.get(body.source)
     if kind is None:
         return ""
@@ -52,6 +50,6 @@ def _identity(body: RawBody, kinds: Mapping[str, Provider]) -> str:
         body.source,
         event.identity,
         occurred_at_ms=event.occurred_at_ms,
-        window_ms=0,  # where it is remembered, not for how long
+        window_ms=0,  # the term does not depend on it
     )
     return mark.term

@@ -1,4 +1,4 @@
-"""The tasks that make the sends of one channel."""
+"""The tasks that run the sends of one channel."""
 
 from __future__ import annotations
 
@@ -11,74 +11,74 @@ from runtime.task_cancellation import ended
 
 T = TypeVar("T")
 
-Work = Callable[[], Awaitable[Any]]
-"""Makes one send."""
+Send = Callable[[], Awaitable[Any]]
+"""A function that makes one send."""
 
-Tell = Callable[[Work, Any], None]
-"""Gets what a work returned, or the Exception that it raised."""
+OnDone = Callable[[Send, Any], None]
+"""Called with a send and what it returned, or the Exception that it raised."""
 
 
 class SendPool:
-    """At most `size` tasks, each of which makes one send after another, in the order in which they came.
+    """At most `size` tasks, each of which runs one send after another, in the order of submission."""
 
-    A task for each send would cost as much as its rendering.
-    """
+    # A task for each send would cost as much as rendering its message.
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._waiting: deque[tuple[Work, Tell]] = deque()
-        self._tasks: dict[asyncio.Task[None], Work | None] = {}  # and what each is at
+        self._waiting: deque[tuple[Send, OnDone]] = deque()
+        self._tasks: dict[asyncio.Task[None], Send | None] = {}  # each with the send that it runs
 
-    def put(self, works: Collection[Work], tell: Tell) -> None:
-        """Make these when their turn comes."""
-        self._waiting.extend((work, tell) for work in works)
-        for _ in range(min(len(works), self._size - len(self._tasks))):
-            self._hire()
+    def submit(self, sends: Collection[Send], on_done: OnDone) -> None:
+        """Run these sends as tasks become free."""
+        self._waiting.extend((send, on_done) for send in sends)
+        for _ in range(min(len(sends), self._size - len(self._tasks))):
+            self._start_task()
 
-    async def make(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Make this one when its turn comes, and wait for what it returns or raises."""
-        made: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    async def run(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Run one send when a task is free, and return or raise its result."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-        def tell(_work: Work, result: Any) -> None:
-            if made.cancelled():
+        def on_done(_send: Send, result: Any) -> None:
+            if done.cancelled():
                 return
             if isinstance(result, Exception):
-                made.set_exception(result)
+                done.set_exception(result)
             else:
-                made.set_result(result)
+                done.set_result(result)
 
-        self.put([work], tell)
+        self.submit([send], on_done)
         try:
-            return await made
+            return await done
         except asyncio.CancelledError:
-            await self.withdraw([work])
+            await self.cancel([send])
             raise
 
-    async def withdraw(self, works: Collection[Work]) -> None:
-        """Begin none of these any more; those under way are cancelled, and waited for."""
-        gone = set(works)
-        self._waiting = deque((work, tell) for work, tell in self._waiting if work not in gone)
-        await ended([task for task, work in self._tasks.items() if work in gone])
+    async def cancel(self, sends: Collection[Send]) -> None:
+        """Do not begin these sends any more; those under way are cancelled and waited for."""
+        cancelled = set(sends)
+        self._waiting = deque((send, on_done) for send, on_done in self._waiting if send not in cancelled)
+        await ended([task for task, send in self._tasks.items() if send in cancelled])
 
-    def _hire(self) -> None:
-        task = asyncio.create_task(self._serve())
+    def _start_task(self) -> None:
+        task = asyncio.create_task(self._run_waiting())
         self._tasks[task] = None
-        task.add_done_callback(self._leave)
+        task.add_done_callback(self._task_ended)
 
-    def _leave(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        if self._waiting:  # it was cancelled, or this came while it ended
-            self._hire()
+        if self._waiting:  # the task was cancelled, or a send was submitted while it ended
+            self._start_task()
 
-    async def _serve(self) -> None:
+    async def _run_waiting(self) -> None:
         task, tasks = asyncio.current_task(), self._tasks
         assert task is not None
-        # What is cancelled can take that for an end of its own wait, and return.
+        # A send may catch the cancellation as the end of its own wait and return, so this task has to check for
+        # it.
         while self._waiting and not task.cancelling():
-            work, tell = self._waiting.popleft()
-            tasks[task] = work
+            send, on_done = self._waiting.popleft()
+            tasks[task] = send
             try:
-                result = await work()
-            except Exception as error:  # noqa: BLE001 - told like all that can come of it
+                result = await send()
+            except Exception as error:  # noqa: BLE001 - reported as a result
                 result = error
-            tell(work, result)
+            on_done(send, result)

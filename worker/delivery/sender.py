@@ -1,4 +1,4 @@
-"""One try of one notification: look up, render, wait for the channel's turn, send."""
+"""An attempt of one notification: look up, render, wait for the channel's rate, send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.delivery.running_job import RunningJob
 from worker.delivery.search_terms import terms_of
 from worker.enrichment.enrich import Enriched, Enricher
 from worker.intake.digests import payloads_of
-from worker.outcome import Dead, Left, Outcome, PutOff, Retry, Sent, Skipped
+from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.retry import RetrySettings
@@ -28,18 +28,18 @@ from worker.worker_context import WorkerContext
 
 log = logging.getLogger("hookline.worker")
 
-Tried = tuple[Notification, Outcome]
-"""A notification with this try in its history, and what came of it."""
+AttemptResult = tuple[Notification, Outcome]
+"""A notification with this attempt in its history, and the outcome."""
 
-_TURN_AGAIN_S = 0.5
-"""Seconds until a notification asks again, while another of its subject is under way."""
+_LOCKED_RETRY_S = 0.5
+"""Seconds until a notification asks again, while another of its subject is being sent."""
 
-_Make = Callable[[], Message]
-"""Raises RenderError or DecodeError."""
+_Build = Callable[[], Message]
+"""Makes the message. Raises RenderError or DecodeError."""
 
 
 class Sender:
-    """Makes tries for every job of a worker process."""
+    """Makes the attempts of all jobs by one config."""
 
     def __init__(
         self,
@@ -54,32 +54,32 @@ class Sender:
         self._redis = context.redis
         self._lease_s = context.settings.lease_s
         self._kinds = kinds
-        self._maker = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
+        self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer
         self._enricher = enricher
         self._recorder = context.recorder
         self._quiet = quiet
-        self._plain = {rule for rule in renderer.names if not self._asks(rule)}
+        self._unconditional = {rule for rule in renderer.names if not self._has_conditions(rule)}
 
-    def _asks(self, rule: str) -> bool:
-        """Whether anything is to be found out before a notification of this rule is made."""
+    def _has_conditions(self, rule: str) -> bool:
+        """Return whether anything is checked or looked up before a notification of this rule is rendered."""
         return (
-            self._renderer.asks_payload(rule)
+            self._renderer.needs_payload(rule)
             or self._renderer.latest_only(rule)
             or self._enricher.looks_up(rule)
             or self._quiet.has(rule)
         )
 
     def terms(self, notification: Notification) -> tuple[str, ...]:
-        """What the dead letter of a notification is found by."""
+        """The search terms of the notification's dead letter."""
         return terms_of(notification, self._kinds)
 
     def retry(self, rule: str, channel: str) -> RetrySettings:
-        """When what this rule sends through this channel is tried again."""
+        """The retry settings for what this rule sends through this channel."""
         return self._renderer.retry(rule, self.channels[channel].retry)
 
     def in_order(self, job: NotifyJob, todo: list[int]) -> list[int]:
-        """As they came, or the newest event first where only the latest counts: then the older need not go out."""
+        """The indices in the order of sending: with `latest_only`, the newest event comes first."""
         if not any(map(self._renderer.latest_only, {job.notifications[index].rule for index in todo})):
             return todo
         return sorted(todo, key=lambda index: self._occurred_at_ms(job.notifications[index]), reverse=True)
@@ -87,128 +87,139 @@ class Sender:
     def _occurred_at_ms(self, notification: Notification) -> int:
         body = notification.body
         try:
-            return self._maker.occurred_at_ms(body) or 0
+            return self._builder.occurred_at_ms(body) or 0
         except (RenderError, DecodeError):
-            return 0  # told when it is tried
+            return 0  # its own attempt reports the error
 
     def looks_up(self, job: NotifyJob) -> bool:
-        """Whether anything is to be looked up for one of a job's notifications."""
+        """Return whether the rule of one of the job's notifications looks anything up."""
         return any(map(self._enricher.looks_up, {notification.rule for notification in job.notifications}))
 
-    def ahead(self, job: NotifyJob, todo: list[int]) -> Prerender:
-        """Makes the messages of those that nothing is asked of before they are sent."""
+    def prerender(self, job: NotifyJob, todo: list[int]) -> Prerender:
+        """Renders the messages of the notifications that are sent without any condition."""
         notifications = job.notifications
-        plain = ((index, notifications[index]) for index in todo if notifications[index].rule in self._plain)
-        return Prerender(partial(self._maker.message, enriched=None, attempt=job.attempt), plain)
+        unconditional = (
+            (index, notifications[index]) for index in todo if notifications[index].rule in self._unconditional
+        )
+        return Prerender(partial(self._builder.message, enriched=None, attempt=job.attempt), unconditional)
 
-    def attempt(self, running: RunningJob, index: int, ahead: Prerender) -> Awaitable[Tried]:
-        """Render and send; the notification comes back with this attempt in its history.
+    def attempt(self, running: RunningJob, index: int, prerender: Prerender) -> Awaitable[AttemptResult]:
+        """Render and send one notification of a job.
 
-        To be made by the channel's crew, which holds no more sends at a time than the channel may have.
+        Must run in the channel's pool, which bounds the number of its sends.
         """
         notification = running.job.notifications[index]
         channel = self.channels.get(running.job.channel)
         if channel is None:
             return _without_channel(running, notification)
-        if notification.rule in self._plain:
-            return self._send_now(running, channel, notification, partial(ahead.take, index))
+        if notification.rule in self._unconditional:
+            return self._send_when_admitted(running, channel, notification, partial(prerender.take, index))
         return self._attempt_if_wanted(running, channel, notification)
 
-    async def attempt_looked_up(self, running: RunningJob, index: int, ahead: Prerender) -> Tried:
-        """The same from outside of the channel's crew, which gets what is to be sent once it is looked up."""
+    async def attempt_with_lookups(self, running: RunningJob, index: int, prerender: Prerender) -> AttemptResult:
+        """Look up, render and send one notification.
+
+        Runs outside of the channel's pool and uses it for the send.
+        """
         notification, pool = running.job.notifications[index], running.runtime.pool
         channel = self.channels.get(running.job.channel)
         if channel is None or not self._enricher.looks_up(notification.rule):
-            return await pool.make(partial(self.attempt, running, index, ahead))
+            return await pool.run(partial(self.attempt, running, index, prerender))
         unwanted = self._unwanted(notification)
         if unwanted is not None:
-            return _untried(running, notification, unwanted)
+            return _not_sent(running, notification, unwanted)
         started = time.monotonic()
-        found = await self._enriched(notification, running.deadline)
-        if not isinstance(found, Enriched):
-            return self._tried(running, notification, found, started)
-        make = partial(self._maker.message, notification, found, attempt=running.job.attempt)
-        return await pool.make(partial(self._send_now, running, channel, notification, make))
+        enriched = await self._look_up(notification, running.deadline)
+        if not isinstance(enriched, Enriched):
+            return self._result(running, notification, enriched, started)
+        build = partial(self._builder.message, notification, enriched, attempt=running.job.attempt)
+        return await pool.run(partial(self._send_when_admitted, running, channel, notification, build))
 
-    async def _attempt_if_wanted(self, running: RunningJob, channel: Channel, notification: Notification) -> Tried:
+    async def _attempt_if_wanted(
+        self, running: RunningJob, channel: Channel, notification: Notification
+    ) -> AttemptResult:
         unwanted = self._unwanted(notification)
         if unwanted is not None:
-            return _untried(running, notification, unwanted)
-        make = partial(self._maker.message, notification, None, attempt=running.job.attempt)
-        return await self._send_now(running, channel, notification, make)
+            return _not_sent(running, notification, unwanted)
+        build = partial(self._builder.message, notification, None, attempt=running.job.attempt)
+        return await self._send_when_admitted(running, channel, notification, build)
 
-    async def _send_now(
-        self, running: RunningJob, channel: Channel, notification: Notification, make: _Make
-    ) -> Tried:
-        """Send when the channel has a moment for it, and takes anything."""
+    async def _send_when_admitted(
+        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+    ) -> AttemptResult:
+        """Send when the channel's rate and breaker, and the recording of outcomes, allow it."""
         runtime, recorder, lease = running.runtime, self._recorder, running.lease
         if time.monotonic() >= running.deadline or (
             runtime.rate_per_s and not await runtime.pacer.wait_for_slot(runtime.rate_per_s, running.deadline)
         ):
-            return notification, PutOff()
-        if (recorder.is_behind() and not await recorder.keeps_up(lease)) or not running.may_send():
-            return notification, Left()
+            return notification, Postponed()
+        if (recorder.is_behind() and not await recorder.catches_up(lease)) or not running.may_send():
+            return notification, LeftOpen()
         if self._renderer.latest_only(notification.rule):
-            return await self._send_latest(running, channel, notification, make)
-        return await self._send(running, channel, notification, make)
+            return await self._send_latest(running, channel, notification, build)
+        return await self._send(running, channel, notification, build)
 
     async def _send_latest(
-        self, running: RunningJob, channel: Channel, notification: Notification, make: _Make
-    ) -> Tried:
-        """Send unless something newer of the same subject was sent, and not while something of it is under way."""
+        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+    ) -> AttemptResult:
+        """Send under the lock of its subject, unless a newer event of the subject was sent."""
         try:
-            lock = self._maker.lock(notification, running.job.channel)
-            unwanted = await self._wait_for(lock, running) if lock else None
+            lock = self._builder.lock(notification, running.job.channel)
+            unwanted = await self._acquire(lock, running) if lock else None
         except (RenderError, DecodeError) as error:
             return notification, undeliverable(error)
         except BrokerError:
-            return notification, PutOff()
+            return notification, Postponed()
         if unwanted is not None:
-            return _untried(running, notification, unwanted)
+            return _not_sent(running, notification, unwanted)
         if lock is None:
-            return await self._send(running, channel, notification, make)
-        running.locks[lock.key] = lock  # ends with what is recorded of it
-        tried, outcome = await self._send(running, channel, notification, make)
+            return await self._send(running, channel, notification, build)
+        running.locks[lock.key] = lock  # the step that records the outcome releases it
+        notification, outcome = await self._send(running, channel, notification, build)
         if isinstance(outcome, Sent):
             running.newest[lock.subject] = max(lock.occurred_at_ms, running.newest.get(lock.subject, 0))
-        return tried, outcome
+        return notification, outcome
 
-    async def _wait_for(self, lock: SubjectLock, running: RunningJob) -> Skipped | PutOff | None:
-        """Whether its turn has come: None, and then it has taken it. Raises BrokerError."""
+    async def _acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
+        """Acquire a subject's lock; None where this attempt has it. Raises BrokerError."""
         if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
             return Skipped()
         answer = await acquire_subject_lock(self._redis, lock, lease_s=self._lease_s)
         if answer == "stale":
             return Skipped()
-        return PutOff(_TURN_AGAIN_S) if answer == "wait" else None
+        return Postponed(_LOCKED_RETRY_S) if answer == "wait" else None
 
-    def _unwanted(self, notification: Notification) -> Skipped | PutOff | Dead | None:
+    def _unwanted(self, notification: Notification) -> Skipped | Postponed | Dead | None:
         """The outcome without sending, by the rule's `when`, `key` and quiet hours; None to send."""
-        unwanted = self._maker.outcome_if_unwanted(notification)
+        unwanted = self._builder.outcome_if_unwanted(notification)
         if unwanted is not None:
             return unwanted
         left_s = self._quiet.left_s(notification.rule, self._redis.clock.now_ms() / 1000)
-        return PutOff(left_s) if left_s else None
+        return Postponed(left_s) if left_s else None
 
-    async def _send(self, running: RunningJob, channel: Channel, notification: Notification, make: _Make) -> Tried:
+    async def _send(
+        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+    ) -> AttemptResult:
         started = time.monotonic()
         try:
-            message = make()
+            message = build()
         except (RenderError, DecodeError) as error:
             return notification, undeliverable(error)
-        if not running.lease.holds():
-            return notification, Left()
+        if not running.lease.is_held():
+            return notification, LeftOpen()
         outcome: Outcome | None = None
-        running.runtime.begin()
+        running.runtime.start_send()
         try:
             outcome = await channel.send(message)
-        except Exception as error:  # noqa: BLE001 - a fault of a channel is an outcome like others, tried again
+        except Exception as error:  # noqa: BLE001 - a defect of a channel is retried like other failures
             outcome = Retry(error=str(error), error_class=type(error).__name__)
         finally:
-            running.runtime.end(outcome)
-        return self._tried(running, notification, outcome, started)
+            running.runtime.end_send(outcome)
+        return self._result(running, notification, outcome, started)
 
-    def _tried(self, running: RunningJob, notification: Notification, outcome: Outcome, started: float) -> Tried:
+    def _result(
+        self, running: RunningJob, notification: Notification, outcome: Outcome, started: float
+    ) -> AttemptResult:
         took_ms = int((time.monotonic() - started) * 1000)
         if isinstance(outcome, Sent):
             running.sent.append((notification, took_ms))
@@ -216,22 +227,21 @@ class Sender:
         _log(running, notification, outcome, took_ms)
         return with_attempt(notification, outcome, self._redis.clock.now_ms() - took_ms, took_ms), outcome
 
-    async def _enriched(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | PutOff:
-        """What the rule asks for, waited for outside of the channel's crew: others send meanwhile."""
+    async def _look_up(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | Postponed:
+        """The payload with what the rule looks up."""
         body = notification.body
         try:
-            kind = self._maker.kind(body.source)
-            payload = payloads_of(notification, kind)[-1]
+            payload = payloads_of(notification, self._builder.kind(body.source))[-1]
             left_s = deadline - time.monotonic()
             return await self._enricher.enrich(notification.rule, body.source, payload, give_up_after_s=left_s)
         except (RenderError, DecodeError) as error:
             return undeliverable(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours takes no other notification along
+        except Exception as error:  # noqa: BLE001 - a defect must not take other notifications with it
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
 
 
 def log_sent(running: RunningJob) -> None:
-    """Tell what was sent since the last call."""
+    """Log the notifications that were sent since the last call."""
     if running.sent:
         job = running.job
         each = [{**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent]
@@ -239,11 +249,11 @@ def log_sent(running: RunningJob) -> None:
         running.sent.clear()
 
 
-async def _without_channel(running: RunningJob, notification: Notification) -> Tried:
+async def _without_channel(running: RunningJob, notification: Notification) -> AttemptResult:
     return notification, unknown_channel(running.job.channel)
 
 
-def _untried(running: RunningJob, notification: Notification, outcome: Outcome) -> Tried:
+def _not_sent(running: RunningJob, notification: Notification, outcome: Outcome) -> AttemptResult:
     _log(running, notification, outcome, 0)
     return notification, outcome
 
@@ -253,4 +263,4 @@ def _log(running: RunningJob, notification: Notification, outcome: Outcome, took
     if isinstance(outcome, Skipped):
         log.info("notification skipped", extra={"action": "notification_skipped", **fields})
     elif isinstance(outcome, Retry):
-        log.warning("try failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+        log.warning("attempt failed: %s", outcome.error, extra={"action": "notification_failed", **fields})

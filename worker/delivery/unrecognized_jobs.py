@@ -1,7 +1,7 @@
-"""Jobs that this worker does not understand: a newer version's, or about what its config lacks.
+"""Jobs that this worker does not recognize: of a newer version, or of a config with names that its own lacks.
 
-While a new version or config is rolled out, old and new workers run side by side. What one does not understand it
-leaves to the others for `worker.unrecognized_grace_s`; what nobody understood then is a dead letter.
+While a new version or config is rolled out, old and new workers run side by side. A job that one of them does not
+recognize is left to the others for `worker.unrecognized_grace_s`; then it is a dead letter.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from broker.redis.client import Client
 log = logging.getLogger("hookline.worker")
 
 
-class Known(Struct, frozen=True):
-    """Names in this worker's config."""
+class ConfiguredNames(Struct, frozen=True):
+    """The names in this worker's config."""
 
     sources: Collection[str]
     rules: Collection[str]
@@ -27,31 +27,33 @@ class Known(Struct, frozen=True):
 
 
 class UnrecognizedJobs:
-    """Tells what one worker process does not understand, and leaves it to others."""
+    """Finds the jobs that one worker process does not recognize, and leaves them to other workers."""
 
-    def __init__(self, redis: Client, owner: str, known: Known, *, unrecognized_grace_s: float) -> None:
+    def __init__(
+        self, redis: Client, owner: str, configured: ConfiguredNames, *, unrecognized_grace_s: float
+    ) -> None:
         self._redis = redis
         self._owner = owner
-        self._known = known
-        self._for_ms = int(unrecognized_grace_s * 1000)
+        self._configured = configured
+        self._grace_ms = int(unrecognized_grace_s * 1000)
 
     def among(self, job: NotifyJob, todo: Sequence[int]) -> dict[int, str]:
-        """The notifications of a job, by index, that another worker may be able to make, each with the reason."""
-        known = self._known
-        if job.channel not in known.channels:
+        """The notifications of a job that this worker does not recognize: the reason, by index."""
+        configured = self._configured
+        if job.channel not in configured.channels:
             return dict.fromkeys(todo, f"no channel named {job.channel!r} in this worker's config")
-        found = {}
+        reasons = {}
         for index in todo:
             notification = job.notifications[index]
-            if notification.rule not in known.rules:
-                found[index] = f"no rule named {notification.rule!r} in this worker's config"
-            elif notification.body.source not in known.sources:
-                found[index] = f"no source named {notification.body.source!r} in this worker's config"
-        return found
+            if notification.rule not in configured.rules:
+                reasons[index] = f"no rule named {notification.rule!r} in this worker's config"
+            elif notification.body.source not in configured.sources:
+                reasons[index] = f"no source named {notification.body.source!r} in this worker's config"
+        return reasons
 
     async def leave(self, job_id: str, why: str) -> bool:
-        """Leave a claimed job to other workers; False where none understood it in time. Raises BrokerError."""
-        if not await jobs.defer(self._redis, self._owner, job_id, for_ms=self._for_ms):
+        """Leave a claimed job to other workers; False where the grace period is over. Raises BrokerError."""
+        if not await jobs.defer(self._redis, self._owner, job_id, for_ms=self._grace_ms):
             return False
         log.warning("a job is left to other workers: %s", why, extra={"action": "job_deferred", "job": job_id})
         return True

@@ -1,1 +1,1 @@
-"""Adds data from the provider's API to payloads, where a rule asks for it."""
+"""Adds data from the provider's API to payloads, for rules with `enrich`."""

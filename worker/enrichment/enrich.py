@@ -1,4 +1,4 @@
-"""Payloads filled up with what the rules ask for."""
+"""Completes payloads with data that the rules look up at the source's API, and makes their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broker.queue.jobs import Notification
 from sources.api import LookUp, filled
 from sources.written_number import WrittenNumber
 from worker.enrichment.provider_api import ProviderApi
-from worker.outcome import Dead, PutOff, Retry
+from worker.outcome import Dead, Postponed, Retry
 from worker.rules.payload import Payload
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.rules import Rule
@@ -21,25 +21,25 @@ from worker.templates.template import seen_by_templates
 from worker.worker_source import WorkerSource
 
 GIVE_UP_AFTER_S = 10.0
-"""Seconds that a notification waits for its answer before its job makes room for others."""
+"""Seconds that a notification waits for its lookups; then it is postponed."""
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
 
 class UnknownError(RenderError):
-    """A template needs what the API does not know either."""
+    """A template needs a value that the API does not know either."""
 
 
 class Enriched(Struct, frozen=True):
-    """A payload with all that could be found."""
+    """A payload with everything that could be looked up."""
 
     payload: Mapping[str, Any]
     unknown: tuple[str, ...] = ()
-    """Why each thing that could not be found is not there."""
+    """For each lookup without a result, the reason."""
 
 
 class LookUps:
-    """What the rules look up, and at the API of which sources. Pure."""
+    """Determines what rules look up, and at the API of which source. Pure."""
 
     def __init__(self, rules: Iterable[Rule], sources: Mapping[str, WorkerSource]) -> None:
         self._names = {rule.name: rule.enrich for rule in rules if rule.enrich}
@@ -51,7 +51,7 @@ class LookUps:
         """Settings and API of each source that can be asked; empty where no rule looks anything up."""
 
     def has(self, rule: str) -> bool:
-        """Whether the rule looks anything up."""
+        """Return whether the rule looks anything up."""
         return rule in self._names
 
     def requests(
@@ -92,21 +92,21 @@ class Enricher:
         }
 
     def looks_up(self, rule: str) -> bool:
-        """Whether the rule looks anything up."""
+        """Return whether the rule looks anything up."""
         return self._lookups.has(rule)
 
     async def enrich(
         self, rule: str, source: str, payload: Mapping[str, Any], *, give_up_after_s: float
-    ) -> Enriched | Retry | Dead | PutOff:
+    ) -> Enriched | Retry | Dead | Postponed:
         """Look up what the rule asks for and the payload lacks; PutOff after `give_up_after_s`, at most 10 s."""
         try:
             async with asyncio.timeout(min(give_up_after_s, GIVE_UP_AFTER_S)):
                 return await self._enriched(rule, source, payload)
         except TimeoutError:
-            return PutOff()
+            return Postponed()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to all APIs."""
         for client in self._clients.values():
             await client.close()
 
@@ -134,10 +134,10 @@ def message_of(
     *,
     attempt: int,
 ) -> Message:
-    """The notification, rendered. Raises RenderError; UnknownError where something it asked for is not known.
-    DecodeError where a payload that is at hand as JSON cannot be decoded.
+    """Render a notification. payloads: those of its events, several in a digest; `enriched` is the last of them.
 
-    payloads: of its events, several in a digest; `enriched` is the last of them.
+    Raises RenderError, UnknownError where a lookup had no result, and DecodeError where a payload that is still
+    JSON cannot be decoded.
     """
     body = notification.body
     read = renderer.read(notification.rule, enriched.payload)
@@ -168,9 +168,9 @@ def message_of(
 
 
 def _with_all_keys(renderer: Renderer, rule: str, seen: dict[str, Any], error: RenderError) -> RenderError:
-    """The error with all keys of the payload: only some were decoded. Names that one asks for are not in it."""
+    """The error of rendering with the whole payload, so that it lists all keys: only some were decoded."""
     try:
         renderer.render(rule, seen)
-    except RenderError as whole:
-        return whole
+    except RenderError as full_error:
+        return full_error
     return error

@@ -1,6 +1,6 @@
-"""Asking a source's API: cached, rate-limited, bounded. What was asked and answered is never logged.
+"""Requests to a source's API: cached, rate-limited and bounded. Requests and answers are never logged.
 
-Errors name no ids and quote no answers: they go to logs and lists, and an answer is about a person.
+Errors contain no ids and quote no answers: they appear in logs and lists, and an answer is about a person.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ from worker.http.responses import PASSING, Head, retry_after_s
 from worker.outcome import Dead, Retry
 
 _UNKNOWN_CACHE_S = 60.0
+"""Seconds for which an answer 404 is cached at most."""
+
+# One odd header must not stop lookups for days.
 _MAX_PAUSE_S = 600.0
-"""An API that asks for longer is asked again after that time, lest one odd header stop it for days."""
+"""Longest pause in seconds that an API can ask for."""
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
@@ -42,15 +45,17 @@ Answer = bytes | None | Retry | Dead
 
 
 class _Shared:
-    """One request, and how many wait for it."""
+    """The state of a request that several notifications may wait for."""
 
     def __init__(self) -> None:
         self.waiting = 0
+        """The number of notifications that wait for it."""
+
         self.sent = False
 
 
 class ProviderApi:
-    """One source's API. Keeps its connections; to be made in the running event loop that will use it."""
+    """A source's API. Keeps its connections; must be created in the running event loop that will use it."""
 
     def __init__(self, source: str, settings: ApiSettings, api: Api) -> None:
         self._source = source
@@ -74,10 +79,10 @@ class ProviderApi:
         )
 
     async def get(self, lookup: LookUp) -> Answer:
-        """Ask, unless the answer is known; who asks for the same at the same time shares one request.
+        """Send a request, unless its answer is cached. Equal requests at the same time are sent once.
 
-        May wait long for its turn: whoever has no time left cancels. A request that nobody waits for any more is
-        not sent; one that was sent runs to its end, so that its answer is there for who comes again.
+        It may wait long for the rate limit, so callers should set a time-out. When all callers of a request are
+        cancelled, it is not sent; if it was sent already, its answer is still cached for the next call.
         """
         path = lookup.path
         if path in self._cache:
@@ -93,7 +98,7 @@ class ProviderApi:
                 self._end(path, shared)
 
     async def close(self) -> None:
-        """Let go of what is under way and close the connections."""
+        """Cancel the requests under way and close the connections."""
         tasks = [task for _, task in self._under_way.values()]
         for task in tasks:
             task.cancel()
@@ -102,7 +107,7 @@ class ProviderApi:
 
     def _start(self, lookup: LookUp) -> tuple[_Shared, asyncio.Task[Answer]]:
         shared = _Shared()
-        task = asyncio.create_task(self._ask_in_turn(lookup, shared))
+        task = asyncio.create_task(self._request_in_turn(lookup, shared))
         task.add_done_callback(lambda _: self._end(lookup.path, shared))
         self._under_way[lookup.path] = shared, task
         return shared, task
@@ -115,21 +120,21 @@ class ProviderApi:
         kept_s = self._settings.cache_s
         return now + (min(kept_s, _UNKNOWN_CACHE_S) if answer is None else kept_s)
 
-    async def _ask_in_turn(self, lookup: LookUp, shared: _Shared) -> Answer:
+    async def _request_in_turn(self, lookup: LookUp, shared: _Shared) -> Answer:
         async with self._slots:
             if self._paused_s() <= 0:
                 await self._rate.acquire()
             wait_s = self._paused_s()
             if wait_s > 0:
-                return _passing(lookup, "the API asked us to wait", "Paused", wait_s)
+                return _passing(lookup, "the API asked to wait", "Paused", wait_s)
             shared.sent = True
-            answer = await self._ask(lookup)
+            answer = await self._request(lookup)
         if answer is None or isinstance(answer, bytes):
             self._cache[lookup.path] = answer
         return answer
 
-    async def _ask(self, lookup: LookUp) -> Answer:
-        """Ask once. The answer's status decides as soon as it is there; only that of 200 needs a body too."""
+    async def _request(self, lookup: LookUp) -> Answer:
+        """Send one request. The status of the answer is enough, unless it is 200: then the body is read too."""
         if self._proxy_fault:
             error = f"{_what(lookup)}: {self._proxy_fault}"
             return Dead(reason="misconfigured", error=error, error_class="LookUpProxy")
@@ -138,10 +143,10 @@ class ProviderApi:
                 return await self._exchange(lookup)
         except TimeoutError as error:
             late = _passing(lookup, f"no answer within {self._settings.timeout_s:g} s", "TimeoutError")
-            return self._of_head(lookup, head_in_time(error), late)
+            return self._from_head(lookup, head_in_time(error), late)
         except BrokenAnswer as error:
             not_http = _passing(lookup, f"the answer is not HTTP: {error}", "NotHttp")
-            return self._of_head(lookup, error.head, not_http)
+            return self._from_head(lookup, error.head, not_http)
         except (aiohttp.ClientError, OSError) as error:
             return _unanswered(lookup, error)
 
@@ -152,13 +157,13 @@ class ProviderApi:
                 return _object(lookup, await _read(response.content))
             return self._without_body(lookup, response.status, response.headers)
 
-    def _of_head(self, lookup: LookUp, head: Head | None, otherwise: Retry) -> Answer:
+    def _from_head(self, lookup: LookUp, head: Head | None, otherwise: Retry) -> Answer:
         if head is None or head.status == 200:
             return otherwise
         return self._without_body(lookup, head.status, head.headers)
 
     def _without_body(self, lookup: LookUp, status: int, headers: Mapping[str, str]) -> Answer:
-        """What an answer means that holds no object."""
+        """The result of an answer without an object, by its status."""
         if status == 404:
             return None
         if status in {401, 403}:
@@ -177,7 +182,7 @@ class ProviderApi:
 
 
 def _proxy(url: str) -> tuple[URL | None, str]:
-    """The proxy to ask, and why there is none where the environment's cannot be used."""
+    """The proxy for a URL, and an error where the environment names one that cannot be used."""
     try:
         return proxy_for(url_as_written(url)), ""
     except ValueError as error:
@@ -185,27 +190,27 @@ def _proxy(url: str) -> tuple[URL | None, str]:
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes | None:
-    """All of it, None where it is larger than what we take."""
-    found = bytearray()
+    """The whole body; None where it is larger than MAX_ANSWER_BYTES."""
+    body = bytearray()
     async for chunk in content.iter_any():
-        found += chunk
-        if len(found) > MAX_ANSWER_BYTES:
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
             return None
-    return bytes(found)
+    return bytes(body)
 
 
-def _object(lookup: LookUp, found: bytes | None) -> bytes | Dead:
-    if found is None:
+def _object(lookup: LookUp, body: bytes | None) -> bytes | Dead:
+    if body is None:
         return _permanent(lookup, f"the answer is larger than {MAX_ANSWER_BYTES // 1024} KB", "TooLarge")
     try:
-        _decode(found)
+        _decode(body)
     except (ValueError, RecursionError):
         return _permanent(lookup, "the answer is not a JSON object", "NotAnObject")
-    return found
+    return body
 
 
 def _unanswered(lookup: LookUp, error: aiohttp.ClientError | OSError) -> Retry:
-    """The text of some errors holds the whole URL."""
+    """The outcome where no answer came. The text of some errors contains the whole URL, so it is not used."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _passing(lookup, f"the proxy answered {error.status}", "ClientHttpProxyError")
     reason = certificate_error(error) or getattr(error, "strerror", None) or type(error).__name__

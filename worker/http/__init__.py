@@ -1,1 +1,1 @@
-"""An HTTP client for servers whose answers may be malformed."""
+"""An HTTP client that accepts malformed answers."""

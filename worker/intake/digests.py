@@ -1,4 +1,4 @@
-"""Digests: events on their way into one, and the end of its window, when it becomes a notification a channel."""
+"""Digests: closes their windows, and makes one notification a channel of the events in each."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from broker.steps import digests
 from broker.steps.digests import Gathered, UnreadableMemberError
 from runtime.fault_log import Faults
 from sources.provider import Provider
-from worker.permanent_errors import LastingFaults
+from worker.permanent_errors import PermanentErrorLog
 from worker.rules.idempotency import idempotency_key
 
 log = logging.getLogger("hookline.worker")
 
-_LOOK_EVERY_S = 0.5
-_AT_A_TIME = 100
+_CHECK_EVERY_S = 0.5
+_MAX_DUE = 100
+"""Digests that are closed between two checks."""
 
 
 def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str, Any]]:
-    """The payload of its event, or those of a digest's events in the order of their own times.
+    """The payload of the notification's event, or those of a digest's events in the order of their times.
 
     Raises DecodeError.
     """
@@ -37,8 +38,8 @@ def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str,
     return [kind.view(bytes(member.body)) for member in digests.members(body)]
 
 
-class Digests:
-    """Looks for windows that have ended; one a worker process. That many look does no harm: one closes each."""
+class DigestCloser:
+    """Closes the digests whose window has ended. Several workers may do so: only one closes each digest."""
 
     def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
         """on_jobs: called when there are new jobs."""
@@ -47,28 +48,28 @@ class Digests:
         self._faults = Faults(log, "a digest was not closed", action="digest_failed")
 
     async def run(self) -> None:
-        """Close what is due, until cancelled. Redis being away only makes it wait."""
-        faults = LastingFaults("digests are not closed")
+        """Close due digests until cancelled. While Redis is not reachable, it waits."""
+        permanent = PermanentErrorLog("digests are not closed")
         while True:
             try:
                 closed = await self._close_due()
             except BrokerError as error:
-                faults.note(error)
-                closed = 0  # intake and the queue tell of what passes
+                permanent.note(error)  # intake and the job queue log errors that pass
+                closed = 0
             except Exception as error:  # noqa: BLE001 - logged
                 closed = 0
                 self._faults.note(error)
             if closed:
                 self._on_jobs()
-            if closed < _AT_A_TIME:
-                await asyncio.sleep(_LOOK_EVERY_S)
+            if closed < _MAX_DUE:
+                await asyncio.sleep(_CHECK_EVERY_S)
 
     async def _close_due(self) -> int:
-        due = await digests.due(self._redis, count=_AT_A_TIME)
+        due = await digests.due(self._redis, count=_MAX_DUE)
         return sum([await self._try_to_close(digest) for digest in due])
 
     async def _try_to_close(self, digest: str) -> bool:
-        """A fault of one digest costs the others nothing. Raises Unavailable, Full."""
+        """Close a digest; an error with it does not keep the others open. Raises Unavailable, Full."""
         try:
             return await self._close(digest)
         except (Unavailable, Full):
@@ -79,10 +80,10 @@ class Digests:
 
     async def _close(self, digest: str) -> bool:
         blobs = await digests.gathered(self._redis, digest)
-        if not blobs:  # another worker closed it, or another hand wrote its name there
+        if not blobs:  # another worker closed it, or another program wrote this name
             await digests.forget(self._redis, digest)
             return False
-        members = _fitting([_member(blob) for blob in blobs])
+        members = _within_limit([_member(blob) for blob in blobs])
         events = [member for member in members if isinstance(member, Gathered)]
         letters = [member for member in members if isinstance(member, StoredDeadLetter)]
         closed = await digests.close(
@@ -94,7 +95,7 @@ class Digests:
             window_ms=events[0].window_ms if events else 0,
         )
         if closed:
-            _report(events, letters)
+            _log(events, letters)
         return closed
 
 
@@ -106,7 +107,8 @@ def _member(blob: bytes) -> Gathered | StoredDeadLetter:
         return dead_letters.unreadable_member(blob, str(error))
 
 
-def _fitting(members: Sequence[Gathered | StoredDeadLetter]) -> Sequence[Gathered | StoredDeadLetter]:
+def _within_limit(members: Sequence[Gathered | StoredDeadLetter]) -> Sequence[Gathered | StoredDeadLetter]:
+    """The first members, as many as one notification can carry."""
     size = 0
     for place, member in enumerate(members):
         size += len(member.body if isinstance(member, StoredDeadLetter) else member.body.body)
@@ -115,17 +117,17 @@ def _fitting(members: Sequence[Gathered | StoredDeadLetter]) -> Sequence[Gathere
     return members
 
 
-def _report(events: Sequence[Gathered], letters: Sequence[StoredDeadLetter]) -> None:
+def _log(events: Sequence[Gathered], letters: Sequence[StoredDeadLetter]) -> None:
     if events:
         fields = {"action": "digest_closed", "rule": events[0].rule, "events": len(events)}
-        log.info("a digest of %d events", len(events), extra=fields)
+        log.info("a digest of %d events is closed", len(events), extra=fields)
     for stored_letter in letters:
         letter = stored_letter.letter
         log.error("%s", letter.error, extra={"action": "digest_event_dead", "dead_letter": letter.id})
 
 
 def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
-    """The notification of a digest of these events, one job a channel; none of no events."""
+    """The jobs with the notification of a digest of these events, one for each channel; none without events."""
     if not events:
         return []
     first = events[0]
@@ -142,10 +144,8 @@ def jobs_of(events: Sequence[Gathered]) -> list[NotifyJob]:
 
 
 def _key(events: Sequence[Gathered], channel: str) -> str:
-    """The same for the same events, and another for any others.
-
-    One step takes the events off the list and makes the job that has the key. So where a worker dies, or loses the
-    answer, either that step is done, or nothing was sent with its key.
-    """
+    """The idempotency key, which depends on the set of events alone."""
+    # One step removes the events from the list and creates the job with this key. So when a worker dies or loses
+    # the answer, either that step is done, or nothing was sent with its key.
     together = hashlib.blake2b("\x1f".join(sorted(event.key for event in events)).encode(), digest_size=16)
     return idempotency_key("digest", together.hexdigest(), channel)

@@ -24,14 +24,14 @@ log = logging.getLogger("hookline.worker")
 
 _READ_ENTRIES = 64
 _BLOCK_MS = 100
-"""How long Redis holds a read for the first entry. A stop waits for the end of it."""
+"""How long Redis blocks a read while there is no entry. Stopping waits for the end of it."""
 
 _FORGET_AFTER_MS = 3_600_000
 _PAUSE_S = 0.25
 
 
 class Intake:
-    """One worker process's reader of the stream."""
+    """Reads the stream for one worker process."""
 
     def __init__(
         self,
@@ -46,10 +46,11 @@ class Intake:
         self._settings = settings
         self._consumer = consumer
         self.on_jobs: Callable[[], None] = lambda: None
-        """Called when a commit made jobs: a worker in this process need not wait for its next poll."""
+        """Called when a commit created jobs, so that the worker of this process need not wait for its next
+        poll."""
 
         self.on_redelivery: Callable[[], None] = lambda: None
-        """Called when a commit marked dead letters to be brought back."""
+        """Called when a commit marked dead letters that are to be retried."""
 
         self._stopping = asyncio.Event()
         self._committer = Committer(
@@ -63,13 +64,14 @@ class Intake:
         self._planner = planner
 
     def stop(self) -> None:
-        """Read nothing more; `run` returns when what was read is committed."""
+        """Read no more entries; `run` returns when those that were read are committed."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Take entries until stopped. Redis being away only makes it wait.
+        """Process entries until stopped. While Redis is not reachable, it waits.
 
-        What meets a fault stays pending and is taken over: in the end it is split, and its poison a dead letter.
+        An entry that meets a defect stays pending and is taken over; after `max_deliveries` it is split, and the
+        body that causes the defect becomes a dead letter.
         """
         backoff, faults = Backoff("intake waits for Redis"), _faults("intake left some batches")
         while not self._stopping.is_set():
@@ -90,10 +92,8 @@ class Intake:
                 faults.note(error)
 
     async def run_take_over(self) -> None:
-        """Look for what other workers left behind, six times within `takeover_s`, until stopped.
-
-        By a timer of this process: a clock that is wrong changes nothing.
-        """
+        """Take over entries that other workers left, six times within `takeover_s`, until stopped."""
+        # By a timer of this process, so that a wrong clock changes nothing.
         every_s = self._settings.takeover_s / 6
         backoff, faults = Backoff("taking over waits for Redis"), _faults("a stalled batch was not taken over")
         while not self._stopping.is_set():
@@ -105,15 +105,13 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - logged
                 faults.note(error)
             with suppress(TimeoutError):
-                async with asyncio.timeout(every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - not all at once
+                async with asyncio.timeout(every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - workers should not do it together
                     await self._stopping.wait()
 
     async def take_over(self) -> int:
-        """Process what other workers left behind; how many entries that was. Raises BrokerError.
-
-        One at a time, also where it is asked for twice at once: a body that kills this worker too must not wear
-        out the entries beside it.
-        """
+        """Process the entries that other workers left, and return their number. Raises BrokerError."""
+        # One entry at a time, even if called twice at a time: a body that kills this worker too must not use up
+        # the deliveries of the entries beside it.
         async with self._taking_over:
             return await self._take_over_all(int(self._settings.takeover_s * 1000))
 
@@ -166,7 +164,7 @@ class Intake:
             await asyncio.sleep(_PAUSE_S)
             waiting = await read_waiting(self._redis)  # the counter alone may be wrong
             self._waiting = waiting.counted if waiting.there is None else waiting.there
-        log.info("intake goes on", extra={"action": "intake_resumed"})
+        log.info("intake resumes", extra={"action": "intake_resumed"})
 
 
 def _faults(what: str) -> Faults:

@@ -26,7 +26,7 @@ _DigestEvent = tuple[str, Gathered]
 
 
 class MatchedEvent(Struct, frozen=True):
-    """What is to become of one body's event, if it is new."""
+    """The notifications and digest events of one body's event, if it is new."""
 
     mark: dedupe.Mark
     notifications: Sequence[tuple[str, Notification]]
@@ -51,7 +51,7 @@ class RuleMatcher:
         matches = self._rules.matching(body.source, event.name)
         routes: Iterable[_KeyedRoute] = zip(matches.routes, repeat(event.identity), strict=False)
         digest_events: Sequence[_DigestEvent] = ()
-        if matches.ask_payload:
+        if matches.needs_payload:
             routes, digest_events = self._match_payload(matches, decoded)
         notifications = [
             (
@@ -72,7 +72,7 @@ class RuleMatcher:
         digest_events = []
         for rule in matches.digests:
             try:
-                if self._renderer.holds(rule.name, seen):
+                if self._renderer.when_is_true(rule.name, seen):
                     digest_events.append(self._digest_event(rule, seen, decoded))
             except RenderError:
                 # Delivery evaluates the rule again, fails again, and there it becomes a dead letter.
@@ -84,7 +84,7 @@ class RuleMatcher:
     ) -> Iterator[_KeyedRoute]:
         for route in routes:
             try:
-                if not self._renderer.holds(route.rule, seen):
+                if not self._renderer.when_is_true(route.rule, seen):
                     continue
                 key = self._renderer.key(route.rule, seen)
             except RenderError:

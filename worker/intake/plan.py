@@ -30,11 +30,11 @@ class UnrecognizedEntry(Struct, frozen=True):
     entry: Entry
     why: str
     otherwise: Processed
-    """What is committed when no worker understood the entry within the grace period: its dead letters."""
+    """The dead letters that are committed when no worker understood the entry within the grace period."""
 
 
 class Plan:
-    """What one commit does; entries are added until the plan is full."""
+    """The work of one commit; entries are added until the plan is full."""
 
     def __init__(self) -> None:
         self.processed: list[Processed] = []
@@ -68,7 +68,7 @@ class Plan:
         return Share(number, len(notifications) - 1, 1)
 
     def is_full(self) -> bool:
-        """Whether the plan should be committed before more entries are added."""
+        """Return whether the plan should be committed before more entries are added."""
         return self._bodies >= _MAX_BODIES or self._dead_letters >= _MAX_DEAD_LETTERS
 
     def entry_ids(self) -> list[str]:

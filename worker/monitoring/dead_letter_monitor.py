@@ -1,6 +1,6 @@
-"""Tells people of dead letters, on behalf of the rule on them in `[alerts]`.
+"""Raises alerts about dead letters, as `[alerts]` says.
 
-What it tells goes beside the job queue (worker/monitoring/alerts.py), so that it never makes a dead letter.
+Alerts do not go through the job queue (worker/monitoring/alerts.py), so an alert never becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -20,72 +20,75 @@ from worker.monitoring.dead_letter_conditions import (
     RATE_MINUTES,
     DeadFacts,
     NewGroup,
-    dead_causes,
-    is_over,
-    news,
-    over,
-    purges,
+    count_alerts,
+    end_text,
+    has_ended,
+    new_groups_alert,
+    purged_alert,
 )
 from worker.settings import AlertSettings
 
 
-class DeadGuard:
-    """Looks whether dead letters are cause for an alert."""
+class DeadLetterMonitor:
+    """Checks whether dead letters cause an alert."""
 
     def __init__(self, redis: Client, alerts: Alerts, settings: AlertSettings) -> None:
         self._redis = redis
         self._alerts = alerts
-        self.follow(settings)
+        self.reload(settings)
 
-    def follow(self, settings: AlertSettings) -> None:
-        """Go by this rule from now on."""
+    def reload(self, settings: AlertSettings) -> None:
+        """Apply these settings from now on."""
         self._settings = settings
 
-    async def look(self, now_ms: int) -> None:
-        """Tell what is to be told. Safe at any time, and for several at once. Raises BrokerError."""
+    async def check(self, now_ms: int) -> None:
+        """Raise and end alerts. Several workers may do so at a time. Raises BrokerError."""
         facts = DeadFacts(
             letters=await dead_letters.count(self._redis),
             died=await stats.read_died(self._redis, minutes=RATE_MINUTES),
         )
-        await self._look_at_counts(facts, now_ms)
+        await self._check_counts(facts, now_ms)
         unreported = await dead_letters.read_unreported(self._redis)
         if unreported.new:
-            await self._tell_new(unreported.new, now_ms)
+            await self._report_new(unreported.new, now_ms)
         if unreported.purged != unreported.purged_before:
-            await self._tell_purged(unreported, now_ms)
+            await self._report_purged(unreported, now_ms)
 
-    async def _look_at_counts(self, facts: DeadFacts, now_ms: int) -> None:
+    async def _check_counts(self, facts: DeadFacts, now_ms: int) -> None:
         current = {alert.name: alert for alert in await current_alerts(self._redis, now_ms=now_ms)}
-        holding = {alert.name: alert for alert in dead_causes(facts, self._settings, now_ms)}
+        holding = {alert.name: alert for alert in count_alerts(facts, self._settings, now_ms)}
         for name, alert in holding.items():
             since_ms = current.get(name, alert).since_ms
             await self._alerts.hold(alert.since(since_ms), now_ms=now_ms)
         for alert in current.values():
-            if alert.kind in KINDS and is_over(alert, facts, holding):
-                await self._alerts.end(alert, over(alert, facts))
+            if alert.kind in KINDS and has_ended(alert, facts, holding):
+                await self._alerts.end(alert, end_text(alert, facts))
 
-    async def _tell_new(self, new: dict[str, str], now_ms: int) -> None:
-        """Told before it is forgotten. Killed in between, the next worker tells it again, with the same key."""
+    async def _report_new(self, new: dict[str, str], now_ms: int) -> None:
+        # The alert is sent before the groups are marked as reported. If this process is killed in between, another
+        # worker sends it again, with the same idempotency key.
         fingerprints = sorted(new)
         if self._settings.dead_new:
             first = await self._letters([new[name] for name in fingerprints[:NAMED]])
             groups = [NewGroup(name, first.get(new[name])) for name in fingerprints]
-            if not await self._alerts.hold(news(groups, now_ms), now_ms=now_ms, about=_digest(fingerprints)):
+            if not await self._alerts.hold(
+                new_groups_alert(groups, now_ms), now_ms=now_ms, about=_digest(fingerprints)
+            ):
                 return
         await dead_letters.forget_new(self._redis, fingerprints)
 
-    async def _tell_purged(self, unreported: Unreported, now_ms: int) -> None:
-        """Where Redis knows of fewer than it did, after a failover, there is nothing to tell."""
+    async def _report_purged(self, unreported: Unreported, now_ms: int) -> None:
+        # After a failover Redis may count fewer purged letters than before: then there is nothing to report.
         if unreported.purged > unreported.purged_before:
             about = f"{unreported.purged_before}-{unreported.purged}"
-            if not await self._alerts.hold(purges(unreported, now_ms), now_ms=now_ms, about=about):
+            if not await self._alerts.hold(purged_alert(unreported, now_ms), now_ms=now_ms, about=about):
                 return
         await dead_letters.forget_purged(self._redis, unreported.purged)
 
     async def _letters(self, ids: list[str]) -> dict[str, DeadLetter]:
-        """Without those that only a newer version can read."""
-        found = await dead_letters.letters(self._redis, ids)
-        return {letter.id: letter for letter in found if letter and not letter.is_unreadable}
+        """The dead letters with these ids, without those that this version cannot read."""
+        letters = await dead_letters.letters(self._redis, ids)
+        return {letter.id: letter for letter in letters if letter and not letter.is_unreadable}
 
 
 def _digest(names: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
-"""A second look at samples: does the provider still send what the models say?
+"""Schema drift: checks samples of events against the provider's models.
 
-Intake only counts and keeps a sample now and then; the look itself, and the telling, happen beside it.
+Intake only counts events and keeps a few samples. A task of its own checks them and raises alerts.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from worker.monitoring.alerts import Alerts
 
 log = logging.getLogger("hookline.worker")
 
-_EVERY_S = 5.0
+_CHECK_EVERY_S = 5.0
 _MAX_SAMPLES = 200
-"""Samples that wait for their look; further ones are let go."""
+"""Samples that wait for their check; beyond that the oldest are dropped."""
 
 _MAX_NAMES = 10_000
 _SHOWN_S = 86_400.0
 _NAMED = 5
-_TOLD = ("unknown event", "changed type", "time ahead")
+_REPORTED = ("unknown event", "changed type", "time ahead")
 
 
 class Sample(Struct, frozen=True):
-    """One body to look at."""
+    """A body to check."""
 
     source: str
     event: str
@@ -42,7 +42,7 @@ class Sample(Struct, frozen=True):
 
 
 class Drift:
-    """Samples the first event of each name that this process sees, and every `every`-th after it."""
+    """Checks the first event of each name that this process processes, and then one in `every`."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Drift:
         alerts: Alerts,
         *,
         every: int,
-        every_s: float = _EVERY_S,
+        every_s: float = _CHECK_EVERY_S,
     ) -> None:
         self._redis = redis
-        self.follow(kinds)
+        self.reload(kinds)
         self._alerts = alerts
         self._every = every
         self._every_s = every_s
@@ -62,12 +62,13 @@ class Drift:
         self._future: dict[str, Counter[Deviation]] = {}
         self._samples: deque[Sample] = deque(maxlen=_MAX_SAMPLES)
 
-    def follow(self, kinds: Mapping[str, Provider]) -> None:
-        """Look at samples of these sources from now on."""
+    def reload(self, kinds: Mapping[str, Provider]) -> None:
+        """Check samples of these sources from now on; kinds: the provider of each, by its name."""
         self._kinds = kinds
 
-    def pass_by(self, source: str, event: str, body: bytes, is_future: bool = False) -> None:
-        """Called for each event: nearly always a count and no more. is_future: its own time lies too far ahead."""
+    def note_event(self, source: str, event: str, body: bytes, is_future: bool = False) -> None:
+        """Count an event, and keep some as samples; is_future: its own time is too far in the future."""
+        # Called for each event, so it must be cheap.
         if is_future:
             self._count_future(source, event)
         name = (source, event)
@@ -79,62 +80,62 @@ class Drift:
             self._samples.append(Sample(source, event, body))
 
     def _count_future(self, source: str, event: str) -> None:
-        counted, found = self._future.setdefault(source, Counter()), Deviation(event, "time ahead")
-        if found in counted or len(counted) < _MAX_SAMPLES:
-            counted[found] += 1
+        counted, deviation = self._future.setdefault(source, Counter()), Deviation(event, "time ahead")
+        if deviation in counted or len(counted) < _MAX_SAMPLES:
+            counted[deviation] += 1
 
     async def run(self) -> None:
-        """Look at what was sampled, every few seconds. Never ends by itself."""
-        faults = Faults(log, "samples were not looked at for schema drift", action="drift_failed")
+        """Check the samples every few seconds until cancelled."""
+        faults = Faults(log, "samples were not checked for schema drift", action="drift_failed")
         while True:
             await asyncio.sleep(self._every_s)
             try:
-                await self.look()
+                await self.check()
             except Exception as error:  # noqa: BLE001 - logged
                 faults.note(error)
 
-    async def look(self) -> None:
-        """Look at the samples there are. Redis being away costs them, and nothing else."""
+    async def check(self) -> None:
+        """Check the samples. They are lost where Redis is not reachable."""
         counts, self._future = self._future, {}
         while self._samples:
             sample = self._samples.popleft()
-            if sample.source not in self._kinds:  # it was taken out of the config meanwhile
+            if sample.source not in self._kinds:  # the source was removed from the config
                 continue
             counts.setdefault(sample.source, Counter()).update(self._deviations(sample))
             await asyncio.sleep(0)
         try:
             for source, counted in counts.items():
-                await self._tell(source, await drift.note(self._redis, source, counted))
+                await self._raise_alert(source, await drift.note(self._redis, source, counted))
         except BrokerError as error:
-            log.warning("schema drift was not noted: %s", error, extra={"action": "drift_unnoted"})
+            log.warning("schema drift was not recorded: %s", error, extra={"action": "drift_unnoted"})
 
     def _deviations(self, sample: Sample) -> list[Deviation]:
         kind = self._kinds[sample.source]
-        found = [Deviation(sample.event)]
+        seen = [Deviation(sample.event)]
         if sample.event not in kind.event_names:
-            return [*found, Deviation(sample.event, "unknown event")]
+            return [*seen, Deviation(sample.event, "unknown event")]
         try:
             payload = kind.view(sample.body)
         except DecodeError:
-            return found
-        return found + [
+            return seen
+        return seen + [
             Deviation(sample.event, finding.what, finding.path, finding.expected, finding.found)
             for finding in kind.compare(sample.event, payload)
         ]
 
-    async def _tell(self, source: str, fresh: list[Deviation]) -> None:
-        """An alert on what may break something: an unknown name, a type that changed, a time in the future."""
-        telling = [_sentence(deviation) for deviation in fresh if deviation.what in _TOLD]
-        if not telling:
+    async def _raise_alert(self, source: str, fresh: list[Deviation]) -> None:
+        """Raise an alert about what may break something: an unknown name, a changed type, a time in the future."""
+        sentences = [_sentence(deviation) for deviation in fresh if deviation.what in _REPORTED]
+        if not sentences:
             return
-        more = f" and {len(telling) - _NAMED} more" if len(telling) > _NAMED else ""
-        text = f"{source} sends what was not seen before: {'; '.join(telling[:_NAMED])}{more}. See hookline drift."
-        await self._alerts.raise_alert("drift", source, text, {"deviations": telling}, holds_s=_SHOWN_S)
+        more = f" and {len(sentences) - _NAMED} more" if len(sentences) > _NAMED else ""
+        text = f"{source} sends something new: {'; '.join(sentences[:_NAMED])}{more}. See hookline drift."
+        await self._alerts.raise_alert("drift", source, text, {"deviations": sentences}, holds_s=_SHOWN_S)
 
 
 def _sentence(deviation: Deviation) -> str:
     if deviation.what == "unknown event":
         return f"the event {deviation.event}"
     if deviation.what == "time ahead":
-        return f"{deviation.event} with a time of its own that lies in the future"
+        return f"{deviation.event} with a time that is in the future"
     return f"{deviation.event} {deviation.path} is {deviation.found}, not {deviation.expected}"

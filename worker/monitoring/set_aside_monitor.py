@@ -1,4 +1,4 @@
-"""Notifies people of keys in Redis that held what Hookline never writes there, and were moved aside."""
+"""Raises an alert about Redis keys that held values which Hookline never writes, and that were moved aside."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NAMED = 5
 _MOST_CHARS = 120
 
 
-class SetAsideGuard:
-    """Holds an alert for as long as there are such keys: until a person has looked at them and deleted them."""
+class SetAsideMonitor:
+    """Raises the alert for as long as there are such keys: until an operator has inspected and deleted them."""
 
     def __init__(self, redis: Client, alerts: Alerts) -> None:
         self._redis = redis
         self._alerts = alerts
 
-    async def look(self, now_ms: int) -> None:
-        """Raise the alert, or end it. Safe at any time, and for several at once. Raises BrokerError."""
+    async def check(self, now_ms: int) -> None:
+        """Raise the alert or end it. Several workers may do so at a time. Raises BrokerError."""
         moved = await read_set_aside(self._redis)
         if moved:
             await self._alerts.hold(_alert(moved), now_ms=now_ms)
@@ -39,13 +39,13 @@ def _alert(moved: list[SetAside]) -> Alert:
         kind=KIND,
         source="",
         since_ms=moved[-1].at_ms,
-        text=f"{count} in Redis held what Hookline never writes there and moved aside: {', '.join(names)}{more}. "
-        "Find out who wrote them, look at them, then delete them",
+        text=f"{count} in Redis held unexpected values and were moved aside: {', '.join(names)}{more}. "
+        "Find out which program wrote them, inspect them, then delete them",
         data={"keys": [_short(key.name) for key in moved]},
     )
 
 
 def _short(name: str) -> str:
-    """Another hand may have chosen the name."""
+    """The name for a text. Another program may have chosen it, so it is shortened and escaped."""
     shown = "".join(char if char.isprintable() else "?" for char in name[: _MOST_CHARS + 1])
     return shown if len(shown) <= _MOST_CHARS else f"{shown[:_MOST_CHARS]}…"

@@ -1,9 +1,9 @@
-"""When a source is a cause for an alert: pure, from what Redis knows of it and the time.
+"""When a source causes an alert. Pure: it depends on the source's figures in Redis and on the time.
 
-outage    answered 5xx since two minutes or more, and nothing accepted since
-refused   answered 4xx since five minutes or more, as often and as lately as a provider that tries again would be
-silence   nothing accepted for longer than the source's expect_every_s
-disabled  an outage of the last day lasted beyond the provider's last try
+outage    webhooks have been answered 5xx for two minutes or more, and none was accepted since
+refused   webhooks have been answered 4xx for five minutes or more, as often as a provider's retries would be
+silence   no webhook was accepted for longer than the source's expect_every_s
+disabled  an outage within the last day lasted beyond the provider's last retry
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ DISABLED_HOLDS_MS = 86_400_000
 _EVERY_MINUTE_S = tuple(60.0 * n for n in range(1, 60))
 
 
-def causes(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) -> Iterator[Alert]:
-    """The alerts that hold for this source."""
+def source_alerts(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) -> Iterator[Alert]:
+    """The alerts whose condition holds for this source."""
     if facts.failing_since_ms and now_ms - facts.failing_since_ms >= OUTAGE_MS:
         yield _outage(name, source, facts, now_ms)
     if facts.refused_since_ms and _is_refused(source, facts, now_ms):
@@ -39,15 +39,16 @@ def causes(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) -> 
         yield _disabled(name, source, facts, ends_ms)
 
 
-def over(alert: Alert, facts: SourceFacts) -> str:
-    """What to tell of an alert that holds no longer."""
+def end_text(alert: Alert, facts: SourceFacts) -> str:
+    """The text of an alert whose condition holds no longer."""
     if facts.last_accepted_ms < alert.since_ms:
         return f"{alert.source}: {alert.kind} no longer holds"
     return f"{alert.source}: webhooks are accepted again, the last at {clock(facts.last_accepted_ms)}"
 
 
 def _is_refused(source: WorkerSource, facts: SourceFacts, now_ms: int) -> bool:
-    """A stranger's odd request is none. What is tried again comes back after as long as it has failed."""
+    """Return whether refused webhooks look like a provider's retries, unlike one odd request of another client."""
+    # A retry comes after about as long as the webhook has failed.
     age_ms = now_ms - facts.refused_since_ms
     schedule_s = source.kind.retry_schedule_s or _EVERY_MINUTE_S
     often = facts.refused_answers >= tries_used(schedule_s, age_ms / 1000)
@@ -62,7 +63,7 @@ def _was_too_long(source: WorkerSource, facts: SourceFacts) -> bool:
 def _outage(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) -> Alert:
     text = (
         f"{name}: no webhook was accepted since {clock(facts.failing_since_ms)}, {facts.failing_answers} were "
-        f"answered with an error of ours (last {facts.failing_status} at {clock(facts.failing_last_ms)})"
+        f"answered with a server error (last {facts.failing_status} at {clock(facts.failing_last_ms)})"
     )
     return Alert(
         kind=OUTAGE,
@@ -76,7 +77,7 @@ def _outage(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) ->
 def _refused(name: str, source: WorkerSource, facts: SourceFacts, now_ms: int) -> Alert:
     text = (
         f"{name}: {facts.refused_answers} webhooks were refused since {clock(facts.refused_since_ms)} "
-        f"(last {facts.refused_status}) and none was accepted: look at its secrets (401) and addresses (403)"
+        f"(last {facts.refused_status}) and none was accepted: check its secrets (401) and addresses (403)"
     )
     return Alert(
         kind=REFUSED,
@@ -103,7 +104,7 @@ def _silence(name: str, source: WorkerSource, last_ms: int, now_ms: int) -> Aler
 def _disabled(name: str, source: WorkerSource, facts: SourceFacts, ends_ms: int) -> Alert:
     text = (
         f"{name}: the outage from {clock(facts.outage_since_ms)} to {clock(facts.outage_until_ms)} lasted beyond "
-        f"the last try: {source.kind.disabled_advice}"
+        f"the last retry: {source.kind.disabled_advice}"
     )
     return Alert(
         kind=DISABLED,

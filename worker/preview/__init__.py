@@ -1,1 +1,1 @@
-"""What would become of a body, without writing anything to Redis."""
+"""Explains, dry-runs and test-sends bodies, without writing anything to Redis."""

@@ -31,7 +31,7 @@ class Fault(Struct, frozen=True):
     """Why the body would be a dead letter."""
 
     reason: str
-    """As the dead letter has it: `undecodable`, or `failed` for a defect of ours."""
+    """The reason of the dead letter: `undecodable`, or `failed` for a defect of Hookline."""
 
     error: str
     path: str = "$"
@@ -49,37 +49,38 @@ class Decoded(Struct, frozen=True, kw_only=True):
     """The event in the body."""
 
     kind: str
-    """How it was wrapped, in the provider's words."""
+    """The kind of envelope around the payload, as the provider calls it."""
 
     name: str
     named_by: Literal["body", "url", "nothing"]
     identity: tuple[str, ...]
-    """Its parts. They may be ids of persons: for the eyes of whoever has the body."""
+    """The parts of the identity. They may be ids of persons, so show them only to readers of the body."""
 
     identity_is_hash: bool
-    """Nothing in the body identifies it, so a hash of what is signed does: white space outside strings is not."""
+    """Nothing in the body identifies the event, so a hash of the signed content does, white space outside of
+    strings excluded."""
 
     remembered_s: float
-    """Seconds, from when it was last seen, within which the same identity is a duplicate."""
+    """Seconds since the last event with this identity in which another one is a duplicate."""
 
     occurred_at_ms: int | None
-    """Its own time (ms since 1970, UTC); without one, the day of receipt counts for deduplication."""
+    """The time of the event (ms since 1970, UTC). Without one, deduplication uses the day of receipt."""
 
     typed: Typed | None
-    """None for a payload that any shape is right for."""
+    """The typed payload; None where the provider has no model of it."""
 
     payload: Mapping[str, Any]
-    """What templates see."""
+    """The payload as templates see it."""
 
 
 class Post(Struct, frozen=True):
     """The request of an HTTP channel."""
 
     host: str
-    """The host alone: a path or a query may hold a token."""
+    """The host alone: a path or a query may contain a token."""
 
     body: Raw
-    """Its JSON, byte for byte."""
+    """The JSON body, byte for byte."""
 
 
 class Notified(Struct, frozen=True, kw_only=True):
@@ -88,20 +89,20 @@ class Notified(Struct, frozen=True, kw_only=True):
     channel: str
     channel_kind: str
     key: str
-    """Idempotency key."""
+    """The idempotency key of the notification."""
 
     text: str = ""
-    """Without what would be looked up: nothing is asked here."""
+    """The rendered text, without what would be looked up: nothing is requested here."""
 
     to: str = ""
     subject: str = ""
     html: str = ""
 
     looks_up: tuple[str, ...] = ()
-    """What is asked of the source's API before it is sent: a method and a path each."""
+    """The requests to the source's API before it is sent: a method and a path each."""
 
     needs: str = ""
-    """What the templates lack as the payload is, where an answer may bring it."""
+    """The error of the templates without the API's answer, which may provide what is missing."""
 
     error: str = ""
     """Why it would be a dead letter instead; empty where it would be sent."""
@@ -112,28 +113,28 @@ class Notified(Struct, frozen=True, kw_only=True):
 
 
 class RuleOutcome(Struct, frozen=True, kw_only=True):
-    """What one rule does about the event."""
+    """The outcome of a rule for the event."""
 
     rule: str
     is_enabled: bool = True
     mismatches: tuple[Mismatch, ...] = ()
-    """Every reason why it is not for this event; none where it matches."""
+    """Every reason why the rule does not match the event; empty where it matches."""
 
     when: str = ""
     """The rule's `when`, for a rule that matches."""
 
     is_met: bool = True
-    """Whether `when` is true, or fails, which is told by the notifications."""
+    """True if `when` is true, or if it fails: then the notifications have the error."""
 
     quiet_s: int = 0
-    """Seconds for which its quiet hours would put it off."""
+    """Seconds for which its quiet hours would postpone the notifications."""
 
     notifications: tuple[Notified, ...] = ()
-    """One a channel; none where it does not notify."""
+    """The notifications, one for each channel; empty where the rule does not notify."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """All that Hookline makes of a body. Either `fault` or `event` is there."""
+    """The result for a body. Either `fault` or `event` is set."""
 
     source: str
     source_kind: str
@@ -142,10 +143,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
     bytes: int
     dead_letters: int
-    """How many it would leave behind: the body itself, or notifications."""
+    """The number of dead letters that it would cause: the body itself, or notifications."""
 
     refusal: str = ""
-    """Why the receiver answers 400 to this body with this event name in the URL, so that nothing is kept."""
+    """Why the receiver answers 400 to this body with this event name in the URL; "" where it accepts it."""
 
     fault: Fault | None = None
     event: Decoded | None = None
@@ -216,7 +217,7 @@ def _described(decoded: DecodedEvent) -> Decoded:
 def _named_by(
     decode: Callable[[bytes, str], Event], body: RawBody, event: Event
 ) -> Literal["body", "url", "nothing"]:
-    """Where the event's name comes from: decoding with another name in the URL shows whether the URL decides."""
+    """The source of the event's name: decoding with another name in the URL shows whether the URL decides."""
     if body.event_hint:
         other = body.event_hint + "?"
         return "url" if decode(body.body, other).name == other else "body"

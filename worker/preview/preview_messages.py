@@ -22,10 +22,10 @@ from worker.worker_source import WorkerSource
 
 
 class Preview(Struct, frozen=True):
-    """What would be sent."""
+    """The message that would be sent."""
 
     message: Message | None = None
-    """None where the payload alone is not enough to make it."""
+    """The message; None where the payload alone is not enough to make it."""
 
     looks_up: tuple[str, ...] = ()
     """The requests to the source's API before it is sent: a method and a path each."""

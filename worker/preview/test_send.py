@@ -1,4 +1,4 @@
-"""One rule tried on one body, and really sent: without queue and retries, and nothing is written to Redis."""
+"""Tests one rule on one body and really sends: without queue and retries, and without writing to Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.delivery.message_builder import MessageBuilder, undeliverable
 from worker.enrichment.enrich import GIVE_UP_AFTER_S, Enriched, Enricher
 from worker.intake.digests import payloads_of
 from worker.intake.planner import Planner
-from worker.outcome import Dead, Outcome, PutOff, Retry
+from worker.outcome import Dead, Outcome, Postponed, Retry
 from worker.preview.preview_messages import notifications_of
 from worker.rules.render import Renderer, RenderError
 from worker.rules.rules import Rule, RuleBook
@@ -91,7 +91,7 @@ def _result(channel: str, outcome: Outcome) -> SendResult:
             return SendResult(channel, "retry", error, answer)
         case Dead(reason=reason, error=error, answer=answer):
             return SendResult(channel, reason, error, answer)
-        case PutOff():
+        case Postponed():
             return SendResult(channel, "put off", f"the lookups took longer than {GIVE_UP_AFTER_S:g} s")
         case _:
             return SendResult(channel, "sent")

@@ -1,1 +1,1 @@
-"""Which events notify whom, and what a rule makes of a payload."""
+"""Rules: which events notify whom, and how their templates render a payload."""

@@ -1,4 +1,4 @@
-"""A payload at hand as JSON, of which only what is asked for is decoded: most sends pass it on as it is."""
+"""Payloads as JSON, of which only the needed keys are decoded: most sends pass the JSON on unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _whole = msgspec.json.Decoder(dict[str, Any], float_hook=WrittenNumber).decode
 
 
 class Payload(Mapping[str, Any]):
-    """A JSON object, decoded when it is looked into, which then raises DecodeError where it cannot be."""
+    """A JSON object that is decoded when it is first read. Reading it may raise DecodeError."""
 
     __slots__ = ("_decoded", "json")
 
@@ -32,7 +32,7 @@ class Payload(Mapping[str, Any]):
         return len(self.decoded())
 
     def decoded(self) -> dict[str, Any]:
-        """All of it as a plain dict, which must not be changed. Raises DecodeError."""
+        """The whole object as a plain dict, which must not be changed. Raises DecodeError."""
         if self._decoded is None:
             try:
                 self._decoded = _whole(self.json)
@@ -42,11 +42,11 @@ class Payload(Mapping[str, Any]):
 
 
 class Excerpt:
-    """Some of a payload's keys, decoded without the others."""
+    """Decodes some of a payload's keys, and skips the others."""
 
     def __init__(self, names: Collection[str]) -> None:
-        found = TypedDict("found", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
-        self._decode = msgspec.json.Decoder(found, float_hook=WrittenNumber).decode
+        fields = TypedDict("fields", dict.fromkeys(names, Any), total=False)  # type: ignore[misc]
+        self._decode = msgspec.json.Decoder(fields, float_hook=WrittenNumber).decode
 
     def of(self, payload: Payload) -> Mapping[str, Any]:
         """The keys that the payload has. Raises DecodeError."""

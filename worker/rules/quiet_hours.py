@@ -1,4 +1,4 @@
-"""The hours in which a rule does not notify: pure arithmetic on clocks."""
+"""The hours in which a rule does not notify. Pure arithmetic on clocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QuietTimes:
         self._of = {rule.name: Quiet(rule.quiet_hours) for rule in rules if rule.quiet_hours}
 
     def has(self, rule: str) -> bool:
-        """Whether the rule has quiet hours."""
+        """Return whether the rule has quiet hours."""
         return rule in self._of
 
     def left_s(self, rule: str, now_s: float) -> int:
@@ -26,7 +26,10 @@ class QuietTimes:
 
 
 class Quiet:
-    """Quiet hours, ready to be asked. Raises ValueError or KeyError for settings that `hookline check` refuses."""
+    """The quiet hours of one rule.
+
+    Raises ValueError or KeyError for settings that `hookline check` refuses.
+    """
 
     def __init__(self, settings: QuietHours) -> None:
         self._zone = ZoneInfo(settings.timezone)
@@ -36,8 +39,8 @@ class Quiet:
     def left_s(self, now_s: float) -> int:
         """Whole seconds from `now_s` (since 1970, UTC) to the end of the quiet hours; 0 outside of them.
 
-        The clocks on the wall count: an hour that they run through twice is quiet twice, and where they jump over
-        the end it comes with the jump's length later.
+        Local time counts. An hour that clocks run through twice is quiet twice; where clocks skip the end, quiet
+        hours end later by the length of the gap.
         """
         now = datetime.fromtimestamp(now_s, UTC)
         local = now.astimezone(self._zone)

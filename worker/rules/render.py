@@ -1,4 +1,4 @@
-"""Event to notification: what the rules' templates make of it."""
+"""Renders notifications: the rules' templates on an event's payload."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ __all__ = ["Message", "RenderError", "Rendered", "Renderer"]
 
 
 class Message(Struct, frozen=True):
-    """A rendered notification, as a channel gets it."""
+    """A rendered notification, ready for a channel."""
 
     key: str
-    """Idempotency key."""
+    """The idempotency key of the notification."""
 
     rule: str
     source: str
     event: str
     text: str
     data: Mapping[str, Any]
-    """The payload, every key of it. One that is at hand as JSON may raise DecodeError when it is looked into."""
+    """The payload with all its keys. A `Payload` may raise DecodeError when it is read."""
 
     data_json: bytes = b""
-    """Its JSON, where it is at hand; b"" where not."""
+    """The payload as JSON where it is available; else b""."""
 
     attempt: int = 1
     to: str = ""
-    """Whom it is for, where the channel can address somebody."""
+    """The recipient, for channels that have recipients."""
 
     subject: str = ""
     html: str = ""
-    """The text once more, as HTML; "" for none."""
+    """The text as HTML; "" for none."""
 
     raw: bytes = b""
-    """The body as it was received."""
+    """The body of the webhook, as received."""
 
 
 class Rendered(Struct, frozen=True):
-    """What a rule's templates made of a payload; "" for each that the rule does not have."""
+    """The rendered templates of a rule; "" for each that the rule does not have."""
 
     text: str = ""
     to: str = ""
@@ -77,15 +77,15 @@ class _Compiled:
         self.to = template("to", rule.to)
         self.subject = template("subject", rule.subject)
         self.html = template("html", rule.html, is_html=True)
-        templates = [one for one in (self.text, self.to, self.subject, self.html) if one]
-        names: frozenset[str] = frozenset().union(*(one.names for one in templates))
-        self.excerpt = Excerpt(names) if "data" not in names else None  # `data` is the whole of it
+        templates = [template for template in (self.text, self.to, self.subject, self.html) if template]
+        names: frozenset[str] = frozenset().union(*(template.names for template in templates))
+        self.excerpt = Excerpt(names) if "data" not in names else None  # `data` is the whole payload
 
 
 class Renderer:
-    """The compiled templates of all rules. `seen` is always what `seen_by_templates` made.
+    """The compiled templates of all rules. `seen` is always the result of `seen_by_templates`.
 
-    To compile one raises; a checked config has only rules that do compile.
+    Creating one raises where a template does not compile; a checked config has no such template.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -93,18 +93,21 @@ class Renderer:
         self.names = frozenset(self._rules)
         self._latest_only = {name for name, compiled in self._rules.items() if compiled.latest_only}
 
-    def asks_payload(self, rule: str) -> bool:
-        """Whether the rule has a `when`, a `key` or a digest. Raises RenderError."""
+    def needs_payload(self, rule: str) -> bool:
+        """Return whether the rule has a `when`, a `key` or a digest. Raises RenderError."""
         compiled = self._of(rule)
         return compiled.when is not None or compiled.key is not None or compiled.digest_key is not None
 
-    def holds(self, rule: str, seen: Mapping[str, Any]) -> bool:
-        """Whether the rule's `when` is true; without one it is. Raises RenderError."""
+    def when_is_true(self, rule: str, seen: Mapping[str, Any]) -> bool:
+        """Evaluate the rule's `when`; True for a rule without one. Raises RenderError."""
         when = self._of(rule).when
-        return when is None or when.holds(seen)
+        return when is None or when.is_true(seen)
 
     def key(self, rule: str, seen: Mapping[str, Any]) -> str:
-        """What the rule's `key` makes, "" for a rule without one. Raises RenderError, also where it is empty."""
+        """Render the rule's `key`, "" for a rule without one.
+
+        Raises RenderError, also where the result is empty.
+        """
         template = self._of(rule).key
         if template is None:
             return ""
@@ -114,36 +117,36 @@ class Renderer:
         return key
 
     def digest_key(self, rule: str, seen: Mapping[str, Any]) -> str:
-        """What the key of the rule's digest comes to, "" for a rule without one. Raises RenderError."""
+        """Evaluate the key of the rule's digest, "" for a rule without one. Raises RenderError."""
         expression = self._of(rule).digest_key
         return expression.text(seen) if expression else ""
 
     def latest_only(self, rule: str) -> bool:
-        """Whether of this rule's notifications only the latest counts."""
+        """Return whether the rule has `latest_only`."""
         return rule in self._latest_only
 
     def is_digest(self, rule: str) -> bool:
-        """Whether the rule's templates are for digests. Raises RenderError."""
+        """Return whether the rule has a digest. Raises RenderError."""
         return self._of(rule).digest_key is not None
 
     def subject(self, rule: str, seen: Mapping[str, Any]) -> str:
-        """What the rule's `latest_only` comes to, "" for a rule without one. Raises RenderError."""
+        """Evaluate the rule's `latest_only`, "" for a rule without one. Raises RenderError."""
         expression = self._of(rule).latest_only
         return expression.text(seen) if expression else ""
 
     def read(self, rule: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What `render` needs of a payload: of one that is at hand as JSON, what the rule's templates name.
+        """The keys of a payload that `render` needs: those that the rule's templates name, where it is JSON.
 
         Raises RenderError and DecodeError.
         """
         if not isinstance(payload, Payload):
             return payload
         excerpt = self._of(rule).excerpt
-        # `data` must be a plain dict: only of those the sandbox knows the length, and filters take no other.
+        # `data` must be a plain dict: the sandbox measures no other mapping, and filters accept no other.
         return excerpt.of(payload) if excerpt else payload.decoded()
 
     def render(self, rule: str, seen: dict[str, Any]) -> Rendered:
-        """The rule's notification. Raises RenderError, which names what is missing."""
+        """Render the rule's templates. Raises RenderError, which names a missing key."""
         compiled = self._of(rule)
         return Rendered(
             text=compiled.text.text(seen) if compiled.text else "",
@@ -153,7 +156,7 @@ class Renderer:
         )
 
     def retry(self, rule: str, channel: RetrySettings) -> RetrySettings:
-        """The retry settings of a channel for what this rule sends through it."""
+        """The retry settings for what this rule sends through a channel with these settings."""
         compiled = self._rules.get(rule)
         return retry_of(compiled.rule, channel) if compiled else channel
 

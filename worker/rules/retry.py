@@ -1,4 +1,4 @@
-"""When a failed notification is tried again: pure arithmetic."""
+"""When a failed notification is retried. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ class RetrySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A channel's `retry` table."""
 
     attempts: Annotated[int, Meta(ge=1)] = 60
-    """Tries in all, the first included. With the other defaults that is about a day."""
+    """Number of attempts, the first included. Defaults to 60, which with the other defaults takes about a day.
+    After the last one the notification becomes a dead letter."""
 
     horizon_s: Annotated[float, Meta(gt=0)] = 86_400.0
-    """Seconds after the first try beyond which none is made."""
+    """Seconds after the first attempt in which retries may be made. Defaults to 86,400 (a day). After that the
+    notification becomes a dead letter."""
 
     base_s: Annotated[float, Meta(gt=0)] = 2.0
-    """Upper bound of the first delay; it doubles with each attempt."""
+    """Upper bound in seconds of the first delay. Defaults to 2; it doubles with each attempt."""
 
     cap_s: Annotated[float, Meta(gt=0)] = 3600.0
-    """Upper bound of every delay that Hookline chooses itself."""
+    """Upper bound in seconds of every delay that Hookline chooses itself. Defaults to 3,600."""
 
     max_retry_after_s: Annotated[float, Meta(ge=0)] = 3600.0
-    """Longest wait that the other side can ask for, as with Retry-After; one beyond it counts as this. 0 ignores
-    what is asked for."""
+    """Longest delay in seconds that a receiver can ask for, for example with Retry-After. Defaults to 3,600; a
+    longer one is shortened to it, and 0 ignores such requests."""
 
 
 def exponential(attempt: int, *, base_s: float, cap_s: float) -> float:
@@ -40,11 +42,11 @@ def full_jitter(bound_s: float, draw: float) -> float:
 def delay_s(
     settings: RetrySettings, *, attempt: int, age_s: float, retry_after_s: float, draw: float
 ) -> float | None:
-    """Seconds until the next try, or None when attempts or horizon are used up.
+    """Seconds until the next attempt, or None when attempts or horizon are used up.
 
-    attempt: the number of the try that just failed (starts at 1); age_s: seconds since the first try;
-    retry_after_s: what the other side asked for, 0 for nothing. No try comes before it, as far as it is believed;
-    where it reaches beyond the horizon, a last try is made at the horizon.
+    attempt: the number of the attempt that failed (starts at 1); age_s: seconds since the first attempt;
+    retry_after_s: seconds that the receiver asked to wait, 0 for none. The next attempt does not come before, up
+    to `max_retry_after_s`; where that is beyond the horizon, a last attempt is made at the horizon.
     """
     if attempt >= settings.attempts:
         return None

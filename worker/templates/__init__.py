@@ -1,1 +1,1 @@
-"""The templates of rules: compiled by Jinja2, in a sandbox with bounds."""
+"""The templates of rules: compiled by Jinja2, and rendered in a sandbox with limits."""

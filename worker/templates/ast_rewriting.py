@@ -1,4 +1,4 @@
-"""Templates as they are compiled: our filters around what the sandbox must see."""
+"""Rewrites templates before they are compiled, so that the sandbox can check every operation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from jinja2.visitor import NodeTransformer
 
 
 class Rewriting(NodeTransformer):
-    """Puts our filters around loops, `~`, comparisons, methods that are called, and conditions."""
+    """Puts filters of the sandbox around loops, `~`, comparisons, called methods and conditions."""
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """What is called is a method, also beside a key of the payload that has its name."""
+        """Call the method, even where the payload has a key of the same name."""
         self.generic_visit(node)
         if isinstance(node.node, nodes.Getattr):
             name = nodes.Const(node.node.attr, lineno=node.lineno)
@@ -20,31 +20,31 @@ class Rewriting(NodeTransformer):
         return node
 
     def visit_If(self, node: nodes.If) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """See `_condition`."""
+        """Treat missing fields in the condition of an `if` block as false."""
         self.generic_visit(node)
         node.test = _condition(node.test)
         return node
 
     def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """See `_condition`."""
+        """Treat missing fields in the condition of an `if` expression as false."""
         self.generic_visit(node)
         node.test = _condition(node.test)
         return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """The turns of a loop are counted."""
+        """Count the iterations of a loop."""
         self.generic_visit(node)
         node.iter = _filtered(node.iter, "_steps")
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """`~` makes no text that is too long, nor prints one on the way."""
+        """Bound the length of the text that `~` makes, and of its parts."""
         self.generic_visit(node)
         node.nodes = [_unless_constant(part, "_as_text") for part in node.nodes]
         return _filtered(node, "_bounded")
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - named as jinja2 calls it
-        """What is compared is not too long."""
+        """Bound the size of the values that are compared."""
         self.generic_visit(node)
         node.expr = _unless_constant(node.expr, "_printed")
         for operand in node.ops:
@@ -53,7 +53,7 @@ class Rewriting(NodeTransformer):
 
 
 def _condition(node: Any) -> Any:
-    """A condition for which a field that an object does not have is false."""
+    """The condition, rewritten so that a field that an object does not have is false."""
     if isinstance(node, nodes.Not):
         node.node = _condition(node.node)
     elif isinstance(node, nodes.And | nodes.Or):
@@ -64,7 +64,7 @@ def _condition(node: Any) -> Any:
 
 
 def _unless_constant(node: Any, name: str) -> Any:
-    """A part that must not be too long: a container may hold another many times over."""
+    """The node with the filter around it; a constant stays as it is."""
     return node if isinstance(node, nodes.Const) else _filtered(node, name)
 
 

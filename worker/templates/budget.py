@@ -1,4 +1,7 @@
-"""What one rendering may cost: counted before the work is done. A bound that is met raises TooMuchError."""
+"""Limits what one rendering may cost, which is counted before the work is done.
+
+Beyond it, TooMuchError is raised.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,19 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 
 MAX_STEPS = 100_000
-"""Turns of loops and calls."""
+"""Loop iterations and calls that one rendering may make."""
 
 MAX_CHARS = 4 * 1024 * 1024
-"""Of any text on its way."""
+"""Length that any text may have, intermediate results included."""
 
 MAX_WORK = 64 * 1024 * 1024
-"""Characters that filters, tests and methods read and make in all."""
+"""Characters that filters, tests and methods of one rendering may read and produce in total."""
 
 _OTHERS = 8
-"""Characters that a number or the like counts for."""
+"""Characters that any other value counts as."""
 
 
-# As tuples, since to make a union of types takes longer than to look.
+# Tuples, since creating a union of types takes longer than the check itself.
 _TEXTS = (str, bytes)
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _PLAIN = (str, int, float)
@@ -29,48 +32,48 @@ _LONG = (str, bytes, list, tuple)
 
 
 class TooMuchError(SecurityError):
-    """A template does more than it may."""
+    """A template exceeds one of its limits."""
 
 
 class CountedContext(Context):
-    """The context of one rendering."""
+    """The context of one rendering, with what is left of its budget."""
 
     steps_left = MAX_STEPS
     work_left = MAX_WORK
 
 
 def count_steps(context: Context, steps: int) -> None:
-    """Take turns of loops, or calls."""
+    """Spend loop iterations or calls. Raises TooMuchError."""
     context.steps_left -= steps  # type: ignore[attr-defined]
     if context.steps_left < 0:  # type: ignore[attr-defined]
-        raise TooMuchError(f"it takes more than {MAX_STEPS} turns of loops and calls")
+        raise TooMuchError(f"it takes more than {MAX_STEPS} loop iterations and calls")
 
 
 def spend(context: Context, chars: int) -> None:
-    """Take characters to read or to make."""
+    """Spend characters that are read or produced. Raises TooMuchError."""
     context.work_left -= chars  # type: ignore[attr-defined]
     if context.work_left < 0:  # type: ignore[attr-defined]
-        raise TooMuchError(f"its filters and methods go over more than {MAX_WORK} characters")
+        raise TooMuchError(f"its filters and methods process more than {MAX_WORK} characters")
 
 
 def bounded(value: Any) -> Any:
-    """The value, which must not be too long itself, whatever its items are."""
+    """Return the value; raises TooMuchError where it is too long itself. Its items are not counted."""
     if size(value) > MAX_CHARS:
         raise too_long("it")
     return value
 
 
 def size(value: Any) -> int:
-    """The length of a text or list; a number as it is, since `*` takes it for one."""
+    """The length of a text or list; for an integer its value, since `*` repeats by it."""
     if isinstance(value, int):
         return value
     return len(value) if isinstance(value, _LONG) else 0
 
 
 def weight(value: Any) -> int:
-    """About as many characters as a value has when it is printed; what is in it twice counts twice.
+    """About the number of characters that a value has when it is printed; what it contains twice counts twice.
 
-    Stops, with an error, where that is more than MAX_CHARS.
+    Raises TooMuchError as soon as it is more than MAX_CHARS.
     """
     if isinstance(value, _TEXTS):
         return len(value)
@@ -95,14 +98,14 @@ def weight(value: Any) -> int:
 
 
 def printed(value: Any) -> Any:
-    """The value, which must not be too long when it is printed."""
+    """Return the value; raises TooMuchError where it would be too long when it is printed."""
     if not isinstance(value, _PLAIN):
         weight(value)
     return value
 
 
 def metered(context: Context, items: Iterator[Any]) -> Iterator[Any]:
-    """What an iterator yields, each item counted as it comes, and all of them together bounded."""
+    """Yield the items of an iterator, and spend the characters of each; their total is limited."""
     total = 0
     for item in items:
         chars = weight(item) + _OTHERS
@@ -114,7 +117,7 @@ def metered(context: Context, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def weigh(context: Context, values: Iterable[Any]) -> list[Any]:
-    """The values, whose characters are taken; those of an iterator as it is read."""
+    """Spend the characters of values, and return them; those of an iterator are spent as it is read."""
     weighed, chars = [], 0
     for value in values:
         if type(value) is str:
@@ -129,8 +132,8 @@ def weigh(context: Context, values: Iterable[Any]) -> list[Any]:
 
 
 def too_long(what: str) -> TooMuchError:
-    """The error of something that would be longer than MAX_CHARS."""
-    return TooMuchError(f"{what} makes something longer than {MAX_CHARS}")
+    """The error for a result that would be longer than MAX_CHARS."""
+    return TooMuchError(f"{what} makes more than {MAX_CHARS} characters")
 
 
 def _number_chars(value: Any) -> int:

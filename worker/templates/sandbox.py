@@ -1,9 +1,9 @@
-"""What a template may do, so that no payload makes one fill the memory or hold up its worker.
+"""The sandbox of templates: no payload can make a template fill the memory or block its worker.
 
-Each rendering has a budget (worker/templates/budget.py) of steps and of characters that its filters, tests and
-methods go over. What they are given is weighed first, with all that is in it, and for what widens a text the
-length of the result is known beforehand (worker/templates/result_sizes.py). So no single step is long, and
-neither are all of them together.
+Each rendering has a budget (worker/templates/budget.py) of steps, and of characters that its filters, tests and
+methods process. Their arguments are measured first, with everything in them, and for operations that widen a text
+the length of the result is checked beforehand (worker/templates/result_sizes.py). So no single step takes long,
+and neither do all of them together.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from worker.templates.budget import (
 from worker.templates.printing import as_text, dumps
 
 _MAX_BITS = 20_000
-"""Of a number that `*` or `**` makes."""
+"""Size of a number that `*` or `**` may make."""
 
 _WITH_WIDTHS = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "wordwrap"})
 _METHODS_WITH_WIDTHS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 _CHEAP = frozenset(
     {"default", "d", "length", "count", "first", "last", "map", "select", "reject", "selectattr", "rejectattr"}
 )
-"""Filters that do not look into what they are given, or do so item by item when it is read."""
+"""Filters that do not read their arguments, or read them item by item when the result is read."""
 
 _CHEAP_TESTS = frozenset(
     {
@@ -61,7 +61,7 @@ _CHEAP_TESTS = frozenset(
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, with bounds. A bound that is met raises TooMuchError."""
+    """Jinja2's sandbox with limits. Exceeding one raises TooMuchError."""
 
     context_class = CountedContext
     intercepted_binops = frozenset({"*", "**", "+", "%"})
@@ -73,14 +73,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters["join"] = _join(self.filters["join"])
         for filters, cheap in ((self.filters, _CHEAP), (self.tests, _CHEAP_TESTS)):
             for name in filters.keys() - cheap:
-                made: Any = filters[name]
-                filters[name] = _weighed(made, _CHECKS.get(name), name)
+                wrapped: Any = filters[name]
+                filters[name] = _weighed(wrapped, _CHECKS.get(name), name)
         self.filters |= {"_steps": _steps, "_bounded": bounded, "_printed": printed, "_as_text": as_text}
         self.filters |= {"_method": _method, "_field": _field}
 
     @staticmethod
     def concat(pieces: Iterable[str]) -> str:
-        """Join what a template, macro or block wrote."""
+        """Join the output of a template, macro or block."""
         kept, chars = [], 0
         for piece in pieces:
             chars += len(piece)
@@ -90,7 +90,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return "".join(kept)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """`obj.attribute`, what most of a template is made of. The library would look for a method first."""
+        """Evaluate `obj.attribute`, the most common operation of templates."""
+        # The library would look for a method first.
         if type(obj) is dict and attribute in obj:
             return obj[attribute]
         if isinstance(obj, dict | list):  # a method is only what a template calls, see `_method`
@@ -98,7 +99,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """`obj["key"]`, which for dicts and lists never is a method."""
+        """Evaluate `obj["key"]`, which never is a method of a dict or list."""
         try:
             return obj[argument]
         except (AttributeError, TypeError, LookupError):
@@ -107,7 +108,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Called for the operators in `intercepted_binops`."""
+        """Evaluate one of the operators in `intercepted_binops`."""
         if operator == "+":
             return bounded(super().call_binop(context, operator, left, right))
         if operator == "%":
@@ -123,49 +124,49 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Called for every call in a template."""
+        """Make a call of the template."""
         count_steps(context, 1)
         method = getattr(obj, "__wrapped__", obj)
-        of = getattr(method, "__self__", None)
-        if isinstance(of, str | list | dict):
+        owner = getattr(method, "__self__", None)
+        if isinstance(owner, str | list | dict):
             args = tuple(weigh(context, args))
-            weigh(context, (of, *kwargs.values()))
-        if isinstance(of, str):
-            args = _checked_method(method.__name__, of, args, kwargs)
+            weigh(context, (owner, *kwargs.values()))
+        if isinstance(owner, str):
+            args = _checked_method(method.__name__, owner, args, kwargs)
         return super().call(context, obj, *args, **kwargs)
 
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
-        """Called for templates and for expressions."""
+        """Compile a template or expression."""
         tree = Rewriting().visit(source).set_environment(self)
         return super()._generate(tree, name, filename, defer_init)
 
 
 def _checked_method(name: str, text: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """The arguments of a method of a text, once it is known that what it makes is not too long."""
-    given = (*args, *kwargs.values())
+    """Check that the result of a text's method cannot be too long, and return the arguments to call it with."""
+    values = (*args, *kwargs.values())
     if name in _METHODS_WITH_WIDTHS:
-        result_sizes.check_widths(name, given)
+        result_sizes.check_widths(name, values)
     if name == "expandtabs":
-        result_sizes.check_lines(text, name, given[0] if given else 8, "\t")
+        result_sizes.check_lines(text, name, values[0] if values else 8, "\t")
     elif name == "replace":
         result_sizes.check_replacing(text, *args[:2])
     elif name == "translate":
         result_sizes.check_translating(text, args[0] if args else {})
     elif name in ("format", "format_map"):
-        result_sizes.check_format(text, given)
+        result_sizes.check_format(text, values)
     elif name == "join" and args:
         return (list(result_sizes.joined(text, args[0])), *args[1:])
     return args
 
 
-def _weighed(made: Callable[..., Any], check: Callable[..., None] | None, name: str) -> Callable[..., Any]:
-    """A filter or test that takes what it is given, and what it makes, from the budget.
+def _weighed(wrapped: Callable[..., Any], check: Callable[..., None] | None, name: str) -> Callable[..., Any]:
+    """A filter or test that spends the characters of its arguments and of its result.
 
-    check: is called with what it is given, the value first, before it is run.
+    check: called with the arguments, the value first, before the filter runs.
     """
-    first = _FIRST[_PassArg.from_obj(made)]
+    first = _FIRST[_PassArg.from_obj(wrapped)]
     has_width = name in _WITH_WIDTHS
 
     @pass_context
@@ -178,10 +179,10 @@ def _weighed(made: Callable[..., Any], check: Callable[..., None] | None, name: 
             result_sizes.check_widths(name, (*args[1:], *kwargs.values()))
         if check is not None:
             check(*args, **kwargs)
-        found = made(*args, **kwargs) if first is None else made(first(context), *args, **kwargs)
-        if isinstance(found, str):
-            spend(context, len(bounded(found)))
-        return found
+        result = wrapped(*args, **kwargs) if first is None else wrapped(first(context), *args, **kwargs)
+        if isinstance(result, str):
+            spend(context, len(bounded(result)))
+        return result
 
     return weighed
 
@@ -193,7 +194,7 @@ _FIRST: dict[_PassArg | None, Callable[[Context], Any] | None] = {
     _PassArg.environment: lambda context: context.environment,
     _PassArg.eval_context: lambda context: context.eval_ctx,
 }
-"""What jinja2 passes to a filter in front of the value."""
+"""The argument that jinja2 passes to a filter before the value."""
 
 
 def _check_wordwrap(text: Any, width: Any = 79, *_args: Any, **_kwargs: Any) -> None:
@@ -220,28 +221,28 @@ _CHECKS: dict[str, Callable[..., None]] = {
 }
 
 
-def _join(made: Callable[..., Any]) -> Callable[..., Any]:
+def _join(wrapped: Callable[..., Any]) -> Callable[..., Any]:
     def join(eval_ctx: Any, value: Any, d: str = "", attribute: str | int | None = None) -> Any:
-        """`d` and `attribute`: as jinja2 names them."""
-        if isinstance(value, list | tuple | dict):  # its items are weighed by now
+        # Jinja2 names the parameters `d` and `attribute`.
+        if isinstance(value, list | tuple | dict):  # its items are measured already
             if len(value) * len(str(d)) > MAX_CHARS:
                 raise too_long("join")
         elif not isinstance(value, Undefined):
             value = list(result_sizes.joined(d, value))
-        return made(eval_ctx, value, d, attribute)
+        return wrapped(eval_ctx, value, d, attribute)
 
-    vars(join).update(vars(made))
+    vars(join).update(vars(wrapped))
     return join
 
 
 def _field(value: Any) -> Any:
-    """A field that an object does not have is false in a condition."""
+    """The value in a condition: False for a field that an object does not have."""
     return False if isinstance(value, Undefined) and isinstance(value._undefined_obj, dict) else value  # noqa: SLF001 - jinja2 has no other way
 
 
 @pass_environment
 def _method(sandbox: Sandbox, obj: Any, name: str) -> Any:
-    """What a template calls. No value of a payload can be called, so it is the method also beside such a key."""
+    """The method that a template calls; never a key of that name, since no value of a payload can be called."""
     if isinstance(obj, dict | list):
         return ImmutableSandboxedEnvironment.getattr(sandbox, obj, name)
     return sandbox.getattr(obj, name)
@@ -249,12 +250,12 @@ def _method(sandbox: Sandbox, obj: Any, name: str) -> Any:
 
 @pass_context
 def _steps(context: Context, items: Any) -> Any:
-    """What a loop goes over, its turns counted."""
+    """The items of a loop, its iterations counted."""
     try:
-        turns = len(items)
+        iterations = len(items)
     except TypeError:
         return _counted(context, items)
-    count_steps(context, turns)
+    count_steps(context, iterations)
     return items
 
 

@@ -1,4 +1,4 @@
-"""The rules' templates and expressions, compiled: Jinja2 in its sandbox, and what is missing is an error."""
+"""The rules' templates and expressions, compiled by Jinja2 for the sandbox. A missing name is an error."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ T = TypeVar("T")
 
 
 class RenderError(Exception):
-    """A template does not work on this payload. The text may quote the payload; `place` never does."""
+    """A template fails on this payload. The text may quote the payload; `place` never does."""
 
     def __init__(self, text: str, place: str = "") -> None:
-        """`place`: the part of the rule and the line in it, "" where no template is at fault."""
+        """place: the part of the rule and the line in it; "" where no template is the cause."""
         super().__init__(text)
         self.place = place
 
 
 class Template:
-    """One of a rule's templates."""
+    """A template of a rule."""
 
     def __init__(self, what: str, source: str, formats: Formats, *, is_html: bool = False) -> None:
-        """`what`: how errors call it. Raises what `fault` tells of."""
+        """what: its name in errors. Raises where it does not compile; `fault` returns that error as text."""
         self._what = what
         environment = _environment(formats, is_html)
         self.names = meta.find_undeclared_variables(environment.parse(source)) | environment.globals.keys()
-        """What it may read of `seen`; a payload's key goes before one of Jinja's own functions."""
+        """The names that it may read; a payload's key takes precedence over one of Jinja's functions."""
 
         self._template = environment.from_string(source)
         self._globals = dict(self._template.globals)  # each rendering adds to them, slow for a ChainMap
 
     def text(self, seen: dict[str, Any]) -> str:
-        """What it makes of `seen`. Raises RenderError, which names what is missing."""
+        """Render the template. Raises RenderError, which names a missing key."""
         template, sandbox = self._template, self._template.environment
-        try:  # as its `render` does, which copies what it is given and mends a traceback that nobody sees
+        # As Jinja2's `render` does, which also copies its arguments and rewrites a traceback that is not shown.
+        try:
             context = sandbox.context_class(sandbox, self._globals | seen, template.name, template.blocks)
             return sandbox.concat(template.root_render_func(context))
         except Exception as error:  # noqa: BLE001 - see `_error`
             raise _error(self._what, error, seen) from None
 
     def line(self, seen: dict[str, Any]) -> str:
-        """The same for what must be one line; the space around it goes. Raises RenderError."""
+        """Render a template that must give one line, without surrounding space. Raises RenderError."""
         line = self.text(seen).strip()
         if len(line.splitlines()) > 1:
             raise RenderError(f"{self._what}: it must be one line", _part(self._what))
@@ -57,28 +58,28 @@ class Template:
 
 
 class Expression:
-    """One of a rule's expressions, written without braces."""
+    """An expression of a rule, written without braces."""
 
     def __init__(self, what: str, source: str, formats: Formats) -> None:
-        """`what`: how errors call it. Raises what `fault` tells of."""
+        """what: its name in errors. Raises where it does not compile; `fault` returns that error as text."""
         self._what = what
         self._expression = _environment(formats, is_html=False).compile_expression(source, undefined_to_none=False)
 
-    def holds(self, seen: Mapping[str, Any]) -> bool:
-        """Whether it is true. Raises RenderError, which names what is missing."""
-        return _told(self._what, lambda: bool(self._expression(seen)), seen)
+    def is_true(self, seen: Mapping[str, Any]) -> bool:
+        """Evaluate the expression as a condition. Raises RenderError, which names a missing key."""
+        return _evaluate(self._what, lambda: bool(self._expression(seen)), seen)
 
     def text(self, seen: Mapping[str, Any]) -> str:
-        """What it comes to. Raises RenderError, also where that is nothing."""
-        value = _told(self._what, lambda: self._expression(seen), seen)
-        text = "" if value is None else _told(self._what, lambda: str(printed(value)), seen)
+        """Evaluate the expression as a text. Raises RenderError, also where the text is empty."""
+        value = _evaluate(self._what, lambda: self._expression(seen), seen)
+        text = "" if value is None else _evaluate(self._what, lambda: str(printed(value)), seen)
         if not text.strip():
-            raise RenderError(f"{self._what}: it comes to nothing", _part(self._what))
+            raise RenderError(f"{self._what}: its value is empty", _part(self._what))
         return text
 
 
 def seen_by_templates(payload: Mapping[str, Any], *, event: str, source: str) -> dict[str, Any]:
-    """What templates see: the payload's keys; `data`, `event` and `source` where it has none of these names."""
+    """The names that templates see: the payload's keys, and `data`, `event` and `source` unless it has them."""
     return {"data": payload, "event": event, "source": source, **payload}
 
 
@@ -100,15 +101,15 @@ def _environment(formats: Formats, is_html: bool) -> Environment:
     return environment
 
 
-def _told(what: str, make: Callable[[], T], seen: Mapping[str, Any]) -> T:
+def _evaluate(what: str, evaluate: Callable[[], T], seen: Mapping[str, Any]) -> T:
     try:
-        return make()
+        return evaluate()
     except Exception as error:  # noqa: BLE001 - see `_error`
         raise _error(what, error, seen) from None
 
 
 def _error(what: str, error: Exception, seen: Mapping[str, Any]) -> RenderError:
-    """What is told of it: a template may do anything with a payload, 1 + "a" or 1 / 0."""
+    """The RenderError for any error: a template may also compute 1 + "a" or 1 / 0."""
     kind = "" if isinstance(error, TemplateError) else f"{type(error).__name__}: "
     place = f"{_part(what)} line {_line(error)}"
     return RenderError(f"{what}: {kind}{error}{_top_level_hint(error, seen)}", place)

@@ -1,4 +1,4 @@
-"""What a template finds where a name is missing: an error that names the keys that exist, or its default."""
+"""The value of a missing name in a template: an error that names the keys that exist, or its default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_CHARS = 40
 
 
 class MissingName(StrictUndefined):
-    """A missing name. Fields of it are missing, too, so that `x.name | default('')` works without `x`."""
+    """A missing name. Its fields are missing too, so that `x.name | default('')` works without `x`."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class MissingName(StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        """The error. It may quote values, where a template asks for `x[some.value]`."""
+        """The text of the error. It may quote a value, where a template reads `x[some.value]`."""
         message = super()._undefined_message
         if isinstance(self._undefined_obj, dict):
             return message + hint(str(self._undefined_name), self._undefined_obj)
@@ -35,11 +35,11 @@ class MissingName(StrictUndefined):
 
 
 def hint(name: str, keys: Iterable[Any]) -> str:
-    """The keys that exist and the one that is most like the missing one, shortened and escaped. Never a value."""
+    """The keys that exist and the one most similar to the missing one, shortened and escaped. Never a value."""
     names = sorted(str(key)[:_MAX_CHARS] for key in keys)
     if not names:
         return "; it has no keys"
     more = f" and {len(names) - _MAX_KEYS} more" if len(names) > _MAX_KEYS else ""
     near = difflib.get_close_matches(name[:_MAX_CHARS], names[:1000], n=1)
     meant = f"; did you mean {near[0]!a}?" if near else ""
-    return f"; the keys are {', '.join(ascii(one) for one in names[:_MAX_KEYS])}{more}{meant}"
+    return f"; the keys are {', '.join(ascii(key) for key in names[:_MAX_KEYS])}{more}{meant}"

@@ -106,7 +106,7 @@ async def test_what_a_service_would_replace_by_another_recipient_is_refused(to: 
     """Twilio's sends to its own number where it finds no other."""
     outcome = await service_for(TWILIO + "/{to}", to)
     assert isinstance(outcome, Dead)
-    assert outcome.error == "the service does not take this `to` as one recipient"
+    assert outcome.error == "the service does not accept this `to` as one recipient"
 
 
 @pytest.mark.parametrize(

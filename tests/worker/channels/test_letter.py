@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from worker.channels.email.address import address_of
 from worker.channels.email.head import is_as_set, one_line, text_header
-from worker.channels.email.message import Letter, Letters
+from worker.channels.email.message import Mail, MailComposer
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead
 from worker.rules.render import Message
 
-LETTERS = Letters(
+COMPOSER = MailComposer(
     EmailSettings(host="h", sender="The Shop <shop@example.com>", unsubscribe="https://x.example/?w={to}")
 )
 NAMES = [
@@ -46,10 +46,10 @@ ANY_TEXT = st.one_of(
 )
 
 
-def letter_of(**fields: Any) -> Letter:
+def letter_of(**fields: Any) -> Mail:
     given = {"to": "ada@example.com", "subject": "s", "text": "t"} | fields
-    made = LETTERS.of(Message(key="0123abcd", rule="r", source="s", event="e", data={}, **given))
-    assert isinstance(made, Letter), made
+    made = COMPOSER.compose(Message(key="0123abcd", rule="r", source="s", event="e", data={}, **given))
+    assert isinstance(made, Mail), made
     return made
 
 
@@ -87,7 +87,7 @@ def test_any_subject_decodes_to_itself_and_adds_no_header(subject: str) -> None:
 @example("Nov\u00e1k, Ada")
 @example('"Ada" \\ (of the shop)')
 def test_any_name_is_a_name_and_adds_no_recipient(name: str) -> None:
-    made = LETTERS.of(
+    made = COMPOSER.compose(
         Message(key="k", rule="r", source="s", event="e", text="t", data={}, to=f"{name} <ada@example.com>")
     )
     if isinstance(made, Dead):  # it might be another address
@@ -101,8 +101,10 @@ def test_any_name_is_a_name_and_adds_no_recipient(name: str) -> None:
 
 @given(ANY_TEXT)
 def test_any_event_name_is_a_subject(event: str) -> None:
-    made = LETTERS.of(Message(key="k", rule="r", source="s", event=event, text="t", data={}, to="ada@example.com"))
-    assert isinstance(made, Letter)
+    made = COMPOSER.compose(
+        Message(key="k", rule="r", source="s", event=event, text="t", data={}, to="ada@example.com")
+    )
+    assert isinstance(made, Mail)
     assert parsed(made.content).keys() == NAMES
     assert decoded(parsed(made.content)["Subject"]) == one_line(f"r: {event}")
 
@@ -141,11 +143,11 @@ def test_a_line_keeps_all_but_controls(subject: str, line: str) -> None:
 def test_long_unsubscribe_urls_are_not_folded() -> None:
     (line,) = [line for line in letter_of().content.split(b"\r\n") if line.startswith(b"List-Unsubscribe:")]
     assert line == b"List-Unsubscribe: <https://x.example/?w=ada%40example.com>"
-    odd = Letters(
+    odd = MailComposer(
         EmailSettings(host="h", sender="a@b.c", unsubscribe="mailto:leave@b.c?subject=leave me\u00df%20")
     )
-    made = odd.of(Message(key="k", rule="r", source="s", event="e", text="t", data={}, to="ada@example.com"))
-    assert isinstance(made, Letter)
+    made = odd.compose(Message(key="k", rule="r", source="s", event="e", text="t", data={}, to="ada@example.com"))
+    assert isinstance(made, Mail)
     assert b"<mailto:leave@b.c?subject=leave%20me%C3%9F%20>" in made.content
 
 
@@ -168,8 +170,8 @@ def test_a_head_that_reads_as_something_else_is_noticed(head: bytes) -> None:
 
 
 def test_a_head_that_would_be_broken_is_a_dead_letter() -> None:
-    long = Letters(EmailSettings(host="h", sender="a@b.c", unsubscribe=f"https://x.example/{'a' * 1000}"))
-    made = long.of(Message(key="k", rule="r", source="s", event="e", text="t", data={}, to="ada@example.com"))
+    long = MailComposer(EmailSettings(host="h", sender="a@b.c", unsubscribe=f"https://x.example/{'a' * 1000}"))
+    made = long.compose(Message(key="k", rule="r", source="s", event="e", text="t", data={}, to="ada@example.com"))
     assert isinstance(made, Dead)
     assert (made.reason, made.error_class) == ("permanent", "HeaderError")
 

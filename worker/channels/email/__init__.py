@@ -1,1 +1,1 @@
-"""The e-mail channel: message, addresses, headers, SMTP connections."""
+"""The e-mail channel: messages, addresses, headers and SMTP connections."""

@@ -1,4 +1,4 @@
-"""One e-mail address in a text, its domain in ASCII. Pure."""
+"""Parses one e-mail address, and encodes its domain in ASCII. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from msgspec import Struct
 from worker.channels.email.head import one_line
 
 _MAX_BYTES = 254
-"""What fits between the angle brackets of an SMTP command (RFC 5321)."""
+"""Longest address in an SMTP command (RFC 5321)."""
 
 _NAMED = re.compile(r"(.*)<([^<>]*)>", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ATOMS = re.compile(r"[^\s()<>@,;:\\\"\[\]]+")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|IPv6:[0-9A-Fa-f:.]+)\]")
-_NONE = "it is not one address like name@example.com"
+_NOT_AN_ADDRESS = "it is not one address like name@example.com"
 
 
 class AddressError(ValueError):
-    """It is no address of one recipient. The message does not show it."""
+    """The text is not the address of one recipient. The message does not contain the text."""
 
 
 class MailAddress(Struct, frozen=True):
@@ -30,21 +30,21 @@ class MailAddress(Struct, frozen=True):
 
     name: str
     local: str
-    """What stands before the @, in quotes where it needs them."""
+    """The part before the @, in quotes where it needs them."""
 
     domain: str
 
     @property
     def addr_spec(self) -> str:
-        """The bare address."""
+        """The address without a display name."""
         return f"{self.local}@{self.domain}"
 
 
 def address_of(text: str) -> MailAddress:
     """The one address in `shop@example.com` or `The Shop <shop@example.com>`. Raises AddressError.
 
-    Invisible characters around it are left out; those within it are named by the error. A name is taken as it is:
-    nothing in it is decoded.
+    Invisible characters around the address are removed; the error names one within it. The display name is not
+    decoded.
     """
     text = _trimmed(text)
     if not text:
@@ -60,7 +60,7 @@ def address_of(text: str) -> MailAddress:
 
 
 def _trimmed(text: str) -> str:
-    """Without white space and invisible characters (a byte order mark, zero-width spaces) at both ends."""
+    """The text without white space and invisible characters (byte order mark, zero-width space) at both ends."""
     start, end = 0, len(text)
     while start < end and _is_blank(text[start]):
         start += 1
@@ -84,17 +84,18 @@ def _name(text: str) -> str:
     quoted = _QUOTED.fullmatch(text)
     if quoted:
         return one_line(_unescaped(quoted[1]))
-    if "@" in text:  # that would be another address
-        raise AddressError(_NONE)
+    if "@" in text:  # a second address
+        raise AddressError(_NOT_AN_ADDRESS)
     return one_line(text)
 
 
 def _local(text: str) -> str:
-    """Real addresses break the rule about dots (`ada..b@`, `ada.@`); in quotes they are what SMTP allows."""
+    """The part before the @, quoted where SMTP requires it."""
+    # Real addresses break the rule about dots (`ada..b@`, `ada.@`); in quotes SMTP allows them.
     quoted = _QUOTED.fullmatch(text)
     plain = _unescaped(quoted[1]) if quoted else text
     if not plain or "=?" in plain or not (quoted or _ATOMS.fullmatch(text)):
-        raise AddressError(_NONE)
+        raise AddressError(_NOT_AN_ADDRESS)
     if _ATOMS.fullmatch(plain) and not (plain[0] == "." or plain[-1] == "." or ".." in plain):
         return plain
     escaped = re.sub(r'(["\\])', r"\\\1", plain)
@@ -106,12 +107,13 @@ def _unescaped(text: str) -> str:
 
 
 def _domain(text: str) -> str:
-    """By IDNA 2008: what IDNA 2003 made of some letters (\u00df, \u03c2) is the domain of somebody else."""
+    """The domain in ASCII, by IDNA 2008."""
+    # For some letters (\u00df, \u03c2), IDNA 2003 gives a different domain, which may belong to another owner.
     if not text.isascii():
         try:
             text = idna.encode(text, uts46=True, std3_rules=True).decode()
         except (idna.IDNAError, UnicodeError):
             raise AddressError("its domain is not one by IDNA 2008") from None
     if not _DOMAIN.fullmatch(text):
-        raise AddressError(_NONE)
+        raise AddressError(_NOT_AN_ADDRESS)
     return text

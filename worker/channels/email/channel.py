@@ -12,7 +12,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from worker.channels.email.message import Letter, Letters
+from worker.channels.email.message import Mail, MailComposer
 from worker.channels.email.smtp_pool import OpeningError, Pool
 from worker.channels.settings import EmailSettings
 from worker.http.client import certificate_error
@@ -20,44 +20,44 @@ from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.rules.render import Message
 
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
-"""Answers about our login (RFC 4954), which no e-mail can help."""
+"""Answers about the login (RFC 4954), which do not depend on the e-mail."""
 
 _PASSING = re.compile(
     r"5\.(2\.2|4\.5)\b|5\.7\.\d+\b.*?(\brate\b|\bthrottl|\btoo many\b)", re.IGNORECASE | re.DOTALL
 )
-"""5xx that another try may change, by the enhanced code (RFC 3463): a full mailbox, a used-up quota, a rate."""
+"""5xx answers that may pass, by their enhanced code (RFC 3463): full mailbox, quota, rate limit."""
 
 _HAS_CODE = re.compile(r"\d\.\d{1,3}\.\d{1,3}\b")
 _SHOWN_ANSWER = 200
 _FULL = 552
-"""Its storage is used up (RFC 5321)."""
+"""The server has no storage left (RFC 5321)."""
 
 _LEAVING = 421
 """The server closes the connection (RFC 5321)."""
 
 
 class EmailChannel:
-    """One SMTP server. Keeps its connections; each e-mail has one to itself.
+    """A SMTP server. Keeps its connections; each carries one e-mail at a time.
 
     Raises ChannelError for settings that cannot work.
     """
 
     def __init__(self, settings: EmailSettings) -> None:
         self.retry = settings.retry
-        self._letters = Letters(settings)
+        self._composer = MailComposer(settings)
         self._timeout_s = settings.timeout_s
         self._pool = Pool(settings)
 
     async def send(self, message: Message) -> Outcome:
-        """Send it to its `to`. 4xx and whatever may pass is tried again, 5xx is permanent."""
-        mail = self._letters.of(message)
+        """Send a message to its `to`. 4xx answers and errors that may pass are retried, 5xx are permanent."""
+        mail = self._composer.compose(message)
         if isinstance(mail, Dead):
             return mail
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._deliver(mail)
         except TimeoutError:
-            return Retry(error=f"not taken within {self._timeout_s:g} s", error_class="TimeoutError")
+            return Retry(error=f"not accepted within {self._timeout_s:g} s", error_class="TimeoutError")
         except OpeningError as error:
             return _unopened(error.cause)
         except (SMTPException, OSError) as error:
@@ -65,11 +65,11 @@ class EmailChannel:
         return Sent()
 
     async def close(self) -> None:
-        """Say goodbye on the idle connections."""
+        """Close the idle connections with QUIT."""
         await self._pool.close()
 
-    async def _deliver(self, mail: Letter) -> None:
-        connection = await self._begun(mail)
+    async def _deliver(self, mail: Mail) -> None:
+        connection = await self._connection_for(mail)
         try:
             await connection.rcpt(mail.recipient, encoding="utf-8")
             await connection.data(mail.content)
@@ -81,8 +81,8 @@ class EmailChannel:
             raise
         self._pool.give_back(connection)
 
-    async def _begun(self, mail: Letter) -> SMTP:
-        """A connection on which the e-mail is begun. One that was idle may turn out dead: then another."""
+    async def _connection_for(self, mail: Mail) -> SMTP:
+        """A connection on which the e-mail is begun; where an idle connection turns out closed, another one."""
         while True:
             connection, fresh = await self._pool.take()
             try:
@@ -102,28 +102,31 @@ class EmailChannel:
                 return connection
 
 
-async def _begin(connection: SMTP, mail: Letter) -> None:
+async def _begin(connection: SMTP, mail: Mail) -> None:
     if mail.smtputf8 and not connection.supports_extension("smtputf8"):
-        raise SMTPNotSupported("an address has more than ASCII before its @, which this server does not take")
+        raise SMTPNotSupported("an address has more than ASCII before its @, which this server does not support")
     await connection.mail(mail.sender, options=["SMTPUTF8"] if mail.smtputf8 else [], encoding="utf-8")
 
 
 def _unopened(error: Exception) -> Outcome:
-    """A connection that could not be opened. Refused logins stay as they are; certificates may be mended there."""
-    text, answer, error_class = certificate_error(error) or _told(error), _answer(error), type(error).__name__
-    if _is_final(error) or _is_lacking(error):
+    """The outcome where no connection could be opened.
+
+    A refused login is lasting; a bad certificate may be replaced.
+    """
+    text, answer, error_class = certificate_error(error) or _text(error), _answer(error), type(error).__name__
+    if _is_final(error) or _is_unsupported(error):
         return Dead(reason="misconfigured", error=text, error_class=error_class, answer=answer)
     return Retry(error=text, error_class=error_class, answer=answer)
 
 
-def _is_lacking(error: Exception) -> bool:
-    """aiosmtplib says so where the server offers no STARTTLS or no login."""
+def _is_unsupported(error: Exception) -> bool:
+    """Return whether the server offers no STARTTLS or no login, by aiosmtplib's error."""
     return isinstance(error, SMTPNotSupported) or type(error) is SMTPException
 
 
 def _failed(error: Exception) -> Outcome:
-    """An e-mail that was not taken."""
-    text, answer, error_class = _told(error), _answer(error), type(error).__name__
+    """The outcome of an e-mail that was not accepted."""
+    text, answer, error_class = _text(error), _answer(error), type(error).__name__
     if isinstance(error, SMTPNotSupported):
         return Dead(reason="permanent", error=text, error_class=error_class)
     if not isinstance(error, SMTPResponseException) or not _is_final(error):
@@ -133,20 +136,20 @@ def _failed(error: Exception) -> Outcome:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether it is a 5xx that no other try changes."""
+    """Return whether it is a 5xx answer that another attempt does not change."""
     if not isinstance(error, SMTPResponseException) or error.code < 500:
         return False
     is_full = error.code == _FULL and not _HAS_CODE.match(error.message)
     return not is_full and not _PASSING.match(error.message)
 
 
-def _told(error: Exception) -> str:
-    """What happened, for the log: a server's own words may quote the recipient."""
+def _text(error: Exception) -> str:
+    """The error for the log. The server's answer may quote the recipient, so it is not included."""
     if isinstance(error, SMTPResponseException):
         return f"the server answered {error.code}" if error.code > 0 else "the server's answer is not SMTP"
     return str(error) or type(error).__name__
 
 
 def _answer(error: Exception) -> str:
-    """The server's own words, for the dead letter."""
+    """The server's answer, for the dead letter."""
     return error.message[:_SHOWN_ANSWER] if isinstance(error, SMTPResponseException) else ""

@@ -1,6 +1,6 @@
-"""The head of an e-mail, written so that no text can become more than the value of its header. Pure.
+"""Writes the head of an e-mail so that no text can become more than the value of its header. Pure.
 
-Values are encoded here and never given to a parser, which would decode what looks encoded in them.
+Values are encoded here and never parsed, since a parser would decode text that only looks encoded.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _MAX_LINE_BYTES = 998
 
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Lone surrogates too: JSON can name them, and nothing can encode them."""
+"""Control characters, and lone surrogates, which JSON can contain and no encoding can represent."""
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _HEADERS = BytesHeaderParser(policy=compat32)
 
 
 def one_line(text: str) -> str:
-    """Text without controls, line breaks and the characters that change the direction of what follows them.
+    """Text without control characters, line breaks and characters that change the direction of text.
 
-    Joiners stay: emoji, Persian and Indic words are made with them.
+    Joiners are kept: emoji, Persian and Indic words need them.
     """
     text = _CONTROL.sub(" ", _BIDI.sub("", text))
     return re.sub(" {2,}", " ", text).strip(" ")
@@ -52,7 +52,7 @@ def mailbox_header(name: str, display_name: str, addr_spec: str) -> str:
 
 
 def is_as_set(head: bytes, names: Sequence[str]) -> bool:
-    """Whether a head, its empty line included, reads as exactly these headers, however lenient its reader is."""
+    """Return whether even a lenient parser reads exactly these headers; head: with its empty line."""
     lines = head.split(b"\r\n")
     if any(b"\r" in line or b"\n" in line or b"\0" in line or len(line) > _MAX_LINE_BYTES for line in lines):
         return False

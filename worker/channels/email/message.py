@@ -1,4 +1,4 @@
-"""Message -> the e-mail that carries it. Pure."""
+"""Composes the e-mail for a message. Pure."""
 
 from __future__ import annotations
 
@@ -19,52 +19,54 @@ from worker.outcome import Dead
 from worker.rules.render import Message
 
 _POLICY = policy.SMTP.clone(cte_type="7bit", max_line_length=990)
-"""For the body. Every server takes 7 bits."""
+"""The policy of the body. Every server accepts 7 bits."""
 
 _URL_CHARS = ":/?#[]@!$&'()*+,;=%~"
 
 
-class Letter(Struct, frozen=True):
+class Mail(Struct, frozen=True):
     """An e-mail, ready for SMTP."""
 
     sender: str
-    """The bare address, as are the recipients'."""
+    """The bare address, without a display name."""
 
     recipient: str
+    """The bare address, without a display name."""
+
     content: bytes
     smtputf8: bool
-    """Whether an address has more than ASCII before its @, which only a server with SMTPUTF8 takes."""
+    """An address has more than ASCII before its @, which needs a server with SMTPUTF8."""
 
 
-class Letters:
-    """The e-mails of one channel. Raises ChannelError where an address in its settings is none."""
+class MailComposer:
+    """Composes the e-mails of one channel. Raises ChannelError where an address in its settings is invalid."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._sender = _address("sender", settings.sender)
         self._to = _address("to", settings.to) if settings.to else None
         self._unsubscribe = settings.unsubscribe
 
-    def of(self, message: Message) -> Letter | Dead:
-        """The e-mail for a message; its end where its `to` is no address."""
+    def compose(self, message: Message) -> Mail | Dead:
+        """The e-mail for a message; Dead where its `to` is not an address."""
         recipient = self.recipient(message)
         if isinstance(recipient, Dead):
             return recipient
-        return letter(message, self._sender, recipient, unsubscribe=self._unsubscribe)
+        return compose(message, self._sender, recipient, unsubscribe=self._unsubscribe)
 
     def recipient(self, message: Message) -> MailAddress | Dead:
-        """Whom it goes to; its end where its `to` is no address."""
+        """The recipient of a message; Dead where its `to` is not an address."""
         try:
             return address_of(message.to) if message.to or not self._to else self._to
         except AddressError as error:
             return Dead(reason="permanent", error=f"the rule's `to`: {error}", error_class="AddressError")
 
 
-def letter(message: Message, sender: MailAddress, recipient: MailAddress, *, unsubscribe: str) -> Letter | Dead:
-    """The e-mail for a message. Without a subject it has rule and event for one.
+def compose(message: Message, sender: MailAddress, recipient: MailAddress, *, unsubscribe: str) -> Mail | Dead:
+    """The e-mail for a message.
 
-    The Message-ID is made of the idempotency key, so that it stays the same at every attempt and whoever keeps
-    mail can tell a second copy. `unsubscribe`: see EmailSettings.
+    Without a subject, its subject is rule and event; unsubscribe: see EmailSettings.
     """
+    # The Message-ID depends on the idempotency key alone, so that mail programs can recognize a second copy.
     body = _body(message)
     head = [
         mailbox_header("From", sender.name, sender.addr_spec),
@@ -80,11 +82,11 @@ def letter(message: Message, sender: MailAddress, recipient: MailAddress, *, uns
         error = "its subject, `to` or unsubscribe address would add or break a header"
         return Dead(reason="permanent", error=error, error_class="HeaderError")
     smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
-    return Letter(sender.addr_spec, recipient.addr_spec, content, smtputf8)
+    return Mail(sender.addr_spec, recipient.addr_spec, content, smtputf8)
 
 
 def _body(message: Message) -> EmailMessage:
-    """The MIME part with its own headers alone."""
+    """The MIME part with its own headers only."""
     mail = EmailMessage(_POLICY)
     if message.text or not message.html:
         mail.set_content(_encodable(message.text))
@@ -99,7 +101,7 @@ def _unsubscribe(url: str, recipient: MailAddress) -> list[str]:
     if not url:
         return []
     url = quote(url.replace("{to}", quote(recipient.addr_spec, safe="")), safe=_URL_CHARS)
-    header = f"List-Unsubscribe: <{url}>"  # not folded: some misread it then
+    header = f"List-Unsubscribe: <{url}>"  # not folded, since some mail programs misread it then
     return [header, "List-Unsubscribe-Post: List-Unsubscribe=One-Click"] if url.startswith("https:") else [header]
 
 
@@ -111,6 +113,6 @@ def _address(setting: str, text: str) -> MailAddress:
 
 
 def _encodable(text: str) -> str:
-    """Text that every server takes: no NUL, no carriage return alone, no lone surrogates (JSON can name them)."""
+    """Text that every server accepts: without NUL, single carriage returns and lone surrogates."""
     text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode()

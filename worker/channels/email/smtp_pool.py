@@ -1,4 +1,4 @@
-"""Connections to one SMTP server, kept for the next e-mail."""
+"""Connections to one SMTP server, which are kept for the next e-mail."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from worker.channels.tls import client_tls
 IDLE_S = 30.0
 """Seconds after which an unused connection is closed. Servers close theirs after five minutes (RFC 5321)."""
 
-_GOODBYE_S = 1.0
+_QUIT_S = 1.0
 
 
 class OpeningError(Exception):
-    """No connection could be opened; `cause` tells why."""
+    """No connection could be opened; `cause` is the reason."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -34,18 +34,18 @@ class _Idle(Struct, frozen=True):
 
 
 class Pool:
-    """As many connections as e-mails are sent at a time. Raises ChannelError for a `ca_file` that is none."""
+    """Keeps as many connections as e-mails are sent at a time. Raises ChannelError for an unusable `ca_file`."""
 
     def __init__(self, settings: EmailSettings, *, idle_s: float = IDLE_S) -> None:
         self._settings = settings
         self._idle_s = idle_s
         self._tls = None if settings.security == "none" else client_tls(ca_file=settings.ca_file)
         self._idle: list[_Idle] = []
-        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._quits: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
 
     async def take(self) -> tuple[SMTP, bool]:
-        """A connection, and whether it is new. Raises OpeningError."""
+        """Return a connection, and whether it is new. Raises OpeningError."""
         while self._idle:
             idle = self._idle.pop()
             is_usable = idle.connection.is_connected and time.monotonic() - idle.since < self._idle_s
@@ -55,7 +55,7 @@ class Pool:
         return await self._open(), True
 
     async def _open(self) -> SMTP:
-        """A new connection, encrypted and logged in as the settings say. Raises OpeningError."""
+        """Open a connection, encrypted and logged in as the settings say. Raises OpeningError."""
         settings = self._settings
         connection = SMTP(
             hostname=settings.host,
@@ -81,7 +81,7 @@ class Pool:
         return connection
 
     def give_back(self, connection: SMTP, *, is_clean: bool = True) -> None:
-        """Keep it for the next e-mail; not clean: the server may have half of one."""
+        """Keep a connection for the next e-mail; is_clean: False if an e-mail may be incomplete on it."""
         if not connection.is_connected:
             return
         self._idle.append(_Idle(connection, time.monotonic(), is_clean))
@@ -89,30 +89,30 @@ class Pool:
             self._reaper = asyncio.get_running_loop().call_later(self._idle_s, self._reap)
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection, and wait for that for a moment."""
+        """Send QUIT on every idle connection, and wait up to a second for the answers."""
         if self._reaper:
             self._reaper.cancel()
         idle, self._idle = self._idle, []
-        for one in idle:
-            self._leave(one.connection)
-        if self._goodbyes:
-            await asyncio.wait(self._goodbyes)
+        for entry in idle:
+            self._close(entry.connection)
+        if self._quits:
+            await asyncio.wait(self._quits)
 
     def _reap(self) -> None:
         now = time.monotonic()
         old = [idle for idle in self._idle if now - idle.since >= self._idle_s]
         self._idle = [idle for idle in self._idle if now - idle.since < self._idle_s]
         for idle in old:
-            self._leave(idle.connection)
+            self._close(idle.connection)
         self._reaper = None
         if self._idle:
             wait_s = self._idle[0].since + self._idle_s - now
             self._reaper = asyncio.get_running_loop().call_later(wait_s, self._reap)
 
-    def _leave(self, connection: SMTP) -> None:
-        task = asyncio.create_task(_goodbye(connection))
-        self._goodbyes.add(task)
-        task.add_done_callback(self._goodbyes.discard)
+    def _close(self, connection: SMTP) -> None:
+        task = asyncio.create_task(_quit(connection))
+        self._quits.add(task)
+        task.add_done_callback(self._quits.discard)
 
 
 async def _is_reset(connection: SMTP) -> bool:
@@ -126,7 +126,7 @@ async def _is_reset(connection: SMTP) -> bool:
     return True
 
 
-async def _goodbye(connection: SMTP) -> None:
+async def _quit(connection: SMTP) -> None:
     with contextlib.suppress(SMTPException, OSError):
-        await connection.quit(timeout=_GOODBYE_S)
+        await connection.quit(timeout=_QUIT_S)
     connection.close()

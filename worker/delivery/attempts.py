@@ -1,0 +1,214 @@
+"""Attempts the notifications of a running job, and settles their outcomes as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from functools import partial
+
+from msgspec import structs
+
+from broker import dead_letters
+from broker.queue.jobs import Notification, NotifyJob
+from broker.steps.settle import Retry as RetryJob
+from broker.steps.settle import Settled
+from worker.delivery.next_attempt import log_fields, retry_job
+from worker.delivery.running_job import RunningJob, Unfinished
+from worker.delivery.send_pool import Send, SendPool
+from worker.delivery.sender import AttemptResult, Sender, log_sent
+from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
+from worker.rules.retry import delay_s
+from worker.worker_context import WorkerContext
+
+log = logging.getLogger("hookline.worker")
+
+_MIN_POSTPONE_MS = 100
+
+# Writing each outcome by itself would cost as much as the send, so an outcome waits for others of its job. A job
+# of 64 notifications takes about this long when every send succeeds.
+_GATHER_S = 0.01
+"""Seconds that an outcome waits for others of its job before both are recorded."""
+
+_LINGER_S = 1.0
+"""Seconds that failures wait for other failures of their job, so that they stay one job."""
+
+_Finished = tuple[int, AttemptResult | Exception]
+"""The index of a notification and the result of its attempt; an exception is a defect."""
+
+_Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
+"""(attempt number, delay in ms) -> the notifications that are retried so, each with its index."""
+
+
+class Attempts:
+    """Makes the attempts of all jobs of one config."""
+
+    def __init__(self, context: WorkerContext, sender: Sender, *, rng: random.Random) -> None:
+        self._redis = context.redis
+        self._recorder = context.recorder
+        self._sender = sender
+        self._rng = rng
+
+    async def make_all(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
+        """Attempt the notifications with these indices and settle them; None where all of the job is settled.
+
+        Raises BrokerError, and the exception of an attempt that met a defect.
+        """
+        finished: list[_Finished] = []
+        news = asyncio.Event()
+        prerender = self._sender.prerender(running.job, todo)
+        looks_up = self._sender.looks_up(running.job)
+        attempt = self._sender.attempt_with_lookups if looks_up else self._sender.attempt
+        sends: dict[Send, int] = {partial(attempt, running, index, prerender): index for index in todo}
+
+        def on_done(send: Send, result: AttemptResult | Exception) -> None:
+            finished.append((sends[send], result))
+            news.set()
+
+        # Lookups wait outside of the channel's pool, so that other jobs can use it meanwhile.
+        pool = SendPool(len(todo)) if looks_up else running.runtime.pool
+        pool.submit(sends, on_done)
+        try:
+            return await self._record_all(running, len(todo), finished, news)
+        except BaseException:
+            await pool.cancel(sends)
+            raise
+        finally:
+            log_sent(running)
+
+    async def settle(
+        self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]
+    ) -> Unfinished | None:
+        """Record outcomes; None where all of the job is settled. Raises BrokerError."""
+        open_ = await self._recorder.record(running, settled, retries)
+        return Unfinished() if open_ > 0 else None
+
+    async def _record_all(
+        self, running: RunningJob, expected: int, finished: list[_Finished], news: asyncio.Event
+    ) -> Unfinished | None:
+        """Record outcomes as they come: those of one write with the next, failures up to a second later."""
+        draw = self._rng.random()  # one for the whole job, so that notifications that failed together stay one job
+        retries: _Retries = {}
+        linger_until = 0.0
+        rest: Unfinished | None = Unfinished()
+        recorded = 0
+        while recorded < expected:
+            await _wait_for_news(news, linger_until if retries else None)
+            if recorded + len(finished) < expected and not running.runtime.is_failing():
+                await asyncio.sleep(_GATHER_S)
+            batch, finished[:] = finished[:], []
+            log_sent(running)
+            recorded += len(batch)
+            if not retries:
+                linger_until = time.monotonic() + _LINGER_S
+            settled = self._settled(running, batch, retries, draw)
+            if running.runtime.is_failing():
+                linger_until = 0.0
+            if retries and (recorded == expected or time.monotonic() >= linger_until):
+                settled += [
+                    Settled(index, "retry", lock=running.locks.get(notification.key))
+                    for group in retries.values()
+                    for index, notification in group
+                ]
+                new_jobs = [retry_job(running.job, when, group) for when, group in retries.items()]
+                retries = {}
+            else:
+                new_jobs = []
+            if settled:
+                rest = await self.settle(running, settled, new_jobs)
+        return rest
+
+    def _settled(
+        self, running: RunningJob, batch: list[_Finished], retries: _Retries, draw: float
+    ) -> list[Settled]:
+        """The notifications that are settled; those to be retried are added to `retries`.
+
+        Raises an attempt's error.
+        """
+        # Where the lease has lapsed, another worker may run the job and attempts the rest: only what was sent
+        # counts.
+        job, is_held, settled = running.job, running.lease.is_held(), []
+        for index, result in batch:
+            if isinstance(result, Exception):
+                raise result
+            notification, outcome = result
+            if isinstance(outcome, Sent):
+                settled.append(Settled(index, "sent", lock=running.locks.get(notification.key)))
+            elif isinstance(outcome, Skipped) and is_held:
+                settled.append(Settled(index, "skipped"))
+            elif is_held and not isinstance(outcome, LeftOpen):
+                when = self._next_attempt(job, notification, outcome, draw)
+                if when is None:
+                    dead = self._given_up(job, index, notification, outcome)
+                    settled.append(structs.replace(dead, lock=running.locks.get(notification.key)))
+                else:
+                    retries.setdefault(when, []).append((index, notification))
+        return settled
+
+    def _next_attempt(
+        self, job: NotifyJob, notification: Notification, outcome: Outcome, draw: float
+    ) -> tuple[int, int] | None:
+        """(attempt number, delay in ms) of the next attempt; None where there is none."""
+        if isinstance(outcome, Postponed):
+            return job.attempt, max(_MIN_POSTPONE_MS, int(outcome.delay_s * 1000))
+        if not isinstance(outcome, Retry):
+            return None
+        delay = delay_s(
+            self._sender.retry(notification.rule, job.channel),
+            attempt=job.attempt,
+            age_s=max(0, self._redis.clock.now_ms() - job.first_try_ms) / 1000,
+            retry_after_s=outcome.retry_after_s,
+            draw=draw,
+        )
+        return None if delay is None else (job.attempt + 1, int(delay * 1000))
+
+    def _given_up(self, job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
+        match outcome:
+            case Dead():
+                return self.dead(job, index, notification, outcome)
+            case Retry(error=error, error_class=error_class):
+                exhausted = Dead(reason="exhausted", error=error, error_class=error_class)
+                return self.dead(job, index, notification, exhausted)
+            case _:
+                raise AssertionError("a notification that was sent, postponed or left open is not given up")
+
+    def dead(self, job: NotifyJob, index: int, notification: Notification, outcome: Dead) -> Settled:
+        """Make the dead letter of a notification, and log it."""
+        stored_letter = dead_letters.died_at_notify(
+            notification,
+            job.channel,
+            reason=outcome.reason,
+            error=outcome.error,
+            error_class=outcome.error_class,
+            place=outcome.place,
+            terms=self._sender.terms(notification),
+        )
+        log.error(
+            "notification died: %s",
+            _without_values(outcome),
+            extra={
+                "action": "notification_dead",
+                "dead_letter": stored_letter.letter.id,
+                **log_fields(job, notification),
+            },
+        )
+        return Settled(index, "dead", stored_letter)
+
+
+def _without_values(outcome: Dead) -> str:
+    """The error for the log. A template's error may quote the payload, which belongs in the dead letter alone."""
+    return f"{outcome.error_class} in {outcome.place}" if outcome.place else outcome.error
+
+
+async def _wait_for_news(news: asyncio.Event, until: float | None) -> None:
+    """Wait for outcomes, at most until a time of the monotonic clock."""
+    if until is None:
+        await news.wait()
+    else:
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await news.wait()
+        except TimeoutError:
+            pass
+    news.clear()
