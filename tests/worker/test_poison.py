@@ -92,7 +92,7 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     assert {letter.reason for letter in letters} == {"render"}
     told = {letter.rule: letter.error for letter in letters}
     assert "loop iterations and calls" in told["for ever"] and "loop iterations" in told["calls"]
-    assert "longer than" in told["long"] and "longer than" in told["growing"]
+    assert "more than" in told["long"] and "more than" in told["growing"]
     assert "nobody" in told["missing"]
     assert "TypeError" in told["wrong"]
 
