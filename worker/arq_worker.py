@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from arq import func
+from arq.connections import ArqRedis
 from arq.worker import Function, Worker
 
 from broker.queue import jobs
@@ -76,7 +77,8 @@ class NotifyWorker(Worker):
         super().__init__(
             functions=[func(notify, name=jobs.NOTIFY), func(unreadable, name=jobs.UNREADABLE)],
             queue_name=redis.names.queue,
-            redis_pool=redis,
+            # arq only keeps this client: every step of a job uses Hookline's own.
+            redis_pool=ArqRedis(redis.connection_pool),
             handle_signals=False,
             max_jobs=settings.max_jobs,
             job_timeout=JOB_TIMEOUT_S,
@@ -89,8 +91,6 @@ class NotifyWorker(Worker):
             job_deserializer=jobs.deserialize,
             log_results=False,
         )
-        redis.job_serializer = jobs.serialize
-        redis.job_deserializer = jobs.deserialize
         self.functions = _Functions(self.functions, unknown)
         self._redis = redis
         self._name = name
@@ -114,7 +114,6 @@ class NotifyWorker(Worker):
 
     async def main(self) -> None:
         """Claim and run jobs until `drain`. While Redis is not reachable, it waits."""
-        self.ctx["redis"] = self.pool
         backoff = Backoff("the job queue waits for Redis")
         faults = Faults(log, "jobs were not claimed", action="claim_failed")
         while not self._stopping.is_set():

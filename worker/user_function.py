@@ -1,4 +1,4 @@
-"""What a function of the `python` channel gets and may raise: users import these names from `hookline`.
+"""The argument and the exceptions of a `python` channel's function. Users import these names from `hookline`.
 
 It imports nothing but msgspec, so that a user's module, and the tests of it, import quickly.
 """
@@ -40,11 +40,14 @@ class Notification(Struct, frozen=True):
     to: str
     html: str
     attempt: int
-    """Which attempt this is. Starts at 1."""
+    """The number of the attempt. Starts at 1."""
 
 
 class Permanent(Exception):
-    """Raised by the function: further attempts would fail too. The notification becomes a dead letter at once."""
+    """Raised by the function: further attempts would fail too.
+
+    The notification becomes a dead letter immediately.
+    """
 
 
 class RetryLater(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from arq.connections import ArqRedis
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline as RedisPipeline
 from redis.exceptions import ResponseError
 
@@ -17,7 +17,7 @@ _REFUSALS = ("WRONGTYPE", "value is not an integer", "value is not a float", "wo
 """The errors of Redis for a command on a key with a value of the wrong type."""
 
 
-class Client(ArqRedis):
+class Client(Redis):
     """A client that knows the names of Hookline's keys and the clock of Redis.
 
     If a key has a value that Hookline never writes, the client moves the value aside and runs the command again:
@@ -26,7 +26,7 @@ class Client(ArqRedis):
 
     def __init__(self, *, names: Names, pool: Any) -> None:
         """names: the names of the keys. pool: a connection pool, which the client owns and closes."""
-        super().__init__(pool_or_conn=pool)
+        super().__init__(connection_pool=pool)
         self.names = names
         self.clock = Clock()
         self.auto_close_connection_pool = True

@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder(enc_hook=as_json).encode
 
 
 class HttpChannel:
-    """One URL. Keeps its connections; at most `concurrency` requests at a time.
+    """Sends to one URL. Keeps its connections; at most `concurrency` requests at a time.
 
     Raises ChannelError for settings that cannot work: the URL, secrets that cannot sign, certificates.
     """
@@ -60,9 +60,9 @@ class HttpChannel:
         self._timeout = SharedTimeout(settings.timeout_s)
 
     async def send(self, message: Message) -> Outcome:
-        """POST it; the key goes as `Idempotency-Key` and in the body, the same at every try.
+        """POST a message. Its key is in the header `Idempotency-Key` and in the body, the same at every attempt.
 
-        The status of the answer decides as soon as it is there, whatever becomes of the rest of the answer.
+        The outcome depends on the status of the answer, even if the rest of the answer is incomplete.
         """
         body = posted(message)
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
@@ -86,7 +86,7 @@ class HttpChannel:
         return outcome_of(response.status, response.headers, answer)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the server."""
         self._timeout.close()
         await self._session.close()
 
@@ -99,7 +99,7 @@ def _url(text: str) -> URL:
 
 
 def _proxy(url: URL, settings: HttpSettings) -> URL | None:
-    """The proxy to ask. It resolves names, so here only a host that needs no resolving can be refused."""
+    """The proxy for a URL, if there is one. The proxy resolves host names, so only addresses are checked here."""
     try:
         proxy = proxy_for(url)
     except ValueError as error:
@@ -115,14 +115,14 @@ def _tls(settings: HttpSettings) -> ssl.SSLContext | None:
 
 
 def _broken(answer: BrokenAnswer) -> Outcome:
-    """An answer that is not as HTTP wants it counts by its status where that can be known."""
+    """The outcome of an answer that is not valid HTTP: by its status, where that is readable."""
     if answer.head is not None:
         return outcome_of(answer.head.status, answer.head.headers, answer.head.rest)
     return Retry(error=f"the answer is not HTTP: {answer}", error_class="NotHttp")
 
 
 def _unanswered(error: aiohttp.ClientError | OSError) -> Outcome:
-    """No answer came. All of it may pass: an expired certificate, too, is mended by the other side."""
+    """The outcome where no answer came. Nearly all such errors may pass: an expired certificate is replaced."""
     if isinstance(error.__cause__, PrivateAddressError):
         return Dead(reason="misconfigured", error=str(error.__cause__), error_class="PrivateAddressError")
     if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -138,7 +138,7 @@ def _with_content_type(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _public_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for the address that is about to be connected to. Here no name resolves to another one any more."""
+    """A socket for an address, which must be public. Checked at connecting, when the name is already resolved."""
     family, kind, protocol, _, (host, *_) = address
     if not is_public(str(host)):
         raise PrivateAddressError
@@ -146,7 +146,7 @@ def _public_socket(address: AddrInfoType) -> socket.socket:
 
 
 class _Posted(Struct, omit_defaults=True):
-    """What a POST tells, in this order."""
+    """The fields of the JSON body, in this order."""
 
     key: str
     rule: str
@@ -160,7 +160,7 @@ class _Posted(Struct, omit_defaults=True):
 
 
 def posted(message: Message) -> bytes:
-    """The JSON body that tells a message, in one line; `to` and `subject` where its rule has them."""
+    """The JSON body for a message, in one line; with `to` and `subject` where its rule has them."""
     json = message.data_json.replace(b"\n", b" ")  # between its values: within a string there are none
     told = _Posted(
         message.key,
@@ -177,7 +177,7 @@ def posted(message: Message) -> bytes:
 
 
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:
-    """What an HTTP answer means: 2xx sent; what may pass (`PASSING`, 5xx) again later; all else permanent."""
+    """The outcome of an HTTP answer: sent for 2xx, retried for `PASSING` and 5xx, permanent for all others."""
     if 200 <= status < 300:
         return Sent()
     shown = answer[:_SHOWN_ANSWER].decode("utf-8", "replace")

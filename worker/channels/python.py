@@ -30,7 +30,7 @@ Model = Callable[[str, Any], Struct | None]
 
 
 class PythonChannel:
-    """One function. It runs on the worker's event loop, so it must not block: see asyncio.to_thread.
+    """Calls one function. It runs on the worker's event loop, so it must not block: see asyncio.to_thread.
 
     models: by name of the source. Raises ChannelError where there is no such function.
     """

@@ -154,8 +154,8 @@ class PythonSettings(CommonSettings, frozen=True, kw_only=True, tag_field="kind"
     """Calls your own async function with each notification."""
 
     target: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
-    """The function, as `module:function`. The module is looked for in PYTHONPATH, among the installed packages, and in
-    the directory in which the worker is started."""
+    """The function, as `module:function`. The module is looked for in PYTHONPATH, among the installed packages,
+    and in the directory in which the worker is started."""
 
     timeout_s: TimeOut = 10.0
     """Seconds for one call. Defaults to 10; after that the call is cancelled and retried."""

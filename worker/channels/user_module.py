@@ -1,4 +1,4 @@
-"""Finds the function that a `python` channel calls, and says why there is none.
+"""Finds the function that a `python` channel calls, or raises an error that explains why it cannot.
 
 Python imports the first module of a name that it finds: the standard library's, Hookline's own or an installed
 library's before one in the directory that the worker is started in. A user's module there with such a name is
@@ -42,7 +42,7 @@ def function_at(target: str) -> UserFunction:
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """The text of an exception, on one line."""
     try:
         return " ".join(str(error).split()) or type(error).__name__
     except Exception:  # noqa: BLE001 - an exception whose str raises
@@ -64,7 +64,7 @@ def _imported(module_name: str) -> ModuleType:
 
 
 def _blamed(error: BaseException) -> str:
-    """The module that lacks what was asked of it, "" for any other error."""
+    """The module without the imported name; "" for any other error."""
     if isinstance(error, ImportError):
         return error.name or ""
     if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):

@@ -149,7 +149,7 @@ class Attempts:
     def _next_attempt(
         self, job: NotifyJob, notification: Notification, outcome: Outcome, draw: float
     ) -> tuple[int, int] | None:
-        """(attempt number, delay in ms) of the next attempt; None where there is none."""
+        """(attempt number, delay in ms) of the next attempt; None to give up."""
         if isinstance(outcome, Postponed):
             return job.attempt, max(_MIN_POSTPONE_MS, int(outcome.delay_s * 1000))
         if not isinstance(outcome, Retry):

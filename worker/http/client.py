@@ -1,7 +1,8 @@
-"""aiohttp as a client of servers that nobody here wrote: an answer counts by its status.
+"""An aiohttp client for servers of others: it returns the status of an answer even where the answer is malformed.
 
-aiohttp's parser refuses answers over details that change nothing in what they say (two equal Content-Length, a
-body behind 204), and then the status is lost. Here the bytes of the head are kept until the parser has read them.
+aiohttp's parser refuses answers because of details that do not change their meaning (two equal Content-Length
+headers, a body after 204), and then the status is lost. Here the bytes of the head are kept until the parser has
+read them.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from worker.http.responses import Head, head_of
 MAX_ANSWER_BYTES = 64 * 1024
 
 _MAX_HEAD_BYTES = 64 * 1024
-"""Also the longest line: gateways send long Content-Security-Policy and Set-Cookie headers."""
+"""Longest head, and longest line: gateways send long Content-Security-Policy and Set-Cookie headers."""
 
 _MAX_HEADERS = 1000
 _MAX_BODY_WAIT_S = 1.0
-"""Longest wait for the body of an answer whose status is known: it can only add to an error's text."""
+"""Longest wait in seconds for the body of an answer whose status is known: it only adds to the text of errors."""
 
 _AS_WRITTEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%")
 
 
 class BrokenAnswer(aiohttp.ClientError):
-    """An answer that aiohttp could not read. `head` is what is known of it; None where it is not HTTP at all."""
+    """An answer that aiohttp could not read.
+
+    `head` is its readable part; None where the answer is not HTTP at all.
+    """
 
     def __init__(self, reason: str, head: Head | None) -> None:
         super().__init__(reason)
@@ -93,9 +97,9 @@ def open_session(
     tls: ssl.SSLContext | None = None,
     socket_factory: SocketFactoryType | None = None,
 ) -> aiohttp.ClientSession:
-    """A session without time-outs, cookies and unpacking; `tls`: None to trust what this system trusts.
+    """Open a session without time-outs, cookies and decompression; tls: None to trust the system's certificates.
 
-    To be made in the running event loop that will use it.
+    Must be called in the running event loop that will use it.
     """
     return aiohttp.ClientSession(
         headers=with_user_agent(headers),
@@ -112,7 +116,7 @@ def open_session(
 
 
 def with_user_agent(headers: dict[str, str]) -> dict[str, str]:
-    """The headers, with ours as `User-Agent` where they have none."""
+    """The headers, with Hookline's `User-Agent` where they have none."""
     if any(name.lower() == "user-agent" for name in headers):
         return headers
     return {"User-Agent": user_agent(), **headers}
@@ -120,12 +124,15 @@ def with_user_agent(headers: dict[str, str]) -> dict[str, str]:
 
 @cache
 def user_agent() -> str:
-    """`Hookline/1.2.3`."""
+    """The value of the header, such as `Hookline/1.2.3`."""
     return f"Hookline/{version('hookline')}"
 
 
 def url_as_written(text: str) -> URL:
-    """The URL, sent byte by byte as it is written; only what no URL may hold is quoted. Raises ValueError."""
+    """The URL, sent byte for byte as it is written; only characters that no URL may have are quoted.
+
+    Raises ValueError.
+    """
     url = URL(text, encoded=_AS_WRITTEN.issuperset(text))
     if not url.host:
         raise ValueError("it has no host")
@@ -135,7 +142,7 @@ def url_as_written(text: str) -> URL:
 def proxy_for(url: URL) -> URL | None:
     """The proxy that the environment names for a URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY).
 
-    Raises ValueError, whose text does not show it, for one that cannot be used.
+    Raises ValueError for a proxy that cannot be used; its text does not show the proxy.
     """
     if proxy_bypass(url.host or ""):
         return None
@@ -153,9 +160,9 @@ def proxy_for(url: URL) -> URL | None:
 
 
 async def body_of(response: aiohttp.ClientResponse, *, wait_s: float = _MAX_BODY_WAIT_S) -> bytes:
-    """What comes of a body in a short time, at most 64 KB; never raises for what the other side does.
+    """Read up to 64 KB of a body within a short time. Never raises for what the server does.
 
-    Gives the connection back, for the next request where the body was read to its end.
+    Releases the connection, which is used again if the whole body was read.
     """
     content, found = response.content, bytearray()
     if response.closed and content.exception() is None:
@@ -173,7 +180,7 @@ async def body_of(response: aiohttp.ClientResponse, *, wait_s: float = _MAX_BODY
 
 
 def head_in_time(error: TimeoutError) -> Head | None:
-    """What was known of an answer when its time was up: the status may be there, and the rest of the head late."""
+    """The part of the head that was received before the time-out; None where the status is not known."""
     cancelled = error.__cause__
     if isinstance(cancelled, asyncio.CancelledError) and cancelled.args and isinstance(cancelled.args[0], Head):
         return cancelled.args[0]
@@ -181,7 +188,7 @@ def head_in_time(error: TimeoutError) -> Head | None:
 
 
 def certificate_error(error: BaseException) -> str:
-    """Why a server's certificate cannot be trusted; "" where it is not about that."""
+    """Why a server's certificate is not trusted; "" for any other error."""
     found = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error
     if isinstance(found, ssl.SSLCertVerificationError):
         return f"certificate: {found.verify_message or found.reason}"

@@ -1,4 +1,4 @@
-"""How templates print what is no text: containers as JSON, and numbers in them as they were written."""
+"""How templates print values other than texts: containers as JSON, with numbers as they were written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONTAINERS = (list, tuple, dict)
 
 
 def as_text(value: Any) -> Any:
-    """What a template prints for a value, which must not be too long: for a list or an object its JSON."""
+    """The text that a template prints for a value: for a list or an object its JSON. Raises TooMuchError."""
     if isinstance(value, _PLAIN):
         return value
     weight(value)
@@ -41,7 +41,7 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
 
 
 def _depth(value: Any) -> int:
-    """How many containers are nested at most."""
+    """The depth to which containers are nested."""
     depth, level = 0, [value]
     while level := [item for item in level if isinstance(item, _CONTAINERS)]:
         depth += 1
