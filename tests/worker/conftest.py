@@ -35,7 +35,7 @@ async def first_plan(planner: Planner, *entries: Entry) -> Plan:
 
 
 async def send(redis: Client, *bodies: bytes, source: str = "voucherify", hint: str = "") -> None:
-    """One batch, as the receiver writes it."""
+    """Write one batch, as the receiver writes it."""
     now_ms = int(time.time() * 1000)
     await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
 

@@ -26,5 +26,5 @@ def happened(number: int, *, customer: str, at_s: int, points: int = 40, balance
 
 
 def moment_of(data: dict[str, Any]) -> str:
-    """When it happened, as a notification's data tells it."""
+    """The time of an event, by a notification's data."""
     return str(data["transaction"]["created_at"])

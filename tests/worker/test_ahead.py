@@ -32,7 +32,7 @@ class Making:
         while time.monotonic() < until:
             pass
         if of.key == self._fails:
-            raise RenderError("nothing to tell")
+            raise RenderError("no text")
         return message(of)
 
 
@@ -66,6 +66,6 @@ def test_no_more_are_made_than_fit_into_a_moment() -> None:
 def test_what_cannot_be_made_is_told_at_its_own_turn_and_harms_no_other() -> None:
     messages = ahead(Making(fails=1), 3)
     assert messages.take(0).key == "key-0"
-    with pytest.raises(RenderError, match="nothing to tell"):
+    with pytest.raises(RenderError, match="no text"):
         messages.take(1)
     assert messages.take(2).key == "key-2"

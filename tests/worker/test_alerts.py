@@ -1,4 +1,4 @@
-"""Alerts: told once a period, by one of many, and over once."""
+"""Alerts: sent once a period by one of many workers, and ended once."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[str]:
 
 async def test_many_workers_tell_an_alert_once_a_period(redis: Client, sink: Sink, channel: Channel) -> None:
     workers = [alerts(redis, channel) for _ in range(5)]
-    told = await asyncio.gather(*(worker.hold(OUTAGE) for worker in workers for _ in range(3)))
-    assert sum(told) == 1
+    sent = await asyncio.gather(*(worker.hold(OUTAGE) for worker in workers for _ in range(3)))
+    assert sum(sent) == 1
     [message] = sink.got
     assert (message["rule"], message["event"], message["source"]) == ("alert", "hookline.alert.outage", "shop")
     assert message["text"] == "shop: no webhook"
@@ -65,7 +65,7 @@ async def test_it_is_told_again_in_the_next_period_while_it_holds(
 
 
 async def test_the_same_period_has_the_same_key_whoever_tells(redis: Client, sink: Sink, channel: Channel) -> None:
-    for _ in range(2):  # the first dies right after it told, so its mark ends early
+    for _ in range(2):  # the first dies right after it sent, so its mark ends early
         await alerts(redis, channel).hold(OUTAGE, now_ms=NOW)
         await redis.delete(KEYS.alert + "outage:shop")
     assert list(sink.times.values()) == [2]
@@ -112,7 +112,7 @@ async def test_a_channel_that_fails_is_tried_a_few_times_and_leaves_no_dead_lett
     assert list(sink.times.values()) == [3]
     assert await count_dead_letters(redis) == 0
     assert lines(caplog, "alert_unsent")
-    assert 0 < await redis.pttl(KEYS.alert + "outage:shop") <= 60_000  # told again in a minute
+    assert 0 < await redis.pttl(KEYS.alert + "outage:shop") <= 60_000  # sent again in a minute
 
 
 async def test_a_channel_that_refuses_is_not_tried_again(redis: Client, sink: Sink, channel: Channel) -> None:

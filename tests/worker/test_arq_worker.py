@@ -1,4 +1,4 @@
-"""What arq would do to a job that its function leaves, and what happens to it here."""
+"""Jobs that arq would delete: what arq would do to a job that its function leaves, and what happens to it here."""
 
 import asyncio
 import time

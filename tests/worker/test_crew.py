@@ -12,11 +12,11 @@ from worker.delivery.send_pool import Send, SendPool
 
 
 def ignore(_work: Send, _result: object) -> None:
-    """Nobody waits for it."""
+    """Ignore the result."""
 
 
 class Job:
-    """Sends that end when they are told to."""
+    """Sends that end when `go` is set."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -84,11 +84,11 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
     async def works() -> str:
         return "sent"
 
-    told: list[tuple[Send, object]] = []
+    results: list[tuple[Send, object]] = []
     pool = SendPool(1)
-    pool.submit([fails, works], lambda work, result: told.append((work, result)))
-    await until(lambda: len(told) == 2)
-    (first, error), second = told
+    pool.submit([fails, works], lambda work, result: results.append((work, result)))
+    await until(lambda: len(results) == 2)
+    (first, error), second = results
     assert first is fails and isinstance(error, ValueError)
     assert second == (works, "sent")
 

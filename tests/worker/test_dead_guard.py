@@ -31,7 +31,7 @@ from worker.settings import AlertSettings
 NOW = 1_795_000_000_000
 BROKEN = b'{"customer":{"name":"Ann Lee"},'
 REFUSED = web.HTTPBadRequest.status_code
-TELLING = Parts(alerts=AlertSettings(channel="sink"), expect_every_s=1.0)
+ALERTING = Parts(alerts=AlertSettings(channel="sink"), expect_every_s=1.0)
 
 Guard = Callable[..., DeadLetterMonitor]
 Start = Callable[..., WorkerProcess]
@@ -66,7 +66,7 @@ async def period_over(redis: Client, kind: str) -> None:
     assert await redis.delete(f"{KEYS.alert}{kind}:")  # as its end would
 
 
-def told(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
+def messages(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
     event = f"hookline.alert.{kind}"
     return [m for m in sink.got if m["event"] == event and m["data"]["state"] == state]
 
@@ -75,7 +75,7 @@ async def holding(redis: Client) -> list[str]:
     return [alert.kind for alert in await current_alerts(redis, now_ms=NOW)]
 
 
-# What is told
+# The messages
 
 
 async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, sink: Sink, guard: Guard) -> None:
@@ -119,7 +119,7 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
     await dead_letters.discard(redis, [stored.letter])
     for _ in range(2):
         await guard().check(NOW)
-    assert len(told(sink, "dead_new", "over")) == 1
+    assert len(messages(sink, "dead_new", "over")) == 1
     assert await holding(redis) == []
 
 
@@ -164,7 +164,7 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
         *[key async for key in redis.scan_iter(KEYS.stats_minute + "[0-9]*")]
     )  # as if five minutes had passed
     await rule.check(NOW + 300_000)
-    assert len(told(sink, "dead_rate", "over")) == 1
+    assert len(messages(sink, "dead_rate", "over")) == 1
     assert await holding(redis) == []
 
 
@@ -177,10 +177,10 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink:
     await add_stored(redis, stored[2:])
     for _ in range(2):
         await rule.check(NOW)
-    assert [message["data"]["letters"] for message in told(sink, "dead_total")] == [3]
+    assert [message["data"]["letters"] for message in messages(sink, "dead_total")] == [3]
     await dead_letters.discard(redis, [stored[0].letter])
     await rule.check(NOW)
-    assert "2 dead letters left" in told(sink, "dead_total", "over")[0]["text"]
+    assert "2 dead letters left" in messages(sink, "dead_total", "over")[0]["text"]
 
 
 async def test_purged_letters_are_told_by_number_since_the_last_time(
@@ -193,11 +193,11 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
         await dead_letters.discard(redis, [one.letter for one in letters], counter="purged")
         for _ in range(2):
             await rule.check(NOW)
-    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1]
+    assert [message["data"]["purged"] for message in messages(sink, "dead_purged")] == [1]
     await period_over(redis, "dead_purged")
-    await dead_letters.discard(redis, [stored[4].letter])  # by a person: nothing to tell
+    await dead_letters.discard(redis, [stored[4].letter])  # by a person: nothing to report
     await rule.check(NOW)
-    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [1, 3]
+    assert [message["data"]["purged"] for message in messages(sink, "dead_purged")] == [1, 3]
     assert await holding(redis) == ["dead_purged"]
 
 
@@ -210,7 +210,7 @@ async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
     assert not sink.got
     await redis.hset(KEYS.stats_total, "purged", "9")  # type: ignore[misc]
     await guard().check(NOW)
-    assert [message["data"]["purged"] for message in told(sink, "dead_purged")] == [2]
+    assert [message["data"]["purged"] for message in messages(sink, "dead_purged")] == [2]
 
 
 # When things go wrong
@@ -238,8 +238,8 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
     sink.answer = lambda _n, _times: web.Response()
     sink.got.clear()
     await rule.check(NOW)
-    assert [len(told(sink, kind)) for kind in kinds] == [1, 1, 1]
-    assert told(sink, "dead_new")[0]["data"]["new"] == 2
+    assert [len(messages(sink, kind)) for kind in kinds] == [1, 1, 1]
+    assert messages(sink, "dead_new")[0]["data"]["new"] == 2
 
 
 async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_more_in_it(
@@ -263,13 +263,13 @@ async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_mo
 
 async def test_several_workers_tell_a_new_group_once(redis: Client, sink: Sink, worker: Start) -> None:
     for _ in range(3):
-        worker(parts=TELLING)
+        worker(parts=ALERTING)
     await send(redis, BROKEN)
-    await until(lambda: told(sink, "dead_new"))
+    await until(lambda: messages(sink, "dead_new"))
     for _ in range(3):  # further looks pass
         await redis.delete(KEYS.alert_lease)
         await until(lambda: _is_there(redis, KEYS.alert_lease))
-    assert len(told(sink, "dead_new")) == 1
+    assert len(messages(sink, "dead_new")) == 1
     assert await redis.hlen(KEYS.dead_unreported) == 0  # type: ignore[misc]
 
 
@@ -284,14 +284,14 @@ async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once
         return web.Response()
 
     sink.answer = answer
-    first.append(worker(parts=TELLING))
+    first.append(worker(parts=ALERTING))
     await send(redis, BROKEN)
-    await until(lambda: told(sink, "dead_new"))
+    await until(lambda: messages(sink, "dead_new"))
     assert await redis.hlen(KEYS.dead_unreported) == 1  # type: ignore[misc]
     await period_over(redis, "dead_new")
-    worker(parts=TELLING)
+    worker(parts=ALERTING)
     await until(lambda: _is_empty(redis, KEYS.dead_unreported))
-    once, again = told(sink, "dead_new")
+    once, again = messages(sink, "dead_new")
     assert once["key"] == again["key"] and once["text"] == again["text"]
 
 
@@ -299,16 +299,16 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=REFUSED)
-    worker(parts=TELLING)
+    worker(parts=ALERTING)
     await send(redis, webhook(1), webhook(2))
     totals = await rest(redis)
     assert (totals.dead, totals.died) == (2, 2)
-    await until(lambda: told(sink, "dead_new"))
+    await until(lambda: messages(sink, "dead_new"))
     sink.answer = lambda _n, _times: web.Response()
-    refused = len(told(sink, "dead_new"))
+    refused = len(messages(sink, "dead_new"))
     await period_over(redis, "dead_new")
-    await until(lambda: len(told(sink, "dead_new")) > refused)
-    assert "channel sink" in told(sink, "dead_new")[-1]["text"]
+    await until(lambda: len(messages(sink, "dead_new")) > refused)
+    assert "channel sink" in messages(sink, "dead_new")[-1]["text"]
     totals = await rest(redis)
     assert (totals.created, totals.dead, totals.died) == (2, 2, 2)
     assert await dead_letters.count(redis) == 2

@@ -1,4 +1,4 @@
-"""Digests with real workers: one notification a window, whoever dies."""
+"""Digests with real workers: one notification a window, even if workers die."""
 
 import asyncio
 from collections import Counter
@@ -41,7 +41,7 @@ async def test_what_comes_within_a_window_is_one_notification_with_the_newest_ba
     )
     worker(parts=parts())
     totals = await rest(redis)
-    assert sorted(told["text"] for told in sink.got) == [
+    assert sorted(message["text"] for message in sink.got) == [
         "1 x points added, 40 in total, balance 7",
         "3 x points added, 120 in total, balance 120",
     ]
@@ -62,14 +62,14 @@ async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
         workers[kill % 2].kill()
         workers[kill % 2] = worker(parts=parts())
     totals = await rest(redis)
-    digests = {told["key"]: told["data"]["events"] for told in sink.got}
-    told = Counter(event["transaction"]["id"] for events in digests.values() for event in events)
-    assert len(told) == count
-    assert set(told.values()) == {1}
+    digests = {message["key"]: message["data"]["events"] for message in sink.got}
+    counts = Counter(event["transaction"]["id"] for events in digests.values() for event in events)
+    assert len(counts) == count
+    assert set(counts.values()) == {1}
     assert (totals.processed, totals.digested) == (count, count)
     assert totals.created == totals.sent == len(digests)
-    for key in digests:  # a digest that is sent again tells the same
-        again = [told["data"]["events"] for told in sink.got if told["key"] == key]
+    for key in digests:  # a digest that is sent again has the same events
+        again = [message["data"]["events"] for message in sink.got if message["key"] == key]
         assert all(events == again[0] for events in again)
 
 
@@ -111,7 +111,7 @@ async def test_garbage_in_a_digest_stops_neither_it_nor_any_other(
     running = worker(parts=parts())
     await send(redis, happened(1, customer="ada", at_s=10), happened(2, customer="ada", at_s=20))
     totals = await rest(redis)
-    assert [len(told["data"]["events"]) for told in sink.got] == [2]
+    assert [len(message["data"]["events"]) for message in sink.got] == [2]
     [letter] = await until(lambda: dead_letters.newest(redis))
     assert (letter.stage, letter.reason) == ("notify", "unreadable")
     assert running.alive

@@ -1,4 +1,4 @@
-"""What a replay would do, told beforehand: and a replay then does just that."""
+"""Dry runs: their results are what a replay then does."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_body_dies_again_as_intake_would_keep_it_or_passes(name: str) ->
         if result.stage == "intake"
     ] == [(dead.reason, dead.error, dead.error_class, dead.path, dead.fingerprint) for dead in dead_at_intake]
     planned = {(job.channel, made.rule, made.key) for job in plan.jobs for made in job.notifications}
-    assert {(told.channel, told.rule, told.key) for told in result.notifications} == planned
+    assert {(shown.channel, shown.rule, shown.key) for shown in result.notifications} == planned
 
 
 def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
@@ -127,10 +127,10 @@ def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
     result = masked_dry_run(at_intake(SAMPLE), letter)
 
     assert result.passes
-    (told,) = result.notifications
-    assert (told.channel, told.rule, told.to) == ("mail", "r", "member7@example.com")
-    assert (told.subject, told.text, told.html) == ("+40", "40 points for Bela Okafor", "<b>1</b>")
-    assert (told.error, told.needs, told.looks_up) == ("", "", ())
+    (shown,) = result.notifications
+    assert (shown.channel, shown.rule, shown.to) == ("mail", "r", "member7@example.com")
+    assert (shown.subject, shown.text, shown.html) == ("+40", "40 points for Bela Okafor", "<b>1</b>")
+    assert (shown.error, shown.needs, shown.looks_up) == ("", "", ())
 
 
 def test_an_event_that_no_rule_is_for_passes_and_nobody_is_notified() -> None:
@@ -234,8 +234,8 @@ def test_a_notification_that_its_rule_does_not_want_any_more_passes_and_is_not_s
 
 
 def test_a_notification_keeps_its_key() -> None:
-    (told,) = masked_dry_run(at_notify(SAMPLE)).notifications
-    assert (told.key, told.text) == ("k" * 32, "40 points for Bela Okafor")
+    (shown,) = masked_dry_run(at_notify(SAMPLE)).notifications
+    assert (shown.key, shown.text) == ("k" * 32, "40 points for Bela Okafor")
 
 
 def test_what_only_an_answer_could_bring_passes_and_the_question_is_told() -> None:
@@ -243,10 +243,10 @@ def test_what_only_an_answer_could_bring_passes_and_the_question_is_told() -> No
     for stored_letter in (at_intake(SAMPLE, source="asked"), at_notify(SAMPLE, source="asked")):
         result = masked_dry_run(stored_letter, asking)
         assert result.passes
-        (told,) = result.notifications
-        assert told.looks_up == (f"GET /v1/customers/{SAMPLE['data']['customer']['id']}",)
-        assert "'phone'" in told.needs
-        assert told.text == ""
+        (shown,) = result.notifications
+        assert shown.looks_up == (f"GET /v1/customers/{SAMPLE['data']['customer']['id']}",)
+        assert "'phone'" in shown.needs
+        assert shown.text == ""
 
 
 def test_a_question_that_cannot_be_asked_fails() -> None:
@@ -264,7 +264,7 @@ def test_an_event_on_its_way_into_a_digest_is_told_as_a_digest_of_its_own() -> N
     result = masked_dry_run(at_intake(SAMPLE), counting)
 
     assert result.passes
-    assert [(told.channel, told.digest, told.text) for told in result.notifications] == [
+    assert [(shown.channel, shown.digest, shown.text) for shown in result.notifications] == [
         ("crm", True, "1 of Bela Okafor"),
         ("console", True, "1 of Bela Okafor"),
     ]
@@ -279,7 +279,9 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
 
     result = masked_dry_run(stored_letter, summing)
 
-    assert [(told.text, told.key, told.digest) for told in result.notifications] == [("3 events", made.key, True)]
+    assert [(shown.text, shown.key, shown.digest) for shown in result.notifications] == [
+        ("3 events", made.key, True)
+    ]
 
 
 def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> None:
@@ -340,7 +342,7 @@ def test_hundreds_are_tried_in_a_dry_run_in_a_moment() -> None:
 def test_a_config_makes_a_dry_run() -> None:
     tables = {"rules": [{"name": "r", "events": ["*"], "channel": "console", "text": TEXT}]}
     result = dry_run(read(tables, {}))(at_intake(SAMPLE))
-    assert [told.text for told in result.notifications] == ["40 points for Bela Okafor"]
+    assert [shown.text for shown in result.notifications] == ["40 points for Bela Okafor"]
 
 
 class Case:
@@ -445,8 +447,8 @@ async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, re
     pairs = zip(stored_letters, results, strict=True)
     assert {stored_letter.letter.source for stored_letter, result in pairs if result.passes} == PASSING
     assert sorted(_as_told(result) for result in results if not result.passes) == sorted(map(_as_told, died))
-    told = [told for result in results for told in result.notifications]
-    assert {(one.rule, one.key, one.text, one.to, one.subject) for one in told if not one.error} == {
+    shown = [shown for result in results for shown in result.notifications]
+    assert {(one.rule, one.key, one.text, one.to, one.subject) for one in shown if not one.error} == {
         (got["rule"], got["key"], got["text"], got.get("to", ""), got.get("subject", "")) for got in crm.taken
     }
     assert totals.bodies_add_up() and totals.notifications_add_up()

@@ -119,8 +119,8 @@ async def test_an_unknown_customer_is_a_dead_letter_only_where_the_text_needs_it
     assert (totals.sent, totals.dead, [n["text"] for n in sink.got]) == (1, 1, ["1"])
     letter = await the_letter(redis)
     assert (letter.reason, letter.rule) == ("customer unknown", "mail")
-    told = "the API of source voucherify answered 404" if customer else "the payload does not say whom to look up"
-    assert letter.error.startswith(f"customer unknown: {told}; text of rule 'mail': ")
+    text = "the API of source voucherify answered 404" if customer else "the payload does not say whom to look up"
+    assert letter.error.startswith(f"customer unknown: {text}; text of rule 'mail': ")
 
 
 async def test_an_api_in_trouble_is_tried_again_until_it_answers(
@@ -231,7 +231,7 @@ async def test_neither_token_nor_personal_data_is_logged(
     await send(redis, *(body(n, customer={"id": f"cust_{n}"}) for n in range(20)), hint=HINT)
     async with working():
         await rest(redis)
-    told = "".join(str(record.__dict__) for record in caplog.records if record.name.startswith("hookline"))
-    assert "looking up the customer" in told
+    text = "".join(str(record.__dict__) for record in caplog.records if record.name.startswith("hookline"))
+    assert "looking up the customer" in text
     for private in (TOKEN, "ada@example.com", "cust_"):
-        assert private not in told
+        assert private not in text

@@ -22,9 +22,11 @@ from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, first_plan, send, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
 from worker.channels.settings import ChannelSettings, ConsoleSettings, EmailSettings, HttpSettings
+from worker.intake.digests import jobs_of
+from worker.intake.match import MatchedEvent
 from worker.intake.planner import Planner
 from worker.preview.explain import Decoded, Explanation, Fault, explain
-from worker.rules.rules import Rule, RuleBook
+from worker.rules.rules import DigestSettings, Rule, RuleBook
 from worker.worker_source import WorkerSource
 
 NOW_MS = int(time.time() * 1000)
@@ -83,16 +85,16 @@ async def test_it_tells_what_intake_does(name: str) -> None:
     entry = Entry("1-1", 1, batch.encode([RawBody(NOW_MS, "voucherify", hint, body)]), 1)
     plan = await first_plan(Planner({"voucherify": SOURCE}, RuleBook(rules), max_deliveries=3), entry)
 
-    told = explained(body, *rules, hint=hint)
+    explanation = explained(body, *rules, hint=hint)
 
     stored_letters = [stored_letter.letter for stored_letter in plan.processed[0].stored_letters]
     assert [Fault(letter.reason, letter.error, letter.path) for letter in stored_letters] == (
-        [told.fault] if told.fault else []
+        [explanation.fault] if explanation.fault else []
     )
     planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs for n in job.notifications}
     assert planned == {
-        (notified.channel, outcome.rule, notified.key, event_of(told).name)
-        for outcome in told.rules
+        (notified.channel, outcome.rule, notified.key, event_of(explanation).name)
+        for outcome in explanation.rules
         for notified in outcome.notifications
     }
 
@@ -105,9 +107,9 @@ async def test_it_tells_what_an_http_channel_posts(
     await send(redis, body)
     await until(lambda: sink.got)
 
-    told = explain(RawBody(NOW_MS, "voucherify", "", body), SOURCE, RULES, sink_channel(sink.url))
+    explanation = explain(RawBody(NOW_MS, "voucherify", "", body), SOURCE, RULES, sink_channel(sink.url))
 
-    (notification,) = told.rules[0].notifications
+    (notification,) = explanation.rules[0].notifications
     assert notification.post is not None
     assert json.loads(bytes(notification.post.body)) == sink.got[0]
 
@@ -151,17 +153,17 @@ def test_a_designed_payload_is_generic_and_known_by_its_bytes() -> None:
 
 
 def test_an_event_that_nobody_knows_is_processed() -> None:
-    told = explained({**SAMPLE, "event": {**SAMPLE["event"], "type": "moon.phase.changed"}})
+    explanation = explained({**SAMPLE, "event": {**SAMPLE["event"], "type": "moon.phase.changed"}})
 
-    assert (event_of(told).name, told.dead_letters) == ("moon.phase.changed", 0)
-    assert event_of(told).typed is None
+    assert (event_of(explanation).name, explanation.dead_letters) == ("moon.phase.changed", 0)
+    assert event_of(explanation).typed is None
 
 
 def test_a_wrong_type_is_told_with_its_place() -> None:
-    told = explained(WRONG)
+    explanation = explained(WRONG)
 
-    assert told.fault == Fault("undecodable", INT_EXPECTED, "$.data.balance.points")
-    assert (told.dead_letters, told.event, told.rules) == (1, None, ())
+    assert explanation.fault == Fault("undecodable", INT_EXPECTED, "$.data.balance.points")
+    assert (explanation.dead_letters, explanation.event, explanation.rules) == (1, None, ())
 
 
 def test_a_defect_of_a_decoder_is_told_as_intake_would_keep_it() -> None:
@@ -189,9 +191,9 @@ def test_rules_are_told_in_the_order_of_the_config() -> None:
         Rule(name=name, events=(glob,), channel="console") for name, glob in (("b", "x"), ("c", "*"), ("a", "*"))
     ]
 
-    told = explained(SAMPLE, *rules)
+    explanation = explained(SAMPLE, *rules)
 
-    assert [(outcome.rule, bool(outcome.notifications)) for outcome in told.rules] == [
+    assert [(outcome.rule, bool(outcome.notifications)) for outcome in explanation.rules] == [
         ("b", False),
         ("c", True),
         ("a", True),
@@ -204,13 +206,13 @@ def test_a_template_that_does_not_fit_makes_a_dead_letter_of_its_own_notificatio
         for name, text in (("good", TEXT), ("misspelt", "{{ balance.pionts }}"), ("zero", "{{ 1 // 0 }}"))
     ]
 
-    told = explained(SAMPLE, *rules)
+    explanation = explained(SAMPLE, *rules)
 
-    good, misspelt, zero = (notified for outcome in told.rules for notified in outcome.notifications)
+    good, misspelt, zero = (notified for outcome in explanation.rules for notified in outcome.notifications)
     assert (good.text, good.error) == ("40 points", "")
     assert "pionts" in misspelt.error
     assert "ZeroDivisionError" in zero.error
-    assert (misspelt.text, misspelt.post, told.dead_letters) == ("", None, 2)
+    assert (misspelt.text, misspelt.post, explanation.dead_letters) == ("", None, 2)
 
 
 def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
@@ -225,11 +227,11 @@ def test_a_recipient_that_is_none_is_told_as_an_error() -> None:
     mail = EmailSettings(host="smtp.example", sender="shop@example.com")
     rule = Rule(name="r", events=("*",), channel="mail", text=TEXT, to="{{ customer.name }}")
 
-    told = explain(RawBody(NOW_MS, "voucherify", "", webhook(7)), SOURCE, (rule,), {"mail": mail})
+    explanation = explain(RawBody(NOW_MS, "voucherify", "", webhook(7)), SOURCE, (rule,), {"mail": mail})
 
-    (notification,) = told.rules[0].notifications
+    (notification,) = explanation.rules[0].notifications
     assert "it is not one address" in notification.error
-    assert (notification.text, told.dead_letters) == ("", 1)
+    assert (notification.text, explanation.dead_letters) == ("", 1)
 
 
 def test_an_http_channel_shows_its_host_and_none_of_its_secrets() -> None:
@@ -237,3 +239,23 @@ def test_an_http_channel_shows_its_host_and_none_of_its_secrets() -> None:
 
     assert notification.post is not None
     assert (notification.channel_kind, notification.post.host) == ("http", "crm.example")
+
+
+def test_a_rule_with_a_digest_is_explained_by_the_digest_of_this_event_alone() -> None:
+    rule = Rule(
+        name="weekly",
+        events=("*",),
+        channel="crm",
+        text="{{ events | length }} events",
+        digest=DigestSettings(key="customer.id", window="5m"),
+    )
+    body = RawBody(NOW_MS, "voucherify", "", webhook(7))
+    matched = Planner({"voucherify": SOURCE}, RuleBook((rule,)), max_deliveries=3).plan_body(body)
+    assert isinstance(matched, MatchedEvent)
+    [job] = jobs_of([gathered for _, gathered in matched.digest_events])
+
+    explanation = explained(SAMPLE, rule)
+
+    (notification,) = explanation.rules[0].notifications
+    assert (notification.digest, notification.text) == (True, "1 events")
+    assert notification.key == job.notifications[0].key

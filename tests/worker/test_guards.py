@@ -216,7 +216,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
         assert (totals.processed, totals.dead_at_intake, totals.replayed) == (3, 0, 1)
         assert await dead_letters.count(redis) == 0
 
-        await send(redis, old)  # whoever sends it again is still not let in
+        await send(redis, old)  # sent again, it is still refused
         totals = await rest(redis)
         assert totals.dead_at_intake == 1
 

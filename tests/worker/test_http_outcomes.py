@@ -215,5 +215,5 @@ def test_what_is_posted_is_one_line_with_the_payload_as_it_was_received_where_th
 
 
 def test_to_and_subject_are_posted_where_the_rule_has_them() -> None:
-    told = msgspec.json.decode(posted(structs.replace(MESSAGE, to="ada@example.com", subject="Points")))
-    assert (told["to"], told["subject"]) == ("ada@example.com", "Points")
+    body = msgspec.json.decode(posted(structs.replace(MESSAGE, to="ada@example.com", subject="Points")))
+    assert (body["to"], body["subject"]) == ("ada@example.com", "Points")

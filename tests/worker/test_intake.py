@@ -82,8 +82,8 @@ async def test_what_lasts_is_logged_once_a_period(
     for _ in range(3):
         await backoff.wait(Misconfigured("the Redis user may not run XREADGROUP"), stop)
 
-    told = "intake waits for Redis: the Redis user may not run XREADGROUP"
-    assert [entry.getMessage() for entry in caplog.records] == [told] * lines
+    text = "intake waits for Redis: the Redis user may not run XREADGROUP"
+    assert [entry.getMessage() for entry in caplog.records] == [text] * lines
 
 
 @pytest.mark.parametrize(("every_s", "lines"), [(60.0, 1), (0.0, 3)])

@@ -45,7 +45,7 @@ async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
         happened(4, customer="ada", at_s=30, balance=30),
     )
     totals = await rest(redis)
-    assert sorted(told["text"] for told in sink.got) == ["20", "30", "5"]
+    assert sorted(message["text"] for message in sink.got) == ["20", "30", "5"]
     assert (totals.sent, totals.skipped) == (3, 1)
 
 
@@ -64,11 +64,11 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
 
     taken = defaultdict(list)
 
-    async def slowly(told: dict[str, Any], _times: int) -> web.Response:
+    async def slowly(message: dict[str, Any], _times: int) -> web.Response:
         await asyncio.sleep(rng.random() * 0.05)
         if rng.random() < 0.1:
             return web.Response(status=500)
-        taken[told["data"]["customer"]["id"]].append(moment_of(told["data"]))
+        taken[message["data"]["customer"]["id"]].append(moment_of(message["data"]))
         return web.Response(status=204)
 
     sink.answer = slowly

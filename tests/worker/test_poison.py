@@ -1,4 +1,4 @@
-"""Bodies that are meant to break a worker: each its own dead letter, and nobody else notices."""
+"""Bodies that are meant to break a worker: each becomes a dead letter, and affects nothing else."""
 
 from collections.abc import Callable
 
@@ -90,11 +90,11 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     assert (totals.processed, totals.sent, totals.dead) == (2, 2, 2 * (len(texts) + 1))
     letters = await dead_letters.newest(redis)
     assert {letter.reason for letter in letters} == {"render"}
-    told = {letter.rule: letter.error for letter in letters}
-    assert "loop iterations and calls" in told["for ever"] and "loop iterations" in told["calls"]
-    assert "more than" in told["long"] and "more than" in told["growing"]
-    assert "nobody" in told["missing"]
-    assert "TypeError" in told["wrong"]
+    errors = {letter.rule: letter.error for letter in letters}
+    assert "loop iterations and calls" in errors["for ever"] and "loop iterations" in errors["calls"]
+    assert "more than" in errors["long"] and "more than" in errors["growing"]
+    assert "nobody" in errors["missing"]
+    assert "TypeError" in errors["wrong"]
 
 
 async def test_a_batch_of_poison_alone_leaves_the_next_one_unharmed(redis: Client, worker: Start) -> None:

@@ -23,7 +23,7 @@ def left(hours: QuietHours, clock: str, *, fold: int = 0) -> tuple[float, str]:
 
 
 @pytest.mark.parametrize(
-    ("hours", "clock", "told"),
+    ("hours", "clock", "expected_s"),
     [
         (NIGHT, "2026-06-10 21:59:59", 0),
         (NIGHT, "2026-06-10 22:00:00", 9),
@@ -35,8 +35,8 @@ def left(hours: QuietHours, clock: str, *, fold: int = 0) -> tuple[float, str]:
         (LUNCH, "2026-06-11 13:30:00", 0),
     ],
 )
-def test_they_hold_from_their_beginning_to_their_end(hours: QuietHours, clock: str, told: float) -> None:
-    assert left(hours, clock)[0] == told
+def test_they_hold_from_their_beginning_to_their_end(hours: QuietHours, clock: str, expected_s: float) -> None:
+    assert left(hours, clock)[0] == expected_s
 
 
 def test_the_night_in_which_the_clocks_go_forward_is_an_hour_shorter() -> None:

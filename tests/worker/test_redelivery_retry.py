@@ -1,4 +1,4 @@
-"""A provider that sends an event once more brings back what died of it, instead of being told that all is well."""
+"""A provider that sends an event again causes the retry of the notifications that died of it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     assert await dead_letters.count(redis) == 0
     assert not await redis.exists(KEYS.dead_to_retry)
 
-    await send(redis, webhook(1))  # now all is well
+    await send(redis, webhook(1))  # now the receiver accepts it
     assert (await until(lambda: _counted(redis, 3))).duplicate == 1
 
 
@@ -239,7 +239,7 @@ async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
     await send(redis, both[1])
     await sent(redis)
     totals = await rest(redis)
-    assert [told["text"] for told in sink.got] == ["2 x points added"] * 2
+    assert [message["text"] for message in sink.got] == ["2 x points added"] * 2
     assert list(sink.times.values()) == [2]
     assert (totals.processed, totals.digested, totals.created, totals.retried_on_redelivery) == (3, 2, 1, 1)
 

@@ -117,7 +117,7 @@ def test_iso_texts_and_epochs_are_moments_told_by_the_clocks_of_the_zone(moment:
 
 def test_a_rules_locale_and_zone_are_the_templates_and_a_filters_own_win() -> None:
     payload = {"at": "2026-07-01T12:00:00Z"}
-    told = text(
+    result = text(
         "{{ at | datetime }}|{{ at | datetime(format='short', locale='en_US', timezone='America/New_York') }}",
         payload,
         locale="de_DE",
@@ -125,7 +125,7 @@ def test_a_rules_locale_and_zone_are_the_templates_and_a_filters_own_win() -> No
     )
     berlin = format_datetime(datetime(2026, 7, 1, 14, tzinfo=UTC), locale="de_DE")
     new_york = format_datetime(datetime(2026, 7, 1, 8, tzinfo=UTC), "short", locale="en_US")
-    assert told == f"{berlin}|{new_york}"
+    assert result == f"{berlin}|{new_york}"
 
 
 def test_a_day_stays_that_day_in_every_zone() -> None:
@@ -137,9 +137,9 @@ def test_a_day_stays_that_day_in_every_zone() -> None:
 @pytest.mark.parametrize("value", ["secret", "NaN", "Infinity", None, True, [], {}, ""])
 def test_what_is_no_number_or_date_is_told_without_showing_it(value: object) -> None:
     for filtered, needed in (("number", "a number"), ("date", "a date or time"), ("money('EUR')", "a number")):
-        told = error("{{ value | " + filtered + " }}", {"value": value})
-        assert f"ValueError: {needed}" in told
-        assert "secret" not in told
+        result = error("{{ value | " + filtered + " }}", {"value": value})
+        assert f"ValueError: {needed}" in result
+        assert "secret" not in result
     assert text("{{ value | default(0, true) | number }}", {"value": None}) == "0"
 
 

@@ -105,7 +105,7 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     await add_job(redis, job("new", "new"))
     await until(lambda: _sent(redis, 4))  # the two known bodies, and the two known notifications
     await until(lambda: _three(redis))
-    await until(lambda: _recorded(redis, 4))  # else whoever comes next sends them once more
+    await until(lambda: _recorded(redis, 4))  # else the next worker sends them once more
     old.kill()
     worker(parts=NEW_CONFIG, unrecognized_grace_s=60)
     totals = await rest(redis)

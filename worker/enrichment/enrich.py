@@ -98,7 +98,7 @@ class Enricher:
     async def enrich(
         self, rule: str, source: str, payload: Mapping[str, Any], *, give_up_after_s: float
     ) -> Enriched | Retry | Dead | Postponed:
-        """Look up what the rule asks for and the payload lacks; PutOff after `give_up_after_s`, at most 10 s."""
+        """Look up what the rule asks for and the payload lacks; Postponed after `give_up_after_s` or 10 s."""
         try:
             async with asyncio.timeout(min(give_up_after_s, GIVE_UP_AFTER_S)):
                 return await self._enriched(rule, source, payload)

@@ -29,7 +29,7 @@ class SendResult(Struct, frozen=True):
 
     channel: str
     outcome: str
-    """`sent`, or what delivery would do: `retry`, `put off`, or the reason of a dead letter."""
+    """`sent`, or what delivery would do: `retry`, `postponed`, or the reason of a dead letter."""
 
     error: str = ""
     answer: str = ""
@@ -92,6 +92,6 @@ def _result(channel: str, outcome: Outcome) -> SendResult:
         case Dead(reason=reason, error=error, answer=answer):
             return SendResult(channel, reason, error, answer)
         case Postponed():
-            return SendResult(channel, "put off", f"the lookups took longer than {GIVE_UP_AFTER_S:g} s")
+            return SendResult(channel, "postponed", f"the lookups took longer than {GIVE_UP_AFTER_S:g} s")
         case _:
             return SendResult(channel, "sent")

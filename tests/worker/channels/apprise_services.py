@@ -21,7 +21,7 @@ RECIPIENTS = (
     "+4915111111111", "+61412345678", "12125550123", "ada@example.com", "ada.b+tag@example.com", "#general",
     "@ada", "DF1JSL", "U0123ABCD", "dev1", "a1b2c3d4-a1b2-41b2-81b2-a1b2c3d4e5f7",
 )  # fmt: skip
-"""Of one kind or another, each for the services that know its kind."""
+"""Recipients of several kinds, each for the services that know its kind."""
 
 
 def urls(apprise: Any, asset: Any) -> Iterator[tuple[str, str]]:

@@ -126,7 +126,7 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
 
 
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """A port where no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

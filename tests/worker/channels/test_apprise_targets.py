@@ -1,4 +1,4 @@
-"""One recipient stays one, whichever service of Apprise's takes it apart."""
+"""A rule's `to` stays one recipient, however an Apprise service splits it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def message(to: str) -> Message:
 
 
 async def service_for(url: str, to: str) -> Any:
-    """What would send it; a Dead where nothing would."""
+    """The service that would send it; a Dead where none would."""
     try:
         channel = AppriseChannel(AppriseSettings(url=Secret(url)))
     except ChannelError as error:

@@ -1,4 +1,4 @@
-"""What the console channel prints: a line for each notification, and nothing that steers a terminal."""
+"""Output of the console channel: a line for each notification, and nothing that steers a terminal."""
 
 from __future__ import annotations
 

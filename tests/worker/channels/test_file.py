@@ -123,7 +123,7 @@ async def test_a_directory_that_went_away_is_tried_again(tmp_path: Path) -> None
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    """A file that another process keeps locked until it is told to end."""
+    """A file that another process keeps locked until it receives a line."""
     path = tmp_path / "out.jsonl"
     path.touch()
     holder = subprocess.Popen(

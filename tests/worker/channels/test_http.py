@@ -74,9 +74,9 @@ async def test_headers_of_the_config_go_before_its_own_but_for_the_key(name: str
             taken.url, headers={name: "application/vnd.points+json", "idempotency-key": "theirs", "X-A": "b"}
         )
         ((headers, _),) = taken.posts
-    told = [(key.lower(), value) for key, value in headers.items()]
-    assert [value for key, value in told if key == "content-type"] == ["application/vnd.points+json"]
-    assert [value for key, value in told if key == "idempotency-key"] == [MESSAGE.key]
+    names = [(key.lower(), value) for key, value in headers.items()]
+    assert [value for key, value in names if key == "content-type"] == ["application/vnd.points+json"]
+    assert [value for key, value in names if key == "idempotency-key"] == [MESSAGE.key]
     assert headers["X-A"] == "b"
 
 

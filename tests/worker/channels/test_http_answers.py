@@ -1,4 +1,4 @@
-"""Answers of servers that nobody here wrote: the status counts as soon as it is known."""
+"""Malformed and incomplete HTTP answers: the status counts as soon as it is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One address in a text, as people and forms write it."""
+"""An address in a text, as people and forms write it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One time-out for all that a channel has under way."""
+"""The time-out that all sends of a channel share."""
 
 import asyncio
 

@@ -152,7 +152,7 @@ async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "expected"),
     [
         ("no_such_module:f", "there is no module 'no_such_module'"),
         ("tests.no_such:f", "there is no module 'tests.no_such'"),
@@ -162,11 +162,11 @@ async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
         ("tests.worker.channels.functions:number", "is not an async function"),
     ],
 )
-def test_a_target_that_is_none_is_told_at_once(target: str, told: str) -> None:
+def test_a_target_that_is_none_is_told_at_once(target: str, expected: str) -> None:
     with pytest.raises(ChannelError) as caught:
         PythonChannel(PythonSettings(target=target), {})
     assert caught.value.setting == "target"
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 NAME_IS_TAKEN = "'worker' is the name of one of Hookline's own packages, which Python imports instead of yours"
@@ -188,7 +188,7 @@ def fault(directory: Path, files: dict[str, str], target: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         ("def broken(", "SyntaxError"),
         ("1 / 0", "division by zero (ZeroDivisionError)"),
@@ -196,9 +196,9 @@ def fault(directory: Path, files: dict[str, str], target: str) -> str:
         ("import no_such_library", "there is no module 'no_such_library'"),
     ],
 )
-def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code: str, told: str) -> None:
+def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code: str, expected: str) -> None:
     line = fault(tmp_path, {"broken_crm.py": code}, "broken_crm:f")
-    assert told in line
+    assert expected in line
     assert "broken_crm" in line
 
 
