@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from broker.dead_letters.dead_letter import Dimensions
+from broker.dead_letters.packing import FINDING, READING
 from broker.dead_letters.store import DeadLetterRow, rows
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import Script
 
 T = TypeVar("T")
 
@@ -30,6 +31,30 @@ _AT_A_TIME = 200
 """The number of combinations that one script call reads."""
 
 _decode_dimensions = msgspec.msgpack.Decoder(Dimensions).decode
+
+
+_OLDER = Script(
+    "dead_letters/older",
+    parts=(READING,),
+    keys=("dead_index",),
+    args=("at_ms", "below", "most: number", "all: number"),
+    rest="kinds",
+)
+_SEARCH = Script(
+    "dead_letters/search",
+    parts=(FINDING, READING),
+    keys=("dead_find_key",),
+    args=("term", "below", "most: number"),
+)
+_DIMENSIONS = Script(
+    "dead_letters/dimensions", keys=("dead_dimensions",), args=("since_ms", "until_ms"), rest="kinds"
+)
+_HOURLY_COUNTS = Script(
+    "dead_letters/hourly_counts",
+    keys=("set_aside",),  # names the partition: the keys that it reads are those of a list
+    args=("from_ms: number", "step_ms: number", "steps: number"),
+    rest="kinds",
+)
 
 
 class Position(Struct, frozen=True):
@@ -75,7 +100,11 @@ async def read_older(
     if kinds is not None and not kinds:
         return []
     with translated():
-        return rows(await scripts.OLDER(redis, than.at_ms, than.id, count, *(kinds or ())))
+        return rows(
+            await _OLDER(
+                redis, at_ms=than.at_ms, below=than.id, most=count, all=int(kinds is None), kinds=kinds or ()
+            )
+        )
 
 
 async def search(redis: Client, term: str, *, below: str = "", count: int) -> list[DeadLetterRow]:
@@ -84,7 +113,7 @@ async def search(redis: Client, term: str, *, below: str = "", count: int) -> li
     term: as the provider builds it. below: the id of the last letter of the previous page; empty for the first.
     """
     with translated():
-        return rows(await scripts.SEARCH(redis, term, below, count))
+        return rows(await _SEARCH(redis, term=term, below=below, most=count))
 
 
 async def read_combinations(redis: Client, *, since_ms: int = 0, until_ms: int = 0) -> Combinations:
@@ -92,13 +121,17 @@ async def read_combinations(redis: Client, *, since_ms: int = 0, until_ms: int =
 
     since_ms, until_ms: ms since 1970. The default 0 means no limit.
     """
-    span = since_ms or "-inf", until_ms or "+inf"
+    since, until = since_ms or "-inf", until_ms or "+inf"
     with translated():
         async with redis.pipeline(transaction=False) as pipe:
             pipe.hkeys(redis.names.dead_dimensions)
-            pipe.zcount(redis.names.dead_by + MIXED, *span)
+            pipe.zcount(redis.names.dead_by + MIXED, since, until)
             names, mixed = await pipe.execute()
-        found = [row for some in _portions(names) for row in await scripts.DIMENSIONS(redis, *span, *some)]
+        found = [
+            row
+            for portion in _portions(names)
+            for row in await _DIMENSIONS(redis, since_ms=since, until_ms=until, kinds=portion)
+        ]
     return Combinations([combination for row in found if (combination := _combination(*row))], int(mixed))
 
 
@@ -112,8 +145,8 @@ async def hourly_counts(
     with translated():
         return [
             row
-            for some in _portions(kinds)
-            for row in await scripts.HOURLY_COUNTS(redis, from_ms, step_ms, steps, *some)
+            for portion in _portions(kinds)
+            for row in await _HOURLY_COUNTS(redis, from_ms=from_ms, step_ms=step_ms, steps=steps, kinds=portion)
         ]
 
 

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 import zstandard
@@ -20,6 +21,7 @@ from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor,
 
 from broker.dead_letters.dead_letter import DeadLetter, Note, StoredDeadLetter, dimensions_of
 from broker.queue import batch
+from broker.redis.scripts import BASE, Part
 
 _LEVEL = 9
 _MAX_DICTIONARY_BYTES = 64 * 1024
@@ -37,7 +39,40 @@ _decode = msgspec.msgpack.Decoder(DeadLetter).decode
 _decode_notes = msgspec.msgpack.Decoder(tuple[Note, ...]).decode
 
 Place = Callable[[bytes], int]
-"""Takes a blob along, and tells its place in ARGV."""
+"""Adds a blob to a call, and returns its index there: see `broker.redis.scripts.Blobs`."""
+
+
+class PackedLetter(NamedTuple):
+    """A dead letter as scripts get it. The last four are indices of blobs."""
+
+    id: str
+    bodies: int
+    fingerprint: str
+    dimensions_id: str
+    dictionary_id: str
+    """Empty where it is packed without a dictionary."""
+
+    terms: tuple[str, ...]
+    seed: str
+    dimensions: int
+    letter: int
+    body: int
+    dictionary: int
+
+
+FINDING = Part("dead_letters/finding", parts=(BASE,), keys=("dead_find_key",))
+READING = Part("dead_letters/reading", parts=(BASE,), keys=("dead_index",))
+ADDING = Part(
+    "dead_letters/adding",
+    parts=(BASE, FINDING),
+    keys=("dead_index", "dead_dimensions", "dead_dicts", "dead_groups", "dead_news", "dead_unreported"),
+    records={"LETTER": PackedLetter},
+)
+REMOVING = Part(
+    "dead_letters/removing",
+    parts=(BASE, READING),
+    keys=("dead_index", "dead_dimensions", "dead_dicts", "dead_to_retry"),
+)
 
 
 class _Dictionary(Struct, frozen=True):
@@ -58,8 +93,8 @@ class _Known(threading.local):
 _known = _Known()
 
 
-def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) -> tuple[object, ...]:
-    """A dead letter in the form that broker/lua/dead_letters.lua reads. Its blobs go to `place`.
+def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) -> PackedLetter:
+    """A dead letter in the form that broker/dead_letters/lua/adding.lua reads. Its blobs go to `place`.
 
     A letter without a time of death gets `now_ms`.
     """
@@ -74,7 +109,7 @@ def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) ->
     else:
         pack = dictionary.compressor.compress
         blobs = (pack(encoded), pack(stored_letter.body), dictionary.packed)
-    return (
+    return PackedLetter(
         letter.id,
         letter.bodies,
         letter.fingerprint,

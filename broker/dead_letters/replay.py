@@ -6,20 +6,42 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from broker import dead_letters
 from broker.dead_letters import MAX_NOTES, NO_ACTION, STALE, Note, StoredDeadLetter, Work
-from broker.dead_letters.store import done
+from broker.dead_letters.packing import REMOVING
+from broker.dead_letters.store import NOTES, OWNERSHIP, done
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
-from broker.redis import clock, scripts
+from broker.queue.parts import BATCHES, JOBS
+from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import COUNTERS, Script
+
+_REPLAY_EDITED = Script(
+    "dead_letters/replay_edited",
+    parts=(NOTES, audit.AUDIT, BATCHES, JOBS, COUNTERS),
+    keys=("dead:letter", "dead_notes:letter"),
+    args=("letter", "most_notes: number", "job", "blob", "any_age: number", "audit_entry", "note: packed"),
+)
+_REPLAY_BODIES = Script(
+    "dead_letters/replay_bodies",
+    parts=(REMOVING, OWNERSHIP, BATCHES, COUNTERS),
+    keys=("stream", "action:action"),
+    args=("action", "owner", "blob", "any_age: number", "letters: packed"),
+)
+_REPLAY_JOB = Script(
+    "dead_letters/replay_job",
+    parts=(REMOVING, OWNERSHIP, JOBS, COUNTERS),
+    keys=("queue", "job:job", "done:job", "action:action"),
+    args=("action", "owner", "job", "size: number", "blob"),
+    rest="ids",
+)
 
 
 async def replay(redis: Client, stored_letters: Sequence[StoredDeadLetter], *, work: Work = NO_ACTION) -> int:
@@ -73,15 +95,22 @@ async def replay_edited(redis: Client, stored_letter: StoredDeadLetter, body: by
     now_ms = await clock.now_ms(redis)
     note = Note(now_ms, by, "replayed an edited copy")
     if letter.stage == "intake":
-        job, blob = "body", batch.encode([body_of(edited)])
+        job, blob = "", batch.encode([body_of(edited)])
     else:
         job, blob = jobs.new_job_id(1), _job(letter.channel, [notification_of(edited)], now_ms)
-    any_age = "any age" if letter.reason == STALE else ""
+    any_age = int(letter.reason == STALE)
     audit_entry = audit.packed(AuditEntry(by, "edit", letter.id, {"bytes": str(len(body))}))
     with translated():
         return bool(
-            await scripts.REPLAY_EDITED(
-                redis, letter.id, msgspec.msgpack.encode(note), MAX_NOTES, job, blob, any_age, audit_entry
+            await _REPLAY_EDITED(
+                redis,
+                letter=letter.id,
+                note=note,
+                most_notes=MAX_NOTES,
+                job=job,
+                blob=blob,
+                any_age=any_age,
+                audit_entry=audit_entry,
             )
         )
 
@@ -126,12 +155,14 @@ async def _replay_bodies(redis: Client, stored_letters: list[StoredDeadLetter], 
         if first.reason == "unreadable"
         else batch.encode([body_of(stored_letter) for stored_letter in stored_letters])
     )
-    any_age = "any age" if first.reason == STALE else ""  # or intake would reject it for its age again
-    named = [
-        part for stored_letter in stored_letters for part in (stored_letter.letter.id, stored_letter.letter.bodies)
-    ]
+    any_age = int(first.reason == STALE)  # or intake would reject it for its age again
+    named = [(stored_letter.letter.id, stored_letter.letter.bodies) for stored_letter in stored_letters]
     with translated():
-        taken = done(await scripts.REPLAY_BODIES(redis, work.action, work.owner, blob, any_age, *named))
+        taken = done(
+            await _REPLAY_BODIES(
+                redis, action=work.action, owner=work.owner, blob=blob, any_age=any_age, letters=named
+            )
+        )
     if taken or len(stored_letters) == 1:
         return taken
     return sum(
@@ -149,7 +180,17 @@ async def _replay_notifications(redis: Client, stored_letters: list[StoredDeadLe
         blob = _job(letter.channel, notifications, await clock.now_ms(redis))
     ids = [stored_letter.letter.id for stored_letter in stored_letters]
     with translated():
-        return done(await scripts.REPLAY_JOB(redis, work.action, work.owner, job, jobs.size_of(job), blob, *ids))
+        return done(
+            await _REPLAY_JOB(
+                redis,
+                action=work.action,
+                owner=work.owner,
+                job=job,
+                size=jobs.size_of(job),
+                blob=blob,
+                ids=ids,
+            )
+        )
 
 
 def _job(channel: str, notifications: list[Notification], now_ms: int) -> bytes:

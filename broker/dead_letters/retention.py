@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
 from broker.dead_letters.dead_letter import StoredDeadLetter
-from broker.dead_letters.packing import packed
+from broker.dead_letters.packing import ADDING, packed
 from broker.queue import jobs
-from broker.redis import scripts
+from broker.redis import leases
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs
+from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
+
+_IMPORT_DEAD_LETTERS = Script(
+    "dead_letters/import_dead_letters",
+    parts=(FULL, COUNTERS, ADDING),
+    keys=("dead_index",),
+    args=("rows: packed",),
+    rest="blobs",
+)
+
+_ID = re.compile(r"[0-9a-z]+")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -58,7 +69,7 @@ async def import_dead_letters(redis: Client, letters: Sequence[ExportedDeadLette
             )
         )
     with translated():
-        return int(await scripts.IMPORT_DEAD_LETTERS(redis, _encode(rows), *blobs.all))
+        return int(await _IMPORT_DEAD_LETTERS(redis, rows=rows, blobs=blobs.all))
 
 
 async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
@@ -68,8 +79,17 @@ async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
     for no limit. count: how many ids to return.
     """
     with translated():
-        total, *ids = await scripts.DUE(redis, before_ms, stay, count)
-    return Due(int(total), [name.decode("utf-8", "backslashreplace") for name in ids])
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.zcount(redis.names.dead_index, "-inf", f"({before_ms}")
+            pipe.zcard(redis.names.dead_index)
+            pipe.zrange(redis.names.dead_index, 0, count - 1)
+            too_old, total, oldest = await pipe.execute()
+        due_count = max(too_old, total - stay if stay else 0)
+        names = [name.decode("utf-8", "surrogateescape") for name in oldest[:due_count]]
+        unreadable = [name for name in names if not _ID.fullmatch(name)]
+        if unreadable:  # or else they would be the oldest for ever
+            await redis.zrem(redis.names.dead_index, *unreadable)
+    return Due(due_count, [name for name in names if _ID.fullmatch(name)])
 
 
 async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:
@@ -77,5 +97,4 @@ async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:
 
     Returns False if another process has the lease.
     """
-    with translated():
-        return bool(await scripts.TAKE_LEASE(redis, owner, lasts_ms))
+    return await leases.take_lease(redis, redis.names.purging, owner=owner, lasts_ms=lasts_ms)

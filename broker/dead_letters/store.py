@@ -5,17 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from broker.dead_letters.dead_letter import MAX_NOTES, DeadLetter, Note, StoredDeadLetter, unreadable_letter
-from broker.dead_letters.packing import unpacked_body, unpacked_letter, unpacked_notes
-from broker.monitoring.audit import AuditEntry, packed
-from broker.redis import scripts
+from broker.dead_letters.packing import READING, REMOVING, unpacked_body, unpacked_letter, unpacked_notes
+from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import BASE, COUNTERS, Part, Script
 from runtime.ids import is_id
+
+OWNERSHIP = Part("dead_letters/actions/ownership", parts=(BASE,))
+NOTES = Part("dead_letters/notes", parts=(BASE,))
+
+_READ_DEAD_LETTERS = Script(
+    "dead_letters/read_dead_letters",
+    parts=(READING,),
+    keys=("dead_index",),
+    args=("with_bodies: number",),
+    rest="ids",
+)
+_ANNOTATE = Script(
+    "dead_letters/annotate",
+    parts=(NOTES, AUDIT),
+    keys=("audit",),
+    args=("most_notes: number", "audit_entry", "note: packed"),
+    rest="ids",
+)
+_DISCARD = Script(
+    "dead_letters/discard",
+    parts=(REMOVING, OWNERSHIP, COUNTERS),
+    keys=("dead_index", "action:action"),
+    args=("action", "owner", "counter", "letters: packed"),
+)
 
 
 class Work(Struct, frozen=True):
@@ -63,7 +86,7 @@ async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
 
 async def stored_letters(redis: Client, ids: Sequence[str]) -> list[StoredDeadLetter | None]:
     """Return dead letters with their bodies, in the order of the ids; None for each that does not exist."""
-    rows = await _read_dead_letters(redis, "stored_letters", ids)
+    rows = await read_rows(redis, ids, with_bodies=True)
     return [StoredDeadLetter(row.letter, row.body, (), row.notes) if row.letter else None for row in rows]
 
 
@@ -74,7 +97,7 @@ async def letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter | None]:
 
 async def read_rows(redis: Client, ids: Sequence[str], *, with_bodies: bool = False) -> list[DeadLetterRow]:
     """Return dead letters with their notes and times, in the order of the ids, each with or without its body."""
-    return await _read_dead_letters(redis, "stored_letters" if with_bodies else "letters", ids)
+    return await _read_dead_letters(redis, ids, with_bodies=with_bodies)
 
 
 async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
@@ -93,8 +116,12 @@ async def annotate(redis: Client, ids: Sequence[str], note: Note, *, audit_entry
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
         return int(
-            await scripts.ANNOTATE(
-                redis, msgspec.msgpack.encode(note), MAX_NOTES, packed(audit_entry) if audit_entry else "", *named
+            await _ANNOTATE(
+                redis,
+                ids=named,
+                note=note,
+                most_notes=MAX_NOTES,
+                audit_entry=packed(audit_entry) if audit_entry else "",
             )
         )
 
@@ -110,9 +137,9 @@ async def discard(
 
     counter: which counter of `stats:total` to increase. Raises NotMineError.
     """
-    named = [part for letter in letters for part in (letter.id, letter.job)]
+    named = [(letter.id, letter.job) for letter in letters]
     with translated():
-        return done(await scripts.DISCARD(redis, work.action, work.owner, counter, *named))
+        return done(await _DISCARD(redis, action=work.action, owner=work.owner, counter=counter, letters=named))
 
 
 async def count(redis: Client) -> int:
@@ -129,20 +156,18 @@ def done(reply: Any) -> int:
 
 
 def rows(reply: Any) -> list[DeadLetterRow]:
-    """What `read_dead_letters` of broker/lua/dead_letters.lua returned."""
+    """What `read_letters` of broker/dead_letters/lua/reading.lua returned."""
     packed_rows, flat = reply
     dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
     return [_row(row, dictionaries) for row in packed_rows]
 
 
-async def _read_dead_letters(
-    redis: Client, what: Literal["letters", "stored_letters"], ids: Sequence[str]
-) -> list[DeadLetterRow]:
+async def _read_dead_letters(redis: Client, ids: Sequence[str], *, with_bodies: bool) -> list[DeadLetterRow]:
     """Return a row for each id, in the same order."""
     # A text that is not an id could name another key, so it is never sent to Redis.
     named = [letter_id for letter_id in ids if is_id(letter_id)]
     with translated():
-        found = rows(await scripts.READ_DEAD_LETTERS(redis, what, *named)) if named else []
+        found = rows(await _READ_DEAD_LETTERS(redis, ids=named, with_bodies=int(with_bodies))) if named else []
     by_id = {row.id: row for row in found}
     return [by_id.get(letter_id) or DeadLetterRow(letter_id, 0, None) for letter_id in ids]
 

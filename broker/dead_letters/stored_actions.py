@@ -23,11 +23,12 @@ import msgspec
 from msgspec import Struct
 
 from broker.dead_letters import NotMineError, Work
-from broker.monitoring.audit import AuditEntry, packed
-from broker.redis import scripts
+from broker.dead_letters.store import OWNERSHIP
+from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import FULL, Script, as_text
 from runtime.ids import is_id, new_id
 
 KEPT = 500
@@ -36,6 +37,37 @@ KEPT = 500
 # A lease must be longer than a step takes, and short enough that people do not wait long for another process.
 LEASE_MS = 10_000
 """For how long an owner may work on an action without a sign of life."""
+
+_START = Script(
+    "dead_letters/actions/start",
+    parts=(FULL, AUDIT),
+    keys=("actions", "action:action"),
+    args=("action", "order", "selected: number", "owner", "lease_ms: number", "most: number", "audit_entry"),
+)
+_TAKE = Script(
+    "dead_letters/actions/take",
+    parts=(FULL, AUDIT),
+    keys=("action:action",),
+    args=("action", "owner", "lease_ms: number", "audit_entry"),
+)
+_RELEASE = Script("dead_letters/actions/release", parts=(FULL,), keys=("action:action",), args=("action", "owner"))
+_STEP = Script(
+    "dead_letters/actions/step",
+    parts=(FULL, OWNERSHIP),
+    keys=("action:action",),
+    args=(
+        "action",
+        "owner",
+        "lease_ms: number",
+        "cursor",
+        "is_last: number",
+        "counters: packed",
+        "failures: packed",
+    ),
+)
+_STOP = Script(
+    "dead_letters/actions/stop", parts=(FULL, AUDIT), keys=("action:action",), args=("action", "audit_entry")
+)
 
 Verb = Literal["replay", "discard", "annotate", "dry_run"]
 ActionState = Literal["running", "stopped", "done"]
@@ -127,14 +159,23 @@ async def start(redis: Client, request: ActionRequest, *, selected: int, owner: 
     audit_entry = packed(AuditEntry(request.by, request.verb, about, {"action": action, "letters": str(selected)}))
     encoded = msgspec.msgpack.encode(request)
     with translated():
-        await scripts.START_ACTION(redis, action, encoded, selected, owner, LEASE_MS, KEPT, audit_entry)
+        await _START(
+            redis,
+            action=action,
+            order=encoded,
+            selected=selected,
+            owner=owner,
+            lease_ms=LEASE_MS,
+            most=KEPT,
+            audit_entry=audit_entry,
+        )
     return action
 
 
 async def take(redis: Client, action: str, *, owner: str) -> bool:
     """Continue a running action whose lease has ended. Returns False if it has an owner or is not running."""
     with translated():
-        return bool(await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, ""))
+        return bool(await _TAKE(redis, action=action, owner=owner, lease_ms=LEASE_MS, audit_entry=""))
 
 
 async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
@@ -142,10 +183,9 @@ async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
 
     by: the name of the person. Returns False if the action has another owner or is done.
     """
+    audit_entry = packed(AuditEntry(by, "resume", action))
     with translated():
-        return bool(
-            await scripts.TAKE_ACTION(redis, action, owner, LEASE_MS, packed(AuditEntry(by, "resume", action)))
-        )
+        return bool(await _TAKE(redis, action=action, owner=owner, lease_ms=LEASE_MS, audit_entry=audit_entry))
 
 
 async def release(redis: Client, action: str, *, owner: str) -> bool:
@@ -154,7 +194,7 @@ async def release(redis: Client, action: str, *, owner: str) -> bool:
     Returns False if `owner` does not own it, or it is not running.
     """
     with translated():
-        return bool(await scripts.RELEASE_ACTION(redis, action, owner))
+        return bool(await _RELEASE(redis, action=action, owner=owner))
 
 
 async def interrupted(redis: Client) -> list[str]:
@@ -173,22 +213,31 @@ async def interrupted(redis: Client) -> list[str]:
 
 async def step(redis: Client, work: Work, step: Step) -> None:
     """Record the progress of an action and renew its lease. Raises NotMineError if `work` must not continue."""
-    counters: list[str | int] = []
-    for name, by in (("done", step.done), ("passed", step.passed), ("failed", sum(w.count for w in step.failed))):
-        if by:
-            counters += [name, by]
-    for why in step.failed:
-        counters += [f"why:{why.fingerprint}", why.count, why.error]
-    last = "done" if step.is_last else ""
+    failed = sum(why.count for why in step.failed)
+    counts = {"done": step.done, "passed": step.passed, "failed": failed}
+    # An error may hold bytes that are not text.
+    failures = [
+        (why.fingerprint, why.count, as_text(why.error.encode("utf-8", "surrogateescape"))) for why in step.failed
+    ]
     with translated():
-        if not await scripts.STEP_ACTION(redis, work.action, work.owner, LEASE_MS, step.cursor, last, *counters):
-            raise NotMineError
+        was_mine = await _STEP(
+            redis,
+            action=work.action,
+            owner=work.owner,
+            lease_ms=LEASE_MS,
+            cursor=step.cursor,
+            is_last=int(step.is_last),
+            counters=[count for count in counts.items() if count[1]],
+            failures=failures,
+        )
+    if not was_mine:
+        raise NotMineError
 
 
 async def stop(redis: Client, action: str, *, by: str) -> bool:
     """Stop an action before its next step, and write an audit entry. Returns False if it was not running."""
     with translated():
-        return bool(await scripts.STOP_ACTION(redis, action, packed(AuditEntry(by, "stop", action))))
+        return bool(await _STOP(redis, action=action, audit_entry=packed(AuditEntry(by, "stop", action))))
 
 
 async def read(redis: Client, action: str) -> Action | None:

@@ -15,9 +15,9 @@ from msgspec import structs
 from broker.dead_letters import Note
 from broker.dead_letters.packing import unpacked_notes
 from broker.dead_letters.stored_actions import ActionRequest
+from broker.erasure import scripts
 from broker.erasure.queued_work import Eraser
 from broker.monitoring.audit import AuditEntry, packed
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
@@ -40,8 +40,8 @@ async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
             notes = _notes(blob)
             stay = [note for note in notes if not is_about(note)]
             if len(stay) < len(notes):
-                name = _text(key)[len(redis.names.dead_notes) :]
-                if await scripts.REWRITE_NOTES(redis, name, blob, _encode(stay) if stay else b""):
+                rest = _encode(stay) if stay else b""
+                if await scripts.REPLACE_VALUE(redis, target=key, field="", before=blob, after=rest):
                     gone += len(notes) - len(stay)
     return gone
 
@@ -59,7 +59,10 @@ async def actions(redis: Client, eraser: Eraser) -> int:
             rest = _field_without(field, value, eraser)
             if rest != value:
                 with translated():
-                    is_changed |= bool(await scripts.REWRITE_ACTION(redis, name, field, value, rest))
+                    target = redis.names.action + name
+                    is_changed |= bool(
+                        await scripts.REPLACE_VALUE(redis, target=target, field=field, before=value, after=rest)
+                    )
         changed += is_changed
     return changed
 
@@ -106,7 +109,7 @@ async def audit_entries(redis: Client, eraser: Eraser) -> int:
             rest = _audit_entry_without(blob, place, eraser)
             if rest != blob:
                 with translated():
-                    changed += int(await scripts.REWRITE_AUDIT(redis, place, blob, rest))
+                    changed += int(await scripts.REWRITE_AUDIT(redis, place=place, before=blob, after=rest))
         if len(entries) < _PAGE:
             return changed
         start = f"({entries[-1][0].decode()}"
@@ -134,7 +137,7 @@ async def drift(redis: Client, eraser: Eraser) -> int:
             for field in await redis.hkeys(_text(key)):  # type: ignore[misc]
                 rest = _json_without(field, eraser)
                 if rest != field:
-                    changed += int(await scripts.REWRITE_DRIFT(redis, source, field, rest))
+                    changed += int(await scripts.RENAME_DRIFT(redis, source=source, before=field, after=rest))
     return changed
 
 
@@ -146,7 +149,10 @@ async def alerts(redis: Client, eraser: Eraser) -> int:
         for name, record in records.items():
             rest = _json_without(record, eraser)
             if rest != record:
-                changed += int(await scripts.REWRITE_ALERT(redis, name, record, rest))
+                target = redis.names.alerts
+                changed += int(
+                    await scripts.REPLACE_VALUE(redis, target=target, field=name, before=record, after=rest)
+                )
     return changed
 
 

@@ -12,17 +12,17 @@ from typing import Literal, Protocol
 
 import msgspec
 import zstandard
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import repacked
+from broker.erasure import scripts
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs
+from broker.redis.scripts import Blobs, as_text
 from broker.steps import digests
 from broker.steps.digests import UnreadableMemberError
 
@@ -67,9 +67,6 @@ class ErasureResult(Struct, frozen=True):
     """The number of webhooks, events or notifications of others from which the person was removed."""
 
 
-_encode = msgspec.msgpack.Encoder().encode
-
-
 async def webhooks(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:
     """Remove the person from the stream of webhooks. Yields a result for each entry that contains the person."""
     start = "-"
@@ -95,9 +92,15 @@ async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser
         return None
     stay = [body for body in left if body is not None]
     gone = len(bodies) - len(stay)
-    any_age = "any age" if b"a" in fields else ""
     with translated():
-        done = await scripts.FORGET_ENTRY(redis, name, gone, len(stay), batch.encode(stay), any_age)
+        done = await scripts.FORGET_ENTRY(
+            redis,
+            entry=name,
+            leaving=gone,
+            staying=len(stay),
+            blob=batch.encode(stay),
+            any_age=int(b"a" in fields),
+        )
     return _found(done, name, gone, _redacted(bodies, left))
 
 
@@ -130,9 +133,17 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> ErasureResult | N
     kept = [notification for notification in left if notification is not None]
     heir = NotifyJob(job.channel, job.attempt, job.first_try_ms, kept)
     leave = [place for place, notification in enumerate(left) if notification is None]
-    plan = _encode((name, jobs.new_job_id(len(kept)), job.channel, leave, stay))
     with translated():
-        done, gone = await scripts.FORGET_JOB(redis, plan, blob, jobs.encode(heir))
+        done, gone = await scripts.FORGET_JOB(
+            redis,
+            job=name,
+            new_job=jobs.new_job_id(len(kept)),
+            channel=job.channel,
+            blob=blob,
+            new_blob=jobs.encode(heir),
+            leaving=leave,
+            staying=stay,
+        )
     return _found(done, name, int(gone), _redacted(job.notifications, left))
 
 
@@ -216,7 +227,7 @@ async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult
 async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureResult]:
     with translated():
         blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
-    changed: list[bytes] = []  # stored events, each followed by its replacement; b"" removes it
+    changed: list[tuple[Raw, Raw]] = []  # stored events, each with its replacement; b"" removes it
     stay: list[int] = []  # the number of channels of each event that stays
     lost: list[bytes] = []
     gone = 0
@@ -229,7 +240,7 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureRe
         body = eraser.body(event.body)
         rest = structs.replace(event, body=body, event=eraser.event(event.event)) if body else None
         if rest != event:
-            changed += (blob, digests.packed(rest) if rest else b"")
+            changed.append((as_text(blob), as_text(digests.packed(rest) if rest else b"")))
         if rest:
             stay.append(len(rest.channels))
         gone += rest is None
@@ -238,10 +249,12 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureRe
         return results
     channels = stay[0] if stay else -1 if lost else 0
     with translated():
-        done = await scripts.FORGET_GATHERED(redis, name, blobs[0], channels, gone, *changed)
+        done = await scripts.FORGET_GATHERED(
+            redis, digest=name, first=blobs[0], channels=channels, leaving=gone, changes=changed
+        )
     if not done:
         return [*results, ErasureResult("busy", name)]
-    return [*results, ErasureResult("removed", name, gone, len(changed) // 2 - gone)]
+    return [*results, ErasureResult("removed", name, gone, len(changed) - gone)]
 
 
 async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
@@ -257,10 +270,12 @@ async def replace_dead_letter(redis: Client, stored_letter: StoredDeadLetter, as
 
     as_seen: the hash from `seen`.
     """
-    blobs = Blobs(before=2)
-    plan = _encode(packed(stored_letter, blobs.place))
+    blobs = Blobs()
+    letter = packed(stored_letter, blobs.place)
     with translated():
-        return bool(await scripts.REPLACE_DEAD_LETTER(redis, plan, as_seen, *blobs.all))
+        return bool(
+            await scripts.REPLACE_DEAD_LETTER(redis, id=letter.id, sha1=as_seen, letter=letter, blobs=blobs.all)
+        )
 
 
 async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
@@ -281,11 +296,11 @@ async def repack(
     """
     named = [stored_letter for stored_letter in letters if stored_letter.letter.id in as_seen]
     parts = [
-        (stored_letter.letter.id, as_seen[stored_letter.letter.id], *repacked(stored_letter))
+        (stored_letter.letter.id, as_seen[stored_letter.letter.id], *map(as_text, repacked(stored_letter)))
         for stored_letter in named
     ]
     with translated():
-        return int(await scripts.REPACK(redis, dictionary, *(part for letter in parts for part in letter)))
+        return int(await scripts.REPACK(redis, dictionary=dictionary, letters=parts))
 
 
 def unpacked(blob: bytes) -> bytes:

@@ -12,9 +12,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.leases import take_lease
+from broker.redis.scripts import COUNTERS, FULL, LEASE, Script
+from runtime.ids import new_id
+
+_RAISE_ALERT = Script(
+    "monitoring/raise_alert",
+    parts=(FULL, COUNTERS, LEASE),
+    keys=("alerts", "alert:name"),
+    args=("name", "record", "mark_ms: number"),
+)
+_END_ALERT = Script("monitoring/end_alert", keys=("alerts",), args=("name",))
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -55,7 +65,7 @@ async def raise_alert(redis: Client, alert: Alert, *, mark_ms: int) -> bool:
     caller dies. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.RAISE_ALERT(redis, alert.name, _encode(alert), mark_ms))
+        return bool(await _RAISE_ALERT(redis, name=alert.name, record=_encode(alert), mark_ms=mark_ms))
 
 
 async def keep_mark(redis: Client, alert: Alert, *, mark_ms: int) -> None:
@@ -70,7 +80,7 @@ async def end_alert(redis: Client, alert: Alert) -> bool:
     Returns True for the one caller that must report the end, and only if the alert was sent. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.END_ALERT(redis, alert.name))
+        return bool(await _END_ALERT(redis, name=alert.name))
 
 
 async def current_alerts(redis: Client, *, now_ms: int) -> list[Alert]:
@@ -95,8 +105,8 @@ async def acquire_alert_lease(redis: Client, *, lasts_ms: int) -> bool:
 
     lasts_ms: for how long no other worker does. Raises BrokerError.
     """
-    with translated():
-        return bool(await scripts.ACQUIRE_ALERT_LEASE(redis, lasts_ms))
+    # A new owner each time: this lease ends by itself alone, so that its holder does not get it again either.
+    return await take_lease(redis, redis.names.alert_lease, owner=new_id(), lasts_ms=lasts_ms)
 
 
 def _alert(record: bytes) -> Alert | None:

@@ -13,11 +13,14 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import BASE, FULL, Part, Script
 
 _POSITION = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+
+AUDIT = Part("monitoring/audit", parts=(BASE,), keys=("audit",))
+_APPEND_AUDIT = Script("monitoring/append_audit", parts=(FULL, AUDIT), keys=("audit",), args=("audit_entry",))
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -60,7 +63,7 @@ def packed(audit_entry: AuditEntry) -> bytes:
 async def record(redis: Client, audit_entry: AuditEntry) -> None:
     """Write an entry, even if Redis is full. If a lost connection repeats this, there may be two entries."""
     with translated():
-        await scripts.APPEND_AUDIT(redis, packed(audit_entry))
+        await _APPEND_AUDIT(redis, audit_entry=packed(audit_entry))
 
 
 def is_position(text: str) -> bool:

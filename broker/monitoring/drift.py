@@ -11,15 +11,23 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import COUNTERS, Script, as_text
 
 MAX_FIELDS = 2000
 """The largest number of fields for one source. A full hash takes no new ones, because senders choose the names."""
 
 KEPT_MS = 30 * 86_400_000
+
+
+_NOTE_DRIFT = Script(
+    "monitoring/note_drift",
+    parts=(COUNTERS,),
+    keys=("drift:source",),
+    args=("source", "most_fields: number", "kept_ms: number", "deviations: number", "counts: packed"),
+)
 
 
 class Deviation(Struct, frozen=True, array_like=True):
@@ -41,13 +49,13 @@ _decode = msgspec.json.Decoder(Deviation).decode
 
 async def note(redis: Client, source: str, counts: Mapping[Deviation, int]) -> list[Deviation]:
     """Add counts of deviations. Returns the deviations that are new. Raises BrokerError."""
-    pairs: list[str | bytes | int] = []
-    for deviation, count in counts.items():
-        pairs += (_encode(deviation), count)
+    pairs = [(as_text(_encode(deviation)), count) for deviation, count in counts.items()]
     deviations = sum(count for deviation, count in counts.items() if deviation.what)
     with translated():
-        fresh = await scripts.NOTE_DRIFT(redis, source, MAX_FIELDS, KEPT_MS, deviations, *pairs)
-    return [_decode(field) for field in fresh]  # each of them was encoded above
+        fresh = await _NOTE_DRIFT(
+            redis, source=source, most_fields=MAX_FIELDS, kept_ms=KEPT_MS, deviations=deviations, counts=pairs
+        )
+    return [_decode(field) for field in fresh]  # those that were given
 
 
 async def read(redis: Client, sources: Iterable[str]) -> dict[str, dict[Deviation, int]]:

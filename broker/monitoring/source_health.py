@@ -12,10 +12,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import BASE, Part, Script
+
+OUTAGE = Part("monitoring/outage", parts=(BASE,))
 
 
 class SourceFacts(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,12 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
     """The last series of 5xx responses that ended with a 2xx."""
 
 
+# The keys of the sources are those of a list, which the script makes itself; set_aside names the partition.
+_NOTE_FAILURES = Script(
+    "monitoring/note_failures", parts=(OUTAGE,), keys=("set_aside",), args=("streaks: packed",)
+)
+
+
 class Streak(Struct, frozen=True):
     """Consecutive errors with which one receiver answered webhooks of one source.
 
@@ -66,7 +74,7 @@ async def note_failures(redis: Client, streaks: Sequence[Streak]) -> None:
     """
     rows = [(s.source, s.kind, s.first_ms, s.last_ms, s.answers, s.status) for s in streaks]
     with translated():
-        await scripts.NOTE_FAILURES(redis, *(cell for row in rows for cell in row))
+        await _NOTE_FAILURES(redis, streaks=rows)
 
 
 async def read_sources(redis: Client, names: Iterable[str]) -> dict[str, SourceFacts]:

@@ -11,9 +11,13 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import FULL, PAIRS, Script
+
+_CLAIM_NAMESPACE = Script(
+    "namespace/claim_namespace", parts=(FULL, PAIRS), keys=("installation",), args=("mode", "sources: packed")
+)
 
 
 class Sender(Struct, frozen=True):
@@ -41,9 +45,9 @@ async def others_than(redis: Client, senders: Iterable[Sender]) -> list[str]:
 
 
 async def _ask(redis: Client, how: str, senders: Iterable[Sender]) -> list[str]:
-    rows = [part for sender in senders for part in (sender.name, sender.kind, _hashes(redis, sender))]
+    rows = [(sender.name, sender.kind, _hashes(redis, sender)) for sender in senders]
     with translated():
-        against = await scripts.CLAIM_NAMESPACE(redis, how, *rows)
+        against = await _CLAIM_NAMESPACE(redis, mode=how, sources=rows)
     return sorted(name.decode() for name in against)
 
 

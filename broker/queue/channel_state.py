@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple, cast
 
 from msgspec import Struct
 
-from broker.monitoring.audit import AuditEntry, packed
-from broker.redis import scripts
+from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import FULL, PAIRS, Script
 
 CircuitState = Literal["closed", "open", "half-open", "paused"]
 
@@ -35,6 +35,38 @@ PROBE_MS = 30_000
 _FIELDS = ["failures", "opened", "open_until_ms", "paused_since_ms"]
 _MOST = 1000
 """How many held jobs of a channel return to the queue in one call, at most."""
+
+
+_BEGIN = Script(
+    "queue/channels/begin",
+    parts=(FULL,),
+    keys=("channel:channel",),
+    args=("job", "channel", "probe_ms: number"),
+)
+_HOLD = Script(
+    "queue/channels/hold",
+    parts=(FULL,),
+    keys=("queue", "channels", "in_progress:job", "retry:job", "held_jobs:channel"),
+    args=("owner", "job", "channel"),
+)
+_RELEASE_HELD_JOBS = Script(
+    "queue/channels/release_held_jobs",
+    parts=(FULL, PAIRS),
+    keys=("queue", "channels"),
+    args=("probe_ms: number", "most: number", "limits: packed"),
+)
+_PAUSE = Script(
+    "queue/channels/pause",
+    parts=(AUDIT,),
+    keys=("channels", "channel:channel"),
+    args=("channel", "pause: number", "audit_entry"),
+)
+_RESERVE = Script(
+    "queue/channels/reserve",
+    parts=(FULL,),
+    keys=("rate:channel",),
+    args=("channel", "rate_per_s: number", "sends: number"),
+)
 
 
 class Channel(Struct, frozen=True):
@@ -77,7 +109,8 @@ Admission = Literal["go", "probe", "hold"]
 async def begin(redis: Client, job_id: str, channel: str) -> Admission:
     """Ask whether the channel takes a job now. Raises BrokerError."""
     with translated():
-        return cast("Admission", (await scripts.BEGIN(redis, job_id, channel, PROBE_MS)).decode())
+        answer = await _BEGIN(redis, job=job_id, channel=channel, probe_ms=PROBE_MS)
+    return cast("Admission", answer.decode())
 
 
 async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
@@ -86,7 +119,7 @@ async def hold(redis: Client, owner: str, job_id: str, channel: str) -> None:
     Raises BrokerError.
     """
     with translated():
-        await scripts.HOLD(redis, owner, job_id, channel)
+        await _HOLD(redis, owner=owner, job=job_id, channel=channel)
 
 
 async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelStates:
@@ -94,9 +127,8 @@ async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelSt
 
     most: the largest number of jobs for each channel, by name; 1,000 for any other. Raises BrokerError.
     """
-    limits = [part for limit in most.items() for part in limit]
     with translated():
-        at_ms, rows = await scripts.RELEASE_HELD_JOBS(redis, PROBE_MS, _MOST, *limits)
+        at_ms, rows = await _RELEASE_HELD_JOBS(redis, probe_ms=PROBE_MS, most=_MOST, limits=most)
     return ChannelStates(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
 
 
@@ -106,7 +138,8 @@ async def pause(redis: Client, channel: str, *, by: str) -> bool:
     by: the name of the person. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "pause", packed(AuditEntry(by, "pause", channel))))
+        entry = packed(AuditEntry(by, "pause", channel))
+        return bool(await _PAUSE(redis, channel=channel, pause=1, audit_entry=entry))
 
 
 async def resume(redis: Client, channel: str, *, by: str) -> bool:
@@ -115,7 +148,8 @@ async def resume(redis: Client, channel: str, *, by: str) -> bool:
     by: the name of the person. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.PAUSE(redis, channel, "resume", packed(AuditEntry(by, "resume", channel))))
+        entry = packed(AuditEntry(by, "resume", channel))
+        return bool(await _PAUSE(redis, channel=channel, pause=0, audit_entry=entry))
 
 
 async def read_channels(redis: Client) -> list[Channel]:
@@ -139,7 +173,7 @@ async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int)
     Returns (seconds until the first send, seconds between two sends). Raises BrokerError.
     """
     with translated():
-        first_us, gap_us = await scripts.RESERVE(redis, channel, rate_per_s, count)
+        first_us, gap_us = await _RESERVE(redis, channel=channel, rate_per_s=rate_per_s, sends=count)
     return int(first_us) / 1e6, int(gap_us) / 1e6
 
 

@@ -18,9 +18,10 @@ from msgspec import Struct
 
 from broker.queue import batch
 from broker.queue.batch import RawBody
-from broker.redis import scripts
+from broker.queue.parts import JOBS, UNRECOGNIZED
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import FULL, LEASE, Script
 from runtime.ids import new_id
 
 MAX_NOTIFICATIONS = 64
@@ -154,6 +155,28 @@ def deserialize(data: bytes) -> dict[str, Any]:
         return {"t": None, "f": UNREADABLE, "a": (Packed(data), str(error)), "k": {}, "et": 0}
 
 
+_CLAIM = Script(
+    "queue/claim",
+    parts=(FULL, JOBS, LEASE),
+    keys=("queue", "claims"),
+    args=("owner", "most: number", "lease_ms: number", "starts_kept_s: number"),
+)
+_EXTEND = Script("queue/extend", parts=(FULL,), keys=("queue",), args=("owner", "lease_ms: number"), rest="jobs")
+_RELEASE = Script(
+    "queue/release",
+    parts=(FULL,),
+    keys=("queue", "in_progress:job", "retry:job"),
+    args=("owner", "job", "delay_ms: number", "forget_start: number"),
+)
+_DEFER_JOB = Script(
+    "queue/defer_job",
+    parts=(FULL, UNRECOGNIZED),
+    keys=("queue", "in_progress:job", "retry:job", "unrecognized:job"),
+    args=("owner", "job", "for_ms: number"),
+)
+_SHOW_LIFE = Script("queue/show_life", parts=(FULL,), args=("health: key", "config", "lasts_ms: number"))
+
+
 class Claimed(NamedTuple):
     """A job that this worker must run now."""
 
@@ -177,7 +200,7 @@ async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> list
     Raises BrokerError.
     """
     with translated():
-        claimed = await scripts.CLAIM(redis, owner, count, lease_ms, _STARTS_KEPT_S)
+        claimed = await _CLAIM(redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=_STARTS_KEPT_S)
     return [
         Claimed(job.decode(), blob, starts, held_ms, frozenset(map(int, done)))
         for job, blob, starts, held_ms, done in claimed
@@ -190,7 +213,8 @@ async def extend(redis: Client, owner: str, jobs: Sequence[str], *, lease_ms: in
     Raises BrokerError.
     """
     with translated():
-        return [job.decode() for job in await scripts.EXTEND(redis, owner, lease_ms, *jobs)]
+        lost = await _EXTEND(redis, owner=owner, lease_ms=lease_ms, jobs=jobs)
+    return [job.decode() for job in lost]
 
 
 async def release(
@@ -202,7 +226,7 @@ async def release(
     start towards the limit after which a job is treated as poison. Raises BrokerError.
     """
     with translated():
-        await scripts.RELEASE(redis, owner, job_id, delay_ms, "forget" if forget_start else "")
+        await _RELEASE(redis, owner=owner, job=job_id, delay_ms=delay_ms, forget_start=int(forget_start))
 
 
 async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
@@ -212,13 +236,13 @@ async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
     can read it. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.DEFER_JOB(redis, owner, job_id, for_ms))
+        return bool(await _DEFER_JOB(redis, owner=owner, job=job_id, for_ms=for_ms))
 
 
 async def show_life(redis: Client, key: str, config: str, *, lasts_ms: int) -> None:
     """Record for `lasts_ms` that this worker is alive, with the fingerprint of its config. Raises BrokerError."""
     with translated():
-        await scripts.SHOW_LIFE(redis, key, config, lasts_ms)
+        await _SHOW_LIFE(redis, health=key, config=config, lasts_ms=lasts_ms)
 
 
 async def raw(redis: Client, job_id: str) -> bytes:

@@ -12,14 +12,22 @@ from typing import Literal
 
 from msgspec import Struct
 
-from broker.redis import keys, scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import FULL, Script
 
 LockResult = Literal["go", "wait", "stale"]
 
 _SLOWEST_TRY_MS = 60_000
 """The longest time-out that a channel can have."""
+
+
+_ACQUIRE_SUBJECT_LOCK = Script(
+    "queue/acquire_subject_lock",
+    parts=(FULL,),
+    keys=("latest:subject",),
+    args=("subject", "idempotency_key", "occurred_at_ms: number", "lasts_ms: number"),
+)
 
 
 class SubjectLock(Struct, frozen=True, array_like=True):
@@ -55,7 +63,11 @@ async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: flo
     # notification had time for another attempt. Otherwise an older notification would overtake it.
     lasts_ms = int(2000 * lease_s) + _SLOWEST_TRY_MS
     with translated():
-        answer = await scripts.ACQUIRE_SUBJECT_LOCK(
-            redis, lock.subject, lock.key, lock.occurred_at_ms, lasts_ms, keys.LATEST_TTL_S
+        answer = await _ACQUIRE_SUBJECT_LOCK(
+            redis,
+            subject=lock.subject,
+            idempotency_key=lock.key,
+            occurred_at_ms=lock.occurred_at_ms,
+            lasts_ms=lasts_ms,
         )
     return answer.decode()  # type: ignore[no-any-return]

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
+from broker.monitoring.source_health import OUTAGE
 from broker.queue import batch
 from broker.queue.batch import RawBody
-from broker.redis import keys, scripts
+from broker.queue.parts import BATCHES, UNRECOGNIZED
+from broker.redis import keys
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmation_for, confirmed
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripts import COUNTERS, FULL, PAIRS, Script, as_text
 
 __all__ = [
     "Confirmation",
@@ -31,6 +34,29 @@ __all__ = [
 
 _MOST_BODIES = 10_000
 """The largest number of bodies that an entry may claim. It is more than any batch has."""
+
+
+APPEND = Script(
+    "queue/append",
+    parts=(BATCHES, COUNTERS, OUTAGE),
+    keys=("stream",),
+    args=("bodies: number", "blob"),
+    rest="sources",
+)
+_CREATE_GROUP = Script("queue/create_group", parts=(FULL,), keys=("stream",))
+_DEFER_ENTRY = Script(
+    "queue/defer_entry",
+    parts=(FULL, UNRECOGNIZED),
+    keys=("stream", "unrecognized:entry"),
+    args=("consumer", "entry", "for_ms: number", "idle_ms: number"),
+)
+_SPLIT = Script(
+    "queue/split",
+    parts=(FULL, BATCHES),
+    keys=("stream",),
+    args=("entry", "any_age: number", "batches: packed"),
+)
+_FORGET_CONSUMERS = Script("queue/forget_consumers", parts=(PAIRS,), keys=("stream",), args=("idle_ms: number",))
 
 
 class Entry(Struct, frozen=True):
@@ -55,17 +81,13 @@ async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmatio
     blob = batch.encode(bodies)
     sources = {body.source for body in bodies}
     with translated():
-        try:
-            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
-        except NoScriptError:
-            await redis.script_load(scripts.APPEND.text)
-            await confirmed(redis, confirmation, scripts.APPEND.sha, len(bodies), blob, *sources)
+        await confirmed(redis, confirmation, APPEND, bodies=len(bodies), blob=blob, sources=sources)
 
 
 async def create_group(redis: Client) -> None:
     """Create the stream and its consumer group if they do not exist. Raises BrokerError."""
     with translated():
-        await scripts.CREATE_GROUP(redis)
+        await _CREATE_GROUP(redis)
 
 
 async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> list[Entry]:
@@ -137,22 +159,22 @@ async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idl
     worker can read it. idle_ms: see `take_over`. Raises BrokerError.
     """
     with translated():
-        return bool(await scripts.DEFER_ENTRY(redis, consumer, entry_id, for_ms, idle_ms))
+        return bool(await _DEFER_ENTRY(redis, consumer=consumer, entry=entry_id, for_ms=for_ms, idle_ms=idle_ms))
 
 
 async def split(
     redis: Client, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
 ) -> None:
     """Replace an entry by smaller ones that contain the same bodies. Safe to repeat. Raises BrokerError."""
-    parts = [part for bodies in batches for part in (len(bodies), batch.encode(list(bodies)))]
+    parts = [(len(bodies), as_text(batch.encode(list(bodies)))) for bodies in batches]
     with translated():
-        await scripts.SPLIT(redis, entry_id, "any age" if any_age else "", *parts)
+        await _SPLIT(redis, entry=entry_id, any_age=int(any_age), batches=parts)
 
 
 async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
     """Remove consumers that have no pending entries and have been idle for `idle_ms`. Raises BrokerError."""
     with translated():
-        await scripts.FORGET_CONSUMERS(redis, idle_ms)
+        await _FORGET_CONSUMERS(redis, idle_ms=idle_ms)
 
 
 async def live_configs(redis: Client) -> list[bytes]:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.scripts import Script
 
 MAX_JOBS = 10_000
 """If there are more jobs, nothing is compared: counting them would block Redis for longer than 10 ms."""
 
 MAX_DIGESTS = 1000
 """If there are more digests, nothing is compared."""
+
+
+_COUNT_WAITING = Script(
+    "queue/count_waiting",
+    keys=("queue", "channels", "digests", "digests_counted", "stats_total"),
+    args=("most_jobs: number", "most_digests: number"),
+)
 
 
 class Waiting(Struct, frozen=True):
@@ -36,5 +43,5 @@ class Waiting(Struct, frozen=True):
 async def read_waiting(redis: Client) -> Waiting:
     """Read the counter, and count the waiting notifications. Raises BrokerError."""
     with translated():
-        counted, there, too_many = await scripts.COUNT_WAITING(redis, MAX_JOBS, MAX_DIGESTS)
+        counted, there, too_many = await _COUNT_WAITING(redis, most_jobs=MAX_JOBS, most_digests=MAX_DIGESTS)
     return Waiting(counted, None if too_many else there)

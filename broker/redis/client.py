@@ -9,9 +9,11 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline as RedisPipeline
 from redis.exceptions import ResponseError
 
-from broker.redis import scripts
 from broker.redis.clock import Clock
 from broker.redis.keys import Names
+from broker.redis.scripts import FULL, Script
+
+_SET_ASIDE = Script("redis/set_aside", parts=(FULL,), args=("target: key", "refusal", "command", "field"))
 
 _REFUSALS = ("WRONGTYPE", "value is not an integer", "value is not a float", "would overflow")
 """The errors of Redis for a command on a key with a value of the wrong type."""
@@ -52,7 +54,9 @@ class Client(Redis):
         keys = [place for place, word in enumerate(words) if word.startswith(self.names.prefix)]
         if not keys:
             return False
-        return bool(await scripts.SET_ASIDE(self, said, words[0], *command[keys[0] : keys[0] + 2]))
+        target, *following = command[keys[0] : keys[0] + 2]
+        field = following[0] if following else ""
+        return bool(await _SET_ASIDE(self, target=target, refusal=said, command=words[0], field=field))
 
 
 class Pipeline(RedisPipeline):

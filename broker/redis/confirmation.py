@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from redis.exceptions import NoScriptError
 
 from broker.redis.client import Client
 from broker.redis.connection import ServerFacts
 from broker.redis.errors import NotDurable
+from broker.redis.scripts import Script
 
 _WAIT_MS = 3000
 
@@ -66,10 +68,19 @@ def confirmation_for(facts: ServerFacts, durability: str, replicas: int) -> Conf
     return Confirmation(wait_aof=True, replicas=wanted)
 
 
-async def confirmed(redis: Client, confirmation: Confirmation, sha: str, *args: str | bytes | float) -> Any:
-    """Run a loaded script and wait for its confirmation, in one round trip. Raises NoScriptError, NotDurable."""
+async def confirmed(redis: Client, confirmation: Confirmation, script: Script, /, **arguments: Any) -> Any:
+    """Run a script and wait for its confirmation, in one round trip. Raises NotDurable."""
+    words = script.words(redis.names, arguments)
+    try:
+        return await _confirmed(redis, confirmation, script, words)
+    except NoScriptError:
+        await redis.script_load(script.text)
+        return await _confirmed(redis, confirmation, script, words)
+
+
+async def _confirmed(redis: Client, confirmation: Confirmation, script: Script, words: list[Any]) -> Any:
     async with redis.pipeline(transaction=False) as pipe:
-        pipe.evalsha(sha, 1, redis.names.prefix, *args)  # type: ignore[arg-type]
+        pipe.evalsha(script.sha, *words)
         confirmation.add_to(pipe)
         replies = await pipe.execute()
     confirmation.check(replies)

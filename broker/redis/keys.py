@@ -34,7 +34,7 @@ that prefix:
     channels                          set     names of the channels with one of these         when empty
     rate:{name}                       string  until when a channel's sends are reserved       after that time
     dead:{id}                         string  a dead letter with its body: see                never
-                                              broker/lua/dead_letters.lua
+                                              broker/dead_letters/lua/reading.lua
     dead:notes:{id}                   string  the notes of people on it (msgpack)             with the letter
     dead:index                        zset    dead letter ids by time                         never
     dead:dimensions                   hash    combinations of filter dimensions, by id        never
@@ -42,7 +42,7 @@ that prefix:
     dead:dict:{dictionary}            string  a letter that is the dictionary of others       never
     dead:dicts                        hash    how many letters use each dictionary            never
     dead:find:{bucket}                zset    hashes of search terms, each with               when empty
-                                              the id of a letter: see broker/lua/dead_letters.lua
+                                              the id of a letter: see finding.lua
     dead:find:key                     string  the key of these hashes                         never
     dead:to-retry                     set     dead letters to retry after a redelivery        when empty
     dead:groups                       zset    fingerprints by the time of their last death,   never

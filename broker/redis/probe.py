@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from redis.exceptions import NoScriptError
-
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmed
 from broker.redis.errors import translated
+from broker.redis.scripts import Script
+
+_PROBE = Script("redis/probe", keys=("probe",), args=("must_write: number",))
 
 
 async def probe(redis: Client, confirmation: Confirmation | None = None) -> None:
@@ -18,10 +18,5 @@ async def probe(redis: Client, confirmation: Confirmation | None = None) -> None
     BrokerError.
     """
     asked = confirmation or Confirmation()
-    must_write = "0" if confirmation is None else "1"
     with translated():
-        try:
-            await confirmed(redis, asked, scripts.PROBE.sha, must_write)
-        except NoScriptError:
-            await redis.script_load(scripts.PROBE.text)
-            await confirmed(redis, asked, scripts.PROBE.sha, must_write)
+        await confirmed(redis, asked, _PROBE, must_write=int(confirmation is not None))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
+from broker.dead_letters.packing import ADDING, PackedLetter
 from broker.queue import jobs
 from broker.queue.dedupe import Mark
 from broker.queue.jobs import NotifyJob, due_now
-from broker.redis import clock, scripts
+from broker.queue.parts import JOBS
+from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs
+from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
 from broker.steps import digests
-from broker.steps.digests import Gathered, Part
-
-_encode = msgspec.msgpack.Encoder().encode
+from broker.steps.digests import Part, QueuedJob
 
 
 class Share(Struct, frozen=True, array_like=True):
@@ -63,6 +63,46 @@ class Committed(Struct, frozen=True):
     """How many of the processed events were seen before, but had dead notifications, which are retried."""
 
 
+class PlannedPart(NamedTuple):
+    """A `Part` as the script gets it."""
+
+    event: int
+    """Number of the event in its entry (starts at 1)."""
+
+    digest: str
+    blob: int
+    window_ms: int
+    channels: int
+    """How many channels the digest is sent to."""
+
+
+class PlannedEntry(NamedTuple):
+    """A `Processed` as the script gets it."""
+
+    id: str
+    bodies: int
+    events: list[NewEvent]
+    letters: list[PackedLetter]
+    parts: list[PlannedPart]
+
+
+COMMIT = Script(
+    "steps/commit",
+    parts=(FULL, COUNTERS, JOBS, ADDING),
+    keys=("stream", "queue", "digests", "digests_counted", "dead_index", "dead_to_retry", "stats_total"),
+    args=("entries: packed", "jobs: packed"),
+    rest="blobs",
+    records={
+        "ENTRY": PlannedEntry,
+        "EVENT": NewEvent,
+        "MARK": Mark,
+        "SHARE": Share,
+        "PART": PlannedPart,
+        "JOB": QueuedJob,
+    },
+)
+
+
 async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
     """Write marks, jobs, dead letters and counters, and acknowledge the entries, all or nothing.
 
@@ -72,19 +112,18 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
     planned = []
     for entry in entries:
         letters = [packed(stored_letter, blobs.place, now_ms=now_ms) for stored_letter in entry.stored_letters]
-        parts = [
-            (part.event + 1, part.digest, blobs.place(digests.packed(part.gathered)), *_window(part.gathered))
-            for part in entry.parts
-        ]
-        planned.append((entry.entry_id, entry.bodies, entry.events, letters, parts))
-    ids = [
-        (jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(due_now(job, now_ms))))
+        parts = [_planned_part(part, blobs) for part in entry.parts]
+        planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts))
+    queued = [
+        QueuedJob(jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(due_now(job, now_ms))))
         for job in new_jobs
     ]
     with translated():
-        found = await scripts.COMMIT(redis, _encode((planned, ids)), *blobs.all)
-    return Committed(*found)
+        counts = await COMMIT(redis, entries=planned, jobs=queued, blobs=blobs.all)
+    return Committed(*counts)
 
 
-def _window(gathered: Gathered) -> tuple[int, int]:
-    return gathered.window_ms, len(gathered.channels)
+def _planned_part(part: Part, blobs: Blobs) -> PlannedPart:
+    gathered = part.gathered
+    place = blobs.place(digests.packed(gathered))
+    return PlannedPart(part.event + 1, part.digest, place, gathered.window_ms, len(gathered.channels))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import zstandard
@@ -15,16 +16,41 @@ from msgspec import Raw, Struct
 
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters.packing import ADDING
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import NotifyJob, due_now
-from broker.redis import clock, keys, scripts
+from broker.queue.parts import JOBS
+from broker.redis import clock, keys
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs
+from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest size of the bodies in one digest. Later events start a new window, as beyond `keys.DIGEST_MAX`."""
+
+
+class QueuedJob(NamedTuple):
+    """A new job as a script gets it."""
+
+    id: str
+    blob: int
+
+
+_CLOSE_DIGEST = Script(
+    "steps/close_digest",
+    parts=(FULL, COUNTERS, JOBS, ADDING),
+    keys=("digests", "digests_counted", "digest:digest"),
+    args=("digest", "first", "last", "taken: number", "window_ms: number", "jobs: packed", "letters: packed"),
+    rest="blobs",
+    records={"JOB": QueuedJob},
+)
+_FORGET_DIGEST = Script(
+    "steps/forget_digest",
+    parts=(FULL, COUNTERS),
+    keys=("digests", "digests_counted", "digest:digest"),
+    args=("digest",),
+)
 
 
 class Gathered(Struct, frozen=True, array_like=True):
@@ -141,16 +167,26 @@ async def close(
     events that cannot be read. Events that were added later start a new window. Safe to repeat. Raises
     BrokerError.
     """
-    blobs, now_ms = Blobs(before=6), await clock.now_ms(redis)
-    queued = [(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
-    plan = _encode((queued, [dead_letters.packed(stored_letter, blobs.place) for stored_letter in unreadable]))
+    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    queued = [QueuedJob(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
+    letters = [dead_letters.packed(stored_letter, blobs.place) for stored_letter in unreadable]
     with translated():
         return bool(
-            await scripts.CLOSE_DIGEST(redis, digest, taken[0], taken[-1], len(taken), window_ms, plan, *blobs.all)
+            await _CLOSE_DIGEST(
+                redis,
+                digest=digest,
+                first=taken[0],
+                last=taken[-1],
+                taken=len(taken),
+                window_ms=window_ms,
+                jobs=queued,
+                letters=letters,
+                blobs=blobs.all,
+            )
         )
 
 
 async def forget(redis: Client, digest: str) -> None:
     """Remove a digest that is due and has no events. One with events is not changed. Raises BrokerError."""
     with translated():
-        await scripts.FORGET_DIGEST(redis, digest)
+        await _FORGET_DIGEST(redis, digest=digest)

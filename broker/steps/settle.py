@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
-import msgspec
 from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
+from broker.dead_letters.packing import ADDING
 from broker.queue import jobs
 from broker.queue.channel_state import CircuitState
 from broker.queue.jobs import NotifyJob
 from broker.queue.latest_only import SubjectLock
-from broker.redis import clock, scripts
+from broker.queue.parts import JOBS
+from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs
-
-_encode = msgspec.msgpack.Encoder().encode
+from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
 
 
 class Settled(Struct, frozen=True):
@@ -62,6 +61,57 @@ class ChannelFeedback(Struct, frozen=True, array_like=True):
     """The number of failures after the last success."""
 
 
+class PlannedOutcome(Struct, frozen=True, array_like=True):
+    """A `Settled` as the script gets it."""
+
+    index: int
+    kind: str
+    lock: SubjectLock | None
+
+
+class PlannedRetry(NamedTuple):
+    """A `Retry` as the script gets it."""
+
+    job: str
+    delay_ms: int
+    blob: int
+    indices: list[int]
+
+
+_SETTLE = Script(
+    "steps/settle",
+    parts=(FULL, COUNTERS, JOBS, ADDING),
+    keys=(
+        "queue",
+        "channels",
+        "job:job",
+        "done:job",
+        "in_progress:job",
+        "retry:job",
+        "unrecognized:job",
+        "held_ms:job",
+    ),
+    args=(
+        "job",
+        "size: number",
+        "owner",
+        "outcomes: packed",
+        "letters: packed",
+        "retries: packed",
+        "feedback: packed",
+    ),
+    rest="blobs",
+    records={"OUTCOME": PlannedOutcome, "RETRY": PlannedRetry, "LOCK": SubjectLock},
+)
+_DEAD_LETTER_JOB = Script(
+    "steps/dead_letter_job",
+    parts=(FULL, COUNTERS, ADDING),
+    keys=("queue", "job:job", "done:job", "in_progress:job", "retry:job", "unrecognized:job"),
+    args=("job", "size: number", "letter: packed"),
+    rest="blobs",
+)
+
+
 class SettleResult(NamedTuple):
     """The state of the job and of its channel after outcomes were recorded."""
 
@@ -92,22 +142,30 @@ async def settle(
         if outcome.stored_letter
     }
     new_jobs = [
-        (jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices)
+        PlannedRetry(
+            jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices
+        )
         for retry in retries
     ]
-    marks = [
-        (outcome.index, outcome.kind, outcome.lock) if outcome.lock else (outcome.index, outcome.kind)
-        for outcome in outcomes
-    ]
-    plan = _encode((job_id, jobs.size_of(job_id), marks, letters, new_jobs, owner, feedback))
+    planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
     with translated():
-        still_open, state = await scripts.SETTLE(redis, plan, *blobs.all)
+        still_open, state = await _SETTLE(
+            redis,
+            job=job_id,
+            size=jobs.size_of(job_id),
+            owner=owner,
+            outcomes=planned,
+            letters=letters,
+            retries=new_jobs,
+            feedback=feedback,
+            blobs=blobs.all,
+        )
     return SettleResult(int(still_open), cast("CircuitState", state.decode()))
 
 
 async def dead_letter_job(redis: Client, job_id: str, stored_letter: StoredDeadLetter) -> None:
     """Turn a job that no worker can run into one dead letter. Safe to repeat. Raises BrokerError."""
-    blobs = Blobs(before=3)
-    plan = _encode(packed(stored_letter, blobs.place, now_ms=await clock.now_ms(redis)))
+    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    letter = packed(stored_letter, blobs.place, now_ms=now_ms)
     with translated():
-        await scripts.DEAD_LETTER_JOB(redis, job_id, jobs.size_of(job_id), plan, *blobs.all)
+        await _DEAD_LETTER_JOB(redis, job=job_id, size=jobs.size_of(job_id), letter=letter, blobs=blobs.all)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.redis import scripts
+from broker.queue import stream
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, Unavailable, translated
@@ -55,7 +55,7 @@ async def moved(client: Client, port: str) -> bool:
 async def writes(client: Client) -> bool:
     try:
         with translated():
-            await scripts.APPEND(client, 1, b"batch")
+            await stream.APPEND(client, bodies=1, blob=b"batch", sources=[])
     except Unavailable:
         return False
     return True

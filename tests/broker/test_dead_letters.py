@@ -65,13 +65,13 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
 
 
 def test_what_letters_have_in_common_goes_along_once() -> None:
-    blobs = Blobs(before=3)
+    blobs = Blobs()
     stored_letters = [packed(stored_letter(number, error_class="Common"), blobs.place) for number in range(10)]
 
     assert len(blobs.all) == 2 * 10 + 3, "letter and body of each; the dimensions, no dictionary, the dictionary"
     for *_, dimensions, _, _, dictionary in stored_letters[1:]:
         assert (dimensions, dictionary) == (stored_letters[0][-4], stored_letters[1][-1])
-    assert blobs.all[int(str(stored_letters[-1][-2])) - 4]
+    assert blobs.all[int(str(stored_letters[-1][-2])) - 1]
 
 
 async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: Client) -> None:

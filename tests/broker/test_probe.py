@@ -198,7 +198,7 @@ def test_every_command_that_a_script_calls_is_asked_about() -> None:
     asked = {name for part in PARTS.values() for command in part for name in (command.split()[0],)}
     called = {
         found[1]
-        for path in Path(broker.__file__).parent.joinpath("lua").glob("*.lua")
+        for path in Path(broker.__file__).parent.rglob("*.lua")
         for found in re.finditer(r"redis\.p?call\('([A-Z]+)'", path.read_text())
     }
 

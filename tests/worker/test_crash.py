@@ -11,9 +11,9 @@ from aiohttp import web
 from broker import dead_letters
 from broker.monitoring import stats
 from broker.queue import jobs
-from broker.redis import scripts
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.steps.commit import COMMIT
 from tests.names import KEYS
 from tests.proxy import running_proxy
 from tests.redis_server import RedisServer
@@ -28,12 +28,12 @@ Start = Callable[..., WorkerProcess]
 async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
     redis: Client, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
 ) -> None:
-    await redis.script_load(scripts.COMMIT.text)
+    await redis.script_load(COMMIT.text)
     async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
         victim: list[WorkerProcess] = []
 
         def kill_before_the_commit(data: bytes) -> bool:
-            if scripts.COMMIT.sha.encode() in data:
+            if COMMIT.sha.encode() in data:
                 victim[0].kill()
                 raise ConnectionError("the worker is dead, its commit never left")
             return False
@@ -53,12 +53,12 @@ async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
 async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
     redis: Client, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
 ) -> None:
-    await redis.script_load(scripts.COMMIT.text)
+    await redis.script_load(COMMIT.text)
     async with running_proxy(redis_server.socket, tmp_path / "proxy.sock") as proxy:
         victim: list[WorkerProcess] = []
 
         def kill_with_the_commit(data: bytes) -> bool:
-            commits = scripts.COMMIT.sha.encode() in data
+            commits = COMMIT.sha.encode() in data
             if commits:
                 victim[0].kill()
             return commits

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 from broker import dead_letters
 from broker.monitoring import stats
-from broker.queue import batch, jobs
+from broker.queue import batch, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import NOTIFY, Notification, NotifyJob
-from broker.redis import scripts
 from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
@@ -29,7 +28,7 @@ async def send_newer(redis: Client, *bodies: bytes) -> None:
     """A batch of a format that only a newer version reads."""
     now_ms = int(time.time() * 1000)
     blob = NEWER_FORMAT + batch.encode([RawBody(now_ms, "voucherify", "", body) for body in bodies])
-    await scripts.APPEND(redis, len(bodies), blob, "voucherify")
+    await stream.APPEND(redis, bodies=len(bodies), blob=blob, sources=["voucherify"])
 
 
 async def add_job(redis: Client, job: NotifyJob, *, function: str = NOTIFY) -> str:
@@ -100,7 +99,7 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     mixed = [
         RawBody(now_ms, name, "", webhook(n)) for n, name in enumerate(("voucherify", "second", "voucherify"))
     ]
-    await scripts.APPEND(redis, 3, batch.encode(mixed), "voucherify", "second")
+    await stream.APPEND(redis, bodies=3, blob=batch.encode(mixed), sources=["voucherify", "second"])
     await add_job(redis, job("sink", "points-added", "new", "points-added"))
     await add_job(redis, job("new", "new"))
     await until(lambda: _sent(redis, 4))  # the two known bodies, and the two known notifications
