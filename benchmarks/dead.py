@@ -53,9 +53,9 @@ from inspector.operations.export import export_lines
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
 from inspector.privacy.person import Person
-from inspector.server import listen
 from inspector.settings import DeadSettings, Settings
 from inspector.site import Site
+from runtime.listening_socket import listen
 from sources import KINDS
 from worker.delivery.search_terms import terms_of
 
@@ -93,7 +93,7 @@ def figures() -> list[Figure]:
         for writer in writers:
             writer.join()
         each = (settled_memory(client) - before) / _LETTERS
-        listener = listen(Settings(port=0))
+        listener = listen("127.0.0.1", 0)
         with running(lambda: _serve(listener, url)):
             port = listener.getsockname()[1]
             took_ms = uvloop.run(_ask(port))

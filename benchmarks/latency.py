@@ -24,8 +24,9 @@ from benchmarks.processes import running
 from benchmarks.redis_server import running_redis
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from receiver.server import listen, serve
+from receiver.server import serve
 from receiver.settings import Settings as ReceiverSettings
+from runtime.listening_socket import listen
 from sources import KINDS
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
@@ -64,7 +65,7 @@ def figures() -> list[Figure]:
     """Run the benchmark. Raises RuntimeError if a webhook is refused or a notification does not arrive."""
     bodies = sample_bodies(_WARM_UP + _RATE * _SECONDS)
     notifications, sink_url = sink.listen()
-    webhooks = listen(ReceiverSettings(port=0))
+    webhooks = listen("127.0.0.1", 0)
     receiver_url = f"http://127.0.0.1:{webhooks.getsockname()[1]}/webhooks/voucherify"
     with running_redis() as url, running(lambda: _receive(webhooks, url)), running(lambda: _work(sink_url, url)):
         latencies_s = uvloop.run(_measure(receiver_url, notifications, bodies))

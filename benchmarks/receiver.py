@@ -30,8 +30,9 @@ from benchmarks.processes import cpu_s, running
 from benchmarks.redis_server import running_redis
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from receiver.server import listen, serve
+from receiver.server import serve
 from receiver.settings import Settings
+from runtime.listening_socket import listen
 from sources.settings import Settings as SourceSettings
 
 Durability = Literal["memory", "fsync"]
@@ -109,7 +110,7 @@ def _measure(server: Server, requests: list[bytes]) -> Round:
 @contextlib.contextmanager
 def _serving(serve_on: Callable[[socket.socket], Coroutine[Any, Any, None]], core: int) -> Iterator[Server]:
     """Start a server process on one core. Yields the server."""
-    listener = listen(Settings(port=0))
+    listener = listen("127.0.0.1", 0)
 
     async def run() -> None:
         os.sched_setaffinity(0, {core})

@@ -14,21 +14,11 @@ from inspector.http.auth_middleware import ClientAddress
 from inspector.settings import Settings
 from inspector.site import STOP_S, Site
 
-__all__ = ["STOP_S", "listen", "serve"]
+__all__ = ["STOP_S", "serve"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-_logger = logging.getLogger("hookline.inspector")
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket; `::` takes IPv4 too. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    host, port = str(address[0]), int(address[1])
-    both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=family, dualstack_ipv6=both)
+log = logging.getLogger("hookline.inspector")
 
 
 async def serve(
@@ -49,19 +39,19 @@ async def serve(
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:
         loop.add_signal_handler(signum, stop.set)
-    following = asyncio.create_task(_follow(site, updates))
+    reloading = asyncio.create_task(_reload_on_updates(site, updates))
     await site.start(listener)
     try:
-        _logger.info("inspector listens", extra={"action": "inspector_started"})
+        log.info("inspector listens", extra={"action": "inspector_started"})
         await stop.wait()
     finally:
-        following.cancel()
+        reloading.cancel()
         await site.stop()
         for signum in _SIGNALS:
             loop.remove_signal_handler(signum)
-    _logger.info("inspector stopped", extra={"action": "inspector_stopped"})
+    log.info("inspector stopped", extra={"action": "inspector_stopped"})
 
 
-async def _follow(site: Site, updates: AsyncIterator[Configured]) -> None:
+async def _reload_on_updates(site: Site, updates: AsyncIterator[Configured]) -> None:
     async for configured in updates:
         site.context.configured = configured

@@ -55,7 +55,7 @@ _TEXTS = {
 _SLOW = ErrorAnswer(503, "This took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
 _DEFECT = ErrorAnswer(500, "This is a defect of the inspector; its log tells more.")
 
-_logger = logging.getLogger("hookline.inspector")
+log = logging.getLogger("hookline.inspector")
 
 
 class Site:
@@ -150,7 +150,7 @@ class Site:
         except TimeoutError:
             return _SLOW
         except Exception:
-            _logger.exception("a request met a defect", extra={"action": "inspector_request_failed"})
+            log.exception("a request met a defect", extra={"action": "inspector_request_failed"})
             return _DEFECT
 
     def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:

@@ -1,1 +1,1 @@
-"""The composition root: reads the config, builds the parts, and is the `hookline` command."""
+"""The composition root: reads the config, builds the components, and provides the `hookline` command."""

@@ -1,4 +1,4 @@
-"""The `hookline` command."""
+"""The `hookline` command line: its commands, and how each is started."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ import typer
 from typer.core import TyperGroup
 
 
-class _Elsewhere(NamedTuple):
+class _LazyCommand(NamedTuple):
     module: str
     name: str
     help: str
 
 
-_ELSEWHERE = {
-    "send": _Elsewhere("launcher.commands.send.send", "send", "Send signed sample webhooks."),
-    "explain": _Elsewhere(
-        "launcher.commands.explain", "explain", "Show what becomes of a body, and which rules match."
+_LAZY_COMMANDS = {
+    "send": _LazyCommand("launcher.commands.send.send", "send", "Send signed sample webhooks."),
+    "explain": _LazyCommand(
+        "launcher.commands.explain", "explain", "Show how a body is processed, and which rules match."
     ),
-    "url": _Elsewhere("launcher.commands.url", "url", "Print the URL for raw payloads of an event."),
-    "notify": _Elsewhere(
-        "launcher.commands.notify_test", "app", "Try one rule on a body, and really send it with --send."
+    "url": _LazyCommand("launcher.commands.url", "url", "Print the URL for raw payloads of an event."),
+    "notify": _LazyCommand(
+        "launcher.commands.notify_test", "app", "Run one rule on a body; --send sends the notification."
     ),
-    "demo": _Elsewhere(
-        "launcher.commands.demo.demo", "demo", "Show the main job with real webhooks, checked step by step."
+    "demo": _LazyCommand(
+        "launcher.commands.demo.demo",
+        "demo",
+        "Show receiving and notifying with real webhooks, checked step by step.",
     ),
-    "status": _Elsewhere("inspector.cli", "status", "Show queues, counters and dead letters."),
-    "dead": _Elsewhere("inspector.cli", "dead", "Find, understand and act on dead letters."),
-    "audit": _Elsewhere("inspector.cli", "audit", "Show who did what to dead letters."),
-    "forget": _Elsewhere("inspector.cli", "forget", "Remove what is kept of a person."),
-    "channel": _Elsewhere("inspector.cli", "channel", "List, pause and resume channels."),
-    "redis": _Elsewhere("launcher.commands.redis", "app", "Manage the namespace in Redis."),
-    "drift": _Elsewhere("inspector.cli", "drift", "Show where webhooks are not as the models say."),
+    "status": _LazyCommand("inspector.cli", "status", "Show queues, counters and dead letters."),
+    "dead": _LazyCommand("inspector.cli", "dead", "Find, inspect, replay and discard dead letters."),
+    "audit": _LazyCommand("inspector.cli", "audit", "Show who did what to dead letters."),
+    "forget": _LazyCommand("inspector.cli", "forget", "Remove the data of a person."),
+    "channel": _LazyCommand("inspector.cli", "channel", "List, pause and resume channels."),
+    "redis": _LazyCommand("launcher.commands.redis", "app", "Manage the namespace in Redis."),
+    "drift": _LazyCommand("inspector.cli", "drift", "Show where webhooks differ from the models."),
 }
-"""Commands of other modules, imported when they are called, so that --help answers at once."""
+"""Commands of other modules. They are imported when they are called, so that --help is fast."""
 
 
 class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the real command in the place of the one that stood for it in --help."""
-        if args and args[0] in _ELSEWHERE:
+        """Replace the placeholder that --help shows with the real command."""
+        if args and args[0] in _LAZY_COMMANDS:
             self.add_command(_imported(args[0]), args[0])
         return super().resolve_command(ctx, args)
 
@@ -55,26 +57,26 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Takes in high-volume webhooks, never loses one, and turns each into the right notification.",
+    help="Receives high-volume webhooks, never loses one, and turns each into the right notification.",
 )
 
 Processes = Annotated[
-    int | None, typer.Option(min=1, help="How many processes; default: as the config says.", show_default=False)
+    int | None, typer.Option(min=1, help="Number of processes; default: from the config.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
-    """Run the command line. Errors that people can mend are told in a line each, and never as a traceback."""
+    """Run the command line. Expected errors are printed as one line each, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal need not know every character of a name
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every character of a name
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="hookline")
     except Exception as error:
-        from launcher.composition.error_reporting import tell
+        from launcher.composition.error_reporting import report_error
 
-        code = tell(error)
+        code = report_error(error)
         if code is None:
             raise
         sys.exit(code)
@@ -106,69 +108,69 @@ def _global(
 
 @app.command()
 def up(ctx: typer.Context) -> None:
-    """Run all parts, on a Redis of their own unless one is configured."""
+    """Run receiver, worker and inspector, on an embedded Redis unless one is configured."""
     from launcher.composition.logs import set_up_logs
     from launcher.composition.up import up as run
 
     config = ctx.obj.config
     set_up_logs(config.log)
-    raise typer.Exit(run(config, read=ctx.obj.read, tell=_say))
+    raise typer.Exit(run(config, read=ctx.obj.read, print_line=_print_line))
 
 
 @app.command()
 def receiver(ctx: typer.Context, processes: Processes = None) -> None:
-    """Take in webhooks."""
-    from launcher.composition.components import open_listener, receivable, receivers, run_group
+    """Receive webhooks and write them to Redis."""
+    from launcher.composition.components import checked_for_receiver, open_listener, receivers, run_group
     from launcher.composition.logs import set_up_logs
     from launcher.composition.namespace_claim import claim_now
-    from launcher.config.live_config import LiveConfig
+    from launcher.config.reloadable_config import ReloadableConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
     redis = ctx.obj.redis()
     with open_listener(config) as listener:
         count = processes or config.receiver.processes
-        live = LiveConfig(receivable(config), lambda: receivable(ctx.obj.read()))
+        reloadable = ReloadableConfig(checked_for_receiver(config), lambda: checked_for_receiver(ctx.obj.read()))
         claim_now(redis, config)
-        group = receivers(live, redis, listener, processes=count)
+        group = receivers(reloadable, redis, listener, processes=count)
         raise typer.Exit(run_group(group))
 
 
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
-    """Turn webhooks into notifications."""
-    from launcher.composition.components import run_group, workable, workers
+    """Process the received webhooks and send the notifications."""
+    from launcher.composition.components import checked_for_worker, run_group, workers
     from launcher.composition.logs import set_up_logs
     from launcher.composition.namespace_claim import claim_now
-    from launcher.config.live_config import LiveConfig
+    from launcher.config.reloadable_config import ReloadableConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
-    live = LiveConfig(workable(config), lambda: workable(ctx.obj.read()))
+    reloadable = ReloadableConfig(checked_for_worker(config), lambda: checked_for_worker(ctx.obj.read()))
     redis = ctx.obj.redis()
     claim_now(redis, config)
-    group = workers(live, redis, processes=processes or config.worker.processes)
+    group = workers(reloadable, redis, processes=processes or config.worker.processes)
     raise typer.Exit(run_group(group))
 
 
 @app.command()
 def inspector(ctx: typer.Context) -> None:
-    """Serve web pages to look at queues and dead letters."""
+    """Serve web pages and an HTTP API for queues and dead letters."""
     from launcher.composition.components import inspectors, open_inspector, run_group
     from launcher.composition.logs import set_up_logs
-    from launcher.config.live_config import LiveConfig
+    from launcher.config.reloadable_config import ReloadableConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
     redis = ctx.obj.redis()
     with open_inspector(config) as listener:
-        group = inspectors(LiveConfig(config, ctx.obj.read), redis, listener)
+        group = inspectors(ReloadableConfig(config, ctx.obj.read), redis, listener)
         raise typer.Exit(run_group(group))
 
 
 @app.command()
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Check the config and Redis; exit code 2 for config faults, 1 for other problems, 0 if all is well."""
+    """Check the config and Redis; exit code 2 for config faults, 1 for other problems, 0 for no problem."""
     from launcher.commands.check.check import as_line, as_text, examine
 
     report = examine(ctx.obj)
@@ -176,27 +178,27 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     raise typer.Exit(report.exit_code)
 
 
-def _stand_in(help_text: str) -> Callable[[], None]:
-    def stand_in() -> None:
-        raise AssertionError("the real command takes its place before it is called")
+def _placeholder(help_text: str) -> Callable[[], None]:
+    def placeholder() -> None:
+        raise AssertionError("the real command replaces this one before it is called")
 
-    stand_in.__doc__ = help_text
-    return stand_in
+    placeholder.__doc__ = help_text
+    return placeholder
 
 
 def _imported(name: str) -> Any:
-    found = getattr(importlib.import_module(_ELSEWHERE[name].module), _ELSEWHERE[name].name)
-    if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+    command = getattr(importlib.import_module(_LAZY_COMMANDS[name].module), _LAZY_COMMANDS[name].name)
+    if isinstance(command, typer.Typer):
+        return typer.main.get_command(command)
     alone = typer.Typer(add_completion=False)
-    alone.command(name)(found)
+    alone.command(name)(command)
     return typer.main.get_command(alone)
 
 
-for _name, _command in _ELSEWHERE.items():
-    app.command(_name)(_stand_in(_command.help))
+for _name, _command in _LAZY_COMMANDS.items():
+    app.command(_name)(_placeholder(_command.help))
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     typer.echo(line)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What can keep Hookline from starting, as one tree. Each reads as what, where and how to mend."""
+"""Errors that keep Hookline from starting, as one tree. Each text says what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from runtime.terminal_text import one_line
 
 
 class LauncherError(Exception):
-    """Hookline cannot do what was asked."""
+    """Hookline cannot run the command."""
 
     exit_code = 1
 
 
 class Fault(Struct, frozen=True, order=True, omit_defaults=True):
-    """One thing wrong with the config."""
+    """A fault of the config."""
 
     path: str
-    """Where: `receiver.port`, `rules[2].channel`, or the environment variable's name when it came from there."""
+    """The setting, as `receiver.port` or `rules[2].channel`, or the name of the environment variable."""
 
     reason: str
-    """One plain sentence, which never shows a secret."""
+    """The reason in one plain sentence, which never shows a secret."""
 
     line: int = 0
-    """Where that is in the config file; 0 where it is not from there."""
+    """The line in the config file; 0 for a setting that is not in the file."""
 
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
@@ -31,7 +31,7 @@ class Fault(Struct, frozen=True, order=True, omit_defaults=True):
 
 
 class ConfigError(LauncherError):
-    """The config has faults: all of them, in `faults`."""
+    """The config has faults; `faults` has all of them."""
 
     exit_code = 2
 
@@ -41,11 +41,11 @@ class ConfigError(LauncherError):
 
 
 class ListenError(LauncherError):
-    """The receiver's address cannot be listened on."""
+    """A server cannot listen on its address."""
 
 
 class NoRedisError(LauncherError):
-    """No Redis was given and none can be started."""
+    """No Redis is configured, and none can be started."""
 
 
 class EmbeddedRedisError(LauncherError):

@@ -1,1 +1,1 @@
-"""From HTTP to broker. Bodies are stored as bytes; the worker decodes them to events."""
+"""Receives webhooks over HTTP and writes them to Redis as bytes; the worker decodes them to events."""

@@ -1,16 +1,16 @@
-"""Why the receiver will not start, and why it will not take a webhook, as one tree."""
+"""Errors that prevent a start of the receiver, and rejections of webhooks, as one tree."""
 
 
 class ReceiverError(Exception):
-    """What the receiver cannot or will not do."""
+    """The base of all errors of the receiver."""
 
 
 class StartError(ReceiverError):
-    """The settings do not allow a start."""
+    """The settings are wrong, so that the receiver cannot start."""
 
 
 class NoSecretError(StartError):
-    """A source has no signing secret, or an empty one that anybody can sign with."""
+    """A source has no signing secret, or an empty one, with which every sender could sign."""
 
     def __init__(self, source: str) -> None:
         variable = f"HOOKLINE_SOURCES_{source.upper().replace('-', '_')}_SECRETS"
@@ -24,7 +24,7 @@ class UnknownKindError(StartError):
     """A source names a kind that Hookline does not know."""
 
     def __init__(self, source: str, kind: str, known: list[str]) -> None:
-        super().__init__(f'sources.{source}.kind "{kind}" is not known: use one of {", ".join(known)}')
+        super().__init__(f'sources.{source}.kind "{kind}" is unknown: use one of {", ".join(known)}')
 
 
 class BadAddressError(StartError):
@@ -38,16 +38,16 @@ class BadAddressError(StartError):
 
 
 class KeptHeaderError(StartError):
-    """A header that must not be kept, or that cannot be one."""
+    """The name of a header that must not be kept, or that no header can have."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f'receiver.kept_headers: "{name}": {reason}')
 
 
-class RefusedError(ReceiverError):
-    """A webhook is answered with this status and this reason, and nothing is written.
+class RejectedError(ReceiverError):
+    """A webhook is rejected with this status and reason, and nothing is written.
 
-    `address`: what was held against an allow-list, for the log alone.
+    `address`: the address that an allow-list does not contain. It is only logged.
     """
 
     def __init__(self, status: int, reason: str, *, address: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What the receiver answers: JSON, `{"status": ...}` or `{"error": ...}`."""
+"""The receiver's responses: JSON, `{"status": ...}` or `{"error": ...}`."""
 
 from __future__ import annotations
 
@@ -18,64 +18,64 @@ _HEAD = (
 
 
 class Accepted(web.StreamResponse):
-    """202: Redis has confirmed the body. One for all requests, made once a second.
+    """202: Redis has confirmed the body. One object for all requests, rendered once a second.
 
-    It keeps the connection open; where that must close, `closing` gives the answer that says so.
+    It keeps the connection open. `closing` makes the response after which the connection closes.
     """
 
     def __init__(self) -> None:
         super().__init__(status=202)
-        self._made_s = 0
+        self._rendered_s = 0
         self._bytes = b""
 
     @property
     def keep_alive(self) -> bool:
-        """Always."""
+        """True for every request."""
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write all of it."""
+        """Write the whole response."""
         now_s = int(time())
-        if now_s != self._made_s:
-            self._made_s = now_s
+        if now_s != self._rendered_s:
+            self._rendered_s = now_s
             self._bytes = (_HEAD % formatdate(now_s, usegmt=True)).encode("ascii") + _ACCEPTED
         if request.transport is not None:
             request.transport.write(self._bytes)
-        if request.protocol.writing_paused:  # a client that sends and does not read
+        if request.protocol.writing_paused:  # the client sends and does not read
             await request.writer.drain()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write."""
+        """Do nothing, since `prepare` wrote everything."""
 
 
-def closing(answer: web.StreamResponse) -> web.StreamResponse:
-    """The same answer, after which the connection closes."""
-    if isinstance(answer, Accepted):
-        answer = web.Response(body=_ACCEPTED, status=202, content_type="application/json")
-    answer.force_close()
-    return answer
+def closing(response: web.StreamResponse) -> web.StreamResponse:
+    """Make a response close its connection."""
+    if isinstance(response, Accepted):  # it is shared by all requests
+        response = web.Response(body=_ACCEPTED, status=202, content_type="application/json")
+    response.force_close()
+    return response
 
 
 def is_kept_alive(request: web.BaseRequest) -> bool:
-    """Whether the connection stays open without a word about it. HTTP/1.0 wants the word, so it closes."""
+    """True if the connection stays open without a `Connection` header, which HTTP/1.0 would need."""
     return request.keep_alive and request.version == HttpVersion11
 
 
-def use_known_version(request: web.BaseRequest, *, is_malformed: bool = False) -> None:
-    """Have it answered in HTTP/1.1 unless it came in HTTP/1.0. What is malformed is 1.0 to aiohttp."""
-    if is_malformed or request.version != HttpVersion10:
+def use_known_version(request: web.BaseRequest) -> None:
+    """Respond in HTTP/1.1 to every request that did not come in HTTP/1.0."""
+    if request.version != HttpVersion10:
         request._version = HttpVersion11  # noqa: SLF001 - aiohttp has no other way to choose it
 
 
 def error(status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A refusal, in words."""
+    """The response to a request that is rejected, with the reason."""
     return _json(status, {"error": reason}, headers)
 
 
-def status(code: int, word: str, **more: object) -> web.Response:
-    """How the receiver is."""
-    return _json(code, {"status": word, **more})
+def status(code: int, word: str, **details: object) -> web.Response:
+    """A response with the state of the receiver."""
+    return _json(code, {"status": word, **details})
 
 
 def _json(code: int, content: object, headers: Mapping[str, str] | None = None) -> web.Response:

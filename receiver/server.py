@@ -1,4 +1,4 @@
-"""The receiver process: listens, serves, and on SIGTERM stops without losing an answer."""
+"""The receiver process: listens, serves, and stops on SIGTERM after it has answered every request."""
 
 from __future__ import annotations
 
@@ -17,20 +17,9 @@ from receiver.receiver import Receiver
 from receiver.settings import Settings
 from sources.settings import Settings as SourceSettings
 
-BACKLOG = 1024
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-_logger = logging.getLogger("hookline.receiver")
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A listening socket that all receiver processes can share; `::` takes IPv4 too. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    host, port = str(address[0]), int(address[1])
-    both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+log = logging.getLogger("hookline.receiver")
 
 
 async def serve(
@@ -44,8 +33,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer every request that was read, and return.
 
-    Redis may be away: then webhooks are answered 503 until it is there. `updates` yields all sources anew whenever
-    they change. Raises StartError.
+    While Redis is away, webhooks are answered 503. `updates` yields all sources whenever they change. Raises
+    StartError.
     """
     settings = _within_the_file_limit(settings)
     receiver = Receiver(settings, source_verifiers(sources, settings.trusted_proxies), redis, process=process)
@@ -53,26 +42,28 @@ async def serve(
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:
         loop.add_signal_handler(signum, stop.set)
-    following = asyncio.create_task(_follow(receiver, settings, updates)) if updates is not None else None
+    reloading = (
+        asyncio.create_task(_reload_on_updates(receiver, settings, updates)) if updates is not None else None
+    )
     await receiver.start(listener)
     try:
-        _logger.info("receiver listens", extra={"action": "receiver_started", "receiver": process})
+        log.info("receiver listens", extra={"action": "receiver_started", "receiver": process})
         await stop.wait()
-        _logger.info("receiver stops", extra={"action": "receiver_stopping", "receiver": process})
+        log.info("receiver stops", extra={"action": "receiver_stopping", "receiver": process})
     finally:
-        if following is not None:
-            following.cancel()
+        if reloading is not None:
+            reloading.cancel()
         await receiver.stop()
         for signum in _SIGNALS:
             loop.remove_signal_handler(signum)
-    _logger.info("receiver stopped", extra={"action": "receiver_stopped", "receiver": process})
+    log.info("receiver stopped", extra={"action": "receiver_stopped", "receiver": process})
 
 
 def _within_the_file_limit(settings: Settings) -> Settings:
     allowed = affordable(settings.max_connections)
     if allowed < settings.max_connections:
-        _logger.warning(
-            "takes %d connections, not %d: the limit on open files allows no more; raise it (ulimit -n)",
+        log.warning(
+            "max_connections is %d instead of %d: the limit on open files is too low; raise it (ulimit -n)",
             allowed,
             settings.max_connections,
             extra={"action": "receiver_few_files", "max_connections": allowed},
@@ -80,11 +71,11 @@ def _within_the_file_limit(settings: Settings) -> Settings:
     return structs.replace(settings, max_connections=allowed)
 
 
-async def _follow(
+async def _reload_on_updates(
     receiver: Receiver, settings: Settings, updates: AsyncIterator[Mapping[str, SourceSettings]]
 ) -> None:
     try:
         async for sources in updates:
-            receiver.use(source_verifiers(sources, settings.trusted_proxies))
+            receiver.reload(source_verifiers(sources, settings.trusted_proxies))
     except Exception:
-        _logger.exception("changed sources count from the next start", extra={"action": "receiver_follow_failed"})
+        log.exception("changed sources are used only after a restart", extra={"action": "receiver_follow_failed"})

@@ -1,4 +1,4 @@
-"""One webhook: from the request to 202, or to the reason why not."""
+"""Handles one webhook: from the request to 202, or to its rejection."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aiohttp import hdrs, web
 from broker.queue.batch import RawBody
 from receiver import responses
 from receiver.counters import Counters
-from receiver.errors import RefusedError
+from receiver.errors import RejectedError
 from receiver.health.rejections import Rejections
 from receiver.ingress.body import BodyReader
 from receiver.ingress.kept_headers import KeptHeaders
 from receiver.ingress.source_verifier import SourceVerifier
-from receiver.ingress.tolerance import is_unencoded, without_extra_slashes
+from receiver.ingress.tolerance import is_unencoded, single_slashes
 from receiver.settings import Settings
 from receiver.storage.group_commit import GroupCommit
 from sources.provider import Provider
@@ -24,34 +24,34 @@ from sources.provider import Provider
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
 
-_logger = logging.getLogger("hookline.receiver")
+log = logging.getLogger("hookline.receiver")
 
 
 class Webhooks:
-    """POST /webhooks/{source}[?event=TYPE]. Checks come cheapest first; a failing one writes nothing."""
+    """Handles POST /webhooks/{source}[?event=TYPE]. Cheap checks come first; a failed one writes nothing."""
 
     def __init__(
         self,
         verifiers: Mapping[str, SourceVerifier],
         commit: GroupCommit,
         counters: Counters,
-        refusals: Rejections,
+        rejections: Rejections,
         settings: Settings,
         *,
-        refusal: Callable[[], str],
+        rejection_reason: Callable[[], str],
         now_ms: Callable[[], int],
     ) -> None:
-        """`refusal`: why nothing is taken at the moment, "" for no reason; `now_ms`: the clock of Redis.
+        """`rejection_reason`: why nothing is accepted now, "" for no reason; `now_ms`: the clock of Redis.
 
         Raises KeptHeaderError.
         """
         self._now_ms = now_ms
-        self.use(verifiers)
+        self.reload(verifiers)
         self._commit = commit
         self._counters = counters
-        self._refusals = refusals
+        self._rejections = rejections
         self._settings = settings
-        self._refusal = refusal
+        self._rejection_reason = rejection_reason
         self._kept = KeptHeaders(settings.kept_headers)
         self._bodies = BodyReader(
             max_bytes=settings.max_body_bytes,
@@ -60,46 +60,46 @@ class Webhooks:
         )
         self._accepted = responses.Accepted()
 
-    def use(self, verifiers: Mapping[str, SourceVerifier]) -> None:
-        """Take webhooks for these sources from now on. A request under way keeps the gate that it came to."""
+    def reload(self, verifiers: Mapping[str, SourceVerifier]) -> None:
+        """Accept webhooks for these sources from now on. A request under way keeps its verifier."""
         self._verifiers = {PREFIX + name: verifier for name, verifier in verifiers.items()}
 
     def kinds(self) -> dict[str, Provider]:
-        """The kind of each source, by its name."""
+        """The provider of each source, by the source's name."""
         return {verifier.source: verifier.kind for verifier in self._verifiers.values()}
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """202 once Redis has confirmed the body, else the reason why it was not taken."""
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Respond with 202 when Redis has confirmed the body, else with the reason of the rejection."""
         verifier = self._verifiers.get(request.path) or self._verifiers.get(
-            without_extra_slashes(request.rel_url.raw_path)
+            single_slashes(request.rel_url.raw_path)
         )
         source = "" if verifier is None else verifier.source
         try:
-            await self._take(request, verifier)
-        except RefusedError as refused:
-            return self.refuse(refused.status, refused.reason, source=source, address=refused.address)
+            await self._accept(request, verifier)
+        except RejectedError as rejection:
+            return self.reject(rejection.status, rejection.reason, source=source, address=rejection.address)
         except Exception:
-            _logger.exception("a webhook met a defect", extra={"action": "webhook_failed"})
-            return self.refuse(500, "internal error", source=source)
-        self._counters.answers[202] += 1
+            log.exception("a webhook met a defect", extra={"action": "webhook_failed"})
+            return self.reject(500, "internal error", source=source)
+        self._counters.responses[202] += 1
         return self._accepted
 
-    def refuse(self, status: int, reason: str, *, source: str = "", address: str = "") -> web.Response:
-        """Count a refusal and say why."""
-        self._counters.answers[status] += 1
-        self._refusals.note(status, reason, source=source, address=address)
+    def reject(self, status: int, reason: str, *, source: str = "", address: str = "") -> web.Response:
+        """Count a rejection; returns the response with its reason."""
+        self._counters.responses[status] += 1
+        self._rejections.note(status, reason, source=source, address=address)
         return responses.error(status, reason, self._headers(status))
 
-    def refuse_head(self, status: int, reason: str, path: str) -> web.Response:
-        """The same for a request whose head could not be read to its end; `path` is what came of its path."""
-        verifier = self._verifiers.get(without_extra_slashes(path))
-        return self.refuse(status, reason, source="" if verifier is None else verifier.source)
+    def reject_head(self, status: int, reason: str, path: str) -> web.Response:
+        """Reject a request whose head is incomplete or malformed; `path` is the known part of its path."""
+        verifier = self._verifiers.get(single_slashes(path))
+        return self.reject(status, reason, source="" if verifier is None else verifier.source)
 
-    async def _take(self, request: web.BaseRequest, verifier: SourceVerifier | None) -> None:
+    async def _accept(self, request: web.BaseRequest, verifier: SourceVerifier | None) -> None:
         if verifier is None:
-            raise RefusedError(404, "no such source: POST to /webhooks/{source}")
+            raise RejectedError(404, "no such source: POST to /webhooks/{source}")
         if request.method != hdrs.METH_POST:
-            raise RefusedError(405, "webhooks are sent with POST")
+            raise RejectedError(405, "webhooks are sent with POST")
         verifier.check_address(request.remote, request.headers)
         _check_encoding(request)
         hint = _event_hint(request)
@@ -112,13 +112,13 @@ class Webhooks:
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:
-            raise RefusedError(503, "too much waits for Redis")
-        reason = self._refusal()
+            raise RejectedError(503, "too many bytes wait for Redis")
+        reason = self._rejection_reason()
         if reason:
-            raise RefusedError(503, reason)
+            raise RejectedError(503, reason)
         started_s = perf_counter()
         if not await self._commit.join(body):
-            raise RefusedError(503, "Redis did not confirm")
+            raise RejectedError(503, "Redis did not confirm")
         self._counters.accept_s.observe(perf_counter() - started_s)
 
     def _headers(self, status: int) -> Mapping[str, str]:
@@ -131,14 +131,14 @@ def _check_encoding(request: web.BaseRequest) -> None:
     if hdrs.CONTENT_ENCODING not in request.headers:
         return
     if not is_unencoded(request.headers.getall(hdrs.CONTENT_ENCODING)):
-        raise RefusedError(415, "send the body without Content-Encoding: the signature is over the raw bytes")
+        raise RejectedError(415, "send the body without Content-Encoding: the signature is over the raw bytes")
 
 
 def _event_hint(request: web.BaseRequest) -> str:
-    """`?event=`: the event name for bodies that do not tell it."""
+    """The event name from `?event=`, for bodies that do not name their event."""
     if not request.query_string:
         return ""
     hint = request.query.get("event", "")
     if len(hint) > _MAX_HINT_CHARS or not hint.isprintable():
-        raise RefusedError(400, f"event is at most {_MAX_HINT_CHARS} printable characters")
+        raise RejectedError(400, f"event is at most {_MAX_HINT_CHARS} printable characters")
     return hint

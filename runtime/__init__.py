@@ -1,1 +1,1 @@
-"""What several parts need and none owns: ids, task cancellation, client addresses, safe text, dry-run results."""
+"""The leaf package: clock, ids, back-off, sockets, client addresses and other things that are not about Redis."""

@@ -1,10 +1,10 @@
-"""Which address a request really came from, right behind proxies too. Pure, no I/O.
+"""Finds the client address of a request, also behind proxies. Pure, no I/O.
 
-A header is believed only as far as a trusted proxy wrote it: only when the connection comes from one, and then
-from right to left, past the addresses of further trusted proxies, up to the first that is none. What stands left
-of that one the client may have made up. A proxy writes one of the two headers and passes on the other as the
-client sent it, so where both come they must name the same client.
-X-Forwarded-For is a custom, not a standard; Forwarded is RFC 7239.
+Only the part of a header that a trusted proxy wrote is used: the connection must come from a trusted proxy, and
+the header is read from right to left, past the addresses of further trusted proxies, up to the first other
+address. The client may have invented everything left of that. A proxy writes one of the two headers and forwards
+the other one as the client sent it, so if both are there, they must name the same client. X-Forwarded-For is a
+convention, not a standard; Forwarded is RFC 7239.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 MAX_CHARS = 2048
-"""Characters that one of the two headers may have in all; a longer one names nobody."""
+"""Limit on the characters of each of the two headers; a longer one names no client."""
 
 MAX_HOPS = 32
-"""Addresses that one of the two headers may name; one that names more names nobody."""
+"""Limit on the addresses in each of the two headers; one with more names no client."""
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the term of RFC 9110
 _QUOTED = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 _PAIR = re.compile(rf"[ \t]*+(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?+[ \t]*+([;,]|\Z)")
 _ESCAPED = re.compile(r"\\(.)")
@@ -32,31 +32,31 @@ _NODE = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\])(?::(?:[0-9]{1,5}|_[A-Za-
 def client_address(
     peer: str | None, forwarded_for: Sequence[str], forwarded: Sequence[str], trusted: Sequence[Network]
 ) -> Address | None:
-    """The client's address; None where it cannot be told, which is never to be taken for an allowed one.
+    """The client's address; None if it cannot be determined, which must never count as an allowed address.
 
-    `peer`: the connection's other end. `forwarded_for`, `forwarded`: every X-Forwarded-For and Forwarded header,
-    in the order they came. `trusted`: the networks of the proxies that are believed.
+    `peer`: the other end of the connection. `forwarded_for`, `forwarded`: every X-Forwarded-For and Forwarded
+    header, in their order. `trusted`: the networks of the trusted proxies.
     """
-    connected = parsed(peer or "")
+    connected = parse_address(peer or "")
     if connected is None or not is_inside(connected, trusted):
         return connected
-    told = {
+    clients = {
         _first_untrusted(hops, trusted)
         for lines, hops in ((forwarded_for, _forwarded_for(forwarded_for)), (forwarded, _forwarded(forwarded)))
         if lines
     }
-    if not told:
+    if not clients:
         return connected
-    return told.pop() if len(told) == 1 else None
+    return clients.pop() if len(clients) == 1 else None
 
 
 def is_inside(address: Address, networks: Iterable[Network]) -> bool:
-    """Whether any of the networks holds the address."""
+    """True if any of the networks contains the address."""
     return any(address in network for network in networks)
 
 
-def parsed(text: str) -> Address | None:
-    """The address; an IPv4 address that is written as IPv6 as the IPv4 address it is. None where it is none."""
+def parse_address(text: str) -> Address | None:
+    """The address, or None for other text. An IPv4 address in IPv6 notation becomes an IPv4 address."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -67,7 +67,10 @@ def parsed(text: str) -> Address | None:
 
 
 def _first_untrusted(hops: list[Address | None] | None, trusted: Sequence[Network]) -> Address | None:
-    """Counted from the right; the leftmost where all are trusted. None where one that is needed is no address."""
+    """The first untrusted address from the right; the leftmost one if all are trusted.
+
+    None if an entry up to there is not an address.
+    """
     client = None
     for hop in reversed(hops or ()):
         if hop is None or not is_inside(hop, trusted):
@@ -77,18 +80,16 @@ def _first_untrusted(hops: list[Address | None] | None, trusted: Sequence[Networ
 
 
 def _forwarded_for(lines: Sequence[str]) -> list[Address | None] | None:
-    """What X-Forwarded-For names, in order; None where it is out of bounds."""
+    """The addresses in X-Forwarded-For, in order; None if the header exceeds a limit."""
     if _is_too_long(lines):
         return None
     hops = [hop.strip(" \t") for line in lines for hop in line.split(",")]
-    return [parsed(hop) or _node(hop) for hop in hops] if len(hops) <= MAX_HOPS else None
+    return [parse_address(hop) or _node(hop) for hop in hops] if len(hops) <= MAX_HOPS else None
 
 
 def _forwarded(lines: Sequence[str]) -> list[Address | None] | None:
-    """What Forwarded names, in order; None where it is out of bounds or any of it malformed.
-
-    Malformed anywhere: a quotation mark that the client left open would make the proxy's own words its content.
-    """
+    """The addresses in Forwarded, in order; None if the header exceeds a limit or any part of it is malformed."""
+    # Any part: after a quotation mark that the client left open, the proxy's own words would be its content.
     if _is_too_long(lines):
         return None
     hops: list[Address | None] = []
@@ -102,7 +103,7 @@ def _forwarded(lines: Sequence[str]) -> list[Address | None] | None:
 
 
 def _elements(line: str) -> Iterator[dict[str, str] | None]:
-    """Each element's pairs, names in lower case; a None at the end where the line is malformed."""
+    """The pairs of each element, with names in lower case; None at the end if the line is malformed."""
     pairs: dict[str, str] = {}
     at, end = 0, ""
     while at < len(line) or end:
@@ -123,9 +124,9 @@ def _unquoted(value: str) -> str:
 
 
 def _node(text: str) -> Address | None:
-    """An address, in brackets where it is IPv6, with or without a port; None for `unknown` and hidden names."""
+    """An address with or without a port, in brackets if it is IPv6; None for `unknown` and obfuscated names."""
     node = _NODE.fullmatch(text)
-    return parsed(node[1] or node[2]) if node else None
+    return parse_address(node[1] or node[2]) if node else None
 
 
 def _is_too_long(lines: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a dry run finds: what would become of a dead letter if it were replayed now."""
+"""The result of a dry run: how a dead letter would be processed if it were replayed now."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from msgspec import Struct
 
 
 class DryRunNotification(Struct, frozen=True, kw_only=True):
-    """One notification that would be made. It holds personal data, as the body does."""
+    """A notification that would be made. It contains personal data, like the body."""
 
     channel: str
     rule: str
     key: str
-    """Idempotency key."""
+    """The idempotency key of the notification."""
 
     to: str = ""
     subject: str = ""
     text: str = ""
     html: str = ""
-    """As the channel gets them, "" for each that the rule does not have."""
+    """The texts as the channel gets them, "" for each that the rule does not set."""
 
     digest: bool = False
-    """It is of several events. Of a body that goes through intake again: that event alone, and others may join."""
+    """True for a digest. A dry run of intake shows it with this event alone; more events may join it."""
 
     looks_up: tuple[str, ...] = ()
-    """What would be asked of the source's API first: a method and a path each. Nothing is asked here."""
+    """The requests to the source's API that would come first, each as method and path. A dry run sends none."""
 
     needs: str = ""
-    """What cannot be made without the answer; then the texts above are empty, and it counts as sent."""
+    """The part that needs the answer of the API; then the texts above are empty, and it counts as sent."""
 
     error: str = ""
-    """Why it would be a dead letter instead; "" where it would be sent."""
+    """Why it would become a dead letter; "" if it would be sent."""
 
 
 class DryRunResult(Struct, frozen=True, kw_only=True):
-    """What would become of a dead letter."""
+    """How a dead letter would be processed."""
 
     passes: bool
-    """No dead letter would come of it. Whether the other side takes what is sent only a replay shows."""
+    """True if it would not become a dead letter. Only a real replay shows whether the receiver accepts it."""
 
     reason: str = ""
-    """This and what follows as the dead letter would have it that would come of it; "" where it passes."""
+    """The reason of the new dead letter, followed by its other fields; "" if it passes."""
 
     error: str = ""
     error_class: str = ""
@@ -47,4 +47,4 @@ class DryRunResult(Struct, frozen=True, kw_only=True):
     stage: str = ""
     fingerprint: str = ""
     notifications: tuple[DryRunNotification, ...] = ()
-    """Those that would be sent, and those that would not; none where no rule wants any."""
+    """The notifications, those with an error included; empty if no rule matches."""

@@ -1,4 +1,4 @@
-"""Going on after a fault that nobody foresaw: it is logged, and costs one round of a loop."""
+"""Logs defects in background loops, which continue after them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import time
 
 _PERIOD_S = 300.0
 _MOST = 100
-"""Places that are remembered: beyond, all are forgotten, and logged once more."""
+"""Limit on the remembered places in the code; beyond it all are forgotten and may be logged again."""
 
 
 class Faults:
-    """What one loop of a process logs of its faults: each with its traceback, once in five minutes."""
+    """The defects of one loop: each is logged with its traceback, once in five minutes."""
 
     def __init__(self, log: logging.Logger, what: str, *, action: str) -> None:
-        """what: the loop could not do, as the log line begins; action: of the line."""
+        """what: how the log line begins, such as "digests were not closed"; action: the action of the line."""
         self._log = log
         self._what = what
         self._action = action
         self._until: dict[tuple[str, int], float] = {}
 
     def note(self, error: Exception) -> None:
-        """Log a fault, unless the same one, of the same line of code, was logged lately."""
+        """Log a defect, unless the same error from the same line of code was logged within five minutes."""
         now = time.monotonic()
         place = (type(error).__name__, _line(error))
         if now < self._until.get(place, 0.0):
@@ -34,7 +34,7 @@ class Faults:
 
 
 def _line(error: BaseException) -> int:
-    """Where it was raised; of a group, its first."""
+    """The line of code that raised the error; for a group, that of its first error."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     traceback, line = error.__traceback__, 0

@@ -1,20 +1,22 @@
-"""Ids that sort by time."""
+"""Generates ids that sort by time."""
 
 from __future__ import annotations
 
 import secrets
-import time
+
+from runtime.clock import now_ms
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_id() -> str:
-    """17 characters: 9 of the time in ms, 8 of chance (40 bits), in base 32 without look-alikes."""
-    return _base32(time.time_ns() // 1_000_000, 9) + _base32(secrets.randbits(40), 8)
+    """A new id of 17 characters: 9 for the time in ms and 8 random ones (40 bits), in base 32 without
+    look-alikes."""
+    return _base32(now_ms(), 9) + _base32(secrets.randbits(40), 8)
 
 
 def is_id(text: str) -> bool:
-    """Whether a text has the form of an id, so that it may become part of a key."""
+    """True if a text has the form of an id, so that it may become part of a key."""
     return len(text) == 17 and set(text) <= set(_ALPHABET)
 
 

@@ -1,4 +1,4 @@
-"""The names of Hookline's top-level packages, which no module of a user's can have."""
+"""The names of Hookline's top-level packages, which a user's module must not have."""
 
 from __future__ import annotations
 

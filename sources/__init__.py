@@ -1,4 +1,4 @@
-"""What providers' webhooks look like: signature, payloads, identity. Pure, no I/O."""
+"""The webhooks of each provider: signature, payloads, identity. Pure, no I/O."""
 
 from sources.provider import Provider
 from sources.voucherify import VOUCHERIFY

@@ -1,4 +1,4 @@
-"""Where a payload is not as its model says."""
+"""A difference between a payload and its model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 
 class Finding(Struct, frozen=True):
-    """One deviation."""
+    """A single difference between a payload and its model."""
 
     what: Literal["unknown key", "missing key", "changed type"]
     path: str
-    """JSON path; `[*]` stands for any item of an array and any key of a free object."""
+    """The JSON path; `[*]` means any item of an array, or any key of an object with free keys."""
 
     expected: str = ""
-    """Of a changed type: the types in the model."""
+    """For a changed type: the types in the model."""
 
     found: str = ""
-    """The JSON type that came."""
+    """The JSON type in the payload."""

@@ -1,8 +1,8 @@
-"""What can be wrong with a webhook, as one tree."""
+"""Errors of a webhook, as one tree."""
 
 
 class SourceError(Exception):
-    """A webhook is not what its source promises."""
+    """A webhook does not follow the contract of its source."""
 
 
 class SignatureError(SourceError):
@@ -10,7 +10,7 @@ class SignatureError(SourceError):
 
 
 class DecodeError(SourceError):
-    """The body cannot become an event.
+    """The body cannot be decoded to an event.
 
     `path` is the place in the body as a JSON path (`$` is the whole), `reason` one plain sentence.
     """

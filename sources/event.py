@@ -1,4 +1,4 @@
-"""The decoded body."""
+"""The decoded body of a webhook."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 from msgspec import Struct
 
 UNKNOWN = "unknown"
-"""The event name where neither the body nor the sender's URL tells it."""
+"""The event name if neither the body nor the URL has one."""
 
 
 class Event(Struct, frozen=True):
-    """What a body says, in the shape every source shares."""
+    """A decoded body, in the form that all sources share."""
 
     name: str
-    """Event name as the provider gives it, `unknown` where nothing tells it."""
+    """The provider's name of the event, or `unknown`."""
 
     identity: str
-    """What makes two bodies the same event. Never shown to people: it may hold ids of persons."""
+    """Equal for two bodies of the same event. Not shown to people, since it may contain ids of persons."""
 
     occurred_at_ms: int | None
-    """The event's own time (ms since 1970, UTC); None where the body has none that survives a redelivery."""
+    """The event's own time (ms since 1970, UTC); None if the body has none that a redelivery keeps."""
 
     data: Any
-    """A typed struct of the fields that Hookline relies on for the names that have one, else the decoded JSON."""
+    """A typed struct of the validated fields, for event names with a model; else the decoded JSON."""
 
     kind: str
-    """How it was wrapped, in the provider's words. Voucherify: project, distribution, raw."""
+    """The kind of envelope, in the provider's terms. Voucherify: project, distribution, raw."""
 
     remember_s: float | None = None
-    """Seconds for which the identity is remembered where it is only a hash of the body, which a second, equal
-    event has too: as long as the provider sends a webhook again. None: as long as the source says."""
+    """Seconds for which the identity is remembered if it is only a hash of the body, which another event may
+    share: as long as the provider retries a webhook. None: the source's dedupe_window_days."""

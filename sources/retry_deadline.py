@@ -1,7 +1,7 @@
-"""How long a provider keeps trying: pure arithmetic on its published retry schedule.
+"""How long a provider retries: pure arithmetic on its published retry schedule.
 
-A schedule lists the seconds, after its first try, at which a provider sends a failed webhook again. After the last
-of them it gives up and switches the webhook off. The first try itself is not counted.
+A schedule lists the seconds after the first try at which a provider retries a failed webhook. After the last of
+them it gives up and disables the webhook. The first try itself is not counted.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from sources.provider import Provider
 
 
 def tries_used(schedule_s: Sequence[float], outage_s: float) -> int:
-    """Retries that an outage has cost a webhook which failed first when it began."""
+    """Retries that a webhook has used up which failed first at the beginning of an outage."""
     return bisect_right(schedule_s, outage_s)
 
 
 def tries_left(schedule_s: Sequence[float], outage_s: float) -> int:
-    """Retries that such a webhook still has."""
+    """Retries that such a webhook has left."""
     return len(schedule_s) - tries_used(schedule_s, outage_s)
 
 
@@ -29,13 +29,13 @@ def disabled_at_ms(schedule_s: Sequence[float], since_ms: int) -> int | None:
 
 
 def is_past_the_last_try(kind: Provider, since_ms: int, until_ms: int) -> bool:
-    """Whether an outage lasted so long that the provider may have switched the webhook off."""
+    """True if an outage lasted so long that the provider may have disabled the webhook."""
     last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
     return last_ms is not None and until_ms >= last_ms
 
 
 def warning(kind: Provider, since_ms: int, now_ms: int) -> str:
-    """What an outage that goes on will lead to, or has led to, in one sentence; "" where it leads to nothing."""
+    """The consequence of a continuing outage, in one sentence; "" if it has none."""
     last_ms = disabled_at_ms(kind.retry_schedule_s, since_ms)
     if last_ms is None:
         return ""

@@ -1,4 +1,4 @@
-"""What people look for a body by: one form of it, the same for what a body says and for what somebody types."""
+"""Normalizes search terms: those found in a body, and those that people type."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from unicodedata import normalize
 
 MAX_TERMS = 12
-"""Terms of one body: each costs a dead letter 35 bytes of Redis."""
+"""Limit on the terms of one body. Each takes 35 bytes of Redis for a dead letter."""
 
 MAX_CHARS = 254
-"""As long as an e-mail address gets (RFC 5321); ids and codes are shorter."""
+"""Limit on the characters of a term: that of an e-mail address (RFC 5321); ids and codes are shorter."""
 
 
 _PHONE = re.compile(r"(?=(?:[^0-9]*[0-9]){7})\+?[0-9 ().\-/\u00a0]+")
@@ -18,23 +18,23 @@ _COUNTRY = re.compile(r"(?:\+|00)+")
 
 
 def term(text: str) -> str:
-    """The text as it is looked for: without the space around it, in whatever case and composition it came.
+    """The normalized form of a text: without surrounding space, and independent of case and Unicode composition.
 
-    What reads as a phone number is looked for by its digits, without what marks an international one. "" for what
-    nobody can look for: nothing, more than MAX_CHARS, line breaks and other control characters. A term is its own
-    term.
+    A phone number becomes its digits, without the prefix of an international one. Returns "" for text that cannot
+    be searched: empty, longer than MAX_CHARS, or with control characters. Normalizing a term again changes
+    nothing.
     """
-    found = _digits(text.strip())
-    if not found.isprintable() or len(found) > MAX_CHARS:
+    current = _digits(text.strip())
+    if not current.isprintable() or len(current) > MAX_CHARS:
         return ""
-    folded = normalize("NFC", found.casefold())
-    while folded != found:  # composing may bring up what folds once more
-        found, folded = folded, normalize("NFC", folded.casefold())
-    return found if len(found) <= MAX_CHARS and found.isprintable() else ""
+    folded = normalize("NFC", current.casefold())
+    while folded != current:  # composing may produce characters that fold once more
+        current, folded = folded, normalize("NFC", folded.casefold())
+    return current if len(current) <= MAX_CHARS and current.isprintable() else ""
 
 
 def _digits(text: str) -> str:
-    """The digits of a phone number, from the country code on where it has one; any other text as it is."""
+    """The digits of a phone number, from its country code on; any other text unchanged."""
     if len(text) > _MAX_PHONE_CHARS or not _PHONE.fullmatch(text):
         return text
     digits = "".join(character for character in text if character in "+0123456789")

@@ -1,4 +1,4 @@
-"""A secret that does not show itself."""
+"""A secret whose value does not appear in logs or tracebacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Secret:
         self._value = value.encode() if isinstance(value, str) else value
 
     def reveal(self) -> bytes:
-        """The bytes themselves, for the one place that signs or verifies."""
+        """The value, for the code that signs, verifies or authenticates."""
         return self._value
 
     def __repr__(self) -> str:

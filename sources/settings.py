@@ -11,36 +11,40 @@ from sources.secret import Secret
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may send under this name, and for how long its events are remembered."""
+    """The `[sources.NAME]` section: who may send webhooks, and which of them are accepted."""
 
     kind: str = "voucherify"
-    """Whose contract the webhooks follow: a name in `sources.KINDS`."""
+    """The provider whose contract the webhooks follow, such as voucherify."""
 
     secrets: tuple[Secret, ...] = ()
-    """Signing secrets; any one may verify, so that a secret can be rotated. At least one is needed."""
+    """Signing secrets. A webhook is accepted if one of them verifies it, so that a secret can be rotated. At least
+    one is needed."""
 
     addresses: tuple[str, ...] = ()
-    """Who may send: networks (CIDR), single addresses, or the kind's region names, which stand for the provider's
-    addresses there (voucherify: eu1, us1, as1). Empty lets every address send."""
+    """Addresses that may send: networks (CIDR), single addresses, or region names, which mean the provider's
+    addresses in that region (voucherify: eu1, us1, as1). Others are answered 403. Empty: every address may
+    send."""
 
     events: tuple[str, ...] = ()
-    """Event names that `?event=` in the webhook's URL may give to a body that does not name its event, own names
-    too. Empty: the names that the kind has. A name that the kind has must fit the body in both cases."""
+    """Event names that `?event=` in the webhook's URL may give to a body that does not name its event; custom
+    names are allowed. Others are answered 400. Empty: the names that the provider has. A name that the provider
+    has must fit the body in both cases."""
 
     url_key: bool = False
-    """Whether a body that does not name its event needs a key in the webhook's URL that vouches for `?event=`.
-    `hookline url` prints the URL. With a key any name is taken, with `events` any of these."""
+    """True to require a key in the webhook's URL that authenticates `?event=`, for bodies that do not name their
+    event. `hookline url` prints the URL. With a key every name is accepted, or every name in `events` if that is
+    set."""
 
     dedupe_window_days: Annotated[int, Meta(ge=1, le=366)] = 7
-    """Days, from when it was last seen, within which the same event counts as a duplicate. What is identified only
-    by a hash of its body is remembered for as long as the provider sends again (voucherify: 25 hours)."""
+    """Days after it was last seen within which the same event counts as a duplicate. An event that is identified
+    only by a hash of its body is remembered as long as the provider retries (voucherify: 25 hours)."""
 
     max_event_age_s: Annotated[float, Meta(ge=0)] = 0.0
-    """Seconds after which an event, by its own time, is too old on receipt: it becomes a dead letter `stale`. The
-    guard against old requests that somebody sends again. 0 takes events of any age."""
+    """Age in seconds, by the event's own time at its receipt, above which it becomes a dead letter `stale`. It
+    protects against recorded requests that are sent again. 0 accepts events of any age."""
 
     expect_every_s: Annotated[float, Meta(ge=0)] = 0.0
-    """Seconds without an accepted webhook after which an alert is raised. 0 expects nothing."""
+    """Seconds without an accepted webhook after which an alert is raised. 0 raises none."""
 
     api: ApiSettings | None = None
-    """The provider's API, for rules that `enrich`; without it nothing is asked."""
+    """The provider's API, for rules with `enrich`. Without this table no lookups are possible."""

@@ -1,8 +1,8 @@
 """The event name in a webhook's URL: `?event=NAME`, or `?event=NAME&key=KEY`.
 
-The signature covers the body alone. Whoever recorded one request could send it again under other names, and each
-would be another event. So a name is taken only where the body can have it, or where a key made from the source's
-secret vouches for it.
+The signature covers the body alone. An attacker who recorded a request could send it again with other names, each
+of which would be another event. So a name is accepted only if the body can have it, or if a key that is derived
+from the source's secret authenticates it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _KEY_BYTES = 16
 
 
 class UrlEvents(Struct, frozen=True):
-    """Which event names the URL of a source may give to bodies that do not name their event."""
+    """Checks the event name in the URL of a source, for bodies that do not name their event."""
 
     source: str
     kind: Provider
     names: tuple[str, ...] = ()
-    """The only names that are taken; empty: those that the kind has."""
+    """The accepted names; empty: those that the provider has."""
 
     secrets: tuple[Secret, ...] = ()
-    """Secrets of which one must have made the key in the URL; empty where no key is needed."""
+    """Secrets from which the key in the URL may be derived; empty if no key is needed."""
 
     def looks_at_body(self, event: str) -> bool:
-        """Whether a request with this event name in its URL can only be judged with its body."""
+        """True if the check of a request with this event name needs its body."""
         return bool(event or self.secrets)
 
     def fault(self, body: bytes, event: str, key: str) -> str:
-        """Why a body with this URL is refused, "" where it is taken. Never holds what the sender wrote."""
+        """Why a body with this URL is rejected, "" if it is accepted. Contains no text of the sender."""
         use = self.kind.url_event(body, event)
         if use == "ignored":
             return ""
@@ -45,7 +45,7 @@ class UrlEvents(Struct, frozen=True):
             return f"sources.{self.source}.events does not list the event in the URL"
         if not self.names and event not in self.kind.event_names:
             return (
-                f"the event in the URL is none of {self.kind.name}'s: correct ?event=, "
+                f"the event in the URL is unknown for {self.kind.name}: correct ?event=, "
                 f"or list it in sources.{self.source}.events"
             )
         if use == "impossible":
@@ -54,23 +54,21 @@ class UrlEvents(Struct, frozen=True):
 
     def _fault_of_key(self, event: str, key: str) -> str:
         if not event or (self.names and event not in self.names):
-            return f"the URL must name an event that sources.{self.source} takes: make it with hookline url"
-        given = key.encode("utf-8", "replace")
+            return f"the URL must name an event that sources.{self.source} accepts: make it with hookline url"
+        sent_key = key.encode("utf-8", "replace")
         expected = [url_key(secret, self.source, event).encode() for secret in self.secrets]
-        if not any(hmac.compare_digest(one, given) for one in expected):
+        if not any(hmac.compare_digest(expected_key, sent_key) for expected_key in expected):
             return "the key in the URL does not belong to its event: make the URL with hookline url"
         return ""
 
 
 def url_key(secret: Secret, source: str, event: str) -> str:
-    """The key that vouches for an event name in a source's URL: hex.
-
-    It is made with a key derived from the secret, so that it is never the signature of a body.
-    """
+    """The key in hex that authenticates an event name in a source's URL."""
+    # Derived from the secret, so that it can never be the signature of a body.
     derived = hmac.digest(secret.reveal(), _PURPOSE, "sha256")
     return hmac.digest(derived, f"{source}\x1f{event}".encode(), "sha256")[:_KEY_BYTES].hex()
 
 
 def query(event: str, secret: Secret, source: str) -> str:
-    """The query of a source's URL for an event, with its key."""
+    """The query string of a source's URL for an event, with its key."""
     return urlencode({"event": event, "key": url_key(secret, source, event)})

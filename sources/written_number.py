@@ -1,4 +1,4 @@
-"""Numbers with a fraction as the sender wrote them: 10.00 must not become 10.0 on its way to a text."""
+"""Keeps numbers with a fraction as the sender wrote them, so that 10.00 does not become 10.0 in a text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 _MOST_DIGITS = 60
-"""Beyond so many digits before or after the point a result is a plain float, which is short whatever its size."""
+"""Digits before or after the point above which a result is a plain float, whose text is always short."""
 
 
 def _exactly(calculate: Callable[[Any, Any], Any], *, is_reflected: bool = False) -> Callable[[Any, Any], Any]:
-    """The operator of a number, on what was written: 0.1 + 0.2 is 0.3."""
+    """An operator that calculates exactly with the written numbers: 0.1 + 0.2 is 0.3."""
 
     def operate(self: WrittenNumber, other: object) -> Any:
         if type(other) not in (int, float, WrittenNumber):
@@ -33,7 +33,7 @@ def _exactly(calculate: Callable[[Any, Any], Any], *, is_reflected: bool = False
 
 
 class WrittenNumber(float):
-    """A float that prints as it stood in the JSON. Sums, differences and products of these are exact decimals."""
+    """A float that prints as it was written in the JSON. Sums, differences and products are exact decimals."""
 
     __slots__ = ("written",)
 
@@ -64,14 +64,14 @@ class WrittenNumber(float):
 
 
 def as_json(value: object) -> msgspec.Raw:
-    """The `enc_hook` of a JSON encoder: such a number goes out as it came. Raises NotImplementedError."""
+    """The `enc_hook` of a JSON encoder, which writes such a number as it came. Raises NotImplementedError."""
     if isinstance(value, WrittenNumber):
         return msgspec.Raw(value.written.encode())
-    raise NotImplementedError(f"{type(value).__name__} is no JSON")
+    raise NotImplementedError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
 def as_plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a payload, down to its last list, in which such numbers are plain floats."""
+    """A deep copy of a payload in which such numbers are plain floats."""
     copy = dict(payload)
     # A stack of its own instead of recursion: a payload may be nested nearly as deep as Python can call functions.
     containers: list[Any] = [copy]

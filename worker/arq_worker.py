@@ -21,16 +21,15 @@ from broker.queue import jobs
 from broker.queue.jobs import Claimed, Packed
 from broker.redis.client import Client
 from broker.redis.clock import now_ms, report
-from broker.redis.errors import BrokerError, translated
+from broker.redis.errors import BrokerError, Misconfigured, translated
+from broker.redis.outage import Outage, repeat
 from runtime.fault_log import Faults
-from runtime.task_cancellation import ended
-from worker.backoff import Backoff
+from runtime.task_cancellation import cancel_and_wait
 from worker.components import ReloadableNotifier
 from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
 from worker.delivery.notify import JOB_TIMEOUT_S
 from worker.delivery.running_job import Unfinished
-from worker.permanent_errors import PermanentErrorLog
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
@@ -59,8 +58,7 @@ class NotifyWorker(Worker):
             try:
                 rest = await notifier.run(claimed, packed, leases.of(job_id))
             except BrokerError as error:
-                if not self._faults.note(error):
-                    log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
+                self._note_left(job_id, error)
                 rest = Unfinished(_UNFINISHED_DELAY_MS)
             self._rest[job_id] = rest
 
@@ -96,7 +94,7 @@ class NotifyWorker(Worker):
         self._name = name
         self._notifier = notifier
         self._is_clock_off = False
-        self._faults = PermanentErrorLog("jobs are left")
+        self._outage = Outage(log, "running jobs")
         self._leases = leases
         self._runtimes = runtimes
         self._extend_every_s = settings.lease_s / 4
@@ -114,18 +112,14 @@ class NotifyWorker(Worker):
 
     async def main(self) -> None:
         """Claim and run jobs until `drain`. While Redis is not reachable, it waits."""
-        backoff = Backoff("the job queue waits for Redis")
         faults = Faults(log, "jobs were not claimed", action="claim_failed")
-        while not self._stopping.is_set():
-            try:
-                with translated():
-                    await self._poll_iteration()
-                backoff.reset()
-            except BrokerError as error:
-                await backoff.wait(error, self._stopping)
-            except Exception as error:  # noqa: BLE001 - logged
-                faults.note(error)
-            await self._until_woken()
+
+        async def step() -> float:
+            with translated():
+                await self._poll_iteration()
+            return _POLL_S
+
+        await repeat(step, Outage(log, "claiming jobs"), faults, stop=self._stopping, wake=self._wake)
 
     async def drain(self, grace_s: float) -> None:
         """Claim no more jobs, let running ones finish within `grace_s` seconds, and give the rest back."""
@@ -137,7 +131,7 @@ class NotifyWorker(Worker):
         self._stopping.set()
         self.wake()
         self._cancelled = set(self.tasks)
-        await ended(list(self.job_tasks.values()))
+        await cancel_and_wait(list(self.job_tasks.values()))
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _poll_iteration(self) -> None:
@@ -166,10 +160,16 @@ class NotifyWorker(Worker):
             del self.tasks[job_id]
             self._leases.drop(job_id)
             error = None if task.cancelled() else task.exception()
-            if isinstance(error, BrokerError) and self._faults.note(error):
-                continue
-            if error is not None:  # its lease ends, and the job runs again
-                log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
+            if error is not None:
+                self._note_left(job_id, error)
+
+    def _note_left(self, job_id: str, error: BaseException) -> None:
+        """Log why a job was left. When its lease ends, it runs again."""
+        # What waiting does not fix, such as a missing permission, fails every job: it is logged once a minute.
+        if isinstance(error, Misconfigured):
+            self._outage.note(error)
+        else:
+            log.warning("a job was left: %s", error, extra={"action": "job_left", "job": job_id})
 
     async def heart_beat(self) -> None:
         """Renew the leases of running jobs, and report that this worker is alive. Overrides arq's method."""
@@ -221,14 +221,6 @@ class NotifyWorker(Worker):
             await self._leases.give_back(job_id, delay_ms=_UNFINISHED_DELAY_MS, forget_start=False)
         elif rest := self._rest.pop(job_id):
             await self._leases.give_back(job_id, delay_ms=rest.delay_ms, forget_start=True)
-
-    async def _until_woken(self) -> None:
-        try:
-            async with asyncio.timeout(_POLL_S):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
 
 
 class _Functions(dict[str, Any]):

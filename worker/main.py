@@ -7,14 +7,13 @@ import faulthandler
 import gc
 import logging
 import os
-import secrets
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from runtime.task_cancellation import ended
+from runtime.process_identity import new_process_name
+from runtime.task_cancellation import cancel_and_wait
 from worker.arq_worker import NotifyWorker
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
@@ -80,7 +79,7 @@ async def run_live(
     updates: AsyncIterator[Setup] | None = None,
 ) -> None:
     """Run until `stop` is set, and reload each setup of `updates`."""
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    name = new_process_name()
     client = connect(redis)
     runtimes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
     context = WorkerContext(client, name, settings, OutcomeRecorder(client, name), runtimes)
@@ -131,11 +130,11 @@ async def run_live(
             group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
-            await ended(side_tasks)
+            await cancel_and_wait(side_tasks)
             intake.stop()
             await asyncio.wait(intake_tasks, timeout=settings.stop_grace_s)
             await worker.drain(settings.stop_grace_s)
-            await ended([channel_refresh])
+            await cancel_and_wait([channel_refresh])
             watchdog.cancel()
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -26,6 +26,7 @@ from broker.dead_letters import NotMineError, Work
 from broker.dead_letters.store import OWNERSHIP
 from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
+from broker.redis.clock import time_reply_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
 from broker.redis.scripts import FULL, Script, as_text
@@ -205,8 +206,8 @@ async def interrupted(redis: Client) -> list[str]:
             pipe.time()
             for name in ids:
                 pipe.hmget(redis.names.action + name, ["state", "lease_until_ms"])
-            (seconds, micros), *states = await pipe.execute()
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+            now, *states = await pipe.execute()
+    now_ms = time_reply_ms(now)
     rows = zip(ids, states, strict=True)
     return [name for name, (state, until) in rows if state == b"running" and parse_int(until) < now_ms]
 

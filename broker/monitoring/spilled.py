@@ -37,7 +37,7 @@ class Spilled(Struct, frozen=True, kw_only=True):
         return not (self.bodies or self.corrupt)
 
 
-async def tell_spilled(redis: Client, place: str, spilled: Spilled) -> None:
+async def report_spilled(redis: Client, place: str, spilled: Spilled) -> None:
     """Report the content of a spill directory. Safe to repeat. Raises BrokerError.
 
     place: `host:directory`.

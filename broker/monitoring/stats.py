@@ -110,7 +110,7 @@ async def read_died(redis: Client, *, minutes: int) -> int:
     Raises BrokerError.
     """
     with translated():
-        running = int((await redis.time())[0]) // 60
+        running = await clock.ask_ms(redis) // 60_000
         async with redis.pipeline(transaction=False) as pipe:
             for minute in range(running - minutes + 1, running + 1):
                 pipe.hget(f"{redis.names.stats_minute}{minute}", "died")
@@ -136,7 +136,7 @@ async def read_history(redis: Client, *, points: int, minutes: int) -> list[Poin
     two days, so older spans are missing. Raises BrokerError.
     """
     with translated():
-        now_s = int((await redis.time())[0])
+        now_s = await clock.ask_ms(redis) // 1000
         newest = now_s // 60
         first = max((newest // minutes - points + 1) * minutes, newest - keys.STATS_TTL_S // 60)
         async with redis.pipeline(transaction=False) as pipe:

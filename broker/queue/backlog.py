@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from broker.queue import stream
 from broker.redis.client import Client
+from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
 
@@ -35,8 +36,7 @@ class Backlog(Struct, frozen=True):
 async def read_backlog(redis: Client) -> Backlog:
     """Read the state of the stream and of the job queue. Raises BrokerError."""
     with translated():
-        seconds, micros = await redis.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = await ask_ms(redis)
         async with redis.pipeline(transaction=True) as pipe:
             pipe.xlen(redis.names.stream)
             pipe.zcard(redis.names.queue)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from broker.queue.jobs import size_of
 from broker.redis.client import Client
+from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
 
 _SAMPLE = 500
@@ -37,8 +38,7 @@ _BOUNDS_S = (0, 60, 600, 3600, 86_400)
 async def read_schedule(redis: Client) -> Schedule:
     """Count the notifications in the queue and those that are held. Raises BrokerError."""
     with translated():
-        seconds, micros = await redis.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = await ask_ms(redis)
         bounds = ["-inf", *(str(now_ms + 1000 * bound_s) for bound_s in _BOUNDS_S), "+inf"]
         names = await redis.smembers(redis.names.channels)  # type: ignore[misc]
         held = [redis.names.held_jobs.encode() + name for name in names]

@@ -14,6 +14,7 @@ from broker.queue.batch import RawBody
 from broker.queue.parts import BATCHES, UNRECOGNIZED
 from broker.redis import keys
 from broker.redis.client import Client
+from broker.redis.clock import time_reply_ms
 from broker.redis.confirmation import Confirmation, confirmation_for, confirmed
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
@@ -196,11 +197,11 @@ async def oldest_age_ms(redis: Client) -> int:
         async with redis.pipeline(transaction=False) as pipe:
             pipe.xrange(redis.names.stream, count=1)
             pipe.time()
-            first, (seconds, micros) = await pipe.execute()
+            first, now = await pipe.execute()
     if not first:
         return 0
     written_ms = int(first[0][0].split(b"-")[0])
-    return max(0, int(seconds) * 1000 + int(micros) // 1000 - written_ms)
+    return max(0, time_reply_ms(now) - written_ms)
 
 
 async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:

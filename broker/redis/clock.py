@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.redis.errors import translated
+from runtime.clock import now_ms as host_now_ms
 
 if TYPE_CHECKING:
     from broker.redis.client import Client
@@ -55,22 +56,27 @@ class Clock:
     def now_ms(self) -> int:
         """Return the time in ms since 1970. Before the first reading this is the clock of the host."""
         if self._ahead_ms is None:
-            return time.time_ns() // 1_000_000
+            return host_now_ms()
         return int(time.monotonic() * 1000 + self._ahead_ms)
 
     def host_ahead_ms(self) -> int:
         """Return by how many ms the clock of the host is ahead of that of Redis; negative if it is behind."""
-        return time.time_ns() // 1_000_000 - self.now_ms()
+        return host_now_ms() - self.now_ms()
 
 
 async def ask_ms(redis: Client) -> int:
     """Read the clock of Redis now. Returns ms since 1970. Raises BrokerError."""
     asked_at = time.monotonic()
     with translated():
-        seconds, micros = await redis.time()
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
-    redis.clock.learn(now_ms, asked_at)
-    return now_ms
+        redis_ms = time_reply_ms(await redis.time())
+    redis.clock.learn(redis_ms, asked_at)
+    return redis_ms
+
+
+def time_reply_ms(reply: tuple[int, int]) -> int:
+    """The reply of the command TIME, seconds and microseconds, as ms since 1970."""
+    seconds, micros = reply
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def now_ms(redis: Client) -> int:

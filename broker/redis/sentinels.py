@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from broker.redis.connection_pool import HostConnection
 from broker.redis.redis_url import Host
-from runtime.task_cancellation import ended
+from runtime.task_cancellation import cancel_and_wait
 
 
 class SentinelReport(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Sentinels:
         try:
             reports, faults = await self._collect(asking)
         finally:
-            await ended(asking)
+            await cancel_and_wait(asking)
         if not reports and len(faults) < len(asking):
             raise TimeoutError
         if not reports:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import typer
 from rich.console import Console, RenderableType
@@ -41,8 +39,3 @@ def show(content: RenderableType) -> None:
 def print_json(value: object) -> None:
     """Print a value as one line of JSON."""
     typer.echo(printable_json(msgspec.json.encode(value)))
-
-
-def now_ms() -> int:
-    """The time of this machine in ms since 1970."""
-    return time.time_ns() // 1_000_000

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
-from inspector.cli.app import now_ms
 from inspector.cli.parse_time import parse_rate, parse_time
 from inspector.operations.filters import Filter, FilterField, fields
+from runtime.clock import now_ms
 
 FILTERS = "Filters"
 

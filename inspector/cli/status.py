@@ -12,12 +12,12 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from inspector.cli import options
-from inspector.cli.app import now_ms
 from inspector.cli.session import run_with_redis
 from inspector.cli.watch import show as show_status
 from inspector.cli.watch import watch as watch_status
 from inspector.operations.status import Status, only_spilled, read_status
 from inspector.presentation.status_table import spilled_line
+from runtime.clock import now_ms
 
 
 def status(

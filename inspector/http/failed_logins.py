@@ -28,7 +28,7 @@ _LOG_EVERY_S = 1.0
 
 Kind = Literal["login", "token"]
 
-_logger = logging.getLogger("hookline.inspector")
+log = logging.getLogger("hookline.inspector")
 
 
 class Attempts:
@@ -59,7 +59,7 @@ class Attempts:
             self._log_held(kind, address)
             return wait_s
         self._throttle.failed(keys)
-        _logger.warning(
+        log.warning(
             "refused a %s: it is wrong (from %s)",
             kind,
             address,
@@ -72,7 +72,7 @@ class Attempts:
         now_s = monotonic()
         if now_s - self._logged_s < _LOG_EVERY_S:
             return
-        _logger.warning(
+        log.warning(
             "refused %d more wrong tries after too many, the last a %s from %s",
             self._unlogged,
             kind,

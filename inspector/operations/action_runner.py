@@ -10,9 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import secrets
-import socket
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -21,10 +18,12 @@ from broker.dead_letters import stored_actions
 from broker.dead_letters.stored_actions import Verb
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat, until_done
 from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import DryRun, DryRunError, Selection
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.fault_log import Faults
+from runtime.process_identity import new_process_name
 
 MAX_RUNNING = 4
 """Most actions that run at the same time. Further actions wait."""
@@ -35,7 +34,7 @@ CHECK_EVERY_S = 2.0
 RELEASE_TIMEOUT_S = 1.0
 """Most seconds that releasing the running actions may take at shutdown."""
 
-_logger = logging.getLogger("hookline.inspector")
+log = logging.getLogger("hookline.inspector")
 
 
 class ActionContext(Struct, frozen=True, kw_only=True):
@@ -53,10 +52,10 @@ class Runner:
     def __init__(self, redis: Client, context: Callable[[], ActionContext]) -> None:
         self._redis = redis
         self._context = context
-        self._owner = new_owner()
+        self._owner = new_process_name()
         self._slots = asyncio.Semaphore(MAX_RUNNING)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._faults = Faults(_logger, "cannot look for interrupted actions", action="actions_unread")
+        self._faults = Faults(log, "cannot look for interrupted actions", action="actions_unread")
 
     async def begin(
         self,
@@ -88,28 +87,18 @@ class Runner:
 
     async def run(self) -> None:
         """Take over interrupted actions until cancelled. Raises nothing but the cancellation."""
-        task = asyncio.current_task()
-        assert task is not None
         try:
-            # The Redis client may swallow a cancellation, so the loop also checks for one.
-            while not task.cancelling():
-                await self._take_interrupted()
-                if not task.cancelling():
-                    await asyncio.sleep(CHECK_EVERY_S)
+            await repeat(self._take_interrupted, Outage(log, "looking for interrupted actions"), self._faults)
         finally:
             await self._release_all()
 
-    async def _take_interrupted(self) -> None:
-        try:
-            for action_id in await stored_actions.interrupted(self._redis):
-                if self._slots.locked():
-                    return  # Another process may have a free slot.
-                if action_id not in self._tasks and await self._take(action_id):
-                    self._start(action_id)
-        except BrokerError as error:
-            _logger.debug("cannot look for interrupted actions now: %s", error)
-        except Exception as error:  # noqa: BLE001 - logged
-            self._faults.note(error)
+    async def _take_interrupted(self) -> float:
+        for action_id in await stored_actions.interrupted(self._redis):
+            if self._slots.locked():
+                break  # Another process may have a free slot.
+            if action_id not in self._tasks and await self._take(action_id):
+                self._start(action_id)
+        return CHECK_EVERY_S
 
     async def _take(self, action_id: str) -> bool:
         if self._context().dry_run is None:
@@ -132,16 +121,12 @@ class Runner:
         """Run an action until it is done, stopped or taken over by another process."""
         if before is not None:
             await asyncio.wait([before])
-        while True:
-            try:
-                async with self._slots:
-                    await self._run(action_id)
-            except BrokerError as error:
-                fields = {"action": "action_waits", "id": action_id}
-                _logger.warning("action %s waits for Redis: %s", action_id, error, extra=fields)
-            else:
-                return
-            await asyncio.sleep(CHECK_EVERY_S)
+
+        async def step() -> None:
+            async with self._slots:
+                await self._run(action_id)
+
+        await until_done(step, Outage(log, f"action {action_id}"))
 
     async def _run(self, action_id: str) -> None:
         if not await stored_actions.take(self._redis, action_id, owner=self._owner):
@@ -156,7 +141,7 @@ class Runner:
             raise
         except Exception:
             fields = {"action": "action_failed", "id": action_id}
-            _logger.exception("action %s was stopped by a defect in Hookline", action_id, extra=fields)
+            log.exception("action %s was stopped by a defect in Hookline", action_id, extra=fields)
             # If it kept running, each process that takes it over would meet the same defect.
             await stored_actions.stop(self._redis, action_id, by="hookline")
 
@@ -172,8 +157,3 @@ class Runner:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 for action_id in action_ids:
                     await stored_actions.release(self._redis, action_id, owner=self._owner)
-
-
-def new_owner() -> str:
-    """A name for a process that runs actions, which no other process has."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -12,7 +12,7 @@ from broker.redis.errors import BrokerError
 
 _TIMEOUT_S = 1.0
 
-_logger = logging.getLogger("hookline.inspector")
+log = logging.getLogger("hookline.inspector")
 
 
 async def record_login(redis: Client, user: str) -> None:
@@ -21,7 +21,7 @@ async def record_login(redis: Client, user: str) -> None:
         async with asyncio.timeout(_TIMEOUT_S):
             await audit.record(redis, AuditEntry(user, "login"))
     except (BrokerError, TimeoutError):
-        _logger.warning(
+        log.warning(
             "cannot record the login of %s in the audit log: Redis does not answer",
             user,
             extra={"action": "inspector_login_not_recorded", "user": user},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -10,8 +9,10 @@ from contextlib import aclosing
 from broker.monitoring.alerts import Alert, raise_alert
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat
 from inspector.operations.retention import PurgeBusyError, purge
 from inspector.settings import DeadSettings
+from runtime.fault_log import Faults
 
 BY = "retention"
 """The user in its audit entries."""
@@ -26,13 +27,17 @@ log = logging.getLogger("hookline.inspector")
 
 async def run(redis: Client, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
     """Purge every few minutes until cancelled. `settings` is called each time, as the configuration may change."""
-    while True:
+
+    async def step() -> float:
         await once(redis, settings(), every_s=every_s)
-        await asyncio.sleep(every_s)
+        return every_s
+
+    faults = Faults(log, "old dead letters were not purged", action=_FAILED)
+    await repeat(step, Outage(log, "purging old dead letters", is_secondary=True), faults)
 
 
 async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
-    """Remove what is due. Errors are logged; a failed export also raises an alert. The next purge tries again."""
+    """Remove the dead letters that are due. A failed export is logged and raises an alert. Raises BrokerError."""
     if not (settings.keep_days or settings.keep_count):
         return
     try:
@@ -48,14 +53,10 @@ async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_
                     )
     except PurgeBusyError:
         pass
-    except BrokerError as error:
-        log.warning("cannot purge dead letters: %s", error, extra={"action": _FAILED})
     except OSError as error:
         reason = f"cannot purge dead letters: cannot export to dead.export_dir: {error.strerror or error}"
         log.error("%s", reason, extra={"action": _FAILED})  # noqa: TRY400 - the disk refused, this is no defect
         await _raise_alert(redis, reason, every_s)
-    except Exception:
-        log.exception("cannot purge dead letters", extra={"action": _FAILED})
 
 
 async def _raise_alert(redis: Client, reason: str, every_s: float) -> None:

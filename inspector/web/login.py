@@ -33,7 +33,7 @@ _NAME_CHARS = 64
 
 _WRONG = ErrorAnswer(403, "The name or the password is wrong.")
 
-_logger = logging.getLogger("hookline.inspector")
+log = logging.getLogger("hookline.inspector")
 
 
 def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> list[Route]:
@@ -62,7 +62,7 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
         answer = redirect(path)
         keep_session(answer, auth.sessions.begin(name), https=auth.is_https(request))
         answer.del_cookie(LOGIN_COOKIE, path="/login")
-        _logger.info(
+        log.info(
             "%s logged in from %s",
             name,
             address,
@@ -74,7 +74,7 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
         auth.sessions.end(session_of(request))
         answer = redirect("/login")
         drop_session(answer, https=auth.is_https(request))
-        _logger.info("%s logged out", principal.name, extra={"action": "inspector_logout", "user": principal.name})
+        log.info("%s logged out", principal.name, extra={"action": "inspector_logout", "user": principal.name})
         return answer
 
     return [

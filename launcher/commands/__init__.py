@@ -1,1 +1,1 @@
-"""The commands that belong to no other part."""
+"""The commands that belong to no other package."""

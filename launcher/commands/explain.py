@@ -1,4 +1,4 @@
-"""`hookline explain`: what becomes of a body, and why. The tool to write rules with."""
+"""`hookline explain`: shows how a body is processed, and why. It helps to write rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from broker.queue.batch import RawBody
-from launcher.commands.body_file import SourceOption, given_body
+from launcher.commands.body_file import SourceOption, body_from_file
 from launcher.commands.explain_text import page
 from launcher.config.config import Config
 from runtime.terminal_text import printable_json
@@ -24,31 +24,32 @@ from worker.preview.explain import explain as explained
 def explain(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The body; - reads standard input.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="File with the body; - reads standard input.", show_default=False),
     ],
     *,
     source: SourceOption = "",
     event: Annotated[
         str, typer.Option(help="Event name, as ?event= in the webhook's URL gives it.", show_default=False)
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all there is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all details.")] = False,
 ) -> None:
-    """Show what becomes of a webhook's body: its event, which rules match or why not, and what they send.
+    """Show how a webhook's body is processed: its event, which rules match or why not, and what they send.
 
-    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the receiver would refuse the body,
-    or if it, or a notification of it, would be a dead letter.
+    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the receiver would reject the body,
+    or if the body or one of its notifications would become a dead letter.
 
     Example: hookline explain body.json --event customer.rewarded
     """
     config: Config = ctx.obj.config
-    body = given_body(config, file, source=source, event=event)
+    body = body_from_file(config, file, source=source, event=event)
     source_settings = config.sources[body.source]
     explanation = explained(
         body,
         worker_source(source_settings),
         config.rules,
         config.channels,
-        refusal=_refusal(body, source_settings),
+        refusal=_rejection(body, source_settings),
     )
     if as_json:
         typer.echo(printable_json(msgspec.json.encode(explanation)))
@@ -57,8 +58,8 @@ def explain(
     raise typer.Exit(1 if explanation.dead_letters or explanation.refusal else 0)
 
 
-def _refusal(body: RawBody, settings: Settings) -> str:
-    """Why the receiver answers 400. A key in the URL is not asked for here: hookline url makes the right one."""
+def _rejection(body: RawBody, settings: Settings) -> str:
+    """Why the receiver responds with 400, "" if it does not. The key in the URL is not checked here."""
     events = UrlEvents(body.source, KINDS[settings.kind], settings.events)
     if not body.event_hint or settings.url_key:
         return ""

@@ -1,4 +1,4 @@
-"""An explanation as it reads on a terminal of 80 columns."""
+"""Formats an explanation for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MAX_VALUE_CHARS = 60
 _NAMED_BY = {
     "body": "named by the body",
     "url": "named by the URL's ?event=",
-    "nothing": "nothing names it: add ?event=NAME to the target URL",
+    "nothing": "not named: add ?event=NAME to the target URL",
 }
 
 
 def page(explanation: Explanation) -> RenderableType:
-    """All of it, the verdict last."""
+    """The whole explanation, with the conclusion at the end."""
     return Group(*_parts(explanation))
 
 
@@ -59,26 +59,28 @@ def _event(lines: Table, event: Decoded) -> None:
     lines.add_row("", Text(_NAMED_BY[event.named_by], "yellow" if event.named_by == "nothing" else "dim"))
     lines.add_row("identity", _plain(" + ".join(event.identity)))
     if event.identity_is_hash:
-        lines.add_row("", Text("a hash of what is signed, for nothing in the body identifies it", "dim"))
+        lines.add_row(
+            "", Text("a hash of the signed bytes, since nothing in the body identifies the event", "dim")
+        )
     lines.add_row("remembered", Text(f"{_window(event.remembered_s)} from when it was last seen"))
     if event.occurred_at_ms is None:
-        lines.add_row("time", Text("none of its own; the time of receipt counts", "dim"))
+        lines.add_row("time", Text("not in the body; the time of receipt is used", "dim"))
     else:
         lines.add_row("time", Text(moment(event.occurred_at_ms)))
     if event.typed is None:
-        lines.add_row("payload", Text("generic: any shape is right"))
+        lines.add_row("payload", Text("generic: no fixed shape"))
     else:
         lines.add_row("payload", Text(f"{event.typed.name}: {', '.join(event.typed.fields)}"))
 
 
 def _window(seconds: float) -> str:
-    """Days where there are two at least, else hours."""
+    """A span in days from two days on, else in hours."""
     days = seconds / 86_400
     return f"{days:.0f} d" if days >= 2 else f"{seconds / 3600:.0f} h"
 
 
 def fault_lines(fault: Fault) -> Table:
-    """Why a body would be a dead letter."""
+    """The reason why a body would become a dead letter."""
     lines = _lines()
     lines.add_row("reason", _plain(fault.reason, "bold red"))
     lines.add_row("error", _plain(fault.error, "red"))
@@ -109,14 +111,14 @@ def _glance(value: Any) -> str:
 
 
 def matching(outcome: RuleOutcome, notified: Notified) -> Iterator[RenderableType]:
-    """One notification that a rule makes."""
+    """A notification of a rule that matches."""
     heading = Text("\nrule ").append(printable(outcome.rule), "bold").append(" matches", "green")
     yield heading.append(f" -> {notified.channel}")
     yield _indented(_notification(outcome, notified))
 
 
 def not_matching(outcomes: list[RuleOutcome]) -> Iterator[RenderableType]:
-    """Why these rules make none."""
+    """The reasons why these rules do not match."""
     if not outcomes:
         return
     yield Text("\nrules that do not match")
@@ -130,7 +132,7 @@ def _reasons(outcome: RuleOutcome) -> Iterator[str]:
     if not outcome.is_enabled:
         yield "enabled is false"
     for why in outcome.mismatches:
-        yield f"{why.what} fits none of {', '.join(why.globs)}"
+        yield f"{why.what} matches none of {', '.join(why.globs)}"
     if not outcome.is_met:
         yield f"when is not true: {outcome.when}"
 
@@ -141,12 +143,12 @@ def _notification(outcome: RuleOutcome, notified: Notified) -> Table:
     if outcome.when:
         lines.add_row("when", _plain(outcome.when))
     if outcome.quiet_s:
-        lines.add_row("quiet", Text(f"hours end in {span(outcome.quiet_s * 1000)}; put off until then", "yellow"))
+        lines.add_row("quiet", Text(f"hours end in {span(outcome.quiet_s * 1000)}; sent after that", "yellow"))
     for label, content in (("to", notified.to), ("subject", notified.subject)):
         if content:
             lines.add_row(label, _plain(content, "green"))
-    for asked in notified.looks_up:
-        lines.add_row("looks up", _plain(f"{asked}, and fills in what the payload lacks"))
+    for lookup in notified.looks_up:
+        lines.add_row("looks up", _plain(f"{lookup}, and fills in what the payload lacks"))
     lines.add_row(*_text(notified))
     if notified.html:
         lines.add_row("html", _plain(notified.html, "green"))
@@ -157,40 +159,40 @@ def _notification(outcome: RuleOutcome, notified: Notified) -> Table:
 
 def _text(notified: Notified) -> tuple[str, Text]:
     if notified.needs:
-        return "text", _plain(f"needs the answer: {notified.needs}", "yellow")
+        return "text", _plain(f"needs the looked-up data: {notified.needs}", "yellow")
     if notified.error:
         return "error", _plain(notified.error, "red")
     if notified.text:
         return "text", _plain(notified.text, "green")
-    return "text", Text("none, the rule has no text", "dim")
+    return "text", Text("none: the rule has no text", "dim")
 
 
 def _post(post: Post) -> Text:
-    """The JSON, but for `data`: that is the payload, and stands above."""
+    """The JSON without `data`, which is the payload that is shown above."""
     shown = Text(f"to {post.host}, {size(len(bytes(post.body)))}\n{{\n")
     content = msgspec.json.decode(post.body)
     for key, value in content.items():
         shown.append(f"  {_json(key)}: ", "cyan")
-        shown.append("{ what templates see }\n" if key == "data" else f"{printable(_json(value))},\n")
+        shown.append("{ as templates see it }\n" if key == "data" else f"{printable(_json(value))},\n")
     return shown.append("}")
 
 
 def _conclusion(explanation: Explanation) -> Text:
     if explanation.refusal:
-        return _plain(f"refused, the receiver answers 400: {explanation.refusal}", "bold red")
+        return _plain(f"rejected with status 400: {explanation.refusal}", "bold red")
     if explanation.fault:
-        return Text("a dead letter: this body cannot be processed", "bold red")
+        return Text("dead letter: this body cannot be processed", "bold red")
     made = sum(len(outcome.notifications) for outcome in explanation.rules)
     if explanation.event and not made and all(outcome.mismatches for outcome in explanation.rules):
         wanted = _plain(f"events = [{_json(explanation.event.name)}]")
-        return Text("processed, and nobody is notified: a rule for it has ", "bold yellow").append(wanted)
+        return Text("processed, without a notification: a rule for this event has ", "bold yellow").append(wanted)
     if not made:
-        return Text("processed, and nobody is notified: see the rules above", "bold yellow")
+        return Text("processed, without a notification: see the rules above", "bold yellow")
     notifications = count_of(made, "notification")
     if not explanation.dead_letters:
         return Text(f"processed: {notifications}", "bold green")
-    fate = "a dead letter" if explanation.dead_letters == 1 else "dead letters"
-    return Text(f"processed, but {explanation.dead_letters} of {notifications} would be {fate}", "bold red")
+    what = "a dead letter" if explanation.dead_letters == 1 else "dead letters"
+    return Text(f"processed, but {explanation.dead_letters} of {notifications} would become {what}", "bold red")
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`hookline redis`: what concerns the Redis that is used, and not what lies in it."""
+"""`hookline redis`: manages the namespace in Redis."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _group() -> None:
 @app.command("accept-sources")
 def accept_sources(
     ctx: typer.Context,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Make the namespace belong to the sources of this config, after they were changed on purpose.
+    """Claim the namespace for the sources of this config, after they were changed on purpose.
 
     Example: hookline redis accept-sources --yes
     """
@@ -33,9 +33,9 @@ def accept_sources(
     names = ", ".join(context.config.sources)
     settings = context.redis()
     if not yes:
-        typer.confirm(f'Shall the namespace "{settings.namespace}" belong to {names}?', abort=True)
+        typer.confirm(f'Claim the namespace "{settings.namespace}" for {names}?', abort=True)
     asyncio.run(_accept(context))
-    typer.echo(f'The namespace "{settings.namespace}" belongs to {names}.')
+    typer.echo(f'The namespace "{settings.namespace}" now belongs to {names}.')
 
 
 async def _accept(context: Context) -> None:

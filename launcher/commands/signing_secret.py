@@ -1,4 +1,4 @@
-"""The secret that commands sign with for a source."""
+"""The secret with which commands sign webhooks of a source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SigningError(LauncherError):
 
 
 def signing_secret(config: Config, source: str) -> Secret:
-    """The first secret of a configured source, else the one that `hookline up` made. Raises SigningError."""
+    """The first configured secret of a source, else the one that `hookline up` generated. Raises SigningError."""
     configured = config.sources[source].secrets
     if configured:
         return configured[0]
@@ -27,7 +27,7 @@ def signing_secret(config: Config, source: str) -> Secret:
     if stored is None:
         variable = f"HOOKLINE_SOURCES_{as_variable(source)}_SECRETS"
         raise SigningError(
-            f"no secret to sign with for {source}: start `hookline up`, which makes one and keeps it in "
+            f"no secret to sign with for {source}: start `hookline up`, which generates one in "
             f"{secret_path(config.data_dir, source)}, or set {variable}"
         )
     return stored

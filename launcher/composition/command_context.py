@@ -1,4 +1,4 @@
-"""What the commands share: the config, read when first asked for."""
+"""The context of every command: the config, which is read when it is first used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sources.settings import Settings as SourceSettings
 
 
 class Context:
-    """Given to every command as `ctx.obj`."""
+    """The object that every command gets as `ctx.obj`."""
 
     def __init__(self, config_path: Path | None) -> None:
         self._config_path = config_path
@@ -41,11 +41,11 @@ class Context:
         return load(self._config_path, os.environ)
 
     def file(self) -> Path | None:
-        """The config file, None where there is none."""
+        """The config file, or None."""
         return config_file(self._config_path, os.environ)
 
     def file_text(self) -> str:
-        """What the config file says, "" where there is none."""
+        """The text of the config file, "" without one."""
         file = self.file()
         return file.read_text(encoding="utf-8") if file else ""
 
@@ -58,21 +58,21 @@ class Context:
         return self.config.channels
 
     def spilled(self) -> Mapping[str, Spilled]:
-        """What lies in receiver.spill_dir, by place: none where this machine has none. Raises ConfigError."""
+        """Webhooks in receiver.spill_dir, by location; empty without such a directory here. Raises ConfigError."""
         return spilled_here(self.config.receiver)
 
     def dry_run(self) -> Callable[[StoredDeadLetter], DryRunResult]:
-        """What workers with this config would make of a dead letter. Raises ConfigError."""
-        from launcher.composition.dry_runs import dry_run  # noqa: PLC0415 - most commands do without a worker's parts
+        """Returns the dry run of dead letters with this config. Raises ConfigError."""
+        from launcher.composition.dry_runs import dry_run  # noqa: PLC0415 - most commands need no worker components
 
         return dry_run(self.config)
 
     def masking(self) -> Masking:
-        """What inspector.masked_paths and shown_paths hide. Raises ConfigError."""
+        """Masking by inspector.masked_paths and shown_paths. Raises ConfigError."""
         return Masking(self.config.inspector.masked_paths, self.config.inspector.shown_paths)
 
     def user(self) -> str:
-        """`cli:ann@host`; of a user without a name, the number."""
+        """`cli:ann@host`, with the user's number if the user has no name."""
         try:
             name = getpass.getuser()
         except (KeyError, OSError):  # 3.13 raises the latter
@@ -80,15 +80,15 @@ class Context:
         return f"cli:{name}@{socket.gethostname()}"
 
     def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
-        """Tells what a dead letter can be found by. Raises ConfigError."""
+        """Return a function that lists the search terms of a dead letter. Raises ConfigError."""
         return terms(self.config.sources)
 
     def retention(self) -> DeadSettings:
-        """How long dead letters are kept. Raises ConfigError."""
+        """The settings that limit how many dead letters are kept, and for how long. Raises ConfigError."""
         return self.config.dead
 
     def redis(self) -> Settings:
-        """The Redis that is configured, else that of a running `hookline up`. Raises ConfigError, NoRedisError."""
+        """The configured Redis, else the one of a running `hookline up`. Raises ConfigError, NoRedisError."""
         config = self.config
         if config.redis.url:
             return config.redis
@@ -96,7 +96,7 @@ class Context:
             return structs.replace(config.redis, url=socket_url(config.data_dir))
         raise NoRedisError(
             "no Redis to use: set REDIS_URL, or redis.url in hookline.toml, "
-            f"or start `hookline up` (none runs in {config.data_dir}; HOOKLINE_UP_DATA_DIR names another)"
+            f"or start `hookline up` (not running in {config.data_dir}; HOOKLINE_UP_DATA_DIR changes that)"
         )
 
 

@@ -1,4 +1,4 @@
-"""One receiver process, one worker process: built from the config and run to their end."""
+"""Builds the processes of receiver, worker and inspector from the config, and runs them."""
 
 from __future__ import annotations
 
@@ -21,41 +21,42 @@ from inspector.operations import retention_task
 from inspector.privacy.masking import Masking
 from inspector.settings import Settings as InspectorSettings
 from launcher.composition.dry_runs import dry_run
-from launcher.composition.error_reporting import tell
-from launcher.composition.namespace_claim import accepted, claim_when_there
+from launcher.composition.error_reporting import report_error
+from launcher.composition.namespace_claim import claim_when_there, recorded_updates
 from launcher.composition.spill_directories import spilled_here
 from launcher.config.channel_checks import channel_faults
 from launcher.config.config import Config
-from launcher.config.live_config import LiveConfig
+from launcher.config.reloadable_config import ReloadableConfig
 from launcher.errors import ConfigError, ListenError
 from launcher.supervisor.processes import Group, supervise
-from receiver import server as receiver_server
 from receiver.ingress.source_verifier import source_verifiers
+from receiver.receiver import BACKLOG
 from receiver.server import serve
 from receiver.storage.spill.files import prepare
 from runtime.client_address import client_address
+from runtime.listening_socket import listen
 from worker.components import Setup, setup_of
 from worker.main import work
 
 _MARGIN_S = 5.0
-"""Seconds between the end of a part's own grace and its being killed."""
+"""Seconds that a process gets beyond its own grace period before it is killed."""
 
 
 def open_listener(config: Config) -> socket.socket:
     """The socket that all receiver processes share. Raises ListenError."""
     settings = config.receiver
-    return _opened(partial(receiver_server.listen, settings), "receiver", settings.host, settings.port)
+    return _opened("receiver", settings.host, settings.port, backlog=BACKLOG)
 
 
 def open_inspector(config: Config) -> socket.socket:
     """The socket of the inspector's pages. Raises ListenError."""
     settings = config.inspector
-    return _opened(partial(inspector_server.listen, settings), "inspector", settings.host, settings.port)
+    return _opened("inspector", settings.host, settings.port)
 
 
-def _opened(listen: Callable[[], socket.socket], section: str, host: str, port: int) -> socket.socket:
+def _opened(section: str, host: str, port: int, *, backlog: int | None = None) -> socket.socket:
     try:
-        return listen()
+        return listen(host, port, backlog=backlog)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         names = f"HOOKLINE_{section.upper()}_PORT or HOOKLINE_{section.upper()}_HOST"
@@ -64,33 +65,37 @@ def _opened(listen: Callable[[], socket.socket], section: str, host: str, port: 
         ) from None
 
 
-def receivable(config: Config) -> Config:
-    """The same config. Raises the receiver's StartError where it allows no start."""
+def checked_for_receiver(config: Config) -> Config:
+    """Return the config if a receiver can start with it. Raises StartError."""
     source_verifiers(config.sources, config.receiver.trusted_proxies)
     return config
 
 
-def workable(config: Config) -> Config:
-    """The same config. Raises ConfigError where a channel of it cannot be opened here."""
+def checked_for_worker(config: Config) -> Config:
+    """Return the config if a worker can open its channels here. Raises ConfigError."""
     faults = channel_faults(config.channels)
     if faults:
         raise ConfigError(faults)
     return config
 
 
-def receivers(live: LiveConfig, redis: RedisSettings, listener: socket.socket, *, processes: int) -> Group:
-    """Receiver processes on one socket, which follow what `[sources]` says as it changes. Raises SpillDirError."""
-    settings = live.current.receiver
+def receivers(
+    reloadable: ReloadableConfig, redis: RedisSettings, listener: socket.socket, *, processes: int
+) -> Group:
+    """Receiver processes on one socket, which reload `[sources]`. Raises SpillDirError."""
+    settings = reloadable.current.receiver
     if settings.spill_dir:
         prepare(Path(settings.spill_dir))
 
     async def run(number: int) -> None:
         client = connect(redis)
-        updates = (config.sources async for config in accepted(redis, live.updates(rotating=True)))
+        configs = recorded_updates(redis, reloadable.updates(watch_secrets=True))
+        updates = (config.sources async for config in configs)
         try:
             async with asyncio.TaskGroup() as group:  # webhooks are answered while Redis is away
-                claiming = group.create_task(claim_when_there(redis, live.current))
-                await serve(settings, live.current.sources, client, listener, process=number, updates=updates)
+                claiming = group.create_task(claim_when_there(redis, reloadable.current))
+                sources = reloadable.current.sources
+                await serve(settings, sources, client, listener, process=number, updates=updates)
                 claiming.cancel()
         finally:
             await client.aclose()
@@ -100,44 +105,44 @@ def receivers(live: LiveConfig, redis: RedisSettings, listener: socket.socket, *
         run=_process(run),
         count=processes,
         stop_s=settings.shutdown_timeout_s + settings.flush_timeout_s + _MARGIN_S,
-        reload=live.reload,
-        look=live.rotate,
+        reload=reloadable.reload,
+        each_second=reloadable.reload_secrets,
     )
 
 
-def workers(live: LiveConfig, redis: RedisSettings, *, processes: int) -> Group:
-    """Worker processes, which follow what sources, channels, rules and alerts are as that changes."""
-    settings = live.current.worker
+def workers(reloadable: ReloadableConfig, redis: RedisSettings, *, processes: int) -> Group:
+    """Worker processes, which reload sources, channels, rules and alerts."""
+    settings = reloadable.current.worker
 
     async def run(_: int) -> None:
-        await claim_when_there(redis, live.current)
-        updates = (_setup(new) async for new in accepted(redis, live.updates()))
-        await work(settings, _setup(live.current), redis, updates=updates)
+        await claim_when_there(redis, reloadable.current)
+        updates = (_setup(new) async for new in recorded_updates(redis, reloadable.updates()))
+        await work(settings, _setup(reloadable.current), redis, updates=updates)
 
     return Group(
         name="worker",
         run=_process(run),
         count=processes,
         stop_s=2 * settings.stop_grace_s + _MARGIN_S,
-        reload=live.reload,
+        reload=reloadable.reload,
     )
 
 
-def inspectors(live: LiveConfig, redis: RedisSettings, listener: socket.socket) -> Group:
-    """The one process of the inspector's pages, which shows sources and channels as they are as that changes."""
-    settings = live.current.inspector
+def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: socket.socket) -> Group:
+    """The one inspector process, which reloads sources and channels."""
+    settings = reloadable.current.inspector
 
     async def run(_: int) -> None:
         client = connect(redis)
-        keeping = asyncio.create_task(retention_task.run(client, lambda: live.current.dead))
+        keeping = asyncio.create_task(retention_task.run(client, lambda: reloadable.current.dead))
         try:
             await inspector_server.serve(
                 settings,
                 client,
                 listener,
-                _configured(live.current),
+                _configured(reloadable.current),
                 client_address=_client_address(settings),
-                updates=(_configured(config) async for config in live.updates()),
+                updates=(_configured(config) async for config in reloadable.updates()),
             )
         finally:
             keeping.cancel()
@@ -145,12 +150,15 @@ def inspectors(live: LiveConfig, redis: RedisSettings, listener: socket.socket) 
             await client.aclose()
 
     return Group(
-        name="inspector", run=_process(run), stop_s=inspector_server.STOP_S + _MARGIN_S, reload=live.reload
+        name="inspector", run=_process(run), stop_s=inspector_server.STOP_S + _MARGIN_S, reload=reloadable.reload
     )
 
 
 def run_group(group: Group) -> int:
-    """Run it until it is told to stop: here if one process is enough, else supervised. Returns the exit code."""
+    """Run a group until a signal stops it: in this process if it has one process, else supervised.
+
+    Returns the exit code.
+    """
     return supervise([group]) if group.count > 1 else group.run(0)
 
 
@@ -184,7 +192,7 @@ def _process(run: Callable[[int], Coroutine[Any, Any, None]]) -> Callable[[int],
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(run(number))
         except Exception as error:
-            code = tell(error)
+            code = report_error(error)
             if code is None:
                 raise
             return code

@@ -1,4 +1,4 @@
-"""What dead letters can be found by, as workers with this config would say."""
+"""The search terms of dead letters, as workers with this config find them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from worker.delivery.search_terms import terms_of
 
 
 def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Sequence[str]]:
-    """Tells the terms of a dead letter. Never raises: what cannot be read, or has no source of these, has none."""
+    """Returns a function that lists the search terms of a dead letter, and never raises.
+
+    A dead letter that cannot be read, or whose source is not configured, has no terms.
+    """
     kinds = {name: KINDS[source.kind] for name, source in sources.items()}
 
     def of(stored_letter: StoredDeadLetter) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The dry run of dead letters that a config makes."""
+"""The dry run of dead letters with a config."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from worker.preview.dry_run import DryRunner
 
 
 def dry_run(config: Config) -> Callable[[StoredDeadLetter], DryRunResult]:
-    """Tells what workers with this config would make of a dead letter if it were replayed. See Rehearsal."""
+    """Returns a function that processes a dead letter as workers with this config would, and sends nothing."""
     sources = {name: worker_source(source) for name, source in config.sources.items()}
     return DryRunner(sources, config.rules, config.channels).of

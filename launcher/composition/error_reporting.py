@@ -1,4 +1,4 @@
-"""Errors that people can mend, as one clear line and an exit code."""
+"""Errors that an operator can fix, as one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from receiver.errors import StartError
 from runtime.terminal_text import printable
 
 
-def complaint(error: BaseException) -> tuple[str, int] | None:
-    """(what to tell, exit code): 2 for usage and config, 1 for others. None for an error nobody foresaw."""
+def error_message(error: BaseException) -> tuple[str, int] | None:
+    """(text, exit code): 2 for usage and config, 1 for other errors. None for an error that is a defect."""
     if isinstance(error, BaseExceptionGroup):
-        told = [complaint(inner) for inner in error.exceptions]
-        return told[0] if all(told) else None
+        messages = [error_message(inner) for inner in error.exceptions]
+        return messages[0] if all(messages) else None
     if isinstance(error, LauncherError):
         return str(error), error.exit_code
     if isinstance(error, StartError):
@@ -24,12 +24,12 @@ def complaint(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
-def tell(error: BaseException) -> int | None:
-    """Tell a foreseen error on stderr and return its exit code; None, and nothing told, for any other."""
-    told = complaint(error)
-    if told is None:
+def report_error(error: BaseException) -> int | None:
+    """Print an expected error on stderr and return its exit code. Prints nothing and returns None for a defect."""
+    message = error_message(error)
+    if message is None:
         return None
-    text, code = told
+    text, code = message
     for line in text.split("\n"):
         sys.stderr.write(f"hookline: {printable(line)}\n")
     return code

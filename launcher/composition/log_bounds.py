@@ -1,17 +1,17 @@
-"""No log line grows without limit or shows what a command carried to Redis. Pure."""
+"""Limits the length of log lines, and removes the arguments of Redis commands from them. Pure."""
 
 from __future__ import annotations
 
 import re
 
 MAX_LINE = 4095
-"""Bytes of a line, without its end."""
+"""Bytes that a line may have, without its line feed."""
 
 _COMMAND = re.compile(r"Command # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)
 
 
 def cut(text: str, limit: int) -> str:
-    """The text in at most `limit` bytes of UTF-8, and a word about how much is missing, which counts too."""
+    """The text in at most `limit` bytes of UTF-8, including a note about how much was cut."""
     size = _bytes(text)
     if size <= limit:
         return text
@@ -29,13 +29,13 @@ def cut_lines(text: str, limit: int = MAX_LINE) -> str:
     return "\n".join([*head, f"... [{len(lines) - len(head) - len(tail)} lines cut]", *tail])
 
 
-def without_command(text: str) -> str:
-    """Without the command that the driver writes before an error of a pipeline: a batch may stand in it."""
+def strip_command(text: str) -> str:
+    """Remove the command that the driver puts before an error of a pipeline: it may contain a batch."""
     return _COMMAND.sub("", text) if "of pipeline caused error: " in text else text
 
 
 def _first(lines: list[str], room: int) -> list[str]:
-    """As many of the first lines as there is room for."""
+    """The first lines that fit into `room` bytes."""
     taken = []
     for line in lines:
         room -= _bytes(line) + 1

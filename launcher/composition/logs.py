@@ -1,8 +1,8 @@
 """Logging: one JSON line an event on stderr, or text for a person at a terminal.
 
-A part logs `logger.info("sentence", extra={"action": "receiver_started", "port": 8080})`: `action` is a stable
-name, the other extras are fields. What has no action of its own is called after its logger. One call can tell of
-much that is alike: where the extra `each` is a list of dicts, a line is written for each, with its fields.
+Code logs `log.info("sentence", extra={"action": "receiver_started", "port": 8080})`: `action` is a stable name,
+the other extras are fields. A record without an action gets the name of its logger. One call can log many similar
+events: where the extra `each` is a list of dicts, a line is written for each of them, with its fields.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from launcher.composition.log_bounds import MAX_LINE, cut, cut_lines, without_command
+from launcher.composition.log_bounds import MAX_LINE, cut, cut_lines, strip_command
 from launcher.config.settings import LogSettings
 from runtime.terminal_text import one_line, printable
 
@@ -26,20 +26,20 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def set_up_logs(settings: LogSettings) -> None:
-    """Send every logger's events to stderr. Libraries say warnings only."""
+    """Send every logger's events to stderr. Libraries log warnings only."""
     handler = logging.StreamHandler(sys.stderr)
     text = settings.format == "text" or (settings.format == "auto" and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # unused: no line shows them
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ts, level, action, message, then the fields. Never raises."""
+    """Writes one JSON object per line: ts, level, action, message, then the fields. Never raises."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         self._date_time = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or lines."""
+        """Format a record as one line, or as one line for each dict in `each`."""
         event = {
             "ts": self._timestamp(record.created),
             "level": record.levelname.lower(),
@@ -57,11 +57,11 @@ class JsonFormatter(logging.Formatter):
         }
         line = _json(event)
         each = _each(record)
-        lines = [_with(event, line, one) for one in each]
+        lines = [_with(event, line, fields) for fields in each]
         if max(map(len, lines)) > MAX_LINE:
             lines = [
-                whole if len(whole) <= MAX_LINE else _shortened({**event, **one})
-                for whole, one in zip(lines, each, strict=True)
+                whole if len(whole) <= MAX_LINE else _shortened({**event, **fields})
+                for whole, fields in zip(lines, each, strict=True)
             ]
         return "\n".join(lines)
 
@@ -78,12 +78,13 @@ class TextFormatter(logging.Formatter):
     """`12:30:01 INFO  message  field=value`, always one line but for a traceback. Never raises."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or lines."""
+        """Format a record as one line, or as one line for each dict in `each`."""
         fields = _fields(record)
         trace = fields.pop("traceback", None)
         line = f"{_time(record).astimezone():%H:%M:%S} {record.levelname:<7} {_message(record)}"
         lines = [
-            cut(one_line("  ".join([line, *_named(fields), *_named(one)])), MAX_LINE) for one in _each(record)
+            cut(one_line("  ".join([line, *_named(fields), *_named(own_fields)])), MAX_LINE)
+            for own_fields in _each(record)
         ]
         return "\n".join([*lines, cut_lines(printable(trace))] if trace else lines)
 
@@ -98,7 +99,7 @@ def _action(record: logging.LogRecord) -> str:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return without_command(record.getMessage())
+        return strip_command(record.getMessage())
     except Exception:  # noqa: BLE001 - arguments that do not fit the message
         return _shown(record.msg)
 
@@ -114,9 +115,9 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _each(record: logging.LogRecord) -> list[dict[str, Any]]:
-    """The fields that each line has of its own; a record that tells of one thing has one line, with none."""
+    """The fields of each line of a record; a record without the extra `each` has one line without such fields."""
     each = vars(record).get("each")
-    return each if each and isinstance(each, list) and all(isinstance(one, dict) for one in each) else [{}]
+    return each if each and isinstance(each, list) and all(isinstance(fields, dict) for fields in each) else [{}]
 
 
 def _named(fields: dict[str, Any]) -> list[str]:
@@ -126,16 +127,16 @@ def _named(fields: dict[str, Any]) -> list[str]:
 def _json(event: dict[str, Any]) -> str:
     try:
         return _encode(event)
-    except Exception:  # noqa: BLE001 - a log line must not end what it tells of: cycles, NaN, odd keys
+    except Exception:  # noqa: BLE001 - logging must not raise: cycles, NaN, odd keys
         return json.dumps({_shown(key): _shown(value) for key, value in event.items()})
 
 
 def _with(event: dict[str, Any], line: str, fields: dict[str, Any]) -> str:
-    """The line of an event with fields of its own. Plain ones are put to its end, in a third of the time: each
-    notification that was sent has such a line.
-    """
+    """The line of an event with further fields of its own."""
     if not fields:
         return line
+    # Plain fields are appended to the line, in a third of the time: each notification that was sent has such a
+    # line.
     if _PLAIN.issuperset(map(type, fields.values())) and event.keys().isdisjoint(fields):
         try:
             return f"{line[:-1]},{_encode_plain(fields)[1:].decode('ascii')}"
@@ -146,7 +147,7 @@ def _with(event: dict[str, Any], line: str, fields: dict[str, Any]) -> str:
 
 def _traceback(error: BaseException) -> str:
     try:
-        return without_command("".join(traceback.format_exception(error)).rstrip())
+        return strip_command("".join(traceback.format_exception(error)).rstrip())
     except Exception:  # noqa: BLE001 - an exception whose str raises
         return type(error).__name__
 
@@ -156,7 +157,7 @@ _ALWAYS = ("ts", "level", "action", "message", "error")
 
 
 def _shortened(event: dict[str, Any]) -> str:
-    """The line of an event that is too long: its longest values are cut, in the end most are left out."""
+    """The line of an event that is too long: its longest values are cut, and in the end most are omitted."""
     for limit in _LIMITS:
         line = _json({cut(_shown(name), 50): _cut_value(name, value, limit) for name, value in event.items()})
         if len(line) <= MAX_LINE:

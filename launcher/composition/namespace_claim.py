@@ -13,20 +13,20 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, until_done
 from launcher.config.config import Config
 from launcher.errors import NamespaceInUseError
 
-logger = logging.getLogger("hookline.launcher")
+log = logging.getLogger("hookline.launcher")
 
-_AGAIN_S = 0.25
 _CLAIM_S = 2.0
-"""Seconds that a start waits for a Redis that is slow to say whose namespace it is."""
+"""Seconds that a start waits for Redis to report who owns the namespace. Then it starts, and asks again later."""
 
 
 def claim_now(redis: RedisSettings, config: Config, *, accept: bool = False) -> None:
-    """Make the namespace this installation's own, where Redis answers. Raises NamespaceInUseError.
+    """Claim the namespace for this installation, if Redis answers. Raises NamespaceInUseError.
 
-    accept: whatever sources it had.
+    accept: claim it also if another installation owns it.
     """
     asyncio.run(_claim_now(redis, config, accept))
 
@@ -37,66 +37,57 @@ async def _claim_now(redis: RedisSettings, config: Config, accept: bool) -> None
         async with asyncio.timeout(_CLAIM_S):
             against = await claim(client, senders(config), accept=accept)
     except (BrokerError, TimeoutError):
-        return  # the parts report it, and ask again
+        return  # each process reports it, and claims again
     finally:
         await client.aclose()
     if against:
-        raise NamespaceInUseError(refusal(redis.namespace, against))
+        raise NamespaceInUseError(in_use_message(redis.namespace, against))
 
 
 async def claim_when_there(redis: RedisSettings, config: Config) -> None:
-    """The same as soon as Redis answers, by the names of the sources alone. Raises NamespaceInUseError.
-
-    The secrets may have changed since the process that started this one read them.
-    """
-    client, is_waiting = connect(redis), False
+    """Claim the namespace as soon as Redis answers, by the sources' names alone. Raises NamespaceInUseError."""
+    client = connect(redis)
+    # The secrets may have changed since the process that started this one read them.
+    without_secrets = [structs.replace(sender, secrets=()) for sender in senders(config)]
     try:
-        while True:
-            try:
-                against = await claim(client, (structs.replace(one, secrets=()) for one in senders(config)))
-                break
-            except BrokerError as error:
-                if not is_waiting:
-                    logger.warning("waits for Redis: %s", error, extra={"action": "redis_away"})
-                is_waiting = True
-                await asyncio.sleep(_AGAIN_S)
+        against = await until_done(lambda: claim(client, without_secrets), Outage(log, "claiming the namespace"))
     finally:
         await client.aclose()
     if against:
-        raise NamespaceInUseError(refusal(redis.namespace, against))
+        raise NamespaceInUseError(in_use_message(redis.namespace, against))
 
 
-async def accepted(redis: RedisSettings, updates: AsyncIterator[Config]) -> AsyncIterator[Config]:
-    """The updates, each noted in Redis before it counts: a running process may change all of its sources."""
+async def recorded_updates(redis: RedisSettings, updates: AsyncIterator[Config]) -> AsyncIterator[Config]:
+    """The updates, each recorded in Redis before it takes effect."""
     client = connect(redis)
     try:
         async for config in updates:
-            await accept(client, config)
+            await _record_sources(client, config)
             yield config
     finally:
         await client.aclose()
 
 
-async def accept(client: Client, config: Config) -> None:
-    """Make the namespace this installation's own, whoever had it. While Redis is away nothing is noted."""
+async def _record_sources(client: Client, config: Config) -> None:
+    """Record the changed sources as the owner of the namespace. While Redis is away nothing is recorded."""
     try:
         await claim(client, senders(config), accept=True)
     except BrokerError as error:
-        logger.warning("changed sources were not noted in Redis: %s", error, extra={"action": "redis_away"})
+        log.warning("changed sources were not recorded in Redis: %s", error, extra={"action": "redis_away"})
 
 
 def senders(config: Config) -> list[Sender]:
-    """The sources of a config, as far as they tell installations apart."""
+    """The sources of a config, as they identify an installation."""
     return [
         Sender(name, source.kind, tuple(secret.reveal() for secret in source.secrets))
         for name, source in config.sources.items()
     ]
 
 
-def refusal(namespace: str, against: list[str]) -> str:
-    """Why this installation may not start, and what to do."""
+def in_use_message(namespace: str, against: list[str]) -> str:
+    """Why this installation may not start, and how to fix it."""
     return (
         f'the namespace "{namespace}" in Redis belongs to an installation with other sources or secrets '
-        f"({', '.join(against)}): give this one its own redis.namespace (HOOKLINE_REDIS_NAMESPACE), or, where the "
+        f"({', '.join(against)}): give this one its own redis.namespace (HOOKLINE_REDIS_NAMESPACE), or, if the "
         "sources were changed on purpose, run: hookline redis accept-sources"
     )

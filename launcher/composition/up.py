@@ -1,4 +1,4 @@
-"""`hookline up`: every part, on a Redis of its own unless one is configured."""
+"""`hookline up`: receiver, worker and inspector, on an embedded Redis unless one is configured."""
 
 from __future__ import annotations
 
@@ -11,56 +11,60 @@ from msgspec import structs
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.redis_url import parse
 from launcher.composition.components import (
+    checked_for_receiver,
+    checked_for_worker,
     inspectors,
     open_inspector,
     open_listener,
-    receivable,
     receivers,
-    workable,
     workers,
 )
 from launcher.composition.namespace_claim import claim_now
 from launcher.config.config import Config
-from launcher.config.live_config import LiveConfig
+from launcher.config.reloadable_config import ReloadableConfig
 from launcher.config.secrets import SecretError, make_secret, secret_path, stored_secret
 from launcher.embedded.data_dir import DataDir, make_data_dir
 from launcher.embedded.embedded_redis import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
 from launcher.supervisor.processes import supervise
 
-Tell = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
-def up(config: Config, *, read: Callable[[], Config], tell: Tell) -> int:
-    """Run all parts until SIGTERM or SIGINT, then stop them one after another, Redis last. Returns the exit code.
+def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> int:
+    """Run everything until SIGTERM or SIGINT, then stop one process after another, Redis last.
 
-    What the parts took in stands in Redis, so a later `up` on the same data goes on where this one stopped.
-    `read`: the config as it is now, asked for at SIGHUP. Raises LauncherError.
+    Returns the exit code. A later `up` on the same data directory continues where this one stopped. `read`:
+    returns the current config, at SIGHUP. Raises LauncherError.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
     with (
-        _redis(config, tell) as (redis, restart),
+        _redis(config, print_line) as (redis, restart),
         open_listener(config) as listener,
         open_inspector(config) as pages,
     ):
-        config = with_secrets(config, tell)
-        live = LiveConfig(workable(receivable(config)), lambda: workable(receivable(with_secrets(read(), tell))))
-        # Nobody else uses an embedded Redis, so its sources may change at will.
-        claim_now(redis, live.current, accept=not config.redis.url)
+        config = with_secrets(config, print_line)
+        reloadable = ReloadableConfig(_checked(config), lambda: _checked(with_secrets(read(), print_line)))
+        # No other installation uses an embedded Redis, so its sources may always change.
+        claim_now(redis, reloadable.current, accept=not config.redis.url)
         groups = [
-            receivers(live, redis, listener, processes=config.receiver.processes),
-            workers(live, redis, processes=config.worker.processes),
-            inspectors(live, redis, pages),
+            receivers(reloadable, redis, listener, processes=config.receiver.processes),
+            workers(reloadable, redis, processes=config.worker.processes),
+            inspectors(reloadable, redis, pages),
         ]
         for line in _summary(config, redis, listener.getsockname()[1], pages.getsockname()[1]):
-            tell(line)
+            print_line(line)
         code = supervise(groups, each_round=restart)
-    tell("Stopped.")
+    print_line("Stopped.")
     return code
 
 
-def with_secrets(config: Config, tell: Tell) -> Config:
-    """The config with a secret for every source: kept ones, or new ones, for those that have none.
+def _checked(config: Config) -> Config:
+    return checked_for_worker(checked_for_receiver(config))
+
+
+def with_secrets(config: Config, print_line: PrintLine) -> Config:
+    """The config with a secret for every source: sources without one get their stored secret, or a new one.
 
     Raises ConfigError, DataDirError.
     """
@@ -76,24 +80,24 @@ def with_secrets(config: Config, tell: Tell) -> Config:
             raise ConfigError((Fault(f"sources.{name}.secrets", f"{error}; delete it for a new one"),)) from None
         if secret is None:
             secret = make_secret(config.data_dir, name)
-            tell(f"Made up a signing secret for {name}, kept in {path}")
+            print_line(f"Generated a signing secret for {name}: {path}")
         sources[name] = structs.replace(source, secrets=(secret,))
     return structs.replace(config, sources=sources)
 
 
 @contextmanager
-def _redis(config: Config, tell: Tell) -> Iterator[tuple[RedisSettings, Callable[[], None]]]:
-    """The configured Redis, or an embedded one, and what keeps it running."""
+def _redis(config: Config, print_line: PrintLine) -> Iterator[tuple[RedisSettings, Callable[[], None]]]:
+    """The configured Redis, or an embedded one, and the function that restarts it."""
     if config.redis.url:
         yield config.redis, lambda: None
         return
-    with DataDir(config.data_dir, tell=tell) as data_dir:
+    with DataDir(config.data_dir, print_line=print_line) as data_dir:
         redis = EmbeddedRedis(data_dir)
         try:
-            redis.start(tell=tell)
+            redis.start(print_line=print_line)
             yield structs.replace(config.redis, url=redis.url), redis.restart
         finally:
-            # All that is left is that Redis writes to disk; a further Ctrl-C must not cut that off.
+            # Redis only has to write to disk now; a further Ctrl-C must not interrupt that.
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, signal.SIG_IGN)
             redis.stop()

@@ -1,4 +1,4 @@
-"""What only shows where workers run: the functions, libraries and files that the channels need."""
+"""Checks that need the machine of a worker: the functions, libraries and files that the channels use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.channels.settings import ChannelSettings
 
 
 def channel_faults(channels: Mapping[str, ChannelSettings]) -> tuple[Fault, ...]:
-    """Why channels could not be opened here. It opens each, which imports the user's functions, and closes it."""
+    """Faults of channels that cannot be opened here. Opens and closes each, which imports the user's functions."""
     return asyncio.run(_faults(channels))
 
 

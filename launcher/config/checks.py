@@ -1,4 +1,4 @@
-"""What the types of the settings cannot say: checks of single values and across sections."""
+"""Checks that go beyond the types of the settings: of single values and across sections."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from sources.settings import Settings as SourceSettings
 from worker.settings import AlertSettings
 
 PROVIDER_DEADLINE_S = 10.0
-"""Seconds within which the provider wants its answer."""
+"""Seconds after which the provider stops waiting for a response."""
 
 MIN_TOKEN_BYTES = 20
 
 
 def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple[type, str], Check]:
-    """The checks of single values, by struct and field; `sources` and `channels` are the names there are."""
+    """The checks of single values, by struct and field; `sources` and `channels` are the configured names."""
     return {
         (RedisSettings, "url"): _url,
         (SourceSettings, "kind"): _kind,
@@ -51,8 +51,8 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
     }
 
 
-def deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) when the provider could be kept waiting for longer than it waits."""
+def provider_deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when a response could take longer than the provider waits."""
     total = receiver.body_timeout_s + receiver.flush_timeout_s
     if total >= PROVIDER_DEADLINE_S:
         yield (
@@ -61,22 +61,22 @@ def deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
         )
 
 
-def openness(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
+def unprotected_inspector(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
     """Yields (path, reason) when people could reach the inspector without a password."""
-    mend = "add a user (HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD)"
+    fix = "add a user (HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD)"
     if inspector.users:
         return
     if not is_local(inspector.host):
-        yield "inspector.host", f"whoever reaches it could do everything: {mend}, or listen on 127.0.0.1"
+        yield "inspector.host", f"everyone who reaches it could do everything: {fix}, or listen on 127.0.0.1"
     if inspector.hosts:
-        yield "inspector.hosts", f"whoever the proxy lets through could do everything: {mend}"
+        yield "inspector.hosts", f"everyone whom the proxy lets through could do everything: {fix}"
 
 
 def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) when the certificates cannot be used, or would go unused without a word."""
-    given = {name: getattr(redis, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+    """Yields (path, reason) when the certificates cannot be used, or would be ignored silently."""
+    files = {name: getattr(redis, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
     if redis.url and not parse(redis.url).tls:
-        for name in (name for name, path in given.items() if path):
+        for name in (name for name, path in files.items() if path):
             yield f"redis.{name}", "redis.url does not ask for TLS: write rediss:// or rediss+sentinel://"
         return
     if redis.tls_key_file and not redis.tls_cert_file:
@@ -94,7 +94,7 @@ def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
 
 
 def name_fault(name: str) -> str | None:
-    """Why a source or channel cannot be called so: its name is part of URLs, Redis keys and file names."""
+    """Why a source or channel cannot have this name, which becomes part of URLs, Redis keys and file names."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
         return None
     return "a name is 1 to 64 letters, digits, - or _, and begins with a letter or digit"
@@ -127,7 +127,7 @@ def _proxies(proxies: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if network is None:
             yield f"[{index}]", "not an address or a network like 10.0.0.0/8"
         elif network.prefixlen == 0:
-            yield f"[{index}]", "it trusts everybody, so that any sender could claim any address"
+            yield f"[{index}]", "it trusts every address, so that any sender could claim any address"
 
 
 def _kept_headers(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -152,7 +152,7 @@ def _host_names(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _token(token: Secret) -> Iterator[tuple[str, str]]:
     if len(token.reveal()) < MIN_TOKEN_BYTES:
-        yield "", f"too short: it needs {MIN_TOKEN_BYTES} characters or more, at random"
+        yield "", f"too short: it needs {MIN_TOKEN_BYTES} characters or more, chosen at random"
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -1,4 +1,4 @@
-"""The config: hookline.toml, and the environment over it."""
+"""The config: hookline.toml, overridden by the environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from msgspec import Struct, structs
 from broker.redis.connection import Settings as RedisSettings
 from inspector.settings import DeadSettings, User
 from inspector.settings import Settings as InspectorSettings
-from launcher.config.checks import checks, deadline, name_fault, openness, tls_files
+from launcher.config.checks import checks, name_fault, provider_deadline, tls_files, unprotected_inspector
 from launcher.config.enrichment_checks import enrichment
 from launcher.config.environment import CONFIG, as_variable, names_of, overlay
 from launcher.config.rule_checks import contradictions
 from launcher.config.settings import LogSettings, UpSettings
 from launcher.config.struct_reader import FieldReader, FromEnvironment, joined, unknown
-from launcher.config.toml_lines import line_of, lines
+from launcher.config.toml_lines import line_numbers, line_of
 from launcher.errors import ConfigError, Fault
 from receiver.settings import Settings as ReceiverSettings
 from sources.settings import Settings as SourceSettings
@@ -52,7 +52,7 @@ _TOP = (*SECTIONS, "sources", "channels", "rules")
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Everything that can be set, checked."""
+    """All settings of the config, checked."""
 
     redis: RedisSettings = RedisSettings()
     receiver: ReceiverSettings = ReceiverSettings()
@@ -68,7 +68,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def data_dir(self) -> Path:
-        """Where `hookline up` keeps its data."""
+        """The directory where `hookline up` keeps its data."""
         return Path(self.up.data_dir).expanduser().absolute()
 
 
@@ -84,13 +84,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     try:
         return read(_parsed(file, text), environ, directory=file.parent)
     except ConfigError as error:
-        places = lines(text)
+        places = line_numbers(text)
         faults = (Fault(fault.path, fault.reason, line_of(fault.path, places)) for fault in error.faults)
         raise ConfigError(tuple(faults)) from None
 
 
 def config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file that `load` reads, None when there is none."""
+    """The file that `load` reads; None when no file is used."""
     if path is not None:
         return path
     if environ.get(CONFIG):
@@ -99,31 +99,31 @@ def config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Path = Path()) -> Config:
-    """The config that these TOML tables and this environment make.
+    """The config from these TOML tables and this environment.
 
-    `directory`: what `file:` paths are relative to. Raises ConfigError with every fault.
+    `directory`: `file:` paths are relative to it. Raises ConfigError with every fault.
     """
-    given = copy.deepcopy(dict(tables))
+    document = copy.deepcopy(dict(tables))
     sections = {name: (kind,) for name, kind in SECTIONS.items()}
-    faults = overlay(given, environ, sections=sections, named=NAMED)
-    sources, channels = names_of(given, "sources"), names_of(given, "channels")
+    faults = overlay(document, environ, sections=sections, named=NAMED)
+    sources, channels = names_of(document, "sources"), names_of(document, "channels")
     reader = FieldReader(directory, checks(sources or [DEFAULT_SOURCE], [*DEFAULT_CHANNELS, *channels]))
     reader.faults.extend(faults)
-    for key in given:
+    for key in document:
         if key not in _TOP:
             reader.fault(joined("", key), unknown("section", key, _TOP))
-    users = _users(reader, given)
+    users = _users(reader, document)
     values: dict[str, Any] = {
-        name: reader.struct(kind, given[name], name) for name, kind in SECTIONS.items() if name in given
+        name: reader.struct(kind, document[name], name) for name, kind in SECTIONS.items() if name in document
     }
     for section, kinds in (("sources", NAMED["sources"]), ("channels", NAMED["channels"])):
-        if section in given:
-            values[section] = _named(reader, given[section], section, kinds)
-    if "rules" in given:
-        values["rules"] = _rules(reader, given["rules"])
+        if section in document:
+            values[section] = _named(reader, document[section], section, kinds)
+    if "rules" in document:
+        values["rules"] = _rules(reader, document["rules"])
     if isinstance(values.get("inspector"), InspectorSettings):
         values["inspector"] = structs.replace(values["inspector"], users=users)
-    rules_path = given["rules"].name if isinstance(given.get("rules"), FromEnvironment) else "rules"
+    rules_path = document["rules"].name if isinstance(document.get("rules"), FromEnvironment) else "rules"
     reader.faults.extend(Fault(path, reason) for path, reason in _across(values, rules_path))
     if reader.faults:
         raise ConfigError(tuple(sorted(set(reader.faults))))
@@ -131,13 +131,13 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
 
 
 def _across(values: Mapping[str, Any], rules_path: str) -> Iterator[tuple[str, str]]:
-    """What does not fit together of what is sound by itself: (path, reason)."""
+    """Yields (path, reason) for settings that are valid by themselves and contradict each other."""
     if isinstance(values.get("redis"), RedisSettings):
         yield from tls_files(values["redis"])
     if isinstance(values.get("receiver"), ReceiverSettings):
-        yield from deadline(values["receiver"])
+        yield from provider_deadline(values["receiver"])
     if isinstance(values.get("inspector"), InspectorSettings):
-        yield from openness(values["inspector"])
+        yield from unprotected_inspector(values["inspector"])
     rules, sources = values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}
     yield from enrichment(rules, sources, rules_path)
     yield from contradictions(rules, rules_path)
@@ -165,33 +165,35 @@ def _parsed(file: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         reason = "not TOML: nested too deeply"
-    except ValueError as error:  # TOMLDecodeError, and a date that is none
+    except ValueError as error:  # TOMLDecodeError, and dates that do not exist
         reason = f"not TOML: {error}"
     raise ConfigError((Fault(str(file), reason),))
 
 
-def _users(reader: FieldReader, given: dict[str, Any]) -> dict[str, Any]:
-    """The users of the inspector, taken out of its table."""
-    table = given.get("inspector")
+def _users(reader: FieldReader, document: dict[str, Any]) -> dict[str, Any]:
+    """The users of the inspector, removed from its table."""
+    table = document.get("inspector")
     if not isinstance(table, dict) or "users" not in table:
         return {}
-    given["inspector"] = {key: value for key, value in table.items() if key != "users"}
+    document["inspector"] = {key: value for key, value in table.items() if key != "users"}
     return _named(reader, table["users"], "inspector.users", NAMED["inspector.users"])
 
 
-def _named(reader: FieldReader, given: object, section: str, kinds: tuple[type[Struct], ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _named(reader: FieldReader, tables: object, section: str, kinds: tuple[type[Struct], ...]) -> dict[str, Any]:
+    structs_by_name: dict[str, Any] = {}
     alike: dict[str, str] = {}
-    for name, table in reader.table(given, section).items():
+    for name, table in reader.table(tables, section).items():
         path = joined(section, name)
         fault = name_fault(name)
         if fault:
             reader.fault(path, fault)
         other = alike.setdefault(as_variable(name), name)
         if other != name:
-            reader.fault(path, f"too like {joined(section, other)}: their environment variables would be the same")
-        found[name] = _section(reader, kinds, name, table, path)
-    return found
+            reader.fault(
+                path, f"too similar to {joined(section, other)}: their environment variables would be the same"
+            )
+        structs_by_name[name] = _section(reader, kinds, name, table, path)
+    return structs_by_name
 
 
 def _section(
@@ -203,16 +205,16 @@ def _section(
     return reader.tagged(kinds, table, path, str(default.__struct_config__.tag) if default else None)
 
 
-def _rules(reader: FieldReader, given: object) -> tuple[Rule | None, ...]:
-    path, items = "rules", given
-    if isinstance(given, FromEnvironment):
-        path = given.name
+def _rules(reader: FieldReader, raw: object) -> tuple[Rule | None, ...]:
+    path, items = "rules", raw
+    if isinstance(raw, FromEnvironment):
+        path = raw.name
         try:
-            items = msgspec.json.decode(given.text)
+            items = msgspec.json.decode(raw.text)
         except (ValueError, RecursionError):
             items = None
     if not isinstance(items, list):
-        expected = "a JSON list of rules" if isinstance(given, FromEnvironment) else "[[rules]] tables"
+        expected = "a JSON list of rules" if isinstance(raw, FromEnvironment) else "[[rules]] tables"
         reader.fault(path, f"expected {expected}")
         return ()
     return tuple(reader.struct(Rule, item, f"{path}[{index}]") for index, item in enumerate(items))

@@ -1,4 +1,4 @@
-"""Checks of what enriching needs: a source's `api`, and rules that ask for it."""
+"""Checks of enrichment: a source's `api` table, and the rules that use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.rules.rules import Rule
 
 
 def api_url(url: str) -> Iterator[tuple[str, str]]:
-    """Yields ("", reason) when the API cannot be asked at this address."""
+    """Yields ("", reason) when this cannot be the address of an API."""
     if not url:
         return
     try:
@@ -25,7 +25,7 @@ def api_url(url: str) -> Iterator[tuple[str, str]]:
     if not sound or not url.isascii() or not url.isprintable() or " " in url:
         yield "", "not an address: write https://host[:port][/path]"
     elif "@" in parts.netloc or parts.query or parts.fragment:
-        yield "", "an address alone is needed, without user, password, ? or #: app_id and token are settings"
+        yield "", "write the address alone, without user, password, ? or #: app_id and token are settings"
 
 
 def api_region(region: str) -> Iterator[tuple[str, str]]:
@@ -41,27 +41,27 @@ def api_region(region: str) -> Iterator[tuple[str, str]]:
 def api_token(token: Secret) -> Iterator[tuple[str, str]]:
     """Yields ("", reason) for a token that no header can carry. The reason does not show it."""
     if not all(33 <= byte <= 126 for byte in token.reveal()):
-        yield "", "a token is made of visible ASCII characters alone"
+        yield "", "a token has visible ASCII characters only"
 
 
 def enrichment(
     rules: tuple[Rule | None, ...], sources: Mapping[str, SourceSettings | None], path: str
 ) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) for each thing that a rule wants looked up and a source of its cannot.
+    """Yields (path, reason) for each lookup of a rule that one of its sources cannot make.
 
-    `path`: where the rules stand. What is None has faults of its own.
+    `path`: the path of the rules. A rule that is None has faults of its own.
     """
     for index, rule in enumerate(rules):
         if rule is None:
             continue
-        asked = [
+        rule_sources = [
             (name, settings)
             for name, settings in sources.items()
             if settings and any(fnmatchcase(name, glob) for glob in rule.sources)
         ]
         for place, wanted in enumerate(rule.enrich):
             where = f"{path}[{index}].enrich[{place}]"
-            yield from ((where, reason) for source in asked for reason in _why_not(wanted, *source))
+            yield from ((where, reason) for source in rule_sources for reason in _why_not(wanted, *source))
 
 
 def _why_not(wanted: str, source: str, settings: SourceSettings) -> Iterator[str]:
@@ -70,6 +70,6 @@ def _why_not(wanted: str, source: str, settings: SourceSettings) -> Iterator[str
         return
     known = kind.api.lookups if kind.api else {}
     if wanted not in known:
-        yield f"{settings.kind} cannot look that up, only {one_of(known) if known else 'nothing'}"
+        yield f"{settings.kind} cannot look this up, only {one_of(known) if known else 'nothing'}"
     elif settings.api is None:
-        yield f"source {source} cannot be asked: set app_id and token in [sources.{source}.api]"
+        yield f"source {source} has no API: set app_id and token in [sources.{source}.api]"

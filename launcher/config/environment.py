@@ -21,12 +21,12 @@ _SERVICE_LINK = re.compile(r".*_SERVICE_(HOST|PORT)(_.+)?|.*_PORT_\d+_(TCP|UDP|S
 
 
 def overlay(tables: dict[str, Any], environ: Mapping[str, str], *, sections: Schema, named: Schema) -> list[Fault]:
-    """Put each variable's value at its place in `tables`, over what stands there. Returns the faults.
+    """Put each variable's value at its place in `tables`, over the value there. Returns the faults.
 
     `sections`: the structs of `[NAME]`; `named`: those of `[SECTION.NAME]`, whose NAME may come from the variable
-    alone, and whose SECTION may stand in another (`inspector.users`). An empty variable counts as not set, as
-    compose files pass on what they do not have.
+    alone, and whose SECTION may be inside another one (`inspector.users`). An empty variable counts as not set.
     """
+    # Compose files pass on variables that are not set as empty ones.
     if environ.get(REDIS_URL, "").strip():
         _put(tables, ("redis", "url"), FromEnvironment(REDIS_URL, environ[REDIS_URL]))
     faults = []
@@ -43,14 +43,14 @@ def overlay(tables: dict[str, Any], environ: Mapping[str, str], *, sections: Sch
 
 
 def is_service_link(variable: str, text: str) -> bool:
-    """Whether Kubernetes or Docker set it for a service called hookline or hookline-receiver: not meant for us."""
+    """True for variables that Kubernetes or Docker set for a service called hookline or hookline-receiver."""
     if variable.endswith("_PORT") and re.match(r"(tcp|udp|sctp)://", text):
         return True
     return _SERVICE_LINK.fullmatch(variable) is not None
 
 
 def as_variable(name: str) -> str:
-    """How a source's or channel's name reads within a variable."""
+    """A source's or channel's name as it is written in a variable."""
     return name.upper().replace("-", "_")
 
 
@@ -125,6 +125,6 @@ def _put(tables: dict[str, Any], place: tuple[str, ...], value: FromEnvironment)
     table: Any = tables
     for name in above:
         table = table.setdefault(name, {})
-        if not isinstance(table, dict):  # the file's own fault, told when it is read
+        if not isinstance(table, dict):  # a fault of the file, which is reported when it is read
             return
     table[key] = value

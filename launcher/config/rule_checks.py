@@ -1,4 +1,4 @@
-"""Checks of rules: every name is known, every template compiles."""
+"""Checks of rules: every name is configured, and every template compiles."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FORMATS = Formats("en", "UTC")
 
 
 def rule_checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple[type, str], Check]:
-    """The checks of a rule's values, by struct and field; `sources` and `channels` are the names there are."""
+    """The checks of a rule's values, by struct and field; `sources` and `channels` are the configured names."""
     return {
         (Rule, "name"): _Unique(),
         (Rule, "events"): _events,
-        (Rule, "channel"): lambda given: _channels(given, channels),
+        (Rule, "channel"): lambda names: _channels(names, channels),
         (Rule, "sources"): lambda names: _sources(names, sources),
         (Rule, "text"): _template,
         (Rule, "subject"): _template,
@@ -30,28 +30,34 @@ def rule_checks(sources: Collection[str], channels: Collection[str]) -> Mapping[
         (Rule, "when"): _expression,
         (Rule, "latest_only"): _expression,
         (DigestSettings, "key"): lambda text: _expression(text) if text else (("", "it is needed"),),
-        (DigestSettings, "window"): _found(seconds),
-        (Rule, "locale"): _found(locale_of),
-        (Rule, "timezone"): _found(zone_of),
+        (DigestSettings, "window"): _parses(seconds),
+        (Rule, "locale"): _parses(locale_of),
+        (Rule, "timezone"): _parses(zone_of),
         (QuietHours, "from_"): _time,
         (QuietHours, "to"): _time,
-        (QuietHours, "timezone"): _found(zone_of),
+        (QuietHours, "timezone"): _parses(zone_of),
     }
 
 
 def contradictions(rules: tuple[Rule | None, ...], path: str) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) for settings of a rule that do not go together. `path`: where the rules stand."""
+    """Yields (path, reason) for settings of a rule that contradict each other. `path`: the path of the rules."""
     for index, rule in enumerate(rules):
         if rule and rule.quiet_hours and rule.quiet_hours.from_ == rule.quiet_hours.to:
-            yield f"{path}[{index}].quiet_hours", "they end when they begin; enabled = false leaves a rule out"
+            yield (
+                f"{path}[{index}].quiet_hours",
+                "they end when they begin; to turn a rule off, set enabled = false",
+            )
         if rule and rule.latest_only and rule.digest:
-            yield f"{path}[{index}].latest_only", "a digest is of several events: leave out one of the two"
+            yield (
+                f"{path}[{index}].latest_only",
+                "it cannot be used with a digest, which holds several events: remove one of the two",
+            )
 
 
-def known(what: str, name: str, there_are: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yields ("", reason) for a name that is not among those there are."""
-    if name not in there_are:
-        yield "", f"no such {what}" + (did_you_mean(name, there_are) or f"; there is {one_of(there_are)}")
+def known(what: str, name: str, configured: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yields ("", reason) for a name that is not configured."""
+    if name not in configured:
+        yield "", f"no such {what}" + (did_you_mean(name, configured) or f"; there is {one_of(configured)}")
 
 
 class _Unique:
@@ -73,25 +79,25 @@ def _events(events: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if event != event.strip() or not event:
             yield f"[{index}]", "no event has an empty name, or space around it"
         elif "[" in event and "]" not in event:
-            yield f"[{index}]", 'this [ is never closed, so that no event is meant; write "[[]" for one itself'
+            yield f"[{index}]", 'this [ is never closed, so that it matches no event; write "[[]" for a literal ['
 
 
-def _channels(given: str | tuple[str, ...], there_are: Collection[str]) -> Iterator[tuple[str, str]]:
-    if isinstance(given, str):
-        yield from known("channel", given, there_are)
+def _channels(names: str | tuple[str, ...], configured: Collection[str]) -> Iterator[tuple[str, str]]:
+    if isinstance(names, str):
+        yield from known("channel", names, configured)
         return
-    if not given:
+    if not names:
         yield "", "a rule needs a channel"
-    for index, name in enumerate(given):
-        yield from ((f"[{index}]", reason) for _, reason in known("channel", name, there_are))
-        if name in given[:index]:
-            yield f"[{index}]", "it is in this list already"
+    for index, name in enumerate(names):
+        yield from ((f"[{index}]", reason) for _, reason in known("channel", name, configured))
+        if name in names[:index]:
+            yield f"[{index}]", "it is already in this list"
 
 
-def _sources(names: tuple[str, ...], there_are: Collection[str]) -> Iterator[tuple[str, str]]:
+def _sources(names: tuple[str, ...], configured: Collection[str]) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(names):
         if not _GLOB.search(name):
-            yield from ((f"[{index}]", reason) for _, reason in known("source", name, there_are))
+            yield from ((f"[{index}]", reason) for _, reason in known("source", name, configured))
 
 
 def _template(text: str) -> Iterator[tuple[str, str]]:
@@ -113,7 +119,7 @@ def _time(text: str) -> Iterator[tuple[str, str]]:
         yield "", "not a time of day: write HH:MM, from 00:00 to 23:59"
 
 
-def _found(find: Callable[[str], object]) -> Check:
+def _parses(find: Callable[[str], object]) -> Check:
     def check(name: str) -> Iterator[tuple[str, str]]:
         try:
             find(name)

@@ -1,4 +1,4 @@
-"""Secrets that more people can read than need to: those in the config file, and files open to everybody."""
+"""Secrets that too many people can read: those in the config file, and files that every user can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def secrets_in_file(tables: Mapping[str, Any]) -> Iterator[Fault]:
     """Values in the tables of a config file that hold a password or a token."""
     redis = tables.get("redis")
     if isinstance(redis, dict) and _has_password(redis.get("url")):
-        yield Fault("redis.url", "its password stands in the config file: give it by HOOKLINE_REDIS_URL instead")
+        yield Fault("redis.url", "its password is in the config file: set HOOKLINE_REDIS_URL instead")
     channels = tables.get("channels")
     for name, channel in channels.items() if isinstance(channels, dict) else ():
         if isinstance(channel, dict):
@@ -32,13 +32,13 @@ def secrets_in_file(tables: Mapping[str, Any]) -> Iterator[Fault]:
 def _of_channel(name: str, channel: Mapping[str, Any]) -> Iterator[Fault]:
     path, variable = joined("channels", name), f"HOOKLINE_CHANNELS_{name.upper().replace('-', '_')}"
     if _has_password(channel.get("url")) or _has_token(channel.get("url")):
-        yield Fault(joined(path, "url"), f"a secret stands in the config file: give it by {variable}_URL instead")
+        yield Fault(joined(path, "url"), f"a secret is in the config file: set {variable}_URL instead")
     headers = channel.get("headers")
     for header in headers if isinstance(headers, dict) else ():
         if _SECRET_NAME.search(header):
             yield Fault(
                 joined(joined(path, "headers"), header),
-                f"a secret stands in the config file: give the headers by {variable}_HEADERS instead",
+                f"a secret is in the config file: set {variable}_HEADERS instead",
             )
 
 

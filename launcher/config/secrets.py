@@ -1,4 +1,4 @@
-"""Where signing secrets come from: the environment, a file, or one that `hookline up` made up and kept."""
+"""Signing secrets from the environment, from a file, or generated and kept by `hookline up`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sources.secret import Secret
 
 MIN_BYTES = 8
-"""A shorter secret is taken for a mistake, such as a place-holder or a cut-off copy."""
+"""A shorter secret is rejected as a mistake, such as a placeholder or an incomplete copy."""
 
 _FILE = "file:"
 
@@ -28,37 +28,37 @@ class FileSecret(Secret):
         self.path = path
 
     def read_again(self) -> Secret:
-        """What the file holds now. Raises SecretError."""
+        """The secret that is in the file now. Raises SecretError."""
         return _from_file(self.path)
 
 
-def read_secret(given: str, *, directory: Path, from_environment: bool) -> Secret:
-    """The secret that a setting gives: `file:PATH` (relative to `directory`), or, from the environment, itself.
+def read_secret(setting: str, *, directory: Path, from_environment: bool) -> Secret:
+    """The secret of a setting: `file:PATH` (relative to `directory`), or, from the environment, the secret itself.
 
     Raises SecretError.
     """
-    if given.startswith(_FILE):
-        return _from_file(directory / given[len(_FILE) :].strip())
+    if setting.startswith(_FILE):
+        return _from_file(directory / setting[len(_FILE) :].strip())
     if not from_environment:
         raise SecretError(
-            'a secret does not belong in this file: write "file:/path", or give it by the environment'
+            'a secret does not belong in this file: write "file:/path", or set it in the environment'
         )
-    return Secret(_checked(given.encode(errors="surrogateescape"), "the secret"))
+    return Secret(_checked(setting.encode(errors="surrogateescape"), "the secret"))
 
 
 def secret_path(data_dir: Path, source: str) -> Path:
-    """Where `hookline up` keeps the secret that it made up for a source."""
+    """The file where `hookline up` keeps the secret that it generated for a source."""
     return data_dir / f"{source}.secret"
 
 
 def stored_secret(data_dir: Path, source: str) -> Secret | None:
-    """The secret that `hookline up` made up for this source, None where it made none. Raises SecretError."""
+    """The secret that `hookline up` generated for this source, or None. Raises SecretError."""
     path = secret_path(data_dir, source)
     return _from_file(path) if path.exists() else None
 
 
 def make_secret(data_dir: Path, source: str) -> Secret:
-    """Make up a secret and keep it, readable by its owner only. A crash leaves the whole file or none."""
+    """Generate a secret and store it, readable by its owner only. A crash leaves the whole file or none."""
     value = secrets.token_urlsafe(32)
     path = secret_path(data_dir, source)
     draft = path.with_suffix(".draft")
@@ -79,7 +79,7 @@ def _from_file(path: Path) -> Secret:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise SecretError(f"cannot read the secret's file {str(path)!r}: {reason}") from None
     value = _checked(content, f"the secret in {str(path)!r}")
-    return FileSecret(value, path) if path.is_file() else Secret(value)  # a pipe gives its content once
+    return FileSecret(value, path) if path.is_file() else Secret(value)  # a pipe can be read only once
 
 
 def _checked(content: bytes, what: str) -> bytes:

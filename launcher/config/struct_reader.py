@@ -1,4 +1,4 @@
-"""Structs built field by field from a config, so that every fault is found and not the first one only."""
+"""Builds structs field by field from a config, so that every fault is found and not only the first."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from sources.secret import Secret
 T = TypeVar("T", bound=Struct)
 
 Check = Callable[[Any], Iterable[tuple[str, str]]]
-"""What a type cannot say about a value: yields (place within it or "", reason)."""
+"""A check of a value beyond its type: yields (place within the value or "", reason)."""
 
 
 class FromEnvironment(Struct, frozen=True):
-    """A value that an environment variable gave."""
+    """A value from an environment variable."""
 
     name: str
     text: str
 
 
 class FieldReader:
-    """Reads tables into structs and collects the faults. `directory`: what `file:` paths are relative to."""
+    """Reads tables into structs and collects the faults. `directory`: `file:` paths are relative to it."""
 
     def __init__(self, directory: Path, checks: Mapping[tuple[type, str], Check]) -> None:
         self.faults: list[Fault] = []
@@ -41,20 +41,20 @@ class FieldReader:
         self._checks = checks
 
     def fault(self, path: str, reason: str) -> None:
-        """Note one fault."""
+        """Add one fault to the list."""
         self.faults.append(Fault(path, reason))
 
-    def table(self, given: object, path: str) -> dict[str, Any]:
+    def table(self, raw: object, path: str) -> dict[str, Any]:
         """The table, or an empty one and a fault."""
-        if isinstance(given, dict):
-            return given
+        if isinstance(raw, dict):
+            return raw
         self.fault(path, "expected a table")
         return {}
 
-    def struct(self, cls: type[T], given: object, path: str) -> T | None:
+    def struct(self, cls: type[T], raw: object, path: str) -> T | None:
         """The struct, or None and its faults."""
         before = len(self.faults)
-        table = self.table(given, path)
+        table = self.table(raw, path)
         if len(self.faults) > before:
             return None
         fields = {field.encode_name: field for field in structs.fields(cls)}
@@ -70,12 +70,12 @@ class FieldReader:
                 self.fault(joined(path, name), "missing")
         return cls(**values) if len(self.faults) == before else None
 
-    def tagged(self, kinds: tuple[type[T], ...], given: object, path: str, default: str | None = None) -> T | None:
-        """The struct whose tag the table names, or None and its faults."""
+    def tagged(self, kinds: tuple[type[T], ...], raw: object, path: str, default: str | None = None) -> T | None:
+        """The struct whose tag is named in the table, or None and its faults."""
         by_tag = {str(cls.__struct_config__.tag): cls for cls in kinds}
         field = kinds[0].__struct_config__.tag_field or "kind"
-        tag = self.table(given, path).get(field, default)
-        if not isinstance(given, dict):
+        tag = self.table(raw, path).get(field, default)
+        if not isinstance(raw, dict):
             return None
         where, name = (tag.name, tag.text) if isinstance(tag, FromEnvironment) else (joined(path, field), tag)
         if name is None:
@@ -83,19 +83,19 @@ class FieldReader:
         elif not isinstance(name, str) or name not in by_tag:
             self.fault(where, f"expected {one_of(by_tag)}{did_you_mean(name, by_tag)}")
         else:
-            return self.struct(by_tag[name], given, path)
+            return self.struct(by_tag[name], raw, path)
         return None
 
-    def _value(self, cls: type, field: structs.FieldInfo, given: object, path: str) -> object:
+    def _value(self, cls: type, field: structs.FieldInfo, raw: object, path: str) -> object:
         kind = bare(field.type)
         if isinstance(kind, type) and issubclass(kind, Struct):
-            return self.struct(kind, given, path)
-        where = given.name if isinstance(given, FromEnvironment) else path
+            return self.struct(kind, raw, path)
+        where = raw.name if isinstance(raw, FromEnvironment) else path
         if _holds_secrets(kind):
-            value = self._secrets(kind, given, where)
+            value = self._secrets(kind, raw, where)
         else:
             try:
-                value = _converted(field.type, given)
+                value = _converted(field.type, raw)
             except _UnfitError as unfit:
                 self.fault(where + unfit.place, unfit.reason)
                 return None
@@ -105,26 +105,26 @@ class FieldReader:
             self.fault(where + place, reason)
         return value
 
-    def _secrets(self, kind: Any, given: object, where: str) -> object:
-        from_environment = isinstance(given, FromEnvironment)
+    def _secrets(self, kind: Any, raw: object, where: str) -> object:
+        from_environment = isinstance(raw, FromEnvironment)
         many = get_origin(kind) is tuple
-        items: object = given
-        if isinstance(given, FromEnvironment):
-            items = _split(given.text) if many else given.text
+        items: object = raw
+        if isinstance(raw, FromEnvironment):
+            items = _split(raw.text) if many else raw.text
         if many and not isinstance(items, list):
             self.fault(where, "expected a list")
             return None
-        found = []
+        secrets = []
         for index, item in enumerate(items if isinstance(items, list) else [items]):
             place = f"{where}[{index}]" if many and not from_environment else where
             if not isinstance(item, str):
                 self.fault(place, "expected text")
                 continue
             try:
-                found.append(read_secret(item, directory=self._directory, from_environment=from_environment))
+                secrets.append(read_secret(item, directory=self._directory, from_environment=from_environment))
             except SecretError as error:
                 self.fault(place, str(error))
-        return tuple(found) if many else next(iter(found), None)
+        return tuple(secrets) if many else next(iter(secrets), None)
 
 
 def joined(path: str, key: str) -> str:
@@ -134,7 +134,7 @@ def joined(path: str, key: str) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The reason for a name that means nothing."""
+    """The reason of a fault for a name that is not known."""
     known = list(known)
     return f"unknown {what}" + (did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}")
 
@@ -161,16 +161,16 @@ class _UnfitError(Exception):
 _AT = re.compile(r" - at `(?:key` in `)?\$(.*)`$")
 
 
-def _converted(kind: Any, given: object) -> object:
-    environment = isinstance(given, FromEnvironment)
-    value = _parsed(bare(kind), given.text) if isinstance(given, FromEnvironment) else given
+def _converted(kind: Any, raw: object) -> object:
+    environment = isinstance(raw, FromEnvironment)
+    value = _parsed(bare(kind), raw.text) if isinstance(raw, FromEnvironment) else raw
     try:
-        found = msgspec.convert(value, kind, strict=not environment)
+        value = msgspec.convert(value, kind, strict=not environment)
     except msgspec.ValidationError as error:
         raise _unfit(kind, str(error), environment=environment) from None
-    if isinstance(found, float) and not math.isfinite(found):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _UnfitError("expected a finite number")
-    return found
+    return value
 
 
 def _unfit(kind: Any, message: str, *, environment: bool) -> _UnfitError:
@@ -210,7 +210,7 @@ def bare(kind: Any) -> Any:
 
 
 def is_of_structs(kind: Any) -> bool:
-    """Whether it is a table of tables, which a section of its own tells of."""
+    """True for a table of tables, which is documented as a section of its own."""
     values = get_args(kind)[1:] if get_origin(kind) is dict else ()
     return any(isinstance(value, type) and issubclass(value, Struct) for value in values)
 

@@ -1,4 +1,4 @@
-"""Where things stand in a TOML file: the parser tells no lines."""
+"""Line numbers of the tables and keys in a TOML file, which the parser does not report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _KEY = re.compile(r"""\s*([A-Za-z0-9_-]+(?:\s*\.\s*[A-Za-z0-9_-]+)*|"[^"\\]*")\s
 _LONG = re.compile(r'"""|\'\'\'')
 
 
-def lines(text: str) -> dict[str, int]:
+def line_numbers(text: str) -> dict[str, int]:
     """Line numbers (from 1) of tables and keys, by the paths that faults have: `rules[2].text`.
 
-    It knows tables, arrays of tables and the keys in them, not what stands within a value.
+    It finds tables, arrays of tables and the keys in them, and nothing inside a value.
     """
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     counts: Counter[str] = Counter()
     place = ""
     for number, line in _outside_long_texts(text):
@@ -27,24 +27,24 @@ def lines(text: str) -> dict[str, int]:
                 counts[name] += 1
                 name = f"{name}[{counts[name] - 1}]"
             place = name
-            found.setdefault(place, number)
+            numbers.setdefault(place, number)
         elif key:
             name = _path(key[1], Counter())
-            found.setdefault(f"{place}.{name}" if place else name, number)
-    return found
+            numbers.setdefault(f"{place}.{name}" if place else name, number)
+    return numbers
 
 
-def line_of(path: str, found: dict[str, int]) -> int:
-    """The line of a path, or of the nearest thing around it; 0 where there is none."""
+def line_of(path: str, numbers: dict[str, int]) -> int:
+    """The line of a path, or of the nearest table around it; 0 where neither is in the file."""
     while path:
-        if path in found:
-            return found[path]
+        if path in numbers:
+            return numbers[path]
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return 0
 
 
 def _outside_long_texts(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, without those that a text of several lines goes on in."""
+    """Lines with their numbers, without the continuation lines of multi-line strings."""
     closing = ""
     for number, line in enumerate(text.splitlines(), 1):
         if not closing:

@@ -1,4 +1,4 @@
-"""What a sound config promises and cannot keep: notifications that nobody would ever get."""
+"""Finds notifications that could never arrive, though the config is valid."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from worker.settings import AlertSettings
 def missing_recipients(
     rules: Collection[Rule], channels: Mapping[str, ChannelSettings], alerts: AlertSettings
 ) -> Iterator[Fault]:
-    """Rules, and alerts, on a channel that needs a recipient, where neither they nor the channel name one."""
+    """Faults of rules and alerts without a recipient on a channel that needs one and has no default."""
     needing = {name: reason for name, channel in channels.items() if (reason := _why_recipient(channel))}
     for index, rule in enumerate(rules):
         for name in rule.channels():
             if name in needing and rule.enabled and not rule.to:
-                cure = 'write to = "{{ customer.email }}" or the like'
+                fix = 'write to = "{{ customer.email }}" or the like'
                 reason = f"rule {rule.name} names no recipient, and channel {name} needs one, as {needing[name]}"
-                yield Fault(f"rules[{index}].to", f"{reason}: {cure}")
+                yield Fault(f"rules[{index}].to", f"{reason}: {fix}")
     if alerts.channel in needing:
         reason = f"alerts name no recipient, and channel {alerts.channel} needs one, as {needing[alerts.channel]}"
         yield Fault("alerts.channel", f"{reason}: use a channel that has one")
 
 
 def _why_recipient(channel: ChannelSettings) -> str:
-    """Why a channel needs a recipient with each notification, "" where it needs none."""
+    """Why a channel needs a recipient with each notification, "" where it does not."""
     if isinstance(channel, EmailSettings) and not channel.to:
         return "it is e-mail without a `to` of its own"
     if isinstance(channel, AppriseSettings) and "{to}" in channel.url.reveal().decode("utf-8", "replace"):
@@ -44,21 +44,19 @@ def _why_recipient(channel: ChannelSettings) -> str:
 
 
 def refused_addresses(channels: Mapping[str, ChannelSettings]) -> Iterator[Fault]:
-    """URLs whose host is written as an address that the channel will not connect to."""
+    """Faults of URLs whose host is an address that the channel does not connect to."""
     for name, channel in channels.items():
         if not isinstance(channel, HttpSettings) or channel.allow_private:
             continue
         host = urlsplit(channel.url).hostname or ""
         if _is_private(host):
-            reason = f"{host} is not a public address, so that each send is refused"
-            cure = f"where that is meant, set allow_private = true under [channels.{name}]"
-            yield Fault(joined(joined("channels", name), "url"), f"{reason}: {cure}")
+            reason = f"{host} is not a public address, so that each send is rejected"
+            fix = f"if this is intended, set allow_private = true under [channels.{name}]"
+            yield Fault(joined(joined("channels", name), "url"), f"{reason}: {fix}")
 
 
 def _is_private(host: str) -> bool:
-    """Whether a host is one of this machine's own names or an address that is not public; other names are not
-    looked up.
-    """
+    """True for this machine's own names and for addresses that are not public. Other names are not resolved."""
     if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):
         return True
     try:
@@ -74,7 +72,7 @@ def _is_private(host: str) -> bool:
 def unknown_events(
     rules: Collection[Rule], sources: Mapping[str, SourceSettings], kinds: Mapping[str, Provider]
 ) -> Iterator[Fault]:
-    """Event names and globs of rules that fit no event which the rule's sources are known to send."""
+    """Faults of event names and globs that match no event which the rule's sources are known to send."""
     for index, rule in enumerate(rules):
         if not rule.enabled:
             continue

@@ -13,8 +13,8 @@ from types import TracebackType
 
 from launcher.errors import DataDirError, DataDirInUseError
 
-_LEFTOVERS_S = 40.0
-"""Seconds that the children of a killed `hookline up` may take to end: longer than a worker's default grace."""
+_OLD_CHILDREN_S = 40.0
+"""Seconds to wait for the children of a killed `hookline up`: more than a worker's default stop_grace_s."""
 
 _POLL_S = 0.1
 
@@ -22,17 +22,17 @@ _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class DataDir:
-    """An existing directory that no other user may enter, held by a lock.
+    """A directory that no other user may enter, held by a lock.
 
-    The lock is a flock on a file in it, so that the kernel gives it back however its holders end. Every process
-    that inherits the descriptor holds it too: a data directory is free when the last of them has ended.
+    The lock is a flock on a file in it, which the kernel releases however its holder ends. Every process that
+    inherits the descriptor holds the lock too: the directory is free when the last of them has ended.
     """
 
-    def __init__(self, path: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Make the directory where needed and take its lock.
+    def __init__(self, path: Path, *, print_line: Callable[[str], None] = lambda _: None) -> None:
+        """Create the directory if needed, and take its lock.
 
-        Waits, and tells so, while the children of a killed `hookline up` end. Raises DataDirInUseError when a
-        living one holds it, DataDirError when it cannot be made or written.
+        Waits while the children of a killed `hookline up` end, and prints that. Raises DataDirInUseError if a
+        running one holds it, DataDirError if it cannot be created or written.
         """
         self.path = path.absolute()
         make_data_dir(self.path)
@@ -41,13 +41,13 @@ class DataDir:
         except OSError as error:
             raise _unusable(self.path, error) from None
         try:
-            self._take(tell)
+            self._take(print_line)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Give the lock back, as far as this process holds it."""
+        """Release the lock that this process holds."""
         os.close(self.lock_descriptor)
 
     def __enter__(self) -> DataDir:
@@ -58,9 +58,9 @@ class DataDir:
     ) -> None:
         self.close()
 
-    def _take(self, tell: Callable[[str], None]) -> None:
-        deadline = time.monotonic() + _LEFTOVERS_S
-        told = False
+    def _take(self, print_line: Callable[[str], None]) -> None:
+        deadline = time.monotonic() + _OLD_CHILDREN_S
+        is_waiting = False
         while not self._try():
             owner = self._owner()
             if owner is None or _is_alive(owner) or time.monotonic() > deadline:
@@ -68,9 +68,9 @@ class DataDir:
                     f"another hookline{f' (process {owner})' if owner else ''} uses {self.path}: "
                     "stop it, or set HOOKLINE_UP_DATA_DIR to another directory"
                 )
-            if not told:
-                tell(f"Waiting for the processes of the last run in {self.path} to end")
-                told = True
+            if not is_waiting:
+                print_line(f"Waiting for the processes of the last run in {self.path} to end")
+                is_waiting = True
             time.sleep(_POLL_S)
         os.ftruncate(self.lock_descriptor, 0)
         os.pwrite(self.lock_descriptor, str(os.getpid()).encode(), 0)
@@ -90,10 +90,10 @@ class DataDir:
 
 
 def make_data_dir(path: Path) -> None:
-    """Make the directory where needed, for this user only.
+    """Create the directory if needed, for this user only. Raises DataDirError.
 
-    The mode of one that exists is never changed: others may rely on it. Raises DataDirError, also where an
-    existing one is open to other users, since it would hold personal data and secrets.
+    An existing directory that other users may enter is an error, since it would hold personal data and secrets.
+    Its mode is not changed, since other programs may rely on it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _check_private(path: Path) -> None:
         raise DataDirError(
             f"cannot use {path} as data directory: other users may enter it (mode {mode:o}): "
             f"set HOOKLINE_UP_DATA_DIR to a directory that does not exist yet, like {path / 'hookline'}, "
-            "or chmod 700 it if it is for Hookline alone"
+            "or chmod 700 it if only Hookline uses it"
         )
 
 

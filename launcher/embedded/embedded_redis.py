@@ -1,4 +1,4 @@
-"""The Redis that `hookline up` and the tests start themselves."""
+"""The Redis server that `hookline up` and the tests start."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from launcher.embedded.data_dir import DataDir
 from launcher.errors import EmbeddedRedisError, NoRedisError
 from launcher.supervisor.parent_death import die_with_parent
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("hookline.launcher")
 
 MAX_SOCKET_PATH_BYTES = 100
 """Unix socket addresses hold 108 bytes on Linux and 104 on macOS, the closing zero included."""
 
 _START_S = 20.0
-"""Seconds without any answer after which a start has failed. One that is LOADING is waited for without end."""
+"""Seconds without an answer after which a start has failed. While Redis is LOADING there is no limit."""
 
 RESTART_AFTER_S = 2.0
 _STOP_S = 30.0
 _MAX_LOG_BYTES = 1024 * 1024
 
 _UMASK = 0o077
-"""So that its files are for this user alone, wherever they are moved or copied to."""
+"""The umask of the server: only this user may read its files, also after they are moved or copied."""
 
 
 def find_redis_server() -> Path:
     """The redis-server to start: the bundled binary, else redis-server or valkey-server on PATH.
 
-    Raises NoRedisError, which names the ways out.
+    Raises NoRedisError, whose text lists the ways to provide one.
     """
     for candidate in _candidates():
-        reason = _why_not(candidate)
+        reason = _start_problem(candidate)
         if reason is None:
             return candidate
-        logger.warning(
-            "%s does not run on this machine (%s), looking further",
+        log.warning(
+            "%s does not run on this machine (%s), trying the next one",
             candidate,
             reason,
             extra={"action": "redis_binary_unusable"},
@@ -59,20 +59,21 @@ def find_redis_server() -> Path:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the embedded Redis of this data directory listens."""
+    """The socket of the embedded Redis of this data directory."""
     return data_dir / "redis.sock"
 
 
 def socket_url(data_dir: Path) -> str:
-    """The same as an address for redis.url."""
+    """The socket as an address for redis.url."""
     return f"unix://{quote(str(socket_path(data_dir).absolute()))}"
 
 
 class EmbeddedRedis:
     """A redis-server on a unix socket in a data directory, for this user only, that logs every write to disk.
 
-    Take the DataDir's lock first: two servers on one append-only file would ruin it. The server ends when this
-    process does, however that ends (Linux), and keeps the lock until it has ended.
+    Lifecycle: start(), restart() about once a second, stop(). Take the DataDir's lock first: two servers would
+    destroy the append-only file. On Linux the server ends when this process ends, however that happens, and it
+    holds the lock until then.
     """
 
     def __init__(self, data_dir: DataDir) -> None:
@@ -83,11 +84,11 @@ class EmbeddedRedis:
 
     @property
     def pid(self) -> int | None:
-        """Process id while it runs."""
+        """The process id, None while the server does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
-    def start(self, *, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Start it and wait until it answers, for as long as it loads its data; `tell` gets the progress.
+    def start(self, *, print_line: Callable[[str], None] = lambda _: None) -> None:
+        """Start the server and wait until it answers. `print_line` gets the progress while it loads its data.
 
         Raises NoRedisError or EmbeddedRedisError.
         """
@@ -99,24 +100,24 @@ class EmbeddedRedis:
                 f"{MAX_SOCKET_PATH_BYTES - len(path.name)} bytes"
             )
         self._launch()
-        self._wait_until_it_answers(tell)
+        self._wait_until_it_answers(print_line)
 
     def restart(self) -> None:
-        """Start it again if it has ended, at most once in REVIVE_S; does not wait for its answer."""
+        """Start the server again if it has ended, at most once in RESTART_AFTER_S, without waiting for it."""
         if self._process is None or self.pid is not None or time.monotonic() - self._launched < RESTART_AFTER_S:
             return
-        logger.error("Redis ended: starting it again", extra={"action": "redis_revived"})
+        log.error("Redis ended: starting it again", extra={"action": "redis_restarted"})
         self._launch()
 
     def stop(self) -> None:
-        """SIGTERM, which writes everything to disk, and wait."""
+        """Stop the server with SIGTERM, so that it writes everything to disk, and wait for its end."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            logger.warning("Redis did not stop within %d s: killed", _STOP_S, extra={"action": "redis_killed"})
+            log.warning("Redis did not stop within %d s and was killed", _STOP_S, extra={"action": "redis_killed"})
             self._process.kill()
             self._process.wait()
         self._process = None
@@ -125,12 +126,12 @@ class EmbeddedRedis:
         server = find_redis_server()
         self._launched = time.monotonic()
         parent = os.getpid()
-        with self._fresh_log() as log:
+        with self._open_log() as server_log:
             self._process = subprocess.Popen(  # noqa: S603 - our own arguments
                 [server, *self._arguments()],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=server_log,
+                stderr=server_log,
                 pass_fds=(self._data_dir.lock_descriptor,),
                 process_group=0,
                 umask=_UMASK,
@@ -154,15 +155,15 @@ class EmbeddedRedis:
             yield f"--{name}"
             yield value
 
-    def _fresh_log(self) -> BinaryIO:
+    def _open_log(self) -> BinaryIO:
         path = self._data_dir.path / "redis.log"
         if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
-    def _wait_until_it_answers(self, tell: Callable[[str], None]) -> None:
+    def _wait_until_it_answers(self, print_line: Callable[[str], None]) -> None:
         deadline = time.monotonic() + _START_S
-        told = ""
+        last_progress = ""
         with redis.Redis(unix_socket_path=str(socket_path(self._data_dir.path)), socket_timeout=5) as client:
             while self.pid is not None:
                 if _answers(client):
@@ -172,14 +173,14 @@ class EmbeddedRedis:
                     break
                 if progress is not None:
                     deadline = time.monotonic() + _START_S
-                    if progress != told:
-                        tell(f"Redis loads its data: {progress}")
-                        told = progress
+                    if progress != last_progress:
+                        print_line(f"Redis loads its data: {progress}")
+                        last_progress = progress
                 time.sleep(0.02 if progress is None else 0.5)
-        log = self._data_dir.path / "redis.log"
-        what = "ended at its start" if self.pid is None else "does not answer"
+        log_file = self._data_dir.path / "redis.log"
+        what = "ended during its start" if self.pid is None else "does not answer"
         self.stop()
-        raise EmbeddedRedisError(f"the embedded Redis {what}: {_last_line(log)} (see {log})")
+        raise EmbeddedRedisError(f"the embedded Redis {what}: {_last_line(log_file)} (see {log_file})")
 
 
 def _answers(client: redis.Redis) -> bool:
@@ -190,7 +191,7 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def _loading(client: redis.Redis) -> str | None:
-    """How far it has loaded its data, None when it is not loading."""
+    """The share of its data that is loaded, or None when the server is not loading."""
     try:
         facts: Any = client.info("persistence")
     except (redis.RedisError, OSError):
@@ -198,11 +199,11 @@ def _loading(client: redis.Redis) -> str | None:
     return f"{facts.get('loading_loaded_perc', 0)} %" if facts.get("loading") else None
 
 
-def _last_line(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
+def _last_line(log_file: Path) -> str:
+    with log_file.open("rb") as file:
+        file.seek(max(0, log_file.stat().st_size - 4096))
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it says nothing"
+    return lines[-1].strip() if lines else "its log is empty"
 
 
 def _candidates() -> Iterator[Path]:
@@ -212,18 +213,18 @@ def _candidates() -> Iterator[Path]:
     except ImportError:
         pass
     for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found:
-            yield Path(found)
+        path = shutil.which(name)
+        if path:
+            yield Path(path)
 
 
-def _why_not(server: Path) -> str | None:
-    """Why this binary cannot be started here; None when it can."""
+def _start_problem(server: Path) -> str | None:
+    """Why this binary cannot be started on this machine; None when it can."""
     try:
         ran = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
         return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
     if ran.returncode == 0:
         return None
-    said = ran.stderr.decode(errors="replace").strip().splitlines()
-    return said[0] if said else f"exit code {ran.returncode}"
+    output = ran.stderr.decode(errors="replace").strip().splitlines()
+    return output[0] if output else f"exit code {ran.returncode}"

@@ -1,1 +1,1 @@
-"""Child processes: started, restarted, reloaded and stopped in order."""
+"""Starts, restarts, reloads and stops child processes in order."""

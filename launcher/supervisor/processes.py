@@ -1,9 +1,9 @@
-"""Child processes, kept running and stopped in order.
+"""Keeps child processes running, and stops them in order.
 
-A child is a fork, so start them before any event loop or thread exists. Each is a process group of its own: a
-terminal's Ctrl-C reaches the parent only, which then stops the groups one after another. A child that ends unasked
-is started again after a back-off, unless it ended with CONFIG_FAULT: starting again would not mend that.
-SIGHUP is passed on to the children, to whom it means to read their config again; that of a closing terminal stops.
+A child is a fork, so start them before any event loop or thread exists. Each child is a process group of its own:
+a terminal's Ctrl-C reaches the parent only, which then stops the groups one after another. A child that ends by
+itself is started again after a back-off, unless it ended with CONFIG_FAULT, which a new start would not fix.
+SIGHUP is forwarded to the children, which reload their config; the SIGHUP of a closing terminal stops everything.
 """
 
 from __future__ import annotations
@@ -23,45 +23,46 @@ from msgspec import Struct
 
 from launcher.supervisor.parent_death import die_with_parent
 from launcher.supervisor.reload_signal import has_terminal
+from runtime.backoff import Backoff
 
-logger = logging.getLogger("hookline.processes")
+log = logging.getLogger("hookline.launcher")
 
 CONFIG_FAULT = 2
-"""The exit code of a child that no new start can mend."""
+"""The exit code of a child whose fault a new start does not fix."""
 
-_FIRST_BACKOFF_S = 0.2
-_LONGEST_BACKOFF_S = 15.0
+# Longer than the waits for Redis: a child that fails at its start costs a second of CPU time with each try.
+_BACKOFF = Backoff(first_s=0.2, longest_s=15.0)
 _SETTLED_S = 60.0
-"""A child that ran for so long is not failing at its start: its next back-off is the first again."""
+"""Seconds after which a child counts as started: its next back-off is the first one again."""
 
 _ROUND_S = 1.0
 _HURRY_S = 3.0
-"""What is left to the children after a second signal."""
+"""Seconds that the children get to end after a second signal."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Children that do the same."""
+    """Children that run the same function."""
 
     name: str
     run: Callable[[int], int]
-    """(number, from 0) -> exit code. Runs in the child."""
+    """Called in the child with its number, from 0; returns the exit code."""
 
     count: int = 1
     stop_s: float
     """Seconds from SIGTERM to SIGKILL."""
 
     reload: Callable[[], object] = lambda: None
-    """Called in the parent at SIGHUP, before the children get it: later children begin with what it has read.
-    What several groups have in common is called once."""
+    """Called in the parent at SIGHUP, before the children get the signal: children that start later inherit what
+    it has read. A function that several groups share is called once."""
 
-    look: Callable[[], object] = lambda: None
-    """Called in the parent about once a second."""
+    each_second: Callable[[], object] = lambda: None
+    """Called in the parent about once a second. A function that several groups share is called once."""
 
 
 class _Child:
-    """One place in a group: the process that holds it now, or when the next one is due."""
+    """A member of a group: its current process, or the time when the next one is due."""
 
     def __init__(self, group: Group, number: int) -> None:
         self.group = group
@@ -77,20 +78,20 @@ class _Child:
         self._started = time.monotonic()
 
     def ended(self) -> float:
-        """Note the end; returns the back-off in seconds."""
+        """Record that the process ended; returns the back-off in seconds."""
         now = time.monotonic()
         self._failures = 0 if now - self._started > _SETTLED_S else self._failures + 1
-        backoff = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(max(0, self._failures - 1), 16))
+        backoff = _BACKOFF.delay_s(self._failures)
         self.pid = None
         self.due = now + backoff
         return backoff
 
 
 def supervise(groups: list[Group], *, each_round: Callable[[], None] = lambda: None) -> int:
-    """Run the groups until SIGTERM, SIGINT or a closed terminal, then stop them in the order given.
+    """Run the groups until SIGTERM, SIGINT or a closed terminal, then stop them in the order of the list.
 
     Returns the exit code: 0 after a clean stop, CONFIG_FAULT when a child ended with it, 1 when a child had to be
-    killed or failed at its end. A second signal is passed on to the children, which are killed soon after.
+    killed or failed at its end. A second signal is forwarded to the children, which are killed soon after.
     `each_round` is called about once a second and whenever a child of this process ends.
     """
     with _Signals() as signals:
@@ -98,7 +99,7 @@ def supervise(groups: list[Group], *, each_round: Callable[[], None] = lambda: N
 
 
 class _Signals:
-    """Notes what was asked for, and lets a wait end as soon as any signal comes."""
+    """Counts stop signals and notes SIGHUP; any signal ends a wait."""
 
     def __init__(self) -> None:
         self.stops = 0
@@ -131,7 +132,7 @@ class _Signals:
                 pass
 
     def forget(self) -> None:
-        """In a child: as if nobody had listened to signals here."""
+        """In a child: restore the default signal handlers."""
         signal.set_wakeup_fd(-1)
         for signum in self._previous:
             signal.signal(signum, signal.SIG_DFL)
@@ -144,13 +145,13 @@ class _Signals:
 
     def _on_signal(self, signum: int, _: FrameType | None) -> None:
         if signum == signal.SIGHUP:
-            self._on_hangup()
+            self._on_sighup()
         elif signum != signal.SIGCHLD:
             self.stops += 1
 
-    def _on_hangup(self) -> None:
+    def _on_sighup(self) -> None:
         if self._had_terminal and not has_terminal():
-            self.stops = max(1, self.stops)  # it closes once, however many tell of it
+            self.stops = max(1, self.stops)  # a closing terminal may send several signals: count one
         else:
             self.reload = True
 
@@ -168,7 +169,7 @@ class _Supervisor:
             while not self._signals.stops and self._code != CONFIG_FAULT:
                 self._start_due()
                 self._signals.wait(self._until_due())
-                self._read_again()
+                self._reload()
                 for child, status in self._ended():
                     self._on_death(child, status)
                 self._each_round()
@@ -178,11 +179,11 @@ class _Supervisor:
             self._signal(self._children, signal.SIGKILL)
         return self._code
 
-    def _read_again(self) -> None:
-        asked, self._signals.reload = self._signals.reload, False
-        for tell in dict.fromkeys(group.reload if asked else group.look for group in self._groups):
-            tell()
-        if asked:
+    def _reload(self) -> None:
+        is_reload, self._signals.reload = self._signals.reload, False
+        for call in dict.fromkeys(group.reload if is_reload else group.each_second for group in self._groups):
+            call()
+        if is_reload:
             self._signal(self._children, signal.SIGHUP)
 
     def _start_due(self) -> None:
@@ -206,7 +207,7 @@ class _Supervisor:
                 _become(child, parent, before)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        with contextlib.suppress(OSError):  # the child does the same; whoever comes first
+        with contextlib.suppress(OSError):  # the child does the same: one of the two is first
             os.setpgid(pid, pid)
         return pid
 
@@ -224,7 +225,7 @@ class _Supervisor:
         if code == CONFIG_FAULT:
             self._code = CONFIG_FAULT
             return
-        logger.warning("%s ended (%s): starts again in %.1f s", child.name, _how(code), backoff, extra=fields)
+        log.warning("%s ended (%s) and is started again in %.1f s", child.name, _how(code), backoff, extra=fields)
 
     def _stop(self, children: list[_Child], stop_s: float) -> None:
         hurried = self._signals.stops > 1
@@ -247,26 +248,28 @@ class _Supervisor:
         if code not in (0, -signal.SIGTERM):
             self._code = self._code or 1
             fields = {"action": "process_ended", "child": child.name, "exit_code": code}
-            logger.warning("%s did not stop cleanly (%s)", child.name, _how(code), extra=fields)
+            log.warning("%s did not stop cleanly (%s)", child.name, _how(code), extra=fields)
 
     def _signal(self, children: list[_Child], signum: signal.Signals) -> None:
         for child in children:
-            if child.pid is not None:  # not yet waited for, so the id is still its own
+            if child.pid is not None:  # not yet waited for, so the system has not used the id again
                 os.kill(child.pid, signum)
 
 
 def _become(child: _Child, parent: int, mask: set[int | signal.Signals]) -> NoReturn:
-    """Be the child, and never return into the parent's code."""
+    """Run the child's code, and end the process with its exit code."""
     code = 1
     try:
         os.setpgid(0, 0)
         die_with_parent(parent)
-        signal.pthread_sigmask(signal.SIG_SETMASK, {*mask, signal.SIGHUP})  # it waits until the child listens
+        signal.pthread_sigmask(
+            signal.SIG_SETMASK, {*mask, signal.SIGHUP}
+        )  # blocked until the child has its handler
         code = child.group.run(child.number)
     except KeyboardInterrupt:
         code = 130
     except BaseException:
-        logger.exception("%s failed", child.name, extra={"action": "process_failed", "child": child.name})
+        log.exception("%s failed", child.name, extra={"action": "process_failed", "child": child.name})
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()

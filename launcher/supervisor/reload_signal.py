@@ -1,4 +1,4 @@
-"""SIGHUP: read the config again, unless it came because the terminal closed, which ends a process as ever."""
+"""SIGHUP: reload the config, unless the signal came because the terminal closed, which ends the process."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import signal
 from collections.abc import Callable
 
 
-def on_hangup(then: Callable[[], None]) -> None:
-    """Call `then` in the running event loop at each SIGHUP from now on, also at one that came to a child before.
+def on_reload_signal(reload: Callable[[], None]) -> None:
+    """Call `reload` in the running event loop at each SIGHUP, also at one that this process got while it started.
 
-    Where nohup has it ignored it stays so.
+    Does nothing where nohup ignores SIGHUP.
     """
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return
     had_terminal = has_terminal()
 
-    def hung_up() -> None:
+    def handle_signal() -> None:
         if had_terminal and not has_terminal():
             os.kill(os.getpid(), signal.SIGTERM)
         else:
-            then()
+            reload()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handle_signal)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def has_terminal() -> bool:
-    """Whether this process has a terminal that can close. It has none any more when it is told of the closing."""
+    """True if this process has a terminal, which may close. False after it has closed."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,1 +1,1 @@
-"""What the receiver reports about itself: /healthz, /readyz, /metrics, rejections."""
+"""Health, readiness and metrics of the receiver, and its reports about rejected webhooks."""

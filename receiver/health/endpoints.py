@@ -1,4 +1,4 @@
-"""What the receiver tells about itself: /healthz, /readyz, /metrics."""
+"""The endpoints /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from receiver.storage.webhook_storage import WebhookStorage
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 
-class Pages:
-    """Faces over the state of one process."""
+class HealthEndpoints:
+    """Responds to requests for the health, readiness and metrics of one process."""
 
     def __init__(
         self,
-        state: SnapshotReader,
+        snapshots: SnapshotReader,
         counters: Counters,
         commit: GroupCommit,
         readiness: Callable[[], Readiness],
@@ -30,31 +30,31 @@ class Pages:
         *,
         process: int,
     ) -> None:
-        self._state = state
+        self._snapshots = snapshots
         self._counters = counters
         self._commit = commit
         self._readiness_now = readiness
         self._storage = storage
         self._process = process
-        self._pages = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
+        self._endpoints = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
 
-    async def answer(self, request: web.BaseRequest) -> web.Response | None:
-        """The page, or None where this is no page's path."""
-        page = self._pages.get(request.path)
-        if page is None:
+    async def respond(self, request: web.BaseRequest) -> web.Response | None:
+        """The response, or None for a request to another path."""
+        endpoint = self._endpoints.get(request.path)
+        if endpoint is None:
             return None
         if request.method not in _METHODS:
-            return responses.error(405, "this page is read with GET", {hdrs.ALLOW: "GET, HEAD"})
-        return await page()
+            return responses.error(405, "use GET or HEAD for this path", {hdrs.ALLOW: "GET, HEAD"})
+        return await endpoint()
 
     async def _health(self) -> web.Response:
         return responses.status(200, "alive")
 
     async def _readiness(self) -> web.Response:
-        now = self._readiness_now()
-        notes = {"notes": now.notes} if now.notes else {}
-        if now.reasons:
-            return responses.status(503, "not ready", reasons=now.reasons, **notes)
+        readiness = self._readiness_now()
+        notes = {"notes": readiness.notes} if readiness.notes else {}
+        if readiness.reasons:
+            return responses.status(503, "not ready", reasons=readiness.reasons, **notes)
         return responses.status(200, "ready", **notes)
 
     async def _metrics(self) -> web.Response:
@@ -63,7 +63,7 @@ class Pages:
             counters=self._counters,
             pending_bytes=self._commit.pending_bytes,
             queued_bytes=self._storage.pressure.queued_bytes,
-            spilled=self._storage.fallback.spill.seen if self._storage.fallback else None,
-            shared=await self._state.look(),
+            spilled=self._storage.fallback.spill.on_disk if self._storage.fallback else None,
+            shared=await self._snapshots.read(),
         )
         return web.Response(body=metrics.render(data), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})

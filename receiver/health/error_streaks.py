@@ -1,6 +1,7 @@
-"""Webhooks answered with an error, by source: collected in memory, told to Redis about once a second.
+"""Error responses by source: counted in memory, and reported to Redis about once a second.
 
-The provider counts every answer but a 2xx as a failed try, so it matters since when there was none.
+The provider counts every response except 2xx as a failed try. So Hookline records when the errors of a source
+began.
 """
 
 from __future__ import annotations
@@ -13,39 +14,41 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 
 _TIMEOUT_S = 1.0
+
+# Providers POST, so that this status comes from other clients, such as a browser.
 _NO_TRY = 405
-"""Somebody looked at the address with a browser, say: providers POST."""
+"""A status that counts as no try of the provider."""
 
 
 class ErrorStreaks:
-    """One process' answers that Redis does not know of yet; while it is away they wait here."""
+    """The error responses of one process that are not reported to Redis yet."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
         self._unreported: dict[tuple[str, str], Streak] = {}
 
     def note(self, status: int, source: str, *, now_ms: int | None = None) -> None:
-        """Count an answer to a webhook of this source; "" is for none that is configured."""
+        """Count a response to a webhook of this source; "" means an unknown source."""
         if source and status >= 400 and status != _NO_TRY:
             at_ms = self._redis.clock.now_ms() if now_ms is None else now_ms
             self._add([Streak(source, "failing" if status >= 500 else "refused", at_ms, at_ms, 1, status)])
 
-    async def tell(self) -> None:
-        """Tell what came since the last time. What Redis did not take stays for the next one."""
+    async def report(self) -> None:
+        """Report the new error responses. Those that Redis did not accept stay for the next report."""
         if not self._unreported:
             return
-        telling, self._unreported = list(self._unreported.values()), {}
+        reported, self._unreported = list(self._unreported.values()), {}
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await note_failures(self._redis, telling)
+                await note_failures(self._redis, reported)
         except (BrokerError, TimeoutError):
-            self._add(telling)
+            self._add(reported)
         except asyncio.CancelledError:
-            self._add(telling)
+            self._add(reported)
             raise
 
     def facts(self, sources: Iterable[str]) -> dict[str, SourceFacts]:
-        """What this process knows by itself, for as long as Redis cannot be asked."""
+        """The facts that this process has by itself, for the time when Redis is away."""
         return {source: self._facts(source) for source in sources}
 
     def _facts(self, source: str) -> SourceFacts:
@@ -63,16 +66,16 @@ class ErrorStreaks:
 
     def _add(self, streaks: Iterable[Streak]) -> None:
         for streak in streaks:
-            known = self._unreported.get((streak.source, streak.kind))
-            self._unreported[streak.source, streak.kind] = _joined(known, streak) if known else streak
+            earlier = self._unreported.get((streak.source, streak.kind))
+            self._unreported[streak.source, streak.kind] = _joined(earlier, streak) if earlier else streak
 
 
-def _joined(one: Streak, other: Streak) -> Streak:
-    first, last = (one, other) if one.last_ms <= other.last_ms else (other, one)
+def _joined(left: Streak, right: Streak) -> Streak:
+    first, last = (left, right) if left.last_ms <= right.last_ms else (right, left)
     return Streak(
-        source=one.source,
-        kind=one.kind,
-        first_ms=min(one.first_ms, other.first_ms),
+        source=left.source,
+        kind=left.kind,
+        first_ms=min(left.first_ms, right.first_ms),
         last_ms=last.last_ms,
         answers=first.answers + last.answers,
         status=last.status,

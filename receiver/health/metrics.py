@@ -24,22 +24,22 @@ _LABELS = ["process"]
 
 
 class ScrapeData(Struct, frozen=True):
-    """What one scrape shows."""
+    """The data of one scrape."""
 
     process: int
     counters: Counters
     pending_bytes: int
     queued_bytes: int
-    """0 where receiver.max_queued_bytes is not set: then it is not measured."""
+    """Memory of the queued bodies in Redis; 0 without receiver.max_queued_bytes, since it is not measured then."""
 
     spilled: Spilled | None
-    """None where there is no spill_dir."""
+    """The webhooks on disk; None without receiver.spill_dir."""
 
     shared: Snapshot
 
 
 def render(data: ScrapeData) -> bytes:
-    """Prometheus text."""
+    """Return the metrics as Prometheus text."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Scrape(data))
     return generate_latest(registry)
@@ -58,7 +58,7 @@ class _Scrape(Collector):
             )
         if self._data.spilled is not None:
             yield from _of_disk(self._data.spilled, state.at_ms)
-        up = GaugeMetricFamily("hookline_redis_up", "1 where Redis answered this scrape", labels=_LABELS)
+        up = GaugeMetricFamily("hookline_redis_up", "1 if Redis answered this scrape", labels=_LABELS)
         up.add_metric([str(self._data.process)], float(state.totals is not None))
         yield up
         if state.totals is not None:
@@ -74,15 +74,15 @@ def _of_process(data: ScrapeData) -> Iterator[Metric]:
     answers = CounterMetricFamily(
         "hookline_receiver_requests", "Webhooks answered, by status", labels=[*_LABELS, "status"]
     )
-    for status, count in sorted(counters.answers.items()):
+    for status, count in sorted(counters.responses.items()):
         answers.add_metric([process, str(status)], count)
     yield answers
     for name, text, value in (
         ("bodies", "Bodies that were confirmed", counters.bodies),
         ("body_bytes", "Bytes of the bodies that were confirmed", counters.bytes),
         ("batches", "Batches that were confirmed", counters.batches),
-        ("spilled_bodies", "Bodies that went to the disk", counters.spilled),
-        ("drained_bodies", "Bodies that went from the disk to Redis", counters.drained),
+        ("spilled_bodies", "Bodies that were written to the disk", counters.spilled),
+        ("drained_bodies", "Bodies that were moved from the disk to Redis", counters.drained),
     ):
         counter = CounterMetricFamily(f"hookline_receiver_{name}", text, labels=_LABELS)
         counter.add_metric([process], value)
@@ -105,7 +105,7 @@ def _histogram(name: str, text: str, process: str, histogram: Histogram) -> Metr
 
 
 def _of_disk(spilled: Spilled, now_ms: int) -> Iterator[Metric]:
-    """The same whichever process answers, of those that share the directory."""
+    """Metrics of the spill directory. They are the same in all processes that share it."""
     age_s = _seconds_since(spilled.oldest_ms, now_ms)
     for name, text, value in (
         ("bodies", "Bodies on disk that wait for Redis", spilled.bodies),
@@ -117,31 +117,29 @@ def _of_disk(spilled: Spilled, now_ms: int) -> Iterator[Metric]:
 
 
 def _of_redis(totals: Totals) -> Iterator[Metric]:
-    """The same whichever process answers: they belong to Redis."""
+    """Metrics from Redis. They are the same in all processes."""
     yield GaugeMetricFamily("hookline_queued_bodies", "Bodies that wait for a worker", value=totals.queued)
     yield GaugeMetricFamily(
         "hookline_waiting_notifications", "Notifications not settled yet", value=totals.waiting
     )
-    bodies = CounterMetricFamily("hookline_bodies", "Bodies by what became of them", labels=["outcome"])
+    bodies = CounterMetricFamily("hookline_bodies", "Bodies by outcome", labels=["outcome"])
     for outcome in ("accepted", "processed", "duplicate", "dead_at_intake"):
         bodies.add_metric([outcome], getattr(totals, outcome))
     yield bodies
-    notifications = CounterMetricFamily(
-        "hookline_notifications", "Notifications by what became of them", labels=["outcome"]
-    )
+    notifications = CounterMetricFamily("hookline_notifications", "Notifications by outcome", labels=["outcome"])
     for outcome in ("created", "sent", "skipped", "dead"):
         notifications.add_metric([outcome], getattr(totals, outcome))
     yield notifications
-    yield CounterMetricFamily("hookline_alerts", "Alerts that people were told of", value=totals.alerts)
+    yield CounterMetricFamily("hookline_alerts", "Alerts that were sent", value=totals.alerts)
     yield CounterMetricFamily("hookline_drift", "Deviations from the models, in samples", value=totals.drift)
 
 
-def _of_dead_letters(totals: Totals, there_now: int) -> Iterator[Metric]:
-    """Unlike the outcomes dead_at_intake and dead, which a replay takes back, these counters never fall."""
-    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters there now", value=there_now)
-    yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that arose", value=totals.died)
+def _of_dead_letters(totals: Totals, count: int) -> Iterator[Metric]:
+    """Metrics of dead letters. A replay reduces the outcomes dead_at_intake and dead, but not these counters."""
+    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters that exist now", value=count)
+    yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that were created", value=totals.died)
     handled = CounterMetricFamily(
-        "hookline_dead_letters_handled", "Dead letters by what was done to them", labels=["outcome"]
+        "hookline_dead_letters_handled", "Dead letters by how they were handled", labels=["outcome"]
     )
     for outcome in ("replayed", "edited", "retried_on_redelivery", "discarded", "purged", "forgotten"):
         handled.add_metric([outcome], getattr(totals, outcome))
@@ -149,23 +147,23 @@ def _of_dead_letters(totals: Totals, there_now: int) -> Iterator[Metric]:
 
 
 def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:
-    """While Redis is away, what this process knows alone."""
+    """Metrics of the sources. While Redis is away they are only of this process."""
     accepted = GaugeMetricFamily(
         "hookline_source_last_accepted_timestamp_seconds", "When a webhook was accepted last", labels=["source"]
     )
     failing = GaugeMetricFamily(
         "hookline_source_failing_seconds",
-        "Since the first 5xx that no 2xx followed; 0 for none",
+        "Seconds since the first 5xx after the last 2xx; 0 without one",
         labels=["source"],
     )
     refused = GaugeMetricFamily(
         "hookline_source_refused_seconds",
-        "Since the first 4xx that no 2xx followed; 0 for none",
+        "Seconds since the first 4xx after the last 2xx; 0 without one",
         labels=["source"],
     )
     tries = GaugeMetricFamily(
         "hookline_source_tries_left",
-        "Tries that the provider has left for what failed first, before it disables the webhook",
+        "Retries that the provider has left before it disables the webhook",
         labels=["source"],
     )
     for name, (kind, facts) in sources.items():
@@ -185,11 +183,13 @@ def _seconds_since(since_ms: int, now_ms: int) -> float:
 
 
 def _of_channels(channels: Iterable[Channel], now_ms: int) -> Iterator[Metric]:
-    """Only those of which there is something to tell; a closed one without failures has no line."""
+    """Metrics of the channels that are not in their normal state; a closed one without failures has no line."""
     current = GaugeMetricFamily(
         "hookline_channel_state", "1 for the state: closed, open, half-open, paused", labels=["channel", "state"]
     )
-    held = GaugeMetricFamily("hookline_channel_held_jobs", "Jobs held until it takes some", labels=["channel"])
+    held = GaugeMetricFamily(
+        "hookline_channel_held_jobs", "Jobs held until the channel is available", labels=["channel"]
+    )
     failures = GaugeMetricFamily("hookline_channel_failures", "Failed sends in a row", labels=["channel"])
     for channel in channels:
         current.add_metric([channel.name, channel.state(now_ms)], 1)
@@ -199,7 +199,7 @@ def _of_channels(channels: Iterable[Channel], now_ms: int) -> Iterator[Metric]:
 
 
 def _of_alerts(alerts: Iterable[Alert]) -> Metric:
-    current = GaugeMetricFamily("hookline_alert", "1 for each alert that holds", labels=["kind", "source"])
+    current = GaugeMetricFamily("hookline_alert", "1 for each current alert", labels=["kind", "source"])
     for alert in alerts:
         current.add_metric([alert.kind, alert.source], 1)
     return current

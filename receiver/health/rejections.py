@@ -1,4 +1,4 @@
-"""Refused webhooks: counted at once, told to Redis and to the log about once a second."""
+"""Rejected webhooks: counted immediately, and reported to Redis and to the log about once a second."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from broker.redis.errors import BrokerError
 from receiver.health.error_streaks import ErrorStreaks
 
 _TIMEOUT_S = 1.0
-_logger = logging.getLogger("hookline.receiver")
+log = logging.getLogger("hookline.receiver")
 
 
 class Rejections:
-    """A flood of refused webhooks costs one line and one write a second, not one each."""
+    """Counts rejections, so that many of them cost one log line and one write per second, not one each."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
         self._unreported: Counter[str] = Counter()
         self._unlogged: Counter[tuple[int, str, str]] = Counter()
         self._last_address: dict[tuple[int, str, str], str] = {}
-        self.streaks = ErrorStreaks(redis)
+        self.error_streaks = ErrorStreaks(redis)
 
     def note(self, code: int, reason: str, *, source: str = "", address: str = "") -> None:
-        """Count one. The reason must not hold anything that the sender wrote: it is logged.
+        """Count a rejection. The reason is logged, so it must not contain anything that the sender wrote.
 
-        `source`: the one it was for, "" where there is none by that name. `address`: what an allow-list did not
-        hold; the last one of a second is logged, since whoever is to mend it has to know which.
+        `source`: the source of the webhook, "" if it is unknown. `address`: the address that an allow-list does
+        not contain; the last one of a second is logged, since the operator needs it to correct the list.
         """
         self._unreported[str(code)] += 1
         self._unlogged[code, reason, source] += 1
-        self.streaks.note(code, source)
+        self.error_streaks.note(code, source)
         if address:
             self._last_address[code, reason, source] = address
 
     async def report(self) -> None:
-        """Log and store what came since the last report. What Redis did not take stays for the next one."""
+        """Log and store the new rejections. Those that Redis did not accept stay for the next report."""
         self._log()
-        await self._tell()
-        await self.streaks.tell()
+        await self._report_counts()
+        await self.error_streaks.report()
 
-    async def _tell(self) -> None:
+    async def _report_counts(self) -> None:
         if not self._unreported:
             return
-        telling, self._unreported = self._unreported, Counter()
+        reported, self._unreported = self._unreported, Counter()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await add_refused(self._redis, telling)
+                await add_refused(self._redis, reported)
         except (BrokerError, TimeoutError):
-            self._unreported += telling
+            self._unreported += reported
         except asyncio.CancelledError:
-            self._unreported += telling
+            self._unreported += reported
             raise
 
     def _log(self) -> None:
@@ -70,6 +70,6 @@ class Rejections:
                     "or in receiver.trusted_proxies if it is a proxy of yours"
                 )
                 fields["address"] = address
-            _logger.warning("refused %d%s: %s (%d x)%s", code, where, reason, count, what, extra=fields)
+            log.warning("refused %d%s: %s (%d x)%s", code, where, reason, count, what, extra=fields)
         self._unlogged.clear()
         self._last_address.clear()

@@ -1,4 +1,4 @@
-"""What Redis knows of all receivers and workers, and what is left to tell where it does not answer."""
+"""Reads the data of all receivers and workers from Redis, for one scrape of /metrics."""
 
 from __future__ import annotations
 
@@ -23,36 +23,39 @@ _TIMEOUT_S = 1.0
 
 
 class Source(NamedTuple):
-    """One source."""
+    """A source, with what is known about its webhooks."""
 
     kind: Provider
     facts: SourceFacts
 
 
 class Snapshot(Struct, frozen=True):
-    """One look."""
+    """The data that was read for one scrape."""
 
     at_ms: int
     totals: Totals | None
-    """None where Redis did not answer in time; then the sources are as this process alone knows them."""
+    """The counters in Redis; None if Redis did not answer in time, and then the facts about sources are only of
+    this process."""
 
     sources: Mapping[str, Source]
     alerts: list[Alert]
     dead_letters: int = 0
     channels: list[Channel] = []
-    """Those of which there is something to tell."""
+    """Channels that are not in their normal state."""
 
 
 class SnapshotReader:
-    """Looks at it."""
+    """Reads snapshots for one process."""
 
-    def __init__(self, redis: Client, kinds: Callable[[], Mapping[str, Provider]], streaks: ErrorStreaks) -> None:
+    def __init__(
+        self, redis: Client, kinds: Callable[[], Mapping[str, Provider]], error_streaks: ErrorStreaks
+    ) -> None:
         self._redis = redis
         self._kinds = kinds
-        self._streaks = streaks
+        self._error_streaks = error_streaks
 
-    async def look(self) -> Snapshot:
-        """Ask Redis; takes a second at most."""
+    async def read(self) -> Snapshot:
+        """Read from Redis; takes at most a second."""
         kinds = self._kinds()
         now_ms = self._redis.clock.now_ms()
         try:
@@ -64,7 +67,7 @@ class SnapshotReader:
                 dead_letters = await count_dead_letters(self._redis)
                 channels = await read_channels(self._redis)
         except (BrokerError, TimeoutError):
-            return Snapshot(now_ms, None, _joined(kinds, self._streaks.facts(kinds)), [])
+            return Snapshot(now_ms, None, _joined(kinds, self._error_streaks.facts(kinds)), [])
         return Snapshot(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
 
 

@@ -1,1 +1,1 @@
-"""From the connection to a verified body."""
+"""Connections, requests and their checks, up to the verified body."""

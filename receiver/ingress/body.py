@@ -1,4 +1,4 @@
-"""Reading bodies: bounded in size and in time, and all that are under way together too."""
+"""Reads bodies, with limits on size and time, and on the memory of all bodies that are still arriving."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from aiohttp import hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import BaseRequest, RequestPayloadError
 
-from receiver.errors import RefusedError
+from receiver.errors import RejectedError
 
 
 class BodyReader:
     """Reads the bodies of one process.
 
-    What came in one piece with its head, as nearly all do, is taken at once. The others together hold
-    `max_total_bytes` at most: beyond, the one that has been read longest gives way, so that senders who drip
-    many bodies, and need no signature for it, keep no other out.
+    A body that came in one piece with its head, as nearly all do, is read immediately. The others together may
+    hold `max_total_bytes`: beyond that, the one that has been arriving longest is rejected. So clients that send
+    many bodies slowly, for which they need no signature, cannot block other clients.
     """
 
     def __init__(self, *, max_bytes: int, timeout_s: float, max_total_bytes: int) -> None:
         self.total_bytes = 0
-        """Held of bodies that are not complete."""
+        """Bytes held of bodies that are not complete."""
 
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
@@ -29,16 +29,16 @@ class BodyReader:
         self._under_way: dict[asyncio.Timeout, int] = {}  # the oldest first
 
     async def read(self, request: BaseRequest) -> bytes:
-        """The raw bytes. Raises RefusedError.
+        """Return the raw bytes. Raises RejectedError.
 
-        413 too large, 408 too slow, 400 broken off or malformed, 503 too much is on its way.
+        413 too large, 408 too slow, 400 incomplete or malformed, 503 too many bodies are arriving.
         """
         try:
             if not request.content.is_eof():
                 return await self._read_slowly(request)
             body = request.content.read_nowait()
         except (RequestPayloadError, HttpProcessingError, ConnectionError):
-            raise RefusedError(400, "the body is malformed or was broken off") from None
+            raise RejectedError(400, "the body is malformed or incomplete") from None
         if len(body) > self._max_bytes:
             raise self._too_large()
         return body
@@ -55,7 +55,7 @@ class BodyReader:
         except TimeoutError:
             if deadline not in self._under_way:
                 raise _too_much() from None
-            raise RefusedError(408, f"the body did not arrive within {self._timeout_s:g} s") from None
+            raise RejectedError(408, f"the body did not arrive within {self._timeout_s:g} s") from None
         finally:
             self.total_bytes -= self._under_way.pop(deadline, 0)
 
@@ -71,7 +71,7 @@ class BodyReader:
         return bytes(body)
 
     def _hold(self, deadline: asyncio.Timeout, size_bytes: int) -> None:
-        if deadline not in self._under_way:  # it gave way to another
+        if deadline not in self._under_way:  # it was rejected for the memory of others
             raise _too_much()
         self._under_way[deadline] += size_bytes
         self.total_bytes += size_bytes
@@ -83,9 +83,9 @@ class BodyReader:
             if not oldest.expired():
                 oldest.reschedule(0)
 
-    def _too_large(self) -> RefusedError:
-        return RefusedError(413, f"the body is larger than {self._max_bytes} bytes")
+    def _too_large(self) -> RejectedError:
+        return RejectedError(413, f"the body is larger than {self._max_bytes} bytes")
 
 
-def _too_much() -> RefusedError:
-    return RefusedError(503, "too many bodies are on their way at once")
+def _too_much() -> RejectedError:
+    return RejectedError(503, "too many bodies are arriving at the same time")

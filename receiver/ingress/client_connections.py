@@ -1,4 +1,4 @@
-"""The connections of one process: how many there may be, and which gives way to a new one."""
+"""The connections of one process: their limit, and which one is closed for a new one."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import resource
 from typing import Protocol
 
 _OTHER_FILES = 128
-"""Files that are no connections: Redis, logs, the listening sockets."""
+"""Open files that are not client connections: Redis, logs, listening sockets."""
 
 
 class Connection(Protocol):
-    """What is counted here."""
+    """The methods of a connection that are used here."""
 
     def close(self) -> None:
-        """Close once what was read is answered."""
+        """Close after the response to the current request."""
         ...
 
     def force_close(self) -> None:
-        """Close now."""
+        """Close without waiting for a response."""
         ...
 
 
 class Connections:
-    """A crowd of idle connections keeps nobody out: the one that has been idle longest gives way to the next."""
+    """Limits the connections. At the limit, the one that has been idle longest is closed for a new one.
+
+    So many idle connections cannot keep other clients out.
+    """
 
     def __init__(self, limit: int) -> None:
         self.busy: set[Connection] = set()
-        """Those with a request that is being handled."""
+        """Connections with a request that is being handled."""
 
         self.idle: dict[Connection, None] = {}
-        """The others, the longest idle first."""
+        """Connections without a request, the longest idle first."""
 
         self._limit = limit
 
@@ -37,7 +40,7 @@ class Connections:
         return len(self.busy) + len(self.idle)
 
     def add(self, connection: Connection) -> bool:
-        """Count one; False where there are too many and each is busy, which leaves it uncounted."""
+        """Add a connection. Returns False and does not add it if the limit is reached and all are busy."""
         if len(self) >= self._limit:
             oldest = next(iter(self.idle), None)
             if oldest is None:
@@ -48,24 +51,24 @@ class Connections:
         return True
 
     def begin(self, connection: Connection) -> None:
-        """It has a request now."""
+        """Mark a connection as busy: its request is being handled."""
         self.idle.pop(connection, None)
         self.busy.add(connection)
 
     def end(self, connection: Connection) -> None:
-        """Its request is answered. No effect on one that is gone."""
+        """Mark a connection as idle: its request is answered. Does nothing for a removed one."""
         if connection in self.busy:
             self.busy.discard(connection)
             self.idle[connection] = None
 
     def remove(self, connection: Connection) -> None:
-        """It is gone."""
+        """Remove a connection that is closed."""
         self.idle.pop(connection, None)
         self.busy.discard(connection)
 
 
 def affordable(connections: int) -> int:
-    """How many of so many connections the limit on open files allows, after raising it as far as it goes."""
+    """How many connections the limit on open files allows, up to `connections`. Raises the limit if possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

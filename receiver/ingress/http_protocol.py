@@ -1,7 +1,7 @@
-"""aiohttp's protocol with bounds on what one connection may hold and for how long, and with JSON in every answer.
+"""aiohttp's protocol with limits for each connection, and with JSON in every response.
 
-It adds what aiohttp leaves open: a time for the first head to arrive in, a size of a whole head, an end to
-writing to a client that does not read, and the answer to a client that has closed its sending half.
+It adds what aiohttp lacks: a timeout for the first head, a limit on the size of a head, a timeout for clients that
+do not read their responses, and the response to a client that has closed its sending half.
 """
 
 from __future__ import annotations
@@ -16,51 +16,49 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from receiver import responses
-from receiver.errors import RefusedError
+from receiver.errors import RejectedError
 from receiver.ingress.client_connections import Connections
 from receiver.settings import Settings
+from runtime.http_protocol import HttpProtocol
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Of a head that comes in pieces; the same as nginx takes by default."""
+"""Size limit of a head that arrives in pieces; nginx has the same default."""
 
 MAX_HEADER_BYTES = 16 * 1024
-"""Of one header: what load balancers let through, whose signed claims (JWT) may be longer than 8 KiB."""
+"""Size limit of one header. Load balancers may add signed claims (JWT) of more than 8 KiB."""
 
 MAX_REQUEST_LINE_BYTES = 8190
-"""Of the method, the address and the version; aiohttp's own bound."""
+"""Size limit of the request line: method, path and version. The same as aiohttp's default."""
 
 _HEAD_START_BYTES = 256
-"""Of a head that is not complete: enough to tell which source it is for."""
+"""Bytes that are kept of an incomplete head: enough to find out its source."""
 
 _READ_BUFFER_BYTES = 64 * 1024
 _HALF_CLOSED_POLL_S = 0.05
 
-_logger = logging.getLogger("hookline.receiver")
+log = logging.getLogger("hookline.receiver")
 _receive = RequestHandler.data_received
 _PATH = re.compile(rb"[A-Z]+ (/[^ ?\r\n]*)[ ?]")
 
 
-class Protocol(RequestHandler):
-    """One connection."""
+class Protocol(HttpProtocol):
+    """A connection of the receiver."""
 
-    __slots__ = ("_connections", "_head_bytes", "_head_start", "_refuse", "_settings", "_stuck")
+    __slots__ = ("_connections", "_head_bytes", "_head_start", "_reject", "_settings", "_write_deadline")
 
     def __init__(
         self,
         server: web.Server,
         connections: Connections,
-        refuse: Callable[[int, str, str], web.Response],
+        reject: Callable[[int, str, str], web.Response],
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """`refuse`: makes the answer from a status, a reason, and what is known of the request's path."""
+        """`reject`: makes the response from a status, a reason, and the known part of the request's path."""
         super().__init__(
             server,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type] # what aiohttp documents for "no access log"
-            auto_decompress=False,
             keepalive_timeout=settings.idle_timeout_s,
             lingering_time=settings.body_timeout_s,
             read_bufsize=_READ_BUFFER_BYTES,
@@ -68,126 +66,117 @@ class Protocol(RequestHandler):
             max_field_size=MAX_HEADER_BYTES,
         )
         self._connections = connections
-        self._refuse = refuse
+        self._reject = reject
         self._settings = settings
         self._head_bytes = 0
-        """Of a head that is not complete yet."""
+        """Bytes that arrived of a head that is not complete yet."""
 
         self._head_start = b""
-        """How it begins, or how a head began that could not be read."""
+        """The beginning of an incomplete head, or of a head that could not be parsed."""
 
-        self._stuck: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give it a shorter time for its first head than for a later one: nothing speaks for it yet."""
+        """Start the timeout for the first head, which is shorter than the one for later heads."""
         super().connection_made(transport)
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         now_s = self._loop.time()
         self._next_keepalive_close_time = now_s + self._settings.head_timeout_s
-        first_look_s = now_s + min(self._settings.head_timeout_s, self._settings.idle_timeout_s)
-        self._keepalive_handle = self._loop.call_at(first_look_s, self._process_keepalive)
+        first_check_s = now_s + min(self._settings.head_timeout_s, self._settings.idle_timeout_s)
+        self._keepalive_handle = self._loop.call_at(first_check_s, self._process_keepalive)
         if not self._connections.add(self):
-            self._give_up(503, "too many connections")
+            self._reject_and_close(503, "too many connections")
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
+        """Remove the connection and its timers."""
         self._connections.remove(self)
-        self._unstick()
+        self._cancel_write_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse it, and bound a head that grows without an end."""
+        """Parse the data, and reject a head that is too large."""
         _receive(self, data)
-        waiter = self._waiter  # as _is_idle, but this is run for every webhook
+        waiter = self._waiter  # inlined _is_idle, since this runs for every webhook
         if waiter is not None and not waiter.done():
             self._keep_start(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._give_up(431, f"the head is larger than {MAX_HEAD_BYTES} bytes")
+                self._reject_and_close(431, f"the head is larger than {MAX_HEAD_BYTES} bytes")
         elif (messages := self._messages) and messages[-1][0].__class__ is _ErrInfo:
-            # Of several requests that came at once it is not known where the one that failed begins.
+            # Of several requests in one piece, the beginning of the one that failed is unknown.
             self._keep_start(data if len(messages) == 1 else b"")
         elif self._head_bytes:
             self._head_bytes = 0
 
-    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp has it answer nothing, which closes at once
-        """The client sends no more: what it sent is answered still, then the connection closes."""
+    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp returns None, which closes the connection immediately
+        """The client sends no more: respond to what it sent, then close the connection."""
         if self._is_idle():
             return False
-        self._end()
+        self._close_when_idle()
         return True
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: it has as long for that as a body has to arrive."""
+        """The client does not read its responses: start a timeout, as long as that of a body."""
         super().pause_writing()
-        self._stuck = self._loop.call_later(self._settings.body_timeout_s, self._abort)
+        self._write_deadline = self._loop.call_later(self._settings.body_timeout_s, self._abort)
 
     def resume_writing(self) -> None:
-        """It reads again."""
-        self._unstick()
+        """The client reads again: cancel the timeout."""
+        self._cancel_write_deadline()
         super().resume_writing()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - the signature is aiohttp's
-    ) -> web.StreamResponse:
-        """The answer where no handler gave one. The connection closes after it."""
-        if isinstance(exc, RefusedError):
-            status, reason = exc.status, exc.reason
-        elif isinstance(exc, LineTooLong):
-            status, reason = 431, _too_long(exc)
+    def error_response(self, status: int, error: BaseException | None) -> web.Response:
+        """The response to a request that was rejected before its handler, is malformed, or met a defect."""
+        if isinstance(error, RejectedError):
+            status, reason = error.status, error.reason
+        elif isinstance(error, LineTooLong):
+            status, reason = 431, _too_long(error)
         elif status >= 500:
-            _logger.error("a request met a defect", exc_info=exc, extra={"action": "request_failed"})
+            log.error("a request met a defect", exc_info=error, extra={"action": "request_failed"})
             reason = "internal error"
         else:
             reason = "malformed HTTP"
-        answer = self._refuse(status, reason, self._failed_path())
-        responses.use_known_version(request, is_malformed=True)
-        answer.force_close()
-        return answer
+        return self._reject(status, reason, self._failed_path())
 
     def _process_keepalive(self) -> None:
-        """Where aiohttp closes a connection that idled for too long, tell one that began a head why."""
+        """Respond with 408 if a head is incomplete when aiohttp would close the idle connection silently."""
         if self._head_bytes and self._is_idle() and self._loop.time() >= self._next_keepalive_close_time:
-            self._give_up(408, "the head did not arrive in time")
+            self._reject_and_close(408, "the head did not arrive in time")
         else:
             super()._process_keepalive()
 
     def _keep_start(self, data: bytes) -> None:
-        """Remember how a head began that is not complete, or could not be read."""
+        """Keep the beginning of a head that is incomplete or could not be parsed."""
         start = self._head_start if self._head_bytes else b""
         if len(start) < _HEAD_START_BYTES:
             self._head_start = (start + data[:_HEAD_START_BYTES])[:_HEAD_START_BYTES]
         self._head_bytes += len(data)
 
     def _failed_path(self) -> str:
-        found = _PATH.match(self._head_start)
-        return found[1].decode("latin-1") if found else ""
+        match = _PATH.match(self._head_start)
+        return match[1].decode("latin-1") if match else ""
 
-    def _give_up(self, status: int, reason: str) -> None:
-        """Answer in place of a request, the way aiohttp answers malformed HTTP, and close."""
-        refused = RefusedError(status, reason)
-        self._messages.append((_ErrInfo(status=status, exc=refused, message=reason), EMPTY_PAYLOAD))
+    def _reject_and_close(self, status: int, reason: str) -> None:
+        """Respond as aiohttp responds to malformed HTTP, and close."""
+        rejection = RejectedError(status, reason)
+        self._messages.append((_ErrInfo(status=status, exc=rejection, message=reason), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _is_idle(self) -> bool:
-        """Whether it waits for a request, and what has come of one is no whole head."""
+        """True while it waits for a request or for the rest of a head."""
         return self._waiter is not None and not self._waiter.done()
 
-    def _end(self) -> None:
-        """Close once all that came is answered. aiohttp tells nobody when that is: look again and again."""
+    def _close_when_idle(self) -> None:
+        """Close after the last response. Polls, since aiohttp has no callback for that moment."""
         if self._is_idle():
             self.force_close()
         elif self.transport is not None:
-            self._break_off()
-            self._loop.call_later(_HALF_CLOSED_POLL_S, self._end)
+            self._end_body()
+            self._loop.call_later(_HALF_CLOSED_POLL_S, self._close_when_idle)
 
-    def _break_off(self) -> None:
-        """Let whoever reads a body that is not complete know that no more of it comes."""
+    def _end_body(self) -> None:
+        """End an incomplete body with an error for its reader."""
         payload = self._newest_payload()
         if payload is None or payload.is_eof() or self._parser is None:
             return
@@ -202,10 +191,10 @@ class Protocol(RequestHandler):
             return self._messages[-1][1]
         return None if self._current_request is None else self._current_request.content
 
-    def _unstick(self) -> None:
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+    def _cancel_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
     def _abort(self) -> None:
         if self.transport is not None:

@@ -1,6 +1,7 @@
-"""Which headers of a request are kept beside its body, for people who look into what went wrong. Pure, no I/O.
+"""Selects the headers of a request that are stored beside its body, to help find out what went wrong. Pure, no
+I/O.
 
-They are made into text once for each set of values: a provider sends the same ones with nearly every webhook.
+The text of each set of values is cached: a provider sends the same headers with nearly every webhook.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from sources import KINDS
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 MAX_BYTES = 1024
-"""Of the headers of one request as they are kept; what is beyond is cut off, and "..." tells so."""
+"""Limit on the stored headers of one request; the rest is cut off and replaced by "..."."""
 
 _REMEMBERED = 128
-"""Sets of values. The head of a request is bounded, and so is what they take: 4 MB at worst."""
+"""Sets of values in the cache. The size of a head is limited, so the cache takes at most 4 MB."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, section 5.6.2
 _SECRET_WORDS = frozenset(
@@ -30,36 +31,37 @@ _SIGNATURES = frozenset(kind.signature_header.lower() for kind in KINDS.values()
 
 
 def fault(name: str) -> str:
-    """Why a header of this name is not kept, "" where it may be."""
+    """Why a header with this name must not be kept, "" if it may be."""
     if not _NAME.fullmatch(name):
         return "no header can have this name: write it like content-type"
     plain = name.lower()
     words = plain.replace("_", "-").split("-")
     if plain in _SIGNATURES or not _SECRET_WORDS.isdisjoint(words) or "api-key" in plain:
-        return "it carries a secret, or what one made: it would lie in Redis and be shown with dead letters"
+        return "it carries a secret or a signature, which would be stored in Redis and shown with dead letters"
     return ""
 
 
 class KeptHeaders:
-    """Picks the headers of these names."""
+    """Selects the headers with these names."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Raises KeptHeaderError."""
+        """Check the names. Raises KeptHeaderError."""
         for name in names:
             if reason := fault(name):
                 raise KeptHeaderError(name, reason)
         self._names = tuple(istr(name) for name in dict.fromkeys(name.lower() for name in names))
-        self._text = lru_cache(_REMEMBERED)(self._made)
+        self._text = lru_cache(_REMEMBERED)(self._to_text)
 
     def of(self, headers: Headers) -> str:
         """`name: value` lines, names in lower case and in the order of the setting; "" for none.
 
-        A value that has more than printable characters in it is spelt out in ASCII, backslashes and all. Of a
-        header that comes several times it is the first: to look for others would cost each webhook a microsecond.
+        A value with characters that are not printable is escaped in ASCII. Only the first of several headers with
+        the same name is kept.
         """
+        # `getall` would find the others, and cost each webhook a microsecond.
         return self._text(*map(headers.get, self._names))
 
-    def _made(self, *values: str | None) -> str:
+    def _to_text(self, *values: str | None) -> str:
         return _cut(
             "\n".join(
                 f"{name}: {value if value.isprintable() else ascii(value)[1:-1]}"

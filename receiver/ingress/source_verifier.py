@@ -1,4 +1,4 @@
-"""Who may send under a source's name: client address and signature. Pure, no I/O."""
+"""Verifies the client address and the signature of a source's webhooks. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from aiohttp import hdrs
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
-from receiver.errors import BadAddressError, NoSecretError, RefusedError, UnknownKindError
+from receiver.errors import BadAddressError, NoSecretError, RejectedError, UnknownKindError
 from runtime.client_address import Address, Network, client_address, is_inside
 from sources import KINDS
 from sources.errors import SignatureError
@@ -19,13 +19,13 @@ from sources.url_event import UrlEvents
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
-_REMEMBERED_CLIENTS = 1024
-_REMEMBERED_CHARS = 256
-"""Longer headers are read anew each time, so that nobody can fill the memory with them."""
+_CACHED_CLIENTS = 1024
+_CACHED_CHARS = 256
+"""Longer headers are not cached, so that a client cannot fill the memory with them."""
 
 
 class SourceVerifier:
-    """The checks of one source."""
+    """Makes the checks of one source."""
 
     def __init__(self, source: str, settings: Settings, trusted_proxies: Sequence[str] = ()) -> None:
         """Raises UnknownKindError, NoSecretError, BadAddressError."""
@@ -36,49 +36,51 @@ class SourceVerifier:
         self._secrets = settings.secrets
         self._networks = [
             _network(f"sources.{source}.addresses", address)
-            for given in settings.addresses
-            for address in self.kind.addresses.get(given.strip(), (given,))
+            for entry in settings.addresses
+            for address in self.kind.addresses.get(entry.strip(), (entry,))
         ]
         self._proxies = [_network("receiver.trusted_proxies", proxy) for proxy in trusted_proxies]
         self.url_events = UrlEvents(
             source, self.kind, settings.events, settings.secrets if settings.url_key else ()
         )
-        self._remembered = lru_cache(_REMEMBERED_CLIENTS)(self._look_up)
+        self._cached_look_up = lru_cache(_CACHED_CLIENTS)(self._look_up)
         self.signature_header = istr(self.kind.signature_header)
 
     def check_address(self, peer: str | None, headers: Headers) -> None:
-        """Raises RefusedError (403) unless the client's address is one that may send.
+        """Raises RejectedError (403) unless the client's address may send.
 
-        `peer`: the other end of the connection, which is the client itself or a proxy before us.
+        `peer`: the other end of the connection, which is the client or a proxy.
         """
         if not self._networks:
             return
         client, may_send = self._client(peer, headers)
         if client is None:
-            raise RefusedError(403, "it cannot be told which address this comes from", address=peer or "")
+            raise RejectedError(
+                403, "cannot determine the client address; check receiver.trusted_proxies", address=peer or ""
+            )
         if not may_send:
-            raise RefusedError(403, "this address may not send webhooks for this source", address=str(client))
+            raise RejectedError(403, "this address may not send webhooks for this source", address=str(client))
 
     def check_signature(self, body: bytes, signature: str | None) -> None:
-        """Raises RefusedError (401) unless one of the secrets signed exactly this body."""
+        """Raises RejectedError (401) unless one of the secrets signed exactly this body."""
         try:
             self.kind.verify(body, signature, secrets=self._secrets)
         except SignatureError as error:
-            raise RefusedError(401, str(error)) from None
+            raise RejectedError(401, str(error)) from None
 
     def check_event(self, body: bytes, event: str, key: str) -> None:
-        """Raises RefusedError (400) where the event name in the URL is not one that the body may have."""
+        """Raises RejectedError (400) if the body cannot have the event name in the URL."""
         fault = self.url_events.fault(body, event, key)
         if fault:
-            raise RefusedError(400, fault)
+            raise RejectedError(400, fault)
 
     def _client(self, peer: str | None, headers: Headers) -> tuple[Address | None, bool]:
         if not self._proxies:
-            return self._remembered(peer, (), ())
+            return self._cached_look_up(peer, (), ())
         forwarded_for = tuple(headers.getall(hdrs.X_FORWARDED_FOR, ()))
         forwarded = tuple(headers.getall(hdrs.FORWARDED, ()))
-        is_short = sum(map(len, (*forwarded_for, *forwarded))) <= _REMEMBERED_CHARS
-        look_up = self._remembered if is_short else self._look_up
+        is_short = sum(map(len, (*forwarded_for, *forwarded))) <= _CACHED_CHARS
+        look_up = self._cached_look_up if is_short else self._look_up
         return look_up(peer, forwarded_for, forwarded)
 
     def _look_up(
@@ -91,15 +93,15 @@ class SourceVerifier:
 def source_verifiers(
     sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()
 ) -> dict[str, SourceVerifier]:
-    """One gate a source, by name. Raises StartError."""
+    """The verifier of each source, by name. Raises StartError."""
     return {name: SourceVerifier(name, settings, trusted_proxies) for name, settings in sources.items()}
 
 
 def _kind(source: str, kind: str) -> Provider:
-    found = KINDS.get(kind)
-    if found is None:
+    provider = KINDS.get(kind)
+    if provider is None:
         raise UnknownKindError(source, kind, sorted(KINDS))
-    return found
+    return provider
 
 
 def _network(setting: str, address: str) -> Network:

@@ -1,6 +1,6 @@
-"""What senders get wrong without any doubt about what they mean. Pure, no I/O.
+"""Accepts mistakes of senders whose meaning is beyond doubt. Pure, no I/O.
 
-Nothing else is read leniently: no `..`, no percent-encoding, and no encoding that changes the bytes.
+Nothing else is accepted: no `..`, no percent-encoding, and no encoding that changes the bytes.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _NO_ENCODINGS = frozenset(
         *("iso-8859-1", "iso8859-1", "latin-1", "latin1", "windows-1252", "cp1252"),
     }
 )
-"""What Content-Encoding says where the body is sent as it is: its standard word, and names of charsets and of
-MIME transfer encodings, which belong into other headers."""
+"""Values of Content-Encoding with an unencoded body: the standard one, and names of charsets and of MIME transfer
+encodings, which belong in other headers."""
 
 
-def without_extra_slashes(path: str) -> str:
-    """The path without trailing slashes, and with one slash in place of several."""
+def single_slashes(path: str) -> str:
+    """The path without trailing slashes, and with repeated slashes reduced to one."""
     return _SLASHES.sub("/", path).rstrip("/")
 
 
 def is_unencoded(values: Iterable[str]) -> bool:
-    """Whether all Content-Encoding headers together leave the body as it is."""
+    """True if the body is unencoded by all Content-Encoding headers together."""
     words = ",".join(values).lower().split(",")
     return all(word.strip(" \t\"'").removeprefix("charset=") in _NO_ENCODINGS for word in words)

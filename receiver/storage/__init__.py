@@ -1,1 +1,1 @@
-"""Where accepted webhooks are written: Redis, or the disk while Redis cannot take them."""
+"""Writes accepted webhooks to Redis, or to the disk while Redis does not accept them."""

@@ -1,4 +1,4 @@
-"""How much may wait in Redis before no more is taken."""
+"""Limits how much may wait in Redis."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from broker.redis.client import Client
 
 _EVERY_S = 1.0
 _SHARE = 50
-"""Redis walks the stream to measure it, 5 ms a GB. So it is asked no more often than this many times that."""
+"""The pause between two measurements, as a multiple of the time that one takes: Redis walks the whole stream,
+which takes 5 ms per GB."""
 
 
 class BackPressure:
-    """Measures what is queued about once a second: never for a webhook, so a second's worth may come on top."""
+    """Measures the queue about once a second. Between two measurements it may exceed the limit."""
 
     def __init__(self, redis: Client, *, max_bytes: int) -> None:
-        """`max_bytes`: 0 for no bound of ours."""
+        """`max_bytes`: the limit; 0 for none."""
         self.max_bytes = max_bytes
         self.queued_bytes = 0
-        """At the last look."""
+        """Bytes in the queue at the last measurement."""
 
         self._redis = redis
         self._next_s = 0.0
 
-    def is_over(self) -> bool:
-        """Whether Redis is to get no more."""
+    def is_exceeded(self) -> bool:
+        """True if Redis should get no further webhooks."""
         return 0 < self.max_bytes <= self.queued_bytes
 
-    async def look(self) -> None:
-        """Measure, where it is time to. Raises BrokerError."""
+    async def measure(self) -> None:
+        """Measure the queue if the pause since the last time is over. Raises BrokerError."""
         started_s = monotonic()
         if not self.max_bytes or started_s < self._next_s:
             return

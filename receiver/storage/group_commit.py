@@ -1,7 +1,7 @@
 """Group commit: many webhooks, one write.
 
-A body joins the open batch. One task writes batches one after another; while one write is under way the next
-batch fills. There is no timer: an idle receiver writes at once, a busy one writes fuller batches.
+A body joins the open batch. One task writes batches one after another; during a write the next batch fills. There
+is no timer: an idle receiver writes immediately, a busy one writes larger batches.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from broker.queue.batch import MAX_BODIES, MAX_BYTES, RawBody
 from broker.redis.errors import BrokerError
 from receiver.counters import Counters
 from receiver.storage.spill.errors import SpillError
-from receiver.storage.timeouts import Bounded
+from receiver.storage.timeouts import TimeLimit
 
-_logger = logging.getLogger("hookline.receiver")
+log = logging.getLogger("hookline.receiver")
 
 
 class Outcome(asyncio.Future[bool]):
-    """Whether a batch was confirmed. It has many waiters: one that is cancelled must not end it for all."""
+    """True if a batch was confirmed. Many requests wait for it, so the cancellation of one must not end it."""
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the signature of asyncio
-        """Refuse; the cancelled waiter hears of it when the batch is done."""
+        """Ignore the cancellation; the cancelled request ends when the batch is done."""
         return False
 
 
@@ -44,26 +44,26 @@ class _Batch:
 
 
 class GroupCommit:
-    """Collects bodies and writes them. Lifecycle: join() at any time, run() as the one writing task."""
+    """Collects bodies and writes them. Lifecycle: join() at any time, run() as the only writing task."""
 
     def __init__(
         self, write: Callable[[list[RawBody]], Coroutine[Any, Any, None]], counters: Counters, *, timeout_s: float
     ) -> None:
-        """`timeout_s`: how long a batch may take from its first body to the confirmation."""
+        """`timeout_s`: seconds that a batch may take from its first body to the confirmation."""
         self.pending_bytes = 0
         self._write = write
         self._counters = counters
         self._timeout_s = timeout_s
         self._batches: deque[_Batch] = deque()  # the last one is open
         self._wake = asyncio.Event()
-        self._bounded = Bounded()
+        self._time_limit = TimeLimit()
         self._failing = False
         self._is_closed = False
 
     def join(self, body: RawBody) -> Outcome:
         """Add a body to the open batch; await the result to know whether Redis confirmed it."""
         if self._is_closed:
-            return _refused()
+            return _rejected_outcome()
         size_bytes = len(body.body)
         if not self._batches or not self._batches[-1].has_room(size_bytes):
             self._batches.append(_Batch())
@@ -75,14 +75,14 @@ class GroupCommit:
         return batch.outcome
 
     async def run(self) -> None:
-        """Write batches until cancelled. A failed write is an outcome, never an end."""
+        """Write batches until cancelled. A failed write does not end the task."""
         try:
             while True:
                 await self._wake.wait()
                 while self._batches:
                     await self._commit(self._batches.popleft())
                 self._wake.clear()
-        finally:  # nobody may wait for ever
+        finally:  # no request may wait for ever
             self._is_closed = True
             while self._batches:
                 self._settle(self._batches.popleft(), confirmed=False)
@@ -105,13 +105,13 @@ class GroupCommit:
         if left_s <= 0:
             return False
         try:
-            await self._bounded.within(left_s, self._write(batch.bodies))
+            await self._time_limit.within(left_s, self._write(batch.bodies))
         except TimeoutError:
             self._note_failure(f"Redis did not confirm within {self._timeout_s:g} s")
         except (BrokerError, SpillError) as error:
             self._note_failure(str(error))
         except Exception:
-            _logger.exception("a batch could not be written", extra={"action": "batch_failed"})
+            log.exception("a batch could not be written", extra={"action": "batch_failed"})
         else:
             self._note_success()
             return True
@@ -124,20 +124,20 @@ class GroupCommit:
         self._counters.batch_bodies.observe(len(batch.bodies))
 
     def _note_failure(self, reason: str) -> None:
-        """Log the first of a row of failures; the webhooks they cost are counted as refused."""
+        """Log the first of several failures in a row. The rejected webhooks are counted elsewhere."""
         if not self._failing:
-            _logger.error(
+            log.error(
                 "webhooks are answered 503: %s", reason, extra={"action": "writes_failing", "reason": reason}
             )
         self._failing = True
 
     def _note_success(self) -> None:
         if self._failing:
-            _logger.info("webhooks are taken again", extra={"action": "writes_recovered"})
+            log.info("webhooks are accepted again", extra={"action": "writes_recovered"})
         self._failing = False
 
 
-def _refused() -> Outcome:
+def _rejected_outcome() -> Outcome:
     outcome = Outcome()
     outcome.set_result(False)
     return outcome

@@ -1,4 +1,4 @@
-"""Redis as the receiver sees it: where batches go, and whether it keeps the promise that 202 makes."""
+"""Writes batches to Redis, and checks that Redis confirms them as durably as configured."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from broker.redis.errors import BrokerError, Misconfigured, NotDurable, Unavaila
 from broker.redis.permissions import find_denied
 from broker.redis.probe import probe
 
-_LOOK_TIMEOUT_S = 1.0
+_CHECK_TIMEOUT_S = 1.0
 _SYNC_TIMEOUT_S = 3.0
-"""For a look after a failed write, which waits for the confirmation too."""
+"""Seconds for a check after a failed write, which waits for the confirmation too."""
 
 _PERMISSIONS_EVERY_S = 30.0
 
 
 class RedisWriter:
-    """Writes batches as durably as asked. How this server gives that is read from it, anew after each failure."""
+    """Writes batches as durably as configured. After a failure it reads the facts of the server again."""
 
     def __init__(self, redis: Client, *, durability: str, replicas: int, commands: tuple[str, ...] = ()) -> None:
-        """commands: what the receiver sends beside writing, in the form of broker/redis/permissions.py."""
+        """commands: further commands that the receiver sends, in the form of broker/redis/permissions.py."""
         self.facts: ServerFacts | None = None
-        """What the last look found; None while Redis is away."""
+        """Facts about the server at the last check; None while Redis is away."""
 
-        self.error: BrokerError | None = Unavailable("Redis was not reached yet")
-        """Why it cannot take webhooks, as the last write or look found; None when it can."""
+        self.error: BrokerError | None = Unavailable("Redis is not connected yet")
+        """Why Redis does not accept webhooks, by the last write or check; None if it does."""
 
-        self.worker_lacks: tuple[str, ...] = ()
-        """Commands that a worker with the same Redis user would need and may not run."""
+        self.worker_missing_commands: tuple[str, ...] = ()
+        """Commands that a worker with the same Redis user needs and must not run."""
 
         self._redis = redis
         self._durability = durability
@@ -47,12 +47,12 @@ class RedisWriter:
 
     @property
     def fault(self) -> str:
-        """The error in words, "" when there is none. It may name hosts and users."""
+        """The text of the error, or "". It may name hosts and users."""
         return str(self.error) if self.error else ""
 
     @property
     def syncs_late(self) -> bool:
-        """Whether it waits up to a second for the disk, because Redis syncs only so often."""
+        """True if a write may wait up to a second, since Redis syncs its disk once a second."""
         return self._confirmation is not None and self._confirmation.wait_aof
 
     async def write(self, bodies: list[RawBody]) -> None:
@@ -63,19 +63,19 @@ class RedisWriter:
         except BrokerError as error:
             self._note_failed_write(error)
             raise
-        except asyncio.CancelledError:  # it took too long
+        except asyncio.CancelledError:  # its time limit is over
             self._note_failed_write(Unavailable("Redis did not confirm a write in time"))
             raise
         self.error, self._has_failed_write = None, False
 
-    async def look(self) -> Confirmation:
-        """Read what kind of server it is and how it confirms, and try whether it takes writes. Raises BrokerError.
+    async def check(self) -> Confirmation:
+        """Read the facts of the server and how it confirms writes, and try a write. Raises BrokerError.
 
-        After a failed write only a probe that was confirmed as a write is ends the fault.
+        After a failed write the error ends only when a trial write was confirmed.
         """
         try:
             confirmation = await self._find_confirmation()
-            async with asyncio.timeout(_SYNC_TIMEOUT_S if self._has_failed_write else _LOOK_TIMEOUT_S):
+            async with asyncio.timeout(_SYNC_TIMEOUT_S if self._has_failed_write else _CHECK_TIMEOUT_S):
                 await self._check_permissions(confirmation)
                 await probe(self._redis, confirmation if self._has_failed_write else None)
         except TimeoutError:
@@ -100,32 +100,35 @@ class RedisWriter:
         return self._confirmation
 
     async def _check_permissions(self, confirmation: Confirmation) -> None:
-        """Now and then, and after a failed write: what the receiver's user may not do. Raises Misconfigured."""
+        """Check the permissions of the receiver's user, about twice a minute and after a failed write.
+
+        Raises Misconfigured.
+        """
         now_s = time.monotonic()
         if now_s < self._next_permissions_s and not self._has_failed_write:
             return
         further = (*confirmation.commands(), *self._commands)
         denied = await find_denied(self._redis, ("receiver", "worker"), further=further)
-        self.worker_lacks = denied.commands.get("worker", ())
+        self.worker_missing_commands = denied.commands.get("worker", ())
         own = structs.replace(denied, commands={**denied.commands, "worker": ()})
-        if own.texts():  # the next look asks again, so that the fault stands until it is mended
+        if own.texts():  # the next check asks again, so the error remains until it is fixed
             raise Misconfigured("; ".join(own.texts()), brief="the Redis user lacks a permission")
         self._next_permissions_s = now_s + _PERMISSIONS_EVERY_S
 
     def _note_failed_write(self, error: BrokerError) -> None:
         self.error, self._has_failed_write = error, True
-        self._confirmation = None  # another server may answer next time, with other settings
+        self._confirmation = None  # the next write may reach another server, with other settings
         if isinstance(error, NotDurable):
             self._doubt()
 
     def _doubt(self) -> None:
-        """Replicas have left it: it may be an old primary that has not heard of the new one."""
+        """Find the primary again: without its replicas, the server may be an old primary."""
         self._confirmation = None
         forget_primary(self._redis)
 
     async def _read_facts(self) -> ServerFacts:
         try:
-            async with asyncio.timeout(_LOOK_TIMEOUT_S):
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
                 return await read_facts(self._redis)
         except TimeoutError:
-            raise Unavailable(f"Redis did not answer within {_LOOK_TIMEOUT_S:g} s") from None
+            raise Unavailable(f"Redis did not answer within {_CHECK_TIMEOUT_S:g} s") from None

@@ -1,4 +1,4 @@
-"""Waiting for a limited time, whatever is waited for."""
+"""A time limit that holds also where the work ignores its cancellation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class Bounded:
-    """asyncio.timeout would not do: redis-py now and then swallows the cancellation and reads on."""
+class TimeLimit:
+    """Runs work with a time limit, and does not wait for work that ignores its cancellation."""
 
+    # asyncio.timeout would wait for it: redis-py sometimes swallows the cancellation and continues to read.
     def __init__(self) -> None:
-        self._running: set[asyncio.Future[None]] = set()  # also those abandoned that have not ended yet
+        self._running: set[asyncio.Future[None]] = set()  # including cancelled work that has not ended yet
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, None]) -> None:
-        """Let it work; cancelled, and left behind, when the time is up. Raises TimeoutError and what it raises."""
+        """Run the work, and cancel it when the time is up. Raises TimeoutError, and what the work raises."""
         running = asyncio.ensure_future(work)
         self._running.add(running)
         running.add_done_callback(self._forget)
@@ -29,4 +30,4 @@ class Bounded:
     def _forget(self, running: asyncio.Future[None]) -> None:
         self._running.discard(running)
         if not running.cancelled():
-            running.exception()  # of what was abandoned nobody else asks for it
+            running.exception()  # retrieved, so that asyncio does not log it

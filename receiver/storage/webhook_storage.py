@@ -1,4 +1,4 @@
-"""What keeps webhooks: Redis, as much as it may hold, and the disk beside it where one is configured."""
+"""Stores webhooks in Redis up to a limit, and on disk if spill_dir is configured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from broker.monitoring.spilled import tell_spilled
+from broker.monitoring.spilled import report_spilled
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.permissions import MEASURE_QUEUE
@@ -15,15 +15,16 @@ from receiver.settings import Settings
 from receiver.storage.back_pressure import BackPressure
 from receiver.storage.redis_writer import RedisWriter
 from receiver.storage.spill.disk_fallback import DiskFallback
-from receiver.storage.spill.files import place
+from receiver.storage.spill.files import location
 from receiver.storage.spill.spill import Spill
 
 
 class WebhookStorage:
-    """Lifecycle: look() now and then, run() as a task where there is a detour, close() at the end."""
+    """Stores the webhooks of one process. Lifecycle: refresh() about once a second, run() as a task, close() at
+    the end."""
 
     def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:
-        """Raises SpillDirError."""
+        """Prepare the spill directory, if one is configured. Raises SpillDirError."""
         commands = (MEASURE_QUEUE,) if settings.max_queued_bytes else ()
         self.writer = RedisWriter(
             redis, durability=settings.durability, replicas=settings.replicas, commands=commands
@@ -37,40 +38,41 @@ class WebhookStorage:
                 Spill(Path(settings.spill_dir).absolute(), max_bytes=settings.spill_max_bytes),
                 counters,
                 timeout_s=settings.flush_timeout_s,
-                is_over=self.pressure.is_over,
+                is_exceeded=self.pressure.is_exceeded,
             )
-        self._told = True  # what was spilled before this start, and is drained since
+        self._is_reported = True  # True at first: the report of an earlier process may be outdated
 
     @property
     def write(self) -> Callable[[list[RawBody]], Coroutine[Any, Any, None]]:
-        """Keeps a batch; returns when that is confirmed. It raises BrokerError or SpillError."""
+        """The function that stores a batch and returns when it is confirmed, or raises BrokerError or
+        SpillError."""
         return self.fallback.write if self.fallback else self.writer.write
 
-    def refusal(self) -> str:
-        """Why no webhook is taken now, "" for no reason."""
-        if self.fallback is None and self.pressure.is_over():
+    def rejection_reason(self) -> str:
+        """Why no webhook is accepted now, "" if they are accepted."""
+        if self.fallback is None and self.pressure.is_exceeded():
             return "too much is queued in Redis"
         return ""
 
-    async def look(self) -> None:
-        """See how Redis is, and tell it what lies on the disk. Raises BrokerError."""
-        await self.writer.look()
-        await self.pressure.look()
+    async def refresh(self) -> None:
+        """Check Redis, measure its queue, and report the webhooks on disk to it. Raises BrokerError."""
+        await self.writer.check()
+        await self.pressure.measure()
         if self.fallback is not None:
-            await self._tell(self.fallback.spill)
+            await self._report(self.fallback.spill)
 
     async def run(self) -> None:
-        """Drain the disk, where there is one, until cancelled."""
+        """Move webhooks from the disk to Redis until cancelled. Returns if no disk is configured."""
         if self.fallback is not None:
             await self.fallback.run()
 
     async def close(self) -> None:
-        """Let go of the disk."""
+        """Close the segments on disk; their webhooks stay there."""
         if self.fallback is not None:
             await self.fallback.close()
 
-    async def _tell(self, spill: Spill) -> None:
-        seen = spill.seen
-        if self._told or not seen.is_nothing():
-            await tell_spilled(self._redis, place(spill.directory), seen)
-            self._told = not seen.is_nothing()
+    async def _report(self, spill: Spill) -> None:
+        spilled = spill.on_disk
+        if self._is_reported or not spilled.is_nothing():
+            await report_spilled(self._redis, location(spill.directory), spilled)
+            self._is_reported = not spilled.is_nothing()

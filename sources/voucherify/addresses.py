@@ -1,4 +1,4 @@
-"""Where Voucherify's webhooks come from.
+"""The addresses from which Voucherify sends webhooks.
 
 docs.voucherify.io, "Webhooks v2024-01-01", IP whitelisting: fixed addresses, by the region of the project.
 """
@@ -8,4 +8,4 @@ ADDRESSES = {
     "us1": ("100.25.106.67", "18.209.236.215", "34.192.255.99"),
     "as1": ("52.76.98.82", "54.169.8.101", "13.214.87.160"),
 }
-"""Single IPv4 addresses by region name."""
+"""IPv4 addresses of each region, by its name."""

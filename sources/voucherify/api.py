@@ -1,4 +1,4 @@
-"""Voucherify's API, where a payload lacks what a notification needs: `GET /v1/customers/{id}`.
+"""Voucherify's API for data that a payload lacks: `GET /v1/customers/{id}`.
 
 Addresses: docs.voucherify.io, "API endpoints", shared clusters.
 """
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sources.api import Api, LookUp
 from sources.secret import Secret
 
-_WHO = (
+_CUSTOMER_ID_PATHS = (
     ("customer", "id"),
     ("customer", "source_id"),
     ("customer_id",),
@@ -23,17 +23,17 @@ _WHO = (
     ("publication", "customer_id"),
     ("redemption", "customer_id"),
 )
-"""Where a payload names its customer, the surest place first."""
+"""The places in a payload that may hold the customer's id, the most reliable first."""
 
 _MAX_ID_CHARS = 256
 
 
 def customer(payload: Mapping[str, Any]) -> LookUp | None:
-    """The question for the customer that a payload is about: its own, else the holder of its voucher."""
-    for place in _WHO:
-        found = _id_at(payload, place)
-        if found:
-            return LookUp("customer", f"/v1/customers/{quote(found, safe='')}")
+    """The request for the customer of a payload: its own, else the holder of its voucher."""
+    for place in _CUSTOMER_ID_PATHS:
+        customer_id = _id_at(payload, place)
+        if customer_id:
+            return LookUp("customer", f"/v1/customers/{quote(customer_id, safe='')}")
     return None
 
 
@@ -43,13 +43,13 @@ def headers(app_id: str, token: Secret) -> dict[str, str]:
 
 
 def _id_at(payload: Mapping[str, Any], place: tuple[str, ...]) -> str:
-    """The id there, "" where there is none that can be asked for: the dots would name another path."""
+    """The id at this place, "" without a usable one. Dots are not usable: they would change the path."""
     value: Any = payload
     for key in place:
         value = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID_CHARS or value in {".", ".."}:
         return ""
-    if place == ("holder", "id") and not value.startswith("cust_"):  # a holder may be an assignment, `rh_...`
+    if place == ("holder", "id") and not value.startswith("cust_"):  # other holders are assignments, `rh_...`
         return ""
     return value
 

@@ -1,8 +1,8 @@
-"""Run example payloads through the decoder: `python -m sources.voucherify.examples FILE`.
+"""Decodes example payloads: `python -m sources.voucherify.examples FILE`.
 
-FILE is one JSON object, event name -> the `data` that the vendor's documentation shows for it. Each is decoded as
-a project's webhook, as a distribution's, and raw with the name in the URL; one line is printed for each. The exit
-code is 1 if any of them is not typed in all three, 2 if FILE cannot be read.
+FILE is a JSON object, event name -> the `data` in the vendor's documentation. Each is decoded as a project
+webhook, as a distribution webhook, and raw with the name in the URL; one line is printed for each. The exit code
+is 1 if any of them is not typed in all three, 2 if FILE cannot be read.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from sources.voucherify.decoding.envelope import Kind
 from sources.voucherify.drift import compare
 from sources.voucherify.models import MODELS
 
-WRAPPINGS: tuple[Kind, ...] = ("project", "distribution", "raw")
+ENVELOPE_KINDS: tuple[Kind, ...] = ("project", "distribution", "raw")
 
 
 class Checked(Struct, frozen=True):
-    """What became of one example."""
+    """The result for one example."""
 
     name: str
     model: str
-    """Name of the struct of its `data`, "" where there is none."""
+    """The name of the struct of its `data`, "" without a model."""
 
     faults: tuple[str, ...]
-    """Why it does not count as decoded, one sentence each."""
+    """The reasons why it does not count as decoded, one sentence each."""
 
     drift: tuple[Finding, ...]
-    """What the model does not know. No fault: unknown keys pass."""
+    """Keys that the model does not know. They are no faults."""
 
 
 def check(name: str, data: Any) -> Checked:
-    """Decode one example in every wrapping, and as a whole into its model."""
+    """Decode one example in every kind of envelope, and the whole payload into its model."""
     model = MODELS.get(name)
     if model is None:
         return Checked(name, "", ("there is no model of this event",), ())
-    faults = [fault for kind in WRAPPINGS if (fault := _fault_in(kind, name, data))]
+    faults = [fault for kind in ENVELOPE_KINDS if (fault := _fault_in(kind, name, data))]
     try:
         msgspec.convert(data, model)
     except msgspec.ValidationError as error:
@@ -53,7 +53,7 @@ def check(name: str, data: Any) -> Checked:
 
 
 def wrap(kind: Kind, name: str, data: Any) -> tuple[bytes, str]:
-    """(body, hint of the URL) as Voucherify would send `data`."""
+    """(body, event name in the URL) as Voucherify would send `data`."""
     if kind == "raw":
         return msgspec.json.encode(data), name
     project = kind == "project"
@@ -62,7 +62,7 @@ def wrap(kind: Kind, name: str, data: Any) -> tuple[bytes, str]:
             "id": "whs_example",
             "project_id": "proj_example",
             "created_at": "2026-01-02T03:04:05.678Z",
-            "type": name if project else "What somebody typed",
+            "type": name if project else "A title in free text",
             "data": data,
             "source": {
                 "id": "wh_example" if project else "distr_example",
@@ -94,13 +94,13 @@ def _fault_in(kind: Kind, name: str, data: Any) -> str | None:
 
 
 def report(checked: Checked) -> Iterator[str]:
-    """One line on the example, and one on each fault and on each deviation."""
-    passed = "FAILED" if checked.faults else "ok in " + ", ".join(WRAPPINGS)
+    """Lines for the report: one for the example, one for each fault and each difference."""
+    passed = "FAILED" if checked.faults else "ok in " + ", ".join(ENVELOPE_KINDS)
     yield f"{checked.name}  {checked.model or '-'}  {passed}  {len(checked.drift)} unknown to the model"
     for fault in checked.faults:
         yield f"    {fault}"
-    for found in checked.drift:
-        yield f"    {found.what} {found.path} {found.found}"
+    for finding in checked.drift:
+        yield f"    {finding.what} {finding.path} {finding.found}"
 
 
 def main(arguments: list[str]) -> int:
@@ -116,7 +116,7 @@ def main(arguments: list[str]) -> int:
     results = [check(name, data) for name, data in examples.items()]
     failed = sum(bool(result.faults) for result in results)
     lines = [line for result in results for line in report(result)]
-    lines.append(f"{len(results) - failed} of {len(results)} decode typed in all {len(WRAPPINGS)} wrappings")
+    lines.append(f"{len(results) - failed} of {len(results)} decode typed in all {len(ENVELOPE_KINDS)} envelopes")
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if failed else 0
 

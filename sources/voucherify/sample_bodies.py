@@ -1,4 +1,4 @@
-"""Bodies as Voucherify would send them, made up, for trying things out and for load."""
+"""Generates sample bodies as Voucherify would send them, to try out a config and to generate load."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NAMES = ("Ada Novak", "Bela Okafor", "Chidi Lindqvist", "Dora Marchetti", "Emil
 
 
 def sample(number: int, name: str) -> bytes:
-    """Distribution webhook number `number` of event `name`, compact JSON of about 2.5 KB.
+    """A distribution webhook of the event `name`, compact JSON of about 2.5 KB.
 
-    The same number and name give the same event identity within a day; every other number another one.
+    The same number and name give the same event identity within a day; each other number gives another one.
     """
     seed = hashlib.blake2b(f"{name}/{number}".encode(), digest_size=24).hexdigest()
     now = datetime.now(UTC)
@@ -48,7 +48,7 @@ def sample(number: int, name: str) -> bytes:
 
 
 def payload(number: int, seed: str, moment: str) -> dict[str, Any]:
-    """`data` of a points_added webhook: 40 points by default, a balance that goes with the number."""
+    """The `data` of a points_added webhook: 40 points, and a balance that depends on the number."""
     points = 40
     balance = 2641 + number % 1000 * points
     change = {

@@ -1,8 +1,8 @@
-"""What people look for a Voucherify webhook by: ids, e-mail addresses, phone numbers, codes.
+"""Finds the search terms of a Voucherify webhook: ids, e-mail addresses, phone numbers, codes.
 
-Read off the bytes and not off the decoded body, so that what is whole, cut off, designed or garbage is read alike:
-what is found in a body is found in every beginning of it that holds it with the character after it. Half an id,
-at the very end, is none.
+They are read from the bytes and not from the decoded body, so that complete, truncated, custom and invalid bodies
+are treated alike: a term of a body is found in each truncated copy that contains the term and the character after
+it. An incomplete id at the very end is not a term.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import msgspec
 from sources.search_terms import MAX_TERMS, term
 
 MAX_BYTES = 256 * 1024
-"""Of a body that are looked at."""
+"""Limit on the bytes of a body that are searched."""
 
 
-class _What(IntEnum):
-    """The most telling first."""
+class _TermKind(IntEnum):
+    """The kinds of terms, the most specific first."""
 
     EVENT = 0
     CUSTOMER = 1
@@ -39,44 +39,44 @@ class _What(IntEnum):
     OTHER = 13
 
 
-_AT_MOST = {
-    _What.EVENT: 2,
-    _What.CUSTOMER: 4,
-    _What.EMAIL: 2,
-    _What.PHONE: 1,
-    _What.CODE: 2,
-    _What.TRANSACTION: 2,
-    _What.ORDER: 2,
-    _What.REDEMPTION: 2,
-    _What.PUBLICATION: 1,
-    _What.RULE: 1,
-    _What.PROMOTION_TIER: 1,
-    _What.SEGMENT: 1,
-    _What.CAMPAIGN: 1,
-    _What.OTHER: 4,
+_LIMITS = {
+    _TermKind.EVENT: 2,
+    _TermKind.CUSTOMER: 4,
+    _TermKind.EMAIL: 2,
+    _TermKind.PHONE: 1,
+    _TermKind.CODE: 2,
+    _TermKind.TRANSACTION: 2,
+    _TermKind.ORDER: 2,
+    _TermKind.REDEMPTION: 2,
+    _TermKind.PUBLICATION: 1,
+    _TermKind.RULE: 1,
+    _TermKind.PROMOTION_TIER: 1,
+    _TermKind.SEGMENT: 1,
+    _TermKind.CAMPAIGN: 1,
+    _TermKind.OTHER: 4,
 }
-"""Terms of each that are kept, those that come first in the body."""
+"""Limit on the terms of each kind; the first ones in the body are used."""
 
 _ID = re.compile(
     rb"\b(cust|vtx|v|ord|rr|r|pub|val|promo|seg|camp|ltr|rew|ern|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)"
 )
-"""An id by what Voucherify's begin with. It has a digit and no colon behind it: so keys and words are none."""
+"""An id, by the prefixes of Voucherify. It has a digit and no colon after it, which excludes keys and words."""
 
 _OF_ID = {
-    b"cust": _What.CUSTOMER,
-    b"vtx": _What.TRANSACTION,
-    b"v": _What.OTHER,
-    b"ord": _What.ORDER,
-    b"r": _What.REDEMPTION,
-    b"rr": _What.REDEMPTION,
-    b"pub": _What.PUBLICATION,
-    b"val": _What.RULE,
-    b"promo": _What.PROMOTION_TIER,
-    b"seg": _What.SEGMENT,
-    b"camp": _What.CAMPAIGN,
-    b"ltr": _What.OTHER,
-    b"rew": _What.OTHER,
-    b"ern": _What.OTHER,
+    b"cust": _TermKind.CUSTOMER,
+    b"vtx": _TermKind.TRANSACTION,
+    b"v": _TermKind.OTHER,
+    b"ord": _TermKind.ORDER,
+    b"r": _TermKind.REDEMPTION,
+    b"rr": _TermKind.REDEMPTION,
+    b"pub": _TermKind.PUBLICATION,
+    b"val": _TermKind.RULE,
+    b"promo": _TermKind.PROMOTION_TIER,
+    b"seg": _TermKind.SEGMENT,
+    b"camp": _TermKind.CAMPAIGN,
+    b"ltr": _TermKind.OTHER,
+    b"rew": _TermKind.OTHER,
+    b"ern": _TermKind.OTHER,
 }
 
 _PAIR = re.compile(
@@ -84,71 +84,71 @@ _PAIR = re.compile(
     rb'|voucher|event|transaction|order|redemption|rollback|publication|rule|promotion_tier|segment|campaign|distribution)"'
     rb'\s{0,64}+:\s{0,64}+(?:(\{)|("[^"\\]{0,512}+(?:\\.[^"\\]{0,512}+){0,64}+"))'
 )
-"""A key that tells what its string is, or what the strings in its object are."""
+"""A key that determines the kind of its string, or of the strings in its object."""
 
 _OF_KEY = {
-    b"source_id": _What.OTHER,
-    b"customer_id": _What.CUSTOMER,
-    b"holder_id": _What.CUSTOMER,
-    b"order_id": _What.ORDER,
-    b"rule_id": _What.RULE,
-    b"campaign_id": _What.CAMPAIGN,
-    b"email": _What.EMAIL,
-    b"phone": _What.PHONE,
-    b"code": _What.CODE,
-    b"voucher_code": _What.CODE,
+    b"source_id": _TermKind.OTHER,
+    b"customer_id": _TermKind.CUSTOMER,
+    b"holder_id": _TermKind.CUSTOMER,
+    b"order_id": _TermKind.ORDER,
+    b"rule_id": _TermKind.RULE,
+    b"campaign_id": _TermKind.CAMPAIGN,
+    b"email": _TermKind.EMAIL,
+    b"phone": _TermKind.PHONE,
+    b"code": _TermKind.CODE,
+    b"voucher_code": _TermKind.CODE,
 }
 _OF_OBJECT = {
-    b"customer": _What.CUSTOMER,
-    b"holder": _What.CUSTOMER,
-    b"voucher": _What.OTHER,
-    b"event": _What.EVENT,
-    b"transaction": _What.TRANSACTION,
-    b"order": _What.ORDER,
-    b"redemption": _What.REDEMPTION,
-    b"rollback": _What.REDEMPTION,
-    b"publication": _What.PUBLICATION,
-    b"rule": _What.RULE,
-    b"promotion_tier": _What.PROMOTION_TIER,
-    b"segment": _What.SEGMENT,
-    b"campaign": _What.CAMPAIGN,
-    b"distribution": _What.OTHER,
+    b"customer": _TermKind.CUSTOMER,
+    b"holder": _TermKind.CUSTOMER,
+    b"voucher": _TermKind.OTHER,
+    b"event": _TermKind.EVENT,
+    b"transaction": _TermKind.TRANSACTION,
+    b"order": _TermKind.ORDER,
+    b"redemption": _TermKind.REDEMPTION,
+    b"rollback": _TermKind.REDEMPTION,
+    b"publication": _TermKind.PUBLICATION,
+    b"rule": _TermKind.RULE,
+    b"promotion_tier": _TermKind.PROMOTION_TIER,
+    b"segment": _TermKind.SEGMENT,
+    b"campaign": _TermKind.CAMPAIGN,
+    b"distribution": _TermKind.OTHER,
 }
-_WITH_SOURCE_ID = frozenset({_What.CUSTOMER, _What.ORDER})
-"""Objects that the merchant knows by an id of its own."""
+_WITH_SOURCE_ID = frozenset({_TermKind.CUSTOMER, _TermKind.ORDER})
+"""Objects for which the merchant has an id of its own."""
 
 _DOMAIN = re.compile(rb"@([\w-]{1,63}+(?:\.[\w-]{1,63}+){1,4}+)(?=[^\w-])")
 _NOT_LOCAL = re.compile(rb"[\s\"'<>(),;:\\@]")
 _MAX_LOCAL = 64
 _MAX_EMAILS = 64
-"""Places that are looked at for an e-mail address."""
+"""Limit on the places that are examined for an e-mail address."""
 
-_Found = tuple[int, _What, str]
+_Found = tuple[int, _TermKind, str]
 
 
 def terms(body: bytes) -> tuple[str, ...]:
-    """At most MAX_TERMS terms, the most telling first, those of a kind as they come in the body. Never raises."""
+    """At most MAX_TERMS terms, the most specific kind first, then in the order of the body. Never raises."""
     start = body[:MAX_BYTES]
-    left = dict.fromkeys(_What, MAX_TERMS) | _AT_MOST
-    ranked: list[tuple[_What, int, str]] = []
+    left = dict.fromkeys(_TermKind, MAX_TERMS) | _LIMITS
+    ranked: list[tuple[_TermKind, int, str]] = []
     seen = set()
     for place, what, text in sorted((*_ids(start), *_pairs(start), *_emails(start))):
-        found = term(text)
-        if found and found not in seen:
-            seen.add(found)
+        normalized = term(text)
+        if normalized and normalized not in seen:
+            seen.add(normalized)
             if left[what]:
                 left[what] -= 1
-                ranked.append((what, place, found))
-    return tuple(found for _, _, found in sorted(ranked)[:MAX_TERMS])
+                ranked.append((what, place, normalized))
+    return tuple(normalized for _, _, normalized in sorted(ranked)[:MAX_TERMS])
 
 
 def _ids(body: bytes) -> Iterator[_Found]:
     for match in _ID.finditer(body):
-        yield match.start(), _OF_ID.get(match[1], _What.EVENT), match[0].decode("ascii")
+        yield match.start(), _OF_ID.get(match[1], _TermKind.EVENT), match[0].decode("ascii")
 
 
 def _pairs(body: bytes) -> Iterator[_Found]:
-    """The first id and the first source_id after an object opens are taken for that object's."""
+    """Terms by their keys. The first id and source_id after the start of an object count as that object's."""
     id_is = source_id_is = None
     for match in _PAIR.finditer(body):
         key, opens, quoted = match.groups()
@@ -171,13 +171,13 @@ def _emails(body: bytes) -> Iterator[_Found]:
         local = _NOT_LOCAL.split(body[max(0, end - _MAX_LOCAL - 2) : end])[-1]
         is_escaped = (
             body[end - len(local) - 1 : end - len(local)] == b"\\"
-        )  # what stands there is not what it says
+        )  # an escape sequence, whose letters are not part of the address
         if 0 < len(local) <= _MAX_LOCAL and not is_escaped:
-            yield end - len(local), _What.EMAIL, (local + match[0]).decode("utf-8", "replace")
+            yield end - len(local), _TermKind.EMAIL, (local + match[0]).decode("utf-8", "replace")
 
 
 def _text(quoted: bytes) -> str:
-    """A JSON string's text; "" where it is none."""
+    """The text of a JSON string, "" for other bytes."""
     try:
         return str(msgspec.json.decode(quoted, type=str))
     except (ValueError, RecursionError):

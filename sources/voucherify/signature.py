@@ -2,7 +2,7 @@
 
 Voucherify sends compact JSON and signs that. Its own sample verifier strips white space outside strings
 before it hashes, so a body that a proxy re-indented still verifies. There is no timestamp: a replayed old
-request verifies, and deduplication is the guard against it.
+request verifies, and deduplication protects against it.
 Source: docs.voucherify.io, "Webhooks v2024-01-01", signature verification.
 """
 
@@ -25,17 +25,17 @@ def sign(body: bytes, secret: Secret) -> str:
 
 
 def verify(body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None:
-    """Pass if any secret signed the body, as it is or without white space outside strings.
+    """Return if any secret signed the body, as it is or without white space outside strings.
 
     Raises SignatureError. Every comparison takes constant time.
     """
     if not signature:
         raise SignatureError(f"the header {HEADER} is missing")
-    given = signature.encode("latin-1", "replace")
-    if _any_signed(body, given, secrets):
+    sent_signature = signature.encode("latin-1", "replace")
+    if _any_signed(body, sent_signature, secrets):
         return
     compact = without_white_space(body)
-    if len(compact) != len(body) and _any_signed(compact, given, secrets):
+    if len(compact) != len(body) and _any_signed(compact, sent_signature, secrets):
         return
     raise SignatureError("the signature does not belong to this body and any configured secret")
 
@@ -48,8 +48,8 @@ def without_white_space(body: bytes) -> bytes:
         return body
 
 
-def _any_signed(body: bytes, given: bytes, secrets: Sequence[Secret]) -> bool:
+def _any_signed(body: bytes, sent_signature: bytes, secrets: Sequence[Secret]) -> bool:
     signed = False
     for secret in secrets:
-        signed |= hmac.compare_digest(hmac.digest(secret.reveal(), body, "sha256").hex().encode(), given)
+        signed |= hmac.compare_digest(hmac.digest(secret.reveal(), body, "sha256").hex().encode(), sent_signature)
     return signed

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from runtime.task_cancellation import ended
+from runtime.task_cancellation import cancel_and_wait
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -20,7 +20,7 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await asyncio.wait_for(ended([task]), 60)
+    await asyncio.wait_for(cancel_and_wait([task]), 60)
     assert (task.cancelled(), swallowed) == (True, 3)
 
 
@@ -30,5 +30,5 @@ async def test_what_a_task_ends_with_does_not_matter() -> None:
 
     task = asyncio.create_task(failing())
     await asyncio.sleep(0)
-    await ended([task])
+    await cancel_and_wait([task])
     assert isinstance(task.exception(), ValueError)

@@ -19,7 +19,7 @@ from sources.event import Event
 from sources.search_terms import MAX_TERMS, term
 from sources.secret import Secret
 from sources.voucherify import VOUCHERIFY, sign, verify
-from sources.voucherify.decoding.decode import _decode_the_long_way
+from sources.voucherify.decoding.decode import _decode_completely
 from sources.voucherify.signature import without_white_space
 
 SECRETS = (Secret("secretKey"), Secret("another"))
@@ -70,7 +70,7 @@ def decode(data: bytes) -> None:
         _is_told_well(error)
         return
     assert event.name and event.identity
-    assert _facts(_decode_the_long_way(body, hint)) == _facts(event)
+    assert _facts(_decode_completely(body, hint)) == _facts(event)
     payload = VOUCHERIFY.view(body)
     VOUCHERIFY.compare(event.name, payload)
 

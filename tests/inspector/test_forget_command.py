@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.monitoring.spilled import Spilled, tell_spilled
+from broker.monitoring.spilled import Spilled, report_spilled
 from broker.redis.client import Client
 from tests.inspector.command_line import command, hookline
 from tests.inspector.running import accept, all_letters, make_dead_letters, sample
@@ -67,7 +67,7 @@ async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, re
 async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await tell_spilled(redis, "web1:/var/spill", Spilled(segments=1, bodies=3))
+    await report_spilled(redis, "web1:/var/spill", Spilled(segments=1, bodies=3))
 
     text = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes", columns=200)
     record = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes", "--json")

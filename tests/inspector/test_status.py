@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from broker.monitoring import stats
 from broker.monitoring.alerts import Alert, raise_alert
 from broker.monitoring.source_health import Streak, note_failures
-from broker.monitoring.spilled import Spilled, tell_spilled
+from broker.monitoring.spilled import Spilled, report_spilled
 from broker.queue import channel_state, jobs, stream
 from broker.redis import clock
 from broker.redis.client import Client
@@ -260,7 +260,7 @@ async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis:
     elsewhere = Spilled(segments=1, bodies=3, bytes=2048, oldest_ms=now_ms - 65_000, at_ms=now_ms)
     damaged = Spilled(segments=0, corrupt=1, at_ms=now_ms)
     for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
-        await tell_spilled(redis, place, seen)
+        await report_spilled(redis, place, seen)
 
     found = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
 
@@ -278,9 +278,9 @@ async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis:
 
 
 async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: Client) -> None:
-    await tell_spilled(redis, "a:/spill", Spilled(bodies=1))
-    await tell_spilled(redis, "b:/spill", Spilled(bodies=1))
-    await tell_spilled(redis, "a:/spill", Spilled())
+    await report_spilled(redis, "a:/spill", Spilled(bodies=1))
+    await report_spilled(redis, "b:/spill", Spilled(bodies=1))
+    await report_spilled(redis, "a:/spill", Spilled())
 
     assert (await read_status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
     assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400

@@ -73,7 +73,7 @@ def test_it_reads_as_text(tmp_path: Path, redis_server: RedisServer) -> None:
     ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=redis_server.url))
 
     assert "logs to disk" in ran.stdout
-    assert ran.stdout.endswith("all is well\n")
+    assert ran.stdout.endswith("OK: no problems found\n")
 
 
 def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_start(
@@ -93,7 +93,7 @@ def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_
     )
     assert (started.returncode, started.stdout) == (2, "")
     assert started.stderr.count("\n") == 1
-    assert "receiver.spill_dir file/spill cannot be used: not a directory: name a directory" in started.stderr
+    assert "receiver.spill_dir file/spill cannot be used: not a directory: set it to a directory" in started.stderr
 
 
 def test_it_notes_who_reaches_the_receiver_and_the_inspector(tmp_path: Path, redis_server: RedisServer) -> None:

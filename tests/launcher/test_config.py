@@ -102,8 +102,8 @@ def test_a_trusted_proxy_is_a_network_and_not_everybody() -> None:
     assert read({"receiver": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).receiver.trusted_proxies == ("10.0.0.0/8",)
     assert faults({"receiver": {"trusted_proxies": ["10.0.0.1", "nginx", "0.0.0.0/0", "::/0"]}}) == {
         "receiver.trusted_proxies[1]": "not an address or a network like 10.0.0.0/8",
-        "receiver.trusted_proxies[2]": "it trusts everybody, so that any sender could claim any address",
-        "receiver.trusted_proxies[3]": "it trusts everybody, so that any sender could claim any address",
+        "receiver.trusted_proxies[2]": "it trusts every address, so that any sender could claim any address",
+        "receiver.trusted_proxies[3]": "it trusts every address, so that any sender could claim any address",
     }
 
 
@@ -114,7 +114,7 @@ def test_a_header_that_carries_a_secret_is_not_kept() -> None:
     assert found == {
         "receiver.kept_headers[1]": found["receiver.kept_headers[2]"],
         "receiver.kept_headers[2]": (
-            "it carries a secret, or what one made: it would lie in Redis and be shown with dead letters"
+            "it carries a secret or a signature, which would be stored in Redis and shown with dead letters"
         ),
         "receiver.kept_headers[3]": "no header can have this name: write it like content-type",
     }

@@ -120,7 +120,7 @@ def test_a_log_that_cannot_be_read_is_told_with_the_reason(data_dir: DataDir, se
     content[200:260] = b"x" * 60
     log.write_bytes(bytes(content))
 
-    with pytest.raises(EmbeddedRedisError, match=r"ended at its start: .*Bad file format.*redis\.log"):
+    with pytest.raises(EmbeddedRedisError, match=r"ended during its start: .*Bad file format.*redis\.log"):
         server.start()
 
 

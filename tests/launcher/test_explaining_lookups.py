@@ -49,7 +49,7 @@ def test_what_would_be_looked_up_is_told_and_a_text_that_needs_it_is_no_dead_let
 
     assert code == 0
     assert "GET /v1/customers/cust_1, and fills in what the payload lacks" in page
-    assert "needs the answer: text of rule 'mail': 'customer' is undefined" in page
+    assert "needs the looked-up data: text of rule 'mail': 'customer' is undefined" in page
     [rule] = json.loads(line)["rules"]
     assert rule["notifications"][0]["looks_up"] == ["GET /v1/customers/cust_1"]
 
@@ -59,7 +59,7 @@ def test_a_text_that_the_payload_fits_as_it_is_is_shown(explained: Any) -> None:
 
     assert code == 0
     assert "GET /v1/customers/cust_1" in page
-    assert "needs the answer" not in page
+    assert "needs the looked-up data" not in page
 
 
 def test_a_payload_that_names_nobody_would_be_a_dead_letter(explained: Any) -> None:

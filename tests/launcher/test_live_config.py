@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.config.config import Config, read
-from launcher.config.live_config import LiveConfig
+from launcher.config.reloadable_config import ReloadableConfig
 from launcher.errors import ConfigError, Fault
 from sources.secret import Secret
 
@@ -24,30 +24,30 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def live(directory: Path) -> LiveConfig:
+def live(directory: Path) -> ReloadableConfig:
     def config() -> Config:
         return read(TABLES, {}, directory=directory)
 
-    return LiveConfig(config(), config)
+    return ReloadableConfig(config(), config)
 
 
-def test_what_has_not_changed_is_no_change(live: LiveConfig, directory: Path) -> None:
+def test_what_has_not_changed_is_no_change(live: ReloadableConfig, directory: Path) -> None:
     before = live.current
-    assert not live.rotate()
+    assert not live.reload_secrets()
     (directory / "a").write_text("  the-secret-a")
-    assert not live.rotate()
+    assert not live.reload_secrets()
     assert live.current is before
 
 
 def test_a_secret_is_rotated_while_another_is_broken(
-    live: LiveConfig, directory: Path, caplog: pytest.LogCaptureFixture
+    live: ReloadableConfig, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     (directory / "shop.key").unlink()
     (directory / "b").write_text("another-secret")
 
-    assert live.rotate()
-    assert not live.rotate()
+    assert live.reload_secrets()
+    assert not live.reload_secrets()
 
     assert live.current.sources["shop"].secrets == (Secret("the-secret-shop.key"),)
     assert live.current.sources["club"].secrets == (Secret("the-secret-a"), Secret("another-secret"))
@@ -56,33 +56,35 @@ def test_a_secret_is_rotated_while_another_is_broken(
 
 
 def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
-    live: LiveConfig, directory: Path, caplog: pytest.LogCaptureFixture
+    live: ReloadableConfig, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         (directory / "shop.key").unlink()
         for _ in range(3):
-            assert not live.rotate()
+            assert not live.reload_secrets()
         (directory / "shop.key").write_text("the-secret-shop.key")
-        assert not live.rotate()
+        assert not live.reload_secrets()
 
     assert len(caplog.records) == 2
 
 
-def test_a_file_replaced_through_a_link_is_noticed(live: LiveConfig, directory: Path) -> None:
+def test_a_file_replaced_through_a_link_is_noticed(live: ReloadableConfig, directory: Path) -> None:
     """As Kubernetes changes a mounted secret."""
     (directory / "new").write_text("secret-behind-a-link")
     (directory / "link").symlink_to("new")
     (directory / "link").rename(directory / "shop.key")
 
-    assert live.rotate()
+    assert live.reload_secrets()
     assert live.current.sources["shop"].secrets == (Secret("secret-behind-a-link"),)
 
 
-def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(live: LiveConfig, directory: Path) -> None:
+def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(
+    live: ReloadableConfig, directory: Path
+) -> None:
     (directory / "shop.key").unlink()
     (directory / "shop.key").mkdir()
 
-    assert not live.rotate()
+    assert not live.reload_secrets()
 
 
 def test_a_secret_from_a_pipe_is_read_once() -> None:
@@ -92,8 +94,8 @@ def test_a_secret_from_a_pipe_is_read_once() -> None:
     config = read({"sources": {"shop": {"secrets": [f"file:/dev/fd/{reading}"]}}}, {})
     os.close(reading)
 
-    live = LiveConfig(config, lambda: config)
-    assert not live.rotate()
+    live = ReloadableConfig(config, lambda: config)
+    assert not live.reload_secrets()
     assert live.current.sources["shop"].secrets == (Secret("secret-from-a-pipe"),)
 
 
@@ -101,16 +103,16 @@ def test_a_secret_from_a_pipe_is_read_once() -> None:
     ("fails", "told"),
     [
         (ConfigError((Fault("a", "x"), Fault("b", "y"))), ["a: x", "b: y"]),
-        (ZeroDivisionError(), ["the config was not taken over"]),
+        (ZeroDivisionError(), ["the config was not reloaded"]),
     ],
 )
 def test_a_reload_that_fails_is_told_and_changes_nothing(
-    live: LiveConfig, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
+    live: ReloadableConfig, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
 ) -> None:
     def failing() -> Config:
         raise fails
 
-    faulty = LiveConfig(live.current, failing)
+    faulty = ReloadableConfig(live.current, failing)
 
     assert not faulty.reload()
     assert faulty.current is live.current

@@ -121,7 +121,7 @@ def test_it_shows_all_that_would_be_sent_and_sends_nothing(notify: NotifyTest) -
     ):
         assert line in told, output
     assert any(line.startswith("text Bela Okafor: ") and "," in line for line in told), output
-    assert told[-1] == "not sent: that is what --send is for"
+    assert told[-1] == "Not sent (dry run). Add --send to send it."
 
 
 async def test_send_really_sends_once_through_each_channel(notify: NotifyTest) -> None:
@@ -173,7 +173,7 @@ def test_a_rule_that_is_not_enabled_and_quiet_is_tried_all_the_same(notify: Noti
 
 @pytest.mark.parametrize(
     ("rule", "reason"),
-    [("tiers", "event fits none of *tier*"), ("huge", "when is not true: balance.points > 1000000")],
+    [("tiers", "event matches none of *tier*"), ("huge", "when is not true: balance.points > 1000000")],
 )
 def test_a_rule_that_makes_nothing_of_the_body_says_why_and_is_1(
     notify: NotifyTest, rule: str, reason: str
@@ -188,7 +188,7 @@ def test_a_body_that_cannot_be_decoded_is_1(notify: NotifyTest) -> None:
     notify.file.write_bytes(b"40 points")
     code, output = notify.on("points", "--send")
     assert code == 1
-    assert "a dead letter: this body cannot be processed" in output
+    assert "dead letter: this body cannot be processed" in output
 
 
 def test_a_name_can_be_given_as_the_url_would(notify: NotifyTest) -> None:

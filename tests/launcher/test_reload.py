@@ -175,7 +175,7 @@ async def test_up_makes_up_the_secret_of_a_source_that_sighup_brings(stack: Stac
     club = await until(lambda: stored_secret(stack.directory / ".hookline", "club"))
     await stack.answers("club", club, 202)
     assert await stack.post("shop", shop) == 202
-    assert running.output.count("Made up a signing secret for club") == 1
+    assert running.output.count("Generated a signing secret for club") == 1
     await until(lambda: logged(running, "worker_reloaded"))
     assert len(logged(running, "config_reloaded")) == 1
     running.signal(signal.SIGTERM)
@@ -214,7 +214,7 @@ async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_non
         assert {n["text"] for n in old.got} == {"old"}
         assert {n["text"] for n in new.got} == {"new", "more"}
         [told] = logged(running, "config_reloaded")
-        assert told.endswith("until a restart these stay as they were: worker.max_jobs")
+        assert told.endswith("these settings change only with a restart: worker.max_jobs")
         assert "rules[0].text (line 9): not a Jinja2 template" in "".join(logged(running, "reload_refused"))
         running.signal(signal.SIGTERM)
         assert await running.ends() == 0

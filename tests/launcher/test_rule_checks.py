@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from launcher.config.config import load, read
-from launcher.config.toml_lines import line_of, lines
+from launcher.config.toml_lines import line_numbers, line_of
 from launcher.errors import ConfigError
 from worker.rules.rules import QuietHours, RetryOverride
 
@@ -102,7 +102,7 @@ def test_all_faults_of_all_rules_are_told_at_once_with_line_and_key(tmp_path: Pa
         ({"html": "{% if %}"}, "html", "not a Jinja2 template"),
         ({"to": "{{ 'a }}"}, "to", "not a Jinja2 template"),
         ({"channel": []}, "channel", "a rule needs a channel"),
-        ({"channel": ["console", "console"]}, "channel[1]", "in this list already"),
+        ({"channel": ["console", "console"]}, "channel[1]", "already in this list"),
         ({"channel": 1}, "channel", "expected"),
         ({"events": ["a.[bc"]}, "events[0]", "never closed"),
         ({"timezone": "Europe"}, "timezone", "no such time zone"),
@@ -116,7 +116,7 @@ def test_all_faults_of_all_rules_are_told_at_once_with_line_and_key(tmp_path: Pa
         ({"digest": {"key": "data.(", "window": "5m"}}, "digest.key", "not a Jinja2 expression"),
         ({"digest": {"key": "", "window": "5m"}}, "digest.key", "it is needed"),
         ({"latest_only": "data."}, "latest_only", "not a Jinja2 expression"),
-        ({"latest_only": "n", "digest": {"key": "n", "window": "5m"}}, "latest_only", "leave out one"),
+        ({"latest_only": "n", "digest": {"key": "n", "window": "5m"}}, "latest_only", "remove one of the two"),
         ({"quiet_hours": {"from_": "07:00", "to": "08:00"}}, "quiet_hours.from_", "did you mean from?"),
         ({"retry": {"atempts": 1}}, "retry.atempts", "did you mean attempts?"),
     ],
@@ -160,7 +160,7 @@ def test_rules_from_the_environment_are_told_by_their_variable() -> None:
 
 
 def test_lines_are_those_of_the_nearest_thing_known() -> None:
-    found = lines(
+    found = line_numbers(
         'a = 1\n[b]\n"c d" = 2\nx.y = 3\n[[r]]\n[[r.s]]\n[[r.s]]\nk = 1\n[[r]]\n[r.t]\nl = [\n "m = 1"]\n'
     )
     assert found == {

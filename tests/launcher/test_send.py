@@ -201,7 +201,7 @@ async def test_a_connection_lost_half_way_is_counted_and_the_rest_is_sent(serve:
 
 async def test_a_refused_first_connection_ends_the_run(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/webhooks/voucherify"
-    with pytest.raises(UnreachableError, match="nobody answers at http"):
+    with pytest.raises(UnreachableError, match="no server answers at http"):
         await send_all(target(url, concurrency=8), deliveries(plan(count=100)), Tally())
 
 

@@ -57,7 +57,7 @@ def test_a_raw_sample_and_a_file_are_notified(stack: Stack, tmp_path: Path) -> N
         (
             ("--url", "http://127.0.0.1:1"),
             1,
-            "nobody answers at http://127.0.0.1:1/webhooks/voucherify: connection",
+            "no server answers at http://127.0.0.1:1/webhooks/voucherify: connection",
         ),
         (("--source", "voucherfy"), 2, "no such source"),
         (("--url", "ftp://x"), 2, "not an address"),

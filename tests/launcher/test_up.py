@@ -141,7 +141,7 @@ async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, direct
         return "notification_sent" in running.output
 
     await until(notified)
-    assert "redis_revived" in running.output
+    assert "redis_restarted" in running.output
     assert "SIGKILL" in running.output
     running.signal(signal.SIGTERM)
     assert await running.ends() == 0

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from receiver.errors import RefusedError
+from receiver.errors import RejectedError
 from receiver.ingress.source_verifier import SourceVerifier
 from sources.secret import Secret
 from sources.settings import Settings
@@ -37,7 +37,7 @@ def test_the_url_has_a_key_that_the_receiver_takes_for_this_event_alone(tmp_path
     assert (code, parts.netloc, parts.path) == ("0", "hooks.example.com", "/webhooks/shop")
     gate = SourceVerifier("shop", Settings(secrets=tuple(map(Secret, SECRETS)), url_key=True))
     gate.check_event(b"{}", given["event"], given["key"])
-    with pytest.raises(RefusedError):
+    with pytest.raises(RejectedError):
         gate.check_event(b"{}", "crm.order", given["key"])
     assert not any(secret in url for secret in SECRETS)
 
@@ -49,7 +49,7 @@ def test_without_an_address_it_is_the_configured_receiver_s(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "settings", "reason"),
     [
-        (("made.up",), "", "is no event of voucherify"),
+        (("made.up",), "", "is not an event of voucherify"),
         (("made.up",), 'events = ["a.b"]', "sources.shop.events does not list 'made.up'"),
         (("",), "", "EVENT is empty"),
         (("x" * 201,), "url_key = true", "at most 200 printable characters"),

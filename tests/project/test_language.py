@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CLEAN = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("Makefile", "Dockerfile", "docker-compose.yml", "deploy"),
-    *("docs", "tools"),
+    *("docs", "tools", "launcher", "receiver", "runtime"),
 )
 
 # It is made from the docstrings of settings, so it becomes clean together with the packages.

@@ -15,8 +15,8 @@ from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from receiver.ingress.source_verifier import source_verifiers
 from receiver.receiver import Receiver
-from receiver.server import listen
 from receiver.settings import Settings
+from runtime.listening_socket import listen
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
@@ -72,7 +72,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
     receiver = Receiver(chosen, source_verifiers(sources, chosen.trusted_proxies), redis, process=3)
-    listener = listen(chosen)
+    listener = listen(chosen.host, chosen.port)
     port = listener.getsockname()[1]
     await receiver.start(listener)
     try:

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from broker.monitoring.stats import read_totals
 from broker.redis.client import Client
-from receiver.errors import BadAddressError, RefusedError
+from receiver.errors import BadAddressError, RejectedError
 from receiver.ingress.source_verifier import source_verifiers
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
@@ -39,7 +39,7 @@ def test_a_regions_name_lets_in_the_providers_addresses_there_and_no_others(regi
     for address in known[region]:
         gate.check_address(address, CIMultiDict())
     for other in set(known) - {region}:
-        with pytest.raises(RefusedError):
+        with pytest.raises(RejectedError):
             gate.check_address(known[other][0], CIMultiDict())
 
 

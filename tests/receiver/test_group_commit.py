@@ -131,7 +131,7 @@ async def test_a_write_that_cannot_be_cancelled_holds_nobody_up(disk: Disk) -> N
     assert await commit.join(RawBody(0, "stuck", "", b"x")) is False
     assert await commit.join(raw())
     stuck.set()
-    await until(lambda: not commit._bounded._running)
+    await until(lambda: not commit._time_limit._running)
     writing.cancel()
 
 

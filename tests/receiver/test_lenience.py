@@ -12,8 +12,7 @@ import pytest
 from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.redis.client import Client
 from receiver.ingress.http_protocol import MAX_HEADER_BYTES, MAX_REQUEST_LINE_BYTES
-from receiver.server import listen
-from receiver.settings import Settings
+from runtime.listening_socket import listen
 from tests.receiver.raw import BODY, GOOD, LENGTH, connected, head, statuses
 from tests.receiver.serving import PATH, Served, serving, stored
 from tests.until import until
@@ -180,5 +179,5 @@ async def test_two_colons_serve_both_families(redis: Client) -> None:
 def test_one_ipv6_address_is_listened_on_alone() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this machine")
-    with listen(Settings(host="::1", port=0)) as listener, pytest.raises(ConnectionRefusedError):
+    with listen("::1", 0) as listener, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5)

@@ -56,14 +56,14 @@ async def test_redis_that_went_away_means_503_until_it_is_back(own_redis: RedisS
 async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    refusals = Rejections(own_client)
+    rejections = Rejections(own_client)
     own_redis.kill()
-    refusals.note(503, "Redis did not confirm")
-    await refusals.report()
+    rejections.note(503, "Redis did not confirm")
+    await rejections.report()
     own_redis.start()
-    refusals.note(503, "Redis did not confirm")
-    await refusals.report()
-    await refusals.report()
+    rejections.note(503, "Redis did not confirm")
+    await rejections.report()
+    await rejections.report()
 
     assert (await read_totals(own_client)).refused == {"503": 2}
 
@@ -122,7 +122,7 @@ async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_
         refused = await served.send(b"x" * 200)
 
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-        assert "too much" in refused.content["error"]
+        assert "too many bytes" in refused.content["error"]
         assert not held.done()  # it was refused at once
         assert (await held).status == 503
         own_redis.thaw()

@@ -15,8 +15,9 @@ from multidict import CIMultiDict
 from broker.redis.client import Client
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
 from receiver.ingress.source_verifier import source_verifiers
-from receiver.server import listen, serve
+from receiver.server import serve
 from receiver.settings import Settings
+from runtime.listening_socket import listen
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import HEADER, sign
@@ -37,7 +38,7 @@ from tests.until import until
 async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
     redis: Client, settings: SourceSettings, error: type[StartError], words: list[str]
 ) -> None:
-    with listen(Settings(port=0)) as listener, pytest.raises(error) as raised:
+    with listen("127.0.0.1", 0) as listener, pytest.raises(error) as raised:
         await serve(Settings(), {"shop": settings}, redis, listener)
     assert all(word in str(raised.value) for word in words)
     assert "\n" not in str(raised.value)
@@ -50,7 +51,7 @@ def test_an_address_inside_ipv6_is_the_same_address() -> None:
 
 async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: Client) -> None:
     settings = Settings(port=0)
-    listener = listen(settings)
+    listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     serving = asyncio.create_task(serve(settings, SOURCES, redis, listener))
     answers: Counter[int | str] = Counter()
@@ -151,7 +152,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         await until(lambda: served.receiver._connections.busy)
 
         new = Secret("the-new-secret")
-        served.receiver.use(source_verifiers({"voucherify": SourceSettings(secrets=(new,))}))
+        served.receiver.reload(source_verifiers({"voucherify": SourceSettings(secrets=(new,))}))
         assert (await served.send()).status == 401
         assert (await served.send(secret=new)).status == 202
         writer.write(b":1}")
@@ -168,7 +169,7 @@ async def test_it_follows_its_sources_as_they_change(redis: Client) -> None:
             yield await updates.get()
 
     settings = Settings(port=0)
-    listener = listen(settings)
+    listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     serving = asyncio.create_task(serve(settings, SOURCES, redis, listener, updates=following()))
     async with aiohttp.ClientSession() as session:

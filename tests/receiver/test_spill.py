@@ -37,7 +37,7 @@ async def spilling(
 
 
 async def drain(spill: Spill) -> list[str]:
-    await spill.look()
+    await spill.refresh()
     names: list[str] = []
     while (group := await spill.next_group()) is not None:
         names += [body.body.decode("latin-1") for body in group.bodies]
@@ -65,7 +65,7 @@ async def test_what_was_spilled_comes_out_in_order_and_is_deleted_after(tmp_path
 
         assert await drain(spill) == [f"{number}" for number in range(300)]
         assert names_in(tmp_path) == []
-        assert (await spill.look()).is_nothing()
+        assert (await spill.refresh()).is_nothing()
 
 
 async def test_a_group_comes_again_until_redis_has_it(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ async def test_what_a_dead_process_left_is_drained_by_the_next_but_for_what_redi
         group = await spill.next_group()
         assert group is not None
         await spill.drained(group)
-        assert (await spill.look()).bodies == 2 * MAX_BODIES
+        assert (await spill.refresh()).bodies == 2 * MAX_BODIES
 
     async with spilling(tmp_path) as spill:
-        assert spill.seen.bodies == 2 * MAX_BODIES
+        assert spill.on_disk.bodies == 2 * MAX_BODIES
         assert set(await drain(spill)) == {"1", "2"}
 
 
@@ -94,7 +94,7 @@ async def test_two_processes_drain_each_its_own_and_then_what_the_other_left(tmp
         async with spilling(tmp_path) as other:
             await one.append([raw("one")])
             await other.append([raw("other")])
-            assert (await one.look()).bodies == 2
+            assert (await one.refresh()).bodies == 2
 
             assert await drain(one) == ["one"]
             assert await drain(one) == []
@@ -138,7 +138,7 @@ async def test_a_segment_cut_off_within_a_write_loses_only_that(
     async with spilling(tmp_path) as spill:
         assert await drain(spill) == ["kept"]
     assert names_in(tmp_path) == []
-    assert "cut off" in caplog.text
+    assert "incomplete" in caplog.text
 
 
 async def test_a_damaged_segment_is_drained_as_far_as_it_goes_and_kept_aside(
@@ -156,8 +156,8 @@ async def test_a_damaged_segment_is_drained_as_far_as_it_goes_and_kept_aside(
 
     async with spilling(tmp_path) as spill:
         assert await drain(spill) == ["before", "after"]
-        assert (await spill.look()).corrupt == 1
-        assert not spill.seen.is_nothing()
+        assert (await spill.refresh()).corrupt == 1
+        assert not spill.on_disk.is_nothing()
     assert names_in(tmp_path) == [".corrupt"]
     assert segment.with_suffix(".corrupt").read_bytes()[middle:] == data[middle:]
     assert "is damaged (from byte" in caplog.text
@@ -170,7 +170,7 @@ async def test_a_batch_of_another_version_is_kept_aside_and_the_rest_drained(tmp
     with segment.open("ab") as file:
         file.write(frame(b"of another version", 1))
     async with spilling(tmp_path) as spill:
-        await spill.look()
+        await spill.refresh()
         group = await spill.next_group()
         assert group is not None
         await spill.drained(group)  # and dies here
@@ -195,7 +195,7 @@ async def test_a_full_disk_is_told_and_takes_no_half_a_batch(tmp_path: Path) -> 
         await spill.append([raw("before")])
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # a write is cut off there, and then refused
         try:
-            with pytest.raises(SpillError, match="the disk does not take webhooks"):
+            with pytest.raises(SpillError, match="the disk does not accept webhooks"):
                 await spill.append([RawBody(0, "voucherify", "", os.urandom(5000))])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -209,12 +209,12 @@ async def test_a_full_disk_is_told_and_takes_no_half_a_batch(tmp_path: Path) -> 
 async def test_the_bound_counts_what_all_processes_spilled(tmp_path: Path) -> None:
     async with spilling(tmp_path) as other, spilling(tmp_path, max_bytes=20_000) as spill:
         await other.append([RawBody(0, "voucherify", "", os.urandom(15_000))])
-        await spill.look()
+        await spill.refresh()
 
         with pytest.raises(SpillError, match=r"receiver\.spill_max_bytes"):
             await spill.append([RawBody(0, "voucherify", "", os.urandom(6000))])
         await drain(other)
-        await spill.look()
+        await spill.refresh()
         await spill.append([RawBody(0, "voucherify", "", os.urandom(6000))])
 
 
@@ -267,12 +267,12 @@ def test_a_directory_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, whe
     (tmp_path / "file").touch()
 
     with pytest.raises(
-        SpillDirError, match=r"receiver\.spill_dir .* cannot be used: .*: name a directory"
+        SpillDirError, match=r"receiver\.spill_dir .* cannot be used: .*: set it to a directory"
     ) as raised:
         files.prepare(tmp_path / where)
     assert "\n" not in str(raised.value)
-    assert "is not a directory" in files.obstacle(tmp_path / where)
-    assert files.obstacle(tmp_path / "new" / "one") == ""
+    assert "is not a directory" in files.unusable_reason(tmp_path / where)
+    assert files.unusable_reason(tmp_path / "new" / "one") == ""
     assert not (tmp_path / "new").exists()
 
 

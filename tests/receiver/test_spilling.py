@@ -172,7 +172,7 @@ async def test_redis_is_told_what_waits_and_what_is_damaged(own_client: Client, 
         assert await says(served, "1 damaged segments")
         (tmp_path / "0-1-a.corrupt").unlink()
 
-        async def is_over() -> bool:
+        async def is_exceeded() -> bool:
             return await read_spilled(own_client) == {}
 
-        await until(is_over)
+        await until(is_exceeded)

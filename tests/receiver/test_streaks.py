@@ -95,11 +95,11 @@ async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
     one.note(500, NAME, now_ms=3000)
     other.note(503, NAME, now_ms=500)
     for streaks in (one, other):
-        await streaks.tell()
+        await streaks.report()
     own_redis.start()
     one.note(503, NAME, now_ms=4000)
     for streaks in (one, other, one, other):
-        await streaks.tell()
+        await streaks.report()
     found = await facts(own_client)
     assert (found.failing_since_ms, found.failing_last_ms, found.failing_answers) == (500, 4000, 4)
 

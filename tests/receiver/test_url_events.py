@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.redis.client import Client
-from receiver.errors import RefusedError
+from receiver.errors import RejectedError
 from receiver.ingress.source_verifier import SourceVerifier
 from sources.secret import Secret
 from sources.settings import Settings
@@ -38,7 +38,7 @@ def reason(body: Any, event: str, key: str = "", *, source: str = "shop", **sett
     try:
         if gate.url_events.looks_at_body(event):
             gate.check_event(sent, event, key)
-    except RefusedError as refused:
+    except RejectedError as refused:
         assert refused.status == 400
         return refused.reason
     return ""
@@ -63,7 +63,7 @@ def test_every_event_is_taken_under_its_name(name: str) -> None:
 def test_a_made_up_name_is_refused_with_the_reason_and_without_what_was_sent() -> None:
     for body in (RECORDED, SEGMENT, DESIGNED):
         assert reason(body, "customer.x0.points_added") == (
-            "the event in the URL is none of voucherify's: correct ?event=, or list it in sources.shop.events"
+            "the event in the URL is unknown for voucherify: correct ?event=, or list it in sources.shop.events"
         )
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_key_is_refused(key: str) -> None:
 
 def test_where_a_key_is_demanded_a_raw_payload_without_a_name_is_refused() -> None:
     assert reason(RECORDED, "", url_key=True) == (
-        "the URL must name an event that sources.shop takes: make it with hookline url"
+        "the URL must name an event that sources.shop accepts: make it with hookline url"
     )
     assert reason(RECORDED, "") == ""
 
@@ -127,14 +127,14 @@ def test_a_key_of_the_old_secret_counts_until_that_secret_is_removed() -> None:
     key = url_key(OLD, "shop", POINTS_ADDED)
     assert reason(RECORDED, POINTS_ADDED, key, url_key=True) == ""
     gate = SourceVerifier("shop", Settings(secrets=(SECRET,), url_key=True))
-    with pytest.raises(RefusedError, match="the key in the URL"):
+    with pytest.raises(RejectedError, match="the key in the URL"):
         gate.check_event(compact(RECORDED), POINTS_ADDED, key)
 
 
 def test_a_key_is_not_the_signature_of_anything() -> None:
     gate = SourceVerifier("shop", Settings(secrets=(SECRET,)))
     for body in (b"shop\x1fname", b"name", b"shop"):
-        with pytest.raises(RefusedError):
+        with pytest.raises(RejectedError):
             gate.check_signature(body, url_key(SECRET, "shop", "name"))
 
 
@@ -145,7 +145,7 @@ async def test_over_http_a_recorded_request_is_taken_under_no_other_name(redis: 
         for number in range(5):
             reply = await served.send(body, path=f"{PATH}?event=customer.x{number}.points_added")
             assert reply.status == 400
-            assert "none of voucherify's" in reply.content["error"]
+            assert "unknown for voucherify" in reply.content["error"]
         assert (await served.send(body, path=f"{PATH}?event=redemption.succeeded")).status == 400
     assert [raw.event_hint for [raw] in await batches(redis)] == [POINTS_ADDED]
 

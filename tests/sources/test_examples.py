@@ -22,7 +22,7 @@ def test_every_example_is_told_with_its_model_and_its_wrappings(capsys: pytest.C
     *lines, total = capsys.readouterr().out.splitlines()
     assert len(lines) == len(PAYLOADS)
     assert f"{POINTS_ADDED}  PointsAdded  ok in project, distribution, raw  0 unknown to the model" in lines
-    assert total == f"{len(PAYLOADS)} of {len(PAYLOADS)} decode typed in all 3 wrappings"
+    assert total == f"{len(PAYLOADS)} of {len(PAYLOADS)} decode typed in all 3 envelopes"
 
 
 def test_keys_that_the_model_lacks_are_told_and_are_no_fault(

@@ -4,23 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import pytest
-
 from broker.monitoring import stats
 from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation, Entry
 from broker.redis import keys
 from broker.redis.client import Client
-from broker.redis.errors import Misconfigured, Unavailable
 from sources import KINDS
 from tests.names import KEYS
 from tests.worker.conftest import send, webhook
-from worker.backoff import Backoff
 from worker.intake.intake import Intake
 from worker.intake.plan import Plan
 from worker.intake.planner import Planner
-from worker.permanent_errors import PermanentErrorLog
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
 from worker.worker_source import WorkerSource
@@ -70,28 +65,3 @@ async def test_entries_of_many_that_die_are_all_committed(redis: Client) -> None
 
 async def _ids(redis: Client) -> list[bytes]:
     return [entry_id for entry_id, _ in await redis.xrange(KEYS.stream)]
-
-
-@pytest.mark.parametrize(("log_every_s", "lines"), [(60.0, 1), (0.0, 3)])
-async def test_what_lasts_is_logged_once_a_period(
-    caplog: pytest.LogCaptureFixture, log_every_s: float, lines: int
-) -> None:
-    stop = asyncio.Event()
-    stop.set()
-    backoff = Backoff("intake waits for Redis", log_every_s=log_every_s)
-    for _ in range(3):
-        await backoff.wait(Misconfigured("the Redis user may not run XREADGROUP"), stop)
-
-    text = "intake waits for Redis: the Redis user may not run XREADGROUP"
-    assert [entry.getMessage() for entry in caplog.records] == [text] * lines
-
-
-@pytest.mark.parametrize(("every_s", "lines"), [(60.0, 1), (0.0, 3)])
-def test_a_lasting_refusal_of_other_work_is_logged_once_a_period(
-    caplog: pytest.LogCaptureFixture, every_s: float, lines: int
-) -> None:
-    faults = PermanentErrorLog("digests are not closed", every_s=every_s)
-
-    assert [faults.note(Misconfigured("no permission")) for _ in range(3)] == [True] * 3
-    assert not faults.note(Unavailable("Redis is not reachable"))
-    assert [entry.getMessage() for entry in caplog.records] == ["digests are not closed: no permission"] * lines

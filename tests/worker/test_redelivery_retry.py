@@ -17,7 +17,7 @@ from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
 from broker.steps.commit import Committed, commit
-from runtime.task_cancellation import ended
+from runtime.task_cancellation import cancel_and_wait
 from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
 from tests.sink import Sink, ok
@@ -223,7 +223,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
     revival.wake()
     await asyncio.wait_for(woken.wait(), 3)  # by itself it looks every 5 s
-    await ended([running])
+    await cancel_and_wait([running])
     assert await dead_letters.count(redis) == 0
 
 

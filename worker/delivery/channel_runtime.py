@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -10,14 +9,13 @@ from itertools import takewhile
 
 from broker.queue.channel_state import CircuitState, release_held_jobs
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback
 from runtime.fault_log import Faults
 from worker.channels.settings import BreakerSettings, CommonSettings
 from worker.delivery.rate_limit import Pacer
 from worker.delivery.send_pool import SendPool
 from worker.outcome import Dead, Outcome, Retry, Sent
-from worker.permanent_errors import PermanentErrorLog
 
 log = logging.getLogger("hookline.worker")
 
@@ -165,18 +163,14 @@ class ChannelRuntimes:
 
         on_jobs: called when held jobs may have been released.
         """
-        permanent = PermanentErrorLog("channels are not watched, so that held jobs stay held")
         faults = Faults(log, "the state of channels was not read", action="channels_unread")
-        while True:
-            try:
-                await self._refresh()
-            except BrokerError as error:
-                permanent.note(error)  # the job queue logs errors that pass
-            except Exception as error:  # noqa: BLE001 - logged
-                faults.note(error)
-            else:
-                on_jobs()
-            await asyncio.sleep(self._refresh_every_s)
+
+        async def step() -> float:
+            await self._refresh()
+            on_jobs()
+            return self._refresh_every_s
+
+        await repeat(step, Outage(log, "watching channels and releasing held jobs", is_secondary=True), faults)
 
     async def _refresh(self) -> None:
         most = {name: max(0, self._max_slow - runtime.jobs()) for name, runtime in self._runtimes.items()}

@@ -22,9 +22,10 @@ log = logging.getLogger("hookline.worker")
 _GIVE_UP_AFTER_S = 3600.0
 """Seconds that outcomes wait for a Redis that is not reachable. Their number is bounded by the sends under way."""
 
+# Not the waits of broker/redis/outage.py: when Redis is back, jobs that were begun are left to their owners for a
+# moment only (claim.lua), and the outcomes must be recorded well within it.
 _RETRY_S = 0.1
-"""Seconds between two tries to record. Well below the time for which a Redis that is reachable again leaves
-started jobs to their owners: see claim.lua."""
+"""Seconds between two tries to record outcomes."""
 
 _PROMPT_S = 0.25
 """Seconds that Redis may take to record outcomes before further sends wait for it."""

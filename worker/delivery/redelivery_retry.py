@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 from broker.dead_letters.replay import retry_redelivered
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat
 from runtime.fault_log import Faults
-from worker.permanent_errors import PermanentErrorLog
 
 log = logging.getLogger("hookline.worker")
 
@@ -34,28 +33,19 @@ class RedeliveryRetry:
 
     async def run(self) -> None:
         """Retry marked dead letters until cancelled. While Redis is not reachable, it waits."""
-        permanent = PermanentErrorLog("dead letters that were delivered again are not retried")
         faults = Faults(log, "dead letters were not retried", action="redelivery_retry_failed")
-        while True:
-            try:
-                retried = await retry_redelivered(self._redis)
-            except BrokerError as error:
-                permanent.note(error)  # intake and the job queue log errors that pass
-                retried = 0
-            except Exception as error:  # noqa: BLE001 - logged
-                retried = 0
-                faults.note(error)
-            if retried:
-                log.info(
-                    "%d dead letters retried after a redelivery",
-                    retried,
-                    extra={"action": "dead_letters_retried", "letters": retried},
-                )
-                self._on_jobs()
-                continue
-            try:
-                async with asyncio.timeout(_CHECK_EVERY_S):
-                    await self._marked.wait()
-            except TimeoutError:
-                continue
-            self._marked.clear()
+        outage = Outage(log, "retrying redelivered dead letters", is_secondary=True)
+
+        async def step() -> float:
+            retried = await retry_redelivered(self._redis)
+            if not retried:
+                return _CHECK_EVERY_S
+            log.info(
+                "%d dead letters retried after a redelivery",
+                retried,
+                extra={"action": "dead_letters_retried", "letters": retried},
+            )
+            self._on_jobs()
+            return 0.0
+
+        await repeat(step, outage, faults, wake=self._marked)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
-from runtime.task_cancellation import ended
+from runtime.task_cancellation import cancel_and_wait
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class SendPool:
         """Do not begin these sends any more; those under way are cancelled and waited for."""
         cancelled = set(sends)
         self._waiting = deque((send, on_done) for send, on_done in self._waiting if send not in cancelled)
-        await ended([task for task, send in self._tasks.items() if send in cancelled])
+        await cancel_and_wait([task for task, send in self._tasks.items() if send in cancelled])
 
     def _start_task(self) -> None:
         task = asyncio.create_task(self._run_waiting())

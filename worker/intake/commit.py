@@ -10,8 +10,8 @@ from contextlib import suppress
 from broker.queue import stream
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage
 from broker.steps.commit import Committed, commit
-from worker.backoff import Backoff
 from worker.intake.plan import Plan, UnrecognizedEntry
 from worker.settings import Settings
 
@@ -40,17 +40,19 @@ class Committer:
 
     async def commit(self, plan: Plan) -> None:
         """Commit a plan. Retries until Redis accepts it, or until the worker stops."""
-        backoff = Backoff("commit waits for Redis")
+        outage = Outage(log, "committing batches")
+        # Not `repeat`: between two tries the entries are kept, so that no other worker takes them over.
         while True:
             try:
                 await self._commit_once(plan)
             except BrokerError as error:
-                await backoff.wait(error, self._stopping)
+                await outage.wait(error, self._stopping)
                 if self._stopping.is_set():
                     return  # the entries stay pending, and another worker takes them over
                 with suppress(BrokerError):
                     await stream.keep(self._redis, self._consumer, plan.entry_ids())
             else:
+                outage.end()
                 return
 
     async def _commit_once(self, plan: Plan) -> None:

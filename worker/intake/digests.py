@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,12 @@ from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError, Full, Unavailable
+from broker.redis.errors import Full, Unavailable
+from broker.redis.outage import Outage, repeat
 from broker.steps import digests
 from broker.steps.digests import Gathered, UnreadableMemberError
 from runtime.fault_log import Faults
 from sources.provider import Provider
-from worker.permanent_errors import PermanentErrorLog
 from worker.rules.idempotency import idempotency_key
 
 log = logging.getLogger("hookline.worker")
@@ -49,20 +48,14 @@ class DigestCloser:
 
     async def run(self) -> None:
         """Close due digests until cancelled. While Redis is not reachable, it waits."""
-        permanent = PermanentErrorLog("digests are not closed")
-        while True:
-            try:
-                closed = await self._close_due()
-            except BrokerError as error:
-                permanent.note(error)  # intake and the job queue log errors that pass
-                closed = 0
-            except Exception as error:  # noqa: BLE001 - logged
-                closed = 0
-                self._faults.note(error)
+
+        async def step() -> float:
+            closed = await self._close_due()
             if closed:
                 self._on_jobs()
-            if closed < _MAX_DUE:
-                await asyncio.sleep(_CHECK_EVERY_S)
+            return _CHECK_EVERY_S if closed < _MAX_DUE else 0.0
+
+        await repeat(step, Outage(log, "closing digests", is_secondary=True), self._faults)
 
     async def _close_due(self) -> int:
         due = await digests.due(self._redis, count=_MAX_DUE)

@@ -6,16 +6,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from broker.queue import stream
 from broker.queue.stream import Entry
 from broker.queue.waiting_check import read_waiting
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat
 from broker.steps.commit import Committed
 from runtime.fault_log import Faults
-from worker.backoff import Backoff
 from worker.intake.commit import Committer
 from worker.intake.planner import Planner
 from worker.settings import Settings
@@ -73,40 +71,30 @@ class Intake:
         An entry that meets a defect stays pending and is taken over; after `max_deliveries` it is split, and the
         body that causes the defect becomes a dead letter.
         """
-        backoff, faults = Backoff("intake waits for Redis"), _faults("intake left some batches")
-        while not self._stopping.is_set():
-            try:
-                await self._pause_while_too_many_wait()
-                entries = await stream.read(self._redis, self._consumer, count=_READ_ENTRIES, block_ms=_BLOCK_MS)
-                backoff.reset()
-            except BrokerError as error:
-                await backoff.wait(error, self._stopping)
-                continue
-            except Exception as error:  # noqa: BLE001 - logged
-                faults.note(error)
-                await asyncio.sleep(_PAUSE_S)
-                continue
+        faults = _faults("intake left some batches")
+
+        async def step() -> float:
+            await self._pause_while_too_many_wait()
+            entries = await stream.read(self._redis, self._consumer, count=_READ_ENTRIES, block_ms=_BLOCK_MS)
             try:
                 await self.process(entries)
-            except Exception as error:  # noqa: BLE001 - logged
+            except Exception as error:  # noqa: BLE001 - logged; other batches must not wait for it
                 faults.note(error)
+            return 0.0
+
+        await repeat(step, Outage(log, "reading webhooks"), faults, stop=self._stopping)
 
     async def run_take_over(self) -> None:
         """Take over entries that other workers left, six times within `takeover_s`, until stopped."""
         # By a timer of this process, so that a wrong clock changes nothing.
         every_s = self._settings.takeover_s / 6
-        backoff, faults = Backoff("taking over waits for Redis"), _faults("a stalled batch was not taken over")
-        while not self._stopping.is_set():
-            try:
-                await self.take_over()
-                backoff.reset()
-            except BrokerError as error:
-                await backoff.wait(error, self._stopping)
-            except Exception as error:  # noqa: BLE001 - logged
-                faults.note(error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(every_s * random.uniform(0.8, 1.2)):  # noqa: S311 - workers should not do it together
-                    await self._stopping.wait()
+        faults = _faults("a stalled batch was not taken over")
+
+        async def step() -> float:
+            await self.take_over()
+            return every_s * random.uniform(0.8, 1.2)  # noqa: S311 - workers should not do it together
+
+        await repeat(step, Outage(log, "taking over batches", is_secondary=True), faults, stop=self._stopping)
 
     async def take_over(self) -> int:
         """Process the entries that other workers left, and return their number. Raises BrokerError."""

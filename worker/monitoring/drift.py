@@ -15,7 +15,7 @@ from msgspec import Struct
 from broker.monitoring import drift
 from broker.monitoring.drift import Deviation
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage, repeat
 from runtime.fault_log import Faults
 from sources.errors import DecodeError
 from sources.provider import Provider
@@ -87,15 +87,15 @@ class Drift:
     async def run(self) -> None:
         """Check the samples every few seconds until cancelled."""
         faults = Faults(log, "samples were not checked for schema drift", action="drift_failed")
-        while True:
-            await asyncio.sleep(self._every_s)
-            try:
-                await self.check()
-            except Exception as error:  # noqa: BLE001 - logged
-                faults.note(error)
+
+        async def step() -> float:
+            await self.check()
+            return self._every_s
+
+        await repeat(step, Outage(log, "counting schema drift"), faults)
 
     async def check(self) -> None:
-        """Check the samples. They are lost where Redis is not reachable."""
+        """Compare the samples with the models. Counts are lost while Redis is away. Raises BrokerError."""
         counts, self._future = self._future, {}
         while self._samples:
             sample = self._samples.popleft()
@@ -103,11 +103,8 @@ class Drift:
                 continue
             counts.setdefault(sample.source, Counter()).update(self._deviations(sample))
             await asyncio.sleep(0)
-        try:
-            for source, counted in counts.items():
-                await self._raise_alert(source, await drift.note(self._redis, source, counted))
-        except BrokerError as error:
-            log.warning("schema drift was not recorded: %s", error, extra={"action": "drift_unnoted"})
+        for source, counted in counts.items():
+            await self._raise_alert(source, await drift.note(self._redis, source, counted))
 
     def _deviations(self, sample: Sample) -> list[Deviation]:
         kind = self._kinds[sample.source]

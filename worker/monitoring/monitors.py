@@ -58,6 +58,7 @@ class Monitors:
     async def run(self) -> None:
         """Check until cancelled. A Redis that is not reachable is one of the conditions."""
         faults = Faults(log, "a check for alerts failed", action="monitors_failed")
+        # Not `repeat`: an outage is what this loop reports, so it is no reason to wait longer.
         while True:
             now_ms = self._redis.clock.now_ms()
             try:

@@ -11,7 +11,7 @@ import typer
 from broker.dead_letters import StoredDeadLetter
 from broker.redis.client import Client
 from inspector.cli import options
-from inspector.cli.app import FIND, console, dead, now_ms, print_json, show
+from inspector.cli.app import FIND, console, dead, print_json, show
 from inspector.cli.dead import letter_text
 from inspector.cli.options import examples, to_options, with_filter_options
 from inspector.cli.session import run_with_redis
@@ -21,6 +21,7 @@ from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter, dimension_names
 from inspector.operations.search import CursorError, Group, Page
 from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
+from runtime.clock import now_ms
 
 
 @dead.command(

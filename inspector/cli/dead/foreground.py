@@ -34,10 +34,10 @@ from inspector.cli.session import Context, run_with_redis
 from inspector.cli.tables import why_table
 from inspector.formatting import count_of
 from inspector.operations import bulk_actions
-from inspector.operations.action_runner import new_owner
 from inspector.operations.bulk_actions import Selection
 from inspector.operations.verbs import VERBS
 from inspector.presentation.serializers import action_record
+from runtime.process_identity import new_process_name
 
 _STOPPED_BY_CTRL_C = 130
 _CHECK_EVERY_S = 0.25
@@ -49,7 +49,7 @@ class ForegroundAction:
     def __init__(self, context: Context, *, as_json: bool) -> None:
         self._context = context
         self._as_json = as_json
-        self._owner = new_owner()
+        self._owner = new_process_name()
         self._action: Action | None = None
         """The action as it was last seen; None before it is begun or resumed."""
 

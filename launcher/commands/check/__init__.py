@@ -1,1 +1,1 @@
-"""`hookline check`."""
+"""The command `hookline check`: what it examines, and its report."""

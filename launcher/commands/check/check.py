@@ -1,4 +1,4 @@
-"""`hookline check`: is the config sound, is Redis there, and will it keep what it is given?"""
+"""`hookline check`: is the config valid, does Redis answer, and does Redis keep what is written to it?"""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import msgspec
 from msgspec import Struct, structs
 
 from launcher.commands.check.exposure import exposure_notes
-from launcher.commands.check.namespace import look_at_namespace
-from launcher.commands.check.redis_server import RedisFindings, RedisReport, look_at_redis
+from launcher.commands.check.namespace import check_namespace
+from launcher.commands.check.redis_server import RedisFindings, RedisReport, check_redis
 from launcher.composition.command_context import Context
 from launcher.config.channel_checks import channel_faults
 from launcher.config.config import Config
 from launcher.config.secret_exposure import open_files, secrets_in_file
-from launcher.config.toml_lines import line_of, lines
+from launcher.config.toml_lines import line_numbers, line_of
 from launcher.config.undeliverable_rules import missing_recipients, refused_addresses, unknown_events
 from launcher.embedded.embedded_redis import find_redis_server
 from launcher.errors import ConfigError, Fault, NoRedisError
-from receiver.storage.spill.files import obstacle
+from receiver.storage.spill.files import unusable_reason
 from runtime.terminal_text import printable_json
 from sources import KINDS
 
 
 class SourceReport(Struct, frozen=True):
-    """One source."""
+    """A source, as the report shows it."""
 
     name: str
     kind: str
@@ -34,7 +34,7 @@ class SourceReport(Struct, frozen=True):
 
 
 class RuleReport(Struct, frozen=True):
-    """One rule."""
+    """A rule, as the report shows it."""
 
     name: str
     events: tuple[str, ...]
@@ -42,23 +42,23 @@ class RuleReport(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All that the check found."""
+    """The results of the check."""
 
     exit_code: int
     faults: tuple[Fault, ...] = ()
-    """What is wrong with the config."""
+    """Faults of the config."""
 
     problems: tuple[str, ...] = ()
-    """What is wrong with Redis or the directory for spilled webhooks, and notifications that cannot arrive."""
+    """Problems of Redis or of the directory for spilled webhooks, and notifications that cannot arrive."""
 
     notes: tuple[str, ...] = ()
-    """What is worth knowing."""
+    """Facts that are worth knowing and are no problems."""
 
     redis: RedisReport | None = None
     sources: tuple[SourceReport, ...] = ()
     rules: tuple[RuleReport, ...] = ()
     channels: dict[str, str] = {}
-    """Kind by name."""
+    """Kinds of the channels, by channel name."""
 
 
 def examine(context: Context) -> Report:
@@ -111,34 +111,41 @@ def as_text(report: Report) -> str:
     lines.extend(f"channel  {name}: {kind}" for name, kind in report.channels.items())
     lines.extend(f"note     {note}" for note in report.notes)
     lines.extend(f"problem  {problem}" for problem in report.problems)
-    return "\n".join([*lines, "all is well" if report.exit_code == 0 else "not well"])
+    return "\n".join([*lines, _conclusion(report)])
+
+
+def _conclusion(report: Report) -> str:
+    count = len(report.faults) + len(report.problems)
+    if not count:
+        return "OK: no problems found"
+    return "1 problem found" if count == 1 else f"{count} problems found"
 
 
 def _redis(context: Context, config: Config) -> RedisFindings:
     try:
         settings = context.redis()
     except NoRedisError:
-        return _without_redis()
-    found = look_at_redis(settings, config.receiver)
-    if found.problems:  # they come first, and may be why nothing else answers
-        return found
-    namespace = look_at_namespace(settings, config)
-    return RedisFindings(found.report, namespace.problems, found.notes + namespace.notes)
+        return _embedded_redis_findings()
+    server = check_redis(settings, config.receiver)
+    if server.problems:  # they may be the reason why the namespace cannot be read
+        return server
+    namespace = check_namespace(settings, config)
+    return RedisFindings(server.report, namespace.problems, server.notes + namespace.notes)
 
 
-def _without_redis() -> RedisFindings:
+def _embedded_redis_findings() -> RedisFindings:
     report = RedisReport(url="")
     try:
         server = find_redis_server()
     except NoRedisError as error:
         return RedisFindings(report, (str(error),))
-    return RedisFindings(report, notes=(f"no Redis is configured or runs here; `hookline up` starts {server}",))
+    return RedisFindings(report, notes=(f"no Redis is configured or running here; `hookline up` starts {server}",))
 
 
 def _spill_problems(config: Config) -> tuple[str, ...]:
     directory = config.receiver.spill_dir
-    found = obstacle(Path(directory)) if directory else ""
-    return (found,) if found else ()
+    problem = unusable_reason(Path(directory)) if directory else ""
+    return (problem,) if problem else ()
 
 
 def _undeliverable(context: Context, config: Config) -> tuple[str, ...]:
@@ -160,8 +167,8 @@ def _readable(context: Context, config: Config) -> tuple[str, ...]:
 
 
 def _with_lines(context: Context, faults: tuple[Fault, ...]) -> tuple[str, ...]:
-    """Each with the line of the config file, as faults are shown."""
-    places = lines(context.file_text())
+    """The faults as text, each with its line in the config file."""
+    places = line_numbers(context.file_text())
     return tuple(str(structs.replace(fault, line=line_of(fault.path, places))) for fault in faults)
 
 

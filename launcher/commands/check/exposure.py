@@ -1,4 +1,4 @@
-"""What `hookline check` notes about who reaches the receiver and the inspector."""
+"""Notes of `hookline check` about who can reach the receiver and the inspector."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ SHORT_PASSWORD_CHARS = 12
 
 
 def exposure_notes(config: Config) -> tuple[str, ...]:
-    """What is worth knowing; none of it keeps a part from its start."""
+    """Notes about addresses and passwords; none of them prevents a start."""
     return (*_receiver(config.receiver), *_inspector(config.inspector))
 
 
 def _receiver(receiver: ReceiverSettings) -> Iterator[str]:
     if not is_local(receiver.host):
         yield (
-            f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to whoever reaches it: "
-            "let a proxy pass on /webhooks/ alone (docs/operations.md, What to expose to the internet)"
+            f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to every client: "
+            "let a proxy forward /webhooks/ only (docs/operations.md, What to expose to the internet)"
         )
 
 
@@ -29,11 +29,11 @@ def _inspector(inspector: InspectorSettings) -> Iterator[str]:
     if inspector.hosts and not inspector.trusted_proxies:
         yield (
             "inspector.hosts names a proxy, and inspector.trusted_proxies is empty: all users seem to come from "
-            "its address, so that wrong passwords of one slow down all; set it to the address of the proxy"
+            "its address, and wrong passwords of one user slow down all; set it to the address of the proxy"
         )
     for name, user in inspector.users.items():
         if len(user.password.reveal()) < SHORT_PASSWORD_CHARS:
             yield (
                 f"inspector.users.{name}.password is shorter than {SHORT_PASSWORD_CHARS} characters, "
-                "which can be guessed: use a longer one, at random"
+                "and can be guessed: use a longer, random one"
             )

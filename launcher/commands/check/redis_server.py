@@ -1,4 +1,4 @@
-"""What `hookline check` finds out about Redis: what it is, what it may not do, and whether it takes writes."""
+"""Checks of the Redis server: product and version, missing permissions, and whether it accepts writes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ UNKNOWN = "unknown"
 
 
 class RedisReport(Struct, frozen=True, kw_only=True):
-    """What was found out about Redis. What the server does not say is "unknown" or None."""
+    """Facts about the Redis server. What the server does not report is "unknown" or None."""
 
     url: str
-    """Without its password; empty where `hookline up` would start one."""
+    """The address without its password; empty where `hookline up` would start Redis."""
 
     product: str = ""
-    """redis or valkey; empty where it did not answer."""
+    """redis or valkey; empty where the server did not answer."""
 
     version: str = ""
     aof: bool | None = None
     snapshots: bool | None = None
-    """Whether it saves snapshots (RDB)."""
+    """True where the server saves snapshots (RDB)."""
 
     fsync: str = ""
     eviction: str = ""
@@ -41,13 +41,13 @@ class RedisReport(Struct, frozen=True, kw_only=True):
     answered: bool = False
 
     def line(self) -> str:
-        """All of it to read."""
+        """The report as one line of text."""
         if not self.url:
             return "none configured"
         if not self.answered:
             return f"{self.url}: no answer"
         if not self.version:
-            return f"{self.url}: it does not say what it is"
+            return f"{self.url}: it does not report its version"
         name = f"{self.product.capitalize()} {self.version}"
         return f"{self.url}: {name}, {self._disk()}, maxmemory-policy {self.eviction}"
 
@@ -55,35 +55,35 @@ class RedisReport(Struct, frozen=True, kw_only=True):
         if self.aof:
             return f"logs to disk (appendfsync {self.fsync})"
         if self.aof is None:
-            return "it is unknown whether it logs to disk"
+            return "unknown whether it logs to disk"
         words = {True: "keeps snapshots only (RDB)", False: "keeps nothing on disk", None: "does not log to disk"}
         return words[self.snapshots]
 
 
 class RedisFindings(Struct, frozen=True):
-    """The report, what is wrong, and what is worth knowing."""
+    """The report, with problems and notes."""
 
     report: RedisReport
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def look_at_redis(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
-    """Ask the server and try it."""
-    return asyncio.run(_look(settings, receiver))
+def check_redis(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
+    """Read the facts of the server, and try a write."""
+    return asyncio.run(_check(settings, receiver))
 
 
-async def _look(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
+async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
     url = str(parse(settings.url))
     client = connect(settings)
     try:
         facts = await read_facts(client)
         report = _report(url, facts)
-        if facts.is_cluster:  # nothing else that is tried there says more
+        if facts.is_cluster:  # further checks would not find more
             return RedisFindings(report, tuple(facts.risks()))
         problems = [*facts.risks(), *await _tried(client, facts, receiver)]
         return RedisFindings(report, tuple(dict.fromkeys(problems)), tuple(facts.unknowns()))
-    except Misconfigured as error:  # INFO itself may be refused
+    except Misconfigured as error:  # INFO itself may be forbidden
         report = RedisReport(url=url, answered=True)
         return RedisFindings(
             report, tuple(await _denied(client, _further(Confirmation(), receiver)) or [str(error)])
@@ -95,7 +95,7 @@ async def _look(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFin
 
 
 async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> list[str]:
-    """What is wrong with the promised durability, the user's permissions, and a write as the receiver does it."""
+    """Problems with the durability setting, with permissions, and with a write as the receiver does it."""
     try:
         confirmation = confirmation_for(facts, receiver.durability, receiver.replicas)
     except BrokerError as error:
@@ -111,7 +111,7 @@ async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings)
 
 
 def _further(confirmation: Confirmation, receiver: ReceiverSettings) -> tuple[str, ...]:
-    """The commands that these settings of the receiver make necessary."""
+    """The commands that the receiver needs with these settings."""
     return (*confirmation.commands(), *((MEASURE_QUEUE,) if receiver.max_queued_bytes else ()))
 
 

@@ -1,1 +1,1 @@
-"""`hookline demo`."""
+"""The command `hookline demo`, and the installation that it starts."""

@@ -1,4 +1,4 @@
-"""`hookline demo`: the way of a few real webhooks, shown and checked step by step."""
+"""`hookline demo`: sends a few real webhooks, and shows and checks each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import msgspec
 import typer
 
-from launcher.commands.demo.stack import SOURCE, Answer, Stack
+from launcher.commands.demo.stack import SOURCE, Response, Stack
 from launcher.config.secrets import stored_secret
 from sources import KINDS
 from sources.secret import Secret
@@ -23,13 +23,15 @@ _NOT_JSON = b"40 points for Nadia"
 
 
 class StepError(Exception):
-    """A step did not go as it must. Says what was expected and what came."""
+    """A step failed. The text says what was expected and what happened."""
 
 
 def demo() -> None:
-    """Start everything in a temporary directory, show the main job with real webhooks, check it, and stop."""
+    """Start everything in a temporary directory, send real webhooks, check each step, and stop."""
     signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a script starts with `&` inherits it ignored
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell script starts `&` commands with SIGINT ignored
     with tempfile.TemporaryDirectory(prefix="hookline-demo-") as directory, Stack(Path(directory)) as stack:
         code = _show(stack)
     raise typer.Exit(code)
@@ -49,7 +51,7 @@ def _show(stack: Stack) -> int:
     except StepError as reason:
         _say(f"\nnot ok: {reason}", *("  | " + line for line in stack.last_lines()))
         return 1
-    _say("\nEverything held. Stopped, and nothing left behind. Next: hookline up (or make up)")
+    _say("\nEvery step passed. Everything is stopped and removed. Next: hookline up (or make up)")
     return 0
 
 
@@ -65,13 +67,13 @@ class _Walk:
     def go(self) -> None:
         webhook, raw = fixture("demo_webhook.json"), fixture("demo_raw_payload.json")
 
-        _heading(1, "Voucherify tells that a customer got points")
+        _heading(1, "Voucherify reports that a customer got points")
         self._accepted(webhook)
 
         _heading(2, "the worker notifies")
         self._notified("Nadia Ferreira", "40 points", "2641")
 
-        _heading(3, "the same webhook comes again: taken, and not notified again")
+        _heading(3, "the same webhook comes again: accepted, and not notified again")
         self._accepted(webhook)
         self._counted(accepted=2, processed=1, duplicate=1, created=1, sent=1)
         _need(len(self._stack.printed("Nadia Ferreira")) == 1, "the duplicate was notified again")
@@ -80,10 +82,10 @@ class _Walk:
         self._accepted(raw, query=f"?event={EVENT}")
         self._notified("Tomas Lindgren", "15 points", "balance 15")
 
-        _heading(5, "a wrong signature is refused")
+        _heading(5, "a wrong signature is rejected")
         self._posted(raw, 401, secret=Secret(b"not the secret"))
 
-        _heading(6, "signed, but not JSON: kept as a dead letter for people to look at")
+        _heading(6, "signed, but not JSON: kept as a dead letter")
         self._accepted(_NOT_JSON)
         self._counted(accepted=4, processed=2, duplicate=1, dead_at_intake=1, queued=0)
         self._shown("dead", "list")
@@ -98,26 +100,28 @@ class _Walk:
         self._posted(body, 202, secret=self._secret, query=query)
 
     def _posted(self, body: bytes, expected: int, *, secret: Secret, query: str = "") -> None:
-        answer: Answer = self._stack.post(body, self._kind.sign(body, secret), self._kind.signature_header, query)
-        line = f"POST /webhooks/{SOURCE}{query} -> {answer.status} {answer.text.strip()}"
-        _need(answer.status == expected, f"{line}, expected {expected}")
+        response: Response = self._stack.post(
+            body, self._kind.sign(body, secret), self._kind.signature_header, query
+        )
+        line = f"POST /webhooks/{SOURCE}{query} -> {response.status} {response.text.strip()}"
+        _need(response.status == expected, f"{line}, expected {expected}")
         _result(line)
 
     def _notified(self, *words: str) -> None:
         _need(self._stack.wait(lambda: self._stack.printed(*words)), f"no notification with {words}")
-        found = self._stack.printed(*words)
-        _need(len(found) == 1, f"notified {len(found)} times")
-        _result(found[0])
+        lines = self._stack.printed(*words)
+        _need(len(lines) == 1, f"notified {len(lines)} times")
+        _result(lines[0])
 
     def _counted(self, **expected: int) -> None:
-        found: dict[str, Any] = {}
+        counters: dict[str, Any] = {}
 
         def holds() -> bool:
             status = self._read("status")
-            found.update({name: status.get(name) for name in expected})
-            return found == expected
+            counters.update({name: status.get(name) for name in expected})
+            return counters == expected
 
-        _need(self._stack.wait(holds), f"expected the counters {expected}, found {found}")
+        _need(self._stack.wait(holds), f"expected the counters {expected}, found {counters}")
         _result(", ".join(f"{name} {count}" for name, count in expected.items()))
 
     def _adds_up(self) -> None:

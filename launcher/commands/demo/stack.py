@@ -1,4 +1,4 @@
-"""A `hookline up` of its own, in a process of its own, for the demo to talk to."""
+"""Runs `hookline up` in a process of its own for the demo."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _COMMAND_S = 30.0
 _STEP_S = 0.02
 
 
-class Answer(Struct, frozen=True):
-    """What came back for a webhook."""
+class Response(Struct, frozen=True):
+    """The receiver's response to a webhook."""
 
     status: int
     text: str
 
 
 class Stack:
-    """Runs `hookline up` in `directory` on a free port. Leaving the context ends it, whatever happened."""
+    """Runs `hookline up` in `directory` on a free port. The end of the context stops it in any case."""
 
     def __init__(self, directory: Path) -> None:
         self.data_dir = directory / "data"
@@ -72,11 +72,11 @@ class Stack:
         self._reader.join(_STOP_S)
 
     def becomes_ready(self) -> bool:
-        """Wait until it takes webhooks; False if it ended or took too long."""
+        """Wait until it accepts webhooks; False if it ended or took too long."""
         return self.wait(lambda: not self._runs() or self._get("/readyz") == 200, _START_S) and self._runs()
 
-    def post(self, body: bytes, signature: str, header: str, query: str = "") -> Answer:
-        """Send one webhook."""
+    def post(self, body: bytes, signature: str, header: str, query: str = "") -> Response:
+        """Send one webhook, and return the response."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/webhooks/{SOURCE}{query}",
             data=body,
@@ -84,17 +84,17 @@ class Stack:
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
-                return Answer(response.status, response.read().decode())
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return Answer(refusal.code, refusal.read().decode())
+                return Response(response.status, response.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.code, error.read().decode())
 
     def printed(self, *words: str) -> list[str]:
-        """The lines that it has printed which hold all these words."""
+        """The printed lines that contain all these words."""
         return [line for line in list(self._lines) if all(word in line for word in words)]
 
     def last_lines(self) -> list[str]:
-        """The end of what it printed."""
+        """The last lines that it printed."""
         return self._lines[-12:]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -120,7 +120,7 @@ class Stack:
         return True
 
     def stop(self) -> int | None:
-        """SIGINT, like Ctrl-C; its exit code, or None when it does not end."""
+        """Stop it with SIGINT, like Ctrl-C. Returns its exit code, or None if it does not end."""
         if self._process is None:
             return None
         if self._runs():
@@ -152,7 +152,7 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environ(data_dir: Path, port: int) -> dict[str, str]:
-    """Nothing of the caller's own Hookline or Redis: the demo must not touch it."""
+    """The environment without the caller's own Hookline and Redis, which the demo must not use."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
     code = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(part for part in (code, kept.get("PYTHONPATH", "")) if part)

@@ -1,1 +1,1 @@
-"""`hookline send`."""
+"""The command `hookline send`: which webhooks, how they are sent, and the summary."""

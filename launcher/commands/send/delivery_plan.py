@@ -1,4 +1,4 @@
-"""Which bodies `hookline send` sends, in which order, signed how. Pure."""
+"""The bodies that `hookline send` sends, their order and their signatures. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sources.written_number import as_json
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 _REPEATABLE = 1_000
-"""Earlier bodies that a repeat chooses from: bounds the memory of a long run."""
+"""Earlier bodies that a repeat chooses from; limits the memory of a long run."""
 
-_WRONG = Secret(b"nobody's secret")
+_WRONG = Secret(b"a wrong secret")
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What to send."""
+    """The options of one run."""
 
     kind: Provider
     secret: Secret
@@ -31,26 +31,27 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Event name of the sample bodies."""
 
     count: int = 1
-    """Webhooks to send."""
+    """How many webhooks are sent. Defaults to 1."""
 
     body: bytes | None = None
-    """Sent as it is in place of sample bodies."""
+    """A body that is sent unchanged instead of sample bodies; None for sample bodies."""
 
     raw: bool = False
-    """Sample bodies lose their envelope."""
+    """True to send sample bodies without their envelope."""
 
     duplicates: Share = 0.0
-    """Share that repeats the exact bytes of an earlier webhook."""
+    """Share of webhooks that repeat the exact bytes of an earlier one, 0 to 1. Defaults to 0."""
 
     invalid: Share = 0.0
-    """Share that carries a wrong signature."""
+    """Share of webhooks with a wrong signature, 0 to 1. Defaults to 0."""
 
     seed: int
-    """Same seed, same bodies (but for their times), same repeats, same wrong signatures."""
+    """Seed of the random choices. The same seed gives the same bodies (except for their times), repeats and wrong
+    signatures."""
 
 
 class Content:
-    """One body. `accepted` turns true with the first 202 for it."""
+    """A body, and whether it got a 202 already."""
 
     __slots__ = ("accepted", "body")
 
@@ -60,29 +61,29 @@ class Content:
 
 
 class Delivery(Struct, frozen=True):
-    """One webhook to send."""
+    """A webhook to send."""
 
     content: Content
     signature: str
     valid: bool
-    """Whether the signature is right: whether 202 or 401 is the expected answer."""
+    """True if the signature is right and 202 is expected; False if 401 is expected."""
 
     repeated: bool
 
 
 def deliveries(plan: Plan) -> Iterator[Delivery]:
-    """`plan.count` webhooks, made as they are taken."""
+    """`plan.count` webhooks, each created when it is requested."""
     draw = random.Random(plan.seed)  # noqa: S311 - samples, not secrets
     first = draw.getrandbits(40)
     earlier: deque[Content] = deque(maxlen=_REPEATABLE)
-    given = Content(plan.body) if plan.body is not None else None
+    fixed = Content(plan.body) if plan.body is not None else None
     for number in range(plan.count):
         if draw.random() < plan.invalid:
-            content = given or _fresh(plan, first + number)
+            content = fixed or _fresh(plan, first + number)
             yield Delivery(content, plan.kind.sign(content.body, _WRONG), valid=False, repeated=False)
             continue
-        repeats = bool(earlier) and (given is not None or draw.random() < plan.duplicates)
-        content = draw.choice(earlier) if repeats else given or _fresh(plan, first + number)
+        repeats = bool(earlier) and (fixed is not None or draw.random() < plan.duplicates)
+        content = draw.choice(earlier) if repeats else fixed or _fresh(plan, first + number)
         if not repeats:
             earlier.append(content)
         yield Delivery(content, plan.kind.sign(content.body, plan.secret), valid=True, repeated=repeats)

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP, many at a time, and what came back."""
+"""Sends webhooks over HTTP, many at a time, and counts the responses."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _MAX_RETRY_DELAY_S = 30.0
 
 
 class UnreachableError(LauncherError):
-    """Nobody listens there."""
+    """No server listens at the target address."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where to send, and how hard."""
+    """The target address, and the limits of the load."""
 
     url: str
     header: str
     """Name of the signature's header."""
 
     concurrency: int = 1
-    """Connections at a time."""
+    """Connections at a time. Defaults to 1."""
 
     rate_per_s: float | None = None
-    """Webhooks a second, None for as many as it takes."""
+    """Webhooks per second; None sends as many as the target accepts."""
 
     timeout_s: float = 10.0
-    """Seconds to wait for an answer."""
+    """Seconds to wait for a response; then the webhook counts as timed out."""
 
     retries: int = 0
-    """Further tries of a webhook that got 503 or no answer."""
+    """Further tries of a webhook that got 503 or no response. Defaults to 0."""
 
 
 class Latencies:
-    """Milliseconds, counted in buckets 1 % wide: a run of any length takes the same memory."""
+    """Latencies in milliseconds, counted in buckets 1 % wide, so that memory does not grow with the run."""
 
     _SMALLEST_MS = 0.001
     _WIDTH = math.log(1.01)
@@ -55,12 +55,12 @@ class Latencies:
         self.max_ms = 0.0
 
     def add(self, ms: float) -> None:
-        """Count one."""
+        """Add one latency to the counts."""
         self.max_ms = max(self.max_ms, ms)
         self._buckets[int(math.log(max(ms, self._SMALLEST_MS) / self._SMALLEST_MS) / self._WIDTH)] += 1
 
     def percentile(self, share: float) -> float:
-        """Milliseconds that this share (0..1) stayed within, right to 1 %; 0 for none counted."""
+        """The milliseconds that this share (0 to 1) did not exceed, with an error of 1 %; 0 without a count."""
         missing = math.ceil(share * self._buckets.total())
         for bucket, count in sorted(self._buckets.items()):
             missing -= count
@@ -70,34 +70,34 @@ class Latencies:
 
 
 class Tally:
-    """What was sent and what came back, counted as it happens."""
+    """Counts webhooks and responses during the run."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.seconds = 0.0
         self.answers: Counter[str] = Counter()
-        """Webhooks by their last answer: an HTTP status, `timed out` or `no answer`."""
+        """Webhooks by their last response: an HTTP status, `timed out` or `no answer`."""
         self.repeated = 0
         self.invalid = 0
         self.retried = 0
         self.unexpected = 0
-        """Answers other than 202 for a right signature and 401 for a wrong one."""
+        """Responses other than 202 for a right signature and 401 for a wrong one."""
         self.accepted_events = 0
-        """Different bodies that got a 202."""
+        """Distinct bodies that got a 202."""
         self.latencies = Latencies()
 
     @property
     def sent(self) -> int:
-        """Webhooks that have had their last answer."""
+        """Webhooks that got their last response."""
         return self.answers.total()
 
     @property
     def rate_per_s(self) -> float:
-        """Webhooks a second so far."""
+        """Webhooks per second so far."""
         return self.sent / self.seconds if self.seconds else 0.0
 
     def add(self, delivery: Delivery, answer: str) -> None:
-        """Count a webhook's last answer."""
+        """Count a webhook's last response."""
         self.seconds = time.perf_counter() - self.started
         self.answers[answer] += 1
         self.repeated += delivery.repeated
@@ -109,7 +109,7 @@ class Tally:
 
 
 async def send_all(target: Target, deliveries: Iterator[Delivery], tally: Tally) -> None:
-    """Send everything; `tally` holds what came back, also when this is cancelled.
+    """Send everything. `tally` has the responses, also if this is cancelled.
 
     Raises UnreachableError when the very first connections are refused.
     """
@@ -126,8 +126,8 @@ async def send_all(target: Target, deliveries: Iterator[Delivery], tally: Tally)
             async with asyncio.TaskGroup() as group:
                 for _ in range(target.concurrency):
                     group.create_task(sender.run())
-        except* UnreachableError as refusals:
-            raise refusals.exceptions[0] from None
+        except* UnreachableError as errors:
+            raise errors.exceptions[0] from None
 
 
 class _Sender:
@@ -168,7 +168,7 @@ class _Sender:
         except aiohttp.ClientConnectorError as error:
             if not self._tally.answers and not self._target.retries:
                 raise UnreachableError(
-                    f"nobody answers at {self._target.url}: {_reason(error.os_error)}"
+                    f"no server answers at {self._target.url}: {_reason(error.os_error)}"
                 ) from None
             return NO_ANSWER, None
         except aiohttp.ClientError:

@@ -1,4 +1,4 @@
-"""`hookline send`: signed sample webhooks, for trying things out and for load."""
+"""`hookline send`: sends signed sample webhooks, to try out a config and to generate load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class SendError(LauncherError):
-    """The command line asks for something that cannot be sent."""
+    """The options of the command cannot be used."""
 
     exit_code = 2
 
@@ -36,31 +36,35 @@ class SendError(LauncherError):
 def send(  # noqa: PLR0913 - a command's options
     ctx: typer.Context,
     *,
-    url: Annotated[str, typer.Option(help="Where to; default: the configured receiver.")] = "",
+    url: Annotated[str, typer.Option(help="Target address; default: the configured receiver.")] = "",
     source: Annotated[str, typer.Option(help="Source whose webhooks these are.")] = "voucherify",
     event: Annotated[str, typer.Option(help="Event name of the samples.")] = DEFAULT_EVENT,
     count: Annotated[int, typer.Option(min=1, help="Webhooks to send.")] = 1,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Webhooks a second; default: no limit.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Webhooks per second; default: no limit.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Connections at a time.")] = 16,
     file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Send this body as it is, not samples.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Send this body unchanged instead of samples.")
     ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="No envelope; the event's name goes into the URL.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Send no envelope; the URL names the event.")] = False,
     duplicates: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share that repeats an earlier body exactly.")
+        float, typer.Option(min=0.0, max=1.0, help="Share of exact repeats of an earlier body.")
     ] = 0.0,
-    invalid: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share with a wrong signature.")] = 0.0,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same webhooks; default: new ones each run.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")] = 10.0,
-    retries: Annotated[int, typer.Option(min=0, help="Further tries after 503 or no answer.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    invalid: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of webhooks with a wrong signature.")
+    ] = 0.0,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed sends the same webhooks; default: random.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for a response.")] = 10.0,
+    retries: Annotated[int, typer.Option(min=0, help="Further tries after 503 or no response.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Send signed sample webhooks; exit code 0 if every answer was as expected (202, or 401 for --invalid)."""
+    """Send signed sample webhooks; exit code 0 if every response was as expected (202, or 401 for --invalid)."""
     config: Config = ctx.obj.config
-    found = config.sources.get(source)
-    if found is None:
+    settings = config.sources.get(source)
+    if settings is None:
         raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
-    kind = KINDS[found.kind]
+    kind = KINDS[settings.kind]
     secret = signing_secret(config, source)
     plan = Plan(
         kind=kind,
@@ -88,7 +92,7 @@ def send(  # noqa: PLR0913 - a command's options
 
 
 def receiver_url(settings: ReceiverSettings) -> str:
-    """Where a receiver with these settings answers, as seen from its own machine."""
+    """The address of a receiver with these settings, as seen from its own machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
@@ -117,7 +121,7 @@ def as_line(tally: Tally) -> str:
 
 
 def as_text(tally: Tally) -> str:
-    """The summary to read."""
+    """The summary as text."""
     latencies = tally.latencies
     answers = ", ".join(f"{count:,} x {answer}" for answer, count in sorted(tally.answers.items())) or "nothing"
     conclusion = f"{tally.unexpected:,} not as expected" if tally.unexpected else "all as expected"
@@ -137,8 +141,8 @@ def as_text(tally: Tally) -> str:
 def _run(plan: Plan, target: Target, tally: Tally) -> int:
     try:
         uvloop.run(_send_with_progress(plan, target, tally))
-    except UnreachableError as refusal:
-        raise UnreachableError(f"{refusal}. Start one: hookline up") from None
+    except UnreachableError as error:
+        raise UnreachableError(f"{error}. Start one: hookline up") from None
     except KeyboardInterrupt:
         return 130
     return 1 if tally.unexpected else 0
@@ -167,11 +171,11 @@ async def _draw(bar: Progress, task: object, tally: Tally) -> None:
 def _address(url: str, source: str, event_query: str) -> str:
     try:
         parts = urlsplit(url if "//" in url else f"http://{url}")
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
-        raise SendError(f"--url {url}: not an address; it reads like http://127.0.0.1:8080")
+        is_valid = False
+    if not is_valid:
+        raise SendError(f"--url {url}: not an address; write it like http://127.0.0.1:8080")
     path = parts.path if parts.path.strip("/") else f"/webhooks/{quote(source, safe='')}"
     query = "&".join(part for part in (parts.query, event_query) if part)
     return parts._replace(path=path, query=query, fragment="").geturl()

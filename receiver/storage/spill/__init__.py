@@ -1,1 +1,1 @@
-"""Webhooks on this machine's disk for as long as Redis cannot take them."""
+"""Keeps webhooks on this machine's disk while Redis does not accept them."""

@@ -1,4 +1,4 @@
-"""Why something cannot be spilled."""
+"""Errors of the spill directory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from receiver.errors import ReceiverError, StartError
 
 
 class SpillError(ReceiverError):
-    """The disk did not take a batch. What was written of it may be there."""
+    """The disk did not accept a batch. A part of it may have been written."""
 
 
 class SpillDirError(StartError):

@@ -1,7 +1,7 @@
 """The segments of one process: appended to at one end, drained from the other.
 
-All work on the disk is done one after another on a thread of its own, so that a disk that hangs holds up neither
-the event loop nor any other thread. Lifecycle: append() and next_group() at any time, close() at the end.
+All disk operations run one after another in a thread of their own, so that a disk that hangs blocks neither the
+event loop nor another thread. Lifecycle: append() and next_group() at any time, close() at the end.
 """
 
 from __future__ import annotations
@@ -29,66 +29,66 @@ from receiver.storage.spill.segment import Frame, Scan
 T = TypeVar("T")
 
 _SEGMENTS = 128
-"""Segments that what may be spilled comes in. Each is an open file, and one at a time is in memory."""
+"""Number of segments for spill_max_bytes. Each is an open file, and one at a time is in memory."""
 
 _MIN_SEGMENT_BYTES = 1024 * 1024
 
 _CLOSE_S = 1.0
 
-_logger = logging.getLogger("hookline.receiver")
+log = logging.getLogger("hookline.receiver")
 
 
 class Group(Struct, frozen=True):
-    """Frames that follow each other, to be written as one batch."""
+    """Consecutive frames, to be written as one batch."""
 
     bodies: list[RawBody]
     end: int
-    """Offset behind them."""
+    """Offset after the last of the frames."""
 
 
 class Spill:
-    """See the module."""
+    """The spilled webhooks of one process, in segments. The module describes its lifecycle."""
 
     def __init__(self, directory: Path, *, max_bytes: int, sync: Sync = os.fsync) -> None:
-        """`max_bytes`: what all processes' segments may take together. Raises SpillDirError."""
+        """`max_bytes`: limit on the segments of all processes together. Raises SpillDirError."""
         files.prepare(directory)
         self.directory = directory
         self.max_bytes = max_bytes
-        self.seen = files.survey(directory)
-        """What lay in the directory at the last look."""
+        self.on_disk = files.survey(directory)
+        """The content of the directory at the last refresh."""
 
         self._segment_bytes = max(_MIN_SEGMENT_BYTES, max_bytes // _SEGMENTS)
         self._sync = sync
         self._thread = ThreadPoolExecutor(1, "spill")
         self._appending: Future[None] | None = None
         self._held: dict[Path, SegmentFile] = {}
-        self._done: set[Path] = set()  # drained, but the disk would not let them be deleted
-        self._open: SegmentFile | None = None  # the one that is appended to, which is held too
+        self._done: set[Path] = set()  # drained, but the disk did not allow to delete them
+        self._open: SegmentFile | None = None  # the segment to append to, which is in _held too
         self._draining: _Draining | None = None
-        self._bytes_of_others = self.seen.bytes  # as of the last look
+        self._bytes_of_others = self.on_disk.bytes  # at the last refresh
 
     async def append(self, bodies: list[RawBody]) -> None:
-        """Returns when a batch is on disk. Raises SpillError."""
+        """Write a batch; returns when it is on disk. Raises SpillError."""
         if self._appending is not None and not self._appending.done():
             raise SpillError(f"the disk does not answer (receiver.spill_dir {self.directory})")
         self._appending = self._thread.submit(self._append, bodies)
-        # Shielded, so that an append which nobody waits for any more is still seen to hang.
+        # Shielded, so that a hanging append is noticed also when its request was cancelled.
         await asyncio.shield(asyncio.wrap_future(self._appending))
 
-    async def look(self) -> Spilled:
-        """Take over what dead processes left, and see what there is. Raises SpillError."""
-        return await self._on_disk(self._look)
+    async def refresh(self) -> Spilled:
+        """Adopt the segments of ended processes, and count what is on disk. Raises SpillError."""
+        return await self._on_disk(self._refresh)
 
     async def next_group(self) -> Group | None:
-        """The oldest that is not drained yet; None when there is no more. Raises SpillError."""
+        """The oldest group that is not drained yet, or None. Raises SpillError."""
         return await self._on_disk(self._next_group)
 
     async def drained(self, group: Group) -> None:
-        """Redis has what next_group gave."""
+        """Record that Redis has the group that next_group returned."""
         await self._on_disk(lambda: self._drained(group))
 
     async def close(self) -> None:
-        """Let go of all segments; they stay for the next start, or for another process."""
+        """Release all segments; they stay for the next start, or for another process."""
         closing = self._thread.submit(self._close)
         await asyncio.wait((asyncio.wrap_future(closing),), timeout=_CLOSE_S)
         self._thread.shutdown(wait=False)
@@ -100,7 +100,7 @@ class Spill:
         blob = batch.encode(bodies)
         if self._bytes() + len(blob) > self.max_bytes:
             raise SpillError(
-                f"no more than {self.max_bytes} bytes are spilled to {self.directory} (receiver.spill_max_bytes)"
+                f"the limit of {self.max_bytes} bytes in {self.directory} is reached (receiver.spill_max_bytes)"
             )
         segment = self._open or self._opened()
         try:
@@ -124,17 +124,17 @@ class Spill:
     def _own_bytes(self) -> int:
         return sum(segment.size for segment in self._held.values())
 
-    def _look(self) -> Spilled:
+    def _refresh(self) -> Spilled:
         for path in files.segments(self.directory):
             if (
                 path not in self._held
                 and path not in self._done
-                and (found := files.adopt(path, self._sync)) is not None
+                and (segment := files.adopt(path, self._sync)) is not None
             ):
-                self._held[path] = found
-        self.seen = files.survey(self.directory)
-        self._bytes_of_others = max(0, self.seen.bytes - self._own_bytes())
-        return self.seen
+                self._held[path] = segment
+        self.on_disk = files.survey(self.directory)
+        self._bytes_of_others = max(0, self.on_disk.bytes - self._own_bytes())
+        return self.on_disk
 
     def _next_group(self) -> Group | None:
         while self._draining is not None or self._held:
@@ -156,7 +156,7 @@ class Spill:
         path = draining.segment.path
         del self._held[path]
         if draining.damage:
-            _tell_damage(draining.segment.set_aside(), draining.damage)
+            _log_damage(draining.segment.set_aside(), draining.damage)
         else:
             draining.segment.remove()
         if path.exists():
@@ -171,48 +171,48 @@ class Spill:
             segment.close()
         self._held.clear()
         with contextlib.suppress(SpillError):
-            self.seen = files.survey(self.directory)
+            self.on_disk = files.survey(self.directory)
 
 
 class _Draining:
-    """The segment that is being drained."""
+    """The segment that is being drained, and how far."""
 
     def __init__(self, segment: SegmentFile) -> None:
         self.segment = segment
         self.damage = ""
-        """What is wrong with it, "" for nothing."""
+        """The damage of the segment, "" for none."""
 
-        found = self._read()
-        self._remembers_up_to = found.damaged_at
-        self._frames = deque(one for one in found.frames if one.start >= segment.head.drained)
-        if found.damaged_at is not None:
-            self.damage = f"from byte {found.damaged_at} on"
-        if found.torn_bytes:
-            _logger.warning(
-                "%d bytes that a crash cut off are left out of %s: nobody was told that they are kept",
-                found.torn_bytes,
+        content = self._read()
+        self._record_up_to = content.damaged_at
+        self._frames = deque(frame for frame in content.frames if frame.start >= segment.head.drained)
+        if content.damaged_at is not None:
+            self.damage = f"from byte {content.damaged_at} on"
+        if content.torn_bytes:
+            log.warning(
+                "%d bytes at the end of %s are ignored: their write was incomplete, and no 202 was sent for it",
+                content.torn_bytes,
                 segment.path,
-                extra={"action": "spill_torn", "file": str(segment.path), "bytes": found.torn_bytes},
+                extra={"action": "spill_torn", "file": str(segment.path), "bytes": content.torn_bytes},
             )
 
     def next_group(self) -> Group | None:
-        """The same again until it is confirmed."""
+        """The next frames as a group; the same group until it is confirmed."""
         bodies: list[RawBody] = []
         size, end = 0, 0
-        for one in self._frames:
-            more = self._decoded(one)
+        for frame in self._frames:
+            more = self._decoded(frame)
             size += sum(len(body.body) for body in more)
             if bodies and (len(bodies) + len(more) > MAX_BODIES or size > MAX_BYTES):
                 break
             bodies += more
-            end = one.end if more else end
+            end = frame.end if more else end
         return Group(bodies, end) if bodies else None
 
     def confirm(self, group: Group) -> None:
         while self._frames and self._frames[0].end <= group.end:
             self._frames.popleft()
-        # Behind an unreadable batch nothing is remembered, so that a restart meets it again.
-        if self._remembers_up_to is None or group.end <= self._remembers_up_to:
+        # Nothing after an unreadable batch is recorded, so that the batch is found again after a restart.
+        if self._record_up_to is None or group.end <= self._record_up_to:
             self.segment.advance(group.end, len(group.bodies))
 
     def _read(self) -> Scan:
@@ -222,18 +222,18 @@ class _Draining:
             self.damage = str(error)
             return Scan([], None, 0)
 
-    def _decoded(self, one: Frame) -> list[RawBody]:
+    def _decoded(self, frame: Frame) -> list[RawBody]:
         try:
-            return batch.decode(one.blob)
+            return batch.decode(frame.blob)
         except UnreadableBatchError as error:
-            self.damage = self.damage or f"at byte {one.start}: {error}"
-            self._remembers_up_to = min(self._remembers_up_to or one.start, one.start)
+            self.damage = self.damage or f"at byte {frame.start}: {error}"
+            self._record_up_to = min(self._record_up_to or frame.start, frame.start)
             return []
 
 
-def _tell_damage(kept: Path, damage: str) -> None:
-    _logger.error(
-        "a segment of spilled webhooks is damaged (%s): what can be read of it is in Redis, it is kept as %s",
+def _log_damage(kept: Path, damage: str) -> None:
+    log.error(
+        "a segment of spilled webhooks is damaged (%s): its readable part is in Redis, and the file is kept as %s",
         damage,
         kept,
         extra={"action": "spill_corrupt", "file": str(kept), "reason": damage},

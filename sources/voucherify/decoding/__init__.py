@@ -1,1 +1,1 @@
-"""From the raw body to an event."""
+"""Decodes raw bodies to events."""

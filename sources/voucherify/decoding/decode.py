@@ -1,9 +1,8 @@
-"""Body -> event.
+"""Decodes a body to an event.
 
-A webhook that is as Voucherify writes it, of an event with a model, takes the short way: its name is guessed from
-the bytes, and one pass over them decodes the envelope and checks the fields that are relied on, skipping the rest.
-Whatever is not so (raw and designed payloads, unknown names, wrong types) goes the long way over the whole JSON.
-Both give the same event.
+A webhook in Voucherify's own format, of an event with a model, is decoded fast: its name is guessed from the
+bytes, and one pass decodes the envelope and the validated fields, and skips the rest. Other bodies (raw and custom
+payloads, unknown names, wrong types) are decoded completely. Both ways give the same event.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from msgspec import Meta, Raw, Struct
 from sources.event import Event
 from sources.voucherify.decoding.envelope import Wrapped, unwrap
 from sources.voucherify.decoding.event_names import identifying_name
-from sources.voucherify.decoding.parsing import parsed
+from sources.voucherify.decoding.parsing import parse_json
 from sources.voucherify.decoding.timestamps import milliseconds
 from sources.voucherify.decoding.typed_payload import checked_model, typed
 from sources.voucherify.models import MODELS
@@ -60,8 +59,8 @@ class _Sender(Struct, frozen=True, gc=False):
     id: _Id
 
 
-class _Around(Struct, Generic[_Data], frozen=True, gc=False):
-    """What is certainly an envelope, whatever is in it."""
+class _AnyEnvelope(Struct, Generic[_Data], frozen=True, gc=False):
+    """An envelope with any payload and any event name."""
 
     data: _Data
     source: _Sender
@@ -69,23 +68,23 @@ class _Around(Struct, Generic[_Data], frozen=True, gc=False):
 
 
 def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
-    """Decodes webhooks of just this event; any other body is a ValidationError."""
+    """A decoder for webhooks of this event; it raises ValidationError for any other body."""
     envelope = _Envelope[Literal[name], checked_model(name)]  # type: ignore[misc, valid-type]
     return msgspec.json.Decoder(envelope).decode
 
 
-_short_way = {name.encode(): _decoder(name) for name in MODELS}
-_object_in_envelope = msgspec.json.Decoder(_Around[dict[str, Any]], float_hook=WrittenNumber)
-_raw_in_envelope = msgspec.json.Decoder(_Around[Raw])
+_fast_decoders = {name.encode(): _decoder(name) for name in MODELS}
+_object_in_envelope = msgspec.json.Decoder(_AnyEnvelope[dict[str, Any]], float_hook=WrittenNumber)
+_raw_in_envelope = msgspec.json.Decoder(_AnyEnvelope[Raw])
 
 
 def decode(body: bytes, hint: str) -> Event:
-    """The event in a body; `hint` is the name that the URL gave, or "". Raises DecodeError."""
+    """The event in a body; `hint` is the event name in the URL, or "". Raises DecodeError."""
     try:
         if not body.isascii():
-            body.decode()  # what nobody types is skipped over, so bad UTF-8 in it must be found here
-        start = body.rfind(b'"type":"') + 8  # Voucherify writes the event last, and it has no type but its own
-        decode_envelope = _short_way.get(body[start : body.find(b'"', start)])
+            body.decode()  # the decoder skips fields without a type, and invalid UTF-8 in them
+        start = body.rfind(b'"type":"') + 8  # Voucherify writes the event last, with one type in it
+        decode_envelope = _fast_decoders.get(body[start : body.find(b'"', start)])
         if decode_envelope is not None:
             envelope = decode_envelope(body)
             source, event = envelope.source, envelope.event
@@ -99,12 +98,12 @@ def decode(body: bytes, hint: str) -> Event:
                 "project" if source.object == "webhook" else "distribution",
             )
     except (ValueError, RecursionError):
-        pass  # the long way tells what is wrong, if anything is
-    return _decode_the_long_way(body, hint)
+        pass  # decoding it completely finds the error, if there is one
+    return _decode_completely(body, hint)
 
 
 def view(body: bytes) -> Mapping[str, Any]:
-    """The payload's keys as templates see them: those of `data`, or of the root without an envelope.
+    """The payload as templates see it: `data`, or the whole body without an envelope.
 
     Raises DecodeError.
     """
@@ -112,13 +111,13 @@ def view(body: bytes) -> Mapping[str, Any]:
         body.decode()
         return _object_in_envelope.decode(body).data
     except (ValueError, RecursionError):
-        pass  # the long way tells what is wrong, if anything is
-    payload = unwrap(parsed(body, as_written=True), "").payload
+        pass  # decoding it completely finds the error, if there is one
+    payload = unwrap(parse_json(body, as_written=True), "").payload
     return payload if isinstance(payload, dict) else {"payload": payload}
 
 
 def payload_json(body: bytes) -> bytes:
-    """The JSON of `data` as it stands in a body; b"" where it is no object in an envelope."""
+    """The JSON of `data`, copied from the body; b"" if it is not an object in an envelope."""
     try:
         if not body.isascii():
             body.decode()  # see `decode`
@@ -128,25 +127,26 @@ def payload_json(body: bytes) -> bytes:
     return raw if raw.startswith(b"{") else b""
 
 
-def _decode_the_long_way(body: bytes, hint: str) -> Event:
-    wrapped = unwrap(parsed(body), hint)
+def _decode_completely(body: bytes, hint: str) -> Event:
+    content = unwrap(parse_json(body), hint)
     return Event(
-        name=wrapped.name,
-        identity=_identity(wrapped, body),
-        occurred_at_ms=milliseconds(wrapped.created_at) if wrapped.event_id else None,
-        data=typed(wrapped.name, wrapped.payload, wrapped.root),
-        kind=wrapped.kind,
-        remember_s=None if wrapped.event_id else REDELIVERY_S,
+        name=content.name,
+        identity=_identity(content, body),
+        occurred_at_ms=milliseconds(content.created_at) if content.event_id else None,
+        data=typed(content.name, content.payload, content.root),
+        kind=content.kind,
+        remember_s=None if content.event_id else REDELIVERY_S,
     )
 
 
-def _identity(wrapped: Wrapped, body: bytes) -> str:
+def _identity(content: Wrapped, body: bytes) -> str:
     """(webhook, event, entity) of an envelope, (event name, booking) of a raw payload, else (event name, hash).
 
-    The hash is of what the signature covers, so white space and a byte order mark make no other identity.
+    The hash covers the same bytes as the signature, so white space and a byte order mark do not change the
+    identity.
     """
-    sender = identifying_name(wrapped.name) if wrapped.kind == "raw" else wrapped.source_id
-    if wrapped.event_id:
-        return "\x1f".join(filter(None, (sender, wrapped.event_id, wrapped.entity_id)))
+    sender = identifying_name(content.name) if content.kind == "raw" else content.source_id
+    if content.event_id:
+        return "\x1f".join(filter(None, (sender, content.event_id, content.entity_id)))
     signed = without_white_space(body.removeprefix(BOM_UTF8))
     return f"{sender}\x1f{hashlib.blake2b(signed, digest_size=16).hexdigest()}"

@@ -1,8 +1,8 @@
-"""How a payload is wrapped, read off the decoded JSON: which envelope, or none.
+"""Finds the envelope of a payload in the decoded JSON, if there is one.
 
-Three wrappings reach the same URL: the envelope of a project webhook; the envelope of a distribution, whose
+Three formats reach the same URL: the envelope of a project webhook; the envelope of a distribution, whose
 `type` is free text and whose real event name is `event.type`; and the raw payload without any envelope, whose
-name comes from the URL or, where its shape is certain, from the shape.
+name comes from the URL, or from the shape if that is unambiguous.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ Kind = Literal["project", "distribution", "raw"]
 
 
 class Wrapped(Struct, frozen=True):
-    """A payload, and what its wrapping tells of the event."""
+    """A payload, with the facts about the event from its envelope."""
 
     kind: Kind
     name: str
     name_is_signed: bool
-    """Whether the body tells the name, and not the URL."""
+    """True if the name is from the body, False if it is from the URL."""
 
     source_id: str
-    """Which webhook sent it, "" where nothing tells."""
+    """The id of the sending webhook, "" if unknown."""
 
     event_id: str
-    """The event, or the booking behind a raw payload; "" where nothing tells."""
+    """The id of the event, or of the transaction in a raw payload; "" if unknown."""
 
     entity_id: str
-    """What the event is about, "" where nothing tells."""
+    """The id of the object of the event, "" if unknown."""
 
     created_at: str | None
     payload: Any
     root: str
-    """JSON path of the payload in the body."""
+    """The JSON path of the payload in the body."""
 
 
 def unwrap(body: Any, hint: str) -> Wrapped:
-    """Take a decoded body apart; `hint` is the name that the URL gave, or ""."""
+    """Separate the payload of a decoded body from its envelope; `hint` is the event name in the URL, or ""."""
     if is_envelope(body):
         return _enveloped(body, hint)
     transaction = _object(body, "transaction")
@@ -58,7 +58,7 @@ def unwrap(body: Any, hint: str) -> Wrapped:
 
 
 def name_by_shape(payload: Any) -> str:
-    """The event name that a raw payload can only have, `unknown` where several could.
+    """The only event name that a raw payload can have, `unknown` if several are possible.
 
     Raw payloads come from distributions alone.
     """
@@ -76,17 +76,17 @@ def name_by_shape(payload: Any) -> str:
 
 
 def is_envelope(body: Any) -> bool:
-    """Whether decoded JSON is a webhook with a payload in it, and not a payload alone.
+    """True if decoded JSON is a webhook with an envelope, False for a payload alone.
 
-    A send-test may lack the event or the source; then its own id shows what it is.
+    A test send may lack the event or the source; then its own id identifies it.
     """
     if not isinstance(body, dict) or "data" not in body:
         return False
     event, source = _object(body, "event"), _object(body, "source")
     if _text(event, "id") and _text(source, "id") and _text(event, "type"):
         return True
-    told = _text(event, "id") or _text(source, "id") or _text(body, "id").startswith("whs_")
-    return bool(told) and isinstance(body.get("type"), str)
+    has_id = _text(event, "id") or _text(source, "id") or _text(body, "id").startswith("whs_")
+    return bool(has_id) and isinstance(body.get("type"), str)
 
 
 def _enveloped(body: dict[str, Any], hint: str) -> Wrapped:
@@ -106,7 +106,7 @@ def _enveloped(body: dict[str, Any], hint: str) -> Wrapped:
 
 
 def _kind(source: dict[str, Any]) -> Kind:
-    """Who sends an envelope, by what it says of itself, else by its id; a project where nothing tells."""
+    """The kind of an envelope, by the object type of its source, else by the id of its source; else a project."""
     if _text(source, "object") == "distribution":
         return "distribution"
     if _text(source, "object") != "webhook" and _text(source, "id").startswith("distr_"):
@@ -115,10 +115,10 @@ def _kind(source: dict[str, Any]) -> Kind:
 
 
 def _object(value: Any, key: str) -> dict[str, Any]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
+    inner = value.get(key) if isinstance(value, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 def _text(value: dict[str, Any], key: str) -> str:
-    found = value.get(key)
-    return found if isinstance(found, str) else ""
+    text = value.get(key)
+    return text if isinstance(text, str) else ""

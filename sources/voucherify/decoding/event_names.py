@@ -1,4 +1,4 @@
-"""Which event names a raw payload can have. Its name comes from the URL, which the signature does not cover."""
+"""Finds out which event names a raw payload can have. Its name is in the URL, which is not signed."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from sources.errors import DecodeError
 from sources.event import UNKNOWN
 from sources.provider import UrlEventUse
 from sources.voucherify.decoding.envelope import name_by_shape, unwrap
-from sources.voucherify.decoding.parsing import parsed
-from sources.voucherify.decoding.typed_payload import is_from_the_vendor
+from sources.voucherify.decoding.parsing import parse_json
+from sources.voucherify.decoding.typed_payload import is_from_vendor
 from sources.voucherify.models import MODELS
 from sources.voucherify.schema.declared import declared
 from sources.voucherify.schema.shapes import Shape, shape_of
 
 _CUSTOMERS = "customer."
-_ANY_BOOKING = ".transaction.created"
-_TELLING_KEYS = ("transaction", "balance")
-"""Objects that tell what happened, in a payload that somebody designed too."""
+_ANY_TRANSACTION = ".transaction.created"
+_IDENTIFYING_KEYS = ("transaction", "balance")
+"""Objects that identify the event, in custom payloads too."""
 
 
 def identifying_name(name: str) -> str:
-    """The name that a raw payload is identified by: a project's name of an event means the distribution's.
+    """The event name in the identity of a raw payload: a project's name of an event becomes the distribution's.
 
-    Only distributions send raw payloads, so both names of one event in the URL make no two events of it.
+    Only distributions send raw payloads, so the two names of one event must not make two events of it.
     """
     of_distribution = _CUSTOMERS + name
     return of_distribution if name in MODELS and of_distribution in MODELS else name
 
 
 def url_event(body: bytes, name: str) -> UrlEventUse:
-    """What an event name in the URL, or "", is to a body. One that cannot be decoded may be anything."""
+    """How an event name in the URL, or "", fits a body. A body that cannot be decoded may be any event."""
     try:
-        content = parsed(body)
+        content = parse_json(body)
     except DecodeError:
         return "possible"
     wrapped = unwrap(content, name)
@@ -44,42 +44,42 @@ def url_event(body: bytes, name: str) -> UrlEventUse:
 
 
 def fits(payload: Any, name: str) -> bool:
-    """Whether a raw payload can be this event; in doubt it can, since people design payloads of any shape.
+    """True unless a raw payload certainly is another event, since custom payloads may have any shape.
 
-    It cannot where it holds a booking or a balance of other events, where it has keys that Voucherify sends in
-    other events alone, and where it is a whole payload of other events.
+    It is another event if it has a transaction or a balance of other events, if it has keys that Voucherify sends
+    in other events only, or if it is a complete payload of other events.
     """
     if name not in MODELS or not isinstance(payload, Mapping):
         return True
-    if any(not _may_have(payload, name, key) for key in _TELLING_KEYS):
+    if any(not _may_have(payload, name, key) for key in _IDENTIFYING_KEYS):
         return False
-    if not _is_as_certain(payload, name):
+    if not _agrees_with_shape(payload, name):
         return False
-    if not _is_made_by_the_vendor(payload):
+    if not _has_vendor_keys_only(payload):
         return True
     is_whole = any(len(always) > 1 and payload.keys() >= always for always in _whole_payloads())
     return payload.keys() & _all_keys() <= _keys(name) and not (is_whole and _always(name) - payload.keys())
 
 
-def _is_as_certain(payload: Mapping[str, Any], name: str) -> bool:
-    """Whether the event is the one that the shape tells, where it tells one for certain, or has more to it."""
+def _agrees_with_shape(payload: Mapping[str, Any], name: str) -> bool:
+    """True unless the shape identifies another event, and the payload lacks the further keys of this one."""
     by_shape = name_by_shape(payload)
-    if by_shape in (UNKNOWN, identifying_name(name)) or name.endswith(_ANY_BOOKING):
+    if by_shape in (UNKNOWN, identifying_name(name)) or name.endswith(_ANY_TRANSACTION):
         return True
     return payload.keys() >= _always(name) and bool(_always(name) - _always(by_shape))
 
 
 def _may_have(payload: Mapping[str, Any], name: str, key: str) -> bool:
-    """Whether the event can have such an object under the key."""
+    """True if the event can have such an object under the key."""
     return not isinstance(payload.get(key), Mapping) or (key in _keys(name) and _is_listed(payload, name, key))
 
 
-def _is_made_by_the_vendor(payload: Mapping[str, Any]) -> bool:
-    return is_from_the_vendor(payload) or (bool(payload) and payload.keys() <= _all_keys())
+def _has_vendor_keys_only(payload: Mapping[str, Any]) -> bool:
+    return is_from_vendor(payload) or (bool(payload) and payload.keys() <= _all_keys())
 
 
 def _is_listed(payload: Mapping[str, Any], name: str, key: str) -> bool:
-    """Whether an object's `type` is one that the schema lists for this event, where it lists any."""
+    """True if the schema lists an object's `type` for this event, or lists no types for it."""
     shape = declared(name)
     of_key = shape.keys.get(key) if shape and shape.keys else None
     of_type = of_key.keys.get("type") if of_key and of_key.keys else None

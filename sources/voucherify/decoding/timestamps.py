@@ -1,4 +1,4 @@
-"""Timestamps as Voucherify writes them."""
+"""Parses the timestamps of Voucherify."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 
 def milliseconds(timestamp: object) -> int | None:
-    """ms since 1970 (UTC), None for what is no timestamp.
+    """Milliseconds since 1970 (UTC), None for other values.
 
-    Seen: with 3 digits, 6 digits or none after the second, and with a space after each colon.
+    Voucherify writes 3 digits, 6 digits or none after the second, and sometimes a space after each colon.
     """
     if not isinstance(timestamp, str):
         return None

@@ -1,1 +1,1 @@
-"""What Voucherify's own schema declares."""
+"""Voucherify's own schema of its webhooks."""

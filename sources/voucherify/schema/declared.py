@@ -1,4 +1,4 @@
-"""What Voucherify's own schema declares of each event's payload: keys and their JSON types.
+"""The payloads of events in Voucherify's own schema: keys and their JSON types.
 
 declared.json is made by tools/voucherify_declared.py, which describes its form, from the OpenAPI schema of
 webhooks that Voucherify publishes (voucherifyio/voucherify-openapi on GitHub, April 2026). It holds names of keys,
@@ -26,17 +26,17 @@ def declared(event_name: str) -> Shape | None:
 
 @cache
 def declared_at_root(key: str) -> tuple[Shape, ...]:
-    """What a key right under `data` holds, in each of the events that have it."""
-    found = (shape.keys[key] for shape in _table().events.values() if shape.keys and key in shape.keys)
-    return tuple({id(shape): shape for shape in found}.values())
+    """The shapes of a key directly under `data`, in the events that have it."""
+    shapes = (shape.keys[key] for shape in _table().events.values() if shape.keys and key in shape.keys)
+    return tuple({id(shape): shape for shape in shapes}.values())
 
 
 class _Table:
-    """declared.json, read."""
+    """The content of declared.json."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self._rows: list[dict[str, str]] = content["shapes"]
-        # Shapes may hold each other, so all are there before the first of them is filled.
+        # Shapes may refer to each other, so all are created before the first one is filled.
         self._objects = [Shape(frozenset({"object"}), keys={}) for _ in self._rows]
         for shape, row in zip(self._objects, self._rows, strict=True):
             self._fill(shape, row)
@@ -75,7 +75,7 @@ def _table() -> _Table:
 
 
 def _parts(text: str) -> list[str]:
-    """The alternatives of a type, split at each `|` that is in no brackets."""
+    """The alternatives of a type, split at each `|` outside brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in _OPENS) - (character in _CLOSES)

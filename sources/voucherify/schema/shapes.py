@@ -1,4 +1,4 @@
-"""What a JSON value may be, in one form for the models and for the vendor's schema."""
+"""The shape of a JSON value, in one form for the models and for the vendor's schema."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from msgspec import Struct, inspect
 
 
 class Shape(Struct, eq=False):
-    """What a JSON value may be. Not frozen, since shapes may hold each other and are filled one after another."""
+    """The shape of a JSON value. Not frozen, since shapes may refer to each other and are filled one by one."""
 
     kinds: frozenset[str]
     """JSON types: object, array, string, integer, number, boolean, null. Empty: a value of any type."""
 
     keys: dict[str, Shape] | None = None
-    """Of an object: its keys; None where any are expected."""
+    """For an object: its keys; None if any keys are allowed."""
 
     required: frozenset[str] = frozenset()
-    """Of an object: the keys that are always there."""
+    """For an object: the keys that are always present."""
 
     values: Shape | None = None
-    """Of an object: what keys that are not listed hold; None where no others are expected."""
+    """For an object: the shape of the values of other keys; None if no other keys are expected."""
 
     items: Shape | None = None
-    """Of an array; None where any are expected."""
+    """For an array: the shape of its items; None if any items are allowed."""
 
     listed: frozenset[str] = frozenset()
-    """Of a string: the values that it may have; empty where it may have any."""
+    """For a string: the allowed values; empty if any value is allowed."""
 
 
 ANYTHING = Shape(frozenset())
@@ -50,33 +50,33 @@ _KINDS: dict[type[inspect.Type], str] = {
 
 
 def kind_of(value: object) -> str:
-    """The JSON type of a decoded value. `40.0` is an integer: JSON has one kind of numbers, and it is whole."""
+    """The JSON type of a decoded value. `40.0` is an integer, since JSON has only one type of numbers."""
     if isinstance(value, float):
         return "integer" if value.is_integer() else "number"
     return _NAMES.get(type(value), type(value).__name__)
 
 
 def joined(shapes: Iterable[Shape]) -> Shape:
-    """The shape of a value that may be any of these, of which one is an object and one is an array at most."""
+    """The shape of a value that may have any of these shapes, at most one of them an object and one an array."""
     first, *others = shapes
     if not others:
         return first
-    found = Shape(first.kinds, first.keys, first.required, first.values, first.items, first.listed)
+    union = Shape(first.kinds, first.keys, first.required, first.values, first.items, first.listed)
     for other in others:
-        if not (found.kinds and other.kinds):
+        if not (union.kinds and other.kinds):
             return ANYTHING
-        found.kinds |= other.kinds
-        found.listed |= other.listed
+        union.kinds |= other.kinds
+        union.listed |= other.listed
         if "object" in other.kinds:
-            found.keys, found.required, found.values = other.keys, other.required, other.values
+            union.keys, union.required, union.values = other.keys, other.required, other.values
         if "array" in other.kinds:
-            found.items = other.items
-    return found
+            union.items = other.items
+    return union
 
 
 @cache
 def shape_of(model: type[Struct]) -> Shape:
-    """The shape of the JSON that a model is made of."""
+    """The shape of the JSON of a model."""
     return _shape(inspect.type_info(model))
 
 
@@ -85,7 +85,7 @@ def _shape(info: inspect.Type) -> Shape:
         case inspect.AnyType():
             shape = ANYTHING
         case inspect.UnionType(types=types):
-            shape = joined(_shape(one) for one in types)
+            shape = joined(_shape(alternative) for alternative in types)
         case inspect.StructType(fields=fields):
             keys = {field.encode_name: _shape(field.type) for field in fields}
             required = frozenset(field.encode_name for field in fields if field.required)

@@ -15,9 +15,9 @@ from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from inspector.http.app_context import Configured
 from inspector.http.routing import Route
-from inspector.server import listen
 from inspector.settings import Settings, User
 from inspector.site import Site
+from runtime.listening_socket import listen
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 
@@ -104,7 +104,7 @@ async def serving(
         lambda peer, forwarded, _: forwarded[0] if forwarded else peer or "",
         more=routes,
     )
-    listener = listen(chosen)
+    listener = listen(chosen.host, chosen.port)
     await site.start(listener)
     try:
         yield Served(site, listener.getsockname()[1])
