@@ -1,4 +1,4 @@
-"""Times, spans and foreign text as a terminal may show them."""
+"""Formats times, durations, sizes and text from outside for terminals and pages."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["count_of", "moment", "one_line", "printable", "printable_json", "siz
 
 
 def one_line(text: str, length: int = 200) -> str:
-    """Text from outside on one line, its control characters spelt out, cut off beyond so many characters."""
+    """Text from outside on one line of at most `length` characters, with control characters escaped."""
     line = " ".join(printable(text[: length * 4]).split())
     return line if len(line) <= length else line[: length - 3] + "..."
 
 
 def printable_json(text: str) -> str:
-    """JSON from outside with its control characters spelt out, which stays JSON that means the same."""
+    """JSON from outside with control characters escaped. It stays JSON with the same value."""
     return terminal_text.printable_json(text.encode("utf-8", "replace")).decode()
 
 
 def moment(ms: int) -> str:
-    """A time in UTC to the second; a dash for none."""
+    """A time in UTC to the second; a dash for 0."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms else "-"
 
 
 def span(ms: int) -> str:
-    """A length of time in its largest unit: `350 ms`, `12 s`, `3 min`, `5 h`, `9 d`."""
+    """A duration in its largest unit: `350 ms`, `12 s`, `3 min`, `5 h`, `9 d`."""
     if ms < 1000:
         return f"{max(0, ms)} ms"
     seconds = ms // 1000
@@ -38,7 +38,7 @@ def span(ms: int) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes with a unit."""
+    """A number of bytes with a unit: `512 B`, `1.5 KiB`."""
     if number < 1024:
         return f"{number} B"
     value = float(number)
@@ -50,5 +50,5 @@ def size(number: int) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """`1 batch`... with a plural: `2 dead letters`."""
+    """A number and a noun, with an s for the plural: `1 letter`, `2 letters`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -30,9 +30,9 @@ async def serve(
     client_address: ClientAddress,
     updates: AsyncIterator[Configured],
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Redis may be away: pages then say so.
+    """Serve until SIGTERM or SIGINT. While Redis is unavailable, pages say so.
 
-    `updates` yields what is configured anew, whenever that changes.
+    `updates` yields the new config after each change.
     """
     site = Site(settings, redis, configured, client_address)
     stop = asyncio.Event()

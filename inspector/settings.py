@@ -1,4 +1,4 @@
-"""The `[inspector]` section."""
+"""Settings of the `[inspector]` and `[dead]` sections."""
 
 from __future__ import annotations
 
@@ -14,76 +14,79 @@ Role = Literal["read", "operate"]
 
 
 class User(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Somebody who may log in."""
+    """A user who may log in to the inspector."""
 
     password: Secret
-    """What is typed in at the login page."""
+    """Password for the login page."""
 
     token: Secret | None = None
-    """What programs send as `Authorization: Bearer TOKEN` to /api/. Without one only a login leads there."""
+    """Token that programs send to /api/ as `Authorization: Bearer TOKEN`. Without a token this user can use the
+    API only with a login."""
 
     role: Role = "read"
-    """read looks; operate replays and discards too."""
+    """Rights of the user: read may look; operate may also replay, discard, note, and pause channels."""
 
     reveal: bool = False
-    """Whether personal data in payloads is shown to this user, and not masked."""
+    """True if the user may see and download personal data, which is masked otherwise."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The web pages of the inspector. Without users whoever reaches them may do everything, so then they are
-    served to this machine alone."""
+    """The web pages and the API of the inspector. Without users they need no login, and are served to this machine
+    only."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for every interface, :: for every interface by IPv4 and IPv6. One that other
-    machines reach needs a user."""
+    """Address to listen on: 0.0.0.0 for all IPv4 interfaces, :: for all interfaces. An address that other machines
+    can reach requires a user."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8081
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 for any free port."""
 
     hosts: tuple[str, ...] = ()
-    """Names that it answers to beside localhost, 127.0.0.1 and `host`: those that a proxy before it has. Any other
-    Host is answered 421, which keeps other people's pages from reaching it under a name of theirs."""
+    """Host names that the inspector accepts besides localhost, 127.0.0.1 and `host`, such as the name of a proxy
+    in front of it. A request with another Host header is answered 421, which prevents DNS rebinding."""
 
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of the proxies before it. What X-Forwarded-For, X-Forwarded-Proto or Forwarded says is believed
-    only from these: the address decides who has to wait after wrong passwords, and by https cookies are Secure."""
+    """Networks of the proxies in front of the inspector. X-Forwarded-For, X-Forwarded-Proto and Forwarded count
+    only from these. They determine the address that is throttled after wrong passwords, and whether cookies are
+    Secure."""
 
     users: dict[str, User] = {}
-    """By name."""
+    """Users who may log in, by name."""
 
     masked_paths: tuple[str, ...] = ()
-    """Places of payloads whose values are hidden, with all that is in them, beyond what commonly is personal:
-    `**.customer.metadata`, `data.order.*.note`. Keys from the body's root on; `*` is any key, `**` any number of
-    them; lists are walked through. These win over shown_paths."""
+    """Paths of values to mask, with everything in them, in addition to common personal data:
+    `**.customer.metadata`, `data.order.*.note`. A path consists of keys from the root of the body; `*` matches any
+    key, `**` any number of keys, and a list counts as each of its items. They override shown_paths."""
 
     shown_paths: tuple[str, ...] = ()
-    """Places whose values are shown though a rule would hide them: `data.store.name`. Just these places: what is
-    in them is judged by its own keys, unless the path ends in `.**`."""
+    """Paths of values to show although a rule masks them: `data.store.name`. The rules still apply to values below
+    them, unless the path ends in `.**`."""
 
     session_idle_s: Seconds = 1800.0
-    """A login ends after so many seconds without a click."""
+    """Seconds without a click after which a login ends."""
 
     session_max_s: Seconds = 43_200.0
-    """A login ends after so many seconds in any case."""
+    """Seconds after which a login ends, even if it is used."""
 
 
 class DeadSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long dead letters are kept. What is removed is counted, told of and, where there is an export_dir,
-    written there first. The inspector sees to it every few minutes; `hookline dead purge` does so at once."""
+    """How long dead letters are kept. Removed letters are counted, logged and, with export_dir, first written to a
+    file. The inspector removes them every few minutes; `hookline dead purge` removes them immediately."""
 
     keep_days: Annotated[float, Meta(ge=0)] = 0.0
-    """Dead letters that died so many days ago are removed; 0 keeps them for ever."""
+    """Days after which dead letters are removed; 0 keeps them forever."""
 
     keep_count: Annotated[int, Meta(ge=0)] = 0
-    """So many dead letters are kept, the newest; 0 keeps all."""
+    """Most dead letters to keep. Beyond it the oldest are removed; 0 keeps all."""
 
     export_dir: str = ""
-    """Directory for what is removed, as files that `hookline dead import` reads; they hold personal data and are
-    yours to remove. Where they cannot be written, nothing is removed. Empty: what is removed is gone."""
+    """Directory for files with the removed letters, which `hookline dead import` reads. They contain personal
+    data, and Hookline never deletes them. If they cannot be written, no letter is removed. Empty: removed letters
+    are lost."""
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens on that address."""
+    """Return whether only this machine can reach this listening address."""
     if host == "localhost":
         return True
     try:

@@ -1,7 +1,7 @@
 """The inspector's web site as a whole.
 
-Lifecycle: start() takes connections, and carries out actions; stop() takes no new ones, answers what was read,
-then closes, and leaves actions to the next process.
+Lifecycle: start() accepts connections and runs bulk actions. stop() accepts no new connections, answers requests
+that were read, then closes. Another process continues the bulk actions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from broker.redis.errors import BrokerError
 from inspector.api.routes import api_routes
 from inspector.http import request_origin
 from inspector.http.app_context import AppContext, Configured
-from inspector.http.auth_middleware import NOBODY, AuthMiddleware, ClientAddress
+from inspector.http.auth_middleware import ANONYMOUS, AuthMiddleware, ClientAddress
 from inspector.http.http_protocol import Protocol
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, is_api
@@ -41,25 +41,25 @@ from inspector.web.static import Static
 MAX_BODY_BYTES = 64 * 1024
 _REQUEST_S = 15.0
 STOP_S = 5.0
-"""Seconds that requests under way get at the end."""
+"""Seconds that pending requests have when the inspector stops."""
 
-_FOREIGN = ErrorAnswer(
+_UNKNOWN_HOST = ErrorAnswer(
     421,
-    "The inspector does not answer to this name. If it should, set inspector.hosts (HOOKLINE_INSPECTOR_HOSTS).",
+    "This host name is not allowed. To allow it, add it to inspector.hosts (HOOKLINE_INSPECTOR_HOSTS).",
 )
-_TEXTS = {
+_ERROR_TEXTS = {
     404: "There is no such page.",
-    405: "This address is not asked in this way.",
-    413: f"That is too much at once: at most {MAX_BODY_BYTES // 1024} KiB are taken.",
+    405: "This address does not support this HTTP method.",
+    413: f"The request is too large. The limit is {MAX_BODY_BYTES // 1024} KiB.",
 }
-_SLOW = ErrorAnswer(503, "This took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
-_DEFECT = ErrorAnswer(500, "This is a defect of the inspector; its log tells more.")
+_TIMED_OUT = ErrorAnswer(503, "The request took too long. Try again.", {hdrs.RETRY_AFTER: "5"})
+_INTERNAL_ERROR = ErrorAnswer(500, "Internal error of the inspector. See its log for details.")
 
 log = logging.getLogger("hookline.inspector")
 
 
 class Site:
-    """One process' site. Usable without signals, so that tests can hold several."""
+    """The web site of one process. It handles no signals, so that a test can run several."""
 
     def __init__(
         self,
@@ -68,35 +68,35 @@ class Site:
         configured: Configured,
         client_address: ClientAddress,
         *,
-        more: Sequence[Route] = (),
+        extra_routes: Sequence[Route] = (),
     ) -> None:
-        """`more`: routes beside those of the inspector's own pages."""
+        """`extra_routes`: routes besides those of the inspector's own pages."""
         self._names = request_origin.known_names(settings.host, settings.hosts)
         self._static = Static()
         self._pages = Pages(self._static)
         self.auth = AuthMiddleware(settings, client_address)
         self.context = AppContext(redis, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
-        for route in (*self._routes(), *more):
+        for route in (*self._routes(), *extra_routes):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
-            add(route.path, self._behind_the_door(route))
+            add(route.path, self._authorized(route))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def start(self, listener: socket.socket) -> None:
-        """Take connections from a listening socket. Redis may be away."""
+        """Accept connections on a listening socket. Redis may be unavailable."""
         await self._runner.setup()
         loop, server = asyncio.get_running_loop(), self._runner.server
         assert server is not None
-        self._accepting = await loop.create_server(lambda: Protocol(server, loop=loop), sock=listener)
-        self._acting = asyncio.create_task(self.context.runner.run())
+        self._server = await loop.create_server(lambda: Protocol(server, loop=loop), sock=listener)
+        self._runner_task = asyncio.create_task(self.context.runner.run())
 
     async def stop(self) -> None:
         """Stop accepting, answer what was read, then close; within STOP_S, and RELEASE_TIMEOUT_S of the runner."""
-        self._accepting.close()
+        self._server.close()
         await self._runner.cleanup()
-        self._acting.cancel()
+        self._runner_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._acting
+            await self._runner_task
 
     def _routes(self) -> list[Route]:
         return [
@@ -114,12 +114,12 @@ class Site:
             Route("GET", "/healthz", _health, "none"),
         ]
 
-    def _behind_the_door(self, route: Route) -> Any:
+    def _authorized(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.StreamResponse:
             admitted = await self.auth.admit(request, route)
             if not isinstance(admitted, Principal):
-                return self._made(request, admitted)
-            return self._made(request, await route.handler(request, admitted))
+                return self._to_response(request, admitted)
+            return self._to_response(request, await route.handler(request, admitted))
 
         return handle
 
@@ -127,9 +127,9 @@ class Site:
         @web.middleware
         async def every_request(request: web.Request, handler: Any) -> web.StreamResponse:
             if request_origin.is_known(request.headers.getall(hdrs.HOST, ()), self._names):
-                answer = self._made(request, await self._answer(request, handler))
+                answer = self._to_response(request, await self._answer(request, handler))
             else:
-                answer = self._made(request, _FOREIGN)
+                answer = self._to_response(request, _UNKNOWN_HOST)
             make_strict(answer.headers)
             return answer
 
@@ -138,29 +138,32 @@ class Site:
     async def _answer(self, request: web.Request, handler: Any) -> Answer:
         try:
             async with asyncio.timeout(_REQUEST_S):
-                found: web.StreamResponse = await handler(request)
-                return found
+                response: web.StreamResponse = await handler(request)
+                return response
         except web.HTTPException as error:
             allowed = {str(hdrs.ALLOW): error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}
-            return ErrorAnswer(error.status, _TEXTS.get(error.status, error.reason), allowed)
+            return ErrorAnswer(error.status, _ERROR_TEXTS.get(error.status, error.reason), allowed)
         except BrokerError as error:
             return ErrorAnswer(
-                503, f"{error}. The inspector shows all again once it is there.", {hdrs.RETRY_AFTER: "5"}
+                503, f"{error}. The inspector recovers by itself when Redis is back.", {hdrs.RETRY_AFTER: "5"}
             )
         except TimeoutError:
-            return _SLOW
+            return _TIMED_OUT
         except Exception:
-            log.exception("a request met a defect", extra={"action": "inspector_request_failed"})
-            return _DEFECT
+            log.exception(
+                "a request failed with an unexpected error", extra={"action": "inspector_request_failed"}
+            )
+            return _INTERNAL_ERROR
 
-    def _made(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+    def _to_response(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, ClientRedirect):
             return self._pages.show(request, None, "onward.html", to=answer.path)
         if not isinstance(answer, ErrorAnswer):
             return answer
-        asks = NOBODY if answer is _FOREIGN or is_api(request) else self.auth.principal(request)
-        principal = asks if isinstance(asks, Principal) and asks.name else None
-        return self._pages.refuse(request, principal, answer)
+        is_anonymous = answer is _UNKNOWN_HOST or is_api(request)
+        principal = ANONYMOUS if is_anonymous else self.auth.principal(request)
+        user = principal if isinstance(principal, Principal) and principal.name else None
+        return self._pages.refuse(request, user, answer)
 
 
 async def _health(_: web.Request, __: Principal) -> Answer:

@@ -13,7 +13,7 @@ from broker.dead_letters import StoredDeadLetter
 from inspector.api import requests, responses
 from inspector.api.operation import ApiRequest, Operation
 from inspector.http.app_context import AppContext
-from inspector.http.auth_middleware import lacking
+from inspector.http.auth_middleware import forbidden
 from inspector.http.routing import ErrorAnswer
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.search import CursorError
@@ -116,7 +116,7 @@ async def _read(context: AppContext, request: ApiRequest) -> StoredDeadLetter | 
     if not request.query.reveal:
         return await search.get(context.redis, request.path_value) or _NO_LETTER
     if not request.principal.may("reveal"):
-        return lacking(request.principal, "reveal")
+        return forbidden(request.principal, "reveal")
     return await single_letter.reveal(context.redis, request.path_value, by=request.principal.name) or _NO_LETTER
 
 

@@ -16,8 +16,8 @@ from inspector.cli.options import examples
 from inspector.cli.session import run_with_redis
 from inspector.formatting import count_of, printable
 from inspector.operations.forget import ForgetResult, forget_person
+from inspector.privacy.name_matcher import phone_digits
 from inspector.privacy.person import Person
-from inspector.privacy.spellings import phone_digits
 from sources import KINDS
 
 forget = typer.Typer(add_completion=False)
@@ -83,8 +83,10 @@ def _confirm(person: Person, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"to remove all data of {person.told}, add --yes: there is no terminal to ask on")
-    if not confirm(f"Remove all data of {person.told}? This cannot be undone."):
+        raise typer.BadParameter(
+            f"to remove all data of {person.masked_names}, add --yes: there is no terminal to ask on"
+        )
+    if not confirm(f"Remove all data of {person.masked_names}? This cannot be undone."):
         typer.echo("nothing removed", err=True)
         raise typer.Exit(1)
 

@@ -1,1 +1,1 @@
-"""Who asks and how answers are made: what the pages and the API stand on. It knows neither of them."""
+"""Authentication, routing and responses, which the pages and the API share. Imports neither of them."""

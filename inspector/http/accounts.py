@@ -1,38 +1,40 @@
-"""The users of the config: who is who by a password, or by a token."""
+"""The users of the config, found by password or by token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inspector.http.form_tokens import new_id, same
+from inspector.http.form_tokens import equal_in_constant_time, new_id
 from inspector.settings import User
 
 
 class Accounts:
-    """Takes as long for a user that does not exist as for a wrong password."""
+    """Finds users. An unknown user takes as long as a wrong password, so that user names cannot be guessed."""
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = users
-        self._nobodys = new_id().encode()
+        self._dummy_secret = new_id().encode()
 
     def __bool__(self) -> bool:
         return bool(self._users)
 
     def get(self, name: str) -> User | None:
-        """The user of that name."""
+        """The user with this name."""
         return self._users.get(name)
 
     def by_password(self, name: str, password: str) -> User | None:
-        """The user, where the password is right."""
+        """The user with this name; None if the user or the password is wrong."""
         user = self._users.get(name)
-        is_right = same(password, user.password.reveal() if user else self._nobodys)
+        is_right = equal_in_constant_time(password, user.password.reveal() if user else self._dummy_secret)
         return user if is_right else None
 
     def by_token(self, token: str) -> str | None:
-        """The name of the user who has this token; all are looked at, whichever fits."""
-        fits = [
+        """The name of the user with this token; None if no user has it."""
+        # All tokens are compared, so that the time does not depend on which one matches.
+        matches = [
             name
             for name, user in self._users.items()
-            if same(token, user.token.reveal() if user.token else self._nobodys) and user.token
+            if equal_in_constant_time(token, user.token.reveal() if user.token else self._dummy_secret)
+            and user.token
         ]
-        return fits[0] if fits else None
+        return matches[0] if matches else None

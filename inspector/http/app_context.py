@@ -1,4 +1,4 @@
-"""What pages and answers are made from."""
+"""The objects that the handlers of pages and API share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sources.settings import Settings as SourceSettings
 
 
 class Configured(ActionContext, frozen=True, kw_only=True):
-    """What the config says that pages show, and what actions are carried out with."""
+    """The parts of the config that pages show and actions use."""
 
     sources: Mapping[str, SourceSettings] = {}
     channels: tuple[str, ...] = ()
     spilled: Callable[[], Mapping[str, Spilled]] = dict
-    """What receivers of this machine keep on disk, by place."""
+    """Returns the webhooks that receivers on this machine keep on disk, by directory."""
 
 
 class AppContext:
-    """Given to all who answer. `configured` is replaced when the config is read again."""
+    """Passed to every handler. `configured` is replaced when the config is reloaded."""
 
     def __init__(self, redis: Client, configured: Configured) -> None:
         self.redis = redis

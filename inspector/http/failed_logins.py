@@ -1,13 +1,13 @@
-"""Wrong passwords and tokens: each is slowed down and logged; a right one is never refused.
+"""Slows down and logs wrong passwords and tokens. A correct one is never rejected.
 
-A right credential is taken however many wrong ones came before it, since anybody can send wrong ones in the name
-of a user, or from behind the same proxy. So guesses at passwords are slowed down before they are looked at: for
-users and addresses with too many failures, PASSWORDS_PER_S are looked at in a second, one after another. As a
-connection sends one at a time and there are at most 500 (protocol.py), a right password waits 10 s at worst.
-Tokens are random and have 20 characters or more, which cannot be guessed: they never wait.
+A correct password or token is accepted even after many wrong ones, since an attacker can send wrong ones in the
+name of a user, or from behind the same proxy. Therefore passwords are slowed down before they are checked: for
+users and addresses with too many failures, PASSWORDS_PER_S are checked per second, one after another. A connection
+sends one at a time and there are at most 500 connections (http_protocol.py), so a correct password waits at most
+10 s. Tokens are random and have 20 characters or more, which cannot be guessed, so they never wait.
 
-What looking costs is bounded as well: SHA-256 digests are compared, once for a password and once a user for a
-token. There is no password hash to compute, since the passwords of the config are known in clear.
+The cost of a check is bounded as well: SHA-256 digests are compared, once for a password and once per user for a
+token. There is no password hash to compute, since the config holds the passwords in clear text.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from typing import Literal
 from inspector.http.login_throttle import LoginThrottle
 
 PASSWORDS_PER_S = 50
-"""Looked at of users and addresses with too many failures."""
+"""Passwords checked per second for users and addresses with too many failures."""
 
 _LOG_EVERY_S = 1.0
-"""Of tries that have to wait, one line in so many seconds; the others are counted in it."""
+"""Seconds between two log lines about throttled attempts. A line has the number of attempts since the last one."""
 
 Kind = Literal["login", "token"]
 
 log = logging.getLogger("hookline.inspector")
 
 
-class Attempts:
-    """Tries to get in, of one process."""
+class FailedLogins:
+    """The failed logins of one process."""
 
     def __init__(self, throttle: LoginThrottle) -> None:
         self._throttle = throttle
@@ -41,7 +41,8 @@ class Attempts:
         self._logged_s = float("-inf")
 
     async def wait(self, keys: Sequence[str], *, is_gone: Callable[[], bool]) -> None:
-        """Return when a password may be looked at. `is_gone`: whether the client has left, which costs no time."""
+        """Wait until a password may be checked. Does not wait if `is_gone` says that the client has
+        disconnected."""
         if not self._throttle.wait_s(keys):
             return
         async with self._turn:
@@ -49,18 +50,18 @@ class Attempts:
                 await asyncio.sleep(1 / PASSWORDS_PER_S)
 
     def failed(self, kind: Kind, keys: Sequence[str], *, address: str, user: str) -> float:
-        """Count and log a wrong try; returns the seconds to wait before the next one, 0 for none.
+        """Count and log a failed attempt; return the seconds to wait before the next one, or 0.
 
-        `user`: the name of a user that there is, else "". Nothing else that was typed in is ever logged: it may be
-        a password in the wrong field.
+        `user`: the name if such a user exists, else "".
         """
+        # Nothing else that was typed is logged, since it may be a password in the wrong field.
         wait_s = self._throttle.wait_s(keys)
         if wait_s:
             self._log_held(kind, address)
             return wait_s
         self._throttle.failed(keys)
         log.warning(
-            "refused a %s: it is wrong (from %s)",
+            "rejected a wrong %s from %s",
             kind,
             address,
             extra={"action": f"inspector_{kind}_refused", "address": address, **({"user": user} if user else {})},
@@ -73,7 +74,7 @@ class Attempts:
         if now_s - self._logged_s < _LOG_EVERY_S:
             return
         log.warning(
-            "refused %d more wrong tries after too many, the last a %s from %s",
+            "rejected %d more failed attempts after too many others; the last was a %s from %s",
             self._unlogged,
             kind,
             address,

@@ -1,4 +1,4 @@
-"""Tokens that a form carries to prove that it is one of ours: made from what only that browser has, never kept."""
+"""CSRF tokens of forms, computed from a cookie of the browser, so that none needs to be stored."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import secrets
 
 
 class Tokens:
-    """Of one process: those of another, or of before its restart, are not taken."""
+    """The form tokens of one process. Tokens of another process, or from before a restart, are not valid."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def token_for(self, holder: str) -> str:
-        """The token that belongs to a cookie's value."""
+        """The token for a cookie's value."""
         return hmac.new(self._key, holder.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
     def is_for(self, holder: str, token: str) -> bool:
-        """Whether it is, told in a time that says nothing of the right one."""
-        return same(token, self.token_for(holder))
+        """Return whether a token belongs to a cookie's value. The time does not depend on the token."""
+        return equal_in_constant_time(token, self.token_for(holder))
 
 
 def new_id() -> str:
-    """256 random bits."""
+    """An id of 256 random bits, safe in URLs."""
     return secrets.token_urlsafe(32)
 
 
-def same(given: str | bytes, known: str | bytes) -> bool:
-    """Compared in a time that depends on neither: digests of both are, so that lengths do not show."""
-    return hmac.compare_digest(_digest(given), _digest(known))
+def equal_in_constant_time(first: str | bytes, second: str | bytes) -> bool:
+    """Return whether two secrets are equal. The time depends neither on their content nor on their length."""
+    return hmac.compare_digest(_digest(first), _digest(second))
 
 
 def _digest(text: str | bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""aiohttp's protocol with a bound on connections, and with strict headers where no handler answered."""
+"""aiohttp's protocol with a limit on connections, and with security headers on responses without a handler."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from runtime.http_protocol import HttpProtocol
 
 MOST_CONNECTIONS = 500
 IDLE_S = 30.0
-"""Seconds a connection has for the head of a request, and is kept for the next."""
+"""Seconds in which the head of a request must arrive, and for which an idle connection is kept."""
 
+# The longest filter that the API accepts fits in, in any script.
 _MAX_LINE_BYTES = 64 * 1024
-"""Of the first line: the longest filter that the API takes fits in, in whatever script."""
+"""Largest size of a request line."""
 
 log = logging.getLogger("hookline.inspector")
 
 
 class Protocol(HttpProtocol):
-    """One connection."""
+    """A connection of the inspector."""
 
     __slots__ = ("_server",)
 
@@ -36,7 +37,7 @@ class Protocol(HttpProtocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take it, or close it where there are too many."""
+        """Accept the connection, or close it if there are too many."""
         super().connection_made(transport)
         if len(self._server.connections) > MOST_CONNECTIONS:
             self.force_close()
@@ -44,7 +45,11 @@ class Protocol(HttpProtocol):
     def error_response(self, status: int, error: BaseException | None) -> web.Response:
         """The response to a malformed request, or to one that met a defect."""
         if status >= 500:
-            log.error("a request met a defect", exc_info=error, extra={"action": "inspector_request_failed"})
+            log.error(
+                "a request failed with an unexpected error",
+                exc_info=error,
+                extra={"action": "inspector_request_failed"},
+            )
         text = "internal error" if status >= 500 else "malformed HTTP"
         response = web.Response(status=status, text=f"{text}\n")
         make_strict(response.headers)

@@ -1,4 +1,4 @@
-"""Whoever asks for a page."""
+"""The user of a request, and their rights."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from msgspec import Struct
 from inspector.settings import Role
 
 Right = Literal["none", "read", "operate", "reveal", "edit"]
-"""What a route requires: nothing, not even a login; to look; to change; to see personal data; to change what holds
-it, which is both."""
+"""The right that a route requires.
+
+none: no login. read: a login. operate: to change things. reveal: to see personal data. edit: operate and reveal.
+"""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Somebody with a name, who may at least look; or nobody, who may log in."""
+    """A user with at least the right to read, or, with an empty name, a client that is not logged in."""
 
     name: str
     role: Role
     may_reveal: bool
-    """Whether personal data is shown unmasked."""
+    """True if personal data is shown unmasked."""
 
     has_session: bool
-    """Came with a cookie, which a browser sends along unasked, and can log out."""
+    """True if a session cookie identified the user, so that forms need a token and the user can log out."""
 
     csrf: str
-    """What each form of this principal carries."""
+    """Token for the forms of this user."""
 
     def may(self, right: Right) -> bool:
-        """Whether it has a right. Nobody, who has no name, has none."""
+        """Return whether the user has a right. A client without a login has only the right "none"."""
         if not self.name:
             return right == "none"
         match right:

@@ -1,4 +1,4 @@
-"""What a page of the inspector is made of: a route, and the values that it answers with."""
+"""The routes of the inspector, and the values that their handlers return."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from msgspec import Struct
 from inspector.http.principal import Principal, Right
 
 API = "/api/"
-"""Below it answers are JSON, refusals too, and a bearer token will do."""
+"""Path of the API. Below it, all responses are JSON, errors too, and a bearer token is accepted."""
 
 
 class ErrorAnswer(Struct, frozen=True):
-    """Why somebody does not get what was asked for; made into a page, or into JSON below /api/."""
+    """An error response, which becomes a page, or JSON below /api/."""
 
     status: int
     text: str
-    """A sentence or two for people: what is so, and what mends it."""
+    """A sentence or two: what is wrong, and how to fix it."""
 
     headers: Mapping[str, str] = {}
 
@@ -30,8 +30,11 @@ class ErrorAnswer(Struct, frozen=True):
 
 
 class ClientRedirect(Struct, frozen=True):
-    """A page that leads on by itself. After a link on another site a browser keeps its session back, through all
-    redirects; from a page of ours on it sends it along."""
+    """A page that redirects by itself.
+
+    After a link on another web site a browser does not send the session cookie, through all HTTP redirects. It
+    sends the cookie with a request that comes from a page of the inspector.
+    """
 
     path: str
 
@@ -41,21 +44,21 @@ Handler = Callable[[web.Request, Principal], Awaitable[Answer]]
 
 
 class Route(Struct, frozen=True):
-    """One address of the inspector. Who lacks the right never gets to the handler."""
+    """An address of the inspector. Its handler is called only for users with the right."""
 
     method: str
     path: str
-    """As aiohttp writes it: /dead/{id}."""
+    """Path in the syntax of aiohttp: /dead/{id}."""
 
     handler: Handler
     right: Right = "read"
 
 
 def is_api(request: web.BaseRequest) -> bool:
-    """Whether a program asks, and wants JSON."""
+    """Return whether a request is for the API, so that the response is JSON."""
     return request.path.startswith(API)
 
 
 def is_live(request: web.BaseRequest) -> bool:
-    """Whether live.js asks for the changing part of a page, by itself and unseen."""
+    """Return whether live.js sent this request for the changing part of a page, without an action of the user."""
     return "live" in request.query

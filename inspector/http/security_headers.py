@@ -1,4 +1,4 @@
-"""The headers of every answer: what a browser may do with it, which is as little as possible."""
+"""The security headers of every response, which allow a browser as little as possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ STRICT = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # With no-referrer browsers send `Origin: null` with our own forms too: nobody could tell them from others'.
+    # With no-referrer browsers send `Origin: null` even with the inspector's own forms, which would then look like
+    # forms of other web sites.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -32,7 +33,7 @@ STRICT = {
 
 
 def make_strict(headers: CIMultiDict[str]) -> None:
-    """Add them. Nothing is kept by a cache unless the answer says so itself."""
+    """Add the security headers. Caching is forbidden unless the response allows it itself."""
     headers.update(STRICT)
     headers.setdefault("Cache-Control", "no-store")
     headers["Server"] = "hookline"

@@ -1,4 +1,4 @@
-"""Who is logged in: kept in the memory of this process, so a restart logs everybody out."""
+"""Login sessions. They are kept in the memory of this process, so a restart logs all users out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inspector.http.form_tokens import new_id
 from inspector.settings import Settings
 
 MOST = 1000
-"""Sessions at a time; beyond, the one that was used least lately ends."""
+"""Most sessions. Beyond it the least recently used session ends."""
 
 
 class _Session(Struct):
@@ -22,7 +22,7 @@ class _Session(Struct):
 
 
 class Sessions:
-    """By a digest of their id, so that how long a look-up takes says nothing of ids."""
+    """The sessions, by a digest of their id, so that the time of a lookup does not depend on the id."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = monotonic) -> None:
         self._idle_s = settings.session_idle_s
@@ -34,15 +34,15 @@ class Sessions:
         return len(self._sessions)
 
     def begin(self, user: str) -> str:
-        """A new session; returns its id, which is never one that a browser brought along."""
+        """Begin a session; return its id, which is always new."""
         session_id, now_s = new_id(), self._clock()
         if len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[_key(session_id)] = _Session(user, now_s, now_s)
         return session_id
 
-    def user_of(self, session_id: str, *, is_click: bool) -> str | None:
-        """Whose session it is, None where it is none any more. `is_click`: a person did something: it goes on."""
+    def user_of(self, session_id: str, *, is_user_action: bool) -> str | None:
+        """The user of a session; None if it has ended. With `is_user_action` the idle time begins again."""
         key = _key(session_id)
         session = self._sessions.get(key)
         if session is None:
@@ -51,13 +51,14 @@ class Sessions:
         if now_s - session.seen_s > self._idle_s or now_s - session.began_s > self._max_s:
             del self._sessions[key]
             return None
-        if is_click:
+        if is_user_action:
             session.seen_s = now_s
-            self._sessions[key] = self._sessions.pop(key)  # used last stands last
+            # The most recently used session is the last one.
+            self._sessions[key] = self._sessions.pop(key)
         return session.user
 
     def end(self, session_id: str) -> None:
-        """Log out."""
+        """End a session, if it exists."""
         self._sessions.pop(_key(session_id), None)
 
 

@@ -104,7 +104,7 @@ async def forget_person(
 
     Then Redis rewrites its append-only file. This waits at most `rewrite_timeout_s` for it.
     """
-    await audit.record(redis, AuditEntry(by, "forget", person.told))
+    await audit.record(redis, AuditEntry(by, "forget", person.masked_names))
     done = ForgetResult(busy=[], unreadable=[], spilled=[], set_aside=[])
     await _remove_waiting(redis, person, done)
     await _remove_letters(redis, person, terms, done)
@@ -121,7 +121,7 @@ async def forget_person(
     done.set_aside = [key.name for key in await read_set_aside(redis)]
     done.spilled = sorted(place for place, state in (await read_spilled(redis)).items() if not state.is_nothing())
     counts = {name: str(value) for name, value in msgspec.structs.asdict(done).items() if isinstance(value, int)}
-    await audit.record(redis, AuditEntry(by, "forgot", person.told, counts))
+    await audit.record(redis, AuditEntry(by, "forgot", person.masked_names, counts))
     rewritten = await append_only_file.rewrite(redis, timeout_s=rewrite_timeout_s)
     done.append_only_file, done.append_only_reason = rewritten.state, rewritten.reason
     return done

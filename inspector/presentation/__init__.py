@@ -1,1 +1,1 @@
-"""Data as terminals, pages and the API show it."""
+"""How terminals, pages and the API show data."""

@@ -1,4 +1,4 @@
-"""How a channel does, for terminals and as JSON."""
+"""The state of a channel, for terminals, pages and as JSON."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from broker.queue.channel_state import Channel
 from inspector.formatting import count_of, span
 
 
-def channel_records(found: list[Channel], now_ms: int) -> list[dict[str, Any]]:
-    """Every field of each, and its state in a word."""
-    return [{**msgspec.to_builtins(one), "state": one.state(now_ms)} for one in found]
+def channel_records(channels: list[Channel], now_ms: int) -> list[dict[str, Any]]:
+    """Every field of each channel, and its state in a word."""
+    return [{**msgspec.to_builtins(channel), "state": channel.state(now_ms)} for channel in channels]
 
 
-def channel_line(one: Channel, now_ms: int) -> Text:
-    """How one channel does, and what waits for it."""
-    state = one.state(now_ms)
+def channel_line(channel: Channel, now_ms: int) -> Text:
+    """The state of a channel, its failures in a row, and its held jobs."""
     line = Text()
-    match state:
+    match channel.state(now_ms):
         case "closed":
-            line.append("takes notifications", style="green")
+            line.append("active", style="green")
         case "paused":
-            line.append(f"paused for {span(now_ms - one.paused_since_ms)}", style="yellow")
+            line.append(f"paused for {span(now_ms - channel.paused_since_ms)}", style="yellow")
         case "open":
-            line.append(f"breaker open, tried again in {span(one.open_until_ms - now_ms)}", style="red")
+            line.append(f"circuit breaker open, next probe in {span(channel.open_until_ms - now_ms)}", style="red")
         case "half-open":
-            line.append("breaker half-open: one job tries", style="yellow")
-    if one.failures:
-        line.append(f", {count_of(one.failures, 'failure')} in a row")
-    if one.held:
-        line.append(f", {count_of(one.held, 'job')} held")
+            line.append("circuit breaker half-open: probing with one job", style="yellow")
+    if channel.failures:
+        line.append(f", {count_of(channel.failures, 'failure')} in a row")
+    if channel.held:
+        line.append(f", {count_of(channel.held, 'job')} held")
     return line

@@ -1,12 +1,12 @@
-"""A body to read, with the place marked where it went wrong.
+"""The lines of a body, with the line of the error marked.
 
-A sound body is indented JSON, and the line is marked that begins the value at the path of the error; of a path
-whose last keys are not there, the line of what they are missing from. What is not JSON is text, with a line that
-begins where decoding fails, and that one is marked. Both are bounded, to what is around
-the mark.
+A JSON body is indented. The marked line is the one where the value at the path of the error begins; if the last
+keys of the path are missing, it is the line of the object that they are missing from. A body that is not JSON is
+shown as text, with a new, marked line at the byte where decoding fails. Only the lines around the mark are
+returned.
 
-Paths are as msgspec has them: `$.data.items[3].price`, keys as they are, even with dots in them; `[...]`, which
-stands for any item, leads no further.
+Paths have the format of msgspec: `$.data.items[3].price`. Keys are literal, even with dots in them. A path is
+followed up to `[...]`, which means any item.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from inspector.formatting import count_of, printable, printable_json
 from inspector.privacy.masking import Masking
 
 MAX_CHARS = 64 * 1024
-"""Of the body's text, before control characters are spelt out."""
+"""Most characters of a body that are shown, before control characters are escaped."""
 
 _MAX_LINES = 8000
 _MAX_INDENT = 64
@@ -34,93 +34,93 @@ _AT_BYTE = re.compile(r"\(byte (\d{1,12})\)$")
 
 _encode = msgspec.json.Encoder().encode
 
-Trail = tuple[int, ...]
-"""Where a value is: its place among the children of each container on the way, from the root on."""
+ChildPath = tuple[int, ...]
+"""The position of a value: its index among the children of each container, from the root on."""
 
 
-class Line(Struct, frozen=True):
-    """One line, without its end and without anything that could steer a terminal."""
+class BodyLine(Struct, frozen=True):
+    """A line of a body, without a line break and without control characters."""
 
     text: str
     is_marked: bool = False
 
 
-class Marked(Struct, frozen=True):
-    """A body to read."""
+class MarkedBody(Struct, frozen=True):
+    """The lines of a body."""
 
     form: Literal["json", "text", "hidden"]
-    """`text`: it is not JSON. `hidden`: nor is it, and no line is shown: personal data in it cannot be masked."""
+    """`text`: not JSON. `hidden`: not JSON, and no lines, since personal data in it cannot be masked."""
 
-    lines: tuple[Line, ...] = ()
+    lines: tuple[BodyLine, ...] = ()
 
 
-def marked(body: bytes, path: str, *, masking: Masking | None) -> Marked:
-    """The body with the value at `path` marked, "" for no mark; `masking` None reveals all. Never raises."""
+def locate_error(body: bytes, path: str, *, masking: Masking | None) -> MarkedBody:
+    """The body with the value at `path` marked; no mark for "". `masking` None shows all data. Never raises."""
     try:
-        body.decode()  # msgspec would tell where in a string, not where in the body
+        # This error has the offset in the body. That of msgspec has the offset in a string.
+        body.decode()
         value = msgspec.json.decode(body)
         shown = value if masking is None else masking.value(value)
     except (ValueError, RecursionError) as error:
         return (
-            Marked("hidden")
+            MarkedBody("hidden")
             if masking
-            else Marked("text", tuple(_broken(body, _failed_at(body, error) if path else None)))
+            else MarkedBody("text", tuple(_undecodable_lines(body, _failed_at(body, error) if path else None)))
         )
-    return Marked("json", tuple(_json(shown, _trail(value, path))))
+    return MarkedBody("json", tuple(_json_lines(shown, _child_path(value, path))))
 
 
 def _failed_at(body: bytes, error: Exception) -> int | None:
-    """The byte at which decoding fails, None where nothing tells."""
+    """The offset of the byte at which decoding fails; None if the error does not say."""
     if isinstance(error, UnicodeDecodeError):
         return error.start
-    told = str(error)
-    found = _AT_BYTE.search(told)
-    if found:  # msgspec has read the first of trailing characters already, and of a wrong word all
-        return min(int(found[1]) - ("trailing characters" in told), len(body) - 1)
-    return len(body) if "truncated" in told else None
+    message = str(error)
+    offset = _AT_BYTE.search(message)
+    # msgspec reports the position after the first trailing character, and after a whole invalid word.
+    if offset:
+        return min(int(offset[1]) - ("trailing characters" in message), len(body) - 1)
+    return len(body) if "truncated" in message else None
 
 
-def _broken(body: bytes, at: int | None) -> Iterator[Line]:
+def _undecodable_lines(body: bytes, at: int | None) -> Iterator[BodyLine]:
     start = 0 if at is None else max(0, min(at - MAX_CHARS // 2, len(body) - MAX_CHARS))
     end = min(len(body), start + MAX_CHARS)
     if start:
-        yield Line(f"... {count_of(start, 'byte')} before")
-    yield from _text(body[start : end if at is None else at])
+        yield BodyLine(f"... {count_of(start, 'byte')} before")
+    yield from _text_lines(body[start : end if at is None else at])
     if at is not None:
-        first, *others = _text(body[at:end]) or [Line("(here it ends)")]
-        yield Line(first.text, is_marked=True)
+        first, *others = _text_lines(body[at:end]) or [BodyLine("(the body ends here)")]
+        yield BodyLine(first.text, is_marked=True)
         yield from others
     if end < len(body):
-        yield Line(f"... {count_of(len(body) - end, 'more byte')}")
+        yield BodyLine(f"... {count_of(len(body) - end, 'more byte')}")
 
 
-def _text(data: bytes) -> list[Line]:
+def _text_lines(data: bytes) -> list[BodyLine]:
     lines = data.decode("utf-8", "backslashreplace").split("\n") if data else []
-    return [Line(printable(line)) for line in lines]
+    return [BodyLine(printable(line)) for line in lines]
 
 
-def _trail(root: Any, path: str) -> Trail | None:
-    """The way to the value at a path, or as far as it leads; None for no path.
-
-    A key may hold what looks like the next steps, so each key that the path goes on with is tried.
-    """
+def _child_path(root: Any, path: str) -> ChildPath | None:
+    """The position of the value at a path, or of its last existing parent; None without a path."""
+    # A key may contain dots and brackets, so every key that the rest of the path begins with is tried.
     if not path.startswith("$"):
         return None
-    best: Trail = ()
+    best: ChildPath = ()
     least = len(path)
-    open_: list[tuple[Any, str, Trail]] = [(root, path[1 : 1 + _MAX_PATH_CHARS], ())]
-    while open_:
-        value, rest, trail = open_.pop()
+    pending: list[tuple[Any, str, ChildPath]] = [(root, path[1 : 1 + _MAX_PATH_CHARS], ())]
+    while pending:
+        value, rest, trail = pending.pop()
         if len(rest) < least:
             best, least = trail, len(rest)
         if not rest:
             break
-        open_ += [(inner, left, (*trail, position)) for position, inner, left in _next(value, rest)]
+        pending += [(inner, left, (*trail, position)) for position, inner, left in _next(value, rest)]
     return best
 
 
 def _next(value: Any, rest: str) -> Iterator[tuple[int, Any, str]]:
-    """The children that a path can go on with: position, child, what is left of the path."""
+    """The children that the path can continue with: (index, child, rest of the path)."""
     if isinstance(value, dict) and rest[0] == ".":
         for position, (key, inner) in enumerate(value.items()):
             left = rest[1 + len(key) :]
@@ -131,80 +131,80 @@ def _next(value: Any, rest: str) -> Iterator[tuple[int, Any, str]]:
         yield int(index[1]), value[int(index[1])], rest[index.end() :]
 
 
-def _json(root: Any, trail: Trail | None) -> Iterator[Line]:
-    """The whole where the mark is in the first part of it; else what is around the mark."""
-    lines, is_whole = _first(_lines(root, trail))
+def _json_lines(root: Any, trail: ChildPath | None) -> Iterator[BodyLine]:
+    """The lines from the start if the mark is among them, else the lines around the mark."""
+    lines, is_whole = _limited(_lines(root, trail))
     if trail and not any(line.is_marked for line in lines):
         *way, position = trail
         parent = root
         for step in way:
             parent = _child(parent, step)
-        yield Line("... what is before")
+        yield BodyLine("... lines before")
         for start in (max(0, position - _SIBLINGS_BEFORE), position):
-            lines, is_whole = _first(_lines(parent, (position,), start=start))
+            lines, is_whole = _limited(_lines(parent, (position,), start=start))
             if any(line.is_marked for line in lines):
                 break
         is_whole = False
     yield from lines
     if not is_whole:
-        yield Line("... what is behind")
+        yield BodyLine("... lines after")
 
 
-def _first(lines: Iterator[Line]) -> tuple[list[Line], bool]:
-    """As many lines as may be shown, and whether these are all."""
-    found: list[Line] = []
+def _limited(lines: Iterator[BodyLine]) -> tuple[list[BodyLine], bool]:
+    """(the lines within the limits, whether these are all)."""
+    shown: list[BodyLine] = []
     room = MAX_CHARS
     for line in lines:
-        if room <= 0 or len(found) == _MAX_LINES:
-            return found, False
+        if room <= 0 or len(shown) == _MAX_LINES:
+            return shown, False
         cut = len(line.text) - room
         text = line.text if cut <= 0 else f"{line.text[:room]}... {count_of(cut, 'more character')}"
-        found.append(Line(printable_json(text), line.is_marked))
+        shown.append(BodyLine(printable_json(text), line.is_marked))
         room -= len(line.text) + 1
-    return found, True
+    return shown, True
 
 
-class _Open(Struct):
-    """A container whose children are being written."""
+class _OpenContainer(Struct):
+    """A container whose children are being formatted."""
 
     children: Iterator[tuple[int, str, Any]]
-    """Position, key with its colon, value."""
+    """(index, key with its colon, value)."""
 
     last: int
-    """Position of the last child."""
+    """Index of the last child."""
 
     end: str
-    trail: Trail | None
-    """The way from here to the mark, None off that way."""
+    trail: ChildPath | None
+    """Path from here to the mark; None if the mark is not in this container."""
 
 
-def _lines(root: Any, trail: Trail | None, *, start: int = 0) -> Iterator[Line]:
-    """Indented JSON, line by line; of the root itself only the children from `start` on. Without recursion."""
-    within = [_Open(iter([(0, "", root)]), 0, "", None if trail is None else (0, *trail))]
-    while within:
-        here = within[-1]
-        child = next(here.children, None)
+def _lines(root: Any, trail: ChildPath | None, *, start: int = 0) -> Iterator[BodyLine]:
+    """Indented JSON, line by line; for the root, only the children from `start` on. Does not recurse."""
+    containers = [_OpenContainer(iter([(0, "", root)]), 0, "", None if trail is None else (0, *trail))]
+    while containers:
+        container = containers[-1]
+        child = next(container.children, None)
         if child is None:
-            within.pop()
-            if within:
-                yield Line(_indent(within) + here.end)
+            containers.pop()
+            if containers:
+                yield BodyLine(_indent(containers) + container.end)
             continue
         position, key, value = child
-        ahead = here.trail[1:] if here.trail and here.trail[0] == position else None
-        comma = "" if position == here.last else ","
+        below = container.trail[1:] if container.trail and container.trail[0] == position else None
+        comma = "" if position == container.last else ","
         begin, end = _brackets(value)
-        yield Line(_indent(within) + key + begin + ("" if end else comma), is_marked=ahead == ())
+        yield BodyLine(_indent(containers) + key + begin + ("" if end else comma), is_marked=below == ())
         if end:
-            children = _children(value, start if len(within) == 1 else 0)
-            within.append(_Open(children, len(value) - 1, end + comma, ahead))
+            children = _children(value, start if len(containers) == 1 else 0)
+            containers.append(_OpenContainer(children, len(value) - 1, end + comma, below))
 
 
-def _indent(within: list[_Open]) -> str:
-    return " " * min(2 * (len(within) - 1), _MAX_INDENT)
+def _indent(containers: list[_OpenContainer]) -> str:
+    return " " * min(2 * (len(containers) - 1), _MAX_INDENT)
 
 
 def _brackets(value: Any) -> tuple[str, str]:
-    """What begins and ends a value with children; any other value and ""."""
+    """The brackets of a container with children; for any other value, (its JSON, "")."""
     if isinstance(value, (dict, list)) and value:
         return ("{", "}") if isinstance(value, dict) else ("[", "]")
     return _encode(value).decode(), ""

@@ -1,4 +1,4 @@
-"""Dead letters and status as JSON: field names that scripts may rely on. Times are ms since 1970."""
+"""Dead letters and status as JSON. Scripts may rely on the field names. Times are ms since 1970."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.t
 
 
 def page_entry_record(entry: PageEntry, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One of a list: `cursor` is where the page after it begins."""
+    """One letter of a list. `cursor` is where the page after it begins."""
     return {**letter_record(entry.letter, shown=masking.text), "cursor": entry.cursor}
 
 
@@ -50,7 +50,8 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
 def stored_letter_record(
     stored_letter: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT
 ) -> dict[str, Any]:
-    """A dead letter with its body: `body` is null where it is not JSON; `body_base64`, if revealed, is exact."""
+    """A dead letter with its body. `body` is null if it is not JSON; `body_base64` has the exact bytes if
+    revealed."""
     shown = str if reveal else masking.texts_of(stored_letter.body)
     letter = letter_record(stored_letter.letter, shown=shown)
     notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in stored_letter.notes]
@@ -65,7 +66,7 @@ def stored_letter_record(
 
 
 def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One group."""
+    """A failure group and one of its letters."""
     return {
         "fingerprint": group.fingerprint,
         "count": group.count,
@@ -77,9 +78,9 @@ def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
 
 
 def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One action and how far it has come. What was searched for is masked: it may be an e-mail address.
+    """A bulk action and its progress. A search is masked, since it may be an e-mail address.
 
-    `state`: running, stopped, done, or interrupted, which is told where `now_ms` is given, by the clock of Redis.
+    `state`: running, stopped, done or interrupted. Interrupted needs `now_ms`, by the clock of Redis.
     """
     order, criteria = action.request, filter_of(action.request).criteria()
     return {
@@ -103,16 +104,16 @@ def action_record(action: Action, *, now_ms: int = 0, masking: Masking = DEFAULT
 
 
 def dry_run_record(result: DryRunResult) -> dict[str, Any]:
-    """What a replay would come to: `passes`; else `reason`, `error` ... of the dead letter there would be.
+    """The result of a dry run: `passes`, or the `reason`, `error` and so on of the dead letter that would result.
 
-    `notifications`: those that would be sent, and those that would not, each with its `error`. The verdict is told
-    as it is, so it must be masked already.
+    `notifications`: those that would be sent, and those that would fail, each with its `error`. Nothing is masked
+    here, so the result must be masked already.
     """
     return cast("dict[str, Any]", msgspec.to_builtins(result))
 
 
 def audit_entry_record(recorded: StoredAuditEntry, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One line of the audit log. `id` is where the page after it begins."""
+    """An audit entry. `id` is where the page after it begins."""
     audit_entry = recorded.audit_entry
     return {
         "id": recorded.id,
@@ -125,7 +126,7 @@ def audit_entry_record(recorded: StoredAuditEntry, *, masking: Masking = DEFAULT
 
 
 def status_record(status: Status) -> dict[str, Any]:
-    """All of it in one object, flat but for the lists of sources and alerts."""
+    """The whole status in one object. Only sources, alerts, channels and other lists are nested."""
     totals, backlog, redis = status.totals, status.backlog, status.redis
     counters = msgspec.to_builtins(totals)
     refused = counters.pop("refused")

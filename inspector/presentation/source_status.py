@@ -1,4 +1,4 @@
-"""How a source does, for terminals and as JSON."""
+"""The state of a source, for terminals, pages and as JSON."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from sources.retry_deadline import disabled_at_ms, is_past_the_last_try, tries_l
 
 
 def source_line(source: Source, now_ms: int) -> Text:
-    """When it had its last webhook, and what is wrong since."""
+    """The time of the last webhook, and what has failed since."""
     facts = source.facts
     line = Text(_last_accepted(facts.last_accepted_ms, now_ms))
     if facts.failing_since_ms:
-        row = _row(facts.failing_answers, "error", facts.failing_since_ms, facts.failing_status)
-        told = warning(source.kind, facts.failing_since_ms, now_ms)
-        line.append(f"\n{row}" + (f": {told}" if told else ""), style="red")
+        failures = _failures(facts.failing_answers, "error", facts.failing_since_ms, facts.failing_status)
+        deadline = warning(source.kind, facts.failing_since_ms, now_ms)
+        line.append(f"\n{failures}" + (f": {deadline}" if deadline else ""), style="red")
     elif facts.outage_since_ms:
         lasted = span(facts.outage_until_ms - facts.outage_since_ms)
         line.append(f"\nlast outage {moment(facts.outage_since_ms)}, for {lasted}", style="dim")
         if is_past_the_last_try(source.kind, facts.outage_since_ms, facts.outage_until_ms):
             line.append(f": {source.kind.disabled_advice}", style="yellow")
     if facts.refused_since_ms:
-        row = _row(facts.refused_answers, "refusal", facts.refused_since_ms, facts.refused_status)
-        line.append(f"\n{row}", style="yellow")
+        rejections = _failures(facts.refused_answers, "rejection", facts.refused_since_ms, facts.refused_status)
+        line.append(f"\n{rejections}", style="yellow")
     return line
 
 
 def alert_line(alert: Alert, now_ms: int) -> Text:
-    """What a person should look at."""
+    """An active alert, with personal data masked."""
     return Text(
         f"{alert.kind}, for {span(now_ms - alert.since_ms)}: {printable(DEFAULT.text(alert.text))}", style="red"
     )
 
 
 def source_records(status: Status) -> list[dict[str, Any]]:
-    """Every fact of each source; tries_left and disabled_at_ms are null while nothing fails."""
+    """Every field of each source; tries_left and disabled_at_ms are null while no webhook fails."""
     return [
         {"name": name, **msgspec.to_builtins(source.facts), **_deadline(source, status.at_ms)}
         for name, source in status.sources.items()
@@ -49,7 +49,7 @@ def source_records(status: Status) -> list[dict[str, Any]]:
 
 
 def alert_records(status: Status) -> list[dict[str, Any]]:
-    """The alerts that hold, personal data in them masked."""
+    """The active alerts, with personal data masked."""
     return [
         {
             **msgspec.to_builtins(alert),
@@ -74,5 +74,5 @@ def _last_accepted(last_ms: int, now_ms: int) -> str:
     return f"last webhook {span(now_ms - last_ms)} ago" if last_ms else "no webhook yet"
 
 
-def _row(answers: int, thing: str, since_ms: int, status: int) -> str:
-    return f"{count_of(answers, thing)} since {moment(since_ms)} and nothing accepted, last {status}"
+def _failures(answers: int, thing: str, since_ms: int, status: int) -> str:
+    return f"{count_of(answers, thing)} since {moment(since_ms)}, no webhook accepted since, last status {status}"

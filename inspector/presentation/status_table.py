@@ -1,4 +1,4 @@
-"""What status looks like on a terminal of 80 columns."""
+"""The status as a table for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from inspector.operations.status import Status
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 
-_CONFIGS = "a change of the config is under way, or another installation is in this namespace"
+_CONFIGS = "a config change is being rolled out, or another installation uses this namespace"
 _SET_ASIDE_SHOWN = 10
 
 
 class Rates(Struct, frozen=True):
-    """Per second, since the status before."""
+    """Rates per second since the previous status."""
 
     accepted: float
     processed: float
@@ -32,7 +32,7 @@ class Rates(Struct, frozen=True):
 
 
 def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
-    """How things stand: both sums, then what waits, works and went wrong."""
+    """The counters, then the queue, jobs, workers, dead letters, Redis, problems, sources, channels and alerts."""
     totals, backlog, redis = status.totals, status.backlog, status.redis
     lines = Table.grid(padding=(0, 2))
     lines.add_column(no_wrap=True, style="dim")
@@ -47,7 +47,7 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     lines.add_row("jobs", _jobs(status))
     if any(msgspec.structs.astuple(status.schedule)):
         lines.add_row("waiting for", _waiting_for(status.schedule))
-    lines.add_row("workers", Text(f"{status.workers} alive", style="" if status.workers else "yellow"))
+    lines.add_row("workers", Text(f"{status.workers} running", style="" if status.workers else "yellow"))
     lines.add_row(
         "dead letters",
         Text(
@@ -58,8 +58,8 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     lines.add_row("refused", _refused(totals))
     limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
     lines.add_row("redis", f"{redis.name()}, memory {size(redis.used_memory_bytes)}{limit}")
-    for name, fault in _faults(status):
-        lines.add_row(name, Text(fault, style="red"))
+    for name, problem in _problems(status):
+        lines.add_row(name, Text(problem, style="red"))
     for place, seen in status.spilled.items():
         lines.add_row("on disk", spilled_line(place, seen, status.at_ms))
     for name, source in status.sources.items():
@@ -72,7 +72,7 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
 
 
 def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
-    """What lies in one place and when that was seen."""
+    """The webhooks that one receiver keeps on disk, and when that was last read."""
     line = Text(f"{place}: ")
     if seen.bodies:
         waiting = f"{count_of(seen.bodies, 'webhook')} ({size(seen.bytes)}) wait for Redis"
@@ -118,21 +118,23 @@ def _waiting_for(schedule: Schedule) -> str:
     return ", ".join(f"{name}: {count}" for name, count in spans if count)
 
 
-def _faults(status: Status) -> Iterator[tuple[str, str]]:
+def _problems(status: Status) -> Iterator[tuple[str, str]]:
     waiting = status.waiting
     if waiting.missing:
         counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
-        yield "missing", f"{counts}: something else removed or added jobs"
+        yield "missing", f"{counts}: another program removed or added jobs"
     if status.configs > 1:
-        yield "configs", f"workers run with {status.configs} configs: {_CONFIGS}"
-    for one in status.clocks:
-        off = f"{one.ahead_ms / 1000:+.1f} s off from that of Redis: set the host's clock by NTP"
-        yield "clock", f"{printable(one.process)} is {off}"
+        yield "configs", f"workers run with {status.configs} different configs: {_CONFIGS}"
+    for clock in status.clocks:
+        difference = (
+            f"{clock.ahead_ms / 1000:+.1f} s from the clock of Redis: synchronize the host's clock with NTP"
+        )
+        yield "clock", f"{printable(clock.process)} differs by {difference}"
     for risk in status.risks():
         yield "risk", risk
     for key in status.set_aside[:_SET_ASIDE_SHOWN]:
         ago = span(status.at_ms - key.at_ms)
-        yield "set aside", f"{printable(key.name)} ({key.type}), {ago} ago: look at it, then delete it"
+        yield "set aside", f"{printable(key.name)} ({key.type}), {ago} ago: inspect the key, then delete it"
 
 
 def _refused(totals: Totals) -> str:

@@ -1,1 +1,1 @@
-"""Masking personal data, and finding all that belongs to one person. Pure, no I/O."""
+"""Masks personal data, and finds everything that belongs to one person. Pure, no I/O."""

@@ -1,7 +1,7 @@
-"""Masks the values that one body hides in the other texts of the same dead letter: answers, errors, notes.
+"""Masks the personal values of a body in the other texts of the same dead letter: answers, errors, notes.
 
 A value is found as whole words, in any letter case, also percent-encoded or with JSON escapes; a phone number also
-with other spaces and another prefix. The time for a text does not depend on how many values are known.
+with other spaces and another prefix. The time for a text does not depend on the number of known values.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from collections import defaultdict
 from urllib.parse import quote, quote_plus
 
 _MIN_CHARS = 3
+# Shorter numbers are in too many texts.
 _MIN_DIGITS = 5
-"""Of a value that is only digits: shorter ones are in too many texts."""
+"""Shortest value that has only digits."""
 
+# A longer value is free text, which no other text quotes as a whole.
 _MAX_CHARS = 254
-"""Of a value: a longer one is free text, which nothing quotes as a whole."""
+"""Longest value that is searched for."""
 
 _MAX_VALUES = 10_000
 _MAX_LENGTHS = 64
-"""Values of so many lengths may begin with the same word."""
+"""Most different lengths of the values that begin with the same word."""
 
 _PHONE_DIGITS = 7
-"""The end of a phone number that tells it, whatever its prefix."""
+"""Number of last digits that identify a phone number, whatever its prefix."""
 
 _WORD = re.compile(r"%[0-9a-f]{2}|\\u[0-9a-f]{4}|\w+?(?=%[0-9a-f]{2}|\\u[0-9a-f]{4}|\b)", re.IGNORECASE)
 _EDGES = re.compile(r"^\W+|\W+$")
@@ -35,13 +37,13 @@ class KnownValues:
 
     def __init__(self) -> None:
         self._lengths: defaultdict[str, set[int]] = defaultdict(set)
-        """By the word that values begin with."""
+        """Lengths of the values, by their first word."""
 
         self._values: set[str] = set()
         self._phones: set[str] = set()
 
     def add(self, value: object, *, is_name: bool = False) -> None:
-        """Know a text or number; of a name, its parts too."""
+        """Add a text or number; for a name, also its parts."""
         text = _EDGES.sub("", str(value))
         if len(text) > _MAX_CHARS or len(self._values) >= _MAX_VALUES * 4:
             return
@@ -57,14 +59,14 @@ class KnownValues:
     def masked(self, text: str, mask: str) -> str:
         """The text with `mask` in place of each known value."""
         if self._phones:
-            text = _NUMBER.sub(lambda found: mask if self._is_phone(found[0]) else found[0], text)
+            text = _NUMBER.sub(lambda number: mask if self._is_phone(number[0]) else number[0], text)
         return self._without_values(text, mask) if self._values else text
 
     def _add(self, text: str) -> None:
         if len(text) < (_MIN_DIGITS if text.replace(".", "").isdecimal() else _MIN_CHARS):
             return
-        for spelling in {text, quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1]}:
-            folded = _folded(spelling)
+        for variant in {text, quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1]}:
+            folded = _folded(variant)
             word = _WORD.search(folded)
             if word and word.start() == 0 and len(self._lengths[word[0]]) < _MAX_LENGTHS:
                 self._lengths[word[0]].add(len(folded))
@@ -85,7 +87,7 @@ class KnownValues:
         return "".join((*parts, text[done:]))
 
     def _length_at(self, folded: str, start: int, word: str) -> int:
-        """The length of the longest known value that begins there, 0 for none."""
+        """The length of the longest known value that begins at `start`; or 0."""
         for length in sorted(self._lengths.get(word, ()), reverse=True):
             end = start + length
             if folded[start:end] in self._values and not _is_word(folded[end : end + 1]):
@@ -94,7 +96,7 @@ class KnownValues:
 
 
 def _folded(text: str) -> str:
-    """The text in lower case, character by character, so that places in it stay what they are."""
+    """The text in lower case, with each character at the same index as before."""
     lower = text.lower()
     return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 

@@ -1,12 +1,15 @@
-"""Bodies and texts without personal data, for people who need only the shape of what went wrong.
+"""Masks personal data in bodies and texts, so that people can read why something failed without seeing it.
 
-By key: what names, addresses, phone numbers, birthdays and the like are commonly called, in any object
-(personal_keys.py). By form: e-mail addresses and phone numbers in any text (text_patterns.py). By value: what a
-body hides is hidden in its free texts, and in the other texts of its dead letter (known_values.py). By path: what
-the settings name. It may hide more than it must; what it cannot parse it does not show.
+Four rules decide what is masked:
+- by key: common keys of names, addresses, phone numbers, birthdays and the like, in any object (personal_keys.py);
+- by form: e-mail addresses and phone numbers in any text (text_patterns.py);
+- by value: a value that is masked in a body is also masked in the body's free texts, and in the other texts of its
+  dead letter (known_values.py);
+- by path: what the settings name.
+More may be masked than necessary. What cannot be parsed is not shown.
 
-Ids, codes, amounts, and the `name` of what is no person (a campaign, a reward, a product) are shown: support needs
-them. Only an e-mail address or a phone number that begins with `+` is masked there.
+Ids, codes, amounts, and the `name` of an object that is not a person (a campaign, a reward, a product) are shown,
+since support needs them. In these only e-mail addresses, and phone numbers that begin with `+`, are masked.
 """
 
 from __future__ import annotations
@@ -18,150 +21,165 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from inspector.privacy.dotted_paths import Ahead, compiled, last_keys, stepped
+from inspector.privacy.dotted_paths import RemainingPaths, compile_paths, descend, last_keys
 from inspector.privacy.known_values import KnownValues
-from inspector.privacy.personal_keys import PERSONS, is_code, is_no_person, is_personal
+from inspector.privacy.personal_keys import PERSON_KEYS, is_code, is_non_person, is_personal
 from inspector.privacy.text_patterns import masked_emails, masked_phones
 
 MASK = "***"
 
-# Takes time in proportion to the text, whatever the text.
+# Takes time in proportion to the length of the text, whatever the text is.
 _PAIR = re.compile(r'"((?:[^"\\]|\\.){0,64})"(\s*:\s*)"((?:[^"\\]|\\.)+)"?')
 
 
-class _Fate(Enum):
-    """What becomes of a value."""
+class _Decision(Enum):
+    """How a value is shown."""
 
-    JUDGED = 0
-    """Text is masked by form and by value."""
+    SCAN = 0
+    """Texts are searched: personal data is masked by form and by value. Other values are shown."""
 
     CODE = 4
-    """An id, a code, a name of what is no person: only e-mail addresses and international numbers are masked."""
+    """An id, a code, or the name of an object: only e-mail addresses and international numbers are masked."""
 
-    SHOWN = 1
-    """As it is."""
+    SHOW = 1
+    """The value is shown unchanged."""
 
-    HIDDEN = 2
-    """By a rule: everything but truth values and what is empty."""
+    MASK_BY_KEY = 2
+    """Masked by a rule, unless it is a boolean or empty."""
 
-    MASKED = 3
-    """By a path: everything but what is empty, whatever is said of places in it."""
+    MASK_BY_PATH = 3
+    """Masked by a path with everything in it, unless it is empty. No other rule changes that."""
 
 
-class _Walk(NamedTuple):
-    """What one walk through a body knows."""
+class _MaskingPass(NamedTuple):
+    """The state of a pass over a body."""
 
     known: KnownValues
-    """What is masked in free text."""
+    """Values to mask in free text."""
 
-    found: KnownValues | None
-    """Takes the values that are hidden."""
+    collected: KnownValues | None
+    """Collects the values that are masked."""
 
 
 class Masking:
-    """What is hidden. The order: a masked path, a shown path, a hidden object around it, the key, the form."""
+    """The masking rules of a config. First match wins: masked path, shown path, masked parent, key, form."""
 
     def __init__(self, masked: Sequence[str] = (), shown: Sequence[str] = ()) -> None:
-        """Paths as `inspector.masked_paths` and `shown_paths` have them. Raises ValueError: path and reason."""
-        self._masked = compiled(masked)
-        self._shown = compiled(shown)
+        """Paths as in `inspector.masked_paths` and `shown_paths`. Raises ValueError, which names path and
+        reason."""
+        self._masked = compile_paths(masked)
+        self._shown = compile_paths(shown)
         self._masked_keys = last_keys(masked)
 
     def body(self, body: bytes) -> Any:
-        """The JSON value of a body, masked. Raises ValueError for a body that is not JSON."""
+        """The JSON value of a body, masked. Raises ValueError if the body is not JSON."""
         try:
             return self.value(msgspec.json.decode(body))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
     def value(self, value: Any) -> Any:
-        """A JSON value masked, with its keys and in its shape. Raises RecursionError for hundreds of levels."""
+        """A JSON value of the same shape, with masked values and keys. Raises RecursionError for hundreds of
+        levels."""
         known = KnownValues()
-        self._masked_value(value, _Walk(KnownValues(), known))
-        return self._masked_value(value, _Walk(known, None))
+        self._mask_root(value, _MaskingPass(KnownValues(), known))
+        return self._mask_root(value, _MaskingPass(known, None))
 
     def text(self, text: str) -> str:
-        """Free text, which may quote JSON, masked: by form, by key, and by the keys that masked paths end in."""
-        return masked_phones(masked_emails(_PAIR.sub(self._pair, text), MASK), MASK)
+        """Free text, masked by form. JSON in it is masked by key, and by the last keys of masked paths."""
+        return masked_phones(masked_emails(_PAIR.sub(self._mask_pair, text), MASK), MASK)
 
     def texts_of(self, body: bytes) -> Callable[[str], str]:
-        """What masks the texts that belong to a body: like `text`, and by the values that the body hides."""
+        """A function that masks the texts of a body: like `text`, and also the values that are masked in the
+        body."""
         known = KnownValues()
         try:
-            self._masked_value(msgspec.json.decode(body), _Walk(KnownValues(), known))
+            self._mask_root(msgspec.json.decode(body), _MaskingPass(KnownValues(), known))
         except (ValueError, RecursionError):
             return self.text
         return lambda text: self.text(known.masked(text, MASK))
 
-    def _masked_value(self, value: Any, walk: _Walk) -> Any:
-        fate = self._fate(_Fate.JUDGED, self._masked, self._shown, _Fate.JUDGED)
-        return self._inside(value, fate, self._masked, self._shown, "", walk)
+    def _mask_root(self, value: Any, masking_pass: _MaskingPass) -> Any:
+        decision = self._decide(_Decision.SCAN, self._masked, self._shown, _Decision.SCAN)
+        return self._mask(value, decision, self._masked, self._shown, "", masking_pass)
 
-    def _inside(self, value: Any, fate: _Fate, masked: Ahead, shown: Ahead, name: str, walk: _Walk) -> Any:
+    def _mask(
+        self,
+        value: Any,
+        decision: _Decision,
+        masked: RemainingPaths,
+        shown: RemainingPaths,
+        name: str,
+        masking_pass: _MaskingPass,
+    ) -> Any:
         if isinstance(value, list):
-            return [self._inside(inner, fate, masked, shown, name, walk) for inner in value]
+            return [self._mask(inner, decision, masked, shown, name, masking_pass) for inner in value]
         if not isinstance(value, dict):
-            return self._leaf(value, fate, name, walk)
-        is_thing = is_no_person(_kind(value, name))
-        found: dict[str, Any] = {}
+            return self._mask_scalar(value, decision, name, masking_pass)
+        is_thing = is_non_person(_kind(value, name))
+        result: dict[str, Any] = {}
         for key, inner in value.items():
-            ahead = stepped(masked, key), stepped(shown, key)
-            by_key = _by_key(key, name, is_thing=is_thing)
-            found[_free(self.text(key), found)] = self._inside(
-                inner, self._fate(fate, *ahead, by_key), *ahead, key, walk
+            remaining = descend(masked, key), descend(shown, key)
+            by_key = _decide_by_key(key, name, is_thing=is_thing)
+            result[_unique_key(self.text(key), result)] = self._mask(
+                inner, self._decide(decision, *remaining, by_key), *remaining, key, masking_pass
             )
-        return found
+        return result
 
-    def _fate(self, around: _Fate, masked: Ahead, shown: Ahead, by_key: _Fate) -> _Fate:
-        if around is _Fate.MASKED or () in masked:
-            return _Fate.MASKED
+    def _decide(
+        self, parent: _Decision, masked: RemainingPaths, shown: RemainingPaths, by_key: _Decision
+    ) -> _Decision:
+        if parent is _Decision.MASK_BY_PATH or () in masked:
+            return _Decision.MASK_BY_PATH
         if () in shown:
-            return _Fate.SHOWN
-        return _Fate.HIDDEN if around is _Fate.HIDDEN else by_key
+            return _Decision.SHOW
+        return _Decision.MASK_BY_KEY if parent is _Decision.MASK_BY_KEY else by_key
 
-    def _leaf(self, value: Any, fate: _Fate, name: str, walk: _Walk) -> Any:
-        if fate is _Fate.SHOWN or value is None or value == "":
+    def _mask_scalar(self, value: Any, decision: _Decision, name: str, masking_pass: _MaskingPass) -> Any:
+        if decision is _Decision.SHOW or value is None or value == "":
             return value
-        if fate is _Fate.CODE:
+        if decision is _Decision.CODE:
             return (
                 masked_phones(masked_emails(value, MASK), MASK, is_code=True) if isinstance(value, str) else value
             )
-        if fate is _Fate.JUDGED:
-            return self.text(walk.known.masked(value, MASK)) if isinstance(value, str) else value
+        if decision is _Decision.SCAN:
+            return self.text(masking_pass.known.masked(value, MASK)) if isinstance(value, str) else value
         if isinstance(value, bool):
-            return value if fate is _Fate.HIDDEN else MASK
-        if walk.found is not None:
-            walk.found.add(value, is_name=fate is _Fate.HIDDEN and name.lower().endswith("name"))
+            return value if decision is _Decision.MASK_BY_KEY else MASK
+        if masking_pass.collected is not None:
+            masking_pass.collected.add(
+                value, is_name=decision is _Decision.MASK_BY_KEY and name.lower().endswith("name")
+            )
         return MASK
 
-    def _pair(self, found: re.Match[str]) -> str:
-        key, colon, _ = found.groups()
-        return f'"{key}"{colon}"{MASK}"' if is_personal(key) or key in self._masked_keys else found[0]
+    def _mask_pair(self, pair: re.Match[str]) -> str:
+        key, colon, _ = pair.groups()
+        return f'"{key}"{colon}"{MASK}"' if is_personal(key) or key in self._masked_keys else pair[0]
 
 
 DEFAULT = Masking()
-"""The rules alone."""
+"""The built-in rules, without paths from a config."""
 
 
 def _kind(value: dict[str, Any], name: str) -> str:
-    """What an object says that it is, else what it is called."""
-    if name in PERSONS:
+    """The kind of an object: the value of its `object` key, else the key that it is under."""
+    if name in PERSON_KEYS:
         return name
     kind = value.get("object")
     return kind if isinstance(kind, str) else name
 
 
-def _by_key(key: str, around: str, *, is_thing: bool) -> _Fate:
-    """What a key alone says of its value; `around`: the key of the object that it is in."""
+def _decide_by_key(key: str, parent: str, *, is_thing: bool) -> _Decision:
+    """The decision by the key alone. `parent`: the key of the object that contains it."""
     if key == "name" and is_thing:
-        return _Fate.CODE
-    if is_personal(key) or (key == "description" and around in PERSONS):
-        return _Fate.HIDDEN
-    return _Fate.CODE if is_code(key) else _Fate.JUDGED
+        return _Decision.CODE
+    if is_personal(key) or (key == "description" and parent in PERSON_KEYS):
+        return _Decision.MASK_BY_KEY
+    return _Decision.CODE if is_code(key) else _Decision.SCAN
 
 
-def _free(key: str, taken: dict[str, Any]) -> str:
-    """The key, with its number where another is masked alike, so that none of them is lost."""
+def _unique_key(key: str, taken: dict[str, Any]) -> str:
+    """The key, with a number after it if another key has the same masked text, so that no value is lost."""
     free, number = key, len(taken)
     while free in taken:
         number += 1

@@ -1,6 +1,6 @@
-"""Which keys of a payload commonly hold personal data, and which objects are no people. Pure, no I/O.
+"""Keys of payloads that commonly hold personal data, and kinds of objects that are not people. Pure, no I/O.
 
-Keys are compared by their letters alone: `E-Mail`, `e_mail_2` and `eMail` are one key, `Straße` is `strasse`.
+Only the letters of keys are compared: `E-Mail`, `e_mail_2` and `eMail` are one key, and `Straße` is `strasse`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 from unicodedata import normalize
 
-_ENDS = (
+_PERSONAL_SUFFIXES = (
     *("name", "names", "phone", "phones", "mobile", "mobiles", "email", "emails", "mail", "mails"),
     *("address", "addresses", "adresse", "telefon", "birth", "password", "token", "tokens"),
 )
-_NAMES = frozenset(
+_NAME_KEYS = frozenset(
     {
         "given",
         "family",
@@ -27,7 +27,7 @@ _NAMES = frozenset(
         "logins",
     }
 )
-_REACHED_BY = frozenset(
+_CONTACT_KEYS = frozenset(
     {"tel", "telephone", "telephones", "phonenumber", "phonenumbers", "mobilenumber", "telefono", "telefonnummer"}
     | {
         "cell",
@@ -44,16 +44,16 @@ _REACHED_BY = frozenset(
     }
     | {"emailaddress", "emailhash", "emailmd", "emailsha", "correo", "courriel", "ip", "ips", "ipaddr"}
 )
-_PLACES = frozenset(
+_ADDRESS_KEYS = frozenset(
     {"street", "strasse", "line", "addressline", "housenumber", "hausnummer", "anschrift", "direccion", "calle"}
     | {"city", "cities", "ort", "wohnort", "ciudad", "ville", "postalcode", "postcode", "zip", "zipcode", "plz"}
     | {"lat", "lng", "lon", "latitude", "longitude", "coordinates"}
 )
-_ABOUT = frozenset(
+_PROFILE_KEYS = frozenset(
     {"birthdate", "birthday", "birthyear", "geburtsdatum", "geburtstag", "dob", "born", "age", "gender", "sex"}
     | {"nationality", "company", "companies"}
 )
-_NUMBERS = frozenset(
+_SECRET_KEYS = frozenset(
     {
         "iban",
         "ibans",
@@ -79,37 +79,38 @@ _NUMBERS = frozenset(
     }
     | {"passwort", "secret", "apikey"}
 )
-_KEYS = _NAMES | _REACHED_BY | _PLACES | _ABOUT | _NUMBERS
+_PERSONAL_KEYS = _NAME_KEYS | _CONTACT_KEYS | _ADDRESS_KEYS | _PROFILE_KEYS | _SECRET_KEYS
 
-_CODES = ("id", "ids", "code", "codes", "sku", "skus", "ean", "gtin", "upc", "object", "type", "status")
+_CODE_SUFFIXES = ("id", "ids", "code", "codes", "sku", "skus", "ean", "gtin", "upc", "object", "type", "status")
 
-_NO_PERSONS = frozenset(
+_NON_PERSON_KINDS = frozenset(
     {"campaign", "voucher", "reward", "product", "sku", "segment", "category", "categories", "earning_rule"}
     | {"loyalty_tier", "holder_loyalty_tier", "referral_tier", "promotion_tier", "promotion_stack"}
     | {"custom_event", "event_schema", "validation_rule"}
 )
-"""What the vendor's objects say of themselves (`"object": "campaign"`), or are the values of."""
+"""Kinds of the provider's objects: the value of their `object` key (`"object": "campaign"`), or the key above
+them."""
 
-PERSONS = frozenset({"customer", "holder"})
-"""Objects under these keys are people, whatever their `object` says."""
+PERSON_KEYS = frozenset({"customer", "holder"})
+"""Keys whose objects are people, whatever their `object` key says."""
 
 
 @lru_cache(2048)
 def is_personal(key: str) -> bool:
-    """Whether values under a key are personal data."""
+    """Return whether the values of a key are personal data."""
     plain = _letters(key)
-    return plain in _KEYS or plain.endswith(_ENDS)
+    return plain in _PERSONAL_KEYS or plain.endswith(_PERSONAL_SUFFIXES)
 
 
 @lru_cache(2048)
 def is_code(key: str) -> bool:
-    """Whether values under a key are ids, codes and the like, which support needs: `source_id`, `code`."""
-    return _letters(key).endswith(_CODES)
+    """Return whether the values of a key are ids or codes, which support needs: `source_id`, `code`."""
+    return _letters(key).endswith(_CODE_SUFFIXES)
 
 
-def is_no_person(kind: str) -> bool:
-    """Whether an object that calls itself so, or is called so, is no person: its `name` is shown."""
-    return kind in _NO_PERSONS
+def is_non_person(kind: str) -> bool:
+    """Return whether objects of a kind are not people, so that their `name` is shown."""
+    return kind in _NON_PERSON_KINDS
 
 
 def _letters(key: str) -> str:

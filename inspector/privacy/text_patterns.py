@@ -1,7 +1,7 @@
-"""Personal data in free text, told by its form: e-mail addresses and phone numbers. Pure, no I/O.
+"""Finds personal data in free text by its form: e-mail addresses and phone numbers. Pure, no I/O.
 
-A number without spaces or punctuation is left alone unless it begins with `+` or `00`: ids look the same.
-Each pattern takes time in proportion to the text, whatever the text.
+A number without spaces or punctuation is masked only if it begins with `+` or `00`, since ids look the same.
+Each pattern takes time in proportion to the length of the text, whatever the text is.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _MIN_DIGITS = 8
 def masked_emails(text: str, mask: str) -> str:
     """The text with `mask` in place of each e-mail address."""
     text = _EMAIL.sub(mask, _QUOTED_EMAIL.sub(mask, text))
-    return _ENCODED_EMAIL.sub(lambda found: mask if _ENCODED_DOT.search(found[0]) else found[0], text)
+    return _ENCODED_EMAIL.sub(lambda address: mask if _ENCODED_DOT.search(address[0]) else address[0], text)
 
 
 def masked_phones(text: str, mask: str, *, is_code: bool = False) -> str:
-    """The text with `mask` in place of each phone number; in a code only of those that begin with `+`."""
+    """The text with `mask` in place of each phone number; in a code, only of those that begin with `+`."""
     text = _INTERNATIONAL.sub(mask, text)
-    return text if is_code else _NATIONAL.sub(lambda found: _masked_number(found[0], mask), text)
+    return text if is_code else _NATIONAL.sub(lambda number: _masked_number(number[0], mask), text)
 
 
 def _masked_number(number: str, mask: str) -> str:

@@ -1,1 +1,1 @@
-"""The inspector's pages, for people who do not like terminals: a face over inspector.operations."""
+"""The inspector's web pages. They show and call what inspector.operations offers."""

@@ -1,4 +1,4 @@
-"""Who did what."""
+"""The page with the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.web.pages import Pages
 from runtime.ids import is_id
 
-A_PAGE = 50
+PAGE_SIZE = 50
 
 
 def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
@@ -20,15 +20,15 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
     async def audit(request: web.Request, principal: Principal) -> Answer:
         before = request.query.get("before", "")
         if before and not audit_log.is_position(before):
-            return ErrorAnswer(400, "before must be a place that a page of the audit log gave.")
-        found = await audit_log.read(context.redis, before=before, count=A_PAGE + 1)
-        page = found[:A_PAGE]
+            return ErrorAnswer(400, "before must be a value from a link on a page of the audit log.")
+        found = await audit_log.read(context.redis, before=before, count=PAGE_SIZE + 1)
+        page = found[:PAGE_SIZE]
         return pages.show(
             request,
             principal,
             "audit.html",
             audit_entries=page,
-            older=f"/audit?before={page[-1].id}" if len(found) > A_PAGE else "",
+            older=f"/audit?before={page[-1].id}" if len(found) > PAGE_SIZE else "",
             is_first=not before,
             is_id=is_id,
             shown=context.configured.masking.text,

@@ -1,4 +1,4 @@
-"""Channels: how each does, and holding it or letting it go on."""
+"""The page that shows the state of channels, and pauses and resumes them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from inspector.web.pages import Pages
 _LEVELS = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
 
 
-class Shown(Struct, frozen=True):
-    """One channel."""
+class ChannelView(Struct, frozen=True):
+    """A channel as the page shows it."""
 
     name: str
     level: str
@@ -37,11 +37,11 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
         dead = (await search.choices(context.redis)).by_field["channel"]
-        now_ms, known = await read_channels(context.redis, context.configured.channels)
-        shown = [_shown(one, dead.get(one.name, 0), now_ms) for one in known]
-        return pages.show(request, principal, "channels.html", channels=shown)
+        now_ms, stored = await read_channels(context.redis, context.configured.channels)
+        views = [_view(channel, dead.get(channel.name, 0), now_ms) for channel in stored]
+        return pages.show(request, principal, "channels.html", channels=views)
 
-    async def turn(request: web.Request, principal: Principal) -> Answer:
+    async def pause_or_resume(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
         _, known = await read_channels(context.redis, context.configured.channels)
@@ -53,17 +53,17 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     return [
         Route("GET", "/channels", channels),
-        Route("POST", "/channels/pause", turn, "operate"),
-        Route("POST", "/channels/resume", turn, "operate"),
+        Route("POST", "/channels/pause", pause_or_resume, "operate"),
+        Route("POST", "/channels/resume", pause_or_resume, "operate"),
     ]
 
 
-def _shown(one: Channel, dead: int, now_ms: int) -> Shown:
-    return Shown(
-        name=one.name,
-        level=_LEVELS[one.state(now_ms)],
-        text=channel_line(one, now_ms).plain,
-        is_paused=bool(one.paused_since_ms),
+def _view(channel: Channel, dead: int, now_ms: int) -> ChannelView:
+    return ChannelView(
+        name=channel.name,
+        level=_LEVELS[channel.state(now_ms)],
+        text=channel_line(channel, now_ms).plain,
+        is_paused=bool(channel.paused_since_ms),
         dead=dead,
-        link=to_address("/dead", {"channel": one.name}),
+        link=to_address("/dead", {"channel": channel.name}),
     )

@@ -1,4 +1,4 @@
-"""One look for all who ask at about the same time: many open pages cost Redis as much as one."""
+"""A read of Redis that concurrent requests share, so that many open pages cost as much as one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
-    """What was seen last, as long as it is new. Whoever asks while somebody looks waits for that look."""
+class CoalescedRead(Generic[T]):
+    """Caches the last result for `max_age_s`. Requests during a read wait for that read."""
 
-    def __init__(self, look: Callable[[], Awaitable[T]], *, lasts_s: float) -> None:
-        self._look = look
-        self._lasts_s = lasts_s
-        self._seen: tuple[float, T] | None = None
-        self._looking = asyncio.Lock()
+    def __init__(self, read: Callable[[], Awaitable[T]], *, max_age_s: float) -> None:
+        self._read = read
+        self._max_age_s = max_age_s
+        self._last: tuple[float, T] | None = None
+        self._lock = asyncio.Lock()
 
     async def get(self) -> T:
-        """What is so, or was so less than lasts_s ago. Raises what the look raises."""
-        async with self._looking:
-            if self._seen is None or monotonic() - self._seen[0] > self._lasts_s:
-                self._seen = (monotonic(), await self._look())
-            return self._seen[1]
+        """The result of a read that is at most max_age_s old. Raises what the read raises."""
+        async with self._lock:
+            if self._last is None or monotonic() - self._last[0] > self._max_age_s:
+                self._last = (monotonic(), await self._read())
+            return self._last[1]

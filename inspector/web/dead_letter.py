@@ -1,4 +1,4 @@
-"""One dead letter: all that is known of it, and what can be done to it."""
+"""The page of one dead letter, and its forms."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search, single_letter
 from inspector.operations.single_letter import EditError
-from inspector.presentation.error_location import Line, marked
+from inspector.presentation.error_location import BodyLine, locate_error
 from inspector.web.pages import Pages
 
+# A whole request may have 64 KiB.
 _MAX_FORM_BYTES = 60_000
-"""Of an edited body in a form: a request may have 64 KiB in all."""
+"""Largest body that can be edited in a form."""
 
-_GONE = ErrorAnswer(404, "There is no such dead letter: it was replayed or discarded, or it never was.")
+_NO_LETTER = ErrorAnswer(404, "There is no such dead letter. It may have been replayed or discarded.")
 
 
-class _Look(Struct, frozen=True):
-    """How a letter is shown."""
+class _LetterView(Struct, frozen=True):
+    """How the page shows a letter."""
 
     is_revealed: bool = False
     edited: str = ""
-    """What somebody made of its body, and cannot be taken."""
+    """The edited body, if it was rejected."""
 
     fault: str = ""
-    """Why not."""
+    """Why the edited body was rejected."""
 
 
-_MASKED = _Look()
+_MASKED_VIEW = _LetterView()
 
 
 def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
@@ -43,26 +44,26 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def letter(request: web.Request, principal: Principal) -> Answer:
         stored_letter = await search.get(context.redis, request.match_info["id"])
-        return _page(context, pages, request, principal, stored_letter) if stored_letter else _GONE
+        return _page(context, pages, request, principal, stored_letter) if stored_letter else _NO_LETTER
 
     async def reveal(request: web.Request, principal: Principal) -> Answer:
         stored_letter = await single_letter.reveal(context.redis, request.match_info["id"], by=principal.name)
         return (
-            _page(context, pages, request, principal, stored_letter, _Look(is_revealed=True))
+            _page(context, pages, request, principal, stored_letter, _LetterView(is_revealed=True))
             if stored_letter
-            else _GONE
+            else _NO_LETTER
         )
 
     async def raw(request: web.Request, principal: Principal) -> Answer:
         stored_letter = await single_letter.reveal(context.redis, request.match_info["id"], by=principal.name)
-        return _download(stored_letter) if stored_letter else _GONE
+        return _download(stored_letter) if stored_letter else _NO_LETTER
 
     async def note(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
         if not text or len(text) > MAX_NOTE_CHARS:
             return ErrorAnswer(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
         noted = await single_letter.add_note(context.redis, letter_id, text, by=principal.name)
-        return redirect(f"/dead/{letter_id}#notes") if noted else _GONE
+        return redirect(f"/dead/{letter_id}#notes") if noted else _NO_LETTER
 
     async def edit(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
@@ -72,9 +73,9 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
         except EditError as error:
             stored_letter = await single_letter.reveal(context.redis, letter_id, by=principal.name)
             if stored_letter is None:
-                return _GONE
-            return _page(context, pages, request, principal, stored_letter, _Look(True, text, str(error)))
-        return redirect(f"/dead/{letter_id}#notes") if replayed else _GONE
+                return _NO_LETTER
+            return _page(context, pages, request, principal, stored_letter, _LetterView(True, text, str(error)))
+        return redirect(f"/dead/{letter_id}#notes") if replayed else _NO_LETTER
 
     return [
         Route("GET", "/dead/{id}", letter),
@@ -91,44 +92,44 @@ def _page(
     request: web.Request,
     principal: Principal,
     stored_letter: StoredDeadLetter,
-    look: _Look = _MASKED,
+    view: _LetterView = _MASKED_VIEW,
 ) -> web.Response:
     configured, letter = context.configured, stored_letter.letter
-    masking = None if look.is_revealed else configured.masking
-    body = marked(stored_letter.body, letter.path, masking=masking)
+    masking = None if view.is_revealed else configured.masking
+    body = locate_error(stored_letter.body, letter.path, masking=masking)
     return pages.show(
         request,
         principal,
         "letter.html",
-        status=422 if look.fault else 200,
+        status=422 if view.fault else 200,
         letter=letter,
         place=f"/dead/{quote(letter.id)}",
         bytes=len(stored_letter.body),
         body=body,
-        near=near(body.lines),
+        error_context=error_context(body.lines),
         headers=[line.partition(": ")[::2] for line in letter.headers.splitlines()],
         notes=stored_letter.notes,
         result=single_letter.masked_dry_run(stored_letter, configured.dry_run, masking=masking)
         if configured.dry_run
         else None,
-        is_revealed=look.is_revealed,
-        edited=look.edited or _editable(stored_letter, principal, look.is_revealed),
+        is_revealed=view.is_revealed,
+        edited=view.edited or _editable(stored_letter, principal, view.is_revealed),
         is_too_large=_is_too_large(stored_letter),
-        fault=look.fault,
+        fault=view.fault,
         max_note=MAX_NOTE_CHARS,
         now_ms=context.redis.clock.now_ms(),
-        shown=str if look.is_revealed else configured.masking.texts_of(stored_letter.body),
+        shown=str if view.is_revealed else configured.masking.texts_of(stored_letter.body),
     )
 
 
-def near(lines: Sequence[Line], count: int = 3) -> Sequence[Line]:
-    """The marked line and those about it; none where none is marked."""
+def error_context(lines: Sequence[BodyLine], count: int = 3) -> Sequence[BodyLine]:
+    """The marked line and `count` lines before and after it; empty if no line is marked."""
     at = next((number for number, line in enumerate(lines) if line.is_marked), None)
     return () if at is None else lines[max(0, at - count) : at + count + 1]
 
 
 def _editable(stored_letter: StoredDeadLetter, principal: Principal, is_revealed: bool) -> str:
-    """What is offered to be edited, "" for nothing."""
+    """The text for the edit form; "" if the user cannot edit it here."""
     if not is_revealed or not principal.may("edit") or _is_too_large(stored_letter):
         return ""
     try:
@@ -138,7 +139,7 @@ def _editable(stored_letter: StoredDeadLetter, principal: Principal, is_revealed
 
 
 def _is_too_large(stored_letter: StoredDeadLetter) -> bool:
-    """Whether no form can bring it back, as a browser encodes it."""
+    """Return whether the body is too large for a form, in the encoding that a browser uses."""
     if len(stored_letter.body) > _MAX_FORM_BYTES:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Dead letters by what they died of."""
+"""The page with the groups of dead letters that have the same cause."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPARKLINE_HEIGHT = 24
 
 
 class Sparkline(Struct, frozen=True):
-    """24 bars, one an hour."""
+    """A chart of the last 24 hours, with a bar for each hour that has letters."""
 
     bars: tuple[tuple[int, float, float], ...]
     """Left edge, top and height of each."""
@@ -54,15 +54,15 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
 
 
 def sparkline(hours: tuple[int, ...]) -> Sparkline:
-    """What is drawn of the last hours, the present one last. An hour with one letter is a bar that can be seen."""
+    """The chart of the last hours, the current one last. A bar is never too small to see."""
     most = max(hours, default=0)
     heights = [max(2.0, SPARKLINE_HEIGHT * count / most) if count else 0.0 for count in hours]
     bars = tuple((4 * at, SPARKLINE_HEIGHT - height, height) for at, height in enumerate(heights) if height)
     total, now = sum(hours), hours[-1] if hours else 0
-    words = f"{total:,} in the last 24 hours, {now:,} of them in this one; at most {most:,} in one hour"
+    words = f"{total:,} in the last 24 hours, {now:,} of them in the current hour; at most {most:,} in one hour"
     return Sparkline(bars, words if total else "none in the last 24 hours")
 
 
 def events(group: Group) -> list[str]:
-    """The names of events in it, as far as they are known."""
+    """The event names in a group, without letters whose event is unknown."""
     return sorted({dimensions.event for dimensions in group.dimensions if dimensions.event})

@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""The login page, and logging out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from inspector.http.auth_middleware import (
     drop_session,
     is_gone,
     keep_session,
-    own_path,
     redirect,
+    safe_redirect_path,
     session_of,
     too_many_tries,
 )
@@ -29,30 +29,30 @@ from inspector.web.pages import Pages
 _LOGIN_S = 3600
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME_CHARS = 64
-"""Of the longest name that a user can have."""
+"""Longest name of a user."""
 
-_WRONG = ErrorAnswer(403, "The name or the password is wrong.")
+_WRONG = ErrorAnswer(403, "Wrong name or password.")
 
 log = logging.getLogger("hookline.inspector")
 
 
 def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> list[Route]:
-    """/login and /logout."""
+    """The routes /login and /logout."""
 
     async def form(request: web.Request, principal: Principal) -> Answer:
-        path = own_path(request.query.get("next", "/"))
+        path = safe_redirect_path(request.query.get("next", "/"))
         return redirect(path) if principal.name else _form(request, auth, pages, path)
 
     async def log_in(request: web.Request, _: Principal) -> Answer:
-        given = await request.post()
-        name, path = str(given.get("name", "")), own_path(str(given.get("next", "/")))
+        form = await request.post()
+        name, path = str(form.get("name", "")), safe_redirect_path(str(form.get("next", "/")))
         address = auth.address(request)
         by_name, by_address = f"user:{name[:_NAME_CHARS]}", address_key(address)
-        await auth.attempts.wait((by_name, by_address), is_gone=lambda: is_gone(request))
-        user = auth.accounts.by_password(name, str(given.get("password", "")))
+        await auth.failed_logins.wait((by_name, by_address), is_gone=lambda: is_gone(request))
+        user = auth.accounts.by_password(name, str(form.get("password", "")))
         if user is None:
-            known = name if auth.accounts.get(name) else ""
-            wait_s = auth.attempts.failed("login", (by_name, by_address), address=address, user=known)
+            existing_user = name if auth.accounts.get(name) else ""
+            wait_s = auth.failed_logins.failed("login", (by_name, by_address), address=address, user=existing_user)
             return _form(
                 request, auth, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
             )
@@ -93,8 +93,8 @@ def _form(
     name: str = "",
     refusal: ErrorAnswer | None = None,
 ) -> web.Response:
-    held = request.cookies.get(LOGIN_COOKIE, "")
-    holder = held if _ID.fullmatch(held) else new_id()
+    cookie = request.cookies.get(LOGIN_COOKIE, "")
+    holder = cookie if _ID.fullmatch(cookie) else new_id()
     answer = pages.show(
         request,
         None,

@@ -1,4 +1,4 @@
-"""The first page: how things stand."""
+"""The overview page: counters, queue, workers, Redis, sources, channels and problems."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 from inspector.presentation.status_table import spilled_line
 from inspector.web import plot
-from inspector.web.coalesced_read import Recent
+from inspector.web.coalesced_read import CoalescedRead
 from inspector.web.pages import Pages
 
 EVERY_S = 5
-"""Between two looks of an open page."""
+"""Seconds between two refreshes of an open page."""
 
 _RECENT_S = 1.0
 _HISTORY_RECENT_S = 4.0
@@ -41,7 +41,7 @@ _TERMS = {
 
 
 class Term(Struct, frozen=True):
-    """One number of a sum."""
+    """A counter and its title."""
 
     name: str
     title: str
@@ -49,7 +49,7 @@ class Term(Struct, frozen=True):
 
 
 class Sum(Struct, frozen=True):
-    """What came in, and what became of it."""
+    """A counter of what came in, and the counters of what happened to it, which must add up to the first one."""
 
     title: str
     whole: Term
@@ -57,58 +57,60 @@ class Sum(Struct, frozen=True):
 
     @property
     def off(self) -> int:
-        """By how much it does not add up."""
+        """The total minus the sum of its parts; 0 if all is accounted for."""
         return self.whole.count - sum(part.count for part in self.parts)
 
 
 class Notice(Struct, frozen=True):
-    """Something that a person should look at."""
+    """A problem that an operator should look at."""
 
     level: str
-    """bad, or only worth a look."""
+    """Severity: bad or warn."""
 
     text: str
     link: str = ""
-    """Where to look, "" where nothing more is to be seen."""
+    """Page with details of the problem, or ""."""
 
 
-class Line(Struct, frozen=True):
-    """How one channel or source does. `level`: good, warn or bad."""
+class StatusLine(Struct, frozen=True):
+    """The state of a channel or source."""
 
     name: str
     level: str
+    """good, warn or bad."""
+
     text: str
 
 
 def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /."""
-    status = Recent(partial(_status, context), lasts_s=_RECENT_S)
+    status = CoalescedRead(partial(_status, context), max_age_s=_RECENT_S)
     histories = {
-        name: Recent(partial(_history, context, chosen), lasts_s=_HISTORY_RECENT_S)
+        name: CoalescedRead(partial(_history, context, chosen), max_age_s=_HISTORY_RECENT_S)
         for name, chosen in plot.RANGES.items()
     }
 
     async def overview(request: web.Request, principal: Principal) -> Answer:
         name = request.query.get("range", "1h")
         chosen = plot.RANGES.get(name, plot.RANGES["1h"])
-        found, points = await status.get(), await histories[chosen.name].get()
+        now, points = await status.get(), await histories[chosen.name].get()
         return pages.show(
             request,
             principal,
             "overview.html",
             status=200,
             every_s=EVERY_S,
-            now=found,
-            sums=sums(found),
-            notices=notices(found),
-            channels=channels(found, context.configured.channels),
-            sources=sources(found),
-            waits=waits(found),
+            now=now,
+            sums=sums(now),
+            notices=notices(now),
+            channels=channels(now, context.configured.channels),
+            sources=sources(now),
+            waits=waits(now),
             range=chosen,
             ranges=list(plot.RANGES.values()),
             plots=plot.plots(points, chosen),
             ticks=plot.ticks(points),
-            rows=plot.rows(points),
+            rows=plot.table_rows(points),
             series=[title for _, title, _ in plot.SERIES],
             plot_size=(plot.WIDTH, plot.HEIGHT),
         )
@@ -117,7 +119,7 @@ def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
 
 
 def sums(status: Status) -> list[Sum]:
-    """Both."""
+    """The counters of webhooks and of notifications."""
     return [
         _sum(status, "Webhooks", "accepted", ("processed", "duplicate", "dead_at_intake", "queued")),
         _sum(status, "Notifications", "created", ("sent", "skipped", "dead", "waiting")),
@@ -125,47 +127,49 @@ def sums(status: Status) -> list[Sum]:
 
 
 def notices(status: Status) -> list[Notice]:
-    """All that is not well, the worst first."""
-    bad = [f"{found.title}: the sum is off by {found.off:,}" for found in sums(status) if found.off]
+    """All problems, the most severe first."""
+    bad = [f"{counters.title}: counters are off by {counters.off:,}" for counters in sums(status) if counters.off]
     bad += status.risks()
     alerts = [
         Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
         for alert in status.alerts
     ]
-    odd = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
+    spilled = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
     if not status.workers:
-        bad.append("No worker is alive: webhooks are taken in, and wait")
+        bad.append("No worker is running: webhooks are accepted, but wait in the queue")
     if status.redis.memory_used() > 0.8:
         bad.append(
-            f"Redis uses {status.redis.memory_used():.0%} of its memory: it refuses writes when that is full"
+            f"Redis uses {status.redis.memory_used():.0%} of its memory limit and refuses writes when it is full"
         )
-    return [*(Notice("bad", text) for text in bad), *alerts, *(Notice("warn", text) for text in odd)]
+    return [*(Notice("bad", text) for text in bad), *alerts, *(Notice("warn", text) for text in spilled)]
 
 
-def channels(status: Status, configured: tuple[str, ...]) -> list[Line]:
-    """Every channel that is configured, or of which something is known."""
-    known = {one.name: one for one in status.channels}
-    found = (known.get(name, Channel(name, 0, 0, 0, 0, 0)) for name in sorted({*configured, *known}))
+def channels(status: Status, configured: tuple[str, ...]) -> list[StatusLine]:
+    """The state of each channel that is configured or has a state in Redis."""
+    stored = {channel.name: channel for channel in status.channels}
+    names = sorted({*configured, *stored})
     levels = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
     return [
-        Line(one.name, levels[one.state(status.at_ms)], channel_line(one, status.at_ms).plain) for one in found
+        StatusLine(name, levels[channel.state(status.at_ms)], channel_line(channel, status.at_ms).plain)
+        for name in names
+        for channel in [stored.get(name, Channel(name, 0, 0, 0, 0, 0))]
     ]
 
 
-def sources(status: Status) -> list[Line]:
-    """Every source that is configured."""
+def sources(status: Status) -> list[StatusLine]:
+    """The state of each configured source."""
     return [
-        Line(
+        StatusLine(
             name,
-            "bad" if one.facts.failing_since_ms else "warn" if one.facts.refused_since_ms else "good",
-            source_line(one, status.at_ms).plain,
+            "bad" if source.facts.failing_since_ms else "warn" if source.facts.refused_since_ms else "good",
+            source_line(source, status.at_ms).plain,
         )
-        for name, one in status.sources.items()
+        for name, source in status.sources.items()
     ]
 
 
 def waits(status: Status) -> list[tuple[str, int]]:
-    """Notifications by when they are tried next."""
+    """Numbers of waiting notifications by the time of their next attempt."""
     schedule = status.schedule
     return [
         ("now", schedule.due_now),
@@ -174,7 +178,7 @@ def waits(status: Status) -> list[tuple[str, int]]:
         ("within 1 h", schedule.within_1_h),
         ("within 1 d", schedule.within_1_d),
         ("later", schedule.later),
-        ("when their channel takes them", schedule.held),
+        ("held by their channel", schedule.held),
     ]
 
 

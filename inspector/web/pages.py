@@ -1,4 +1,4 @@
-"""Pages from templates: everything is escaped, and nothing is shown that a template does not name."""
+"""Renders pages from templates. All values are escaped, and an undefined variable is an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAVIGATION = (
 
 
 class Pages:
-    """Renders `templates/*.html`."""
+    """Renders the templates in `templates/*.html`."""
 
     def __init__(self, static: Static) -> None:
         directory = resources.files("inspector.web").joinpath("templates")
@@ -59,21 +59,21 @@ class Pages:
         status: int = 200,
         **values: object,
     ) -> web.Response:
-        """A page; where live.js asks, its block `live` alone. `principal`: None where nobody is logged in."""
-        found = self._environment.get_template(template)
-        given: Mapping[str, Any] = {
+        """A page, or only its block `live` for a request of live.js. `principal`: None without a login."""
+        page = self._environment.get_template(template)
+        variables: Mapping[str, Any] = {
             "principal": principal,
             "path": request.path,
             "address": request.path_qs,
             "live_address": str(request.rel_url.update_query(live="1")),
             **values,
         }
-        block = found.blocks.get("live") if is_live(request) and status == 200 else None
-        text = "".join(block(found.new_context(dict(given)))) if block else found.render(given)
+        block = page.blocks.get("live") if is_live(request) and status == 200 else None
+        text = "".join(block(page.new_context(dict(variables)))) if block else page.render(variables)
         return web.Response(text=text, status=status, content_type=_HTML)
 
     def refuse(self, request: web.Request, principal: Principal | None, refusal: ErrorAnswer) -> web.Response:
-        """A refusal as a page, or below /api/ as JSON."""
+        """An error as a page, or below /api/ as JSON."""
         if is_api(request):
             answer = web.Response(
                 body=msgspec.json.encode({"error": refusal.text}),

@@ -1,4 +1,4 @@
-"""Plots of counters by the minute, as the numbers that an SVG is drawn from. Pure, no I/O."""
+"""Plots of counters per minute, as the values that the SVG in a template needs. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from msgspec import Struct
 from broker.monitoring.stats import Point
 
 WIDTH, HEIGHT = 600, 120
+# A rate from the first seconds of a minute would jump.
 _LEAST_S = 20
-"""A minute that has just begun is not extrapolated from less."""
+"""Fewest seconds that a rate is extrapolated from."""
 
 SERIES = (
     ("accepted", "Accepted", "webhooks answered 202"),
     ("sent", "Sent", "notifications sent"),
-    ("duplicate", "Duplicate", "webhooks that came before"),
-    ("dead", "Dead", "webhooks and notifications given up on"),
+    ("duplicate", "Duplicate", "webhooks received before"),
+    ("dead", "Dead", "webhooks and notifications that became dead letters"),
 )
-"""Counter, title, what it counts."""
+"""(counter, title, what it counts)."""
 
 
 class Range(Struct, frozen=True):
-    """How far back plots go."""
+    """A time range of the plots."""
 
     name: str
     title: str
     points: int
     minutes: int
-    """Of one point."""
+    """Length of one point, in minutes."""
 
 
 RANGES = {
-    found.name: found
-    for found in (
+    time_range.name: time_range
+    for time_range in (
         Range("1h", "1 hour", 60, 1),
         Range("6h", "6 hours", 72, 5),
         Range("24h", "24 hours", 96, 15),
@@ -44,7 +45,7 @@ RANGES = {
 
 
 class Plot(Struct, frozen=True):
-    """One counter over time."""
+    """The plot of one counter."""
 
     name: str
     title: str
@@ -53,67 +54,70 @@ class Plot(Struct, frozen=True):
     """The curve, as an SVG path."""
 
     area: str
-    """What is below it, likewise."""
+    """The area below the curve, as an SVG path."""
 
     top: str
-    """What the upper edge stands for, a minute."""
+    """The rate per minute at the upper edge."""
 
     newest: str
     total: int
     summary: str
-    """The plot in a sentence, for those who do not see it."""
+    """The plot in a sentence, for screen readers."""
 
 
-class Row(Struct, frozen=True):
-    """One point of all plots, a minute's mean of each."""
+class TableRow(Struct, frozen=True):
+    """A point in time, with the average rate per minute of each counter."""
 
     at: str
     rates: tuple[str, ...]
 
 
-def plots(points: Sequence[Point], span: Range) -> list[Plot]:
-    """One of each counter."""
-    return [_plot(*series, points, span) for series in SERIES]
+def plots(points: Sequence[Point], time_range: Range) -> list[Plot]:
+    """A plot for each counter."""
+    return [_plot(*series, points, time_range) for series in SERIES]
 
 
-def rows(points: Sequence[Point]) -> list[Row]:
-    """The same as a table, the newest first."""
-    return [Row(clock(p.at_ms), tuple(rate(_rate(p, name)) for name, *_ in SERIES)) for p in reversed(points)]
+def table_rows(points: Sequence[Point]) -> list[TableRow]:
+    """The rows of a table with the values of all plots, newest first."""
+    return [
+        TableRow(time_of_day(point.at_ms), tuple(rate(_rate(point, name)) for name, *_ in SERIES))
+        for point in reversed(points)
+    ]
 
 
 def ticks(points: Sequence[Point], count: int = 5) -> list[str]:
-    """Times below a plot, evenly spread from its left to its right edge."""
+    """The labels below a plot: times, evenly spread from its left to its right edge."""
     if not points:
         return []
     first, last = points[0].at_ms, points[-1].at_ms
-    return [clock(first + (last - first) * step // (count - 1)) for step in range(count)]
+    return [time_of_day(first + (last - first) * step // (count - 1)) for step in range(count)]
 
 
-def clock(ms: int) -> str:
-    """A time of the day in UTC."""
+def time_of_day(ms: int) -> str:
+    """The hour and minute in UTC: `14:05`."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M")
 
 
 def rate(value: float) -> str:
-    """A number a minute, as exact as it is of use."""
+    """A rate per minute: an integer from 10 on, else one decimal place."""
     if value == 0 or value >= 10:
         return f"{round(value):,}"
     return f"{value:.1f}".removesuffix(".0") if value >= 0.1 else "< 0.1"
 
 
-def top_of(highest: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50, ... that is not below; 1 at least."""
+def axis_maximum(highest: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is at least `highest`."""
     if highest <= 1:
         return 1.0
     magnitude = 10.0 ** (ceil(log10(highest)) - 1)
     return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= highest)
 
 
-def _plot(name: str, title: str, about: str, points: Sequence[Point], span: Range) -> Plot:
+def _plot(name: str, title: str, about: str, points: Sequence[Point], time_range: Range) -> Plot:
     rates = [_rate(point, name) for point in points]
     highest = max(rates, default=0.0)
-    top = top_of(highest)
-    line = " L".join(f"{x:.1f} {y:.1f}" for x, y in _places(rates, top))
+    top = axis_maximum(highest)
+    line = " L".join(f"{x:.1f} {y:.1f}" for x, y in _coordinates(rates, top))
     total = sum(getattr(point, name) for point in points)
     newest = rates[-1] if rates else 0.0
     return Plot(
@@ -125,12 +129,12 @@ def _plot(name: str, title: str, about: str, points: Sequence[Point], span: Rang
         top=rate(top),
         newest=rate(newest),
         total=total,
-        summary=f"{total:,} {about} within {span.title}: at most {rate(highest)} a minute, now {rate(newest)}.",
+        summary=f"{total:,} {about} in {time_range.title}: maximum {rate(highest)}, now {rate(newest)} a minute.",
     )
 
 
-def _places(rates: Sequence[float], top: float) -> list[tuple[float, float]]:
-    """Where each rate lies in the plot; a single one is drawn as a level line."""
+def _coordinates(rates: Sequence[float], top: float) -> list[tuple[float, float]]:
+    """The SVG coordinates of each rate. A single rate becomes a horizontal line."""
     both = [*rates, *rates] if len(rates) == 1 else rates
     return [(WIDTH * i / (len(both) - 1), HEIGHT - HEIGHT * value / top) for i, value in enumerate(both)]
 

@@ -139,7 +139,7 @@ def _kept_headers(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _paths(paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for index, path in enumerate(paths):
-        reason = dotted_paths.fault(path)
+        reason = dotted_paths.path_error(path)
         if reason:
             yield f"[{index}]", reason
 

@@ -54,7 +54,7 @@ async def test_status_shows_sick_channels_and_how_many_wait_for_when(
     text = " ".join((await hookline(redis_server, "status")).stdout.split())
     record = json.loads((await hookline(redis_server, "status", "--json")).stdout)
 
-    assert "breaker open, tried again in 8 min, 7 failures in a row, 1 job held" in text
+    assert "circuit breaker open, next probe in 8 min, 7 failures in a row, 1 job held" in text
     assert "now: 1, < 1 min: 2, < 10 min: 3, < 1 h: 4, < 1 d: 5, later: 6, their channel: 5" in text
     assert [(one["name"], one["state"], one["held"]) for one in record["channels"]] == [("crm", "open", 1)]
     assert record["waiting_within_10_min"] == 3

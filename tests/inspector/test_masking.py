@@ -377,13 +377,13 @@ def test_the_last_key_of_a_masked_path_is_hidden_in_quoted_json_too() -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("", "a step is missing"),
-        ("data..name", "a step is missing"),
-        (".name", "a step is missing"),
-        ("$.data.name", "leave out \\$"),
-        ("data.items[0].name", "lists are walked through"),
-        ("data.meta*", "stands for a whole key"),
-        ("data.***", "stands for a whole key"),
+        ("", "a key is missing"),
+        ("data..name", "a key is missing"),
+        (".name", "a key is missing"),
+        ("$.data.name", "remove the \\$"),
+        ("data.items[0].name", "a path applies to all items"),
+        ("data.meta*", "matches a whole key"),
+        ("data.***", "matches a whole key"),
         ("x" * 201, "longer than 200"),
     ],
 )

@@ -14,7 +14,7 @@ from typer import style
 from broker.dead_letters import StoredDeadLetter
 from broker.queue.jobs import Attempt
 from inspector.formatting import count_of, moment, one_line, printable, size, span
-from inspector.presentation.error_location import Line, marked
+from inspector.presentation.error_location import BodyLine, locate_error
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.dry_run import DryRunNotification, DryRunResult
 
@@ -81,7 +81,7 @@ def dry_run_text(result: DryRunResult) -> RenderableType:
 def body_text(stored_letter: StoredDeadLetter, *, reveal: bool, masking: Masking = DEFAULT) -> str:
     """The body, indented, after a line that describes it. An arrow marks the place of the error."""
     head = f"body, {size(len(stored_letter.body))}"
-    body = marked(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
+    body = locate_error(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
     if body.form == "hidden":
         return f"{head}, is not JSON, so personal data cannot be masked; use --reveal or --raw to show it"
     if body.form == "text":
@@ -126,7 +126,7 @@ def _notification(notification: DryRunNotification) -> Iterator[tuple[str, str]]
         yield "  html", f"{size(len(notification.html.encode('utf-8', 'replace')))}: use --json to see it"
 
 
-def _with_arrow(lines: Sequence[Line]) -> list[str]:
+def _with_arrow(lines: Sequence[BodyLine]) -> list[str]:
     """The lines; if one of them is marked, with a margin and an arrow."""
     if not any(line.is_marked for line in lines):
         return [line.text for line in lines]

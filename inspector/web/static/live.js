@@ -1,6 +1,6 @@
-// Keeps the changing part of a page new: fetches it anew every few seconds, and not while nobody sees it.
-// A page says what and how often: <div data-live="/?live=1" data-every="5">. What comes may say that it was the last:
-// <p data-live-over>.
+// Refreshes the changing part of a page every few seconds while the page is visible.
+// The page names the address and the interval in seconds: <div data-live="/?live=1" data-every="5">. The last refresh
+// contains <p data-live-over>.
 "use strict";
 
 const part = document.querySelector("[data-live]");
@@ -9,66 +9,78 @@ const button = document.querySelector("[data-live-pause]");
 
 let timer = 0;
 let paused = false;
-let asking = null;
+let pending = null;
 
 const over = () => part.querySelector("[data-live-over]") !== null;
 
-function say(text) {
+function setStatus(text) {
   if (note && note.textContent !== text) note.textContent = text;
 }
 
-function plan() {
+function scheduleRefresh() {
   clearTimeout(timer);
-  if (!paused && !over() && !document.hidden) timer = setTimeout(look, 1000 * Number(part.dataset.every));
+  if (!paused && !over() && !document.hidden) timer = setTimeout(refresh, 1000 * Number(part.dataset.every));
 }
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
-  if (asking) return;
-  asking = new AbortController();
-  const end = setTimeout(() => asking.abort(), 15000);
+  if (pending) return;
+  pending = new AbortController();
+  const timeout = setTimeout(() => pending.abort(), 15000);
   try {
-    const answer = await fetch(part.dataset.live, { redirect: "manual", cache: "no-store", signal: asking.signal });
-    if (answer.status === 401 || answer.type === "opaqueredirect") return location.reload();
-    if (answer.ok && !paused) show(await answer.text());
-    say(answer.ok ? (paused ? "Paused" : over() ? "" : "Live") : answer.status === 503 ? "Redis is away" : "Not refreshed");
+    const response = await fetch(part.dataset.live, { redirect: "manual", cache: "no-store", signal: pending.signal });
+    if (response.status === 401 || response.type === "opaqueredirect") return location.reload();
+    if (response.ok && !paused) replace(await response.text());
+    setStatus(
+      response.ok
+        ? paused
+          ? "Paused"
+          : over()
+            ? ""
+            : "Live"
+        : response.status === 503
+          ? "Redis is unavailable"
+          : "Refresh failed",
+    );
   } catch {
-    say("The inspector does not answer");
+    setStatus("The inspector does not respond");
   } finally {
-    clearTimeout(end);
-    asking = null;
+    clearTimeout(timeout);
+    pending = null;
   }
-  plan();
+  scheduleRefresh();
 }
 
-// What a person opened stays open, and what has the focus keeps it.
-function show(html) {
+// Open details stay open, scroll positions stay, and the focused element keeps the focus.
+function replace(html) {
   const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
-  const open = Array.from(part.querySelectorAll("details[open][id]"), (found) => found.id);
-  const scrolled = Array.from(part.querySelectorAll(".scroll"), (found) => [found.scrollLeft, found.scrollTop]);
+  const open = Array.from(part.querySelectorAll("details[open][id]"), (details) => details.id);
+  const positions = Array.from(part.querySelectorAll(".scroll"), (box) => [box.scrollLeft, box.scrollTop]);
   const fresh = new DOMParser().parseFromString(html, "text/html");
   part.replaceChildren(...fresh.body.childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  part.querySelectorAll(".scroll").forEach((found, index) => {
-    if (scrolled[index]) [found.scrollLeft, found.scrollTop] = scrolled[index];
+  part.querySelectorAll(".scroll").forEach((box, index) => {
+    if (positions[index]) [box.scrollLeft, box.scrollTop] = positions[index];
   });
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
 }
 
-function turn() {
+function togglePause() {
   paused = !paused;
-  button.textContent = paused ? "Go on" : "Pause";
-  say(paused ? "Paused" : "Live");
+  button.textContent = paused ? "Resume" : "Pause";
+  setStatus(paused ? "Paused" : "Live");
   if (paused) clearTimeout(timer);
-  else look();
+  else refresh();
 }
 
 if (part) {
-  say("Live");
+  setStatus("Live");
   if (button) {
     button.hidden = false;
-    button.addEventListener("click", turn);
+    button.addEventListener("click", togglePause);
   }
-  document.addEventListener("visibilitychange", () => (document.hidden || paused || over() ? clearTimeout(timer) : look()));
-  plan();
+  document.addEventListener("visibilitychange", () =>
+    document.hidden || paused || over() ? clearTimeout(timer) : refresh(),
+  );
+  scheduleRefresh();
 }

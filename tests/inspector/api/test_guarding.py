@@ -41,8 +41,8 @@ async def test_nobody_gets_anything_without_a_token(api: Caller) -> None:
 
 
 async def test_each_operation_needs_its_right(api: Caller, redis: Client) -> None:
-    lacking = {"bob": {"operate", "reveal", "edit"}, "eve": {"reveal", "edit"}, "ann": set()}
-    for by, rights in lacking.items():
+    forbidden = {"bob": {"operate", "reveal", "edit"}, "eve": {"reveal", "edit"}, "ann": set()}
+    for by, rights in forbidden.items():
         for one in OPERATIONS:
             answer = await api.ask(one.method, _path(one.path), by=by, json={})
             assert (answer.status == 403) == (one.right in rights), (by, one.name)

@@ -45,6 +45,7 @@ async def _fill(server: RedisServer) -> dict[str, str]:
     finally:
         await redis.aclose(close_connection_pool=True)
     return {
+        "overview": "/",
         "letters": "/dead?channel=crm",
         "letter": f"/dead/{odd[0].letter.id}",
         "letter-mail": f"/dead/{mail.id}",

@@ -102,7 +102,7 @@ async def serving(
         redis,
         configured,
         lambda peer, forwarded, _: forwarded[0] if forwarded else peer or "",
-        more=routes,
+        extra_routes=routes,
     )
     listener = listen(chosen.host, chosen.port)
     await site.start(listener)

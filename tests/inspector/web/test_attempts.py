@@ -12,7 +12,7 @@ import pytest
 from broker.monitoring import audit
 from broker.redis.client import Client
 from inspector.http import failed_logins
-from inspector.http.failed_logins import Attempts
+from inspector.http.failed_logins import FailedLogins
 from inspector.http.login_throttle import FREE, LoginThrottle
 from tests.inspector.web.serving import PASSWORD, TOKEN, USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
@@ -68,7 +68,7 @@ async def test_a_right_token_gets_in_after_any_number_of_wrong_ones(browser: Bro
 
 async def test_passwords_are_looked_at_one_after_another_once_there_were_too_many_failures() -> None:
     brakes = LoginThrottle()
-    tries, keys = Attempts(brakes), ["user:ann"]
+    tries, keys = FailedLogins(brakes), ["user:ann"]
     for _ in range(FREE + 5):
         brakes.failed(keys)
     started_s = monotonic()
@@ -80,7 +80,7 @@ async def test_passwords_are_looked_at_one_after_another_once_there_were_too_man
 
 async def test_a_client_that_has_left_holds_nobody_up() -> None:
     brakes = LoginThrottle()
-    tries, keys = Attempts(brakes), ["user:ann"]
+    tries, keys = FailedLogins(brakes), ["user:ann"]
     for _ in range(FREE + 5):
         brakes.failed(keys)
 
@@ -116,7 +116,7 @@ async def test_refused_logins_and_tokens_are_logged_with_the_address_and_nothing
 async def test_a_flood_of_wrong_tries_costs_one_line_a_second_and_each_is_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    tries = Attempts(LoginThrottle())
+    tries = FailedLogins(LoginThrottle())
     for _ in range(FREE + 1000):
         tries.failed("token", ["address:1"], address="203.0.113.9", user="")
 

@@ -56,7 +56,7 @@ async def test_everybody_can_read_the_login_and_its_refusal(
         await page.fill("#password", "wrong password")
         await page.press("#password", "Enter")
 
-        await expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+        await expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
         assert await faults_of(page) == []
         assert not await is_wider_than_the_screen(page)
 
@@ -119,7 +119,7 @@ async def test_a_paused_overview_stays_as_it_is(chromium: Browser, redis_server:
         await page.click("text=Pause")
         await page.clock.run_for(60_000)
         assert asked == []
-        await page.click("text=Go on")
+        await page.click("text=Resume")
         await expect(page.get_by_role("status")).to_have_text("Live")
         assert asked == [f"{served.url}/?live=1"]
 
@@ -132,7 +132,7 @@ async def test_while_redis_is_away_an_open_page_says_so_and_goes_on_after(
         await page.goto(served.url)
         status = page.get_by_role("status")
         own_redis.stop()
-        await until(lambda: after_a_look(page, status, "Redis is away"))
+        await until(lambda: after_a_look(page, status, "Redis is unavailable"))
         own_redis.start()
         await until(lambda: after_a_look(page, status, "Live"))
 

@@ -165,7 +165,7 @@ async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, l
     path = f"/dead/{stored_letter.letter.id}"
 
     page = await local.get(path)
-    assert "cannot be masked: reveal it" in page.text
+    assert "cannot be masked. Reveal personal data" in page.text
     assert "member7" not in page.text
     assert "member7" in (await local.post(f"{path}/reveal", {"csrf": page.csrf})).text
 
@@ -213,7 +213,7 @@ async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_bac
     page = await local.post(f"{path}/reveal", {"csrf": (await local.get(path)).csrf})
 
     assert ("Edit and replay a copy" in page.text) is is_offered
-    assert ("too large to be edited here" in page.text) is not is_offered
+    assert ("too large to edit here" in page.text) is not is_offered
     answer = await local.post(f"{path}/edit", {"csrf": page.csrf, "body": body.decode()})
     assert answer.status == (303 if is_offered else 413)
 
@@ -357,7 +357,7 @@ async def test_groups_tell_how_many_and_when(redis: Client, local: Browser) -> N
 
     page = await local.get("/groups")
 
-    assert "<b>5</b> letters that died of <b>2</b> causes" in page.text
+    assert "<b>5</b> dead letters in <b>2</b> groups" in page.text
     assert page.text.count('class="sparkline"') == 2
     assert "in the last 24 hours" in page.text
     assert ("fingerprint", refused(1).letter.fingerprint) in [

@@ -175,9 +175,9 @@ async def test_letters_are_filtered_opened_and_some_discarded(
         await expect(page.get_by_role("heading", level=1)).to_have_text("550 5.1.1 mailbox unavailable")
         await page.go_back()
 
-        await page.click("text=Tick this page")
-        await expect(page.locator("[data-picked]")).to_have_text(" (16)")
-        await page.click("text=Tick none")
+        await page.click("text=Select page")
+        await expect(page.locator("[data-selected-count]")).to_have_text(" (16)")
+        await page.click("text=Deselect page")
         await page.check("input[value=all]")
         for at in (0, 1, 2):
             await page.locator(".letters input").nth(at).check()
@@ -186,7 +186,7 @@ async def test_letters_are_filtered_opened_and_some_discarded(
         await expect(page.get_by_role("heading", level=1)).to_have_text("Discard: 3 letters?")
         await page.click("text=Discard 3")
         assert "/dead/preview" in page.url, "it waits for the box"
-        await page.check("text=Yes, throw these 3 letters away for good")
+        await page.check("text=Yes, delete these 3 letters")
         await page.click("text=Discard 3")
 
         await expect(page.locator(".progress-card .big")).to_have_text("3 of 3 discarded")
@@ -289,7 +289,7 @@ async def test_without_javascript_all_is_there_and_letters_are_acted_on(
         tab(chromium, scripts=False) as page,
     ):
         await page.goto(f"{served.url}/dead?stage=intake")
-        await expect(page.get_by_text("Tick this page")).to_be_hidden()
+        await expect(page.get_by_text("Select page")).to_be_hidden()
         await page.locator(".letters input").check()
         await page.click(".bulk >> text=Discard")
         await page.check("input[name=sure]")

@@ -122,7 +122,7 @@ async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
 
     assert refused.status == 429
     assert int(refused.headers["Retry-After"]) >= 1
-    assert "too many wrong tries" in refused.text
+    assert "too many failed attempts" in refused.text
     assert await guess(served, "bob", "198.51.100.7") == 403  # another user from elsewhere is not held up
 
 
@@ -170,23 +170,23 @@ def test_a_session_ends_when_idle_and_in_any_case_and_live_looks_do_not_keep_it(
     idle, used = found.begin("ann"), found.begin("bob")
 
     for now[0] in (8.0, 16.0, 24.0):
-        assert found.user_of(used, is_click=True) == "bob"
-        assert found.user_of(idle, is_click=False) == ("ann" if now[0] <= 10 else None)
+        assert found.user_of(used, is_user_action=True) == "bob"
+        assert found.user_of(idle, is_user_action=False) == ("ann" if now[0] <= 10 else None)
     now[0] = 26.0
-    assert found.user_of(used, is_click=True) is None
+    assert found.user_of(used, is_user_action=True) is None
     assert len(found) == 0
 
 
 def test_the_number_of_sessions_is_bounded_and_the_least_used_makes_room() -> None:
     found = Sessions(Settings())
     first, second = found.begin("ann"), found.begin("ann")
-    found.user_of(first, is_click=True)
+    found.user_of(first, is_user_action=True)
     for _ in range(sessions.MOST - 1):
         found.begin("bob")
 
     assert len(found) == sessions.MOST
-    assert found.user_of(first, is_click=True) == "ann"
-    assert found.user_of(second, is_click=True) is None
+    assert found.user_of(first, is_user_action=True) == "ann"
+    assert found.user_of(second, is_user_action=True) is None
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ def test_a_curve_goes_from_edge_to_edge_and_its_top_is_a_round_number() -> None:
     assert found.line == "M0.0 120.0 L300.0 48.0 L600.0 84.0"
     assert found.area == "M0 120 L0.0 120.0 L300.0 48.0 L600.0 84.0 L600 120 Z"
     assert (found.top, found.newest, found.total) == ("500", "150", 450)
-    assert found.summary == "450 webhooks answered 202 within 1 hour: at most 300 a minute, now 150."
+    assert found.summary == "450 webhooks answered 202 in 1 hour: maximum 300, now 150 a minute."
 
 
 def test_a_minute_that_has_just_begun_is_held_against_the_time_it_had() -> None:
     running = [Point(0, 60, 600, 0, 0, 0), Point(60_000, 30, 300, 0, 0, 0), Point(120_000, 1, 10, 0, 0, 0)]
 
-    assert [row.rates[0] for row in plot.rows(running)] == ["30", "600", "600"]
+    assert [row.rates[0] for row in plot.table_rows(running)] == ["30", "600", "600"]
 
 
 def test_of_nothing_there_is_a_plot_too() -> None:
@@ -57,6 +57,6 @@ def test_no_curve_leaves_its_plot(counts: list[int]) -> None:
 
 @given(st.floats(0, 1e12))
 def test_the_top_is_never_far_above_what_it_has_to_hold(highest: float) -> None:
-    top = plot.top_of(highest)
+    top = plot.axis_maximum(highest)
 
     assert highest <= top <= max(1.0, 2.5 * highest)

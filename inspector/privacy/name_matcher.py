@@ -1,8 +1,8 @@
-"""Finds an id, an e-mail address or a phone number in text, in every spelling that payloads and URLs have for it.
+"""Finds an id, an e-mail address or a phone number in text, in every encoding that payloads and URLs have for it.
 
-A character may stand as it is, in either case, full-width, percent-encoded (once or more often, `%40`, `%2540`),
-as a JSON escape (`\\u0040`) or as an HTML entity; a domain also as punycode (`xn--...`). A phone number may have
-other spaces, and its national or international prefix. Pure, no I/O.
+A character may be literal, in either case, full-width, percent-encoded (once or more often, `%40`, `%2540`), a
+JSON escape (`\\u0040`) or an HTML entity; a domain may also be punycode (`xn--...`). A phone number may have other
+spaces, and its national or international prefix. Pure, no I/O.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _PHONE = re.compile(r"[+(]?[\d ()./-]+")
 _COUNTRY_CODE_DIGITS = (1, 2, 3)
 
 _ENCODED = re.compile(r"[%\\&]|xn--", re.IGNORECASE)
-# What stands before a name must not go on with a word. An escape before it must not stand for a letter, a
-# digit, `+`, `-`, `.` or `_`: these would make it another name.
+# A name must not be the end of a longer word. An escape before it must not encode a letter, a digit, `+`, `-`, `.`
+# or `_`: with these it would be another name.
 _BEFORE = (
     r"(?:(?<![\w.+-])|(?<=\\[nrtbf])"
     r"|(?<=%[0-9a-f]{2})(?<!%2[bde])(?<!%5f)(?<!%[46][1-9a-f])(?<!%[57][0-9a])(?<!%3[0-9])(?<!%[89a-f][0-9a-f])"
@@ -32,17 +32,17 @@ _PLUS = r"(?:\+|00|%(?:25){0,8}2b|\\{1,8}u002b)"
 
 
 def phone_digits(name: str) -> str:
-    """The digits of a phone number, "" for what is none."""
+    """The digits of a phone number; "" if `name` is not a phone number."""
     digits = "".join(char for char in name if char.isdecimal())
     is_phone = _PHONE.fullmatch(name) and MIN_PHONE_DIGITS <= len(digits) <= _MAX_PHONE_DIGITS
     return digits if is_phone and digits.isascii() else ""
 
 
-class Spellings:
-    """One name of a person, found in text where it stands as a whole."""
+class NameMatcher:
+    """Finds one name of a person in text, as a whole word."""
 
     def __init__(self, name: str) -> None:
-        """name: an id, an e-mail address, or a phone number that begins with `+`, `0` or `(`."""
+        """`name`: an id, an e-mail address, or a phone number that begins with `+`, `0` or `(`."""
         self._plain = normalize("NFC", name.strip()).lower()
         digits = phone_digits(self._plain) if self._plain[:1] in {"+", "0", "("} else ""
         self.is_phone = bool(digits)
@@ -54,7 +54,7 @@ class Spellings:
         )
 
     def is_in(self, text: str) -> bool:
-        """Whether the name is in a text."""
+        """Return whether a text contains the name."""
         return self._may_be_in(text) and self._pattern.search(text) is not None
 
     def replaced(self, text: str, other: str) -> str:
@@ -62,11 +62,12 @@ class Spellings:
         return self._pattern.sub(other.replace("\\", r"\\"), text) if self._may_be_in(text) else text
 
     def replaced_in_name(self, name: str, other: str) -> str:
-        """The same of a dotted name, an event's say: what is before the last dot may be part of the name."""
+        """Like `replaced`, for a dotted name such as an event name, in which the name may follow a dot."""
         return self._dotted_pattern.sub(other.replace("\\", r"\\"), name) if self._may_be_in(name) else name
 
     def _may_be_in(self, text: str) -> bool:
-        """False, at once, for most texts: only ASCII, nothing encoded, and the name is not in it as it is."""
+        """A cheap check before the search: False for an ASCII text without escapes and without the literal
+        name."""
         return self.is_phone or not text.isascii() or bool(_ENCODED.search(text)) or self._plain in text.lower()
 
 
@@ -79,14 +80,14 @@ def _name_pattern(name: str) -> str:
 
 
 def _domains(domain: str) -> set[str]:
-    """The spellings of a domain: as it is, with letters of any language, and as punycode."""
-    found = {domain}
-    for spelled in (idna.decode, lambda text: idna.encode(text, uts46=True).decode()):
+    """The domain as given, with letters of any language, and as punycode."""
+    domains = {domain}
+    for convert in (idna.decode, lambda text: idna.encode(text, uts46=True).decode()):
         try:
-            found.add(spelled(domain).lower())
+            domains.add(convert(domain).lower())
         except (idna.IDNAError, UnicodeError):
             continue
-    return found
+    return domains
 
 
 def _phone_pattern(digits: str, *, is_full: bool) -> str:
@@ -116,16 +117,17 @@ def _sequence(text: str) -> str:
 
 @lru_cache(1024)
 def _char(char: str) -> str:
-    """A pattern for one character in all its spellings, where the pattern ignores case."""
+    """A pattern for one character in all its encodings, for a pattern that ignores case."""
     forms = {char, char.lower(), char.upper(), normalize("NFD", char), normalize("NFD", char.upper())}
     if "!" <= char <= "~":
         forms.add(chr(ord(char) + 0xFEE0))
     if char == ".":
         forms |= {"\u3002", "\uff61"}
-    found = {spelled for form in forms for spelled in (re.escape(form), _percent(form), _json_escape(form))}
-    found |= {rf"&\#(?:0*{ord(form)}|x0*{ord(form):x});" for form in forms if len(form) == 1}
-    # Atomic: several alternatives match the same text, and going back to all of them would take for ever.
-    return f"(?>{'|'.join(sorted(found, key=len))})"
+    patterns = {pattern for form in forms for pattern in (re.escape(form), _percent(form), _json_escape(form))}
+    patterns |= {rf"&\#(?:0*{ord(form)}|x0*{ord(form):x});" for form in forms if len(form) == 1}
+    # The group is atomic, since several alternatives match the same text and backtracking through them all would
+    # take exponential time.
+    return f"(?>{'|'.join(sorted(patterns, key=len))})"
 
 
 def _percent(form: str) -> str:

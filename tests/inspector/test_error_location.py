@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inspector.formatting import printable
-from inspector.presentation.error_location import MAX_CHARS, Line, Marked, marked
+from inspector.presentation.error_location import MAX_CHARS, BodyLine, MarkedBody, locate_error
 from inspector.privacy.masking import DEFAULT, MASK, Masking
 from sources import KINDS
 from sources.errors import DecodeError
@@ -26,8 +26,8 @@ BODY = {
 }
 
 
-def lines(body: Any, path: str, masking: Masking | None = None) -> tuple[Line, ...]:
-    found = marked(body if isinstance(body, bytes) else msgspec.json.encode(body), path, masking=masking)
+def lines(body: Any, path: str, masking: Masking | None = None) -> tuple[BodyLine, ...]:
+    found = locate_error(body if isinstance(body, bytes) else msgspec.json.encode(body), path, masking=masking)
     return found.lines
 
 
@@ -37,7 +37,7 @@ def mark(body: Any, path: str, masking: Masking | None = None) -> str:
     return line.text.strip()
 
 
-def text(found: tuple[Line, ...]) -> str:
+def text(found: tuple[BodyLine, ...]) -> str:
     return "\n".join(line.text for line in found)
 
 
@@ -101,8 +101,8 @@ def test_the_place_of_a_real_error_is_marked(broken: str) -> None:
     [
         (b'{"a":1,"b":}', '{"a":1,"b":', "}"),
         (b'{"a":1,\n"b":x,\n"c":2}', '{"a":1,\n"b":', "x,"),
-        (b'{"a":"x', '{"a":"x', "(here it ends)"),
-        (b"", "", "(here it ends)"),
+        (b'{"a":"x', '{"a":"x', "(the body ends here)"),
+        (b"", "", "(the body ends here)"),
         (b'{"a":"\xff"}', '{"a":"', '\\xff"}'),
         (b'{"a":"\x1b[31m"}', '{"a":"', '\\x1b[31m"}'),
         (b"{} {}", "{} ", "{}"),
@@ -111,7 +111,7 @@ def test_the_place_of_a_real_error_is_marked(broken: str) -> None:
     ],
 )
 def test_what_is_no_json_is_broken_off_where_decoding_fails(body: bytes, before: str, line: str) -> None:
-    found = marked(body, "$", masking=None)
+    found = locate_error(body, "$", masking=None)
     at = [line.is_marked for line in found.lines].index(True)
     assert found.form == "text"
     assert text(found.lines[:at]) == before
@@ -120,7 +120,7 @@ def test_what_is_no_json_is_broken_off_where_decoding_fails(body: bytes, before:
 
 def test_what_is_no_json_is_never_half_masked() -> None:
     for body in (b'{"name":"Ada', b"\xff", b"[" * 100_000):
-        assert marked(body, "$", masking=DEFAULT) == Marked("hidden")
+        assert locate_error(body, "$", masking=DEFAULT) == MarkedBody("hidden")
 
 
 def test_a_large_text_is_cut_around_the_place() -> None:
@@ -142,8 +142,8 @@ def test_a_large_body_is_cut_around_the_place(size: int) -> None:
     last = len(body["data"]) - 1
     found = lines(body, f"$.data[{last - 1}].points")
     assert mark(body, f"$.data[{last - 1}].points") == f'"points": {last - 1}'
-    assert found[0].text == "... what is before"
-    assert found[-1].text == "... what is behind"
+    assert found[0].text == "... lines before"
+    assert found[-1].text == "... lines after"
     assert len(text(found)) < MAX_CHARS + 200
     assert len(text(lines(body, ""))) < MAX_CHARS + 200
 
