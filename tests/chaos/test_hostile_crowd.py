@@ -15,9 +15,9 @@ import pytest
 from receiver.ingress.client_connections import affordable
 from sources.voucherify import HEADER, sign
 from tests.launcher.running import Running, environment
+from tests.receiver.ingress.test_hostile_requests import BOMB, deviations
 from tests.receiver.raw import GOOD, connected, head
 from tests.receiver.serving import PATH, SECRET
-from tests.receiver.test_hostile_requests import BOMB, deviations
 from tests.redis_server import RedisServer
 
 MIB = 1024 * 1024

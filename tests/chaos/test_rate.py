@@ -9,7 +9,7 @@ from aiohttp import web
 from broker.redis.client import Client
 from tests.sink import Sink
 from tests.worker.conftest import rest, send, webhook
-from tests.worker.test_channel_states import most_within
+from tests.worker.delivery.test_channel_states import most_within
 from tests.worker_process import Parts, WorkerProcess
 
 pytestmark = pytest.mark.chaos

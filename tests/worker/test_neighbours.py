@@ -13,7 +13,7 @@ from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, webhook
-from tests.worker.test_channel_states import RULES
+from tests.worker.delivery.test_channel_states import RULES
 from tests.worker_process import Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]

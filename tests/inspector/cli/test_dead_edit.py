@@ -1,0 +1,108 @@
+"""Replaying an edited copy from the command line."""
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+from broker.redis.client import Client
+from tests.inspector.cli.command_line import command, hookline
+from tests.inspector.running import BROKEN, all_letters, make_dead_letters, sample, settled, working
+from tests.redis_server import RedisServer
+from tests.until import until
+
+WRONG = sample(1).replace(b'"points":40', b'"points":"40"', 1)
+
+
+async def _wrong(server: RedisServer, redis: Client, body: bytes = WRONG) -> str:
+    await make_dead_letters(server, redis, body, source="voucherify")
+    (letter,) = await all_letters(redis)
+    return letter.id
+
+
+async def test_a_mended_copy_is_replayed_and_the_letter_stays(
+    redis_server: RedisServer, redis: Client, tmp_path: Path
+) -> None:
+    letter_id = await _wrong(redis_server, redis)
+    mended = tmp_path / "body.json"
+    mended.write_bytes(sample(1))
+
+    sent = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(mended), "--yes")
+    async with working(redis_server):
+        totals = await settled(redis)
+    shown = await hookline(redis_server, "dead", "show", letter_id)
+
+    assert sent.exit_code == 0
+    assert "would pass, 1 notification" in sent.stdout
+    assert (totals.processed, totals.dead_at_intake) == (1, 1)
+    assert totals.bodies_add_up()
+    assert "cli:ann@desk: replayed an edited copy" in shown.stdout
+
+
+async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisServer, redis: Client) -> None:
+    letter_id = await _wrong(redis_server, redis)
+
+    refused = await hookline(
+        redis_server, "dead", "edit", letter_id, "--file", "-", "--yes", "--json", stdin=WRONG.decode()
+    )
+
+    record = json.loads(refused.stdout)
+    assert refused.exit_code == 1
+    assert (record["replayed"], record["replay_now"]["passes"]) == (False, False)
+    assert record["replay_now"]["path"] == "$.data.balance.points"
+    assert (await settled(redis)).accepted == 1
+
+
+async def test_what_cannot_be_edited_so_is_told(redis_server: RedisServer, redis: Client, tmp_path: Path) -> None:
+    letter_id = await _wrong(redis_server, redis, BROKEN)
+    broken = tmp_path / "body.json"
+    broken.write_bytes(BROKEN)
+
+    no_json = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(broken), "--yes")
+    no_letter = await hookline(redis_server, "dead", "edit", "0" * 17, "--file", str(broken), "--yes")
+    no_file = await hookline(redis_server, "dead", "edit", letter_id, "--file", "/nowhere", "--yes")
+    no_terminal = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(broken))
+    no_editor = await hookline(redis_server, "dead", "edit", letter_id, "--yes")
+
+    codes = [told.exit_code for told in (no_json, no_letter, no_file, no_terminal, no_editor)]
+    assert codes == [1, 1, 2, 2, 2]
+    assert "the edited body is not JSON" in no_json.stderr
+
+
+async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    letter_id = await _wrong(redis_server, redis)
+    ours, theirs = pty.openpty()
+    editing = await asyncio.create_subprocess_exec(
+        *command(redis_server, "dead", "edit", letter_id),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "EDITOR": """sed -i 's/"40"/40/'""", "VISUAL": ""},
+    )
+    try:
+        os.set_blocking(ours, False)
+        said = bytearray()
+
+        def asked() -> bool:
+            try:
+                said.extend(os.read(ours, 1000))
+            except BlockingIOError:
+                return False
+            return b"Replay this copy?" in said
+
+        await until(asked)
+        os.write(ours, b"y\n")
+        out, _ = await editing.communicate()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    audit_entries = json.loads((await hookline(redis_server, "audit", "--json")).stdout)
+
+    assert editing.returncode == 0
+    assert b"would pass" in out
+    assert [audit_entry["what"] for audit_entry in audit_entries] == ["edit", "reveal"]
+    assert len(await all_letters(redis)) == 1

@@ -1,0 +1,295 @@
+"""How things stand, as one look at Redis tells it."""
+
+import asyncio
+import io
+import time
+
+import msgspec
+from rich.console import Console
+from typer.testing import CliRunner
+
+from broker.monitoring import stats
+from broker.monitoring.alerts import Alert, raise_alert
+from broker.monitoring.source_health import Streak, note_failures
+from broker.monitoring.spilled import Spilled, report_spilled
+from broker.queue import channel_state, jobs, stream
+from broker.redis import clock
+from broker.redis.client import Client
+from broker.redis.clock import OffClock
+from broker.redis.errors import BrokerError
+from inspector.operations.status import Status, read_status
+from inspector.presentation.serializers import status_record
+from inspector.presentation.status_table import status_table
+from sources.settings import Settings as SourceSettings
+from tests.inspector.cli.command_line import Standing, app
+from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.names import KEYS
+from tests.redis_server import RedisServer
+from tests.until import until
+from worker.channels.settings import HttpSettings
+from worker.rules.retry import RetrySettings
+from worker.rules.rules import DigestSettings, Rule
+
+TERMS = (
+    "accepted",
+    "processed",
+    "duplicate",
+    "dead_at_intake",
+    "queued",
+    "created",
+    "sent",
+    "skipped",
+    "dead",
+    "waiting",
+)
+
+
+async def test_an_empty_redis_has_a_status(redis: Client) -> None:
+    found = await read_status(redis)
+
+    assert found.adds_up()
+    assert {term: status_record(found)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
+    assert (found.workers, found.dead_letters) == (0, 0)
+    assert (found.backlog.entries, found.backlog.oldest_ms, found.backlog.next_due_ms) == (0, 0, None)
+
+
+async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer, redis: Client) -> None:
+    await accept(redis, sample(1), sample(2), sample(2), b"{")
+    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        await settled(redis)
+        server.status = 400
+        await accept(redis, sample(3))
+        await settled(redis)
+    await accept(redis, sample(4), sample(5))
+    await stats.add_refused(redis, {"401": 2, "413": 1})
+
+    found = await read_status(redis)
+
+    record = status_record(found)
+    assert {term: record[term] for term in TERMS} == {
+        "accepted": 7,
+        "processed": 3,
+        "duplicate": 1,
+        "dead_at_intake": 1,
+        "queued": 2,
+        "created": 3,
+        "sent": 2,
+        "skipped": 0,
+        "dead": 1,
+        "waiting": 0,
+    }
+    assert found.adds_up()
+    assert (record["dead_letters"], record["queue_entries"], record["queue_bodies"]) == (2, 1, 2)
+    assert (record["refused"], record["refused_401"], record["refused_413"]) == (3, 2, 1)
+    assert 0 <= record["queue_oldest_ms"] < 60_000
+    assert not any(isinstance(value, dict) for value in record.values())
+
+
+async def test_a_sum_that_does_not_add_up_is_told(redis: Client) -> None:
+    await redis.hincrby(KEYS.stats_total, "sent", 1)
+
+    record = status_record(await read_status(redis))
+
+    assert (record["bodies_add_up"], record["notifications_add_up"]) == (True, False)
+
+
+async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: Client) -> None:
+    async def workers() -> int:
+        return (await read_status(redis)).workers
+
+    async with working(redis_server), working(redis_server):
+
+        async def both() -> bool:
+            return await workers() == 2
+
+        await until(both)
+    for key in await redis.keys(KEYS.health + "*"):  # their last signs of life expire in seconds
+        await redis.delete(key)
+    assert await workers() == 0
+
+
+async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisServer, redis: Client) -> None:
+    await accept(redis, sample(1), sample(2))
+    async with taker() as server:
+        server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
+        channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
+
+        async def put_off() -> bool:
+            return (await stats.read_totals(redis)).retried == 2
+
+        async with working(redis_server, rules=TO_CRM, channels=channels):
+            await until(put_off)
+
+    backlog = (await read_status(redis)).backlog
+    assert (backlog.jobs, backlog.jobs_due) == (1, 0)
+    assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
+
+
+async def test_a_job_that_another_program_removed_is_reported_as_missing(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    await accept(redis, sample(1), sample(2), sample(3))
+    async with taker() as server:
+        server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
+        channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
+
+        async def put_off() -> bool:
+            return (await stats.read_totals(redis)).retried == 3
+
+        async with working(redis_server, rules=TO_CRM, channels=channels):
+            await until(put_off)
+    before = await read_status(redis)
+    assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
+
+    await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
+
+    found = await read_status(redis)
+    assert found.totals.notifications_add_up()
+    assert (found.waiting.missing, found.adds_up()) == (3, False)
+    record = status_record(found)
+    assert (record["waiting_missing"], record["notifications_add_up"]) == (3, False)
+    assert "3 notifications are counted as waiting and 0 are in Redis" in shown(found)
+
+
+async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: RedisServer, redis: Client) -> None:
+    rules = (
+        Rule(name="plain", events=("*",), channel="crm", text="x"),
+        Rule(
+            name="daily", events=("*",), channel="crm", text="x", digest=DigestSettings(window="1d", key="source")
+        ),
+    )
+    await channel_state.pause(redis, "crm", by="ann")
+    await accept(redis, sample(1), sample(2))
+    async with taker() as server, working(redis_server, rules=rules, channels=crm(server.url)):
+        await until(lambda: held(redis))
+    found = await read_status(redis)
+    assert (found.waiting.counted, found.waiting.there, found.adds_up()) == (3, 3, True)
+
+
+async def held(redis: Client) -> bool:
+    return any(channel.held for channel in await channel_state.read_channels(redis))
+
+
+async def test_clocks_that_are_off_and_workers_with_different_configs_are_reported(redis: Client) -> None:
+    await redis.hset(KEYS.clocks, "far-1-abc", await off_clock(redis, 7_200_000))  # type: ignore[misc]
+    await redis.hset(KEYS.clocks, "old-2-abc", await off_clock(redis, -9_000, ago_ms=61_000))  # type: ignore[misc]
+    await stream.create_group(redis)
+    for name in ("one", "two"):
+        await stream.read(redis, name, count=1, block_ms=1)
+        await jobs.show_life(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000)
+
+    found = await read_status(redis)
+
+    assert [one["process"] for one in status_record(found)["clocks_off"]] == ["far-1-abc"]
+    assert (found.workers, found.configs) == (2, 2)
+    assert "far-1-abc differs by +7200.0 s" in shown(found)
+    assert "workers run with 2 different configs" in shown(found)
+
+
+async def off_clock(redis: Client, ahead_ms: int, *, ago_ms: int = 0) -> bytes:
+    return msgspec.json.encode(OffClock("far-1-abc", ahead_ms, await clock.now_ms(redis) - ago_ms))
+
+
+def shown(status: Status) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(status_table(status))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:
+    await redis.config_set("maxmemory", "1gb")
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        record = status_record(await read_status(redis))
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+        await redis.config_set("maxmemory", 0)
+
+    assert "noeviction" in record["redis_risks"][0]
+    assert record["redis_memory_limit_bytes"] == 2**30
+
+
+async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: Client) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
+
+    found = await read_status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
+
+    shop, club = status_record(found)["sources"]
+    assert (shop["name"], shop["failing_answers"], shop["tries_left"]) == ("shop", 7, 9)
+    assert shop["disabled_at_ms"] == now_ms - 300_000 + 86_400_000
+    assert (club["last_accepted_ms"], club["tries_left"], club["disabled_at_ms"]) == (0, None, None)
+    shown = text_of(found)
+    assert "7 errors since" in shown
+    assert "about 9 tries (until" in shown
+    assert "no webhook yet" in shown
+
+
+async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(redis: Client) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
+    await accept(redis, sample(1), source="shop")
+
+    shown = text_of(await read_status(redis, {"shop": SourceSettings()}))
+
+    assert "last outage" in shown
+    assert "Project settings" in shown
+
+
+async def test_alerts_that_hold_are_told(redis: Client) -> None:
+    alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
+    await raise_alert(redis, alert, mark_ms=1000)
+
+    found = await read_status(redis)
+
+    record = status_record(found)
+    assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
+    assert "silence, for" in text_of(found)
+    assert "\x1b" not in text_of(found)
+
+
+def text_of(status: Status) -> str:
+    console = Console(width=400, file=io.StringIO())
+    console.print(status_table(status))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis: Client) -> None:
+    now_ms = int(time.time() * 1000)
+    elsewhere = Spilled(segments=1, bodies=3, bytes=2048, oldest_ms=now_ms - 65_000, at_ms=now_ms)
+    damaged = Spilled(segments=0, corrupt=1, at_ms=now_ms)
+    for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
+        await report_spilled(redis, place, seen)
+
+    found = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
+
+    record = status_record(found)
+    assert record["spilled_bodies"] == 3
+    assert [(one["place"], one["bodies"], one["corrupt"]) for one in record["spilled"]] == [
+        ("a:/spill", 3, 0),
+        ("b:/spill", 0, 1),
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(status_table(found))
+    shown = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "a:/spill: 3 webhooks (2.0 KiB) wait for Redis, the oldest for 1 min" in shown
+    assert "b:/spill: 1 damaged segment" in shown
+
+
+async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: Client) -> None:
+    await report_spilled(redis, "a:/spill", Spilled(bodies=1))
+    await report_spilled(redis, "b:/spill", Spilled(bodies=1))
+    await report_spilled(redis, "a:/spill", Spilled())
+
+    assert (await read_status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
+    assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400
+
+
+async def test_while_redis_is_away_status_tells_what_lies_on_this_machine() -> None:
+    standing = Standing("unix:///nowhere/redis.sock", {"here:/spill": Spilled(bodies=7, at_ms=1, oldest_ms=1)})
+
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], obj=standing)
+
+    assert "here:/spill: 7 webhooks" in result.stderr
+    assert isinstance(result.exception, BrokerError)

@@ -1,0 +1,114 @@
+"""Since when a source had nothing but errors: what a receiver collects, tells Redis, and shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.monitoring.alerts import Alert, raise_alert
+from broker.monitoring.source_health import SourceFacts, read_sources
+from broker.redis.client import Client
+from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from receiver.health.error_streaks import ErrorStreaks
+from sources.voucherify import HEADER
+from tests.receiver.health.test_endpoints import samples
+from tests.receiver.serving import SECRET, Served, serving
+from tests.redis_server import RedisServer
+from tests.until import until
+
+NAME = "voucherify"
+
+
+@pytest.fixture
+async def own_client(own_redis: RedisServer) -> AsyncIterator[Client]:
+    client = connect(RedisSettings(url=own_redis.url))
+    yield client
+    await client.aclose(close_connection_pool=True)
+
+
+async def facts(redis: Client) -> SourceFacts:
+    return (await read_sources(redis, [NAME]))[NAME]
+
+
+async def metric(served: Served, name: str) -> float:
+    return (await samples(served)).get((f"hookline_source_{name}", ""), -1)
+
+
+async def test_refusals_of_a_known_source_are_a_row_of_their_own_and_no_outage(redis: Client) -> None:
+    async with serving(redis) as served:
+        for _ in range(3):
+            await served.send(headers={HEADER: "forged"})
+        await served.send(path="/webhooks/nobody")
+        await served.send(method="PUT")
+
+        async def told() -> SourceFacts | None:
+            found = await facts(redis)
+            return found if found.refused_answers else None
+
+        found = await until(told)
+        assert (found.refused_answers, found.refused_status, found.failing_since_ms) == (3, 401, 0)
+        assert await metric(served, "refused_seconds") > 0
+        assert await metric(served, "failing_seconds") == 0
+
+        await served.send()
+        assert (await facts(redis)).refused_since_ms == 0
+        assert (
+            await metric(served, "last_accepted_timestamp_seconds") == (await facts(redis)).last_accepted_ms / 1000
+        )
+
+
+async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
+    own_redis: RedisServer, own_client: Client
+) -> None:
+    async with serving(own_client) as served:
+        await served.send()
+        own_redis.kill()
+        replies = await asyncio.gather(*(served.send(b'{"n":%d}' % n) for n in range(4)))
+        assert {reply.status for reply in replies} == {503}
+        assert await metric(served, "failing_seconds") > 0  # though nobody could tell Redis
+        assert await metric(served, "tries_left") == 12
+
+        own_redis.start()
+
+        async def told() -> bool:
+            return (await facts(own_client)).failing_answers == 4
+
+        await until(told)
+        assert await metric(served, "failing_seconds") > 0
+        await served.send()
+        found = await facts(own_client)
+        assert found.failing_since_ms == 0
+        assert 0 < found.outage_since_ms < found.outage_until_ms == found.last_accepted_ms
+        assert found.outage_answers == 4
+        assert await metric(served, "failing_seconds") == 0
+
+
+async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
+    own_redis: RedisServer, own_client: Client
+) -> None:
+    one, other = ErrorStreaks(own_client), ErrorStreaks(own_client)
+    own_redis.stop()
+    one.note(503, NAME, now_ms=1000)
+    one.note(500, NAME, now_ms=3000)
+    other.note(503, NAME, now_ms=500)
+    for streaks in (one, other):
+        await streaks.report()
+    own_redis.start()
+    one.note(503, NAME, now_ms=4000)
+    for streaks in (one, other, one, other):
+        await streaks.report()
+    found = await facts(own_client)
+    assert (found.failing_since_ms, found.failing_last_ms, found.failing_answers) == (500, 4000, 4)
+
+
+async def test_a_scrape_tells_the_alerts_that_hold(redis: Client) -> None:
+    alert = Alert(kind="silence", source=NAME, since_ms=1, text="quiet")
+    await raise_alert(redis, alert, mark_ms=1000)
+    async with serving(redis) as served:
+        text = await served.text("/metrics")
+    assert f'hookline_alert{{kind="silence",source="{NAME}"}} 1.0' in text
+    assert "hookline_alerts_total 1.0" in text
+    assert SECRET.reveal().decode() not in text
