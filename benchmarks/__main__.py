@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 
-from benchmarks.figures import Figure, print_table
+from benchmarks.harness.figures import Figure, print_table
 
 _NAMES = ("receiver", "decode", "intake", "notify", "fleet", "latency", "memory", "dead")
 

@@ -33,11 +33,11 @@ import aiohttp
 import redis
 import uvloop
 
-from benchmarks.backlog import EVENT
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import EVENT
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.processes import running
+from benchmarks.harness.redis_server import running_redis
 from benchmarks.memory import settled_memory
-from benchmarks.processes import running
-from benchmarks.redis_server import running_redis
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
 from broker.queue import stream

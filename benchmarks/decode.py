@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from benchmarks.figures import Figure, print_table
+from benchmarks.harness.figures import Figure, print_table
 from sources import KINDS
 from sources.voucherify.decoding.typed_payload import checked_model
 

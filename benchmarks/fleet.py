@@ -15,12 +15,12 @@ from statistics import median
 
 import redis
 
-from benchmarks.backlog import fill, sample_bodies
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import fill, sample_bodies
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.processes import cpu_s, running
+from benchmarks.harness.redis_server import KEYS, redis_cpu_s, running_redis
+from benchmarks.harness.sink import running_sink
 from benchmarks.notify import RULES
-from benchmarks.processes import cpu_s, running
-from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
-from benchmarks.sink import running_sink
 from broker.redis.connection import Settings as RedisSettings
 from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings

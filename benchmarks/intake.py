@@ -17,11 +17,11 @@ import redis
 from msgspec import Struct
 
 from benchmarks import plain_arq
-from benchmarks.backlog import fill, sample_bodies
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import fill, sample_bodies
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.redis_server import KEYS, redis_cpu_s, running_redis
+from benchmarks.harness.stopwatch import Prepare, Work, measure
 from benchmarks.plain_arq import TUNINGS, Tuning
-from benchmarks.redis_server import KEYS, redis_cpu_s, running_redis
-from benchmarks.stopwatch import Prepare, Work, measure
 from broker.monitoring import stats
 from broker.queue import stream
 from broker.redis.connection import Settings as RedisSettings

@@ -17,11 +17,11 @@ import uvloop
 from msgspec import Struct
 
 from benchmarks import sink
-from benchmarks.backlog import sample_bodies
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import sample_bodies
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.processes import running
+from benchmarks.harness.redis_server import running_redis
 from benchmarks.notify import RULES
-from benchmarks.processes import running
-from benchmarks.redis_server import running_redis
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from receiver.server import serve

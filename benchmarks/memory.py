@@ -18,11 +18,11 @@ from typing import Any
 
 import redis
 
-from benchmarks.backlog import fill, sample_bodies
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import fill, sample_bodies
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.redis_server import KEYS, running_redis
+from benchmarks.harness.stopwatch import measure
 from benchmarks.intake import prepare_intake
-from benchmarks.redis_server import KEYS, running_redis
-from benchmarks.stopwatch import measure
 from broker.queue import dedupe
 
 _QUEUED = 32_000

@@ -23,12 +23,12 @@ import msgspec
 import redis
 from msgspec import Struct
 
-from benchmarks.backlog import EVENT, fill, sample_bodies
-from benchmarks.figures import Figure
+from benchmarks.harness.backlog import EVENT, fill, sample_bodies
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.redis_server import running_redis
+from benchmarks.harness.sink import running_sink
+from benchmarks.harness.stopwatch import Prepare, Work, measure
 from benchmarks.intake import prepare_intake
-from benchmarks.redis_server import running_redis
-from benchmarks.sink import running_sink
-from benchmarks.stopwatch import Prepare, Work, measure
 from broker.monitoring import stats
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect

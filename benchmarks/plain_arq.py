@@ -16,7 +16,7 @@ from arq.worker import Worker, func
 from msgspec import Struct
 from redis.asyncio import ConnectionPool
 
-from benchmarks.stopwatch import Work
+from benchmarks.harness.stopwatch import Work
 
 NOTIFY_QUEUE = "arq:notify"
 _WINDOW_S = 7 * 86_400

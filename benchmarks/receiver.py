@@ -24,10 +24,10 @@ from typing import Any, Literal
 from aiohttp import web
 from msgspec import Struct
 
-from benchmarks.figures import Figure
-from benchmarks.load import SECRET, run_load, sample_requests
-from benchmarks.processes import cpu_s, running
-from benchmarks.redis_server import running_redis
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.load import SECRET, run_load, sample_requests
+from benchmarks.harness.processes import cpu_s, running
+from benchmarks.harness.redis_server import running_redis
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from receiver.server import serve

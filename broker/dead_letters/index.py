@@ -16,7 +16,7 @@ from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import Script
+from broker.redis.scripting.scripts import Script
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor,
 
 from broker.dead_letters.dead_letter import DeadLetter, Note, StoredDeadLetter, dimensions_of
 from broker.queue import batch
-from broker.redis.scripts import BASE, Part
+from broker.redis.scripting.scripts import BASE, Part
 
 _LEVEL = 9
 _MAX_DICTIONARY_BYTES = 64 * 1024
@@ -39,7 +39,7 @@ _decode = msgspec.msgpack.Decoder(DeadLetter).decode
 _decode_notes = msgspec.msgpack.Decoder(tuple[Note, ...]).decode
 
 Place = Callable[[bytes], int]
-"""Adds a blob to a call, and returns its index there: see `broker.redis.scripts.Blobs`."""
+"""Adds a blob to a call, and returns its index there: see `broker.redis.scripting.scripts.Blobs`."""
 
 
 class PackedLetter(NamedTuple):

@@ -21,7 +21,7 @@ from broker.queue.parts import BATCHES, JOBS
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import COUNTERS, Script
+from broker.redis.scripting.scripts import COUNTERS, Script
 
 _REPLAY_EDITED = Script(
     "dead_letters/replay_edited",

@@ -14,7 +14,7 @@ from broker.queue import jobs
 from broker.redis import leases
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
+from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 
 _IMPORT_DEAD_LETTERS = Script(
     "dead_letters/import_dead_letters",

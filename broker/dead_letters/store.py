@@ -13,7 +13,7 @@ from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import BASE, COUNTERS, Part, Script
+from broker.redis.scripting.scripts import BASE, COUNTERS, Part, Script
 from runtime.ids import is_id
 
 OWNERSHIP = Part("dead_letters/actions/ownership", parts=(BASE,))

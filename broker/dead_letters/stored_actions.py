@@ -29,7 +29,7 @@ from broker.redis.client import Client
 from broker.redis.clock import time_reply_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import FULL, Script, as_text
+from broker.redis.scripting.scripts import FULL, Script, as_text
 from runtime.ids import is_id, new_id
 
 KEPT = 500

@@ -22,7 +22,7 @@ from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Blobs, as_text
+from broker.redis.scripting.scripts import Blobs, as_text
 from broker.steps import digests
 from broker.steps.digests import UnreadableMemberError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from broker.dead_letters.packing import ADDING, REMOVING
 from broker.monitoring.audit import AUDIT
 from broker.queue.parts import BATCHES, JOBS
-from broker.redis.scripts import BASE, COUNTERS, FULL, Part, Script
+from broker.redis.scripting.scripts import BASE, COUNTERS, FULL, Part, Script
 
 AS_READ = Part("erasure/as_read", parts=(BASE,))
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.leases import take_lease
-from broker.redis.scripts import COUNTERS, FULL, LEASE, Script
+from broker.redis.scripting.scripts import COUNTERS, FULL, LEASE, Script
 from runtime.ids import new_id
 
 _RAISE_ALERT = Script(

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import BASE, FULL, Part, Script
+from broker.redis.scripting.scripts import BASE, FULL, Part, Script
 
 _POSITION = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import COUNTERS, Script, as_text
+from broker.redis.scripting.scripts import COUNTERS, Script, as_text
 
 MAX_FIELDS = 2000
 """The largest number of fields for one source. A full hash takes no new ones, because senders choose the names."""

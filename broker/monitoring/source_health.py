@@ -15,7 +15,7 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import BASE, Part, Script
+from broker.redis.scripting.scripts import BASE, Part, Script
 
 OUTAGE = Part("monitoring/outage", parts=(BASE,))
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import FULL, PAIRS, Script
+from broker.redis.scripting.scripts import FULL, PAIRS, Script
 
 _CLAIM_NAMESPACE = Script(
     "namespace/claim_namespace", parts=(FULL, PAIRS), keys=("installation",), args=("mode", "sources: packed")

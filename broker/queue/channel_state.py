@@ -25,7 +25,7 @@ from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import FULL, PAIRS, Script
+from broker.redis.scripting.scripts import FULL, PAIRS, Script
 
 CircuitState = Literal["closed", "open", "half-open", "paused"]
 

@@ -21,7 +21,7 @@ from broker.queue.batch import RawBody
 from broker.queue.parts import JOBS, UNRECOGNIZED
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import FULL, LEASE, Script
+from broker.redis.scripting.scripts import FULL, LEASE, Script
 from runtime.ids import new_id
 
 MAX_NOTIFICATIONS = 64

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import FULL, Script
+from broker.redis.scripting.scripts import FULL, Script
 
 LockResult = Literal["go", "wait", "stale"]
 

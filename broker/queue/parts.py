@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.redis.scripts import BASE, Part
+from broker.redis.scripting.scripts import BASE, Part
 
 JOBS = Part("queue/jobs", parts=(BASE,), keys=("queue",))
 BATCHES = Part("queue/batches", parts=(BASE,), keys=("stream",))

@@ -18,7 +18,7 @@ from broker.redis.clock import time_reply_ms
 from broker.redis.confirmation import Confirmation, confirmation_for, confirmed
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.redis.scripts import COUNTERS, FULL, PAIRS, Script, as_text
+from broker.redis.scripting.scripts import COUNTERS, FULL, PAIRS, Script, as_text
 
 __all__ = [
     "Confirmation",

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import Script
+from broker.redis.scripting.scripts import Script
 
 MAX_JOBS = 10_000
 """If there are more jobs, nothing is compared: counting them would block Redis for longer than 10 ms."""

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from broker.redis.clock import Clock
 from broker.redis.keys import Names
-from broker.redis.scripts import FULL, Script
+from broker.redis.scripting.scripts import FULL, Script
 
 _SET_ASIDE = Script("redis/set_aside", parts=(FULL,), args=("target: key", "refusal", "command", "field"))
 

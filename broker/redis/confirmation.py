@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError
 from broker.redis.client import Client
 from broker.redis.connection import ServerFacts
 from broker.redis.errors import NotDurable
-from broker.redis.scripts import Script
+from broker.redis.scripting.scripts import Script
 
 _WAIT_MS = 3000
 

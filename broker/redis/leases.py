@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import FULL, LEASE, Script
+from broker.redis.scripting.scripts import FULL, LEASE, Script
 
 _TAKE_LEASE = Script("redis/take_lease", parts=(FULL, LEASE), args=("lease: key", "owner", "lease_ms: number"))
 

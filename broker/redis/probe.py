@@ -5,7 +5,7 @@ from __future__ import annotations
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmed
 from broker.redis.errors import translated
-from broker.redis.scripts import Script
+from broker.redis.scripting.scripts import Script
 
 _PROBE = Script("redis/probe", keys=("probe",), args=("must_write: number",))
 

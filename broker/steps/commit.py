@@ -16,7 +16,7 @@ from broker.queue.parts import JOBS
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
+from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 from broker.steps import digests
 from broker.steps.digests import Part, QueuedJob
 

@@ -24,7 +24,7 @@ from broker.queue.parts import JOBS
 from broker.redis import clock, keys
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripts import COUNTERS, FULL, Blobs, Script
+from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest size of the bodies in one digest. Later events start a new window, as beyond `keys.DIGEST_MAX`."""

@@ -1,6 +1,6 @@
 -- Part of every script: a safe redis.call, safe numbers, and the clock of Redis.
 -- K has the declared keys. P has the beginnings of keys that a script completes itself. `prefix` is the prefix of the
--- partition. See broker/redis/scripts.py.
+-- partition. See broker/redis/scripting/scripts.py.
 
 -- A key may hold a value that Hookline never writes: another type, or text where a command adds a number. An error in
 -- the middle of a script would leave its other writes half done. So `redis.call` renames such a key to

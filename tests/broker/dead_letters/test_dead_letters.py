@@ -16,7 +16,7 @@ from broker.monitoring import stats
 from broker.queue.batch import RawBody
 from broker.redis import keys
 from broker.redis.client import Client
-from broker.redis.scripts import Blobs
+from broker.redis.scripting.scripts import Blobs
 from tests.inspector.running import add_stored, make_unreadable
 from tests.names import KEYS
 

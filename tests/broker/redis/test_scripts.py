@@ -13,10 +13,10 @@ import pytest
 
 import broker
 from broker.queue.jobs import _RELEASE, claim
-from broker.redis import lua_source
 from broker.redis.client import Client
 from broker.redis.keys import Names, prefix_of
-from broker.redis.scripts import BASE, FULL, Part, Script, as_text
+from broker.redis.scripting import lua_source
+from broker.redis.scripting.scripts import BASE, FULL, Part, Script, as_text
 
 LUA = sorted(Path(broker.__file__).parent.rglob("*.lua"))
 

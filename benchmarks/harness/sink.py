@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
-from benchmarks.processes import running
+from benchmarks.harness.processes import running
 
 Take = Callable[[bytes], None]
 """A function that gets the body of each POST."""

@@ -9,7 +9,7 @@ from broker.redis import keys as key_names
 from broker.redis.keys import Names
 
 if TYPE_CHECKING:
-    from broker.redis.scripts import Part, Script
+    from broker.redis.scripting.scripts import Part, Script
 
 Records: TypeAlias = Mapping[str, type]
 """Structs or named tuples by the prefix of their index constants in Lua."""

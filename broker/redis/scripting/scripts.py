@@ -40,8 +40,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis.exceptions import NoScriptError
 
-from broker.redis import lua_source
-from broker.redis.declaration import (
+from broker.redis.keys import Names
+from broker.redis.scripting import lua_source
+from broker.redis.scripting.declaration import (
     CONSTANTS,
     NAMES,
     Key,
@@ -52,7 +53,6 @@ from broker.redis.declaration import (
     key_of,
     kinds_of,
 )
-from broker.redis.keys import Names
 
 if TYPE_CHECKING:
     from broker.redis.client import Client

@@ -1,0 +1,1 @@
+"""Lua scripts with named keys and arguments: how they are declared, checked, made and run."""
