@@ -1,4 +1,4 @@
-"""Removes a person's data from queued webhooks, notifications, digests and dead letters.
+"""Removes a person's data from queued webhooks, notifications and digests.
 
 An `Eraser` decides what belongs to the person. It removes the person's own webhooks, and redacts webhooks of
 others that name the person. Each change is one step in Redis. All functions raise BrokerError.
@@ -6,30 +6,24 @@ others that name the person. Each change is one step in Redis. All functions rai
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 import zstandard
 from msgspec import Raw, Struct, structs
 
-from broker.dead_letters import StoredDeadLetter, packed
-from broker.dead_letters.packing import repacked
 from broker.erasure import scripts
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripting.scripts import Blobs, as_text
+from broker.redis.scripting.scripts import as_text
 from broker.steps import digests
 from broker.steps.digests import UnreadableMemberError
 
 _PAGE = 50
-
-IsIn = Callable[[bytes], bool]
-"""Returns whether bytes that cannot be decoded contain the person's id or address."""
 
 
 class Eraser(Protocol):
@@ -111,7 +105,7 @@ async def notifications(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureR
     """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.job}*", count=1000):
-            result = await _of_job(redis, _text(key)[len(redis.names.job) :], eraser)
+            result = await _of_job(redis, key_text(key)[len(redis.names.job) :], eraser)
             if result:
                 yield result
 
@@ -220,7 +214,7 @@ async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult
     """
     with translated():
         async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
-            for result in await _of_digest(redis, _text(key)[len(redis.names.digest) :], eraser):
+            for result in await _of_digest(redis, key_text(key)[len(redis.names.digest) :], eraser):
                 yield result
 
 
@@ -257,52 +251,6 @@ async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureRe
     return [*results, ErasureResult("removed", name, gone, len(changed) - gone)]
 
 
-async def seen(redis: Client, ids: Sequence[str]) -> dict[str, str]:
-    """Return a hash of each dead letter that exists, by id. It shows later whether a letter has changed since."""
-    with translated():
-        blobs = await redis.mget([redis.names.dead + name for name in ids])
-    rows = zip(ids, blobs, strict=True)
-    return {name: hashlib.sha1(blob, usedforsecurity=False).hexdigest() for name, blob in rows if blob}
-
-
-async def replace_dead_letter(redis: Client, stored_letter: StoredDeadLetter, as_seen: str) -> bool:
-    """Replace the body of a dead letter. Returns False if the letter is gone or has changed.
-
-    as_seen: the hash from `seen`.
-    """
-    blobs = Blobs()
-    letter = packed(stored_letter, blobs.place)
-    with translated():
-        return bool(
-            await scripts.REPLACE_DEAD_LETTER(redis, id=letter.id, sha1=as_seen, letter=letter, blobs=blobs.all)
-        )
-
-
-async def dictionaries(redis: Client, is_in: IsIn) -> list[str]:
-    """Return the ids of the compression dictionaries that contain the person."""
-    with translated():
-        names = [_text(name) for name in await redis.hkeys(redis.names.dead_dicts)]  # type: ignore[misc]
-        blobs = [await redis.get(redis.names.dead_dict + name) for name in names]
-    return [name for name, blob in zip(names, blobs, strict=True) if blob and is_in(unpacked(blob))]
-
-
-async def repack(
-    redis: Client, dictionary: str, letters: Sequence[StoredDeadLetter], as_seen: Mapping[str, str]
-) -> int:
-    """Compress letters again without their dictionary, so that it can be removed.
-
-    as_seen: the hashes from `seen`. Returns how many of the letters used the dictionary. This includes
-    letters that have changed since they were read: they stay as they are, for another run.
-    """
-    named = [stored_letter for stored_letter in letters if stored_letter.letter.id in as_seen]
-    parts = [
-        (stored_letter.letter.id, as_seen[stored_letter.letter.id], *map(as_text, repacked(stored_letter)))
-        for stored_letter in named
-    ]
-    with translated():
-        return int(await scripts.REPACK(redis, dictionary=dictionary, letters=parts))
-
-
 def unpacked(blob: bytes) -> bytes:
     """Return the decompressed content of a blob, or the blob itself if it cannot be decompressed."""
     try:
@@ -311,6 +259,6 @@ def unpacked(blob: bytes) -> bytes:
         return blob
 
 
-def _text(name: bytes) -> str:
+def key_text(name: bytes) -> str:
     """Decode a name so that the driver encodes it to the same bytes again, even if it is not UTF-8."""
     return name.decode("utf-8", "surrogateescape")

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct, structs
 from broker.dead_letters import Dimensions
 
 MAX_CHARS = 500
-"""Longest text in a filter. No name in Hookline is longer."""
+"""The longest text in a filter. No name in Hookline is longer."""
 
 _MAX_ATTEMPTS = 1_000_000
 _MAX_MS = 2**53 - 1  # the largest integer that JavaScript reads exactly

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from broker import dead_letters
 from broker.dead_letters import NEWEST, DeadLetter, DeadLetterRow, StoredDeadLetter
 from broker.dead_letters.replay import body_of
-from broker.erasure import append_only_file, kept_texts, queued_work
+from broker.erasure import append_only_file, kept_texts, letter_rewrites, queued_work
 from broker.erasure.queued_work import ErasureResult
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
@@ -195,7 +195,7 @@ async def _redact(redis: Client, letter_id: str, person: Person, terms: SearchTe
     """Write a letter without the person's data. Returns True instead if nothing would be left of the letter."""
     # If another process changes the letter first, the loop reads it again. That process made progress, so it ends.
     while True:
-        versions = await queued_work.seen(redis, [letter_id])
+        versions = await letter_rewrites.seen(redis, [letter_id])
         stored_letter = await dead_letters.get(redis, letter_id)
         if stored_letter is None or letter_id not in versions or stored_letter.letter.is_unreadable:
             return False
@@ -204,7 +204,7 @@ async def _redact(redis: Client, letter_id: str, person: Person, terms: SearchTe
             return True
         if rest == stored_letter:
             return False
-        if await queued_work.replace_dead_letter(
+        if await letter_rewrites.replace_dead_letter(
             redis, StoredDeadLetter(rest.letter, rest.body, tuple(terms(rest))), versions[letter_id]
         ):
             done.digested += removed
@@ -235,18 +235,18 @@ def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
 async def _repack(redis: Client, person: Person, done: ForgetResult) -> None:
     """Compress the letters again that used one of the person's letters as a dictionary."""
     # A letter stays in Redis as a dictionary after its removal, as long as another letter needs it.
-    theirs = await queued_work.dictionaries(redis, person.is_in)
+    theirs = await letter_rewrites.dictionaries(redis, person.is_in)
     if not theirs:
         return
     async for ids in _all(redis, lambda row: row.dictionary in theirs):
-        versions = await queued_work.seen(redis, ids)
+        versions = await letter_rewrites.seen(redis, ids)
         stored_letters = [
             stored_letter
             for stored_letter in await dead_letters.stored_letters(redis, ids)
             if stored_letter and not stored_letter.letter.is_unreadable
         ]
         for dictionary in theirs:
-            done.repacked += await queued_work.repack(redis, dictionary, stored_letters, versions)
+            done.repacked += await letter_rewrites.repack(redis, dictionary, stored_letters, versions)
 
 
 async def _all(

@@ -9,7 +9,7 @@ import pytest
 
 from broker import dead_letters
 from broker.dead_letters import stored_actions
-from broker.erasure import queued_work
+from broker.erasure import letter_rewrites, queued_work
 from broker.monitoring import audit, stats
 from broker.queue import dedupe, jobs, stream
 from broker.queue.batch import RawBody
@@ -269,25 +269,27 @@ async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_
 async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: Client) -> None:
     first, other = dead_digest(1, 2), dead_digest(1, 2)
     await add_stored(redis, [first, other])
-    [dictionary] = await queued_work.dictionaries(redis, lambda _: True)
+    [dictionary] = await letter_rewrites.dictionaries(redis, lambda _: True)
     letter, *_ = [
         row.id for row in await dead_letters.read_rows(redis, [first.letter.id, other.letter.id]) if row.dictionary
     ]
-    seen = await queued_work.seen(redis, [letter])
+    seen = await letter_rewrites.seen(redis, [letter])
     read = await dead_letters.get(redis, letter)
     assert read is not None
 
     stay, _ = queued_work.others(read.body, person_of(1))
-    assert await queued_work.replace_dead_letter(
+    assert await letter_rewrites.replace_dead_letter(
         redis, dead_letters.StoredDeadLetter(read.letter, stay), seen[letter]
     )
 
     now = await dead_letters.get(redis, letter)
     assert now is not None and now.body == stay
-    assert not await queued_work.replace_dead_letter(redis, read, seen[letter])
-    assert await queued_work.repack(redis, dictionary, [read], seen) == 1, "it is told that there is more to do"
+    assert not await letter_rewrites.replace_dead_letter(redis, read, seen[letter])
+    assert await letter_rewrites.repack(redis, dictionary, [read], seen) == 1, (
+        "it is told that there is more to do"
+    )
     assert await dead_letters.get(redis, letter) == now
-    seen = await queued_work.seen(redis, [letter])
-    assert await queued_work.repack(redis, dictionary, [now], seen) == 1
+    seen = await letter_rewrites.seen(redis, [letter])
+    assert await letter_rewrites.repack(redis, dictionary, [now], seen) == 1
     [row] = await dead_letters.read_rows(redis, [letter], with_bodies=True)
     assert (row.body, row.dictionary) == (stay, "")
