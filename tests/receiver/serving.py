@@ -82,6 +82,18 @@ async def serving(
         await receiver.stop()
 
 
+async def sync_to_disk(redis: Client) -> None:
+    """Wait until all that Redis has accepted so far is in its append-only file.
+
+    With `durability = "memory"` a 202 says nothing about the disk: under load Redis writes its file later,
+    and loses what was written last when it is killed.
+    """
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.set("synced", 1)
+        pipe.execute_command("WAITAOF", 1, 0, 10_000)
+        await pipe.execute()
+
+
 async def batches(redis: Client) -> list[list[RawBody]]:
     """Every batch in the stream, decoded."""
     return [batch.decode(fields[b"z"]) for _, fields in await redis.xrange(KEYS.stream)]

@@ -17,7 +17,7 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from tests.receiver.health.test_endpoints import samples
-from tests.receiver.serving import Served, batches, serving, stored
+from tests.receiver.serving import Served, batches, serving, stored, sync_to_disk
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -47,6 +47,7 @@ async def test_while_redis_is_away_webhooks_are_taken_and_redis_gets_them_when_i
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
         await served.send(b'"before"')
+        await sync_to_disk(own_client)
         own_redis.kill()
         sent = [b'"%d"' % number for number in range(40)]
         before_ms = int(time.time() * 1000)
