@@ -1,4 +1,4 @@
-"""What a user's code imports: everything else in this project may change without notice.
+"""The names that a user's code may import: everything else in this project may change without notice.
 
     from hookline import Notification, Permanent, RetryLater
     from hookline.voucherify import PointsAdded
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     __version__: str
 else:
-    # Read when first asked for: the `hookline` command must get as far as to say that a module of the user's hides
+    # Read on first use: the `hookline` command must be able to start and report that a module of the user's hides
     # the package that these come from, and importlib.metadata takes longer to import than all the rest.
     def __getattr__(name: str) -> object:
         if name == "__version__":

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _other_module(name: str) -> str:
-    """Where Python finds a package of this name that is not beside this one; "" where it is."""
+    """Return the file of a package of this name that is not beside this one; "" where there is no other."""
     spec = find_spec(name)
     own = Path(__file__).parents[1] / name / "__init__.py"
     return "" if spec is None or spec.origin is None or Path(spec.origin) == own else spec.origin

@@ -156,7 +156,7 @@ def done(reply: Any) -> int:
 
 
 def rows(reply: Any) -> list[DeadLetterRow]:
-    """What `read_letters` of broker/dead_letters/lua/reading.lua returned."""
+    """Read the rows that `read_letters` of broker/dead_letters/lua/reading.lua returned."""
     packed_rows, flat = reply
     dictionaries = {_text(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
     return [_row(row, dictionaries) for row in packed_rows]

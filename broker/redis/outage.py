@@ -1,4 +1,4 @@
-"""What a background loop does while Redis is away: one policy for every process.
+"""A policy for background loops while Redis is away, the same in every process.
 
 A failed step is tried again after a wait that doubles, with jitter, until Redis answers. The outage is logged when
 it begins, once a minute while it lasts, and when it is over.

@@ -38,7 +38,7 @@ def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.t
 
 
 def page_entry_record(entry: PageEntry, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """One letter of a list. `cursor` is where the page after it begins."""
+    """Return one letter of a list. `cursor` is the position where the next page begins."""
     return {**letter_record(entry.letter, shown=masking.text), "cursor": entry.cursor}
 
 

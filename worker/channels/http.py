@@ -162,7 +162,7 @@ class _Posted(Struct, omit_defaults=True):
 def posted(message: Message) -> bytes:
     """The JSON body for a message, in one line; with `to` and `subject` where its rule has them."""
     json = message.data_json.replace(b"\n", b" ")  # between its values: within a string there are none
-    told = _Posted(
+    body = _Posted(
         message.key,
         message.rule,
         message.source,
@@ -173,7 +173,7 @@ def posted(message: Message) -> bytes:
         message.to,
         message.subject,
     )
-    return _encode(told)
+    return _encode(body)
 
 
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:

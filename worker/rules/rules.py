@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field, structs
 from worker.rules.retry import RetrySettings
 
 DEFAULT_TEXT = (
-    "{{ customer.name if customer else 'Somebody' }}: {{ balance.points }} points added, "
+    "{{ customer.name if customer else 'A customer' }}: {{ balance.points }} points added, "
     "balance {{ balance.balance }}"
 )
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from sources.errors import DecodeError
 from sources.voucherify.models import MODELS
-from sources.voucherify.models.validated_fields import relied_upon
+from sources.voucherify.models.validated_fields import with_validated_fields_only
 
-_VALIDATED_MODELS = {model: relied_upon(model) for model in set(MODELS.values())}
+_VALIDATED_MODELS = {model: with_validated_fields_only(model) for model in set(MODELS.values())}
 _REQUIRED = {
     model: frozenset(field.encode_name for field in msgspec.structs.fields(model) if field.required)
     for model in _VALIDATED_MODELS

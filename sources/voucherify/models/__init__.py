@@ -1,8 +1,8 @@
-"""What Voucherify's events carry, API version v2024-01-01.
+"""Models of the data in Voucherify's events, API version v2024-01-01.
 
-Every field but the few that an addition of points or credits lives by may be absent or null, and unknown keys
-pass: the vendor's own examples show both. Timestamps stay text, as sent: see
-`sources.voucherify.decoding.timestamps`. Source of the shapes: docs.voucherify.io, "Introduction to webhooks
+Every field may be absent or null, except for the few that a notification about points or credits needs, and
+unknown keys are ignored: the vendor's own examples show both. Timestamps stay text, as sent: see
+`sources.voucherify.decoding.timestamps`. Source of the models: docs.voucherify.io, "Introduction to webhooks
 v2024-01-01" and the page of each event.
 """
 
@@ -12,4 +12,4 @@ from sources.voucherify.models.distribution import DISTRIBUTION
 from sources.voucherify.models.project import PROJECT
 
 MODELS: dict[str, type[Struct]] = {**PROJECT, **DISTRIBUTION}
-"""Event name -> the model of its `data`. A name that is not here is a valid event all the same."""
+"""Event name -> the model of its `data`. An event whose name is not here is valid too; it has no model."""

@@ -1,4 +1,4 @@
-"""Campaigns, and what belongs to one: promotions, validation rules."""
+"""Campaigns and their parts: promotions, validation rules and distributions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import (
     Category,
     Discount,
@@ -18,7 +18,7 @@ from sources.voucherify.models.vouchers import (
 
 
 class CodeConfig(Struct, frozen=True, kw_only=True):
-    """How codes are made up."""
+    """Rules by which Voucherify generates codes."""
 
     length: float | None = None
     prefix: str | None = None
@@ -29,7 +29,7 @@ class CodeConfig(Struct, frozen=True, kw_only=True):
 
 
 class VoucherTemplate(Struct, frozen=True, kw_only=True):
-    """What each voucher of a campaign starts as."""
+    """Values that each new voucher of a campaign gets."""
 
     type: str | None = None
     loyalty_card: LoyaltyCard | None = None
@@ -48,12 +48,12 @@ class VoucherTemplate(Struct, frozen=True, kw_only=True):
 class NamedEvent(Struct, frozen=True, kw_only=True):
     """The schema of a custom event."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
 
 
 class ReferralProgram(Struct, frozen=True, kw_only=True):
-    """What counts as a referral, and what it brings."""
+    """Conditions of a referral, and the reward for it."""
 
     conversion_event_type: str | None = None
     custom_event: NamedEvent | None = None
@@ -63,13 +63,13 @@ class ReferralProgram(Struct, frozen=True, kw_only=True):
 class Campaign(Struct, frozen=True, kw_only=True):
     """A campaign: a loyalty programme, gift cards, discount coupons, a referral programme or promotions."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
-    campaign_type: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
+    campaign_type: Validated[str | None] = None
     """LOYALTY_PROGRAM, GIFT_VOUCHERS, DISCOUNT_COUPONS, REFERRAL_PROGRAM, PROMOTION, ..."""
 
     type: str | None = None
-    """AUTO_UPDATE, STATIC, STANDALONE"""
+    """Type of generation: AUTO_UPDATE, STATIC, STANDALONE."""
 
     is_referral_code: bool | None = None
     voucher: VoucherTemplate | None = None
@@ -100,7 +100,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
 
 
 class PromotionAction(Struct, frozen=True, kw_only=True):
-    """What a promotion does."""
+    """The effect of a promotion."""
 
     discount: Discount | None = None
 
@@ -108,8 +108,8 @@ class PromotionAction(Struct, frozen=True, kw_only=True):
 class PromotionTier(Struct, frozen=True, kw_only=True):
     """A discount that needs no code."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     banner: str | None = None
     action: PromotionAction | None = None
     active: bool | None = None
@@ -135,8 +135,8 @@ class PromotionTier(Struct, frozen=True, kw_only=True):
 class PromotionStack(Struct, frozen=True, kw_only=True):
     """Promotion tiers that apply together, in order."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     tiers: dict[str, Any] | None = None
     campaign_id: str | None = None
     category_id: str | None = None
@@ -150,8 +150,8 @@ class PromotionStack(Struct, frozen=True, kw_only=True):
 class ReferralTier(Struct, frozen=True, kw_only=True):
     """A step in a referral programme."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     campaign_id: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -159,7 +159,7 @@ class ReferralTier(Struct, frozen=True, kw_only=True):
 
 
 class RuleMessage(Struct, frozen=True, kw_only=True):
-    """What is said when a rule refuses."""
+    """The message that a customer sees when a validation rule is not met."""
 
     message: str | None = None
 
@@ -167,8 +167,8 @@ class RuleMessage(Struct, frozen=True, kw_only=True):
 class ValidationRule(Struct, frozen=True, kw_only=True):
     """Conditions under which something may be redeemed."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     type: str | None = None
     error: RuleMessage | None = None
     rules: dict[str, Any] | None = None
@@ -182,10 +182,10 @@ class ValidationRule(Struct, frozen=True, kw_only=True):
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
-    """What sends a distribution webhook."""
+    """A distribution: the part of Voucherify that sends distribution webhooks."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     status: str | None = None
     consents: dict[str, Any] | None = None
     distribution_channels: list[Any] | str | None = None

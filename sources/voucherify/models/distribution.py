@@ -1,7 +1,7 @@
 """`data` of the events that distributions send.
 
-A key without a default is in every body of the vendor's. Where a distribution was made to promote something, the
-campaign and the promotion tier, voucher or publication come along: they are optional.
+A field without a default is in every body that the vendor documents. Where a distribution promotes something,
+the body also has the campaign and the promotion tier, voucher or publication: these fields are optional.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from sources.voucherify.models.shared import (
     RedemptionMade,
     RedemptionRolledBack,
 )
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import Voucher
 
 
 class RewardRedemptionChanged(Struct, frozen=True, kw_only=True):
-    """A reward is to be handed out, waits, or was handed out."""
+    """A reward was claimed, is pending, or was handed out."""
 
     customer: Customer | None
     holder: Holder | None = None
@@ -46,7 +46,7 @@ class RewardRedemptionChanged(Struct, frozen=True, kw_only=True):
 
 
 class HolderAssignment(Struct, frozen=True, kw_only=True):
-    """A redeemable was given to a customer, or taken back."""
+    """A redeemable was assigned to a customer, or the assignment was deleted."""
 
     holder: Holder | None
     voucher: Voucher | None = None
@@ -65,7 +65,7 @@ class CustomerPublicationSucceeded(Struct, frozen=True, kw_only=True):
 
 
 class CustomerCustomEvent(Struct, frozen=True, kw_only=True):
-    """The merchant's own event happened to a customer."""
+    """A custom event of the merchant happened to a customer."""
 
     event: CustomEvent | None
     event_schema: NamedEvent | None
@@ -95,7 +95,7 @@ class CustomerLoyaltyTier(Struct, frozen=True, kw_only=True):
     customer: Customer | None
     campaign: Campaign | None = None
     loyalty_tier: LoyaltyTier | None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
 
 
 class CustomerLoyaltyTierMoved(Struct, frozen=True, kw_only=True):
@@ -106,11 +106,11 @@ class CustomerLoyaltyTierMoved(Struct, frozen=True, kw_only=True):
     loyalty_tier: LoyaltyTier | None = None
     loyalty_tier_from: LoyaltyTier | None = None
     loyalty_tier_to: LoyaltyTier | None = None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
 
 
 class CustomerOrder(Struct, frozen=True, kw_only=True):
-    """A customer's order was made, paid, changed or canceled."""
+    """A customer's order was created, paid, changed or canceled."""
 
     customer: Customer | None
     order: Order | None
@@ -123,7 +123,7 @@ class CustomerOrder(Struct, frozen=True, kw_only=True):
 
 
 class CustomerReferred(Struct, frozen=True, kw_only=True):
-    """A customer came by a referral."""
+    """A customer was referred by another customer."""
 
     customer: Customer | None
     referrer: Customer | None = None
@@ -136,7 +136,7 @@ class CustomerReferred(Struct, frozen=True, kw_only=True):
 
 
 class ManualDistribution(Struct, frozen=True, kw_only=True):
-    """A person sent a distribution, or its time had come."""
+    """A distribution was sent by a person or on its schedule."""
 
     customer: Customer | None = None
     distribution: Distribution | None

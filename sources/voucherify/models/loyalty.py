@@ -8,25 +8,25 @@ from msgspec import Struct, field
 
 from sources.voucherify.models.people import Customer
 from sources.voucherify.models.points import RuleSource
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import Voucher
 
 
 class PointsRange(Struct, frozen=True, kw_only=True):
-    """Which points a tier spans, ends included."""
+    """The points that belong to a tier, both ends included."""
 
     from_: int | None = field(default=None, name="from")
     to: int | None = None
 
 
 class TierConfig(Struct, frozen=True, kw_only=True):
-    """How a tier is reached."""
+    """The condition for reaching a tier."""
 
     points: PointsRange | None = None
 
 
 class TierExpiration(Struct, frozen=True, kw_only=True):
-    """Until when a customer stays in a tier."""
+    """The period for which a customer keeps a tier."""
 
     customer_id: str | None = None
     campaign_id: str | None = None
@@ -38,7 +38,7 @@ class TierExpiration(Struct, frozen=True, kw_only=True):
 
 
 class TierEffect(Struct, frozen=True, kw_only=True):
-    """How a tier changes what a rule or a reward gives."""
+    """The change that a tier makes to an earning rule or a reward."""
 
     type: str | None = None
     multiplier: float | None = None
@@ -48,8 +48,8 @@ class TierEffect(Struct, frozen=True, kw_only=True):
 class LoyaltyTier(Struct, frozen=True, kw_only=True):
     """A step in a loyalty programme."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     campaign_id: str | None = None
     metadata: dict[str, Any] | None = None
     created_at: str | None = None
@@ -63,7 +63,7 @@ class LoyaltyTier(Struct, frozen=True, kw_only=True):
 
 
 class RuleParameters(Struct, frozen=True, kw_only=True):
-    """An earning rule as it was set up."""
+    """The settings of an earning rule."""
 
     event: str | None = None
     banner: str | None = None
@@ -71,14 +71,14 @@ class RuleParameters(Struct, frozen=True, kw_only=True):
 
 
 class EarningRule(Struct, frozen=True, kw_only=True):
-    """What earns points. How many (`loyalty`) depends on its type, so that part is left free."""
+    """A rule by which customers earn points. The form of `loyalty` (how many) depends on its type."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     created_at: str | None = None
     updated_at: str | None = None
     validation_rule_id: str | None = None
     loyalty: dict[str, Any] | None = None
-    event: Relied[str | None] = None
+    event: Validated[str | None] = None
     source: RuleSource | None = None
     parameters: RuleParameters | None = None
     active: bool | None = None
@@ -91,7 +91,7 @@ class EarningRule(Struct, frozen=True, kw_only=True):
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """Goods."""
+    """A product that a reward consists of."""
 
     id: str | None = None
     source_id: str | None = None
@@ -101,11 +101,11 @@ class Product(Struct, frozen=True, kw_only=True):
 
 
 class Reward(Struct, frozen=True, kw_only=True):
-    """What points are exchanged for. `type`: MATERIAL, CAMPAIGN, COIN."""
+    """A reward that customers exchange points for. `type`: MATERIAL, CAMPAIGN, COIN."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
-    type: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
+    type: Validated[str | None] = None
     customer: Customer | None = None
     assignment_id: str | None = None
     product: Product | None = None
@@ -123,23 +123,23 @@ class Reward(Struct, frozen=True, kw_only=True):
 
 
 class RewardCost(Struct, frozen=True, kw_only=True):
-    """What a reward costs."""
+    """The price of a reward."""
 
     points: int | None = None
 
 
 class RewardParameters(Struct, frozen=True, kw_only=True):
-    """What a reward costs on a card."""
+    """The price of a reward for a loyalty card."""
 
     loyalty: RewardCost | None = None
 
 
 class RewardAssignment(Struct, frozen=True, kw_only=True):
-    """A reward on offer in a campaign."""
+    """An offer of a reward in a campaign."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     object: str | None = None
-    reward_id: Relied[str | None] = None
+    reward_id: Validated[str | None] = None
     parameters: RewardParameters | None = None
     related_object_id: str | None = None
     related_object_type: str | None = None
@@ -148,10 +148,10 @@ class RewardAssignment(Struct, frozen=True, kw_only=True):
 
 
 class RewardRedemption(Struct, frozen=True, kw_only=True):
-    """A reward being handed out. `state`: PENDING, COMPLETED."""
+    """The handing out of a reward. `state`: PENDING, COMPLETED."""
 
-    id: Relied[str | None] = None
-    state: Relied[str | None] = None
+    id: Validated[str | None] = None
+    state: Validated[str | None] = None
     source_id: str | None = None
     source_type: str | None = None
     voucher_id: str | None = None

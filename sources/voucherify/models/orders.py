@@ -9,7 +9,7 @@ from msgspec import Struct
 from sources.voucherify.models.campaigns import PromotionTier
 from sources.voucherify.models.loyalty import Product, Reward
 from sources.voucherify.models.people import Customer
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import Voucher
 
 
@@ -52,15 +52,15 @@ class OrderRedemption(Struct, frozen=True, kw_only=True):
 class Order(Struct, frozen=True, kw_only=True):
     """An order; amounts in hundredths of the currency. `status`: CREATED, PAID, FULFILLED, CANCELED."""
 
-    id: Relied[str | None] = None
-    source_id: Relied[str | None] = None
-    status: Relied[str | None] = None
+    id: Validated[str | None] = None
+    source_id: Validated[str | None] = None
+    status: Validated[str | None] = None
     customer_id: str | None = None
     customer: Customer | None = None
     referrer_id: str | None = None
     referrer: Customer | None = None
-    amount: Relied[float | None] = None
-    """Before discounts."""
+    amount: Validated[float | None] = None
+    """The amount before discounts."""
 
     initial_amount: float | None = None
     discount_amount: float | None = None
@@ -69,12 +69,12 @@ class Order(Struct, frozen=True, kw_only=True):
     items_applied_discount_amount: float | None = None
     total_discount_amount: float | None = None
     total_applied_discount_amount: float | None = None
-    total_amount: Relied[float | None] = None
-    """After discounts."""
+    total_amount: Validated[float | None] = None
+    """The amount after discounts."""
 
     items: list[OrderItem] | None = None
     redemptions: dict[str, OrderRedemption] | None = None
-    metadata: Relied[dict[str, Any] | None] = None
+    metadata: Validated[dict[str, Any] | None] = None
     created_at: str | None = None
     updated_at: str | None = None
     object: str | None = None
@@ -83,21 +83,21 @@ class Order(Struct, frozen=True, kw_only=True):
 class Redemption(Struct, frozen=True, kw_only=True):
     """A use of a voucher or a promotion. `result`: SUCCESS, FAILURE; `amount`: points or credits spent."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     customer_id: str | None = None
     tracking_id: str | None = None
-    date: Relied[str | None] = None
-    amount: Relied[float | None] = None
+    date: Validated[str | None] = None
+    amount: Validated[float | None] = None
     order: Order | None = None
     reward: Reward | None = None
     customer: Customer | None = None
-    result: Relied[str | None] = None
-    status: Relied[str | None] = None
-    failure_code: Relied[str | None] = None
-    failure_message: Relied[str | None] = None
-    reason: Relied[str | None] = None
+    result: Validated[str | None] = None
+    status: Validated[str | None] = None
+    failure_code: Validated[str | None] = None
+    failure_message: Validated[str | None] = None
+    reason: Validated[str | None] = None
     redemption: str | None = None
-    """Of a rollback: the redemption that it reverses."""
+    """In a rollback: the redemption that is reversed."""
 
     related_object_type: str | None = None
     related_object_id: str | None = None
@@ -113,17 +113,17 @@ class Redemption(Struct, frozen=True, kw_only=True):
 
 
 class Publication(Struct, frozen=True, kw_only=True):
-    """The handing over of a voucher to a customer. `result`: SUCCESS, FAILURE."""
+    """The publication of a voucher to a customer. `result`: SUCCESS, FAILURE."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     object: str | None = None
     created_at: str | None = None
     customer_id: str | None = None
     tracking_id: str | None = None
     metadata: dict[str, Any] | None = None
-    channel: Relied[str | None] = None
+    channel: Validated[str | None] = None
     source_id: str | None = None
-    result: Relied[str | None] = None
+    result: Validated[str | None] = None
     failure_code: str | None = None
     failure_message: str | None = None
     customer: Customer | None = None
@@ -133,16 +133,16 @@ class Publication(Struct, frozen=True, kw_only=True):
 
 
 class CustomEvent(Struct, frozen=True, kw_only=True):
-    """An event of the merchant's own making, or the activity that earned points. `type` is its name."""
+    """A custom event of the merchant, or the activity that earned points. `type` is its name."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     object: str | None = None
-    type: Relied[str | None] = None
+    type: Validated[str | None] = None
     category: str | None = None
     entity_id: str | None = None
     group_id: str | None = None
     customer: Customer | None = None
     referral: dict[str, Any] | None = None
     loyalty: dict[str, Any] | None = None
-    metadata: Relied[dict[str, Any] | None] = None
+    metadata: Validated[dict[str, Any] | None] = None
     created_at: str | None = None

@@ -1,4 +1,4 @@
-"""Customers and those who hold a redeemable."""
+"""Customers, and the holders of redeemables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """Where a customer lives."""
+    """The address of a customer."""
 
     city: str | None = None
     state: str | None = None
@@ -21,7 +21,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
 
 class CampaignPoints(Struct, frozen=True, kw_only=True):
-    """A customer's standing in one loyalty programme."""
+    """A customer's points in one loyalty programme."""
 
     points: int | None = None
     loyalty_tier: str | None = None
@@ -31,7 +31,7 @@ class CampaignPoints(Struct, frozen=True, kw_only=True):
 
 
 class CustomerLoyalty(Struct, frozen=True, kw_only=True):
-    """A customer's points over all programmes, and by programme name."""
+    """A customer's points in all programmes together, and by programme name."""
 
     points: int | None = None
     campaigns: dict[str, CampaignPoints] | None = None
@@ -39,7 +39,7 @@ class CustomerLoyalty(Struct, frozen=True, kw_only=True):
 
 
 class OrderSummary(Struct, frozen=True, kw_only=True):
-    """What a customer ordered so far; amounts in hundredths of the currency."""
+    """A customer's orders so far; amounts in hundredths of the currency."""
 
     total_count: int | None = None
     total_amount: int | None = None
@@ -49,21 +49,21 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
 
 
 class GiftSummary(Struct, frozen=True, kw_only=True):
-    """Credits spent and left."""
+    """Credits that a customer spent, and the credits left."""
 
     amount_to_go: int | None = None
     redeemed_amount: int | None = None
 
 
 class CardSummary(Struct, frozen=True, kw_only=True):
-    """Points spent and left."""
+    """Points that a customer spent, and the points left."""
 
     points_to_go: int | None = None
     redeemed_points: int | None = None
 
 
 class RedemptionSummary(Struct, frozen=True, kw_only=True):
-    """How often a customer redeemed."""
+    """The number of a customer's redemptions."""
 
     gift: GiftSummary | None = None
     loyalty_card: CardSummary | None = None
@@ -76,37 +76,37 @@ class RedemptionSummary(Struct, frozen=True, kw_only=True):
 
 
 class CustomerSummary(Struct, frozen=True, kw_only=True):
-    """Counts over a customer's life."""
+    """Totals over all that a customer did."""
 
     orders: OrderSummary | None = None
     redemptions: RedemptionSummary | None = None
 
 
 class Referrals(Struct, frozen=True, kw_only=True):
-    """In which referral campaigns a customer takes part."""
+    """The referral campaigns that a customer takes part in."""
 
     total: int | None = None
     campaigns: list[str | dict[str, Any]] | None = None
 
 
 class Customer(Struct, frozen=True, kw_only=True):
-    """A person. Most events carry the first five fields, `customer.*` of a project all of them."""
+    """A customer. Most events carry the first five fields; the project events `customer.*` carry all of them."""
 
-    id: Relied[str | None] = None
-    """`cust_...`"""
+    id: Validated[str | None] = None
+    """The id of Voucherify, `cust_...`."""
 
-    name: Relied[str | None] = None
-    email: Relied[str | None] = None
-    phone: Relied[str | None] = None
-    source_id: Relied[str | None] = None
-    """The id that the merchant gave."""
+    name: Validated[str | None] = None
+    email: Validated[str | None] = None
+    phone: Validated[str | None] = None
+    source_id: Validated[str | None] = None
+    """The merchant's own id of the customer."""
 
-    metadata: Relied[dict[str, Any] | None] = None
+    metadata: Validated[dict[str, Any] | None] = None
     object: str | None = None
     address: Address | None = None
     birthday: str | None = None
     birthdate: str | None = None
-    """YYYY-MM-DD"""
+    """The date as YYYY-MM-DD."""
 
     description: str | None = None
     summary: CustomerSummary | None = None
@@ -119,21 +119,21 @@ class Customer(Struct, frozen=True, kw_only=True):
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Who holds a redeemable: a customer (`cust_...`), or the assignment of one to it (`rh_...`)."""
+    """The holder of a redeemable: a customer (`cust_...`), or its assignment to a customer (`rh_...`)."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
-    email: Relied[str | None] = None
-    source_id: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
+    email: Validated[str | None] = None
+    source_id: Validated[str | None] = None
     metadata: dict[str, Any] | None = None
     object: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
     campaign_id: str | None = None
     campaign_type: str | None = None
-    customer_id: Relied[str | None] = None
-    holder_role: Relied[str | None] = None
-    """OWNER, REFERRER, REFEREE"""
+    customer_id: Validated[str | None] = None
+    holder_role: Validated[str | None] = None
+    """Role of the holder: OWNER, REFERRER, REFEREE."""
 
     voucher_type: str | None = None
     redeemable_id: str | None = None
@@ -144,6 +144,6 @@ class Holder(Struct, frozen=True, kw_only=True):
 class Segment(Struct, frozen=True, kw_only=True):
     """A group of customers."""
 
-    id: Relied[str | None] = None
-    name: Relied[str | None] = None
+    id: Validated[str | None] = None
+    name: Validated[str | None] = None
     object: str | None = None

@@ -1,4 +1,4 @@
-"""Points and credits: balances, bookings, pending points, buckets that expire."""
+"""Points and credits: balances, transactions, pending points, buckets that expire."""
 
 from __future__ import annotations
 
@@ -6,76 +6,76 @@ from typing import Any
 
 from msgspec import Struct
 
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 
 
 class Related(Struct, frozen=True, kw_only=True):
-    """A pointer to another object."""
+    """A reference to another object."""
 
     id: str | None = None
     type: str | None = None
 
 
 class Balance(Struct, frozen=True, kw_only=True):
-    """What an event changed. A loyalty card has `points`, a gift card `amount` in hundredths of the currency."""
+    """A change of a balance. A loyalty card has `points`, a gift card `amount` in hundredths of the currency."""
 
-    type: Relied[str | None] = None
-    """loyalty_card, gift_voucher"""
+    type: Validated[str | None] = None
+    """Either loyalty_card or gift_voucher."""
 
-    total: Relied[int | None] = None
-    """Accrued over the lifetime."""
+    total: Validated[int | None] = None
+    """The sum over the card's lifetime."""
 
     object: str | None = None
-    points: Relied[int | None] = None
-    amount: Relied[int | None] = None
-    balance: Relied[int | None] = None
-    """What is there after the event."""
+    points: Validated[int | None] = None
+    amount: Validated[int | None] = None
+    balance: Validated[int | None] = None
+    """The balance after the event."""
 
-    operation_type: Relied[str | None] = None
-    """MANUAL, AUTOMATIC"""
+    operation_type: Validated[str | None] = None
+    """Either MANUAL or AUTOMATIC."""
 
     related_object: Related | None = None
 
 
 class PointsBalance(Struct, frozen=True, kw_only=True):
-    """What an addition of points changed: `points` added now, `total` over the lifetime, `balance` after it."""
+    """An addition of points: `points` added now, `total` over the card's lifetime, `balance` after the event."""
 
-    type: Relied[str | None] = None
-    total: Relied[int | None] = None
+    type: Validated[str | None] = None
+    total: Validated[int | None] = None
     object: str | None = None
-    points: Relied[int]
-    balance: Relied[int]
-    operation_type: Relied[str | None] = None
+    points: Validated[int]
+    balance: Validated[int]
+    operation_type: Validated[str | None] = None
     related_object: Related | None = None
 
 
 class CreditBalance(Struct, frozen=True, kw_only=True):
-    """What an addition of credits changed, in hundredths of the currency."""
+    """An addition of credits, in hundredths of the currency."""
 
-    type: Relied[str | None] = None
-    total: Relied[int | None] = None
-    amount: Relied[int]
+    type: Validated[str | None] = None
+    total: Validated[int | None] = None
+    amount: Validated[int]
     object: str | None = None
-    balance: Relied[int]
-    operation_type: Relied[str | None] = None
+    balance: Validated[int]
+    operation_type: Validated[str | None] = None
     related_object: Related | None = None
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """The key that a request came with."""
+    """The API key that a request was made with."""
 
     name: str | None = None
     app_id: str | None = None
 
 
 class User(Struct, frozen=True, kw_only=True):
-    """A person at the dashboard."""
+    """A user of the vendor's dashboard."""
 
     id: str | None = None
 
 
 class EventSource(Struct, frozen=True, kw_only=True):
-    """What set an event off. `channel`: USER_PORTAL, API, CLIENT_API, INTERNAL."""
+    """The cause of an event. `channel`: USER_PORTAL, API, CLIENT_API, INTERNAL."""
 
     channel: str | None = None
     user: User | None = None
@@ -83,7 +83,7 @@ class EventSource(Struct, frozen=True, kw_only=True):
 
 
 class Activity(Struct, frozen=True, kw_only=True):
-    """The event behind a change of points."""
+    """The event that caused a change of points."""
 
     id: str | None = None
     type: str | None = None
@@ -95,14 +95,14 @@ class Activity(Struct, frozen=True, kw_only=True):
 
 
 class Named(Struct, frozen=True, kw_only=True):
-    """An object of which only the name is told."""
+    """An object of which the body gives only the name."""
 
     id: str | None = None
     name: str | None = None
 
 
 class RuleSource(Struct, frozen=True, kw_only=True):
-    """Where an earning rule belongs to."""
+    """The object that an earning rule belongs to."""
 
     banner: str | None = None
     object_id: str | None = None
@@ -110,21 +110,21 @@ class RuleSource(Struct, frozen=True, kw_only=True):
 
 
 class AppliedRule(Struct, frozen=True, kw_only=True):
-    """The earning rule behind a change of points."""
+    """The earning rule that caused a change of points."""
 
     id: str | None = None
     source: RuleSource | None = None
 
 
 class OrderId(Struct, frozen=True, kw_only=True):
-    """The order behind a change of points."""
+    """The order that caused a change of points."""
 
     id: str | None = None
     source_id: str | None = None
 
 
 class PendingPointsDetails(Struct, frozen=True, kw_only=True):
-    """Why points are pending."""
+    """The reason why points are pending."""
 
     holder_loyalty_tier: Named | None = None
     event: Activity | None = None
@@ -133,22 +133,22 @@ class PendingPointsDetails(Struct, frozen=True, kw_only=True):
 
 
 class PendingPoints(Struct, frozen=True, kw_only=True):
-    """Points that count from `activates_at` (YYYY-MM-DD) on."""
+    """Points that become available at `activates_at` (YYYY-MM-DD)."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     voucher_id: str | None = None
     campaign_id: str | None = None
     customer_id: str | None = None
     order_id: str | None = None
-    points: Relied[int | None] = None
-    activates_at: Relied[str | None] = None
+    points: Validated[int | None] = None
+    activates_at: Validated[str | None] = None
     details: PendingPointsDetails | None = None
     created_at: str | None = None
     updated_at: str | None = None
 
 
 class TransactionDetails(Struct, frozen=True, kw_only=True):
-    """What a booking was for."""
+    """The reason for a transaction."""
 
     balance: Balance | None = None
     order: OrderId | None = None
@@ -167,26 +167,26 @@ class TransactionDetails(Struct, frozen=True, kw_only=True):
 
 
 class Transaction(Struct, frozen=True, kw_only=True):
-    """The booking behind a change."""
+    """The transaction that made a change of a balance."""
 
-    id: Relied[str | None] = None
-    """`vtx_...`"""
+    id: Validated[str | None] = None
+    """The id of Voucherify, `vtx_...`."""
 
     source_id: str | None = None
     voucher_id: str | None = None
     campaign_id: str | None = None
-    source: Relied[str | None] = None
-    reason: Relied[str | None] = None
-    type: Relied[str | None] = None
+    source: Validated[str | None] = None
+    reason: Validated[str | None] = None
+    type: Validated[str | None] = None
     """POINTS_ADDITION, POINTS_ACCRUAL, POINTS_EXPIRATION, PENDING_POINTS_ACTIVATION, CREDITS_ADDITION, ..."""
 
     details: TransactionDetails | None = None
     related_transaction_id: str | None = None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
 
 
 class BucketPoints(Struct, frozen=True, kw_only=True):
-    """What is in a bucket."""
+    """The points in a bucket."""
 
     total_points: int | None = None
 

@@ -1,4 +1,4 @@
-"""`data` of the events that only a project's webhooks send. A key without a default is in every body, or null."""
+"""`data` of the events that only project webhooks send. A field without a default is in every body, maybe null."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from sources.voucherify.models.shared import (
     RedemptionMade,
     RedemptionRolledBack,
 )
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import RuleAssignment, Voucher
 
 
 class CustomerChanged(Struct, frozen=True, kw_only=True):
-    """A customer was made, changed, deleted or confirmed."""
+    """A customer was created, changed, deleted or confirmed."""
 
     customer: Customer
 
 
 class VoucherChanged(Struct, frozen=True, kw_only=True):
-    """A voucher was made, changed, deleted, enabled or disabled."""
+    """A voucher was created, changed, deleted, enabled or disabled."""
 
     voucher: Voucher | None
     campaign: Campaign | None = None
 
 
 class VoucherPublished(Struct, frozen=True, kw_only=True):
-    """A voucher was handed to a customer."""
+    """A voucher was published to a customer."""
 
     customer: Customer | None = None
     campaign: Campaign | None = None
@@ -55,11 +55,11 @@ class VoucherPublished(Struct, frozen=True, kw_only=True):
     voucher: Voucher | None = None
     vouchers: list[Any] | None = None
     user: dict[str, Any] | None = None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
 
 
 class TransactionCreated(Struct, frozen=True, kw_only=True):
-    """Points or credits were booked. What it was booked for is set, the rest null."""
+    """A transaction of points or credits was made. The field with its reason is set, the others are null."""
 
     transaction: Transaction | None
     voucher: Voucher | None
@@ -81,64 +81,64 @@ class TransactionCreated(Struct, frozen=True, kw_only=True):
 
 
 class CampaignChanged(Struct, frozen=True, kw_only=True):
-    """A campaign was made, changed, deleted, enabled or disabled."""
+    """A campaign was created, changed, deleted, enabled or disabled."""
 
     campaign: Campaign | None
-    created_at: Relied[str | None] = None
-    updated_at: Relied[str | None] = None
-    deleted_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
+    updated_at: Validated[str | None] = None
+    deleted_at: Validated[str | None] = None
 
 
 class CampaignVouchers(Struct, frozen=True, kw_only=True):
-    """Vouchers of a campaign were added, or are being made, were made or could not be."""
+    """Vouchers of a campaign were added, or their generation began, succeeded or failed."""
 
     campaign: Campaign | None
-    count: Relied[int | None] = None
+    count: Validated[int | None] = None
     vouchers: list[Voucher] | None = None
     voucher: Voucher | None = None
-    created_at: Relied[str | None] = None
-    started_at: Relied[str | None] = None
-    completed_at: Relied[str | None] = None
-    failed_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
+    started_at: Validated[str | None] = None
+    completed_at: Validated[str | None] = None
+    failed_at: Validated[str | None] = None
 
 
 class CampaignLoyaltyTier(Struct, frozen=True, kw_only=True):
-    """A tier of a loyalty programme was made, changed or deleted."""
+    """A tier of a loyalty programme was created, changed or deleted."""
 
     campaign: Campaign | None
     loyalty_tier: LoyaltyTier | None = None
 
 
 class CampaignReferralTier(Struct, frozen=True, kw_only=True):
-    """A tier of a referral programme was made, changed or deleted."""
+    """A tier of a referral programme was created, changed or deleted."""
 
     campaign: Campaign | None
     referral_tier: ReferralTier | None = None
 
 
 class CampaignPromotionTier(Struct, frozen=True, kw_only=True):
-    """A promotion tier was made, changed, deleted, enabled or disabled."""
+    """A promotion tier was created, changed, deleted, enabled or disabled."""
 
     campaign: Campaign | None
     promotion_tier: PromotionTier | None = None
 
 
 class CampaignPromotionStack(Struct, frozen=True, kw_only=True):
-    """A promotion stack was made or changed."""
+    """A promotion stack was created or changed."""
 
     campaign: Campaign | None
     promotion_stack: PromotionStack | None = None
 
 
 class CampaignEarningRule(Struct, frozen=True, kw_only=True):
-    """An earning rule was given to a campaign, changed, deleted, enabled or disabled."""
+    """An earning rule was added to a campaign, changed, deleted, enabled or disabled."""
 
     campaign: Campaign | None
     earning_rule: EarningRule | None = None
 
 
 class CampaignRewardAssignment(Struct, frozen=True, kw_only=True):
-    """A reward was offered in a campaign, the offer changed or withdrawn."""
+    """A reward was assigned to a campaign, or the assignment was changed or deleted."""
 
     campaign: Campaign | None
     reward: Reward | None = None
@@ -146,16 +146,16 @@ class CampaignRewardAssignment(Struct, frozen=True, kw_only=True):
 
 
 class ValidationRuleChanged(Struct, frozen=True, kw_only=True):
-    """A validation rule was made, changed or deleted."""
+    """A validation rule was created, changed or deleted."""
 
     rule: ValidationRule | None
-    created_at: Relied[str | None] = None
-    updated_at: Relied[str | None] = None
-    deleted_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
+    updated_at: Validated[str | None] = None
+    deleted_at: Validated[str | None] = None
 
 
 class ValidationRuleAssignment(Struct, frozen=True, kw_only=True):
-    """A validation rule was put to work on something, or taken off."""
+    """A validation rule was assigned to an object, or the assignment was deleted."""
 
     rule: ValidationRule | None
     assignment: RuleAssignment | None = None

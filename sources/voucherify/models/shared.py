@@ -1,4 +1,4 @@
-"""`data` of the events that both kinds of webhook send. A key without a default is in every body."""
+"""`data` of the events that both kinds of webhook send. A field without a default is in every body."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sources.voucherify.models.points import (
     PointsBalance,
     Transaction,
 )
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 from sources.voucherify.models.vouchers import Voucher
 
 
 class PointsAdded(Struct, frozen=True, kw_only=True):
-    """Points were added to a loyalty card. All keys are there; each but balance may be null."""
+    """Points were added to a loyalty card. All keys are present; all except `balance` may be null."""
 
     customer: Customer | None
     campaign: Campaign | None
@@ -36,13 +36,13 @@ class PointsExpired(Struct, frozen=True, kw_only=True):
     customer: Customer | None = None
     campaign: Campaign | None
     voucher: Voucher | None
-    points: Relied[int]
+    points: Validated[int]
     buckets: list[Bucket] | Bucket | None = None
     transaction: Transaction | None
 
 
 class GiftBalanceAdded(Struct, frozen=True, kw_only=True):
-    """Credits were added to a gift card. A project's webhook has no customer."""
+    """Credits were added to a gift card. A project webhook has no customer."""
 
     customer: Customer | None = None
     campaign: Campaign | None
@@ -52,7 +52,7 @@ class GiftBalanceAdded(Struct, frozen=True, kw_only=True):
 
 
 class PendingPointsChanged(Struct, frozen=True, kw_only=True):
-    """Points became pending, changed, or will not come."""
+    """Pending points were added, changed or canceled."""
 
     customer: Customer | None
     campaign: Campaign | None
@@ -64,7 +64,7 @@ class PendingPointsChanged(Struct, frozen=True, kw_only=True):
 
 
 class PendingPointsActivated(Struct, frozen=True, kw_only=True):
-    """Pending points count from now on. A project's webhook has the balance and the booking."""
+    """Pending points became available. A project webhook has the balance and the transaction."""
 
     customer: Customer | None
     campaign: Campaign | None
@@ -77,7 +77,7 @@ class PendingPointsActivated(Struct, frozen=True, kw_only=True):
 
 
 class CustomerRewarded(Struct, frozen=True, kw_only=True):
-    """A customer got a reward, for points or in a referral programme."""
+    """A customer received a reward, for points or in a referral programme."""
 
     customer: Customer | None
     holder: Holder | None = None
@@ -108,7 +108,7 @@ class CustomerRewardedLoyaltyPoints(Struct, frozen=True, kw_only=True):
 
 
 class RedemptionMade(Struct, frozen=True, kw_only=True):
-    """Something was redeemed, or was refused; of a project as well as of a distribution."""
+    """A redemption succeeded or failed. Project and distribution webhooks have the same form."""
 
     customer: Customer | None = None
     order: Order | None = None
@@ -118,11 +118,11 @@ class RedemptionMade(Struct, frozen=True, kw_only=True):
     promotion_tier: PromotionTier | None = None
     promotion_stack: PromotionStack | None = None
     redemption: Redemption | None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None
 
 
 class RedemptionRolledBack(Struct, frozen=True, kw_only=True):
-    """A redemption was taken back, or could not be; of a project as well as of a distribution."""
+    """The rollback of a redemption succeeded or failed. Project and distribution webhooks have the same form."""
 
     customer: Customer | None = None
     order: Order | None = None
@@ -135,4 +135,4 @@ class RedemptionRolledBack(Struct, frozen=True, kw_only=True):
     rollback: Redemption | None = None
     redemption_rollback: Redemption | None = None
     reward: Reward | None = None
-    created_at: Relied[str | None] = None
+    created_at: Validated[str | None] = None

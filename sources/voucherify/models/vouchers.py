@@ -1,4 +1,4 @@
-"""Vouchers in their three forms: loyalty card, gift and discount."""
+"""Vouchers of the three kinds: loyalty card, gift and discount."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from sources.voucherify.models.validated_fields import Relied
+from sources.voucherify.models.validated_fields import Validated
 
 
 class ExpirationRules(Struct, frozen=True, kw_only=True):
-    """When points on a card expire."""
+    """Rules by which points on a card expire."""
 
     period_type: str | None = None
     period_value: int | None = None
@@ -19,10 +19,10 @@ class ExpirationRules(Struct, frozen=True, kw_only=True):
 
 
 class LoyaltyCard(Struct, frozen=True, kw_only=True):
-    """Points on a card: gathered over its lifetime, and to spend now."""
+    """Points on a card: collected over its lifetime, and available now."""
 
-    points: Relied[int | None] = None
-    balance: Relied[int | None] = None
+    points: Validated[int | None] = None
+    balance: Validated[int | None] = None
     next_expiration_date: str | None = None
     next_expiration_points: int | None = None
     pending_points: int | None = None
@@ -32,15 +32,15 @@ class LoyaltyCard(Struct, frozen=True, kw_only=True):
 
 
 class Gift(Struct, frozen=True, kw_only=True):
-    """Credits on a gift card, in hundredths of the currency: gathered over its lifetime, and to spend now."""
+    """Credits on a gift card, in hundredths of the currency: collected in all, and available now."""
 
-    amount: Relied[float | None] = None
-    balance: Relied[float | None] = None
+    amount: Validated[float | None] = None
+    balance: Validated[float | None] = None
     effect: str | None = None
 
 
 class Discount(Struct, frozen=True, kw_only=True):
-    """What a discount takes off. `type`: AMOUNT, PERCENT, UNIT, FIXED."""
+    """The reduction by a discount. `type`: AMOUNT, PERCENT, UNIT, FIXED."""
 
     type: str | None = None
     effect: str | None = None
@@ -61,7 +61,7 @@ class Discount(Struct, frozen=True, kw_only=True):
 
 
 class Redemptions(Struct, frozen=True, kw_only=True):
-    """How often a voucher may be and was redeemed; `quantity` null: without limit."""
+    """Number of redemptions, allowed and made; `quantity` null means no limit."""
 
     quantity: int | None = None
     redeemed_quantity: int | None = None
@@ -72,21 +72,21 @@ class Redemptions(Struct, frozen=True, kw_only=True):
 
 
 class Asset(Struct, frozen=True, kw_only=True):
-    """A picture of a code."""
+    """An image of a code."""
 
     id: str | None = None
     url: str | None = None
 
 
 class Assets(Struct, frozen=True, kw_only=True):
-    """A code as pictures."""
+    """The images of a code."""
 
     qr: Asset | None = None
     barcode: Asset | None = None
 
 
 class Publications(Struct, frozen=True, kw_only=True):
-    """How often a voucher was published."""
+    """Number of publications of a voucher."""
 
     url: str | None = None
     count: int | None = None
@@ -94,7 +94,7 @@ class Publications(Struct, frozen=True, kw_only=True):
 
 
 class Category(Struct, frozen=True, kw_only=True):
-    """A category with its place in the order of precedence."""
+    """A category, with its position in the order of precedence."""
 
     id: str | None = None
     name: str | None = None
@@ -105,20 +105,20 @@ class Category(Struct, frozen=True, kw_only=True):
 
 
 class RuleAssignment(Struct, frozen=True, kw_only=True):
-    """A validation rule at work on a redeemable."""
+    """The assignment of a validation rule to a redeemable."""
 
-    id: Relied[str | None] = None
+    id: Validated[str | None] = None
     object: str | None = None
-    rule_id: Relied[str | None] = None
+    rule_id: Validated[str | None] = None
     created_at: str | None = None
     updated_at: str | None = None
-    related_object_id: Relied[str | None] = None
-    related_object_type: Relied[str | None] = None
+    related_object_id: Validated[str | None] = None
+    related_object_type: Validated[str | None] = None
     validation_status: str | None = None
 
 
 class RuleAssignments(Struct, frozen=True, kw_only=True):
-    """A list of assignments, as the vendor wraps lists."""
+    """A list of assignments, in the vendor's form of lists."""
 
     data: list[RuleAssignment] | None = None
     total: int | None = None
@@ -127,32 +127,32 @@ class RuleAssignments(Struct, frozen=True, kw_only=True):
 
 
 class ValidityTimeframe(Struct, frozen=True, kw_only=True):
-    """Open for `duration`, every `interval`; both ISO 8601 durations."""
+    """A period of `duration` that starts once per `interval`; both are ISO 8601 durations."""
 
     duration: str | None = None
     interval: str | None = None
 
 
 class Voucher(Struct, frozen=True, kw_only=True):
-    """A code. The one of `loyalty_card`, `gift` and `discount` that goes with `type` is set."""
+    """A code. Of `loyalty_card`, `gift` and `discount`, the one that belongs to `type` is set."""
 
-    id: Relied[str | None] = None
-    code: Relied[str | None] = None
-    loyalty_card: Relied[LoyaltyCard | None] = None
-    type: Relied[str | None] = None
-    """LOYALTY_CARD, GIFT_VOUCHER, DISCOUNT_VOUCHER"""
+    id: Validated[str | None] = None
+    code: Validated[str | None] = None
+    loyalty_card: Validated[LoyaltyCard | None] = None
+    type: Validated[str | None] = None
+    """Kind of voucher: LOYALTY_CARD, GIFT_VOUCHER, DISCOUNT_VOUCHER."""
 
-    campaign: Relied[str | None] = None
-    """The campaign's name."""
+    campaign: Validated[str | None] = None
+    """The name of the campaign."""
 
     campaign_id: str | None = None
     category: str | None = None
     category_id: str | None = None
     categories: list[Category] | None = None
-    gift: Relied[Gift | None] = None
+    gift: Validated[Gift | None] = None
     discount: Discount | None = None
     is_referral_code: bool | None = None
-    holder_id: Relied[str | None] = None
+    holder_id: Validated[str | None] = None
     referrer_id: str | None = None
     active: bool | None = None
     created_at: str | None = None
