@@ -1,9 +1,9 @@
-"""Claims of jobs, as tests look at them."""
+"""Claims of jobs, in the form that tests need."""
 
 from broker.queue import jobs
 from broker.redis.client import Client
 
 
 async def claim(redis: Client, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:
-    """The jobs that are claimed, by their ids."""
+    """Claim jobs and return their ids."""
     return [job.id for job in await jobs.claim(redis, owner, count=count, lease_ms=lease_ms)]

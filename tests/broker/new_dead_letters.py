@@ -1,4 +1,4 @@
-"""Dead letters as they are once they lie in Redis, which says when they died."""
+"""Dead letters as Redis stores them, with the time of death that Redis sets."""
 
 import time
 
@@ -8,7 +8,7 @@ from broker.dead_letters import StoredDeadLetter
 
 
 def as_it_died(dying: StoredDeadLetter, kept: StoredDeadLetter | None) -> StoredDeadLetter:
-    """`dying` with the time of death of `kept`, which must be of the last minute."""
+    """Return `dying` with the time of death of `kept`, which must be within the last minute."""
     assert kept is not None
     assert 0 <= time.time() * 1000 - kept.letter.died_at_ms < 60_000
     return structs.replace(dying, letter=structs.replace(dying.letter, died_at_ms=kept.letter.died_at_ms))

@@ -1,4 +1,4 @@
-"""Dead letters in Redis: packed against each other, and found by time, by what they have in common, by terms."""
+"""Tests of dead letters in Redis: compression, and finding them by time, by dimensions and by search terms."""
 
 import random
 from collections.abc import Sequence
@@ -42,9 +42,7 @@ texts = st.text(max_size=60)
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.binary(max_size=3000), texts, texts), min_size=1, max_size=6), st.integers())
-def test_what_was_packed_comes_back_whoever_packed_what_before(
-    given_: list[tuple[bytes, str, str]], group: int
-) -> None:
+def test_letters_unpack_whatever_was_packed_before_them(given_: list[tuple[bytes, str, str]], group: int) -> None:
     dictionaries: dict[str, bytes] = {}
     for body, error, path in given_:
         blobs: list[bytes] = []
@@ -64,7 +62,7 @@ def test_what_was_packed_comes_back_whoever_packed_what_before(
         assert blobs[int(str(dimensions))]
 
 
-def test_what_letters_have_in_common_goes_along_once() -> None:
+def test_dimensions_that_letters_share_are_sent_once() -> None:
     blobs = Blobs()
     stored_letters = [packed(stored_letter(number, error_class="Common"), blobs.place) for number in range(10)]
 
@@ -74,7 +72,7 @@ def test_what_letters_have_in_common_goes_along_once() -> None:
     assert blobs.all[int(str(stored_letters[-1][-2])) - 1]
 
 
-async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis: Client) -> None:
+async def test_similar_letters_take_a_fraction_of_the_space_of_single_ones(redis: Client) -> None:
     stored_letters = [stored_letter(number, error_class="Alike") for number in range(3)]
     noise = random.Random(1).randbytes(1500).hex().encode()
     stored_letters = [StoredDeadLetter(one.letter, one.body + noise) for one in stored_letters]
@@ -85,12 +83,12 @@ async def test_alike_letters_take_a_fraction_of_what_they_would_take_alone(redis
     assert max(sizes[1:]) < 250
     assert sizes[0] > 1500
     assert [
-        found.body if found else b""
-        for found in await dead_letters.stored_letters(redis, [one.letter.id for one in stored_letters])
-    ] == [one.body for one in stored_letters]
+        stored.body if stored else b""
+        for stored in await dead_letters.stored_letters(redis, [new.letter.id for new in stored_letters])
+    ] == [new.body for new in stored_letters]
 
 
-async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: Client) -> None:
+async def test_deleting_all_letters_leaves_only_the_times_of_failure_groups(redis: Client) -> None:
     stored_letters = [
         stored_letter(number, error_class=f"Gone{number % 2}", terms=[f"cust_{number}", "all"])
         for number in range(6)
@@ -110,7 +108,7 @@ async def test_nothing_is_left_of_letters_that_went_but_what_tells_news(redis: C
     assert await dead_letters.discard(redis, [one.letter for one in stored_letters]) == 0
 
 
-async def test_a_letter_is_kept_as_dead_letter_once_however_often_it_is_told(redis: Client) -> None:
+async def test_a_letter_that_is_added_twice_is_kept_once(redis: Client) -> None:
     dying = stored_letter(1, terms=["cust_1"])
     await add_stored(redis, [dying])
     await add_stored(redis, [dying])
@@ -121,7 +119,7 @@ async def test_a_letter_is_kept_as_dead_letter_once_however_often_it_is_told(red
 
 async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client) -> None:
     stored_letters = [stored_letter(number, event=f"event-{number % 7}") for number in range(60)]
-    for start in range(0, 60, 20):  # each twenty die at one and the same moment
+    for start in range(0, 60, 20):  # 20 letters die at the same moment
         await add_stored(redis, stored_letters[start : start + 20])
     wanted = {dimensions_of(stored_letter(0, event=f"event-{number}").letter).id for number in (0, 2, 3, 6)}
     expected = [
@@ -130,17 +128,17 @@ async def test_letters_of_several_kinds_come_newest_first_in_pages(redis: Client
         if row.letter and _kind(row) in wanted
     ]
 
-    found: list[str] = []
+    read_ids: list[str] = []
     place = NEWEST
     while rows := await dead_letters.read_older(redis, place, count=3, kinds=sorted(wanted)):
-        found += [row.id for row in rows]
+        read_ids += [row.id for row in rows]
         place = Position(rows[-1].at_ms, rows[-1].id)
 
-    assert found == expected
-    assert len(found) == sum(number % 7 in (0, 2, 3, 6) for number in range(60))
+    assert read_ids == expected
+    assert len(read_ids) == sum(number % 7 in (0, 2, 3, 6) for number in range(60))
 
 
-async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> None:
+async def test_kinds_are_counted_with_their_first_and_last_time(redis: Client) -> None:
     await add_stored(redis, [stored_letter(number, event="a") for number in range(3)])
     await add_stored(redis, [stored_letter(4, event="b"), stored_letter(5, event="a")])
 
@@ -154,7 +152,7 @@ async def test_kinds_are_counted_with_their_first_and_last(redis: Client) -> Non
     assert later.combinations == []
 
 
-async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Client) -> None:
+async def test_kinds_beyond_the_number_that_is_kept_apart_are_found_too(redis: Client) -> None:
     beyond = 40
     stored_letters = [
         stored_letter(number, event=f"event-{number}") for number in range(keys.DIMENSIONS_MAX + beyond)
@@ -170,7 +168,7 @@ async def test_more_kinds_than_are_kept_apart_are_found_all_the_same(redis: Clie
     assert not await redis.exists(KEYS.dead_dimensions, KEYS.dead_by + MIXED)
 
 
-async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client) -> None:
+async def test_a_term_finds_its_letters_newest_first_and_no_others(redis: Client) -> None:
     stored_letters = [
         stored_letter(number, terms=["all", "even" if number % 2 == 0 else "odd"]) for number in range(9)
     ]
@@ -188,7 +186,7 @@ async def test_a_term_finds_its_letters_newest_first_and_no_other(redis: Client)
     assert await dead_letters.search(redis, "al", count=10) == []
 
 
-async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: Client) -> None:
+async def test_the_index_does_not_reveal_search_terms(redis: Client) -> None:
     await add_stored(redis, [stored_letter(1, terms=["ada@example.com"])])
 
     async for key in redis.scan_iter(KEYS.dead_find + "*"):
@@ -197,12 +195,12 @@ async def test_what_only_is_an_index_does_not_tell_what_was_searched_for(redis: 
             assert all(b"ada" not in member for member in await redis.zrange(key, 0, -1))
 
 
-async def test_a_search_before_anything_ever_died_finds_nothing(redis: Client) -> None:
+async def test_a_search_before_the_first_dead_letter_finds_nothing(redis: Client) -> None:
     assert await dead_letters.search(redis, "cust_1", count=10) == []
     assert not await redis.exists(KEYS.dead_find_key)
 
 
-async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> None:
+async def test_a_failure_group_is_new_once_and_again_after_a_month(redis: Client) -> None:
     first = stored_letter(1, error_class="News")
     await add_stored(redis, [first])
     await add_stored(redis, [stored_letter(2, error_class="News")])
@@ -210,14 +208,14 @@ async def test_a_group_is_news_once_and_again_after_a_month(redis: Client) -> No
     [(_, told_ms)] = await dead_letters.new_groups(redis, since_ms=0)
 
     await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
-    await add_stored(redis, [stored_letter(3, error_class="Other")])  # what comes new sweeps what is old
+    await add_stored(redis, [stored_letter(3, error_class="Other")])  # a new group removes old ones
     await add_stored(redis, [stored_letter(4, error_class="News")])
 
     later = [name for name, _ in await dead_letters.new_groups(redis, since_ms=told_ms)]
     assert first.letter.fingerprint in later
 
 
-async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> None:
+async def test_a_note_is_kept_once_and_the_oldest_of_many_are_removed(redis: Client) -> None:
     dying = stored_letter(1)
     await add_stored(redis, [dying])
     for number in range(60):
@@ -229,13 +227,13 @@ async def test_a_note_stands_once_and_the_oldest_of_many_go(redis: Client) -> No
                 == 1
             )
 
-    found = await dead_letters.get(redis, dying.letter.id)
+    stored = await dead_letters.get(redis, dying.letter.id)
 
-    assert found is not None
-    assert [note.at_ms for note in found.notes] == list(range(10, 60))
+    assert stored is not None
+    assert [note.at_ms for note in stored.notes] == list(range(10, 60))
 
 
-async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client) -> None:
+async def test_a_note_that_is_added_again_after_another_is_kept_once(redis: Client) -> None:
     dying = stored_letter(1)
     await add_stored(redis, [dying])
     notes = (Note(1, "ann", "seen"), Note(2, "bob", "so have I"))
@@ -243,20 +241,20 @@ async def test_a_note_that_is_told_again_after_another_stands_once(redis: Client
     for note in (*notes, notes[0]):
         await dead_letters.annotate(redis, [dying.letter.id], note)
 
-    found = await dead_letters.get(redis, dying.letter.id)
-    assert found is not None
-    assert found.notes == notes
+    stored = await dead_letters.get(redis, dying.letter.id)
+    assert stored is not None
+    assert stored.notes == notes
 
 
-async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_read(redis: Client) -> None:
+async def test_an_unreadable_letter_is_reported_and_the_others_are_read(redis: Client) -> None:
     lost, sound = stored_letter(1), stored_letter(2)
     await add_stored(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
 
     rows = {row.id: row for row in await dead_letters.read_older(redis, NEWEST, count=10)}
 
-    found = rows[sound.letter.id].letter
-    assert found == structs.replace(sound.letter, died_at_ms=found.died_at_ms)
+    read = rows[sound.letter.id].letter
+    assert read == structs.replace(sound.letter, died_at_ms=read.died_at_ms)
     shown = rows[lost.letter.id].letter
     assert shown is not None and shown.is_unreadable
     assert (shown.id, shown.died_at_ms, shown.reason) == (lost.letter.id, rows[lost.letter.id].at_ms, "unreadable")
@@ -265,7 +263,7 @@ async def test_a_letter_that_cannot_be_read_is_told_as_such_and_the_others_are_r
     assert [row.id for row in await dead_letters.read_older(redis, NEWEST, count=10)] == [sound.letter.id]
 
 
-async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> None:
+async def test_an_unreadable_letter_is_never_replayed(redis: Client) -> None:
     lost, sound = stored_letter(1), stored_letter(2)
     await add_stored(redis, [lost, sound])
     await make_unreadable(redis, lost.letter.id)
@@ -279,7 +277,7 @@ async def test_a_letter_that_cannot_be_read_is_never_replayed(redis: Client) -> 
 
 
 @pytest.mark.parametrize("name", ["index", "find:key", "groups", "", "*", "0" * 16])
-async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name: str) -> None:
+async def test_an_invalid_id_reads_and_changes_no_other_key(redis: Client, name: str) -> None:
     await add_stored(redis, [stored_letter(1, terms=["x"])])
 
     assert await dead_letters.stored_letters(redis, [name]) == [None]
@@ -287,7 +285,7 @@ async def test_what_is_no_id_reads_and_changes_no_other_key(redis: Client, name:
     assert await dead_letters.count(redis) == 1
 
 
-async def test_the_counters_say_how_letters_went(redis: Client) -> None:
+async def test_the_counters_show_how_letters_were_removed(redis: Client) -> None:
     stored_letters = [stored_letter(number) for number in range(3)]
     await add_stored(redis, stored_letters)
     for one, counter in zip(stored_letters, ("discarded", "purged", "forgotten"), strict=True):
@@ -304,14 +302,14 @@ def _kind(row: dead_letters.DeadLetterRow) -> str:
     return dimensions_of(row.letter).id
 
 
-async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Client) -> None:
-    """More of a kind than one piece holds, and many that died at one moment."""
+async def test_a_page_of_many_kinds_continues_where_the_last_one_ended(redis: Client) -> None:
+    """Test with more letters of a kind than one piece holds, and many that died at the same moment."""
     rng = random.Random(7)
-    some = [
+    imported = [
         ExportedDeadLetter(stored_letter(number, error_class=f"K{rng.randrange(25)}"), 1000 + rng.randrange(90))
         for number in range(600)
     ]
-    await dead_letters.import_dead_letters(redis, some)
+    await dead_letters.import_dead_letters(redis, imported)
     kinds = [
         kind.id
         for kind in (await dead_letters.read_combinations(redis)).combinations
@@ -320,7 +318,7 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
     expected = sorted(
         (
             (kept.at_ms, kept.stored_letter.letter.id)
-            for kept in some
+            for kept in imported
             if kept.stored_letter.letter.error_class != "K3"
         ),
         reverse=True,
@@ -334,11 +332,11 @@ async def test_a_page_of_many_kinds_goes_on_where_the_last_one_ended(redis: Clie
             place = Position(rows[-1].at_ms, rows[-1].id)
         assert seen == expected
 
-    gone = seen[100]
+    deleted = seen[100]
     await dead_letters.discard(
-        redis, [letter for letter in await dead_letters.letters(redis, [gone[1]]) if letter]
+        redis, [letter for letter in await dead_letters.letters(redis, [deleted[1]]) if letter]
     )
-    [after] = await dead_letters.read_older(redis, Position(*gone), count=1, kinds=kinds)
+    [after] = await dead_letters.read_older(redis, Position(*deleted), count=1, kinds=kinds)
     assert (after.at_ms, after.id) == expected[101]
 
 
@@ -347,18 +345,16 @@ async def test_hundreds_of_kinds_are_all_counted(redis: Client) -> None:
         redis, [ExportedDeadLetter(stored_letter(number, error_class=f"K{number}"), 1000) for number in range(450)]
     )
 
-    found = await dead_letters.read_combinations(redis)
+    kinds = await dead_letters.read_combinations(redis)
     hourly_counts = await dead_letters.hourly_counts(
-        redis, [kind.id for kind in found.combinations], from_ms=0, step_ms=600, steps=2
+        redis, [kind.id for kind in kinds.combinations], from_ms=0, step_ms=600, steps=2
     )
 
-    assert {kind.dimensions.error_class for kind in found.combinations} == {f"K{number}" for number in range(450)}
+    assert {kind.dimensions.error_class for kind in kinds.combinations} == {f"K{number}" for number in range(450)}
     assert hourly_counts == [[0, 1]] * 450
 
 
-async def test_a_clock_that_is_set_back_keeps_nobody_waiting(
-    redis: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_clock_that_is_set_back_delays_no_letter(redis: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([9_000_000, 9_000_000, 5000, 5000, 5001])
 
     async def clock(_: Client) -> int:

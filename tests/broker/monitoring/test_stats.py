@@ -1,4 +1,4 @@
-"""Counters by the minute, read back for plots."""
+"""Tests of the counters by minute, as plots read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def count(redis: Client, minute: int, **counted: int) -> None:
     await redis.hset(f"{KEYS.stats_minute}{minute}", mapping=counted)
 
 
-async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: Client) -> None:
+async def test_minutes_are_merged_into_points_at_fixed_times(redis: Client) -> None:
     now = int(time.time() // 60)
     start = now // 5 * 5 - 5
     for minute in range(start, start + 5):
@@ -27,13 +27,13 @@ async def test_minutes_are_folded_into_points_that_stay_where_they_are(redis: Cl
     points = await read_history(redis, points=72, minutes=5)
 
     assert len(points) == 72
-    found = next(point for point in points if point.at_ms == start * 60_000)
-    assert (found.seconds, found.accepted, found.sent, found.duplicate, found.dead) == (300, 50, 100, 5, 25)
+    point = next(p for p in points if p.at_ms == start * 60_000)
+    assert (point.seconds, point.accepted, point.sent, point.duplicate, point.dead) == (300, 50, 100, 5, 25)
     assert all(point.at_ms % 300_000 == 0 for point in points)
     assert sum(point.accepted for point in points) == 50
 
 
-async def test_the_running_minute_says_how_much_of_it_is_over(redis: Client) -> None:
+async def test_the_current_minute_says_how_much_of_it_has_passed(redis: Client) -> None:
     await append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
 
     points = await read_history(redis, points=60, minutes=1)
@@ -52,7 +52,7 @@ async def test_replays_of_older_letters_make_no_negative_deaths(redis: Client) -
     assert sum(point.dead for point in points) == 1
 
 
-async def test_never_more_is_read_than_is_kept(redis: Client) -> None:
+async def test_no_more_minutes_are_read_than_are_kept(redis: Client) -> None:
     points = await stats.read_history(redis, points=10_000, minutes=60)
 
     assert len(points) <= keys.STATS_TTL_S // 3600 + 1

@@ -21,7 +21,7 @@ POS = Sender("pos", "voucherify", (b"two",))
     ],
     ids=["the same", "one more source", "one more secret", "a process without secrets", "another order"],
 )
-async def test_a_change_of_the_config_that_keeps_a_source_goes_on(redis: Client, changed: list[Sender]) -> None:
+async def test_a_config_change_that_keeps_a_source_is_accepted(redis: Client, changed: list[Sender]) -> None:
     assert await claim(redis, [SHOP]) == []
     assert await claim(redis, changed) == []
     assert await claim(redis, [SHOP]) == []
@@ -53,7 +53,7 @@ async def test_secrets_are_rotated_step_by_step(redis: Client) -> None:
     assert await claim(redis, [SHOP]) == ["shop"]
 
 
-async def test_each_namespace_has_an_installation_of_its_own(redis: Client, redis_server: object) -> None:
+async def test_each_namespace_has_its_own_installation(redis: Client, redis_server: object) -> None:
     url = redis_server.url  # type: ignore[attr-defined]
     other = connect(Settings(url=url, namespace="staging"))
     try:
@@ -63,7 +63,7 @@ async def test_each_namespace_has_an_installation_of_its_own(redis: Client, redi
         await other.aclose()
 
 
-async def test_no_secret_can_be_read_from_what_is_kept(redis: Client) -> None:
+async def test_stored_values_reveal_no_secret(redis: Client) -> None:
     await claim(redis, [Sender("shop", "voucherify", (b"a-signing-secret",))])
     kept = b"".join(await redis.hvals(redis.names.installation))  # type: ignore[misc]
     assert b"a-signing-secret" not in kept

@@ -1,4 +1,4 @@
-"""Tests that values of other programs are moved aside, and that no change is made by half because of them."""
+"""Tests that values of other programs are set aside, and that no step is done by half because of them."""
 
 import time
 
@@ -35,7 +35,7 @@ async def names(redis: Client) -> list[str]:
 
 
 @pytest.mark.parametrize("key", [KEYS.stream, KEYS.queue, KEYS.stats_total])
-async def test_a_key_of_another_type_is_moved_aside_and_its_step_is_whole(redis: Client, key: str) -> None:
+async def test_a_key_of_another_type_is_set_aside_and_its_step_is_complete(redis: Client, key: str) -> None:
     await redis.set(key, "what another program put there")
     await commit_one(redis)
     totals = await stats.read_totals(redis)
@@ -48,7 +48,7 @@ async def test_a_key_of_another_type_is_moved_aside_and_its_step_is_whole(redis:
     assert await redis.get(moved.name) == b"what another program put there"
 
 
-async def test_a_deduplication_set_of_another_type_costs_no_webhook_of_the_commit(redis: Client) -> None:
+async def test_a_deduplication_set_of_another_type_loses_no_webhook(redis: Client) -> None:
     mark = dedupe.mark("voucherify", "1", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
     await redis.rpush(KEYS.prefix + mark.key, "x")
     await commit_one(redis)
@@ -57,7 +57,7 @@ async def test_a_deduplication_set_of_another_type_costs_no_webhook_of_the_commi
     assert len(await read_set_aside(redis)) == 1
 
 
-async def test_of_counters_only_what_is_no_number_moves(redis: Client) -> None:
+async def test_only_the_counters_that_are_not_numbers_are_set_aside(redis: Client) -> None:
     await commit_one(redis)
     await redis.hset(KEYS.stats_total, "processed", "many")
     await commit_one(redis, 2)
@@ -68,13 +68,13 @@ async def test_of_counters_only_what_is_no_number_moves(redis: Client) -> None:
 
 
 @pytest.mark.parametrize("value", ["many", "nan", "inf", "1e400", "9" * 30, ""])
-async def test_a_counter_that_is_no_number_is_shown_as_none(redis: Client, value: str) -> None:
+async def test_a_counter_that_is_not_a_number_is_shown_as_missing(redis: Client, value: str) -> None:
     await redis.hset(KEYS.stats_total, mapping={"sent": value, "dead": "3"})
     totals = await stats.read_totals(redis)
     assert (totals.sent, totals.dead) == (0, 3)
 
 
-async def test_a_read_outside_of_scripts_moves_it_aside_too_alone_and_among_others(redis: Client) -> None:
+async def test_a_read_outside_of_scripts_sets_it_aside_too(redis: Client) -> None:
     await redis.set(KEYS.stats_total, "x")
     assert (await stats.read_totals(redis)).accepted == 0
     await redis.set(KEYS.stats_minute + str(int(time.time() // 60)), "x")
@@ -82,14 +82,14 @@ async def test_a_read_outside_of_scripts_moves_it_aside_too_alone_and_among_othe
     assert len(await read_set_aside(redis)) == 2
 
 
-async def test_the_list_of_what_was_moved_may_be_of_another_type_itself(redis: Client) -> None:
+async def test_the_list_of_set_aside_keys_may_be_of_another_type_itself(redis: Client) -> None:
     await redis.set(KEYS.set_aside, "x")
     await redis.set(KEYS.queue, "y")
     await commit_one(redis)
     assert await names(redis) == ["queue"]
 
 
-async def test_what_a_person_deleted_is_listed_no_more(redis: Client) -> None:
+async def test_a_key_that_an_operator_deleted_is_no_longer_listed(redis: Client) -> None:
     await redis.set(KEYS.queue, "y")
     await commit_one(redis)
     [moved] = await read_set_aside(redis)
@@ -98,14 +98,14 @@ async def test_what_a_person_deleted_is_listed_no_more(redis: Client) -> None:
     assert await redis.exists(KEYS.set_aside) == 0
 
 
-async def test_nothing_outside_of_the_namespace_is_moved(redis: Client) -> None:
+async def test_nothing_outside_the_namespace_is_set_aside(redis: Client) -> None:
     await redis.set("other-program:list", "x")
     with pytest.raises(Exception, match="WRONGTYPE"):
         await redis.rpush("other-program:list", "y")
     assert await redis.get("other-program:list") == b"x"
 
 
-async def test_a_job_of_another_type_is_claimed_as_one_that_cannot_be_read(redis: Client) -> None:
+async def test_a_job_of_another_type_is_claimed_as_an_unreadable_job(redis: Client) -> None:
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.delete(KEYS.job + name.decode())
@@ -114,7 +114,7 @@ async def test_a_job_of_another_type_is_claimed_as_one_that_cannot_be_read(redis
     assert jobs.deserialize(job.blob)["f"] == jobs.UNREADABLE
 
 
-async def test_settled_indices_that_are_none_of_a_jobs_do_not_end_it(redis: Client) -> None:
+async def test_settled_indices_that_the_job_does_not_have_do_not_end_it(redis: Client) -> None:
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.sadd(KEYS.done + name.decode(), "x", "7", "-1")
@@ -123,28 +123,28 @@ async def test_settled_indices_that_are_none_of_a_jobs_do_not_end_it(redis: Clie
     assert await redis.exists(KEYS.done + name.decode()) == 0
 
 
-async def test_a_lease_that_never_ends_is_none(redis: Client) -> None:
+async def test_a_lease_without_an_end_counts_as_no_lease(redis: Client) -> None:
     await commit_one(redis)
     [name] = await redis.zrange(KEYS.queue, 0, -1)
     await redis.set(KEYS.in_progress + name.decode(), "no-such-worker")
     assert len(await jobs.claim(redis, "worker-1", count=10, lease_ms=1000)) == 1
 
 
-async def test_an_id_that_is_no_text_leaves_the_queue(redis: Client) -> None:
+async def test_an_id_that_is_not_text_leaves_the_queue(redis: Client) -> None:
     await redis.zadd(KEYS.queue, {b"\xff\xfe": 0, b"a b": 0})
     assert await jobs.claim(redis, "worker-1", count=10, lease_ms=1000) == []
     assert await redis.zcard(KEYS.queue) == 0
 
 
 @pytest.mark.parametrize("number", ["many", "-5", "inf", "9" * 40, "1.5"])
-async def test_an_entry_whose_number_of_bodies_is_none_is_read(redis: Client, number: str) -> None:
+async def test_an_entry_with_an_invalid_number_of_bodies_is_read(redis: Client, number: str) -> None:
     await stream.create_group(redis)
     await redis.xadd(KEYS.stream, {"n": number, "z": "x"})
     [entry] = await stream.read(redis, "worker-1", count=10, block_ms=1)
     assert entry.bodies in (0, 1)
 
 
-async def test_an_alert_that_cannot_be_read_hides_no_other_and_goes(redis: Client) -> None:
+async def test_an_unreadable_alert_hides_no_other_and_is_removed(redis: Client) -> None:
     alert = Alert(kind="outage", source="voucherify", since_ms=1, text="x")
     await alerts.raise_alert(redis, alert, mark_ms=1000)
     await redis.hset(KEYS.alerts, b"\xff", b"\xff")

@@ -19,12 +19,12 @@ raw_bodies = st.builds(
 
 
 @given(st.lists(raw_bodies, max_size=20))
-def test_what_is_packed_is_unpacked_to_the_byte(bodies: list[RawBody]) -> None:
+def test_a_batch_unpacks_to_the_same_bytes(bodies: list[RawBody]) -> None:
     assert batch.decode(batch.encode(bodies)) == bodies
 
 
 @given(st.binary(max_size=500))
-def test_bytes_that_are_no_batch_are_unreadable_and_nothing_else(blob: bytes) -> None:
+def test_bytes_that_are_not_a_batch_are_unreadable(blob: bytes) -> None:
     try:
         batch.decode(blob)
     except UnreadableBatchError:
@@ -42,12 +42,12 @@ def test_a_damaged_batch_is_unreadable_or_decodes(bodies: list[RawBody], data: s
         return
 
 
-def test_a_batch_that_unpacks_to_too_much_is_unreadable() -> None:
+def test_a_batch_that_unpacks_to_too_many_bytes_is_unreadable() -> None:
     with pytest.raises(UnreadableBatchError, match="more than"):
         batch.decode(batch.compress(b"\0" * (65 * 1024 * 1024)))
 
 
-def test_bodies_that_are_alike_cost_a_few_per_cent_together() -> None:
+def test_similar_bodies_take_a_few_per_cent_together() -> None:
     bodies = [
         RawBody(1700000000000 + n, "voucherify", "", VOUCHERIFY.sample(n, "voucher.loyalty_card.points_added"))
         for n in range(64)

@@ -1,4 +1,4 @@
-"""Breaker, pause and rate of a channel, on a real Redis."""
+"""Tests of the circuit breaker, the pause and the rate of a channel, on a real Redis."""
 
 import time
 
@@ -15,7 +15,7 @@ ME = "me"
 
 
 async def new_job(redis: Client) -> str:
-    """A job that is claimed; what is in it does not matter here."""
+    """Add a job and claim it; its content does not matter here."""
     job_id = jobs.new_job_id(9)
     await redis.set(KEYS.job + job_id, b"job")
     await redis.zadd(KEYS.queue, {job_id: int(time.time() * 1000)})
@@ -23,8 +23,8 @@ async def new_job(redis: Client) -> str:
     return job_id
 
 
-class Talk:
-    """Records notifications one after another, each with its feedback about the channel."""
+class Sender:
+    """Record notifications one after another, each with its feedback about the channel."""
 
     def __init__(self, redis: Client, job_id: str) -> None:
         self._redis = redis
@@ -39,40 +39,42 @@ class Talk:
 
 
 @pytest.fixture
-async def talk(redis: Client) -> Talk:
-    return Talk(redis, await new_job(redis))
+async def send(redis: Client) -> Sender:
+    return Sender(redis, await new_job(redis))
 
 
-async def test_it_opens_after_failures_in_a_row_and_a_success_ends_the_row(redis: Client, talk: Talk) -> None:
-    assert await talk(failures=2) == "closed"
-    assert await talk(succeeded=True, failures=2) == "closed"
-    assert await talk(failures=1) == "open"
+async def test_it_opens_after_consecutive_failures_and_a_success_resets_the_count(
+    redis: Client, send: Sender
+) -> None:
+    assert await send(failures=2) == "closed"
+    assert await send(succeeded=True, failures=2) == "closed"
+    assert await send(failures=1) == "open"
     [channel] = await channel_state.read_channels(redis)
     assert (channel.failures, channel.opened, channel.state(int(time.time() * 1000))) == (3, 1, "open")
     assert 29_000 < channel.open_until_ms - time.time() * 1000 <= 30_000
 
 
-async def test_what_fails_after_it_opened_says_nothing_new(redis: Client, talk: Talk) -> None:
-    await talk(failures=3)
+async def test_failures_after_it_opened_change_nothing(redis: Client, send: Sender) -> None:
+    await send(failures=3)
     before = await channel_state.read_channels(redis)
-    assert await talk(failures=60) == "open"
+    assert await send(failures=60) == "open"
     assert await channel_state.read_channels(redis) == before
 
 
-async def test_each_failed_probe_doubles_the_wait_up_to_a_bound(redis: Client, talk: Talk) -> None:
+async def test_each_failed_probe_doubles_the_wait_up_to_a_limit(redis: Client, send: Sender) -> None:
     waits = []
     for _ in range(5):
-        await talk(failures=3)
+        await send(failures=3)
         [channel] = await channel_state.read_channels(redis)
         waits.append(round((channel.open_until_ms - time.time() * 1000) / 1000))
         await redis.hset(KEYS.channel + "sink", "open_until_ms", 1)
     assert waits == [30, 60, 100, 100, 100]
 
 
-async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: Client, talk: Talk) -> None:
+async def test_while_it_is_open_jobs_are_held_and_then_a_single_one_probes(redis: Client, send: Sender) -> None:
     first, second = await new_job(redis), await new_job(redis)
     assert await channel_state.begin(redis, first, "sink") == "go"
-    await talk(failures=3)
+    await send(failures=3)
     for job_id in (first, second):
         assert await channel_state.begin(redis, job_id, "sink") == "hold"
         await channel_state.hold(redis, ME, job_id, "sink")
@@ -88,13 +90,13 @@ async def test_while_it_is_open_a_job_is_held_and_then_one_alone_probes(redis: C
     assert await channel_state.begin(redis, probing, "sink") == "probe"
 
 
-async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Client, talk: Talk) -> None:
+async def test_a_success_releases_all_held_jobs_and_counts_their_held_time(redis: Client, send: Sender) -> None:
     job_id = await new_job(redis)
-    await talk(failures=3)
+    await send(failures=3)
     await channel_state.hold(redis, ME, job_id, "sink")
     held_since = await redis.zscore(KEYS.held_jobs + "sink", job_id)
     await until(lambda: time.time() * 1000 > held_since + 20)
-    assert await talk(succeeded=True) == "closed"
+    assert await send(succeeded=True) == "closed"
     await channel_state.release_held_jobs(redis, {})
     [claimed] = await jobs.claim(redis, ME, count=9, lease_ms=60_000)
     assert claimed.id == job_id
@@ -104,12 +106,12 @@ async def test_a_success_brings_all_back_with_the_time_they_were_held(redis: Cli
     assert not await redis.exists(KEYS.channels, KEYS.channel + "sink", KEYS.held_jobs + "sink")
 
 
-async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: Client, talk: Talk) -> None:
+async def test_a_paused_channel_accepts_nothing_until_it_is_resumed(redis: Client, send: Sender) -> None:
     job_id = await new_job(redis)
     assert [await channel_state.pause(redis, "sink", by="ann") for _ in range(2)] == [True, False]
     assert await channel_state.begin(redis, job_id, "sink") == "hold"
     await channel_state.hold(redis, ME, job_id, "sink")
-    assert await talk(succeeded=True) == "paused"
+    assert await send(succeeded=True) == "paused"
     [channel] = (await channel_state.release_held_jobs(redis, {})).channels
     assert (channel.held, channel.state(0)) == (1, "paused")
     assert [await channel_state.resume(redis, "sink", by="ann") for _ in range(2)] == [True, False]
@@ -117,14 +119,14 @@ async def test_a_paused_channel_takes_nothing_until_it_is_resumed(redis: Client,
     assert await claim(redis, ME, count=9, lease_ms=60_000) == [job_id]
 
 
-async def test_a_job_that_another_worker_has_is_not_held(redis: Client) -> None:
+async def test_a_job_of_another_worker_is_not_held(redis: Client) -> None:
     job_id = await new_job(redis)
     await channel_state.hold(redis, "other", job_id, "sink")
     assert await redis.zcard(KEYS.queue) == 1
     assert await channel_state.read_channels(redis) == []
 
 
-async def test_reservations_keep_the_rate_and_make_up_for_a_tenth_of_a_second_at_most(redis: Client) -> None:
+async def test_reservations_keep_the_rate_and_catch_up_on_a_tenth_of_a_second_at_most(redis: Client) -> None:
     first_s, gap_s = await channel_state.reserve(redis, "sink", rate_per_s=100, count=50)
     assert (first_s, gap_s) == (0, 0.01)
     later_s, _ = await channel_state.reserve(redis, "sink", rate_per_s=100, count=1)

@@ -1,4 +1,4 @@
-"""Leaving to others what one worker does not understand, on a real Redis."""
+"""Tests of deferring what one worker cannot read, so that others can take it, on a real Redis."""
 
 import msgspec
 import pytest
@@ -22,20 +22,20 @@ async def held(redis: Client) -> tuple[str, int]:
     return row["consumer"].decode(), row["times_delivered"]
 
 
-async def test_an_entry_passed_on_time_and_again_does_not_wear_out(redis: Client) -> None:
+async def test_an_entry_that_is_deferred_repeatedly_does_not_become_poison(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
     for _ in range(5):
         assert await stream.defer(redis, "old", entry.id, for_ms=MINUTE_MS, idle_ms=MINUTE_MS)
-        assert await stream.take_over(redis, "new", idle_ms=MINUTE_MS) is None  # it has to wait a second
+        assert await stream.take_over(redis, "new", idle_ms=MINUTE_MS) is None  # it waits for a second
         taken = await stream.take_over(redis, "old", idle_ms=50_000)
         assert taken is not None
         assert taken.deliveries == 1
     assert await held(redis) == ("old", 1)
 
 
-async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_it(redis: Client) -> None:
+async def test_an_entry_is_deferred_for_the_given_time_and_only_by_its_consumer(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "old", count=1, block_ms=1)
@@ -44,7 +44,7 @@ async def test_an_entry_is_passed_on_for_as_long_as_told_and_only_by_who_holds_i
     assert await held(redis) == ("old", 1)
 
 
-async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(redis: Client) -> None:
+async def test_a_deferred_job_is_due_in_a_second_and_its_start_does_not_count(redis: Client) -> None:
     await redis.set(KEYS.job + "a.1", b"job")
     await redis.zadd(KEYS.queue, {"a.1": 1})
     assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1, 0, frozenset())]
@@ -58,7 +58,7 @@ async def test_a_job_passed_on_is_due_in_a_second_and_its_start_does_not_count(r
     assert MINUTE_MS < await redis.pttl(KEYS.unrecognized + "a.1") <= 61 * MINUTE_MS
 
 
-def test_a_body_or_a_job_with_a_field_more_than_this_version_knows_is_unreadable_to_it() -> None:
+def test_a_body_or_job_with_an_additional_field_is_unreadable_to_this_version() -> None:
     with pytest.raises(UnreadableBatchError):
         batch.decode(batch.compress(msgspec.msgpack.encode([[1, "voucherify", "", b"{}", "", "newer"]])))
     notify_job = msgspec.to_builtins(

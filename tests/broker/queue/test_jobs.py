@@ -14,7 +14,7 @@ notify_jobs = st.builds(NotifyJob, st.text(), st.integers(1, 99), st.integers(0,
 
 
 @given(notify_jobs)
-def test_a_job_survives_arqs_packing(job: NotifyJob) -> None:
+def test_a_job_survives_the_packing_of_arq(job: NotifyJob) -> None:
     stored = jobs.deserialize(jobs.encode(job))
     assert stored["f"] == jobs.NOTIFY
     assert jobs.decode(stored["a"][0]) == job
@@ -27,7 +27,7 @@ def test_the_deserializer_never_raises_because_arq_would_delete_the_job(data: by
 
 
 @given(st.binary(max_size=400))
-def test_an_unreadable_argument_is_an_unreadable_job_and_nothing_else(data: bytes) -> None:
+def test_an_unreadable_argument_is_an_unreadable_job(data: bytes) -> None:
     try:
         jobs.decode(Packed(data))
     except UnreadableJobError:
@@ -35,11 +35,11 @@ def test_an_unreadable_argument_is_an_unreadable_job_and_nothing_else(data: byte
 
 
 @given(st.integers(0, 64))
-def test_a_jobs_id_tells_its_size(size: int) -> None:
+def test_the_id_of_a_job_contains_its_size(size: int) -> None:
     assert jobs.size_of(jobs.new_job_id(size)) == size
 
 
-def test_ids_of_other_jobs_tell_none() -> None:
+def test_ids_of_other_jobs_contain_no_size() -> None:
     assert jobs.size_of("job-of-another-program") == 0
 
 

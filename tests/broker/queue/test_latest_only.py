@@ -1,4 +1,4 @@
-"""Whose turn it is where only the latest counts, on a real Redis."""
+"""Tests of the lock of a subject of which only the latest notification counts, on a real Redis."""
 
 import time
 
@@ -19,16 +19,16 @@ OWNER = "worker-1"
 NOW_MS = int(time.time() * 1000)
 
 
-def turn_of(key: str, at_ms: int, subject: str = SUBJECT) -> SubjectLock:
+def lock_of(key: str, at_ms: int, subject: str = SUBJECT) -> SubjectLock:
     return SubjectLock(subject, key, at_ms)
 
 
 async def take(redis: Client, key: str, at_ms: int, *, lease_s: float = 15.0) -> str:
-    return await latest_only.acquire_subject_lock(redis, turn_of(key, at_ms), lease_s=lease_s)
+    return await latest_only.acquire_subject_lock(redis, lock_of(key, at_ms), lease_s=lease_s)
 
 
 async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
-    """A job of one notification that `owner` has claimed."""
+    """Add a job of one notification and claim it for `owner`."""
     body = RawBody(NOW_MS, "voucherify", "", b"{}")
     job_id = jobs.new_job_id(1)
     job = NotifyJob("crm", 1, NOW_MS, [Notification(key, "balance", "event", body)])
@@ -40,17 +40,17 @@ async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
 
 async def end(redis: Client, key: str, at_ms: int, kind: str = "sent") -> None:
     job_id = await job_of(redis, key)
-    await settle(redis, OWNER, job_id, [Settled(0, kind, lock=turn_of(key, at_ms))])  # type: ignore[arg-type]
+    await settle(redis, OWNER, job_id, [Settled(0, kind, lock=lock_of(key, at_ms))])  # type: ignore[arg-type]
 
 
-async def test_what_is_older_than_the_newest_that_was_notified_is_stale(redis: Client) -> None:
+async def test_a_notification_older_than_the_newest_that_was_sent_is_stale(redis: Client) -> None:
     assert await take(redis, "new", 20) == "go"
     await end(redis, "new", 20)
     assert await take(redis, "old", 10) == "stale"
     assert await take(redis, "same time", 20) == "go"
 
 
-async def test_two_of_one_subject_are_never_under_way_at_once(redis: Client) -> None:
+async def test_two_notifications_of_one_subject_are_never_sent_at_the_same_time(redis: Client) -> None:
     assert await take(redis, "a", 10) == "go"
     assert await take(redis, "b", 20) == "wait"
     await end(redis, "a", 10)
@@ -60,21 +60,21 @@ async def test_two_of_one_subject_are_never_under_way_at_once(redis: Client) -> 
 async def test_subjects_do_not_wait_for_each_other(redis: Client) -> None:
     other = latest_only.subject_id("voucherify", "balance", "crm", "v_2")
     assert await take(redis, "a", 10) == "go"
-    assert await latest_only.acquire_subject_lock(redis, turn_of("b", 10, other), lease_s=15.0) == "go"
+    assert await latest_only.acquire_subject_lock(redis, lock_of("b", 10, other), lease_s=15.0) == "go"
 
 
-async def test_a_notification_whose_worker_died_goes_again_at_once(redis: Client) -> None:
+async def test_a_notification_whose_worker_died_is_sent_again_immediately(redis: Client) -> None:
     assert [await take(redis, "a", 10) for _ in range(2)] == ["go", "go"]
 
 
-async def test_a_turn_ends_by_itself(redis: Client) -> None:
+async def test_a_lock_expires(redis: Client) -> None:
     assert await take(redis, "a", 10) == "go"
     await redis.hset(KEYS.latest + SUBJECT, "until", 1)
     assert await take(redis, "b", 20) == "go"
 
 
 @pytest.mark.parametrize("lease_s", [3.0, 15.0, 600.0])
-async def test_a_turn_lasts_longer_than_the_lease_after_which_its_job_is_run_again(
+async def test_a_lock_lasts_longer_than_the_lease_after_which_its_job_is_run_again(
     redis: Client, lease_s: float
 ) -> None:
     assert await take(redis, "a", 10, lease_s=lease_s) == "go"
@@ -83,13 +83,15 @@ async def test_a_turn_lasts_longer_than_the_lease_after_which_its_job_is_run_aga
 
 
 @pytest.mark.parametrize("kind", ["retry", "dead"])
-async def test_what_was_not_sent_makes_nothing_stale_and_ends_its_turn(redis: Client, kind: str) -> None:
+async def test_a_notification_that_was_not_sent_makes_none_stale_and_releases_its_lock(
+    redis: Client, kind: str
+) -> None:
     assert await take(redis, "new", 20) == "go"
     await end(redis, "new", 20, kind)
     assert await take(redis, "old", 10) == "go"
 
 
-async def test_the_end_of_a_turn_that_others_have_leaves_it_to_them(redis: Client) -> None:
+async def test_releasing_a_lock_that_others_hold_leaves_it_to_them(redis: Client) -> None:
     assert await take(redis, "late", 10) == "go"
     await redis.hset(KEYS.latest + SUBJECT, "until", 1)
     assert await take(redis, "next", 20) == "go"
@@ -97,17 +99,19 @@ async def test_the_end_of_a_turn_that_others_have_leaves_it_to_them(redis: Clien
     assert await take(redis, "third", 30) == "wait"
 
 
-async def test_what_a_worker_sent_is_remembered_after_its_lease_and_after_its_job_has_gone(redis: Client) -> None:
+async def test_a_sent_notification_is_remembered_after_its_lease_and_after_its_job_was_deleted(
+    redis: Client,
+) -> None:
     job_id = await job_of(redis, "new")
     assert await take(redis, "new", 20) == "go"
-    await redis.delete(KEYS.in_progress + job_id, KEYS.job + job_id)  # another ran it to its end
-    settled = await settle(redis, OWNER, job_id, [Settled(0, "sent", lock=turn_of("new", 20))])
+    await redis.delete(KEYS.in_progress + job_id, KEYS.job + job_id)  # another worker completed it
+    settled = await settle(redis, OWNER, job_id, [Settled(0, "sent", lock=lock_of("new", 20))])
     assert settled.open == -1
-    assert await take(redis, "new", 20) == "go"  # the turn is not ended: another may be sending the same
+    assert await take(redis, "new", 20) == "go"  # the lock is not released: another worker may be sending the same
     assert await take(redis, "old", 10) == "stale"
 
 
-async def test_what_is_remembered_is_forgotten_after_a_month(redis: Client) -> None:
+async def test_the_newest_notification_is_forgotten_after_a_month(redis: Client) -> None:
     await take(redis, "a", 10)
     await end(redis, "a", 10)
     assert 0 < await redis.ttl(KEYS.latest + SUBJECT) <= keys.LATEST_TTL_S

@@ -1,4 +1,4 @@
-"""The stream's consumer group, on a real Redis."""
+"""Tests of the stream's consumer group, on a real Redis."""
 
 from broker.queue import stream
 from broker.queue.batch import RawBody
@@ -14,7 +14,7 @@ async def consumers(redis: Client) -> set[str]:
     return {row["name"].decode() for row in await redis.xinfo_consumers(KEYS.stream, keys.GROUP)}
 
 
-async def test_a_stopped_consumer_is_forgotten_and_one_that_holds_entries_is_not(redis: Client) -> None:
+async def test_a_stopped_consumer_is_removed_but_one_that_holds_entries_is_not(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     await stream.read(redis, "holds", count=1, block_ms=1)
@@ -26,13 +26,13 @@ async def test_a_stopped_consumer_is_forgotten_and_one_that_holds_entries_is_not
     assert (await redis.xpending(KEYS.stream, keys.GROUP))["pending"] == 1
 
 
-async def test_a_group_that_is_gone_is_made_again(redis: Client) -> None:
+async def test_a_group_that_was_deleted_is_created_again(redis: Client) -> None:
     await stream.append(redis, [BODY], Confirmation())
     assert await stream.read(redis, "worker", count=1, block_ms=1) == []
     assert [entry.bodies for entry in await stream.read(redis, "worker", count=1, block_ms=1)] == [1]
 
 
-async def test_only_an_entry_that_lies_too_long_is_taken_over_and_its_deliveries_counted(redis: Client) -> None:
+async def test_only_a_stalled_entry_is_taken_over_and_its_deliveries_are_counted(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     await stream.read(redis, "dead", count=1, block_ms=1)
@@ -41,7 +41,7 @@ async def test_only_an_entry_that_lies_too_long_is_taken_over_and_its_deliveries
     assert [entry.deliveries for entry in taken if entry] == [2, 3, 4]
 
 
-async def test_an_entry_that_is_kept_is_not_delivered_again(redis: Client) -> None:
+async def test_an_entry_that_is_still_worked_on_is_not_delivered_again(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())
     [entry] = await stream.read(redis, "holder", count=1, block_ms=1)

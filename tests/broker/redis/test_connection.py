@@ -1,4 +1,4 @@
-"""A client on a server or a socket, with TLS and without."""
+"""Tests of a client on a server or a socket, with TLS and without."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUOTED = "pass%2Fword%3F%23%40%25%3A1"
 
 @pytest.fixture
 def guarded(own_redis: RedisServer) -> RedisServer:
-    """Has a user with a password."""
+    """Return a server that has a user with a password."""
     with own_redis.client() as admin:
         admin.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], categories=["+@all"])
     return own_redis
@@ -31,7 +31,7 @@ def guarded(own_redis: RedisServer) -> RedisServer:
 
 @asynccontextmanager
 async def tls_before(server: RedisServer, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """A port of 127.0.0.1 that speaks TLS, and passes on what it hears."""
+    """Yield a port of 127.0.0.1 that speaks TLS and forwards to the server."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -87,7 +87,7 @@ async def answer(settings: Settings) -> object:
         await client.aclose()
 
 
-async def test_a_login_takes_any_password_and_tells_none(guarded: RedisServer) -> None:
+async def test_a_login_works_with_any_password_and_shows_none(guarded: RedisServer) -> None:
     good = Settings(url=f"unix://{USER}:{QUOTED}@{guarded.socket}")
     assert await answer(good) is True
 
@@ -98,7 +98,7 @@ async def test_a_login_takes_any_password_and_tells_none(guarded: RedisServer) -
     assert "pass%" not in message
 
 
-async def test_a_server_that_does_not_know_auth_repeats_no_password() -> None:
+async def test_the_error_of_a_server_that_does_not_know_auth_shows_no_password() -> None:
     with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
         config = Path(directory) / "redis.conf"
         config.write_text("rename-command AUTH NOTAUTH\n")
@@ -111,7 +111,7 @@ async def test_a_server_that_does_not_know_auth_repeats_no_password() -> None:
     assert "pass%" not in message
 
 
-async def test_the_database_of_the_address_is_used(redis_server: RedisServer) -> None:
+async def test_the_database_of_the_url_is_used(redis_server: RedisServer) -> None:
     client = connect(Settings(url=f"{redis_server.url}?db=3"))
     await client.set("here", "1")
     with redis_server.client() as first:
@@ -119,7 +119,7 @@ async def test_the_database_of_the_address_is_used(redis_server: RedisServer) ->
     await client.aclose()
 
 
-async def test_a_server_that_became_a_replica_is_left(own_redis: RedisServer) -> None:
+async def test_a_client_disconnects_from_a_server_that_became_a_replica(own_redis: RedisServer) -> None:
     client = connect(Settings(url=own_redis.url), retries=0)
     before = await client.client_id()
     assert await client.client_id() == before
@@ -135,7 +135,7 @@ async def test_a_server_that_became_a_replica_is_left(own_redis: RedisServer) ->
     await client.aclose()
 
 
-async def test_tls_is_spoken_with_a_server_that_the_given_authority_vouches_for(
+async def test_tls_works_with_a_server_whose_authority_is_configured(
     redis_server: RedisServer, certificates: Certificates
 ) -> None:
     async with tls_before(redis_server, certificates.server) as port:
@@ -155,7 +155,7 @@ async def test_a_certificate_that_is_not_trusted_is_reported_with_the_setting(
         assert "redis.tls_ca_file" in str(await answer(Settings(url=f"rediss://127.0.0.1:{port}")))
 
 
-async def test_a_server_that_speaks_no_tls_is_reported_with_the_scheme(tmp_path: Path) -> None:
+async def test_a_server_without_tls_is_reported_with_the_scheme(tmp_path: Path) -> None:
     port = free_port()
     server = RedisServer(tmp_path, port=str(port)).start()
     try:
@@ -176,7 +176,7 @@ async def test_a_certificate_for_another_host_is_refused_unless_that_is_allowed(
         assert "certificate verify failed" in str(await answer(Settings(url=settings.url, tls_verify="ca")))
 
 
-async def test_a_server_that_asks_who_we_are_is_shown_our_certificate(
+async def test_a_server_that_demands_a_client_certificate_gets_ours(
     redis_server: RedisServer, certificates: Certificates
 ) -> None:
     async with tls_before(redis_server, certificates.asking) as port:
@@ -191,9 +191,7 @@ async def test_a_server_that_asks_who_we_are_is_shown_our_certificate(
         )
 
 
-def test_what_cannot_be_used_is_told_with_the_name_of_its_setting(
-    certificates: Certificates, tmp_path: Path
-) -> None:
+def test_an_unusable_setting_is_reported_with_its_name(certificates: Certificates, tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("no certificate")
     for settings, message in (

@@ -1,4 +1,4 @@
-"""The errors of a Redis at maxmemory."""
+"""Tests of the errors of a Redis at maxmemory."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from broker.redis.confirmation import Confirmation
 from broker.redis.errors import Full
 
 
-async def test_the_error_tells_what_redis_said_and_nothing_of_the_body(redis: Client) -> None:
+async def test_the_error_repeats_what_redis_said_and_shows_nothing_of_the_body(redis: Client) -> None:
     await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")], Confirmation())
     await redis.config_set("maxmemory", 1)
     try:

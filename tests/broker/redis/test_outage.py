@@ -1,4 +1,4 @@
-"""The loops that run in the background: an outage of Redis makes them wait, and ends none of them."""
+"""Tests of background loops: an outage of Redis makes them wait, and ends none of them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_outage_is_logged_once_a_period(
     assert logged(caplog) == [line] * lines
 
 
-def test_an_error_that_waiting_does_not_fix_is_logged_though_an_outage_is_logged_already(
+def test_an_error_that_waiting_does_not_fix_is_logged_during_an_outage_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outage = Outage(LOG, "reading webhooks")
@@ -114,7 +114,7 @@ async def test_a_cancelled_loop_ends() -> None:
         await task
 
 
-async def test_a_step_is_tried_until_redis_does_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_step_is_repeated_until_redis_does_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     step = steps(AWAY, AWAY, 7.0)
 

@@ -1,4 +1,4 @@
-"""The permissions that the documents list are enough for a whole run, on a server that has seen no script."""
+"""Tests that the documented permissions are enough for a whole run, on a server that has no script loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.redis_users import limited, user_url
 
 @pytest.fixture
 def rules() -> list[str]:
-    """The ACL rules of the three lists in docs/operations.md."""
+    """Return the ACL rules of the three lists in docs/operations.md."""
     text = Path(broker.__file__).parents[1].joinpath("docs", "operations.md").read_text("utf-8")
     section = text.partition("## A Redis user with few permissions")[2].partition("\n## ")[0]
     listed = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
@@ -41,11 +41,11 @@ async def test_a_whole_run_needs_no_other_permission(own_redis: RedisServer, rul
         server.status = 400
         await accept(client, sample(3))
         await settled(client)
-        found = await read_status(client)
+        status = await read_status(client)
     await client.aclose(close_connection_pool=True)
 
-    assert (found.totals.sent, found.totals.dead, found.dead_letters) == (2, 1, 2)
-    assert found.risks() == []
+    assert (status.totals.sent, status.totals.dead, status.dead_letters) == (2, 1, 2)
+    assert status.risks() == []
     with own_redis.client() as admin:
         denied = {entry["object"] for entry in admin.acl_log()}
     assert denied <= {"config|get", "client|setinfo"}  # both are optional

@@ -35,7 +35,7 @@ def unsaved_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def cluster_node(tmp_path: Path) -> Iterator[RedisServer]:
-    """A node of a Redis Cluster that serves no slot."""
+    """Start a node of a Redis Cluster that serves no slot."""
     ports = {"port": str(free_port()), "cluster_port": str(free_port())}
     server = RedisServer(tmp_path, cluster_enabled="yes", **ports).start()
     yield server
@@ -58,7 +58,7 @@ async def test_a_probe_writes_one_key_that_expires_and_can_be_repeated(redis: Cl
     assert 0 < await redis.pttl(KEYS.probe) <= 60_000
 
 
-async def test_a_probe_a_second_adds_nothing_to_the_append_only_file(redis: Client) -> None:
+async def test_a_probe_each_second_adds_nothing_to_the_append_only_file(redis: Client) -> None:
     await probe(redis)
     before = (await redis.info("persistence"))["aof_current_size"]
     for _ in range(10):
@@ -101,7 +101,9 @@ async def test_a_probe_fails_on_a_replica(own_redis: RedisServer) -> None:
     await client.aclose(close_connection_pool=True)
 
 
-async def test_a_cluster_node_is_called_one_and_no_answer_is_shown_as_a_tuple(cluster_node: RedisServer) -> None:
+async def test_a_cluster_node_is_reported_as_one_and_no_answer_is_shown_as_a_tuple(
+    cluster_node: RedisServer,
+) -> None:
     client = connect(Settings(url=cluster_node.url))
     error = await refusal(client)
     risks = (await read_facts(client)).risks()
@@ -121,7 +123,7 @@ async def test_a_cluster_node_is_called_one_and_no_answer_is_shown_as_a_tuple(cl
     ],
     ids=str,
 )
-async def test_a_missing_permission_is_no_refused_login_and_shows_no_batch(
+async def test_a_missing_permission_is_not_reported_as_a_refused_login_and_shows_no_batch(
     redis_server: RedisServer, rules: tuple[str, ...], message: str
 ) -> None:
     async with limited(redis_server, *rules) as client:
@@ -138,7 +140,7 @@ async def test_a_missing_permission_is_no_refused_login_and_shows_no_batch(
         raise error
 
 
-async def test_a_worker_without_its_command_is_told_which_it_is(redis_server: RedisServer) -> None:
+async def test_a_worker_without_a_permission_reports_its_command(redis_server: RedisServer) -> None:
     async with limited(redis_server, "~*", "+@all", "-xreadgroup") as client:
         with pytest.raises(Misconfigured, match=r"^the Redis user may not run XREADGROUP: .*\+xreadgroup"):
             await stream.read(client, "worker", count=1, block_ms=1)
@@ -152,7 +154,7 @@ async def test_a_wrong_password_is_a_refused_login(redis_server: RedisServer) ->
     assert "Redis refuses the login: check the user and the password in redis.url" in str(error)
 
 
-async def test_an_answer_that_nobody_knows_is_shown_as_redis_gave_it(redis: Client) -> None:
+async def test_an_unknown_answer_is_shown_as_redis_gave_it(redis: Client) -> None:
     await redis.set("text", "1")
     with pytest.raises(Misconfigured) as caught, translated():
         await redis.lpush("text", "1")  # type: ignore[misc]
@@ -194,13 +196,13 @@ async def test_each_missing_permission_is_found_without_running_anything(
         assert admin.keys() == []
 
 
-def test_every_command_that_a_script_calls_is_asked_about() -> None:
-    asked = {name for part in PARTS.values() for command in part for name in (command.split()[0],)}
+def test_the_permission_of_each_command_in_a_script_is_checked() -> None:
+    checked = {name for part in PARTS.values() for command in part for name in (command.split()[0],)}
     called = {
-        found[1]
+        call[1]
         for path in Path(broker.__file__).parent.rglob("*.lua")
-        for found in re.finditer(r"redis\.p?call\('([A-Z]+)'", path.read_text())
+        for call in re.finditer(r"redis\.p?call\('([A-Z]+)'", path.read_text())
     }
 
     assert len(called) > 40
-    assert called <= asked
+    assert called <= checked

@@ -14,10 +14,10 @@ HOSTS = st.tuples(
 )
 
 
-def login(given: Login) -> str:
-    if not (given.username or given.password):
+def login(credentials: Login) -> str:
+    if not (credentials.username or credentials.password):
         return ""
-    return f"{quote(given.username, safe='')}:{quote(given.password, safe='')}@"
+    return f"{quote(credentials.username, safe='')}:{quote(credentials.password, safe='')}@"
 
 
 LOGINS = st.builds(Login, TEXT, TEXT)
@@ -25,7 +25,9 @@ DBS = st.integers(0, 15)
 
 
 @given(host=HOSTS, tls=st.booleans(), db=DBS, as_whom=LOGINS)
-def test_a_server_reads_back_as_it_was_written(host: tuple[str, int], tls: bool, db: int, as_whom: Login) -> None:
+def test_the_url_of_a_server_parses_to_the_same_values(
+    host: tuple[str, int], tls: bool, db: int, as_whom: Login
+) -> None:
     address = Address(hosts=(host,), tls=tls, db=db, login=as_whom)
 
     assert parse(str(address).replace("://", f"://{login(as_whom)}")) == address
@@ -34,7 +36,7 @@ def test_a_server_reads_back_as_it_was_written(host: tuple[str, int], tls: bool,
 @given(
     hosts=st.lists(HOSTS, min_size=1, max_size=5), tls=st.booleans(), db=DBS, as_whom=LOGINS, to_sentinels=LOGINS
 )
-def test_sentinels_read_back_as_they_were_written(
+def test_the_url_of_sentinels_parses_to_the_same_values(
     hosts: list[tuple[str, int]], tls: bool, db: int, as_whom: Login, to_sentinels: Login
 ) -> None:
     address = Address(
@@ -49,7 +51,7 @@ def test_sentinels_read_back_as_they_were_written(
 
 
 @given(path=TEXT.filter(bool), db=DBS, as_whom=LOGINS)
-def test_a_socket_reads_back_as_it_was_written(path: str, db: int, as_whom: Login) -> None:
+def test_the_url_of_a_socket_parses_to_the_same_values(path: str, db: int, as_whom: Login) -> None:
     address = Address(path=f"/{path}", db=db, login=as_whom)
 
     assert parse(str(address).replace("://", f"://{login(as_whom)}")) == address
@@ -62,7 +64,7 @@ def test_a_socket_reads_back_as_it_was_written(path: str, db: int, as_whom: Logi
     password=st.text(max_size=30),
     after=st.sampled_from(["@host", "@host:port/0", "@h1,h2/mymaster", "@/path", "/0", "", "?db=1"]),
 )
-def test_no_message_shows_a_password_however_wrong_the_address_is(before: str, password: str, after: str) -> None:
+def test_no_message_shows_a_password_however_wrong_the_url_is(before: str, password: str, after: str) -> None:
     try:
         address = parse(f"{before}Zq9{password}9qZ{after}")
     except AddressError as error:
@@ -72,7 +74,7 @@ def test_no_message_shows_a_password_however_wrong_the_address_is(before: str, p
         assert "Zq9" not in repr(address.login)
 
 
-def test_what_people_write_is_understood() -> None:
+def test_usual_urls_are_understood() -> None:
     assert parse("redis://host") == Address(hosts=(("host", 6379),))
     assert parse("REDIS://host/") == Address(hosts=(("host", 6379),))
     assert parse("rediss://:a+b%2F@host:6380/2") == Address(
@@ -110,7 +112,7 @@ def test_what_people_write_is_understood() -> None:
         ("unix://", "three slashes"),
     ],
 )
-def test_what_is_no_address_is_told_with_its_reason(url: str, reason: str) -> None:
+def test_an_invalid_url_is_reported_with_its_reason(url: str, reason: str) -> None:
     with pytest.raises(AddressError, match=reason.replace("?", r"\?")):
         parse(url)
 
@@ -124,6 +126,6 @@ def test_what_is_no_address_is_told_with_its_reason(url: str, reason: str) -> No
         ("rediss+sentinel://u:hidden@h1,h2/m?sentinel_password=hidden", "rediss+sentinel://h1:26379,h2:26379/m"),
     ],
 )
-def test_an_address_is_shown_without_its_passwords(url: str, shown: str) -> None:
+def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
     assert str(parse(url)) == shown
     assert "hid" not in repr(parse(url))

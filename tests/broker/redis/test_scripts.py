@@ -1,4 +1,4 @@
-"""The declarations of Lua scripts: names of keys and arguments, checked against the .lua files."""
+"""Tests of the declarations of Lua scripts: names of keys and arguments, checked against the .lua files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
 
 def declared() -> dict[str, Script | Part]:
-    """All scripts and parts, by name."""
+    """Return all scripts and parts by name."""
     modules = [
         importlib.import_module(module.name) for module in pkgutil.walk_packages(broker.__path__, "broker.")
     ]
@@ -36,7 +36,7 @@ def declared() -> dict[str, Script | Part]:
 
 
 def file_of(name: str, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """Let the file of a script be this text."""
+    """Replace the text of a script's file."""
     read = lua_source.read
     monkeypatch.setattr(lua_source, "read", lambda other: lua_source.parse(text) if other == name else read(other))
 
@@ -62,9 +62,9 @@ def test_each_script_gets_a_real_key_of_its_partition_first() -> None:
     for unit in declared().values():
         if isinstance(unit, Script):
             arguments = dict.fromkeys(unit._expected, "x") | {unit._rest: [], "target": names.queue}
-            given = {name: arguments[name] for name in unit._expected}
-            given |= {key.argument: names.queue for key in unit.keys if not key.field}
-            count, *words = unit.words(names, given)
+            values = {name: arguments[name] for name in unit._expected}
+            values |= {key.argument: names.queue for key in unit.keys if not key.field}
+            count, *words = unit.words(names, values)
             assert count >= 1, unit.name
             assert all(word.startswith("{other:3}:") for word in words[:count]), unit.name
             assert words[0] != names.prefix
@@ -177,12 +177,12 @@ async def test_lua_gets_each_kind_of_argument_by_its_name(redis: Client, monkeyp
     assert reply == [b"7", 42, b"a", b"\xff\x00", b"nil", 2, b"y", *keys]
 
 
-async def test_a_script_that_redis_does_not_know_is_loaded(redis: Client) -> None:
+async def test_a_script_that_redis_does_not_have_is_loaded(redis: Client) -> None:
     await redis.script_flush()
     assert await claim(redis, "me", count=1, lease_ms=1000) == []
 
 
-def test_a_part_is_there_once_and_after_what_it_calls() -> None:
+def test_a_part_is_included_once_and_after_the_parts_that_it_calls() -> None:
     script = declared()["steps/commit"]
     names = [part.name for part in script.parts]
     assert names[0] == BASE.name

@@ -1,4 +1,4 @@
-"""A client on `redis+sentinel://`, against real sentinels."""
+"""Tests of a client on `redis+sentinel://`, with real sentinels."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SENTINEL_PASSWORD = "sentinel-secret"
 def shared() -> Iterator[Sentineled]:
     with (
         tempfile.TemporaryDirectory(prefix="hookline-") as directory,
-        sentineled(Path(directory), password=PASSWORD, sentinel_password=SENTINEL_PASSWORD) as found,
+        sentineled(Path(directory), password=PASSWORD, sentinel_password=SENTINEL_PASSWORD) as servers,
     ):
-        yield asyncio.run(found.start())
+        yield asyncio.run(servers.start())
 
 
 @pytest.fixture
 async def group(shared: Sentineled) -> AsyncIterator[Sentineled]:
-    """Wait until all servers are up and in sync, whichever is the primary."""
+    """Wait until all servers are up and in sync, whichever server is the primary."""
     await until(shared.is_whole)
     yield shared
     for node in shared.nodes:
@@ -61,7 +61,7 @@ async def writes(client: Client) -> bool:
     return True
 
 
-async def test_what_sentinels_say_is_told_without_a_password(group: Sentineled) -> None:
+async def test_errors_of_sentinels_show_no_password(group: Sentineled) -> None:
     async def error(url: str) -> str:
         client = connect(Settings(url=url), retries=0)
         try:
@@ -78,7 +78,7 @@ async def test_what_sentinels_say_is_told_without_a_password(group: Sentineled) 
     assert "invalid username-password pair" in await error(group.url.replace(SENTINEL_PASSWORD, "no-secret"))
 
 
-async def test_questions_leave_no_connections_behind(group: Sentineled) -> None:
+async def test_queries_to_sentinels_leave_no_connections_open(group: Sentineled) -> None:
     hosts = tuple(("127.0.0.1", sentinel.port) for sentinel in group.sentinels)
     sentinels = Sentinels(hosts, NAME, timeout_s=2, options={"password": SENTINEL_PASSWORD})
     with group.sentinels[0].client() as one:
@@ -97,7 +97,7 @@ async def test_questions_leave_no_connections_behind(group: Sentineled) -> None:
         await until(lambda: connections() == before)
 
 
-async def test_a_client_follows_when_the_primary_is_away_without_a_word(group: Sentineled) -> None:
+async def test_a_client_follows_when_the_primary_stops_answering(group: Sentineled) -> None:
     old = group.primary()
     [new] = [node for node in group.nodes if node is not old]
     client = connect(Settings(url=group.url, max_connections=8, socket_timeout_s=1.0))

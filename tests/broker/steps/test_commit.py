@@ -1,4 +1,4 @@
-"""The one Lua step of intake, on a real Redis."""
+"""Tests of the Lua step of intake, on a real Redis."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ async def test_a_commit_marks_enqueues_acknowledges_and_counts(redis: Client) ->
     assert await redis.ttl(KEYS.job + await the_only_job(redis)) == -1
 
 
-async def test_a_commit_that_runs_twice_changes_nothing_more(redis: Client) -> None:
+async def test_a_commit_that_runs_twice_changes_nothing_the_second_time(redis: Client) -> None:
     await stream.create_group(redis)
     plan = [Processed(await entry(redis), 1, [event("a", Share(1, 0, 1))], [])]
     await commit(redis, plan, [job(1)])
@@ -82,7 +82,7 @@ async def test_a_duplicate_beside_a_new_event_is_settled_in_their_common_job(red
     assert await jobs.settled_indices(redis, await the_only_job(redis)) == {1}
 
 
-async def test_an_entry_taken_over_and_committed_by_another_leaves_its_events_out(redis: Client) -> None:
+async def test_events_of_an_entry_that_another_worker_committed_are_left_out(redis: Client) -> None:
     await stream.create_group(redis)
     mine, theirs = await entry(redis), await entry(redis)
     await commit(redis, [Processed(theirs, 1, [event("b")], [])], [])
@@ -116,12 +116,12 @@ def undated(window_ms: int = 7 * DAY_MS) -> dedupe.Mark:
 
 
 async def set_of(redis: Client, mark: dedupe.Mark, periods_ago: int = 0) -> str:
-    """The set of a mark without a time of its own, in the period of now or an earlier one."""
+    """Return the set of a mark without its own time, in the current period or an earlier one."""
     seconds, _ = await redis.time()
     return redis.names.prefix + mark.key % (seconds * 1000 // mark.period_ms - periods_ago)
 
 
-async def test_an_event_with_its_own_time_is_a_duplicate_whenever_it_comes_again(redis: Client) -> None:
+async def test_an_event_with_its_own_time_is_a_duplicate_whenever_it_is_sent_again(redis: Client) -> None:
     await stream.create_group(redis)
     for own_ms in (NOW_MS, NOW_MS - 300 * DAY_MS, NOW_MS + 300 * DAY_MS):
         mark = dedupe.mark("s", str(own_ms), occurred_at_ms=own_ms, window_ms=7 * DAY_MS)
@@ -152,7 +152,7 @@ async def test_a_short_window_ends_within_a_quarter_of_a_day(redis: Client, quar
 
 
 @pytest.mark.parametrize("days_ahead", [0, -5, 5, None])
-async def test_each_delivery_lengthens_the_memory_of_an_identity_and_none_shortens_it(
+async def test_each_delivery_extends_the_memory_of_an_identity_and_none_shortens_it(
     redis: Client, days_ahead: int | None
 ) -> None:
     await stream.create_group(redis)
@@ -179,7 +179,7 @@ async def test_every_dedupe_key_expires_after_the_window(redis: Client) -> None:
         assert await redis.object("encoding", key) in (b"intset", "intset")
 
 
-async def test_a_dead_letter_is_kept_as_dead_letter_with_the_commit(redis: Client) -> None:
+async def test_a_dead_letter_is_kept_with_the_commit(redis: Client) -> None:
     await stream.create_group(redis)
     stored_letter = dead_letters.died_at_intake(
         BODY, reason="undecodable", error="bad", error_class="DecodeError", path="$.a"

@@ -1,4 +1,4 @@
-"""Events gathered to one notification, on a real Redis."""
+"""Tests of events that are collected into one notification, on a real Redis."""
 
 import asyncio
 import time
@@ -21,18 +21,18 @@ NOW_MS = int(time.time() * 1000)
 DIGEST = digests.digest_id("voucherify", "points", "cust_1")
 
 
-def gathered(number: int, *, window_ms: int = 60_000, channels: tuple[str, ...] = ("mail",)) -> Gathered:
+def collected(number: int, *, window_ms: int = 60_000, channels: tuple[str, ...] = ("mail",)) -> Gathered:
     body = RawBody(NOW_MS, "voucherify", "", b'{"n": %d}' % number)
     return Gathered(f"key-{number}", "points", channels, window_ms, "points_added", NOW_MS - number, body)
 
 
-async def take(redis: Client, *numbers: int, **given: int) -> None:
+async def take(redis: Client, *numbers: int, **options: int) -> None:
     """Commit an entry whose events go into one digest."""
     await stream.create_group(redis)
     await stream.append(redis, [RawBody(NOW_MS, "voucherify", "", b"{}")] * len(numbers), Confirmation())
     [entry] = await stream.read(redis, "worker-1", count=1, block_ms=1)
     events = [NewEvent(mark(number), []) for number in numbers]
-    parts = [Part(place, DIGEST, gathered(number, **given)) for place, number in enumerate(numbers)]
+    parts = [Part(place, DIGEST, collected(number, **options)) for place, number in enumerate(numbers)]
     await commit(redis, [Processed(entry.id, len(numbers), events, [], parts)], [])
 
 
@@ -82,8 +82,11 @@ async def test_a_closed_digest_is_a_job_and_nothing_else(redis: Client) -> None:
     assert await redis.exists(KEYS.digests, KEYS.digest + DIGEST) == 0
     [job_id] = await redis.zrange(KEYS.queue, 0, -1)
     stored = jobs.decode(jobs.deserialize(await jobs.raw(redis, job_id.decode()))["a"][0])
-    found = digests.members(stored.notifications[0].body.body)
-    assert [bytes(member.body) for member in found] == [b'{"n": 2}', b'{"n": 1}']  # by their own times
+    members = digests.members(stored.notifications[0].body.body)
+    assert [bytes(member.body) for member in members] == [
+        b'{"n": 2}',
+        b'{"n": 1}',
+    ]  # in the order of their own times
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting) == (1, 1)
 
@@ -96,7 +99,7 @@ async def test_a_digest_is_closed_by_one_of_many_workers(redis: Client) -> None:
     assert await redis.zcard(KEYS.queue) == 1
 
 
-async def test_what_came_while_it_was_closed_opens_a_new_window(redis: Client) -> None:
+async def test_events_that_arrive_while_it_is_closed_open_a_new_window(redis: Client) -> None:
     await take(redis, 1)
     taken = await digests.gathered(redis, DIGEST)
     await take(redis, 2)
@@ -124,16 +127,20 @@ async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_ar
     made = [job_of([blobs[0], blobs[2]])]
     assert await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
     assert not await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
-    [found] = await dead_letters.newest(redis)
-    assert (found.stage, found.reason, found.error_class) == ("notify", "unreadable", "UnreadableMemberError")
-    stored_letter = await dead_letters.get(redis, found.id)
+    [letter] = await dead_letters.newest(redis)
+    assert (letter.stage, letter.reason, letter.error_class) == (
+        "notify",
+        "unreadable",
+        "UnreadableMemberError",
+    )
+    stored_letter = await dead_letters.get(redis, letter.id)
     assert stored_letter is not None and stored_letter.body == b"garbage"
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting, totals.dead, totals.died) == (2, 1, 1, 1)
     assert totals.notifications_add_up()
 
 
-async def test_a_digest_of_which_nothing_can_be_read_counts_no_more(redis: Client) -> None:
+async def test_a_digest_without_readable_events_is_no_longer_counted(redis: Client) -> None:
     await take(redis, 1, channels=("mail", "shop"))
     await redis.lset(KEYS.digest + DIGEST, 0, b"garbage")
     letter = dead_letters.unreadable_member(b"garbage", "it is garbage")
@@ -143,14 +150,14 @@ async def test_a_digest_of_which_nothing_can_be_read_counts_no_more(redis: Clien
     assert await redis.exists(KEYS.digests, KEYS.digests_counted, KEYS.digest + DIGEST) == 0
 
 
-async def test_events_that_join_a_list_of_another_hand_open_a_window(redis: Client) -> None:
+async def test_events_that_join_a_list_of_another_program_open_a_window(redis: Client) -> None:
     await redis.rpush(KEYS.digest + DIGEST, b"garbage")
     await take(redis, 1, window_ms=1)
     assert await until(lambda: digests.due(redis, count=10)) == [DIGEST]
     assert (await stats.read_totals(redis)).waiting == 1
 
 
-async def test_a_name_without_events_leaves_those_that_are_due(redis: Client) -> None:
+async def test_a_name_without_events_does_not_stop_due_digests(redis: Client) -> None:
     await redis.zadd(KEYS.digests, {b"\xff\xfe": 1})
     [name] = await digests.due(redis, count=10)
     await digests.forget(redis, name)

@@ -1,4 +1,4 @@
-"""Recording outcomes, on a real Redis."""
+"""Tests of recording outcomes, on a real Redis."""
 
 import time
 
@@ -30,7 +30,7 @@ def notify_job(size: int) -> NotifyJob:
 
 @pytest.fixture
 async def job_id(redis: Client) -> str:
-    """A job of three waiting notifications, as a commit makes it."""
+    """Return the id of a job of three waiting notifications, as a commit makes it."""
     job_id = jobs.new_job_id(3)
     await redis.set(KEYS.job + job_id, jobs.encode(notify_job(3)))
     await redis.zadd(KEYS.queue, {job_id: NOW_MS})
@@ -49,7 +49,7 @@ async def leftovers(redis: Client) -> list[str]:
     return [key.decode() for key in await redis.keys("*")]
 
 
-async def test_the_job_goes_with_its_last_outcome(redis: Client, my_job: str) -> None:
+async def test_the_job_is_deleted_with_its_last_outcome(redis: Client, my_job: str) -> None:
     assert (await settle(redis, ME, my_job, [Settled(0, "sent"), Settled(1, "skipped")])).open == 1
     assert await redis.exists(KEYS.job + my_job)
     assert (await settle(redis, ME, my_job, [Settled(2, "sent")])).open == 0
@@ -65,7 +65,7 @@ async def test_an_outcome_recorded_twice_counts_once(redis: Client, job_id: str)
     assert (await stats.read_totals(redis)).sent == 1
 
 
-async def test_a_worker_that_comes_late_changes_nothing(redis: Client, job_id: str) -> None:
+async def test_outcomes_of_a_worker_that_lost_its_job_change_nothing(redis: Client, job_id: str) -> None:
     await settle(redis, ME, job_id, [Settled(n, "sent") for n in range(3)])
     before = await redis.hgetall(KEYS.stats_total)
     stored_letter = dead_letters.died_at_notify(
@@ -76,7 +76,7 @@ async def test_a_worker_that_comes_late_changes_nothing(redis: Client, job_id: s
     assert await dead_letters.count(redis) == 0
 
 
-async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: Client, my_job: str) -> None:
+async def test_a_retry_becomes_a_job_of_its_own_that_is_due_later(redis: Client, my_job: str) -> None:
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
     await settle(
         redis,
@@ -93,7 +93,9 @@ async def test_a_retry_becomes_a_job_of_its_own_due_later(redis: Client, my_job:
     assert await claim(redis, ME, count=10, lease_ms=1000) == []
 
 
-async def test_a_retry_settled_by_another_worker_meanwhile_is_not_made_again(redis: Client, my_job: str) -> None:
+async def test_a_retry_that_another_worker_settled_meanwhile_is_not_created_again(
+    redis: Client, my_job: str
+) -> None:
     await settle(redis, ME, my_job, [Settled(1, "sent")])
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:])
     await settle(redis, ME, my_job, [Settled(1, "retry"), Settled(2, "retry")], [Retry(again, 0, [1, 2])])
@@ -128,7 +130,7 @@ async def test_a_dead_notification_keeps_its_attempts_and_replays_with_its_key(r
     )
 
 
-async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_done(
+async def test_an_unreadable_job_is_kept_unchanged_and_its_replay_leaves_out_completed_notifications(
     redis: Client, job_id: str
 ) -> None:
     await settle(redis, ME, job_id, [Settled(0, "sent")])
@@ -144,7 +146,7 @@ async def test_an_unreadable_job_is_kept_as_it_is_and_replays_without_what_was_d
     assert (await stats.read_totals(redis)).waiting == 2
 
 
-async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: Client, job_id: str) -> None:
+async def test_a_discarded_letter_is_deleted_and_the_counters_still_add_up(redis: Client, job_id: str) -> None:
     stored_letter = dead_letters.unreadable_job(job_id, b"x", "e")
     await settle(redis, ME, job_id, [Settled(0, "sent")])
     await dead_letter_job(redis, job_id, stored_letter)
@@ -155,7 +157,7 @@ async def test_a_discarded_letter_is_gone_and_the_sums_still_hold(redis: Client,
     assert not [key for key in await leftovers(redis) if key.startswith(gone)]
 
 
-async def test_a_claimed_job_is_taken_by_nobody_else_until_its_lease_ends(redis: Client, job_id: str) -> None:
+async def test_a_claimed_job_is_taken_by_no_other_worker_until_its_lease_ends(redis: Client, job_id: str) -> None:
     assert await claim(redis, ME, count=10, lease_ms=60_000) == [job_id]
     assert await claim(redis, ME, count=10, lease_ms=60_000) == []
     await jobs.release(redis, ME, job_id, forget_start=True)
@@ -173,13 +175,13 @@ async def test_a_lease_that_is_not_extended_ends(redis: Client, job_id: str) -> 
 
 
 async def taken_over(redis: Client, job_id: str) -> None:
-    """The job as it is when its first worker's lease has lapsed and another has it."""
+    """Let the lease of the job's first worker expire, and another worker claim it."""
     assert await claim(redis, ME, count=1, lease_ms=1) == [job_id]
     while not await claim(redis, OTHER, count=1, lease_ms=60_000):
         pass
 
 
-async def test_a_worker_that_lost_its_lease_neither_extends_nor_gives_back_what_another_has(
+async def test_a_worker_that_lost_its_lease_neither_extends_nor_returns_the_job_of_another(
     redis: Client, job_id: str
 ) -> None:
     await taken_over(redis, job_id)
@@ -191,7 +193,7 @@ async def test_a_worker_that_lost_its_lease_neither_extends_nor_gives_back_what_
     assert await jobs.extend(redis, OTHER, [job_id], lease_ms=60_000) == []
 
 
-async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: Client, job_id: str) -> None:
+async def test_only_sent_outcomes_count_of_a_worker_that_lost_its_lease(redis: Client, job_id: str) -> None:
     await taken_over(redis, job_id)
     again = NotifyJob("http", 2, NOW_MS, notify_job(3).notifications[1:2])
     stored_letter = dead_letters.died_at_notify(
@@ -205,7 +207,7 @@ async def test_of_a_worker_that_lost_its_lease_only_what_it_sent_counts(redis: C
     assert await jobs.settled_indices(redis, job_id) == {0}
 
 
-async def test_a_start_that_is_forgotten_is_one_and_not_those_before(redis: Client, job_id: str) -> None:
+async def test_only_the_last_start_is_undone(redis: Client, job_id: str) -> None:
     await claim(redis, ME, count=1, lease_ms=60_000)
     await redis.set(KEYS.retry + job_id, 4)
     await jobs.release(redis, ME, job_id, forget_start=True)
@@ -218,7 +220,7 @@ async def test_a_queue_entry_without_its_job_is_dropped(redis: Client) -> None:
     assert await redis.zcard(KEYS.queue) == 0
 
 
-async def test_jobs_that_are_taken_leave_the_head_of_the_queue_to_others(redis: Client, job_id: str) -> None:
+async def test_claimed_jobs_leave_the_head_of_the_queue_to_others(redis: Client, job_id: str) -> None:
     other = jobs.new_job_id(1)
     await redis.set(KEYS.job + other, b"job")
     await redis.zadd(KEYS.queue, {other: NOW_MS})
