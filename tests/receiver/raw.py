@@ -1,4 +1,4 @@
-"""Bytes on a socket, where a well-behaved client would not do."""
+"""Connections that send raw bytes, for what a correct HTTP client cannot send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENGTH = f"Content-Length: {len(BODY)}"
 
 
 def head(*lines: str, start: str = f"POST {PATH} HTTP/1.1", body: bytes = BODY) -> bytes:
-    """A head with the signature of `body`."""
+    """Return a head with the signature of `body`."""
     return "\r\n".join([start, "Host: x", f"{HEADER}: {sign(body, SECRET)}", *lines, "", ""]).encode("latin-1")
 
 
@@ -33,20 +33,20 @@ class Connection:
             self._writer.write(data)
             await self._writer.drain()
         except ConnectionError:
-            pass  # the receiver has answered and closed already
+            pass  # the receiver has already answered and closed
 
     def end(self) -> None:
-        """Close the sending half."""
+        """Close the sending half of the connection."""
         if not self._writer.is_closing():
             self._writer.write_eof()
 
     async def until_closed(self, *, seconds: float = 60.0) -> bytes:
-        """All that came, once the receiver has closed."""
+        """Return all bytes that arrived, once the receiver has closed the connection."""
         await self._until(None, seconds)
         return self.received
 
     async def answers(self, count: int) -> list[int]:
-        """The statuses, once there are so many or it has closed."""
+        """Return the statuses, once there are so many or the receiver has closed the connection."""
         await self._until(count, 60.0)
         return statuses(self.received)
 
@@ -76,5 +76,5 @@ async def connected(port: int) -> AsyncIterator[Connection]:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Of every answer, without those that only tell the client to go on."""
+    """Return the status of every answer, without the `100 Continue` ones."""
     return [code for code in map(int, re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)) if code != 100]

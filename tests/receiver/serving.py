@@ -1,4 +1,4 @@
-"""A receiver on a real socket, and the webhooks to send it."""
+"""A receiver on a real socket, and signed webhooks to send to it."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Served:
         headers: Mapping[str, str] | None = None,
         data: Any = None,
     ) -> Reply:
-        """A signed webhook; `headers` come on top, `data` replaces what is sent (not what is signed)."""
-        given: CIMultiDict[str] = CIMultiDict(headers or {})
-        given.setdefault(HEADER, sign(body, secret))
+        """Send a signed webhook; `headers` are added, `data` replaces what is sent (not what is signed)."""
+        all_headers: CIMultiDict[str] = CIMultiDict(headers or {})
+        all_headers.setdefault(HEADER, sign(body, secret))
         url = f"http://127.0.0.1:{self.port}{path}"
-        async with self.session.request(method, url, data=data or body, headers=given) as answer:
+        async with self.session.request(method, url, data=data or body, headers=all_headers) as answer:
             return Reply(answer.status, await answer.json(), answer.headers)
 
     async def get(self, path: str) -> Reply:
@@ -95,10 +95,10 @@ async def sync_to_disk(redis: Client) -> None:
 
 
 async def batches(redis: Client) -> list[list[RawBody]]:
-    """Every batch in the stream, decoded."""
+    """Return every batch in the stream, decoded."""
     return [batch.decode(fields[b"z"]) for _, fields in await redis.xrange(KEYS.stream)]
 
 
 async def stored(redis: Client) -> list[bytes]:
-    """Every body in the stream."""
+    """Return every body in the stream."""
     return [raw.body for bodies in await batches(redis) for raw in bodies]

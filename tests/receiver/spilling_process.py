@@ -1,6 +1,6 @@
 """A process that spills or drains, and kills itself at a named step. Run as `... DIRECTORY REDIS_URL STEP`.
 
-It prints the name of each webhook once that is kept: what a 202 would say.
+It prints the name of each webhook once that is stored, where a receiver would answer 202.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _die() -> None:
 
 
 class _Disk:
-    """Syncs, until the webhook that the process dies with."""
+    """A disk that syncs until the webhook at which the process has to die."""
 
     def __init__(self, step: str) -> None:
         self._step = step

@@ -1,4 +1,4 @@
-"""Every answer the receiver gives, over real HTTP."""
+"""Tests of every answer of the receiver, over real HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def served(redis: Client) -> AsyncIterator[Served]:
 
 
 async def written(redis: Client) -> list[bytes]:
-    """All keys but the one that tries whether Redis takes writes."""
+    """Return all keys except the one that probes whether Redis accepts writes."""
     return [key for key in await redis.keys() if key.decode() != redis.names.probe]
 
 
@@ -53,7 +53,7 @@ async def test_the_published_signature_vectors_are_accepted(served: Served, redi
 
     assert (reply.status, reply.content) == (202, {"status": "accepted"})
     assert reply.headers["Content-Type"].startswith("application/json")
-    assert await stored(redis) == [body]  # untouched, white space and all
+    assert await stored(redis) == [body]  # unchanged, with all white space
 
 
 async def test_an_accepted_webhook_is_in_redis_with_its_source_hint_and_time(
@@ -76,11 +76,11 @@ async def test_a_chunked_body_is_accepted(served: Served, redis: Client) -> None
     assert await stored(redis) == [b'{"a":1}']
 
 
-async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(served: Served) -> None:
+async def test_a_client_that_waits_for_100_continue_gets_it(served: Served) -> None:
     assert (await served.send(b'{"a":1}', headers={"Expect": "100-continue"})).status == 202
 
 
-async def test_both_secrets_verify_while_one_is_rotated(redis: Client) -> None:
+async def test_both_secrets_verify_during_a_rotation(redis: Client) -> None:
     old, new = Secret("old"), Secret("new")
     async with serving(redis, {"voucherify": SourceSettings(secrets=(new, old))}) as served:
         assert (await served.send(secret=old)).status == 202
@@ -89,7 +89,7 @@ async def test_both_secrets_verify_while_one_is_rotated(redis: Client) -> None:
 
 
 REFUSED = {
-    "unknown source": (404, {"path": "/webhooks/nobody"}),
+    "unknown source": (404, {"path": "/webhooks/unknown"}),
     "unknown path": (404, {"path": "/"}),
     "path below a source": (404, {"path": PATH + "/more"}),
     "wrong method": (405, {"method": "PUT"}),
@@ -105,7 +105,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("status", "webhook"), REFUSED.values(), ids=REFUSED)
-async def test_a_refused_webhook_says_why_and_writes_nothing(
+async def test_a_refused_webhook_gets_the_reason_and_writes_nothing(
     served: Served, redis: Client, status: int, webhook: dict[str, object]
 ) -> None:
     reply = await served.send(**webhook)  # type: ignore[arg-type]
@@ -115,19 +115,19 @@ async def test_a_refused_webhook_says_why_and_writes_nothing(
     assert await written(redis) == []
 
 
-async def test_a_wrong_method_names_the_right_one(served: Served) -> None:
+async def test_a_wrong_method_is_answered_with_the_right_one(served: Served) -> None:
     assert (await served.send(method="DELETE")).headers["Allow"] == "POST"
 
 
-async def test_a_source_is_unknown_before_its_method_is_wrong(served: Served) -> None:
-    assert (await served.send(method="GET", path="/webhooks/nobody")).status == 404
+async def test_an_unknown_source_is_reported_before_a_wrong_method(served: Served) -> None:
+    assert (await served.send(method="GET", path="/webhooks/unknown")).status == 404
 
 
-async def test_identity_is_no_content_encoding(served: Served) -> None:
+async def test_identity_is_not_a_content_encoding(served: Served) -> None:
     assert (await served.send(headers={"Content-Encoding": "identity"})).status == 202
 
 
-async def test_a_chunked_body_that_grows_too_large_is_refused(served: Served, redis: Client) -> None:
+async def test_a_chunked_body_beyond_the_limit_is_refused(served: Served, redis: Client) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 1000
@@ -136,7 +136,7 @@ async def test_a_chunked_body_that_grows_too_large_is_refused(served: Served, re
     assert await written(redis) == []
 
 
-async def test_a_body_of_exactly_the_bound_is_accepted(served: Served) -> None:
+async def test_a_body_of_exactly_the_limit_is_accepted(served: Served) -> None:
     assert (await served.send(b"x" * 10_000)).status == 202
 
 
@@ -158,7 +158,7 @@ async def test_malformed_http_is_answered_in_json(served: Served, garbage: bytes
     assert body == b'{"error":"malformed HTTP"}'
 
 
-@pytest.mark.parametrize("first", [b"", b"2\r\n{}\r\n"], ids=["at once", "later"])
+@pytest.mark.parametrize("first", [b"", b"2\r\n{}\r\n"], ids=["as the first chunk", "later"])
 async def test_a_malformed_chunk_is_refused(served: Served, redis: Client, first: bytes) -> None:
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
@@ -168,7 +168,7 @@ async def test_a_malformed_chunk_is_refused(served: Served, redis: Client, first
     assert await written(redis) == []
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_body_harms_nobody(served: Served, redis: Client) -> None:
+async def test_a_client_that_disconnects_within_a_body_affects_no_other(served: Served, redis: Client) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{{".encode())
     await writer.drain()
@@ -186,12 +186,12 @@ async def test_an_old_client_is_answered_and_closed(served: Served, wish: str) -
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(head.encode() + b'{"a":1}')
 
-    answer = await asyncio.wait_for(reader.read(), 60)  # until it closes
+    answer = await asyncio.wait_for(reader.read(), 60)  # until the receiver closes
     writer.close()
     assert answer.startswith(b"HTTP/1.0 202 ")
 
 
-async def test_only_the_sources_addresses_may_send(redis: Client) -> None:
+async def test_only_the_addresses_of_the_source_may_send(redis: Client) -> None:
     sources = {
         "inside": SourceSettings(secrets=(SECRET,), addresses=("198.51.100.7", "127.0.0.0/8")),
         "outside": SourceSettings(secrets=(SECRET,), addresses=("198.51.100.7", "2001:db8::/32")),

@@ -1,4 +1,4 @@
-"""Starting, and stopping without losing an answer."""
+"""Tests of starting the receiver, and of stopping it without losing an answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.until import until
         (SourceSettings(secrets=(SECRET,), addresses=("10.0.0.1/8",)), BadAddressError, ["host bits set"]),
     ],
 )
-async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
+async def test_a_source_that_cannot_work_prevents_the_start_with_one_sentence(
     redis: Client, settings: SourceSettings, error: type[StartError], words: list[str]
 ) -> None:
     with listen("127.0.0.1", 0) as listener, pytest.raises(error) as raised:
@@ -44,7 +44,7 @@ async def test_a_source_that_cannot_work_refuses_the_start_in_one_sentence(
     assert "\n" not in str(raised.value)
 
 
-def test_an_address_inside_ipv6_is_the_same_address() -> None:
+def test_an_ipv4_address_inside_ipv6_is_the_same_address() -> None:
     gate = source_verifiers({"shop": SourceSettings(secrets=(SECRET,), addresses=("192.0.2.7",))})["shop"]
     gate.check_address("::ffff:192.0.2.7", CIMultiDict())
 
@@ -64,7 +64,7 @@ async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: Client) -> Non
             try:
                 status = await _post(session, port, body)
             except aiohttp.ClientConnectorError:
-                return  # it listens no more
+                return  # it no longer listens
             except aiohttp.ClientError as error:
                 answers[type(error).__name__] += 1
                 return
@@ -81,10 +81,10 @@ async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: Client) -> Non
         await asyncio.wait_for(serving, 60)
         await asyncio.gather(*clients)
 
-    assert set(answers) == {202}  # no connection was cut under a request
-    found = await stored(redis)
-    assert set(accepted) <= set(found)
-    assert len(found) == len(set(found)) == len(accepted)
+    assert set(answers) == {202}  # no connection was closed during a request
+    bodies = await stored(redis)
+    assert set(accepted) <= set(bodies)
+    assert len(bodies) == len(set(bodies)) == len(accepted)
 
 
 async def _post(session: aiohttp.ClientSession, port: int, body: bytes) -> int:
@@ -94,7 +94,7 @@ async def _post(session: aiohttp.ClientSession, port: int, body: bytes) -> int:
         return answer.status
 
 
-async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: Client) -> None:
+async def test_a_half_read_body_is_still_accepted_during_the_stop(redis: Client) -> None:
     async with serving(redis) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         signature = sign(b'{"a":1}', SECRET)
@@ -116,7 +116,7 @@ async def test_a_body_that_was_half_read_at_the_stop_is_still_taken(redis: Clien
 
 async def test_it_is_not_ready_while_it_stops(redis: Client) -> None:
     async with serving(redis) as served:
-        assert (await served.get("/readyz")).status == 200  # opens a connection that is kept
+        assert (await served.get("/readyz")).status == 200  # opens a connection that is kept open
         stopping = asyncio.create_task(served.receiver.stop())
         await until(lambda: served.receiver._is_stopping)
         reply: Reply = await served.get("/readyz")
@@ -126,7 +126,7 @@ async def test_it_is_not_ready_while_it_stops(redis: Client) -> None:
     assert reply.content["reasons"] == ["the receiver is shutting down"]
 
 
-async def test_stopping_is_bounded_whatever_the_clients_do(redis: Client) -> None:
+async def test_stopping_takes_a_bounded_time_whatever_the_clients_do(redis: Client) -> None:
     loop = asyncio.get_running_loop()
     async with serving(redis, shutdown_timeout_s=0.5, body_timeout_s=60) as served:
         writer = await _half_a_request(served)
@@ -143,7 +143,7 @@ async def _half_a_request(served: Served) -> asyncio.StreamWriter:
     return writer
 
 
-async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redis: Client) -> None:
+async def test_a_change_of_its_source_does_not_affect_a_running_request(redis: Client) -> None:
     async with serving(redis) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         signature = sign(b'{"a":1}', SECRET)
@@ -161,7 +161,7 @@ async def test_a_request_under_way_is_not_disturbed_when_its_source_changes(redi
         writer.close()
 
 
-async def test_it_follows_its_sources_as_they_change(redis: Client) -> None:
+async def test_it_follows_changes_of_its_sources(redis: Client) -> None:
     updates: asyncio.Queue[dict[str, SourceSettings]] = asyncio.Queue()
 
     async def following() -> AsyncIterator[dict[str, SourceSettings]]:

@@ -1,4 +1,4 @@
-"""Payloads that the vendor's schema allows, made up from its table of keys and types."""
+"""Payloads that the vendor's schema allows, generated from its table of keys and types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIMPLE: dict[str, tuple[Any, ...]] = {
 
 
 def conforming(event_name: str, seed: int) -> dict[str, Any]:
-    """A payload, the same for the same seed. Of four in a row one has all keys, one as few as it may."""
+    """Return a payload, the same for the same seed. Of four in a row, one has all keys, one the fewest."""
     shape = declared(event_name)
     assert shape is not None
     share = (1.0, 0.0, 0.7, 0.3)[seed % 4]
@@ -29,7 +29,7 @@ def conforming(event_name: str, seed: int) -> dict[str, Any]:
 
 class _Maker:
     def __init__(self, rng: random.Random, share: float) -> None:
-        """share: of the keys that may be absent, how many are there."""
+        """share: the part of the optional keys that is present."""
         self._rng = rng
         self._share = share
 

@@ -1,4 +1,4 @@
-"""Payloads of our own in the vendor's shapes, and ways to wrap and send them."""
+"""Payloads in the vendor's forms, and ways to wrap and send them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ POINTS_ADDED = "customer.voucher.loyalty_card.points_added"
 
 
 def compact(value: object) -> bytes:
-    """JSON as Voucherify writes it."""
+    """Return JSON as Voucherify writes it."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def decode(value: object, hint: str = "") -> Event:
-    """Decode as the vendor writes it and as a proxy may re-write it: both must come to the same."""
+    """Decode the vendor's JSON and the form that a proxy may re-write it to: both must give the same event."""
     event = VOUCHERIFY.decode(compact(value), hint)
     again = VOUCHERIFY.decode(json.dumps(value, indent=2).encode(), hint)
     assert (again.name, again.kind, again.occurred_at_ms) == (event.name, event.kind, event.occurred_at_ms)
@@ -35,7 +35,7 @@ def decode(value: object, hint: str = "") -> Event:
 
 
 def webhook(name: str, data: object, **changes: object) -> dict[str, Any]:
-    """A distribution's envelope."""
+    """Return the envelope of a distribution webhook."""
     return {
         "id": "whs_1",
         "project_id": "proj_1",
@@ -60,7 +60,7 @@ def project_webhook(name: str, data: object) -> dict[str, Any]:
 
 
 def least(name: str) -> dict[str, Any]:
-    """The least that the vendor sends for an event: the keys that are always there."""
+    """Return the smallest payload that the vendor sends for an event: the keys that are always present."""
     required = [field for field in _fields(MODELS[name]) if field.required]
     return {field.encode_name: _least_of(field.type) for field in required}
 
@@ -81,7 +81,7 @@ def _fields(model: type[Struct]) -> tuple[inspect.Field, ...]:
 
 
 def leaves(struct: Struct, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(path, value) of each field that is set; structs in it are looked into."""
+    """Yield (path, value) of each field that is set, also within structs."""
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
         if isinstance(value, Struct):
@@ -97,6 +97,6 @@ def at(payload: Any, path: tuple[str, ...]) -> Any:
 
 
 def replaced(payload: Any, path: tuple[str, ...], value: object) -> Any:
-    """A copy with another value at the path."""
+    """Return a copy with another value at the path."""
     head, *rest = path
     return payload | {head: replaced(payload[head], tuple(rest), value) if rest else value}

@@ -1,4 +1,4 @@
-"""What a body is looked for by."""
+"""Tests of the search terms of a body."""
 
 import json
 import time
@@ -56,14 +56,14 @@ def test_a_webhook_is_found_by_event_customer_address_code_and_transaction_in_th
     assert terms(write(DATA)) == FOUND
 
 
-def test_a_payload_that_somebody_designed_is_found_by_what_is_like_an_id_or_an_address() -> None:
+def test_a_custom_payload_is_found_by_values_that_look_like_ids_or_addresses() -> None:
     designed = {"who": "cust_Q1w2", "mail": "to ada@example.com.", "card": {"code": "TEA-9"}, "customer_id": "77"}
     body = webhook(POINTS_ADDED, designed, id="whs_2")
     assert terms(compact(body)) == ("ev_1", "cust_q1w2", "77", "ada@example.com", "tea-9", "v_1")
 
 
 @pytest.mark.parametrize(
-    ("payload", "found"),
+    ("payload", "expected"),
     [
         ({"redemption": {"customer": {"id": "c-9", "source_id": "77"}}}, ("c-9", "77")),
         ({"holder": {"id": "rh_1", "customer_id": "cust_3"}}, ("rh_1", "cust_3")),
@@ -74,8 +74,8 @@ def test_a_payload_that_somebody_designed_is_found_by_what_is_like_an_id_or_an_a
         ({"event_source": "event_type", "v_2": 1, "text": "a@b, a@, @b.de, v_no"}, ()),
     ],
 )
-def test_other_events_are_found_by_whom_they_are_about(payload: Any, found: tuple[str, ...]) -> None:
-    assert terms(compact(payload)) == found
+def test_other_events_are_found_by_the_person_they_are_about(payload: Any, expected: tuple[str, ...]) -> None:
+    assert terms(compact(payload)) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_other_events_are_found_by_whom_they_are_about(payload: Any, found: tupl
         ("loyalty_tier", "ltr_2Ab"),
     ],
 )
-def test_a_webhook_is_found_by_the_id_of_what_it_is_about(key: str, id_: str) -> None:
+def test_a_webhook_is_found_by_the_id_of_its_object(key: str, id_: str) -> None:
     about = {"object": key, "id": id_, "metadata": {}, "created_at": "2026-02-03T04:05:06.789Z"}
     body = compact(webhook("an.event", {**DATA, key: about}))
     assert term(id_) in terms(body)
     assert term(id_) in terms(compact({**DATA, key: about}))
-    if key != "loyalty_tier":  # without a prefix only the object's key tells what its id is
+    if key != "loyalty_tier":  # without a prefix, only the object's key says what its id identifies
         assert "77-x" in terms(compact({key: {"id": "77-X"}}))
 
 
-def test_an_order_is_found_by_the_shop_s_own_id_too() -> None:
+def test_an_order_is_found_by_the_id_of_the_shop_too() -> None:
     assert {"ord_1", "web-100200"} <= set(terms(compact({"order": {"id": "ord_1", "source_id": "WEB-100200"}})))
 
 
@@ -114,7 +114,7 @@ def test_a_phone_number_is_found_however_it_is_written(typed: str) -> None:
         assert term(typed) in terms(compact({"customer": {"id": "cust_1", "phone": written}}))
 
 
-def test_a_body_with_all_that_there_is_to_find_is_found_by_each_of_them() -> None:
+def test_a_body_with_every_kind_of_term_is_found_by_each_of_them() -> None:
     person = {**DATA["customer"], "phone": "+49 151 2345678"}
     order = {"id": "ord_1", "source_id": "WEB-1"}
     payload = {**DATA, "customer": person, "order": order, "redemption": {"id": "r_0e5"}}
@@ -128,29 +128,29 @@ def test_every_event_is_found_by_its_own_id_and_its_customer_s(name: str) -> Non
     payload = PAYLOADS[name]
     found = terms(compact(webhook(name, payload)))
     customer = payload.get("customer") or {}
-    told = ["ev_1", customer.get("id"), customer.get("source_id"), customer.get("email")]
-    told += [(payload.get("voucher") or {}).get("code"), (payload.get("transaction") or {}).get("id")]
-    assert {term(text) for text in told if text} <= set(found)
+    texts = ["ev_1", customer.get("id"), customer.get("source_id"), customer.get("email")]
+    texts += [(payload.get("voucher") or {}).get("code"), (payload.get("transaction") or {}).get("id")]
+    assert {term(text) for text in texts if text} <= set(found)
 
 
-def test_a_body_that_is_cut_off_or_garbage_is_found_too() -> None:
+def test_a_truncated_body_and_invalid_json_are_found_too() -> None:
     body = compact(webhook(POINTS_ADDED, DATA))
     assert terms(body[: body.index(b"balance")])[:4] == FOUND[:4]
     assert terms(b"\xff\x00 cust_Q1w2 <ada@example.com> \xff") == ("cust_q1w2", "ada@example.com")
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
-def test_what_is_found_in_a_webhook_is_found_in_every_beginning_that_holds_it(name: str) -> None:
+def test_the_terms_of_a_webhook_are_found_in_each_truncated_copy_that_contains_them(name: str) -> None:
     _holds_in_every_beginning(compact(webhook(name, PAYLOADS[name])), step=7)
 
 
 @given(json_values)
-def test_what_is_found_in_any_json_is_found_in_every_beginning_that_holds_it(value: Any) -> None:
+def test_the_terms_of_any_json_are_found_in_each_truncated_copy_that_contains_them(value: Any) -> None:
     _holds_in_every_beginning(compact(value), step=1)
 
 
 def _holds_in_every_beginning(body: bytes, *, step: int) -> None:
-    """With the character after it, which tells that it is whole; and no longer beginning loses it again."""
+    """Check that a term is found in each copy that has the character after it, which shows that it is complete."""
     whole = set(terms(body))
     known: set[str] = set()
     for end in range(0, len(body), step):
@@ -160,19 +160,19 @@ def _holds_in_every_beginning(body: bytes, *, step: int) -> None:
     for text in whole:
         place = body.lower().rfind(text.encode())
         after = body[place + len(text.encode()) :][:1]
-        # A term has no white space at its ends, so what is written there belongs to the text that the body holds.
+        # A term has no white space at its ends, so white space there belongs to the text in the body.
         is_whole = after != b"\\" and not after.isspace()
-        if place >= 0 and is_whole:  # else it stands there otherwise than it is looked for
+        if place >= 0 and is_whole:  # else the body spells it in another way than the term
             assert text in terms(body[: place + len(text.encode()) + 1])
 
 
 @pytest.mark.parametrize("body", [b'{"id":"cust_1', b'{"code":"TEA-', b"mail ada@example.co"])
-def test_half_an_id_is_none(body: bytes) -> None:
+def test_half_an_id_is_not_a_term(body: bytes) -> None:
     assert terms(body) == ()
 
 
 @given(st.binary(max_size=400) | st.text().map(str.encode) | json_values.map(compact))
-def test_any_bytes_have_a_few_terms_each_once_and_each_its_own(body: bytes) -> None:
+def test_any_bytes_have_a_few_distinct_terms_that_normalize_to_themselves(body: bytes) -> None:
     found = terms(body)
     assert len(found) <= MAX_TERMS
     assert len(set(found)) == len(found)
@@ -181,15 +181,15 @@ def test_any_bytes_have_a_few_terms_each_once_and_each_its_own(body: bytes) -> N
 
 
 @given(st.text(max_size=300))
-def test_a_term_is_its_own_term_however_it_was_written(text: str) -> None:
-    found = term(text)
-    assert term(found) == found
-    assert term(f" {text}\n") == found
-    assert len(found) <= MAX_CHARS
+def test_normalizing_a_term_twice_changes_nothing(text: str) -> None:
+    normalized = term(text)
+    assert term(normalized) == normalized
+    assert term(f" {text}\n") == normalized
+    assert len(normalized) <= MAX_CHARS
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a\nb", "a\x00", "\ud800", "x" * (MAX_CHARS + 1)])
-def test_what_nobody_can_look_for_is_no_term(text: str) -> None:
+def test_text_that_cannot_be_searched_for_is_not_a_term(text: str) -> None:
     assert term(text) == ""
 
 
@@ -222,12 +222,12 @@ def test_a_huge_hostile_body_takes_a_moment(part: bytes) -> None:
     assert time.thread_time() - started < 1.0  # 0.03 s
 
 
-def test_many_of_a_kind_leave_room_for_others() -> None:
+def test_many_terms_of_one_kind_leave_room_for_others() -> None:
     codes = [{"code": f"C-{number}"} for number in range(50)]
     mails = [f"m{number}@example.com" for number in range(50)]
     found = terms(compact(webhook(POINTS_ADDED, {"codes": codes, "mails": mails, **DATA})))
     assert {"ev_1", "cust_q1w2", "vtx_5kl", "c-0", "m0@example.com"} <= set(found)
 
 
-def test_the_source_offers_it() -> None:
+def test_the_source_offers_search_terms() -> None:
     assert VOUCHERIFY.terms(VOUCHERIFY.sample(7, POINTS_ADDED))[3] == "member7@example.com"

@@ -1,4 +1,4 @@
-"""Numbers print as the sender wrote them, and count as numbers."""
+"""Tests that numbers print as the sender wrote them, and calculate as numbers."""
 
 import copy
 import json
@@ -49,7 +49,7 @@ def test_sums_differences_and_products_are_exact(one: Decimal, other: Decimal) -
 @example("1e308", "1e308")
 @example("0.0", "0.0E-200")
 @example("2", "0e-99999")
-def test_calculating_never_fails_nor_makes_a_long_text(one: str, other: str) -> None:
+def test_a_calculation_never_fails_and_never_makes_a_long_text(one: str, other: str) -> None:
     for result in (WrittenNumber(one) + WrittenNumber(other), WrittenNumber(one) * WrittenNumber(other)):
         assert len(str(result)) < 200
 
@@ -78,7 +78,7 @@ def test_templates_print_and_calculate_with_amounts(text: str, expected: str) ->
 
 
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,9})?", fullmatch=True))
-def test_a_number_however_it_is_written_is_formatted_or_refused_in_words(written: str) -> None:
+def test_any_notation_of_a_number_is_formatted_or_refused_with_a_reason(written: str) -> None:
     renderer = Renderer([Rule(name="r", events=("*",), channel="c", text="{{ n | number }} {{ n }}")])
     try:
         seen = seen_by_templates(VOUCHERIFY.view(f'{{"n":{written}}}'.encode()), event="e", source="s")
@@ -87,7 +87,7 @@ def test_a_number_however_it_is_written_is_formatted_or_refused_in_words(written
         pass
 
 
-def test_a_notification_carries_amounts_as_they_came() -> None:
+def test_a_notification_has_amounts_as_the_sender_wrote_them() -> None:
     assert _encode(VOUCHERIFY.view(b'{"price":10.00}')) == b'{"price":10.00}'
 
 
@@ -102,7 +102,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), values, max_size=4))
-def test_a_plain_copy_is_what_json_decodes_to_without_us(payload: dict[str, object]) -> None:
+def test_a_plain_copy_equals_the_usual_decoding_of_json(payload: dict[str, object]) -> None:
     body = json.dumps(payload).encode()
     as_sent = decode(body)
     encoded = msgspec.json.Encoder(enc_hook=as_json).encode(as_sent)
@@ -112,6 +112,6 @@ def test_a_plain_copy_is_what_json_decodes_to_without_us(payload: dict[str, obje
 
 
 @pytest.mark.parametrize("opening, closing", [(b'{"a":', b"}"), (b"[", b"]")])
-def test_a_payload_that_can_be_decoded_can_be_copied_however_deep(opening: bytes, closing: bytes) -> None:
+def test_a_payload_that_can_be_decoded_can_be_copied_however_deep_it_is(opening: bytes, closing: bytes) -> None:
     plain = as_plain_json(decode(b'{"a":' + opening * 400 + b"1.50" + closing * 400 + b"}"))
     assert msgspec.json.encode(plain).count(b"1.5") == 1

@@ -127,13 +127,13 @@ async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_ar
     made = [job_of([blobs[0], blobs[2]])]
     assert await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
     assert not await digests.close(redis, DIGEST, blobs, made, [letter], window_ms=60_000)
-    [letter] = await dead_letters.newest(redis)
-    assert (letter.stage, letter.reason, letter.error_class) == (
+    [row] = await dead_letters.newest(redis)
+    assert (row.stage, row.reason, row.error_class) == (
         "notify",
         "unreadable",
         "UnreadableMemberError",
     )
-    stored_letter = await dead_letters.get(redis, letter.id)
+    stored_letter = await dead_letters.get(redis, row.id)
     assert stored_letter is not None and stored_letter.body == b"garbage"
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.waiting, totals.dead, totals.died) == (2, 1, 1, 1)

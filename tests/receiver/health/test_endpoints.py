@@ -1,4 +1,4 @@
-"""What the receiver tells about itself."""
+"""Tests of the pages with which the receiver reports on itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LABELS = ("le", "status", "outcome", "process")
 
 
 async def samples(served: Served) -> dict[tuple[str, str], float]:
-    """Every sample by its name and the label that tells it from its like."""
+    """Return every sample by its name and the label that distinguishes it."""
     text = await served.text("/metrics")
     return {
         (sample.name, next((sample.labels[name] for name in _LABELS if name in sample.labels), "")): sample.value
@@ -32,7 +32,7 @@ async def samples(served: Served) -> dict[tuple[str, str], float]:
     }
 
 
-async def test_a_sound_receiver_is_alive_and_ready(redis: Client) -> None:
+async def test_a_healthy_receiver_is_alive_and_ready(redis: Client) -> None:
     async with serving(redis) as served:
         alive, ready = await served.get("/healthz"), await served.get("/readyz")
 
@@ -40,7 +40,7 @@ async def test_a_sound_receiver_is_alive_and_ready(redis: Client) -> None:
         assert (ready.status, ready.content) == (200, {"status": "ready"})
 
 
-async def test_pages_are_only_read(redis: Client) -> None:
+async def test_pages_can_only_be_read(redis: Client) -> None:
     async with serving(redis) as served:
         refused = await served.send(path="/readyz")
 
@@ -55,24 +55,24 @@ async def test_metrics_count_what_happened(redis: Client) -> None:
         await served.send(b"{}{}")
         await served.send(headers={HEADER: "wrong"})
         await served.send(path="/nowhere")
-        found = await samples(served)
+        sample = await samples(served)
 
-    assert found["hookline_receiver_requests_total", "202"] == 2
-    assert found["hookline_receiver_requests_total", "401"] == 1
-    assert found["hookline_receiver_requests_total", "404"] == 1
-    assert found["hookline_receiver_bodies_total", "3"] == 2
-    assert found["hookline_receiver_body_bytes_total", "3"] == 6
-    assert found["hookline_receiver_batches_total", "3"] == 2
-    assert found["hookline_receiver_batch_bodies_count", "3"] == 2
-    assert found["hookline_receiver_batch_bodies_bucket", "1.0"] == 2
-    assert found["hookline_receiver_accept_seconds_count", "3"] == 2
-    assert found["hookline_receiver_pending_bytes", "3"] == 0
-    assert found["hookline_redis_up", "3"] == 1
-    assert found["hookline_queued_bodies", ""] == 2
-    assert found["hookline_bodies_total", "accepted"] == 2
+    assert sample["hookline_receiver_requests_total", "202"] == 2
+    assert sample["hookline_receiver_requests_total", "401"] == 1
+    assert sample["hookline_receiver_requests_total", "404"] == 1
+    assert sample["hookline_receiver_bodies_total", "3"] == 2
+    assert sample["hookline_receiver_body_bytes_total", "3"] == 6
+    assert sample["hookline_receiver_batches_total", "3"] == 2
+    assert sample["hookline_receiver_batch_bodies_count", "3"] == 2
+    assert sample["hookline_receiver_batch_bodies_bucket", "1.0"] == 2
+    assert sample["hookline_receiver_accept_seconds_count", "3"] == 2
+    assert sample["hookline_receiver_pending_bytes", "3"] == 0
+    assert sample["hookline_redis_up", "3"] == 1
+    assert sample["hookline_queued_bodies", ""] == 2
+    assert sample["hookline_bodies_total", "accepted"] == 2
 
 
-async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redis: Client) -> None:
+async def test_metrics_count_the_dead_letters_that_exist_and_all_that_ever_arose(redis: Client) -> None:
     body = RawBody(1, "shop", "order.created", b"{")
     stored_letters = [
         died_at_intake(body, reason="undecodable", error="cut off", error_class="DecodeError") for _ in range(5)
@@ -83,11 +83,11 @@ async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redi
     await dead_letters.discard(redis, [other.letter])
     assert await replay(redis, stored_letters[2:3]) == 1
     async with serving(redis) as served:
-        found = await samples(served)
+        sample = await samples(served)
 
-    assert found["hookline_dead_letters", ""] == 2
-    assert found["hookline_dead_letters_died_total", ""] == 5
-    handled = {outcome: count for (name, outcome), count in found.items() if name.endswith("_handled_total")}
+    assert sample["hookline_dead_letters", ""] == 2
+    assert sample["hookline_dead_letters_died_total", ""] == 5
+    handled = {outcome: count for (name, outcome), count in sample.items() if name.endswith("_handled_total")}
     assert handled == {
         "replayed": 1,
         "edited": 0,
@@ -96,7 +96,7 @@ async def test_metrics_tell_of_dead_letters_there_now_and_of_all_there_were(redi
         "purged": 1,
         "forgotten": 0,
     }
-    assert found["hookline_bodies_total", "dead_at_intake"] == 4  # less the one that was replayed
+    assert sample["hookline_bodies_total", "dead_at_intake"] == 4  # the replayed one is subtracted
 
 
 async def test_refused_webhooks_are_counted_in_redis(redis: Client) -> None:
@@ -111,10 +111,10 @@ async def test_refused_webhooks_are_counted_in_redis(redis: Client) -> None:
         await until(counted)
         await served.send(method="PUT")
     totals = await read_totals(redis)
-    assert totals == Totals(refused={"401": 3, "404": 1, "405": 1})  # the last ones are told at stop
+    assert totals == Totals(refused={"401": 3, "404": 1, "405": 1})  # the last ones are reported at the stop
 
 
-async def test_a_flood_of_refusals_is_one_line_and_shows_nothing_secret(
+async def test_many_refusals_are_one_log_line_that_shows_no_secret(
     redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hookline.receiver")

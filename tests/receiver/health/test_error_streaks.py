@@ -1,4 +1,4 @@
-"""Since when a source had nothing but errors: what a receiver collects, tells Redis, and shows."""
+"""Tests of error streaks of a source: what a receiver collects, reports to Redis, and shows."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ async def metric(served: Served, name: str) -> float:
     return (await samples(served)).get((f"hookline_source_{name}", ""), -1)
 
 
-async def test_refusals_of_a_known_source_are_a_row_of_their_own_and_no_outage(redis: Client) -> None:
+async def test_refusals_of_a_known_source_are_a_streak_of_their_own_and_no_outage(redis: Client) -> None:
     async with serving(redis) as served:
         for _ in range(3):
             await served.send(headers={HEADER: "forged"})
-        await served.send(path="/webhooks/nobody")
+        await served.send(path="/webhooks/unknown")
         await served.send(method="PUT")
 
-        async def told() -> SourceFacts | None:
-            found = await facts(redis)
-            return found if found.refused_answers else None
+        async def reported_facts() -> SourceFacts | None:
+            source = await facts(redis)
+            return source if source.refused_answers else None
 
-        found = await until(told)
-        assert (found.refused_answers, found.refused_status, found.failing_since_ms) == (3, 401, 0)
+        source = await until(reported_facts)
+        assert (source.refused_answers, source.refused_status, source.failing_since_ms) == (3, 401, 0)
         assert await metric(served, "refused_seconds") > 0
         assert await metric(served, "failing_seconds") == 0
 
@@ -68,21 +68,21 @@ async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
         own_redis.kill()
         replies = await asyncio.gather(*(served.send(b'{"n":%d}' % n) for n in range(4)))
         assert {reply.status for reply in replies} == {503}
-        assert await metric(served, "failing_seconds") > 0  # though nobody could tell Redis
+        assert await metric(served, "failing_seconds") > 0  # although Redis cannot know yet
         assert await metric(served, "tries_left") == 12
 
         own_redis.start()
 
-        async def told() -> bool:
+        async def is_reported() -> bool:
             return (await facts(own_client)).failing_answers == 4
 
-        await until(told)
+        await until(is_reported)
         assert await metric(served, "failing_seconds") > 0
         await served.send()
-        found = await facts(own_client)
-        assert found.failing_since_ms == 0
-        assert 0 < found.outage_since_ms < found.outage_until_ms == found.last_accepted_ms
-        assert found.outage_answers == 4
+        source = await facts(own_client)
+        assert source.failing_since_ms == 0
+        assert 0 < source.outage_since_ms < source.outage_until_ms == source.last_accepted_ms
+        assert source.outage_answers == 4
         assert await metric(served, "failing_seconds") == 0
 
 
@@ -100,11 +100,11 @@ async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
     one.note(503, NAME, now_ms=4000)
     for streaks in (one, other, one, other):
         await streaks.report()
-    found = await facts(own_client)
-    assert (found.failing_since_ms, found.failing_last_ms, found.failing_answers) == (500, 4000, 4)
+    source = await facts(own_client)
+    assert (source.failing_since_ms, source.failing_last_ms, source.failing_answers) == (500, 4000, 4)
 
 
-async def test_a_scrape_tells_the_alerts_that_hold(redis: Client) -> None:
+async def test_a_scrape_shows_the_current_alerts(redis: Client) -> None:
     alert = Alert(kind="silence", source=NAME, since_ms=1, text="quiet")
     await raise_alert(redis, alert, mark_ms=1000)
     async with serving(redis) as served:

@@ -1,4 +1,4 @@
-"""The allow-list on real sockets: region names, proxies, and senders who claim to be somebody else."""
+"""Tests of the allow-list on real sockets: names of regions, proxies, and senders that claim another address."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SOURCES = {
 }
 
 
-def headers(*given: tuple[str, str]) -> CIMultiDict[str]:
-    return CIMultiDict(given)
+def headers(*pairs: tuple[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict(pairs)
 
 
 @pytest.mark.parametrize("region", ["eu1", "us1", "as1"])
-def test_a_regions_name_lets_in_the_providers_addresses_there_and_no_others(region: str) -> None:
+def test_the_name_of_a_region_allows_the_addresses_of_the_provider_there_and_no_others(region: str) -> None:
     known = KINDS["voucherify"].addresses
     gate = source_verifiers({"shop": SourceSettings(secrets=(SECRET,), addresses=(region,))})["shop"]
 
@@ -43,7 +43,7 @@ def test_a_regions_name_lets_in_the_providers_addresses_there_and_no_others(regi
             gate.check_address(known[other][0], CIMultiDict())
 
 
-def test_a_proxy_that_is_no_network_refuses_the_start() -> None:
+def test_a_proxy_that_is_not_a_network_prevents_the_start() -> None:
     with pytest.raises(BadAddressError, match=r"receiver\.trusted_proxies.*nginx"):
         source_verifiers(SOURCES, ["nginx"])
 
@@ -58,7 +58,7 @@ CLAIMS: list[Sequence[tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=repr)
-async def test_a_unknown_client_who_claims_an_allowed_address_is_refused(
+async def test_an_unknown_client_that_claims_an_allowed_address_is_refused(
     redis: Client, claim: Sequence[tuple[str, str]]
 ) -> None:
     for trusted in ((), ("10.0.0.0/8",)):
@@ -68,7 +68,7 @@ async def test_a_unknown_client_who_claims_an_allowed_address_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("sent", "status"),
     [
         ([("X-Forwarded-For", EU1)], 202),
         ([("X-Forwarded-For", f"{CLIENT}, {EU1}, 127.0.0.9")], 202),
@@ -85,30 +85,30 @@ async def test_a_unknown_client_who_claims_an_allowed_address_is_refused(
     ],
     ids=repr,
 )
-async def test_behind_a_trusted_proxy_the_client_is_whom_the_proxy_names(
-    redis: Client, told: Sequence[tuple[str, str]], status: int
+async def test_behind_a_trusted_proxy_the_client_is_the_one_that_the_proxy_names(
+    redis: Client, sent: Sequence[tuple[str, str]], status: int
 ) -> None:
     async with serving(redis, SOURCES, trusted_proxies=("127.0.0.0/8",)) as served:
-        assert (await served.send(path="/webhooks/europe", headers=headers(*told))).status == status
+        assert (await served.send(path="/webhooks/europe", headers=headers(*sent))).status == status
     assert len(await stored(redis)) == (status == 202)
 
 
-async def test_headers_do_not_shut_out_who_is_allowed(redis: Client) -> None:
+async def test_headers_do_not_exclude_an_allowed_client(redis: Client) -> None:
     async with serving(redis, SOURCES) as served:
         for path in ("/webhooks/local", "/webhooks/open"):
             rubbish = headers(("X-Forwarded-For", CLIENT), ("Forwarded", 'for="'))
             assert (await served.send(path=path, headers=rubbish)).status == 202
 
 
-async def test_a_long_header_is_no_way_in(redis: Client) -> None:
+async def test_a_long_header_does_not_bypass_the_allow_list(redis: Client) -> None:
     async with serving(redis, SOURCES, trusted_proxies=("127.0.0.1",)) as served:
         for claim in (f"{'x' * 300}, {EU1}", f"{EU1},{'y' * 300}, {CLIENT}", f"{'z' * 3000}, {EU1}"):
             status = 202 if claim.startswith("x") else 403
-            given = headers(("X-Forwarded-For", claim))
-            assert (await served.send(path="/webhooks/europe", headers=given)).status == status
+            claimed = headers(("X-Forwarded-For", claim))
+            assert (await served.send(path="/webhooks/europe", headers=claimed)).status == status
 
 
-async def test_refused_addresses_are_counted_and_a_second_of_them_is_one_line_that_says_how_to_mend_it(
+async def test_refused_addresses_are_counted_and_logged_once_a_second_with_the_remedy(
     redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hookline.receiver")
@@ -126,4 +126,4 @@ async def test_refused_addresses_are_counted_and_a_second_of_them_is_one_line_th
     assert sum(line.count for line in lines) == 20
     assert {(line.status, line.source, line.address) for line in lines} == {(403, "europe", "127.0.0.1")}
     assert "sources.europe.addresses, or in receiver.trusted_proxies" in lines[0].getMessage()
-    assert CLIENT not in caplog.text  # what a stranger writes is not logged
+    assert CLIENT not in caplog.text  # input of unknown clients is not logged

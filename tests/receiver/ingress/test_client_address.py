@@ -1,4 +1,4 @@
-"""Who a request is from, whatever its headers say."""
+"""Tests of which client a request is from, with any headers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CLIENT_V6 = "2001:db8::7"
 
 
 def seen(peer: str | None, *, x: tuple[str, ...] = (), f: tuple[str, ...] = ()) -> str | None:
-    found = client_address(peer, x, f, TRUSTED)
-    return None if found is None else str(found)
+    address = client_address(peer, x, f, TRUSTED)
+    return None if address is None else str(address)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def seen(peer: str | None, *, x: tuple[str, ...] = (), f: tuple[str, ...] = ()) 
         ((",".join([CLIENT] * (MAX_HOPS + 1)),), None),
     ],
 )
-def test_x_forwarded_for_is_read_from_the_right_up_to_the_first_who_is_no_proxy(
+def test_x_forwarded_for_is_read_from_the_right_up_to_the_first_address_that_is_not_a_proxy(
     lines: tuple[str, ...], client: str | None
 ) -> None:
     assert seen(PROXY, x=lines) == client
@@ -87,7 +87,7 @@ def test_forwarded_is_read_as_its_standard_says(lines: tuple[str, ...], client: 
     assert seen(PROXY, f=lines) == client
 
 
-def test_without_headers_the_client_is_the_other_end_of_the_connection() -> None:
+def test_without_headers_the_client_is_the_peer_of_the_connection() -> None:
     assert seen(CLIENT) == CLIENT
     assert seen(PROXY) == PROXY
     assert seen(f"::ffff:{CLIENT}", x=(ALLOWED,)) == CLIENT
@@ -96,7 +96,7 @@ def test_without_headers_the_client_is_the_other_end_of_the_connection() -> None
     assert seen("") is None
 
 
-def test_a_proxy_that_writes_one_header_does_not_vouch_for_the_other() -> None:
+def test_a_proxy_that_writes_one_header_does_not_make_the_other_trusted() -> None:
     assert seen(PROXY, x=(CLIENT,), f=(f"for={ALLOWED}",)) is None
     assert seen(PROXY, x=(ALLOWED,), f=(f"for={CLIENT}",)) is None
     assert seen(PROXY, x=(CLIENT,), f=("rubbish",)) is None
@@ -138,26 +138,26 @@ def _as_node(address: Address, *, port: bool) -> str:
 
 
 @given(untrusted, lines, lines)
-def test_whatever_a_unknown_client_sends_it_is_known_by_its_connection(
+def test_an_unknown_client_is_identified_by_its_connection_whatever_it_sends(
     peer: Address, x: tuple[str, ...], f: tuple[str, ...]
 ) -> None:
     assert client_address(str(peer), x, f, TRUSTED) == _plain(peer)
 
 
 @given(untrusted, st.lists(proxies, max_size=3), lines)
-def test_behind_proxies_nothing_that_the_client_sends_in_x_forwarded_for_makes_it_another(
+def test_behind_proxies_no_x_forwarded_for_of_a_client_gives_it_another_address(
     client: Address, inner: list[str], sent: tuple[str, ...]
 ) -> None:
-    """Each proxy appends, to the last line or as a line of its own, whom it was called by."""
+    """Let each proxy append its client's address, to the last line or as a new line."""
     chain = ", ".join([str(client), *inner])
     appended = (*sent[:-1], f"{sent[-1]}, {chain}") if sent else (chain,)
     for x in (appended, (*sent, chain)):
-        told = client_address(PROXY, x, (), TRUSTED)
-        assert told == _plain(client) or (told is None and sum(x.count(",") for x in x) + len(x) > MAX_HOPS)
+        address = client_address(PROXY, x, (), TRUSTED)
+        assert address == _plain(client) or (address is None and sum(x.count(",") for x in x) + len(x) > MAX_HOPS)
 
 
 @given(untrusted, st.lists(proxies, max_size=3), lines, st.booleans(), lines)
-def test_behind_proxies_the_client_is_itself_or_nobody_whatever_it_sends_in_both_headers(
+def test_behind_proxies_a_client_is_itself_or_unknown_whatever_it_sends_in_both_headers(
     client: Address, inner: list[str], sent: tuple[str, ...], port: bool, x: tuple[str, ...]
 ) -> None:
     nodes = [_as_node(client, port=port), *(_as_node(ip_address(proxy), port=port) for proxy in inner)]
@@ -171,5 +171,5 @@ def test_behind_proxies_the_client_is_itself_or_nobody_whatever_it_sends_in_both
 
 
 @given(st.one_of(st.none(), texts, proxies), lines, lines)
-def test_nothing_that_may_come_ends_in_an_error(peer: str | None, x: tuple[str, ...], f: tuple[str, ...]) -> None:
+def test_no_header_causes_an_error(peer: str | None, x: tuple[str, ...], f: tuple[str, ...]) -> None:
     client_address(peer, x, f, TRUSTED)

@@ -1,4 +1,4 @@
-"""Bodies of every size: what fits is taken whole, what does not is refused, however it is sent."""
+"""Tests of bodies of every size: accepted whole within the limit, else refused, however they are sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def in_pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("limit", [1, 100, 64 * 1024, 256 * 1024, Settings().max_body_bytes])
-async def test_a_body_is_taken_up_to_the_limit_and_refused_beyond(redis: Client, limit: int) -> None:
+async def test_a_body_is_accepted_up_to_the_limit_and_refused_beyond(redis: Client, limit: int) -> None:
     sizes = sorted({0, 1, limit - 1, limit, limit + 1, limit + 2, 2 * limit, 3 * limit})
     async with serving(redis, max_body_bytes=limit, shutdown_timeout_s=0.3) as served:
         for size, is_chunked in itertools.product(sizes, (False, True)):
@@ -34,7 +34,7 @@ async def test_a_body_is_taken_up_to_the_limit_and_refused_beyond(redis: Client,
     assert sorted(map(len, await stored(redis))) == sorted(size for size in sizes if size <= limit for _ in "ab")
 
 
-async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones_refused(redis: Client) -> None:
+async def test_the_largest_limit_accepts_such_a_body_and_refuses_a_far_larger_one(redis: Client) -> None:
     async with serving(redis, max_body_bytes=32 * MIB, body_timeout_s=20, flush_timeout_s=20) as served:
         body = bytes(32 * MIB)
         assert (await served.send(body, data=io.BytesIO(body))).status == 202
@@ -46,7 +46,7 @@ async def test_the_largest_body_that_can_be_allowed_is_taken_and_far_larger_ones
 
 @settings(max_examples=25, suppress_health_check=[*HealthCheck])
 @given(st.lists(st.binary(min_size=1, max_size=400), max_size=6), st.lists(st.integers(1, 500), max_size=8))
-async def test_however_a_body_is_cut_into_chunks_and_packets_it_is_taken_whole(
+async def test_a_body_is_accepted_whole_however_it_is_cut_into_chunks_and_packets(
     redis: Client, pieces: list[bytes], cuts: list[int]
 ) -> None:
     body = b"".join(pieces)

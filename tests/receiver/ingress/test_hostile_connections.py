@@ -1,4 +1,4 @@
-"""Clients that hold on to connections: slow, silent, many, or deaf. Each is let go of in time."""
+"""Tests of clients that keep connections open: slow, silent, many, or not reading. Each is closed in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW_BODY = head("Content-Length: 50000") + b"x" * 40_000
 
 
 async def drip(connection: Connection, data: bytes) -> None:
-    """A byte now and then, so that no single wait for the next is long."""
+    """Send a byte now and then, so that no single wait for the next one is long."""
     for byte in data:
         await connection.send(bytes([byte]))
         await asyncio.sleep(0.02)
@@ -34,14 +34,14 @@ async def test_a_head_that_does_not_arrive_in_time_is_refused(redis: Client, com
     assert b"\r\nConnection: close\r\n" in answer
 
 
-async def test_a_head_that_drips_in_is_refused(redis: Client) -> None:
+async def test_a_head_that_arrives_too_slowly_is_refused(redis: Client) -> None:
     async with serving(redis, head_timeout_s=0.2, idle_timeout_s=60) as served, connected(served.port) as slow:
         dripping = asyncio.create_task(drip(slow, GOOD * 3))
         assert statuses(await slow.until_closed()) == [408]
         dripping.cancel()
 
 
-async def test_a_later_head_that_drips_in_is_refused(redis: Client) -> None:
+async def test_a_later_head_that_arrives_too_slowly_is_refused(redis: Client) -> None:
     async with serving(redis, idle_timeout_s=1.0) as served, connected(served.port) as slow:
         await slow.send(GOOD)
         await slow.answers(1)
@@ -50,12 +50,12 @@ async def test_a_later_head_that_drips_in_is_refused(redis: Client) -> None:
         dripping.cancel()
 
 
-async def test_a_connection_without_a_word_is_closed_without_a_word(redis: Client) -> None:
+async def test_a_connection_that_sends_nothing_is_closed_without_an_answer(redis: Client) -> None:
     async with serving(redis, head_timeout_s=0.2, idle_timeout_s=60) as served, connected(served.port) as silent:
         assert await silent.until_closed() == b""
 
 
-async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis: Client) -> None:
+async def test_a_connection_is_kept_for_the_next_request_for_a_limited_time(redis: Client) -> None:
     async with serving(redis, head_timeout_s=1.0, idle_timeout_s=1.5) as served, connected(served.port) as kept:
         started_s = asyncio.get_running_loop().time()
         await kept.send(GOOD)
@@ -64,7 +64,7 @@ async def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(redis:
         assert asyncio.get_running_loop().time() - started_s >= 1.5
 
 
-async def test_a_body_that_drips_in_is_refused(redis: Client) -> None:
+async def test_a_body_that_arrives_too_slowly_is_refused(redis: Client) -> None:
     async with serving(redis, body_timeout_s=0.2) as served, connected(served.port) as slow:
         await slow.send(head("Content-Length: 1000"))
         dripping = asyncio.create_task(drip(slow, bytes(1000)))
@@ -72,7 +72,7 @@ async def test_a_body_that_drips_in_is_refused(redis: Client) -> None:
         dripping.cancel()
 
 
-async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: Client) -> None:
+async def test_a_client_that_does_not_read_its_answers_is_disconnected(redis: Client) -> None:
     async with serving(redis, body_timeout_s=0.2, idle_timeout_s=60) as served:
         _, deaf = await asyncio.open_connection("127.0.0.1", served.port, limit=1)
 
@@ -88,7 +88,7 @@ async def test_a_client_that_does_not_read_its_answers_is_cut_off(redis: Client)
         deaf.transport.abort()
 
 
-async def test_the_longest_idle_connection_gives_way_to_a_new_one(redis: Client) -> None:
+async def test_the_longest_idle_connection_is_closed_for_a_new_one(redis: Client) -> None:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(redis, max_connections=3))
         first, second, third = [await stack.enter_async_context(connected(served.port)) for _ in range(3)]
@@ -103,7 +103,7 @@ async def test_the_longest_idle_connection_gives_way_to_a_new_one(redis: Client)
             assert await connection.answers(2) == [202, 202]
 
 
-async def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(redis: Client) -> None:
+async def test_a_new_connection_is_asked_to_retry_later_where_all_are_busy(redis: Client) -> None:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(serving(redis, max_connections=2))
         busy = [await stack.enter_async_context(connected(served.port)) for _ in range(2)]
@@ -122,8 +122,8 @@ async def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(red
         assert (await served.send()).status == 202
 
 
-async def test_a_crowd_that_sends_bodies_slowly_holds_bounded_memory_and_keeps_nobody_out(redis: Client) -> None:
-    good = b"x" * 300_000  # too large to come in one piece with its head
+async def test_many_slow_bodies_use_bounded_memory_and_exclude_no_other_client(redis: Client) -> None:
+    good = b"x" * 300_000  # too large to arrive in one piece with its head
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(
             serving(redis, max_pending_bytes=1_000_000, shutdown_timeout_s=0.3)
@@ -143,7 +143,7 @@ async def test_a_crowd_that_sends_bodies_slowly_holds_bounded_memory_and_keeps_n
     await until(lambda: bodies.total_bytes == 0)
 
 
-async def test_a_body_that_alone_is_more_than_may_wait_is_refused(redis: Client) -> None:
+async def test_a_body_larger_than_the_limit_on_waiting_bytes_is_refused(redis: Client) -> None:
     async with serving(redis, max_pending_bytes=100_000) as served:
         assert (await served.send(b"x" * 300_000)).status == 503
         assert (await _small(served)) == 202
@@ -153,7 +153,7 @@ async def _small(served: Served) -> int:
     return (await served.send()).status
 
 
-def test_no_more_connections_are_taken_than_the_limit_on_open_files_allows() -> None:
+def test_no_more_connections_are_accepted_than_the_limit_on_open_files_allows() -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300));"
         "from receiver.ingress.client_connections import affordable;"

@@ -1,4 +1,4 @@
-"""What is no HTTP, or HTTP of the odd kind: each has its status, none leaves a trace in the log."""
+"""Tests of bytes that are not HTTP, and of unusual HTTP: each has its status, and none is logged as an error."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ ANSWERED: dict[str, tuple[list[int], bytes]] = {
 
 
 async def deviations(port: int, *, half_closed: bool) -> dict[str, list[int]]:
-    """The statuses of those that were answered otherwise than ANSWERED says."""
+    """Return the statuses of the requests whose answer differs from ANSWERED."""
     wrong = {}
     for name, (expected, data) in ANSWERED.items():
         async with connected(port) as connection:
@@ -107,12 +107,12 @@ async def deviations(port: int, *, half_closed: bool) -> dict[str, list[int]]:
             if half_closed:
                 connection.end()
                 await connection.until_closed()
-            found = await connection.answers(len(expected))
-        if found not in (
+            statuses_received = await connection.answers(len(expected))
+        if statuses_received not in (
             expected,
             expected[-1:],
-        ):  # bad HTTP after a request is one answer where it is read at once
-            wrong[name] = found
+        ):  # bad HTTP after a request is one answer if both are read together
+            wrong[name] = statuses_received
     return wrong
 
 
@@ -124,7 +124,7 @@ async def test_every_request_has_its_status_and_good_ones_are_served_after_it(
     assert (await served.send()).status == 202
 
 
-async def test_malformed_http_is_answered_in_the_version_of_today(served: Served) -> None:
+async def test_malformed_http_is_answered_in_http_1_1(served: Served) -> None:
     for data in (bytes(range(256)), to(PATH, version="1.2")):
         async with connected(served.port) as connection:
             await connection.send(data)
@@ -153,7 +153,7 @@ async def test_pipelined_requests_are_answered_in_order(served: Served, redis: C
     assert await stored(redis) == taken
 
 
-async def test_a_client_that_closes_its_half_has_its_answer_and_then_an_end(served: Served) -> None:
+async def test_a_client_that_closes_its_sending_half_gets_its_answer_and_is_closed(served: Served) -> None:
     async with connected(served.port) as connection:
         await connection.send(GOOD)
         connection.end()
@@ -163,7 +163,7 @@ async def test_a_client_that_closes_its_half_has_its_answer_and_then_an_end(serv
 @pytest.mark.parametrize(
     "begun", [head(LENGTH) + BODY[:3], head(CHUNKED) + CHUNKS[:4], GOOD + head(LENGTH) + BODY[:3]]
 )
-async def test_a_client_that_closes_its_half_in_the_middle_of_a_body_is_refused_at_once(
+async def test_a_client_that_closes_its_sending_half_within_a_body_is_refused_immediately(
     redis: Client, begun: bytes
 ) -> None:
     async with serving(redis, body_timeout_s=60) as served, connected(served.port) as connection:
@@ -172,7 +172,7 @@ async def test_a_client_that_closes_its_half_in_the_middle_of_a_body_is_refused_
         assert statuses(await connection.until_closed())[-1] == 400
 
 
-async def test_a_client_that_closes_its_half_in_the_middle_of_a_head_is_closed(served: Served) -> None:
+async def test_a_client_that_closes_its_sending_half_within_a_head_is_closed(served: Served) -> None:
     async with connected(served.port) as connection:
         await connection.send(head(LENGTH)[:40])
         connection.end()

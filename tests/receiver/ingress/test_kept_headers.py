@@ -1,4 +1,4 @@
-"""The headers of a request that are kept beside its body."""
+"""Tests of the request headers that are stored beside the body."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def served(redis: Client) -> AsyncIterator[Served]:
 
 
 async def kept(served: Served, redis: Client, *lines: bytes) -> str:
-    """What is kept of a request with these lines in its head."""
+    """Return what is stored of a request with these lines in its head."""
     first, _, rest = (head(LENGTH) + BODY).partition(b"\r\n")
     async with connected(served.port) as connection:
         await connection.send(b"\r\n".join([first, *lines, rest]))
@@ -48,14 +48,14 @@ async def test_intake_reads_the_headers_as_they_were_sent(served: Served, redis:
     await stream.create_group(redis)
     await served.send(headers={"Content-Type": "application/json; charset=utf-8", "User-Agent": "Sender/2.1 (x)"})
     await served.send(headers={"Content-Type": "text/plain", "User-Agent": "other", "X-Request-ID": "7"})
-    found = await stream.read(redis, "worker", count=10, block_ms=1)
-    assert [body.headers for entry in found for body in batch.decode(entry.blob)] == [
+    entries = await stream.read(redis, "worker", count=10, block_ms=1)
+    assert [body.headers for entry in entries for body in batch.decode(entry.blob)] == [
         "content-type: application/json; charset=utf-8\nuser-agent: Sender/2.1 (x)",
         "content-type: text/plain\nuser-agent: other\nx-request-id: 7",
     ]
 
 
-async def test_what_nobody_asked_for_is_not_kept(redis: Client) -> None:
+async def test_headers_that_are_not_configured_are_not_stored(redis: Client) -> None:
     async with serving(redis) as served:
         secrets = {"Authorization": "Bearer x", "Cookie": "a=b", "X-Request-Id": "7", "User-Agent": "sender"}
         await served.send(headers=secrets | {"Content-Type": "application/json"})
@@ -63,7 +63,7 @@ async def test_what_nobody_asked_for_is_not_kept(redis: Client) -> None:
     assert body.headers == "content-type: application/json\nuser-agent: sender"
 
 
-async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: Client) -> None:
+async def test_nothing_is_stored_where_no_header_is_sent_or_configured(redis: Client) -> None:
     async with serving(redis) as served, connected(served.port) as connection:
         await connection.send(GOOD)
         assert await connection.answers(1) == [202]
@@ -73,7 +73,7 @@ async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: Client) -> No
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "stored"),
     [
         ([b"User-Agent: caf\xc3\xa9"], "user-agent: caf\u00e9"),
         ([b"User-Agent: caf\xe9"], "user-agent: caf\\udce9"),
@@ -86,16 +86,16 @@ async def test_nothing_is_kept_where_nothing_is_sent_or_set(redis: Client) -> No
     ],
     ids=["UTF-8", "Latin-1", "tab", "turned around", "twice"],
 )
-async def test_odd_values_are_spelt_out(served: Served, redis: Client, lines: list[bytes], found: str) -> None:
-    assert await kept(served, redis, *lines) == found
+async def test_unusual_values_are_escaped(served: Served, redis: Client, lines: list[bytes], stored: str) -> None:
+    assert await kept(served, redis, *lines) == stored
 
 
-async def test_a_long_value_and_a_crowd_of_them_are_cut_off(served: Served, redis: Client) -> None:
-    found = await kept(served, redis, b"User-Agent: " + b"x" * 8000, *[b"X-Request-Id: 1"] * 50)
-    assert found == "user-agent: " + "x" * (MAX_BYTES - 12 - 3) + "..."
+async def test_a_long_value_and_too_many_values_are_cut_off(served: Served, redis: Client) -> None:
+    stored = await kept(served, redis, b"User-Agent: " + b"x" * 8000, *[b"X-Request-Id: 1"] * 50)
+    assert stored == "user-agent: " + "x" * (MAX_BYTES - 12 - 3) + "..."
 
 
-async def test_headers_go_through_the_disk(own_redis: RedisServer, tmp_path: Path) -> None:
+async def test_headers_are_spilled_to_disk_too(own_redis: RedisServer, tmp_path: Path) -> None:
     client = connect(RedisSettings(url=own_redis.url))
     async with serving(client, spill_dir=str(tmp_path)) as served:
         own_redis.kill()
@@ -128,12 +128,12 @@ async def test_a_header_that_carries_a_secret_is_refused(redis: Client, name: st
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\n", "é"])
-def test_what_is_no_name_of_a_header_is_refused(name: str) -> None:
+def test_an_invalid_name_of_a_header_is_refused(name: str) -> None:
     assert "no header" in fault(name)
 
 
 @given(st.lists(st.tuples(st.sampled_from([*NAMES, "User-Agent", "cookie"]), st.text()), max_size=12))
-def test_whatever_is_sent_it_is_a_bounded_text_of_lines_that_can_be_packed(given: list[tuple[str, str]]) -> None:
+def test_any_headers_become_a_bounded_text_of_lines_that_can_be_packed(given: list[tuple[str, str]]) -> None:
     text = KeptHeaders(("Content-Type", *NAMES)).of(CIMultiDict(given))
     assert len(text.encode()) <= MAX_BYTES
     assert text.replace("\n", "").isprintable()
@@ -145,7 +145,7 @@ def test_whatever_is_sent_it_is_a_bounded_text_of_lines_that_can_be_packed(given
     assert batch.decode(batch.encode([body])) == [body]
 
 
-def test_headers_that_repeat_cost_next_to_nothing() -> None:
+def test_repeated_headers_take_almost_no_space() -> None:
     def size(headers: str) -> int:
         return len(batch.encode([RawBody(1, "voucherify", "", sample(number), headers) for number in range(64)]))
 

@@ -1,4 +1,4 @@
-"""What is read leniently because it can mean one thing only, what is not, and how a long head is refused."""
+"""Tests of what is read leniently because it has only one meaning, and of how a long head is refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to(target: str) -> bytes:
         "http://example.com//webhooks/voucherify/",
     ],
 )
-async def test_slashes_too_many_still_name_the_source(served: Served, redis: Client, target: str) -> None:
+async def test_additional_slashes_still_name_the_source(served: Served, redis: Client, target: str) -> None:
     assert await status_of(served, to(target)) == 202
     assert await stored(redis) == [BODY]
 
@@ -67,12 +67,12 @@ async def test_slashes_too_many_still_name_the_source(served: Served, redis: Cli
         "\\webhooks\\voucherify",
     ],
 )
-async def test_nothing_else_about_a_path_is_read_leniently(served: Served, redis: Client, target: str) -> None:
+async def test_no_other_difference_in_a_path_is_accepted(served: Served, redis: Client, target: str) -> None:
     assert await status_of(served, to(target)) in {400, 404}
     assert await stored(redis) == []
 
 
-async def test_a_page_is_at_its_own_path_alone(served: Served) -> None:
+async def test_a_page_has_only_its_own_path(served: Served) -> None:
     for path in ("/readyz/", "//metrics", "//healthz/"):
         assert await status_of(served, head(start=f"GET {path} HTTP/1.1")) == 404
 
@@ -95,7 +95,7 @@ async def test_a_page_is_at_its_own_path_alone(served: Served) -> None:
         *("identity, utf-8", "8bit"),
     ],
 )
-async def test_a_charset_is_no_content_encoding(served: Served, redis: Client, encoding: str) -> None:
+async def test_a_charset_is_not_a_content_encoding(served: Served, redis: Client, encoding: str) -> None:
     assert await status_of(served, head(f"Content-Encoding: {encoding}", LENGTH) + BODY) == 202
     assert await stored(redis) == [BODY]
 
@@ -109,7 +109,9 @@ async def test_a_charset_is_no_content_encoding(served: Served, redis: Client, e
         *(["Content-Encoding: utf-8, gzip"], ["Content-Encoding: identity", "Content-Encoding: gzip"]),
     ],
 )
-async def test_what_changes_the_bytes_is_refused(served: Served, redis: Client, lines: list[str]) -> None:
+async def test_an_encoding_that_changes_the_bytes_is_refused(
+    served: Served, redis: Client, lines: list[str]
+) -> None:
     assert await status_of(served, head(*lines, LENGTH) + BODY) == 415
     assert await stored(redis) == []
 
@@ -133,13 +135,13 @@ LONG = {
 
 
 async def refused(redis: Client) -> SourceFacts | None:
-    found = (await read_sources(redis, ["voucherify"]))["voucherify"]
-    return found if found.refused_answers else None
+    source = (await read_sources(redis, ["voucherify"]))["voucherify"]
+    return source if source.refused_answers else None
 
 
-@pytest.mark.parametrize("pieces", [1, 3], ids=["at once", "in pieces"])
+@pytest.mark.parametrize("pieces", [1, 3], ids=["in one piece", "in pieces"])
 @pytest.mark.parametrize(("data", "reason"), LONG.values(), ids=LONG)
-async def test_too_long_a_head_is_answered_431_with_the_reason_and_counted_for_its_source(
+async def test_a_head_that_is_too_long_is_answered_431_with_the_reason_and_counted_for_its_source(
     served: Served, redis: Client, data: bytes, reason: str, pieces: int
 ) -> None:
     async with connected(served.port) as connection:
@@ -150,13 +152,11 @@ async def test_too_long_a_head_is_answered_431_with_the_reason_and_counted_for_i
 
     assert statuses(answer) == [431]
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": reason}
-    found = await until(lambda: refused(redis))
-    assert (found.refused_status, found.refused_answers) == (431, 1)
+    source = await until(lambda: refused(redis))
+    assert (source.refused_status, source.refused_answers) == (431, 1)
 
 
-async def test_a_head_that_fails_behind_a_good_request_is_counted_for_no_source_it_may_not_be_for(
-    served: Served, redis: Client
-) -> None:
+async def test_a_bad_head_behind_a_good_request_is_counted_for_no_source(served: Served, redis: Client) -> None:
     async with connected(served.port) as connection:
         await connection.send(GOOD + head("X: " + "x" * 20_000, start="POST /elsewhere HTTP/1.1"))
         answer = await connection.until_closed()
@@ -166,7 +166,7 @@ async def test_a_head_that_fails_behind_a_good_request_is_counted_for_no_source_
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
-async def test_two_colons_serve_both_families(redis: Client) -> None:
+async def test_two_colons_listen_on_ipv4_and_ipv6(redis: Client) -> None:
     async with serving(redis, host="::") as served:
         for address in ("127.0.0.1", "::1"):
             reader, writer = await asyncio.open_connection(address, served.port)
@@ -176,7 +176,7 @@ async def test_two_colons_serve_both_families(redis: Client) -> None:
             await writer.wait_closed()
 
 
-def test_one_ipv6_address_is_listened_on_alone() -> None:
+def test_a_single_ipv6_address_is_listened_on_alone() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this machine")
     with listen("::1", 0) as listener, pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""Which event names the URL may give: nobody signed them."""
+"""Tests of which event names the URL may give, since the URL is not signed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OLD = Secret("the old one")
 
 
 def reason(body: Any, event: str, key: str = "", *, source: str = "shop", **settings: Any) -> str:
-    """Why a source with these settings refuses the body, "" if it takes it."""
+    """Return why a source with these settings refuses the body, "" if it accepts it."""
     gate = SourceVerifier(source, Settings(secrets=(SECRET, OLD), **settings))
     sent = body if isinstance(body, bytes) else compact(body)
     try:
@@ -44,7 +44,7 @@ def reason(body: Any, event: str, key: str = "", *, source: str = "shop", **sett
     return ""
 
 
-def test_by_default_a_name_that_the_provider_has_and_the_body_can_have_is_taken() -> None:
+def test_by_default_a_name_that_the_provider_has_and_that_fits_the_body_is_accepted() -> None:
     assert [name for name in MODELS if not reason(RECORDED, name)] == [
         "voucher.loyalty_card.points_added",
         POINTS_ADDED,
@@ -56,18 +56,18 @@ def test_by_default_a_name_that_the_provider_has_and_the_body_can_have_is_taken(
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
-def test_every_event_is_taken_under_its_name(name: str) -> None:
+def test_every_event_is_accepted_under_its_name(name: str) -> None:
     assert reason(PAYLOADS[name], name) == ""
 
 
-def test_a_made_up_name_is_refused_with_the_reason_and_without_what_was_sent() -> None:
+def test_an_unknown_name_is_refused_with_the_reason_and_without_the_value() -> None:
     for body in (RECORDED, SEGMENT, DESIGNED):
         assert reason(body, "customer.x0.points_added") == (
             "the event in the URL is unknown for voucherify: correct ?event=, or list it in sources.shop.events"
         )
 
 
-def test_a_designed_payload_may_be_any_event_unless_it_holds_another_s_booking() -> None:
+def test_a_custom_payload_may_be_any_event_unless_it_holds_the_transaction_of_another() -> None:
     assert reason(DESIGNED, POINTS_ADDED) == reason(DESIGNED, "customer.order.paid") == ""
     booked = DESIGNED | {"transaction": RECORDED["transaction"], "balance": RECORDED["balance"]}
     assert reason(booked, POINTS_ADDED) == ""
@@ -75,7 +75,7 @@ def test_a_designed_payload_may_be_any_event_unless_it_holds_another_s_booking()
     assert reason(booked, "customer.voucher.gift.balance_added") != ""
 
 
-def test_a_source_can_list_the_names_that_it_takes() -> None:
+def test_a_source_can_list_the_names_that_it_accepts() -> None:
     names = ("crm.points", POINTS_ADDED, "redemption.succeeded")
     assert reason(RECORDED, "crm.points", events=names) == ""
     assert reason(RECORDED, POINTS_ADDED, events=names) == ""
@@ -85,23 +85,23 @@ def test_a_source_can_list_the_names_that_it_takes() -> None:
     )
 
 
-def test_an_envelope_names_its_event_itself_so_that_the_name_in_the_url_is_of_no_account() -> None:
+def test_an_envelope_names_its_event_so_the_name_in_the_url_is_ignored() -> None:
     for body in (webhook(POINTS_ADDED, RECORDED), project_webhook("customer.created", {"customer": {"id": "c"}})):
         for settings in ({}, {"events": ("a",)}, {"url_key": True}):
             assert reason(body, "customer.x0", **settings) == reason(body, "", **settings) == ""
 
 
-def test_a_send_test_that_names_no_event_is_judged_like_a_raw_payload() -> None:
+def test_a_test_webhook_without_an_event_name_is_checked_like_a_raw_payload() -> None:
     stub = webhook("", {"test": 1}, event=None, type="customer.created")
     assert reason(stub, "") == reason(stub, "customer.created") == reason(stub, "", url_key=True) == ""
     assert reason(stub, "made.up") != ""
 
 
-def test_what_does_not_decode_is_taken_and_becomes_a_dead_letter() -> None:
+def test_an_undecodable_body_is_accepted_and_becomes_a_dead_letter() -> None:
     assert reason(b"no json", POINTS_ADDED) == reason(b"\xff", POINTS_ADDED) == ""
 
 
-def test_a_key_vouches_for_the_name_whatever_the_body_is() -> None:
+def test_a_key_confirms_the_name_for_any_body() -> None:
     for name in (POINTS_ADDED, "crm.points", "grün & blau"):
         key = url_key(SECRET, "shop", name)
         assert reason(RECORDED, name, key, url_key=True) == ""
@@ -116,14 +116,14 @@ def test_a_wrong_key_is_refused(key: str) -> None:
     )
 
 
-def test_where_a_key_is_demanded_a_raw_payload_without_a_name_is_refused() -> None:
+def test_a_source_that_requires_a_key_refuses_a_raw_payload_without_a_name() -> None:
     assert reason(RECORDED, "", url_key=True) == (
         "the URL must name an event that sources.shop accepts: make it with hookline url"
     )
     assert reason(RECORDED, "") == ""
 
 
-def test_a_key_of_the_old_secret_counts_until_that_secret_is_removed() -> None:
+def test_a_key_of_the_old_secret_is_valid_until_that_secret_is_removed() -> None:
     key = url_key(OLD, "shop", POINTS_ADDED)
     assert reason(RECORDED, POINTS_ADDED, key, url_key=True) == ""
     gate = SourceVerifier("shop", Settings(secrets=(SECRET,), url_key=True))
@@ -131,14 +131,14 @@ def test_a_key_of_the_old_secret_counts_until_that_secret_is_removed() -> None:
         gate.check_event(compact(RECORDED), POINTS_ADDED, key)
 
 
-def test_a_key_is_not_the_signature_of_anything() -> None:
+def test_a_key_is_not_a_valid_signature() -> None:
     gate = SourceVerifier("shop", Settings(secrets=(SECRET,)))
     for body in (b"shop\x1fname", b"name", b"shop"):
         with pytest.raises(RejectedError):
             gate.check_signature(body, url_key(SECRET, "shop", "name"))
 
 
-async def test_over_http_a_recorded_request_is_taken_under_no_other_name(redis: Client) -> None:
+async def test_over_http_a_recorded_request_is_accepted_under_no_other_name(redis: Client) -> None:
     body = compact(RECORDED)
     async with serving(redis) as served:
         assert (await served.send(body, path=f"{PATH}?event={POINTS_ADDED}")).status == 202
@@ -150,7 +150,7 @@ async def test_over_http_a_recorded_request_is_taken_under_no_other_name(redis: 
     assert [raw.event_hint for [raw] in await batches(redis)] == [POINTS_ADDED]
 
 
-async def test_over_http_the_key_of_the_url_command_is_taken(redis: Client) -> None:
+async def test_over_http_the_key_of_the_url_command_is_accepted(redis: Client) -> None:
     sources = {"voucherify": Settings(secrets=SOURCES["voucherify"].secrets, url_key=True)}
     async with serving(redis, sources) as served:
         path = f"{PATH}?{query('crm.points & more', SECRET, 'voucherify')}"

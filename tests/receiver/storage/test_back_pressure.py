@@ -1,4 +1,4 @@
-"""How far the receiver goes on with all workers stopped, and what it answers then."""
+"""Tests of how much the receiver accepts while all workers are stopped, and what it answers then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.until import until
 
 @pytest.fixture
 async def small_client(tmp_path: Path) -> AsyncIterator[Client]:
-    """A Redis that is full after two or three MB of webhooks."""
+    """Start a Redis that is full after two or three MB of webhooks."""
     server = RedisServer(tmp_path).start()
     client = connect(RedisSettings(url=server.url))
     memory = await client.info("memory")
@@ -39,7 +39,7 @@ async def ready(served: Served) -> tuple[int, str]:
 
 
 async def send_until_refused(served: Served) -> list[bytes]:
-    """What was taken."""
+    """Return the bodies that were accepted."""
     taken: list[bytes] = []
     for _ in range(500):
         sent = [os.urandom(8000) for _ in range(10)]
@@ -53,7 +53,7 @@ async def send_until_refused(served: Served) -> list[bytes]:
     raise AssertionError("nothing was refused")
 
 
-async def test_a_redis_at_maxmemory_refuses_and_keeps_all_it_took(small_client: Client) -> None:
+async def test_a_redis_at_maxmemory_refuses_webhooks_and_keeps_all_that_it_accepted(small_client: Client) -> None:
     async with serving(small_client) as served:
         assert (await ready(served))[0] == 200
         taken = await send_until_refused(served)
@@ -73,13 +73,13 @@ async def says(served: Served, words: str) -> bool:
     return words in (await ready(served))[1]
 
 
-async def test_beyond_the_bound_of_ours_the_answer_is_503_until_workers_made_room(redis: Client) -> None:
+async def test_beyond_the_configured_limit_the_answer_is_503_until_workers_made_room(redis: Client) -> None:
     async with serving(redis, max_queued_bytes=1_000_000) as served:
         while await queued_bytes(redis) < 850_000:
             await asyncio.gather(*(served.send(os.urandom(8000)) for _ in range(10)))
         await until(lambda: says(served, "of 1000000 bytes are queued in Redis (receiver.max_queued_bytes)"))
         assert (await ready(served))[0] == 503
-        assert (await served.send()).status == 202  # it says so before it happens
+        assert (await served.send()).status == 202  # it reports the limit before it is reached
 
         while await queued_bytes(redis) < 1_000_000:
             await asyncio.gather(*(served.send(os.urandom(8000)) for _ in range(10)))
@@ -108,7 +108,7 @@ async def _is_ready(served: Served) -> bool:
     return (await ready(served))[0] == 200
 
 
-async def test_beyond_the_bound_webhooks_go_to_the_disk_and_to_redis_once_there_is_room(
+async def test_beyond_the_limit_webhooks_are_spilled_and_written_to_redis_once_there_is_room(
     redis: Client, tmp_path: Path
 ) -> None:
     async with serving(redis, max_queued_bytes=20_000, spill_dir=str(tmp_path)) as served:
@@ -133,9 +133,9 @@ def is_empty(directory: Path) -> bool:
     return not any(directory.iterdir())
 
 
-async def test_what_is_queued_is_measured_whole(redis: Client) -> None:
+async def test_the_size_of_the_queue_is_measured_completely(redis: Client) -> None:
     assert await queued_bytes(redis) == 0
-    for size in (100, 10_000):  # a sample of the first batches would be far too little
+    for size in (100, 10_000):  # a sample of the first batches would be far too small
         for _ in range(200):
             await redis.xadd(KEYS.stream, {"z": os.urandom(size)})
     assert await queued_bytes(redis) > 2_000_000

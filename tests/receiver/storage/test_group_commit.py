@@ -1,4 +1,4 @@
-"""Many webhooks, one write; and what becomes of them when the write fails."""
+"""Tests of group commit: many webhooks in one write, and the effect of a failed write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.until import until
 
 
 class Disk:
-    """Takes batches when it is told to."""
+    """A disk that accepts batches when the test allows it."""
 
     def __init__(self) -> None:
         self.written: list[list[int]] = []
@@ -45,14 +45,14 @@ async def test_concurrent_webhooks_share_few_batches(redis: Client) -> None:
         sent = [b'{"a":%d}' % number for number in range(300)]
         replies = await asyncio.gather(*map(served.send, sent))
 
-    found = await batches(redis)
+    written = await batches(redis)
     assert {reply.status for reply in replies} == {202}
-    assert sorted(body.body for bodies in found for body in bodies) == sorted(sent)
-    assert len(found) < 100
-    assert max(map(len, found)) <= MAX_BODIES
+    assert sorted(body.body for bodies in written for body in bodies) == sorted(sent)
+    assert len(written) < 100
+    assert max(map(len, written)) <= MAX_BODIES
 
 
-async def test_a_lone_webhook_does_not_wait_for_company(redis: Client) -> None:
+async def test_a_single_webhook_does_not_wait_for_others(redis: Client) -> None:
     async with serving(redis) as served:
         for _ in range(3):
             await served.send()
@@ -74,7 +74,7 @@ async def test_while_one_write_is_under_way_the_next_batch_fills(disk: Disk) -> 
     writing.cancel()
 
 
-async def test_a_batch_is_bounded_in_bytes_and_an_oversize_body_travels_alone(disk: Disk) -> None:
+async def test_a_batch_is_bounded_in_bytes_and_an_oversize_body_is_written_alone(disk: Disk) -> None:
     disk.gate.set()
     commit = GroupCommit(disk.write, Counters(), timeout_s=5)
     sizes = [10, MAX_BYTES - 10, 1, MAX_BYTES + 1, 1, 1]
@@ -100,7 +100,7 @@ async def test_a_failed_write_refuses_its_own_batch_and_no_other(disk: Disk, err
     writing.cancel()
 
 
-async def test_nobody_waits_longer_than_the_timeout_however_many_batches_are_ahead(disk: Disk) -> None:
+async def test_no_webhook_waits_longer_than_the_timeout_however_many_batches_are_ahead(disk: Disk) -> None:
     commit = GroupCommit(disk.write, Counters(), timeout_s=0.2)
     writing = asyncio.create_task(commit.run())
     loop = asyncio.get_running_loop()
@@ -108,12 +108,12 @@ async def test_nobody_waits_longer_than_the_timeout_however_many_batches_are_ahe
 
     outcomes = [commit.join(raw(MAX_BYTES)) for _ in range(10)]
     assert not any(await asyncio.gather(*outcomes))
-    assert 0.19 <= loop.time() - started_s < 1.5  # one after the other would take 2 s
+    assert 0.19 <= loop.time() - started_s < 1.5  # one after another would take 2 s
     assert commit.pending_bytes == 0
     writing.cancel()
 
 
-async def test_a_write_that_cannot_be_cancelled_holds_nobody_up(disk: Disk) -> None:
+async def test_a_write_that_cannot_be_cancelled_delays_no_webhook(disk: Disk) -> None:
     stuck = asyncio.Event()
 
     async def write(bodies: list[RawBody]) -> None:
@@ -135,7 +135,7 @@ async def test_a_write_that_cannot_be_cancelled_holds_nobody_up(disk: Disk) -> N
     writing.cancel()
 
 
-async def test_a_waiter_that_is_cancelled_takes_nobody_with_it(disk: Disk) -> None:
+async def test_a_cancelled_request_cancels_no_other(disk: Disk) -> None:
     commit = GroupCommit(disk.write, Counters(), timeout_s=5)
     writing = asyncio.create_task(commit.run())
 
@@ -153,7 +153,7 @@ async def test_a_waiter_that_is_cancelled_takes_nobody_with_it(disk: Disk) -> No
     writing.cancel()
 
 
-async def test_at_its_end_nobody_is_left_waiting(disk: Disk) -> None:
+async def test_no_request_is_left_waiting_at_the_end(disk: Disk) -> None:
     commit = GroupCommit(disk.write, Counters(), timeout_s=5)
     writing = asyncio.create_task(commit.run())
     outcomes = [commit.join(raw(MAX_BYTES)) for _ in range(3)]

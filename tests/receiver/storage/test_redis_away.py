@@ -1,4 +1,4 @@
-"""What a provider hears while Redis is away, frozen, full or not durable enough."""
+"""Tests of the answers to a provider while Redis is away, frozen, full or not durable enough."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ async def _reasons(served: Served) -> str:
     return " ".join(reply.content.get("reasons", []))
 
 
-async def test_redis_that_went_away_means_503_until_it_is_back(own_redis: RedisServer, own_client: Client) -> None:
+async def test_while_redis_is_away_the_answer_is_503_until_it_is_back(
+    own_redis: RedisServer, own_client: Client
+) -> None:
     async with serving(own_client, retry_after_s=7) as served:
         assert (await served.send(b'"before"')).status == 202
         await sync_to_disk(own_client)
@@ -54,7 +56,7 @@ async def test_redis_that_went_away_means_503_until_it_is_back(own_redis: RedisS
         assert await stored(own_client) == [b'"before"', b'"after"']
 
 
-async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
+async def test_refusals_while_redis_was_away_are_reported_when_it_is_back(
     own_redis: RedisServer, own_client: Client
 ) -> None:
     rejections = Rejections(own_client)
@@ -69,9 +71,7 @@ async def test_what_was_refused_while_redis_was_away_is_told_when_it_is_back(
     assert (await read_totals(own_client)).refused == {"503": 2}
 
 
-async def test_redis_away_at_the_start_is_no_reason_not_to_start(
-    own_redis: RedisServer, own_client: Client
-) -> None:
+async def test_the_receiver_starts_while_redis_is_away(own_redis: RedisServer, own_client: Client) -> None:
     own_redis.stop()
     async with serving(own_client) as served:
         assert (await served.get("/healthz")).status == 200
@@ -83,7 +83,7 @@ async def test_redis_away_at_the_start_is_no_reason_not_to_start(
         await until(lambda: _is_ready(served))
 
 
-async def test_a_frozen_redis_means_503_within_the_flush_timeout(
+async def test_a_frozen_redis_is_answered_503_within_the_flush_timeout(
     own_redis: RedisServer, own_client: Client
 ) -> None:
     async with serving(own_client, flush_timeout_s=0.5) as served:
@@ -94,7 +94,7 @@ async def test_a_frozen_redis_means_503_within_the_flush_timeout(
         took_s = time.monotonic() - started_s
 
         assert {reply.status for reply in replies} == {503}
-        assert took_s < 4.5  # on a busy machine; ten batches one after the other would take 5 s
+        assert took_s < 4.5  # on a busy machine; ten batches one after another would take 5 s
         await until(lambda: _reasons(served))
         own_redis.thaw()
         await until(lambda: _accepts(served))
@@ -105,7 +105,7 @@ async def _accepts(served: Served) -> bool:
     return (await served.send()).status == 202
 
 
-async def test_a_full_redis_means_503_and_not_ready(own_client: Client) -> None:
+async def test_a_full_redis_is_answered_503_and_not_ready(own_client: Client) -> None:
     async with serving(own_client) as served:
         await own_client.config_set("maxmemory", "1")
         assert (await served.send()).status == 503
@@ -115,7 +115,9 @@ async def test_a_full_redis_means_503_and_not_ready(own_client: Client) -> None:
         assert (await served.send()).status == 202
 
 
-async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_client: Client) -> None:
+async def test_too_many_bytes_waiting_for_redis_are_answered_503(
+    own_redis: RedisServer, own_client: Client
+) -> None:
     async with serving(own_client, flush_timeout_s=2.0, max_pending_bytes=1000) as served:
         own_redis.freeze()
         held = asyncio.create_task(served.send(b"x" * 900))
@@ -124,7 +126,7 @@ async def test_too_much_waiting_for_redis_means_503(own_redis: RedisServer, own_
 
         assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
         assert "too many bytes" in refused.content["error"]
-        assert not held.done()  # it was refused at once
+        assert not held.done()  # it was refused immediately
         assert (await held).status == 503
         own_redis.thaw()
 
@@ -133,7 +135,7 @@ async def _mentions(served: Served, words: str) -> bool:
     return words in await _reasons(served)
 
 
-async def test_durability_that_this_redis_cannot_give_means_503_and_not_ready(redis: Client) -> None:
+async def test_a_durability_that_redis_does_not_give_is_answered_503_and_not_ready(redis: Client) -> None:
     async with serving(redis, durability="replicated", replicas=2) as served:
         assert "needs 2 replicas" in await _reasons(served)
         assert (await served.send()).status == 503
@@ -141,7 +143,7 @@ async def test_durability_that_this_redis_cannot_give_means_503_and_not_ready(re
 
 
 @pytest.mark.parametrize("options", [{"appendfsync": "always"}, {"appendfsync": "everysec"}], ids=str)
-async def test_fsync_is_given_by_either_kind_of_server(tmp_path: Path, options: dict[str, str]) -> None:
+async def test_fsync_works_on_both_kinds_of_server(tmp_path: Path, options: dict[str, str]) -> None:
     server = RedisServer(tmp_path, **options).start()
     client = connect(RedisSettings(url=server.url))
     try:
@@ -156,7 +158,7 @@ async def test_fsync_is_given_by_either_kind_of_server(tmp_path: Path, options: 
         server.kill()
 
 
-async def test_how_redis_confirms_is_read_anew_after_it_came_back_as_another(tmp_path: Path) -> None:
+async def test_durability_is_read_again_after_another_redis_came_back(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, appendonly="no").start()
     client = connect(RedisSettings(url=server.url))
     try:
@@ -172,7 +174,7 @@ async def test_how_redis_confirms_is_read_anew_after_it_came_back_as_another(tmp
         server.kill()
 
 
-async def test_after_a_failed_write_the_next_asks_anew_how_this_redis_confirms(tmp_path: Path) -> None:
+async def test_durability_is_read_again_after_a_failed_write(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, appendfsync="always").start()
     client = connect(RedisSettings(url=server.url))
     store = RedisWriter(client, durability="fsync", replicas=1)
@@ -191,7 +193,7 @@ async def test_after_a_failed_write_the_next_asks_anew_how_this_redis_confirms(t
         server.kill()
 
 
-async def test_a_redis_that_may_lose_webhooks_is_not_ready_and_says_why(tmp_path: Path) -> None:
+async def test_a_redis_that_may_lose_webhooks_is_not_ready_and_the_reason_is_shown(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, appendonly="no", maxmemory="1gb", maxmemory_policy="allkeys-lru").start()
     client = connect(RedisSettings(url=server.url))
     try:
@@ -239,7 +241,7 @@ async def test_a_missing_permission_makes_the_receiver_not_ready_without_naming_
     assert "refuses the login" not in caplog.text
 
 
-async def test_a_permission_that_is_taken_away_shows_at_the_next_write(redis_server: RedisServer) -> None:
+async def test_a_revoked_permission_is_noticed_at_the_next_write(redis_server: RedisServer) -> None:
     async with limited(redis_server, "~*", "+@all") as client, serving(client) as served:
         await until(lambda: _is_ready(served))
         user_url(redis_server, "~*", "+@all", "-xadd")
@@ -251,7 +253,7 @@ async def test_a_permission_that_is_taken_away_shows_at_the_next_write(redis_ser
         await until(lambda: _is_ready(served))
 
 
-async def test_what_only_a_worker_lacks_is_a_note(redis_server: RedisServer) -> None:
+async def test_a_permission_that_only_a_worker_needs_is_a_note(redis_server: RedisServer) -> None:
     async with limited(redis_server, "~*", "+@all", "-xreadgroup") as client, serving(client) as served:
         await until(lambda: _is_ready(served))
         notes = (await served.get("/readyz")).content["notes"]
@@ -269,7 +271,7 @@ async def test_fsync_needs_the_permission_to_wait_for_the_disk(redis_server: Red
         assert (await served.send()).status == 503
 
 
-async def test_readiness_names_no_host_to_anybody() -> None:
+async def test_readiness_reveals_no_host() -> None:
     client = connect(RedisSettings(url="redis://127.0.0.1:1"))
     async with serving(client) as served:
         assert await _reasons(served) == "Redis is not reachable"

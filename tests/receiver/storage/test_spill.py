@@ -1,4 +1,4 @@
-"""Segments on a disk that fills up, hangs, fails and forgets, shared by several processes."""
+"""Tests of segments on a disk that is full, hangs, fails or loses data, shared by several processes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def names_in(directory: Path) -> list[str]:
     return sorted(path.suffix for path in directory.iterdir())
 
 
-async def test_what_was_spilled_comes_out_in_order_and_is_deleted_after(tmp_path: Path) -> None:
+async def test_spilled_webhooks_are_drained_in_order_and_then_deleted(tmp_path: Path) -> None:
     async with spilling(tmp_path) as spill:
         for number in range(300):
             await spill.append([raw(f"{number}")])
@@ -68,14 +68,16 @@ async def test_what_was_spilled_comes_out_in_order_and_is_deleted_after(tmp_path
         assert (await spill.refresh()).is_nothing()
 
 
-async def test_a_group_comes_again_until_redis_has_it(tmp_path: Path) -> None:
+async def test_a_group_is_read_again_until_redis_has_it(tmp_path: Path) -> None:
     async with spilling(tmp_path) as spill:
         await spill.append([raw("a")])
 
         assert await spill.next_group() == await spill.next_group()
 
 
-async def test_what_a_dead_process_left_is_drained_by_the_next_but_for_what_redis_had(tmp_path: Path) -> None:
+async def test_segments_of_a_dead_process_are_drained_by_the_next_one_without_what_redis_has(
+    tmp_path: Path,
+) -> None:
     async with spilling(tmp_path) as spill:
         for number in range(3):
             await spill.append([raw(f"{number}")] * MAX_BODIES)
@@ -89,7 +91,7 @@ async def test_what_a_dead_process_left_is_drained_by_the_next_but_for_what_redi
         assert set(await drain(spill)) == {"1", "2"}
 
 
-async def test_two_processes_drain_each_its_own_and_then_what_the_other_left(tmp_path: Path) -> None:
+async def test_two_processes_drain_their_own_segments_and_then_those_that_the_other_left(tmp_path: Path) -> None:
     async with spilling(tmp_path) as one:
         async with spilling(tmp_path) as other:
             await one.append([raw("one")])
@@ -102,7 +104,7 @@ async def test_two_processes_drain_each_its_own_and_then_what_the_other_left(tmp
     assert names_in(tmp_path) == []
 
 
-async def test_new_segments_are_begun_so_that_space_comes_back_as_they_drain(tmp_path: Path) -> None:
+async def test_new_segments_are_started_so_that_draining_frees_space(tmp_path: Path) -> None:
     async with spilling(tmp_path) as spill:
         large = RawBody(1, "voucherify", "", os.urandom(3_000_000))
         for _ in range(3):
@@ -117,7 +119,7 @@ async def test_new_segments_are_begun_so_that_space_comes_back_as_they_drain(tmp
             await spill.drained(group)
 
 
-async def test_only_this_user_may_read_it(tmp_path: Path) -> None:
+async def test_only_the_own_user_may_read_the_segments(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "spill"
     async with spilling(directory) as spill:
         await spill.append([raw("a")])
@@ -126,7 +128,7 @@ async def test_only_this_user_may_read_it(tmp_path: Path) -> None:
         assert [stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()] == [0o600]
 
 
-async def test_a_segment_cut_off_within_a_write_loses_only_that(
+async def test_a_segment_cut_off_within_a_write_loses_only_that_write(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with spilling(tmp_path) as spill:
@@ -141,7 +143,7 @@ async def test_a_segment_cut_off_within_a_write_loses_only_that(
     assert "incomplete" in caplog.text
 
 
-async def test_a_damaged_segment_is_drained_as_far_as_it_goes_and_kept_aside(
+async def test_a_damaged_segment_is_drained_as_far_as_possible_and_set_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with spilling(tmp_path) as spill:
@@ -163,7 +165,7 @@ async def test_a_damaged_segment_is_drained_as_far_as_it_goes_and_kept_aside(
     assert "is damaged (from byte" in caplog.text
 
 
-async def test_a_batch_of_another_version_is_kept_aside_and_the_rest_drained(tmp_path: Path) -> None:
+async def test_a_batch_of_another_version_is_set_aside_and_the_others_are_drained(tmp_path: Path) -> None:
     async with spilling(tmp_path) as spill:
         await spill.append([raw("a")])
     (segment,) = files_in(tmp_path)
@@ -173,14 +175,14 @@ async def test_a_batch_of_another_version_is_kept_aside_and_the_rest_drained(tmp
         await spill.refresh()
         group = await spill.next_group()
         assert group is not None
-        await spill.drained(group)  # and dies here
+        await spill.drained(group)  # and the process dies here
 
     async with spilling(tmp_path) as spill:
         assert await drain(spill) == []
     assert names_in(tmp_path) == [".corrupt"]
 
 
-async def test_a_segment_that_was_only_just_made_is_no_trouble(tmp_path: Path) -> None:
+async def test_a_segment_that_was_just_created_causes_no_error(tmp_path: Path) -> None:
     (tmp_path / "0-1-a.spill").touch()
     (tmp_path / "0-1-b.spill").write_bytes(Head().pack())
 
@@ -189,7 +191,7 @@ async def test_a_segment_that_was_only_just_made_is_no_trouble(tmp_path: Path) -
     assert names_in(tmp_path) == []
 
 
-async def test_a_full_disk_is_told_and_takes_no_half_a_batch(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_no_partial_batch_is_kept(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with spilling(tmp_path) as spill:
         await spill.append([raw("before")])
@@ -206,7 +208,7 @@ async def test_a_full_disk_is_told_and_takes_no_half_a_batch(tmp_path: Path) -> 
     assert names_in(tmp_path) == []
 
 
-async def test_the_bound_counts_what_all_processes_spilled(tmp_path: Path) -> None:
+async def test_the_limit_counts_what_all_processes_spilled(tmp_path: Path) -> None:
     async with spilling(tmp_path) as other, spilling(tmp_path, max_bytes=20_000) as spill:
         await other.append([RawBody(0, "voucherify", "", os.urandom(15_000))])
         await spill.refresh()
@@ -237,7 +239,7 @@ async def test_a_batch_whose_sync_failed_is_not_kept_and_the_next_goes_to_anothe
         assert await drain(spill) == ["before", "after"]
 
 
-async def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+async def test_a_disk_that_hangs_delays_no_request(tmp_path: Path) -> None:
     goes_on = threading.Event()
 
     def sync(descriptor: int) -> None:
@@ -263,7 +265,7 @@ async def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["file", "file/below"])
-def test_a_directory_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, where: str) -> None:
+def test_an_unusable_directory_is_reported_in_one_line(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(
@@ -276,7 +278,7 @@ def test_a_directory_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, whe
     assert not (tmp_path / "new").exists()
 
 
-async def test_a_damaged_segment_that_cannot_be_set_aside_is_not_drained_again_and_again(tmp_path: Path) -> None:
+async def test_a_damaged_segment_that_cannot_be_set_aside_is_not_drained_repeatedly(tmp_path: Path) -> None:
     async with spilling(tmp_path) as spill:
         await spill.append([raw("a")])
     (segment,) = files_in(tmp_path)
@@ -290,7 +292,7 @@ async def test_a_damaged_segment_that_cannot_be_set_aside_is_not_drained_again_a
     assert segment.exists()
 
 
-async def test_foreign_files_and_directories_stop_nothing_and_are_kept(tmp_path: Path) -> None:
+async def test_unrelated_files_and_directories_stop_nothing_and_are_kept(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "0.spill").mkdir()
     (tmp_path / "1.spill").write_bytes(os.urandom(500))
@@ -306,7 +308,7 @@ async def test_foreign_files_and_directories_stop_nothing_and_are_kept(tmp_path:
 @pytest.mark.parametrize(
     "head", [Head(drained=2**60), Head(bodies_drained=2**32 - 1), Head(drained=HEAD_BYTES + 1), Head(drained=0)]
 )
-async def test_a_head_that_cannot_be_true_loses_nothing(tmp_path: Path, head: Head) -> None:
+async def test_an_invalid_segment_head_loses_nothing(tmp_path: Path, head: Head) -> None:
     async with spilling(tmp_path) as spill:
         await spill.append([raw("a")])
         await spill.append([raw("b")])

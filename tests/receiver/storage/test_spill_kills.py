@@ -1,4 +1,4 @@
-"""A receiver killed at every step between a webhook and its deletion from the disk."""
+"""Tests that a receiver may be killed at every step between a webhook and its deletion from the disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.until import until
         ("drain: before it is deleted", 0),
     ],
 )
-async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_took(
+async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_accepted(
     redis_server: RedisServer, redis: Client, tmp_path: Path, step: str, twice: int
 ) -> None:
     killed = await asyncio.create_subprocess_exec(
@@ -47,8 +47,8 @@ async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_took(
     async with serving(redis, spill_dir=str(tmp_path)):
         await until(lambda: not any(tmp_path.iterdir()))
 
-    found = [body.decode() for body in await stored(redis)]
-    assert {name for name in found if name != "last"} == set(kept)
-    assert sum(name != "last" for name in found) == 300 + twice
-    assert found == sorted(found) or twice
+    names = [body.decode() for body in await stored(redis)]
+    assert {name for name in names if name != "last"} == set(kept)
+    assert sum(name != "last" for name in names) == 300 + twice
+    assert names == sorted(names) or twice
     assert (await read_totals(redis)).bodies_add_up()

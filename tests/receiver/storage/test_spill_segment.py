@@ -1,4 +1,4 @@
-"""What a segment file holds, and what is left of it after crashes and bad disks."""
+"""Tests of segment files: their content, and what is left of it after crashes and disk errors."""
 
 from __future__ import annotations
 
@@ -20,48 +20,52 @@ def blobs(data: bytes) -> list[bytes]:
 
 @given(BLOBS)
 def test_every_batch_is_read_as_it_was_written(written: list[bytes]) -> None:
-    found = scan(segment(*written))
+    segment_scan = scan(segment(*written))
 
-    assert [one.blob for one in found.frames] == written
-    assert (found.damaged_at, found.torn_bytes) == (None, 0)
+    assert [frame.blob for frame in segment_scan.frames] == written
+    assert (segment_scan.damaged_at, segment_scan.torn_bytes) == (None, 0)
 
 
 @given(BLOBS.filter(len), st.data())
-def test_a_write_cut_off_anywhere_is_left_out_and_is_no_damage(written: list[bytes], data: st.DataObject) -> None:
+def test_a_write_cut_off_anywhere_is_left_out_and_is_not_damage(written: list[bytes], data: st.DataObject) -> None:
     whole = segment(*written)
     last = len(frame(written[-1], 1))
     cut = data.draw(st.integers(1, last))
 
-    found = scan(whole[:-cut])
+    segment_scan = scan(whole[:-cut])
 
-    assert [one.blob for one in found.frames] == written[:-1]
-    assert (found.damaged_at, found.torn_bytes) == (None, last - cut)
+    assert [frame.blob for frame in segment_scan.frames] == written[:-1]
+    assert (segment_scan.damaged_at, segment_scan.torn_bytes) == (None, last - cut)
 
 
 @given(st.lists(st.binary(max_size=40).map(b"zstd".__add__), min_size=1, max_size=5), st.data())
-def test_a_flipped_bit_costs_one_batch_and_is_told(written: list[bytes], data: st.DataObject) -> None:
+def test_a_flipped_bit_costs_one_batch_and_is_reported(written: list[bytes], data: st.DataObject) -> None:
     whole = bytearray(segment(*written))
     place = data.draw(st.integers(HEAD_BYTES, len(whole) - 1))
     whole[place] ^= 1 << data.draw(st.integers(0, 7))
     hit = next(index for index, one in enumerate(scan(segment(*written)).frames) if one.start <= place < one.end)
 
-    found = scan(bytes(whole))
+    segment_scan = scan(bytes(whole))
 
-    assert [one.blob for one in found.frames] == written[:hit] + written[hit + 1 :]
-    assert found.damaged_at is not None
+    assert [frame.blob for frame in segment_scan.frames] == written[:hit] + written[hit + 1 :]
+    assert segment_scan.damaged_at is not None
 
 
 def test_a_tail_that_the_file_system_never_filled_is_torn() -> None:
-    found = scan(segment(b"kept") + bytes(100))
+    segment_scan = scan(segment(b"kept") + bytes(100))
 
-    assert ([one.blob for one in found.frames], found.damaged_at, found.torn_bytes) == ([b"kept"], None, 100)
+    assert ([frame.blob for frame in segment_scan.frames], segment_scan.damaged_at, segment_scan.torn_bytes) == (
+        [b"kept"],
+        None,
+        100,
+    )
 
 
-def test_a_whole_last_batch_with_a_wrong_sum_is_damage_since_it_may_have_been_confirmed() -> None:
-    found = scan(segment(b"kept", b"spoilt")[:-1] + b"?")
+def test_a_complete_last_batch_with_a_wrong_checksum_is_damage_since_it_may_have_been_confirmed() -> None:
+    segment_scan = scan(segment(b"kept", b"spoilt")[:-1] + b"?")
 
-    assert ([one.blob for one in found.frames], found.torn_bytes) == ([b"kept"], 0)
-    assert found.damaged_at == len(segment(b"kept"))
+    assert ([frame.blob for frame in segment_scan.frames], segment_scan.torn_bytes) == ([b"kept"], 0)
+    assert segment_scan.damaged_at == len(segment(b"kept"))
 
 
 def test_a_lost_head_is_damage_and_costs_no_batch() -> None:
@@ -73,25 +77,25 @@ def test_a_lost_head_is_damage_and_costs_no_batch() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_at_all_are_too_odd_to_read(data: bytes) -> None:
+def test_any_bytes_can_be_read(data: bytes) -> None:
     scan(data)
     scan(Head().pack() + data)
 
 
-def test_a_file_that_was_only_just_made_is_empty_and_sound() -> None:
+def test_a_file_that_was_just_created_is_empty_and_undamaged() -> None:
     assert scan(b"").damaged_at is None
     assert scan(Head().pack()[:7]).damaged_at is None
     assert scan(Head().pack()).frames == []
 
 
-def test_the_head_tells_how_far_it_was_drained() -> None:
+def test_the_head_records_how_far_the_file_was_drained() -> None:
     head = Head(drained=77, bodies=5, bodies_drained=2, oldest_ms=1_700_000_000_000)
 
     assert read_head(head.pack() + b"more") == head
     assert read_head(b"short") is None
 
 
-def test_a_frame_that_lies_within_a_body_is_not_mistaken_for_one() -> None:
+def test_a_frame_within_a_body_is_not_read_as_a_frame() -> None:
     sly = frame(b"within", 9)
 
     assert [(one.bodies, one.blob) for one in scan(segment(b"a" + sly, sly)).frames] == [(1, b"a" + sly), (1, sly)]

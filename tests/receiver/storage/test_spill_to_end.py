@@ -1,4 +1,4 @@
-"""From webhooks that were spilled to their notifications."""
+"""Test of the whole way from spilled webhooks to their notifications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.worker.conftest import rest, webhook
 from tests.worker_process import WorkerProcess
 
 
-async def test_what_came_while_redis_was_frozen_and_dead_is_notified_once(
+async def test_webhooks_that_arrived_while_redis_was_frozen_and_dead_are_notified_once(
     own_redis: RedisServer, tmp_path: Path
 ) -> None:
     client = connect(RedisSettings(url=own_redis.url))
@@ -26,9 +26,7 @@ async def test_what_came_while_redis_was_frozen_and_dead_is_notified_once(
             await _send(served.send, range(50))
             await rest(client)
             own_redis.freeze()
-            await _send(
-                served.send, range(50, 150)
-            )  # a part of these is written, for all we know, and spilled too
+            await _send(served.send, range(50, 150))  # some of these may be written and spilled too
             own_redis.kill()
             await _send(served.send, range(150, 250))
             own_redis.start()

@@ -1,4 +1,4 @@
-"""What a provider hears while Redis is away and webhooks are spilled to disk, and what becomes of these."""
+"""Tests of spilling: the answers while Redis is away, and what happens to the webhooks on disk."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_empty(directory: Path) -> bool:
     return not any(directory.iterdir())
 
 
-async def test_while_redis_is_away_webhooks_are_taken_and_redis_gets_them_when_it_is_back(
+async def test_while_redis_is_away_webhooks_are_accepted_and_redis_gets_them_when_it_is_back(
     own_redis: RedisServer, own_client: Client, tmp_path: Path
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
@@ -56,10 +56,10 @@ async def test_while_redis_is_away_webhooks_are_taken_and_redis_gets_them_when_i
         assert {reply.status for reply in replies} == {202}
         assert await until(lambda: says(served, "40 webhooks wait in"))
         assert (await ready(served))[0] == 200
-        found = await samples(served)
-        assert found["hookline_spilled_bodies", ""] == 40
-        assert found["hookline_spilled_bytes", ""] > 0
-        assert found["hookline_receiver_spilled_bodies_total", "3"] == 40
+        sample = await samples(served)
+        assert sample["hookline_spilled_bodies", ""] == 40
+        assert sample["hookline_spilled_bytes", ""] > 0
+        assert sample["hookline_receiver_spilled_bodies_total", "3"] == 40
 
         own_redis.start()
         await until(lambda: is_empty(tmp_path))
@@ -77,7 +77,7 @@ async def _is_quite_ready(served: Served) -> bool:
     return await ready(served) == (200, "")
 
 
-async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
+async def test_a_frozen_redis_delays_an_answer_by_half_a_second_at_most(
     own_redis: RedisServer, own_client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
@@ -90,14 +90,14 @@ async def test_a_frozen_redis_holds_an_answer_up_for_half_a_second_at_most(
         again = await asyncio.gather(*map(served.send, sent))
         assert {reply.status for reply in [*replies, *again]} == {202}
         assert took_s < 3.5  # on a busy machine; the flush time-out is 4 s
-        assert _actions(caplog).count("redis_bypassed") == 1  # nothing waits for it any more
+        assert _actions(caplog).count("redis_bypassed") == 1  # no webhook waits for it any more
 
         own_redis.thaw()
         await until(lambda: is_empty(tmp_path))
         await until(lambda: _holds(own_client, {b'"before"', *sent}))
         totals = await stats.read_totals(own_client)
         assert totals.bodies_add_up()
-        assert totals.accepted <= 401 + 128  # only the batch that was under way may have come twice
+        assert totals.accepted <= 401 + 128  # only the batch that was being written may be there twice
 
 
 async def _holds(client: Client, bodies: set[bytes]) -> bool:
@@ -117,7 +117,7 @@ async def test_a_full_redis_means_spilling_until_there_is_room(own_client: Clien
         assert await stored(own_client) == [b'"0"', b'"1"', b'"2"']
 
 
-async def test_where_the_disk_is_full_too_the_answer_is_503_at_once(
+async def test_a_full_disk_is_answered_503_immediately(
     own_redis: RedisServer, own_client: Client, tmp_path: Path
 ) -> None:
     async with serving(own_client, spill_dir=str(tmp_path), spill_max_bytes=200) as served:
@@ -137,7 +137,7 @@ async def test_where_the_disk_is_full_too_the_answer_is_503_at_once(
         assert len(await stored(own_client)) == statuses.count(202) + 1
 
 
-async def test_what_is_spilled_at_the_end_waits_for_the_next_start_and_the_log_says_so(
+async def test_webhooks_spilled_at_the_stop_wait_for_the_next_start_and_this_is_logged(
     own_redis: RedisServer, own_client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.receiver")
@@ -161,14 +161,14 @@ def _actions(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.action for record in records if record.name == "hookline.receiver"]
 
 
-async def test_redis_is_told_what_waits_and_what_is_damaged(own_client: Client, tmp_path: Path) -> None:
+async def test_redis_gets_the_number_of_waiting_and_damaged_segments(own_client: Client, tmp_path: Path) -> None:
     (tmp_path / "0-1-a.corrupt").touch()
     async with serving(own_client, spill_dir=str(tmp_path)) as served:
 
-        async def told() -> bool:
+        async def is_reported() -> bool:
             return [(one.corrupt, one.bodies) for one in (await read_spilled(own_client)).values()] == [(1, 0)]
 
-        await until(told)
+        await until(is_reported)
         assert (await ready(served))[0] == 200
         assert await says(served, "1 damaged segments")
         (tmp_path / "0-1-a.corrupt").unlink()

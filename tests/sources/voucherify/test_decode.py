@@ -1,4 +1,4 @@
-"""Body to event, in each wrapping that Voucherify sends."""
+"""Tests of decoding: from a body to an event, in each envelope that Voucherify sends."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def test_a_distribution_webhook_is_named_by_its_event_and_not_by_its_free_text()
     assert event.data.balance.points == 40
 
 
-def test_a_project_webhook_decodes_alike() -> None:
+def test_a_project_webhook_decodes_to_the_same_event() -> None:
     name = "voucher.loyalty_card.points_added"
     event = decode(project_webhook(name, SAMPLE["data"]))
     assert (event.name, event.kind) == (name, "project")
@@ -53,14 +53,14 @@ def test_a_raw_payload_is_named_by_the_url() -> None:
         "customer.custom_event",
     ],
 )
-def test_a_raw_payload_without_a_hint_is_named_by_its_shape_where_that_is_certain(name: str) -> None:
+def test_a_raw_payload_without_a_hint_is_named_by_its_keys_where_they_are_unambiguous(name: str) -> None:
     event = decode(PAYLOADS[name])
     assert (event.name, event.kind) == (name, "raw")
     assert not isinstance(event.data, dict)
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS.keys() - {"voucher.gift.balance_added"}))
-def test_no_payload_is_given_another_events_name(name: str) -> None:
+def test_no_payload_gets_the_name_of_another_event(name: str) -> None:
     assert decode(PAYLOADS[name]).name in {name, UNKNOWN}
 
 
@@ -75,7 +75,7 @@ def test_no_payload_is_given_another_events_name(name: str) -> None:
         {"event": {"type": "x"}, "event_schema": None},
     ],
 )
-def test_a_payload_of_a_doubtful_shape_is_unknown(payload: object) -> None:
+def test_a_payload_with_ambiguous_keys_is_unknown(payload: object) -> None:
     assert decode(payload).name == UNKNOWN
 
 
@@ -93,13 +93,13 @@ def test_an_unknown_event_name_is_a_valid_event() -> None:
         {"customer": {"name": {"first": "Ada"}}, "campaign": 1, "voucher": [], "balance": {}, "transaction": ""},
     ],
 )
-def test_a_payload_of_any_designed_shape_is_an_event(payload: object) -> None:
+def test_a_custom_payload_of_any_form_is_an_event(payload: object) -> None:
     assert decode(payload, hint=NAME).data == payload
     assert decode(webhook(NAME, payload)).data == payload
     assert decode(webhook("customer.created", payload)).data == payload
 
 
-def test_a_designed_payload_under_a_name_whose_model_has_one_key_is_an_event() -> None:
+def test_a_custom_payload_under_a_name_whose_model_has_one_key_is_an_event() -> None:
     for customer in ("Ada", {"name": 5}, ["Ada"], None):
         event = decode(webhook("customer.created", {"customer": customer, "greeting": "Hello"}))
         assert event.data == {"customer": customer, "greeting": "Hello"}
@@ -118,7 +118,7 @@ def test_a_designed_payload_under_a_name_whose_model_has_one_key_is_an_event() -
         webhook("customer.created", {}, event={"id": "ev_1"}),
     ],
 )
-def test_a_send_test_with_a_stub_in_it_is_an_event(body: dict[str, Any]) -> None:
+def test_a_test_webhook_with_a_stub_payload_is_an_event(body: dict[str, Any]) -> None:
     event = decode(body)
     assert event.identity
     assert event.kind in {"project", "distribution"}
@@ -126,7 +126,7 @@ def test_a_send_test_with_a_stub_in_it_is_an_event(body: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("body", [{"type": "customer.created", "data": {}}, {"id": "whs_1", "data": {}}])
-def test_what_only_resembles_an_envelope_is_a_payload(body: dict[str, Any]) -> None:
+def test_a_payload_that_only_resembles_an_envelope_is_a_payload(body: dict[str, Any]) -> None:
     assert (decode(body).kind, decode(body).data) == ("raw", body)
 
 
@@ -137,13 +137,13 @@ def test_the_order_of_keys_does_not_change_the_event() -> None:
     assert type(decode(turned).data) is checked_model("customer.created")
 
 
-def test_bad_utf_8_is_found_in_a_field_that_nobody_reads() -> None:
+def test_bad_utf_8_is_found_in_a_field_that_is_not_read() -> None:
     body = compact(webhook(NAME, PAYLOADS[NAME])).replace(b"AUTO_UPDATE", b"AUTO_\xff")
     with pytest.raises(DecodeError, match="not UTF-8: byte"):
         VOUCHERIFY.decode(body, "")
 
 
-def test_a_send_test_without_an_event_is_named_by_the_url_else_by_its_type() -> None:
+def test_a_test_webhook_without_an_event_is_named_by_the_url_or_else_by_its_type() -> None:
     body = webhook("", {"test": 1}, event=None, type="customer.created", source={"id": "distr_1"})
     assert (decode(body).name, decode(body).kind) == ("customer.created", "distribution")
     assert decode(body, hint=NAME).name == NAME
@@ -165,7 +165,7 @@ def test_a_send_test_without_an_event_is_named_by_the_url_else_by_its_type() -> 
         (1706084917, None),
     ],
 )
-def test_the_events_own_time_is_read_in_every_form_seen(timestamp: object, milliseconds: int | None) -> None:
+def test_the_time_of_an_event_is_read_in_every_known_form(timestamp: object, milliseconds: int | None) -> None:
     event = decode(changed(event={**SAMPLE["event"], "created_at": timestamp}))
     assert event.occurred_at_ms == milliseconds
 
@@ -180,7 +180,7 @@ def test_the_events_own_time_is_read_in_every_form_seen(timestamp: object, milli
         ("customer.voucher.loyalty_card.points_expired", ("points",), "5", "points", INT_EXPECTED),
     ],
 )
-def test_a_wrong_type_where_hookline_relies_on_it_tells_the_place(
+def test_a_wrong_type_in_a_validated_field_is_reported_with_its_path(
     event: str, place: tuple[str, ...], wrong: object, path: str, reason: str
 ) -> None:
     payload = replaced(PAYLOADS[event], place, wrong)
@@ -191,7 +191,7 @@ def test_a_wrong_type_where_hookline_relies_on_it_tells_the_place(
 
 
 @pytest.mark.parametrize("missing", ["customer", "campaign", "voucher", "transaction"])
-def test_each_part_but_the_balance_may_be_null(missing: str) -> None:
+def test_each_part_except_the_balance_may_be_null(missing: str) -> None:
     event = decode(changed(data={**SAMPLE["data"], missing: None}))
     assert isinstance(event.data, PointsAdded)
 
@@ -199,7 +199,7 @@ def test_each_part_but_the_balance_may_be_null(missing: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"nope", b"{", b'{"a":1}x', b"\xff\xfe", b'{"a":"\xff"}', b"[" * 100_000, b'{"data":' * 50_000]
 )
-def test_what_is_not_json_is_a_decode_error_and_nothing_else(body: bytes) -> None:
+def test_invalid_json_is_a_decode_error(body: bytes) -> None:
     with pytest.raises(DecodeError):
         VOUCHERIFY.decode(body, "")
 
@@ -245,16 +245,16 @@ def test_templates_see_every_key_of_the_payload() -> None:
         b"[1]",
     ],
 )
-def test_a_payload_s_own_json_is_what_templates_see_or_nothing(body: bytes) -> None:
+def test_the_json_of_a_payload_is_what_templates_see_or_empty(body: bytes) -> None:
     own = VOUCHERIFY.payload_json(body)
     assert own in body
     assert not own or json.loads(own) == VOUCHERIFY.view(body)
 
 
-def test_an_envelope_s_payload_is_there_as_json() -> None:
+def test_the_payload_of_an_envelope_is_available_as_json() -> None:
     assert VOUCHERIFY.payload_json(compact(changed(data={"a": 1}))) == b'{"a":1}'
 
 
-def test_samples_differ_by_number_and_repeat_by_number() -> None:
+def test_samples_differ_by_number_and_are_the_same_for_the_same_number() -> None:
     one, again, other = (VOUCHERIFY.decode(VOUCHERIFY.sample(n, NAME), "").identity for n in (1, 1, 2))
     assert one == again != other

@@ -1,4 +1,4 @@
-"""The check that runs over a file of the vendor's examples."""
+"""Tests of the check that runs over a file of the vendor's examples."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def written(tmp_path: Path, examples: Any) -> str:
     return str(path)
 
 
-def test_every_example_is_told_with_its_model_and_its_wrappings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_example_is_reported_with_its_model_and_its_envelopes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(FIXTURES)]) == 0
     *lines, total = capsys.readouterr().out.splitlines()
     assert len(lines) == len(PAYLOADS)
@@ -25,7 +25,7 @@ def test_every_example_is_told_with_its_model_and_its_wrappings(capsys: pytest.C
     assert total == f"{len(PAYLOADS)} of {len(PAYLOADS)} decode typed in all 3 envelopes"
 
 
-def test_keys_that_the_model_lacks_are_told_and_are_no_fault(
+def test_keys_that_the_model_lacks_are_reported_but_are_no_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grown = replaced(PAYLOADS[POINTS_ADDED], ("voucher", "aura"), "gold")
@@ -48,7 +48,7 @@ NO_BOOL = f"whole: {msgspec_refusal(bool | None, 'x')}"
         ({"moon.phase.changed": {}}, "there is no model of this event"),
     ],
 )
-def test_an_example_that_is_not_typed_fails_the_check(
+def test_an_example_without_a_model_fails_the_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], examples: Any, fault: str
 ) -> None:
     assert main([written(tmp_path, examples | {"customer.created": PAYLOADS["customer.created"]})]) == 1
@@ -58,7 +58,7 @@ def test_an_example_that_is_not_typed_fails_the_check(
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", None])
-def test_a_file_that_holds_no_examples_is_told_in_one_line(
+def test_a_file_without_examples_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
 ) -> None:
     path = tmp_path / "x.json"

@@ -1,4 +1,4 @@
-"""What makes two bodies the same event."""
+"""Tests of identity: what makes two bodies the same event."""
 
 import json
 from typing import Any
@@ -18,11 +18,11 @@ def identity(body: object, hint: str = "") -> str:
     return decode(body, hint).identity
 
 
-def test_the_senders_retry_is_the_same_event() -> None:
+def test_a_retry_of_the_sender_is_the_same_event() -> None:
     assert identity(SENT) == identity(dict(SENT))
 
 
-def test_a_persons_retry_days_later_is_the_same_event_though_its_send_out_differs() -> None:
+def test_a_manual_retry_days_later_is_the_same_event_though_its_send_out_differs() -> None:
     again = SENT | {"id": "whs_other", "created_at": "2026-02-09T10:00:00.000Z"}
     assert identity(again) == identity(SENT)
     assert decode(again).occurred_at_ms == decode(SENT).occurred_at_ms
@@ -47,7 +47,7 @@ def test_a_send_test_has_an_identity_too(changes: dict[str, Any]) -> None:
     assert identity(stub) != ""
 
 
-def test_a_raw_payload_is_its_booking_whatever_else_is_in_it() -> None:
+def test_a_raw_payload_is_identified_by_its_transaction_whatever_else_is_in_it() -> None:
     assert identity(DATA, POINTS_ADDED) == identity(DATA | {"note": 1}, POINTS_ADDED) == identity(DATA)
     other = DATA | {"transaction": DATA["transaction"] | {"id": "vtx_other"}}
     assert identity(other, POINTS_ADDED) != identity(DATA, POINTS_ADDED)
@@ -58,7 +58,7 @@ def test_a_raw_payload_under_two_names_is_two_events() -> None:
 
 
 @pytest.mark.parametrize("booking", [{}, {"transaction": None}, {"transaction": {"id": 7}}, {"transaction": "x"}])
-def test_a_raw_payload_without_a_booking_is_what_is_signed(booking: dict[str, Any]) -> None:
+def test_a_raw_payload_without_a_transaction_is_identified_by_what_is_signed(booking: dict[str, Any]) -> None:
     payload = PAYLOADS["customer.order.paid"] | booking
     assert identity(payload) == identity(dict(payload))
     assert identity(payload) != identity(payload | {"note": 1})
@@ -78,18 +78,18 @@ SEGMENT = {
 }
 
 
-def test_a_raw_payload_that_two_events_share_byte_for_byte_is_two_events() -> None:
+def test_the_same_bytes_under_two_event_names_are_two_events() -> None:
     entered, left = "customer.segment.entered", "customer.segment.left"
     assert identity(SEGMENT, entered) == identity(SEGMENT, entered) != identity(SEGMENT, left)
 
 
-def test_a_project_s_name_of_a_raw_payload_s_event_makes_no_new_event() -> None:
+def test_the_name_of_the_project_for_a_raw_payload_makes_no_new_event() -> None:
     assert identity(DATA, "voucher.loyalty_card.points_added") == identity(DATA, POINTS_ADDED) == identity(DATA)
     assert identity(DATA, "shop.loyalty_card.points_added") != identity(DATA)
 
 
 @pytest.mark.parametrize("payload", [SEGMENT, {"To": "ada@example.com", "Subject": "40 points", "Body": "a  b"}])
-def test_what_the_signature_does_not_cover_makes_no_new_event(payload: dict[str, Any]) -> None:
+def test_data_that_is_not_signed_makes_no_new_event(payload: dict[str, Any]) -> None:
     sent = compact(payload)
     written = [sent, *(b" " * blanks + sent for blanks in range(1, 6)), sent + b"\r\n", b"\xef\xbb\xbf" + sent]
     written += [json.dumps(payload, indent=2).encode(), json.dumps(payload, indent="\t").encode()]
@@ -100,7 +100,7 @@ def test_what_the_signature_does_not_cover_makes_no_new_event(payload: dict[str,
     assert identity(inside) != identity(payload)
 
 
-def test_only_a_hash_is_remembered_for_no_longer_than_the_provider_sends_again() -> None:
+def test_only_a_hash_is_remembered_and_no_longer_than_the_provider_retries() -> None:
     assert decode(SEGMENT, "customer.segment.entered").remember_s == 25 * 3600
     assert decode(SENT | {"event": None}).remember_s == 25 * 3600
     assert decode(SENT).remember_s is None
@@ -108,7 +108,7 @@ def test_only_a_hash_is_remembered_for_no_longer_than_the_provider_sends_again()
 
 
 @pytest.mark.parametrize("value", [SENT, DATA, SEGMENT])
-def test_a_byte_order_mark_is_passed_over(value: dict[str, Any]) -> None:
+def test_a_byte_order_mark_is_ignored(value: dict[str, Any]) -> None:
     body = b"\xef\xbb\xbf" + compact(value)
     assert VOUCHERIFY.decode(body, "") == VOUCHERIFY.decode(compact(value), "")
     assert VOUCHERIFY.view(body) == VOUCHERIFY.view(compact(value))

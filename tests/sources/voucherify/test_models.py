@@ -1,4 +1,4 @@
-"""Every event has its typed `data`: strict where Hookline relies on a field, tolerant elsewhere."""
+"""Tests that every event has its typed `data`: strict in validated fields, tolerant elsewhere."""
 
 from typing import Any
 
@@ -39,19 +39,19 @@ customer.voucher.loyalty_card.pending_points.{added,updated,activated,canceled}
 customer.holder.assignment.{created,deleted}
 manual_distribution_schedule loyalty_card.pending_points.updated
 """
-"""As Voucherify documents them."""
+"""The names that Voucherify documents."""
 
 
 STRICT = {("balance", "points"), ("balance", "amount"), ("balance", "balance"), ("points",)}
-"""What nobody can be told of an addition or an expiry without."""
+"""Fields that each notification about an addition or an expiry needs."""
 
 
 def names() -> list[str]:
-    found = []
+    result = []
     for family in FAMILIES.split():
         prefix, _, ends = family.rstrip("}").partition("{")
-        found += [prefix + end for end in ends.split(",")]
-    return found
+        result += [prefix + end for end in ends.split(",")]
+    return result
 
 
 def test_there_is_a_model_for_each_documented_event_and_no_other() -> None:
@@ -59,7 +59,7 @@ def test_there_is_a_model_for_each_documented_event_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_least_that_an_event_carries_decodes_typed(name: str) -> None:
+def test_the_smallest_payload_of_an_event_decodes_typed(name: str) -> None:
     for event in (
         decode(project_webhook(name, least(name))),
         decode(webhook(name, least(name))),
@@ -70,7 +70,7 @@ def test_the_least_that_an_event_carries_decodes_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
-def test_typed_fields_are_what_the_json_says(name: str) -> None:
+def test_typed_fields_equal_the_json(name: str) -> None:
     typed = dict(leaves(decode(webhook(name, PAYLOADS[name])).data))
     assert typed == {path: at(PAYLOADS[name], path) for path in typed}
     assert typed
@@ -94,7 +94,7 @@ def test_a_wrong_type_in_a_checked_field_leaves_it_out_or_is_a_decode_error_at_i
 def all_paths(payload: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     if not isinstance(payload, dict):
         return [path]
-    return [path, *(found for key, value in payload.items() for found in all_paths(value, (*path, key)))]
+    return [path, *(below for key, value in payload.items() for below in all_paths(value, (*path, key)))]
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
@@ -112,7 +112,7 @@ def test_any_other_field_may_be_absent_or_null_or_of_another_type(name: str, dat
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
-def test_unknown_keys_pass_anywhere(name: str) -> None:
+def test_unknown_keys_are_accepted_anywhere(name: str) -> None:
     payload: Any = PAYLOADS[name]
     event = decode(webhook(name, payload))
     for path in all_paths(payload):
@@ -123,7 +123,7 @@ def test_unknown_keys_pass_anywhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", sorted(set(MODELS.values()), key=str))
-def test_every_field_but_amounts_and_the_keys_of_data_may_be_null(model: type[Struct]) -> None:
+def test_every_field_except_amounts_and_the_keys_of_data_may_be_null(model: type[Struct]) -> None:
     strict = {
         (struct.__name__, field.name)
         for struct in structs_in(model)
@@ -134,11 +134,11 @@ def test_every_field_but_amounts_and_the_keys_of_data_may_be_null(model: type[St
 
 
 def structs_in(model: type[Struct]) -> set[type[Struct]]:
-    found: set[type[Struct]] = set()
+    structs: set[type[Struct]] = set()
 
     def walk(shape: Any) -> None:
         if isinstance(shape, msgspec.inspect.StructType):
-            found.add(shape.cls)
+            structs.add(shape.cls)
             for field in shape.fields:
                 walk(field.type)
         for inner in ("types", "item_type", "value_type"):
@@ -147,10 +147,10 @@ def structs_in(model: type[Struct]) -> set[type[Struct]]:
                 walk(part)
 
     walk(msgspec.inspect.type_info(model))
-    return found
+    return structs
 
 
-def test_a_name_that_nobody_documented_is_an_event_with_every_key_of_its_payload() -> None:
+def test_an_undocumented_name_is_an_event_with_every_key_of_its_payload() -> None:
     event = decode(webhook("moon.phase.changed", {"phase": 3}))
     assert (event.name, event.data) == ("moon.phase.changed", {"phase": 3})
     assert VOUCHERIFY.view(compact(webhook("moon.phase.changed", {"phase": 3}))) == {"phase": 3}

@@ -1,4 +1,4 @@
-"""Voucherify's signature. The vectors are those that its documentation publishes."""
+"""Tests of Voucherify's signature, with the vectors that its documentation publishes."""
 
 import json
 
@@ -37,25 +37,25 @@ def test_a_vector_does_not_verify_with_another_key(body: bytes, signature: str) 
         verify(body, signature, secrets=[Secret("secretKez")])
 
 
-def test_any_of_several_secrets_verifies_so_that_one_can_be_rotated() -> None:
+def test_each_of_several_secrets_verifies_so_that_one_can_be_rotated() -> None:
     old, new = Secret("old-secret"), Secret("new-secret")
     for secret in (old, new):
         verify(b"{}", sign(b"{}", secret), secrets=[old, new])
 
 
-def test_white_space_that_belongs_to_text_outside_json_counts() -> None:
+def test_white_space_outside_json_is_part_of_the_signed_text() -> None:
     with pytest.raises(SignatureError):
         verify(b"message", VECTORS[-1][1], secrets=[KEY])
 
 
 @pytest.mark.parametrize("signature", [None, "", "é", "0" * 64, "a17d", VECTORS[0][1].upper()])
-def test_a_missing_or_odd_signature_is_refused(signature: str | None) -> None:
+def test_a_missing_or_malformed_signature_is_refused(signature: str | None) -> None:
     with pytest.raises(SignatureError):
         verify(b'{"a":1}', signature, secrets=[KEY])
 
 
 @given(st.binary(max_size=2000))
-def test_whatever_is_signed_verifies(body: bytes) -> None:
+def test_each_signed_body_verifies(body: bytes) -> None:
     verify(body, sign(body, KEY), secrets=[KEY])
 
 
@@ -78,10 +78,10 @@ def test_a_signature_of_one_body_is_refused_for_another(one: bytes, other: bytes
         verify(other, sign(one, KEY), secrets=[KEY])
 
 
-def test_a_deeply_nested_body_is_refused_and_nothing_else() -> None:
+def test_a_deeply_nested_body_is_refused_without_another_error() -> None:
     with pytest.raises(SignatureError):
         verify(b"[ " * 100_000, "0" * 64, secrets=[KEY])
 
 
-def test_a_secret_does_not_show_itself() -> None:
+def test_a_secret_is_not_shown_in_its_repr() -> None:
     assert "secretKey" not in f"{KEY} {KEY!r} {[KEY]}"
