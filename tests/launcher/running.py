@@ -1,4 +1,4 @@
-"""Hookline commands as processes of their own."""
+"""Hookline commands that run as processes of their own."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The environment without what would configure Hookline, and these variables; the inspector on a free port."""
+    """Return the environment without Hookline's settings, plus these variables; the inspector gets a free port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_URL"))}
     return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "HOOKLINE_INSPECTOR_PORT": "0"} | variables
 
 
 class Running:
-    """A process whose output can be waited for."""
+    """A process whose output tests can wait for."""
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self._output = cwd / f"output-{os.urandom(4).hex()}"
@@ -60,7 +60,7 @@ class Running:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def kill(self) -> None:
-        """It, and its children, which may still write to files that the test is about to delete."""
+        """Kill the process and its children, which may still write to files that the test is about to delete."""
         children = self.children() if self._process.poll() is None else []
         self._process.kill()
         self._process.wait()

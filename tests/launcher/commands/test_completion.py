@@ -1,4 +1,4 @@
-"""Completion of the command line in a shell."""
+"""Tests of the completion of the command line in a shell."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def test_a_shell_completes_commands_and_their_subcommands(tmp_path: Path) -> Non
     assert "--min-attempts" in bash(COMPLETE.format(words="hookline dead list --"), tmp_path).split()
 
 
-def test_completion_is_installed_for_the_shell_that_asks(tmp_path: Path) -> None:
+def test_completion_is_installed_for_the_current_shell(tmp_path: Path) -> None:
     assert "bash completion installed in" in bash("hookline --install-completion", tmp_path)
     assert bash("source ~/.bashrc; complete -p hookline", tmp_path).endswith(" hookline\n")

@@ -1,4 +1,4 @@
-"""The demo really runs, tells the truth, and cleans up after itself."""
+"""Tests that the demo runs, reports what happens, and cleans up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def short_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("d")
 
 
-def test_every_step_holds_and_nothing_is_left_behind(short_dir: Path) -> None:
+def test_every_step_succeeds_and_nothing_is_left_behind(short_dir: Path) -> None:
     demo = start_demo(short_dir, ignore_sigint=True)
     said, _ = demo.communicate(timeout=180)
     assert demo.returncode == 0, said
@@ -44,7 +44,7 @@ def test_every_step_holds_and_nothing_is_left_behind(short_dir: Path) -> None:
     assert not list(short_dir.iterdir())
 
 
-def test_stopped_half_way_it_takes_everything_with_it(short_dir: Path) -> None:
+def test_an_interrupted_demo_leaves_nothing_behind(short_dir: Path) -> None:
     demo = start_demo(short_dir)
     assert demo.stdout is not None
     for line in demo.stdout:
@@ -57,7 +57,7 @@ def test_stopped_half_way_it_takes_everything_with_it(short_dir: Path) -> None:
     assert not list(short_dir.iterdir())
 
 
-def test_a_stack_that_does_not_start_is_told_with_its_own_words(
+def test_a_stack_that_does_not_start_is_reported_with_its_own_message(
     short_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (short_dir / "data").write_text("in the way")
@@ -69,7 +69,7 @@ def test_a_stack_that_does_not_start_is_told_with_its_own_words(
     assert "as data directory: " in said
 
 
-def test_its_webhooks_are_what_the_source_takes_for_points_added() -> None:
+def test_the_source_reads_the_webhooks_of_the_demo_as_points_added() -> None:
     decode = KINDS["voucherify"].decode
     enveloped, raw = decode(fixture("demo_webhook.json"), ""), decode(fixture("demo_raw_payload.json"), EVENT)
     assert enveloped.name == raw.name == EVENT

@@ -1,4 +1,4 @@
-"""Schema drift in a running stack: from a webhook over HTTP to what people see."""
+"""Test of drift in a running stack: from a webhook over HTTP to what operators see."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ secrets = ["file:key"]
 
 
 @pytest.mark.usefixtures("redis")
-async def test_a_new_event_name_stands_in_drift_in_metrics_and_among_the_alerts(
+async def test_a_new_event_name_is_shown_in_drift_in_metrics_and_among_the_alerts(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     stack = Stack(tmp_path, redis_server)
@@ -29,8 +29,8 @@ async def test_a_new_event_name_stands_in_drift_in_metrics_and_among_the_alerts(
         await stack.run("send", "--event", "moon.phase.changed")
 
         async def noted() -> list[dict[str, object]]:
-            found: list[dict[str, object]] = json.loads(await stack.run("drift", "--json"))
-            return found
+            findings: list[dict[str, object]] = json.loads(await stack.run("drift", "--json"))
+            return findings
 
         [deviation] = await until(noted)
         assert (deviation["event"], deviation["what"]) == ("moon.phase.changed", "unknown event")

@@ -1,4 +1,4 @@
-"""`hookline explain`, in this process but for the first test: an explanation needs nothing that runs."""
+"""Tests of `hookline explain`, mostly in this process: it needs no running part of Hookline."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TWO_SOURCES = "\n[sources.shop]\n[sources.till]\n"
 
 
 class Explain:
-    """Runs the command on a body: beside a config with two rules, of which one matches points_added."""
+    """Run the command on a body, with a config of two rules, of which one matches points_added."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "body.json"
@@ -48,7 +48,7 @@ class Explain:
         self.config.write_text(CONFIG)
 
     def __call__(self, body: bytes, *options: str, columns: int = 200, **variables: str) -> tuple[int, str]:
-        """(exit code, output)"""
+        """Return (exit code, output)."""
         self.file.write_bytes(body)
         return self.run(str(self.file), *options, columns=columns, **variables)
 
@@ -116,14 +116,14 @@ def test_a_webhook_is_explained_from_body_to_notification(explain: Explain) -> N
 
 @pytest.mark.parametrize("event", ["", "a.very." + "long." * 30 + "name"])
 @pytest.mark.parametrize("body", [SAMPLE, b'{"key":"' + b"x" * 500 + b'","' + b"k" * 500 + b'":{"a":1}}', b"[["])
-def test_it_fits_80_columns(explain: Explain, body: bytes, event: str) -> None:
+def test_the_output_fits_into_80_columns(explain: Explain, body: bytes, event: str) -> None:
     _, output = explain(body, "--event", event, columns=80)
 
     assert max(len(line) for line in output.splitlines()) <= 80
     assert "…" not in output
 
 
-def test_json_has_everything_and_the_posted_body_as_it_is(explain: Explain) -> None:
+def test_json_has_everything_and_the_posted_body_unchanged(explain: Explain) -> None:
     code, record = explain.record(SAMPLE)
 
     data = msgspec.json.decode(SAMPLE)["data"]
@@ -135,7 +135,7 @@ def test_json_has_everything_and_the_posted_body_as_it_is(explain: Explain) -> N
     assert [why["what"] for why in tiers["mismatches"]] == ["event", "source"]
 
 
-def test_a_name_can_be_given_as_the_url_would(explain: Explain) -> None:
+def test_the_event_name_can_be_given_as_in_the_url(explain: Explain) -> None:
     code, record = explain.record(b'{"a":1}', "--event", "customer.loyalty.tier.joined")
 
     assert (code, record["event"]["name"], record["event"]["named_by"]) == (
@@ -145,7 +145,7 @@ def test_a_name_can_be_given_as_the_url_would(explain: Explain) -> None:
     )
 
 
-def test_a_body_that_no_rule_is_for_is_0_and_the_rule_that_lacks_is_told(explain: Explain) -> None:
+def test_a_body_without_a_matching_rule_exits_with_0_and_the_missing_rule_is_shown(explain: Explain) -> None:
     code, output = explain(b'{"a":1}', "--event", "customer.created")
 
     assert code == 0
@@ -154,7 +154,7 @@ def test_a_body_that_no_rule_is_for_is_0_and_the_rule_that_lacks_is_told(explain
     )
 
 
-def test_a_name_in_the_url_that_the_receiver_refuses_is_1_with_its_reason(explain: Explain) -> None:
+def test_a_name_in_the_url_that_the_receiver_refuses_exits_with_1_and_its_reason(explain: Explain) -> None:
     for event, why in (
         ("moon.rose", "the event in the URL is unknown for voucherify"),
         ("customer.order.paid", "this body cannot be the event in the URL"),
@@ -166,7 +166,7 @@ def test_a_name_in_the_url_that_the_receiver_refuses_is_1_with_its_reason(explai
         assert why in explain.record(body, "--event", event)[1]["refusal"]
 
 
-def test_how_long_the_identity_is_remembered_is_told(explain: Explain) -> None:
+def test_the_time_for_which_the_identity_is_remembered_is_shown(explain: Explain) -> None:
     assert "remembered 7 d from when it was last seen" in words(explain(SAMPLE)[1])
     code, output = explain(b'{"a":1}')
     assert code == 0
@@ -176,7 +176,7 @@ def test_how_long_the_identity_is_remembered_is_told(explain: Explain) -> None:
     )
 
 
-def test_an_event_without_a_name_is_told_how_to_get_one(explain: Explain) -> None:
+def test_for_an_event_without_a_name_it_explains_how_to_get_one(explain: Explain) -> None:
     assert "event unknown not named: add ?event=NAME" in words(explain(b'{"a":1}')[1])
 
 
@@ -188,7 +188,7 @@ def test_an_event_without_a_name_is_told_how_to_get_one(explain: Explain) -> Non
         (SAMPLE.replace(b'"points":40', b'"points":"x"'), INT_EXPECTED, "$.data.balance.points"),
     ],
 )
-def test_a_body_that_cannot_be_decoded_is_1_with_path_and_reason(
+def test_an_undecodable_body_exits_with_1_with_path_and_reason(
     explain: Explain, body: bytes, error: str, path: str
 ) -> None:
     code, record = explain.record(body, "--event", NAME)
@@ -201,7 +201,7 @@ def test_a_body_that_cannot_be_decoded_is_1_with_path_and_reason(
     assert f"path {path} dead letter: this body cannot be processed" in words(text)
 
 
-def test_a_template_that_does_not_fit_is_1(explain: Explain) -> None:
+def test_a_template_that_fails_exits_with_1(explain: Explain) -> None:
     code, output = explain(b'{"customer":{"name":"Ada"}}', "--event", NAME)
 
     assert code == 1
@@ -209,7 +209,7 @@ def test_a_template_that_does_not_fit_is_1(explain: Explain) -> None:
     assert output.endswith("processed, but 1 of 1 notification would become a dead letter\n")
 
 
-def test_what_a_body_says_cannot_steer_the_terminal(explain: Explain) -> None:
+def test_the_text_of_a_body_cannot_control_the_terminal(explain: Explain) -> None:
     body = b'{"\\u001b[31mkey":"[red]\\u001b[31m","customer":{"name":"\\u001b[2J"},"balance":{"points":1}}'
 
     _, output = explain(body, "--event", NAME)
@@ -218,27 +218,27 @@ def test_what_a_body_says_cannot_steer_the_terminal(explain: Explain) -> None:
     assert "[red]" in output
 
 
-def test_an_unknown_source_is_2_and_names_the_known(explain: Explain) -> None:
-    told = explain(SAMPLE, "--source", "shop")
+def test_an_unknown_source_exits_with_2_and_the_known_ones(explain: Explain) -> None:
+    result = explain(SAMPLE, "--source", "shop")
 
-    assert told == (2, "--source shop: no such source; configured: voucherify")
+    assert result == (2, "--source shop: no such source; configured: voucherify")
 
 
-def test_one_of_several_sources_has_to_be_named(explain: Explain) -> None:
+def test_with_several_sources_one_has_to_be_named(explain: Explain) -> None:
     explain.config.write_text(CONFIG + TWO_SOURCES)
 
     assert explain(SAMPLE) == (2, "--source is needed, since several are configured: shop, till")
     assert "from till (voucherify)" in explain(SAMPLE, "--source", "till")[1]
 
 
-def test_a_file_that_cannot_be_read_is_2(explain: Explain, tmp_path: Path) -> None:
+def test_an_unreadable_file_exits_with_2(explain: Explain, tmp_path: Path) -> None:
     gone = tmp_path / "gone.json"
 
     assert explain.run(str(gone)) == (2, f"{gone}: cannot read it: No such file or directory")
     assert explain.run(str(tmp_path)) == (2, f"{tmp_path}: cannot read it: Is a directory")
 
 
-def test_a_body_or_a_name_that_the_receiver_refuses_is_2(explain: Explain) -> None:
+def test_a_body_or_a_name_that_the_receiver_refuses_exits_with_2(explain: Explain) -> None:
     code, too_large = explain(SAMPLE, HOOKLINE_RECEIVER_MAX_BODY_BYTES="100")
     assert (code, "would answer 413" in too_large) == (2, True)
 
@@ -246,5 +246,5 @@ def test_a_body_or_a_name_that_the_receiver_refuses_is_2(explain: Explain) -> No
     assert (code, "answers 400" in unprintable) == (2, True)
 
 
-def test_a_config_fault_is_2(explain: Explain) -> None:
+def test_a_config_fault_exits_with_2(explain: Explain) -> None:
     assert explain(SAMPLE, HOOKLINE_RECEIVER_PORT="x") == (2, "HOOKLINE_RECEIVER_PORT: expected `int`")

@@ -1,4 +1,4 @@
-"""`hookline explain` of rules that enrich: it says what would be looked up, and asks nothing."""
+"""Tests of `hookline explain` for rules that enrich: it shows the lookup and makes no request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def explained(tmp_path: Path) -> Any:
     return explain
 
 
-def test_what_would_be_looked_up_is_told_and_a_text_that_needs_it_is_no_dead_letter(explained: Any) -> None:
+def test_the_lookup_is_shown_and_a_text_that_needs_it_is_not_a_dead_letter(explained: Any) -> None:
     body = {"voucher": {"holder_id": "cust_1"}}
 
     code, page = explained(body)
@@ -54,7 +54,7 @@ def test_what_would_be_looked_up_is_told_and_a_text_that_needs_it_is_no_dead_let
     assert rule["notifications"][0]["looks_up"] == ["GET /v1/customers/cust_1"]
 
 
-def test_a_text_that_the_payload_fits_as_it_is_is_shown(explained: Any) -> None:
+def test_a_text_that_needs_no_lookup_is_shown(explained: Any) -> None:
     code, page = explained({"customer": {"id": "cust_1", "email": "ada@example.com"}})
 
     assert code == 0
@@ -62,7 +62,7 @@ def test_a_text_that_the_payload_fits_as_it_is_is_shown(explained: Any) -> None:
     assert "needs the looked-up data" not in page
 
 
-def test_a_payload_that_names_nobody_would_be_a_dead_letter(explained: Any) -> None:
+def test_a_payload_without_a_customer_would_be_a_dead_letter(explained: Any) -> None:
     code, page = explained({"points": 3})
 
     assert code == 1

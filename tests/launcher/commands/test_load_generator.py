@@ -1,4 +1,4 @@
-"""What `hookline send` sends, and what it makes of the answers."""
+"""Tests of `hookline send`: what it sends, and how it counts the answers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def target(url: str, **changes: object) -> Target:
     return msgspec.structs.replace(Target(url=url, header=KIND.signature_header), **changes)
 
 
-def test_every_sample_is_an_event_of_its_own() -> None:
+def test_every_sample_is_a_different_event() -> None:
     assert len(set(identities(plan(count=500)))) == 500
 
 
@@ -84,7 +84,7 @@ def test_the_same_seed_sends_the_same_events_and_another_seed_sends_others() -> 
     assert not set(identities(plan(count=50, seed=8))) & set(first)
 
 
-def test_a_repeat_has_the_very_bytes_of_an_earlier_webhook() -> None:
+def test_a_repeat_has_the_same_bytes_as_an_earlier_webhook() -> None:
     seen: set[bytes] = set()
     repeated = 0
     for delivery in deliveries(plan(count=1_000, duplicates=0.2)):
@@ -94,7 +94,7 @@ def test_a_repeat_has_the_very_bytes_of_an_earlier_webhook() -> None:
     assert 150 < repeated < 250
 
 
-def test_a_wrong_signature_does_not_verify_and_a_right_one_does() -> None:
+def test_only_a_wrong_signature_does_not_verify() -> None:
     wrong = 0
     for delivery in deliveries(plan(count=300, invalid=0.3)):
         if delivery.valid:
@@ -106,7 +106,7 @@ def test_a_wrong_signature_does_not_verify_and_a_right_one_does() -> None:
     assert 60 < wrong < 120
 
 
-def test_a_given_body_is_sent_as_it_is_and_counts_as_repeated_after_the_first() -> None:
+def test_a_body_file_is_sent_unchanged_and_counts_as_repeated_after_the_first() -> None:
     sent = list(deliveries(plan(count=3, body=b"  not json ")))
     assert [delivery.content.body for delivery in sent] == [b"  not json "] * 3
     assert [delivery.repeated for delivery in sent] == [False, True, True]
@@ -144,7 +144,7 @@ async def test_a_wrong_answer_is_unexpected(serve: Serve) -> None:
     assert "3 not as expected" in as_text(tally)
 
 
-async def test_a_503_is_tried_again_as_often_as_asked(serve: Serve) -> None:
+async def test_a_503_is_retried_as_often_as_configured(serve: Serve) -> None:
     answers = iter([503, 503, 202])
 
     async def recovering(request: web.Request) -> web.Response:
@@ -156,7 +156,7 @@ async def test_a_503_is_tried_again_as_often_as_asked(serve: Serve) -> None:
     await send_all(target(await serve(recovering), retries=2), deliveries(plan()), tally)
     assert tally.answers == Counter({"202": 1})
     assert tally.retried == 2
-    assert time.perf_counter() - started < 3  # which is what it waits when it is not told for how long
+    assert time.perf_counter() - started < 3  # its wait if the answer has no Retry-After
 
 
 async def test_a_503_without_retries_is_final(serve: Serve) -> None:
@@ -169,7 +169,7 @@ async def test_a_503_without_retries_is_final(serve: Serve) -> None:
     assert (tally.answers, tally.unexpected) == (Counter({"503": 1}), 1)
 
 
-async def test_no_answer_in_time_is_counted_as_timed_out(serve: Serve) -> None:
+async def test_a_missing_answer_is_counted_as_timed_out(serve: Serve) -> None:
     release = asyncio.Event()
 
     async def silent(_request: web.Request) -> web.Response:
@@ -182,7 +182,7 @@ async def test_no_answer_in_time_is_counted_as_timed_out(serve: Serve) -> None:
     assert (tally.answers, tally.unexpected) == (Counter({TIMED_OUT: 1}), 1)
 
 
-async def test_a_connection_lost_half_way_is_counted_and_the_rest_is_sent(serve: Serve) -> None:
+async def test_a_lost_connection_is_counted_and_the_other_webhooks_are_sent(serve: Serve) -> None:
     requests = 0
 
     async def dropping(request: web.Request) -> web.Response:
@@ -211,7 +211,7 @@ async def test_the_rate_is_kept(serve: Serve) -> None:
     assert 0.2 <= tally.seconds < 1.0
 
 
-def test_percentiles_are_right_to_one_percent_in_bounded_memory() -> None:
+def test_percentiles_are_accurate_to_one_percent_in_bounded_memory() -> None:
     latencies = Latencies()
     for microseconds in range(1, 100_001):
         latencies.add(microseconds / 1000)
@@ -233,12 +233,12 @@ def test_percentiles_are_right_to_one_percent_in_bounded_memory() -> None:
         ("http://h/in?x=1", "event=a+b", "http://h/in?x=1&event=a+b"),
     ],
 )
-def test_an_address_without_a_path_gets_the_path_of_the_source(url: str, query: str, address: str) -> None:
+def test_a_url_without_a_path_gets_the_path_of_the_source(url: str, query: str, address: str) -> None:
     assert _address(url, "voucherify", query) == address
 
 
 @pytest.mark.parametrize("url", ["ftp://h", "http://", "http://[", "http://h:port"])
-def test_a_thing_that_is_no_address_is_told_in_one_line(url: str) -> None:
+def test_an_invalid_url_is_reported_in_one_line(url: str) -> None:
     with pytest.raises(SendError, match="not an address"):
         _address(url, "voucherify", "")
 
@@ -247,5 +247,5 @@ def test_a_thing_that_is_no_address_is_told_in_one_line(url: str) -> None:
     ("host", "address"),
     [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("10.0.0.5", "http://10.0.0.5:8080")],
 )
-def test_a_receiver_on_every_interface_is_met_on_this_machine(host: str, address: str) -> None:
+def test_a_receiver_on_every_interface_is_reached_at_the_loopback_address(host: str, address: str) -> None:
     assert receiver_url(ReceiverSettings(host=host)) == address

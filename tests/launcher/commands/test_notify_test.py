@@ -1,4 +1,4 @@
-"""`hookline notify test`, in this process: it needs nothing that runs but the other side."""
+"""Tests of `hookline notify test`, in this process: it needs nothing running except the target."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ html = "<p>{{ customer.name }}</p>"
 name = "faulty"
 events = ["*"]
 channel = "sink"
-text = "{{ nobody }}"
+text = "{{ missing }}"
 
 [[rules]]
 name = "quiet"
@@ -69,7 +69,7 @@ when = "balance.points > 1000000"
 
 
 class NotifyTest:
-    """Runs the command."""
+    """Run the command with these arguments."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "body.json"
@@ -78,7 +78,7 @@ class NotifyTest:
         self.url = "http://127.0.0.1:1/"
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
-        """(exit code, output)"""
+        """Return (exit code, output)."""
         self.config.write_text(RULES.replace("URL", self.url))
         command = ["--config", str(self.config), "notify", "test", *arguments]
         ran = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
@@ -108,7 +108,7 @@ async def sending(
 
 def test_it_shows_all_that_would_be_sent_and_sends_nothing(notify: NotifyTest) -> None:
     code, output = notify.on("points")
-    told = [" ".join(line.split()) for line in output.splitlines()]
+    lines_shown = [" ".join(line.split()) for line in output.splitlines()]
 
     assert code == 0
     for line in (
@@ -119,12 +119,12 @@ def test_it_shows_all_that_would_be_sent_and_sends_nothing(notify: NotifyTest) -
         "to crm-00000001",
         "html <p>Bela Okafor</p>",
     ):
-        assert line in told, output
-    assert any(line.startswith("text Bela Okafor: ") and "," in line for line in told), output
-    assert told[-1] == "Not sent (dry run). Add --send to send it."
+        assert line in lines_shown, output
+    assert any(line.startswith("text Bela Okafor: ") and "," in line for line in lines_shown), output
+    assert lines_shown[-1] == "Not sent (dry run). Add --send to send it."
 
 
-async def test_send_really_sends_once_through_each_channel(notify: NotifyTest) -> None:
+async def test_send_sends_once_through_each_channel(notify: NotifyTest) -> None:
     code, report, sink = await sending(notify, "points")
 
     assert code == 0
@@ -137,7 +137,7 @@ async def test_send_really_sends_once_through_each_channel(notify: NotifyTest) -
     assert sink.got[0]["data"] == report["explanation"]["event"]["payload"]
 
 
-async def test_what_the_other_side_refuses_is_told_and_1(notify: NotifyTest) -> None:
+async def test_a_refusal_of_the_target_is_shown_and_exits_with_1(notify: NotifyTest) -> None:
     def answer(_n: object, _times: int) -> web.Response:
         return web.Response(status=404, text="no such thing")
 
@@ -152,19 +152,19 @@ async def test_what_the_other_side_refuses_is_told_and_1(notify: NotifyTest) -> 
     }
 
 
-def test_a_side_that_is_not_there_is_told_and_1(notify: NotifyTest) -> None:
+def test_an_unreachable_target_is_shown_and_exits_with_1(notify: NotifyTest) -> None:
     code, output = notify.on("points", "--send")
     assert code == 1
     assert "not sent (retry) -> sink: " in output
 
 
-async def test_what_would_be_a_dead_letter_is_not_sent(notify: NotifyTest) -> None:
+async def test_a_notification_that_would_be_a_dead_letter_is_not_sent(notify: NotifyTest) -> None:
     code, report, sink = await sending(notify, "faulty")
     assert (code, report["sent"], sink.got) == (1, [], [])
-    assert "text of rule 'faulty': 'nobody' is undefined" in notify.on("faulty")[1]
+    assert "text of rule 'faulty': 'missing' is undefined" in notify.on("faulty")[1]
 
 
-def test_a_rule_that_is_not_enabled_and_quiet_is_tried_all_the_same(notify: NotifyTest) -> None:
+def test_a_disabled_rule_in_quiet_hours_is_tested_too(notify: NotifyTest) -> None:
     code, output = notify.on("quiet", "--send")
     assert code == 0
     assert "hours end in" in output
@@ -175,7 +175,7 @@ def test_a_rule_that_is_not_enabled_and_quiet_is_tried_all_the_same(notify: Noti
     ("rule", "reason"),
     [("tiers", "event matches none of *tier*"), ("huge", "when is not true: balance.points > 1000000")],
 )
-def test_a_rule_that_makes_nothing_of_the_body_says_why_and_is_1(
+def test_a_rule_that_makes_no_notification_shows_the_reason_and_exits_with_1(
     notify: NotifyTest, rule: str, reason: str
 ) -> None:
     code, output = notify.on(rule, "--send")
@@ -184,20 +184,20 @@ def test_a_rule_that_makes_nothing_of_the_body_says_why_and_is_1(
     assert output.rstrip().endswith("nothing to send")
 
 
-def test_a_body_that_cannot_be_decoded_is_1(notify: NotifyTest) -> None:
+def test_an_undecodable_body_exits_with_1(notify: NotifyTest) -> None:
     notify.file.write_bytes(b"40 points")
     code, output = notify.on("points", "--send")
     assert code == 1
     assert "dead letter: this body cannot be processed" in output
 
 
-def test_a_name_can_be_given_as_the_url_would(notify: NotifyTest) -> None:
+def test_the_event_name_can_be_given_as_in_the_url(notify: NotifyTest) -> None:
     notify.file.write_bytes(b'{"tier": 1}')
     assert notify.on("tiers")[0] == 1
     assert notify.on("tiers", "--name", "customer.loyalty.tier.joined")[0] == 0
 
 
-def test_usage_faults_are_2(notify: NotifyTest) -> None:
+def test_usage_faults_exit_with_2(notify: NotifyTest) -> None:
     assert notify.on("point") == (2, "point: no such rule, did you mean points?")
     assert notify("points", "--event", "gone.json") == (2, "gone.json: cannot read it: No such file or directory")
     assert notify.on("points", "--source", "shop") == (2, "--source shop: no such source; configured: voucherify")

@@ -1,4 +1,4 @@
-"""The sample config of the README, from its signed webhooks to real servers on this machine."""
+"""Tests of the sample config of the README, from its signed webhooks to real servers on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ELSEWHERE = {
     "HOOKLINE_CHANNELS_CRM_SECRETS": CRM,
     "HOOKLINE_CHANNELS_TEAM_URL": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#loyalty",
 }
-"""The secrets that the sample leaves to files."""
+"""The secrets that the sample reads from files."""
 
 FAULTS = (
     ("balance.points | number", "balance.points | nubmer", "rules[0].subject", "nubmer"),
@@ -40,11 +40,11 @@ FAULTS = (
     ("balance.points >= 1000", "balance.points >=", "rules[2].when", "not a Jinja2 expression"),
     ('channel = "team"', 'channel = "taem"', "rules[2].channel", "did you mean team"),
 )
-"""What is right in the sample, the fault in its place, its key, and words of the reason."""
+"""Correct text in the sample, a faulty replacement, its key, and words of the reason."""
 
 
-class Others(msgspec.Struct, frozen=True):
-    """The mail server, the CRM and the chat; what leads to them."""
+class Targets(msgspec.Struct, frozen=True):
+    """The mail server, the CRM and the chat, and the settings that lead to them."""
 
     mail: Mailbox
     crm: Taken
@@ -53,13 +53,13 @@ class Others(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def others(directory: Path) -> AsyncIterator[Others]:
+async def running_targets(directory: Path) -> AsyncIterator[Targets]:
     authority, tls = certificates()
     authority.cert_pem.write_to_path(str(directory / "ca.pem"))
     async with AsyncExitStack() as servers:
         mail = await servers.enter_async_context(smtp_server(tls_context=tls, auth_required=True))
         crm, team = [await servers.enter_async_context(server()) for _ in range(2)]
-        yield Others(
+        yield Targets(
             mail.box,
             crm,
             team,
@@ -89,11 +89,11 @@ def balance(body: bytes) -> str:
     return f"{msgspec.json.decode(body)['data']['balance']['balance']:,}"
 
 
-async def test_the_customer_gets_a_mail_the_crm_all_and_the_team_only_the_big_one(
+async def test_the_customer_gets_a_mail_the_crm_every_event_and_the_team_only_the_big_one(
     tmp_path: Path, redis_server: RedisServer, redis: Client
 ) -> None:
     small, big = webhook(1, 40), webhook(2, 1500)
-    async with others(tmp_path) as there:
+    async with running_targets(tmp_path) as there:
         stack = Stack(tmp_path, redis_server, **there.variables)
         stack.configure(SAMPLE)
         try:
@@ -117,9 +117,9 @@ async def test_the_customer_gets_a_mail_the_crm_all_and_the_team_only_the_big_on
         text = f"Hello {customer(body)['name']}, your balance is {balance(body)} points now."
         assert mail.get_content().strip() == text
 
-    told = [signed(headers, post) for headers, post in there.crm.posts]
-    assert {one["rule"] for one in told} == {"points-crm"}
-    assert sorted(one["data"]["balance"]["points"] for one in told) == [40, 1500]
+    posted = [signed(headers, post) for headers, post in there.crm.posts]
+    assert {post["rule"] for post in posted} == {"points-crm"}
+    assert sorted(post["data"]["balance"]["points"] for post in posted) == [40, 1500]
 
     ((_, post),) = there.team.posts
     assert msgspec.json.decode(post)["message"] == f"{customer(big)['name']} got 1,500 points"
@@ -131,11 +131,11 @@ async def all_is_settled(redis: Client) -> bool:
 
 
 def signed(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """What a POST tells; raises where the signature is not one of the CRM's secret."""
+    """Return the content of a POST; raise if its signature was not made with the CRM's secret."""
     return dict(Webhook(CRM).verify(body, {name.lower(): value for name, value in headers.items()}))
 
 
-def test_it_is_a_config_that_check_finds_nothing_wrong_with(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_check_finds_no_fault_in_the_sample(tmp_path: Path, redis_server: RedisServer) -> None:
     (tmp_path / "hookline.toml").write_text(SAMPLE)
 
     ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=redis_server.url, **ELSEWHERE))
@@ -143,7 +143,7 @@ def test_it_is_a_config_that_check_finds_nothing_wrong_with(tmp_path: Path, redi
     assert ran.returncode == 0, ran.stdout
 
 
-def test_faults_in_it_are_told_at_once_with_line_and_key(tmp_path: Path) -> None:
+def test_faults_in_the_sample_are_all_reported_with_line_and_key(tmp_path: Path) -> None:
     faulty = SAMPLE
     for right, wrong, _, _ in FAULTS:
         faulty = faulty.replace(right, wrong, 1)
@@ -154,6 +154,6 @@ def test_faults_in_it_are_told_at_once_with_line_and_key(tmp_path: Path) -> None
     assert ran.returncode == 2
     for _, wrong, key, reason in FAULTS:
         line = next(number for number, text in enumerate(faulty.splitlines(), 1) if wrong in text)
-        (told,) = [text for text in ran.stdout.splitlines() if key in text]
-        assert f"line {line}" in told
-        assert reason in told
+        (message,) = [text for text in ran.stdout.splitlines() if key in text]
+        assert f"line {line}" in message
+        assert reason in message

@@ -1,4 +1,4 @@
-"""`hookline send` as a person runs it, against a running `hookline up`."""
+"""Tests of `hookline send` as an operator runs it, against a running `hookline up`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-def test_a_load_goes_through_a_real_receiver_and_adds_up_there(stack: Stack) -> None:
+def test_a_load_is_accepted_by_a_real_receiver_and_its_counters_add_up(stack: Stack) -> None:
     options = ("--count", "300", "--duplicates", "0.1", "--invalid", "0.05", "--seed", "3", "--json")
     done = stack.run("send", *options, "--concurrency", "8")
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,7 @@ def test_a_raw_sample_and_a_file_are_notified(stack: Stack, tmp_path: Path) -> N
         (("--file", "no-such-file"), 2, "no-such-file"),
     ],
 )
-def test_what_cannot_be_sent_is_told_without_a_traceback(
+def test_webhooks_that_cannot_be_sent_are_reported_without_a_traceback(
     stack: Stack, options: tuple[str, ...], code: int, words: str
 ) -> None:
     done = stack.run("send", *options)
@@ -74,7 +74,7 @@ def test_what_cannot_be_sent_is_told_without_a_traceback(
     assert "Traceback" not in done.stderr
 
 
-def test_without_any_secret_it_says_how_to_get_one(tmp_path: Path) -> None:
+def test_without_a_secret_it_explains_how_to_get_one(tmp_path: Path) -> None:
     done = Stack(tmp_path).run("send")
     assert done.returncode == 2
     assert "no secret to sign with for voucherify: start `hookline up`" in done.stderr

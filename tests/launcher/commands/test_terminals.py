@@ -1,4 +1,4 @@
-"""Commands on terminals that do not know every character, with texts that would steer them."""
+"""Tests of commands on terminals with a limited character set, with texts that contain control sequences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_the_text_of_a_payload_is_shown_on_every_terminal_and_steers_none(tmp_path: Path, encoding: str) -> None:
+def test_the_text_of_a_payload_is_shown_on_every_terminal_and_controls_none(tmp_path: Path, encoding: str) -> None:
     test = (
         "notify",
         "test",

@@ -1,4 +1,4 @@
-"""`hookline url` as a person runs it."""
+"""Tests of `hookline url` as an operator runs it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def run(
     return f"{done.returncode} {(done.stdout or done.stderr).strip()}"
 
 
-def test_the_url_has_a_key_that_the_receiver_takes_for_this_event_alone(tmp_path: Path) -> None:
+def test_the_url_has_a_key_that_the_receiver_accepts_for_this_event_alone(tmp_path: Path) -> None:
     code, url = run(tmp_path, "crm.order & more", "--base", "https://hooks.example.com/").split(" ", 1)
     parts = urlsplit(url)
-    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
 
     assert (code, parts.netloc, parts.path) == ("0", "hooks.example.com", "/webhooks/shop")
     gate = SourceVerifier("shop", Settings(secrets=tuple(map(Secret, SECRETS)), url_key=True))
-    gate.check_event(b"{}", given["event"], given["key"])
+    gate.check_event(b"{}", query["event"], query["key"])
     with pytest.raises(RejectedError):
-        gate.check_event(b"{}", "crm.order", given["key"])
+        gate.check_event(b"{}", "crm.order", query["key"])
     assert not any(secret in url for secret in SECRETS)
 
 
-def test_without_an_address_it_is_the_configured_receiver_s(tmp_path: Path) -> None:
+def test_without_an_address_it_is_that_of_the_configured_receiver(tmp_path: Path) -> None:
     assert run(tmp_path, "a.b").startswith("0 http://127.0.0.1:8080/webhooks/shop?event=a.b&key=")
 
 
@@ -56,7 +56,7 @@ def test_without_an_address_it_is_the_configured_receiver_s(tmp_path: Path) -> N
         (("a.b", "--source", "other"), "url_key = true", "no such source"),
     ],
 )
-def test_what_the_receiver_would_refuse_is_said_in_one_line(
+def test_names_that_the_receiver_would_refuse_are_reported_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], settings: str, reason: str
 ) -> None:
     answer = run(tmp_path, *arguments, settings=settings)

@@ -1,4 +1,4 @@
-"""`hookline inspector`, as a process of its own."""
+"""Tests of `hookline inspector` as a process of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def port() -> int:
     return free_port()
 
 
-async def test_it_serves_follows_the_config_and_stops(
+async def test_it_serves_pages_follows_the_config_and_stops(
     redis_server: RedisServer, tmp_path: Path, port: int
 ) -> None:
     (tmp_path / "ann.password").write_text(PASSWORD)
@@ -74,7 +74,7 @@ async def test_it_serves_follows_the_config_and_stops(
         running.kill()
 
 
-async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
+async def test_an_action_interrupted_by_sigterm_is_continued_by_the_next_inspector_immediately(
     redis_server: RedisServer, redis: Client, tmp_path: Path, port: int
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(60)))
@@ -92,11 +92,11 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
             name = (await answer.json())["id"]
 
         async def done() -> Action | None:
-            found = await stored_actions.read(redis, name)
-            return found if found and found.done else None
+            action = await stored_actions.read(redis, name)
+            return action if action and action.done else None
 
         await until(done)
-        with socket.create_connection(("127.0.0.1", port)):  # a browser that keeps its connection
+        with socket.create_connection(("127.0.0.1", port)):  # a browser that keeps its connection open
             began = time.monotonic()
             first.signal(signal.SIGTERM)
             assert await first.ends() == 0
@@ -105,10 +105,10 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
         assert halfway and halfway.state == "running" and halfway.done < 60
 
         async def ended() -> Action | None:
-            found = await stored_actions.read(redis, name)
-            return found if found and found.state == "done" else None
+            action = await stored_actions.read(redis, name)
+            return action if action and action.state == "done" else None
 
-        end = await until(ended, seconds=8)  # a lease that was left to run out would take longer
+        end = await until(ended, seconds=8)  # it would take longer if the lease had to expire
         totals = (await read_status(redis)).totals
         assert (end.done, end.missing, totals.replayed, totals.queued) == (60, 0, 60, 60)
         assert totals.bodies_add_up()
@@ -120,7 +120,7 @@ async def test_sigterm_in_the_middle_of_an_action_leaves_it_to_the_next_at_once(
         second.kill()
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_used_port_is_reported_in_one_line(redis_server: RedisServer, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         env = environment(REDIS_URL=redis_server.url, HOOKLINE_INSPECTOR_PORT=str(taken.getsockname()[1]))
         ran = hookline("inspector", cwd=tmp_path, env=env)
@@ -136,7 +136,7 @@ def faults(tables: dict[str, object], **environ: str) -> dict[str, str]:
     return {fault.path: fault.reason for fault in caught.value.faults}
 
 
-def test_users_come_from_the_file_and_from_the_environment() -> None:
+def test_users_are_read_from_the_file_and_from_the_environment() -> None:
     table = {"users": {"Ann-B": {"role": "operate"}}}
     environ = {
         "HOOKLINE_INSPECTOR_USERS_ANN_B_PASSWORD": "a long password",
@@ -145,29 +145,29 @@ def test_users_come_from_the_file_and_from_the_environment() -> None:
         "HOOKLINE_INSPECTOR_HOST": "0.0.0.0",
     }
 
-    found = read({"inspector": table}, environ).inspector
+    settings = read({"inspector": table}, environ).inspector
 
-    assert {name: (user.role, user.reveal) for name, user in found.users.items()} == {
+    assert {name: (user.role, user.reveal) for name, user in settings.users.items()} == {
         "Ann-B": ("operate", False),
         "bob": ("read", False),
     }
-    assert found.host == "0.0.0.0"
-    assert "password" not in repr(found).replace("password=Secret(***)", "")
+    assert settings.host == "0.0.0.0"
+    assert "password" not in repr(settings).replace("password=Secret(***)", "")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "hookline.example.com"])
-def test_an_address_that_others_reach_needs_a_user(host: str) -> None:
+def test_an_address_that_others_can_reach_needs_a_user(host: str) -> None:
     assert "HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD" in faults({"host": host})["inspector.host"]
     read({"inspector": {"host": host}}, {"HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "a long password"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_an_address_of_this_machine_alone_needs_none(host: str) -> None:
+def test_a_loopback_address_needs_no_user(host: str) -> None:
     assert read({"inspector": {"host": host}}, {}).inspector.host == host
 
 
-def test_every_fault_of_the_inspector_is_told_at_once() -> None:
-    found = faults(
+def test_every_fault_of_the_inspector_is_reported() -> None:
+    reasons = faults(
         {
             "host": "0.0.0.0",
             "port": 70_000,
@@ -182,23 +182,23 @@ def test_every_fault_of_the_inspector_is_told_at_once() -> None:
         HOOKLINE_INSPECTOR_USERS_CARL_TOKEN="too-short",
     )
 
-    assert found["inspector.port"] == "expected `int` <= 65535"
-    assert found["inspector.hosts[0]"].startswith("not a host name")
-    assert found["inspector.trusted_proxies[0]"].startswith("not an address")
-    assert "trusts every address" in found["inspector.trusted_proxies[1]"]
-    assert "does not belong in this file" in found["inspector.users.ann.password"]
-    assert found["inspector.users.ann.role"] == "expected read or operate"
-    assert "did you mean password" in found['inspector.users."b b".passwort']
-    assert "a name is" in found['inspector.users."b b"']
-    assert found["inspector.users.carl.password"] == "missing"
-    assert "20 characters" in found["HOOKLINE_INSPECTOR_USERS_CARL_TOKEN"]
+    assert reasons["inspector.port"] == "expected `int` <= 65535"
+    assert reasons["inspector.hosts[0]"].startswith("not a host name")
+    assert reasons["inspector.trusted_proxies[0]"].startswith("not an address")
+    assert "trusts every address" in reasons["inspector.trusted_proxies[1]"]
+    assert "does not belong in this file" in reasons["inspector.users.ann.password"]
+    assert reasons["inspector.users.ann.role"] == "expected read or operate"
+    assert "did you mean password" in reasons['inspector.users."b b".passwort']
+    assert "a name is" in reasons['inspector.users."b b"']
+    assert reasons["inspector.users.carl.password"] == "missing"
+    assert "20 characters" in reasons["HOOKLINE_INSPECTOR_USERS_CARL_TOKEN"]
 
 
-def test_a_proxy_before_it_without_users_is_a_fault() -> None:
+def test_a_proxy_in_front_of_it_without_users_is_a_fault() -> None:
     assert "do everything" in faults({"hosts": ["hookline.example.com"]})["inspector.hosts"]
 
 
-def test_who_comes_through_a_proxy_is_told_by_the_trusted_ones_alone() -> None:
+def test_only_trusted_proxies_name_the_client() -> None:
     settings = read({"inspector": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).inspector
     of = _client_address(settings)
 

@@ -1,4 +1,4 @@
-"""The config as it stands now, without processes."""
+"""Tests of the reloadable config, without processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def live(directory: Path) -> ReloadableConfig:
     return ReloadableConfig(config(), config)
 
 
-def test_what_has_not_changed_is_no_change(live: ReloadableConfig, directory: Path) -> None:
+def test_a_reload_without_changes_reports_no_change(live: ReloadableConfig, directory: Path) -> None:
     before = live.current
     assert not live.reload_secrets()
     (directory / "a").write_text("  the-secret-a")
@@ -55,7 +55,7 @@ def test_a_secret_is_rotated_while_another_is_broken(
     assert "another-secret" not in caplog.text
 
 
-def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
+def test_a_broken_file_is_reported_once_and_again_when_it_breaks_again(
     live: ReloadableConfig, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_broken_file_is_told_once_and_again_when_it_breaks_again(
 
 
 def test_a_file_replaced_through_a_link_is_noticed(live: ReloadableConfig, directory: Path) -> None:
-    """As Kubernetes changes a mounted secret."""
+    """Replace a file the way Kubernetes changes a mounted secret."""
     (directory / "new").write_text("secret-behind-a-link")
     (directory / "link").symlink_to("new")
     (directory / "link").rename(directory / "shop.key")
@@ -78,9 +78,7 @@ def test_a_file_replaced_through_a_link_is_noticed(live: ReloadableConfig, direc
     assert live.current.sources["shop"].secrets == (Secret("secret-behind-a-link"),)
 
 
-def test_a_directory_that_may_not_be_read_any_more_keeps_the_secret(
-    live: ReloadableConfig, directory: Path
-) -> None:
+def test_a_directory_that_becomes_unreadable_keeps_the_secret(live: ReloadableConfig, directory: Path) -> None:
     (directory / "shop.key").unlink()
     (directory / "shop.key").mkdir()
 
@@ -100,14 +98,14 @@ def test_a_secret_from_a_pipe_is_read_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fails", "told"),
+    ("fails", "endings"),
     [
         (ConfigError((Fault("a", "x"), Fault("b", "y"))), ["a: x", "b: y"]),
         (ZeroDivisionError(), ["the config was not reloaded"]),
     ],
 )
-def test_a_reload_that_fails_is_told_and_changes_nothing(
-    live: ReloadableConfig, caplog: pytest.LogCaptureFixture, fails: Exception, told: list[str]
+def test_a_failed_reload_is_reported_and_changes_nothing(
+    live: ReloadableConfig, caplog: pytest.LogCaptureFixture, fails: Exception, endings: list[str]
 ) -> None:
     def failing() -> Config:
         raise fails
@@ -117,5 +115,5 @@ def test_a_reload_that_fails_is_told_and_changes_nothing(
     assert not faulty.reload()
     assert faulty.current is live.current
     messages = [record.getMessage() for record in caplog.records]
-    assert len(messages) == len(told)
-    assert all(message.endswith(words) for message, words in zip(messages, told, strict=True))
+    assert len(messages) == len(endings)
+    assert all(message.endswith(words) for message, words in zip(messages, endings, strict=True))

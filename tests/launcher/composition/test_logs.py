@@ -47,7 +47,7 @@ def test_an_event_is_one_json_line_with_its_fields(stderr: Callable[[], str]) ->
     assert line == {"level": "info", "action": "said", "message": "said this", "port": 8080}
 
 
-def test_what_is_told_of_many_at_once_is_a_line_each(stderr: Callable[[], str]) -> None:
+def test_a_group_of_events_is_one_line_each(stderr: Callable[[], str]) -> None:
     each = [{"key": "a", "took_ms": 1}, {"key": "b", "took_ms": 2}]
     for style in ("json", "text"):
         set_up_logs(LogSettings(format=style))
@@ -74,7 +74,7 @@ def test_what_is_told_of_many_at_once_is_a_line_each(stderr: Callable[[], str]) 
         {},
     ],
 )
-def test_each_of_many_has_the_line_that_it_would_have_alone(fields: dict[str, Any]) -> None:
+def test_each_event_of_a_group_has_the_line_that_it_would_have_alone(fields: dict[str, Any]) -> None:
     together = JsonFormatter().format(record("said", port=8080, each=[fields, fields]))
 
     once, again = together.split("\n")
@@ -82,12 +82,12 @@ def test_each_of_many_has_the_line_that_it_would_have_alone(fields: dict[str, An
     assert once.isascii()
     alone = json.loads(JsonFormatter().format(record("said", port=8080)))
     shown = {name: value if isinstance(value, str | int) else str(value) for name, value in fields.items()}
-    told = json.loads(once, parse_constant=pytest.fail)
-    assert {**told, "ts": ""} == {**alone, **shown, "ts": ""}
+    logged = json.loads(once, parse_constant=pytest.fail)
+    assert {**logged, "ts": ""} == {**alone, **shown, "ts": ""}
     assert once.count('"message"') == 1
 
 
-def test_events_below_the_level_and_chatter_of_libraries_are_left_out(stderr: Callable[[], str]) -> None:
+def test_events_below_the_level_and_logs_of_libraries_are_left_out(stderr: Callable[[], str]) -> None:
     set_up_logs(LogSettings(level="info", format="text"))
 
     logging.getLogger("hookline.test").debug("detail")
@@ -95,13 +95,13 @@ def test_events_below_the_level_and_chatter_of_libraries_are_left_out(stderr: Ca
     logging.getLogger("aiohttp.access").info("chatter")
     logging.getLogger("arq.worker").warning("trouble")
 
-    told = stderr()
-    assert "detail" not in told
-    assert "chatter" not in told
-    assert "trouble" in told
+    output = stderr()
+    assert "detail" not in output
+    assert "chatter" not in output
+    assert "trouble" in output
 
 
-def test_what_is_not_a_terminal_gets_json(stderr: Callable[[], str]) -> None:
+def test_an_output_that_is_not_a_terminal_gets_json(stderr: Callable[[], str]) -> None:
     set_up_logs(LogSettings())
 
     logging.getLogger("hookline.test").warning("said")
@@ -118,7 +118,7 @@ def test_text_cannot_forge_a_second_line() -> None:
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
-def test_an_exception_is_told_with_its_traceback(formatter: logging.Formatter) -> None:
+def test_an_exception_is_logged_with_its_traceback(formatter: logging.Formatter) -> None:
     made = record()
     try:
         raise KeyError("gone")
@@ -196,12 +196,12 @@ def test_no_line_is_longer_than_4_kb_and_says_that_it_was_cut(
     assert max(len(line.encode()) + 1 for line in lines) <= 4096
     assert "cut" in lines[0]
     if isinstance(formatter, JsonFormatter):
-        told = [json.loads(line, parse_constant=pytest.fail) for line in lines]
-        assert {line["action"] for line in told} == {"hookline.test"}
+        records = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+        assert {line["action"] for line in records} == {"hookline.test"}
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
-def test_no_traceback_holds_the_batch_of_a_command_and_its_end_is_kept(formatter: logging.Formatter) -> None:
+def test_no_traceback_contains_the_batch_of_a_command_and_its_end_is_kept(formatter: logging.Formatter) -> None:
     made = record("a batch could not be written")
     try:
         try:

@@ -1,4 +1,4 @@
-"""Two installations on one Redis, as an operator starts them."""
+"""Tests of two installations on one Redis, as an operator starts them."""
 
 import asyncio
 from pathlib import Path
@@ -66,7 +66,7 @@ async def test_check_notes_workers_that_run_with_another_config(tmp_path: Path, 
     assert 'workers in the namespace "hookline" run with another config' in checked.stdout
 
 
-async def test_a_config_changes_source_by_source_and_all_at_once_after_a_word(
+async def test_a_config_changes_source_by_source_and_completely_after_a_confirmation(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     env = environment()

@@ -1,4 +1,4 @@
-"""Secrets rotated and the config changed while receivers and workers run: real processes, real HTTP."""
+"""Tests of rotated secrets and config changes while receivers and workers run: real processes, real HTTP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def logged(running: Running, action: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", [ALONE, SUPERVISED], ids=" ".join)
-async def test_a_secret_is_rotated_under_load_and_every_webhook_is_told_202_or_401(
+async def test_a_secret_is_rotated_under_load_and_every_webhook_is_answered_202_or_401(
     stack: Stack, command: tuple[str, ...]
 ) -> None:
     stack.configure(ONE)
@@ -81,7 +81,7 @@ async def test_a_secret_is_rotated_under_load_and_every_webhook_is_told_202_or_4
 
 
 @pytest.mark.parametrize("command", [ALONE, SUPERVISED], ids=" ".join)
-async def test_a_secret_file_that_is_broken_keeps_the_old_secret_until_it_is_mended(
+async def test_a_broken_secret_file_keeps_the_old_secret_until_it_is_repaired(
     stack: Stack, command: tuple[str, ...]
 ) -> None:
     stack.configure(ONE)
@@ -126,7 +126,7 @@ async def test_sighup_adds_and_removes_sources(stack: Stack, command: tuple[str,
     assert await running.ends() == 0
 
 
-async def test_sighup_with_a_bad_config_tells_every_fault_and_changes_nothing(stack: Stack) -> None:
+async def test_sighup_with_a_bad_config_reports_every_fault_and_changes_nothing(stack: Stack) -> None:
     shop, club = stack.write_secret("shop.key", "shop-secret"), stack.write_secret("club.key", "club-secret")
     stack.configure(ONE)
     running = await stack.start(*SUPERVISED)
@@ -146,7 +146,7 @@ async def test_sighup_with_a_bad_config_tells_every_fault_and_changes_nothing(st
     for child in before:
         os.kill(child, signal.SIGKILL)
     await until(lambda: len(set(running.children()) - set(before)) == 2)
-    for source, secret in (("shop", shop), ("club", club)):  # the last sound config, not the first one
+    for source, secret in (("shop", shop), ("club", club)):  # the last valid config, not the first one
         await stack.answers(source, secret, 202)
 
 
@@ -163,7 +163,7 @@ async def test_a_source_without_a_secret_is_refused_at_sighup(stack: Stack) -> N
     assert await stack.post("shop", shop) == 202
 
 
-async def test_up_makes_up_the_secret_of_a_source_that_sighup_brings(stack: Stack) -> None:
+async def test_up_generates_the_secret_of_a_source_that_sighup_adds(stack: Stack) -> None:
     shop = stack.write_secret("shop.key", "shop-secret")
     stack.configure(ONE)
     running = await stack.start("up")
@@ -190,7 +190,7 @@ def rules(url: str, *texts: str) -> str:
     )
 
 
-async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_none(
+async def test_sighup_gives_a_worker_new_rules_and_channels_unless_the_config_is_bad(
     stack: Stack, redis: Client
 ) -> None:
     async with running_sink() as old, running_sink() as new:
@@ -213,14 +213,14 @@ async def test_sighup_gives_a_worker_new_rules_and_channels_and_a_bad_config_non
 
         assert {n["text"] for n in old.got} == {"old"}
         assert {n["text"] for n in new.got} == {"new", "more"}
-        [told] = logged(running, "config_reloaded")
-        assert told.endswith("these settings change only with a restart: worker.max_jobs")
+        [message] = logged(running, "config_reloaded")
+        assert message.endswith("these settings change only with a restart: worker.max_jobs")
         assert "rules[0].text (line 9): not a Jinja2 template" in "".join(logged(running, "reload_refused"))
         running.signal(signal.SIGTERM)
         assert await running.ends() == 0
 
 
-async def test_a_worker_started_after_a_reload_begins_with_what_was_read(stack: Stack, redis: Client) -> None:
+async def test_a_worker_started_after_a_reload_uses_the_reloaded_config(stack: Stack, redis: Client) -> None:
     async with running_sink() as sink:
         stack.configure(rules(sink.url, "old"))
         running = await stack.start("worker", "--processes", "2")

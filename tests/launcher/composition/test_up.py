@@ -45,9 +45,9 @@ def up(directory: Path) -> Iterator[Up]:
 
 
 def address(running: Running) -> str:
-    found = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
-    assert found, running.output
-    return found[1]
+    match = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
+    assert match, running.output
+    return match[1]
 
 
 def get(url: str) -> int:
@@ -56,9 +56,9 @@ def get(url: str) -> int:
 
 
 def pages(running: Running) -> str:
-    found = re.search(r"pages +(http://\S+)", running.output)
-    assert found, running.output
-    return found[1]
+    match = re.search(r"pages +(http://\S+)", running.output)
+    assert match, running.output
+    return match[1]
 
 
 def page(url: str) -> str:
@@ -80,7 +80,7 @@ def post(running: Running, number: int, directory: Path) -> int:
         return int(response.status)
 
 
-async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: Up, directory: Path) -> None:
+async def test_it_shows_all_addresses_and_ctrl_c_leaves_nothing_behind(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
     await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
@@ -105,7 +105,7 @@ async def test_it_says_where_everything_is_and_ctrl_c_leaves_nothing_behind(up: 
     assert "Traceback" not in running.output
 
 
-async def test_a_webhook_is_notified_and_started_again_nothing_is_lost(up: Up, directory: Path) -> None:
+async def test_a_webhook_is_notified_and_a_restart_loses_nothing(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
     first_secret = stored_secret(directory / ".hookline", "voucherify")
@@ -123,12 +123,12 @@ async def test_a_webhook_is_notified_and_started_again_nothing_is_lost(up: Up, d
     assert await again.ends() == 0
 
 
-async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, directory: Path) -> None:
+async def test_a_killed_part_and_a_killed_redis_are_restarted(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
     await running.says("receiver_started")
     socket = directory / ".hookline" / "redis.sock"
-    victim = max(running.children())  # before Redis is started again, which is a child too
+    victim = max(running.children())  # before Redis, which is a child too, is started again
     with redis.Redis(unix_socket_path=str(socket)) as client:
         os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
     os.kill(victim, signal.SIGKILL)
@@ -147,7 +147,7 @@ async def test_a_killed_part_and_a_killed_redis_are_started_again(up: Up, direct
     assert await running.ends() == 0
 
 
-async def test_two_in_one_place_do_not_mix(up: Up, directory: Path) -> None:
+async def test_two_in_one_directory_do_not_mix(up: Up, directory: Path) -> None:
     running = up()
     await running.says(LAST_LINE)
 
@@ -171,9 +171,7 @@ async def test_other_commands_find_the_redis_of_a_running_up(up: Up, directory: 
     assert report["redis"]["aof"] is True
 
 
-async def test_on_a_configured_redis_it_starts_none_of_its_own(
-    up: Up, directory: Path, redis_server: RedisServer
-) -> None:
+async def test_with_a_configured_redis_it_starts_none(up: Up, directory: Path, redis_server: RedisServer) -> None:
     running = up(REDIS_URL=redis_server.url, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="given-secret")
     await running.says(LAST_LINE)
     await until(lambda: "receiver_started" in running.output and running.output.count("worker_started") == 2)
@@ -196,7 +194,7 @@ async def test_children_and_redis_end_when_up_is_killed(up: Up) -> None:
     await until(lambda: not [pid for pid in children if is_alive(pid)])
 
 
-async def test_a_shared_directory_is_refused_in_one_line_and_left_as_it_was(directory: Path) -> None:
+async def test_a_shared_directory_is_refused_in_one_line_and_left_unchanged(directory: Path) -> None:
     shared = directory / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -210,7 +208,7 @@ async def test_a_shared_directory_is_refused_in_one_line_and_left_as_it_was(dire
     assert list(shared.iterdir()) == []
 
 
-async def test_on_its_own_redis_the_sources_may_change_at_will(up: Up, directory: Path) -> None:
+async def test_on_the_embedded_redis_the_sources_may_change_freely(up: Up, directory: Path) -> None:
     for name in ("shop", "pos"):
         (directory / "hookline.toml").write_text(f'[sources.{name}]\nkind = "voucherify"\n')
         running = up()

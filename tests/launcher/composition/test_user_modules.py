@@ -1,4 +1,4 @@
-"""Modules of a user's whose name is taken: each is refused in one line that says why, and what to do."""
+"""Tests of user modules whose name is in use: each is refused in one line with the reason and the remedy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def config(directory: Path, target: str) -> None:
 
 
 def refused(directory: Path, target: str, **variables: str) -> str:
-    """Why a worker that is started in the directory would not call this function; "" where it would."""
+    """Return why a worker started in the directory would not call this function; "" if it would."""
     program = (
         "from worker.channels.errors import ChannelError\n"
         "from worker.channels.user_module import function_at\n"
@@ -50,7 +50,7 @@ def refused(directory: Path, target: str, **variables: str) -> str:
         "except ChannelError as error:\n"
         "    print('refused:', error)\n"
     )
-    # As by the command, which does not search the working directory first.
+    # As the command does, which does not search the working directory first.
     ran = run(sys.executable, "-P", "-c", program, cwd=directory, **variables)
     assert ran.returncode == 0, ran.stderr
     (line,) = ran.stdout.splitlines()
@@ -59,7 +59,7 @@ def refused(directory: Path, target: str, **variables: str) -> str:
 
 @pytest.mark.parametrize("name", OWN_PACKAGES)
 @pytest.mark.parametrize("path", ["{}", "{}.hooks"])
-def test_a_target_with_the_name_of_a_package_of_hooklines_is_refused(name: str, path: str) -> None:
+def test_a_target_with_the_name_of_a_package_of_hookline_is_refused(name: str, path: str) -> None:
     (fault,) = channel_faults({"crm": PythonSettings(target=f"{path.format(name)}:note")})
     assert str(fault) == OWN_WORKER.replace("worker", name)
 
@@ -90,7 +90,7 @@ def test_the_commands_refuse_it_in_one_line(
 @pytest.mark.parametrize(
     "code", ["from worker import note", "import worker.hooks", "import worker\nworker.note()"]
 )
-def test_a_module_that_imports_one_of_the_users_with_such_a_name_is_refused(tmp_path: Path, code: str) -> None:
+def test_a_module_that_imports_a_user_module_with_such_a_name_is_refused(tmp_path: Path, code: str) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "__init__.py").write_text(FUNCTION)
     (tmp_path / "worker" / "hooks.py").write_text(FUNCTION)
@@ -99,15 +99,15 @@ def test_a_module_that_imports_one_of_the_users_with_such_a_name_is_refused(tmp_
     assert refused(tmp_path, "crm:note") == expected
 
 
-def test_a_module_that_nothing_imports_may_have_any_name(tmp_path: Path) -> None:
+def test_a_module_that_is_not_imported_may_have_any_name(tmp_path: Path) -> None:
     for name in (*OWN_PACKAGES, "crm", "redis"):
         (tmp_path / f"{name}.py").write_text(FUNCTION)
     assert refused(tmp_path, "crm:note") == ""
 
 
 @pytest.mark.parametrize("name", [name for name in OWN_PACKAGES if name != "hookline"])
-def test_a_module_that_hides_a_package_of_hooklines_is_named(name: str, tmp_path: Path) -> None:
-    """PYTHONPATH comes before what is installed, so that Hookline itself would import it."""
+def test_a_module_that_hides_a_package_of_hookline_is_named(name: str, tmp_path: Path) -> None:
+    """Put the module on PYTHONPATH, which comes before installed packages, so that Hookline would import it."""
     module = tmp_path / f"{name}.py"
     module.write_text("raise AssertionError('it is never imported')")
     ran = run(HOOKLINE, "check", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
@@ -128,7 +128,7 @@ def test_a_module_that_hides_a_package_of_hooklines_is_named(name: str, tmp_path
     ],
 )
 @pytest.mark.parametrize("is_package", [True, False], ids=["package", "directory"])
-def test_a_module_that_a_library_hides_is_refused(
+def test_a_module_that_is_hidden_by_a_library_is_refused(
     tmp_path: Path, module: str, what: str, *, is_package: bool
 ) -> None:
     name, _, inner = module.partition(".")
@@ -148,15 +148,15 @@ def test_a_module_that_a_library_hides_is_refused(
     )
 
 
-def test_a_helper_that_a_library_hides_is_refused(tmp_path: Path) -> None:
+def test_a_helper_that_is_hidden_by_a_library_is_refused(tmp_path: Path) -> None:
     (tmp_path / "queue.py").write_text("def put_in_crm(): ...\n")
     (tmp_path / "crm.py").write_text(f"from queue import put_in_crm\n{FUNCTION}")
     reason = refused(tmp_path, "crm:note")
     assert reason.startswith("importing crm: 'queue' is the name of a module of Python's standard library")
 
 
-def test_an_installed_module_of_the_users_wins_over_the_same_beside_the_config(tmp_path: Path) -> None:
-    """As where an application is installed and its checkout is the working directory."""
+def test_an_installed_user_module_takes_precedence_over_the_one_beside_the_config(tmp_path: Path) -> None:
+    """Test an application that is installed while its checkout is the working directory."""
     for place in ("installed", "here"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "crm.py").write_text(FUNCTION)
@@ -165,7 +165,7 @@ def test_an_installed_module_of_the_users_wins_over_the_same_beside_the_config(t
     assert "there is no 'gone' in crm" not in refused(tmp_path / "here", "crm:gone", PYTHONPATH=path)
 
 
-def test_a_mistake_in_a_module_of_the_users_is_not_taken_for_a_hidden_one(tmp_path: Path) -> None:
+def test_a_mistake_in_a_user_module_is_not_reported_as_a_hidden_module(tmp_path: Path) -> None:
     (tmp_path / "mounted").mkdir()
     (tmp_path / "mounted" / "crm.py").write_text(f"import json\n{FUNCTION}")
     (tmp_path / "crm.py").symlink_to("mounted/crm.py")

@@ -1,4 +1,4 @@
-"""Channels as the config has them: the page about them, and what is told where one cannot work."""
+"""Tests of channels in the config: the page about them, and the errors where one cannot work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def crm(tmp_path: Path) -> Iterator[Path]:
-    """A directory with the page's crm.py, and its secrets, that is worked in."""
+    """Change to a directory with the page's crm.py and its secrets."""
     (program,) = blocks("python")
     (tmp_path / "crm.py").write_text(program)
     (tmp_path / "run" / "secrets").mkdir(parents=True)
@@ -51,7 +51,7 @@ def crm(tmp_path: Path) -> Iterator[Path]:
     os.chdir(here)
 
 
-def test_every_example_of_the_page_is_a_config_that_works(crm: Path) -> None:
+def test_every_example_of_the_page_is_a_valid_config(crm: Path) -> None:
     kinds = set()
     for block in blocks("toml"):
         config = read(tomllib.loads(block.replace("file:/", "file:")), {}, directory=crm)
@@ -64,7 +64,7 @@ def test_every_example_of_the_page_is_a_config_that_works(crm: Path) -> None:
     ("status", "outcome"), [(200, Sent()), (429, "RetryLater"), (404, "Permanent"), (500, "ClientResponseError")]
 )
 @pytest.mark.usefixtures("crm")
-async def test_the_pages_function_does_what_it_says(status: int, outcome: Outcome | str) -> None:
+async def test_the_function_of_the_page_does_what_it_says(status: int, outcome: Outcome | str) -> None:
     body = webhook(7)
     message = Message(
         key="k", rule="r", source="voucherify", event=POINTS_ADDED, text="", data=VOUCHERIFY.view(body)
@@ -72,14 +72,14 @@ async def test_the_pages_function_does_what_it_says(status: int, outcome: Outcom
     channel = open_channels({"crm": PythonSettings(target="crm:points_added")}, {"voucherify": VOUCHERIFY.model})
     async with server(status) as taken:
         os.environ["CRM_URL"] = taken.url
-        found = await channel["crm"].send(message)
-    assert (found.error_class if isinstance(found, (Dead, Retry)) else found) == outcome
+        result = await channel["crm"].send(message)
+    assert (result.error_class if isinstance(result, (Dead, Retry)) else result) == outcome
     headers, posted = taken.posts[0]
     assert headers["Idempotency-Key"] == "k"
     assert b'"points"' in posted
 
 
-def test_check_tells_every_channel_that_cannot_work_here(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_check_reports_every_channel_that_cannot_work_here(tmp_path: Path, redis_server: RedisServer) -> None:
     (tmp_path / "hookline.toml").write_text(
         '[channels.crm]\nkind = "python"\ntarget = "no_such_crm:note"\n'
         '[channels.log]\nkind = "file"\npath = "/nowhere/out.jsonl"\n'
@@ -110,7 +110,7 @@ def test_a_worker_does_not_start_without_the_functions_of_its_channels(
     assert ran.stderr == "hookline: channels.crm.target: there is no module 'no_such_crm'\n"
 
 
-def test_the_other_commands_do_not_need_what_the_workers_need(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_the_other_commands_do_not_need_what_only_workers_need(tmp_path: Path, redis_server: RedisServer) -> None:
     (tmp_path / "hookline.toml").write_text(NO_FUNCTION)
     ran = hookline("status", cwd=tmp_path, env=environment(REDIS_URL=redis_server.url))
     assert ran.returncode == 0, ran.stderr

@@ -21,7 +21,7 @@ def faults(
     return {fault.path: fault.reason for fault in caught.value.faults}
 
 
-def test_nothing_needs_to_be_set() -> None:
+def test_no_setting_is_required() -> None:
     config = read({}, {})
 
     assert list(config.sources) == ["voucherify"]
@@ -30,8 +30,8 @@ def test_nothing_needs_to_be_set() -> None:
     assert config.receiver.port == 8080
 
 
-def test_every_fault_is_told_at_once_with_its_place() -> None:
-    found = faults(
+def test_every_fault_is_reported_with_its_place() -> None:
+    reasons = faults(
         {
             "receiver": {"port": "x", "prot": 1},
             "worker": {"processes": 0},
@@ -43,7 +43,7 @@ def test_every_fault_is_told_at_once_with_its_place() -> None:
         {"HOOKLINE_WORKER_LEASE_S": "soon"},
     )
 
-    assert found == {
+    assert reasons == {
         "receiver.port": "expected `int`, got `str`",
         "receiver.prot": "unknown setting, did you mean port?",
         "worker.processes": "expected `int` >= 1",
@@ -55,7 +55,7 @@ def test_every_fault_is_told_at_once_with_its_place() -> None:
         ),
         "channels.crm.url": "expected `str` matching regex '^https?://'",
         "channels.crm.retry.attemps": "unknown setting, did you mean attempts?",
-        "channels.sms.kind": found["channels.sms.kind"],
+        "channels.sms.kind": reasons["channels.sms.kind"],
         "rules[0].channel": "no such channel, did you mean crm?",
         "rules[0].text": (
             "not a Jinja2 template: unexpected end of template, expected 'end of print statement'. (line 1)"
@@ -64,33 +64,33 @@ def test_every_fault_is_told_at_once_with_its_place() -> None:
         "rules[1].events": "missing",
         "rules[1].channel": "missing",
     }
-    assert found["channels.sms.kind"].startswith("missing: say console")
+    assert reasons["channels.sms.kind"].startswith("missing: say console")
 
 
-def test_a_choice_names_what_there_is() -> None:
-    found = faults({"receiver": {"durability": "fsink"}, "channels": {"crm": {"kind": "htp"}}})
+def test_a_choice_lists_the_possible_values() -> None:
+    reasons = faults({"receiver": {"durability": "fsink"}, "channels": {"crm": {"kind": "htp"}}})
 
-    assert found["receiver.durability"] == "expected memory, fsync or replicated"
-    assert found["channels.crm.kind"].startswith("expected console")
-    assert found["channels.crm.kind"].endswith("did you mean http?")
+    assert reasons["receiver.durability"] == "expected memory, fsync or replicated"
+    assert reasons["channels.crm.kind"].startswith("expected console")
+    assert reasons["channels.crm.kind"].endswith("did you mean http?")
 
 
-def test_the_provider_must_not_be_kept_waiting_for_longer_than_it_waits() -> None:
+def test_the_flush_timeout_must_be_shorter_than_the_time_that_the_provider_waits() -> None:
     assert "provider gives up" in faults({"receiver": {"flush_timeout_s": 6}})["receiver.flush_timeout_s"]
 
 
 def test_a_rule_for_a_source_that_does_not_exist_is_a_fault() -> None:
     rule = {"name": "a", "events": ["*"], "channel": "console"}
 
-    found = faults({"rules": [rule | {"sources": ["voucherify", "voucherfy", "v*"]}]})
+    reasons = faults({"rules": [rule | {"sources": ["voucherify", "voucherfy", "v*"]}]})
 
-    assert found == {"rules[0].sources[1]": "no such source, did you mean voucherify?"}
+    assert reasons == {"rules[0].sources[1]": "no such source, did you mean voucherify?"}
 
 
 def test_addresses_are_networks_single_addresses_and_the_names_of_regions() -> None:
-    given = ["eu1", "203.0.113.0/24", "2001:db8::1"]
+    addresses = ["eu1", "203.0.113.0/24", "2001:db8::1"]
 
-    assert read({"sources": {"shop": {"addresses": given}}}, {}).sources["shop"].addresses == tuple(given)
+    assert read({"sources": {"shop": {"addresses": addresses}}}, {}).sources["shop"].addresses == tuple(addresses)
     assert faults({}, {"HOOKLINE_SOURCES_SHOP_ADDRESSES": "eu1,eu2"}) == {
         "HOOKLINE_SOURCES_SHOP_ADDRESSES[1]": (
             "not an address, a network like 203.0.113.0/24 or a region, did you mean eu1?"
@@ -98,7 +98,7 @@ def test_addresses_are_networks_single_addresses_and_the_names_of_regions() -> N
     }
 
 
-def test_a_trusted_proxy_is_a_network_and_not_everybody() -> None:
+def test_a_trusted_proxy_is_a_network_and_not_every_address() -> None:
     assert read({"receiver": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).receiver.trusted_proxies == ("10.0.0.0/8",)
     assert faults({"receiver": {"trusted_proxies": ["10.0.0.1", "nginx", "0.0.0.0/0", "::/0"]}}) == {
         "receiver.trusted_proxies[1]": "not an address or a network like 10.0.0.0/8",
@@ -107,12 +107,12 @@ def test_a_trusted_proxy_is_a_network_and_not_everybody() -> None:
     }
 
 
-def test_a_header_that_carries_a_secret_is_not_kept() -> None:
+def test_a_header_that_carries_a_secret_is_not_stored() -> None:
     kept = {"receiver": {"kept_headers": ["X-Request-Id", "Content-Type"]}}
     assert read(kept, {}).receiver.kept_headers == ("X-Request-Id", "Content-Type")
-    found = faults({"receiver": {"kept_headers": ["via", "Authorization", "X-Voucherify-Signature", "a b"]}})
-    assert found == {
-        "receiver.kept_headers[1]": found["receiver.kept_headers[2]"],
+    reasons = faults({"receiver": {"kept_headers": ["via", "Authorization", "X-Voucherify-Signature", "a b"]}})
+    assert reasons == {
+        "receiver.kept_headers[1]": reasons["receiver.kept_headers[2]"],
         "receiver.kept_headers[2]": (
             "it carries a secret or a signature, which would be stored in Redis and shown with dead letters"
         ),
@@ -120,17 +120,17 @@ def test_a_header_that_carries_a_secret_is_not_kept() -> None:
     }
 
 
-def test_names_that_would_not_fit_in_a_url_or_a_file_name_are_faults() -> None:
-    found = faults({"sources": {"../x": {}, "a b": {}, "fine-1": {}}})
+def test_names_that_do_not_fit_into_a_url_or_a_file_name_are_faults() -> None:
+    reasons = faults({"sources": {"../x": {}, "a b": {}, "fine-1": {}}})
 
-    assert set(found) == {'sources."../x"', 'sources."a b"'}
+    assert set(reasons) == {'sources."../x"', 'sources."a b"'}
 
 
-def test_names_that_the_environment_could_not_tell_apart_are_faults() -> None:
+def test_names_that_are_equal_in_the_environment_are_faults() -> None:
     assert set(faults({"sources": {"eu-1": {}, "eu_1": {}}})) == {"sources.eu_1"}
 
 
-def test_wrong_shapes_are_faults_at_every_level() -> None:
+def test_wrong_types_are_faults_at_every_level() -> None:
     assert set(
         faults(
             {
@@ -150,7 +150,7 @@ def test_infinity_is_not_a_time_limit() -> None:
     }
 
 
-def test_the_environment_wins_over_the_file() -> None:
+def test_the_environment_overrides_the_file() -> None:
     config = read(
         {"receiver": {"port": 1, "host": "::1"}, "channels": {"my-crm": HTTP}},
         {
@@ -190,17 +190,17 @@ def test_a_source_and_a_channel_may_come_from_the_environment_alone() -> None:
     assert list(config.channels) == ["console", "crm"]
 
 
-def test_a_source_whose_name_ends_like_a_setting_is_still_found() -> None:
+def test_a_source_whose_name_ends_like_a_setting_is_still_read() -> None:
     config = read({"sources": {"retry_kind": {}}}, {"HOOKLINE_SOURCES_RETRY_KIND_KIND": "voucherify"})
 
     assert list(config.sources) == ["retry_kind"]
 
 
 def test_an_unknown_variable_is_a_fault() -> None:
-    found = faults({}, {"HOOKLINE_RECEIVER_PROT": "1", "HOOKLINE_NONSENSE": "2", "HOOKLINE_SOURCES_X": "3"})
+    reasons = faults({}, {"HOOKLINE_RECEIVER_PROT": "1", "HOOKLINE_NONSENSE": "2", "HOOKLINE_SOURCES_X": "3"})
 
-    assert found["HOOKLINE_RECEIVER_PROT"] == "unknown variable, did you mean HOOKLINE_RECEIVER_PORT?"
-    assert set(found) == {"HOOKLINE_RECEIVER_PROT", "HOOKLINE_NONSENSE", "HOOKLINE_SOURCES_X"}
+    assert reasons["HOOKLINE_RECEIVER_PROT"] == "unknown variable, did you mean HOOKLINE_RECEIVER_PORT?"
+    assert set(reasons) == {"HOOKLINE_RECEIVER_PROT", "HOOKLINE_NONSENSE", "HOOKLINE_SOURCES_X"}
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -209,7 +209,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert (config.receiver.port, config.redis.url) == (1, "")
 
 
-def test_variables_that_kubernetes_sets_for_a_service_of_our_name_are_not_meant_for_us() -> None:
+def test_variables_that_kubernetes_sets_for_a_service_named_hookline_are_ignored() -> None:
     config = read(
         {},
         {
@@ -224,7 +224,7 @@ def test_variables_that_kubernetes_sets_for_a_service_of_our_name_are_not_meant_
     assert config.receiver.port == 8080
 
 
-def test_redis_is_told_by_its_own_variable_then_redis_url_then_the_file() -> None:
+def test_redis_is_read_from_its_own_variable_then_redis_url_then_the_file() -> None:
     tables = {"redis": {"url": "redis://file"}}
 
     assert read(tables, {}).redis.url == "redis://file"
@@ -233,11 +233,11 @@ def test_redis_is_told_by_its_own_variable_then_redis_url_then_the_file() -> Non
     assert read(tables, both).redis.url == "redis://long"
 
 
-def test_an_address_of_redis_that_is_none_is_told_without_its_password() -> None:
+def test_an_invalid_redis_url_is_reported_without_its_password() -> None:
     for url in ("htp://:pass-word@host", "redis://:pass-word/x@host:1", "redis://h:port"):
-        found = faults({}, {"REDIS_URL": url})
-        assert "redis://[user:password@]host" in found["REDIS_URL"]
-        assert "pass-word" not in found["REDIS_URL"]
+        reasons = faults({}, {"REDIS_URL": url})
+        assert "redis://[user:password@]host" in reasons["REDIS_URL"]
+        assert "pass-word" not in reasons["REDIS_URL"]
 
 
 def test_rules_may_come_as_json_from_the_environment() -> None:
@@ -252,7 +252,7 @@ def test_rules_may_come_as_json_from_the_environment() -> None:
     }
 
 
-def test_no_rules_at_all_can_be_said() -> None:
+def test_the_default_rules_can_be_removed() -> None:
     assert read({"rules": []}, {}).rules == ()
 
 
@@ -267,7 +267,7 @@ def test_a_table_of_texts_may_come_from_the_environment() -> None:
     }
 
 
-def test_the_file_is_the_given_one_or_that_of_the_variable_or_the_one_here(
+def test_the_file_is_the_one_of_the_option_or_of_the_variable_or_in_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -291,7 +291,7 @@ def test_the_file_is_the_given_one_or_that_of_the_variable_or_the_one_here(
         (b"a = " + b"[" * 5000, "nested too deeply"),
     ],
 )
-def test_a_file_that_is_not_toml_is_told_with_its_place(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_toml_is_reported_with_its_place(tmp_path: Path, content: bytes, reason: str) -> None:
     file = tmp_path / "hookline.toml"
     file.write_bytes(content)
 
@@ -303,7 +303,7 @@ def test_a_file_that_is_not_toml_is_told_with_its_place(tmp_path: Path, content:
     assert reason in fault.reason
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "none.toml", {})
 
@@ -312,7 +312,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_alerts_go_through_a_channel_that_there_is() -> None:
+def test_alerts_need_an_existing_channel() -> None:
     config = read({"alerts": {"channel": "crm", "period_s": 60}, "channels": {"crm": HTTP}}, {})
     assert (config.alerts.channel, config.alerts.period_s) == ("crm", 60)
     assert read({}, {}).alerts.channel == ""
@@ -321,7 +321,7 @@ def test_alerts_go_through_a_channel_that_there_is() -> None:
     }
 
 
-def test_guards_of_a_source_are_off_unless_they_are_set() -> None:
+def test_monitors_of_a_source_are_off_unless_they_are_set() -> None:
     source = read({}, {}).sources["voucherify"]
     assert (source.max_event_age_s, source.expect_every_s) == (0, 0)
     environ = {"HOOKLINE_SOURCES_VOUCHERIFY_EXPECT_EVERY_S": "3600"}

@@ -50,9 +50,7 @@ variables = st.dictionaries(
 
 
 @given(tables, variables)
-def test_whatever_is_given_the_answer_is_a_config_or_its_faults(
-    given_tables: dict[str, Any], environ: dict[str, str]
-) -> None:
+def test_any_input_gives_a_config_or_its_faults(given_tables: dict[str, Any], environ: dict[str, str]) -> None:
     with contextlib.suppress(ConfigError):
         read(given_tables, environ)
 
@@ -87,12 +85,12 @@ receivers = st.builds(
 
 
 @given(receivers)
-def test_what_is_valid_comes_back_as_it_was_from_the_file(settings: ReceiverSettings) -> None:
+def test_valid_settings_are_read_unchanged_from_the_file(settings: ReceiverSettings) -> None:
     assert read({"receiver": msgspec.to_builtins(settings)}, {}).receiver == settings
 
 
 @given(receivers)
-def test_what_is_valid_comes_back_as_it_was_from_the_environment(settings: ReceiverSettings) -> None:
+def test_valid_settings_are_read_unchanged_from_the_environment(settings: ReceiverSettings) -> None:
     environ = {
         f"HOOKLINE_RECEIVER_{name.upper()}": ",".join(value) if isinstance(value, (list, tuple)) else str(value)
         for name, value in msgspec.to_builtins(settings).items()

@@ -1,4 +1,4 @@
-"""`[sources.NAME.api]` and rules that enrich: every fault is found before anything starts."""
+"""Tests of `[sources.NAME.api]` and of rules that enrich: every fault is reasons before anything starts."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ def faults(tables: dict[str, Any], environ: dict[str, str] | None = None) -> dic
     return {fault.path: fault.reason for fault in caught.value.faults}
 
 
-def test_the_api_is_read_from_the_file_with_the_token_in_a_file_of_its_own(tmp_path: Path) -> None:
+def test_the_api_is_read_from_the_file_with_the_token_in_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     api = {"region": "us1", "app_id": "app", "token": "file:token", "rate_per_s": 30}
 
-    found = read({"sources": {"shop": {"api": api}}, "rules": [RULE]}, {}, directory=tmp_path).sources["shop"].api
+    tables = {"sources": {"shop": {"api": api}}, "rules": [RULE]}
+    settings = read(tables, {}, directory=tmp_path).sources["shop"].api
 
-    assert found is not None
-    assert (found.region, found.app_id, found.rate_per_s, found.timeout_s) == ("us1", "app", 30.0, 5.0)
-    assert found.token == Secret(TOKEN)
+    assert settings is not None
+    assert (settings.region, settings.app_id, settings.rate_per_s, settings.timeout_s) == ("us1", "app", 30.0, 5.0)
+    assert settings.token == Secret(TOKEN)
 
 
-def test_the_environment_alone_can_give_the_api() -> None:
+def test_the_api_can_come_from_the_environment_alone() -> None:
     environ = {
         "HOOKLINE_SOURCES_SHOP_EU_API_APP_ID": "app",
         "HOOKLINE_SOURCES_SHOP_EU_API_TOKEN": TOKEN,
         "HOOKLINE_SOURCES_SHOP_EU_API_CACHE_S": "0",
     }
 
-    found = read({"sources": {"shop-eu": {}}}, environ).sources["shop-eu"].api
+    api = read({"sources": {"shop-eu": {}}}, environ).sources["shop-eu"].api
 
-    assert found is not None
-    assert (found.app_id, found.token, found.cache_s) == ("app", Secret(TOKEN), 0.0)
+    assert api is not None
+    assert (api.app_id, api.token, api.cache_s) == ("app", Secret(TOKEN), 0.0)
 
 
-def test_without_it_nothing_is_asked() -> None:
+def test_without_the_api_no_request_is_made() -> None:
     assert read({}, {}).sources["voucherify"].api is None
 
 
-def test_every_fault_of_the_api_is_told_with_its_place() -> None:
+def test_every_fault_of_the_api_is_reported_with_its_place() -> None:
     api = {"region": "eu2", "url": "ftp://x", "token": TOKEN, "timeout_s": 0, "rate_per_s": 0, "concurency": 1}
 
-    found = faults({"sources": {"shop": {"api": api}, "club": {"api": 7}}})
+    reasons = faults({"sources": {"shop": {"api": api}, "club": {"api": 7}}})
 
-    assert found == {
+    assert reasons == {
         "sources.shop.api.app_id": "missing",
         "sources.shop.api.concurency": "unknown setting, did you mean concurrency?",
         "sources.shop.api.rate_per_s": "expected `float` > 0.0",
@@ -85,7 +86,7 @@ def test_every_fault_of_the_api_is_told_with_its_place() -> None:
         "https://x\n",
     ],
 )
-def test_an_address_that_is_none_is_a_fault(url: str) -> None:
+def test_an_invalid_url_is_a_fault(url: str) -> None:
     api = {"app_id": "app", "url": url}
     assert "sources.s.api.url" in faults({"sources": {"s": {"api": api}}}, {"HOOKLINE_SOURCES_S_API_TOKEN": TOKEN})
 
@@ -93,21 +94,21 @@ def test_an_address_that_is_none_is_a_fault(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://me:word@x.example", "https://x.example/?key=word", "https://x.example/#word"]
 )
-def test_an_address_with_a_secret_in_it_is_a_fault_that_does_not_show_it(url: str) -> None:
+def test_a_url_with_a_secret_is_a_fault_that_does_not_show_it(url: str) -> None:
     api = {"app_id": "app", "url": url}
-    found = faults({"sources": {"s": {"api": api}}}, {"HOOKLINE_SOURCES_S_API_TOKEN": TOKEN})
-    assert list(found) == ["sources.s.api.url"]
-    assert "word@" not in found["sources.s.api.url"]
-    assert "key=" not in found["sources.s.api.url"]
+    reasons = faults({"sources": {"s": {"api": api}}}, {"HOOKLINE_SOURCES_S_API_TOKEN": TOKEN})
+    assert list(reasons) == ["sources.s.api.url"]
+    assert "word@" not in reasons["sources.s.api.url"]
+    assert "key=" not in reasons["sources.s.api.url"]
 
 
 @pytest.mark.parametrize("token", ["two\nlines-of-token", "with space", "tøkentøken"])
-def test_a_token_that_no_header_can_carry_is_a_fault_that_does_not_show_it(token: str) -> None:
+def test_a_token_that_does_not_fit_into_a_header_is_a_fault_that_does_not_show_it(token: str) -> None:
     environ = {"HOOKLINE_SOURCES_S_API_TOKEN": token, "HOOKLINE_SOURCES_S_API_APP_ID": "app"}
     assert faults({}, environ) == {"HOOKLINE_SOURCES_S_API_TOKEN": "a token has visible ASCII characters only"}
 
 
-def test_a_rule_that_enriches_needs_the_api_of_every_source_it_is_for() -> None:
+def test_a_rule_that_enriches_needs_the_api_of_each_of_its_sources() -> None:
     sources = {"shop": {"api": {"app_id": "app"}}, "club": {}, "other": {}}
     environ = {"HOOKLINE_SOURCES_SHOP_API_TOKEN": TOKEN}
     only = RULE | {"name": "only", "sources": ["shop"]}
@@ -127,7 +128,7 @@ def test_a_rule_in_the_environment_is_checked_too_and_against_the_default_source
     }
 
 
-def test_what_the_provider_cannot_tell_is_a_fault() -> None:
+def test_an_enrichment_that_the_provider_does_not_have_is_a_fault() -> None:
     environ = {"HOOKLINE_SOURCES_SHOP_API_TOKEN": TOKEN, "HOOKLINE_SOURCES_SHOP_API_APP_ID": "app"}
     assert faults({"rules": [RULE | {"enrich": ["custmer"]}]}, environ) == {
         "rules[0].enrich[0]": "voucherify cannot look this up, only customer"

@@ -1,4 +1,4 @@
-"""What the config says of the way to Redis, and the commands that take it."""
+"""Tests of the connection to Redis in the config, and of the commands that use it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def faults(**redis: str) -> dict[str, str]:
     return {fault.path: fault.reason for fault in caught.value.faults}
 
 
-def test_sentinels_sockets_and_tls_are_ways_to_redis() -> None:
+def test_sentinels_sockets_and_tls_can_be_configured() -> None:
     for url in ("redis+sentinel://:p@h1,h2,h3/mymaster", "rediss+sentinel://h1/m", "rediss://h", "unix:///run/r"):
         assert read({}, {"REDIS_URL": url}).redis.url == url
 
 
-def test_certificates_without_tls_are_a_fault_and_not_silently_unused() -> None:
-    found = faults(url="redis://host", tls_ca_file="/ca.pem", tls_cert_file="/c.pem")
+def test_certificates_without_tls_are_a_fault_instead_of_being_ignored() -> None:
+    reasons = faults(url="redis://host", tls_ca_file="/ca.pem", tls_cert_file="/c.pem")
 
-    assert set(found) == {"redis.tls_ca_file", "redis.tls_cert_file"}
-    assert "rediss://" in found["redis.tls_ca_file"]
+    assert set(reasons) == {"redis.tls_ca_file", "redis.tls_cert_file"}
+    assert "rediss://" in reasons["redis.tls_ca_file"]
 
 
-def test_certificates_that_cannot_be_used_are_told_before_anything_starts(tmp_path: Path) -> None:
+def test_unusable_certificates_are_reported_before_anything_starts(tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("no certificate")
 

@@ -1,4 +1,4 @@
-"""Every fault of every rule, at once, with its line."""
+"""Tests that every fault of every rule is reported, each with its line."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def faults_of(**settings: Any) -> dict[str, str]:
     return {}
 
 
-def test_all_faults_of_all_rules_are_told_at_once_with_line_and_key(tmp_path: Path) -> None:
+def test_all_faults_of_all_rules_are_reported_with_line_and_key(tmp_path: Path) -> None:
     file = tmp_path / "hookline.toml"
     file.write_text(FAULTY)
 
     with pytest.raises(ConfigError) as raised:
         load(file, {})
 
-    told = {fault.path: (fault.line, fault.reason) for fault in raised.value.faults}
-    assert {path: line for path, (line, _) in told.items()} == {
+    faults = {fault.path: (fault.line, fault.reason) for fault in raised.value.faults}
+    assert {path: line for path, (line, _) in faults.items()} == {
         "rules[1].events[1]": 17,
         "rules[1].channel[1]": 18,
         "rules[1].when": 19,
@@ -87,9 +87,9 @@ def test_all_faults_of_all_rules_are_told_at_once_with_line_and_key(tmp_path: Pa
         "rules[2].retry.attempts": 33,
         "rules[2].quiet_hours.timezone": 38,
     }
-    assert told["rules[1].text"][1].startswith("not a Jinja2 template: ")
-    assert told["rules[1].text"][1].endswith("(line 2)")
-    assert "nubmer" in told["rules[1].subject"][1]
+    assert faults["rules[1].text"][1].startswith("not a Jinja2 template: ")
+    assert faults["rules[1].text"][1].endswith("(line 2)")
+    assert "nubmer" in faults["rules[1].subject"][1]
     assert str(raised.value).splitlines()[0].startswith("rules[1].channel[1] (line 18): no such channel")
 
 
@@ -121,11 +121,11 @@ def test_all_faults_of_all_rules_are_told_at_once_with_line_and_key(tmp_path: Pa
         ({"retry": {"atempts": 1}}, "retry.atempts", "did you mean attempts?"),
     ],
 )
-def test_a_fault_is_told_with_its_key_and_reason(settings: dict[str, Any], path: str, reason: str) -> None:
+def test_a_fault_is_reported_with_its_key_and_reason(settings: dict[str, Any], path: str, reason: str) -> None:
     assert reason in faults_of(**settings)[f"rules[0].{path}"]
 
 
-def test_a_rule_with_everything_is_read() -> None:
+def test_a_rule_with_every_setting_is_read() -> None:
     (rule,) = read(
         {
             "rules": [
@@ -152,18 +152,18 @@ def test_a_rule_with_everything_is_read() -> None:
     assert rule.retry == RetryOverride(attempts=3)
 
 
-def test_rules_from_the_environment_are_told_by_their_variable() -> None:
+def test_faults_of_rules_from_the_environment_name_their_variable() -> None:
     with pytest.raises(ConfigError) as raised:
         read({}, {"HOOKLINE_RULES": '[{"name": "r", "events": ["*"], "channel": "console", "when": "("}]'})
     (fault,) = raised.value.faults
     assert (fault.path, fault.line) == ("HOOKLINE_RULES[0].when", 0)
 
 
-def test_lines_are_those_of_the_nearest_thing_known() -> None:
-    found = line_numbers(
+def test_a_line_is_that_of_the_nearest_known_key() -> None:
+    numbers = line_numbers(
         'a = 1\n[b]\n"c d" = 2\nx.y = 3\n[[r]]\n[[r.s]]\n[[r.s]]\nk = 1\n[[r]]\n[r.t]\nl = [\n "m = 1"]\n'
     )
-    assert found == {
+    assert numbers == {
         "a": 1,
         "b": 2,
         "b.c d": 3,
@@ -176,4 +176,4 @@ def test_lines_are_those_of_the_nearest_thing_known() -> None:
         "r[1].t": 10,
         "r[1].t.l": 11,
     }
-    assert [line_of(path, found) for path in ("r[1].t.l[3]", "r[0].gone", "b.gone", "gone")] == [11, 5, 2, 0]
+    assert [line_of(path, numbers) for path in ("r[1].t.l[3]", "r[0].gone", "b.gone", "gone")] == [11, 5, 2, 0]

@@ -19,11 +19,11 @@ def refusal(tables: dict[str, object], environ: dict[str, str]) -> str:
     return str(caught.value)
 
 
-def test_a_secret_is_refused_as_a_value_in_the_file() -> None:
-    told = refusal({"sources": {"voucherify": {"secrets": ["in-the-open"]}}}, {})
+def test_a_secret_as_a_value_in_the_file_is_refused() -> None:
+    message = refusal({"sources": {"voucherify": {"secrets": ["in-the-open"]}}}, {})
 
-    assert told.startswith("sources.voucherify.secrets[0]: a secret does not belong in this file")
-    assert "in-the-open" not in told
+    assert message.startswith("sources.voucherify.secrets[0]: a secret does not belong in this file")
+    assert "in-the-open" not in message
 
 
 def test_a_secret_is_read_from_a_file_relative_to_the_config(tmp_path: Path) -> None:
@@ -45,26 +45,26 @@ def test_a_secret_is_read_from_a_file_that_the_environment_names(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "No such file"), ("", "is empty"), (" \n", "is empty"), ("short", "too short")]
 )
-def test_a_file_without_a_proper_secret_is_a_fault(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_a_file_without_a_valid_secret_is_a_fault(tmp_path: Path, content: str | None, reason: str) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_text(content)
 
-    told = refusal({}, {VARIABLE: f"file:{path}"})
+    message = refusal({}, {VARIABLE: f"file:{path}"})
 
-    assert told.startswith(f"{VARIABLE}: ")
-    assert reason in told
-    assert str(path) in told
+    assert message.startswith(f"{VARIABLE}: ")
+    assert reason in message
+    assert str(path) in message
 
 
 def test_a_secret_that_is_too_short_is_a_fault_and_not_shown() -> None:
-    told = refusal({}, {VARIABLE: "abc!!"})
+    message = refusal({}, {VARIABLE: "abc!!"})
 
-    assert "too short" in told
-    assert "abc!!" not in told
+    assert "too short" in message
+    assert "abc!!" not in message
 
 
-def test_a_made_up_secret_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_generated_secret_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
     made = make_secret(tmp_path, "voucherify")
 
     assert stored_secret(tmp_path, "voucherify") == made
@@ -72,18 +72,18 @@ def test_a_made_up_secret_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["voucherify.secret"]
 
 
-def test_there_is_no_stored_secret_where_none_was_made(tmp_path: Path) -> None:
+def test_there_is_no_stored_secret_unless_one_was_generated(tmp_path: Path) -> None:
     assert stored_secret(tmp_path, "voucherify") is None
 
 
-def test_a_damaged_stored_secret_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_a_damaged_stored_secret_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "voucherify.secret").write_text("")
 
     with pytest.raises(SecretError, match="is empty"):
         stored_secret(tmp_path, "voucherify")
 
 
-def test_a_draft_left_by_a_crash_does_not_hinder_the_next(tmp_path: Path) -> None:
+def test_a_temporary_file_left_by_a_crash_does_not_prevent_the_next_secret(tmp_path: Path) -> None:
     (tmp_path / "voucherify.draft").write_text("half")
 
     assert make_secret(tmp_path, "voucherify") == stored_secret(tmp_path, "voucherify")

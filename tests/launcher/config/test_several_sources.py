@@ -1,4 +1,4 @@
-"""Several projects at once: each with its own path, secret and rules."""
+"""Test of several projects together: each with its own path, secret and rules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ text = "america got {{ balance.points }}"
 name = "of-all"
 events = ["*"]
 channel = "console"
-text = "somebody got {{ balance.points }}"
+text = "a customer got {{ balance.points }}"
 """
 
 
@@ -59,8 +59,8 @@ async def test_two_projects_do_not_mix(tmp_path: Path, redis_server: RedisServer
         assert await stack.post("loyalty-eu", america) == 401
         assert await stack.post("closed", america) == 403
         assert await stack.post("loyalty-eu", europe) == 202
-        assert await stack.post("loyalty-us", america) == 202  # the same event, of another project
-        assert await stack.post("loyalty-us", america) == 202  # and once more
+        assert await stack.post("loyalty-us", america) == 202  # the same event, from another project
+        assert await stack.post("loyalty-us", america) == 202  # and a duplicate
 
         async def is_done() -> bool:
             totals = await read_totals(redis)
@@ -71,7 +71,7 @@ async def test_two_projects_do_not_mix(tmp_path: Path, redis_server: RedisServer
     finally:
         stack.kill()
     assert (running.output.count("europe got"), running.output.count("america got")) == (1, 1)
-    assert running.output.count("somebody got") == 2
+    assert running.output.count("a customer got") == 2
     lines = [msgspec.json.decode(line) for line in running.output.splitlines() if "webhook_refused" in line]
     refused = {(line["status"], line["source"]) for line in lines}
     assert refused == {(401, "loyalty-us"), (401, "loyalty-eu"), (403, "closed")}

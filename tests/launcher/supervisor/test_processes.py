@@ -31,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def notes(directory: Path, what: str) -> list[tuple[str, int]]:
-    """(group, pid) of every line that tells this, in order."""
+    """Return (group, process id) of every line about this event, in order."""
     path = directory / "notes"
     lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
     return [(line[0], int(line[2])) for line in lines if line[3] == what]
@@ -69,26 +69,26 @@ async def test_a_closed_terminal_stops_it_cleanly_too(tmp_path: Path) -> None:
 
     await until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
     assert len(notes(tmp_path, "stopped")) == 4
-    assert notes(tmp_path, "told") == notes(tmp_path, "reloaded") == []
+    assert notes(tmp_path, "sighup") == notes(tmp_path, "reloaded") == []
 
 
-async def test_sighup_is_passed_on_and_stops_nothing(start: Start, tmp_path: Path) -> None:
+async def test_sighup_is_forwarded_and_stops_nothing(start: Start, tmp_path: Path) -> None:
     running = start("ordered")
     await until(lambda: len(notes(tmp_path, "started")) == 4)
 
     running.signal(signal.SIGHUP)
 
-    await until(lambda: len(notes(tmp_path, "told")) == 4)
+    await until(lambda: len(notes(tmp_path, "sighup")) == 4)
     assert notes(tmp_path, "reloaded") == [("receiver", running.pid)]
     lines = (tmp_path / "notes").read_text().splitlines()
-    assert "reloaded" in lines[4]  # so that a child that starts meanwhile misses nothing
+    assert "reloaded" in lines[4]  # so that a child that starts meanwhile also reloads
     assert {pid for _, pid in notes(tmp_path, "started") if is_alive(pid)} == set(running.children())
     running.signal(signal.SIGTERM)
     assert await running.ends() == 0
     assert len(notes(tmp_path, "stopped")) == 4
 
 
-async def test_sighup_does_not_harm_a_child_that_does_not_listen_to_it(start: Start, tmp_path: Path) -> None:
+async def test_sighup_does_not_end_a_child_that_does_not_handle_it(start: Start, tmp_path: Path) -> None:
     running = start("bounded")
     await until(lambda: notes(tmp_path, "started"))
     (child,) = running.children()
@@ -97,7 +97,7 @@ async def test_sighup_does_not_harm_a_child_that_does_not_listen_to_it(start: St
     await until(lambda: notes(tmp_path, "reloaded"))
     running.signal(signal.SIGTERM)
 
-    await until(lambda: notes(tmp_path, "ignored"))  # it got SIGHUP before
+    await until(lambda: notes(tmp_path, "ignored"))  # it received SIGHUP before
     assert await running.ends() == 1
     assert notes(tmp_path, "started") == [("stubborn", child)]
 
@@ -105,7 +105,7 @@ async def test_sighup_does_not_harm_a_child_that_does_not_listen_to_it(start: St
 async def test_sigint_stops_it_even_where_a_shell_started_it_in_the_background(
     start: Start, tmp_path: Path
 ) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what `&` in a script does; inherited by the child
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what `&` in a script does; the child inherits it
     try:
         running = start("ordered")
     finally:
@@ -117,7 +117,7 @@ async def test_sigint_stops_it_even_where_a_shell_started_it_in_the_background(
     assert await running.ends() == 0
 
 
-async def test_nohup_outlives_its_terminal(start: Start, tmp_path: Path) -> None:
+async def test_nohup_keeps_it_running_after_its_terminal_is_closed(start: Start, tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         running = start("ordered")
@@ -133,7 +133,7 @@ async def test_nohup_outlives_its_terminal(start: Start, tmp_path: Path) -> None
     assert await running.ends() == 0
 
 
-async def test_each_child_is_a_process_group_of_its_own(start: Start, tmp_path: Path) -> None:
+async def test_each_child_has_its_own_process_group(start: Start, tmp_path: Path) -> None:
     running = start("ordered")
     await until(lambda: len(notes(tmp_path, "started")) == 4)
 
@@ -141,7 +141,7 @@ async def test_each_child_is_a_process_group_of_its_own(start: Start, tmp_path: 
         assert os.getpgid(pid) == pid
 
 
-async def test_a_killed_child_is_started_again(start: Start, tmp_path: Path) -> None:
+async def test_a_killed_child_is_restarted(start: Start, tmp_path: Path) -> None:
     running = start("ordered")
     await until(lambda: len(notes(tmp_path, "started")) == 4)
     group, victim = notes(tmp_path, "started")[0]
@@ -157,7 +157,7 @@ async def test_a_killed_child_is_started_again(start: Start, tmp_path: Path) -> 
     assert await running.ends() == 0
 
 
-async def test_a_child_that_fails_each_time_is_started_with_a_growing_delay(start: Start) -> None:
+async def test_a_child_that_fails_repeatedly_is_restarted_with_a_growing_delay(start: Start) -> None:
     running = start("raising")
 
     await until(lambda: running.output.count("process_ended") >= 3)
@@ -167,7 +167,7 @@ async def test_a_child_that_fails_each_time_is_started_with_a_growing_delay(star
     assert "on purpose" in running.output
 
 
-async def test_a_config_fault_of_one_child_stops_everything_with_2(start: Start, tmp_path: Path) -> None:
+async def test_a_config_fault_of_one_child_stops_all_with_exit_code_2(start: Start, tmp_path: Path) -> None:
     running = start("faulty")
 
     assert await running.ends() == 2
@@ -175,7 +175,7 @@ async def test_a_config_fault_of_one_child_stops_everything_with_2(start: Start,
     assert not [pid for _, pid in notes(tmp_path, "started") if is_alive(pid)]
 
 
-async def test_a_second_signal_is_passed_on_and_soon_after_the_children_are_killed(
+async def test_a_second_signal_is_forwarded_and_soon_after_the_children_are_killed(
     start: Start, tmp_path: Path
 ) -> None:
     running = start("stubborn")
@@ -190,7 +190,7 @@ async def test_a_second_signal_is_passed_on_and_soon_after_the_children_are_kill
     assert not is_alive(notes(tmp_path, "started")[0][1])
 
 
-async def test_a_child_that_does_not_stop_in_its_time_is_killed(start: Start, tmp_path: Path) -> None:
+async def test_a_child_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) -> None:
     running = start("bounded")
     await until(lambda: notes(tmp_path, "started"))
 
