@@ -1,4 +1,4 @@
-"""Processes whose clock is off: Debian's libfaketime moves it."""
+"""Processes whose clock is wrong: Debian's libfaketime changes it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 
 
 def clock_off_by(seconds: float) -> dict[str, str]:
-    """The environment of a process whose clock is off by so much; its monotonic clock is right.
+    """Return the environment of a process whose clock is wrong by so much; its monotonic clock is right.
 
-    Skips where the program `faketime` is not installed, which a CI must have.
+    The test is skipped where the program `faketime` is not installed, except in CI, where it fails.
     """
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not found:
-        told = "faketime is not installed (Debian: apt-get install faketime)"
-        assert not os.environ.get("CI"), told
-        pytest.skip(told)
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not libraries:
+        reason = "faketime is not installed (Debian: apt-get install faketime)"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
     return {
-        "LD_PRELOAD": str(found[0]),
+        "LD_PRELOAD": str(libraries[0]),
         "FAKETIME": f"{seconds:+.0f}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

@@ -1,4 +1,4 @@
-"""Real parts for every test: a redis-server of our own, flushed between tests."""
+"""Fixtures with real programs for every test: a redis-server of the tests, flushed between them."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from broker.redis.connection import Settings, connect
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 
-# No example fails for the time that it takes: on a busy machine any may stand still.
+# No example fails for the time that it takes: on a busy machine, any may take long.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and with them whatever they start.
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and the programs that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _hangup(_: int, __: object) -> None:
-    """Ignore SIGHUP as nohup asks. Unlike with SIG_IGN, programs that the tests start do not inherit it."""
+    """Ignore SIGHUP as nohup requests. Unlike with SIG_IGN, programs that the tests start do not inherit it."""
 
 
-# The workers of xdist end with their controller, which alone listens to a closing terminal.
+# The workers of xdist end with their controller, which alone handles a closing terminal.
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN or "PYTEST_XDIST_WORKER" in os.environ:
     signal.signal(signal.SIGHUP, _hangup)
 
 CHAOS_TIMEOUT_S = 3 * 60 * 60
-"""A chaos run takes as long as EVENTS asks for and has deadlines of its own; this is for a hang beside them."""
+"""A chaos run takes as long as EVENTS requires and has its own deadlines; this limit is only for a hang."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: most tests wait for other processes."""
+    """Return one more than the number of processors: most tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name no test by a long value: it may hold a time, and xdist needs equal names in all of its workers."""
+    """Name no test by a long value: it may contain a time, and xdist needs equal names in all of its workers."""
     return argname if isinstance(val, str | bytes) and len(val) > 60 else None
 
 
@@ -62,7 +62,7 @@ def shared_redis() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_server(shared_redis: RedisServer) -> RedisServer:
-    """A running, empty Redis shared by the tests; do not stop it."""
+    """Return a running, empty Redis that the tests share; do not stop it."""
     with shared_redis.client() as client:
         client.flushall()
     return shared_redis
@@ -75,7 +75,7 @@ def unused_tcp_port() -> int:
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
-    """A running Redis of the test's own, to stop, kill and freeze."""
+    """Start a Redis that only this test uses, to stop, kill and freeze."""
     with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
         server = RedisServer(Path(directory)).start()
         yield server

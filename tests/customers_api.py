@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the provider's API for customers, and records what it is asked."""
+"""A real HTTP server with the provider's API for customers, which records its requests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ APP_ID = "app-7c1f"
 TOKEN = "token-91ab52"
 
 Answer = Callable[[str, int], Awaitable[web.StreamResponse | None] | web.StreamResponse | None]
-"""(customer id, how often anything was asked, this time included) -> the answer; None for the customer."""
+"""(customer id, number of requests including this one) -> the answer; None for the default customer."""
 
 
 class CustomersApi:
-    """`asked` holds the id and the time (s, monotonic) of every request, `most` how many ran at once."""
+    """`asked` holds the id and the time (s, monotonic) of every request, `most` the most concurrent ones."""
 
     def __init__(self) -> None:
         self.customers: dict[str, dict[str, Any]] = {}
@@ -34,12 +34,12 @@ class CustomersApi:
 
     @property
     def ids(self) -> list[str]:
-        return [asked for asked, _ in self.asked]
+        return [customer_id for customer_id, _ in self.asked]
 
     def settings(self, **changes: Any) -> ApiSettings:
         token = Secret(changes.pop("token", TOKEN))
-        given = {"url": self.url, "app_id": APP_ID, "timeout_s": 20.0, "rate_per_s": 1000.0} | changes
-        return ApiSettings(token=token, **given)
+        settings = {"url": self.url, "app_id": APP_ID, "timeout_s": 20.0, "rate_per_s": 1000.0} | changes
+        return ApiSettings(token=token, **settings)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         customer_id = request.match_info["id"]

@@ -1,4 +1,4 @@
-"""Run a program that ends with the process that started it, however that ends.
+"""Run a program that ends when the process that started it ends, for whatever reason.
 
 `python -m tests.leash PARENT PROGRAM ARGUMENTS...` becomes PROGRAM, with the same process id. The kernel kills it
 when the process with the id PARENT, which started it, ends (Linux).
@@ -16,14 +16,14 @@ from launcher.supervisor.parent_death import die_with_parent
 
 
 def leashed(command: Sequence[str | Path]) -> list[str]:
-    """The command that runs `command` and does not outlive this process."""
+    """Return the command that runs `command` and ends with this process."""
     return [sys.executable, "-m", "tests.leash", str(os.getpid()), *map(str, command)]
 
 
 def main(parent: str, *command: str) -> None:
-    # SIGKILL, since a frozen process takes no other signal.
+    # SIGKILL, since a frozen process handles no other signal.
     die_with_parent(int(parent), signal.SIGKILL)
-    # Python ignores these two at its start, and a program that it becomes would ignore them too.
+    # Python ignores these two signals at its start, and a program that it becomes would ignore them too.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     os.execv(command[0], command)

@@ -1,4 +1,4 @@
-"""What other projects write, asked of the version that is installed: a release of theirs may word it anew."""
+"""Messages of other projects, read from the installed version, because a release may change their words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 def msgspec_refusal(kind: Any, value: object) -> str:
-    """What msgspec says where a `kind` is expected and `value` came, without the place."""
+    """Return the message of msgspec where a `kind` is expected and `value` came, without the path."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -17,7 +17,7 @@ def msgspec_refusal(kind: Any, value: object) -> str:
 
 
 def msgspec_decode_error(body: bytes) -> str:
-    """What msgspec says of bytes that are not JSON, without where in them."""
+    """Return the message of msgspec for bytes that are not JSON, without the position."""
     try:
         msgspec.json.decode(body)
     except msgspec.DecodeError as error:
@@ -26,10 +26,10 @@ def msgspec_decode_error(body: bytes) -> str:
 
 
 class AnObject(msgspec.Struct):
-    """Something that is expected to be an object with `balance` in it."""
+    """An object with `balance` in it, as tests expect it."""
 
     balance: int
 
 
 INT_EXPECTED = msgspec_refusal(int, "x")
-"""A text came where an integer is expected."""
+"""The message for a text where an integer is expected."""

@@ -1,4 +1,4 @@
-"""Ports to listen on, for what must know its port before it starts."""
+"""Ports for programs that must know their port before they start."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PORTS = count(20_000 + secrets.randbelow(11_000))
 
 
 def free_port() -> int:
-    """One where nobody listens, given once in this process.
+    """Return a port on which no process listens, each only once in this process.
 
-    It is below those (from 32768) that Linux gives to connections, one of which may take any other in between.
+    The port is below those (from 32768) that Linux gives to outgoing connections, which could use it in between.
     """
     for port in _PORTS:
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

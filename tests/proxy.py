@@ -1,4 +1,4 @@
-"""A unix-socket proxy in front of Redis that acts when certain bytes pass."""
+"""A unix-socket proxy in front of Redis that reacts when certain bytes pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Proxy:
-    """`on_request(data)` sees what clients send. True: Redis gets it, and the connection ends unanswered."""
+    """`on_request(data)` sees each request. If it returns True, Redis gets it, but the client gets no answer."""
 
     def __init__(self, upstream: Path, path: Path) -> None:
         self.url = f"unix://{path}"
@@ -28,7 +28,7 @@ class Proxy:
                 up_writer.write(data)
                 await up_writer.drain()
                 if cut:
-                    await up_reader.read(1)  # Redis has run it
+                    await up_reader.read(1)  # Redis has run the command
                     break
         answers.cancel()
         up_writer.close()

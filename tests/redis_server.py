@@ -1,4 +1,4 @@
-"""A real redis-server for tests, that can be stopped, killed, frozen and started again on the same data."""
+"""A real redis-server for tests, which can be stopped, killed, frozen and started again with the same data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.leash import leashed
 
 
 class RedisServer:
-    """Listens on a unix socket in `directory`, logs to an AOF there. `options` are redis.conf directives."""
+    """Run a server on a unix socket in `directory`, with an AOF there. `options` are redis.conf directives."""
 
     def __init__(self, directory: Path, **options: str) -> None:
         self.directory = directory

@@ -16,7 +16,7 @@ PASSWORD = "limited-password"
 
 
 def user_url(server: RedisServer, *rules: str, name: str = "limited") -> str:
-    """The address of the server for a user with these ACL rules."""
+    """Return the URL of the server for a user with these ACL rules."""
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", name, "reset", "on", f">{PASSWORD}", "&*", *rules)  # type: ignore[no-untyped-call]
     return f"unix://{name}:{PASSWORD}@{server.socket}"
@@ -24,7 +24,7 @@ def user_url(server: RedisServer, *rules: str, name: str = "limited") -> str:
 
 @asynccontextmanager
 async def limited(server: RedisServer, *rules: str) -> AsyncIterator[Client]:
-    """A client of a user with these ACL rules."""
+    """Yield a client of a user with these ACL rules."""
     client = connect(Settings(url=user_url(server, *rules)))
     try:
         yield client
@@ -33,7 +33,7 @@ async def limited(server: RedisServer, *rules: str) -> AsyncIterator[Client]:
 
 
 async def refuse_writes(server: RedisServer, directory: Path) -> None:
-    """Have the server fail to save a snapshot, after which it answers MISCONF to each write.
+    """Make the server fail to save a snapshot, after which it answers MISCONF to each write.
 
     The server must run with `enable-protected-configs yes`.
     """
@@ -49,7 +49,7 @@ async def refuse_writes(server: RedisServer, directory: Path) -> None:
 
 
 async def accept_writes(server: RedisServer) -> None:
-    """Undo refuse_writes."""
+    """Let the server save snapshots again."""
     with server.client() as admin:
         admin.config_set("stop-writes-on-bgsave-error", "no")
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Three real sentinels over a primary and a replica, on ports of 127.0.0.1."""
+"""Three real sentinels with a primary and a replica, on ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "hookline-primary"
 
 
 class Node:
-    """One redis-server process, with a config file that it may rewrite; started again, it is what it was last."""
+    """A redis-server process. It may rewrite its config file, so that it keeps its role after a restart."""
 
     def __init__(self, directory: Path, *, password: str, sentinel: bool, config: str) -> None:
         directory.mkdir()
@@ -63,7 +63,7 @@ class Node:
 
 
 class Sentineled:
-    """`nodes[0]` starts as the primary. `password` is that of both, `sentinel_password` that of the sentinels."""
+    """`nodes[0]` starts as the primary. `password` is for both nodes, `sentinel_password` for the sentinels."""
 
     def __init__(self, directory: Path, *, password: str = "", sentinel_password: str = "") -> None:
         self.free_port = free_port()
@@ -114,15 +114,15 @@ class Sentineled:
         return f"redis+sentinel://{user}{hosts}/{NAME}{options}"
 
     def is_whole(self) -> bool:
-        """Whether all sentinels see each other and the replica, which is in step."""
+        """Return True if all sentinels see each other and the replica, and the replica is in sync."""
         return all(
             (facts := self.seen_by(sentinel))["num-other-sentinels"] == "2" and facts["num-slaves"] == "1"
             for sentinel in self.sentinels
         ) and any(self._replicas(node) for node in self.nodes)
 
-    def primaries(self, asked: Sequence[Node] = ()) -> set[str]:
-        """The ports that the sentinels, all of them or these, name as the primary's."""
-        return {self.seen_by(sentinel)["port"] for sentinel in asked or self.sentinels}
+    def primaries(self, sentinels: Sequence[Node] = ()) -> set[str]:
+        """Return the ports that these sentinels, by default all, name as the primary's."""
+        return {self.seen_by(sentinel)["port"] for sentinel in sentinels or self.sentinels}
 
     def seen_by(self, sentinel: Node) -> Mapping[str, str]:
         with sentinel.client() as client:
@@ -133,23 +133,23 @@ class Sentineled:
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     def primary(self) -> Node:
-        """The node that all sentinels name."""
+        """Return the node that all sentinels name as the primary."""
         [port] = self.primaries()
         [node] = [node for node in self.nodes if str(node.port) == port]
         return node
 
     async def failover(self, *, without: tuple[Node, ...] = ()) -> None:
-        """Ask for one, as before maintenance, and wait until every sentinel but these names the new primary."""
-        asked = [sentinel for sentinel in self.sentinels if sentinel not in without]
-        [old] = self.primaries(asked)
-        await until(lambda: self._begins_failover(asked[0]))
-        await until(lambda: len(named := self.primaries(asked)) == 1 and old not in named)
+        """Request a failover, as before maintenance, and wait until every other sentinel names the new primary."""
+        sentinels = [sentinel for sentinel in self.sentinels if sentinel not in without]
+        [old] = self.primaries(sentinels)
+        await until(lambda: self._begins_failover(sentinels[0]))
+        await until(lambda: len(named := self.primaries(sentinels)) == 1 and old not in named)
 
     def _begins_failover(self, sentinel: Node) -> bool:
         try:
             with sentinel.client() as client:
                 return bool(client.execute_command("SENTINEL", "FAILOVER", NAME))
-        except redis.ResponseError:  # it has not looked at the replica yet
+        except redis.ResponseError:  # the sentinel has not checked the replica yet
             return False
 
     def _replicas(self, node: Node) -> bool:
@@ -166,9 +166,9 @@ class Sentineled:
 
 @contextmanager
 def sentineled(directory: Path, *, password: str = "", sentinel_password: str = "") -> Iterator[Sentineled]:
-    """Not started yet; killed at the end."""
-    found = Sentineled(directory, password=password, sentinel_password=sentinel_password)
+    """Yield a group that is not started yet; kill it at the end."""
+    group = Sentineled(directory, password=password, sentinel_password=sentinel_password)
     try:
-        yield found
+        yield group
     finally:
-        found.kill()
+        group.kill()

@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def until(fact: Callable[[], T | Awaitable[T]], *, seconds: float = 60.0) -> T:
-    """The first truthy value of `fact`; AssertionError with the last value after the deadline.
+    """Return the first truthy value of `fact`; raise AssertionError with the last value after the deadline.
 
-    It is far off, so that a busy machine fails no test; what comes in time pays nothing for it.
+    The deadline is long, so that a busy machine fails no test; `until` returns as soon as the fact is true.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""A worker in a process of its own, to kill. Run as `python -m tests.worker_process JSON`."""
+"""A worker in a process of its own, which tests can kill. Run as `python -m tests.worker_process JSON`."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ RULES = (
 )
 POISON = b"poison"
 NEWER_FORMAT = b"newer "
-"""What a batch begins with that only a newer version reads."""
+"""The first bytes of a batch that only a newer version reads."""
 
 NEWER_FUNCTION = "notify_newer"
 
 
 class Parts(Struct, frozen=True):
-    """What a worker's config and version know."""
+    """The parts of a worker that its config and its version decide."""
 
     sources: tuple[str, ...] = ("voucherify",)
     channels: tuple[str, ...] = ("sink",)
     rules: tuple[Rule, ...] = RULES
     newer: bool = False
-    """It reads NEWER_FORMAT and runs NEWER_FUNCTION."""
+    """True if the worker reads NEWER_FORMAT and runs NEWER_FUNCTION."""
 
     channel: dict[str, Any] = {}
-    """What the channels' settings have beside those of `sink_channel`."""
+    """Settings of the channels besides those of `sink_channel`."""
 
     namespace: str = "hookline"
     alerts: AlertSettings = AlertSettings()
     expect_every_s: float = 0.0
-    """With 1 it looks for alerts every second; a source that is silent is one."""
+    """With 1 the worker checks alerts every second; a silent source is an alert."""
 
 
 def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
-    """A channel to the sink that tries again soon. Its breaker does not open, unless `channel` says otherwise."""
+    """Return a channel to the sink that retries soon. Its breaker does not open, unless `channel` sets that."""
     settings = {
         "url": url,
         "allow_private": True,
@@ -72,9 +72,9 @@ def sink_channel(url: str, **channel: Any) -> dict[str, ChannelSettings]:
 
 
 class WorkerProcess:
-    """`lease_s` and `takeover_s` are short, so that tests see what a death leads to; so is `unrecognized_grace_s`.
+    """`lease_s`, `takeover_s` and `unrecognized_grace_s` are short, so that tests see the effect of a death soon.
 
-    `clock_s`: how far its clock is off.
+    `clock_s`: by how much its clock is wrong.
     """
 
     def __init__(self, redis_url: str, sink_url: str, parts: Parts = Parts(), **settings: float) -> None:  # noqa: B008 - frozen
@@ -117,14 +117,14 @@ class WorkerProcess:
 
 
 def decode_or_die(body: bytes, hint: str) -> Event:
-    """A decoder with a fault that ends the process, as a crash in native code would."""
+    """Decode like a decoder whose fault ends the process, as a crash in native code would."""
     if POISON in body:
         os.kill(os.getpid(), signal.SIGKILL)
     return KINDS["voucherify"].decode(body, hint)
 
 
 def be_newer() -> None:
-    """Become a version that reads more than this one."""
+    """Make this process a version that reads more than the current one."""
     decode, deserialize = batch.decode, jobs.deserialize
 
     def decode_newer(blob: bytes) -> list[RawBody]:

@@ -1,1 +1,1 @@
-"""What the benchmarks share: load, servers, processes, stopwatches and figures."""
+"""Parts that the benchmarks share: load, servers, processes, stopwatches and figures."""

@@ -1,4 +1,4 @@
-"""Whether everything that was promised was kept: every accepted event told or a dead letter, each with one key."""
+"""Audit of a run: every accepted event must be notified or a dead letter, each notification with one key."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.redis import keys
 from broker.redis.client import Client
+from tests.chaos.disruptor import PastDisruption
 from tests.chaos.events import (
     BALANCE,
     EVERY_EVENT,
@@ -35,50 +36,49 @@ from tests.chaos.rule_audit import (
     older_after_newer,
     superseded,
 )
-from tests.chaos.tormentor import Suffered
 
 BROKEN = "broken"
-"""Stands for the rule where no rule was reached: the body itself is a dead letter."""
+"""Used instead of a rule where no rule was reached: the body itself is a dead letter."""
 
-NO_HARM = "nothing that was done"
+NO_DISRUPTION = "no disruption"
 _RESENDS_ALLOWED = 0.001
 _AFTERMATH_S = 5.0
 _AT_REST_NEVER = ("job:*", "notify:done:*")
-"""Jobs, and what goes with them."""
+"""Keys of jobs, and those that belong to jobs."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
-    """The findings."""
+    """The findings of an audit."""
 
     events: int
-    """All of them were answered 2xx, at last."""
+    """Number of events; all of them were finally answered 2xx."""
     notified: int
     dead: int
     lost: list[What]
     unexpectedly_dead: list[What]
     two_keys: list[What]
     older_after_newer: list[What]
-    """`latest_only` notifications that went out although Hookline knew that a newer one was sent."""
+    """`latest_only` notifications that were sent although Hookline knew that a newer one was sent."""
     ends_with_older: list[What]
     """The newest events of subjects whose last notification was of an older event."""
     in_several_digests: list[str]
     digests: int
     crossed: list[What]
-    """Notifications and dead letters of events that another installation accepted."""
+    """Notifications and dead letters of events that the other installation accepted."""
     resends: dict[str, int]
-    """Notifications that were sent again though the sink had taken them, by the harm that they fell into."""
+    """Notifications that were sent again though the sink had accepted them, by the nearest disruption."""
     totals: Totals
     miscounted: list[str]
     stray_keys: list[str]
-    """Without an expiry, or there at all, where they should not be."""
+    """Keys without an expiry, or keys that should not exist when the stack is idle."""
 
     @property
     def resent_share(self) -> float:
         return sum(self.resends.values()) / self.notified if self.notified else 0.0
 
     def faults(self) -> list[str]:
-        """Each broken promise in words; none is what a run must show."""
-        found = {
+        """Return each broken guarantee as a sentence; a good run has no such sentence."""
+        faults = {
             f"{len(self.lost)} lost: {self.lost[:5]}": self.lost,
             f"{len(self.unexpectedly_dead)} dead for no reason: {self.unexpectedly_dead[:5]}": (
                 self.unexpectedly_dead
@@ -90,22 +90,22 @@ class Audit(Struct, frozen=True, kw_only=True):
             f"{len(self.ends_with_older)} end with an older one: {self.ends_with_older[:5]}": self.ends_with_older,
             f"events in several digests: {self.in_several_digests[:5]}": self.in_several_digests,
             f"{len(self.crossed)} of another installation: {self.crossed[:5]}": self.crossed,
-            f"sent again where nothing had happened: {self.resends.get(NO_HARM)}": NO_HARM in self.resends,
+            f"sent again without a disruption: {self.resends.get(NO_DISRUPTION)}": NO_DISRUPTION in self.resends,
             f"{self.resent_share:.2%} were sent again": self.resent_share > _RESENDS_ALLOWED,
             f"the counters do not add up: {self.miscounted}": self.miscounted,
             f"keys that should not be there, or should expire: {self.stray_keys[:5]}": self.stray_keys,
         }
-        return [words for words, holds in found.items() if holds]
+        return [words for words, holds in faults.items() if holds]
 
 
 async def audit(
     redis: Client,
     record: Record,
     accepted: range,
-    suffered: Sequence[Suffered],
+    disruptions: Sequence[PastDisruption],
     logged_s: Mapping[str, float],
 ) -> Audit:
-    """Look at everything, at rest: nothing queued, nothing waiting, no worker running.
+    """Check everything while the stack is idle: nothing queued, nothing waiting, no worker running.
 
     accepted: the numbers of the webhooks that were accepted. logged_s: see `older_after_newer`.
     """
@@ -114,7 +114,7 @@ async def audit(
     expected = set(_expected(accepted))
     dying = {what for what in expected if what[1] == BROKEN or (what[1] == EVERY_EVENT and is_refused(what[0]))}
     notified = {what for what in record.taken_at_s if what[1] != SUMMARY}
-    told = notified | {(number, SUMMARY) for number in in_taken_digests(record)}
+    sent = notified | {(number, SUMMARY) for number in in_taken_digests(record)}
     balances = [number for number, rule in expected if rule == BALANCE]
     stale = superseded(balances, [number for number, rule in notified if rule == BALANCE])
     totals = await stats.read_totals(redis)
@@ -122,15 +122,15 @@ async def audit(
         events=len(accepted),
         notified=len(notified) + len(record.taken_digests),
         dead=len(died),
-        lost=sorted(expected - told - died - {(number, BALANCE) for number in stale}),
+        lost=sorted(expected - sent - died - {(number, BALANCE) for number in stale}),
         unexpectedly_dead=sorted(died - dying),
-        two_keys=sorted(what for what, known in record.keys.items() if len(known) > 1),
+        two_keys=sorted(what for what, keys in record.keys.items() if len(keys) > 1),
         older_after_newer=older_after_newer(record.balances, logged_s),
         ends_with_older=ends_with_older(record.balances, balances),
         in_several_digests=in_several_digests(record),
         digests=len(record.digests),
-        crossed=sorted(what for what in told | died if what[0] not in accepted),
-        resends=Counter(_harm_of(resend, suffered) for resend in record.resends),
+        crossed=sorted(what for what in sent | died if what[0] not in accepted),
+        resends=Counter(_disruption_near(resend, disruptions) for resend in record.resends),
         totals=totals,
         miscounted=list(_miscounted(totals, expected, dying, len(record.digests))),
         stray_keys=sorted([key async for key in _stray_keys(redis)]),
@@ -158,7 +158,7 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: 
     if not totals.bodies_add_up() or not totals.notifications_add_up():
         yield f"{totals}"
     for name, counted, right in (
-        # A redelivery of an event whose notification lies dead brings it back, and counts as processed.
+        # A redelivery of an event whose notification is dead tries it again, and counts as processed.
         ("processed", totals.processed - totals.retried_on_redelivery, of[EVERY_EVENT]),
         ("created", totals.created, created),
         ("sent and skipped", totals.sent + totals.skipped, created - dead),
@@ -173,31 +173,33 @@ def _miscounted(totals: Totals, expected: set[What], dying: set[What], digests: 
 
 
 async def _dead(redis: Client) -> set[What]:
-    found = set()
+    dead = set()
     for letter_id in await redis.zrange(redis.names.dead_index, 0, -1):
         stored_letter = await dead_letters.get(redis, letter_id.decode())
         assert stored_letter is not None, letter_id
-        found.add((number_in(stored_letter.body), stored_letter.letter.rule or BROKEN))
-    return found
+        dead.add((number_in(stored_letter.body), stored_letter.letter.rule or BROKEN))
+    return dead
 
 
-def _harm_of(resend: Resend, suffered: Sequence[Suffered]) -> str:
-    """The harm nearest to the first delivery: what came of that was not recorded."""
-    distances = {max(one.began_s - resend.taken_at_s, resend.taken_at_s - one.ended_s, 0): one for one in suffered}
+def _disruption_near(resend: Resend, disruptions: Sequence[PastDisruption]) -> str:
+    """Return the disruption nearest to the first delivery, whose outcome was not recorded."""
+    distances = {
+        max(one.began_s - resend.taken_at_s, resend.taken_at_s - one.ended_s, 0): one for one in disruptions
+    }
     nearest = min(distances, default=math.inf)
-    return distances[nearest].harm.name if nearest < _AFTERMATH_S else NO_HARM
+    return distances[nearest].disruption.name if nearest < _AFTERMATH_S else NO_DISRUPTION
 
 
 async def _stray_keys(redis: Client) -> AsyncIterator[str]:
     kept = _kept()
-    async for found in redis.scan_iter(match=redis.names.prefix + "*", count=1000):
-        key = found.decode().removeprefix(redis.names.prefix)
-        if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(found) == -1):
+    async for raw in redis.scan_iter(match=redis.names.prefix + "*", count=1000):
+        key = raw.decode().removeprefix(redis.names.prefix)
+        if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(raw) == -1):
             yield key
 
 
 async def foreign_keys(redis: Client, prefixes: tuple[str, ...]) -> list[str]:
-    """Keys in the database that begin with none of these prefixes."""
+    """Return the keys in the database that begin with none of these prefixes."""
     return [key.decode() async for key in redis.scan_iter(count=1000) if not key.decode().startswith(prefixes)]
 
 
@@ -206,7 +208,7 @@ def _is_like(key: str, globs: Iterable[str]) -> bool:
 
 
 def _kept() -> list[str]:
-    """Globs of the keys that never expire, as broker/redis/keys.py tells them."""
+    """Return glob patterns of the keys that never expire, as documented in broker/redis/keys.py."""
     row = re.compile(r"^ {4}(\S+) +(?:string|hash|set|zset|stream|list) .* {2,}never\b.*$", re.MULTILINE)
     rows = row.findall(keys.__doc__ or "")
     return [re.sub(r"{\w+}", "*", name) for name in rows if not name.startswith("job:")]

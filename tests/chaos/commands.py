@@ -1,4 +1,4 @@
-"""`hookline receiver`, `hookline worker` and the sink: processes of their own, to be harmed."""
+"""`hookline receiver`, `hookline worker` and the sink as processes of their own, which a run disrupts."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.until import until
 
 KILLED = -signal.SIGKILL
 _DEFECTS = ("process_failed", "webhook_failed", "batch_failed")
-"""Actions in the log that tell of exceptions which nobody foresaw."""
+"""Actions in the log that report unexpected exceptions."""
 
 _STOPS_WITHIN_S = 60.0
-"""A worker's stop_grace_s twice, for intake and notify, and some."""
+"""Twice the stop_grace_s of a worker, for intake and notify, and a reserve."""
 
 
 class Command:
-    """`hookline receiver` or `hookline worker`, started again when somebody ends it."""
+    """`hookline receiver` or `hookline worker`, which can be stopped, killed and started again."""
 
     def __init__(
         self, name: str, directory: Path, env: dict[str, str], *options: str, clock_s: float = 0.0
     ) -> None:
-        """clock_s: how far the clock of its processes is off."""
+        """clock_s: by how much the clock of its processes is wrong."""
         self.name = name
         self.clock_s = clock_s
         self._options = options
@@ -47,18 +47,18 @@ class Command:
         return self._outputs[-1]
 
     def children(self) -> list[int]:
-        """The processes that do the work; the command itself only watches over them."""
+        """Return the processes that do the work; the command itself only supervises them."""
         return self._running.children()
 
     async def kill(self) -> None:
-        """SIGKILL the command alone, and start it again when its children, told by the kernel, have ended."""
+        """Kill the command alone; start it again when its children have ended, which the kernel makes them do."""
         children = self.children()
         self._running.kill()
         await until(lambda: not any(is_alive(child) for child in children), seconds=30)
         self._running = self._start()
 
     async def stop(self) -> int:
-        """As in a deploy; the exit code."""
+        """Stop the command as a deploy does, and return the exit code."""
         self._running.signal(signal.SIGTERM)
         try:
             return await self._running.ends(seconds=_STOPS_WITHIN_S)
@@ -67,15 +67,15 @@ class Command:
 
     @property
     def output(self) -> str:
-        """The last of what it said."""
+        """Return the end of its output."""
         return self._running.output[-3000:]
 
     def failures(self) -> list[str]:
-        """What its processes said of ends and faults that were no harm of ours."""
+        """Return the log lines about ends and exceptions that this run did not cause."""
         return [line for line in self._lines() if _is_failure(line)]
 
     def sent(self, rule: str) -> Iterator[tuple[str, float]]:
-        """Key and time, by the right clock, of each notification of a rule that was logged as sent."""
+        """Yield key and time, by the correct clock, of each notification of a rule that was logged as sent."""
         for line in self._lines():
             if f'"rule":"{rule}"' in line and '"action":"notification_sent"' in line:
                 logged = msgspec.json.decode(line)
@@ -94,12 +94,12 @@ class Command:
 def _is_failure(line: str) -> bool:
     if not line.startswith("{"):
         return True
-    told = msgspec.json.decode(line)
-    return told["action"] in _DEFECTS or told.get("exit_code", KILLED) != KILLED
+    entry = msgspec.json.decode(line)
+    return entry["action"] in _DEFECTS or entry.get("exit_code", KILLED) != KILLED
 
 
 class SinkProcess:
-    """The sink, always on the same port and record."""
+    """The sink as a process, always with the same port and the same record."""
 
     def __init__(self, port: int, record: Path) -> None:
         self.port = port

@@ -1,4 +1,4 @@
-"""The same queue, sink and workers as in the worker's tests."""
+"""Fixtures for queue, sink and workers, shared with the worker's tests."""
 
 from tests.worker.conftest import sink, worker
 

@@ -1,4 +1,4 @@
-"""The webhooks of a run, each made from its number: what sender, sink and audit know of one without telling it."""
+"""The webhooks of a run. Each follows from its number, so sender, sink and audit know it without communicating."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KIND = KINDS["voucherify"]
 SECRET = Secret("chaos-secret")
 OTHER_SECRET = Secret("secret-of-the-other-installation")
 OTHER_FIRST = 50_000_000
-"""The first number of the other installation: where one of these turns up tells whether it crossed over."""
+"""The first number of the other installation: a number from here on shows that an event belongs to it."""
 
 PATH = "/webhooks/voucherify"
 
@@ -26,7 +26,7 @@ EVERY_EVENT = "every-event"
 REWARDS = "rewards"
 BALANCE = "balance"
 SUMMARY = "summary"
-"""The four rules, each with a channel of its own: one notifies of every event, another of the rewards among them,
+"""The four rules, each with its own channel: one notifies of every event, another of the rewards among them,
 a third of the latest balance of each voucher, and the last collects the gifts of a customer in a digest."""
 
 _REWARD_EVERY = 10
@@ -34,9 +34,9 @@ _REFUSED_EVERY = 500
 _BROKEN_EVERY = 500
 _SUBJECTS, _SUBJECTS_LAST = 8, 2000
 _SHUFFLED = 400
-"""Events come out of the order of their own times within groups of so many."""
+"""Within groups of so many events, the order of sending differs from the order of the events' own times."""
 
-_STRIDE = 7919  # has no factor in common with _SHUFFLED: each place of a group is taken once
+_STRIDE = 7919  # has no factor in common with _SHUFFLED, so that each position of a group is used once
 _CUSTOMERS, _CUSTOMERS_LAST = 10, 1000
 _BEGAN_MS = int(time.time() * 1000)
 
@@ -54,22 +54,22 @@ def is_gift(number: int) -> bool:
 
 
 def is_refused(number: int) -> bool:
-    """The sink says 422 to `every-event`, at each try: a dead letter."""
+    """True if the sink answers 422 to `every-event` at each attempt: a dead letter."""
     return number % _REFUSED_EVERY == 7
 
 
 def is_broken(number: int) -> bool:
-    """Signed, and no JSON: a dead letter at intake."""
+    """True if the webhook is signed but not JSON: a dead letter at intake."""
     return number % _BROKEN_EVERY == 11
 
 
 def subject_of(number: int) -> int:
-    """The voucher of which a balance is told: it has about 50 events in four seconds at 500 a second."""
+    """Return the voucher whose balance is notified: it has about 50 events in four seconds at 500 a second."""
     return number // _SUBJECTS_LAST * _SUBJECTS + number // 10 % _SUBJECTS
 
 
 def position_of(number: int) -> int:
-    """Its place in the order of the events' own times."""
+    """Return the position of the event in the order of the events' own times."""
     return number - number % _SHUFFLED + number * _STRIDE % _SHUFFLED
 
 
@@ -78,7 +78,7 @@ def _customer_of(number: int) -> int:
 
 
 def body_of(number: int) -> bytes:
-    """Differs from call to call in its times: keep what was sent."""
+    """Return a body with the current time, different at each call: keep the one that was sent."""
     if is_balance(number):
         return _changed(KIND.sample(number, UPDATED), number, voucher=f"v_{subject_of(number)}")
     if is_gift(number):
@@ -88,7 +88,7 @@ def body_of(number: int) -> bytes:
 
 
 def _changed(body: bytes, number: int, **ids: str) -> bytes:
-    """With an own time by its position, and the ids of these parts of its data."""
+    """Set the event's own time by its position, and the ids of these parts of its data."""
     webhook = msgspec.json.decode(body)
     own_ms = _BEGAN_MS + position_of(number % OTHER_FIRST)
     moment = datetime.fromtimestamp(own_ms / 1000, UTC).isoformat(timespec="milliseconds")
@@ -99,17 +99,17 @@ def _changed(body: bytes, number: int, **ids: str) -> bytes:
 
 
 def request_of(number: int) -> bytes:
-    """A whole, signed HTTP request."""
+    """Return a whole, signed HTTP request."""
     return request_with(body_of(number))
 
 
 def request_to_other(number: int) -> bytes:
-    """One to the other installation: `number` counts from zero there too."""
+    """Return a request to the other installation: `number` counts from zero there too."""
     return request_with(body_of(OTHER_FIRST + number), secret=OTHER_SECRET)
 
 
 def request_with(body: bytes, path: str = PATH, secret: Secret = SECRET) -> bytes:
-    """The same with another body."""
+    """Return a signed HTTP request with this body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"{KIND.signature_header}: {KIND.sign(body, secret)}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -118,7 +118,7 @@ def request_with(body: bytes, path: str = PATH, secret: Secret = SECRET) -> byte
 
 
 def number_in(body: bytes) -> int:
-    """Which webhook a dead letter holds, broken or not."""
+    """Return the number of the webhook in a dead letter, whether its body can be decoded or not."""
     _, _, rest = body.partition(b'"source_id":"order-')
     return int(rest[:8])
 
@@ -132,14 +132,14 @@ class Payload(msgspec.Struct):
 
 
 class Data(msgspec.Struct):
-    """What a notification tells of its event, or of those of a digest."""
+    """The data of a notification: about its event, or about the events of a digest."""
 
     transaction: Transaction | None = None
     events: list[Payload] = []
 
 
-class Told(msgspec.Struct):
-    """A notification, as far as the sink reads it."""
+class SentNotification(msgspec.Struct):
+    """The part of a notification that the sink reads."""
 
     key: str
     rule: str
@@ -147,7 +147,7 @@ class Told(msgspec.Struct):
 
     @property
     def numbers(self) -> list[int]:
-        """Of its event, or of the digest's events, in ascending order."""
+        """The number of its event, or those of the digest's events, in ascending order."""
         single = [self.data.transaction] if self.data.transaction else []
         transactions = single + [event.transaction for event in self.data.events]
-        return sorted(int(one.source_id.removeprefix("order-")) for one in transactions)
+        return sorted(int(transaction.source_id.removeprefix("order-")) for transaction in transactions)

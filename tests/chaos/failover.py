@@ -1,4 +1,4 @@
-"""Load on a running receiver whose Redis fails over, and what was acknowledged meanwhile."""
+"""Load on a running receiver whose Redis fails over, and the webhooks that were acknowledged meanwhile."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _AGAIN_S = 0.25
 
 
 class Load:
-    """Sends webhooks, the refused ones again until each is acknowledged, as a provider would."""
+    """Send webhooks, and retry the refused ones until each is acknowledged, as a provider would."""
 
     def __init__(self, url: str) -> None:
         self.acknowledged: dict[int, float] = {}
-        """When, by the number of the webhook."""
+        """Time of the acknowledgement, by the number of the webhook."""
         self.answers: Counter[int] = Counter()
-        """By HTTP status; 0 for none."""
+        """Number of answers by HTTP status; 0 means no answer."""
         self._url = url
         self._stopping = False
 
@@ -59,7 +59,7 @@ class Load:
         self._running = asyncio.create_task(self._run())
 
     async def finish(self) -> None:
-        """Begin no more, and wait until all are acknowledged."""
+        """Start no more webhooks, and wait until all are acknowledged."""
         self._stopping = True
         await asyncio.wait_for(self._running, 60)
 
@@ -92,23 +92,23 @@ class Load:
             await asyncio.sleep(_AGAIN_S)
 
     def since(self, moment: float) -> int:
-        """How many were acknowledged after it."""
+        """Return how many webhooks were acknowledged after this moment."""
         return sum(at > moment for at in self.acknowledged.values())
 
     def longest_gap_s(self) -> float:
-        """The longest time without an acknowledgement."""
+        """Return the longest time without an acknowledgement."""
         times = sorted(self.acknowledged.values())
         return max(later - earlier for earlier, later in pairwise(times))
 
 
 def numbers(sink: Sink) -> list[int]:
-    """Of the webhooks that were notified, one for each time."""
-    return [int(told["data"]["transaction"]["source_id"].removeprefix("order-")) for told in sink.got]
+    """Return the number of the webhook of each notification that the sink got."""
+    return [int(sent["data"]["transaction"]["source_id"].removeprefix("order-")) for sent in sink.got]
 
 
 @asynccontextmanager
 async def loaded(group: Sentineled, sink: Sink, directory: Path) -> AsyncIterator[Load]:
-    """A receiver and a worker on these sentinels, taking webhooks."""
+    """Run a receiver and a worker with these sentinels, and load on them."""
     (directory / "hookline.toml").write_text(_CONFIG.format(sink=sink.url))
     env = environment(
         REDIS_URL=group.url,

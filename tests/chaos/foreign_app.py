@@ -32,31 +32,31 @@ _UP_S, _DOWN_S = 4.0, 4.0
 _STARTS_WITHIN_S = 30.0
 _EVERY_S = 0.05
 _TROUBLED = re.compile(r"deserializing|not found|expired|max \d+ retries")
-"""What arq logs of jobs that it cannot run."""
+"""Messages that arq logs about jobs that it cannot run."""
 
 
 class ForeignAudit(Struct, frozen=True):
-    """What became of its jobs."""
+    """The results of the application's jobs."""
 
     enqueued: int
     ran: int
     lost: list[str]
-    """Ids of jobs that neither were run nor are queued."""
+    """Ids of jobs that were not run and are not queued."""
 
     troubled: list[str]
-    """Lines of its log about jobs that are not its own, or that it could not read."""
+    """Log lines of its worker about jobs that are not its own or that it could not read."""
 
     def faults(self) -> list[str]:
-        found = {
+        faults = {
             f"{len(self.lost)} jobs of the arq app lost: {self.lost[:5]}": self.lost,
             f"the arq app met jobs that it cannot run: {self.troubled[:3]}": self.troubled,
             "the arq app ran nothing": not self.ran,
         }
-        return [words for words, holds in found.items() if holds]
+        return [words for words, holds in faults.items() if holds]
 
 
 class ForeignApp:
-    """Its jobs, and its worker that comes and goes."""
+    """The jobs of the application, and its worker, which is started and stopped repeatedly."""
 
     def __init__(self, redis_url: str, directory: Path) -> None:
         self._url = redis_url
@@ -68,7 +68,7 @@ class ForeignApp:
         self._enqueued: list[str] = []
 
     async def enqueue(self, job_id: str) -> None:
-        """Returns when Redis has the job: it is tried again while Redis is away."""
+        """Enqueue a job; return when Redis has it, with retries while Redis is away."""
         while True:
             try:
                 self._pool = self._pool or await create_pool(RedisSettings.from_dsn(self._url))
@@ -79,7 +79,7 @@ class ForeignApp:
         self._enqueued.append(job_id)
 
     async def run(self) -> None:
-        """Jobs all along, and a worker that is up and down in turns, until cancelled."""
+        """Enqueue jobs and start and stop the worker repeatedly, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_enqueuing())
             group.create_task(self._come_and_go())
@@ -105,23 +105,23 @@ class ForeignApp:
             await until(lambda: len(self.ran()) > before or not self.is_up(), seconds=_STARTS_WITHIN_S)
 
     def is_up(self) -> bool:
-        """Whether its worker runs: arq's ends by itself when Redis is away."""
+        """Return True while the worker runs: a worker of arq ends by itself when Redis is away."""
         return self._worker is not None and self._worker.poll() is None
 
     def start(self) -> None:
-        """Start its worker."""
+        """Start the worker of the application."""
         command = [sys.executable, "-m", "tests.chaos.foreign_app", self._url, str(self._done)]
         with self._log.open("ab") as log:
             self._worker = subprocess.Popen(leashed(command), cwd=ROOT, env=environment(), stdout=log, stderr=log)
 
     def end(self, signum: signal.Signals = signal.SIGKILL) -> None:
-        """End its worker, if it has not ended by itself."""
+        """End the worker, if it has not ended by itself."""
         if self._worker is None:
             return
         self._worker.send_signal(signum)
         try:
             self._worker.wait(timeout=10)
-        except subprocess.TimeoutExpired:  # it waits for Redis
+        except subprocess.TimeoutExpired:  # the worker waits for Redis
             self._worker.kill()
             self._worker.wait()
         self._worker = None
@@ -133,11 +133,11 @@ class ForeignApp:
                 await self._pool.aclose(close_connection_pool=True)
 
     def ran(self) -> set[str]:
-        """The ids of the jobs that its worker ran."""
+        """Return the ids of the jobs that the worker ran."""
         return set(self._done.read_text().split())
 
     async def audit(self) -> ForeignAudit:
-        """Look at all jobs that Redis ever had. Ends the worker, so that no job moves meanwhile."""
+        """Check all jobs that Redis ever had. Ends the worker first, so that no job changes during the check."""
         assert self._pool is not None
         self.end()
         ran = self.ran()

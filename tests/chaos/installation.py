@@ -1,4 +1,4 @@
-"""One installation of Hookline, with a namespace, a source and a sink of its own."""
+"""An installation of Hookline, with its own namespace, source and sink."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.until import until
 
 LEASE_S = 3.0
 
-# Leases, retries and breakers are short, so that a run has time for many harms. No body kills a worker here, but
-# workers die all the time: none of their bodies is to be taken for poison.
+# Leases, retries and breakers are short, so that a run has time for many disruptions. No body kills a worker here,
+# but workers are killed all the time: none of their bodies may become a dead letter as poison.
 _CONFIG = """
 [redis]
 url = "redis://127.0.0.1:{redis}"
@@ -60,7 +60,7 @@ digest = {{ key = "data.customer.id", window = "2s" }}
 format = "json"
 """
 
-# The sink shares the processors with all else: where it is slow, its notifications are rightly sent again.
+# The sink shares the processors with all other processes: if it is slow, notifications are rightly sent again.
 _CHANNEL = """[channels.{name}]
 kind = "http"
 url = "http://127.0.0.1:{sink}/"
@@ -72,15 +72,15 @@ _CHANNELS = ("crm", "shop", "balances", "summaries")
 
 
 class WorkerPlan(Struct, frozen=True):
-    """One `hookline worker`."""
+    """Settings of one `hookline worker`."""
 
     processes: int
     clock_s: float = 0.0
-    """How far its clock is off."""
+    """By how much its clock is wrong."""
 
 
 class Plan(Struct, frozen=True):
-    """How an installation is set up."""
+    """Settings of an installation."""
 
     namespace: str = "hookline"
     secret: Secret = SECRET
@@ -90,23 +90,23 @@ class Plan(Struct, frozen=True):
 
 
 class Installation(Struct, frozen=True):
-    """Its parts, as they run."""
+    """The running parts of an installation."""
 
     receiver: Command
     workers: list[Command]
     sink: SinkProcess
     record: Record
     redis: Client
-    """In its namespace, past the proxy."""
+    """A client in its namespace that does not use the proxy."""
     port: int
-    """Of the receiver."""
+    """The port of the receiver."""
 
     @property
     def commands(self) -> list[Command]:
         return [self.receiver, *self.workers]
 
     async def stop(self) -> list[int]:
-        """Stop as in a deploy: what can still be sent is sent now. Returns the exit codes."""
+        """Stop as a deploy does: what can still be sent is sent now. Return the exit codes."""
         return list(await asyncio.gather(*(command.stop() for command in self.commands)))
 
 
@@ -114,9 +114,9 @@ class Installation(Struct, frozen=True):
 async def running_installation(
     directory: Path, plan: Plan, *, redis_port: int, redis_url: str
 ) -> AsyncIterator[Installation]:
-    """Up and answering; killed at the end, whatever is left of it.
+    """Start an installation and wait until it answers; at the end, kill what is left of it.
 
-    directory: exists. redis_port: of the proxy. redis_url: past the proxy.
+    directory: must exist. redis_port: that of the proxy. redis_url: without the proxy.
     """
     receiver_port, sink_port = free_ports(2)
     record = Record(directory / "record")
@@ -161,7 +161,7 @@ def _config(plan: Plan, redis_port: int, receiver_port: int, sink_port: int) -> 
 
 
 async def listens(port: int) -> bool:
-    """Whether somebody does."""
+    """Return True if a process listens on the port."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -171,7 +171,7 @@ async def listens(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Several that are free now."""
+    """Return several ports that are free now."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(listener.getsockname()[1]) for listener in listeners]
     for listener in listeners:

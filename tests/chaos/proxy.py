@@ -1,4 +1,4 @@
-"""A TCP proxy before Redis that drops, refuses and delays."""
+"""A TCP proxy in front of Redis that drops, refuses and delays."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import suppress
 
 
 class TcpProxy:
-    """Lifecycle: start, stop. Change `delay_s` and `refuses` at any time."""
+    """A proxy to start and stop. `delay_s` and `refuses` can be changed at any time."""
 
     def __init__(self, port: int, upstream: int) -> None:
         self.delay_s = 0.0
-        """Each chunk waits so long, in both directions."""
+        """Delay of each chunk, in both directions."""
         self.refuses = False
-        """New connections end at once."""
+        """True closes new connections immediately."""
         self._port = port
         self._upstream = upstream
         self._open: set[asyncio.StreamWriter] = set()
@@ -29,7 +29,7 @@ class TcpProxy:
         await asyncio.gather(*self._handling, return_exceptions=True)
 
     def drop(self) -> None:
-        """End every connection, whatever is under way on it."""
+        """Close every connection, even with requests under way."""
         for writer in self._open:
             writer.transport.abort()
 
@@ -38,7 +38,7 @@ class TcpProxy:
         assert task is not None
         self._handling.add(task)
         try:
-            with suppress(OSError, asyncio.CancelledError):  # asyncio.streams would tell of a cancelled handler
+            with suppress(OSError, asyncio.CancelledError):  # asyncio.streams would log a cancelled handler
                 await self._pass(reader, writer)
         finally:
             self._handling.discard(task)

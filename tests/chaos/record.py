@@ -1,4 +1,4 @@
-"""What the sink wrote down, read while it grows."""
+"""The record that the sink writes, read while it grows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.chaos.events import BALANCE, SUMMARY
 from tests.chaos.sink import OK
 
 What = tuple[int, str]
-"""(number of the event, rule): one notification. That of a digest has the number of its first event."""
+"""(number of the event, rule): one notification. A digest has the number of its first event."""
 
 
 class Resend(Struct, frozen=True):
-    """A notification that was sent again though the sink had taken it."""
+    """A notification that was sent again though the sink had accepted it."""
 
     what: What
     taken_at_s: float
@@ -22,7 +22,7 @@ class Resend(Struct, frozen=True):
 
 
 class Try(Struct, frozen=True):
-    """One try to notify of a balance."""
+    """An attempt to notify of a balance."""
 
     at_s: float
     number: int
@@ -31,7 +31,7 @@ class Try(Struct, frozen=True):
 
 
 class Record:
-    """`refresh` reads on; the rest tells what came until then."""
+    """`refresh` reads new lines; the other members describe what was read."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
@@ -39,16 +39,16 @@ class Record:
         self._partial = b""
         self.keys: dict[What, set[str]] = {}
         self.taken_at_s: dict[What, float] = {}
-        """When the sink first answered 2xx."""
+        """Time of the sink's first 2xx answer."""
         self.resends: list[Resend] = []
         self.digests: dict[str, set[tuple[int, ...]]] = {}
-        """The events of each digest by its key: several sets where the key came with other events."""
+        """The events of each digest by its key: several sets if the key was repeated with other events."""
         self.taken_digests: set[str] = set()
         self.balances: list[Try] = []
-        """In the order in which they came."""
+        """Attempts in the order in which they arrived."""
         self.tries = 0
         self.newest = -1
-        """The highest number of an event that was taken."""
+        """The highest number of an event that was accepted."""
 
     def refresh(self) -> None:
         *lines, self._partial = (self._partial + self._file.read()).split(b"\n")

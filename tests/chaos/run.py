@@ -1,4 +1,4 @@
-"""One run of the harness: a stack, a sender, a tormentor, and the audit when all is at rest."""
+"""A run of the harness: a stack, a sender, a disruptor, and the audit once the stack is idle."""
 
 from __future__ import annotations
 
@@ -17,59 +17,59 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.keys import prefix_of
 from tests.chaos.audit import Audit, audit, foreign_keys
+from tests.chaos.disruptions import Disruption
+from tests.chaos.disruptor import Disruptor, PastDisruption
 from tests.chaos.events import BALANCE, OTHER_FIRST, request_of, request_to_other
 from tests.chaos.foreign_app import ForeignAudit
-from tests.chaos.harms import Harm
 from tests.chaos.installation import Installation
 from tests.chaos.sender import Pace, Sender
 from tests.chaos.stack import OTHER_NAMESPACE, Neighbours, Stack, running_stack
-from tests.chaos.tormentor import Suffered, Tormentor
 from tests.until import until
 
 _AT_REST_WITHIN_S = 180.0
 _SHARE_OF_OTHER = 0.1
-"""Of the load goes to the other installation too."""
+"""Share of the load that the other installation gets in addition."""
 
 _PREFIXES = (prefix_of("hookline"), prefix_of(OTHER_NAMESPACE), "arq:")
 
 
 class NeighbourReport(Struct, frozen=True):
-    """What became of the neighbours in the database."""
+    """The state of the neighbours in the database after a run."""
 
     other: Audit
-    """The other installation, by itself."""
+    """The audit of the other installation."""
 
     foreign: ForeignAudit
     unowned_keys: list[str]
-    """Keys of none of the three."""
+    """Keys that belong to none of the three."""
 
     def faults(self) -> list[str]:
-        # Few notifications go there: those that one kill leaves unrecorded are a large share.
+        # The other installation has few notifications: those that one kill leaves unrecorded are a large share.
         other = [f"other: {fault}" for fault in self.other.faults() if not fault.endswith("were sent again")]
         unowned = [f"keys outside of any namespace: {self.unowned_keys[:5]}"] if self.unowned_keys else []
         return other + self.foreign.faults() + unowned
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a run did and what the audit found."""
+    """The data of a run, and the findings of its audit."""
 
     seed: int
     seconds: float
     audit: Audit
     neighbours: NeighbourReport | None
-    suffered: list[Suffered]
+    disruptions: list[PastDisruption]
     kills: int
     tries: int
-    """Requests that reached the sink."""
+    """Number of requests that reached the sink."""
     answers: dict[int, int]
-    """How often the sender got which: an HTTP status, or what tests.chaos.sender names."""
+    """Number of answers to the sender: by HTTP status, or by the names in tests.chaos.sender."""
     ack_s: Sequence[float]
-    """Sorted."""
+    """Times in seconds, sorted."""
     slowest_s: float
     exit_codes: list[int]
-    """Of the commands at SIGTERM, once all was at rest."""
+    """Exit codes of the commands at SIGTERM, once the stack was idle."""
     failures: list[str]
-    """What receivers and workers said of faults of their own: none is what harms from outside may bring about."""
+    """Errors that receivers and workers logged: disruptions from outside may cause none."""
 
     def ack_percentile_s(self, share: float) -> float:
         return self.ack_s[min(len(self.ack_s) - 1, int(share * len(self.ack_s)))]
@@ -87,30 +87,30 @@ async def run(
     seed: int,
     events: int,
     pace: Pace,
-    schedule: Sequence[Harm],
+    schedule: Sequence[Disruption],
     spill_dir: str = "",
     neighbours: bool = False,
 ) -> Report:
-    """`events`, and more if the harms take longer; every one is accepted in the end.
+    """Run `events` webhooks, or more if the disruptions take longer; every one is finally accepted.
 
     neighbours: see `running_stack`.
     """
     started_s = time.monotonic()
     async with running_stack(directory, spill_dir=spill_dir, neighbours=neighbours) as stack:
         sender = Sender(stack.main.port, pace, random.Random(f"sender/{seed}"), request_of)
-        tormentor = Tormentor(stack, sender, schedule)
-        others = await _load(stack, sender, tormentor, pace, events)
+        disruptor = Disruptor(stack, sender, schedule)
+        others = await _load(stack, sender, disruptor, pace, events)
         for installation in stack.installations:
             await until(lambda of=installation.redis: _is_at_rest(of), seconds=_AT_REST_WITHIN_S)  # type: ignore[misc]
         exit_codes = [code for one in stack.installations for code in await one.stop()]
-        found = await _audit(stack.main, range(sender.begun), tormentor)
+        main_audit = await _audit(stack.main, range(sender.begun), disruptor)
         return Report(
             seed=seed,
             seconds=time.monotonic() - started_s,
-            audit=found,
-            neighbours=await _look_at(stack.neighbours, others, tormentor) if stack.neighbours else None,
-            suffered=tormentor.suffered,
-            kills=tormentor.kills,
+            audit=main_audit,
+            neighbours=await _look_at(stack.neighbours, others, disruptor) if stack.neighbours else None,
+            disruptions=disruptor.disruptions,
+            kills=disruptor.kills,
             tries=stack.main.record.tries,
             answers=dict(Counter(sender.answers)),
             ack_s=sorted(sender.ack_s),
@@ -122,14 +122,14 @@ async def run(
         )
 
 
-async def _load(stack: Stack, sender: Sender, tormentor: Tormentor, pace: Pace, events: int) -> int:
-    """Webhooks and harms, beside the load of the neighbours; how many webhooks went to the other installation."""
+async def _load(stack: Stack, sender: Sender, disruptor: Disruptor, pace: Pace, events: int) -> int:
+    """Send webhooks and disrupt the stack, with load of the neighbours; return how many the other one got."""
 
     def goes_on(number: int) -> bool:
-        return number < events or not tormentor.is_done
+        return number < events or not disruptor.is_done
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(tormentor.run())
+        group.create_task(disruptor.run())
         if not stack.neighbours:
             await sender.run(goes_on)
             return 0
@@ -145,19 +145,19 @@ async def _load(stack: Stack, sender: Sender, tormentor: Tormentor, pace: Pace, 
         return other.begun
 
 
-async def _audit(installation: Installation, accepted: range, tormentor: Tormentor) -> Audit:
+async def _audit(installation: Installation, accepted: range, disruptor: Disruptor) -> Audit:
     logged_s: dict[str, float] = {}
     for command in installation.workers:
         for key, at_s in command.sent(BALANCE):
             logged_s[key] = min(at_s, logged_s.get(key, at_s))
-    return await audit(installation.redis, installation.record, accepted, tormentor.suffered, logged_s)
+    return await audit(installation.redis, installation.record, accepted, disruptor.disruptions, logged_s)
 
 
-async def _look_at(neighbours: Neighbours, others: int, tormentor: Tormentor) -> NeighbourReport:
+async def _look_at(neighbours: Neighbours, others: int, disruptor: Disruptor) -> NeighbourReport:
     other = neighbours.other
     accepted = range(OTHER_FIRST, OTHER_FIRST + others)
     return NeighbourReport(
-        await _audit(other, accepted, tormentor),
+        await _audit(other, accepted, disruptor),
         await neighbours.app.audit(),
         await foreign_keys(other.redis, _PREFIXES),
     )

@@ -1,7 +1,7 @@
-"""Sends webhooks as Voucherify does: what is not answered 2xx in ten seconds is sent again later, with its body.
+"""Sends webhooks as Voucherify does: a body that gets no 2xx within ten seconds is sent again later.
 
-Raw connections instead of an HTTP client: the sender shares two cores with what it torments. Voucherify's minutes
-between its tries are seconds here.
+It uses raw connections instead of an HTTP client, because it shares two cores with the stack. The minutes between
+Voucherify's retries are seconds here.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ TIMED_OUT, NO_ANSWER = 0, -1
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How webhooks come."""
+    """The rate and the retries of webhooks."""
 
     per_s: float
     first_retry_s: float = 1.0
-    """The wait doubles with each failure."""
+    """Wait before the first retry; it doubles with each failure."""
     longest_retry_s: float = 16.0
     in_flight: int = 2000
     duplicates: float = 0.01
-    """Share of the webhooks that are sent once more after they were accepted."""
+    """Share of the webhooks that are sent again after they were accepted."""
 
 
 class Sender:
@@ -40,14 +40,14 @@ class Sender:
         self, port: int, pace: Pace, rng: random.Random, request: Callable[[int], bytes] = request_of
     ) -> None:
         self.begun = 0
-        """Webhooks with a lower number were sent at least once."""
+        """Number of started webhooks: those with a lower number were sent at least once."""
         self.accepted = 0
         self.answers: Counter[int] = Counter()
-        """By HTTP status, TIMED_OUT or NO_ANSWER (the connection ended)."""
+        """Number of answers by HTTP status, TIMED_OUT or NO_ANSWER (the connection ended)."""
         self.ack_s = array("f")
-        """How long each 2xx took."""
+        """Duration of each request that got a 2xx."""
         self.slowest_s = 0.0
-        """The longest wait for any answer that came."""
+        """The longest wait for an answer."""
         self._port = port
         self._pace = pace
         self._rng = rng
@@ -56,7 +56,7 @@ class Sender:
         self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
 
     async def run(self, goes_on: Callable[[int], bool]) -> None:
-        """Begin a webhook as long as `goes_on(number)`, then see all of them through."""
+        """Start webhooks while `goes_on(number)` is true, then wait until all of them are accepted."""
         due_s = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             while goes_on(self.begun):

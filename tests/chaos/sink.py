@@ -1,6 +1,6 @@
-"""The other side of the channels, a process to be killed: records each notification, then answers as it is told.
+"""The target of the channels, a process that can be killed: it records each notification, then answers in a mode.
 
-`python -m tests.chaos.sink PORT RECORD`; each line of its standard input is the way it answers from now on.
+`python -m tests.chaos.sink PORT RECORD`; each line of its standard input sets the mode of the next answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from tests.chaos.events import EVERY_EVENT, Told, is_refused
+from tests.chaos.events import EVERY_EVENT, SentNotification, is_refused
 
 OK, FAILING, LIMITED, GARBAGE, SILENT = "ok", "500", "429", "garbage", "silent"
 
@@ -26,7 +26,7 @@ _ANSWERS = {
     GARBAGE: b"\x16\x03\x01 this is no HTTP\r\n\r\n",
     SILENT: b"",
 }
-_decode = msgspec.json.Decoder(Told).decode
+_decode = msgspec.json.Decoder(SentNotification).decode
 
 
 class _Sink:
@@ -35,19 +35,19 @@ class _Sink:
         self.mode = OK
 
     def take(self, body: bytes) -> bytes:
-        """The record stands before the answer goes: SIGKILL takes back nothing that was written to a file."""
-        told = _decode(body)
-        numbers = told.numbers
-        refused = told.rule == EVERY_EVENT and is_refused(numbers[0])
+        """Record before answering: SIGKILL takes back nothing that was written to a file."""
+        notification = _decode(body)
+        numbers = notification.numbers
+        refused = notification.rule == EVERY_EVENT and is_refused(numbers[0])
         how = "422" if self.mode == OK and refused else self.mode
-        line = f"{time.time():.3f} {','.join(map(str, numbers))} {told.rule} {told.key} {how}\n"
+        line = f"{time.time():.3f} {','.join(map(str, numbers))} {notification.rule} {notification.key} {how}\n"
         os.write(self._record, line.encode())
         return _ANSWERS[how]
 
     def read_mode(self) -> None:
         line = os.read(0, 100).decode()
         if not line:
-            sys.exit()  # nobody steers any more
+            sys.exit()  # the controlling process has ended
         self.mode = line.split()[-1]
 
 

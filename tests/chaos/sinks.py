@@ -1,7 +1,7 @@
-"""The other sides of all channels, in one process: those that are well, and an HTTP service that is sick.
+"""The targets of all channels, in one process: healthy ones, and a failing HTTP service.
 
-`python -m tests.chaos.sinks DIRECTORY` serves until its standard input ends; `ports` in the directory tells where,
-`deliveries` what came: a line each, of which `Delivery` knows the parts.
+`python -m tests.chaos.sinks DIRECTORY` serves until its standard input ends. It writes its ports to the file
+`ports` in the directory, and each delivery to `deliveries` as a line with the fields of `Delivery`.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ import uvloop
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from msgspec import Struct
 
-SICK = "sick"
+FAILING_CHANNEL = "failing"
 PORTS, DELIVERIES = "ports", "deliveries"
 FILE, CONSOLE = "notifications.jsonl", "console"
-"""What the channels of these kinds write to; the console is the worker's standard output."""
+"""Files that the channels of these kinds write to; the console is the worker's standard output."""
 
 OK, SLOW, RESET = "ok", "slow", "reset"
 WAYS = (SLOW, RESET, "429", "500", "400")
-"""How the sick one fails, request by request, beside not being there."""
+"""Failures of the failing service, request by request; besides these it is sometimes unreachable."""
 
 _FAILING = 0.2
 _EACH = _FAILING / (len(WAYS) + 1)
 _AWAY_EVERY_S = 6.0
 _AWAY_S = _AWAY_EVERY_S * _EACH
 SLOW_S = 1.5
-"""It closes then, without having taken anything: the time-out of its channel is shorter."""
+"""Seconds until it closes without having accepted a request: the time-out of its channel is shorter."""
 
 _LOOK_EVERY_S = 0.005
 _ANSWERS = {
@@ -51,29 +51,29 @@ _ANSWERS = {
 _TEXT = re.compile(r"order-(\d+) (\S+Z)")
 
 Take = Callable[[bytes], str]
-"""Body of a request -> how it is answered."""
+"""Function from the body of a request to the way in which it is answered."""
 
 
 class Delivery(Struct, frozen=True):
-    """One try that reached its channel's other side."""
+    """An attempt that reached the target of its channel."""
 
     channel: str
     number: int
-    """Of the event."""
+    """The number of the event."""
     sent_s: float
-    """When its webhook was made, just before it was sent."""
+    """When its webhook was created, just before it was sent."""
     at_s: float
     key: str
-    """`-` where the channel does not tell it."""
+    """The key, or `-` where the channel does not send it."""
     how: str
 
 
 def line_of(channel: str, text: str, key: str = "-", how: str = OK) -> bytes:
-    """A delivery as it stands in the file; `text` is what the rules' templates make of a webhook."""
-    found = _TEXT.search(text)
-    assert found, text
-    sent_s = datetime.fromisoformat(found[2]).timestamp()
-    return f"{channel} {int(found[1])} {sent_s:.3f} {time.time():.4f} {key} {how}\n".encode()
+    """Return a line of the file; `text` is what the templates of the rules make of a webhook."""
+    match = _TEXT.search(text)
+    assert match, text
+    sent_s = datetime.fromisoformat(match[2]).timestamp()
+    return f"{channel} {int(match[1])} {sent_s:.3f} {time.time():.4f} {key} {how}\n".encode()
 
 
 def read(directory: Path) -> list[Delivery]:
@@ -85,7 +85,7 @@ def read(directory: Path) -> list[Delivery]:
 
 
 class _Connection(asyncio.Protocol):
-    """HTTP/1.1, one request after another."""
+    """A connection with HTTP/1.1, one request after another."""
 
     def __init__(self, take: Take, open_: set[_Connection]) -> None:
         self._take = take
@@ -118,7 +118,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """Not the end of what is said, but RST."""
+    """Close with RST instead of FIN."""
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as mine:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
@@ -139,12 +139,12 @@ class _Http:
         return self.port
 
     async def come_and_go(self) -> None:
-        """Now and then nobody listens, and whoever was connected is told to go."""
+        """Stop listening now and then, and close all connections."""
         while True:
             await asyncio.sleep(_AWAY_EVERY_S - _AWAY_S)
             self._server.close()
             for connection in list(self._open):
-                connection.transport.close()  # after what was answered has gone out
+                connection.transport.close()  # after the answers were sent
             await asyncio.sleep(_AWAY_S)
             await self.start()
 
@@ -162,7 +162,7 @@ class _Mailbox:
 
 
 async def _follow(file: IO[bytes], take: Callable[[bytes], object]) -> None:
-    """Take each line that is written to a file, within a few ms."""
+    """Pass on each line that is written to a file, within a few ms."""
     partial = b""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -184,24 +184,24 @@ async def _serve(directory: Path) -> None:
     def write(line: bytes) -> None:
         os.write(record, line)
 
-    def well(body: bytes) -> str:
-        told = msgspec.json.decode(body)
-        write(line_of("http", told["text"], told["key"]))
+    def healthy(body: bytes) -> str:
+        notification = msgspec.json.decode(body)
+        write(line_of("http", notification["text"], notification["key"]))
         return OK
 
     def chat(body: bytes) -> str:
         write(line_of("apprise", msgspec.json.decode(body)["message"]))
         return OK
 
-    def sick(body: bytes) -> str:
-        told, draw = msgspec.json.decode(body), int(rng.random() / _EACH)
+    def failing(body: bytes) -> str:
+        notification, draw = msgspec.json.decode(body), int(rng.random() / _EACH)
         how = WAYS[draw] if draw < len(WAYS) else OK
-        write(line_of(SICK, told["text"], told["key"], how))
+        write(line_of(FAILING_CHANNEL, notification["text"], notification["key"], how))
         return how
 
     def filed(line: bytes) -> None:
-        told = msgspec.json.decode(line)
-        write(line_of("file", told["text"], told["key"]))
+        notification = msgspec.json.decode(line)
+        write(line_of("file", notification["text"], notification["key"]))
 
     def printed(line: bytes) -> None:
         write(line_of("console", line.decode()))
@@ -209,12 +209,12 @@ async def _serve(directory: Path) -> None:
     loop = asyncio.get_running_loop()
     mailbox = _Mailbox(write)
     mail = await loop.create_server(lambda: SMTP(mailbox, hostname="mail.test", loop=loop), "127.0.0.1", 0)
-    sick_one = _Http(sick)
+    failing_service = _Http(failing)
     ports = {
-        "http": await _Http(well).start(),
+        "http": await _Http(healthy).start(),
         "apprise": await _Http(chat).start(),
         "email": mail.sockets[0].getsockname()[1],
-        SICK: await sick_one.start(),
+        FAILING_CHANNEL: await failing_service.start(),
     }
     draft = directory / f"{PORTS}.draft"
     draft.write_bytes(msgspec.json.encode(ports))
@@ -223,10 +223,10 @@ async def _serve(directory: Path) -> None:
         for work in (
             _follow(_opened(directory / FILE), filed),
             _follow(_opened(directory / CONSOLE), printed),
-            sick_one.come_and_go(),
+            failing_service.come_and_go(),
         ):
             group.create_task(work)
-        loop.add_reader(0, sys.exit)  # nobody wants it any more
+        loop.add_reader(0, sys.exit)  # the controlling process has ended
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Everything of a run: Redis behind a proxy, an installation to be harmed, and neighbours on the same database."""
+"""The parts of a run: Redis behind a proxy, an installation to disrupt, and neighbours in the same database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.redis_server import RedisServer
 
 OTHER_NAMESPACE = "other"
 _MAIN, _OTHER = "main", "other"
-"""Directories of the installations."""
+"""Names of the directories of the installations."""
 
 _HOUR_S = 3600.0
 _OFF_CLOCKS = (
@@ -28,19 +28,19 @@ _OFF_CLOCKS = (
 
 
 class Neighbours(Struct, frozen=True):
-    """What shares the Redis database with the installation, and is none of its business."""
+    """Programs that share the Redis database with the installation and are independent of it."""
 
     other: Installation
-    """Of Hookline, in another namespace."""
+    """An installation of Hookline in another namespace."""
 
     app: ForeignApp
 
 
 class Stack(Struct, frozen=True):
-    """Everything that runs."""
+    """All running parts of a run."""
 
     main: Installation
-    """The one to be harmed."""
+    """The installation to disrupt."""
 
     neighbours: Neighbours | None
     server: RedisServer
@@ -53,15 +53,15 @@ class Stack(Struct, frozen=True):
 
 @asynccontextmanager
 async def running_stack(directory: Path, *, spill_dir: str = "", neighbours: bool = False) -> AsyncIterator[Stack]:
-    """Up and answering; killed at the end, whatever is left of it.
+    """Start a stack and wait until it answers; at the end, kill what is left of it.
 
-    neighbours: with these, and with workers whose clocks are off.
+    neighbours: with these, and with workers whose clocks are wrong.
     """
     for name in (_MAIN, _OTHER):
         (directory / name).mkdir()
     redis_port, proxy_port = free_ports(2)
-    # SIGKILL takes nothing from a Redis that syncs before it replies. With appendfsync everysec it may have
-    # confirmed what it could not write yet while a sync was under way: up to two seconds of it would be lost.
+    # SIGKILL loses nothing from a Redis that syncs before it replies. With appendfsync everysec, it may have
+    # confirmed what it could not write yet during a sync: up to two seconds of writes would be lost.
     server = RedisServer(directory, port=str(redis_port), appendfsync="always").start()
     proxy = TcpProxy(proxy_port, redis_port)
     await proxy.start()

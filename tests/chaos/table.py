@@ -1,4 +1,4 @@
-"""What a run did, in a table."""
+"""The data of a run, as a table."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _ANSWERS = {TIMED_OUT: "timed out", NO_ANSWER: "no answer"}
 
 
 def table(report: Report) -> str:
-    """All of it, with a line of its own for each kind of harm."""
-    return "\n".join(["", *_figures(report), "", *_harms(report), ""])
+    """Return the table, with a line for each kind of disruption."""
+    return "\n".join(["", *_figures(report), "", *_disruptions(report), ""])
 
 
 def _figures(report: Report) -> Iterator[str]:
     audit = report.audit
     answers = sorted(report.answers.items(), reverse=True)
-    recoveries = [one.recovery_s for one in report.suffered]
+    recoveries = [past.recovery_s for past in report.disruptions]
     p50_ms, p99_ms = (report.ack_percentile_s(share) * 1000 for share in (0.5, 0.99))
     rows = {
         "seed": report.seed,
         "events": f"{audit.events:,} in {report.seconds:.0f} s",
         "answers": ", ".join(f"{_ANSWERS.get(status, status)} {count:,}" for status, count in answers),
         "ack": f"p50 {p50_ms:.1f} ms, p99 {p99_ms:.0f} ms; slowest answer {report.slowest_s:.1f} s",
-        "harms": f"{len(report.suffered)}, with {report.kills} kills",
+        "disruptions": f"{len(report.disruptions)}, with {report.kills} kills",
         "recovery": f"slowest {max(recoveries, default=0.0):.1f} s",
         "notified": f"{audit.notified:,} in {report.tries:,} tries",
         "dead": f"{audit.dead:,}, {len(audit.unexpectedly_dead)} of them for no reason",
@@ -58,11 +58,11 @@ def _neighbours(report: NeighbourReport) -> dict[str, str]:
     }
 
 
-def _harms(report: Report) -> Iterator[str]:
-    yield f"  {'harm':<44} {'times':>5} {'seconds':>8} {'recovery s, each':<40} {'doubled':>7}"
+def _disruptions(report: Report) -> Iterator[str]:
+    yield f"  {'disruption':<44} {'times':>5} {'seconds':>8} {'recovery s, each':<40} {'doubled':>7}"
     resends = Counter(report.audit.resends)
-    for kind in sorted({one.harm.name for one in report.suffered} | set(resends)):
-        ones = [one for one in report.suffered if one.harm.name == kind]
+    for kind in sorted({past.disruption.name for past in report.disruptions} | set(resends)):
+        ones = [past for past in report.disruptions if past.disruption.name == kind]
         seconds = sum(one.ended_s - one.began_s for one in ones)
         recoveries = " ".join(f"{one.recovery_s:.1f}" for one in ones)
         yield f"  {kind:<44} {len(ones):>5} {seconds:>8.1f} {recoveries:<40} {resends[kind]:>7}"

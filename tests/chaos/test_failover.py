@@ -1,4 +1,4 @@
-"""The primary goes under load. What was acknowledged with `durability = "replicated"` is not lost."""
+"""Tests that a failover under load loses nothing that was acknowledged with `durability = "replicated"`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.chaos
 async def group() -> AsyncIterator[Sentineled]:
     with (
         tempfile.TemporaryDirectory(prefix="hookline-") as directory,
-        sentineled(Path(directory), password="failover-password") as found,
+        sentineled(Path(directory), password="failover-password") as sentinels,
     ):
-        yield await found.start()
+        yield await sentinels.start()
 
 
 @asynccontextmanager
@@ -42,36 +42,37 @@ async def reading(group: Sentineled) -> AsyncIterator[Client]:
     await client.aclose()
 
 
-@pytest.mark.parametrize("harm", ["killed", "frozen"])
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
 async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
-    group: Sentineled, harm: str, tmp_path: Path
+    group: Sentineled, fault: str, tmp_path: Path
 ) -> None:
     async with running_sink() as sink, reading(group) as redis:
         async with loaded(group, sink, tmp_path) as load:
             old = group.primary()
-            harmed = time.monotonic()
+            failed_at = time.monotonic()
             before = len(load.acknowledged)
-            _harm(old, harm)
+            _stop(old, fault)
             await until(lambda: group.primaries() == {str(_other(group, old).port)})
-            named_s = time.monotonic() - harmed
-            _mend(old, harm)
+            named_s = time.monotonic() - failed_at
+            _repair(old, fault)
             mended = time.monotonic()
             await until(lambda: load.since(mended) > 600, seconds=60)
             await load.finish()
             await until(lambda: _at_rest(redis), seconds=30)
 
         totals = await stats.read_totals(redis)
-        told = numbers(sink)
+        notified = numbers(sink)
         dead = await dead_letters.newest(redis)
-        lost = set(load.acknowledged) - set(told)
+        lost = set(load.acknowledged) - set(notified)
         sys.stdout.write(
-            f"\n{harm}: acknowledged {len(load.acknowledged)} ({before} before), lost {len(lost)}, "
-            f"dead {len(dead)}, sent again {len(told) - len(set(told))}; new primary after {named_s:.1f} s, "
-            f"longest time without a 202 {load.longest_gap_s():.1f} s; answers {_shown(load)}\n"
+            f"\n{fault}: acknowledged {len(load.acknowledged)} ({before} before), lost {len(lost)}, "
+            f"dead {len(dead)}, sent again {len(notified) - len(set(notified))}; "
+            f"new primary after {named_s:.1f} s, longest time without a 202 {load.longest_gap_s():.1f} s; "
+            f"answers {_shown(load)}\n"
         )
         assert (lost, dead) == (set(), [])
         assert max(sink.times.values()) <= 3
-        assert len(sink.times) == len(set(told))  # whatever was sent again had the key it had before
+        assert len(sink.times) == len(set(notified))  # a repeated notification has the same key as before
         assert totals.bodies_add_up()
         assert totals.notifications_add_up()
         assert totals.sent == totals.processed == len(load.acknowledged)
@@ -91,7 +92,9 @@ async def test_a_client_follows_a_planned_failover(group: Sentineled) -> None:
     await client.aclose()
 
 
-async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_mislead(group: Sentineled) -> None:
+async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_mislead_a_client(
+    group: Sentineled,
+) -> None:
     late, *others = group.sentinels
     late.signal(signal.SIGSTOP)
     await group.failover(without=(late,))
@@ -99,7 +102,7 @@ async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_misle
     client = connect(Settings(url=group.url, connect_timeout_s=0.5))
     assert await _port(client) == int(second)
 
-    others[0].signal(signal.SIGSTOP)  # two of three hang: the third one's word is taken when time is up
+    others[0].signal(signal.SIGSTOP)  # two of three hang: the third one is believed after the time-out
     forget_primary(client)
     assert await _port(client) == int(second)
 
@@ -110,13 +113,13 @@ async def test_a_sentinel_that_hangs_or_knows_only_an_old_primary_does_not_misle
     await client.aclose()
 
 
-def _harm(node: Node, harm: str) -> None:
-    node.kill() if harm == "killed" else node.signal(signal.SIGSTOP)
+def _stop(node: Node, fault: str) -> None:
+    node.kill() if fault == "killed" else node.signal(signal.SIGSTOP)
 
 
-def _mend(node: Node, harm: str) -> None:
-    """It comes back as the primary that it was, until the sentinels tell it that it is a replica."""
-    node.start() if harm == "killed" else node.signal(signal.SIGCONT)
+def _repair(node: Node, fault: str) -> None:
+    """Start the node as the primary that it was, until the sentinels make it a replica."""
+    node.start() if fault == "killed" else node.signal(signal.SIGCONT)
 
 
 def _other(group: Sentineled, node: Node) -> Node:

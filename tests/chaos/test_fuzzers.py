@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing, FUZZ_SECONDS (30) a target. What was found once is kept in tests/fuzz/corpus."""
+"""Tests by coverage-guided fuzzing, FUZZ_SECONDS (30) for each target. Old failures are in tests/fuzz/corpus."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.chaos
 )
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
-    found = tmp_path / "found"
-    found.mkdir()
+    failures = tmp_path / "failures"
+    failures.mkdir()
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", target, str(SECONDS), str(found)],
+        [sys.executable, "-m", "tests.fuzz", target, str(SECONDS), str(failures)],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -35,8 +35,8 @@ def test_a_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:
         check=False,
     )
 
-    told = ran.stderr.decode(errors="replace")
-    inputs = {file.name: file.read_bytes() for file in found.iterdir() if file.is_file()}
-    assert inputs == {}, f"keep it in tests/fuzz/corpus/{target}\n{told[-4000:]}"
-    assert ran.returncode == 0, told[-4000:]
-    assert "stat::number_of_executed_units" in told
+    output = ran.stderr.decode(errors="replace")
+    inputs = {file.name: file.read_bytes() for file in failures.iterdir() if file.is_file()}
+    assert inputs == {}, f"keep it in tests/fuzz/corpus/{target}\n{output[-4000:]}"
+    assert ran.returncode == 0, output[-4000:]
+    assert "stat::number_of_executed_units" in output

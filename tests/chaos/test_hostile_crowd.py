@@ -1,4 +1,4 @@
-"""A crowd before a receiver in a process of its own: good webhooks are served on, and its memory has a bound."""
+"""Tests with many clients of a receiver process: it serves valid webhooks, and its memory is bounded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.chaos
 
 
 class Process:
-    """`hookline receiver` with its defaults."""
+    """A process of `hookline receiver` with its default settings."""
 
     def __init__(self, directory: Path, redis: RedisServer, **variables: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -76,7 +76,7 @@ def crowd(stack: ExitStack, port: int, size: int, sends: bytes) -> None:
 
 
 async def took_ms(process: Process) -> float:
-    """The slowest of some good webhooks, each over a connection of its own."""
+    """Return the slowest time of some valid webhooks, each over its own connection."""
     slowest_s = 0.0
     for _ in range(20):
         started_s = time.perf_counter()
@@ -90,7 +90,7 @@ async def took_ms(process: Process) -> float:
     [(b"", 16), (GOOD[:60], 16), (GOOD[:60] + b": y\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 3, 48)],
     ids=["silent", "with a part of a head", "with a long part of a head"],
 )
-async def test_good_webhooks_are_served_beside_ten_thousand_idle_connections(
+async def test_valid_webhooks_are_served_besides_ten_thousand_idle_connections(
     process: Process, sends: bytes, each_kib: int
 ) -> None:
     before_mib = process.memory_mib()
@@ -104,7 +104,7 @@ async def test_good_webhooks_are_served_beside_ten_thousand_idle_connections(
     assert await process.post() == 202
 
 
-async def test_memory_stays_bounded_whatever_is_sent(process: Process) -> None:
+async def test_memory_stays_bounded_whatever_clients_send(process: Process) -> None:
     async def large(size: int) -> None:
         async with connected(process.port) as connection:
             await connection.send(head(f"Content-Length: {size + 1}") + bytes(size))
@@ -118,7 +118,7 @@ async def test_memory_stays_bounded_whatever_is_sent(process: Process) -> None:
     peaks_mib = []
     for _ in range(ROUNDS):
         assert await deviations(process.port, half_closed=False) == {}
-        slow = [asyncio.create_task(large(MIB - 1)) for _ in range(200)]  # three times what may be held
+        slow = [asyncio.create_task(large(MIB - 1)) for _ in range(200)]  # three times what may be in memory
         await asyncio.gather(*(bomb() for _ in range(50)))
         await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
         peaks_mib.append(process.memory_mib())

@@ -1,4 +1,4 @@
-"""The rate of a channel over a longer time."""
+"""Test of the rate of a channel over a longer time."""
 
 import time
 from collections.abc import Callable

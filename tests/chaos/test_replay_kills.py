@@ -1,4 +1,4 @@
-"""Ten thousand dead letters replayed while whoever carries that out, and the workers, are killed in the middle."""
+"""Test of a replay of ten thousand dead letters while inspectors and workers are killed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.until import until
 pytestmark = pytest.mark.chaos
 
 REFUSED, UNKNOWN = 8_000, 2_000
-"""Notifications that the sink refuses, and webhooks of a source that the workers do not know yet."""
+"""Notifications that the sink refuses, and webhooks of a source that the workers do not have yet."""
 
 _EVENT = "customer.voucher.loyalty_card.points_added"
 _CONFIG = """
@@ -59,7 +59,7 @@ format = "json"
 
 
 class _Parts:
-    """`hookline COMMAND` in a directory, to be killed."""
+    """Processes of `hookline COMMAND` in a directory, which the test kills."""
 
     def __init__(self, directory: Path, redis: RedisServer) -> None:
         self._directory = directory
@@ -78,7 +78,7 @@ class _Parts:
             running.kill()
 
 
-async def test_ten_thousand_replays_survive_kills_of_everyone() -> None:
+async def test_ten_thousand_replays_survive_kills_of_all_processes() -> None:
     with tempfile.TemporaryDirectory(prefix="hookline-chaos-") as name:
         server = RedisServer(Path(name)).start()
         parts = _Parts(Path(name), server)
@@ -124,7 +124,7 @@ async def _let_die(redis: Client, parts: _Parts, sink: Sink) -> None:
 
 
 async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
-    """Returns how many notifications came more than once."""
+    """Return how many notifications were sent more than once."""
     sink.answer = lambda _notification, _times: web.Response(status=204)
     parts.configure(sink, source="[sources.late]")
     worker = parts.start("worker")
@@ -132,7 +132,7 @@ async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
     ordered = parts.start("dead", "replay", "--all", "--yes", "--rate", "1000")
 
     await _until_done(redis, 2_000)
-    ordered.kill()  # an inspector goes on when its lease has ended
+    ordered.kill()  # an inspector continues when its lease has expired
     left = (await _action(redis)).done
     await _until_done(redis, left + 1_500)
     for inspector in inspectors:

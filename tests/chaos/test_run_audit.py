@@ -1,4 +1,4 @@
-"""The audit of a run sees the faults that it looks for."""
+"""Tests that the audit of a run finds the faults that it looks for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ from tests.redis_server import RedisServer
 from tests.until import until
 
 OLDER, NEWER = sorted((4, 84), key=position_of)
-"""Two events of one subject."""
+"""Numbers of two events of one subject."""
 
 
 def tries(*numbers: int) -> list[Try]:
-    """One a second, each taken."""
+    """Return one accepted attempt a second."""
     return [Try(float(at), number, f"key-{number}", is_taken=True) for at, number in enumerate(numbers)]
 
 
@@ -27,7 +27,7 @@ def faults(balances: Sequence[Try], logged_s: dict[str, float]) -> tuple[list[in
     return after, [number for number, _ in ends_with_older(balances, (OLDER, NEWER))]
 
 
-def test_two_events_of_one_subject_are_told_apart_by_their_own_times() -> None:
+def test_two_events_of_one_subject_are_ordered_by_their_own_times() -> None:
     assert subject_of(OLDER) == subject_of(NEWER)
     assert superseded((OLDER, NEWER), {NEWER}) == {OLDER}
     assert superseded((OLDER, NEWER), {OLDER}) == set()
@@ -37,7 +37,7 @@ def test_an_older_event_after_a_newer_one_that_was_logged_as_sent_is_a_fault() -
     assert faults(tries(NEWER, OLDER), {f"key-{NEWER}": 0.5}) == ([OLDER], [NEWER])
 
 
-def test_an_older_event_after_a_newer_one_of_which_hookline_had_no_answer_is_none() -> None:
+def test_an_older_event_after_a_newer_one_without_a_known_answer_is_no_fault() -> None:
     assert faults(tries(NEWER, OLDER, NEWER), {f"key-{NEWER}": 2.5}) == ([], [])
 
 
@@ -60,7 +60,7 @@ def test_an_event_in_two_digests_and_a_digest_of_other_events_are_faults(tmp_pat
     assert len(recorded(("a", "6,16"), ("a", "6,16,26"))) == 1
 
 
-async def test_jobs_of_the_arq_application_that_vanish_or_cannot_be_run_are_faults(
+async def test_jobs_of_the_arq_application_that_are_lost_or_cannot_be_run_are_faults(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     app = ForeignApp(redis_server.url, tmp_path)
@@ -78,9 +78,9 @@ async def test_jobs_of_the_arq_application_that_vanish_or_cannot_be_run_are_faul
         app.start()
         await until(lambda: app.ran() == {"invoice-2026.2"})
         await until(lambda: _is_empty(theirs))
-        found = await app.audit()
-        assert found.ran == 1
-        expired, unknown = sorted(found.troubled)
+        report = await app.audit()
+        assert report.ran == 1
+        expired, unknown = sorted(report.troubled)
         assert "invoice-2026.0 expired" in expired
         assert "function 'notify' not found" in unknown
     finally:

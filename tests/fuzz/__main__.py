@@ -1,7 +1,7 @@
-"""One fuzzer: `python -m tests.fuzz TARGET SECONDS DIRECTORY`; needs atheris.
+"""Runs one fuzzer: `python -m tests.fuzz TARGET SECONDS DIRECTORY`; needs atheris.
 
-Ends with 0 where it found nothing. What it found is left in DIRECTORY as crash-..., timeout-... or oom-...; put it
-into tests/fuzz/corpus/TARGET, so that the tests replay it from then on.
+Exits with 0 if it found no failure. Failing inputs are left in DIRECTORY as crash-..., timeout-... or oom-...; add
+them to tests/fuzz/corpus/TARGET, so that the tests replay them from then on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_INPUT_BYTES = 16 * 1024
 
 
 def main(target: str, seconds: str, directory: Path) -> None:
-    found = directory / "corpus"
-    found.mkdir(parents=True)
+    corpus = directory / "corpus"
+    corpus.mkdir(parents=True)
     tempfile.tempdir = str(directory)  # a fuzzer ends without cleaning up
     for number, seed in enumerate(SEEDS[target]()):
-        (found / f"seed-{number}").write_bytes(seed)
+        (corpus / f"seed-{number}").write_bytes(seed)
     options = [
         f"-max_total_time={seconds}",
         f"-rss_limit_mb={MAX_MEMORY_MB}",
@@ -37,7 +37,7 @@ def main(target: str, seconds: str, directory: Path) -> None:
         "-print_final_stats=1",
     ]
     kept = Path(__file__).parent / "corpus" / target
-    atheris.Setup([sys.argv[0], *options, str(found), str(kept)], TARGETS[target])
+    atheris.Setup([sys.argv[0], *options, str(corpus), str(kept)], TARGETS[target])
     atheris.Fuzz()
 
 

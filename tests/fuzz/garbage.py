@@ -1,4 +1,4 @@
-"""Garbage for Redis: every key of the namespace, every type, random bytes and what looks right and is wrong."""
+"""Garbage for Redis: every key of the namespace, every type, random bytes and values that are almost right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.names import KEYS
 TYPES = ("string", "list", "hash", "set", "zset", "stream")
 
 NAMES = {name: key for name, key in vars(KEYS).items() if name not in ("prefix", "set_aside", "set_aside_of")}
-"""Every key of broker/redis/keys.py, but those that hold what was moved aside."""
+"""Every key of broker/redis/keys.py, except those that list the keys that were set aside."""
 
 _KNOWN = {
     "digest": ("voucherify",),
@@ -31,7 +31,7 @@ _KNOWN = {
     "stats_minute": (str(int(time.time() // 60)), "x"),
     "dead_by": ("mixed", "abcdef0123"),
 }
-"""Names of instances that the stack uses, beside those that are there."""
+"""Names of instances that the stack uses, besides those in Redis."""
 
 _FIELDS = (
     "failures",
@@ -95,7 +95,7 @@ _NUMBERS = (
 
 
 class Garbage:
-    """Writes it. What it writes next follows from the seed and from the keys that are there."""
+    """Write garbage. The seed and the keys in Redis decide what is written next."""
 
     def __init__(self, client: redis.Redis, seed: int) -> None:
         self._client = client
@@ -105,32 +105,32 @@ class Garbage:
         self.written: list[str] = []
 
     def write(self) -> None:
-        """Put one piece somewhere."""
+        """Write one piece of garbage to some key."""
         name, kind = next(self._turns)
         key = self._key(name)
         with self._client.pipeline(transaction=True) as pipe:
-            if self._rng.random() < 0.7:  # else it joins what is there, where that is of its type
+            if self._rng.random() < 0.7:  # else the garbage is added to the value in Redis, if that has its type
                 pipe.delete(key)
             getattr(self, f"_{kind}")(pipe, key)
             pipe.execute(raise_on_error=False)
         self.written.append(f"{kind} in {key!r}")
 
     def _every_turn(self) -> Iterator[tuple[str, str]]:
-        """Each name with each type, in an order of chance, again and again."""
+        """Yield each name with each type, in a random order, again and again."""
         while True:
             turns = [(name, kind) for name, _ in self._names for kind in TYPES]
             self._rng.shuffle(turns)
             yield from turns
 
     def _key(self, name: str) -> bytes:
-        """A name that ends in a colon needs an instance: one that is there, one that will be, or any bytes."""
+        """Return a key; a name that ends in a colon gets an existing instance, a possible one, or random bytes."""
         prefix = NAMES[name]
         if not prefix.endswith(":"):
             return prefix.encode()
         there = sorted(self._client.scan_iter(match=f"{prefix}*", count=1000))
-        known = [f"{prefix}{one}".encode() for one in (*_KNOWN.get(name, ()), new_id(), f"{new_id()}.3")]
+        possible = [f"{prefix}{one}".encode() for one in (*_KNOWN.get(name, ()), new_id(), f"{new_id()}.3")]
         wild = [prefix.encode() + self._rng.randbytes(3), prefix.encode()]
-        return self._rng.choice([self._rng.choice(pool) for pool in (there, known, wild) if pool])
+        return self._rng.choice([self._rng.choice(pool) for pool in (there, possible, wild) if pool])
 
     def _value(self) -> bytes:
         return self._rng.choice(
@@ -153,7 +153,7 @@ class Garbage:
         )()
 
     def _some_name(self) -> bytes:
-        """That of an instance that is there, so that an index names what is."""
+        """Return the name of an existing instance, so that an index refers to it."""
         key = self._client.randomkey()
         return key.rpartition(b":")[2] if key else b"x"
 

@@ -1,4 +1,4 @@
-"""Where the fuzzers begin: what is right, so that they find the ways off it."""
+"""Seeds of the fuzzers: valid inputs, from which they mutate."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ text = "{{ customer.name }}: {{ balance.points }}"
 
 
 def _bodies() -> list[bytes]:
-    found = [compact(wrap(name, data)) for name, data in PAYLOADS.items() for wrap in (webhook, project_webhook)]
+    bodies = [compact(wrap(name, data)) for name, data in PAYLOADS.items() for wrap in (webhook, project_webhook)]
     raw = [name.encode() + b"\0" + compact(data) for name, data in PAYLOADS.items()]
-    return [b"\0" + body for body in [*found, *(VOUCHERIFY.sample(1, name) for name in NAMES)]] + raw
+    return [b"\0" + body for body in [*bodies, *(VOUCHERIFY.sample(1, name) for name in NAMES)]] + raw
 
 
 def _signatures() -> list[bytes]:

@@ -88,7 +88,7 @@ level = "warning"
 
 
 class GarbageStack:
-    """It, and what it was sent."""
+    """The running processes, and the webhooks that they were sent."""
 
     def __init__(self, directory: Path, server: RedisServer, sink: Sink, session: aiohttp.ClientSession) -> None:
         self._directory = directory
@@ -131,7 +131,7 @@ class GarbageStack:
             raise AssertionError(f"{path} did not answer within {_ANSWERS_WITHIN_S:g} s") from None
 
     async def post(self) -> tuple[str, int]:
-        """One good webhook: its transaction, which no other has, and the answer."""
+        """Send one valid webhook; return its transaction, which no other webhook has, and the status."""
         self._sent += 1
         body = KIND.sample(self._sent, EVENT)
         url = f"http://127.0.0.1:{self._receiver}/webhooks/voucherify"
@@ -139,8 +139,8 @@ class GarbageStack:
         async with self._session.post(url, data=body, headers=headers) as answer:
             return json.loads(body)["data"]["transaction"]["id"], answer.status
 
-    async def torment(self, garbage: Garbage, *, seconds: float) -> None:
-        """Write garbage while webhooks come in and pages are looked at."""
+    async def write_garbage(self, garbage: Garbage, *, seconds: float) -> None:
+        """Write garbage while webhooks arrive and pages are requested."""
         ends, pages = asyncio.get_running_loop().time() + seconds, 0
         while asyncio.get_running_loop().time() < ends:
             for _ in range(5):
@@ -151,46 +151,46 @@ class GarbageStack:
             pages += 1
 
     async def check(self) -> None:
-        """No process has ended, all pages answer, and what comes now is notified at once."""
+        """Check that no process has ended, all pages answer, and new webhooks are notified in time."""
         events = []
         for _ in range(5):
             event, status = await self.post()
             assert status == 202
             events.append(event)
-        await until(lambda: set(events) <= self._told("plain"), seconds=_ANSWERS_WITHIN_S)
+        await until(lambda: set(events) <= self._notified("plain"), seconds=_ANSWERS_WITHIN_S)
         for page in PAGES:
             assert await self.get(self._inspector, page) == 200, page
         assert await self.get(self._receiver, "/readyz") == 200
         assert await self.get(self._receiver, "/metrics") == 200
 
-    def _told(self, rule: str) -> set[str]:
-        return {told["data"]["transaction"]["id"] for told in self._sink.got if told["rule"] == rule}
+    def _notified(self, rule: str) -> set[str]:
+        return {sent["data"]["transaction"]["id"] for sent in self._sink.got if sent["rule"] == rule}
 
-    async def digest_is_told(self) -> None:
-        """An event is in a digest that goes out."""
-        before = sum(told["rule"] == "digest" for told in self._sink.got)
+    async def wait_for_digest(self) -> None:
+        """Wait until an event is in a digest that is sent."""
+        before = sum(sent["rule"] == "digest" for sent in self._sink.got)
         await self.post()
         await until(
-            lambda: sum(told["rule"] == "digest" for told in self._sink.got) > before, seconds=_ANSWERS_WITHIN_S
+            lambda: sum(sent["rule"] == "digest" for sent in self._sink.got) > before, seconds=_ANSWERS_WITHIN_S
         )
 
     async def status(self) -> dict[str, Any]:
-        """What `hookline status --json` prints."""
+        """Return what `hookline status --json` prints."""
         ran = await asyncio.to_thread(hookline, "status", "--json", cwd=self._directory, env=self._env)
         assert ran.returncode in (0, 1), ran.stderr
         return dict(json.loads(ran.stdout))
 
     def faults(self) -> dict[str, str]:
-        """What each process said of ends and of faults that nobody foresaw."""
-        found = {}
+        """Check that no process ended, and return the unexpected exceptions that each process logged."""
+        faults = {}
         for name, running in self._running.items():
             assert running.children() == self._children[name], (
                 f"a process of {name} ended: {running.output[-3000:]}"
             )
             lines = [line for line in running.output.splitlines() if "Traceback" in line or '"exception"' in line]
             if lines:
-                found[name] = "\n".join(lines[:5])
-        return found
+                faults[name] = "\n".join(lines[:5])
+        return faults
 
     def kill(self) -> None:
         for running in self._running.values():
@@ -199,7 +199,7 @@ class GarbageStack:
 
 @asynccontextmanager
 async def garbage_stack(directory: Path, server: RedisServer) -> AsyncIterator[GarbageStack]:
-    """Up, and checked to work; killed at the end."""
+    """Start a stack and check that it works; kill it at the end."""
     async with running_sink() as sink, aiohttp.ClientSession() as session:
         stack = GarbageStack(directory, server, sink, session)
         try:

@@ -1,4 +1,4 @@
-"""What must hold for any bytes. A target takes them and raises where it does not."""
+"""Properties that hold for any bytes. A target takes bytes, and raises if its property does not hold."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SECRETS = (Secret("secretKey"), Secret("another"))
 
 
 def signature(data: bytes) -> None:
-    """What is given as a signature up to the first NUL, the body after it."""
-    given, _, body = data.partition(b"\0")
+    """Check with the signature up to the first NUL, and the body after it."""
+    first, _, body = data.partition(b"\0")
     try:
-        verify(body, given.decode("utf-8", "surrogateescape"), secrets=SECRETS)
+        verify(body, first.decode("utf-8", "surrogateescape"), secrets=SECRETS)
     except SignatureError:
         pass
     else:
-        raise AssertionError("nobody signed this")
+        raise AssertionError("a body without a valid signature was verified")
     compact = without_white_space(body)
     assert without_white_space(compact) == compact
     verify(body, sign(body, SECRETS[0]), secrets=SECRETS)
@@ -41,7 +41,7 @@ def signature(data: bytes) -> None:
 
 
 def stored(data: bytes) -> None:
-    """What stands in Redis: batches and jobs, as they are and with these bytes inside them."""
+    """Check values in Redis: batches and jobs, unchanged and with these bytes inside."""
     for blob in (data, batch.compress(data)):
         try:
             bodies = batch.decode(blob)
@@ -59,15 +59,15 @@ def stored(data: bytes) -> None:
 
 
 def decode(data: bytes) -> None:
-    """The event that the URL hints up to the first NUL, the body after it."""
-    given, _, body = data.partition(b"\0")
-    hint = given.decode("utf-8", "replace")
-    found = VOUCHERIFY.terms(body)
-    assert len(set(found)) == len(found) <= MAX_TERMS and all(term(text) == text != "" for text in found)
+    """Decode with the event name of the URL up to the first NUL, and the body after it."""
+    first, _, body = data.partition(b"\0")
+    hint = first.decode("utf-8", "replace")
+    terms = VOUCHERIFY.terms(body)
+    assert len(set(terms)) == len(terms) <= MAX_TERMS and all(term(text) == text != "" for text in terms)
     try:
         event = VOUCHERIFY.decode(body, hint)
     except DecodeError as error:
-        _is_told_well(error)
+        _has_path_and_reason(error)
         return
     assert event.name and event.identity
     assert _facts(_decode_completely(body, hint)) == _facts(event)
@@ -76,7 +76,7 @@ def decode(data: bytes) -> None:
 
 
 def config(data: bytes) -> None:
-    """hookline.toml up to the first NUL, then SECTION_KEY=value of the environment, each up to the next."""
+    """Read hookline.toml up to the first NUL, then variables SECTION_KEY=value, each up to the next NUL."""
     toml, *variables = data.split(b"\0")
     environ = {}
     for variable in variables:
@@ -102,7 +102,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
-def _is_told_well(error: DecodeError) -> None:
+def _has_path_and_reason(error: DecodeError) -> None:
     assert error.reason and error.path.startswith("$")
 
 

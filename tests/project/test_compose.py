@@ -1,4 +1,4 @@
-"""docker-compose.yml: its very command lines, run here as processes, form a working Hookline."""
+"""Tests of docker-compose.yml: its command lines, run here as processes, form a working Hookline."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
 def filled_in(text: str, environ: dict[str, str]) -> str:
-    """What compose makes of ${NAME:-default}, ${NAME:?message} and ${NAME:+instead}."""
+    """Replace ${NAME:-default}, ${NAME:?message} and ${NAME:+instead} as compose does."""
 
     def value(match: re.Match[str]) -> str:
-        found = environ.get(match[1], "")
+        variable = environ.get(match[1], "")
         if match[2] == "+":
-            return match[3] if found else ""
-        assert found or match[2] == "-", f"{match[1]}: {match[3]}"
-        return found or match[3]
+            return match[3] if variable else ""
+        assert variable or match[2] == "-", f"{match[1]}: {match[3]}"
+        return variable or match[3]
 
     return re.sub(r"\$\{(\w+):([-?+])([^}]*)\}", value, text)
 
@@ -58,7 +58,7 @@ def seconds(text: str) -> float:
 
 @contextmanager
 def running(command: list[str], log: Path, environ: dict[str, str], directory: Path) -> Iterator[None]:
-    """A service; it must end with 0 within its grace when compose stops it."""
+    """Run a service, which must exit with 0 within its grace period when compose stops it."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environ, cwd=directory)
     try:
@@ -72,7 +72,7 @@ def running(command: list[str], log: Path, environ: dict[str, str], directory: P
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """The compose file's Redis, but for its port and its directory."""
+    """Start the Redis of the compose file, with another port and directory."""
     name, *options = [filled_in(word, NEEDED) for word in SERVICES["redis"]["command"]]
     assert name == "redis-server"
     port = free_port()
@@ -83,7 +83,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 def ping(port: int) -> bytes:
-    """What Redis says to a client that gives no password, "" while it does not listen."""
+    """Return the answer of Redis to a client without a password, "" while it does not listen."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(b"PING\r\n")
@@ -100,26 +100,26 @@ def wait_for(fact: Callable[[], bool], within_s: float = 60.0) -> None:
 
 
 def environ_of(service: str, redis_url: str, port: int, **variables: str) -> dict[str, str]:
-    given = {
+    configured = {
         name: filled_in(str(value), NEEDED | variables) for name, value in SERVICES[service]["environment"].items()
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
     part = "receiver" if service == "worker" else service
     here = {"REDIS_URL": redis_url, f"HOOKLINE_{part.upper()}_PORT": str(port), "PYTHONPATH": str(ROOT)}
-    return kept | given | here
+    return kept | configured | here
 
 
 def hookline(words: list[str]) -> list[str]:
     return [sys.executable, "-m", "launcher", *words]
 
 
-def test_the_file_is_what_the_compose_specification_allows() -> None:
+def test_the_file_is_valid_by_the_compose_specification() -> None:
     checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(checker, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_it_needs_two_secrets_and_holds_none() -> None:
+def test_it_needs_two_secrets_and_contains_none() -> None:
     with pytest.raises(AssertionError, match="signing secret"):
         filled_in(SERVICES["receiver"]["environment"][SECRET], {})
     for service in ("receiver", "worker", "inspector"):
@@ -131,35 +131,37 @@ def test_it_needs_two_secrets_and_holds_none() -> None:
                 filled_in(value, {})
 
 
-def test_the_readme_starts_it_with_two_commands_that_give_both_secrets(tmp_path: Path) -> None:
+def test_the_readme_starts_it_with_two_commands_that_set_both_secrets(tmp_path: Path) -> None:
     (block,) = re.findall(r"```sh\n([^`]*docker compose up[^`]*)```", (ROOT / "README.md").read_text())
     write, start = block.replace("\\\n", "").splitlines()
     assert start.startswith("docker compose up")
     subprocess.run(["/bin/sh", "-ec", write], cwd=tmp_path, check=True)
-    found = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
-    assert found.keys() == NEEDED.keys()
-    assert re.fullmatch("[0-9a-f]{48}", found[PASSWORD].strip("'"))
+    written = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    assert written.keys() == NEEDED.keys()
+    assert re.fullmatch("[0-9a-f]{48}", written[PASSWORD].strip("'"))
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_the_signing_secret_is_in_the_receiver_alone() -> None:
+def test_only_the_receiver_has_the_signing_secret() -> None:
     assert [name for name in SERVICES if SECRET in str(SERVICES[name])] == ["receiver"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_can_do_no_more_than_it_needs(service: str) -> None:
-    found = SERVICES[service]
-    assert found["read_only"] is True
-    assert found["tmpfs"] == ["/tmp"]
-    assert found["cap_drop"] == ["ALL"] and "cap_add" not in found
-    assert found["security_opt"] == ["no-new-privileges:true"]
-    assert found["pids_limit"] > 0 and found["mem_limit"]
-    assert "privileged" not in found
-    assert found.get("user") == ("redis" if service == "redis" else None)  # the image of the others says: hookline
+def test_a_container_has_no_more_rights_than_it_needs(service: str) -> None:
+    settings = SERVICES[service]
+    assert settings["read_only"] is True
+    assert settings["tmpfs"] == ["/tmp"]
+    assert settings["cap_drop"] == ["ALL"] and "cap_add" not in settings
+    assert settings["security_opt"] == ["no-new-privileges:true"]
+    assert settings["pids_limit"] > 0 and settings["mem_limit"]
+    assert "privileged" not in settings
+    assert settings.get("user") == (
+        "redis" if service == "redis" else None
+    )  # the image of the others says: hookline
 
 
-def test_redis_is_of_one_minor_version_and_reached_by_hookline_alone() -> None:
+def test_redis_has_one_minor_version_and_only_hookline_can_reach_it() -> None:
     assert re.fullmatch(r"redis:\d+\.\d+-alpine", SERVICES["redis"]["image"])
     assert SERVICES["redis"]["networks"] == ["redis"]
     assert COMPOSE["networks"]["redis"] == {"internal": True}
@@ -175,7 +177,7 @@ def test_workers_can_be_scaled() -> None:
     assert not {"container_name", "ports", "hostname"} & set(SERVICES["worker"])
 
 
-def test_containers_get_longer_to_stop_than_the_parts_take() -> None:
+def test_containers_get_longer_to_stop_than_the_parts_need() -> None:
     receiver, worker = ReceiverSettings(), WorkerSettings()
     assert (
         seconds(SERVICES["receiver"]["stop_grace_period"]) > receiver.shutdown_timeout_s + receiver.flush_timeout_s
@@ -184,14 +186,14 @@ def test_containers_get_longer_to_stop_than_the_parts_take() -> None:
     assert seconds(SERVICES["inspector"]["stop_grace_period"]) > STOP_S
 
 
-def test_the_mounted_config_is_sound() -> None:
+def test_the_mounted_config_is_valid() -> None:
     mount = SERVICES["receiver"]["volumes"][0].split(":")
     assert mount[1] == "/etc/hookline/hookline.toml"
     assert load(ROOT / mount[0], {}).rules[0].name == "points-added"
     assert "WORKDIR /etc/hookline\n" in (ROOT / "Dockerfile").read_text()
 
 
-def test_the_image_holds_every_package_and_runs_as_nobody_in_particular() -> None:
+def test_the_image_contains_every_package_and_runs_as_an_unprivileged_user() -> None:
     dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
@@ -201,7 +203,7 @@ def test_the_image_holds_every_package_and_runs_as_nobody_in_particular() -> Non
     assert 'ENTRYPOINT ["hookline"]' in dockerfile
 
 
-async def test_its_redis_keeps_what_it_confirms(redis_url: str) -> None:
+async def test_its_redis_keeps_the_writes_that_it_confirms(redis_url: str) -> None:
     redis = connect(Settings(url=redis_url))
     facts = await read_facts(redis)
     intsets = await redis.config_get("set-max-intset-entries")
@@ -235,14 +237,14 @@ def test_the_inspector_is_closed_without_a_password(redis_url: str, tmp_path: Pa
     environ, log = environ_of("inspector", redis_url, unused_tcp_port), tmp_path / "inspector.log"
     with running(hookline(SERVICES["inspector"]["command"]), log, environ, ROOT / "deploy"):
         wait_for(lambda: healthy("inspector", environ, unused_tcp_port))
-        assert listening_on(unused_tcp_port) == {"127.0.0.1"}  # of the container, whose ports lead elsewhere
+        assert listening_on(unused_tcp_port) == {"127.0.0.1"}  # inside; compose publishes the port
 
 
-def test_one_variable_opens_the_inspector_to_those_who_know_it(
+def test_one_variable_opens_the_inspector_to_users_with_the_password(
     redis_url: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    given = {"HOOKLINE_INSPECTOR_USERS_ADMIN_PASSWORD": "the admins password"}
-    environ, log = environ_of("inspector", redis_url, unused_tcp_port, **given), tmp_path / "inspector.log"
+    password = {"HOOKLINE_INSPECTOR_USERS_ADMIN_PASSWORD": "the admins password"}
+    environ, log = environ_of("inspector", redis_url, unused_tcp_port, **password), tmp_path / "inspector.log"
     with running(hookline(SERVICES["inspector"]["command"]), log, environ, ROOT / "deploy"):
         wait_for(lambda: healthy("inspector", environ, unused_tcp_port))
         assert listening_on(unused_tcp_port) == {"0.0.0.0"}
@@ -253,7 +255,7 @@ def test_one_variable_opens_the_inspector_to_those_who_know_it(
 
 
 def listening_on(port: int) -> set[str]:
-    """The IPv4 addresses that somebody here listens on at this port."""
+    """Return the IPv4 addresses at which a process on this machine listens on the port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     local = [row[1].split(":") for row in rows if row[3] == "0A"]
     return {socket.inet_ntoa(bytes.fromhex(ip)[::-1]) for ip, at in local if int(at, 16) == port}
@@ -270,7 +272,7 @@ def notified(logs: dict[str, Path]) -> int:
 
 
 def healthy(service: str, environ: dict[str, str], port: int) -> bool:
-    """Whether the service's own health check passes."""
+    """Return True if the service's own health check passes."""
     kind, *words = SERVICES[service]["healthcheck"]["test"]
     assert kind == "CMD"
     words = [re.sub(r"127\.0\.0\.1:808[01]", f"127.0.0.1:{port}", word) for word in words]

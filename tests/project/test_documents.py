@@ -1,4 +1,4 @@
-"""What the documents say is what the code does."""
+"""Tests that the documents describe what the code does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROJECT = PYPROJECT["project"]
 
 
 def commands(program: str) -> Iterator[tuple[str, str]]:
-    """(document, command line) of every line in a shell block that runs `program`."""
+    """Yield (document, command line) of every line in a shell block that runs `program`."""
     for document in DOCUMENTS:
         for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
@@ -46,7 +46,7 @@ def in_a_variable(default: str) -> str:
     return ",".join(json.loads(default)) if default.startswith("[") else default.strip('"')
 
 
-def test_the_configuration_page_is_made_from_the_settings() -> None:
+def test_the_configuration_page_is_generated_from_the_settings() -> None:
     assert configuration.FILE.read_text() == configuration.document(), "run: make docs"
 
 
@@ -54,17 +54,21 @@ def test_the_picture_of_the_architecture_is_up_to_date() -> None:
     assert architecture_picture.FILE.read_text() == architecture_picture.picture(), "run: make docs"
 
 
-def test_every_variable_of_the_configuration_page_is_taken_with_its_default() -> None:
-    found = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
-    environ = {name: in_a_variable(value) for name, value in found if not name.startswith("HOOKLINE_CHANNELS")}
+def test_every_variable_of_the_configuration_page_is_accepted_with_its_default() -> None:
+    variables = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
+    environ = {name: in_a_variable(value) for name, value in variables if not name.startswith("HOOKLINE_CHANNELS")}
     environ |= {f"HOOKLINE_SOURCES_NAME_API_{key}": "needed-with-api" for key in ("APP_ID", "TOKEN")}
     environ["HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD"] = "needed-by-each-user"
     assert len(environ) > 20
-    given, default = read({}, environ), read({}, {})
-    assert (given.redis, given.receiver, given.worker) == (default.redis, default.receiver, default.worker)
-    assert (given.up, given.log) == (default.up, default.log)
-    assert structs.replace(given.inspector, users={}) == default.inspector
-    assert given.inspector.users == {"name": User(password=Secret("needed-by-each-user"))}
+    configured, default = read({}, environ), read({}, {})
+    assert (configured.redis, configured.receiver, configured.worker) == (
+        default.redis,
+        default.receiver,
+        default.worker,
+    )
+    assert (configured.up, configured.log) == (default.up, default.log)
+    assert structs.replace(configured.inspector, users={}) == default.inspector
+    assert configured.inspector.users == {"name": User(password=Secret("needed-by-each-user"))}
 
 
 @pytest.mark.parametrize(("document", "line"), list(commands("make")))
@@ -74,7 +78,7 @@ def test_a_make_target_in_a_document_exists(document: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(("document", "line"), list(commands("hookline")))
-def test_a_hookline_command_in_a_document_is_one(document: str, line: str) -> None:
+def test_a_hookline_command_in_a_document_exists(document: str, line: str) -> None:
     command: Any = typer.main.get_command(app)
     words = shlex.split(line, comments=True)[1:]
     context = None
@@ -86,19 +90,19 @@ def test_a_hookline_command_in_a_document_is_one(document: str, line: str) -> No
     command.make_context(command.name, words, parent=context)  # raises for unknown options and missing arguments
 
 
-def test_the_documents_are_searched_for_commands_at_all() -> None:
+def test_commands_are_found_in_the_documents() -> None:
     assert len(list(commands("make"))) >= 4
     assert len(list(commands("hookline"))) >= 5
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_a_link_within_the_documents_leads_somewhere(document: Path) -> None:
+def test_a_link_between_documents_has_a_target(document: Path) -> None:
     for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
         target = document.parent / link if link else document
         assert target.exists(), link
@@ -115,16 +119,16 @@ def test_a_decision_names_the_files_that_it_concerns(record: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_every_dependency_earns_its_line_and_none_is_forgotten() -> None:
-    told = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+def test_every_dependency_is_documented() -> None:
+    documented = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     extras = PROJECT["optional-dependencies"]
     optional = [*extras["embedded"], *extras["apprise"], *extras["dev"]]
     groups = PYPROJECT["dependency-groups"]
     needed = [*PROJECT["dependencies"], *optional, *groups["build"], *groups["lock"]]
-    assert told == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]
+    assert documented == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]
 
 
-def test_the_changelog_keeps_its_form() -> None:
+def test_the_changelog_keeps_its_format() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     versions = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
     assert versions[0] in ("Unreleased", PROJECT["version"])

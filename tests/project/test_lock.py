@@ -1,4 +1,4 @@
-"""uv.lock, constraints.txt and pyproject.toml say the same, and name nothing of the machine that made them."""
+"""Tests that uv.lock, constraints.txt and pyproject.toml agree, and contain nothing about the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from tests.project.versions import CONSTRAINTS, constraints, differences, installed_versions
 
 ROOT = Path(__file__).parents[2]
-MAKE_IT_ANEW = "run: make lock"
+HOW_TO_UPDATE = "run: make lock"
 TEXT = (ROOT / "uv.lock").read_text()
 LOCK = tomllib.loads(TEXT)
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -26,47 +26,62 @@ Wanted = set[tuple[str, frozenset[str], SpecifierSet]]
 
 
 def wanted(entries: Iterable[str]) -> Wanted:
-    found = map(Requirement, entries)
-    return {(canonicalize_name(one.name), frozenset(one.extras), one.specifier) for one in found}
+    requirements = map(Requirement, entries)
+    return {
+        (canonicalize_name(requirement.name), frozenset(requirement.extras), requirement.specifier)
+        for requirement in requirements
+    }
 
 
 def wanted_by_lock(entries: list[dict[str, Any]]) -> Wanted:
     return {
-        (one["name"], frozenset(one.get("extras", ())), SpecifierSet(one.get("specifier", ""))) for one in entries
+        (
+            requirement["name"],
+            frozenset(requirement.get("extras", ())),
+            SpecifierSet(requirement.get("specifier", "")),
+        )
+        for requirement in entries
     }
 
 
-def test_the_lock_is_made_of_the_ranges_in_pyproject() -> None:
+def test_the_lock_is_resolved_from_the_ranges_in_pyproject() -> None:
     project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
     entries = [
         *project["dependencies"],
-        *(one for extra in project["optional-dependencies"].values() for one in extra),
+        *(requirement for extra in project["optional-dependencies"].values() for requirement in extra),
     ]
-    assert wanted_by_lock(HOOKLINE["metadata"]["requires-dist"]) == wanted(entries), MAKE_IT_ANEW
+    assert wanted_by_lock(HOOKLINE["metadata"]["requires-dist"]) == wanted(entries), HOW_TO_UPDATE
     assert {name: wanted_by_lock(entries) for name, entries in HOOKLINE["metadata"]["requires-dev"].items()} == {
         name: wanted(entries) for name, entries in groups.items()
-    }, MAKE_IT_ANEW
-    assert SpecifierSet(LOCK["requires-python"]) == SpecifierSet(project["requires-python"]), MAKE_IT_ANEW
+    }, HOW_TO_UPDATE
+    assert SpecifierSet(LOCK["requires-python"]) == SpecifierSet(project["requires-python"]), HOW_TO_UPDATE
 
 
-def test_what_builds_hookline_is_locked() -> None:
+def test_the_build_requirements_are_locked() -> None:
     assert wanted(PYPROJECT["build-system"]["requires"]) <= wanted(PYPROJECT["dependency-groups"]["build"])
 
 
 def test_the_constraints_are_those_of_the_lock() -> None:
-    in_lock = {(one["name"], one["version"]) for one in LOCK["package"] if one is not HOOKLINE}
-    pinned = {(canonicalize_name(one.name), str(one.specifier).removeprefix("==")) for one in LOCKED}
-    assert pinned == in_lock, MAKE_IT_ANEW
+    in_lock = {
+        (requirement["name"], requirement["version"])
+        for requirement in LOCK["package"]
+        if requirement is not HOOKLINE
+    }
+    pinned = {
+        (canonicalize_name(requirement.name), str(requirement.specifier).removeprefix("=="))
+        for requirement in LOCKED
+    }
+    assert pinned == in_lock, HOW_TO_UPDATE
 
 
-def test_pip_takes_the_constraints() -> None:
-    assert all(re.fullmatch(r"==[^=*,]+", str(one.specifier)) for one in LOCKED)
-    assert not any(one.extras or one.url for one in LOCKED)
+def test_pip_accepts_the_constraints() -> None:
+    assert all(re.fullmatch(r"==[^=*,]+", str(requirement.specifier)) for requirement in LOCKED)
+    assert not any(requirement.extras or requirement.url for requirement in LOCKED)
 
 
-def test_the_lock_names_the_public_index_alone() -> None:
-    sources = [one["source"] for one in LOCK["package"] if one is not HOOKLINE]
-    assert {source.get("registry") for source in sources} == {"https://pypi.org/simple"}, MAKE_IT_ANEW
+def test_the_lock_names_only_the_public_index() -> None:
+    sources = [requirement["source"] for requirement in LOCK["package"] if requirement is not HOOKLINE]
+    assert {source.get("registry") for source in sources} == {"https://pypi.org/simple"}, HOW_TO_UPDATE
     assert set(re.findall(r"(?:https?|file)://[^/]*", TEXT)) == {
         "https://pypi.org",
         "https://files.pythonhosted.org",
@@ -74,7 +89,7 @@ def test_the_lock_names_the_public_index_alone() -> None:
     assert "://" not in CONSTRAINTS.read_text()
 
 
-def test_what_differs_from_the_lock_is_reported() -> None:
+def test_differences_from_the_lock_are_reported() -> None:
     locked = constraints("# made\nbabel==2.18.0\narq==0.28.0\ntomli==2.0.0 ; python_version < '3'\n")
     installed = {"arq": "0.28.0", "babel": "2.19.0", "tomli": "2.1.0"}
     assert list(differences(locked, installed)) == ["babel 2.19.0 (locked: 2.18.0)", "tomli 2.1.0 (not locked)"]

@@ -1,4 +1,4 @@
-"""`make` on a machine with a bare Python, and on one without."""
+"""Tests of `make` on a machine with only a Python, and on one without."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VARIABLES = set(re.findall(r"^(\w+) *[:?]?=", (ROOT / "Makefile").read_text(), r
 def make(*arguments: str, directory: Path = ROOT, path: str | None = None) -> subprocess.CompletedProcess[str]:
     program = shutil.which("make")
     assert program is not None, "make is not on PATH, and everything here is set up with it"
-    # A make above these tests exports its own state and what was set on its command line.
+    # A make that runs these tests exports its own state and the variables of its command line.
     above = VARIABLES | {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
     environ = {name: value for name, value in os.environ.items() if name not in above}
     if path is not None:
@@ -45,7 +45,7 @@ def make(*arguments: str, directory: Path = ROOT, path: str | None = None) -> su
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """The project's Makefile in a directory where nothing was set up; `bin` is a PATH with a shell alone."""
+    """Return a directory with the project's Makefile and nothing set up; `bin` is a PATH with only a shell."""
     for name in ("Makefile", "pyproject.toml", "uv.lock", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
@@ -53,21 +53,21 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_make_alone_lists_every_target_and_what_it_does() -> None:
+def test_make_without_a_target_lists_every_target_with_its_purpose() -> None:
     listed = re.findall(r"^  make ([\w-]+) +(\S.*)$", make().stdout, re.MULTILINE)
     assert [name for name, _ in listed] == TARGETS
     assert f".PHONY: {' '.join(TARGETS)}\n" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("target", TARGETS[1:])
-def test_every_target_knows_what_to_do(target: str) -> None:
+def test_every_target_has_a_rule(target: str) -> None:
     done = make("--dry-run", target)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
 
 @pytest.mark.parametrize("target", ["up", "test"])
-def test_without_a_python_it_says_which_one_it_needs(bare: Path, target: str) -> None:
+def test_without_a_python_the_message_says_which_one_is_needed(bare: Path, target: str) -> None:
     done = make(target, directory=bare, path=str(bare / "bin"))
     assert done.returncode != 0
     assert done.stderr.splitlines()[0].startswith("No Python 3.11 to 3.13 found")
@@ -75,13 +75,13 @@ def test_without_a_python_it_says_which_one_it_needs(bare: Path, target: str) ->
     assert not (bare / ".venv").exists()
 
 
-def test_a_python_that_does_not_fit_is_refused_by_name(bare: Path) -> None:
+def test_an_unsupported_python_is_refused_with_its_name(bare: Path) -> None:
     done = make("test", "PYTHON=/bin/false", directory=bare, path=str(bare / "bin"))
     assert done.returncode != 0
     assert done.stderr.startswith("/bin/false is not a Python 3.11 to 3.13")
 
 
-def test_an_older_python_before_a_fitting_one_is_passed_over(bare: Path) -> None:
+def test_an_older_python_before_a_supported_one_is_skipped(bare: Path) -> None:
     for name, code in (("python3.13", 1), ("python3.12", 0)):
         script = bare / "bin" / name
         script.write_text(f"#!/bin/sh\nexit {code}\n")
@@ -91,7 +91,7 @@ def test_an_older_python_before_a_fitting_one_is_passed_over(bare: Path) -> None
 
 
 @pytest.mark.parametrize(("name", "value"), [("PYTHON", "/bin/false"), ("VENV", "elsewhere"), ("MAKEFLAGS", "n")])
-def test_what_a_make_above_the_tests_was_given_is_not_passed_on(
+def test_variables_of_an_outer_make_are_not_passed_on(
     bare: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -100,7 +100,7 @@ def test_what_a_make_above_the_tests_was_given_is_not_passed_on(
     assert value not in done.stdout or name == "MAKEFLAGS"
 
 
-def test_without_uv_pip_installs_what_is_locked(bare: Path) -> None:
+def test_without_uv_pip_installs_the_locked_versions(bare: Path) -> None:
     (bare / "bin" / "python3.12").symlink_to("/bin/true")
     done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
     assert (
@@ -133,7 +133,7 @@ def test_a_changed_lock_is_installed_again(bare: Path, changed: str, target: str
 
 
 @pytest.mark.parametrize(("target", "resolution"), [("test-newest", "highest"), ("test-lowest", "lowest-direct")])
-def test_newest_and_lowest_have_an_environment_of_their_own(bare: Path, target: str, resolution: str) -> None:
+def test_newest_and_lowest_have_their_own_environments(bare: Path, target: str, resolution: str) -> None:
     done = make("--dry-run", target, directory=bare)
     name = target.replace("test", ".venv")
     assert f"--python {name}/bin/python --resolution {resolution}" in done.stdout
@@ -141,7 +141,7 @@ def test_newest_and_lowest_have_an_environment_of_their_own(bare: Path, target: 
     assert ".venv/bin" not in done.stdout
 
 
-def test_help_needs_nothing_but_a_shell(bare: Path) -> None:
+def test_help_needs_only_a_shell(bare: Path) -> None:
     assert "make demo" in make("help", directory=bare, path=str(bare / "bin")).stdout
 
 

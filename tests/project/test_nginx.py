@@ -1,4 +1,4 @@
-"""The nginx configuration of docs/operations.md, run by a real nginx before a real receiver."""
+"""Tests of the nginx configuration of docs/operations.md, with a real nginx and a real receiver."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Proxied:
 
 @contextmanager
 def nginx(directory: Path, receiver_port: int, port: int) -> Iterator[ssl.SSLContext]:
-    """Nginx with the server of the document. Only its ports and files are others."""
+    """Start nginx with the server of the document. Only its ports and files differ."""
     authority = trustme.CA()
     authority.issue_cert("hooks.example.com").private_key_and_cert_chain_pem.write_to_path(str(directory / "pem"))
     (block,) = re.findall(r"^```nginx\n(.*?)^```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
@@ -82,10 +82,10 @@ class _Resolver(aiohttp.abc.AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[aiohttp.abc.ResolveResult]:
-        found = aiohttp.abc.ResolveResult(
+        result = aiohttp.abc.ResolveResult(
             hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
         )
-        return [found]
+        return [result]
 
     async def close(self) -> None:
         pass
@@ -106,7 +106,7 @@ async def proxied(served: Served, tmp_path: Path) -> AsyncIterator[Proxied]:
     port = free_port()
     with nginx(tmp_path, served.port, port) as context:
         await until(lambda: listens(port))
-        # From an address of its own, since the proxy's is trusted.
+        # The client has another address than the proxy, since the proxy is trusted.
         connector = aiohttp.TCPConnector(
             ssl=context, resolver=_Resolver(), family=socket.AF_INET, local_addr=("127.0.0.2", 0)
         )
@@ -114,16 +114,16 @@ async def proxied(served: Served, tmp_path: Path) -> AsyncIterator[Proxied]:
             yield Proxied(port, session)
 
 
-async def test_webhooks_come_through_by_tls(proxied: Proxied, redis: Client) -> None:
+async def test_webhooks_arrive_through_tls(proxied: Proxied, redis: Client) -> None:
     assert await proxied.ask("POST", "/webhooks/voucherify", BODY) == 202
     assert await proxied.ask("POST", "//webhooks//voucherify/", BODY) == 202
     assert await proxied.ask("POST", "/webhooks/voucherify", BODY, X_Amzn_Oidc_Data="x" * 8_300) == 202
     assert await stored(redis) == [BODY] * 3
 
 
-async def test_refusals_of_the_receiver_come_through(proxied: Proxied, redis: Client) -> None:
+async def test_refusals_of_the_receiver_reach_the_client(proxied: Proxied, redis: Client) -> None:
     assert await proxied.ask("POST", "/webhooks/voucherify", BODY, **{HEADER: "0" * 64}) == 401
-    assert await proxied.ask("POST", "/webhooks/nobody", BODY) == 404
+    assert await proxied.ask("POST", "/webhooks/unknown", BODY) == 404
     assert await proxied.ask("POST", "/webhooks/voucherify", b"x" * 1_100_000) == 413
     assert await stored(redis) == []
 
@@ -137,11 +137,11 @@ async def test_refusals_of_the_receiver_come_through(proxied: Proxied, redis: Cl
         *("/webhooks/..;/metrics", "/webhooks/%252e%252e/metrics"),
     ],
 )
-async def test_no_page_comes_through(proxied: Proxied, path: str) -> None:
+async def test_pages_are_not_reachable(proxied: Proxied, path: str) -> None:
     assert await proxied.ask("GET", path) in {400, 404, 301}
 
 
-async def test_a_sender_cannot_claim_an_address(proxied: Proxied) -> None:
+async def test_a_sender_cannot_claim_another_address(proxied: Proxied) -> None:
     claims = {"X_Forwarded_For": "203.0.113.7", "Forwarded": "for=203.0.113.7", "X_Real_IP": "203.0.113.7"}
     for claim in ({}, claims, {"Forwarded": claims["Forwarded"]}):
         assert await proxied.ask("POST", "/webhooks/elsewhere", BODY, **claim) == 403

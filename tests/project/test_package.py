@@ -1,4 +1,4 @@
-"""What users install and import: the wheel, the sdist, and `hookline` in an environment without this checkout."""
+"""Tests of what users install and import: wheel, sdist, and `hookline` in an environment without this checkout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VERSION = PYPROJECT["project"]["version"]
 PACKAGES = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 NOT_INSTALLED = {"tests", "benchmarks", "tools"}
-# As it is where nothing points to this checkout.
+# The environment without anything that points to this checkout.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HOOKLINE_"))}
 
 MISTAKEN = """\
@@ -57,7 +57,7 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> subprocess.Complet
 
 
 def build(what: str, source: Path, into: Path) -> Path:
-    """With the installed hatchling, so that it needs no network."""
+    """Build with the installed hatchling, which needs no network."""
     ran = run(sys.executable, "-m", "hatchling", "build", "--target", what, "--directory", into, cwd=source)
     assert ran.returncode == 0, ran.stderr
     (made,) = into.iterdir()
@@ -71,7 +71,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made from the sdist, so that this is complete too."""
+    """Build the wheel from the sdist, which shows that the sdist is complete."""
     source = tmp_path_factory.mktemp("source")
     with tarfile.open(sdist) as archive:
         archive.extractall(source, filter="data")
@@ -80,22 +80,22 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment's, which has the wheel and the dependencies, and nothing of this checkout."""
+    """Return the Python of an environment that has the wheel, its dependencies and nothing of this checkout."""
     directory = tmp_path_factory.mktemp("environment")
     venv.create(directory)
     (site_packages,) = directory.glob("lib/python*/site-packages")
     # A wheel without compiled code is installed where it is unpacked; an environment need not have pip.
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site_packages)
-    # A directory that a .pth file names is searched, but no .pth file in it is read, such as this checkout's.
+    # Python searches a directory that a .pth file names, but reads no .pth file in it, such as this checkout's.
     (site_packages / "dependencies.pth").write_text(
         "\n".join(path for path in sys.path if "site-packages" in path)
     )
     return directory / "bin" / "python"
 
 
-def test_every_package_is_installed_checked_and_has_its_name_kept_from_users() -> None:
-    found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_INSTALLED
+def test_every_package_is_installed_and_checked_and_its_name_is_reserved() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - NOT_INSTALLED
     lists: list[Sequence[str]] = [
         PACKAGES,
         [name for name in PYPROJECT["tool"]["mypy"]["packages"] if name not in NOT_INSTALLED],
@@ -103,23 +103,23 @@ def test_every_package_is_installed_checked_and_has_its_name_kept_from_users() -
         OWN_PACKAGES,
         [*command_line.PACKAGES, "hookline"],
     ]
-    assert [sorted(names) for names in lists] == [sorted(found)] * len(lists)
+    assert [sorted(names) for names in lists] == [sorted(packages)] * len(lists)
 
 
-def test_the_wheel_holds_every_file_of_every_package_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_every_file_of_every_package_and_nothing_else(wheel: Path) -> None:
     expected = {
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert found == expected
-    assert {Path(name).suffix for name in found} >= {".lua", ".html", ".css", ".js", ".svg", ".json", ".typed"}
-    assert {"hookline/py.typed", "inspector/api/openapi.json"} <= found
+    in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert in_wheel == expected
+    assert {Path(name).suffix for name in in_wheel} >= {".lua", ".html", ".css", ".js", ".svg", ".json", ".typed"}
+    assert {"hookline/py.typed", "inspector/api/openapi.json"} <= in_wheel
 
 
-def test_the_sdist_holds_what_builds_and_tests_it(sdist: Path) -> None:
+def test_the_sdist_contains_all_that_is_needed_to_build_and_test(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "Makefile", "tests/conftest.py"} <= names
@@ -128,13 +128,15 @@ def test_the_sdist_holds_what_builds_and_tests_it(sdist: Path) -> None:
     ]
 
 
-def test_the_package_index_would_take_both(wheel: Path, sdist: Path) -> None:
+def test_the_package_index_would_accept_both(wheel: Path, sdist: Path) -> None:
     ran = run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, cwd=wheel.parent)
     assert ran.returncode == 0, ran.stdout
     assert ran.stdout.count("PASSED") == 2
 
 
-def test_the_command_runs_where_only_the_wheel_is(python: Path, tmp_path: Path, redis_server: RedisServer) -> None:
+def test_the_command_runs_where_only_the_wheel_is_installed(
+    python: Path, tmp_path: Path, redis_server: RedisServer
+) -> None:
     (tmp_path / "hookline.toml").write_text('[channels.log]\nkind = "file"\npath = "out.jsonl"\n')
     ran = run(python, "-m", "hookline", "check", cwd=tmp_path, REDIS_URL=redis_server.url)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -151,8 +153,8 @@ def test_the_command_runs_where_only_the_wheel_is(python: Path, tmp_path: Path, 
     assert version == f"hookline {VERSION}"
 
 
-def test_mypy_knows_the_types_of_what_users_import(python: Path, tmp_path: Path) -> None:
-    """Of the example in the documentation, and of one with mistakes."""
+def test_mypy_knows_the_types_that_users_import(python: Path, tmp_path: Path) -> None:
+    """Check the example of the documentation, and a copy with mistakes."""
     (example,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "channels.md").read_text(), re.S | re.M)
     (tmp_path / "crm.py").write_text(example)
     (tmp_path / "mistaken.py").write_text(MISTAKEN)
@@ -165,7 +167,7 @@ def test_mypy_knows_the_types_of_what_users_import(python: Path, tmp_path: Path)
     ]
 
 
-def test_the_names_are_those_that_the_worker_uses() -> None:
+def test_the_exported_classes_are_those_that_the_worker_uses() -> None:
     assert hookline.__version__ == VERSION
     for name in set(hookline.__all__) - {"__version__"}:
         assert getattr(hookline, name) is getattr(user_function, name)
@@ -180,14 +182,14 @@ def is_model(kind: object) -> bool:
 def test_every_type_of_voucherifys_events_can_be_imported() -> None:
     exported = {name: getattr(hookline.voucherify, name) for name in hookline.voucherify.__all__}
     modules = [module for name, module in sys.modules.items() if name.startswith(f"{models.__name__}.")]
-    # By their names there, since decoding makes other structs of them.
+    # Compare names, since decoding makes other structs of the models.
     structs = {kind for module in modules for kind in vars(module).values() if is_model(kind)}
     assert {kind for kind in exported.values() if isinstance(kind, type)} == structs
     assert set(exported["MODELS"].values()) <= structs
 
 
-def test_a_users_module_does_not_wait_for_the_parts_of_hookline() -> None:
-    """Only msgspec is imported along: it has the struct that events are made of."""
+def test_a_user_module_does_not_import_the_parts_of_hookline() -> None:
+    """Only msgspec is imported too, because events are msgspec structs."""
     code = (
         "import sys\n"
         "from hookline import Notification\n"

@@ -1,4 +1,4 @@
-"""The rules of docs/rules.md load and render as it says."""
+"""Tests that the rules of docs/rules.md load and render as the page says."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def test_each_example_loads_and_renders(example: str) -> None:
 
 
 def letters_and_digits(text: str) -> str:
-    """Without the signs and spaces between them, which are Babel's data and change with its releases."""
+    """Remove signs and spaces, which come from Babel's data and change with its releases."""
     return "".join(filter(str.isalnum, text))
 
 
 @pytest.mark.parametrize(("name", "template", "english", "german"), ROWS, ids=[row[0] for row in ROWS])
 def test_each_filter_writes_what_the_table_shows(name: str, template: str, english: str, german: str) -> None:
-    for locale, zone, told in (("en", "UTC", english), ("de_DE", "Europe/Berlin", german)):
+    for locale, zone, expected in (("en", "UTC", english), ("de_DE", "Europe/Berlin", german)):
         rule = Rule(
             name=name, events=("*",), channel="c", text=template.replace("\\|", "|"), locale=locale, timezone=zone
         )
         written = Renderer((rule,)).render(name, {}).text
-        assert letters_and_digits(written) == letters_and_digits(told)
+        assert letters_and_digits(written) == letters_and_digits(expected)
 
 
-def test_the_page_is_searched_at_all() -> None:
+def test_examples_are_found_on_the_page() -> None:
     assert (len(EXAMPLES), len(ROWS)) == (7, 6)

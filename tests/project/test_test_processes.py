@@ -1,4 +1,4 @@
-"""What the tests start does not outlive them, and does not depend on how they were started."""
+"""Tests that processes started by tests end with them, and do not depend on how the tests were started."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ subprocess.run([sys.executable, "-c", code], check=True)
 
 @contextmanager
 def redis_of_another_process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """(a process that started a Redis as tests do, the process id of that Redis)."""
+    """Yield (a process that started a Redis as tests do, the process id of that Redis)."""
     command = [sys.executable, "-c", STARTS_A_REDIS, str(directory)]
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -68,7 +68,7 @@ async def test_a_frozen_redis_ends_with_the_test_process_too(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("inherited", [signal.SIG_IGN, signal.SIG_DFL], ids=["ignored", "default"])
-def test_programs_that_tests_start_take_signals_as_ever_even_under_nohup(inherited: signal.Handlers) -> None:
+def test_programs_that_tests_start_handle_signals_as_usual_even_under_nohup(inherited: signal.Handlers) -> None:
     before = {signum: signal.signal(signum, inherited) for signum in (signal.SIGHUP, signal.SIGINT)}
     try:
         kept = {name: value for name, value in environment().items() if name != "PYTEST_XDIST_WORKER"}

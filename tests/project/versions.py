@@ -1,4 +1,4 @@
-"""What is installed and what is locked: `python -m tests.project.versions` reports where they differ."""
+"""Installed and locked versions: `python -m tests.project.versions` reports the differences."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 
 
 def constraints(text: str) -> list[Requirement]:
-    """The locked versions of all platforms, each as `name==version ; marker`."""
+    """Return the locked versions of all platforms, each as `name==version ; marker`."""
     return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def differences(locked: list[Requirement], installed: dict[str, str]) -> Iterator[str]:
-    """A line for each installed package whose version is not the locked one."""
+    """Yield a line for each installed package whose version is not the locked one."""
     here = {
         canonicalize_name(entry.name): entry for entry in locked if not entry.marker or entry.marker.evaluate()
     }
@@ -31,15 +31,17 @@ def differences(locked: list[Requirement], installed: dict[str, str]) -> Iterato
 
 
 def installed_versions() -> dict[str, str]:
-    """Of this environment, without Hookline itself."""
-    found = {canonicalize_name(one.metadata["Name"]): one.version for one in metadata.distributions()}
-    return {name: version for name, version in found.items() if name not in {"hookline", "pip"}}
+    """Return the versions in this environment, without Hookline itself."""
+    versions = {
+        canonicalize_name(package.metadata["Name"]): package.version for package in metadata.distributions()
+    }
+    return {name: version for name, version in versions.items() if name not in {"hookline", "pip"}}
 
 
-def report(found: list[str]) -> str:
-    """What `make test-newest` prints, and CI picks out."""
-    head = f"{len(found)} versions differ from the lock" if found else "all versions are as locked"
-    return "\n".join([head, *(f"differs: {line}" for line in found), ""])
+def report(differing: list[str]) -> str:
+    """Return the report that `make test-newest` prints, and that CI reads."""
+    head = f"{len(differing)} versions differ from the lock" if differing else "all versions are as locked"
+    return "\n".join([head, *(f"differs: {line}" for line in differing), ""])
 
 
 if __name__ == "__main__":

@@ -205,13 +205,13 @@ async def test_a_failure_group_is_new_once_and_again_after_a_month(redis: Client
     await add_stored(redis, [first])
     await add_stored(redis, [stored_letter(2, error_class="News")])
     assert [name for name, _ in await dead_letters.new_groups(redis, since_ms=0)] == [first.letter.fingerprint]
-    [(_, told_ms)] = await dead_letters.new_groups(redis, since_ms=0)
+    [(_, reported_ms)] = await dead_letters.new_groups(redis, since_ms=0)
 
-    await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: told_ms - 31 * 86_400_000})
+    await redis.zadd(KEYS.dead_groups, {first.letter.fingerprint: reported_ms - 31 * 86_400_000})
     await add_stored(redis, [stored_letter(3, error_class="Other")])  # a new group removes old ones
     await add_stored(redis, [stored_letter(4, error_class="News")])
 
-    later = [name for name, _ in await dead_letters.new_groups(redis, since_ms=told_ms)]
+    later = [name for name, _ in await dead_letters.new_groups(redis, since_ms=reported_ms)]
     assert first.letter.fingerprint in later
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a stack, and when, drawn from a seed."""
+"""Disruptions of a stack, and their times, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LASTS_S = {
     KILL_RECEIVER: (0.0, 0.0),
     KILL_WORKER: (0.0, 0.0),
     KILL_COMMAND: (0.0, 0.0),
-    FREEZE_RECEIVER: (1.0, 12.0),  # a sender's patience ends after ten
+    FREEZE_RECEIVER: (1.0, 12.0),  # a sender waits for at most ten
     FREEZE_WORKER: (4.0, 8.0),
     KILL_REDIS: (0.0, 6.0),
     FREEZE_REDIS: (1.0, 8.0),
@@ -42,43 +42,47 @@ LASTS_S = {
     SINK_GARBAGE: (1.0, 4.0),
     SINK_SILENT: (2.0, 5.0),
 }
-"""Seconds, from and to."""
+"""The shortest and the longest duration in seconds."""
 
 ALL = tuple(LASTS_S)
 
 _WITH_A_KILL = 0.25
 
 
-class Harm(Struct, frozen=True):
-    """One thing done to the stack."""
+class Disruption(Struct, frozen=True):
+    """A disruption of the stack."""
 
     at: int
-    """How many events were begun before it."""
+    """Number of events that are started before it."""
     kind: str
     lasts_s: float
     victim: int
-    """Which process, where there are several: any number, to be taken modulo their count."""
+    """Selects the process if there are several: any number, to be taken modulo their count."""
     kills_too: bool
-    """A worker is killed in the middle of it."""
+    """True if a worker is killed during it."""
 
     @property
     def name(self) -> str:
         return f"{self.kind} + a worker" if self.kills_too else self.kind
 
 
-def schedule(seed: int, events: int, count: int, kinds: Sequence[str] = ALL, *, length: float = 1.0) -> list[Harm]:
-    """`count` harms over the run, each kind as often as any other or once more.
+def schedule(
+    seed: int, events: int, count: int, kinds: Sequence[str] = ALL, *, length: float = 1.0
+) -> list[Disruption]:
+    """Return `count` disruptions over the run; the numbers of each kind differ by at most one.
 
-    length: what the time that each lasts is multiplied by.
+    length: factor for the duration of each.
     """
-    rng = random.Random(f"harms/{seed}")
-    drawn: list[str] = []
-    while len(drawn) < count:
-        drawn += rng.sample(kinds, len(kinds))
+    rng = random.Random(f"disruptions/{seed}")
+    drawn_kinds: list[str] = []
+    while len(drawn_kinds) < count:
+        drawn_kinds += rng.sample(kinds, len(kinds))
     every = events / (count + 1)
-    harms = []
-    for place, kind in enumerate(drawn[:count], start=1):
+    drawn = []
+    for place, kind in enumerate(drawn_kinds[:count], start=1):
         lasts_s = rng.uniform(*LASTS_S[kind]) * length
         at = int(every * (place + rng.uniform(-0.3, 0.3)))
-        harms.append(Harm(at, kind, lasts_s, rng.randrange(1000), lasts_s > 0 and rng.random() < _WITH_A_KILL))
-    return harms
+        drawn.append(
+            Disruption(at, kind, lasts_s, rng.randrange(1000), lasts_s > 0 and rng.random() < _WITH_A_KILL)
+        )
+    return drawn

@@ -1,4 +1,4 @@
-"""Does the harms of a schedule to a stack, one after another, and takes the time that it needs to recover."""
+"""Carries out the disruptions of a schedule in turn, and measures how long the stack needs to recover."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tests.chaos import harms, sink
+from tests.chaos import disruptions, sink
 from tests.chaos.commands import Command
-from tests.chaos.harms import Harm
+from tests.chaos.disruptions import Disruption
 from tests.chaos.sender import Sender
 from tests.chaos.stack import Stack
 from tests.until import until
@@ -23,47 +23,47 @@ T = TypeVar("T")
 
 _RECOVERS_WITHIN_S = 120.0
 _SINK_ANSWERS = {
-    harms.SINK_500: sink.FAILING,
-    harms.SINK_429: sink.LIMITED,
-    harms.SINK_GARBAGE: sink.GARBAGE,
-    harms.SINK_SILENT: sink.SILENT,
+    disruptions.SINK_500: sink.FAILING,
+    disruptions.SINK_429: sink.LIMITED,
+    disruptions.SINK_GARBAGE: sink.GARBAGE,
+    disruptions.SINK_SILENT: sink.SILENT,
 }
 
 
-class Suffered(Struct, frozen=True):
-    """A harm that was done. Times in seconds since 1970."""
+class PastDisruption(Struct, frozen=True):
+    """A disruption that was carried out. Times in seconds since 1970."""
 
-    harm: Harm
+    disruption: Disruption
     began_s: float
     ended_s: float
     recovery_s: float
-    """From its end until the sink had taken the notification of a webhook that was sent after it."""
+    """Seconds from its end until the sink had accepted the notification of a webhook that was sent after it."""
 
 
-class Tormentor:
-    """Lifecycle: run once."""
+class Disruptor:
+    """Call `run` once; the other members describe what it did."""
 
-    def __init__(self, stack: Stack, sender: Sender, schedule: Sequence[Harm]) -> None:
-        self.suffered: list[Suffered] = []
+    def __init__(self, stack: Stack, sender: Sender, schedule: Sequence[Disruption]) -> None:
+        self.disruptions: list[PastDisruption] = []
         self.kills = 0
-        """Processes that got SIGKILL."""
+        """Number of processes that got SIGKILL."""
         self.is_done = False
         self._stack = stack
         self._sender = sender
         self._schedule = schedule
 
     async def run(self) -> None:
-        for harm in self._schedule:
-            await until(lambda harm=harm: self._sender.begun >= harm.at, seconds=600)
+        for disruption in self._schedule:
+            await until(lambda disruption=disruption: self._sender.begun >= disruption.at, seconds=600)
             began_s = time.time()
-            async with self._done(harm):
-                await asyncio.sleep(harm.lasts_s / 2)
-                if harm.kills_too:
-                    self._kill_a_worker(harm.victim + 1)
-                await asyncio.sleep(harm.lasts_s / 2)
+            async with self._applied(disruption):
+                await asyncio.sleep(disruption.lasts_s / 2)
+                if disruption.kills_too:
+                    self._kill_a_worker(disruption.victim + 1)
+                await asyncio.sleep(disruption.lasts_s / 2)
             ended_s = time.time()
             await self._recovery(after=self._sender.begun)
-            self.suffered.append(Suffered(harm, began_s, ended_s, time.time() - ended_s))
+            self.disruptions.append(PastDisruption(disruption, began_s, ended_s, time.time() - ended_s))
         self.is_done = True
 
     async def _recovery(self, after: int) -> None:
@@ -73,37 +73,37 @@ class Tormentor:
 
         await until(has_recovered, seconds=_RECOVERS_WITHIN_S)
 
-    def _done(self, harm: Harm) -> AbstractAsyncContextManager[None]:
-        """The harm, for as long as the context lasts."""
-        if harm.kind in _SINK_ANSWERS:
-            return self._sink_answering(_SINK_ANSWERS[harm.kind])
-        harmed = {
-            harms.KILL_REDIS: self._redis_killed,
-            harms.FREEZE_REDIS: self._redis_frozen,
-            harms.FILL_REDIS: self._redis_full,
-            harms.READONLY_REDIS: self._redis_read_only,
-            harms.DROP_CONNECTIONS: self._connections_dropped,
-            harms.DELAY_CONNECTIONS: self._connections_delayed,
-            harms.KILL_SINK: self._sink_killed,
+    def _applied(self, disruption: Disruption) -> AbstractAsyncContextManager[None]:
+        """Return a context manager; the stack is disrupted while it is entered."""
+        if disruption.kind in _SINK_ANSWERS:
+            return self._sink_answering(_SINK_ANSWERS[disruption.kind])
+        methods = {
+            disruptions.KILL_REDIS: self._redis_killed,
+            disruptions.FREEZE_REDIS: self._redis_frozen,
+            disruptions.FILL_REDIS: self._redis_full,
+            disruptions.READONLY_REDIS: self._redis_read_only,
+            disruptions.DROP_CONNECTIONS: self._connections_dropped,
+            disruptions.DELAY_CONNECTIONS: self._connections_delayed,
+            disruptions.KILL_SINK: self._sink_killed,
         }
-        return harmed[harm.kind]() if harm.kind in harmed else self._processes_harmed(harm)
+        return methods[disruption.kind]() if disruption.kind in methods else self._processes_disrupted(disruption)
 
-    def _processes_harmed(self, harm: Harm) -> AbstractAsyncContextManager[None]:
-        match harm.kind:
-            case harms.KILL_RECEIVER:
-                return self._killed(_one(self._stack.main.receiver.children(), harm.victim))
-            case harms.KILL_WORKER:
-                return self._killed(self._some_workers(harm.victim))
-            case harms.KILL_COMMAND:
-                return self._command_killed(_one(self._stack.main.commands, harm.victim)[0])
-            case harms.FREEZE_RECEIVER:
-                return self._frozen(_one(self._stack.main.receiver.children(), harm.victim))
-            case harms.FREEZE_WORKER:
-                return self._frozen(self._some_workers(harm.victim))
-        raise AssertionError(harm.kind)
+    def _processes_disrupted(self, disruption: Disruption) -> AbstractAsyncContextManager[None]:
+        match disruption.kind:
+            case disruptions.KILL_RECEIVER:
+                return self._killed(_one(self._stack.main.receiver.children(), disruption.victim))
+            case disruptions.KILL_WORKER:
+                return self._killed(self._some_workers(disruption.victim))
+            case disruptions.KILL_COMMAND:
+                return self._command_killed(_one(self._stack.main.commands, disruption.victim)[0])
+            case disruptions.FREEZE_RECEIVER:
+                return self._frozen(_one(self._stack.main.receiver.children(), disruption.victim))
+            case disruptions.FREEZE_WORKER:
+                return self._frozen(self._some_workers(disruption.victim))
+        raise AssertionError(disruption.kind)
 
     def _some_workers(self, victim: int) -> list[int]:
-        """One of all worker processes, or all of one command."""
+        """Return one of all worker processes, or all processes of one command."""
         command, *_ = _one(self._stack.main.workers, victim)
         return command.children() if victim % 3 == 0 else _one(command.children(), victim // 2)
 
@@ -156,7 +156,7 @@ class Tormentor:
 
     @asynccontextmanager
     async def _redis_read_only(self) -> AsyncIterator[None]:
-        """A replica whose primary is not there keeps what it has and takes no writes, as after a failover."""
+        """Make Redis a replica without a primary: it keeps its data and refuses writes, as after a failover."""
         await self._stack.main.redis.replicaof("127.0.0.1", "1")
         yield
         await self._stack.main.redis.replicaof("NO", "ONE")
@@ -206,5 +206,5 @@ def _stopped(pids: Sequence[int]) -> Iterator[None]:
 
 
 def _one(those: Sequence[T], victim: int) -> list[T]:
-    """None where all of them are just being started again."""
+    """Return one of them, or none while all of them are being started again."""
     return [those[victim % len(those)]] if those else []

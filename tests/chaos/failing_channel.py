@@ -1,4 +1,4 @@
-"""A run with every kind of channel, in turns: without a sick one beside them, and with it."""
+"""A run with every kind of channel, in alternating turns: with and without a failing channel besides them."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ EVENTS = {
     "file": "customer.segment.entered",
     "console": "customer.created",
 }
-"""For which events each channel that is well is: one for all, as the sick one, the others for a fifth each."""
+"""Events of each healthy channel: one gets all, as the failing one does, the others a fifth each."""
 
-WELL = tuple(EVENTS)
+HEALTHY = tuple(EVENTS)
 _NAMES = tuple(name for name in EVENTS.values() if name != "*")
 WITHOUT, WITH = "without", "with"
-"""The sources: rules on all channels that are well are for both, the sick one's for the second."""
+"""The sources: the rules of all healthy channels are for both, that of the failing one is for the second."""
 
 ATTEMPTS = 3
-"""Of the sick channel: few, so that some of its notifications run out of them."""
+"""Attempts of the failing channel: few, so that some of its notifications use them up."""
 
 _WARM_UP = 64
 _AT_REST_WITHIN_S = 120.0
@@ -82,23 +82,23 @@ sender = "shop@example.com"
 kind = "apprise"
 [channels.python]
 kind = "python"
-target = "told:told"
+target = "notify_function:record_notification"
 [channels.file]
 kind = "file"
 path = "{file}"
-[channels.sick]
+[channels.failing]
 kind = "http"
-url = "http://127.0.0.1:{sick}/"
+url = "http://127.0.0.1:{failing}/"
 allow_private = true
 timeout_s = 1
 retry = {{ attempts = {attempts}, base_s = 0.5, cap_s = 2 }}
 breaker = {{ wait_s = 0.5, max_wait_s = 2 }}
 
 [[rules]]
-name = "sick"
+name = "failing"
 events = ["*"]
 sources = ["with"]
-channel = "sick"
+channel = "failing"
 text = "{text}"
 """
 _RULE = """
@@ -112,39 +112,39 @@ text = "{text}"
 """
 _TEXT = "{{ transaction.source_id }} {{ transaction.created_at }}"
 
-# The python channel's other side is the function itself.
-_TOLD = """
+# The target of the python channel is the function itself.
+_NOTIFY_FUNCTION = """
 import os
 from tests.chaos.sinks import DELIVERIES, line_of
 record = os.open(DELIVERIES, os.O_WRONLY | os.O_APPEND)
-async def told(notification, key):
+async def record_notification(notification, key):
     os.write(record, line_of("python", notification.text, key))
 """
 
 
-class SubjectLock(Struct, frozen=True):
-    """Events that went to one source, one after another."""
+class Turn(Struct, frozen=True):
+    """Events that were sent to one source, one after another."""
 
     source: str
     numbers: range
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a run did."""
+    """The data of a run."""
 
-    turns: list[SubjectLock]
-    """The first two only warm up."""
+    turns: list[Turn]
+    """Turns; the first two only warm up."""
     deliveries: list[Delivery]
     letters: dict[int, DeadLetter]
-    """By the number of the event."""
+    """Times by the number of the event."""
     totals: Totals
     tries: Counter[str]
-    """By channel: every one, also of those that reached nobody."""
+    """Attempts by channel, with those that reached no target."""
     refused: int
-    """Tries that found nobody listening."""
+    """Attempts while no process listened."""
     answers: dict[int, int]
     failures: list[str]
-    """What the worker said of faults of its own."""
+    """Errors that the worker logged."""
 
     @property
     def events(self) -> int:
@@ -154,19 +154,19 @@ class Report(Struct, frozen=True, kw_only=True):
         return {number for turn in self.turns if turn.source == source for number in turn.numbers}
 
     def expected(self, channel: str) -> set[int]:
-        """The events of which a channel that is well is told."""
+        """Return the events that a healthy channel is notified of."""
         return {number for number in range(self.events) if EVENTS[channel] in ("*", _name(number))}
 
     def accepted(self, channel: str) -> Counter[int]:
         return Counter(one.number for one in self.deliveries if (one.channel, one.how) == (channel, OK))
 
     def ratio(self, channel: str) -> float:
-        """How much slower p99 is with the sick one: the median of neighbouring turns, which noise upsets least."""
+        """Return how much slower p99 is with the failing channel: the median of adjacent turns, against noise."""
         p99_s = [percentile(took, 0.99) for took in self.took_s(channel)[2:]]
-        return median(sick / well for well, sick in zip(p99_s[::2], p99_s[1::2], strict=True))
+        return median(failing / healthy for healthy, failing in zip(p99_s[::2], p99_s[1::2], strict=True))
 
     def took_s(self, channel: str) -> list[list[float]]:
-        """From the webhook's making to its delivery, sorted, for each turn."""
+        """Return the times from the creation of a webhook to its delivery, sorted, for each turn."""
         taken = {one.number: one.at_s - one.sent_s for one in self.deliveries if one.channel == channel}
         return [sorted(taken[number] for number in turn.numbers if number in taken) for turn in self.turns]
 
@@ -176,15 +176,15 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 async def run(directory: Path, *, events: int, pairs: int, pace: Pace) -> Report:
-    """`events` with the sick channel and as many without, in `pairs` of turns."""
+    """Send `events` with the failing channel and as many without, in `pairs` of turns."""
     each = events // pairs
     sizes = [_WARM_UP, _WARM_UP, *[each] * (2 * pairs)]
-    turns: list[SubjectLock] = []
+    turns: list[Turn] = []
     answers: Counter[int] = Counter()
     async with _running(directory) as (port, redis):
         for place, size in enumerate(sizes):
             first = turns[-1].numbers.stop if turns else 0
-            turns.append(SubjectLock((WITHOUT, WITH)[place % 2], range(first, first + size)))
+            turns.append(Turn((WITHOUT, WITH)[place % 2], range(first, first + size)))
             sender = Sender(port, pace, random.Random(place), _requests(turns[-1]))
             await sender.run(lambda number, size=size: number < size)  # type: ignore[misc]
             answers += sender.answers
@@ -215,7 +215,7 @@ def _name(number: int) -> str:
     return _NAMES[number % len(_NAMES)]
 
 
-def _requests(turn: SubjectLock) -> Callable[[int], bytes]:
+def _requests(turn: Turn) -> Callable[[int], bytes]:
     def request(place: int) -> bytes:
         number = turn.numbers[place]
         return request_with(KIND.sample(number, _name(number)), f"/webhooks/{turn.source}")
@@ -229,24 +229,24 @@ async def _is_at_rest(redis: Client, events: int) -> bool:
 
 
 def _all_is_read(directory: Path, totals: Totals) -> bool:
-    """What files and consoles tell is read a little later than it is written."""
+    """Return True when all lines of files and consoles are read, which is a little after they are written."""
     return (directory / DELIVERIES).read_bytes().count(b" ok\n") >= totals.sent
 
 
 async def _letters(redis: Client) -> dict[int, DeadLetter]:
-    found: dict[int, DeadLetter] = {}
+    letters: dict[int, DeadLetter] = {}
     for letter_id in await redis.zrange(KEYS.dead_index, 0, -1):
         stored_letter = await dead_letters.get(redis, letter_id.decode())
         assert stored_letter is not None, letter_id
         number = number_in(stored_letter.body)
-        assert number not in found
-        found[number] = stored_letter.letter
-    return found
+        assert number not in letters
+        letters[number] = stored_letter.letter
+    return letters
 
 
 @asynccontextmanager
 async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
-    """(the receiver's port, Redis), with everything up; killed at the end."""
+    """Start everything and yield (the receiver's port, Redis); kill it at the end."""
     server = RedisServer(directory).start()
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -270,7 +270,7 @@ async def _running(directory: Path) -> AsyncIterator[tuple[int, Client]]:
         await until((directory / PORTS).exists)
         ports = msgspec.json.decode((directory / PORTS).read_bytes(), type=dict[str, int])
         (port,) = free_ports(1)
-        (directory / "told.py").write_text(_TOLD)
+        (directory / "notify_function.py").write_text(_NOTIFY_FUNCTION)
         rules = [_RULE.format(channel=channel, events=name, text=_TEXT) for channel, name in EVENTS.items()]
         config = _CONFIG.format(redis=server.url, receiver=port, file=FILE, attempts=ATTEMPTS, text=_TEXT, **ports)
         (directory / "hookline.toml").write_text("".join([config, *rules]))
