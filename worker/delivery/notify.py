@@ -66,6 +66,7 @@ class Notifier:
             [],
             {},
             {},
+            {},
         )
         unrecognized = self._unrecognized.among(job, todo)
         if unrecognized and await self._leave_to_others(running, todo, unrecognized):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -40,6 +41,9 @@ class RunningJob(NamedTuple):
 
     newest: dict[str, int]
     """For rules with `latest_only`: the time of the newest event sent in this run, by subject."""
+
+    acquiring: dict[str, asyncio.Lock]
+    """For rules with `latest_only`: by subject, held while a notification asks Redis for its lock."""
 
     def may_send(self) -> bool:
         """Return whether the channel accepts this job's notifications now."""

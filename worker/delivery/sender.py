@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -182,9 +183,12 @@ class Sender:
 
     async def _acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
         """Acquire a subject's lock; None where this attempt has it. Raises BrokerError."""
-        if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
-            return Skipped()
-        answer = await acquire_subject_lock(self._redis, lock, lease_s=self._lease_s)
+        # The notifications of a job start with the newest event. Each request may use a connection of its own, so
+        # that without this queue an older notification could reach Redis first.
+        async with running.acquiring.setdefault(lock.subject, asyncio.Lock()):
+            if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
+                return Skipped()
+            answer = await acquire_subject_lock(self._redis, lock, lease_s=self._lease_s)
         if answer == "stale":
             return Skipped()
         return Postponed(_LOCKED_RETRY_S) if answer == "wait" else None
