@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 
 import pytest
 
@@ -25,7 +26,11 @@ from worker.intake.planner import Planner
 POINTS_ADDED = "customer.voucher.loyalty_card.points_added"
 
 
+# A sample has the time at which it was made, and its identity belongs to that day. A second call must return the
+# same event even if the first one was before midnight UTC.
+@cache
 def webhook(number: int) -> bytes:
+    """Return the webhook of this number: the same bytes in each call."""
     return VOUCHERIFY.sample(number, POINTS_ADDED)
 
 
