@@ -1,7 +1,7 @@
 """Run a program that ends when the process that started it ends, for whatever reason.
 
-`python -m tests.leash PARENT PROGRAM ARGUMENTS...` becomes PROGRAM, with the same process id. The kernel kills it
-when the process with the id PARENT, which started it, ends (Linux).
+`python -P tests/leash.py PARENT PROGRAM ARGUMENTS...` becomes PROGRAM, with the same process id. The kernel kills
+it when the process with the id PARENT, which started it, ends (Linux).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from launcher.supervisor.parent_death import die_with_parent
 
 
 def leashed(command: Sequence[str | Path]) -> list[str]:
-    """Return the command that runs `command` and ends with this process."""
-    return [sys.executable, "-m", "tests.leash", str(os.getpid()), *map(str, command)]
+    """The command that runs `command` and does not outlive this process."""
+    # A path and not `-m`, so that it works in any directory; -P, because this folder also has a `launcher`.
+    return [sys.executable, "-P", __file__, str(os.getpid()), *map(str, command)]
 
 
 def main(parent: str, *command: str) -> None:

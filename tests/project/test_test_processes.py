@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.launcher.running import environment, is_alive
+from tests.subprocesses import running_program
 from tests.until import until
 
 STARTS_A_REDIS = """
@@ -83,6 +84,14 @@ def test_programs_that_tests_start_handle_signals_as_usual_even_under_nohup(inhe
         "the tests themselves outlive the terminal under nohup alone"
     )
     assert started.startswith("0 <built-in function default_int_handler")
+
+
+async def test_a_program_that_a_test_started_ends_when_the_test_fails() -> None:
+    with pytest.raises(AssertionError):
+        async with running_program(sys.executable, "-c", "import time; time.sleep(600)") as process:
+            raise AssertionError("the test fails")
+
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_every_test_has_a_timeout(pytestconfig: pytest.Config) -> None:

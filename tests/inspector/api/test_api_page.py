@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import pytest
 from broker.redis.client import Client
 from tests.inspector.api.calling import TOKENS, calling, few
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 COMMANDS = re.findall(r"```sh\n(curl.*?)```", PAGE, re.DOTALL)
@@ -31,10 +31,14 @@ async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: C
 
         async def run(command: str) -> str:
             filled = command.replace("9f2c51a07be3", group["fingerprint"])
-            process = await asyncio.create_subprocess_shell(
-                filled, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            return (await process.communicate())[0].decode()
+            # With `exec`, the process that is killed at the end is curl and not its shell.
+            async with running_program(
+                *("/bin/sh", "-c", f"exec {filled}"),
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                return (await process.communicate())[0].decode()
 
         find, dry_run, replay = COMMANDS
         assert json.loads(await run(find))["count"] == group["count"] == 2

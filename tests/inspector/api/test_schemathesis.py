@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from broker.redis.client import Client
 from inspector.http import login_throttle
 from tests.inspector.api.calling import TOKENS, calling, many_kinds
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tools.openapi import FILE
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
@@ -27,11 +27,12 @@ async def test_schemathesis_finds_nothing(
         login_throttle, "FREE", 10**9
     )  # it tries wrong tokens, and would only meet 429 from then on
     await many_kinds(redis_server, redis)
-    async with calling(redis_server) as api:
-        process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).with_name("schemathesis")),
+    async with (
+        calling(redis_server) as api,
+        running_program(
+            Path(sys.executable).with_name("schemathesis"),
             "run",
-            str(FILE),
+            FILE,
             f"--url={api.served.url}",
             f"--header=Authorization: Bearer {TOKENS['ann']}",
             "--checks=all",
@@ -41,7 +42,8 @@ async def test_schemathesis_finds_nothing(
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )
-        told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    assert "Rate limited" not in told.decode()
+        ) as process,
+    ):
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    assert "Rate limited" not in output.decode()

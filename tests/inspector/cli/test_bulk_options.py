@@ -1,6 +1,5 @@
 """Replay, discard and status from the command line, as people and scripts meet them."""
 
-import asyncio
 import json
 import os
 import pty
@@ -15,6 +14,7 @@ from tests.inspector.cli.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import accept, all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 
@@ -102,16 +102,15 @@ async def test_redis_being_away_is_a_broker_error(own_redis: RedisServer) -> Non
 
 
 async def test_status_watch_draws_until_ctrl_c(redis_server: RedisServer, redis: Client) -> None:
-    watching = await asyncio.create_subprocess_exec(
-        *command(redis_server, "status", "--watch", "--json"), stdout=subprocess.PIPE
-    )
-    assert watching.stdout
-    first = json.loads(await watching.stdout.readline())
-    await accept(redis, sample(1))
-    second = json.loads(await watching.stdout.readline())
-    watching.send_signal(signal.SIGINT)
+    watch = command(redis_server, "status", "--watch", "--json")
+    async with running_program(*watch, stdout=subprocess.PIPE) as watching:
+        assert watching.stdout
+        first = json.loads(await watching.stdout.readline())
+        await accept(redis, sample(1))
+        second = json.loads(await watching.stdout.readline())
+        watching.send_signal(signal.SIGINT)
 
-    assert await watching.wait() == 0
+        assert await watching.wait() == 0
     assert (first["queued"], second["queued"]) == (0, 1)
 
 
@@ -119,14 +118,13 @@ async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await redis.hincrby(KEYS.stats_total, "created", 2)
-    watching = await asyncio.create_subprocess_exec(
-        *command(redis_server, "status", "--watch"), stdout=subprocess.PIPE
-    )
-    assert watching.stdout
-    shown = await watching.stdout.readuntil(b"off by 2")
-    watching.send_signal(signal.SIGINT)
+    watch = command(redis_server, "status", "--watch")
+    async with running_program(*watch, stdout=subprocess.PIPE) as watching:
+        assert watching.stdout
+        shown = await watching.stdout.readuntil(b"off by 2")
+        watching.send_signal(signal.SIGINT)
 
-    assert await watching.wait() == 1
+        assert await watching.wait() == 1
     assert b"accepted 0 =" in shown
 
 
@@ -134,23 +132,22 @@ async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
 async def test_on_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     ours, theirs = pty.openpty()
-    asking = await asyncio.create_subprocess_exec(
-        *command(redis_server, "dead", "discard", "--all"), stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
-    )
+    discard = command(redis_server, "dead", "discard", "--all")
     try:
         os.set_blocking(ours, False)
-        said = bytearray()
+        output = bytearray()
 
-        def asked() -> bool:
+        def asks() -> bool:
             try:
-                said.extend(os.read(ours, 1000))
+                output.extend(os.read(ours, 1000))
             except BlockingIOError:
                 return False
-            return b"Discard 1 dead letter?" in said
+            return b"Discard 1 dead letter?" in output
 
-        await until(asked)
-        os.write(ours, answer)
-        out, _ = await asking.communicate()
+        async with running_program(*discard, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as asking:
+            await until(asks)
+            os.write(ours, answer)
+            out, _ = await asking.communicate()
     finally:
         os.close(ours)
         os.close(theirs)

@@ -1,10 +1,10 @@
 """Actions from the command line: tried first, bounded in rate, stopped, killed, gone on with."""
 
-import asyncio
 import json
 import signal
 import subprocess
 from asyncio.subprocess import Process
+from contextlib import AbstractAsyncContextManager
 
 from broker.dead_letters import stored_actions
 from broker.dead_letters.stored_actions import Action
@@ -13,11 +13,12 @@ from tests.inspector.cli.command_line import command, hookline, refused_by_crm
 from tests.inspector.running import all_letters, make_dead_letters, sample, settled, working
 from tests.names import KEYS
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 MANY = 120
-RATE = "40/s"
-"""So that three seconds pass in which one can come in between."""
+RATE = "20/s"
+"""A replay takes six seconds, so that a test can interrupt it even on a busy machine."""
 
 
 async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
@@ -53,11 +54,11 @@ async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redi
 
 async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
-    replaying = await _replaying(redis_server, rate=RATE)
-    action = await _under_way(redis)
+    async with _replaying(redis_server, rate=RATE) as replaying:
+        action = await _under_way(redis)
 
-    replaying.send_signal(signal.SIGINT)
-    out, err = (stream.decode() for stream in await replaying.communicate())
+        replaying.send_signal(signal.SIGINT)
+        out, err = (stream.decode() for stream in await replaying.communicate())
     stopped = await stored_actions.read(redis, action)
     assert stopped
     resumed = await hookline(redis_server, "dead", "resume", action)
@@ -74,11 +75,10 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
-    replaying = await _replaying(redis_server, rate=RATE)
-    action = await _under_way(redis)
+    async with _replaying(redis_server, rate=RATE) as replaying:
+        action = await _under_way(redis)
 
-    replaying.kill()
-    await replaying.communicate()
+        replaying.kill()
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)  # ten seconds later
     listed = await hookline(redis_server, "dead", "actions")
     (record,) = json.loads((await hookline(redis_server, "dead", "actions", "--json")).stdout)
@@ -102,12 +102,12 @@ async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
-    replaying = await _replaying(redis_server, rate="10/s")
-    action = await _under_way(redis)
+    async with _replaying(redis_server, rate="10/s") as replaying:
+        action = await _under_way(redis)
 
-    refused = await hookline(redis_server, "dead", "resume", action)
-    stopped = await hookline(redis_server, "dead", "stop", action)
-    out, err = await replaying.communicate()
+        refused = await hookline(redis_server, "dead", "resume", action)
+        stopped = await hookline(redis_server, "dead", "stop", action)
+        out, err = await replaying.communicate()
 
     assert (refused.exit_code, stopped.exit_code) == (1, 0)
     assert f"hookline dead stop {action}" in refused.stderr
@@ -148,12 +148,9 @@ async def test_a_rate_that_is_none_is_a_usage_error(redis_server: RedisServer) -
     assert "--rate" in result.stderr
 
 
-async def _replaying(server: RedisServer, *, rate: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        *command(server, "dead", "replay", "--all", "--yes", "--rate", rate),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def _replaying(server: RedisServer, *, rate: str) -> AbstractAsyncContextManager[Process]:
+    replay = command(server, "dead", "replay", "--all", "--yes", "--rate", rate)
+    return running_program(*replay, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 async def _under_way(redis: Client) -> str:

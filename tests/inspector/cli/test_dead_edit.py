@@ -1,6 +1,5 @@
 """Replaying an edited copy from the command line."""
 
-import asyncio
 import json
 import os
 import pty
@@ -11,6 +10,7 @@ from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline
 from tests.inspector.running import BROKEN, all_letters, make_dead_letters, sample, settled, working
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 WRONG = sample(1).replace(b'"points":40', b'"points":"40"', 1)
@@ -76,27 +76,27 @@ async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(
 ) -> None:
     letter_id = await _wrong(redis_server, redis)
     ours, theirs = pty.openpty()
-    editing = await asyncio.create_subprocess_exec(
-        *command(redis_server, "dead", "edit", letter_id),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        env={**os.environ, "EDITOR": """sed -i 's/"40"/40/'""", "VISUAL": ""},
-    )
     try:
         os.set_blocking(ours, False)
-        said = bytearray()
+        output = bytearray()
 
-        def asked() -> bool:
+        def asks() -> bool:
             try:
-                said.extend(os.read(ours, 1000))
+                output.extend(os.read(ours, 1000))
             except BlockingIOError:
                 return False
-            return b"Replay this copy?" in said
+            return b"Replay this copy?" in output
 
-        await until(asked)
-        os.write(ours, b"y\n")
-        out, _ = await editing.communicate()
+        async with running_program(
+            *command(redis_server, "dead", "edit", letter_id),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            env={**os.environ, "EDITOR": """sed -i 's/"40"/40/'""", "VISUAL": ""},
+        ) as editing:
+            await until(asks)
+            os.write(ours, b"y\n")
+            out, _ = await editing.communicate()
     finally:
         os.close(ours)
         os.close(theirs)

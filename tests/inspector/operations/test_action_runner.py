@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +22,7 @@ from runtime.dry_run import DryRunResult
 from tests.inspector.running import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 _PROCESS = """
@@ -89,14 +89,13 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(60)))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _PROCESS, redis_server.url, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout
-    action = (await process.stdout.readline()).decode().strip()
-    await under_way(redis, action)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    async with running_program(
+        *(sys.executable, "-c", _PROCESS, redis_server.url), stdout=asyncio.subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        action = (await process.stdout.readline()).decode().strip()
+        await under_way(redis, action)
+        process.kill()
     halfway = await stored_actions.read(redis, action)
     assert halfway and halfway.state == "running" and 0 < halfway.done < 60
     assert await stored_actions.interrupted(redis) == []  # its lease runs on; here its time is made to pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from tests.inspector.cli.command_line import hookline
 from tests.inspector.running import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 DAY_MS = 86_400_000
@@ -173,12 +173,10 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     kills = 0
     for chosen in range(6):
         before = await dead_letters.count(redis)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _PURGE, redis_server.url, str(tmp_path), stderr=asyncio.subprocess.DEVNULL
-        )
-        await until(lambda: _got_on(redis, tmp_path, before, chosen))  # noqa: B023 - awaited here
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+        purging = [sys.executable, "-c", _PURGE, redis_server.url, str(tmp_path)]
+        async with running_program(*purging, stderr=asyncio.subprocess.DEVNULL) as process:
+            await until(lambda: _has_begun(redis, tmp_path, before, chosen))  # noqa: B023 - awaited here
+            process.kill()
         kills += 0 < await dead_letters.count(redis) < 4000 or begun(tmp_path)
         gone = set(ids) - await _all(redis, ids)
         assert gone <= set(in_files(tmp_path))
@@ -194,8 +192,8 @@ async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not
     assert (totals.purged, totals.bodies_add_up()) == (4000, True)
 
 
-async def _got_on(redis: Client, directory: Path, before: int, chosen: int) -> bool:
-    """It has begun to write, or begun to remove."""
+async def _has_begun(redis: Client, directory: Path, before: int, chosen: int) -> bool:
+    """Return whether the purge has begun to write (even `chosen`) or to remove (odd `chosen`)."""
     if chosen % 2:
         return await dead_letters.count(redis) < before or before == 0
     return begun(directory) or await dead_letters.count(redis) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import stat
 import string
 import tempfile
@@ -40,6 +39,7 @@ from tests.inspector.running import BROKEN, acted, all_letters, make_dead_letter
 from tests.libraries import AnObject, msgspec_refusal
 from tests.names import KEYS
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 TERMS = terms({"voucherify": SourceSettings()})
@@ -340,10 +340,9 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     ]
     file = tmp_path / "all.jsonl"
     file.write_bytes(b"".join(format_letter(one) for one in some))
-    process = await asyncio.create_subprocess_exec(*command(other_server, "dead", "import", str(file)))
-    await until(lambda: other.exists(KEYS.dead_index))
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    async with running_program(*command(other_server, "dead", "import", str(file))) as process:
+        await until(lambda: other.exists(KEYS.dead_index))
+        process.kill()
     there = await dead_letters.count(other)
 
     result = await hookline(other_server, "dead", "import", str(file), "--json")

@@ -13,6 +13,7 @@ from broker.redis.client import Client
 from tests.launcher.running import ROOT, environment
 from tests.receiver.serving import serving, stored
 from tests.redis_server import RedisServer
+from tests.subprocesses import running_program
 from tests.until import until
 
 
@@ -29,7 +30,7 @@ from tests.until import until
 async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_accepted(
     redis_server: RedisServer, redis: Client, tmp_path: Path, step: str, twice: int
 ) -> None:
-    killed = await asyncio.create_subprocess_exec(
+    async with running_program(
         sys.executable,
         "-m",
         "tests.receiver.spilling_process",
@@ -39,8 +40,8 @@ async def test_a_receiver_killed_at_any_step_loses_nothing_that_it_accepted(
         cwd=ROOT,
         env=environment(),
         stdout=asyncio.subprocess.PIPE,
-    )
-    printed, _ = await killed.communicate()
+    ) as killed:
+        printed, _ = await killed.communicate()
     kept = printed.decode().split()
     assert (killed.returncode, kept) == (-9, ["kept-0", "kept-1", "kept-2"])
 
