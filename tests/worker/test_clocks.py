@@ -39,7 +39,7 @@ async def test_a_dead_workers_batches_are_taken_over_in_time(
 
 
 @OFF
-async def test_retries_go_on_until_the_channel_is_well(
+async def test_retries_continue_until_the_channel_recovers(
     redis: Client, sink: Sink, worker: Start, clock_s: float
 ) -> None:
     async def unwell_at_first(_notification: object, times: int) -> web.Response:

@@ -50,7 +50,7 @@ async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
     assert set(sink.times.values()) == {1}
 
 
-async def test_a_worker_killed_right_after_its_commit_does_not_make_it_again(
+async def test_the_commit_of_a_worker_killed_right_after_it_is_not_repeated(
     redis: Client, redis_server: RedisServer, sink: Sink, worker: Start, tmp_path: Path
 ) -> None:
     await redis.script_load(COMMIT.text)
@@ -95,7 +95,7 @@ async def test_a_worker_killed_in_the_middle_of_a_notify_job_resends_only_what_i
     assert len({n["key"] for n in sink.got}) == 64
 
 
-async def test_a_second_sigterm_ends_a_stuck_worker_at_once_and_loses_nothing(
+async def test_a_second_sigterm_ends_a_stuck_worker_immediately_and_loses_nothing(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     stuck = asyncio.Event()
@@ -134,7 +134,7 @@ async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_chan
     assert set(sink.times.values()) == {1}
 
 
-async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_another_took_over(
+async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_a_job_that_was_taken_over(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     """It holds 64 notifications and sends 8 at a time: at the freeze 8 are under way and 48 still to come."""
@@ -168,7 +168,7 @@ async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_what_anoth
     assert (await rest(redis)).sent == 65
 
 
-async def test_while_redis_does_not_record_what_was_sent_nothing_more_is_sent(
+async def test_while_redis_does_not_record_outcomes_nothing_more_is_sent(
     own_redis: RedisServer, sink: Sink, worker: Start
 ) -> None:
     redis = connect(Settings(url=own_redis.url))
@@ -215,7 +215,7 @@ async def test_a_body_that_kills_its_workers_is_kept_as_dead_letter_alone(redis:
     assert POISON in stored_letter.body
 
 
-async def test_a_job_that_nobody_can_run_is_kept_as_dead_letter_as_it_is(redis: Client, worker: Start) -> None:
+async def test_a_job_that_no_worker_can_run_becomes_a_dead_letter_unchanged(redis: Client, worker: Start) -> None:
     unreadable, unknown = jobs.new_job_id(3), jobs.new_job_id(2)
     await redis.set(KEYS.job + unreadable, b"\xc1 not msgpack")
     await redis.set(KEYS.job + unknown, jobs.serialize({"t": None, "f": "fly", "a": [], "k": {}, "et": 1}))

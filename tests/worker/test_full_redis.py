@@ -60,7 +60,7 @@ async def fill(redis: Client) -> int:
         number += 20
 
 
-async def test_workers_empty_a_redis_that_was_full_before_they_came(
+async def test_workers_drain_a_redis_that_was_full_before_they_started(
     full: Client, own_redis: RedisServer, sink: Sink, worker: Start
 ) -> None:
     with pytest.raises(Full):
@@ -92,7 +92,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
     assert totals.processed + totals.dead_at_intake == totals.accepted
 
 
-async def test_dead_letters_stop_a_quarter_beyond_full_and_go_on_when_there_is_room(
+async def test_dead_letters_are_written_up_to_a_quarter_beyond_the_limit_and_again_once_there_is_room(
     full: Client, own_redis: RedisServer, worker: Start
 ) -> None:
     await full.config_set("maxmemory", int(await used(full) / 1.3))

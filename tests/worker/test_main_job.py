@@ -59,7 +59,9 @@ async def test_the_same_events_in_many_batches_at_many_workers_are_notified_once
     assert set(sink.times.values()) == {1}
 
 
-async def test_a_body_that_is_not_json_dies_alone_and_tells_why(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_body_that_is_not_json_becomes_a_dead_letter_with_its_reason(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
     await send(redis, webhook(1), b"not json", webhook(2))
     worker()
     totals = await rest(redis)
@@ -78,7 +80,7 @@ async def test_an_unknown_source_is_a_dead_letter(redis: Client, worker: Start) 
     assert [letter.reason for letter in await dead_letters.newest(redis)] == ["unknown source"]
 
 
-async def test_a_failed_try_is_made_again_with_the_same_key(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_failed_attempt_is_repeated_with_the_same_key(redis: Client, sink: Sink, worker: Start) -> None:
     sink.answer = lambda _n, times: web.Response(status=500 if times < 4 else 200)
     await send(redis, *(webhook(n) for n in range(10)))
     worker()
@@ -109,7 +111,7 @@ async def test_retry_after_is_honoured(redis: Client, sink: Sink, worker: Start)
     assert len(sink.got) == 1
 
 
-async def test_a_permanent_answer_is_not_tried_again(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_permanent_failure_is_not_retried(redis: Client, sink: Sink, worker: Start) -> None:
     sink.answer = lambda _n, _times: web.Response(status=404, text="no such thing")
     await send(redis, webhook(1))
     worker()
@@ -125,7 +127,7 @@ async def test_a_permanent_answer_is_not_tried_again(redis: Client, sink: Sink, 
     assert [a.answer for a in letter.attempts] == ["no such thing"]
 
 
-async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
+async def test_a_notification_without_attempts_left_becomes_a_dead_letter_with_every_attempt_and_replays(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=503)
@@ -144,7 +146,7 @@ async def test_a_notification_out_of_attempts_dies_with_every_try_and_replays(
     assert (totals.sent, totals.dead, len(sink.times)) == (1, 0, 1)
 
 
-async def test_a_payload_that_the_text_does_not_fit_dies_and_names_what_is_missing(
+async def test_a_payload_that_does_not_fit_the_text_becomes_a_dead_letter_that_names_the_missing_field(
     redis: Client, worker: Start
 ) -> None:
     await send(redis, b'{"who": "Ada"}', hint="shop.points_added")
@@ -166,7 +168,7 @@ async def test_every_key_that_is_not_state_to_keep_expires(redis: Client, worker
             assert await redis.ttl(key) > 0, key
 
 
-async def test_sigterm_finishes_what_is_under_way(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_sigterm_finishes_running_sends(redis: Client, sink: Sink, worker: Start) -> None:
     release = asyncio.Event()
 
     async def slowly(_n: object, _times: int) -> web.Response:

@@ -40,7 +40,7 @@ async def moment_is_over(redis: Client) -> bool:
     return bool(float(ends_ms or 0) < time.time() * 1000)
 
 
-async def test_what_was_held_for_a_channel_comes_back_without_delaying_others(
+async def test_held_jobs_are_released_without_delaying_other_channels(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     well: list[float] = []

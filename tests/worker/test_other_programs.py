@@ -51,7 +51,7 @@ async def test_an_arq_application_and_hookline_run_their_own_jobs_alone(
     assert not [key for key in await redis.keys() if not key.startswith((KEYS.prefix.encode(), b"arq:"))]
 
 
-async def test_two_namespaces_on_one_database_do_not_meet(
+async def test_two_namespaces_on_one_database_are_independent(
     redis: Client, redis_server: RedisServer, sink: Sink, worker: Start
 ) -> None:
     other = connect(Settings(url=redis_server.url, namespace="other"))

@@ -30,7 +30,7 @@ async def ended(api: Caller, action: str) -> dict[str, Any]:
     return await until(end)
 
 
-async def test_what_the_filter_showed_is_replayed(api: Caller, redis: Client) -> None:
+async def test_a_replay_takes_the_letters_that_the_filter_listed(api: Caller, redis: Client) -> None:
     seen = (await api.get("/dead", source="nobody")).json
     order = {"verb": "replay", "filter": {"source": "nobody"}, "expected_count": seen["count"]}
 
@@ -48,7 +48,7 @@ async def test_what_the_filter_showed_is_replayed(api: Caller, redis: Client) ->
     )
 
 
-async def test_another_count_than_expected_changes_nothing(api: Caller, redis: Client) -> None:
+async def test_a_count_other_than_expected_changes_nothing(api: Caller, redis: Client) -> None:
     answer = await api.post("/actions", {"verb": "discard", "filter": {}, "expected_count": 19})
 
     assert (answer.status, answer.json["count"]) == (409, 20)
@@ -56,7 +56,7 @@ async def test_another_count_than_expected_changes_nothing(api: Caller, redis: C
     assert (await api.get("/actions")).json["actions"] == []
 
 
-async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: Client) -> None:
+async def test_letters_that_died_after_the_listing_are_left_alone(api: Caller, redis: Client) -> None:
     seen = (await api.get("/dead")).json
     await few(redis, 1)
     order = {"verb": "discard", "filter": {}, "expected_count": 20, "until_ms": seen["until_ms"]}
@@ -66,7 +66,7 @@ async def test_what_died_after_the_look_is_not_meant(api: Caller, redis: Client)
     assert len(await all_letters(redis)) == 1
 
 
-async def test_some_by_their_ids(api: Caller, redis: Client) -> None:
+async def test_letters_are_selected_by_their_ids(api: Caller, redis: Client) -> None:
     ids = [letter.id for letter in (await all_letters(redis))[:3]]
 
     noted = await ended(api, await api.action({"verb": "annotate", "ids": ids, "note": "seen by ada@example.com"}))
@@ -96,7 +96,7 @@ async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> N
     assert ([one["what"] for one in older["audit_entries"]], older["before"]) == (["replay"], "")
 
 
-async def test_what_was_searched_for_is_not_told(api: Caller) -> None:
+async def test_answers_do_not_show_the_search_text(api: Caller) -> None:
     action = await api.action({"verb": "dry_run", "filter": {"search": "ada@example.com"}})
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
@@ -122,7 +122,7 @@ WRONG: list[dict[str, object]] = [
 ]
 
 
-async def test_a_wrong_order_is_refused(api: Caller) -> None:
+async def test_an_invalid_action_is_refused(api: Caller) -> None:
     for wrong in WRONG:
         assert (await api.post("/actions", {"verb": "discard", **wrong})).status == 400, wrong
     assert (await api.get("/actions")).json["actions"] == []
@@ -138,12 +138,12 @@ async def test_channels_are_paused_and_resumed(api: Caller) -> None:
     assert [one["what"] for one in (await api.get("/audit")).json["audit_entries"]] == ["resume", "pause"]
 
 
-async def test_a_wrong_place_in_the_audit_log_is_refused(api: Caller) -> None:
+async def test_an_invalid_position_in_the_audit_log_is_refused(api: Caller) -> None:
     for before in ("x", "-", "1-", "1-1%0a", "1-1\n", "9" * 16 + "-1"):
         assert (await api.get("/audit", before=before)).status == 400, before
 
 
-async def test_status_is_that_of_the_command_line(api: Caller) -> None:
+async def test_status_equals_that_of_the_command_line(api: Caller) -> None:
     found = (await api.get("/status")).json
 
     assert (found["accepted"], found["dead_at_intake"], found["dead_letters"]) == (20, 20, 20)

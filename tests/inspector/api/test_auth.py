@@ -32,7 +32,7 @@ def _path(path: str) -> str:
     return path.replace("{id}", "0" * 17).replace("{name}", "crm")
 
 
-async def test_nobody_gets_anything_without_a_token(api: Caller) -> None:
+async def test_without_a_token_every_operation_is_refused(api: Caller) -> None:
     for one in OPERATIONS:
         answer = await api.ask(one.method, _path(one.path), by="", json={})
         assert answer.status == 401, one.name
@@ -40,7 +40,7 @@ async def test_nobody_gets_anything_without_a_token(api: Caller) -> None:
         assert "deadLetters" not in str(answer.json)
 
 
-async def test_each_operation_needs_its_right(api: Caller, redis: Client) -> None:
+async def test_each_operation_requires_its_permission(api: Caller, redis: Client) -> None:
     forbidden = {"bob": {"operate", "reveal", "edit"}, "eve": {"reveal", "edit"}, "ann": set()}
     for by, rights in forbidden.items():
         for one in OPERATIONS:
@@ -60,7 +60,7 @@ async def test_guessing_tokens_is_slowed_down(api: Caller) -> None:
     assert (await api.get("/dead")).status == 200  # a right one is never refused
 
 
-async def test_a_session_needs_the_token_of_its_forms(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_session_must_send_its_csrf_token(redis_server: RedisServer, redis: Client) -> None:
     await few(redis, 2)
     async with serving(redis_server.url, users=USERS) as served, served.browser() as ann:
         await ann.log_in()
@@ -114,11 +114,11 @@ async def test_too_large_a_body_is_refused(api: Caller) -> None:
     assert (answer.status, "1024 KiB" in answer.json["error"]) == (413, True)
 
 
-async def test_nothing_is_read_of_a_body_whose_sender_may_not_send_it(api: Caller) -> None:
+async def test_the_body_of_an_unauthorized_request_is_not_read(api: Caller) -> None:
     assert (await api.post("/actions", {"x": "x" * MAX_BODY_BYTES}, by="bob")).status == 403
 
 
-async def test_paths_and_headers_break_out_of_nothing(api: Caller, redis: Client) -> None:
+async def test_hostile_paths_and_headers_have_no_effect(api: Caller, redis: Client) -> None:
     token = TOKENS["ann"]
     for path in (
         "dead/%0d%0aSet-Cookie:x=y",
@@ -137,7 +137,7 @@ async def test_paths_and_headers_break_out_of_nothing(api: Caller, redis: Client
     assert list(await audit.read(redis)) == []
 
 
-async def test_another_method_is_told_which_there_is(api: Caller) -> None:
+async def test_a_wrong_method_is_answered_with_the_allowed_ones(api: Caller) -> None:
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
         answer = await api.ask(method, "/actions")
         assert (answer.status, set(answer.headers["Allow"].split(","))) == (405, {"GET", "HEAD", "POST"})

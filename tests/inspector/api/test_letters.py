@@ -39,7 +39,7 @@ async def audit_entries(redis: Client) -> list[tuple[str, str]]:
     return [(one.audit_entry.by, one.audit_entry.what) for one in await audit.read(redis)]
 
 
-async def test_a_page_has_letters_their_count_and_the_way_to_the_next(api: Caller) -> None:
+async def test_a_page_has_letters_their_count_and_the_next_cursor(api: Caller) -> None:
     first = (await api.get("/dead", source="nobody", limit=3)).json
     second = (await api.get("/dead", source="nobody", limit=3, cursor=first["cursor"])).json
 
@@ -60,7 +60,7 @@ async def test_every_field_filters(api: Caller) -> None:
     assert (await api.get("/dead", search=letter["id"])).json["count"] == 1
 
 
-async def test_choices_and_groups_tell_what_there_is(api: Caller) -> None:
+async def test_choices_and_groups_list_the_existing_values(api: Caller) -> None:
     assert (await api.get("/dead/choices")).json["choices"]["stage"] == {"intake": 6, "notify": 2}
     groups = (await api.get("/dead/groups")).json["groups"]
     assert sorted(group["count"] for group in groups) == [1, 2, 5]
@@ -84,7 +84,7 @@ async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, 
     assert await audit_entries(redis) == [("ann", "reveal")]
 
 
-async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Client) -> None:
+async def test_personal_data_needs_the_reveal_permission(api: Caller, redis: Client) -> None:
     letter = await api.first(stage="notify")
     path = f"/dead/{letter['id']}"
 
@@ -105,7 +105,7 @@ async def test_nothing_personal_leaves_without_the_right(api: Caller, redis: Cli
     assert await audit_entries(redis) == []
 
 
-async def test_the_very_bytes_are_a_file(api: Caller, redis: Client) -> None:
+async def test_a_download_has_the_exact_bytes(api: Caller, redis: Client) -> None:
     letter = await api.first(reason="undecodable", source="voucherify")
 
     answer = await api.get(f"/dead/{letter['id']}/body")
@@ -115,7 +115,7 @@ async def test_the_very_bytes_are_a_file(api: Caller, redis: Client) -> None:
     assert await audit_entries(redis) == [("ann", "reveal")]
 
 
-async def test_a_dry_run_tells_what_a_replay_would_do(api: Caller) -> None:
+async def test_a_dry_run_shows_what_a_replay_would_do(api: Caller) -> None:
     letter = await api.first(stage="notify")
     broken = await api.first(source="voucherify", stage="intake")
 
@@ -160,7 +160,7 @@ async def test_an_edit_must_be_one_body(api: Caller) -> None:
         assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 400, body
 
 
-async def test_what_is_no_single_webhook_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_letter_of_several_webhooks_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
     await add_stored(redis, [unreadable_batch(b"junk", 1, "cannot be unpacked")])
     async with calling(redis_server) as api:
         letter = await api.first()
@@ -177,7 +177,7 @@ async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
                 assert (await api.get(f"/dead/{letter['id']}", reveal=reveal)).status == 200
 
 
-async def test_what_is_no_letter_is_not_found(quiet: Caller, redis: Client) -> None:
+async def test_an_unknown_letter_id_is_not_found(quiet: Caller, redis: Client) -> None:
     for letter in ("0" * 17, "x", "%2f%2fevil", "..%2f..", "%0d%0aSet-Cookie:%20x=y", "%00", "é"):
         for path in (f"/dead/{letter}", f"/dead/{letter}/body", f"/dead/{letter}/dry-run"):
             answer = await quiet.get(path)
@@ -202,7 +202,7 @@ WRONG_QUERIES: list[tuple[dict[str, object], str]] = [
 ]
 
 
-async def test_a_wrong_query_is_told_of_by_name(quiet: Caller) -> None:
+async def test_an_invalid_query_is_answered_with_the_name_of_the_parameter(quiet: Caller) -> None:
     for query, told in WRONG_QUERIES:
         answer = await quiet.get("/dead", **query)
         assert answer.status == 400, query
@@ -221,7 +221,7 @@ async def test_a_parameter_that_is_given_twice_is_refused(quiet: Caller) -> None
     assert (answer.status, "'source' is given twice" in answer.json["error"]) == (400, True)
 
 
-async def test_the_count_and_the_page_are_of_one_moment(quiet: Caller, redis: Client) -> None:
+async def test_the_count_and_the_page_are_from_the_same_moment(quiet: Caller, redis: Client) -> None:
     seen = (await quiet.get("/dead")).json
     await accept(redis, sample(1))
 

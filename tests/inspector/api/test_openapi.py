@@ -17,16 +17,16 @@ from tests.redis_server import RedisServer
 from tools import openapi
 
 
-def test_it_is_sound_openapi() -> None:
+def test_the_document_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def test_it_is_what_the_operations_make() -> None:
+def test_the_document_is_up_to_date_with_the_operations() -> None:
     is_made_from_them = openapi.FILE.read_text() == openapi.text()
     assert is_made_from_them, "run: make docs"
 
 
-async def test_it_names_every_route_of_the_site_with_its_right(redis_server: RedisServer) -> None:
+async def test_the_document_has_every_route_with_its_permission(redis_server: RedisServer) -> None:
     async with serving(redis_server.url) as served:
         found = {
             (route.method, route.resource.canonical)
@@ -42,7 +42,7 @@ async def test_it_names_every_route_of_the_site_with_its_right(redis_server: Red
     assert described == {(one.method, BASE + one.path): one.right for one in OPERATIONS}
 
 
-def test_every_field_of_a_filter_can_be_asked_for() -> None:
+def test_every_field_of_a_filter_is_a_parameter() -> None:
     assert set(requests.Filter.__struct_fields__) == set(Filter.__struct_fields__)
     given = msgspec.structs.asdict(Filter())
     assert msgspec.structs.asdict(requests.filter_of(requests.Filter())) == given
@@ -56,7 +56,7 @@ def test_everything_is_described() -> None:
         assert schema.get("description"), name
 
 
-async def test_anybody_may_read_it(redis_server: RedisServer, redis: Client) -> None:
+async def test_the_document_needs_no_login(redis_server: RedisServer, redis: Client) -> None:
     await few(redis, 1)
     async with calling(redis_server) as api:
         answer = await api.get("/openapi.json", by="")
@@ -64,7 +64,7 @@ async def test_anybody_may_read_it(redis_server: RedisServer, redis: Client) -> 
     assert answer.content == openapi.FILE.read_bytes()
 
 
-def test_a_changed_operation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_operation_changes_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openapi, "OPERATIONS", OPERATIONS[1:])
     is_as_before = openapi.FILE.read_text() == openapi.text()  # pytest takes minutes to tell two such texts apart
     assert not is_as_before

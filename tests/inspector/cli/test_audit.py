@@ -128,7 +128,7 @@ async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntr
 
 
 @pytest.mark.parametrize("audit_entry", AUDIT_ENTRIES, ids=lambda audit_entry: audit_entry.what)
-async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_tell(
+async def test_a_process_killed_at_any_command_leaves_no_change_without_an_audit_entry(
     redis_server: RedisServer, redis: Client, audit_entry: AuditEntry
 ) -> None:
     commands = 0
@@ -139,7 +139,7 @@ async def test_who_dies_at_any_command_has_not_done_what_the_audit_log_does_not_
 
 
 @pytest.mark.parametrize("what", ["reveal", "export"])
-async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
+async def test_a_letter_is_revealed_only_after_its_audit_entry_is_written(
     redis_server: RedisServer, redis: Client, what: str
 ) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
@@ -160,7 +160,7 @@ async def test_nobody_sees_a_letter_before_the_audit_log_tells_of_it(
     pytest.fail("never seen")
 
 
-async def test_what_was_done_already_is_not_told_twice(redis: Client) -> None:
+async def test_a_repeated_command_adds_no_second_audit_entry(redis: Client) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     action = await bulk_actions.begin(redis, "discard", [stored_letter.letter.id], by="ann", owner="me")
     for _ in range(2):

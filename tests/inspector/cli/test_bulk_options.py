@@ -18,7 +18,7 @@ from tests.subprocesses import running_program
 from tests.until import until
 
 
-async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_filtered_replay_leaves_other_letters(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
@@ -35,7 +35,7 @@ async def test_a_filtered_replay_leaves_the_others(redis_server: RedisServer, re
     "arguments",
     [("replay",), ("discard",), ("replay", "0" * 17, "--all"), ("discard", "0" * 17, "--source", "x", "--yes")],
 )
-async def test_an_order_must_name_its_letters_one_way(
+async def test_letters_are_selected_either_by_ids_or_by_a_filter(
     redis_server: RedisServer, arguments: tuple[str, ...]
 ) -> None:
     assert (await hookline(redis_server, "dead", *arguments)).exit_code == 2
@@ -63,7 +63,7 @@ async def test_a_named_letter_is_replayed_without_asking_but_not_discarded(
     assert await all_letters(redis) == []
 
 
-async def test_discard_says_what_it_did(redis_server: RedisServer, redis: Client) -> None:
+async def test_discard_prints_what_it_did(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2))
 
     result = await hookline(redis_server, "dead", "discard", "--all", "--yes", "--json")
@@ -129,7 +129,9 @@ async def test_status_watch_ends_with_1_when_a_sum_was_off_at_last(
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
-async def test_on_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
+async def test_on_a_terminal_discard_asks_for_confirmation(
+    redis_server: RedisServer, redis: Client, answer: bytes, left: int
+) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     ours, theirs = pty.openpty()
     discard = command(redis_server, "dead", "discard", "--all")

@@ -32,7 +32,7 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
     assert all(channel.state(0) == "closed" for channel in await channel_state.read_channels(redis))
 
 
-async def test_to_pause_a_channel_that_is_not_there_is_a_usage_error_that_names_those_that_are(
+async def test_pausing_an_unknown_channel_is_a_usage_error_that_names_the_known_ones(
     redis_server: RedisServer,
 ) -> None:
     result = await hookline(redis_server, "channel", "pause", "cmr")
@@ -41,7 +41,7 @@ async def test_to_pause_a_channel_that_is_not_there_is_a_usage_error_that_names_
     assert "console, crm" in " ".join(result.stderr.split())
 
 
-async def test_status_shows_sick_channels_and_how_many_wait_for_when(
+async def test_status_shows_failing_channels_and_when_waiting_notifications_are_due(
     redis_server: RedisServer, redis: Client
 ) -> None:
     now_ms = int(time.time() * 1000)
@@ -60,7 +60,7 @@ async def test_status_shows_sick_channels_and_how_many_wait_for_when(
     assert record["waiting_within_10_min"] == 3
 
 
-async def test_what_waits_is_reckoned_from_a_sample_where_there_are_many_jobs(redis: Client) -> None:
+async def test_with_many_jobs_the_waiting_notifications_are_estimated_from_a_sample(redis: Client) -> None:
     now_ms = int(time.time() * 1000)
     await redis.zadd(KEYS.queue, {jobs.new_job_id(64): now_ms + 30_000 + n for n in range(2000)})
     assert (await read_schedule(redis)).within_1_min == 64 * 2000

@@ -55,7 +55,7 @@ async def test_an_empty_list_is_an_empty_array(redis_server: RedisServer) -> Non
     assert "no dead letter matches" in result.stderr
 
 
-async def test_a_cursor_that_is_none_is_a_usage_error(redis_server: RedisServer) -> None:
+async def test_an_invalid_cursor_is_a_usage_error(redis_server: RedisServer) -> None:
     result = await hookline(redis_server, "dead", "list", "--cursor", "yesterday")
 
     assert result.exit_code == 2
@@ -75,7 +75,7 @@ async def test_groups_are_listed_with_their_counts(redis_server: RedisServer, re
     assert len(members) == 2
 
 
-async def test_show_tells_every_attempt_and_masks_the_person(redis_server: RedisServer, redis: Client) -> None:
+async def test_show_prints_every_attempt_and_masks_personal_data(redis_server: RedisServer, redis: Client) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 3)
 
     shown = (await hookline(redis_server, "dead", "show", letter_id)).stdout
@@ -90,7 +90,7 @@ async def test_show_tells_every_attempt_and_masks_the_person(redis_server: Redis
     assert "we know no ada@example.com" in revealed
 
 
-async def test_show_gives_the_body_to_the_byte(redis_server: RedisServer, redis: Client) -> None:
+async def test_show_prints_the_exact_bytes_of_the_body(redis_server: RedisServer, redis: Client) -> None:
     body = b'{ "customer":\r\n\xff\x00'
     await make_dead_letters(redis_server, redis, body)
     (letter,) = await all_letters(redis)
@@ -134,7 +134,7 @@ async def test_show_names_the_place_where_a_body_stops_being_json(
     assert revealed.endswith('not JSON:\n   {"points":40,\n   "name":\n-> Ada}\n')
 
 
-async def test_what_comes_from_outside_cannot_steer_the_terminal(redis_server: RedisServer, redis: Client) -> None:
+async def test_received_text_cannot_control_the_terminal(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, "\x1b[2J"
@@ -148,7 +148,7 @@ async def test_what_comes_from_outside_cannot_steer_the_terminal(redis_server: R
     assert "\x1b" not in (await hookline(redis_server, "dead", "list")).stdout
 
 
-async def test_what_is_not_there_ends_with_1(redis_server: RedisServer) -> None:
+async def test_an_unknown_id_ends_with_1(redis_server: RedisServer) -> None:
     shown = await hookline(redis_server, "dead", "show", "0" * 17)
     replayed = await hookline(redis_server, "dead", "replay", "0" * 17, "--json")
     filtered = await hookline(redis_server, "dead", "replay", "--source", "shop", "--yes", "--json")

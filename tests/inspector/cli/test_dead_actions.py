@@ -21,7 +21,7 @@ RATE = "20/s"
 """A replay takes six seconds, so that a test can interrupt it even on a busy machine."""
 
 
-async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
+async def test_a_dry_run_shows_what_would_fail_and_why_and_changes_nothing(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1, 2)
@@ -38,7 +38,7 @@ async def test_a_dry_run_tells_what_would_fail_and_why_and_does_nothing(
     assert [letter.id for letter in await all_letters(redis)] == before
 
 
-async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_note_is_shown_with_its_author(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2))
     first, second = [letter.id for letter in await all_letters(redis)]
 
@@ -52,7 +52,7 @@ async def test_a_note_is_shown_with_who_wrote_it(redis_server: RedisServer, redi
     assert (await hookline(redis_server, "dead", "annotate", first)).exit_code == 2
 
 
-async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer, redis: Client) -> None:
+async def test_ctrl_c_stops_cleanly_and_resume_continues(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
     async with _replaying(redis_server, rate=RATE) as replaying:
         action = await _under_way(redis)
@@ -71,7 +71,7 @@ async def test_ctrl_c_stops_cleanly_and_resume_goes_on(redis_server: RedisServer
     assert (await hookline(redis_server, "dead", "resume", action)).exit_code == 1
 
 
-async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_doubled(
+async def test_a_killed_replay_is_resumed_and_nothing_is_lost_or_doubled(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
@@ -98,7 +98,7 @@ async def test_what_a_kill_interrupts_is_gone_on_with_and_nothing_is_lost_or_dou
     assert await all_letters(redis) == []
 
 
-async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
+async def test_an_action_that_another_process_runs_can_be_stopped_but_not_resumed(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(MANY)))
@@ -117,7 +117,7 @@ async def test_what_somebody_carries_out_is_left_to_them_and_can_be_stopped(
     assert (await hookline(redis_server, "dead", "stop", action)).exit_code == 1
 
 
-async def test_an_action_is_told_in_words(redis_server: RedisServer, redis: Client) -> None:
+async def test_an_action_is_described_in_words(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await hookline(redis_server, "dead", "list")
     await hookline(redis_server, "dead", "replay", "--channel", "crm", "--search", "ada@example.com", "--yes")
@@ -134,14 +134,14 @@ async def test_an_action_is_told_in_words(redis_server: RedisServer, redis: Clie
     assert json.loads((await hookline(redis_server, "dead", "actions", record["id"], "--json")).stdout) == record
 
 
-async def test_an_action_that_is_not_there_ends_with_1(redis_server: RedisServer) -> None:
+async def test_an_unknown_action_ends_with_1(redis_server: RedisServer) -> None:
     for verb in ("actions", "stop", "resume"):
         result = await hookline(redis_server, "dead", verb, "0" * 17)
         assert (result.exit_code, result.stdout) == (1, "")
     assert (await hookline(redis_server, "dead", "actions")).exit_code == 0
 
 
-async def test_a_rate_that_is_none_is_a_usage_error(redis_server: RedisServer) -> None:
+async def test_an_invalid_rate_is_a_usage_error(redis_server: RedisServer) -> None:
     result = await hookline(redis_server, "dead", "replay", "--all", "--yes", "--rate", "fast")
 
     assert result.exit_code == 2

@@ -22,7 +22,7 @@ async def _wrong(server: RedisServer, redis: Client, body: bytes = WRONG) -> str
     return letter.id
 
 
-async def test_a_mended_copy_is_replayed_and_the_letter_stays(
+async def test_a_corrected_copy_is_replayed_and_the_letter_stays(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     letter_id = await _wrong(redis_server, redis)
@@ -41,7 +41,9 @@ async def test_a_mended_copy_is_replayed_and_the_letter_stays(
     assert "cli:ann@desk: replayed an edited copy" in shown.stdout
 
 
-async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_copy_that_would_fail_is_sent_only_after_confirmation(
+    redis_server: RedisServer, redis: Client
+) -> None:
     letter_id = await _wrong(redis_server, redis)
 
     refused = await hookline(
@@ -55,7 +57,9 @@ async def test_a_copy_that_would_fail_is_not_sent_unasked(redis_server: RedisSer
     assert (await settled(redis)).accepted == 1
 
 
-async def test_what_cannot_be_edited_so_is_told(redis_server: RedisServer, redis: Client, tmp_path: Path) -> None:
+async def test_an_edit_that_is_not_possible_is_reported(
+    redis_server: RedisServer, redis: Client, tmp_path: Path
+) -> None:
     letter_id = await _wrong(redis_server, redis, BROKEN)
     broken = tmp_path / "body.json"
     broken.write_bytes(BROKEN)
@@ -71,7 +75,7 @@ async def test_what_cannot_be_edited_so_is_told(redis_server: RedisServer, redis
     assert "the edited body is not JSON" in no_json.stderr
 
 
-async def test_on_a_terminal_the_editor_opens_and_the_copy_is_asked_for(
+async def test_on_a_terminal_the_editor_opens_and_the_replay_must_be_confirmed(
     redis_server: RedisServer, redis: Client
 ) -> None:
     letter_id = await _wrong(redis_server, redis)

@@ -42,7 +42,7 @@ FILTERS: list[tuple[tuple[str, ...], list[str]]] = [
 ]
 
 
-async def test_every_filter_narrows_the_list_and_what_is_done(redis_server: RedisServer, redis: Client) -> None:
+async def test_every_filter_narrows_the_list_and_the_action(redis_server: RedisServer, redis: Client) -> None:
     await refused_by_crm(redis_server, redis, 1)
     await make_dead_letters(redis_server, redis, sample(2), source="shop")
 
@@ -64,7 +64,7 @@ async def test_every_filter_narrows_the_list_and_what_is_done(redis_server: Redi
         (("--stage", "nowhere"), "--stage"),
     ],
 )
-async def test_a_filter_that_is_none_is_a_usage_error(
+async def test_an_invalid_filter_is_a_usage_error(
     redis_server: RedisServer, options: tuple[str, ...], named: str
 ) -> None:
     result = await hookline(redis_server, "dead", "list", *options)
@@ -73,7 +73,7 @@ async def test_a_filter_that_is_none_is_a_usage_error(
     assert named in result.stderr
 
 
-async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_page_shows_the_total_and_how_to_continue(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
 
     first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "nobody")
@@ -87,7 +87,9 @@ async def test_a_page_says_of_how_many_and_how_to_go_on(redis_server: RedisServe
     }
 
 
-async def test_a_slip_of_the_pen_is_told_what_there_is(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_misspelt_value_is_answered_with_the_existing_ones(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await make_dead_letters(redis_server, redis, sample(1), source="shop")
 
     result = await hookline(redis_server, "dead", "groups", "--source", "shoop")
@@ -109,12 +111,12 @@ async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServ
     assert (await hookline(redis_server, "dead", "groups", "--search", "x")).exit_code == 2
 
 
-def test_a_bar_tells_none_from_few() -> None:
+def test_a_bar_distinguishes_zero_from_few() -> None:
     assert sparkline((0, 1, 50, 100)) == "▁▂▅█"
     assert sparkline((0, 0)) == "▁▁"
 
 
-async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisServer, redis: Client) -> None:
+async def test_tables_with_any_content_fit_the_terminal(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, NASTY
@@ -141,7 +143,7 @@ async def test_tables_fit_the_terminal_whatever_is_in_them(redis_server: RedisSe
             assert not {"\x1b", "\u202e"} & set(shown.stdout + shown.stderr), words
 
 
-async def test_show_tells_what_a_replay_would_do_now_with_the_person_masked(
+async def test_show_prints_what_a_replay_would_do_now_with_personal_data_masked(
     redis_server: RedisServer, redis: Client
 ) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 3)
@@ -163,7 +165,7 @@ async def test_show_tells_what_a_replay_would_do_now_with_the_person_masked(
     assert record["group_letters"] == 1
 
 
-async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis: Client) -> None:
+async def test_show_hides_the_masked_paths_of_the_config(redis_server: RedisServer, redis: Client) -> None:
     (letter_id,) = await refused_by_crm(redis_server, redis, 1)
     config = {"inspector": {"masked_paths": ["**.balance"]}}
 
@@ -172,7 +174,7 @@ async def test_show_hides_what_the_config_says(redis_server: RedisServer, redis:
     assert json.loads(shown.stdout)["body"]["data"]["balance"]["balance"] == "***"
 
 
-async def test_what_reveals_is_in_the_audit_log(redis_server: RedisServer, redis: Client) -> None:
+async def test_every_reveal_is_in_the_audit_log(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 

@@ -47,7 +47,7 @@ async def run(tmp_path: Path, redis_server: RedisServer, *arguments: str) -> tup
 
 
 @pytest.mark.usefixtures("noted")
-async def test_the_table_tells_what_deviates_and_in_how_many_samples(
+async def test_the_table_shows_what_deviates_and_in_how_many_samples(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     code, output = await run(tmp_path, redis_server)
@@ -73,6 +73,6 @@ async def test_json_has_every_deviation_and_filters_hold(tmp_path: Path, redis_s
     assert [r["what"] for r in json.loads(only)] == ["unknown event"]
 
 
-async def test_no_drift_is_said_so(tmp_path: Path, redis_server: RedisServer) -> None:
+async def test_the_absence_of_drift_is_stated(tmp_path: Path, redis_server: RedisServer) -> None:
     code, output = await run(tmp_path, redis_server, "--exit-code")
     assert (code, output.strip()) == (0, "no drift in 0 samples")

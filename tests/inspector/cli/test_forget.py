@@ -20,7 +20,7 @@ from tests.redis_server import RedisServer
 CUSTOMER = json.loads(sample(1))["data"]["customer"]
 
 
-async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: Client) -> None:
+async def test_forget_shows_what_it_removed_and_where(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(
         redis_server, redis, sample(1), hint="told.of.one"
     )  # in a group of its own, packed with nobody else
@@ -39,7 +39,7 @@ async def test_it_tells_what_it_removed_where(redis_server: RedisServer, redis: 
     assert again.stdout.splitlines()[0] == "removed: nothing was found"
 
 
-async def test_letters_that_were_packed_with_the_persons_are_told(
+async def test_letters_that_were_packed_with_those_of_the_person_are_reported(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2), sample(3), hint="packed.together")
@@ -51,7 +51,7 @@ async def test_letters_that_were_packed_with_the_persons_are_told(
     assert "run it again after that" in result.stdout
 
 
-async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, redis: Client) -> None:
+async def test_with_json_the_output_is_one_line(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1), hint="told.as.json")
 
     first, second = [
@@ -64,7 +64,7 @@ async def test_for_programs_it_is_one_line_of_json(redis_server: RedisServer, re
     assert len(first.stdout.splitlines()) == 1
 
 
-async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
+async def test_incomplete_removal_is_reported_and_changes_the_exit_code(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await report_spilled(redis, "web1:/var/spill", Spilled(segments=1, bodies=3))
@@ -87,7 +87,7 @@ async def test_what_is_left_somewhere_is_told_and_the_exit_code_says_so(
         (["--customer", CUSTOMER["id"]], "there is no terminal to ask on"),
     ],
 )
-async def test_whom_and_whether_must_be_said(
+async def test_forget_requires_a_person_and_a_confirmation(
     redis_server: RedisServer, redis: Client, arguments: list[str], told: str
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
@@ -100,7 +100,9 @@ async def test_whom_and_whether_must_be_said(
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"\n", 1), (b"n\n", 1), (b"y\n", 0)])
-async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: Client, answer: bytes, left: int) -> None:
+async def test_at_a_terminal_forget_asks_for_confirmation(
+    redis_server: RedisServer, redis: Client, answer: bytes, left: int
+) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
 
     async with terminal(command(redis_server, "forget", "--customer", CUSTOMER["id"])) as asking:
@@ -115,7 +117,7 @@ async def test_at_a_terminal_it_asks(redis_server: RedisServer, redis: Client, a
     assert len(await all_letters(redis)) == left
 
 
-def test_a_server_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported_in_one_line(tmp_path: Path) -> None:
     nowhere = environment(REDIS_URL="redis://127.0.0.1:1/0", HOOKLINE_SOURCES_VOUCHERIFY_SECRETS="s" * 20)
 
     result = whole_command("forget", "--email", "ada@example.com", "--yes", cwd=tmp_path, env=nowhere)

@@ -29,7 +29,7 @@ def _examples(text: str) -> Iterator[str]:
             yield said
 
 
-def test_all_commands_are_there() -> None:
+def test_all_commands_exist() -> None:
     acting = {"list", "groups", "show", "replay", "discard", "annotate", "edit", "actions", "stop", "resume"}
     assert {*acting, "export", "import", "purge"} == set(NAMES)
 
@@ -46,7 +46,7 @@ def test_each_command_has_examples_that_are_commands_and_fits_80_columns(name: s
 
 
 @pytest.mark.parametrize("name", ["audit", "forget", "status"])
-def test_commands_beside_them_have_examples_too(name: str) -> None:
+def test_the_other_commands_have_examples_too(name: str) -> None:
     text = _help(name)
 
     lines = list(_examples(text))
@@ -57,11 +57,11 @@ def test_commands_beside_them_have_examples_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_of_a_help_text_is_taken_for_markup(name: str) -> None:
+def test_no_help_text_is_interpreted_as_markup(name: str) -> None:
     assert "``" not in _help("dead", name)
 
 
-def test_the_help_tells_the_exit_codes() -> None:
+def test_the_help_lists_the_exit_codes() -> None:
     text = _help("dead")
 
     for code in ("0", "1", "2", "130"):

@@ -19,7 +19,7 @@ from tests.redis_server import RedisServer
 
 
 @pytest.mark.parametrize("columns", [60, 120])
-async def test_ctrl_c_stops_a_replay_and_tells_how_to_go_on(
+async def test_ctrl_c_stops_a_replay_and_shows_how_to_continue(
     redis_server: RedisServer, redis: Client, columns: int
 ) -> None:
     await add_dead_letters(redis, [refused(number) for number in range(60)])
@@ -61,7 +61,7 @@ async def test_a_slow_replay_shows_its_speed(redis_server: RedisServer, redis: C
         assert any(re.search(r" [12]\.\d/s ", line) for line in watched.frames)
 
 
-async def test_ctrl_c_tells_how_to_go_on_where_redis_is_away(own_redis: RedisServer) -> None:
+async def test_ctrl_c_shows_how_to_continue_while_redis_is_away(own_redis: RedisServer) -> None:
     redis = connect(Settings(url=own_redis.url))
     await add_dead_letters(redis, [refused(number) for number in range(4)])
     await redis.aclose(close_connection_pool=True)

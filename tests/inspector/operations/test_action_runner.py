@@ -76,7 +76,7 @@ async def under_way(redis: Client, action: str) -> Action:
     return await until(some)
 
 
-async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_started_action_is_carried_out_immediately(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2))
     async with running(redis) as mine:
         action = await mine.begin("discard", await everything(redis), by="ann")
@@ -85,7 +85,7 @@ async def test_what_is_begun_is_done_at_once(redis_server: RedisServer, redis: C
     assert await all_letters(redis) == []
 
 
-async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_once(
+async def test_the_action_of_a_killed_process_is_completed_exactly_once(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(60)))
@@ -109,7 +109,7 @@ async def test_a_killed_process_loses_nothing_and_what_it_began_is_done_exactly_
     assert totals.bodies_add_up()
 
 
-async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Client) -> None:
+async def test_several_processes_complete_an_action_once(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
     action = await bulk_actions.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
@@ -120,7 +120,7 @@ async def test_several_processes_do_it_once(redis_server: RedisServer, redis: Cl
     assert (end.done, (await read_status(redis)).totals.queued) == (30, 30)
 
 
-async def test_at_its_end_actions_are_left_to_the_next_at_once(
+async def test_a_runner_that_ends_releases_its_actions_immediately(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action_runner, "RELEASE_TIMEOUT_S", 60.0)  # a busy machine may need longer than a second
@@ -147,7 +147,7 @@ async def test_an_action_can_be_stopped_and_resumed(redis_server: RedisServer, r
         assert not await mine.resume(action, by="bob")
 
 
-async def test_more_than_are_done_at_once_wait_and_are_done(
+async def test_actions_beyond_the_limit_wait_and_are_completed(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(action_runner, "MAX_RUNNING", 1)
@@ -175,7 +175,7 @@ async def test_while_redis_is_away_an_action_waits(
     await client.aclose(close_connection_pool=True)
 
 
-async def test_at_its_end_it_does_not_wait_for_redis(own_redis: RedisServer) -> None:
+async def test_a_runner_that_ends_does_not_wait_for_redis(own_redis: RedisServer) -> None:
     client = connect(Settings(url=own_redis.url, connect_timeout_s=0.5))
     await make_dead_letters(own_redis, client, *(sample(number) for number in range(9)))
     async with asyncio.timeout(120):
@@ -197,7 +197,7 @@ async def test_a_dry_run_needs_a_config(redis_server: RedisServer, redis: Client
         assert (await ended(redis, action)).passed == 1
 
 
-async def test_an_action_that_meets_a_defect_is_stopped_and_takes_no_other_with_it(
+async def test_an_action_that_meets_a_defect_is_stopped_and_others_continue(
     redis_server: RedisServer, redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: StoredDeadLetter) -> DryRunResult:

@@ -37,7 +37,7 @@ async def _make_dead_letters(redis: Client, count: int, *, event: str = "order.p
     return [stored_letter.letter.id for stored_letter in stored_letters]
 
 
-async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -> None:
+async def test_an_action_shows_its_author_its_selection_and_its_result(redis: Client) -> None:
     await _make_dead_letters(redis, 5)
 
     action = await acted(redis, "replay", await bulk_actions.select(redis, Filter(event="order.paid")))
@@ -55,7 +55,7 @@ async def test_an_action_tells_who_ordered_what_and_how_it_went(redis: Client) -
     assert recorded.audit_entry.details == {"action": action.id, "letters": "5"}
 
 
-async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: Client) -> None:
+async def test_the_audit_log_does_not_hold_the_search_text(redis: Client) -> None:
     await _make_dead_letters(redis, 3)
 
     await acted(redis, "discard", await bulk_actions.select(redis, Filter(search="n1")))
@@ -65,7 +65,7 @@ async def test_the_audit_log_does_not_tell_what_was_searched_for(redis: Client) 
     assert len(await all_letters(redis)) == 2
 
 
-async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(redis: Client) -> None:
+async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was(redis: Client) -> None:
     await _make_dead_letters(redis, 200)
     steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
@@ -84,7 +84,7 @@ async def test_a_stopped_action_does_no_further_step_and_goes_on_where_it_was(re
     assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "stop", "replay"]
 
 
-async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_done_once(redis: Client) -> None:
+async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(redis: Client) -> None:
     await _make_dead_letters(redis, 150)
     steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
@@ -102,7 +102,7 @@ async def test_an_action_whose_owner_gives_no_sign_of_life_is_taken_over_and_don
     assert (await read_status(redis)).adds_up()
 
 
-async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> None:
+async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 3)
     action = await bulk_actions.begin(redis, "discard", ids, by="ann", owner="me")
     stale = Work(action, "somebody else")
@@ -119,7 +119,7 @@ async def test_a_step_of_who_lost_the_action_changes_nothing(redis: Client) -> N
     assert found.done == 0
 
 
-async def test_a_step_that_is_told_twice_counts_once(redis: Client) -> None:
+async def test_a_step_that_is_recorded_twice_counts_once(redis: Client) -> None:
     """As after a lost connection, which took only the answer."""
     action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
     step = Step(cursor="2", done=2, passed=1, failed=(FailureCause("aaaa", 1, "it"),))
@@ -174,7 +174,7 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
     assert len(await all_letters(redis)) == 130
 
 
-async def test_a_step_that_takes_long_shows_life_meanwhile(
+async def test_a_long_step_extends_its_lease(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inspector.operations.bulk_actions._EXTEND_EVERY_S", 0.01)
@@ -194,7 +194,7 @@ async def test_a_step_that_takes_long_shows_life_meanwhile(
     assert len(leases) > 2
 
 
-async def test_nobody_dry_runs_without_a_config(redis: Client) -> None:
+async def test_a_dry_run_is_refused_without_a_config(redis: Client) -> None:
     action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
 
     with pytest.raises(DryRunError):
@@ -202,7 +202,7 @@ async def test_nobody_dry_runs_without_a_config(redis: Client) -> None:
             pass
 
 
-async def test_a_note_is_put_on_all_that_were_chosen(redis: Client) -> None:
+async def test_a_note_is_added_to_all_selected_letters(redis: Client) -> None:
     await _make_dead_letters(redis, 70)
     [other] = await _make_dead_letters(redis, 1, event="other")
     selection = await bulk_actions.select(redis, Filter(event="order.paid"))
@@ -231,7 +231,7 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
     assert len(leases) > 1
 
 
-async def test_an_action_on_a_search_is_done_to_what_it_found(redis: Client) -> None:
+async def test_an_action_on_a_search_processes_its_results(redis: Client) -> None:
     await _make_dead_letters(redis, 80)
     [alone] = await _make_dead_letters(redis, 1)
     selection = await bulk_actions.select(redis, Filter(search=" ALL "))
@@ -262,7 +262,7 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     assert await redis.zcard(KEYS.actions) <= stored_actions.KEPT + 1
 
 
-async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Client) -> None:
+async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) -> None:
     for event in ("a", "b", "c"):
         await _make_dead_letters(redis, 30, event=event)
     kinds = await dead_letters.read_combinations(redis)
@@ -294,7 +294,7 @@ async def test_filters_and_counts_agree_with_what_is_found_one_by_one(redis: Cli
         assert await search.count(redis, wanted) == len(expected), wanted
 
 
-async def test_groups_tell_when_they_grew(redis: Client) -> None:
+async def test_groups_show_when_they_grew(redis: Client) -> None:
     await _make_dead_letters(redis, 4)
 
     [group] = await search.groups(redis)
@@ -322,7 +322,7 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
     assert [one.audit_entry.what for one in await audit.read(redis)] == ["edit"]
 
 
-async def test_to_reveal_is_told_to_the_audit_log(redis: Client) -> None:
+async def test_a_reveal_is_recorded_in_the_audit_log(redis: Client) -> None:
     [letter_id] = await _make_dead_letters(redis, 1)
 
     assert await single_letter.reveal(redis, letter_id, by="ann") is not None

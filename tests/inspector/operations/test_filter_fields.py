@@ -61,7 +61,7 @@ def test_a_new_field_is_an_option_of_the_command_line() -> None:
     assert to_options(EU) == ["--region", "eu"]
 
 
-def test_its_limits_hold_on_the_command_line() -> None:
+def test_the_limits_of_a_new_field_hold_on_the_command_line() -> None:
     assert "length <= 40" in _invoke("--region", "x" * 41)
 
 
@@ -93,7 +93,7 @@ def test_a_new_field_selects_dead_letters(region: str, matches: bool) -> None:
     assert EU.matches(dimensions) is matches
 
 
-def test_a_new_field_is_in_the_texts() -> None:
+def test_a_new_field_is_in_the_filter_descriptions() -> None:
     assert describe(EU) == "dead letters in region eu"
     assert describe_for_audit(EU) == "region=eu"
     assert EU.criteria() == {"region": "eu"}

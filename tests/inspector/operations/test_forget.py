@@ -155,7 +155,7 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     assert not any(LENA.is_in_text(str(audit_entry)) for audit_entry in kept)
 
 
-async def test_an_id_that_is_a_common_word_takes_nothing_of_others_away(redis: Client) -> None:
+async def test_an_id_that_is_a_common_word_removes_no_other_data(redis: Client) -> None:
     person = Person(["customer"], KINDS_BY_NAME)
     body = RawBody(NOW_MS, "voucherify", "customer.created", b'{"customer": {"note": "a customer of ours"}}')
     stored_letter = dead_letters.died_at_intake(body, reason="failed", error="", error_class="E")
@@ -186,7 +186,7 @@ async def test_the_append_only_file_no_longer_holds_the_person(redis_server: Red
     assert EMAIL.encode() not in files_of(redis_server.directory)
 
 
-async def test_a_refused_rewrite_is_reported_and_the_result_is_not_whole(redis: Client) -> None:
+async def test_a_refused_rewrite_is_reported_and_the_result_is_incomplete(redis: Client) -> None:
     await redis.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
     try:
         done = await forget_person(redis, LENA, TERMS, by="ann")
@@ -211,7 +211,7 @@ async def test_a_rewrite_that_takes_too_long_is_reported(redis: Client) -> None:
     assert time.monotonic() - started_s < 10
 
 
-async def test_a_redis_without_the_file_says_so(redis: Client) -> None:
+async def test_a_redis_without_an_append_only_file_is_reported(redis: Client) -> None:
     await redis.config_set("appendonly", "no")
     try:
         assert await append_only_file.rewrite(redis, timeout_s=5) == append_only_file.Rewrite("off")

@@ -127,7 +127,7 @@ async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis:
     assert totals.notifications_add_up()
 
 
-async def test_a_held_job_stays_held_and_a_running_one_is_left_and_told(redis: Client) -> None:
+async def test_a_held_job_stays_held_and_a_running_one_is_left_and_reported(redis: Client) -> None:
     name = await waiting(redis, 1, 2)
     await redis.zrem(KEYS.queue, name)
     await redis.zadd(KEYS.held_jobs + "crm", {name: 5})
@@ -144,7 +144,7 @@ async def test_a_held_job_stays_held_and_a_running_one_is_left_and_told(redis: C
     assert await redis.zcard(KEYS.queue) == 0
 
 
-async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_none(redis: Client) -> None:
+async def test_an_event_is_removed_from_its_digest_and_a_worker_that_had_read_it_loses_none(redis: Client) -> None:
     await waiting(redis, 1, 2, 3, digest=True)
     read = await digests.gathered(redis, "d")
     job = NotifyJob("mail", 1, NOW_MS, [])
@@ -163,7 +163,7 @@ async def test_an_event_leaves_its_digest_and_a_worker_that_had_read_it_loses_no
     assert totals.notifications_add_up()
 
 
-async def test_a_batch_that_a_worker_has_is_left_and_told(redis: Client) -> None:
+async def test_a_batch_that_a_worker_has_is_left_and_reported(redis: Client) -> None:
     await stream.create_group(redis)
     await accept(redis, sample(1), sample(2))
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
@@ -191,7 +191,7 @@ async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_
         assert await search.get(redis, letter.id) == letters[letter.id]
 
 
-async def test_notes_and_filters_that_name_the_person_go_and_a_filter_of_nobody_finds_nothing(
+async def test_notes_and_filters_that_name_the_person_are_removed_and_such_a_filter_finds_nothing(
     redis_server: RedisServer, redis: Client
 ) -> None:
     [letter] = await refused_by_crm(redis_server, redis, 2)
@@ -228,12 +228,12 @@ async def test_workers_that_run_meanwhile_lose_nothing_of_others(redis_server: R
 
 
 @pytest.mark.parametrize("name", ["", "ab", "a\nbcdef"])
-def test_a_name_that_too_much_would_have_is_none(name: str) -> None:
+def test_a_name_that_would_match_too_much_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="at least 4"):
         Person([name], {})
 
 
-def test_a_key_of_that_name_is_no_person() -> None:
+def test_a_json_key_with_the_name_does_not_match() -> None:
     person = Person(["customer"], {})
     assert not person.is_in(b'{"customer": {"id": 1}}')
     assert person.is_in(b'{"id":"customer"}') and person.is_in(rb'{"raw":"{\"id\":\"Customer\"}"}')
@@ -253,7 +253,9 @@ def dead_digest(*numbers: int) -> dead_letters.StoredDeadLetter:
     )
 
 
-async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_share(redis: Client) -> None:
+async def test_several_people_forgotten_at_the_same_time_are_all_removed_from_a_shared_digest(
+    redis: Client,
+) -> None:
     stored_letter = dead_digest(1, 2, 3, 4)
     await add_stored(redis, [stored_letter])
 
@@ -266,7 +268,7 @@ async def test_several_who_are_forgotten_at_once_all_leave_the_digest_that_they_
     assert [one.digested for one in done] == [1, 1, 1]
 
 
-async def test_what_somebody_changed_meanwhile_is_not_packed_anew_as_it_was(redis: Client) -> None:
+async def test_a_concurrent_change_is_not_overwritten_when_letters_are_repacked(redis: Client) -> None:
     first, other = dead_digest(1, 2), dead_digest(1, 2)
     await add_stored(redis, [first, other])
     [dictionary] = await letter_rewrites.dictionaries(redis, lambda _: True)

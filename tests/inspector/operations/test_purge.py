@@ -61,7 +61,9 @@ def begun(directory: Path) -> bool:
     return bool(list(directory.glob(".*.part")))
 
 
-async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: Client, tmp_path: Path) -> None:
+async def test_letters_that_are_too_old_are_exported_removed_counted_and_reported(
+    redis: Client, tmp_path: Path
+) -> None:
     ids = await aged(redis, 1, 29, 31, 400)
 
     [done] = await purged(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
@@ -81,7 +83,7 @@ async def test_what_is_too_old_is_exported_removed_counted_and_told(redis: Clien
     assert (await dead_letters.read_unreported(redis)).purged == 2, "workers tell people"
 
 
-async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
+async def test_beyond_the_maximum_the_oldest_letters_are_removed_first(redis: Client) -> None:
     ids = await aged(redis, *range(7))
 
     done = await purged(redis, DeadSettings(keep_count=3), round_of=2)
@@ -90,7 +92,7 @@ async def test_what_is_too_much_goes_the_oldest_first(redis: Client) -> None:
     assert await left(redis) == set(ids[:3])
 
 
-async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: Client) -> None:
+async def test_both_limits_apply_together_and_without_any_nothing_is_removed(redis: Client) -> None:
     ids = await aged(redis, 1, 2, 3, 40)
     assert (await retention.due(redis, DeadSettings())).count == 0
     assert (await retention.due(redis, DeadSettings(keep_days=30, keep_count=2))).count == 2
@@ -100,7 +102,7 @@ async def test_the_bounds_hold_together_and_nothing_goes_without_any(redis: Clie
     assert await left(redis) == set(ids)
 
 
-async def test_nothing_is_removed_where_the_export_fails(
+async def test_nothing_is_removed_if_the_export_fails(
     redis: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = await aged(redis, 40, 50)
@@ -118,7 +120,7 @@ async def test_nothing_is_removed_where_the_export_fails(
     assert not await redis.exists(KEYS.purging)
 
 
-async def test_one_at_a_time(redis: Client) -> None:
+async def test_only_one_purge_runs_at_a_time(redis: Client) -> None:
     ids = await aged(redis, 40)
     assert await dead_letters.take_lease(redis, "another", lasts_ms=60_000)
     with pytest.raises(PurgeBusyError):
@@ -128,7 +130,7 @@ async def test_one_at_a_time(redis: Client) -> None:
     assert 0 < await redis.pttl(KEYS.purging) <= 60_000
 
 
-async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_ever(redis: Client) -> None:
+async def test_a_purge_ends_although_letters_were_deleted_by_hand(redis: Client) -> None:
     ids = await aged(redis, 3, 2, 1)
     await redis.delete(*(KEYS.dead + name for name in ids[:2]))
 
@@ -138,7 +140,7 @@ async def test_letters_that_somebody_deleted_by_hand_do_not_keep_it_busy_for_eve
     assert len(await audit.read(redis)) == 1
 
 
-async def test_a_letter_that_went_meanwhile_is_not_counted(redis: Client, tmp_path: Path) -> None:
+async def test_a_letter_that_was_removed_meanwhile_is_not_counted(redis: Client, tmp_path: Path) -> None:
     ids = await aged(redis, 40, 41, 42)
     settings = DeadSettings(keep_days=30, export_dir=str(tmp_path))
 
@@ -166,7 +168,7 @@ asyncio.run(main())
 """
 
 
-async def test_killed_in_the_middle_again_and_again_nothing_is_lost_that_was_not_exported(
+async def test_a_purge_that_is_killed_repeatedly_removes_only_exported_letters(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     ids = await aged(redis, *[40.0] * 4000)
@@ -203,7 +205,7 @@ async def _all(redis: Client, ids: Sequence[str]) -> set[str]:
     return {row.id for row in await dead_letters.read_rows(redis, ids) if row.letter}
 
 
-async def test_the_command_purges_and_tells_what_it_would(
+async def test_the_command_purges_and_its_dry_run_shows_what_it_would_remove(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1))

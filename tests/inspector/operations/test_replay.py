@@ -50,7 +50,7 @@ def _progress(action: Action) -> Progress:
     return Progress(action.selected, action.done, action.missing)
 
 
-async def test_a_body_whose_cause_is_mended_goes_through_intake_again(
+async def test_a_body_whose_cause_is_fixed_goes_through_intake_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1), source="shop")
@@ -88,7 +88,7 @@ async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
     assert totals.bodies_add_up()
 
 
-async def test_a_notification_keeps_its_key_and_its_attempts_start_anew(
+async def test_a_replayed_notification_keeps_its_key_and_starts_with_no_attempts(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
@@ -131,7 +131,7 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
 
-async def test_a_selection_holds_what_was_there_and_nothing_later(
+async def test_a_selection_holds_the_letters_of_its_time_and_none_later(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(40)))
@@ -145,7 +145,7 @@ async def test_a_selection_holds_what_was_there_and_nothing_later(
     assert {letter.id for letter in await all_letters(redis)} == late
 
 
-async def test_what_dies_again_during_a_replay_is_not_replayed_again(
+async def test_a_letter_that_dies_again_during_a_replay_is_not_replayed_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(100)))
@@ -160,7 +160,9 @@ async def test_what_dies_again_during_a_replay_is_not_replayed_again(
     assert totals.bodies_add_up()
 
 
-async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisServer, redis: Client) -> None:
+async def test_letters_removed_after_the_selection_count_as_missing(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(20)))
     selection = await bulk_actions.select(redis, Filter())
     await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
@@ -168,7 +170,7 @@ async def test_what_went_after_the_selection_counts_as_gone(redis_server: RedisS
     assert await _replay(redis, selection) == Progress(20, 15, 5)
 
 
-async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Client) -> None:
+async def test_progress_is_reported_during_a_replay(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(150)))
 
     selection = await bulk_actions.select(redis, Filter())
@@ -180,7 +182,7 @@ async def test_progress_is_told_on_the_way(redis_server: RedisServer, redis: Cli
     assert steps[-1] == Progress(150, 150, 0)
 
 
-async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis: Client) -> None:
+async def test_missing_letters_are_reported_at_the_end(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
@@ -189,14 +191,14 @@ async def test_what_is_gone_is_told_at_the_end(redis_server: RedisServer, redis:
     assert steps == [Progress(2, 1, 0), Progress(2, 1, 1)]
 
 
-async def test_nothing_joins_a_selection_once_its_time_is_told(redis: Client) -> None:
+async def test_no_letter_is_added_to_a_selection_after_its_time(redis: Client) -> None:
     for _ in range(50):
         closed_ms = await dead_letters.closed_ms(redis)
         seconds, micros = await redis.time()
         assert seconds * 1000 + micros // 1000 > closed_ms
 
 
-async def test_discarding_keeps_the_sums(redis_server: RedisServer, redis: Client) -> None:
+async def test_the_sums_hold_after_a_discard(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         server.status = 400

@@ -126,7 +126,7 @@ def kept(draw: st.DrawFn) -> ExportedDeadLetter:
         unique_by=(lambda one: one.stored_letter.letter.id, lambda one: one.stored_letter.letter.job or one),
     )
 )
-def test_what_is_exported_and_imported_elsewhere_is_the_same(
+def test_letters_exported_and_imported_elsewhere_are_equal(
     redis_server: RedisServer, other_server: RedisServer, letters: list[ExportedDeadLetter]
 ) -> None:
     async def there_and_back() -> None:
@@ -154,7 +154,7 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(
 
 
 @given(st.binary(max_size=60))
-def test_any_line_is_a_letter_or_told_to_be_none(line: bytes) -> None:
+def test_any_line_is_read_as_a_letter_or_refused(line: bytes) -> None:
     try:
         parse_letter(line)
     except LineError as error:
@@ -190,7 +190,7 @@ async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     assert await dead_letters.new_groups(other, since_ms=0) == []
 
 
-async def test_a_redelivery_brings_an_imported_notification_back(
+async def test_a_redelivery_retries_an_imported_notification(
     redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
@@ -243,7 +243,7 @@ async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, othe
     assert (await stats.read_totals(other)).notifications_add_up()
 
 
-async def test_a_damaged_line_is_named_and_what_stood_before_it_is_imported(
+async def test_a_damaged_line_is_reported_and_the_lines_before_it_are_imported(
     redis_server: RedisServer, redis: Client, other: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
@@ -286,7 +286,7 @@ def names_in(directory: Path) -> list[str]:
     return [found.name for found in directory.iterdir()]
 
 
-async def test_an_export_is_audited_without_what_was_searched_for(redis: Client) -> None:
+async def test_an_export_is_audited_without_the_search_text(redis: Client) -> None:
     await exported(redis, Filter(search="ada@example.com", stage="notify"))
     [recorded] = await audit.read(redis)
     assert (recorded.audit_entry.by, recorded.audit_entry.what) == ("ann", "export")
@@ -314,7 +314,7 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
     assert len(await all_letters(redis)) == 2
 
 
-async def test_a_damaged_file_is_told_in_a_line_with_its_number(
+async def test_a_damaged_file_is_reported_in_one_line_with_the_line_number(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2))
@@ -353,7 +353,7 @@ async def test_an_import_that_was_killed_completes_when_run_again(
     assert (totals.accepted, totals.dead_at_intake, totals.imported) == (6000, 6000, 3000)
 
 
-def test_dimensions_are_told_by_the_letter_alone() -> None:
+def test_dimensions_depend_on_the_letter_alone() -> None:
     assert {field.name for field in msgspec.structs.fields(Dimensions)} - {"attempts"} <= {
         field.name for field in msgspec.structs.fields(DeadLetter)
     }

@@ -44,7 +44,7 @@ async def _ids(redis: Client, wanted: Filter) -> set[str]:
     return {found.letter.id for found in page.entries}
 
 
-async def test_each_filter_finds_its_own_and_filters_add_up(redis_server: RedisServer, redis: Client) -> None:
+async def test_each_filter_finds_its_letters_and_filters_combine(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
     letters = await all_letters(redis)
     fingerprint = next(letter.fingerprint for letter in letters if letter.stage == "notify")
@@ -88,7 +88,9 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
     assert seen == [letter.id for letter in await all_letters(redis)]
 
 
-async def test_a_cursor_outlives_its_dead_letter_and_newer_ones(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_cursor_stays_valid_when_letters_are_removed_or_added(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(6)))
     order = [letter.id for letter in await all_letters(redis)]
     page = await search.find(redis, Filter(), limit=3)
@@ -127,12 +129,12 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
 
 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
-async def test_what_is_no_cursor_is_refused(redis: Client, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(redis: Client, cursor: str) -> None:
     with pytest.raises(CursorError):
         await search.find(redis, Filter(), cursor=cursor)
 
 
-async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_group_counts_the_letters_of_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
     found = await search.groups(redis)
@@ -147,7 +149,7 @@ async def test_groups_count_what_died_for_one_cause(redis_server: RedisServer, r
         assert len(await _ids(redis, Filter(fingerprint=group.fingerprint))) == group.count
 
 
-async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_group_is_removed_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
 
@@ -155,7 +157,7 @@ async def test_a_group_goes_with_its_last_dead_letter(redis_server: RedisServer,
 
 
 @pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])
-async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) -> None:
+async def test_an_invalid_id_finds_no_dead_letter(redis: Client, letter_id: str) -> None:
     await redis.zadd(KEYS.dead_index, {"x": 1})
 
     assert await search.get(redis, letter_id) is None
@@ -163,7 +165,7 @@ async def test_what_is_no_id_is_no_dead_letter(redis: Client, letter_id: str) ->
     assert (progress.done, progress.missing) == (0, 1)
 
 
-async def test_a_letter_that_goes_while_a_page_is_read_is_passed_over(redis: Client) -> None:
+async def test_a_letter_that_is_removed_while_a_page_is_read_is_skipped(redis: Client) -> None:
     await redis.zadd(KEYS.dead_index, {"0" * 17: 1000})
 
     assert await dead_letters.read_older(redis, Position(2000, ""), count=5) == [

@@ -53,7 +53,7 @@ async def test_an_empty_redis_has_a_status(redis: Client) -> None:
     assert (found.backlog.entries, found.backlog.oldest_ms, found.backlog.next_due_ms) == (0, 0, None)
 
 
-async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer, redis: Client) -> None:
+async def test_status_shows_every_counter_and_both_sums_add_up(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         await settled(redis)
@@ -85,7 +85,7 @@ async def test_every_term_is_told_and_both_sums_add_up(redis_server: RedisServer
     assert not any(isinstance(value, dict) for value in record.values())
 
 
-async def test_a_sum_that_does_not_add_up_is_told(redis: Client) -> None:
+async def test_a_sum_that_does_not_add_up_is_reported(redis: Client) -> None:
     await redis.hincrby(KEYS.stats_total, "sent", 1)
 
     record = status_record(await read_status(redis))
@@ -108,7 +108,7 @@ async def test_workers_are_counted_while_they_live(redis_server: RedisServer, re
     assert await workers() == 0
 
 
-async def test_jobs_that_wait_for_their_next_try_are_told(redis_server: RedisServer, redis: Client) -> None:
+async def test_jobs_that_wait_for_their_next_attempt_are_shown(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2))
     async with taker() as server:
         server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
@@ -151,7 +151,7 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
     assert "3 notifications are counted as waiting and 0 are in Redis" in shown(found)
 
 
-async def test_digests_and_held_jobs_are_found_among_what_waits(redis_server: RedisServer, redis: Client) -> None:
+async def test_waiting_digests_and_held_jobs_are_counted(redis_server: RedisServer, redis: Client) -> None:
     rules = (
         Rule(name="plain", events=("*",), channel="crm", text="x"),
         Rule(
@@ -196,7 +196,7 @@ def shown(status: Status) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:
+async def test_a_redis_that_may_lose_data_is_reported(redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -209,7 +209,7 @@ async def test_a_redis_that_may_lose_data_is_told(redis: Client) -> None:
     assert record["redis_memory_limit_bytes"] == 2**30
 
 
-async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: Client) -> None:
+async def test_a_failing_source_is_reported_with_the_retries_that_are_left(redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
 
@@ -225,7 +225,7 @@ async def test_a_source_that_fails_is_told_with_the_tries_that_are_left(redis: C
     assert "no webhook yet" in shown
 
 
-async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(redis: Client) -> None:
+async def test_after_an_outage_beyond_the_last_retry_the_setting_to_enable_is_named(redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
     await accept(redis, sample(1), source="shop")
@@ -236,7 +236,7 @@ async def test_after_an_outage_beyond_the_last_try_it_is_told_what_to_switch_on(
     assert "Project settings" in shown
 
 
-async def test_alerts_that_hold_are_told(redis: Client) -> None:
+async def test_open_alerts_are_shown(redis: Client) -> None:
     alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
     await raise_alert(redis, alert, mark_ms=1000)
 
@@ -255,7 +255,7 @@ def text_of(status: Status) -> str:
     return console.file.getvalue()
 
 
-async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis: Client) -> None:
+async def test_spilled_webhooks_are_shown_as_of_the_newer_of_two_reports(redis: Client) -> None:
     now_ms = int(time.time() * 1000)
     elsewhere = Spilled(segments=1, bodies=3, bytes=2048, oldest_ms=now_ms - 65_000, at_ms=now_ms)
     damaged = Spilled(segments=0, corrupt=1, at_ms=now_ms)
@@ -277,7 +277,7 @@ async def test_what_receivers_keep_on_disk_is_told_the_newer_of_two_looks(redis:
     assert "b:/spill: 1 damaged segment" in shown
 
 
-async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a_week(redis: Client) -> None:
+async def test_drained_spills_are_not_shown_and_other_reports_expire_after_a_week(redis: Client) -> None:
     await report_spilled(redis, "a:/spill", Spilled(bodies=1))
     await report_spilled(redis, "b:/spill", Spilled(bodies=1))
     await report_spilled(redis, "a:/spill", Spilled())
@@ -286,7 +286,7 @@ async def test_what_is_drained_is_told_no_more_and_the_rest_is_forgotten_after_a
     assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400
 
 
-async def test_while_redis_is_away_status_tells_what_lies_on_this_machine() -> None:
+async def test_while_redis_is_away_status_shows_what_is_spilled_on_this_machine() -> None:
     standing = Standing("unix:///nowhere/redis.sock", {"here:/spill": Spilled(bodies=7, at_ms=1, oldest_ms=1)})
 
     result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], obj=standing)

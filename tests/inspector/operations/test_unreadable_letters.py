@@ -40,9 +40,7 @@ async def _three(server: RedisServer, redis: Client) -> tuple[str, set[str]]:
     return ids[1], {ids[0], ids[2]}
 
 
-async def test_it_is_found_with_the_others_by_what_is_known_of_its_kind(
-    redis_server: RedisServer, redis: Client
-) -> None:
+async def test_an_unreadable_letter_is_found_by_its_dimensions(redis_server: RedisServer, redis: Client) -> None:
     lost, others = await _three(redis_server, redis)
 
     for wanted in (Filter(), Filter(source="voucherify"), Filter(reason="undecodable")):
@@ -56,7 +54,9 @@ async def test_it_is_found_with_the_others_by_what_is_known_of_its_kind(
     assert [found.letter.is_unreadable for found in page.entries] == [True]
 
 
-async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis: Client) -> None:
+async def test_the_commands_show_and_discard_an_unreadable_letter(
+    redis_server: RedisServer, redis: Client
+) -> None:
     lost, others = await _three(redis_server, redis)
 
     listed = await hookline(redis_server, "dead", "list")
@@ -74,7 +74,9 @@ async def test_the_commands_show_and_discard_it(redis_server: RedisServer, redis
     assert (await stats.read_totals(redis)).bodies_add_up()
 
 
-async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_replay_leaves_an_unreadable_letter_and_reports_why(
+    redis_server: RedisServer, redis: Client
+) -> None:
     lost, _ = await _three(redis_server, redis)
 
     replayed = await hookline(redis_server, "dead", "replay", "--all", "--yes")
@@ -87,7 +89,9 @@ async def test_a_replay_leaves_it_and_tells_why(redis_server: RedisServer, redis
     assert [letter.id for letter in await all_letters(redis)] == [lost]
 
 
-async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_dry_run_shows_that_an_unreadable_letter_would_stay(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await _three(redis_server, redis)
     chosen = await bulk_actions.select(redis, Filter())
     action = await bulk_actions.begin(redis, "dry_run", chosen, by="ann", owner="me")
@@ -99,7 +103,9 @@ async def test_a_dry_run_tells_that_it_would_stay(redis_server: RedisServer, red
     assert "cannot read it" in last.causes[0].error
 
 
-async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_note_and_a_discard_of_all_include_unreadable_letters(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await _three(redis_server, redis)
 
     noted = await acted(redis, "annotate", await bulk_actions.select(redis, Filter()))
@@ -110,7 +116,7 @@ async def test_a_note_and_a_discard_of_all_reach_it(redis_server: RedisServer, r
     assert await redis.hlen(KEYS.dead_dicts) == 0
 
 
-async def test_an_export_leaves_it_out_and_says_so(
+async def test_an_export_leaves_an_unreadable_letter_out_and_reports_it(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     _, others = await _three(redis_server, redis)
@@ -128,7 +134,7 @@ async def test_an_export_leaves_it_out_and_says_so(
 
 @pytest.mark.parametrize("round_of", [1, 2, 10])
 @pytest.mark.parametrize("is_exported", [True, False])
-async def test_a_purge_goes_round_it_and_loses_nothing(
+async def test_a_purge_skips_an_unreadable_letter_and_loses_nothing(
     redis: Client, tmp_path: Path, round_of: int, is_exported: bool
 ) -> None:
     ids = await aged(redis, 9, 8, 7, 6, 5)
@@ -146,7 +152,7 @@ async def test_a_purge_goes_round_it_and_loses_nothing(
     assert len(files_in(tmp_path)) == sum(bool(one.file) for one in done)
 
 
-async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: Client, tmp_path: Path) -> None:
+async def test_a_body_that_cannot_be_exported_is_not_purged(redis: Client, tmp_path: Path) -> None:
     [letter] = await aged(redis, 9)
     packed = await redis.get(KEYS.dead + letter)
     assert packed is not None
@@ -160,7 +166,9 @@ async def test_a_body_that_cannot_be_read_is_not_purged_unexported(redis: Client
     assert await left(redis) == {letter}
 
 
-async def test_what_retention_keeps_is_logged(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_letters_that_retention_has_to_keep_are_logged(
+    redis: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     await make_unreadable(redis, *await aged(redis, 9))
 
     with caplog.at_level(logging.WARNING, logger="hookline.inspector"):
@@ -171,7 +179,9 @@ async def test_what_retention_keeps_is_logged(redis: Client, caplog: pytest.LogC
     ]
 
 
-async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: Client) -> None:
+async def test_forget_reports_that_an_unreadable_letter_may_hold_the_person(
+    redis_server: RedisServer, redis: Client
+) -> None:
     lost, others = await _three(redis_server, redis)
 
     done = await forget_person(redis, Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
@@ -180,7 +190,7 @@ async def test_who_is_forgotten_may_be_in_it(redis_server: RedisServer, redis: C
     assert {letter.id for letter in await all_letters(redis)} == {lost, *others}
 
 
-async def test_no_copy_of_it_is_edited(redis_server: RedisServer, redis: Client) -> None:
+async def test_an_unreadable_letter_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
     stored_letter = await search.get(redis, lost)
     assert stored_letter is not None

@@ -66,7 +66,7 @@ def text(found: tuple[BodyLine, ...]) -> str:
         ("$.ada@example.com.age", '"age": 41'),
     ],
 )
-def test_the_line_is_marked_that_begins_the_value_at_the_path(path: str, line: str) -> None:
+def test_the_line_where_the_value_of_the_path_begins_is_marked(path: str, line: str) -> None:
     assert mark(BODY, path) == line
 
 
@@ -110,7 +110,7 @@ def test_the_place_of_a_real_error_is_marked(broken: str) -> None:
         (b"[tru]", "[tru", "]"),
     ],
 )
-def test_what_is_no_json_is_broken_off_where_decoding_fails(body: bytes, before: str, line: str) -> None:
+def test_a_body_that_is_not_json_is_cut_where_decoding_fails(body: bytes, before: str, line: str) -> None:
     found = locate_error(body, "$", masking=None)
     at = [line.is_marked for line in found.lines].index(True)
     assert found.form == "text"
@@ -118,7 +118,7 @@ def test_what_is_no_json_is_broken_off_where_decoding_fails(body: bytes, before:
     assert found.lines[at].text == line
 
 
-def test_what_is_no_json_is_never_half_masked() -> None:
+def test_a_body_that_is_not_json_is_never_partly_masked() -> None:
     for body in (b'{"name":"Ada', b"\xff", b"[" * 100_000):
         assert locate_error(body, "$", masking=DEFAULT) == MarkedBody("hidden")
 
@@ -179,7 +179,7 @@ def test_hostile_bodies_are_bounded_in_size_and_time(body: bytes, path: str) -> 
 @given(json_values)
 @example({"a": "\x7f\x9b\u2028\u202e\x00"})
 @example([2**70, -0.0, 1e300])
-def test_the_lines_of_a_sound_body_are_json_of_the_same_value(value: Any) -> None:
+def test_the_lines_of_a_valid_body_are_json_of_the_same_value(value: Any) -> None:
     body = msgspec.json.encode(value)
     for masking, same in ((None, value), (DEFAULT, DEFAULT.value(value))):
         found = lines(body, "$", masking)
@@ -198,7 +198,7 @@ def places(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 @given(json_values)
-def test_whatever_the_path_the_marked_line_begins_a_value_that_has_it(value: Any) -> None:
+def test_for_any_path_the_marked_line_begins_the_value_at_that_path(value: Any) -> None:
     body = msgspec.json.encode(value)
     by_path: dict[str, list[Any]] = {}
     for path, found in places(value, "$"):

@@ -24,7 +24,7 @@ from tests.inspector.running import sample
 from tests.libraries import INT_EXPECTED
 
 
-def test_a_real_payload_keeps_its_shape_and_loses_the_person() -> None:
+def test_a_real_payload_keeps_its_structure_and_loses_personal_data() -> None:
     customer = json.loads(sample(3))["data"]["customer"]
     shown = DEFAULT.body(sample(3))
 
@@ -159,7 +159,7 @@ def test_an_address_in_a_url_is_masked_however_often_it_is_encoded(sign: str) ->
 
 
 @pytest.mark.parametrize("key", ["customer", "holder"])
-def test_a_customer_is_a_person_whatever_its_object_says(key: str) -> None:
+def test_a_customer_is_a_person_for_any_object_type(key: str) -> None:
     shown = DEFAULT.value({key: {"object": "segment", "name": "Ada Novak", "description": "Mrs Ada Novak"}})
     assert shown == {key: {"object": "segment", "name": MASK, "description": MASK}}
 
@@ -258,7 +258,7 @@ def test_an_address_as_a_key_or_an_id_is_masked() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"name":"Ada'])
-def test_a_body_that_is_no_json_is_never_half_masked(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_never_partly_masked(body: bytes) -> None:
     with pytest.raises(ValueError):
         DEFAULT.body(body)
 
@@ -296,7 +296,7 @@ def test_masked_keys_that_are_alike_are_all_kept() -> None:
         {"categories": [{"name": "Spring"}]},
     ],
 )
-def test_the_name_of_what_is_no_person_is_shown(value: Any) -> None:
+def test_the_name_of_an_object_that_is_not_a_person_is_shown(value: Any) -> None:
     assert DEFAULT.value(value) == value
 
 
@@ -311,7 +311,7 @@ def test_the_name_of_what_is_no_person_is_shown(value: Any) -> None:
         {"holder": {"object": "campaigner", "name": "Ada"}},
     ],
 )
-def test_a_person_near_what_is_none_stays_hidden(value: Any) -> None:
+def test_a_person_inside_another_object_stays_hidden(value: Any) -> None:
     assert "ada" not in json.dumps(DEFAULT.value(value)).lower()
 
 
@@ -341,7 +341,7 @@ BODY = {
         (["**"], ["41", "true", "gold", "DE1", "DE2", "DE3", "x"]),
     ],
 )
-def test_masked_paths_hide_what_they_lead_to(paths: list[str], hidden: list[str]) -> None:
+def test_masked_paths_hide_their_values(paths: list[str], hidden: list[str]) -> None:
     open_ = {"41", "true", "gold", "DE1", "DE2", "DE3", "x"}
     shown = json.dumps(Masking(paths).value(BODY))
     assert {word for word in open_ if f'"{word}"' in shown or f": {word}" in shown} == open_ - set(hidden)
@@ -359,7 +359,7 @@ def test_masked_paths_hide_what_they_lead_to(paths: list[str], hidden: list[str]
         (["**.name"], ["Ada", "Harbour"]),
     ],
 )
-def test_shown_paths_show_just_what_they_lead_to(paths: list[str], shown: list[str]) -> None:
+def test_shown_paths_show_only_their_values(paths: list[str], shown: list[str]) -> None:
     text = json.dumps(Masking(shown=paths).value(BODY))
     assert [word for word in ("Ada", "Harbour", "Gdynia", "a@shop.example") if word in text] == shown
 
@@ -387,7 +387,7 @@ def test_the_last_key_of_a_masked_path_is_hidden_in_quoted_json_too() -> None:
         ("x" * 201, "longer than 200"),
     ],
 )
-def test_a_path_that_is_none_is_told_with_its_reason(path: str, reason: str) -> None:
+def test_an_invalid_path_is_reported_with_its_reason(path: str, reason: str) -> None:
     for given_paths in ({"masked": [path]}, {"shown": ["a", path]}):
         with pytest.raises(ValueError, match=reason) as caught:
             Masking(**given_paths)
@@ -452,20 +452,20 @@ def test_any_json_can_be_masked_by_any_paths(value: Any, masked: list[str], show
 
 
 @given(st.text())
-def test_json_stays_json_that_means_the_same_and_cannot_steer_a_terminal(text: str) -> None:
+def test_printed_json_keeps_its_value_and_cannot_control_a_terminal(text: str) -> None:
     shown = printable_json(msgspec.json.encode(text).decode())
     assert json.loads(shown) == text
     assert shown == printable(shown)
 
 
 @given(st.text())
-def test_printable_text_cannot_steer_a_terminal(text: str) -> None:
+def test_printable_text_cannot_control_a_terminal(text: str) -> None:
     shown = printable(text)
     assert not set(shown) & {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))}
     assert printable("\x1b[31m") == "\\x1b[31m"
 
 
-def test_spans_and_sizes_are_told_in_their_largest_unit() -> None:
+def test_durations_and_sizes_are_formatted_in_their_largest_unit() -> None:
     assert [span(ms) for ms in (-5, 350, 1000, 59_999, 60_000, 3_600_000, 90_000_000)] == [
         "0 ms",
         "350 ms",

@@ -81,7 +81,7 @@ async def csrf(browser: Browser) -> str:
     return (await browser.get("/")).csrf
 
 
-async def test_a_form_of_ours_is_done(ann: Browser) -> None:
+async def test_a_form_of_this_site_is_accepted(ann: Browser) -> None:
     assert (await ann.post("/do", {"csrf": await csrf(ann)})).status == 200
 
 
@@ -95,7 +95,7 @@ async def test_a_form_of_ours_is_done(ann: Browser) -> None:
         {"Sec-Fetch-Site": "none"},
     ],
 )
-async def test_a_form_of_another_site_is_not_even_with_the_right_token(
+async def test_a_form_of_another_site_is_refused_even_with_the_right_token(
     ann: Browser, headers: dict[str, str]
 ) -> None:
     answer = await ann.post("/do", {"csrf": await csrf(ann)}, headers=headers)
@@ -104,24 +104,24 @@ async def test_a_form_of_another_site_is_not_even_with_the_right_token(
     assert "another web site" in answer.text
 
 
-async def test_a_form_without_a_word_of_its_origin_is_not_done(ann: Browser) -> None:
+async def test_a_form_without_an_origin_is_refused(ann: Browser) -> None:
     assert (await ann.ask("POST", "/do", data={"csrf": await csrf(ann)})).status == 403
 
 
 @pytest.mark.parametrize("token", ["", "0" * 64, "é"])
-async def test_a_form_without_its_token_is_not_done(ann: Browser, token: str) -> None:
+async def test_a_form_without_its_token_is_refused(ann: Browser, token: str) -> None:
     assert (await ann.post("/do", {"csrf": token})).status == 403
     assert (await ann.post("/do", {})).status == 403
 
 
-async def test_the_token_of_another_session_is_not_taken(served: Served, ann: Browser, bob: Browser) -> None:
+async def test_the_token_of_another_session_is_refused(served: Served, ann: Browser, bob: Browser) -> None:
     assert (await ann.post("/do", {"csrf": await csrf(bob)})).status == 403
     async with served.browser() as also_ann:
         await also_ann.log_in()
         assert (await ann.post("/do", {"csrf": await csrf(also_ann)})).status == 403
 
 
-async def test_the_login_form_is_guarded_as_well(anonymous: Browser) -> None:
+async def test_the_login_form_needs_its_token_too(anonymous: Browser) -> None:
     form = await anonymous.get("/login")
     fields = {"csrf": form.csrf, "name": "ann", "password": "correct horse battery"}
 
@@ -141,7 +141,7 @@ async def test_a_form_of_another_kind_is_not_read(ann: Browser) -> None:
 @pytest.mark.parametrize(
     "body", [b"\x1f\x8b junk \xff", gzip.compress(b"csrf=x", mtime=0), b""], ids=["junk", "gzipped", "empty"]
 )
-async def test_a_packed_body_is_not_even_unpacked(ann: Browser, coding: str, body: bytes) -> None:
+async def test_a_compressed_body_is_not_decompressed(ann: Browser, coding: str, body: bytes) -> None:
     kinds = {"/do": "application/x-www-form-urlencoded", "/login": "application/x-www-form-urlencoded"}
     for path, kind in {**kinds, "/api/do": "application/json"}.items():
         head = {"Content-Type": kind, "Content-Encoding": coding, "Origin": ann.served.url}
@@ -151,12 +151,12 @@ async def test_a_packed_body_is_not_even_unpacked(ann: Browser, coding: str, bod
 
 
 @pytest.mark.parametrize("charset", ["nonsense", "utf-16", "idna", "base64", "rot13"])
-async def test_a_form_in_a_strange_encoding_is_not_read(ann: Browser, charset: str) -> None:
+async def test_a_form_in_an_unsupported_encoding_is_not_read(ann: Browser, charset: str) -> None:
     head = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}", "Origin": ann.served.url}
     assert (await ann.ask("POST", "/do", data=b"csrf=\xff\xfe%ff", headers=head)).status in {400, 403}
 
 
-async def test_roles_say_who_may_do_what(ann: Browser, bob: Browser, anonymous: Browser) -> None:
+async def test_each_role_has_its_permissions(ann: Browser, bob: Browser, anonymous: Browser) -> None:
     refused = await bob.post("/do", {"csrf": await csrf(bob)})
     assert refused.status == 403
     assert "bob is not allowed to do this" in refused.text
@@ -178,14 +178,14 @@ async def test_roles_say_who_may_do_what(ann: Browser, bob: Browser, anonymous: 
         "é",
     ],
 )
-async def test_under_a_name_of_somebody_else_nothing_is_shown(ann: Browser, host: str) -> None:
+async def test_requests_for_an_unknown_host_name_are_refused(ann: Browser, host: str) -> None:
     raw = await exchange(ann.served, f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
 
     assert raw.split(" ")[1] in {"421", "400"}
     assert "who-name" not in raw
 
 
-async def test_two_hosts_are_none(served: Served) -> None:
+async def test_a_request_with_two_host_headers_is_refused(served: Served) -> None:
     two = f"Host: 127.0.0.1:{served.port}\r\nHost: evil.example\r\n"
 
     raw = await exchange(served, f"GET /login HTTP/1.1\r\n{two}Connection: close\r\n\r\n")
@@ -193,7 +193,7 @@ async def test_two_hosts_are_none(served: Served) -> None:
     assert raw.split(" ")[1] in {"421", "400"}
 
 
-async def test_it_answers_to_local_names_and_to_those_of_the_config(redis_server: RedisServer) -> None:
+async def test_local_host_names_and_those_of_the_config_are_accepted(redis_server: RedisServer) -> None:
     async with serving(redis_server.url, users=USERS, hosts=("Hook.example", "2001:db8::1")) as served:
         for host in ("localhost", "LOCALHOST:1", "[::1]:8081", "hook.example:443", "[2001:db8::1]"):
             raw = await exchange(served, f"GET /login HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
@@ -235,14 +235,14 @@ async def test_every_answer_has_strict_headers(ann: Browser, path: str, status: 
     assert "camera=()" in answer.headers["Permissions-Policy"]
 
 
-async def test_malformed_http_has_them_too(served: Served) -> None:
+async def test_answers_to_malformed_http_have_strict_headers_too(served: Served) -> None:
     raw = await exchange(served, "GET / HTTP/1.1\r\nHost: localhost\r\nBad header\r\n\r\n")
 
     assert raw.startswith("HTTP/1.1 400")
     assert "default-src 'none'" in raw
 
 
-async def test_what_fails_inside_is_told_to_the_log_alone(ann: Browser, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_is_shown_in_the_log_only(ann: Browser, caplog: pytest.LogCaptureFixture) -> None:
     answer = await ann.get("/broken")
 
     assert "secret words" not in answer.text
@@ -259,7 +259,7 @@ async def test_foreign_text_is_never_markup(ann: Browser, anonymous: Browser) ->
     assert "<script>alert" not in (await ann.get("/", params={"range": "<script>alert(1)</script>"})).text
 
 
-async def test_a_path_breaks_out_of_nothing(served: Served) -> None:
+async def test_a_hostile_path_has_no_effect(served: Served) -> None:
     for path in (
         "/static/../site.py",
         "/static/%2e%2e%2fdoor.py",
@@ -276,7 +276,7 @@ async def test_a_path_breaks_out_of_nothing(served: Served) -> None:
     assert "Location: //" not in raw
 
 
-async def test_static_files_are_kept_by_browsers_in_their_version_alone(anonymous: Browser) -> None:
+async def test_browsers_cache_static_files_by_version(anonymous: Browser) -> None:
     page = await anonymous.get("/login")
     address = page.text.split('href="/static/style.css')[1].split('"')[0]
 
@@ -295,7 +295,7 @@ async def test_a_large_form_is_refused_and_an_unknown_method_too(ann: Browser) -
     assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
 
 
-async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_form_that_arrives_too_slowly_is_aborted(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.http.auth_middleware._BODY_S", 0.05)
     cookie = next(iter(ann.session.cookie_jar.filter_cookies(URL(ann.served.url)).values()))
     head = (
@@ -308,7 +308,7 @@ async def test_a_form_that_arrives_too_slowly_is_given_up(ann: Browser, monkeypa
     assert raw.startswith("HTTP/1.1 408")
 
 
-async def test_a_page_that_takes_too_long_is_given_up(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_that_takes_too_long_is_aborted(ann: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.site._REQUEST_S", 0.05)
 
     assert (await ann.get("/slow")).status == 503
@@ -325,7 +325,7 @@ async def test_while_redis_is_away_pages_say_so(own_redis: RedisServer) -> None:
         assert (await browser.get("/")).status == 200
 
 
-async def test_when_a_login_has_ended_the_live_part_says_401_and_leads_nowhere(anonymous: Browser) -> None:
+async def test_after_a_session_ended_the_live_part_answers_401_without_a_redirect(anonymous: Browser) -> None:
     answer = await anonymous.get("/?live=1")
 
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Form location="/login"')
@@ -338,13 +338,13 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_a_token_opens_the_api_and_no_page(anonymous: Browser) -> None:
+async def test_a_token_gives_access_to_the_api_and_to_no_page(anonymous: Browser) -> None:
     assert "done by ann" in (await anonymous.get("/api/look", headers=bearer(TOKEN))).text
     assert (await anonymous.post_json("/api/do", headers=bearer(TOKEN))).status == 200
     assert (await anonymous.get("/private", headers=bearer(TOKEN))).status == 303
 
 
-async def test_without_a_sound_token_the_api_answers_401_in_json(anonymous: Browser) -> None:
+async def test_without_a_valid_token_the_api_answers_401_in_json(anonymous: Browser) -> None:
     for headers in ({}, bearer("wrong" * 5), {"Authorization": f"Basic {TOKEN}"}, bearer("")):
         answer = await anonymous.get("/api/look", headers=headers)
         assert answer.status == 401
@@ -362,7 +362,7 @@ async def test_guessing_tokens_is_slowed_down(anonymous: Browser) -> None:
     assert (await anonymous.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
 
 
-async def test_an_api_post_is_json_and_with_a_session_carries_the_token_of_its_pages(ann: Browser) -> None:
+async def test_an_api_post_is_json_and_with_a_session_must_send_its_csrf_token(ann: Browser) -> None:
     token = await csrf(ann)
     own = {"Origin": ann.served.url}
 
@@ -394,7 +394,7 @@ async def test_no_answer_lets_other_sites_read_it(ann: Browser) -> None:
     assert allowed(await ann.get("/api/look", headers={"Origin": "http://evil.example"})) == []
 
 
-async def test_a_crowd_of_connections_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_connections_is_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inspector.http.http_protocol.MOST_CONNECTIONS", 3)
     open_ones = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
     try:

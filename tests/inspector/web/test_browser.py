@@ -33,7 +33,7 @@ def fill(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS)
-async def test_everybody_can_read_the_overview(
+async def test_the_overview_is_accessible(
     chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
 ) -> None:
     fill(redis_server)
@@ -46,7 +46,7 @@ async def test_everybody_can_read_the_overview(
 
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS)
-async def test_everybody_can_read_the_login_and_its_refusal(
+async def test_the_login_page_and_its_error_are_accessible(
     chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
 ) -> None:
     async with serving(redis_server.url, users=USERS) as served, tab(chromium, dark=dark, phone=phone) as page:
@@ -61,7 +61,7 @@ async def test_everybody_can_read_the_login_and_its_refusal(
         assert not await is_wider_than_the_screen(page)
 
 
-async def test_a_page_that_is_not_there_can_be_read_too(chromium: Browser, redis_server: RedisServer) -> None:
+async def test_the_page_for_an_unknown_address_is_accessible(chromium: Browser, redis_server: RedisServer) -> None:
     async with serving(redis_server.url) as served, tab(chromium) as page:
         await page.goto(f"{served.url}/nothing")
 
@@ -69,7 +69,7 @@ async def test_a_page_that_is_not_there_can_be_read_too(chromium: Browser, redis
         assert await faults_of(page) == []
 
 
-async def test_people_log_in_see_who_they_are_and_log_out(chromium: Browser, redis_server: RedisServer) -> None:
+async def test_a_user_logs_in_sees_their_name_and_logs_out(chromium: Browser, redis_server: RedisServer) -> None:
     async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
         await page.goto(f"{served.url}/?range=6h")
         await page.fill("#name", "ann")
@@ -85,7 +85,7 @@ async def test_people_log_in_see_who_they_are_and_log_out(chromium: Browser, red
         assert "/login" in page.url
 
 
-async def test_the_overview_renews_itself_and_leaves_open_what_was_opened(
+async def test_the_overview_refreshes_and_keeps_opened_parts_open(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with serving(redis_server.url) as served, tab(chromium) as page:
@@ -124,7 +124,7 @@ async def test_a_paused_overview_stays_as_it_is(chromium: Browser, redis_server:
         assert asked == [f"{served.url}/?live=1"]
 
 
-async def test_while_redis_is_away_an_open_page_says_so_and_goes_on_after(
+async def test_while_redis_is_away_an_open_page_says_so_and_continues_afterwards(
     chromium: Browser, own_redis: RedisServer
 ) -> None:
     async with serving(own_redis.url) as served, tab(chromium) as page:
@@ -150,7 +150,7 @@ async def test_a_login_that_has_ended_leads_an_open_page_to_the_login(
         await page.wait_for_url(f"{served.url}/login?next=%2F")
 
 
-async def test_without_javascript_the_overview_is_whole(chromium: Browser, redis_server: RedisServer) -> None:
+async def test_without_javascript_the_overview_is_complete(chromium: Browser, redis_server: RedisServer) -> None:
     fill(redis_server)
     async with serving(redis_server.url) as served, tab(chromium, scripts=False) as page:
         await page.goto(f"{served.url}/?range=24h")
@@ -195,7 +195,7 @@ async def test_names_from_the_config_and_from_redis_are_shown_and_not_run(
         await expect(page.locator("img")).to_have_count(0)
 
 
-async def test_a_link_on_another_site_leads_to_the_page_of_who_is_logged_in(
+async def test_a_link_on_another_site_keeps_the_user_logged_in(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
@@ -214,7 +214,7 @@ async def test_a_link_on_another_site_leads_to_the_page_of_who_is_logged_in(
         await expect(page.locator(".who-name")).to_have_text("ann")
 
 
-async def test_a_page_of_another_site_gets_nothing_done_and_sees_nothing(
+async def test_a_page_of_another_site_can_change_and_read_nothing(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:

@@ -66,7 +66,7 @@ async def test_a_right_token_gets_in_after_any_number_of_wrong_ones(browser: Bro
     assert (await browser.log_in()).status == 303
 
 
-async def test_passwords_are_looked_at_one_after_another_once_there_were_too_many_failures() -> None:
+async def test_after_too_many_failures_passwords_are_checked_one_after_another() -> None:
     brakes = LoginThrottle()
     tries, keys = FailedLogins(brakes), ["user:ann"]
     for _ in range(FREE + 5):
@@ -78,7 +78,7 @@ async def test_passwords_are_looked_at_one_after_another_once_there_were_too_man
     assert monotonic() - started_s >= 20 / failed_logins.PASSWORDS_PER_S
 
 
-async def test_a_client_that_has_left_holds_nobody_up() -> None:
+async def test_a_disconnected_client_does_not_delay_others() -> None:
     brakes = LoginThrottle()
     tries, keys = FailedLogins(brakes), ["user:ann"]
     for _ in range(FREE + 5):
@@ -133,7 +133,7 @@ async def test_a_login_is_in_the_audit_log(browser: Browser, redis: Client) -> N
     assert "login" in (await browser.get("/audit")).text
 
 
-async def test_while_redis_is_away_one_can_still_log_in(own_redis: RedisServer) -> None:
+async def test_a_user_can_log_in_while_redis_is_away(own_redis: RedisServer) -> None:
     async with serving(own_redis.url, users=USERS) as served, served.browser() as browser:
         own_redis.stop()
 

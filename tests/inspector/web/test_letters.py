@@ -70,7 +70,7 @@ async def ended(redis: Client, reply: Reply) -> Action:
     return await until(done)
 
 
-async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local: Browser) -> None:
+async def test_filters_in_the_url_select_the_letters_shown(redis: Client, local: Browser) -> None:
     stored_letters = await add_dead_letters(redis, [refused(1), refused(2, attempts=1, channel="mail"), broken(3)])
     by_channel = {stored_letter.letter.channel: stored_letter.letter.id for stored_letter in stored_letters}
 
@@ -87,7 +87,7 @@ async def test_filters_in_the_address_choose_what_is_shown(redis: Client, local:
         assert "<b>1</b> dead letter " in page.text
 
 
-async def test_pages_lead_to_older_ones_and_back(redis: Client, local: Browser) -> None:
+async def test_pages_link_to_older_pages_and_back(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [refused(number) for number in range(2 * PAGE_SIZE + 3)])
     expected = [letter.id for letter in await all_letters(redis)]
     address, pages = "/dead?channel=crm", []
@@ -147,7 +147,7 @@ async def test_a_reveal_shows_all_once_and_is_audited(redis: Client, local: Brow
     assert f'href="{path}"' in log.text
 
 
-async def test_a_download_is_the_very_bytes_and_is_audited(redis: Client, local: Browser) -> None:
+async def test_a_download_has_the_exact_bytes_and_is_audited(redis: Client, local: Browser) -> None:
     [stored_letter] = await add_dead_letters(redis, [cut_off(7)])
     path = f"/dead/{stored_letter.letter.id}"
     csrf = (await local.get(path)).csrf
@@ -170,7 +170,7 @@ async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, l
     assert "member7" in (await local.post(f"{path}/reveal", {"csrf": page.csrf})).text
 
 
-async def test_a_note_is_put_on_a_letter(redis: Client, local: Browser) -> None:
+async def test_a_note_is_added_to_a_letter(redis: Client, local: Browser) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(7)])
     path = f"/dead/{stored_letter.letter.id}"
     csrf = (await local.get(path)).csrf
@@ -204,7 +204,7 @@ async def test_a_copy_is_edited_and_replayed_and_the_letter_stays(redis: Client,
 
 
 @pytest.mark.parametrize(("size", "is_offered"), [(50_000, True), (66_000, False)])
-async def test_a_body_is_offered_to_be_edited_only_where_a_form_can_bring_it_back(
+async def test_editing_is_offered_only_for_bodies_that_a_form_can_carry(
     redis: Client, local: Browser, size: int, is_offered: bool
 ) -> None:
     body = json.dumps({"type": "x" * size}).encode()
@@ -229,7 +229,7 @@ async def test_ticked_letters_are_discarded_and_no_others(redis: Client, local: 
     assert left == {stored_letters[at].letter.id for at in (0, 2, 4)}
 
 
-async def test_all_that_match_are_meant_though_a_page_shows_fewer(redis: Client, local: Browser) -> None:
+async def test_an_action_on_all_includes_letters_beyond_the_page(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [*(refused(number) for number in range(PAGE_SIZE + 9)), broken(100)])
     page = await local.get("/dead?channel=crm")
     assert fields_of(page, "/dead/preview")[1:] == [("channel", "crm")]
@@ -254,9 +254,7 @@ async def test_what_dies_after_the_preview_is_left_alone(redis: Client, local: B
     assert [letter.id for letter in await all_letters(redis)] == [late.letter.id]
 
 
-async def test_nothing_is_done_where_the_number_has_changed_since_the_preview(
-    redis: Client, local: Browser
-) -> None:
+async def test_nothing_is_done_if_the_number_changed_since_the_preview(redis: Client, local: Browser) -> None:
     stored_letters = await add_dead_letters(redis, [refused(number) for number in range(3)])
     csrf = (await local.get("/dead")).csrf
     preview = await local.post("/dead/preview", {"csrf": csrf, "verb": "replay", "scope": "all"})
@@ -288,7 +286,7 @@ async def _left(redis: Client, count: int) -> bool:
         ),
     ],
 )
-async def test_what_is_missing_is_asked_for_and_nothing_is_done(
+async def test_missing_input_is_asked_for_and_nothing_is_done(
     redis: Client, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
 ) -> None:
     await add_dead_letters(redis, [refused(1), refused(2)])
@@ -309,7 +307,7 @@ async def test_a_rate_and_a_note_reach_the_action(redis: Client, local: Browser)
     assert (action.request.rate_per_s, action.request.note, action.done) == (1000.5, "seen", 2)
 
 
-async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, local: Browser) -> None:
+async def test_a_dry_run_shows_causes_and_offers_to_replay_the_same_letters(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [*(refused(number) for number in range(4)), broken(8), broken(9)])
     action = await ended(redis, await act(local, "dry_run", [("scope", "all")]))
 
@@ -324,7 +322,7 @@ async def test_a_dry_run_tells_why_and_offers_to_replay_the_same(redis: Client, 
     assert "Replay: 6 letters?" in preview.text
 
 
-async def test_a_search_of_somebody_else_is_not_told(redis: Client, local: Browser) -> None:
+async def test_the_search_of_another_user_is_not_shown(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [refused(3)])
     selected = await bulk_actions.select(redis, Filter(search="member3@example.com"))
     action = await bulk_actions.begin(redis, "dry_run", selected, by="ann", owner="nobody")
@@ -352,7 +350,7 @@ async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) ->
     await local.post(f"{path}/stop", {"csrf": page.csrf})
 
 
-async def test_groups_tell_how_many_and_when(redis: Client, local: Browser) -> None:
+async def test_groups_show_their_counts_and_times(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [*(refused(number) for number in range(4)), broken(8)])
 
     page = await local.get("/groups")
@@ -383,7 +381,7 @@ async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
     assert told == [str(number) for number in reversed(range(53))]
 
 
-async def test_channels_are_paused_and_resumed_and_the_log_tells(redis: Client, local: Browser) -> None:
+async def test_channels_are_paused_and_resumed_and_the_log_shows_it(redis: Client, local: Browser) -> None:
     csrf = (await local.get("/channels")).csrf
 
     await local.post("/channels/pause", {"csrf": csrf, "channel": "crm"})

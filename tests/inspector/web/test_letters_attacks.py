@@ -79,7 +79,7 @@ def hostile_letter() -> StoredDeadLetter:
     return StoredDeadLetter(structs.replace(stored_letter.letter, path=f"$.{EVIL}"), stored_letter.body)
 
 
-async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, browser: Browser) -> None:
+async def test_no_text_of_a_letter_or_url_becomes_markup(redis: Client, browser: Browser) -> None:
     stored_letter = hostile_letter()
     await add_stored(redis, [stored_letter])
     csrf = await log_in(browser, "ann")
@@ -117,7 +117,7 @@ async def test_nothing_of_a_letter_or_an_address_becomes_markup(redis: Client, b
     assert sum("&lt;script&gt;" in page.text for page in pages) >= 10
 
 
-async def test_every_form_there_is_is_tried_here(served: Served) -> None:
+async def test_these_tests_cover_every_form(served: Served) -> None:
     routes = {
         route.resource.canonical for route in served.site._runner.app.router.routes() if route.method == "POST"
     }
@@ -135,7 +135,9 @@ async def done_by_people(redis: Client) -> list[str]:
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("name", ["ann", "bob", "dan", "eve"])
-async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, path: str, name: str) -> None:
+async def test_each_permission_gives_access_to_its_pages(
+    redis: Client, browser: Browser, path: str, name: str
+) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, name)
 
@@ -150,7 +152,7 @@ async def test_each_right_opens_what_it_should(redis: Client, browser: Browser, 
 
 
 @pytest.mark.parametrize("path", [*POSTS, *GETS])
-async def test_nobody_sees_or_does_anything(redis: Client, browser: Browser, path: str) -> None:
+async def test_without_a_login_every_page_and_form_is_refused(redis: Client, browser: Browser, path: str) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     address = path.replace("{id}", stored_letter.letter.id)
 
@@ -181,7 +183,7 @@ async def test_each_form_needs_the_token_of_its_own_session(
     assert await stored_actions.recent(redis) == []
 
 
-async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser: Browser) -> None:
+async def test_a_read_only_user_is_offered_no_actions(redis: Client, browser: Browser) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     await log_in(browser, "bob")
 
@@ -211,7 +213,7 @@ async def test_who_may_only_look_is_offered_nothing_else(redis: Client, browser:
         NOBODY_ID,
     ],
 )
-async def test_an_id_that_is_none_finds_nothing(redis: Client, browser: Browser, name: str) -> None:
+async def test_an_invalid_id_finds_nothing(redis: Client, browser: Browser, name: str) -> None:
     await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, "ann")
     for path in (*(path for path in POSTS if "{id}" in path), "/dead/{id}", "/actions/{id}"):
@@ -240,7 +242,7 @@ async def test_an_id_that_is_none_finds_nothing(redis: Client, browser: Browser,
         f"search={'x' * (MAX_CHARS + 1)}",
     ],
 )
-async def test_a_filter_that_cannot_be_is_refused_in_words(browser: Browser, query: str) -> None:
+async def test_an_invalid_filter_is_refused_with_a_reason(browser: Browser, query: str) -> None:
     await log_in(browser, "ann")
 
     answer = await browser.get(f"/dead?{query}")
@@ -273,7 +275,7 @@ async def test_odd_filters_find_nothing_and_break_nothing(redis: Client, browser
 
 
 @pytest.mark.parametrize("before", ["x", "-", "+", "(1-1", "1-1%0d%0a", "9" * 40])
-async def test_a_place_in_the_log_that_is_none_is_refused(browser: Browser, before: str) -> None:
+async def test_an_invalid_position_in_the_log_is_refused(browser: Browser, before: str) -> None:
     await log_in(browser, "ann")
     assert (await browser.get(f"/audit?before={before}")).status == 400
 

@@ -48,7 +48,7 @@ async def letters_in_redis(
         await redis.aclose(close_connection_pool=True)
 
 
-async def test_everybody_can_read_each_page(chromium: Browser, redis_server: RedisServer) -> None:
+async def test_each_page_is_accessible(chromium: Browser, redis_server: RedisServer) -> None:
     long = structs.replace(refused(99).letter, error="a" * 150, event="e" * 90, rule="r" * 90, channel="c" * 90)
     stored_letters = [*(refused(n) for n in range(6)), broken(7), cut_off(8), StoredDeadLetter(long, b"{}")]
     async with (
@@ -123,9 +123,7 @@ async def died_at_crm(server: RedisServer, redis: Client, other_side: Taker, cou
         await settled(redis)
 
 
-async def test_a_group_is_found_tried_in_a_dry_run_replayed_and_seen_to_drain(
-    chromium: Browser, redis_server: RedisServer
-) -> None:
+async def test_a_group_is_found_dry_run_replayed_and_emptied(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
         taker() as other_side,
         letters_in_redis(redis_server, []) as (redis, _),
@@ -216,7 +214,7 @@ async def test_a_running_action_is_watched_and_stopped(chromium: Browser, redis_
         assert action.state == "stopped"
 
 
-async def test_the_page_of_an_action_that_ended_asks_no_more(chromium: Browser, redis_server: RedisServer) -> None:
+async def test_the_page_of_a_finished_action_stops_polling(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
         letters_in_redis(redis_server, [refused(number) for number in range(8)]),
         serving(redis_server.url, configured=CONFIGURED) as served,
@@ -245,7 +243,7 @@ async def _value(page: Page, *, at_least: int) -> bool:
     return int(await page.locator("progress").evaluate("bar => bar.value")) >= at_least
 
 
-async def test_by_keyboard_alone_a_letter_is_found_opened_and_noted_on(
+async def test_a_letter_is_found_opened_and_annotated_by_keyboard_alone(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
@@ -280,7 +278,7 @@ async def tab_to(page: Page, selector: str) -> None:
     pytest.fail(f"the keyboard does not reach {selector}")
 
 
-async def test_without_javascript_all_is_there_and_letters_are_acted_on(
+async def test_without_javascript_pages_are_complete_and_actions_work(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (

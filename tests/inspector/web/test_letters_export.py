@@ -13,9 +13,7 @@ from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
 
 
-async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
-    redis_server: RedisServer, redis: Client
-) -> None:
+async def test_a_filtered_export_is_json_lines_and_is_audited(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1), sample(2), hint="order.paid")
     await make_dead_letters(redis_server, redis, sample(3), hint="other")
     async with serving(redis_server.url, users=USERS) as served, served.browser() as ann:
@@ -29,7 +27,9 @@ async def test_what_the_filter_shows_comes_as_json_lines_and_is_audited(
     assert next(one.audit_entry.what for one in await audit.read(redis)) == "export"
 
 
-async def test_who_may_not_see_personal_data_may_not_export(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_user_who_may_not_see_personal_data_may_not_export(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
     async with serving(redis_server.url, users=USERS) as served, served.browser() as bob:
         await bob.log_in("bob", "bobs own password")

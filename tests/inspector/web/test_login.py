@@ -29,7 +29,7 @@ async def browser(served: Served) -> AsyncIterator[Browser]:
         yield found
 
 
-async def test_without_users_whoever_is_there_may_do_everything(redis_server: RedisServer) -> None:
+async def test_without_configured_users_every_client_may_do_everything(redis_server: RedisServer) -> None:
     async with serving(redis_server.url) as served, served.browser() as browser:
         page = await browser.get("/")
 
@@ -61,7 +61,7 @@ async def test_a_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert len(cookie.value) == 43  # 256 bits
 
 
-async def test_by_https_the_cookie_is_secure_and_bound_to_the_host(served: Served, browser: Browser) -> None:
+async def test_with_https_the_cookie_is_secure_and_bound_to_the_host(served: Served, browser: Browser) -> None:
     form = await browser.get("/login")
     fields = {"csrf": form.csrf, "name": "ann", "password": PASSWORD}
     https = {"Origin": served.url.replace("http:", "https:")}
@@ -74,7 +74,7 @@ async def test_by_https_the_cookie_is_secure_and_bound_to_the_host(served: Serve
     assert asked.status == 200
 
 
-async def test_a_session_id_that_was_there_before_the_login_is_worth_nothing_after_it(browser: Browser) -> None:
+async def test_a_session_id_from_before_the_login_is_invalid_after_it(browser: Browser) -> None:
     planted = "A" * 43
     browser.session.cookie_jar.update_cookies({SESSION: planted})
 
@@ -112,9 +112,7 @@ async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Br
     assert without_name(wrong_password.text) == without_name(wrong_name.text)
 
 
-async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
-    served: Served, browser: Browser
-) -> None:
+async def test_guessing_is_slowed_down_for_a_user_from_any_address(served: Served, browser: Browser) -> None:
     answers = [await guess(served, "ann", f"203.0.113.{number}") for number in range(login_throttle.FREE + 1)]
     assert answers == [403] * login_throttle.FREE + [429]
 
@@ -126,7 +124,7 @@ async def test_guessing_is_slowed_down_for_the_user_wherever_it_comes_from(
     assert await guess(served, "bob", "198.51.100.7") == 403  # another user from elsewhere is not held up
 
 
-async def test_guessing_is_slowed_down_for_the_address_whomever_it_tries(served: Served) -> None:
+async def test_guessing_is_slowed_down_for_an_address_with_any_user(served: Served) -> None:
     answers = [await guess(served, f"user{number}", "203.0.113.9") for number in range(login_throttle.FREE + 1)]
 
     assert answers == [403] * login_throttle.FREE + [429]
@@ -140,7 +138,7 @@ async def guess(served: Served, name: str, address: str) -> int:
         return (await attacker.post("/login", fields, headers={"X-Forwarded-For": address})).status
 
 
-def test_each_failure_doubles_the_wait_up_to_a_bound_and_time_makes_good() -> None:
+def test_each_failure_doubles_the_wait_up_to_a_bound_that_decays_with_time() -> None:
     now = [0.0]
     found = LoginThrottle(clock=lambda: now[0])
     waits = []
@@ -164,7 +162,7 @@ def test_an_ipv6_network_is_one_address_as_an_ipv4_address_is() -> None:
     assert address_key("no address") == "address:?"
 
 
-def test_a_session_ends_when_idle_and_in_any_case_and_live_looks_do_not_keep_it() -> None:
+def test_a_session_has_an_idle_and_an_absolute_limit_and_live_updates_do_not_extend_it() -> None:
     now = [0.0]
     found = Sessions(Settings(session_idle_s=10, session_max_s=25), clock=lambda: now[0])
     idle, used = found.begin("ann"), found.begin("bob")
@@ -177,7 +175,7 @@ def test_a_session_ends_when_idle_and_in_any_case_and_live_looks_do_not_keep_it(
     assert len(found) == 0
 
 
-def test_the_number_of_sessions_is_bounded_and_the_least_used_makes_room() -> None:
+def test_beyond_the_limit_the_least_recently_used_session_ends() -> None:
     found = Sessions(Settings())
     first, second = found.begin("ann"), found.begin("ann")
     found.user_of(first, is_user_action=True)
@@ -201,7 +199,7 @@ def test_the_number_of_sessions_is_bounded_and_the_least_used_makes_room() -> No
         "/é",
     ],
 )
-async def test_a_login_leads_to_no_page_but_ours(browser: Browser, asked: str) -> None:
+async def test_a_login_redirects_to_pages_of_this_site_only(browser: Browser, asked: str) -> None:
     answer = await browser.log_in(next=asked)
 
     assert (answer.status, answer.headers["Location"]) == (303, "/")

@@ -30,7 +30,9 @@ async def page_of(server: RedisServer, path: str = "/", configured: Configured |
         return answer.text
 
 
-async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServer, redis: Client) -> None:
+async def test_the_overview_shows_both_sums_the_queue_and_dead_letters(
+    redis_server: RedisServer, redis: Client
+) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
     async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
         await settled(redis)
@@ -51,7 +53,7 @@ async def test_both_sums_the_queue_and_the_dead_are_told(redis_server: RedisServ
     assert "last webhook" in text
 
 
-async def test_what_is_not_well_stands_on_top(redis_server: RedisServer, redis: Client) -> None:
+async def test_problems_are_shown_at_the_top(redis_server: RedisServer, redis: Client) -> None:
     now_ms = time.time_ns() // 1_000_000
     await redis.hincrby(KEYS.stats_total, "sent", 1)
     await raise_alert(
@@ -88,7 +90,7 @@ async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: Redi
     assert text.count('look <a href="/groups">Show groups</a>') == 1
 
 
-async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, redis: Client) -> None:
+async def test_a_redis_that_may_lose_data_is_reported(redis_server: RedisServer, redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
@@ -101,7 +103,7 @@ async def test_a_redis_that_may_lose_data_is_told(redis_server: RedisServer, red
     assert "of 1.0 GiB" in text
 
 
-async def test_plots_are_told_in_words_and_as_a_table(redis_server: RedisServer, redis: Client) -> None:
+async def test_plots_are_described_in_words_and_in_a_table(redis_server: RedisServer, redis: Client) -> None:
     minute = int(time.time() // 60) - 3
     await redis.hset(f"{KEYS.stats_minute}{minute}", mapping={"accepted": 120, "sent": 60, "dead_at_intake": 4})
 
@@ -124,7 +126,7 @@ async def test_the_live_part_is_the_page_without_its_frame(redis_server: RedisSe
     assert 'data-live="/?range=6h&amp;live=1"' in whole
 
 
-async def test_many_open_pages_look_at_redis_as_often_as_one(redis_server: RedisServer, redis: Client) -> None:
+async def test_many_open_pages_read_redis_as_often_as_one(redis_server: RedisServer, redis: Client) -> None:
     async with serving(redis_server.url) as served, served.browser() as browser:
         await browser.get("/")
         before = await commands(redis)

@@ -23,13 +23,13 @@ def test_a_curve_goes_from_edge_to_edge_and_its_top_is_a_round_number() -> None:
     assert found.summary == "450 webhooks answered 202 in 1 hour: maximum 300, now 150 a minute."
 
 
-def test_a_minute_that_has_just_begun_is_held_against_the_time_it_had() -> None:
+def test_the_rate_of_the_current_minute_is_for_its_elapsed_time() -> None:
     running = [Point(0, 60, 600, 0, 0, 0), Point(60_000, 30, 300, 0, 0, 0), Point(120_000, 1, 10, 0, 0, 0)]
 
     assert [row.rates[0] for row in plot.table_rows(running)] == ["30", "600", "600"]
 
 
-def test_of_nothing_there_is_a_plot_too() -> None:
+def test_a_plot_without_values_is_drawn() -> None:
     assert [found.line for found in plot.plots([], HOUR)] == [""] * 4
     assert plot.plots(points(3), HOUR)[0].line == "M0.0 48.0 L600.0 48.0"
     assert plot.ticks([]) == []
@@ -43,7 +43,7 @@ def test_ticks_are_times_from_the_first_point_to_the_last() -> None:
     ("value", "told"),
     [(0, "0"), (0.05, "< 0.1"), (0.25, "0.2"), (1, "1"), (9.96, "10"), (12.4, "12"), (1234.5, "1,234")],
 )
-def test_rates_are_as_exact_as_is_of_use(value: float, told: str) -> None:
+def test_rates_are_rounded_to_useful_digits(value: float, told: str) -> None:
     assert plot.rate(value) == told
 
 

@@ -53,7 +53,7 @@ async def test_text_and_subject_reach_the_service() -> None:
     assert b"40 points <b>added</b>" in body
 
 
-async def test_the_rules_to_takes_its_place_in_the_url_and_no_other() -> None:
+async def test_the_recipient_of_the_rule_replaces_only_its_place_in_the_url() -> None:
     lines = []
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def test_the_rules_to_takes_its_place_in_the_url_and_no_other() -> None:
     assert line.startswith(b"POST /170 ")
 
 
-async def test_nothing_to_say_is_permanent() -> None:
+async def test_an_empty_message_is_permanent() -> None:
     outcome = await channel(closed_port()).send(message(text="", subject=""))
     assert isinstance(outcome, Dead)
     assert outcome.reason == "permanent"
@@ -121,7 +121,7 @@ def hanging() -> list[Any]:
 
 
 @pytest.mark.parametrize("url", [f"slack://{TOKEN}", f"nonsense://{TOKEN}", TOKEN, "json://"])
-def test_a_url_that_apprise_does_not_take_is_told_without_showing_it(url: str) -> None:
+def test_a_url_that_apprise_refuses_is_reported_without_showing_it(url: str) -> None:
     with pytest.raises(ChannelError) as caught:
         AppriseChannel(AppriseSettings(url=Secret(url)))
     assert caught.value.setting == "url"

@@ -67,7 +67,7 @@ async def service_for(url: str, to: str) -> Any:
         ("json://localhost/{to}", "anything:at-all"),
     ],
 )
-async def test_one_recipient_is_taken(url: str, to: str) -> None:
+async def test_one_recipient_is_accepted(url: str, to: str) -> None:
     assert not isinstance(await service_for(url, to), Dead | ChannelError)
 
 
@@ -102,7 +102,7 @@ async def test_two_recipients_are_refused(url: str, to: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["nobody", "ada@example.com", "12", "+49-none"])
-async def test_what_a_service_would_replace_by_another_recipient_is_refused(to: str) -> None:
+async def test_a_recipient_that_a_service_would_replace_is_refused(to: str) -> None:
     """Twilio's sends to its own number where it finds no other."""
     outcome = await service_for(TWILIO + "/{to}", to)
     assert isinstance(outcome, Dead)
@@ -112,11 +112,11 @@ async def test_what_a_service_would_replace_by_another_recipient_is_refused(to: 
 @pytest.mark.parametrize(
     "to", ["a b", "a,b", "a;b", "a|b", "a/b", "a\\b", "a%2Cb", "a\tb", "a\u2028b", "a\ufeffb", "<a>", ""]
 )
-def test_what_may_separate_recipients_is_seen_before_any_service_is_asked(to: str) -> None:
+def test_separators_of_recipients_are_detected_before_a_service_is_used(to: str) -> None:
     assert not is_one_recipient(to)
 
 
-async def test_every_service_that_takes_recipients_takes_one_and_never_two() -> None:
+async def test_every_service_accepts_one_recipient_and_never_two() -> None:
     apprise = installed()
     pairs = [("+4915111111111", "+4915122222222"), ("ada@example.com", "eve@example.org"), ("dev1", "dev2")]
     services, without = 0, []

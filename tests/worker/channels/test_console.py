@@ -29,13 +29,13 @@ async def printed(monkeypatch: pytest.MonkeyPatch, *, encoding: str = "utf-8", *
     return raw.getvalue().decode(encoding)
 
 
-async def test_a_notification_is_one_line_whatever_its_text_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_notification_with_any_text_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     line = await printed(monkeypatch, text=f"Hi {NAME}")
     shown = "A\\x1b]0;pwn\\x07\\x1b[31m\\r\\n[points-added] Eve: 9000 points added"
     assert line == f"[points-added] Hi {shown}  (e, key 01234567)\n"
 
 
-async def test_an_event_name_cannot_steer_a_terminal_either(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_name_cannot_control_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         await printed(monkeypatch, event="a\x9b2J\u202eb\n")
         == "[points-added] t  (a\\x9b2J\\u202eb\\n, key 01234567)\n"
@@ -56,5 +56,5 @@ def test_no_text_keeps_a_control(text: str) -> None:
     assert printable(text).count("\n") == text.count("\n")
 
 
-def test_json_with_its_controls_spelt_out_means_the_same() -> None:
+def test_json_with_escaped_control_characters_keeps_its_value() -> None:
     assert printable_json('{"a":"\x9b\u202e\u00e4"}'.encode()) == '{"a":"\\u009b\\u202e\u00e4"}'.encode()

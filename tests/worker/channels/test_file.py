@@ -48,7 +48,7 @@ async def test_each_notification_is_one_line_of_json(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o007 == 0
 
 
-async def test_what_waits_while_one_write_is_under_way_is_one_write(tmp_path: Path) -> None:
+async def test_notifications_that_wait_for_a_write_are_written_together(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     channel = FileChannel(FileSettings(path=str(path)))
     writes: list[bytes] = []
@@ -66,7 +66,7 @@ async def test_what_waits_while_one_write_is_under_way_is_one_write(tmp_path: Pa
     assert (len(writes), len(keys(path))) == (2, 64)
 
 
-async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+async def test_a_file_that_was_moved_away_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     channel = FileChannel(FileSettings(path=str(path)))
     await channel.send(message(1))
@@ -78,7 +78,7 @@ async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert (keys(tmp_path / "out.jsonl.1"), keys(path)) == (["key-1"], ["key-3"])
 
 
-async def test_a_line_that_a_crash_tore_does_not_take_the_next_one_along(tmp_path: Path) -> None:
+async def test_a_line_cut_by_a_crash_does_not_damage_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b'{"key":"key-1"}\n{"key":"ke')
     await sent(path, message(2))
@@ -100,7 +100,7 @@ def files_end_at(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, ignored)
 
 
-async def test_a_full_disk_leaves_no_half_a_line_and_is_tried_again(tmp_path: Path) -> None:
+async def test_a_full_disk_leaves_no_partial_line_and_is_retried(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     await sent(path, message(1))
     with files_end_at(path.stat().st_size + 50):
@@ -173,7 +173,7 @@ def test_several_processes_write_whole_lines_to_one_file(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", ["nowhere/out.jsonl", "."])
-async def test_a_path_that_cannot_work_is_told_at_once(tmp_path: Path, path: str) -> None:
+async def test_an_invalid_path_is_reported_immediately(tmp_path: Path, path: str) -> None:
     with pytest.raises(ChannelError) as caught:
         FileChannel(FileSettings(path=str(tmp_path / path)))
     assert caught.value.setting == "path"

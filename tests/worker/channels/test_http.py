@@ -68,7 +68,7 @@ def made_up() -> str:
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "content-type"])
-async def test_headers_of_the_config_go_before_its_own_but_for_the_key(name: str) -> None:
+async def test_headers_of_the_config_override_the_defaults_except_the_key(name: str) -> None:
     async with server() as taken:
         await sent(
             taken.url, headers={name: "application/vnd.points+json", "idempotency-key": "theirs", "X-A": "b"}
@@ -80,7 +80,7 @@ async def test_headers_of_the_config_go_before_its_own_but_for_the_key(name: str
     assert headers["X-A"] == "b"
 
 
-async def test_every_secret_s_owner_can_verify_what_was_signed_with_all_of_them() -> None:
+async def test_a_message_signed_with_several_secrets_verifies_with_each() -> None:
     new, old, other = made_up(), made_up(), made_up()
     async with server() as taken:
         assert await sent(taken.url, secrets=(Secret(new), Secret(old))) == [Sent()]
@@ -94,7 +94,7 @@ async def test_every_secret_s_owner_can_verify_what_was_signed_with_all_of_them(
     assert headers["webhook-id"] == headers["Idempotency-Key"] == MESSAGE.key
 
 
-async def test_a_plain_hmac_is_over_the_body_and_in_the_header_that_is_asked_for() -> None:
+async def test_a_plain_hmac_covers_the_body_and_is_in_the_configured_header() -> None:
     async with server() as taken:
         await sent(
             taken.url,
@@ -131,7 +131,7 @@ async def test_a_redirect_is_not_followed() -> None:
     "secrets",
     [("not base64, you see",), ("whsec_",), ("whsec_%%%%",), ("whsec_\u00e4\u00e4\u00e4",)],
 )
-async def test_a_secret_that_could_not_be_verified_with_is_told_at_once(secrets: tuple[str, ...]) -> None:
+async def test_an_unusable_secret_is_reported_immediately(secrets: tuple[str, ...]) -> None:
     with pytest.raises(ChannelError) as caught:
         HttpChannel(HttpSettings(url="http://x", secrets=tuple(map(Secret, secrets))))
     assert caught.value.setting == "secrets"
@@ -145,7 +145,7 @@ async def test_a_plain_hmac_takes_one_secret(count: int) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"])
-async def test_this_machine_is_not_posted_to_unless_allowed(host: str) -> None:
+async def test_posts_to_this_machine_are_refused_unless_allowed(host: str) -> None:
     async with server() as taken:
         url = taken.url.replace("127.0.0.1", host)
         (outcome,) = await sent(url, allow_private=False)
@@ -196,7 +196,7 @@ async def test_this_machine_is_not_posted_to_unless_allowed(host: str) -> None:
         "fec0::1",
     ],
 )
-def test_addresses_of_no_public_network(address: str) -> None:
+def test_private_addresses_are_recognized(address: str) -> None:
     assert not is_public(address)
 
 
@@ -212,7 +212,7 @@ def test_addresses_of_no_public_network(address: str) -> None:
         "64:ff9b::101:101",
     ],
 )
-def test_addresses_of_the_public_internet(address: str) -> None:
+def test_public_addresses_are_recognized(address: str) -> None:
     assert is_public(address)
 
 

@@ -126,7 +126,7 @@ async def test_an_odd_answer_counts_by_its_status(pieces: tuple[bytes, ...]) -> 
 
 @pytest.mark.parametrize("then", ["close", "reset", "hang", "endless"])
 @pytest.mark.parametrize("body", ["Content-Length: 999999999", "Transfer-Encoding: chunked", "Connection: close"])
-async def test_what_becomes_of_the_body_does_not_matter(then: str, body: str) -> None:
+async def test_the_fate_of_the_answers_body_does_not_matter(then: str, body: str) -> None:
     for status, end in (("200 OK", Sent), ("202 Accepted", Sent), ("410 Gone", Dead), ("503 Busy", Retry)):
         outcome = await outcome_by(Answers(head(status, body), then=then), timeout_s=0.3)
         assert isinstance(outcome, end), status
@@ -162,7 +162,7 @@ async def test_retry_after_counts_in_an_odd_answer_too() -> None:
     "garbage",
     [b"\x00\x01 what is this\r\n\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"<html>502 Bad Gateway</html>\r\n\r\n"],
 )
-async def test_what_is_not_http_is_not_called_an_answer_of_400(garbage: bytes) -> None:
+async def test_an_answer_that_is_not_http_is_not_reported_as_400(garbage: bytes) -> None:
     outcome = await outcome_by(Answers(garbage, then="close"))
     assert isinstance(outcome, Retry)
     assert outcome.error.startswith("the answer is not HTTP: ")
@@ -187,7 +187,7 @@ async def test_a_body_that_comes_in_pieces_keeps_its_connection_and_is_shown() -
 
 
 @pytest.mark.parametrize("status", [409, 421, 423])
-async def test_a_key_that_is_being_worked_on_is_tried_again(status: int) -> None:
+async def test_a_key_that_is_still_being_processed_is_retried(status: int) -> None:
     outcome = await outcome_by(Answers(head(f"{status} Later", "Content-Length: 0")))
     assert isinstance(outcome, Retry)
     assert outcome.error_class == f"Http{status}"

@@ -111,7 +111,7 @@ async def test_the_url_is_sent_as_it_is_written(path: str, target: str) -> None:
     assert requests.lines == [f"POST {target} HTTP/1.1"]
 
 
-async def test_the_user_agent_is_ours_unless_the_headers_have_another() -> None:
+async def test_the_user_agent_is_hookline_unless_the_headers_override_it() -> None:
     async with server() as taken:
         await sent(taken.url)
         await sent(taken.url, headers={"user-agent": "Shop/2"})
@@ -120,7 +120,9 @@ async def test_the_user_agent_is_ours_unless_the_headers_have_another() -> None:
     assert [value for name, value in second.items() if name.lower() == "user-agent"] == ["Shop/2"]
 
 
-async def test_a_server_inside_is_trusted_by_its_authority(authority: trustme.CA, tmp_path: Path) -> None:
+async def test_an_internal_server_is_trusted_by_its_certificate_authority(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
     async with answering(server_tls(authority)) as requests:
         url = f"https://localhost:{requests.port}/"
         assert await sent(url, ca_file=str(tmp_path / "ca.pem")) == [Sent()]
@@ -165,7 +167,7 @@ async def test_files_without_certificates_are_reported_when_the_channel_is_opene
         assert caught.value.setting == setting
 
 
-async def test_a_proxy_of_the_environment_carries_what_no_proxy_does_not_name(
+async def test_requests_use_the_proxy_of_the_environment_unless_no_proxy_names_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with answering() as proxy, answering() as direct:
@@ -202,9 +204,7 @@ async def test_a_proxy_that_refuses_is_named_and_tried_again(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "app.localhost", "10.0.0.1"])
-async def test_no_proxy_is_asked_for_an_address_that_is_not_public(
-    monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+async def test_no_proxy_is_used_for_a_private_address(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     with pytest.raises(ChannelError) as caught:
         await sent(f"http://{host}/", allow_private=False)

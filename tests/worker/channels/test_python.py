@@ -102,7 +102,7 @@ async def test_a_function_may_change_its_payload_without_changing_that_of_others
         {"source": "alerts"},
     ],
 )
-async def test_what_no_model_fits_comes_as_the_payload_alone(changes: dict[str, object]) -> None:
+async def test_an_event_without_a_model_is_passed_as_its_payload(changes: dict[str, object]) -> None:
     message = but(**changes)
     assert await channel("note").send(message) == Sent()
     notification, _ = functions.calls[0]
@@ -124,7 +124,7 @@ async def test_a_function_may_be_an_attribute_of_a_class() -> None:
         ("time_out", Retry(error="the database took too long", error_class="TimeoutError")),
     ],
 )
-async def test_what_a_function_raises(name: str, outcome: Outcome) -> None:
+async def test_exceptions_of_a_function_become_outcomes(name: str, outcome: Outcome) -> None:
     assert await channel(name).send(MESSAGE) == outcome
 
 
@@ -135,7 +135,7 @@ async def test_a_function_that_hangs_is_cancelled_and_makes_room() -> None:
     await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
-async def test_a_function_that_swallows_its_cancellation_holds_up_nobody_and_stays_counted() -> None:
+async def test_a_function_that_ignores_its_cancellation_delays_no_other_and_stays_counted() -> None:
     one = channel("deaf", timeout_s=0.1, concurrency=1)
     assert isinstance(await one.send(MESSAGE), Retry)
     assert isinstance(await one.send(but(key="k2")), Retry)  # its one place is still taken
@@ -144,7 +144,7 @@ async def test_a_function_that_swallows_its_cancellation_holds_up_nobody_and_sta
     assert await one.send(but(key="k2")) == Sent()
 
 
-async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
+async def test_a_cancelled_send_cancels_the_function() -> None:
     sending = asyncio.create_task(channel("hang").send(MESSAGE))
     await until(lambda: len(asyncio.all_tasks()) == 3)
     sending.cancel()
@@ -162,7 +162,7 @@ async def test_whoever_gives_up_waiting_cancels_the_function() -> None:
         ("tests.worker.channels.functions:number", "is not an async function"),
     ],
 )
-def test_a_target_that_is_none_is_told_at_once(target: str, expected: str) -> None:
+def test_an_invalid_target_is_reported_immediately(target: str, expected: str) -> None:
     with pytest.raises(ChannelError) as caught:
         PythonChannel(PythonSettings(target=target), {})
     assert caught.value.setting == "target"
@@ -196,7 +196,7 @@ def fault(directory: Path, files: dict[str, str], target: str) -> str:
         ("import no_such_library", "there is no module 'no_such_library'"),
     ],
 )
-def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code: str, expected: str) -> None:
+def test_a_module_that_does_not_import_is_reported_in_one_line(tmp_path: Path, code: str, expected: str) -> None:
     line = fault(tmp_path, {"broken_crm.py": code}, "broken_crm:f")
     assert expected in line
     assert "broken_crm" in line
@@ -213,7 +213,7 @@ def test_a_module_that_does_not_import_is_told_in_one_line(tmp_path: Path, code:
         ({"worker.py": "async def f(event, key): ..."}, "worker:f"),
     ],
 )
-def test_a_module_with_the_name_of_a_package_of_ours_is_refused(
+def test_a_module_with_the_name_of_a_hookline_package_is_refused(
     tmp_path: Path, files: dict[str, str], target: str
 ) -> None:
     assert f"{NAME_IS_TAKEN}: rename your module" in fault(tmp_path, files, target)
@@ -227,7 +227,7 @@ def test_a_module_with_the_name_of_a_package_of_ours_is_refused(
         ({"crm.py": ""}, "crm:f"),
     ],
 )
-def test_what_is_merely_missing_is_not_taken_for_such_a_name(
+def test_a_missing_module_is_not_reported_as_a_name_conflict(
     tmp_path: Path, files: dict[str, str], target: str
 ) -> None:
     assert NAME_IS_TAKEN.partition(",")[0] not in fault(tmp_path, files, target)

@@ -16,7 +16,7 @@ async def _within(patience: SharedTimeout, wait: asyncio.Event) -> str:
     return "done"
 
 
-async def test_each_that_takes_too_long_is_ended_and_no_other() -> None:
+async def test_only_sends_that_take_too_long_are_cancelled() -> None:
     patience, long, short = SharedTimeout(0.05), asyncio.Event(), asyncio.Event()
     short.set()
     waits = [long, short, long]
@@ -28,7 +28,7 @@ async def test_each_that_takes_too_long_is_ended_and_no_other() -> None:
     assert await _within(patience, long) == "out of time"  # and again, once all were gone
 
 
-async def test_a_later_one_has_its_own_whole_time() -> None:
+async def test_a_later_send_has_its_own_full_time() -> None:
     patience, never = SharedTimeout(0.1), asyncio.Event()
     loop = asyncio.get_running_loop()
     first = asyncio.create_task(_within(patience, never))
@@ -39,7 +39,7 @@ async def test_a_later_one_has_its_own_whole_time() -> None:
     assert first.done()
 
 
-async def test_who_is_cancelled_from_outside_stays_cancelled() -> None:
+async def test_a_task_that_is_cancelled_from_outside_stays_cancelled() -> None:
     patience = SharedTimeout(60)
     task = asyncio.create_task(_within(patience, asyncio.Event()))
     await asyncio.sleep(0)

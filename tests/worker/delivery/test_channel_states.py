@@ -28,7 +28,7 @@ def fail(_n: object, _times: int) -> web.Response:
     return web.Response(status=503)
 
 
-async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well(
+async def test_a_failing_channel_gets_only_probes_until_it_recovers(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = fail
@@ -53,7 +53,7 @@ async def test_a_sick_channel_gets_probes_alone_and_all_the_rest_once_it_is_well
     await until(nothing_left)
 
 
-async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
+async def test_a_paused_channel_sends_nothing_until_it_is_resumed(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     await channel_state.pause(redis, "sink", by="ann")
@@ -70,12 +70,12 @@ async def test_a_paused_channel_sends_nothing_and_goes_on_when_it_is_resumed(
     assert (totals.sent, set(sink.times.values())) == (10, {1})
 
 
-def test_the_time_for_which_its_channel_took_nothing_does_not_age_a_job() -> None:
+def test_the_time_for_which_a_job_is_held_does_not_count_toward_its_age() -> None:
     job = NotifyJob("sink", 1, 1000, [])
     assert held_for(job, 500).first_try_ms == 1500
 
 
-async def test_a_permanent_refusal_does_not_mean_that_a_channel_is_sick(
+async def test_permanent_refusals_do_not_open_the_circuit_breaker(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     sink.answer = lambda _n, _times: web.Response(status=404)
@@ -113,7 +113,7 @@ RULES = tuple(
 )
 
 
-async def test_a_sick_channel_does_not_slow_the_others(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_failing_channel_does_not_slow_others(redis: Client, sink: Sink, worker: Start) -> None:
     """Its sends hang, and its jobs are many times those that a worker runs at a time."""
     well: list[float] = []
 

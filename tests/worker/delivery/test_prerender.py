@@ -40,21 +40,21 @@ def ahead(making: Making, count: int) -> Prerender:
     return Prerender(making, ((number, notification(number)) for number in range(count)))
 
 
-def test_each_is_what_it_would_be_if_it_was_made_alone_whatever_the_order() -> None:
+def test_prerendered_messages_equal_messages_rendered_alone_in_any_order() -> None:
     messages = ahead(Making(), 5)
     assert [messages.take(number) for number in (3, 0, 4, 1, 2)] == [
         message(notification(number)) for number in (3, 0, 4, 1, 2)
     ]
 
 
-def test_those_that_follow_are_made_with_the_first() -> None:
+def test_the_following_messages_are_rendered_with_the_first() -> None:
     making = Making()
     messages = ahead(making, 3)
     messages.take(0)
     assert making.made == ["key-0", "key-1", "key-2"]
 
 
-def test_no_more_are_made_than_fit_into_a_moment() -> None:
+def test_prerendering_stops_after_its_time_limit() -> None:
     making = Making(takes_s=0.003)
     messages = ahead(making, 64)
     messages.take(0)
@@ -63,7 +63,7 @@ def test_no_more_are_made_than_fit_into_a_moment() -> None:
     assert making.made == ["key-0", "key-1"]
 
 
-def test_what_cannot_be_made_is_told_at_its_own_turn_and_harms_no_other() -> None:
+def test_a_render_error_is_reported_for_its_own_message_only() -> None:
     messages = ahead(Making(fails=1), 3)
     assert messages.take(0).key == "key-0"
     with pytest.raises(RenderError, match="no text"):

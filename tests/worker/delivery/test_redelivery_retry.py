@@ -66,7 +66,7 @@ async def committed(redis: Client, *bodies: bytes) -> Committed:
     return await commit(redis, plan.processed, plan.jobs)
 
 
-async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_its_attempts(
+async def test_a_redelivery_retries_the_dead_notification_with_its_key_and_all_attempts(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=Parts(rules=(ALL,), channel={"retry": {"base_s": 0.05, "cap_s": 0.1, "attempts": 2}}))
@@ -88,7 +88,9 @@ async def test_a_redelivery_has_the_dead_notification_sent_with_its_key_and_all_
     assert (await until(lambda: _counted(redis, 3))).duplicate == 1
 
 
-async def test_the_redelivery_of_what_did_not_die_is_a_duplicate(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_the_redelivery_of_an_event_without_dead_letters_is_a_duplicate(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
     worker(parts=EVERYTHING)
     await send(redis, webhook(1))
     await sent(redis)
@@ -109,7 +111,9 @@ async def test_a_redelivery_among_new_events_is_sent_once_too(redis: Client, sin
     assert sink.times[letter.key] == 2  # refused once, taken once
 
 
-async def test_two_redeliveries_within_moments_have_it_sent_once(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_two_redeliveries_in_a_row_retry_a_notification_once(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
     worker(parts=EVERYTHING)
     await dies(redis, sink, webhook(1))
     await send(redis, webhook(1), webhook(1))
@@ -123,7 +127,7 @@ async def test_two_redeliveries_within_moments_have_it_sent_once(redis: Client, 
     assert list(sink.times.values()) == [2]  # refused once, taken once
 
 
-async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
+async def test_two_redeliveries_before_the_retry_mark_the_letter_once(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
@@ -137,9 +141,7 @@ async def test_two_redeliveries_before_any_is_brought_back_mark_the_letter_once(
     assert list(sink.times.values()) == [2]
 
 
-async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate(
-    redis: Client, sink: Sink, worker: Start
-) -> None:
+async def test_the_redelivery_of_a_replayed_event_is_a_duplicate(redis: Client, sink: Sink, worker: Start) -> None:
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
@@ -162,7 +164,7 @@ async def test_a_redelivery_of_what_a_person_has_replayed_already_is_a_duplicate
     assert list(sink.times.values()) == [2]
 
 
-async def test_a_replay_by_a_person_takes_the_mark_along(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_replay_by_a_person_removes_the_redelivery_mark(redis: Client, sink: Sink, worker: Start) -> None:
     first = worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     first.kill()
@@ -186,7 +188,7 @@ async def test_a_replay_by_a_person_takes_the_mark_along(redis: Client, sink: Si
     assert list(sink.times.values()) == [2]
 
 
-async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_next(
+async def test_the_mark_of_a_worker_killed_after_its_commit_is_processed_by_the_next(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
@@ -200,9 +202,7 @@ async def test_a_worker_killed_right_after_its_commit_leaves_the_mark_to_the_nex
     assert await dead_letters.count(redis) == 0
 
 
-async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
-    redis: Client, sink: Sink, worker: Start
-) -> None:
+async def test_an_idle_worker_processes_the_mark_of_a_killed_one(redis: Client, sink: Sink, worker: Start) -> None:
     worker(parts=EVERYTHING)
     [letter] = await dies(redis, sink, webhook(1))
     await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
@@ -210,7 +210,7 @@ async def test_a_worker_that_has_nothing_to_do_finds_the_mark_of_a_killed_one(
     assert await dead_letters.count(redis) == 0
 
 
-async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
+async def test_a_commit_starts_the_retry_of_its_marked_letters_immediately(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     first = worker(parts=EVERYTHING)
@@ -227,7 +227,7 @@ async def test_a_commit_has_the_letters_that_it_marked_brought_back_at_once(
     assert await dead_letters.count(redis) == 0
 
 
-async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
+async def test_the_redelivery_of_one_event_of_a_dead_digest_retries_the_digest(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     digest = DigestSettings(key="data.customer.id", window="1s")
@@ -244,7 +244,7 @@ async def test_the_redelivery_of_one_event_of_a_dead_digest_has_the_digest_sent(
     assert (totals.processed, totals.digested, totals.created, totals.retried_on_redelivery) == (3, 2, 1, 1)
 
 
-async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
+async def test_an_event_without_its_own_time_is_recognized_days_later(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=EVERYTHING)
@@ -260,7 +260,9 @@ async def test_an_event_without_a_time_of_its_own_is_known_again_days_later(
     assert list(sink.times.values()) == [2]
 
 
-async def test_all_that_died_of_an_event_comes_back_at_once(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_a_redelivery_retries_all_dead_notifications_of_an_event(
+    redis: Client, sink: Sink, worker: Start
+) -> None:
     rule = Rule(name="all", events=("*",), channel=("sink", "other"))
     worker(parts=Parts(channels=("sink", "other"), rules=(rule,)))
     letters = await dies(redis, sink, webhook(1), letters=2)

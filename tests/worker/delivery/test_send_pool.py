@@ -37,7 +37,7 @@ class Job:
         self.ended.append(number)
 
 
-async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_order() -> None:
+async def test_sends_start_in_order_and_never_exceed_the_size_of_the_pool() -> None:
     pool, first, second = SendPool(2), Job(), Job()
     pool.submit(first.works(3), ignore)
     pool.submit(second.works(1), ignore)
@@ -48,7 +48,7 @@ async def test_no_more_are_under_way_than_there_are_slots_and_they_begin_in_orde
     assert first.begun == [0, 1, 2]
 
 
-async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
+async def test_cancelled_sends_end_and_the_others_continue() -> None:
     pool, mine, others = SendPool(2), Job(), Job()
     works = mine.works(2)
     pool.submit(works[:1], ignore)
@@ -62,7 +62,7 @@ async def test_what_is_withdrawn_ends_and_the_work_of_others_goes_on() -> None:
     assert mine.begun == [0]
 
 
-async def test_work_that_takes_its_cancellation_for_something_else_harms_none_that_waits() -> None:
+async def test_a_send_that_misinterprets_its_cancellation_does_not_affect_waiting_sends() -> None:
     pool, others = SendPool(1), Job()
 
     async def stubborn() -> None:
@@ -77,7 +77,7 @@ async def test_work_that_takes_its_cancellation_for_something_else_harms_none_th
     await until(lambda: others.ended == [0])
 
 
-async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() -> None:
+async def test_each_result_or_error_is_reported_and_the_next_send_starts() -> None:
     async def fails() -> None:
         raise ValueError("broken")
 
@@ -93,7 +93,7 @@ async def test_what_comes_of_each_is_told_a_fault_too_and_the_next_is_begun() ->
     assert second == (works, "sent")
 
 
-async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it_returns_or_raises() -> None:
+async def test_run_waits_in_order_and_returns_or_raises_the_result() -> None:
     async def works() -> str:
         return "sent"
 
@@ -111,7 +111,7 @@ async def test_one_that_is_waited_for_has_its_turn_like_others_and_gives_what_it
         await pool.run(fails)
 
 
-async def test_one_that_nobody_waits_for_any_more_is_withdrawn() -> None:
+async def test_a_run_that_is_cancelled_cancels_its_send() -> None:
     pool, others, mine = SendPool(1), Job(), Job()
     pool.submit(others.works(1), ignore)
     waiting = asyncio.create_task(pool.run(mine.works(1)[0]))

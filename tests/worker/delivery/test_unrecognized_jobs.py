@@ -57,7 +57,7 @@ async def unrecognized_keys(redis: Client) -> list[bytes]:
     return [key async for key in redis.scan_iter(KEYS.unrecognized + "*")]
 
 
-async def test_what_an_old_worker_does_not_understand_it_leaves_to_a_new_one(
+async def test_an_old_worker_leaves_unrecognized_jobs_to_a_new_one(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     old = worker(unrecognized_grace_s=60)
@@ -91,7 +91,7 @@ async def _recorded(redis: Client, sent: int) -> bool:
     return (await stats.read_totals(redis)).sent >= sent
 
 
-async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_left_to_it(
+async def test_jobs_that_only_the_new_config_knows_are_left_to_it(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     old = worker(unrecognized_grace_s=60)
@@ -113,7 +113,9 @@ async def test_a_source_a_rule_and_a_channel_that_only_the_new_config_has_are_le
     assert not [key for key in await unrecognized_keys(redis) if key.endswith(b".1")]
 
 
-async def test_what_nobody_understands_in_time_is_a_dead_letter_as_it_is(redis: Client, worker: Start) -> None:
+async def test_an_unrecognized_job_becomes_a_dead_letter_after_the_grace_period(
+    redis: Client, worker: Start
+) -> None:
     await send_newer(redis, webhook(1), webhook(2))
     await send(redis, webhook(3), source="second")
     newer = await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)

@@ -75,7 +75,7 @@ async def the_letter(redis: Client) -> DeadLetter:
     return letter
 
 
-async def test_text_and_json_have_what_the_payload_lacked_and_keep_what_it_had(
+async def test_text_and_json_get_the_looked_up_fields_and_keep_those_of_the_payload(
     redis: Client, sink: Sink, working: Working
 ) -> None:
     await send(redis, body(40, customer={"id": "cust_ada", "name": "Ada N.", "email": None}), hint=HINT)
@@ -89,7 +89,7 @@ async def test_text_and_json_have_what_the_payload_lacked_and_keep_what_it_had(
     }
 
 
-async def test_one_customer_of_fifty_notifications_is_asked_for_once(
+async def test_one_customer_of_fifty_notifications_is_requested_once(
     redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     await send(redis, *(body(n) for n in range(50)), hint=HINT)
@@ -123,7 +123,7 @@ async def test_an_unknown_customer_is_a_dead_letter_only_where_the_text_needs_it
     assert letter.error.startswith(f"customer unknown: {text}; text of rule 'mail': ")
 
 
-async def test_an_api_in_trouble_is_tried_again_until_it_answers(
+async def test_a_failing_api_is_retried_until_it_answers(
     redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     api.answer = lambda _id, times: web.Response(status=503) if times < 3 else None
@@ -133,7 +133,7 @@ async def test_an_api_in_trouble_is_tried_again_until_it_answers(
     assert (totals.sent, len(api.asked), [n["attempt"] for n in sink.got]) == (1, 3, [3])
 
 
-async def test_an_api_that_stays_in_trouble_ends_in_a_dead_letter_with_every_try(
+async def test_an_api_that_keeps_failing_ends_in_a_dead_letter_with_every_attempt(
     redis: Client, sink: Sink, api: CustomersApi, working: Working
 ) -> None:
     api.answer = lambda _id, _times: web.Response(status=500)
@@ -167,7 +167,7 @@ async def test_retry_after_of_the_api_is_honoured(redis: Client, api: CustomersA
         (web.Response(text="<html>"), "permanent", "looking up the customer: the answer is not a JSON object"),
     ],
 )
-async def test_what_will_not_change_is_a_dead_letter_at_once(
+async def test_a_permanent_failure_is_a_dead_letter_immediately(
     redis: Client, api: CustomersApi, working: Working, answer: web.Response, reason: str, error: str
 ) -> None:
     api.answer = lambda _id, _times: answer
@@ -196,7 +196,7 @@ async def test_a_source_without_api_is_a_dead_letter_that_says_so(
     assert "sources.voucherify.api is not set" in letter.error
 
 
-async def test_whoever_waits_too_long_in_line_makes_room_and_comes_again(
+async def test_a_lookup_that_waits_too_long_is_postponed(
     redis: Client, sink: Sink, api: CustomersApi, working: Working, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(enrich, "GIVE_UP_AFTER_S", 0.1)

@@ -41,7 +41,7 @@ async def client(api: CustomersApi) -> AsyncIterator[Open]:
         await client.close()
 
 
-async def test_a_customer_is_asked_for_with_both_headers_and_answered_whole(
+async def test_a_customer_is_requested_with_both_headers_and_returned_complete(
     api: CustomersApi, client: Open
 ) -> None:
     found = await client().get(about("cust_1"))
@@ -52,7 +52,7 @@ async def test_a_customer_is_asked_for_with_both_headers_and_answered_whole(
     assert (api.headers["X-App-Id"], api.headers["X-App-Token"]) == ("app-7c1f", TOKEN)
 
 
-async def test_an_answer_is_kept_for_its_time_and_a_404_too(api: CustomersApi, client: Open) -> None:
+async def test_answers_and_404s_are_cached_for_their_time(api: CustomersApi, client: Open) -> None:
     kept, forgetful = client(), client(cache_s=0)
     for _ in range(3):
         await kept.get(about("cust_1"))
@@ -63,7 +63,7 @@ async def test_an_answer_is_kept_for_its_time_and_a_404_too(api: CustomersApi, c
     assert api.ids == ["cust_1", "nobody", *["cust_1"] * 3]
 
 
-async def test_an_answer_is_asked_for_again_once_it_is_old(api: CustomersApi, client: Open) -> None:
+async def test_an_expired_answer_is_requested_again(api: CustomersApi, client: Open) -> None:
     asking = client(cache_s=0.05)
 
     async def asked_again() -> bool:
@@ -73,21 +73,21 @@ async def test_an_answer_is_asked_for_again_once_it_is_old(api: CustomersApi, cl
     await until(asked_again)
 
 
-async def test_the_cache_is_bounded_and_what_is_used_stays(api: CustomersApi, client: Open) -> None:
+async def test_the_cache_is_bounded_and_keeps_recently_used_answers(api: CustomersApi, client: Open) -> None:
     asking = client(cache_size=2)
     for name in ("cust_1", "cust_2", "cust_1", "cust_3", "cust_1", "cust_2"):
         await asking.get(about(name))
     assert api.ids == ["cust_1", "cust_2", "cust_3", "cust_2"]
 
 
-async def test_who_asks_for_the_same_at_the_same_time_shares_one_request(api: CustomersApi, client: Open) -> None:
+async def test_concurrent_lookups_of_one_id_share_a_request(api: CustomersApi, client: Open) -> None:
     asking = client()
     found = await asyncio.gather(*(asking.get(about("cust_1")) for _ in range(50)))
     assert len(set(found)) == 1
     assert api.ids == ["cust_1"]
 
 
-async def test_one_that_waits_no_longer_takes_no_answer_from_the_others(api: CustomersApi, client: Open) -> None:
+async def test_a_cancelled_lookup_does_not_cancel_the_shared_request(api: CustomersApi, client: Open) -> None:
     release = asyncio.Event()
     api.answer = lambda _id, _times: waiting_for(release)
     asking = client()
@@ -100,7 +100,7 @@ async def test_one_that_waits_no_longer_takes_no_answer_from_the_others(api: Cus
     assert api.ids == ["cust_1"]
 
 
-async def test_a_request_under_way_that_all_left_still_answers_who_comes_next(
+async def test_a_request_whose_callers_all_left_still_answers_the_next_one(
     api: CustomersApi, client: Open
 ) -> None:
     release = asyncio.Event()
@@ -115,7 +115,7 @@ async def test_a_request_under_way_that_all_left_still_answers_who_comes_next(
     assert api.ids == ["cust_1"]
 
 
-async def test_a_question_in_line_that_nobody_waits_for_is_never_sent(api: CustomersApi, client: Open) -> None:
+async def test_a_queued_request_without_callers_is_never_sent(api: CustomersApi, client: Open) -> None:
     release = asyncio.Event()
     api.answer = lambda _id, _times: waiting_for(release)
     asking = client(concurrency=1)
@@ -138,7 +138,7 @@ async def test_requests_keep_to_their_rate(api: CustomersApi, client: Open) -> N
     assert 0.9 <= times[39] - times[0] <= 5.0
 
 
-async def test_a_rate_below_one_a_second_spaces_them_out(api: CustomersApi, client: Open) -> None:
+async def test_a_rate_below_one_a_second_spaces_requests(api: CustomersApi, client: Open) -> None:
     asking = client(rate_per_s=0.5)
     assert asking._rate.time_period == 2.0
     await asking.get(about("cust_1"))
@@ -147,7 +147,7 @@ async def test_a_rate_below_one_a_second_spaces_them_out(api: CustomersApi, clie
     assert api.ids == ["cust_1"]
 
 
-async def test_no_more_than_concurrency_are_under_way(api: CustomersApi, client: Open) -> None:
+async def test_concurrent_requests_are_limited(api: CustomersApi, client: Open) -> None:
     async def until_three_are_there(_id: str, times: int) -> None:
         if times >= 3:
             three.set()
@@ -162,7 +162,7 @@ async def test_no_more_than_concurrency_are_under_way(api: CustomersApi, client:
 
 
 @pytest.mark.parametrize("status", [408, 409, 421, 423, 425, 429, 500, 502, 503, 504])
-async def test_a_passing_failure_is_tried_again_and_not_kept(api: CustomersApi, client: Open, status: int) -> None:
+async def test_a_temporary_failure_is_retried_and_not_cached(api: CustomersApi, client: Open, status: int) -> None:
     api.answer = lambda _id, times: web.Response(status=status, text=TOKEN) if times == 1 else None
     asking = client()
     assert await asking.get(about("cust_1")) == Retry(
@@ -171,7 +171,7 @@ async def test_a_passing_failure_is_tried_again_and_not_kept(api: CustomersApi, 
     assert isinstance(await asking.get(about("cust_1")), bytes)
 
 
-async def test_retry_after_is_passed_on_and_nobody_asks_meanwhile(api: CustomersApi, client: Open) -> None:
+async def test_retry_after_is_returned_and_no_request_is_sent_meanwhile(api: CustomersApi, client: Open) -> None:
     api.answer = lambda _id, _times: web.Response(status=429, headers={"Retry-After": "3600"})
     asking = client()
     first = await asking.get(about("cust_1"))
@@ -258,7 +258,7 @@ async def test_silence_is_tried_again_after_the_time_out(api: CustomersApi, clie
     )
 
 
-async def test_what_breaks_off_is_tried_again_and_tells_no_id(client: Open) -> None:
+async def test_an_interrupted_answer_is_retried_and_its_error_shows_no_id(client: Open) -> None:
     async def break_off(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         writer.close()
@@ -299,7 +299,7 @@ def answers_raw(answer: bytes, *, closes: bool) -> Callable[..., Awaitable[None]
         b"X-",
     ],
 )
-async def test_the_status_counts_whatever_becomes_of_the_rest_of_an_answer(
+async def test_the_status_counts_even_if_the_rest_of_an_answer_fails(
     client: Open, after_status: bytes, closes: bool
 ) -> None:
     found: list[Answer] = []
@@ -320,9 +320,7 @@ async def test_the_status_counts_whatever_becomes_of_the_rest_of_an_answer(
     passing_without_id(cut)
 
 
-async def test_the_api_is_asked_by_our_name_and_with_the_id_as_it_was_quoted(
-    api: CustomersApi, client: Open
-) -> None:
+async def test_requests_have_our_user_agent_and_the_quoted_id(api: CustomersApi, client: Open) -> None:
     await client().get(LookUp("customer", "/v1/customers/a%2Fb%27%7E"))
     assert api.headers["User-Agent"].startswith("Hookline/")
     assert api.paths == ["/v1/customers/a%2Fb%27%7E"]
@@ -335,13 +333,13 @@ async def test_a_proxy_that_cannot_be_used_is_misconfigured(client: Open, monkey
     assert (found.reason, "proxy" in found.error) == ("misconfigured", True)
 
 
-async def test_an_address_with_a_path_is_asked_below_it(api: CustomersApi, client: Open) -> None:
+async def test_a_url_with_a_path_is_kept_as_a_prefix(api: CustomersApi, client: Open) -> None:
     await client(url=f"{api.url}/").get(about("cust_1"))
     assert await client(url=f"{api.url}/proxy").get(about("cust_1")) is None
     assert api.ids == ["cust_1"]
 
 
-async def test_closing_ends_what_is_under_way(api: CustomersApi) -> None:
+async def test_closing_cancels_running_requests(api: CustomersApi) -> None:
     never = asyncio.Event()
     api.answer = lambda _id, _times: waiting_for(never)
     asking = ProviderApi("shop", api.settings(), API)

@@ -28,12 +28,12 @@ def test_2xx_is_sent(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 409, 421, 423, 425, 429, 500, 502, 503, 504, 507, 599])
-def test_what_may_pass_is_tried_again(status: int) -> None:
+def test_temporary_failures_are_retried(status: int) -> None:
     assert isinstance(outcome_of(status, {}, b""), Retry)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 410, 422])
-def test_what_will_not_change_is_permanent(status: int) -> None:
+def test_permanent_failures_are_not_retried(status: int) -> None:
     outcome = outcome_of(status, {}, b"why")
     assert isinstance(outcome, Dead)
     assert (outcome.reason, outcome.answer) == ("permanent", "why")
@@ -68,11 +68,11 @@ def test_retry_after_is_seconds_with_decimals_and_of_a_list_the_first(value: str
 @pytest.mark.parametrize(
     "value", ["", "soon", "-5", "1e9", "\u0663", "nan", "inf", "1.2.3", ",120", "Thu, 99 Foo 2026"]
 )
-def test_nonsense_in_retry_after_asks_for_nothing(value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     assert asked_s(value) == 0
 
 
-def test_however_long_a_number_is_it_is_read() -> None:
+def test_a_number_of_any_length_is_read() -> None:
     assert asked_s("9" * 500) > 1e9
 
 
@@ -119,7 +119,7 @@ def test_the_status_is_known_from_its_line_on(received: bytes, status: int) -> N
         b"200 OK\r\n",
     ],
 )
-def test_what_has_no_status_line_has_no_status(received: bytes) -> None:
+def test_an_answer_without_a_status_line_has_no_status(received: bytes) -> None:
     assert head_of(received) is None
 
 
@@ -198,7 +198,7 @@ async def test_an_impossible_url_is_reported_when_the_channel_is_opened() -> Non
         assert caught.value.setting == "url"
 
 
-def test_what_is_posted_is_one_line_with_the_payload_as_it_was_received_where_that_is_at_hand() -> None:
+def test_a_post_is_one_line_with_the_payload_as_received_if_available() -> None:
     for data_json in (b"", b'{"n": 1.0}', b'{\n"n": 1.0\n}'):
         message = structs.replace(MESSAGE, data={"n": 1.0}, data_json=data_json)
         assert b"\n" not in posted(message)

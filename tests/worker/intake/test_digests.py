@@ -31,7 +31,7 @@ def parts(key: str = "data.customer.id", text: str = TEXT, window: str = "1s") -
     return Parts(rules=(Rule(name="points", events=("*",), channel="sink", text=text, digest=digest),))
 
 
-async def test_what_comes_within_a_window_is_one_notification_with_the_newest_balance(
+async def test_events_within_a_window_are_one_notification_with_the_newest_balance(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     late = happened(3, customer="ada", at_s=30, balance=120)
@@ -48,7 +48,7 @@ async def test_what_comes_within_a_window_is_one_notification_with_the_newest_ba
     assert (totals.processed, totals.digested, totals.created, totals.sent) == (4, 4, 2, 2)
 
 
-async def test_every_event_is_in_exactly_one_digest_whichever_worker_dies(
+async def test_every_event_is_in_exactly_one_digest_even_if_workers_die(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     workers = [worker(parts=parts()), worker(parts=parts())]
@@ -91,7 +91,7 @@ async def test_a_digest_that_cannot_be_rendered_is_a_dead_letter_with_its_events
     assert sink.got[0]["text"].startswith("2 x points added")
 
 
-async def test_an_event_without_the_digests_key_is_a_dead_letter_that_names_it_and_the_others_are_told(
+async def test_an_event_without_the_digest_key_is_a_dead_letter_and_the_others_are_sent(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=parts(key="data.customer.crm_id"))

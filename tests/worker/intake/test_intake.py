@@ -36,7 +36,7 @@ class Watching(Planner):
             yield plan
 
 
-async def test_stalled_entries_are_taken_over_one_at_a_time_however_often_it_is_asked_for(redis: Client) -> None:
+async def test_stalled_entries_are_taken_over_one_at_a_time_despite_repeated_requests(redis: Client) -> None:
     await stream.create_group(redis)
     for number in range(6):
         await send(redis, webhook(number))

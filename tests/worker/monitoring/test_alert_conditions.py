@@ -39,12 +39,12 @@ def refused(age_ms: int, answers: int, last_ago_ms: int) -> SourceFacts:
     )
 
 
-def test_a_source_that_does_well_is_none() -> None:
+def test_a_healthy_source_raises_no_alert() -> None:
     assert not found(SourceFacts())
     assert not found(SourceFacts(last_accepted_ms=NOW - DAY, watched_since_ms=NOW - DAY))
 
 
-def test_an_outage_of_two_minutes_is_one_and_a_blip_is_not() -> None:
+def test_an_outage_of_two_minutes_raises_an_alert_and_a_short_one_does_not() -> None:
     assert not found(failing(MINUTE))
     alert = found(failing(2 * MINUTE))["outage"]
     assert "about 10 tries (until" in alert.text
@@ -52,11 +52,11 @@ def test_an_outage_of_two_minutes_is_one_and_a_blip_is_not() -> None:
     assert alert.since_ms == NOW - 2 * MINUTE
 
 
-def test_an_outage_beyond_the_last_try_tells_what_to_switch_on() -> None:
+def test_the_alert_of_an_outage_beyond_the_last_retry_names_the_setting_to_enable() -> None:
     assert "Project settings" in found(failing(25 * HOUR))["outage"].text
 
 
-def test_a_past_outage_is_told_for_a_day_if_it_outlasted_the_last_try() -> None:
+def test_a_past_outage_beyond_the_last_retry_is_reported_for_a_day() -> None:
     ended = SourceFacts(outage_since_ms=NOW - 26 * HOUR, outage_until_ms=NOW - HOUR, last_accepted_ms=NOW)
     alert = found(ended)["disabled"]
     assert "Project settings" in alert.text
@@ -66,7 +66,7 @@ def test_a_past_outage_is_told_for_a_day_if_it_outlasted_the_last_try() -> None:
     assert not found(short)
 
 
-def test_one_forged_request_is_no_outage_and_no_cause() -> None:
+def test_one_forged_request_raises_no_alert() -> None:
     for age_ms in (0, MINUTE, 6 * MINUTE, HOUR, DAY):
         assert not found(refused(age_ms, 1, age_ms))
         assert not found(refused(age_ms, 1, 0))
@@ -78,7 +78,7 @@ def test_a_burst_of_forged_requests_is_soon_forgotten() -> None:
 
 
 @given(st.integers(5 * MINUTE, 23 * HOUR))
-def test_a_rotated_secret_is_a_cause_as_long_as_one_webhook_is_tried_again(age_ms: int) -> None:
+def test_a_rotated_secret_is_reported_as_long_as_one_webhook_is_retried(age_ms: int) -> None:
     tries_ms = [0, *(int(at_s * 1000) for at_s in RETRY_SCHEDULE_S)]
     made = [at_ms for at_ms in tries_ms if at_ms <= age_ms - 30_000]  # the provider may be half a minute late
     facts = refused(age_ms, len(made), age_ms - made[-1])
@@ -86,7 +86,7 @@ def test_a_rotated_secret_is_a_cause_as_long_as_one_webhook_is_tried_again(age_m
     assert "secrets" in alert.text and "tries" in alert.text.replace("1 try", "tries")
 
 
-def test_silence_is_a_cause_only_where_webhooks_are_expected() -> None:
+def test_silence_raises_an_alert_only_where_webhooks_are_expected() -> None:
     facts = SourceFacts(last_accepted_ms=NOW - 61_000, watched_since_ms=NOW - DAY)
     hourly, minutely = (WorkerSource(VOUCHERIFY, 7, expect_every_s=every_s) for every_s in (3600.0, 60.0))
     assert not found(facts)
@@ -101,13 +101,13 @@ def test_silence_of_a_source_that_never_had_a_webhook_counts_from_the_first_look
     assert "silence" in found(SourceFacts(watched_since_ms=NOW - 60_001), expecting)
 
 
-def test_a_day_of_silence_tells_to_look_whether_the_webhook_was_disabled() -> None:
+def test_the_alert_of_a_day_of_silence_advises_to_check_whether_the_webhook_is_disabled() -> None:
     expecting = WorkerSource(VOUCHERIFY, 7, expect_every_s=60.0)
     assert "Project settings" not in found(SourceFacts(last_accepted_ms=NOW - HOUR), expecting)["silence"].text
     assert "Project settings" in found(SourceFacts(last_accepted_ms=NOW - 25 * HOUR), expecting)["silence"].text
 
 
-def test_the_end_tells_whether_webhooks_are_accepted_again() -> None:
+def test_the_end_of_an_alert_states_whether_webhooks_are_accepted_again() -> None:
     alert = found(failing(HOUR))["outage"]
     assert "accepted again" in end_text(alert, SourceFacts(last_accepted_ms=NOW))
     assert "no longer" in end_text(alert, SourceFacts(last_accepted_ms=NOW - 2 * HOUR))

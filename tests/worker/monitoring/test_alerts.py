@@ -42,7 +42,7 @@ def lines(caplog: pytest.LogCaptureFixture, action: str) -> list[str]:
     return [record.message for record in caplog.records if getattr(record, "action", "") == action]
 
 
-async def test_many_workers_tell_an_alert_once_a_period(redis: Client, sink: Sink, channel: Channel) -> None:
+async def test_many_workers_send_an_alert_once_a_period(redis: Client, sink: Sink, channel: Channel) -> None:
     workers = [alerts(redis, channel) for _ in range(5)]
     sent = await asyncio.gather(*(worker.hold(OUTAGE) for worker in workers for _ in range(3)))
     assert sum(sent) == 1
@@ -54,9 +54,7 @@ async def test_many_workers_tell_an_alert_once_a_period(redis: Client, sink: Sin
     assert 1_700_000 < await redis.pttl(KEYS.alert + "outage:shop") <= 1_800_000
 
 
-async def test_it_is_told_again_in_the_next_period_while_it_holds(
-    redis: Client, sink: Sink, channel: Channel
-) -> None:
+async def test_an_open_alert_is_sent_again_in_the_next_period(redis: Client, sink: Sink, channel: Channel) -> None:
     worker = alerts(redis, channel)
     assert await worker.hold(OUTAGE, now_ms=NOW)
     await redis.delete(KEYS.alert + "outage:shop")  # as its end would
@@ -64,14 +62,14 @@ async def test_it_is_told_again_in_the_next_period_while_it_holds(
     assert len(sink.times) == 2
 
 
-async def test_the_same_period_has_the_same_key_whoever_tells(redis: Client, sink: Sink, channel: Channel) -> None:
+async def test_all_workers_use_the_same_key_for_a_period(redis: Client, sink: Sink, channel: Channel) -> None:
     for _ in range(2):  # the first dies right after it sent, so its mark ends early
         await alerts(redis, channel).hold(OUTAGE, now_ms=NOW)
         await redis.delete(KEYS.alert + "outage:shop")
     assert list(sink.times.values()) == [2]
 
 
-async def test_while_it_is_being_told_the_mark_is_short_so_that_a_dead_teller_is_replaced(
+async def test_while_an_alert_is_sent_its_mark_is_short_so_that_a_killed_sender_is_replaced(
     redis: Client, sink: Sink, channel: Channel
 ) -> None:
     left_ms = []
@@ -85,9 +83,7 @@ async def test_while_it_is_being_told_the_mark_is_short_so_that_a_dead_teller_is
     assert 0 < left_ms[0] <= 60_000
 
 
-async def test_alerts_of_other_kinds_and_sources_are_told_beside_it(
-    redis: Client, sink: Sink, channel: Channel
-) -> None:
+async def test_alerts_of_other_kinds_and_sources_are_sent_too(redis: Client, sink: Sink, channel: Channel) -> None:
     worker = alerts(redis, channel)
     for kind, source in (("outage", "shop"), ("outage", "club"), ("silence", "shop")):
         assert await worker.raise_alert(kind, source, f"{kind} at {source}", {})
@@ -121,7 +117,7 @@ async def test_a_channel_that_refuses_is_not_tried_again(redis: Client, sink: Si
     assert list(sink.times.values()) == [1]
 
 
-async def test_without_a_channel_it_is_a_log_line(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_channel_an_alert_is_a_log_line(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     worker = alerts(redis, None)
     assert await worker.hold(OUTAGE)
@@ -131,7 +127,7 @@ async def test_without_a_channel_it_is_a_log_line(redis: Client, caplog: pytest.
     assert lines(caplog, "alert_over") == ["shop: webhooks again"]
 
 
-async def test_its_end_is_told_once_and_only_where_its_beginning_was(
+async def test_the_end_of_an_alert_is_sent_once_and_only_if_its_start_was_sent(
     redis: Client, sink: Sink, channel: Channel
 ) -> None:
     workers = [alerts(redis, channel) for _ in range(3)]
@@ -158,13 +154,13 @@ async def test_an_alert_with_an_end_is_shown_until_then_and_forgotten(redis: Cli
     assert await redis.hlen(KEYS.alerts) == 0  # type: ignore[misc]
 
 
-async def test_what_is_to_be_told_once_is_not_told_again_in_the_next_period(redis: Client) -> None:
+async def test_a_one_time_alert_is_not_sent_again_in_the_next_period(redis: Client) -> None:
     disabled = Alert(kind="disabled", source="shop", since_ms=NOW, text="look there", ends_ms=NOW + 3_600_000)
     assert await alerts(redis, None, period_s=1).hold(disabled, now_ms=NOW, once=True)
     assert await redis.pttl(KEYS.alert + "disabled:shop") > 3_500_000
 
 
-async def test_without_redis_each_process_tells_once_a_period_and_the_end_too(
+async def test_without_redis_each_process_reports_once_a_period_and_the_end_too(
     own_redis: RedisServer, sink: Sink, channel: Channel
 ) -> None:
     client = connect(RedisSettings(url=own_redis.url), retries=0)
@@ -179,6 +175,8 @@ async def test_without_redis_each_process_tells_once_a_period_and_the_end_too(
     await client.aclose(close_connection_pool=True)
 
 
-async def test_facts_that_cannot_be_sent_harm_nobody(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_alert_facts_that_cannot_be_sent_cause_no_failure(
+    redis: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     assert not await alerts(redis, None).raise_alert("odd", "shop", "odd", {"fact": object()})
     assert lines(caplog, "alert_failed")

@@ -35,7 +35,7 @@ def letter(event: str = "order.created", path: str = "$.amount") -> DeadLetter:
     ).letter
 
 
-def test_how_many_is_too_many_only_the_config_knows() -> None:
+def test_without_configured_limits_no_number_of_dead_letters_raises_an_alert() -> None:
     assert not found(AlertSettings(), letters=10**6, died=10**6)
 
 
@@ -46,12 +46,12 @@ def test_the_rate_is_an_average_of_five_minutes_and_the_bound_itself_is_too_many
     assert list(found(AlertSettings(dead_per_minute=0.1), died=1)) == ["dead_rate:"]
 
 
-def test_the_total_is_what_lies_there_now() -> None:
+def test_the_total_counts_the_dead_letters_that_exist_now() -> None:
     assert not found(TOTAL, letters=99, died=10**6)
     assert "100 dead letters stored" in found(TOTAL, letters=100)["dead_total:"]
 
 
-def test_what_holds_no_longer_is_over() -> None:
+def test_an_alert_whose_condition_ended_is_over() -> None:
     facts = DeadFacts(letters=100, died=10)
     holding = {alert.name: alert for alert in count_alerts(facts, TOTAL, NOW)}
     [total] = holding.values()
@@ -65,7 +65,7 @@ def test_what_holds_no_longer_is_over() -> None:
     assert not has_ended(purged_alert(Unreported({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
 
 
-def test_a_new_group_is_told_by_what_its_letters_have_in_common_and_never_by_an_error_or_a_body() -> None:
+def test_the_alert_of_a_new_group_has_its_dimensions_and_no_error_or_body() -> None:
     alert = new_groups_alert([NewGroup("ab12", letter())], NOW)
     for part in ("stage intake", "source shop", "event order.created", "reason undecodable", "path $.amount"):
         assert part in alert.text
@@ -82,7 +82,7 @@ def test_many_new_groups_are_one_message_that_names_the_first() -> None:
     assert (alert.data["new"], len(alert.data["groups"])) == (8, 5)
 
 
-def test_a_group_whose_letter_has_gone_is_told_by_its_fingerprint() -> None:
+def test_a_group_whose_letter_was_removed_is_reported_by_its_fingerprint() -> None:
     assert "ab12" in new_groups_alert([NewGroup("ab12", None)], NOW).text
 
 
@@ -91,6 +91,6 @@ def test_names_from_outside_are_cut_and_made_printable() -> None:
     assert text.isprintable() and len(text) < 400
 
 
-def test_purged_letters_are_told_by_their_number() -> None:
+def test_purged_letters_are_reported_by_their_number() -> None:
     assert "2 dead letters were deleted" in purged_alert(Unreported({}, 3, 5), NOW).text
     assert "1 dead letter was deleted" in purged_alert(Unreported({}, 4, 5), NOW).text

@@ -78,7 +78,9 @@ async def holding(redis: Client) -> list[str]:
 # The messages
 
 
-async def test_a_new_group_is_told_once_and_by_nothing_personal(redis: Client, sink: Sink, guard: Guard) -> None:
+async def test_a_new_group_is_reported_once_and_without_personal_data(
+    redis: Client, sink: Sink, guard: Guard
+) -> None:
     await add_stored(redis, [stored_letter("order.created"), stored_letter("order.created")])
     for number in range(3):
         await guard().check(NOW + number)
@@ -110,7 +112,7 @@ async def test_new_groups_of_a_period_wait_for_the_next_and_are_one_message(
     assert "order.2" in second["text"] and "order.3" in second["text"] and "order.1" not in second["text"]
 
 
-async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
+async def test_the_alert_of_new_groups_is_over_with_the_last_dead_letter(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     stored = stored_letter("order.1")
@@ -123,7 +125,7 @@ async def test_what_was_told_of_new_groups_is_over_with_the_last_dead_letter(
     assert await holding(redis) == []
 
 
-async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_either(
+async def test_new_groups_found_while_the_alert_is_disabled_are_not_reported_later(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await add_stored(redis, [stored_letter("order.1")])
@@ -132,7 +134,7 @@ async def test_new_groups_that_nobody_wants_to_be_told_of_are_not_told_later_eit
     assert not sink.got
 
 
-async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerprint(
+async def test_a_group_that_only_a_newer_version_can_read_is_reported_by_its_fingerprint(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     stored = stored_letter("order.1")
@@ -143,7 +145,7 @@ async def test_a_group_that_only_a_newer_version_can_read_is_told_by_its_fingerp
     assert stored.letter.fingerprint in sink.got[0]["text"]
 
 
-async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_is_over(
+async def test_the_alert_of_the_rate_lasts_while_so_many_die_even_if_some_are_replayed(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     rule = guard(dead_new=False, dead_per_minute=0.6)
@@ -168,7 +170,9 @@ async def test_the_rate_holds_while_so_many_die_whatever_was_replayed_and_then_i
     assert await holding(redis) == []
 
 
-async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink: Sink, guard: Guard) -> None:
+async def test_the_alert_of_the_total_lasts_until_enough_were_processed(
+    redis: Client, sink: Sink, guard: Guard
+) -> None:
     rule = guard(dead_new=False, dead_total=3)
     stored = [stored_letter("order.1") for _ in range(3)]
     await add_stored(redis, stored[:2])
@@ -183,7 +187,7 @@ async def test_the_total_holds_until_enough_were_dealt_with(redis: Client, sink:
     assert "2 dead letters left" in messages(sink, "dead_total", "over")[0]["text"]
 
 
-async def test_purged_letters_are_told_by_number_since_the_last_time(
+async def test_purged_letters_since_the_last_report_are_reported_by_number(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     stored = [stored_letter("order.1") for _ in range(6)]
@@ -201,7 +205,7 @@ async def test_purged_letters_are_told_by_number_since_the_last_time(
     assert await holding(redis) == ["dead_purged"]
 
 
-async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
+async def test_after_a_failover_that_lost_purges_the_next_one_is_reported(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     await redis.set(KEYS.dead_reported, 100)
@@ -216,7 +220,7 @@ async def test_after_a_failover_that_forgot_purges_the_next_one_is_told(
 # When things go wrong
 
 
-async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_is_forgotten(
+async def test_an_alert_that_a_channel_refuses_permanently_makes_no_dead_letter_and_is_not_lost(
     redis: Client, sink: Sink, guard: Guard, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
@@ -242,7 +246,7 @@ async def test_a_channel_that_refuses_for_good_makes_no_dead_letter_and_nothing_
     assert messages(sink, "dead_new")[0]["data"]["new"] == 2
 
 
-async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_more_in_it(
+async def test_an_alert_repeated_after_a_crash_has_the_same_key_unless_its_content_grew(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
     """A receiver that knows the key lets the message go; so one with another group must have another key."""
@@ -261,7 +265,7 @@ async def test_what_is_told_again_after_a_crash_has_the_same_key_but_not_with_mo
 # On running workers
 
 
-async def test_several_workers_tell_a_new_group_once(redis: Client, sink: Sink, worker: Start) -> None:
+async def test_several_workers_report_a_new_group_once(redis: Client, sink: Sink, worker: Start) -> None:
     for _ in range(3):
         worker(parts=ALERTING)
     await send(redis, BROKEN)
@@ -273,7 +277,7 @@ async def test_several_workers_tell_a_new_group_once(redis: Client, sink: Sink, 
     assert await redis.hlen(KEYS.dead_unreported) == 0  # type: ignore[misc]
 
 
-async def test_a_worker_killed_as_it_tells_is_followed_by_one_that_tells_it_once_more(
+async def test_the_alert_of_a_worker_killed_while_sending_is_sent_again_by_another(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     first: list[WorkerProcess] = []

@@ -35,7 +35,7 @@ async def of_voucherify(redis: Client) -> dict[Deviation, int]:
     return (await noted.read(redis, ["voucherify"]))["voucherify"]
 
 
-async def test_a_webhook_as_the_models_say_shows_no_drift(redis: Client) -> None:
+async def test_a_webhook_that_fits_its_model_shows_no_drift(redis: Client) -> None:
     drift = watching(redis)
     for number in range(5):
         drift.note_event("voucherify", POINTS_ADDED, webhook(number))
@@ -44,7 +44,7 @@ async def test_a_webhook_as_the_models_say_shows_no_drift(redis: Client) -> None
     assert await current_alerts(redis, now_ms=0) == []
 
 
-async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_once(redis: Client) -> None:
+async def test_new_missing_and_changed_keys_are_counted_and_a_changed_type_is_logged_once(redis: Client) -> None:
     def change(data: dict[str, Any]) -> None:
         data["campaign"]["colour"] = "red"
         data["voucher"]["code"] = 17
@@ -63,7 +63,7 @@ async def test_new_gone_and_changed_keys_are_counted_and_a_changed_type_is_told_
     assert "$.data.voucher.code is integer" in alert.text
 
 
-async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: Client) -> None:
+async def test_an_event_name_without_a_model_is_logged_when_first_seen(redis: Client) -> None:
     drift = watching(redis)
     drift.note_event("voucherify", "moon.phase.changed", b"{}")
     await drift.check()
@@ -72,7 +72,7 @@ async def test_a_name_without_a_model_is_told_at_its_first_sight(redis: Client) 
     assert "moon.phase.changed" in alert.text
 
 
-async def test_only_the_first_of_a_name_and_one_in_so_many_are_looked_at(redis: Client) -> None:
+async def test_only_the_first_event_of_a_name_and_every_nth_are_sampled(redis: Client) -> None:
     drift = watching(redis, every=10)
     for number in range(25):
         drift.note_event("voucherify", POINTS_ADDED, webhook(number))
@@ -101,7 +101,7 @@ async def test_a_running_worker_samples_what_it_takes_in(
     await until(seen)
 
 
-async def test_samples_of_a_source_that_was_taken_out_of_the_config_are_let_go(redis: Client) -> None:
+async def test_samples_of_a_source_that_left_the_config_are_released(redis: Client) -> None:
     drift = watching(redis)
     drift.note_event("voucherify", POINTS_ADDED, webhook(1))
     drift.reload({"shop": KINDS["voucherify"]})

@@ -105,7 +105,7 @@ async def test_an_alert_of_a_source_that_is_configured_no_more_is_over(redis: Cl
     assert await holding(redis) == []
 
 
-async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_are_left(
+async def test_an_unreachable_redis_is_reported_after_a_minute_with_the_retries_that_are_left(
     redis: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
@@ -122,7 +122,7 @@ async def test_a_redis_that_is_away_is_told_after_a_minute_with_the_tries_that_a
     assert "reachable again" in ended
 
 
-async def test_a_full_redis_is_told_too(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_redis_is_reported_too(redis: Client, caplog: pytest.LogCaptureFixture) -> None:
     check = guards(redis)
     await redis.config_set("maxmemory", 1)
     try:
@@ -196,7 +196,7 @@ def webhook_of(age: timedelta, number: int) -> bytes:
     return json.dumps(envelope).encode()
 
 
-async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_take_it(
+async def test_an_event_that_is_too_old_is_a_dead_letter_that_can_be_replayed(
     redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
     guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}
@@ -221,7 +221,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_and_a_person_may_still_
         assert totals.dead_at_intake == 1
 
 
-async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
+async def test_a_replayed_stale_event_is_accepted_even_after_a_takeover(
     redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
     """The worker that read it dies before it commits: what let it in stands in the stream."""
@@ -238,7 +238,7 @@ async def test_a_stale_event_that_was_replayed_and_taken_over_is_still_let_in(
     assert taken is not None and read.any_age and taken.any_age
 
 
-async def test_a_worker_whose_redis_is_stopped_goes_on_guarding_when_it_is_back(
+async def test_the_monitors_of_a_worker_continue_after_a_restart_of_redis(
     own_redis: RedisServer, sink: Sink
 ) -> None:
     client = connect(RedisSettings(url=own_redis.url))

@@ -119,7 +119,7 @@ async def test_a_body_dies_again_as_intake_would_keep_it_or_passes(name: str) ->
     assert {(shown.channel, shown.rule, shown.key) for shown in result.notifications} == planned
 
 
-def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
+def test_a_dry_run_shows_the_message_that_the_channel_would_get() -> None:
     letter = rule(
         channel="mail", to="{{ customer.email }}", subject="+{{ balance.points }}", html="<b>{{ 1 }}</b>"
     )
@@ -133,12 +133,12 @@ def test_what_would_be_sent_is_told_as_the_channel_gets_it() -> None:
     assert (shown.error, shown.needs, shown.looks_up) == ("", "", ())
 
 
-def test_an_event_that_no_rule_is_for_passes_and_nobody_is_notified() -> None:
+def test_an_event_that_no_rule_matches_passes_without_notifications() -> None:
     for rules in ((rule(events=("moon.*",)),), (rule(when="balance.points > 100"),), (rule(enabled=False),)):
         assert masked_dry_run(at_intake(SAMPLE), *rules) == DryRunResult(passes=True)
 
 
-def test_what_was_stale_is_taken_at_any_age_and_what_died_otherwise_is_not() -> None:
+def test_only_stale_letters_are_replayed_at_any_age() -> None:
     old = {**SAMPLE, "event": {**SAMPLE["event"], "created_at": "2020-01-01T00:00:00Z"}}
     sources = {"voucherify": WorkerSource(KIND, 7, max_event_age_s=60.0)}
 
@@ -147,7 +147,7 @@ def test_what_was_stale_is_taken_at_any_age_and_what_died_otherwise_is_not() -> 
     assert (result.passes, result.reason, result.error_class) == (False, "stale", "StaleEvent")
 
 
-def test_of_several_notifications_the_one_that_would_die_is_told_beside_the_others() -> None:
+def test_of_several_notifications_the_failing_one_is_shown_with_the_others() -> None:
     rules = [rule(name=name, text=text) for name, text in (("good", TEXT), ("bad", "{{ balance.pionts }}"))]
 
     result = masked_dry_run(at_intake(SAMPLE), *rules)
@@ -198,7 +198,7 @@ def test_a_template_that_does_not_fit_names_what_is_missing(changes: dict[str, A
         ("log", {"text": r'{{ "\ud800" }}'}, "UnicodeEncodeError"),
     ],
 )
-def test_what_a_channel_refuses_before_it_asks_anybody_fails(
+def test_a_message_that_a_channel_refuses_locally_fails(
     channel: str, changes: dict[str, Any], error_class: str
 ) -> None:
     result = masked_dry_run(at_notify(SAMPLE, channel=channel), rule(channel=channel, **changes))
@@ -223,7 +223,9 @@ def test_a_channel_that_cannot_be_opened_fails() -> None:
         (at_intake(SAMPLE, source="gone"), "unknown source", "no source named 'gone'"),
     ],
 )
-def test_what_the_config_no_longer_has_fails(stored_letter: StoredDeadLetter, reason: str, error: str) -> None:
+def test_a_letter_whose_rule_or_channel_left_the_config_fails(
+    stored_letter: StoredDeadLetter, reason: str, error: str
+) -> None:
     result = masked_dry_run(stored_letter)
     assert (result.passes, result.reason) == (False, reason)
     assert error in result.error
@@ -238,7 +240,7 @@ def test_a_notification_keeps_its_key() -> None:
     assert (shown.key, shown.text) == ("k" * 32, "40 points for Bela Okafor")
 
 
-def test_what_only_an_answer_could_bring_passes_and_the_question_is_told() -> None:
+def test_a_rule_with_a_lookup_passes_and_the_lookup_is_named() -> None:
     asking = rule(enrich=("customer",), text="{{ customer.phone }}")
     for stored_letter in (at_intake(SAMPLE, source="asked"), at_notify(SAMPLE, source="asked")):
         result = masked_dry_run(stored_letter, asking)
@@ -249,7 +251,7 @@ def test_what_only_an_answer_could_bring_passes_and_the_question_is_told() -> No
         assert shown.text == ""
 
 
-def test_a_question_that_cannot_be_asked_fails() -> None:
+def test_a_lookup_that_cannot_be_made_fails() -> None:
     asking = rule(enrich=("customer",), text="{{ customer.phone }}")
     nobody = {**SAMPLE, "data": {"greeting": "hello"}}
 
@@ -257,7 +259,7 @@ def test_a_question_that_cannot_be_asked_fails() -> None:
     assert masked_dry_run(at_notify(SAMPLE), asking).reason == "misconfigured"
 
 
-def test_an_event_on_its_way_into_a_digest_is_told_as_a_digest_of_its_own() -> None:
+def test_an_event_of_a_digest_is_shown_as_a_digest_of_its_own() -> None:
     digest = DigestSettings(key="customer.id", window="1m")
     counting = rule(channel=("crm", "console"), digest=digest, text="{{ events | length }} of {{ customer.name }}")
 
@@ -270,7 +272,7 @@ def test_an_event_on_its_way_into_a_digest_is_told_as_a_digest_of_its_own() -> N
     ]
 
 
-def test_a_digest_that_died_is_told_with_all_its_events() -> None:
+def test_a_dead_digest_is_shown_with_all_its_events() -> None:
     summing = rule(digest=DigestSettings(key="customer.id", window="1m"), text="{{ events | length }} events")
     events = [Gathered(f"{n}", "r", ("crm",), 60_000, POINTS_ADDED, NOW_MS + n, raw(webhook(n))) for n in range(3)]
     (job,) = jobs_of(events)
@@ -284,7 +286,7 @@ def test_a_digest_that_died_is_told_with_all_its_events() -> None:
     ]
 
 
-def test_a_batch_that_can_be_read_by_now_passes_where_all_its_bodies_do() -> None:
+def test_a_batch_that_has_become_readable_passes_if_all_its_bodies_do() -> None:
     def unread(*bodies: RawBody) -> StoredDeadLetter:
         return dead_letters.unreadable_batch(batch.encode(list(bodies)), len(bodies), "Array of length 4, got 5")
 
@@ -301,7 +303,7 @@ def test_a_batch_that_still_cannot_be_read_fails_as_it_did() -> None:
     assert result.fingerprint == stored_letter.letter.fingerprint
 
 
-def test_a_job_that_can_be_read_by_now_passes_where_all_its_notifications_do() -> None:
+def test_a_job_that_has_become_readable_passes_if_all_its_notifications_do() -> None:
     def unread(*made: Notification) -> StoredDeadLetter:
         return dead_letters.unreadable_job("0.2", jobs.encode(NotifyJob("crm", 3, NOW_MS, list(made))), "x")
 
@@ -328,7 +330,7 @@ def test_a_job_that_still_cannot_be_read_fails_as_it_did(blob: bytes) -> None:
     assert result.fingerprint == stored_letter.letter.fingerprint
 
 
-def test_hundreds_are_tried_in_a_dry_run_in_a_moment() -> None:
+def test_a_dry_run_of_hundreds_of_letters_is_fast() -> None:
     letter = rule(channel="mail", to="{{ customer.email }}", subject="{{ balance.points }}", html="<b>{{ 1 }}</b>")
     stage = DryRunner(SOURCES, (letter, rule(name="crm", when="balance.points > 1")), CHANNELS)
     stored_letters = [

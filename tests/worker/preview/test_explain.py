@@ -74,7 +74,7 @@ def event_of(explanation: Explanation) -> Decoded:
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_it_tells_what_intake_does(name: str) -> None:
+async def test_an_explanation_shows_what_intake_does(name: str) -> None:
     body, hint = BODIES[name]
     rules = (
         POINTS,
@@ -99,7 +99,7 @@ async def test_it_tells_what_intake_does(name: str) -> None:
     }
 
 
-async def test_it_tells_what_an_http_channel_posts(
+async def test_an_explanation_shows_what_an_http_channel_posts(
     redis: Client, sink: Sink, worker: Callable[..., WorkerProcess]
 ) -> None:
     body = webhook(11)
@@ -115,7 +115,7 @@ async def test_it_tells_what_an_http_channel_posts(
 
 
 @pytest.mark.parametrize(("body", "kind"), [(SAMPLE, "distribution"), (PROJECT, "project")])
-def test_an_enveloped_event_is_named_by_its_body_whatever_the_url_says(body: dict[str, Any], kind: str) -> None:
+def test_the_body_of_an_enveloped_event_names_it_not_the_url(body: dict[str, Any], kind: str) -> None:
     event = event_of(explained(body, hint="order.paid"))
 
     assert event.kind == kind
@@ -125,7 +125,7 @@ def test_an_enveloped_event_is_named_by_its_body_whatever_the_url_says(body: dic
     assert not event.identity_is_hash
 
 
-def test_a_payload_that_was_checked_is_told_with_its_struct_and_every_key_that_templates_see() -> None:
+def test_a_typed_payload_is_shown_with_its_struct_and_every_key_that_templates_see() -> None:
     event = event_of(explained(SAMPLE))
     data = SOURCE.kind.decode(webhook(7), "").data
 
@@ -135,7 +135,7 @@ def test_a_payload_that_was_checked_is_told_with_its_struct_and_every_key_that_t
     assert event.payload == SAMPLE["data"]
 
 
-def test_a_raw_payload_tells_where_its_name_came_from() -> None:
+def test_the_explanation_of_a_raw_payload_shows_where_its_name_came_from() -> None:
     by_shape, by_url = (event_of(explained(SAMPLE["data"], hint=hint)) for hint in ("", POINTS_ADDED))
 
     assert by_shape.kind == by_url.kind == "raw"
@@ -152,21 +152,21 @@ def test_a_designed_payload_is_generic_and_known_by_its_bytes() -> None:
     assert event.payload == DESIGNED
 
 
-def test_an_event_that_nobody_knows_is_processed() -> None:
+def test_an_unknown_event_is_processed() -> None:
     explanation = explained({**SAMPLE, "event": {**SAMPLE["event"], "type": "moon.phase.changed"}})
 
     assert (event_of(explanation).name, explanation.dead_letters) == ("moon.phase.changed", 0)
     assert event_of(explanation).typed is None
 
 
-def test_a_wrong_type_is_told_with_its_place() -> None:
+def test_a_wrong_type_is_shown_with_its_place() -> None:
     explanation = explained(WRONG)
 
     assert explanation.fault == Fault("undecodable", INT_EXPECTED, "$.data.balance.points")
     assert (explanation.dead_letters, explanation.event, explanation.rules) == (1, None, ())
 
 
-def test_a_defect_of_a_decoder_is_told_as_intake_would_keep_it() -> None:
+def test_a_defect_of_a_decoder_is_shown_as_intake_would_keep_it() -> None:
     def defective(_body: bytes, _hint: str) -> Event:
         raise KeyError
 
@@ -174,7 +174,7 @@ def test_a_defect_of_a_decoder_is_told_as_intake_would_keep_it() -> None:
     assert explained(SAMPLE, source=WorkerSource(kind, 7)).fault == Fault("failed", "KeyError")
 
 
-def test_every_reason_why_a_rule_does_not_match_is_told() -> None:
+def test_every_reason_why_a_rule_does_not_match_is_shown() -> None:
     rule = Rule(name="r", events=("order.*", "CUSTOMER.*"), sources=("shop", "erp*"), channel="console")
 
     (outcome,) = explained(SAMPLE, rule).rules
@@ -186,7 +186,7 @@ def test_every_reason_why_a_rule_does_not_match_is_told() -> None:
     ]
 
 
-def test_rules_are_told_in_the_order_of_the_config() -> None:
+def test_rules_are_shown_in_the_order_of_the_config() -> None:
     rules = [
         Rule(name=name, events=(glob,), channel="console") for name, glob in (("b", "x"), ("c", "*"), ("a", "*"))
     ]
@@ -215,7 +215,7 @@ def test_a_template_that_does_not_fit_makes_a_dead_letter_of_its_own_notificatio
     assert (misspelt.text, misspelt.post, explanation.dead_letters) == ("", None, 2)
 
 
-def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
+def test_a_text_that_json_cannot_represent_is_shown_as_an_error() -> None:
     rule = Rule(name="r", events=("*",), channel="crm", text=r'{{ "\ud800" }}')
 
     (notification,) = explained(SAMPLE, rule).rules[0].notifications
@@ -223,7 +223,7 @@ def test_a_text_that_json_cannot_carry_is_told_as_an_error() -> None:
     assert "surrogates not allowed" in notification.error
 
 
-def test_a_recipient_that_is_none_is_told_as_an_error() -> None:
+def test_an_invalid_recipient_is_shown_as_an_error() -> None:
     mail = EmailSettings(host="smtp.example", sender="shop@example.com")
     rule = Rule(name="r", events=("*",), channel="mail", text=TEXT, to="{{ customer.name }}")
 

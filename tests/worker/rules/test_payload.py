@@ -20,11 +20,11 @@ def test_a_payload_is_the_object_that_its_json_is() -> None:
     assert (len(payload), payload["range"]) == (6, 3)
 
 
-def test_an_excerpt_has_the_keys_that_are_asked_for_and_there() -> None:
+def test_an_excerpt_has_the_requested_keys_that_exist() -> None:
     assert Excerpt({"n", "class", "none"}).of(Payload(JSON)) == {"n": [1, 2], "class": "gold"}
 
 
-def test_what_cannot_be_decoded_is_told_when_it_is_looked_into() -> None:
+def test_a_decoding_error_is_raised_on_access() -> None:
     payload = Payload(b'{"n": 1e}')
     for look in (lambda: payload["n"], lambda: Excerpt({"n"}).of(payload)):
         with pytest.raises(DecodeError):
@@ -51,7 +51,7 @@ def test_what_cannot_be_decoded_is_told_when_it_is_looked_into() -> None:
         "plain",
     ],
 )
-def test_templates_make_the_same_of_what_they_name_as_of_the_whole(text: str) -> None:
+def test_templates_render_the_same_from_an_excerpt_as_from_the_whole_payload(text: str) -> None:
     renderer = Renderer([Rule(name="r", events=("*",), channel="c", text=text, subject="{{ customer.name }}")])
 
     def rendered(payload: Payload | dict[str, object]) -> object:

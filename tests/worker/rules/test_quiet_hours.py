@@ -35,7 +35,7 @@ def left(hours: QuietHours, clock: str, *, fold: int = 0) -> tuple[float, str]:
         (LUNCH, "2026-06-11 13:30:00", 0),
     ],
 )
-def test_they_hold_from_their_beginning_to_their_end(hours: QuietHours, clock: str, expected_s: float) -> None:
+def test_quiet_hours_last_from_their_start_to_their_end(hours: QuietHours, clock: str, expected_s: float) -> None:
     assert left(hours, clock)[0] == expected_s
 
 
@@ -59,7 +59,7 @@ def test_an_end_that_the_clocks_jump_over_comes_after_the_jump() -> None:
     assert left(until_half_past_two, "2026-03-29 01:30")[1] == "29. 03:30"
 
 
-def test_at_the_end_that_was_told_they_are_over() -> None:
+def test_quiet_hours_are_over_at_the_reported_end() -> None:
     quiet = Quiet(NIGHT)
     for tenth in range(0, 9 * 36_000, 997):
         now = datetime(2026, 6, 10, 22, tzinfo=BERLIN).timestamp() + tenth / 10

@@ -102,7 +102,7 @@ def test_numbers_and_money_are_written_as_in_the_locale(template: str, locale: s
     ["2026-03-01T23:30:00.000Z", "2026-03-01T23:30:00+00:00", "2026-03-02T00:30:00+01:00", "2026-03-01T23:30:00"],
 )
 @pytest.mark.parametrize("epoch", [None, 1772407800, 1772407800000, 1772407800.0])
-def test_iso_texts_and_epochs_are_moments_told_by_the_clocks_of_the_zone(moment: object, epoch: object) -> None:
+def test_iso_texts_and_epochs_are_formatted_in_the_time_zone(moment: object, epoch: object) -> None:
     payload, march_2 = {"at": epoch or moment}, date(2026, 3, 2)
 
     assert text("{{ at | datetime(format='yyyy-MM-dd HH:mm') }}", payload) == "2026-03-01 23:30"
@@ -135,7 +135,7 @@ def test_a_day_stays_that_day_in_every_zone() -> None:
 
 
 @pytest.mark.parametrize("value", ["secret", "NaN", "Infinity", None, True, [], {}, ""])
-def test_what_is_no_number_or_date_is_told_without_showing_it(value: object) -> None:
+def test_an_invalid_number_or_date_is_reported_without_showing_it(value: object) -> None:
     for filtered, needed in (("number", "a number"), ("date", "a date or time"), ("money('EUR')", "a number")):
         result = error("{{ value | " + filtered + " }}", {"value": value})
         assert f"ValueError: {needed}" in result
@@ -207,7 +207,7 @@ def test_a_default_holds_for_a_field_of_what_is_absent_and_without_one_it_is_an_
     assert "'x' is undefined" in error("{% if x.name %}a{% endif %}")
 
 
-def test_a_missing_name_tells_the_keys_that_exist_and_the_nearest_but_no_values() -> None:
+def test_the_error_of_a_missing_name_lists_the_existing_and_nearest_keys_but_no_values() -> None:
     payload = {"customer": {"email": "ada@example.com", "a\x1b": 1}}
 
     missing = error("{{ customer.emial }}", payload)

@@ -17,7 +17,7 @@ def test_the_bound_doubles_up_to_the_cap() -> None:
 
 
 @given(st.integers(1, 100), st.floats(0, 1))
-def test_a_delay_lies_between_nothing_and_the_bound(attempt: int, draw: float) -> None:
+def test_a_delay_is_between_zero_and_the_bound(attempt: int, draw: float) -> None:
     bound = exponential(attempt, base_s=2, cap_s=60)
     assert 0 <= full_jitter(bound, draw) <= bound
 
@@ -45,7 +45,7 @@ def test_retry_after_neither_shortens_a_delay_nor_uses_anything_up(
 
 
 @pytest.mark.parametrize("asked_s", [172_800, 900_000, 1e300, math.inf])
-def test_what_is_asked_for_is_believed_up_to_a_maximum(asked_s: float) -> None:
+def test_retry_after_is_honoured_up_to_a_maximum(asked_s: float) -> None:
     assert delay_s(RetrySettings(), attempt=1, age_s=0, retry_after_s=asked_s, draw=0.5) == 3600
     settings = RetrySettings(max_retry_after_s=90)
     assert delay_s(settings, attempt=1, age_s=0, retry_after_s=asked_s, draw=0.5) == 90

@@ -44,7 +44,7 @@ async def test_a_rule_with_when_notifies_only_where_it_is_true() -> None:
     assert [n.rule for _, n in await planned({"points": 101}, *rules)] == ["large", "shop"]
 
 
-async def test_a_when_that_fails_leaves_its_notification_to_notify_and_takes_no_other_along() -> None:
+async def test_a_failing_condition_is_left_to_the_notify_job_and_affects_no_other_notification() -> None:
     rules = [rule("typo", when="pionts > 1"), rule("zero", when="1 // points"), rule("plain")]
     assert [n.rule for _, n in await planned({"points": 0}, *rules)] == ["typo", "zero", "plain"]
 
@@ -84,7 +84,7 @@ async def test_a_key_that_fails_leaves_the_usual_one() -> None:
     assert failed.key == usual.key
 
 
-def test_a_rule_overrides_what_it_names_of_its_channels_retry() -> None:
+def test_a_rule_overrides_retry_settings_of_its_channel() -> None:
     channel = RetrySettings(attempts=9, horizon_s=100, base_s=3, cap_s=50)
     assert retry_of(rule(), channel) == channel
     assert retry_of(rule(retry=RetryOverride(attempts=2, base_s=1)), channel) == RetrySettings(
@@ -92,7 +92,7 @@ def test_a_rule_overrides_what_it_names_of_its_channels_retry() -> None:
     )
 
 
-def test_what_is_put_off_keeps_its_attempt_and_its_horizon_and_a_retry_uses_both_up() -> None:
+def test_a_postponed_notification_keeps_its_attempts_and_horizon_and_a_retry_uses_both() -> None:
     body = RawBody(0, "s", "", b"")
     job = NotifyJob("crm", 3, 1_000, [Notification("k", "r", "e", body)])
     for attempt, first_try_ms in ((3, 61_000), (4, 1_000)):

@@ -90,7 +90,7 @@ async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_an
     }
 
 
-async def test_what_a_rules_when_does_not_want_any_more_is_skipped(
+async def test_a_notification_whose_condition_is_no_longer_true_is_skipped(
     redis: Client, sink: Sink, worker: Worker
 ) -> None:
     sink.answer = lambda _n, times: web.Response(status=500 if times < 3 else 200)
@@ -126,7 +126,7 @@ def quiet_now() -> QuietHours:
     return QuietHours(from_=begin.strftime("%H:%M"), to=end.strftime("%H:%M"))
 
 
-async def test_quiet_hours_put_off_to_their_end_and_cost_neither_attempt_nor_horizon(
+async def test_quiet_hours_postpone_to_their_end_and_use_neither_attempts_nor_horizon(
     redis: Client, sink: Sink, worker: Worker
 ) -> None:
     async def due_ms() -> float | None:
@@ -149,7 +149,7 @@ async def test_quiet_hours_put_off_to_their_end_and_cost_neither_attempt_nor_hor
     assert {n["attempt"] for n in sink.got} == {1}
 
 
-async def test_what_is_under_way_ends_with_the_old_parts_and_the_next_begins_with_the_new(
+async def test_running_sends_end_with_the_old_config_and_new_ones_use_the_new(
     redis: Client, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -173,7 +173,7 @@ async def test_what_is_under_way_ends_with_the_old_parts_and_the_next_begins_wit
     assert (totals.sent, totals.dead, set(sink.times.values())) == (3, 0, {1})
 
 
-async def test_a_setup_that_cannot_be_taken_over_changes_nothing(
+async def test_a_config_that_cannot_be_applied_changes_nothing(
     redis: Client, sink: Sink, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with worker.running(worker.setup(rule())):

@@ -40,7 +40,7 @@ def test_dates_as_senders_write_them_are_formatted(formats: Formats, value: Any,
 @pytest.mark.parametrize(
     "value", ["2026-03-01T24:30:00Z", "2026-03-01T23:59:61Z", "2026-02-30", "soon", "", "1e9"]
 )
-def test_what_is_no_date_is_an_error(value: str) -> None:
+def test_an_invalid_date_is_an_error(value: str) -> None:
     with pytest.raises(ValueError, match="a date or time is needed"):
         UTC.date(value)
 
@@ -71,7 +71,7 @@ def test_a_number_too_long_to_write_is_refused(value: Any) -> None:
 @given(
     st.one_of(st.text(), st.integers(), st.floats(), st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,zZ+-]*"))
 )
-def test_any_value_is_written_or_refused_with_the_one_error(value: Any) -> None:
+def test_any_value_is_formatted_or_refused_with_the_same_error(value: Any) -> None:
     for write in (UTC.number, BERLIN.date, NEW_YORK.datetime, BERLIN.time, UTC.percent):
         try:
             assert write(value)

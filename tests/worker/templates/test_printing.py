@@ -63,7 +63,7 @@ def test_json_is_escaped_in_html() -> None:
     )
 
 
-def test_what_json_cannot_hold_is_printed_all_the_same_and_a_missing_name_is_an_error() -> None:
+def test_values_that_json_cannot_represent_are_printed_and_a_missing_name_is_an_error() -> None:
     assert rendered("{{ {none: 1} }}") == "{None: 1}"
     for template in ("{{ [order.itms] }}", "{{ [order.itms] | tojson }}", "{{ '' ~ [order.itms] }}"):
         with pytest.raises(RenderError, match=r"'itms'.*did you mean 'items'"):
@@ -71,14 +71,14 @@ def test_what_json_cannot_hold_is_printed_all_the_same_and_a_missing_name_is_an_
 
 
 @given(json_values)
-def test_what_is_printed_reads_back_as_the_same(value: Any) -> None:
+def test_printed_json_reads_back_as_the_same_value(value: Any) -> None:
     assert json.loads(dumps(value, sort_keys=True)) == json.loads(dumps(value, indent=2)) == value
     if isinstance(value, list | dict):
         assert json.loads(as_text(value)) == value
 
 
 @pytest.mark.parametrize("template", ["{{ data }}", "{{ data | tojson }}"])
-def test_the_whole_payload_prints_as_json_where_it_is_at_hand_as_json(template: str) -> None:
+def test_the_whole_payload_prints_as_its_original_json_if_available(template: str) -> None:
     renderer = Renderer([Rule(name="r", events=("*",), channel="c", text=template)])
     seen = seen_by_templates(renderer.read("r", Payload(BODY)), event="e", source="s")
 

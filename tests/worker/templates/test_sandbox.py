@@ -58,7 +58,7 @@ TOO_MUCH = [
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("source", TOO_MUCH, ids=range(len(TOO_MUCH)))
-def test_what_would_be_long_is_refused_before_it_is_made(source: str) -> None:
+def test_long_results_are_refused_before_they_are_computed(source: str) -> None:
     with pytest.raises(RenderError, match=r"longer than|wider than|more than"):
         Template("text", source, FORMATS).text(dict(SEEN))
 
@@ -90,7 +90,7 @@ def test_an_expression_is_bounded_as_a_template_is() -> None:
         ("{{ few == ['a', 'b'] }}{{ 'a' in few }}", "TrueTrue"),
     ],
 )
-def test_what_templates_are_for_works(source: str, expected: str) -> None:
+def test_ordinary_templates_work(source: str, expected: str) -> None:
     assert Template("text", source, FORMATS).text(dict(SEEN)) == expected
 
 
@@ -98,7 +98,7 @@ widths = st.integers(0, 300)
 
 
 @given(widths, widths, st.sampled_from("dsfxr"), st.integers(-(10**9), 10**9))
-def test_what_a_percent_format_makes_is_never_longer_than_was_foreseen(
+def test_the_result_of_a_percent_format_is_never_longer_than_estimated(
     width: int, precision: int, kind: str, value: int
 ) -> None:
     spec = f"%{width}.{precision}{kind}"
@@ -109,7 +109,7 @@ def test_what_a_percent_format_makes_is_never_longer_than_was_foreseen(
 
 
 @given(widths, st.sampled_from("<>^"), st.text(max_size=50))
-def test_what_a_format_makes_is_never_longer_than_was_foreseen(width: int, align: str, value: str) -> None:
+def test_the_result_of_a_format_is_never_longer_than_estimated(width: int, align: str, value: str) -> None:
     spec = f"{{:{align}{width}}}"
     made = len(spec.format(value))
     padding = "x" * (MAX_CHARS - made + 1)

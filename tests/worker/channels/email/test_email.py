@@ -126,7 +126,7 @@ async def test_4xx_is_tried_again_and_5xx_is_permanent(channel: Open, command: s
     ],
 )
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
-async def test_a_full_mailbox_and_a_used_up_quota_may_pass(
+async def test_a_full_mailbox_and_an_exceeded_quota_are_retried(
     channel: Open, command: str, answer: str, passes: bool
 ) -> None:
     async with smtp_server() as server:
@@ -137,7 +137,7 @@ async def test_a_full_mailbox_and_a_used_up_quota_may_pass(
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_it_is_encrypted_and_logged_in(
+async def test_the_connection_is_encrypted_and_authenticated(
     channel: Open, tls: tuple[str, ssl.SSLContext], security: str
 ) -> None:
     ca_file, context = tls
@@ -153,7 +153,7 @@ async def test_it_is_encrypted_and_logged_in(
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_a_certificate_that_nobody_vouches_for_is_tried_again(
+async def test_an_untrusted_certificate_is_retried(
     channel: Open, tls: tuple[str, ssl.SSLContext], tmp_path: Path, security: str
 ) -> None:
     other = tmp_path / "other.pem"
@@ -188,14 +188,14 @@ async def test_a_server_without_starttls_or_login_is_misconfigured(channel: Open
         "a@b.c;d@e.f",
     ],
 )
-async def test_what_is_not_one_recipient_is_permanent_and_is_not_shown(channel: Open, to: str) -> None:
+async def test_an_invalid_recipient_is_permanent_and_is_not_shown(channel: Open, to: str) -> None:
     async with smtp_server() as server:
         dead = assert_dead(await channel(server.port).send(but(to=to)), "permanent")
         assert (server.box.raw, server.box.connections) == ([], [])
     assert not to.strip() or to not in dead.error
 
 
-async def test_the_channels_own_recipient_gets_what_has_none(channel: Open) -> None:
+async def test_the_default_recipient_gets_notifications_without_one(channel: Open) -> None:
     async with smtp_server() as server:
         one = channel(server.port, to="Team <team@example.com>")
         assert await one.send(but(to="", subject="")) == Sent()
@@ -219,7 +219,7 @@ async def test_addresses_beyond_ascii_reach_servers_that_take_them(channel: Open
         assert_dead(await channel(unable.port).send(but(to="jürgen@example.com")), "permanent")
 
 
-async def test_servers_that_fail_in_passing_are_tried_again(channel: Open) -> None:
+async def test_temporary_failures_of_servers_are_retried(channel: Open) -> None:
     assert_retry(await channel(closed_port()).send(MESSAGE))
     assert_retry(await channel(25, host="no-such-host.invalid").send(MESSAGE))
     for handler in (garbage, reset):
@@ -230,7 +230,7 @@ async def test_servers_that_fail_in_passing_are_tried_again(channel: Open) -> No
         assert_retry(outcome)
 
 
-async def test_a_server_that_turns_us_away_at_the_door(channel: Open) -> None:
+async def test_a_server_that_refuses_the_connection(channel: Open) -> None:
     for greeting, is_final in ((b"421 busy\r\n", False), (b"554 go away\r\n", True)):
 
         async def greet(
@@ -248,7 +248,7 @@ async def test_a_server_that_turns_us_away_at_the_door(channel: Open) -> None:
             assert_retry(outcome)
 
 
-def test_settings_that_cannot_work_are_told_at_once(tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_immediately(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     for setting, value in (
         ("sender", "a@b.c, d@e.f"),

@@ -43,14 +43,14 @@ async def test_a_connection_that_died_while_idle_costs_no_attempt(channel: Open,
         assert (len(server.box.raw), len(server.box.connections)) == (2, 2)
 
 
-async def test_a_new_connection_that_is_told_to_leave_is_tried_again_later(channel: Open) -> None:
+async def test_a_new_connection_that_the_server_closes_is_retried_later(channel: Open) -> None:
     async with smtp_server() as server:
         server.box.once.append("421 closing")
         assert_retry(await channel(server.port).send(MESSAGE))
         assert len(server.box.connections) == 1
 
 
-async def test_an_email_that_was_refused_leaves_its_connection_fit_for_the_next(channel: Open) -> None:
+async def test_a_refused_email_leaves_its_connection_usable(channel: Open) -> None:
     async with smtp_server() as server:
         one = channel(server.port)
         for command in ("MAIL", "RCPT", "DATA"):
