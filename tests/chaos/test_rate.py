@@ -8,7 +8,7 @@ from aiohttp import web
 
 from broker.redis.client import Client
 from tests.sink import Sink
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker.delivery.test_channel_states import most_within
 from tests.worker_process import Parts, WorkerProcess
 
@@ -32,7 +32,7 @@ async def test_four_workers_are_never_above_the_rate_by_more_than_5_percent_in_t
         await send(redis, *(webhook(n + i) for i in range(10)))
     for _ in range(4):
         worker(parts=Parts(channel={"rate_per_s": RATE_PER_S}))
-    totals = await rest(redis, seconds=120)
+    totals = await wait_until_idle(redis, seconds=120)
     assert totals.sent == SENDS
     assert most_within(10, moments) <= 10 * RATE_PER_S * 1.05
     assert moments[-1] - moments[0] <= SENDS / RATE_PER_S * 1.2

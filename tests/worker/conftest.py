@@ -1,4 +1,4 @@
-"""A queue with webhooks in it, a sink, and workers to kill."""
+"""A queue of webhooks, a sink, and workers that a test can kill."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def webhook(number: int) -> bytes:
 
 
 async def first_plan(planner: Planner, *entries: Entry) -> Plan:
-    """The plan of the first commit that these entries need."""
+    """Return the plan of the first commit that these entries need."""
     return await anext(planner.plans(entries))
 
 
@@ -45,14 +45,14 @@ async def send(redis: Client, *bodies: bytes, source: str = "voucherify", hint: 
     await stream.append(redis, [RawBody(now_ms, source, hint, body) for body in bodies], Confirmation())
 
 
-async def rest(redis: Client, *, seconds: float = 60) -> Totals:
-    """The totals once nothing is queued or waiting; both sums must hold."""
+async def wait_until_idle(redis: Client, *, seconds: float = 60) -> Totals:
+    """Wait until nothing is queued or waiting. Returns the totals, of which both sums must add up."""
 
-    async def at_rest() -> Totals | None:
+    async def idle() -> Totals | None:
         totals = await stats.read_totals(redis)
         return totals if totals.accepted and not totals.queued and not totals.waiting else None
 
-    totals = await until(at_rest, seconds=seconds)
+    totals = await until(idle, seconds=seconds)
     assert totals.bodies_add_up(), totals
     assert totals.notifications_add_up(), totals
     return totals
@@ -66,7 +66,7 @@ async def sink() -> AsyncIterator[Sink]:
 
 @pytest.fixture
 def worker(redis_server: RedisServer, sink: Sink) -> Iterator[Callable[..., WorkerProcess]]:
-    """Starts workers; those that are left at the end are killed."""
+    """Starts workers, and kills the remaining ones at the end."""
     started: list[WorkerProcess] = []
 
     def start(redis_url: str = redis_server.url, parts: Parts = Parts(), **settings: float) -> WorkerProcess:  # noqa: B008 - frozen

@@ -1,4 +1,4 @@
-"""Workers whose clocks are hours and days off: everything goes by the clock of Redis."""
+"""Workers whose clocks are wrong by hours and days: all times come from the clock of Redis."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -35,7 +35,7 @@ async def test_a_dead_workers_batches_are_taken_over_in_time(
     assert await stream.read(redis, "dead-worker", count=10, block_ms=10)
     worker(clock_s=clock_s)
     await until(lambda: sink.got, seconds=20)
-    assert (await rest(redis)).sent == 1
+    assert (await wait_until_idle(redis)).sent == 1
 
 
 @OFF
@@ -49,7 +49,7 @@ async def test_retries_continue_until_the_channel_recovers(
     await send(redis, *(webhook(n) for n in range(20)))
     worker()
     worker(clock_s=clock_s)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead) == (20, 0)
 
 
@@ -63,11 +63,13 @@ async def test_dead_letters_and_attempts_are_dated_by_the_clock_of_redis(
     sink.answer = refuse
     await send(redis, b"broken", webhook(1))
     worker(clock_s=clock_s)
-    await rest(redis)
+    await wait_until_idle(redis)
     letters = await dead_letters.newest(redis)
     assert {letter.stage for letter in letters} == {"intake", "notify"}
     now_ms = time.time() * 1000
-    dates = [at for letter in letters for at in (letter.died_at_ms, *(one.at_ms for one in letter.attempts))]
+    dates = [
+        at for letter in letters for at in (letter.died_at_ms, *(attempt.at_ms for attempt in letter.attempts))
+    ]
     assert len(dates) == 3
     assert all(abs(now_ms - at_ms) < 60_000 for at_ms in dates)
 

@@ -1,4 +1,4 @@
-"""What kill -9 at the worst moment leads to: nothing lost, nothing doubled that need not be."""
+"""SIGKILL at critical moments loses nothing, and repeats only what could not be recorded."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ from tests.proxy import running_proxy
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import POISON, Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -45,7 +45,7 @@ async def test_a_worker_killed_before_its_commit_reached_redis_changed_nothing(
     totals = await stats.read_totals(redis)
     assert (totals.processed, totals.queued) == (0, 40)
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.duplicate, totals.sent) == (40, 0, 40)
     assert set(sink.times.values()) == {1}
 
@@ -69,7 +69,7 @@ async def test_the_commit_of_a_worker_killed_right_after_it_is_not_repeated(
         await until(lambda: not victim[0].alive)
     await until(lambda: redis.hget(KEYS.stats_total, "processed"))
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.duplicate, totals.sent) == (40, 0, 40)
     assert set(sink.times.values()) == {1}
 
@@ -89,7 +89,7 @@ async def test_a_worker_killed_in_the_middle_of_a_notify_job_resends_only_what_i
     victim.append(worker())
     await until(lambda: not victim[0].alive)
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead, len(sink.times)) == (64, 0, 64)
     assert max(sink.times.values()) <= 2
     assert len({n["key"] for n in sink.got}) == 64
@@ -113,7 +113,7 @@ async def test_a_second_sigterm_ends_a_stuck_worker_immediately_and_loses_nothin
     sink.answer = lambda _n, _times: web.Response()
     stuck.set()
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.sent == 1
 
 
@@ -122,14 +122,14 @@ async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_chan
 ) -> None:
     frozen = worker()
     await send(redis, webhook(0))
-    await rest(redis)
+    await wait_until_idle(redis)
     frozen.signal(signal.SIGSTOP)
     await send(redis, *(webhook(n) for n in range(1, 30)))
     worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     frozen.signal(signal.SIGCONT)
     await send(redis, webhook(99))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.sent) == (31, 31)
     assert set(sink.times.values()) == {1}
 
@@ -137,7 +137,7 @@ async def test_a_stalled_workers_batches_are_taken_over_and_its_late_commit_chan
 async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_a_job_that_was_taken_over(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
-    """It holds 64 notifications and sends 8 at a time: at the freeze 8 are under way and 48 still to come."""
+    """The job has 64 notifications and sends 8 at a time: at the freeze, 8 are being sent and 48 are to come."""
     answers, release_held_jobs = 0, asyncio.Event()
 
     async def slowly(_n: object, _times: int) -> web.Response:
@@ -159,13 +159,13 @@ async def test_a_worker_frozen_beyond_its_lease_sends_nothing_more_of_a_job_that
     under_way = {n["key"] for n in sink.got[8:]}
     release_held_jobs.set()
     worker(parts=Parts(channel={"concurrency": 8}))
-    await rest(redis)
+    await wait_until_idle(redis)
     frozen.signal(signal.SIGCONT)
     await send(redis, webhook(99))
     await until(lambda: len(sink.times) == 65)
     assert frozen.stop() == 0
     assert {key for key, times in sink.times.items() if times > 1} <= under_way
-    assert (await rest(redis)).sent == 65
+    assert (await wait_until_idle(redis)).sent == 65
 
 
 async def test_while_redis_does_not_record_outcomes_nothing_more_is_sent(
@@ -192,7 +192,7 @@ async def test_while_redis_does_not_record_outcomes_nothing_more_is_sent(
     await until(no_more)
     assert len(sink.got) < 40
     own_redis.thaw()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, len(sink.times), set(sink.times.values())) == (64, 64, {1})
     await redis.aclose(close_connection_pool=True)
 
@@ -206,7 +206,7 @@ async def test_a_body_that_kills_its_workers_is_kept_as_dead_letter_alone(redis:
             process = worker()
         dead_at_intake = bool((await stats.read_totals(redis)).dead_at_intake)
         await asyncio.sleep(0.02)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.dead_at_intake, totals.sent) == (2, 1, 2)
     [letter] = await dead_letters.newest(redis)
     assert letter.reason == "poison"
@@ -222,7 +222,7 @@ async def test_a_job_that_no_worker_can_run_becomes_a_dead_letter_unchanged(redi
     await redis.zadd(KEYS.queue, {unreadable: 1, unknown: 1})
     await redis.hset(KEYS.stats_total, mapping={"created": 5, "waiting": 5, "accepted": 1, "processed": 1})
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.dead == 5
     errors = sorted(letter.error for letter in await dead_letters.newest(redis))
     assert errors[1] == "no job function named 'fly'"
@@ -242,7 +242,7 @@ async def test_a_redis_stopped_and_started_under_load_loses_and_doubles_nothing(
             if n == 10:
                 await asyncio.to_thread(own_redis.stop)
                 own_redis.start()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert process.alive
     assert (totals.processed, totals.sent) == (accepted, accepted)
     assert len(sink.times) == accepted
@@ -259,7 +259,7 @@ async def test_a_redis_killed_and_started_loses_nothing_that_it_had_on_disk(sink
             if n in (3, 6):
                 await asyncio.to_thread(server.kill)
                 server.start()
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
         assert (totals.accepted, totals.processed, totals.sent) == (200, 200, 200)
         assert len(sink.times) == 200
         await redis.aclose(close_connection_pool=True)

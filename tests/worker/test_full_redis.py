@@ -1,4 +1,4 @@
-"""A Redis at maxmemory: receivers are refused, and workers empty it."""
+"""A Redis at maxmemory refuses receivers, and workers drain it."""
 
 import os
 import time
@@ -21,7 +21,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -31,7 +31,7 @@ BALLAST = 40 * ROOM
 
 @pytest.fixture
 async def full(own_redis: RedisServer) -> AsyncIterator[Client]:
-    """A client of a Redis that was filled with batches until it took no more; no worker was ever there."""
+    """A client of a Redis that was filled with batches until it refused more, before any worker started."""
     client = connect(Settings(url=own_redis.url))
     await client.setrange("others", BALLAST, "x")  # a tiny Redis would be filled by its clients' buffers alone
     await client.config_set("maxmemory", await used(client) + ROOM)
@@ -46,7 +46,7 @@ async def used(redis: Client) -> int:
 
 
 async def fill(redis: Client) -> int:
-    """Append batches until Redis refuses; one body in a hundred is no JSON."""
+    """Append batches until Redis refuses; one body in a hundred is not JSON."""
     now_ms, number = int(time.time() * 1000), 0
     while True:
         bodies = [webhook(number + n) if (number + n) % 100 else b"no JSON %d" % (number + n) for n in range(20)]
@@ -67,7 +67,7 @@ async def test_workers_drain_a_redis_that_was_full_before_they_started(
         await send(full, webhook(1_000_000))
     sink.answer = lambda _n, times: web.Response(status=500 if times == 1 and len(sink.got) % 7 == 0 else 200)
     process = worker(own_redis.url)
-    totals = await rest(full)
+    totals = await wait_until_idle(full)
     assert process.alive
     assert totals.processed + totals.dead_at_intake == totals.accepted > 500
     assert totals.dead_at_intake >= totals.accepted // 100
@@ -75,7 +75,7 @@ async def test_workers_drain_a_redis_that_was_full_before_they_started(
     assert totals.retried
     await full.delete("others")
     await send(full, webhook(1_000_000))
-    await rest(full)
+    await wait_until_idle(full)
 
 
 async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_what_dead_ones_left(
@@ -88,7 +88,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
     await until(lambda: stream.live_configs(full))
     with pytest.raises(OutOfMemoryError):
         await full.set("anything", "x")
-    totals = await rest(full)
+    totals = await wait_until_idle(full)
     assert totals.processed + totals.dead_at_intake == totals.accepted
 
 
@@ -105,6 +105,6 @@ async def test_dead_letters_are_written_up_to_a_quarter_beyond_the_limit_and_aga
     await until(pending)
     assert (await stats.read_totals(full)).dead_at_intake == await dead_letters.count(full) == 0
     await full.config_set("maxmemory", 0)
-    totals = await rest(full)
+    totals = await wait_until_idle(full)
     assert process.alive
     assert totals.dead_at_intake == await dead_letters.count(full) > 0

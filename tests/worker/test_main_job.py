@@ -1,4 +1,4 @@
-"""From the stream to the other side's door, with a real worker process."""
+"""Webhooks from the stream to the receiver, with a real worker process."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -24,7 +24,7 @@ async def test_each_event_is_notified_once_with_its_text_and_payload(
 ) -> None:
     await send(redis, *(webhook(n) for n in range(100)))
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.sent) == (100, 100)
     assert set(sink.times.values()) == {1}
     first = next(n for n in sink.got if n["data"]["customer"]["source_id"] == "crm-00000000")
@@ -38,9 +38,9 @@ async def test_a_redelivery_is_suppressed_in_the_same_batch_and_later(
 ) -> None:
     await send(redis, webhook(1), webhook(1), webhook(2))
     worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     await send(redis, webhook(1), webhook(3))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.duplicate, totals.sent) == (3, 2, 3)
     assert set(sink.times.values()) == {1}
 
@@ -52,7 +52,7 @@ async def test_the_same_events_in_many_batches_at_many_workers_are_notified_once
         worker()
     for n in range(60):
         await send(redis, *(webhook(number) for number in range(n % 10, n % 10 + 5)))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.processed == 14
     assert totals.duplicate == 300 - 14
     assert len(sink.times) == 14
@@ -64,7 +64,7 @@ async def test_a_body_that_is_not_json_becomes_a_dead_letter_with_its_reason(
 ) -> None:
     await send(redis, webhook(1), b"not json", webhook(2))
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.dead_at_intake, len(sink.got)) == (2, 1, 2)
     [letter] = await dead_letters.newest(redis)
     assert (letter.reason, letter.path) == ("undecodable", "$")
@@ -74,9 +74,9 @@ async def test_a_body_that_is_not_json_becomes_a_dead_letter_with_its_reason(
 
 
 async def test_an_unknown_source_is_a_dead_letter(redis: Client, worker: Start) -> None:
-    await send(redis, webhook(1), source="nobody")
+    await send(redis, webhook(1), source="absent")
     worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     assert [letter.reason for letter in await dead_letters.newest(redis)] == ["unknown source"]
 
 
@@ -84,7 +84,7 @@ async def test_a_failed_attempt_is_repeated_with_the_same_key(redis: Client, sin
     sink.answer = lambda _n, times: web.Response(status=500 if times < 4 else 200)
     await send(redis, *(webhook(n) for n in range(10)))
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.sent == 10
     assert set(sink.times.values()) == {4}
     assert sorted({n["attempt"] for n in sink.got}) == [1, 2, 3, 4]
@@ -115,7 +115,7 @@ async def test_a_permanent_failure_is_not_retried(redis: Client, sink: Sink, wor
     sink.answer = lambda _n, _times: web.Response(status=404, text="no such thing")
     await send(redis, webhook(1))
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.dead, len(sink.got)) == (1, 1)
     [letter] = await dead_letters.newest(redis)
     assert (letter.stage, letter.reason, letter.error, letter.channel) == (
@@ -133,7 +133,7 @@ async def test_a_notification_without_attempts_left_becomes_a_dead_letter_with_e
     sink.answer = lambda _n, _times: web.Response(status=503)
     await send(redis, webhook(1))
     worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     [letter] = await dead_letters.newest(redis)
     assert letter.reason == "exhausted"
     assert [a.error for a in letter.attempts] == ["answered 503"] * 12 == ["answered 503"] * len(sink.got)
@@ -142,7 +142,7 @@ async def test_a_notification_without_attempts_left_becomes_a_dead_letter_with_e
     stored_letter = await dead_letters.get(redis, letter.id)
     assert stored_letter is not None
     await replay.replay(redis, [stored_letter])
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead, len(sink.times)) == (1, 0, 1)
 
 
@@ -151,7 +151,7 @@ async def test_a_payload_that_does_not_fit_the_text_becomes_a_dead_letter_that_n
 ) -> None:
     await send(redis, b'{"who": "Ada"}', hint="shop.points_added")
     worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     [letter] = await dead_letters.newest(redis)
     assert letter.reason == "render"
     assert "'customer' is undefined" in letter.error
@@ -160,7 +160,7 @@ async def test_a_payload_that_does_not_fit_the_text_becomes_a_dead_letter_that_n
 async def test_every_key_that_is_not_state_to_keep_expires(redis: Client, worker: Start) -> None:
     await send(redis, b"bad", *(webhook(n) for n in range(50)), webhook(1))
     process = worker()
-    await rest(redis)
+    await wait_until_idle(redis)
     assert process.stop() == 0
     kept = (KEYS.stream, KEYS.queue, KEYS.dead, KEYS.stats_total, KEYS.source, KEYS.alerts)
     for key in await redis.keys("*"):

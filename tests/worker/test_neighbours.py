@@ -1,4 +1,4 @@
-"""A channel that was away, and one beside it that is well."""
+"""A channel that recovers after an outage, and a healthy one next to it."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ def parts(**channel: Any) -> Parts:
 
 
 async def took_s(redis: Client, well: list[float], number: int) -> float:
-    """Until the channel that is well has one webhook more."""
+    """Send a webhook to the healthy channel. Returns the seconds until it was sent."""
     before, sent = len(well), time.monotonic()
     await send(redis, webhook(number), source="well")
     await until(lambda: len(well) > before)
@@ -35,7 +35,7 @@ async def took_s(redis: Client, well: list[float], number: int) -> float:
 
 
 async def moment_is_over(redis: Client) -> bool:
-    """Whether the first workers since long claim jobs that were begun too: see claim.lua."""
+    """Return whether workers that start after a long pause also claim jobs that were begun: see claim.lua."""
     ends_ms: Any = await redis.hget(KEYS.claims, "moment_ends_ms")  # type: ignore[misc]
     return bool(float(ends_ms or 0) < time.time() * 1000)
 

@@ -14,7 +14,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -34,7 +34,7 @@ async def test_an_arq_application_and_hookline_run_their_own_jobs_alone(
         await theirs.enqueue_job("send_invoice", _job_id=job_id)
     process = worker()
     await send(redis, *(webhook(n) for n in range(20)))
-    assert (await rest(redis)).sent == 20
+    assert (await wait_until_idle(redis)).sent == 20
     process.stop()
     await send(redis, *(webhook(n) for n in range(20, 30)))
     assert await redis.zcard(default_queue_name) == len(ids) == len(await redis.keys(job_key_prefix + "*"))
@@ -46,7 +46,7 @@ async def test_an_arq_application_and_hookline_run_their_own_jobs_alone(
     assert set(ran) == ids
     assert (app.jobs_complete, app.jobs_failed) == (len(ids), 0)
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead) == (30, 0)
     assert not [key for key in await redis.keys() if not key.startswith((KEYS.prefix.encode(), b"arq:"))]
 
@@ -58,9 +58,9 @@ async def test_two_namespaces_on_one_database_are_independent(
     await send(redis, *(webhook(n) for n in range(10)))
     await send(other, *(webhook(n) for n in range(3)))
     worker(parts=Parts(namespace="other"))
-    assert (await rest(other)).sent == 3
+    assert (await wait_until_idle(other)).sent == 3
     assert (await stats.read_totals(redis)).queued == 10
     worker()
-    assert (await rest(redis)).sent == 10
+    assert (await wait_until_idle(redis)).sent == 10
     await until(lambda: len(sink.got) == 13)
     await other.aclose()

@@ -17,7 +17,7 @@ from broker.queue.batch import RawBody
 from broker.redis import keys
 from broker.redis.client import Client
 from broker.redis.scripting.scripts import Blobs
-from tests.inspector.running import add_stored, make_unreadable
+from tests.inspector.stack import add_stored, make_unreadable
 from tests.names import KEYS
 
 BODY = b'{"customer":{"id":"cust_1","email":"ada@example.com"},"balance":{"points":40}}'

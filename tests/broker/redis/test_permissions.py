@@ -11,7 +11,7 @@ import broker
 from broker.redis.connection import Settings, connect
 from broker.redis.permissions import find_denied
 from inspector.operations.status import read_status
-from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.inspector.stack import TO_CRM, accept, crm, running_receiver, running_worker, sample, wait_until_idle
 from tests.redis_server import RedisServer
 from tests.redis_users import limited, user_url
 
@@ -35,12 +35,12 @@ async def test_a_user_with_the_documented_permissions_lacks_none(
 async def test_a_whole_run_needs_no_other_permission(own_redis: RedisServer, rules: list[str]) -> None:
     own_redis.url = user_url(own_redis, *rules)
     client = connect(Settings(url=own_redis.url))
-    async with taker() as server, working(own_redis, rules=TO_CRM, channels=crm(server.url)):
+    async with running_receiver() as server, running_worker(own_redis, rules=TO_CRM, channels=crm(server.url)):
         await accept(client, sample(1), sample(2), sample(2), b"{")
-        await settled(client)
+        await wait_until_idle(client)
         server.status = 400
         await accept(client, sample(3))
-        await settled(client)
+        await wait_until_idle(client)
         status = await read_status(client)
     await client.aclose(close_connection_pool=True)
 

@@ -1,4 +1,4 @@
-"""A site with every kind of user, dead letters of every kind, and calls of its API."""
+"""A site with every kind of user and of dead letter, and a client of its API."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from launcher.composition.dry_runs import dry_run
 from launcher.config.config import Config
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
-from tests.inspector.running import (
+from tests.inspector.stack import (
     BROKEN,
     TO_CRM,
     accept,
     add_stored,
     crm,
     make_dead_letters,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.inspector.web.serving import Served, serving
 from tests.redis_server import RedisServer
@@ -63,7 +63,7 @@ class Answered(Struct):
 
 
 class Caller:
-    """Asks in somebody's name; holds every answer of a known operation against openapi.json."""
+    """Sends requests as a user, and checks each answer of a documented operation against openapi.json."""
 
     def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
         self.served = served
@@ -82,9 +82,9 @@ class Caller:
         headers |= options.pop("headers", {})
         url = f"{self.served.url}/api/v1{path}"
         async with self._session.request(method, url, headers=headers, **options) as answer:
-            found = Answered(answer.status, await answer.read(), answer.headers)
-        _hold(method, path, found)
-        return found
+            answered = Answered(answer.status, await answer.read(), answer.headers)
+        _check(method, path, answered)
+        return answered
 
     async def action(self, body: dict[str, Any], *, by: str = "ann") -> str:
         begun = await self.post("/actions", body, by=by)
@@ -92,8 +92,8 @@ class Caller:
         return str(begun.json["id"])
 
     async def first(self, **query: Any) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.get("/dead", **query)).json["letters"][0]
-        return found
+        letter: dict[str, Any] = (await self.get("/dead", **query)).json["letters"][0]
+        return letter
 
 
 @asynccontextmanager
@@ -104,28 +104,28 @@ async def calling(server: RedisServer, **options: Any) -> AsyncIterator[Caller]:
         yield Caller(served, session)
 
 
-async def many_kinds(server: RedisServer, redis: Client) -> None:
-    """Dead at intake for two causes, and at notify."""
+async def add_many_kinds(server: RedisServer, redis: Client) -> None:
+    """Add dead letters of intake with two causes, and dead letters of notify."""
     await make_dead_letters(server, redis, *(sample(number) for number in range(5)))
     await make_dead_letters(server, redis, BROKEN, source="voucherify", hint="order.paid")
     await accept(redis, sample(7), sample(8))
-    async with taker() as gone, working(server, rules=TO_CRM, channels=crm(gone.url)):
+    async with running_receiver() as gone, running_worker(server, rules=TO_CRM, channels=crm(gone.url)):
         gone.status, gone.answer = 400, "no such customer ada@example.com"
-        await settled(redis)
+        await wait_until_idle(redis)
 
 
-async def few(redis: Client, count: int) -> None:
-    """Dead for want of their source, without a worker that must start for it."""
+async def add_few(redis: Client, count: int) -> None:
+    """Add dead letters of a source that does not exist, without starting a worker."""
     stored_letters = []
     for number in range(count):
-        body = RawBody(time.time_ns() // 1_000_000, "nobody", "", sample(number))
+        body = RawBody(time.time_ns() // 1_000_000, "absent", "", sample(number))
         stored_letters.append(
             died_at_intake(body, reason="undecodable", error="no such source", error_class="NoSource")
         )
     await add_stored(redis, stored_letters)
 
 
-def _hold(method: str, path: str, answered: Answered) -> None:
+def _check(method: str, path: str, answered: Answered) -> None:
     described = _described(method, path)
     if described is None:
         return
@@ -144,13 +144,13 @@ def _hold(method: str, path: str, answered: Answered) -> None:
 
 def _described(method: str, path: str) -> dict[str, Any] | None:
     parts = path.split("/")[1:]
-    for known, operations in sorted(DOCUMENT["paths"].items(), key=lambda item: item[0].count("{")):
-        names = known.removeprefix("/api/v1/").split("/")
+    for template, operations in sorted(DOCUMENT["paths"].items(), key=lambda item: item[0].count("{")):
+        names = template.removeprefix("/api/v1/").split("/")
         if len(names) == len(parts) and all(
-            one == part or one[0] == "{" for one, part in zip(names, parts, strict=True)
+            name == part or name[0] == "{" for name, part in zip(names, parts, strict=True)
         ):
-            found: dict[str, Any] | None = operations.get(method.lower())
-            return found
+            operation: dict[str, Any] | None = operations.get(method.lower())
+            return operation
     return None
 
 

@@ -1,4 +1,4 @@
-"""Actions by HTTP, carried out by the process that serves them."""
+"""Actions over HTTP, which run in the process that serves the API."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import pytest
 
 from broker.redis.client import Client
 from inspector.operations.status import read_status
-from tests.inspector.api.calling import Caller, calling, few
-from tests.inspector.running import all_letters
+from tests.inspector.api.calling import Caller, add_few, calling
+from tests.inspector.stack import all_letters
 from tests.redis_server import RedisServer
 from tests.until import until
 
 
 @pytest.fixture
 async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
-    await few(redis, 20)
-    async with calling(redis_server) as found:
-        yield found
+    await add_few(redis, 20)
+    async with calling(redis_server) as caller:
+        yield caller
 
 
 async def ended(api: Caller, action: str) -> dict[str, Any]:
     async def end() -> dict[str, Any] | None:
-        found: dict[str, Any] = (await api.get(f"/actions/{action}")).json
-        return found if found["state"] == "done" else None
+        record: dict[str, Any] = (await api.get(f"/actions/{action}")).json
+        return record if record["state"] == "done" else None
 
     return await until(end)
 
 
 async def test_a_replay_takes_the_letters_that_the_filter_listed(api: Caller, redis: Client) -> None:
-    seen = (await api.get("/dead", source="nobody")).json
-    order = {"verb": "replay", "filter": {"source": "nobody"}, "expected_count": seen["count"]}
+    seen = (await api.get("/dead", source="absent")).json
+    order = {"verb": "replay", "filter": {"source": "absent"}, "expected_count": seen["count"]}
 
     begun = await api.post("/actions", {**order, "until_ms": seen["until_ms"]})
 
@@ -44,7 +44,7 @@ async def test_a_replay_takes_the_letters_that_the_filter_listed(api: Caller, re
     assert (audit_entry["by"], audit_entry["what"], audit_entry["about"]) == (
         "ann",
         "replay",
-        f"source=nobody, until_ms={seen['until_ms']}",
+        f"source=absent, until_ms={seen['until_ms']}",
     )
 
 
@@ -58,7 +58,7 @@ async def test_a_count_other_than_expected_changes_nothing(api: Caller, redis: C
 
 async def test_letters_that_died_after_the_listing_are_left_alone(api: Caller, redis: Client) -> None:
     seen = (await api.get("/dead")).json
-    await few(redis, 1)
+    await add_few(redis, 1)
     order = {"verb": "discard", "filter": {}, "expected_count": 20, "until_ms": seen["until_ms"]}
 
     await ended(api, await api.action(order))
@@ -74,10 +74,10 @@ async def test_letters_are_selected_by_their_ids(api: Caller, redis: Client) -> 
     discarded = await ended(api, await api.action({"verb": "discard", "ids": [*ids, "0" * 17]}))
 
     assert (noted["done"], noted["ids"], noted["note"]) == (3, ids, "seen by ***")
-    assert (masked_dry_run["failed"], masked_dry_run["why"][0]["count"]) == (3, 3)  # there is no source `nobody`
+    assert (masked_dry_run["failed"], masked_dry_run["why"][0]["count"]) == (3, 3)  # there is no source `absent`
     assert (discarded["done"], discarded["missing"]) == (3, 1)
     listed = (await api.get("/actions", limit=2)).json["actions"]
-    assert [one["verb"] for one in listed] == ["discard", "dry_run"]
+    assert [entry["verb"] for entry in listed] == ["discard", "dry_run"]
 
 
 async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> None:
@@ -91,9 +91,9 @@ async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> N
     assert (await ended(api, action))["done"] == 20
     assert (await read_status(redis)).totals.queued == 20
     audit_entries = (await api.get("/audit", limit=2)).json
-    assert [one["what"] for one in audit_entries["audit_entries"]] == ["resume", "stop"]
+    assert [entry["what"] for entry in audit_entries["audit_entries"]] == ["resume", "stop"]
     older = (await api.get("/audit", before=audit_entries["before"])).json
-    assert ([one["what"] for one in older["audit_entries"]], older["before"]) == (["replay"], "")
+    assert ([entry["what"] for entry in older["audit_entries"]], older["before"]) == (["replay"], "")
 
 
 async def test_answers_do_not_show_the_search_text(api: Caller) -> None:
@@ -131,11 +131,11 @@ async def test_an_invalid_action_is_refused(api: Caller) -> None:
 async def test_channels_are_paused_and_resumed(api: Caller) -> None:
     assert (await api.post("/channels/crm/pause")).json["state"] == "paused"
     assert (await api.post("/channels/crm/pause")).status == 200
-    known = {one["name"]: one["state"] for one in (await api.get("/channels")).json["channels"]}
+    known = {entry["name"]: entry["state"] for entry in (await api.get("/channels")).json["channels"]}
     assert known == {"console": "closed", "crm": "paused"}
     assert (await api.post("/channels/crm/resume")).json["state"] == "closed"
-    assert (await api.post("/channels/nobody/pause")).status == 404
-    assert [one["what"] for one in (await api.get("/audit")).json["audit_entries"]] == ["resume", "pause"]
+    assert (await api.post("/channels/absent/pause")).status == 404
+    assert [entry["what"] for entry in (await api.get("/audit")).json["audit_entries"]] == ["resume", "pause"]
 
 
 async def test_an_invalid_position_in_the_audit_log_is_refused(api: Caller) -> None:

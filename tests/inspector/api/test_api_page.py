@@ -1,4 +1,4 @@
-"""The commands of docs/api.md, as they stand there but for the fingerprint and the count."""
+"""Runs the commands of docs/api.md with another fingerprint and another count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker.redis.client import Client
-from tests.inspector.api.calling import TOKENS, calling, few
+from tests.inspector.api.calling import TOKENS, add_few, calling
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
 
@@ -24,7 +24,7 @@ async def test_the_commands_of_the_page_work(redis_server: RedisServer, redis: C
     if not shutil.which("curl"):
         assert not os.environ.get("CI"), "no curl is installed"
         pytest.skip("no curl is installed")
-    await few(redis, 2)
+    await add_few(redis, 2)
     async with calling(redis_server) as api:
         environ = {"API": f"{api.served.url}/api/v1", "TOKEN": TOKENS["ann"], "PATH": "/usr/bin:/bin"}
         group = (await api.get("/dead/groups")).json["groups"][0]

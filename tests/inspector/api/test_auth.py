@@ -1,4 +1,4 @@
-"""Attacks on the API, each tried; and what each right opens."""
+"""Attacks on the API, and the operations that each permission allows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from broker.redis.client import Client
 from inspector.api.operation import MAX_BODY_BYTES
 from inspector.api.routes import OPERATIONS
 from inspector.http import login_throttle
-from tests.inspector.api.calling import TOKENS, USERS, Caller, calling, few
-from tests.inspector.running import all_letters
+from tests.inspector.api.calling import TOKENS, USERS, Caller, add_few, calling
+from tests.inspector.stack import all_letters
 from tests.inspector.web.serving import serving
 from tests.inspector.web.test_auth_middleware import csrf, exchange
 from tests.redis_server import RedisServer
@@ -23,9 +23,9 @@ DISCARD = {"verb": "discard", "filter": {}}
 
 @pytest.fixture
 async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
-    await few(redis, 3)
-    async with calling(redis_server) as found:
-        yield found
+    await add_few(redis, 3)
+    async with calling(redis_server) as caller:
+        yield caller
 
 
 def _path(path: str) -> str:
@@ -57,11 +57,11 @@ async def test_guessing_tokens_is_slowed_down(api: Caller) -> None:
     ]
 
     assert answers == [401] * login_throttle.FREE + [429]
-    assert (await api.get("/dead")).status == 200  # a right one is never refused
+    assert (await api.get("/dead")).status == 200  # a valid token is never refused
 
 
 async def test_a_session_must_send_its_csrf_token(redis_server: RedisServer, redis: Client) -> None:
-    await few(redis, 2)
+    await add_few(redis, 2)
     async with serving(redis_server.url, users=USERS) as served, served.browser() as ann:
         await ann.log_in()
         token, own, path = await csrf(ann), {"Origin": served.url}, "/api/v1/actions"
@@ -80,7 +80,7 @@ async def test_a_session_must_send_its_csrf_token(redis_server: RedisServer, red
 async def test_a_page_of_another_site_changes_nothing_even_without_users(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await few(redis, 1)
+    await add_few(redis, 1)
     async with calling(redis_server, users={}) as api:
         for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             assert (await api.post("/actions", DISCARD, by="", headers=headers)).status == 403

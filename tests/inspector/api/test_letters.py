@@ -1,4 +1,4 @@
-"""Dead letters by HTTP."""
+"""Dead letters over HTTP."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from broker.dead_letters import unreadable_batch
 from broker.monitoring import audit
 from broker.redis.client import Client
 from inspector.operations.status import read_status
-from tests.inspector.api.calling import Caller, as_base64, calling, few, many_kinds
-from tests.inspector.running import accept, add_stored, make_dead_letters, make_unreadable, sample
+from tests.inspector.api.calling import Caller, add_few, add_many_kinds, as_base64, calling
+from tests.inspector.stack import accept, add_stored, make_dead_letters, make_unreadable, sample
 from tests.redis_server import RedisServer
 
 CUSTOMERS = [json.loads(sample(number))["data"]["customer"] for number in (7, 8)]
 PEOPLE = {customer["email"]: customer["name"] for customer in CUSTOMERS}
-"""Name by e-mail address, of those whose notification died."""
+"""E-mail address -> name, of the people whose notifications died."""
 
 
 @pytest.fixture
 async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
-    await many_kinds(redis_server, redis)
-    async with calling(redis_server) as found:
-        yield found
+    await add_many_kinds(redis_server, redis)
+    async with calling(redis_server) as caller:
+        yield caller
 
 
 @pytest.fixture
 async def quiet(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]:
-    await few(redis, 3)
-    async with calling(redis_server) as found:
-        yield found
+    await add_few(redis, 3)
+    async with calling(redis_server) as caller:
+        yield caller
 
 
 async def audit_entries(redis: Client) -> list[tuple[str, str]]:
-    return [(one.audit_entry.by, one.audit_entry.what) for one in await audit.read(redis)]
+    return [(row.audit_entry.by, row.audit_entry.what) for row in await audit.read(redis)]
 
 
 async def test_a_page_has_letters_their_count_and_the_next_cursor(api: Caller) -> None:
-    first = (await api.get("/dead", source="nobody", limit=3)).json
-    second = (await api.get("/dead", source="nobody", limit=3, cursor=first["cursor"])).json
+    first = (await api.get("/dead", source="absent", limit=3)).json
+    second = (await api.get("/dead", source="absent", limit=3, cursor=first["cursor"])).json
 
     assert (len(first["letters"]), first["count"]) == (3, 5)
     assert (len(second["letters"]), second["count"], second["cursor"]) == (2, 5, "")
-    assert not {one["id"] for one in first["letters"]} & {one["id"] for one in second["letters"]}
+    assert not {letter["id"] for letter in first["letters"]} & {letter["id"] for letter in second["letters"]}
 
 
 async def test_every_field_filters(api: Caller) -> None:
@@ -92,16 +92,16 @@ async def test_personal_data_needs_the_reveal_permission(api: Caller, redis: Cli
         assert (await api.get(path, by=by, reveal="true")).status == 403
         assert (await api.get(f"{path}/dry-run", by=by, reveal="true")).status == 403
         assert (await api.get(f"{path}/body", by=by)).status == 403
-        found = [
+        answers = [
             await api.get("/dead", by=by, search=next(iter(PEOPLE))),
             await api.get("/dead", by=by),
             await api.get("/dead/groups", by=by),
             await api.get(path, by=by),
             await api.get(f"{path}/dry-run", by=by),
         ]
-        told = b"".join(one.content for one in found).decode()
-        assert found[0].json["count"] >= 1
-        assert not [text for text in (*PEOPLE, *PEOPLE.values(), "ada@example.com") if text in told]
+        shown = b"".join(answer.content for answer in answers).decode()
+        assert answers[0].json["count"] >= 1
+        assert not [text for text in (*PEOPLE, *PEOPLE.values(), "ada@example.com") if text in shown]
     assert await audit_entries(redis) == []
 
 
@@ -203,10 +203,10 @@ WRONG_QUERIES: list[tuple[dict[str, object], str]] = [
 
 
 async def test_an_invalid_query_is_answered_with_the_name_of_the_parameter(quiet: Caller) -> None:
-    for query, told in WRONG_QUERIES:
+    for query, expected in WRONG_QUERIES:
         answer = await quiet.get("/dead", **query)
         assert answer.status == 400, query
-        assert told in answer.json["error"]
+        assert expected in answer.json["error"]
 
 
 async def test_the_longest_filter_is_taken(quiet: Caller) -> None:
@@ -226,7 +226,7 @@ async def test_the_count_and_the_page_are_from_the_same_moment(quiet: Caller, re
     await accept(redis, sample(1))
 
     assert seen["count"] == len(seen["letters"])
-    assert all(int(one["cursor"].partition("-")[0]) <= seen["until_ms"] for one in seen["letters"])
+    assert all(int(letter["cursor"].partition("-")[0]) <= seen["until_ms"] for letter in seen["letters"])
 
 
 async def test_a_letter_that_cannot_be_read_is_shown_as_such_and_has_no_body(redis: Client, quiet: Caller) -> None:

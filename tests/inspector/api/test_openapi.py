@@ -1,4 +1,4 @@
-"""openapi.json says what the API does: nothing more, nothing less."""
+"""openapi.json describes exactly what the API does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inspector.api import requests
 from inspector.api.operation import BASE
 from inspector.api.routes import OPERATIONS
 from inspector.operations.filters import Filter
-from tests.inspector.api.calling import DOCUMENT, calling, few
+from tests.inspector.api.calling import DOCUMENT, add_few, calling
 from tests.inspector.web.serving import serving
 from tests.redis_server import RedisServer
 from tools import openapi
@@ -39,13 +39,13 @@ async def test_the_document_has_every_route_with_its_permission(redis_server: Re
         for method, operation in operations.items()
     }
     assert found - set(described) == {("GET", f"{BASE}/openapi.json")}
-    assert described == {(one.method, BASE + one.path): one.right for one in OPERATIONS}
+    assert described == {(operation.method, BASE + operation.path): operation.right for operation in OPERATIONS}
 
 
 def test_every_field_of_a_filter_is_a_parameter() -> None:
     assert set(requests.Filter.__struct_fields__) == set(Filter.__struct_fields__)
-    given = msgspec.structs.asdict(Filter())
-    assert msgspec.structs.asdict(requests.filter_of(requests.Filter())) == given
+    values = msgspec.structs.asdict(Filter())
+    assert msgspec.structs.asdict(requests.filter_of(requests.Filter())) == values
 
 
 def test_everything_is_described() -> None:
@@ -57,7 +57,7 @@ def test_everything_is_described() -> None:
 
 
 async def test_the_document_needs_no_login(redis_server: RedisServer, redis: Client) -> None:
-    await few(redis, 1)
+    await add_few(redis, 1)
     async with calling(redis_server) as api:
         answer = await api.get("/openapi.json", by="")
     assert answer.status == 200
@@ -66,5 +66,6 @@ async def test_the_document_needs_no_login(redis_server: RedisServer, redis: Cli
 
 def test_a_changed_operation_changes_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openapi, "OPERATIONS", OPERATIONS[1:])
-    is_as_before = openapi.FILE.read_text() == openapi.text()  # pytest takes minutes to tell two such texts apart
+    # Compared outside of the assertion, because pytest takes minutes to show the difference of two such texts.
+    is_as_before = openapi.FILE.read_text() == openapi.text()
     assert not is_as_before

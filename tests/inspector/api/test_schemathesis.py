@@ -1,4 +1,4 @@
-"""Whatever openapi.json allows, and much that it does not, asked of a real server: answers are as it says."""
+"""Requests that openapi.json allows, and many that it does not, to a real server: answers are as documented."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 from broker.redis.client import Client
 from inspector.http import login_throttle
-from tests.inspector.api.calling import TOKENS, calling, many_kinds
+from tests.inspector.api.calling import TOKENS, add_many_kinds, calling
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
 from tools.openapi import FILE
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
-"""Of each operation; more by hand."""
+"""The number of requests for each operation. Set it higher for a run by hand."""
 
 
 async def test_schemathesis_finds_nothing(
@@ -25,8 +25,8 @@ async def test_schemathesis_finds_nothing(
 ) -> None:
     monkeypatch.setattr(
         login_throttle, "FREE", 10**9
-    )  # it tries wrong tokens, and would only meet 429 from then on
-    await many_kinds(redis_server, redis)
+    )  # it tries wrong tokens, after which all answers would be 429
+    await add_many_kinds(redis_server, redis)
     async with (
         calling(redis_server) as api,
         running_program(

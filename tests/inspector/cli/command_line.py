@@ -1,4 +1,4 @@
-"""The inspector's commands, run in this process or in one of their own."""
+"""Runs the inspector's commands in this process or in another one."""
 
 import asyncio
 import sys
@@ -20,7 +20,16 @@ from launcher.composition.dead_letter_terms import terms
 from launcher.composition.dry_runs import dry_run
 from launcher.config.config import read
 from sources.settings import Settings as SourceSettings
-from tests.inspector.running import TO_CRM, accept, all_letters, crm, sample, settled, taker, working
+from tests.inspector.stack import (
+    TO_CRM,
+    accept,
+    all_letters,
+    crm,
+    running_receiver,
+    running_worker,
+    sample,
+    wait_until_idle,
+)
 from tests.redis_server import RedisServer
 
 app = typer.Typer()
@@ -37,8 +46,8 @@ NOTIFYING: dict[str, Any] = {
 }
 
 
-class Standing:
-    """What launcher gives as ctx.obj."""
+class CommandContext:
+    """The `ctx.obj` that launcher passes to commands."""
 
     def __init__(
         self,
@@ -85,10 +94,10 @@ async def hookline(
     config: Mapping[str, Any] | None = None,
     stdin: str = "",
 ) -> Any:
-    """Run a command, off this event loop: it makes its own."""
+    """Run a command in a thread, as it starts an event loop of its own."""
     call: Any = CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke
-    standing = Standing(server.url, config=config)
-    result = await asyncio.to_thread(call, app, list(arguments), obj=standing, input=stdin)
+    context = CommandContext(server.url, config=config)
+    result = await asyncio.to_thread(call, app, list(arguments), obj=context, input=stdin)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -96,16 +105,16 @@ async def hookline(
 
 async def refused_by_crm(server: RedisServer, redis: Client, *numbers: int) -> list[str]:
     await accept(redis, *(sample(number) for number in numbers))
-    async with taker() as refusing, working(server, rules=TO_CRM, channels=crm(refusing.url)):
+    async with running_receiver() as refusing, running_worker(server, rules=TO_CRM, channels=crm(refusing.url)):
         refusing.status, refusing.answer = 400, "we know no ada@example.com"
-        await settled(redis)
+        await wait_until_idle(redis)
     return [letter.id for letter in await all_letters(redis)]
 
 
 _MAIN = """
 import sys
-from tests.inspector.cli.command_line import Standing, app
-app(sys.argv[2:], obj=Standing(sys.argv[1]))
+from tests.inspector.cli.command_line import CommandContext, app
+app(sys.argv[2:], obj=CommandContext(sys.argv[1]))
 """
 
 

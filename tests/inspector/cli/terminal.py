@@ -1,4 +1,4 @@
-"""A command at a real terminal: what it asks, draws and does on Ctrl-C."""
+"""Runs a command at a real terminal, to test its questions, its drawing and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class Terminal:
 
     @property
     def said(self) -> str:
-        """All that it wrote so far, as it wrote it."""
+        """The output so far, with its control sequences."""
         try:
             while piece := os.read(self._ours, 65536):
                 self._said.extend(piece)
         except BlockingIOError:
             pass
-        except OSError:  # EIO: it ended
+        except OSError:  # EIO: the command ended
             pass
-        return self._said.decode("utf-8", "replace")  # an echoed ^C may stand amid a character
+        return self._said.decode("utf-8", "replace")  # an echoed ^C may split a character
 
     @property
     def frames(self) -> list[str]:
-        """Each line as often as it was drawn, without what steers the terminal."""
+        """Each line as often as it was drawn, without control sequences."""
         return re.split(r"[\r\n]+", _STEERING.sub("", self.said))
 
     @property
     def drawn(self) -> list[str]:
-        """What stands on the screen: lines that were not drawn over or erased."""
+        """The lines on the screen, without those that were overwritten or erased."""
         lines, row = [""], 0
         for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", self.said):
             if piece == "\n":
@@ -72,7 +72,7 @@ class Terminal:
         os.write(self._ours, keys)
 
     async def ends(self) -> int:
-        """Its exit code."""
+        """Wait until the command ends. Returns its exit code."""
         await until(lambda: (self.said, self._process.poll())[1] is not None)
         return int(self._process.returncode)
 
@@ -106,8 +106,8 @@ async def terminal(
         preexec_fn=take_terminal,
     )
     os.close(theirs)
-    found = Terminal(process, ours)
+    window = Terminal(process, ours)
     try:
-        yield found
+        yield window
     finally:
-        found.close()
+        window.close()

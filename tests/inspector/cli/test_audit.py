@@ -1,4 +1,4 @@
-"""What was done stands in the audit log, wherever whoever did it died."""
+"""Each change is in the audit log, at whichever command the process was killed."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from broker.redis.connection import Settings, connect
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.export import export_lines
 from inspector.operations.filters import Filter
-from tests.inspector.running import all_letters
+from tests.inspector.stack import all_letters
 from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused
 from tests.redis_server import RedisServer
 
 
 class Died(BaseException):
-    """Of the process, between two commands to Redis."""
+    """The death of the process between two commands to Redis."""
 
 
 class AuditEntry(Struct, frozen=True):
     what: str
     do: Callable[[Client, str, str], Awaitable[Any]]
-    """With a letter and an action."""
+    """Called with a letter and an action."""
 
     is_done: Callable[[Client, str, str], Awaitable[bool]]
     before: Callable[[Client, str], Awaitable[Any]] | None = None
-    """With the action: what another did first."""
+    """Called with the action before the test: what another process did first."""
 
 
 async def _state(redis: Client, action: str) -> str:
-    known = await stored_actions.read(redis, action)
-    return known.state if known else ""
+    stored_action = await stored_actions.read(redis, action)
+    return stored_action.state if stored_action else ""
 
 
 async def _has_begun(redis: Client, verb: str) -> bool:
@@ -50,7 +50,7 @@ async def _notes(redis: Client, letter: str) -> list[str]:
 
 
 async def _paused(redis: Client) -> bool:
-    return any(one.paused_since_ms for one in await channel_state.read_channels(redis))
+    return any(channel.paused_since_ms for channel in await channel_state.read_channels(redis))
 
 
 async def _begin_all(redis: Client, verb: Any) -> None:
@@ -70,7 +70,7 @@ async def _is_stopped(redis: Client, _: str, action: str) -> bool:
 
 
 async def _is_noted(redis: Client, letter: str, _: str) -> bool:
-    return "told" in await _notes(redis, letter)
+    return "checked" in await _notes(redis, letter)
 
 
 AUDIT_ENTRIES = [
@@ -82,14 +82,14 @@ AUDIT_ENTRIES = [
     ),
     AuditEntry("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
     AuditEntry("stop", lambda r, _, action: stored_actions.stop(r, action, by="ann"), _is_stopped),
-    AuditEntry("annotate", lambda r, letter, _: single_letter.add_note(r, letter, "told", by="ann"), _is_noted),
+    AuditEntry("annotate", lambda r, letter, _: single_letter.add_note(r, letter, "checked", by="ann"), _is_noted),
     AuditEntry("edit", lambda r, letter, _: single_letter.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
     AuditEntry("pause", lambda r, _, __: channel_state.pause(r, "crm", by="ann"), lambda r, _, __: _paused(r)),
 ]
 
 
 def mortal(url: str, *, commands: int) -> Client:
-    """A client whose process dies when it has sent so many commands."""
+    """A client whose process dies after this number of commands."""
     redis = connect(Settings(url=url))
     send, left = redis.execute_command, commands
 
@@ -105,7 +105,7 @@ def mortal(url: str, *, commands: int) -> Client:
 
 
 async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntry, commands: int) -> bool:
-    """Whether it died at all; what it did is in the log, and nothing else."""
+    """Return whether the process died. Its changes are in the log, and nothing else is."""
     with server.client() as client:
         client.flushall()
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
@@ -120,9 +120,9 @@ async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntr
         died = True
     finally:
         await dying.aclose(close_connection_pool=True)
-    told = [one.audit_entry.what for one in await audit.read(redis) if one.audit_entry.by == "ann"]
+    recorded = [row.audit_entry.what for row in await audit.read(redis) if row.audit_entry.by == "ann"]
     done = await audit_entry.is_done(redis, stored_letter.letter.id, action)
-    assert told == ([audit_entry.what] if done else []), f"died after {commands} commands"
+    assert recorded == ([audit_entry.what] if done else []), f"died after {commands} commands"
     assert died or done
     return died
 
@@ -170,6 +170,6 @@ async def test_a_repeated_command_adds_no_second_audit_entry(redis: Client) -> N
         await stored_actions.resume(redis, action, by="ann", owner="me")
         await channel_state.resume(redis, "crm", by="ann")
 
-    told = [one.audit_entry.what for one in await audit.read(redis)]
-    assert told == ["resume", "resume", "stop", "pause", "discard"]
+    recorded = [row.audit_entry.what for row in await audit.read(redis)]
+    assert recorded == ["resume", "resume", "stop", "pause", "discard"]
     assert len(await all_letters(redis)) == 1

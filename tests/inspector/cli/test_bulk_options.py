@@ -1,4 +1,4 @@
-"""Replay, discard and status from the command line, as people and scripts meet them."""
+"""Replay, discard and status on the command line, for people and for scripts."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from broker.redis.client import Client
 from broker.redis.errors import Unavailable
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import accept, all_letters, make_dead_letters, sample
+from tests.inspector.stack import accept, all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program

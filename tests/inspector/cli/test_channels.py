@@ -21,10 +21,10 @@ async def test_a_channel_is_paused_listed_and_resumed(redis_server: RedisServer,
 
     assert paused.stdout == "channel crm is paused\n"
     assert again.stdout == "channel crm was paused already\n"
-    assert [(one["name"], one["state"]) for one in listed] == [("console", "closed"), ("crm", "paused")]
+    assert [(entry["name"], entry["state"]) for entry in listed] == [("console", "closed"), ("crm", "paused")]
     assert "paused for" in table.stdout
     assert resumed.stdout == "channel crm is resumed\n"
-    audit_entries = [one.audit_entry for one in await audit.read(redis)]
+    audit_entries = [row.audit_entry for row in await audit.read(redis)]
     assert [(audit_entry.by, audit_entry.what, audit_entry.about) for audit_entry in audit_entries] == [
         ("cli:ann@desk", "resume", "crm"),
         ("cli:ann@desk", "pause", "crm"),
@@ -56,7 +56,7 @@ async def test_status_shows_failing_channels_and_when_waiting_notifications_are_
 
     assert "circuit breaker open, next probe in 8 min, 7 failures in a row, 1 job held" in text
     assert "now: 1, < 1 min: 2, < 10 min: 3, < 1 h: 4, < 1 d: 5, later: 6, their channel: 5" in text
-    assert [(one["name"], one["state"], one["held"]) for one in record["channels"]] == [("crm", "open", 1)]
+    assert [(entry["name"], entry["state"], entry["held"]) for entry in record["channels"]] == [("crm", "open", 1)]
     assert record["waiting_within_10_min"] == 3
 
 

@@ -1,20 +1,20 @@
-"""Looking at dead letters from the command line."""
+"""The commands that list and show dead letters."""
 
 import json
 
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import hookline, refused_by_crm
-from tests.inspector.running import (
+from tests.inspector.stack import (
     BROKEN,
     TO_CRM,
     accept,
     all_letters,
     crm,
     make_dead_letters,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.redis_server import RedisServer
 
@@ -136,9 +136,12 @@ async def test_show_names_the_place_where_a_body_stops_being_json(
 
 async def test_received_text_cannot_control_the_terminal(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
-    async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
+    async with (
+        running_receiver() as refusing,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(refusing.url)),
+    ):
         refusing.status, refusing.answer = 400, "\x1b[2J"
-        await settled(redis)
+        await wait_until_idle(redis)
     await make_dead_letters(redis_server, redis, b"\x1b]0;\x07", hint="\x1b[31mred")
 
     for letter in await all_letters(redis):

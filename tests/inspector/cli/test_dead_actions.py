@@ -1,4 +1,4 @@
-"""Actions from the command line: tried first, bounded in rate, stopped, killed, gone on with."""
+"""Actions on the command line: dry run, rate limit, stop, kill and resume."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from broker.dead_letters import stored_actions
 from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import all_letters, make_dead_letters, sample, settled, working
+from tests.inspector.stack import all_letters, make_dead_letters, running_worker, sample, wait_until_idle
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
@@ -28,12 +28,12 @@ async def test_a_dry_run_shows_what_would_fail_and_why_and_changes_nothing(
     await make_dead_letters(redis_server, redis, sample(3))
     before = [letter.id for letter in await all_letters(redis)]
 
-    told = await hookline(redis_server, "dead", "replay", "--all", "--dry-run")
+    dry_run = await hookline(redis_server, "dead", "replay", "--all", "--dry-run")
     good = await hookline(redis_server, "dead", "replay", "--stage", "notify", "--dry-run", "--json")
 
-    assert told.exit_code == 1
-    assert told.stdout.startswith("2 would pass, 1 would fail\n")
-    assert "no source named 'nobody'" in told.stdout
+    assert dry_run.exit_code == 1
+    assert dry_run.stdout.startswith("2 would pass, 1 would fail\n")
+    assert "no source named 'absent'" in dry_run.stdout
     assert (good.exit_code, json.loads(good.stdout)["passed"]) == (0, 2)
     assert [letter.id for letter in await all_letters(redis)] == before
 
@@ -42,12 +42,12 @@ async def test_a_note_is_shown_with_its_author(redis_server: RedisServer, redis:
     await make_dead_letters(redis_server, redis, sample(1), sample(2))
     first, second = [letter.id for letter in await all_letters(redis)]
 
-    noted = await hookline(redis_server, "dead", "annotate", first, "--note", "the CRM is told")
+    noted = await hookline(redis_server, "dead", "annotate", first, "--note", "the CRM team knows")
     shown = await hookline(redis_server, "dead", "show", first)
 
     assert (noted.exit_code, noted.stdout) == (0, "annotated 1 of 1 dead letter\n")
-    assert "cli:ann@desk: the CRM is told" in shown.stdout
-    assert "the CRM is told" not in (await hookline(redis_server, "dead", "show", second)).stdout
+    assert "cli:ann@desk: the CRM team knows" in shown.stdout
+    assert "the CRM team knows" not in (await hookline(redis_server, "dead", "show", second)).stdout
     assert (await hookline(redis_server, "dead", "annotate", first, "--note", " ")).exit_code == 2
     assert (await hookline(redis_server, "dead", "annotate", first)).exit_code == 2
 
@@ -79,13 +79,13 @@ async def test_a_killed_replay_is_resumed_and_nothing_is_lost_or_doubled(
         action = await _under_way(redis)
 
         replaying.kill()
-    await redis.hset(KEYS.action + action, "lease_until_ms", 1)  # ten seconds later
+    await redis.hset(KEYS.action + action, "lease_until_ms", 1)  # as if ten seconds had passed
     listed = await hookline(redis_server, "dead", "actions")
     (record,) = json.loads((await hookline(redis_server, "dead", "actions", "--json")).stdout)
     left = len(await all_letters(redis))
     resumed = await hookline(redis_server, "dead", "resume", action, "--json")
-    async with working(redis_server, sources=("nobody",)):
-        totals = await settled(redis)
+    async with running_worker(redis_server, sources=("absent",)):
+        totals = await wait_until_idle(redis)
 
     assert "interrupted" in listed.stdout
     assert f"hookline dead resume {action}" in listed.stderr
@@ -125,12 +125,12 @@ async def test_an_action_is_described_in_words(redis_server: RedisServer, redis:
 
     listed = await hookline(redis_server, "dead", "actions", columns=120)
     (record,) = json.loads((await hookline(redis_server, "dead", "actions", "--json")).stdout)
-    one = await hookline(redis_server, "dead", "actions", record["id"])
+    shown_action = await hookline(redis_server, "dead", "actions", record["id"])
 
     assert "discard: dead letters for channel crm" in listed.stdout
     assert "1 of 1, by cli:ann@desk" in listed.stdout
     assert record["rate_per_s"] == 10.0
-    assert "10/s" in one.stdout
+    assert "10/s" in shown_action.stdout
     assert json.loads((await hookline(redis_server, "dead", "actions", record["id"], "--json")).stdout) == record
 
 
@@ -154,11 +154,11 @@ def _replaying(server: RedisServer, *, rate: str) -> AbstractAsyncContextManager
 
 
 async def _under_way(redis: Client) -> str:
-    """The id of the one action, once it has done something and not all."""
+    """Return the id of the only action, once it has processed some letters and not all."""
 
     async def begun() -> Action | None:
-        found = await stored_actions.recent(redis)
-        return found[0] if found and 0 < found[0].done < MANY else None
+        stored_action = await stored_actions.recent(redis)
+        return stored_action[0] if stored_action and 0 < stored_action[0].done < MANY else None
 
     action = await until(begun)
     assert action is not None

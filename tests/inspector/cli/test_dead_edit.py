@@ -8,7 +8,7 @@ from pathlib import Path
 
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline
-from tests.inspector.running import BROKEN, all_letters, make_dead_letters, sample, settled, working
+from tests.inspector.stack import BROKEN, all_letters, make_dead_letters, running_worker, sample, wait_until_idle
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
 from tests.until import until
@@ -30,8 +30,8 @@ async def test_a_corrected_copy_is_replayed_and_the_letter_stays(
     mended.write_bytes(sample(1))
 
     sent = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(mended), "--yes")
-    async with working(redis_server):
-        totals = await settled(redis)
+    async with running_worker(redis_server):
+        totals = await wait_until_idle(redis)
     shown = await hookline(redis_server, "dead", "show", letter_id)
 
     assert sent.exit_code == 0
@@ -54,7 +54,7 @@ async def test_a_copy_that_would_fail_is_sent_only_after_confirmation(
     assert refused.exit_code == 1
     assert (record["replayed"], record["replay_now"]["passes"]) == (False, False)
     assert record["replay_now"]["path"] == "$.data.balance.points"
-    assert (await settled(redis)).accepted == 1
+    assert (await wait_until_idle(redis)).accepted == 1
 
 
 async def test_an_edit_that_is_not_possible_is_reported(
@@ -70,7 +70,7 @@ async def test_an_edit_that_is_not_possible_is_reported(
     no_terminal = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(broken))
     no_editor = await hookline(redis_server, "dead", "edit", letter_id, "--yes")
 
-    codes = [told.exit_code for told in (no_json, no_letter, no_file, no_terminal, no_editor)]
+    codes = [result.exit_code for result in (no_json, no_letter, no_file, no_terminal, no_editor)]
     assert codes == [1, 1, 2, 2, 2]
     assert "the edited body is not JSON" in no_json.stderr
 

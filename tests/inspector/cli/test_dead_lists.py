@@ -8,18 +8,18 @@ from rich.cells import cell_len
 from broker.redis.client import Client
 from inspector.cli.tables import sparkline
 from tests.inspector.cli.command_line import NOTIFYING, hookline, refused_by_crm
-from tests.inspector.running import (
+from tests.inspector.stack import (
     BROKEN,
     TO_CRM,
     accept,
-    acted,
     all_letters,
     crm,
     make_dead_letters,
+    run_action,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.redis_server import RedisServer
 
@@ -76,11 +76,11 @@ async def test_an_invalid_filter_is_a_usage_error(
 async def test_a_page_shows_the_total_and_how_to_continue(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
 
-    first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "nobody")
-    told, _, more = first.stderr.strip().partition("; to continue: hookline ")
+    first = await hookline(redis_server, "dead", "list", "--limit", "2", "--source", "absent")
+    count, _, more = first.stderr.strip().partition("; to continue: hookline ")
     rest = await hookline(redis_server, *more.split(), "--limit", "5")
 
-    assert told == "2 of 5"
+    assert count == "2 of 5"
     assert rest.stderr == "3 of 5\n"
     assert {letter.id for letter in await all_letters(redis)} == {
         word for shown in (first, rest) for word in shown.stdout.split() if len(word) == 17
@@ -118,9 +118,12 @@ def test_a_bar_distinguishes_zero_from_few() -> None:
 
 async def test_tables_with_any_content_fit_the_terminal(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
-    async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url)):
+    async with (
+        running_receiver() as refusing,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(refusing.url)),
+    ):
         refusing.status, refusing.answer = 400, NASTY
-        await settled(redis)
+        await wait_until_idle(redis)
     ids = [letter.id for letter in await all_letters(redis)]
     await make_dead_letters(redis_server, redis, BROKEN, sample(2), source="顧客" * 30, hint=NASTY)
     await hookline(redis_server, "dead", "annotate", "--all", "--yes", "--note", NASTY)
@@ -161,7 +164,7 @@ async def test_show_prints_what_a_replay_would_do_now_with_personal_data_masked(
     assert name not in shown.stdout
     assert f"Hello {name}" in revealed.stdout
     assert record["replay_now"]["passes"] is True
-    assert [told["text"] for told in record["replay_now"]["notifications"]] == ["Hello ***"]
+    assert [notification["text"] for notification in record["replay_now"]["notifications"]] == ["Hello ***"]
     assert record["group_letters"] == 1
 
 
@@ -195,7 +198,7 @@ async def test_every_reveal_is_in_the_audit_log(redis_server: RedisServer, redis
 async def test_the_audit_log_is_paged(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(3)))
     for letter in await all_letters(redis):
-        await acted(redis, "discard", [letter.id])
+        await run_action(redis, "discard", [letter.id])
 
     first = await hookline(redis_server, "audit", "--limit", "2")
     words = first.stderr.partition("to continue: hookline ")[2].split()

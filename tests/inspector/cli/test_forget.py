@@ -1,4 +1,4 @@
-"""`hookline forget`: whom, whether really, what it removed and what it could not."""
+"""`hookline forget`: options, confirmation, and the report of what was removed and what could not be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broker.monitoring.spilled import Spilled, report_spilled
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline
 from tests.inspector.cli.terminal import terminal
-from tests.inspector.running import accept, all_letters, make_dead_letters, sample
+from tests.inspector.stack import accept, all_letters, make_dead_letters, sample
 from tests.launcher.running import environment
 from tests.launcher.running import hookline as whole_command
 from tests.redis_server import RedisServer
@@ -22,9 +22,9 @@ CUSTOMER = json.loads(sample(1))["data"]["customer"]
 
 async def test_forget_shows_what_it_removed_and_where(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(
-        redis_server, redis, sample(1), hint="told.of.one"
-    )  # in a group of its own, packed with nobody else
-    await make_dead_letters(redis_server, redis, sample(2), hint="told.of.two")
+        redis_server, redis, sample(1), hint="forget.one"
+    )  # in a group of its own, so that it is not packed with other letters
+    await make_dead_letters(redis_server, redis, sample(2), hint="forget.two")
     await accept(redis, sample(1), sample(3))
 
     result = await hookline(redis_server, "forget", "--customer", CUSTOMER["id"], "--yes")
@@ -52,14 +52,14 @@ async def test_letters_that_were_packed_with_those_of_the_person_are_reported(
 
 
 async def test_with_json_the_output_is_one_line(redis_server: RedisServer, redis: Client) -> None:
-    await make_dead_letters(redis_server, redis, sample(1), hint="told.as.json")
+    await make_dead_letters(redis_server, redis, sample(1), hint="forget.as.json")
 
     first, second = [
         await hookline(redis_server, "forget", "--email", CUSTOMER["email"], "--yes", "--json") for _ in range(2)
     ]
 
-    told, again = json.loads(first.stdout), json.loads(second.stdout)
-    assert (first.exit_code, told["letters"], told["is_complete"]) == (0, 1, True)
+    record, again = json.loads(first.stdout), json.loads(second.stdout)
+    assert (first.exit_code, record["letters"], record["is_complete"]) == (0, 1, True)
     assert (second.exit_code, again["letters"], again["is_complete"]) == (0, 0, True)
     assert len(first.stdout.splitlines()) == 1
 
@@ -79,7 +79,7 @@ async def test_incomplete_removal_is_reported_and_changes_the_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["--yes"], "--customer, --email or --phone"),
         (["--customer", "ab", "--yes"], "at least 4 characters"),
@@ -88,14 +88,14 @@ async def test_incomplete_removal_is_reported_and_changes_the_exit_code(
     ],
 )
 async def test_forget_requires_a_person_and_a_confirmation(
-    redis_server: RedisServer, redis: Client, arguments: list[str], told: str
+    redis_server: RedisServer, redis: Client, arguments: list[str], expected: str
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
 
     result = await hookline(redis_server, "forget", *arguments, columns=200)
 
     assert result.exit_code == 2
-    assert told in " ".join(result.stderr.split())
+    assert expected in " ".join(result.stderr.split())
     assert len(await all_letters(redis)) == 1
 
 

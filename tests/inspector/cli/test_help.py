@@ -1,4 +1,4 @@
-"""The help of the commands, whose examples are commands."""
+"""The help texts of the commands, with examples that are valid commands."""
 
 import shlex
 from collections.abc import Iterator
@@ -38,9 +38,9 @@ def test_all_commands_exist() -> None:
 def test_each_command_has_examples_that_are_commands_and_fits_80_columns(name: str) -> None:
     text = _help("dead", name)
 
-    found = list(_examples(text))
-    assert any(line.startswith(f"hookline dead {name}") for line in found)
-    for line in found:
+    examples = list(_examples(text))
+    assert any(line.startswith(f"hookline dead {name}") for line in examples)
+    for line in examples:
         _parse(line)
     assert max(cell_len(line) for line in text.splitlines()) <= 80
 

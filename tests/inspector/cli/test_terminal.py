@@ -1,4 +1,4 @@
-"""What is done to many dead letters, watched at a real terminal and stopped with Ctrl-C."""
+"""The progress of bulk actions at a real terminal, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broker.redis.connection import Settings, connect
 from inspector.operations.status import read_status
 from tests.inspector.cli.command_line import command
 from tests.inspector.cli.terminal import CTRL_C, terminal
-from tests.inspector.running import all_letters
+from tests.inspector.stack import all_letters
 from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused
 from tests.redis_server import RedisServer
 

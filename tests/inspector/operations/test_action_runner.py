@@ -1,4 +1,4 @@
-"""Actions carried out in the inspector's process, which may be killed, stopped, or without Redis."""
+"""Actions that run in the inspector's process, which may be killed, stopped, or without Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inspector.operations.bulk_actions import DryRunError, Selection
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_status
 from runtime.dry_run import DryRunResult
-from tests.inspector.running import all_letters, make_dead_letters, sample
+from tests.inspector.stack import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
@@ -46,10 +46,10 @@ asyncio.run(main())
 
 @asynccontextmanager
 async def running(redis: Client, means: ActionContext | None = None) -> AsyncIterator[Runner]:
-    found = Runner(redis, lambda: means or ActionContext())
-    task = asyncio.create_task(found.run())
+    runner = Runner(redis, lambda: means or ActionContext())
+    task = asyncio.create_task(runner.run())
     try:
-        yield found
+        yield runner
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -58,8 +58,8 @@ async def running(redis: Client, means: ActionContext | None = None) -> AsyncIte
 
 async def ended(redis: Client, action: str) -> Action:
     async def end() -> Action | None:
-        found = await stored_actions.read(redis, action)
-        return found if found and found.state == "done" else None
+        stored_action = await stored_actions.read(redis, action)
+        return stored_action if stored_action and stored_action.state == "done" else None
 
     return await until(end)
 
@@ -70,8 +70,8 @@ async def everything(redis: Client) -> Selection:
 
 async def under_way(redis: Client, action: str) -> Action:
     async def some() -> Action | None:
-        found = await stored_actions.read(redis, action)
-        return found if found and found.done else None
+        stored_action = await stored_actions.read(redis, action)
+        return stored_action if stored_action and stored_action.done else None
 
     return await until(some)
 
@@ -98,7 +98,7 @@ async def test_the_action_of_a_killed_process_is_completed_exactly_once(
         process.kill()
     halfway = await stored_actions.read(redis, action)
     assert halfway and halfway.state == "running" and 0 < halfway.done < 60
-    assert await stored_actions.interrupted(redis) == []  # its lease runs on; here its time is made to pass
+    assert await stored_actions.interrupted(redis) == []  # its lease has not expired; the next line ends it
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis):
@@ -208,8 +208,8 @@ async def test_an_action_that_meets_a_defect_is_stopped_and_others_continue(
         action = await mine.begin("dry_run", await everything(redis), by="ann")
 
         async def stopped() -> bool:
-            found = await stored_actions.read(redis, action)
-            return found is not None and found.state == "stopped"
+            stored_action = await stored_actions.read(redis, action)
+            return stored_action is not None and stored_action.state == "stopped"
 
         await until(stopped)
         assert "action_failed" in {getattr(record, "action", "") for record in caplog.records}

@@ -1,4 +1,4 @@
-"""Actions: what is done to many dead letters, watched, stopped, taken over and gone on with."""
+"""Bulk actions: their progress, and how they are stopped, taken over and resumed."""
 
 import time
 
@@ -16,7 +16,7 @@ from inspector.operations.bulk_actions import DryRunError
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_status
 from runtime.dry_run import DryRunResult
-from tests.inspector.running import acted, acting, add_stored, all_letters
+from tests.inspector.stack import action_progress, add_stored, all_letters, run_action
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 
@@ -40,7 +40,7 @@ async def _make_dead_letters(redis: Client, count: int, *, event: str = "order.p
 async def test_an_action_shows_its_author_its_selection_and_its_result(redis: Client) -> None:
     await _make_dead_letters(redis, 5)
 
-    action = await acted(redis, "replay", await bulk_actions.select(redis, Filter(event="order.paid")))
+    action = await run_action(redis, "replay", await bulk_actions.select(redis, Filter(event="order.paid")))
 
     assert (action.state, action.selected, action.done, action.missing) == ("done", 5, 5, 0)
     assert (action.request.verb, action.request.by) == ("replay", "ann")
@@ -58,7 +58,7 @@ async def test_an_action_shows_its_author_its_selection_and_its_result(redis: Cl
 async def test_the_audit_log_does_not_hold_the_search_text(redis: Client) -> None:
     await _make_dead_letters(redis, 3)
 
-    await acted(redis, "discard", await bulk_actions.select(redis, Filter(search="n1")))
+    await run_action(redis, "discard", await bulk_actions.select(redis, Filter(search="n1")))
 
     [recorded] = await audit.read(redis)
     assert recorded.audit_entry.about == "search=***"
@@ -67,7 +67,7 @@ async def test_the_audit_log_does_not_hold_the_search_text(redis: Client) -> Non
 
 async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was(redis: Client) -> None:
     await _make_dead_letters(redis, 200)
-    steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
+    steps = action_progress(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
 
     assert await stored_actions.stop(redis, first.id, by="bob")
@@ -81,12 +81,12 @@ async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was
     done = [step async for step in bulk_actions.run(redis, first.id, owner="other")][-1]
     assert (done.state, done.done, done.missing) == ("done", 200, 0)
     assert not await stored_actions.resume(redis, first.id, by="bob", owner="me")
-    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "stop", "replay"]
+    assert [row.audit_entry.what for row in await audit.read(redis)] == ["resume", "stop", "replay"]
 
 
 async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(redis: Client) -> None:
     await _make_dead_letters(redis, 150)
-    steps = acting(redis, "replay", await bulk_actions.select(redis, Filter()))
+    steps = action_progress(redis, "replay", await bulk_actions.select(redis, Filter()))
     first = await anext(steps)
     assert not await stored_actions.resume(redis, first.id, by="bob", owner="other")
     assert not first.is_interrupted(int(time.time() * 1000))
@@ -105,7 +105,7 @@ async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(re
 async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 3)
     action = await bulk_actions.begin(redis, "discard", ids, by="ann", owner="me")
-    stale = Work(action, "somebody else")
+    stale = Work(action, "another worker")
     letters = await all_letters(redis)
 
     with pytest.raises(NotMineError):
@@ -114,13 +114,13 @@ async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
         await stored_actions.step(redis, stale, Step(done=3))
 
     assert len(await all_letters(redis)) == 3
-    found = await stored_actions.read(redis, action)
-    assert found is not None
-    assert found.done == 0
+    stored_action = await stored_actions.read(redis, action)
+    assert stored_action is not None
+    assert stored_action.done == 0
 
 
 async def test_a_step_that_is_recorded_twice_counts_once(redis: Client) -> None:
-    """As after a lost connection, which took only the answer."""
+    """The step is sent twice, as after a lost connection that took only the answer."""
     action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
     step = Step(cursor="2", done=2, passed=1, failed=(FailureCause("aaaa", 1, "it"),))
 
@@ -128,10 +128,10 @@ async def test_a_step_that_is_recorded_twice_counts_once(redis: Client) -> None:
         await stored_actions.step(redis, Work(action, "me"), step)
     await stored_actions.step(redis, Work(action, "me"), Step(cursor="3", done=1, passed=1))
 
-    found = await stored_actions.read(redis, action)
-    assert found is not None
-    assert (found.done, found.passed, found.failed) == (3, 2, 1)
-    assert found.causes == (FailureCause("aaaa", 1, "it"),)
+    stored_action = await stored_actions.read(redis, action)
+    assert stored_action is not None
+    assert (stored_action.done, stored_action.passed, stored_action.failed) == (3, 2, 1)
+    assert stored_action.causes == (FailureCause("aaaa", 1, "it"),)
 
 
 async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
@@ -143,12 +143,12 @@ async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Clie
             redis, Work(action, "me"), Step(cursor=str(number), failed=(FailureCause("0000", 1, "it"), *whys))
         )
 
-    found = await stored_actions.read(redis, action)
-    assert found is not None
-    assert found.failed == sum(why.count for why in found.causes) == 610
-    assert len(found.causes) < 210
-    assert {why.fingerprint: why.count for why in found.causes}["0000"] == 11
-    assert found.causes[0].fingerprint == ""
+    stored_action = await stored_actions.read(redis, action)
+    assert stored_action is not None
+    assert stored_action.failed == sum(why.count for why in stored_action.causes) == 610
+    assert len(stored_action.causes) < 210
+    assert {why.fingerprint: why.count for why in stored_action.causes}["0000"] == 11
+    assert stored_action.causes[0].fingerprint == ""
 
 
 async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Client) -> None:
@@ -206,14 +206,16 @@ async def test_a_note_is_added_to_all_selected_letters(redis: Client) -> None:
     await _make_dead_letters(redis, 70)
     [other] = await _make_dead_letters(redis, 1, event="other")
     selection = await bulk_actions.select(redis, Filter(event="order.paid"))
-    action = await bulk_actions.begin(redis, "annotate", selection, by="ann", owner="me", note="told the CRM team")
+    action = await bulk_actions.begin(
+        redis, "annotate", selection, by="ann", owner="me", note="reported to the CRM team"
+    )
 
     done = [step async for step in bulk_actions.run(redis, action, owner="me")][-1]
 
     assert (done.done, done.missing) == (70, 0)
     notes = [(await dead_letters.get(redis, letter.id)) for letter in await all_letters(redis)]
-    told = [stored_letter.notes[0].text for stored_letter in notes if stored_letter and stored_letter.notes]
-    assert told == ["told the CRM team"] * 70
+    texts = [stored_letter.notes[0].text for stored_letter in notes if stored_letter and stored_letter.notes]
+    assert texts == ["reported to the CRM team"] * 70
     left = await dead_letters.get(redis, other)
     assert left is not None
     assert left.notes == ()
@@ -237,11 +239,11 @@ async def test_an_action_on_a_search_processes_its_results(redis: Client) -> Non
     selection = await bulk_actions.select(redis, Filter(search=" ALL "))
     assert selection.count == 81
 
-    done = await acted(redis, "discard", await bulk_actions.select(redis, Filter(search="N7")))
+    done = await run_action(redis, "discard", await bulk_actions.select(redis, Filter(search="N7")))
 
     assert (done.selected, done.done) == (1, 1)
     by_id = await search.find(redis, Filter(search=alone))
-    assert [found.letter.id for found in by_id.entries] == [alone]
+    assert [entry.letter.id for entry in by_id.entries] == [alone]
 
 
 async def test_only_the_last_actions_are_kept(redis: Client) -> None:
@@ -249,13 +251,13 @@ async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     running = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
     stopped = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
     assert await stored_actions.stop(redis, stopped, by="ann")
-    await acted(redis, "discard", ["0" * 17])
+    await run_action(redis, "discard", ["0" * 17])
     later_ms = await ask_ms(redis) + 60_000
     await redis.zadd(
         KEYS.actions, {f"{number:017}": later_ms + number for number in range(stored_actions.KEPT - 1)}
     )
 
-    await acted(redis, "discard", ["0" * 17])
+    await run_action(redis, "discard", ["0" * 17])
 
     assert await stored_actions.read(redis, running) is not None
     assert await stored_actions.read(redis, stopped) is None
@@ -271,7 +273,7 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
     for wanted in (
         Filter(),
         Filter(event="b"),
-        Filter(event="b", source="nobody"),
+        Filter(event="b", source="absent"),
         Filter(since_ms=middle),
         Filter(until_ms=middle),
         Filter(event="a", until_ms=middle),
@@ -279,7 +281,7 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
         Filter(min_attempts=1),
         Filter(search="all", event="c"),
         Filter(search="n3"),
-        Filter(search="nobody"),
+        Filter(search="absent"),
     ):
         everything = (await search.find(redis, Filter(), limit=1000)).entries
         expected = [
@@ -290,7 +292,7 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
             and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
         ]
         page = await search.find(redis, wanted, limit=1000)
-        assert [found.letter.id for found in page.entries] == expected, wanted
+        assert [entry.letter.id for entry in page.entries] == expected, wanted
         assert await search.count(redis, wanted) == len(expected), wanted
 
 
@@ -319,7 +321,7 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
     assert kept is not None
     assert (kept.letter, kept.body) == (before.letter, before.body)
     assert [(note.by, note.text) for note in kept.notes] == [("ann", "replayed an edited copy")]
-    assert [one.audit_entry.what for one in await audit.read(redis)] == ["edit"]
+    assert [row.audit_entry.what for row in await audit.read(redis)] == ["edit"]
 
 
 async def test_a_reveal_is_recorded_in_the_audit_log(redis: Client) -> None:
@@ -329,5 +331,5 @@ async def test_a_reveal_is_recorded_in_the_audit_log(redis: Client) -> None:
     assert await single_letter.reveal(redis, "0" * 17, by="ann") is None
 
     assert [
-        (one.audit_entry.by, one.audit_entry.what, one.audit_entry.about) for one in await audit.read(redis)
+        (row.audit_entry.by, row.audit_entry.what, row.audit_entry.about) for row in await audit.read(redis)
     ] == [("ann", "reveal", letter_id)]

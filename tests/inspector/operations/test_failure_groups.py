@@ -13,7 +13,7 @@ from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
 from sources import KINDS
 from sources.voucherify import VOUCHERIFY
-from tests.inspector.running import EVENT, accept, all_letters, settled, working
+from tests.inspector.stack import EVENT, accept, all_letters, running_worker, wait_until_idle
 from tests.redis_server import RedisServer
 from worker.channels.settings import ConsoleSettings
 from worker.preview.dry_run import DryRunner
@@ -37,7 +37,7 @@ RULES = (
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What Hookline logs, with all that is attached to each line."""
+    """The log lines of Hookline, with all their fields."""
     logger, text = logging.getLogger("hookline"), io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(_Everything())
@@ -52,12 +52,12 @@ class _Everything(logging.Formatter):
 
 
 async def die(server: RedisServer, redis: Client, *rules: Rule) -> None:
-    """Two customers are created and two get points; all notifications are dead letters."""
+    """Create two customers, and add points for two others; all notifications become dead letters."""
     created = [VOUCHERIFY.sample(number, CREATED) for number in (1, 2)]
     points = [VOUCHERIFY.sample(number, EVENT) for number in (3, 4)]
     await accept(redis, *created, *points)
-    async with working(server, rules=rules):
-        await settled(redis)
+    async with running_worker(server, rules=rules):
+        await wait_until_idle(redis)
 
 
 async def test_two_rules_with_the_same_kind_of_error_are_two_failure_groups(

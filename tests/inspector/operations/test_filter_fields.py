@@ -1,4 +1,4 @@
-"""A field of a filter is declared once, and then the command line, the API, the form, search and texts have it."""
+"""A filter field is declared once, for the command line, the API, the form, search and descriptions."""
 
 from __future__ import annotations
 

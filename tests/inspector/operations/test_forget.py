@@ -1,4 +1,4 @@
-"""A person who is forgotten is nowhere in Redis and not in its append-only file, in no spelling."""
+"""Forgetting a person removes them from Redis and its append-only file, in every spelling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.operations.test_forget_exports import NOW_MS
-from tests.inspector.running import add_stored, all_letters
+from tests.inspector.stack import add_stored, all_letters
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 
@@ -138,14 +138,18 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     done = await forget_person(redis, LENA, TERMS, by="ann")
 
     assert (done.actions, done.audit_entries, done.drift, done.alerts) == (1, 2, 2, 1)
-    found = await stored_actions.read(redis, action)
-    assert found and found.request.wanted == {"event": "(forgotten)"} and found.request.note == "for (forgotten)"
-    assert [(one.count, one.error) for one in found.causes] == [(1, "no attribute '(forgotten)'")]
+    stored_action = await stored_actions.read(redis, action)
+    assert (
+        stored_action
+        and stored_action.request.wanted == {"event": "(forgotten)"}
+        and stored_action.request.note == "for (forgotten)"
+    )
+    assert [(cause.count, cause.error) for cause in stored_action.causes] == [(1, "no attribute '(forgotten)'")]
     counts = (await drift.read(redis, ["voucherify"]))["voucherify"]
     assert counts == {Deviation("(forgotten)"): 3, Deviation("(forgotten)", "unknown event"): 3}
     [alert] = await alerts.current_alerts(redis, now_ms=1)
     assert alert.text == "(forgotten)"
-    kept = [one.audit_entry for one in await audit.read(redis)]
+    kept = [row.audit_entry for row in await audit.read(redis)]
     assert sorted(audit_entry.what for audit_entry in kept) == ["dry_run", "export", "forget", "forgot"]
     assert all(
         audit_entry.details.get("written_at_ms", "").isdecimal()

@@ -1,4 +1,4 @@
-"""A person's data leaves every place in Redis that it lies in, and nobody else's does."""
+"""Forgetting a person removes their data from every key in Redis, and no data of other people."""
 
 import asyncio
 import json
@@ -26,17 +26,17 @@ from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from tests.inspector.cli.command_line import refused_by_crm
-from tests.inspector.running import (
+from tests.inspector.stack import (
     TO_CRM,
     accept,
     add_stored,
     all_letters,
     crm,
     make_dead_letters,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -63,7 +63,7 @@ async def test_a_person_leaves_dead_letters_and_the_queue_and_the_sums_hold(
     totals = await stats.read_totals(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert (totals.queued, totals.dead_at_intake, totals.forgotten) == (1, 1, 2)
-    assert all(customer not in str(one.audit_entry) for one in await audit.read(redis))
+    assert all(customer not in str(row.audit_entry) for row in await audit.read(redis))
 
 
 def person_of(number: int) -> Person:
@@ -76,7 +76,7 @@ def body(number: int) -> RawBody:
 
 
 async def waiting(redis: Client, *numbers: int, digest: bool = False) -> str:
-    """A job of notifications that wait, or one digest of all of them; the job's id."""
+    """Enqueue a job with one notification for each body, or with one digest of all. Returns the id of the job."""
     await stream.create_group(redis)
     await accept(redis, *(sample(number) for number in numbers))
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
@@ -117,7 +117,7 @@ async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis:
     done = await forget_person(redis, person_of(1), TERMS, by="ann")
 
     assert done.notifications == 1 and done.is_complete
-    [heir] = [found.decode() for found in await redis.zrange(KEYS.queue, 0, -1)]
+    [heir] = [name.decode() for name in await redis.zrange(KEYS.queue, 0, -1)]
     assert await numbers_in(redis, heir) == ["k2", "k3"]
     assert jobs.size_of(heir) == 2
     assert await jobs.settled_indices(redis, heir) == {1}
@@ -152,7 +152,7 @@ async def test_an_event_is_removed_from_its_digest_and_a_worker_that_had_read_it
     done = await forget_person(redis, person_of(2), TERMS, by="ann")
 
     assert done.digested == 1
-    assert not await digests.close(redis, "d", read, [job], window_ms=1), "it is another list by now"
+    assert not await digests.close(redis, "d", read, [job], window_ms=1), "the list was replaced meanwhile"
     left = [digests.unpacked(blob).key for blob in await digests.gathered(redis, "d")]
     assert left == ["k1", "k3"]
     for number in (1, 3):
@@ -177,7 +177,7 @@ async def test_a_batch_that_a_worker_has_is_left_and_reported(redis: Client) -> 
 async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_are(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await make_dead_letters(redis_server, redis, sample(4), sample(5), sample(6), source="nobody-else")
+    await make_dead_letters(redis_server, redis, sample(4), sample(5), sample(6), source="absent-else")
     letters = {letter.id: await search.get(redis, letter.id) for letter in await all_letters(redis)}
     assert await redis.hlen(KEYS.dead_dicts) == 1
 
@@ -206,8 +206,8 @@ async def test_notes_and_filters_that_name_the_person_are_removed_and_such_a_fil
     assert (done.letters, done.notes) == (0, 1)
     stored_letter = await search.get(redis, letter)
     assert stored_letter and [note.text for note in stored_letter.notes] == ["keep this"]
-    found = await stored_actions.read(redis, action)
-    assert found and found.request.wanted["search"] == "(forgotten)"
+    stored_action = await stored_actions.read(redis, action)
+    assert stored_action and stored_action.request.wanted["search"] == "(forgotten)"
     _ = [step async for step in bulk_actions.run(redis, action, owner="me")]
     assert len(await all_letters(redis)) == 1
 
@@ -217,11 +217,11 @@ async def acted_note(redis: Client, letter: str, text: str) -> None:
 
 
 async def test_workers_that_run_meanwhile_lose_nothing_of_others(redis_server: RedisServer, redis: Client) -> None:
-    async with taker() as taking, working(redis_server, rules=TO_CRM, channels=crm(taking.url)):
+    async with running_receiver() as taking, running_worker(redis_server, rules=TO_CRM, channels=crm(taking.url)):
         for start in range(10, 130, 8):
             await accept(redis, *(sample(number) for number in range(start, start + 8)))
             await forget_person(redis, person_of(50), TERMS, by="ann")
-        totals = await settled(redis)
+        totals = await wait_until_idle(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert totals.accepted == 120
     assert totals.sent + totals.forgotten == 120 and totals.sent >= 119
@@ -260,12 +260,12 @@ async def test_several_people_forgotten_at_the_same_time_are_all_removed_from_a_
     await add_stored(redis, [stored_letter])
 
     people = [person_of(number) for number in (1, 2, 3)]
-    done = await asyncio.gather(*(forget_person(redis, one, TERMS, by="ann") for one in people))
+    done = await asyncio.gather(*(forget_person(redis, person, TERMS, by="ann") for person in people))
 
     left = await search.get(redis, stored_letter.letter.id)
     assert left is not None
     assert [person_of(number).is_in(left.body) for number in (1, 2, 3, 4)] == [False, False, False, True]
-    assert [one.digested for one in done] == [1, 1, 1]
+    assert [result.digested for result in done] == [1, 1, 1]
 
 
 async def test_a_concurrent_change_is_not_overwritten_when_letters_are_repacked(redis: Client) -> None:
@@ -288,7 +288,7 @@ async def test_a_concurrent_change_is_not_overwritten_when_letters_are_repacked(
     assert now is not None and now.body == stay
     assert not await letter_rewrites.replace_dead_letter(redis, read, seen[letter])
     assert await letter_rewrites.repack(redis, dictionary, [read], seen) == 1, (
-        "it is told that there is more to do"
+        "the result shows that there is more to do"
     )
     assert await dead_letters.get(redis, letter) == now
     seen = await letter_rewrites.seen(redis, [letter])

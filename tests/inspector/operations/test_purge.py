@@ -1,4 +1,4 @@
-"""Dead letters that are too old or too many: exported, removed, counted, told of; whoever is killed in between."""
+"""The purge exports, removes, counts and reports dead letters that are too old or too many, also after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from inspector.operations.export_format import parse_letter
 from inspector.operations.retention import PurgeBusyError, PurgeResult
 from inspector.settings import DeadSettings
 from tests.inspector.cli.command_line import hookline
-from tests.inspector.running import all_letters, make_dead_letters, sample
+from tests.inspector.stack import all_letters, make_dead_letters, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.subprocesses import running_program
@@ -32,20 +32,20 @@ DAY_MS = 86_400_000
 
 
 async def aged(redis: Client, *days: float) -> list[str]:
-    """Letters that died so many days ago; their ids."""
+    """Add letters that died this number of days ago. Returns their ids."""
     now_ms = time.time_ns() // 1_000_000
-    some = [
+    exported = [
         ExportedDeadLetter(
             dead_letters.unreadable_batch(b"body %d" % number, 1, "no batch"), int(now_ms - ago * DAY_MS)
         )
         for number, ago in enumerate(days)
     ]
-    await dead_letters.import_dead_letters(redis, some)
-    return [one.stored_letter.letter.id for one in some]
+    await dead_letters.import_dead_letters(redis, exported)
+    return [letter.stored_letter.letter.id for letter in exported]
 
 
 async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[PurgeResult]:
-    return [one async for one in retention.purge(redis, settings, by="ann", round_of=round_of)]
+    return [result async for result in retention.purge(redis, settings, by="ann", round_of=round_of)]
 
 
 async def left(redis: Client) -> set[str]:
@@ -53,8 +53,10 @@ async def left(redis: Client) -> set[str]:
 
 
 def in_files(directory: Path) -> list[str]:
-    found = [parse_letter(line) for file in directory.glob("*.jsonl") for line in file.read_bytes().splitlines()]
-    return [one.stored_letter.letter.id for one in found if one]
+    exported = [
+        parse_letter(line) for file in directory.glob("*.jsonl") for line in file.read_bytes().splitlines()
+    ]
+    return [one.stored_letter.letter.id for one in exported if one]
 
 
 def begun(directory: Path) -> bool:
@@ -80,7 +82,7 @@ async def test_letters_that_are_too_old_are_exported_removed_counted_and_reporte
         "2 dead letters",
     )
     assert recorded.audit_entry.details["file"] == done.file
-    assert (await dead_letters.read_unreported(redis)).purged == 2, "workers tell people"
+    assert (await dead_letters.read_unreported(redis)).purged == 2, "workers report it"
 
 
 async def test_beyond_the_maximum_the_oldest_letters_are_removed_first(redis: Client) -> None:
@@ -88,7 +90,7 @@ async def test_beyond_the_maximum_the_oldest_letters_are_removed_first(redis: Cl
 
     done = await purged(redis, DeadSettings(keep_count=3), round_of=2)
 
-    assert [(one.letters, one.left) for one in done] == [(2, 2), (2, 0)]
+    assert [(result.letters, result.left) for result in done] == [(2, 2), (2, 0)]
     assert await left(redis) == set(ids[:3])
 
 
@@ -136,7 +138,7 @@ async def test_a_purge_ends_although_letters_were_deleted_by_hand(redis: Client)
 
     done = await purged(redis, DeadSettings(keep_days=0.5), round_of=2)
 
-    assert [one.letters for one in done] == [0]
+    assert [result.letters for result in done] == [0]
     assert len(await audit.read(redis)) == 1
 
 
@@ -182,7 +184,7 @@ async def test_a_purge_that_is_killed_repeatedly_removes_only_exported_letters(
         kills += 0 < await dead_letters.count(redis) < 4000 or begun(tmp_path)
         gone = set(ids) - await _all(redis, ids)
         assert gone <= set(in_files(tmp_path))
-        await redis.delete(KEYS.purging)  # its minute is over
+        await redis.delete(KEYS.purging)  # as if its lease of a minute had expired
 
     await retention_task.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
 
@@ -221,6 +223,6 @@ async def test_the_command_purges_and_its_dry_run_shows_what_it_would_remove(
     assert for_ever.exit_code == 2 and "dead.keep_days" in for_ever.stderr
     assert would.stdout == "2 dead letters to remove\n"
     assert nowhere.exit_code == 1 and "nothing more is removed" in nowhere.stderr
-    told = json.loads(did.stdout)
-    assert told["purged"] == 2 and len(told["files"]) == 1 and len(in_files(tmp_path)) == 2
+    record = json.loads(did.stdout)
+    assert record["purged"] == 2 and len(record["files"]) == 1 and len(in_files(tmp_path)) == 2
     assert len(await all_letters(redis)) == 1

@@ -1,4 +1,4 @@
-"""Replay and discard, on what a real worker buried, with a real worker to take it again."""
+"""Replay and discard of dead letters that a real worker made, which a real worker processes again."""
 
 import asyncio
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import Selection
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_status
-from tests.inspector.running import (
+from tests.inspector.stack import (
     TO_CRM,
     accept,
-    acted,
-    acting,
+    action_progress,
     all_letters,
     crm,
     make_dead_letters,
+    run_action,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -39,11 +39,11 @@ class Progress(NamedTuple):
 
 
 async def _replay(redis: Client, chosen: list[str] | Selection) -> Progress:
-    return _progress(await acted(redis, "replay", chosen))
+    return _progress(await run_action(redis, "replay", chosen))
 
 
 async def _discard(redis: Client, chosen: list[str] | Selection) -> Progress:
-    return _progress(await acted(redis, "discard", chosen))
+    return _progress(await run_action(redis, "discard", chosen))
 
 
 def _progress(action: Action) -> Progress:
@@ -54,20 +54,20 @@ async def test_a_body_whose_cause_is_fixed_goes_through_intake_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(1), source="shop")
-    before = await settled(redis)
+    before = await wait_until_idle(redis)
     assert (before.dead_at_intake, before.processed) == (1, 0)
 
     progress = await _replay(redis, await bulk_actions.select(redis, Filter(source="shop")))
     async with (
-        taker() as crm_server,
-        working(redis_server, sources=("shop",), rules=TO_CRM, channels=crm(crm_server.url)),
+        running_receiver() as crm_server,
+        running_worker(redis_server, sources=("shop",), rules=TO_CRM, channels=crm(crm_server.url)),
     ):
-        after = await settled(redis)
+        after = await wait_until_idle(redis)
 
     assert progress == Progress(1, 1, 0)
     assert (after.accepted, after.dead_at_intake, after.processed, after.sent, after.replayed) == (1, 0, 1, 1, 1)
     assert after.bodies_add_up() and after.notifications_add_up()
-    assert [taken["source"] for taken in crm_server.taken] == ["shop"]
+    assert [taken["source"] for taken in crm_server.received] == ["shop"]
     assert await dead_letters.count(redis) == 0
 
 
@@ -78,8 +78,8 @@ async def test_a_body_whose_cause_stays_dies_again_and_the_sums_hold(
     (first,) = await all_letters(redis)
 
     await _replay(redis, [first.id])
-    async with working(redis_server):
-        totals = await settled(redis)
+    async with running_worker(redis_server):
+        totals = await wait_until_idle(redis)
 
     (second,) = await all_letters(redis)
     assert second.id != first.id
@@ -92,19 +92,22 @@ async def test_a_replayed_notification_keeps_its_key_and_starts_with_no_attempts
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
-    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url, attempts=2)):
+    async with (
+        running_receiver() as server,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(server.url, attempts=2)),
+    ):
         server.status = 503
-        await settled(redis)
+        await wait_until_idle(redis)
         (letter,) = await all_letters(redis)
         server.status = 200
         progress = await _replay(redis, [letter.id])
-        await until(lambda: len(server.taken) == 3)
-        totals = await settled(redis)
+        await until(lambda: len(server.received) == 3)
+        totals = await wait_until_idle(redis)
 
     assert progress == Progress(1, 1, 0)
-    assert {taken["key"] for taken in server.taken} == {letter.key}
-    assert {taken["header"] for taken in server.taken} == {letter.key}
-    assert [taken["attempt"] for taken in server.taken] == [1, 2, 1]
+    assert {taken["key"] for taken in server.received} == {letter.key}
+    assert {taken["header"] for taken in server.received} == {letter.key}
+    assert [taken["attempt"] for taken in server.received] == [1, 2, 1]
     assert (totals.sent, totals.dead, totals.created) == (1, 0, 1)
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
@@ -113,9 +116,12 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
-    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+    async with (
+        running_receiver() as server,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(server.url)),
+    ):
         server.status = 400
-        await settled(redis)
+        await wait_until_idle(redis)
     await make_dead_letters(redis_server, redis, sample(2))
     ids = [letter.id for letter in await all_letters(redis)]
 
@@ -135,7 +141,7 @@ async def test_a_selection_holds_the_letters_of_its_time_and_none_later(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(40)))
-    selection = await bulk_actions.select(redis, Filter(source="nobody"))
+    selection = await bulk_actions.select(redis, Filter(source="absent"))
     await make_dead_letters(redis_server, redis, sample(40), sample(41))
     late = {letter.id for letter in (await all_letters(redis))[:2]}
 
@@ -151,9 +157,9 @@ async def test_a_letter_that_dies_again_during_a_replay_is_not_replayed_again(
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(100)))
     selection = await bulk_actions.select(redis, Filter())
 
-    async with working(redis_server):
+    async with running_worker(redis_server):
         progress = await _replay(redis, selection)
-        totals = await settled(redis)
+        totals = await wait_until_idle(redis)
 
     assert progress == Progress(100, 100, 0)
     assert (totals.replayed, totals.dead_at_intake) == (100, 100)
@@ -174,7 +180,7 @@ async def test_progress_is_reported_during_a_replay(redis_server: RedisServer, r
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(150)))
 
     selection = await bulk_actions.select(redis, Filter())
-    steps = [_progress(step) async for step in acting(redis, "replay", selection)]
+    steps = [_progress(step) async for step in action_progress(redis, "replay", selection)]
 
     done = [step.done for step in steps]
     assert done == sorted(done)
@@ -186,7 +192,7 @@ async def test_missing_letters_are_reported_at_the_end(redis_server: RedisServer
     await make_dead_letters(redis_server, redis, sample(1))
     (letter,) = await all_letters(redis)
 
-    steps = [_progress(step) async for step in acting(redis, "replay", [letter.id, "0" * 17])]
+    steps = [_progress(step) async for step in action_progress(redis, "replay", [letter.id, "0" * 17])]
 
     assert steps == [Progress(2, 1, 0), Progress(2, 1, 1)]
 
@@ -200,22 +206,25 @@ async def test_no_letter_is_added_to_a_selection_after_its_time(redis: Client) -
 
 async def test_the_sums_hold_after_a_discard(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1))
-    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
+    async with (
+        running_receiver() as server,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(server.url)),
+    ):
         server.status = 400
-        await settled(redis)
+        await wait_until_idle(redis)
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
     progress = await _discard(redis, await bulk_actions.select(redis, Filter()))
     again = await _discard(redis, await bulk_actions.select(redis, Filter()))
 
-    found = await read_status(redis)
+    status = await read_status(redis)
     assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
-    assert found.adds_up()
-    assert (found.totals.dead_at_intake, found.totals.dead, found.totals.discarded) == (2, 1, 3)
-    assert found.dead_letters == 0
+    assert status.adds_up()
+    assert (status.totals.dead_at_intake, status.totals.dead, status.totals.discarded) == (2, 1, 3)
+    assert status.dead_letters == 0
     kept = {key.decode() async for key in redis.scan_iter(KEYS.dead + "*")} - {
         KEYS.dead_unreported
-    }  # until people are told
+    }  # until it is reported
     assert kept == {KEYS.dead_groups, KEYS.dead_news, KEYS.dead_find_key}  # of what died in the last month
 
 

@@ -1,4 +1,4 @@
-"""Dead letters out to a file and in again, on two real Redis servers."""
+"""Export and import of dead letters, between two real Redis servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ from inspector.operations.filters import Filter
 from launcher.composition.dead_letter_terms import terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
-from tests.inspector.running import BROKEN, acted, all_letters, make_dead_letters, sample, settled, working
+from tests.inspector.stack import (
+    BROKEN,
+    all_letters,
+    make_dead_letters,
+    run_action,
+    running_worker,
+    sample,
+    wait_until_idle,
+)
 from tests.libraries import AnObject, msgspec_refusal
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -73,9 +81,9 @@ async def brought_in(redis: Client, lines: Sequence[bytes]) -> ImportProgress:
 
 async def everything(redis: Client) -> list[ExportedDeadLetter]:
     ids = [letter.id for letter in await all_letters(redis)]
-    found, unreadable = await read_with_bodies(redis, ids)
+    letters, unreadable = await read_with_bodies(redis, ids)
     assert not unreadable
-    return found
+    return letters
 
 
 texts = st.text(max_size=30)
@@ -183,8 +191,8 @@ async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     await brought_in(other, await exported(redis))
 
     for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
-        here = [one.letter for one in (await search.find(redis, wanted)).entries]
-        assert here and here == [one.letter for one in (await search.find(other, wanted)).entries]
+        here = [entry.letter for entry in (await search.find(redis, wanted)).entries]
+        assert here and here == [entry.letter for entry in (await search.find(other, wanted)).entries]
     there, here_too = await dead_letters.read_combinations(other), await dead_letters.read_combinations(redis)
     assert {kind.id: kind for kind in there.combinations} == {kind.id: kind for kind in here_too.combinations}
     assert await dead_letters.new_groups(other, since_ms=0) == []
@@ -195,11 +203,11 @@ async def test_a_redelivery_retries_an_imported_notification(
 ) -> None:
     await refused_by_crm(redis_server, redis, 1)
     [line] = (await exported(redis))[1:]
-    found = TERMS(parse_letter(line).stored_letter)  # type: ignore[union-attr]
+    search_terms = TERMS(parse_letter(line).stored_letter)  # type: ignore[union-attr]
 
-    assert found[0].startswith("seen:")
+    assert search_terms[0].startswith("seen:")
     await brought_in(other, [line])
-    assert len(await dead_letters.search(other, found[0], count=10)) == 1
+    assert len(await dead_letters.search(other, search_terms[0], count=10)) == 1
 
 
 async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_redis(
@@ -209,7 +217,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
     before = await everything(redis)
     lines = await exported(redis)
-    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
 
     first, again = await brought_in(redis, lines), await brought_in(redis, lines)
 
@@ -221,9 +229,9 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     assert (totals.accepted, totals.dead_at_intake, totals.created, totals.dead) == (5, 4, 2, 2)
     assert (totals.discarded, totals.imported) == (3, 3)
 
-    await acted(redis, "replay", await bulk_actions.select(redis, Filter(stage="intake")))
-    async with working(redis_server, sources=("voucherify", "nobody")):
-        totals = await settled(redis)
+    await run_action(redis, "replay", await bulk_actions.select(redis, Filter(stage="intake")))
+    async with running_worker(redis_server, sources=("voucherify", "absent")):
+        totals = await wait_until_idle(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert (totals.replayed, totals.dead_at_intake) == (2, 2)
 
@@ -237,7 +245,7 @@ async def test_an_unreadable_job_keeps_what_is_settled_of_it(redis: Client, othe
     assert await jobs.settled_indices(other, "somejob.5") == {1, 3}
     totals = await stats.read_totals(other)
     assert (totals.created, totals.dead, totals.notifications_add_up()) == (3, 3, True)
-    await acted(other, "replay", [stored_letter.letter.id])
+    await run_action(other, "replay", [stored_letter.letter.id])
     lines = await exported(redis)
     assert (await brought_in(other, lines)).existing == 1, "its job is under way again"
     assert (await stats.read_totals(other)).notifications_add_up()
@@ -276,14 +284,16 @@ async def test_a_full_redis_takes_all_of_a_step_or_nothing(
     await other.config_set("maxmemory", 1)
     try:
         with pytest.raises(Exception, match="full"):
-            await dead_letters.import_dead_letters(other, [one for one in map(parse_letter, lines) if one])
+            await dead_letters.import_dead_letters(
+                other, [letter for letter in map(parse_letter, lines) if letter]
+            )
     finally:
         await other.config_set("maxmemory", 0)
     assert await all_letters(other) == []
 
 
 def names_in(directory: Path) -> list[str]:
-    return [found.name for found in directory.iterdir()]
+    return [file.name for file in directory.iterdir()]
 
 
 async def test_an_export_is_audited_without_the_search_text(redis: Client) -> None:
@@ -302,7 +312,7 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
     done = await hookline(redis_server, "dead", "export", "--file", str(file))
     again = await hookline(redis_server, "dead", "export", "--file", str(file))
     streamed = await hookline(redis_server, "dead", "export", "--reason", "unknown source")
-    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
     brought = await hookline(redis_server, "dead", "import", str(file), "--json")
 
     assert done.exit_code == 0 and "2 dead letters exported" in done.stderr and "personal data" in done.stderr
@@ -323,23 +333,23 @@ async def test_a_damaged_file_is_reported_in_one_line_with_the_line_number(
     file.write_bytes(b"".join(lines)[:-20])
     await redis.flushall()
 
-    told = await hookline(redis_server, "dead", "import", str(file))
+    imported = await hookline(redis_server, "dead", "import", str(file))
     none = await hookline(redis_server, "dead", "import", str(tmp_path / "none"))
 
-    assert told.exit_code == 1 and "cut.jsonl, line 3: it is cut off" in told.stderr
-    assert "1 dead letter imported" in told.stdout
+    assert imported.exit_code == 1 and "cut.jsonl, line 3: it is cut off" in imported.stderr
+    assert "1 dead letter imported" in imported.stdout
     assert none.exit_code == 1 and "No such file" in none.stderr
 
 
 async def test_an_import_that_was_killed_completes_when_run_again(
     other_server: RedisServer, other: Client, tmp_path: Path
 ) -> None:
-    some = [
+    letters = [
         ExportedDeadLetter(dead_letters.unreadable_batch(b"%d" % number, 2, "no batch"), 1000 + number)
         for number in range(3000)
     ]
     file = tmp_path / "all.jsonl"
-    file.write_bytes(b"".join(format_letter(one) for one in some))
+    file.write_bytes(b"".join(format_letter(letter) for letter in letters))
     async with running_program(*command(other_server, "dead", "import", str(file))) as process:
         await until(lambda: other.exists(KEYS.dead_index))
         process.kill()

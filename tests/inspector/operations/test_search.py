@@ -9,39 +9,42 @@ from broker.redis.client import Client
 from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
 from inspector.operations.search import CursorError
-from tests.inspector.running import (
+from tests.inspector.stack import (
     BROKEN,
     EVENT,
     TO_CRM,
     accept,
-    acted,
     add_stored,
     all_letters,
     crm,
     make_dead_letters,
+    run_action,
+    running_receiver,
+    running_worker,
     sample,
-    settled,
-    taker,
-    working,
+    wait_until_idle,
 )
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 
 
 async def _died_in_every_way(server: RedisServer, redis: Client) -> None:
-    """1 broken body, 2 of an unknown source with a hint, 3 notifications that a CRM refused."""
+    """Make dead letters: 1 broken body, 2 of an unknown source with a hint, 3 notifications that a CRM refused."""
     await accept(redis, BROKEN)
     await accept(redis, sample(1), sample(2), source="shop", hint="order.paid")
     await accept(redis, sample(3), sample(4), sample(5))
-    async with taker() as refusing, working(server, rules=TO_CRM, channels=crm(refusing.url)):
+    async with (
+        running_receiver() as refusing,
+        running_worker(server, rules=TO_CRM, channels=crm(refusing.url)),
+    ):
         refusing.status = 400
-        await settled(redis)
+        await wait_until_idle(redis)
 
 
 async def _ids(redis: Client, wanted: Filter) -> set[str]:
     page = await search.find(redis, wanted, limit=100)
     assert page.cursor == ""
-    return {found.letter.id for found in page.entries}
+    return {entry.letter.id for entry in page.entries}
 
 
 async def test_each_filter_finds_its_letters_and_filters_combine(redis_server: RedisServer, redis: Client) -> None:
@@ -72,14 +75,14 @@ async def test_each_filter_finds_its_letters_and_filters_combine(redis_server: R
 
 
 async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: RedisServer, redis: Client) -> None:
-    """Ten die in one step, so at one and the same moment."""
+    """Make ten letters in one step, so that they died in the same millisecond."""
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(10)))
     await make_dead_letters(redis_server, redis, sample(10))
     seen: list[str] = []
     cursor = ""
     while True:
         page = await search.find(redis, Filter(), limit=3, cursor=cursor)
-        seen += [found.letter.id for found in page.entries]
+        seen += [entry.letter.id for entry in page.entries]
         cursor = page.cursor
         if not cursor:
             break
@@ -95,11 +98,11 @@ async def test_a_cursor_stays_valid_when_letters_are_removed_or_added(
     order = [letter.id for letter in await all_letters(redis)]
     page = await search.find(redis, Filter(), limit=3)
 
-    await acted(redis, "discard", [order[0], order[2], order[4]])
+    await run_action(redis, "discard", [order[0], order[2], order[4]])
     await make_dead_letters(redis_server, redis, sample(6))
 
     rest = await search.find(redis, Filter(), limit=10, cursor=page.cursor)
-    assert [found.letter.id for found in rest.entries] == [order[3], order[5]]
+    assert [entry.letter.id for entry in rest.entries] == [order[3], order[5]]
 
 
 async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: RedisServer, redis: Client) -> None:
@@ -125,7 +128,7 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
 
     page = await search.find(redis, Filter(event="rare"), limit=1)
 
-    assert [found.letter.event for found in page.entries] == ["rare"]
+    assert [entry.letter.event for entry in page.entries] == ["rare"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
@@ -137,21 +140,21 @@ async def test_an_invalid_cursor_is_refused(redis: Client, cursor: str) -> None:
 async def test_a_group_counts_the_letters_of_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
-    found = await search.groups(redis)
+    groups = await search.groups(redis)
 
-    assert sorted((group.count, group.sample.reason) for group in found) == [
+    assert sorted((group.count, group.sample.reason) for group in groups) == [
         (1, "undecodable"),
         (2, "unknown source"),
         (3, "permanent"),
     ]
-    assert [group.last_ms for group in found] == sorted((g.last_ms for g in found), reverse=True)
-    for group in found:
+    assert [group.last_ms for group in groups] == sorted((g.last_ms for g in groups), reverse=True)
+    for group in groups:
         assert len(await _ids(redis, Filter(fingerprint=group.fingerprint))) == group.count
 
 
 async def test_a_group_is_removed_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
-    await acted(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
 
     assert await search.groups(redis) == []
 
@@ -161,7 +164,7 @@ async def test_an_invalid_id_finds_no_dead_letter(redis: Client, letter_id: str)
     await redis.zadd(KEYS.dead_index, {"x": 1})
 
     assert await search.get(redis, letter_id) is None
-    progress = await acted(redis, "discard", [letter_id])
+    progress = await run_action(redis, "discard", [letter_id])
     assert (progress.done, progress.missing) == (0, 1)
 
 
@@ -178,9 +181,12 @@ async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1))
-    async with taker() as refusing, working(redis_server, rules=TO_CRM, channels=crm(refusing.url, attempts=2)):
+    async with (
+        running_receiver() as refusing,
+        running_worker(redis_server, rules=TO_CRM, channels=crm(refusing.url, attempts=2)),
+    ):
         refusing.status, refusing.answer = 503, "come back later"
-        await settled(redis)
+        await wait_until_idle(redis)
 
     page = await search.find(redis, Filter(reason="exhausted"))
     attempts = page.entries[0].letter.attempts

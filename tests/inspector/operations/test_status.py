@@ -1,4 +1,4 @@
-"""How things stand, as one look at Redis tells it."""
+"""The status that one read of Redis gives."""
 
 import asyncio
 import io
@@ -21,8 +21,8 @@ from inspector.operations.status import Status, read_status
 from inspector.presentation.serializers import status_record
 from inspector.presentation.status_table import status_table
 from sources.settings import Settings as SourceSettings
-from tests.inspector.cli.command_line import Standing, app
-from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.inspector.cli.command_line import CommandContext, app
+from tests.inspector.stack import TO_CRM, accept, crm, running_receiver, running_worker, sample, wait_until_idle
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -45,27 +45,27 @@ TERMS = (
 
 
 async def test_an_empty_redis_has_a_status(redis: Client) -> None:
-    found = await read_status(redis)
+    status = await read_status(redis)
 
-    assert found.adds_up()
-    assert {term: status_record(found)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
-    assert (found.workers, found.dead_letters) == (0, 0)
-    assert (found.backlog.entries, found.backlog.oldest_ms, found.backlog.next_due_ms) == (0, 0, None)
+    assert status.adds_up()
+    assert {term: status_record(status)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
+    assert (status.workers, status.dead_letters) == (0, 0)
+    assert (status.backlog.entries, status.backlog.oldest_ms, status.backlog.next_due_ms) == (0, 0, None)
 
 
 async def test_status_shows_every_counter_and_both_sums_add_up(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
-    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
-        await settled(redis)
+    async with running_receiver() as server, running_worker(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        await wait_until_idle(redis)
         server.status = 400
         await accept(redis, sample(3))
-        await settled(redis)
+        await wait_until_idle(redis)
     await accept(redis, sample(4), sample(5))
     await stats.add_refused(redis, {"401": 2, "413": 1})
 
-    found = await read_status(redis)
+    status = await read_status(redis)
 
-    record = status_record(found)
+    record = status_record(status)
     assert {term: record[term] for term in TERMS} == {
         "accepted": 7,
         "processed": 3,
@@ -78,7 +78,7 @@ async def test_status_shows_every_counter_and_both_sums_add_up(redis_server: Red
         "dead": 1,
         "waiting": 0,
     }
-    assert found.adds_up()
+    assert status.adds_up()
     assert (record["dead_letters"], record["queue_entries"], record["queue_bodies"]) == (2, 1, 2)
     assert (record["refused"], record["refused_401"], record["refused_413"]) == (3, 2, 1)
     assert 0 <= record["queue_oldest_ms"] < 60_000
@@ -97,27 +97,27 @@ async def test_workers_are_counted_while_they_live(redis_server: RedisServer, re
     async def workers() -> int:
         return (await read_status(redis)).workers
 
-    async with working(redis_server), working(redis_server):
+    async with running_worker(redis_server), running_worker(redis_server):
 
         async def both() -> bool:
             return await workers() == 2
 
         await until(both)
-    for key in await redis.keys(KEYS.health + "*"):  # their last signs of life expire in seconds
+    for key in await redis.keys(KEYS.health + "*"):  # their heartbeats expire in seconds
         await redis.delete(key)
     assert await workers() == 0
 
 
 async def test_jobs_that_wait_for_their_next_attempt_are_shown(redis_server: RedisServer, redis: Client) -> None:
     await accept(redis, sample(1), sample(2))
-    async with taker() as server:
+    async with running_receiver() as server:
         server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
         channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
 
         async def put_off() -> bool:
             return (await stats.read_totals(redis)).retried == 2
 
-        async with working(redis_server, rules=TO_CRM, channels=channels):
+        async with running_worker(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
 
     backlog = (await read_status(redis)).backlog
@@ -129,26 +129,26 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1), sample(2), sample(3))
-    async with taker() as server:
+    async with running_receiver() as server:
         server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
         channels = {"crm": HttpSettings(url=server.url, allow_private=True, retry=patient)}
 
         async def put_off() -> bool:
             return (await stats.read_totals(redis)).retried == 3
 
-        async with working(redis_server, rules=TO_CRM, channels=channels):
+        async with running_worker(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
     before = await read_status(redis)
     assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
 
     await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
 
-    found = await read_status(redis)
-    assert found.totals.notifications_add_up()
-    assert (found.waiting.missing, found.adds_up()) == (3, False)
-    record = status_record(found)
+    status = await read_status(redis)
+    assert status.totals.notifications_add_up()
+    assert (status.waiting.missing, status.adds_up()) == (3, False)
+    record = status_record(status)
     assert (record["waiting_missing"], record["notifications_add_up"]) == (3, False)
-    assert "3 notifications are counted as waiting and 0 are in Redis" in shown(found)
+    assert "3 notifications are counted as waiting and 0 are in Redis" in shown(status)
 
 
 async def test_waiting_digests_and_held_jobs_are_counted(redis_server: RedisServer, redis: Client) -> None:
@@ -160,10 +160,10 @@ async def test_waiting_digests_and_held_jobs_are_counted(redis_server: RedisServ
     )
     await channel_state.pause(redis, "crm", by="ann")
     await accept(redis, sample(1), sample(2))
-    async with taker() as server, working(redis_server, rules=rules, channels=crm(server.url)):
+    async with running_receiver() as server, running_worker(redis_server, rules=rules, channels=crm(server.url)):
         await until(lambda: held(redis))
-    found = await read_status(redis)
-    assert (found.waiting.counted, found.waiting.there, found.adds_up()) == (3, 3, True)
+    status = await read_status(redis)
+    assert (status.waiting.counted, status.waiting.there, status.adds_up()) == (3, 3, True)
 
 
 async def held(redis: Client) -> bool:
@@ -178,12 +178,12 @@ async def test_clocks_that_are_off_and_workers_with_different_configs_are_report
         await stream.read(redis, name, count=1, block_ms=1)
         await jobs.show_life(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000)
 
-    found = await read_status(redis)
+    status = await read_status(redis)
 
-    assert [one["process"] for one in status_record(found)["clocks_off"]] == ["far-1-abc"]
-    assert (found.workers, found.configs) == (2, 2)
-    assert "far-1-abc differs by +7200.0 s" in shown(found)
-    assert "workers run with 2 different configs" in shown(found)
+    assert [entry["process"] for entry in status_record(status)["clocks_off"]] == ["far-1-abc"]
+    assert (status.workers, status.configs) == (2, 2)
+    assert "far-1-abc differs by +7200.0 s" in shown(status)
+    assert "workers run with 2 different configs" in shown(status)
 
 
 async def off_clock(redis: Client, ahead_ms: int, *, ago_ms: int = 0) -> bytes:
@@ -213,13 +213,13 @@ async def test_a_failing_source_is_reported_with_the_retries_that_are_left(redis
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
 
-    found = await read_status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
+    status = await read_status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
 
-    shop, club = status_record(found)["sources"]
+    shop, club = status_record(status)["sources"]
     assert (shop["name"], shop["failing_answers"], shop["tries_left"]) == ("shop", 7, 9)
     assert shop["disabled_at_ms"] == now_ms - 300_000 + 86_400_000
     assert (club["last_accepted_ms"], club["tries_left"], club["disabled_at_ms"]) == (0, None, None)
-    shown = text_of(found)
+    shown = text_of(status)
     assert "7 errors since" in shown
     assert "about 9 tries (until" in shown
     assert "no webhook yet" in shown
@@ -240,12 +240,12 @@ async def test_open_alerts_are_shown(redis: Client) -> None:
     alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
     await raise_alert(redis, alert, mark_ms=1000)
 
-    found = await read_status(redis)
+    status = await read_status(redis)
 
-    record = status_record(found)
+    record = status_record(status)
     assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
-    assert "silence, for" in text_of(found)
-    assert "\x1b" not in text_of(found)
+    assert "silence, for" in text_of(status)
+    assert "\x1b" not in text_of(status)
 
 
 def text_of(status: Status) -> str:
@@ -262,16 +262,16 @@ async def test_spilled_webhooks_are_shown_as_of_the_newer_of_two_reports(redis: 
     for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
         await report_spilled(redis, place, seen)
 
-    found = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
+    status = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
 
-    record = status_record(found)
+    record = status_record(status)
     assert record["spilled_bodies"] == 3
-    assert [(one["place"], one["bodies"], one["corrupt"]) for one in record["spilled"]] == [
+    assert [(entry["place"], entry["bodies"], entry["corrupt"]) for entry in record["spilled"]] == [
         ("a:/spill", 3, 0),
         ("b:/spill", 0, 1),
     ]
     console = Console(file=io.StringIO(), width=80)
-    console.print(status_table(found))
+    console.print(status_table(status))
     shown = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     assert "a:/spill: 3 webhooks (2.0 KiB) wait for Redis, the oldest for 1 min" in shown
     assert "b:/spill: 1 damaged segment" in shown
@@ -287,9 +287,11 @@ async def test_drained_spills_are_not_shown_and_other_reports_expire_after_a_wee
 
 
 async def test_while_redis_is_away_status_shows_what_is_spilled_on_this_machine() -> None:
-    standing = Standing("unix:///nowhere/redis.sock", {"here:/spill": Spilled(bodies=7, at_ms=1, oldest_ms=1)})
+    context = CommandContext(
+        "unix:///nowhere/redis.sock", {"here:/spill": Spilled(bodies=7, at_ms=1, oldest_ms=1)}
+    )
 
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], obj=standing)
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], obj=context)
 
     assert "here:/spill: 7 webhooks" in result.stderr
     assert isinstance(result.exception, BrokerError)

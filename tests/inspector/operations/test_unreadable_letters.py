@@ -1,4 +1,4 @@
-"""A dead letter that cannot be read: shown as what it is, discarded, else left where it is, in nobody's way."""
+"""A dead letter that cannot be read is shown as such, can be annotated and discarded, and otherwise stays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from runtime.dry_run import DryRunResult
 from sources import KINDS
 from tests.inspector.cli.command_line import hookline
 from tests.inspector.operations.test_purge import aged, in_files, left, purged
-from tests.inspector.running import BROKEN, acted, all_letters, make_dead_letters, make_unreadable
+from tests.inspector.stack import BROKEN, all_letters, make_dead_letters, make_unreadable, run_action
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 
@@ -33,7 +33,7 @@ def files_in(directory: Path) -> list[Path]:
 
 
 async def _three(server: RedisServer, redis: Client) -> tuple[str, set[str]]:
-    """Three of a kind: the one in their midst that cannot be read, and the others."""
+    """Make three letters of which the second cannot be read. Returns that one and the others."""
     await make_dead_letters(server, redis, BROKEN + b"1", BROKEN + b"2", BROKEN + b"3", source="voucherify")
     ids = [letter.id for letter in await all_letters(redis)]
     await make_unreadable(redis, ids[1])
@@ -45,13 +45,13 @@ async def test_an_unreadable_letter_is_found_by_its_dimensions(redis_server: Red
 
     for wanted in (Filter(), Filter(source="voucherify"), Filter(reason="undecodable")):
         page = await search.find(redis, wanted)
-        assert {found.letter.id for found in page.entries} == {lost, *others}
+        assert {entry.letter.id for entry in page.entries} == {lost, *others}
         assert await search.count(redis, wanted) == 3
     assert await search.count(redis, Filter(source="other")) == 0
     [group] = await search.groups(redis)
     assert group.count == 3
     page = await search.find(redis, Filter(search=lost))
-    assert [found.letter.is_unreadable for found in page.entries] == [True]
+    assert [entry.letter.is_unreadable for entry in page.entries] == [True]
 
 
 async def test_the_commands_show_and_discard_an_unreadable_letter(
@@ -108,8 +108,8 @@ async def test_a_note_and_a_discard_of_all_include_unreadable_letters(
 ) -> None:
     await _three(redis_server, redis)
 
-    noted = await acted(redis, "annotate", await bulk_actions.select(redis, Filter()))
-    discarded = await acted(redis, "discard", await bulk_actions.select(redis, Filter(source="voucherify")))
+    noted = await run_action(redis, "annotate", await bulk_actions.select(redis, Filter()))
+    discarded = await run_action(redis, "discard", await bulk_actions.select(redis, Filter(source="voucherify")))
 
     assert (noted.done, discarded.done) == (3, 3)
     assert await all_letters(redis) == []
@@ -123,12 +123,12 @@ async def test_an_export_leaves_an_unreadable_letter_out_and_reports_it(
     progress = ExportProgress()
 
     lines = [piece async for piece in export_lines(redis, Filter(), by="ann", progress=progress)]
-    told = await hookline(redis_server, "dead", "export", "--file", str(tmp_path / "all.jsonl"))
+    export = await hookline(redis_server, "dead", "export", "--file", str(tmp_path / "all.jsonl"))
 
     assert (progress.letters, progress.unreadable) == (2, 1)
     assert json.loads(lines[-1])["header"]["letters"] == 1
-    assert told.exit_code == 1
-    assert "2 dead letters exported" in told.stderr and "not exported: 1 dead letter" in told.stderr
+    assert export.exit_code == 1
+    assert "2 dead letters exported" in export.stderr and "not exported: 1 dead letter" in export.stderr
     assert set(in_files(tmp_path)) == others
 
 
@@ -143,13 +143,13 @@ async def test_a_purge_skips_an_unreadable_letter_and_loses_nothing(
 
     done = await purged(redis, settings, round_of=round_of)
 
-    assert sum(one.letters for one in done) == 2
-    assert sum(one.unreadable for one in done) == 3
+    assert sum(result.letters for result in done) == 2
+    assert sum(result.unreadable for result in done) == 3
     assert done[-1].left == 0
     assert await left(redis) == {ids[0], ids[1], ids[3]}
     assert set(in_files(tmp_path)) == ({ids[2], ids[4]} if is_exported else set())
     assert await purged(redis, settings) == [PurgeResult(0, "", 0, 3)]
-    assert len(files_in(tmp_path)) == sum(bool(one.file) for one in done)
+    assert len(files_in(tmp_path)) == sum(bool(result.file) for result in done)
 
 
 async def test_a_body_that_cannot_be_exported_is_not_purged(redis: Client, tmp_path: Path) -> None:

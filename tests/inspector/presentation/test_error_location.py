@@ -17,7 +17,7 @@ from inspector.privacy.masking import DEFAULT, MASK, Masking
 from sources import KINDS
 from sources.errors import DecodeError
 from tests.inspector.privacy.test_masking import json_values
-from tests.inspector.running import EVENT, sample
+from tests.inspector.stack import EVENT, sample
 
 BODY = {
     "data": {"items": [{"price": 1}, {"price": "x", "tags": []}], "a.b": {"c[0]": {"": None}}, "a": {"b": 1}},
@@ -27,12 +27,12 @@ BODY = {
 
 
 def lines(body: Any, path: str, masking: Masking | None = None) -> tuple[BodyLine, ...]:
-    found = locate_error(body if isinstance(body, bytes) else msgspec.json.encode(body), path, masking=masking)
-    return found.lines
+    location = locate_error(body if isinstance(body, bytes) else msgspec.json.encode(body), path, masking=masking)
+    return location.lines
 
 
 def mark(body: Any, path: str, masking: Masking | None = None) -> str:
-    """The marked line without its indentation."""
+    """Return the marked line without its indentation."""
     [line] = [line for line in lines(body, path, masking) if line.is_marked]
     return line.text.strip()
 
@@ -111,11 +111,11 @@ def test_the_place_of_a_real_error_is_marked(broken: str) -> None:
     ],
 )
 def test_a_body_that_is_not_json_is_cut_where_decoding_fails(body: bytes, before: str, line: str) -> None:
-    found = locate_error(body, "$", masking=None)
-    at = [line.is_marked for line in found.lines].index(True)
-    assert found.form == "text"
-    assert text(found.lines[:at]) == before
-    assert found.lines[at].text == line
+    location = locate_error(body, "$", masking=None)
+    at = [line.is_marked for line in location.lines].index(True)
+    assert location.form == "text"
+    assert text(location.lines[:at]) == before
+    assert location.lines[at].text == line
 
 
 def test_a_body_that_is_not_json_is_never_partly_masked() -> None:
@@ -125,11 +125,11 @@ def test_a_body_that_is_not_json_is_never_partly_masked() -> None:
 
 def test_a_large_text_is_cut_around_the_place() -> None:
     body = b'["' + b"x" * 300_000 + b'",' + b"y" * 300_000
-    found = lines(body, "$")
-    assert [len(line.text) for line in found[1:3]] == [MAX_CHARS // 2] * 2
-    assert found[2].is_marked
-    assert found[2].text.startswith("yy")
-    assert (found[0].text, found[3].text) == (
+    shown = lines(body, "$")
+    assert [len(line.text) for line in shown[1:3]] == [MAX_CHARS // 2] * 2
+    assert shown[2].is_marked
+    assert shown[2].text.startswith("yy")
+    assert (shown[0].text, shown[3].text) == (
         f"... {300_004 - MAX_CHARS // 2} bytes before",
         f"... {300_000 - MAX_CHARS // 2} more bytes",
     )
@@ -140,11 +140,11 @@ def test_a_large_text_is_cut_around_the_place() -> None:
 def test_a_large_body_is_cut_around_the_place(size: int) -> None:
     body = {"data": [{"text": "x" * size, "points": number} for number in range(50_000 // size * 10)]}
     last = len(body["data"]) - 1
-    found = lines(body, f"$.data[{last - 1}].points")
+    shown = lines(body, f"$.data[{last - 1}].points")
     assert mark(body, f"$.data[{last - 1}].points") == f'"points": {last - 1}'
-    assert found[0].text == "... lines before"
-    assert found[-1].text == "... lines after"
-    assert len(text(found)) < MAX_CHARS + 200
+    assert shown[0].text == "... lines before"
+    assert shown[-1].text == "... lines after"
+    assert len(text(shown)) < MAX_CHARS + 200
     assert len(text(lines(body, ""))) < MAX_CHARS + 200
 
 
@@ -182,9 +182,9 @@ def test_hostile_bodies_are_bounded_in_size_and_time(body: bytes, path: str) -> 
 def test_the_lines_of_a_valid_body_are_json_of_the_same_value(value: Any) -> None:
     body = msgspec.json.encode(value)
     for masking, same in ((None, value), (DEFAULT, DEFAULT.value(value))):
-        found = lines(body, "$", masking)
-        assert json.loads(text(found)) == same
-        assert all(line.text == printable(line.text) for line in found)
+        shown = lines(body, "$", masking)
+        assert json.loads(text(shown)) == same
+        assert all(line.text == printable(line.text) for line in shown)
 
 
 def places(value: Any, path: str) -> list[tuple[str, Any]]:
@@ -213,13 +213,13 @@ def test_for_any_path_the_marked_line_begins_the_value_at_that_path(value: Any) 
 
 
 def start(line: str) -> str:
-    """How a value begins in the output, whose control characters are spelt out."""
+    """Return how a value begins in the output, which escapes control characters."""
     return "".join(char if printable(char) == char else f"\\u{ord(char):04x}" for char in line)
 
 
 @given(st.binary(max_size=200), st.text(max_size=20).map("$".__add__))
 def test_any_bytes_and_any_path_can_be_shown(body: bytes, path: str) -> None:
     for masking in (None, DEFAULT):
-        found = lines(body, path, masking)
-        assert sum(line.is_marked for line in found) <= 1
-        assert all(line.text == printable(line.text) for line in found)
+        shown = lines(body, path, masking)
+        assert sum(line.is_marked for line in shown) <= 1
+        assert all(line.text == printable(line.text) for line in shown)

@@ -20,7 +20,7 @@ from inspector.operations.search import Page, PageEntry
 from inspector.presentation.serializers import dry_run_record, letter_record, stored_letter_record
 from inspector.privacy.masking import DEFAULT, MASK, Masking
 from runtime.dry_run import DryRunResult
-from tests.inspector.running import sample
+from tests.inspector.stack import sample
 from tests.libraries import INT_EXPECTED
 
 
@@ -413,7 +413,7 @@ paths = st.lists(st.lists(steps, min_size=1, max_size=4).map(".".join), max_size
 
 
 def leads_to(path: list[str], way: list[str]) -> bool:
-    """Whether a path leads to a value or to something around it, told the slow way."""
+    """Return whether a path leads to a value or to a container of it, with a slow and simple method."""
     if not path:
         return True
     if path[0] == "**":
@@ -434,9 +434,9 @@ def test_nothing_that_is_masked_survives_anywhere_and_the_shape_stays(
     body: Any, masked: list[str], shown: list[str]
 ) -> None:
     given_body = msgspec.json.encode(body)
-    found = Masking(masked, shown).body(given_body)
-    assert same_shape(body, found)
-    text = json.dumps(found)
+    masked_body = Masking(masked, shown).body(given_body)
+    assert same_shape(body, masked_body)
+    text = json.dumps(masked_body)
     for way, leaf in all_leaves(body, []):
         is_masked = any(leads_to(path.split("."), way) for path in masked)
         if is_masked or (not shown and way[-1:] == ["email"]):
@@ -485,7 +485,7 @@ def test_durations_and_sizes_are_formatted_in_their_largest_unit() -> None:
 
 
 def test_the_path_of_an_error_is_masked_as_the_error_is() -> None:
-    """A key of a payload may be somebody's address."""
+    """A key of a payload may be the e-mail address of a person."""
     letter = died_at_intake(
         RawBody(1, "shop", "", b"{}"), reason="failed", error="it", error_class="E", path="$.by.ada@example.com"
     ).letter

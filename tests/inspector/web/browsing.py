@@ -1,4 +1,4 @@
-"""What a person at a browser does, and whether the page is one that everybody can read."""
+"""Actions of a user in a browser, and checks of the accessibility of pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PHONE = {"width": 360, "height": 740}
 async def tab(
     chromium: Browser, *, dark: bool = False, phone: bool = False, scripts: bool = True
 ) -> AsyncIterator[Page]:
-    """A tab of a profile of its own. At its end no script may have failed in it, and no policy been broken."""
+    """Open a tab with its own profile. At the end, no script may have failed and no policy been violated."""
     context = await chromium.new_context(
         color_scheme="dark" if dark else "light",
         viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
@@ -30,11 +30,11 @@ async def tab(
     async with context:
         page = await context.new_page()
         page.set_default_timeout(60_000)
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         yield page
-        assert not [told for told in complaints if "status of 4" not in told and "status of 5" not in told]
+        assert not [text for text in errors if "status of 4" not in text and "status of 5" not in text]
 
 
 async def log_in(page: Page, served: Served, name: str = "ann", password: str = PASSWORD) -> None:
@@ -46,10 +46,12 @@ async def log_in(page: Page, served: Served, name: str = "ann", password: str = 
 
 
 async def faults_of(page: Page) -> list[str]:
-    """What keeps some people from reading or using the page: axe's serious and critical findings."""
+    """Return the serious and critical accessibility problems that axe finds on the page."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(_AXE.axe_script)
-    violations = await page.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
+    violations = await page.evaluate(
+        "axe.run({resultTypes: ['violations']}).then(problems => problems.violations)"
+    )
     return [
         f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
         for one in violations
@@ -58,27 +60,27 @@ async def faults_of(page: Page) -> list[str]:
 
 
 async def faults_in_each_look(page: Page) -> list[str]:
-    """The same on a phone and on a desktop, light and dark, and where it is wider than the screen."""
-    found: list[str] = []
+    """Return the problems on a phone and on a desktop, light and dark, and where a page is too wide."""
+    problems: list[str] = []
     for dark, phone in product((False, True), repeat=2):
         await page.emulate_media(color_scheme="dark" if dark else "light")
         await page.set_viewport_size(PHONE if phone else DESKTOP)  # type: ignore[arg-type]
         look = f"{dark=} {phone=}"
-        found += [f"{look} {fault}" for fault in await faults_of(page)]
+        problems += [f"{look} {fault}" for fault in await faults_of(page)]
         if await is_wider_than_the_screen(page):
-            found.append(f"{look} is wider than the screen")
-        found += [f"{look} {field} sticks out" for field in await fields_that_stick_out(page)]
-    return found
+            problems.append(f"{look} is wider than the screen")
+        problems += [f"{look} {field} sticks out" for field in await fields_that_stick_out(page)]
+    return problems
 
 
 async def fields_that_stick_out(page: Page) -> list[str]:
-    """Ids of what is typed or chosen in, and reaches beyond the place that it has."""
-    found: list[str] = await page.evaluate(
+    """Return the ids of input elements that are larger than their container."""
+    ids: list[str] = await page.evaluate(
         """() => Array.from(document.querySelectorAll(".field > input, .field > select"))
             .filter(one => one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 1)
             .map(one => one.id)"""
     )
-    return found
+    return ids
 
 
 async def is_wider_than_the_screen(page: Page) -> bool:

@@ -35,12 +35,12 @@ expect.set_options(timeout=60_000)
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser; take a context of your own from it: `async with await chromium.new_context() as context`."""
+    """A browser for all tests. Each opens a context: `async with await chromium.new_context() as context`."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        told = "no chromium is installed: apt-get install chromium"
-        assert not os.environ.get("CI"), told
-        pytest.skip(told)
+        reason = "no chromium is installed: apt-get install chromium"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
     playwright = await async_playwright().start()
     browser = await playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
     yield browser

@@ -1,4 +1,4 @@
-"""Made-up dead letters of many kinds, as an evil day leaves them."""
+"""Made-up dead letters of many kinds, as after a day with many failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inspector.http.app_context import Configured
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
 from sources.voucherify import VOUCHERIFY
-from tests.inspector.running import EVENT, add_stored
+from tests.inspector.stack import EVENT, add_stored
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from worker.channels.settings import ChannelSettings, EmailSettings, HttpSettings
@@ -46,8 +46,8 @@ CHANNELS: dict[str, ChannelSettings] = {
     "crm": HttpSettings(url="http://crm.invalid/"),
     "mail": EmailSettings(host="smtp.invalid", sender="shop@example.com", security="none"),
 }
-REHEARSAL = DryRunner({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
-CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), dry_run=REHEARSAL.of)
+DRY_RUNNER = DryRunner({"voucherify": WorkerSource(KINDS["voucherify"], 7)}, RULES, CHANNELS)
+CONFIGURED = Configured(sources={"voucherify": SourceSettings()}, channels=tuple(CHANNELS), dry_run=DRY_RUNNER.of)
 HEADERS = "content-type: application/json\nuser-agent: Voucherify-Webhooks/2.0\nx-request-id: 7f1c09d2"
 
 
@@ -59,7 +59,7 @@ def raw(body: bytes) -> RawBody:
 def refused(
     number: int, *, error: str = "answered 503 Service Unavailable", attempts: int = 5, channel: str = "crm"
 ) -> StoredDeadLetter:
-    """A notification that a channel did not take."""
+    """Return the letter of a notification that a channel refused."""
     now_ms = time.time_ns() // 1_000_000
     body = VOUCHERIFY.sample(number, POINTS)
     tried = tuple(
@@ -75,32 +75,32 @@ def refused(
 
 
 def broken(number: int) -> StoredDeadLetter:
-    """A webhook that is not as the models say."""
+    """Return the letter of a webhook that does not fit its model."""
     payload: dict[str, Any] = json.loads(VOUCHERIFY.sample(number, POINTS))
     payload["data"]["balance"]["points"] = "twelve"
     return _undecodable(json.dumps(payload).encode())
 
 
 def cut_off(number: int) -> StoredDeadLetter:
-    """A webhook of which the end is missing."""
+    """Return the letter of a webhook whose end is missing."""
     return _undecodable(VOUCHERIFY.sample(number, POINTS)[:700])
 
 
 def _undecodable(body: bytes) -> StoredDeadLetter:
-    """As a worker buries it."""
-    found = REHEARSAL.of(dead_letters.died_at_intake(raw(body), reason="", error="", error_class=""))
+    """Return the dead letter that a worker makes of a body."""
+    result = DRY_RUNNER.of(dead_letters.died_at_intake(raw(body), reason="", error="", error_class=""))
     return dead_letters.died_at_intake(
         raw(body),
-        reason=found.reason,
-        error=found.error,
-        error_class=found.error_class,
-        path=found.path,
+        reason=result.reason,
+        error=result.error,
+        error_class=result.error_class,
+        path=result.path,
         terms=VOUCHERIFY.terms(body),
     )
 
 
-def evil_day() -> list[StoredDeadLetter]:
-    """70 letters of five groups."""
+def example_letters() -> list[StoredDeadLetter]:
+    """Return 70 letters of five groups."""
     return [
         *(refused(n) for n in range(41)),
         *(refused(n, error="550 5.1.1 mailbox unavailable", attempts=1, channel="mail") for n in range(41, 57)),
@@ -113,7 +113,7 @@ def evil_day() -> list[StoredDeadLetter]:
 async def add_dead_letters(
     redis: Client, stored_letters: Sequence[StoredDeadLetter], *, seed: int = 7
 ) -> list[StoredDeadLetter]:
-    """Bury them as of the last day, at times that a seed gives; the newest is of now."""
+    """Add dead letters with times of the last day that depend on a seed; the newest one died now."""
     chance = random.Random(seed)
     ages_ms = sorted((int(chance.expovariate(1 / 14_000_000)) for _ in stored_letters[1:]), reverse=True)
     aged = [

@@ -1,4 +1,4 @@
-"""Pictures of the pages, with made-up data, in four looks each.
+"""Makes pictures of the pages, with made-up data, in four looks each.
 
 `python -m tests.inspector.web.screenshots DIRECTORY [--tall]`
 """
@@ -19,7 +19,13 @@ from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE
 from tests.inspector.web.conftest import FLAGS, NAMES
-from tests.inspector.web.dead_letter_fixtures import CONFIGURED, REHEARSAL, add_dead_letters, broken, evil_day
+from tests.inspector.web.dead_letter_fixtures import (
+    CONFIGURED,
+    DRY_RUNNER,
+    add_dead_letters,
+    broken,
+    example_letters,
+)
 from tests.inspector.web.serving import Served, serving
 from tests.redis_server import RedisServer
 
@@ -27,20 +33,20 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 async def _fill(server: RedisServer) -> dict[str, str]:
-    """Addresses by the names of their pictures."""
+    """Fill Redis. Returns name of the picture -> address of the page."""
     redis = connect(RedisSettings(url=server.url))
     try:
-        await add_dead_letters(redis, evil_day())
+        await add_dead_letters(redis, example_letters())
         mail = (await search.find(redis, Filter(channel="mail"), limit=1)).entries[0].letter
         odd = (await search.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))).entries
         crm = (await search.find(redis, Filter(channel="crm"), limit=1)).entries[0].letter
         await single_letter.add_note(
-            redis, odd[0].letter.id, "Told the shop team: balance is sent as words.", by="ann"
+            redis, odd[0].letter.id, "Reported to the shop team: balance is sent as words.", by="ann"
         )
         for verb, wanted in (("annotate", Filter(channel="mail")), ("dry_run", Filter())):
             chosen = await bulk_actions.select(redis, wanted)
             action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
-            async for _ in bulk_actions.run(redis, action, owner="me", dry_run=REHEARSAL.of):
+            async for _ in bulk_actions.run(redis, action, owner="me", dry_run=DRY_RUNNER.of):
                 pass
     finally:
         await redis.aclose(close_connection_pool=True)
@@ -96,5 +102,5 @@ async def _main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    asyncio.run(_main(Path(given[0]) if given else DOCS))
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    asyncio.run(_main(Path(arguments[0]) if arguments else DOCS))

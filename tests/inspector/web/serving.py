@@ -1,4 +1,4 @@
-"""The inspector's site on a real socket, and those who ask it: an honest browser's requests, and others."""
+"""The inspector's site on a real socket, and a client that sends the requests of a browser."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Reply(Struct):
 
     @property
     def csrf(self) -> str:
-        """What the page's first form carries."""
-        found = re.search(r'name="csrf" value="([^"]+)"', self.text)
-        assert found, self.text
-        return unescape(found[1])
+        """The CSRF token of the first form of the page."""
+        match = re.search(r'name="csrf" value="([^"]+)"', self.text)
+        assert match, self.text
+        return unescape(match[1])
 
 
 class Browser:
-    """Keeps cookies, and sends what a browser sends with a form."""
+    """Keeps cookies, and sends the headers that a browser sends with a form."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
@@ -94,7 +94,7 @@ async def serving(
     routes: tuple[Route, ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A site. `routes`: further ones; the address of whoever asks is what X-Forwarded-For says, if it is there."""
+    """Run a site with additional `routes`. It takes the client address from X-Forwarded-For if present."""
     chosen = Settings(port=0, users=dict(users or {}), **settings)
     redis = connect(RedisSettings(url=redis_url, connect_timeout_s=0.5))
     site = Site(

@@ -1,4 +1,4 @@
-"""Attacks on the pages, each tried; and what each right opens."""
+"""Attacks on the pages, and what each permission allows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def _gone(_: web.Request, __: Principal) -> Answer:
 
 async def _slow(_: web.Request, __: Principal) -> Answer:
     await asyncio.sleep(60)
-    raise AssertionError("nobody waits for this")
+    raise AssertionError("no test waits for this")
 
 
 def _route(method: str, path: str, right: Right = "read") -> Route:
@@ -53,28 +53,28 @@ ROUTES = (
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
-    async with serving(redis_server.url, users=USERS, routes=ROUTES) as found:
-        yield found
+    async with serving(redis_server.url, users=USERS, routes=ROUTES) as site:
+        yield site
 
 
 @pytest.fixture
 async def ann(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        await found.log_in()
-        yield found
+    async with served.browser() as browser:
+        await browser.log_in()
+        yield browser
 
 
 @pytest.fixture
 async def bob(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        await found.log_in("bob", "bobs own password")
-        yield found
+    async with served.browser() as browser:
+        await browser.log_in("bob", "bobs own password")
+        yield browser
 
 
 @pytest.fixture
 async def anonymous(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        yield found
+    async with served.browser() as browser:
+        yield browser
 
 
 async def csrf(browser: Browser) -> str:
@@ -127,7 +127,7 @@ async def test_the_login_form_needs_its_token_too(anonymous: Browser) -> None:
 
     assert (await anonymous.post("/login", fields, headers={"Origin": "http://evil.example"})).status == 403
     assert (await anonymous.post("/login", fields | {"csrf": "0" * 64})).status == 403
-    anonymous.session.cookie_jar.clear()  # another browser than the one that was given the form
+    anonymous.session.cookie_jar.clear()  # a browser that did not get the form
     assert (await anonymous.post("/login", fields)).status == 403
 
 
@@ -203,10 +203,10 @@ async def test_local_host_names_and_those_of_the_config_are_accepted(redis_serve
 async def exchange(served: Served, text: str) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(text.encode("latin-1"))
-    found = await asyncio.wait_for(reader.read(), 60)
+    received = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     await writer.wait_closed()
-    return found.decode()
+    return received.decode()
 
 
 STRICT = {
@@ -252,9 +252,9 @@ async def test_an_internal_error_is_shown_in_the_log_only(ann: Browser, caplog: 
 async def test_foreign_text_is_never_markup(ann: Browser, anonymous: Browser) -> None:
     assert "<script>alert(1)" not in (await ann.get("/gone/x")).text
     assert (await ann.get("/gone/x")).status == 404
-    asked = await anonymous.get("/login", params={"next": '/"><script>alert(1)</script>'})
-    assert "<script>alert" not in asked.text
-    form = {"csrf": asked.csrf, "name": '"><script>alert(1)</script>', "password": "x"}
+    answer = await anonymous.get("/login", params={"next": '/"><script>alert(1)</script>'})
+    assert "<script>alert" not in answer.text
+    form = {"csrf": answer.csrf, "name": '"><script>alert(1)</script>', "password": "x"}
     assert "<script>alert" not in (await anonymous.post("/login", form)).text
     assert "<script>alert" not in (await ann.get("/", params={"range": "<script>alert(1)</script>"})).text
 
@@ -359,7 +359,9 @@ async def test_guessing_tokens_is_slowed_down(anonymous: Browser) -> None:
     ]
 
     assert answers == [401] * login_throttle.FREE + [429]
-    assert (await anonymous.get("/api/look", headers=bearer(TOKEN))).status == 200  # a right one is never refused
+    assert (
+        await anonymous.get("/api/look", headers=bearer(TOKEN))
+    ).status == 200  # a valid token is never refused
 
 
 async def test_an_api_post_is_json_and_with_a_session_must_send_its_csrf_token(ann: Browser) -> None:

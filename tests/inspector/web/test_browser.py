@@ -21,7 +21,7 @@ LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 
 
 def fill(server: RedisServer) -> None:
-    """A Redis of which there is much to tell, some of it bad."""
+    """A Redis with much data to show, some of it problems."""
     now_ms = time.time_ns() // 1_000_000
     with server.client() as redis:
         for ago in range(90):
@@ -104,7 +104,7 @@ async def test_the_overview_refreshes_and_keeps_opened_parts_open(
 
 
 async def after_a_look(page: Page, place: Locator, text: str) -> bool:
-    """Whether a place says so once the page had time to look again."""
+    """Return whether an element shows the text after the page had time to refresh."""
     await page.clock.run_for(6000)
     return await place.inner_text() == text
 

@@ -1,4 +1,4 @@
-"""Wrong passwords and tokens: what they cost and what they leave in the log. Right ones get in beside them."""
+"""Wrong passwords and tokens: their cost and their log lines. Valid ones are accepted meanwhile."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WRONG = "a password that is wrong"
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
-    async with serving(redis_server.url, users=USERS) as found:
-        yield found
+    async with serving(redis_server.url, users=USERS) as site:
+        yield site
 
 
 @pytest.fixture
 async def browser(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        yield found
+    async with served.browser() as browser:
+        yield browser
 
 
 async def many_wrong_logins(served: Served, count: int, name: str = "ann") -> list[int]:
@@ -129,7 +129,7 @@ async def test_a_login_is_in_the_audit_log(browser: Browser, redis: Client) -> N
     await browser.log_in("ann", WRONG)
     await browser.log_in()
 
-    assert [(one.audit_entry.by, one.audit_entry.what) for one in await audit.read(redis)] == [("ann", "login")]
+    assert [(row.audit_entry.by, row.audit_entry.what) for row in await audit.read(redis)] == [("ann", "login")]
     assert "login" in (await browser.get("/audit")).text
 
 

@@ -1,4 +1,4 @@
-"""Dead letters over HTTP: found, looked at, acted on."""
+"""The pages of dead letters over HTTP: search, details and actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from inspector.operations.filters import Filter
 from inspector.web.dead_letters import PAGE_SIZE
 from inspector.web.selection import MAX_TICKED
 from runtime.dry_run import DryRunResult
-from tests.inspector.running import add_stored, all_letters, make_unreadable
+from tests.inspector.stack import add_stored, all_letters, make_unreadable
 from tests.inspector.web.dead_letter_fixtures import (
     CONFIGURED,
     add_dead_letters,
@@ -35,9 +35,9 @@ from tests.until import until
 
 @pytest.fixture
 async def local(redis_server: RedisServer) -> AsyncIterator[Browser]:
-    """Somebody at this machine, of whom no login is asked."""
-    async with serving(redis_server.url, configured=CONFIGURED) as served, served.browser() as found:
-        yield found
+    """A client on this machine, which needs no login."""
+    async with serving(redis_server.url, configured=CONFIGURED) as served, served.browser() as browser:
+        yield browser
 
 
 def shown_ids(page: Reply) -> list[str]:
@@ -45,14 +45,16 @@ def shown_ids(page: Reply) -> list[str]:
 
 
 def fields_of(page: Reply, action: str) -> list[tuple[str, str]]:
-    """What the first form that leads there carries, unseen."""
+    """Return the hidden fields of the first form with this target."""
     form = page.text[page.text.index(f'action="{action}"') :]
-    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[: form.index("</form>")])
-    return [(name, unescape(value)) for name, value in found]
+    hidden_fields = re.findall(
+        r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[: form.index("</form>")]
+    )
+    return [(name, unescape(value)) for name, value in hidden_fields]
 
 
 async def act(browser: Browser, verb: str, fields: list[tuple[str, str]], **typed: str) -> Reply:
-    """Through the preview to the action, as a person goes."""
+    """Submit the preview and then the action, as a user does."""
     csrf = (await browser.get("/dead")).csrf
     preview = await browser.post("/dead/preview", [("csrf", csrf), ("verb", verb), *fields])  # type: ignore[arg-type]
     assert preview.status == 200, preview.text
@@ -64,8 +66,8 @@ async def ended(redis: Client, reply: Reply) -> Action:
     name = reply.headers["Location"].removeprefix("/actions/")
 
     async def done() -> Action | None:
-        found = await stored_actions.read(redis, name)
-        return found if found and found.state == "done" else None
+        stored_action = await stored_actions.read(redis, name)
+        return stored_action if stored_action and stored_action.state == "done" else None
 
     return await until(done)
 
@@ -157,7 +159,7 @@ async def test_a_download_has_the_exact_bytes_and_is_audited(redis: Client, loca
     assert raw.text.encode() == stored_letter.body
     assert raw.headers["Content-Type"] == "application/octet-stream"
     assert raw.headers["Content-Disposition"] == f'attachment; filename="{stored_letter.letter.id}.json"'
-    assert [one.audit_entry.what for one in await audit.read(redis)] == ["reveal"]
+    assert [row.audit_entry.what for row in await audit.read(redis)] == ["reveal"]
 
 
 async def test_a_body_that_is_not_json_is_hidden_until_revealed(redis: Client, local: Browser) -> None:
@@ -274,7 +276,7 @@ async def _left(redis: Client, count: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("verb", "typed", "told"),
+    ("verb", "typed", "expected"),
     [
         ("discard", {}, "Tick the box"),
         ("discard", {"sure": "no"}, "Tick the box"),
@@ -287,14 +289,14 @@ async def _left(redis: Client, count: int) -> bool:
     ],
 )
 async def test_missing_input_is_asked_for_and_nothing_is_done(
-    redis: Client, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], told: str
+    redis: Client, redis_server: RedisServer, local: Browser, verb: str, typed: dict[str, str], expected: str
 ) -> None:
     await add_dead_letters(redis, [refused(1), refused(2)])
 
     answer = await act(local, verb, [("scope", "all")], **typed)
 
     assert answer.status == 422
-    assert told in answer.text
+    assert expected in answer.text
     assert await stored_actions.recent(redis) == []
     assert letters_in(redis_server) == 2
 
@@ -325,7 +327,7 @@ async def test_a_dry_run_shows_causes_and_offers_to_replay_the_same_letters(redi
 async def test_the_search_of_another_user_is_not_shown(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [refused(3)])
     selected = await bulk_actions.select(redis, Filter(search="member3@example.com"))
-    action = await bulk_actions.begin(redis, "dry_run", selected, by="ann", owner="nobody")
+    action = await bulk_actions.begin(redis, "dry_run", selected, by="ann", owner="absent")
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
         text = (await local.get(path)).text
@@ -346,7 +348,7 @@ async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) ->
     assert "<b>stopped</b>" in page.text
     assert (await local.post(f"{path}/resume", {"csrf": page.csrf})).status == 303
     assert "<b>running</b>" in (await local.get(path)).text
-    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "stop", "discard"]
+    assert [row.audit_entry.what for row in await audit.read(redis)] == ["resume", "stop", "discard"]
     await local.post(f"{path}/stop", {"csrf": page.csrf})
 
 
@@ -377,8 +379,8 @@ async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
     assert older
     second = await local.get(unescape(older[1]))
 
-    told = re.findall(r"<b>user-(\d+)</b>", first.text + second.text)
-    assert told == [str(number) for number in reversed(range(53))]
+    users = re.findall(r"<b>user-(\d+)</b>", first.text + second.text)
+    assert users == [str(number) for number in reversed(range(53))]
 
 
 async def test_channels_are_paused_and_resumed_and_the_log_shows_it(redis: Client, local: Browser) -> None:
@@ -388,7 +390,7 @@ async def test_channels_are_paused_and_resumed_and_the_log_shows_it(redis: Clien
     assert "/channels/resume" in (await local.get("/channels")).text
     await local.post("/channels/resume", {"csrf": csrf, "channel": "crm"})
     assert "/channels/resume" not in (await local.get("/channels")).text
-    assert [one.audit_entry.what for one in await audit.read(redis)] == ["resume", "pause"]
+    assert [row.audit_entry.what for row in await audit.read(redis)] == ["resume", "pause"]
     assert (await local.post("/channels/pause", {"csrf": csrf, "channel": "nosuch"})).status == 404
 
 

@@ -1,4 +1,4 @@
-"""Attacks on the pages of dead letters, each tried; and who may do what there."""
+"""Attacks on the pages of dead letters, and what each role may do there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inspector.operations import bulk_actions
 from inspector.operations.filters import MAX_CHARS, Filter
 from inspector.settings import User
 from sources.secret import Secret
-from tests.inspector.running import add_stored, all_letters
+from tests.inspector.stack import add_stored, all_letters
 from tests.inspector.web.dead_letter_fixtures import CONFIGURED, add_dead_letters, letters_in, raw, refused
 from tests.inspector.web.serving import USERS, Browser, Served, serving
 from tests.redis_server import RedisServer
@@ -47,25 +47,25 @@ POSTS = {
     "/channels/pause": {"ann", "dan"},
     "/channels/resume": {"ann", "dan"},
 }
-"""Who may."""
+"""The users that may make the request."""
 
 GETS = ("/dead", "/dead/{id}", "/groups", "/actions", "/actions/{id}", "/audit", "/channels")
 
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
-    async with serving(redis_server.url, users=MORE_USERS, configured=CONFIGURED) as found:
-        yield found
+    async with serving(redis_server.url, users=MORE_USERS, configured=CONFIGURED) as site:
+        yield site
 
 
 @pytest.fixture
 async def browser(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        yield found
+    async with served.browser() as browser:
+        yield browser
 
 
 async def log_in(browser: Browser, name: str) -> str:
-    """Returns the token that this session's forms carry."""
+    """Return the CSRF token of the forms of this session."""
     await browser.log_in(name, {"ann": "correct horse battery", "bob": "bobs own password", **PASSWORDS}[name])
     return (await browser.get("/dead")).csrf
 
@@ -74,8 +74,8 @@ def hostile_letter() -> StoredDeadLetter:
     body = raw(json.dumps({"id": EVIL, "type": EVIL, "data": {EVIL: EVIL}}).encode())
     body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
     attempts = (Attempt(1, 1, EVIL, EVIL, EVIL),)
-    told = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
-    stored_letter = dead_letters.died_at_notify(told, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
+    notification = Notification("k" * 32, EVIL, EVIL, body, attempts=attempts)
+    stored_letter = dead_letters.died_at_notify(notification, EVIL, reason=EVIL, error=EVIL, error_class=EVIL)
     return StoredDeadLetter(structs.replace(stored_letter.letter, path=f"$.{EVIL}"), stored_letter.body)
 
 
@@ -127,7 +127,7 @@ async def test_these_tests_cover_every_form(served: Served) -> None:
 
 
 async def done_by_people(redis: Client) -> list[str]:
-    """What the audit log has, but for logins."""
+    """Return the audit entries without those of logins."""
     return [
         recorded.audit_entry.what for recorded in await audit.read(redis) if recorded.audit_entry.what != "login"
     ]

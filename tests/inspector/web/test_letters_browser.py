@@ -1,4 +1,4 @@
-"""Dead letters in a real Chromium: what a person does about an evil day."""
+"""Dead letters in a real Chromium: what an operator does after a day with many failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ from broker.redis.connection import connect
 from inspector.http.app_context import Configured
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
-from tests.inspector.running import Taker, accept, all_letters, crm, sample, settled, taker, working
+from tests.inspector.stack import (
+    Receiver,
+    accept,
+    all_letters,
+    crm,
+    running_receiver,
+    running_worker,
+    sample,
+    wait_until_idle,
+)
 from tests.inspector.web.browsing import faults_in_each_look, log_in, tab
 from tests.inspector.web.dead_letter_fixtures import (
     CONFIGURED,
@@ -27,7 +36,7 @@ from tests.inspector.web.dead_letter_fixtures import (
     add_dead_letters,
     broken,
     cut_off,
-    evil_day,
+    example_letters,
     refused,
 )
 from tests.inspector.web.serving import USERS, serving
@@ -90,7 +99,7 @@ async def test_what_a_filter_shows_is_downloaded(
     chromium: Browser, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     async with (
-        letters_in_redis(redis_server, evil_day()),
+        letters_in_redis(redis_server, example_letters()),
         serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
@@ -115,17 +124,17 @@ async def test_what_a_filter_shows_is_downloaded(
     assert {body["data"]["customer"]["email"] for body in bodies} == emails
 
 
-async def died_at_crm(server: RedisServer, redis: Client, other_side: Taker, count: int) -> None:
+async def died_at_crm(server: RedisServer, redis: Client, other_side: Receiver, count: int) -> None:
     """Letters that a real worker gave up on."""
     other_side.status = 400
     await accept(redis, *(sample(number) for number in range(count)))
-    async with working(server, rules=RULES[:1], channels=crm(other_side.url)):
-        await settled(redis)
+    async with running_worker(server, rules=RULES[:1], channels=crm(other_side.url)):
+        await wait_until_idle(redis)
 
 
 async def test_a_group_is_found_dry_run_replayed_and_emptied(chromium: Browser, redis_server: RedisServer) -> None:
     async with (
-        taker() as other_side,
+        running_receiver() as other_side,
         letters_in_redis(redis_server, []) as (redis, _),
         serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
         tab(chromium) as page,
@@ -142,13 +151,13 @@ async def test_a_group_is_found_dry_run_replayed_and_emptied(chromium: Browser, 
         await expect(page.get_by_text("30 would pass")).to_be_visible()
 
         other_side.status = 200
-        async with working(redis_server, rules=RULES[:1], channels=crm(other_side.url)):
+        async with running_worker(redis_server, rules=RULES[:1], channels=crm(other_side.url)):
             await page.click("text=Replay these")
             await page.click("text=Replay 30")
             await expect(page.locator(".state")).to_have_text("done")
             await expect(page.locator(".progress-card .big")).to_have_text("30 of 30 replayed")
-            await settled(redis)
-        assert len({taken["header"] for taken in other_side.taken[30:]}) == 30
+            await wait_until_idle(redis)
+        assert len({taken["header"] for taken in other_side.received[30:]}) == 30
 
         await page.goto(f"{served.url}/groups")
         await expect(page.locator(".group")).to_have_count(1)
@@ -160,7 +169,7 @@ async def test_letters_are_filtered_opened_and_some_discarded(
     chromium: Browser, redis_server: RedisServer
 ) -> None:
     async with (
-        letters_in_redis(redis_server, evil_day()) as (redis, _),
+        letters_in_redis(redis_server, example_letters()) as (redis, _),
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):

@@ -1,4 +1,4 @@
-"""What a list shows, as a file."""
+"""The download of a filtered list."""
 
 import json
 
@@ -8,7 +8,7 @@ from aiohttp import hdrs
 from broker.monitoring import audit
 from broker.redis.client import Client
 from inspector.web import dead_letters
-from tests.inspector.running import make_dead_letters, sample
+from tests.inspector.stack import make_dead_letters, sample
 from tests.inspector.web.serving import USERS, serving
 from tests.redis_server import RedisServer
 
@@ -24,7 +24,7 @@ async def test_a_filtered_export_is_json_lines_and_is_audited(redis_server: Redi
     assert "Export 2 letters as JSON lines" in page.text
     assert (answer.status, answer.headers[hdrs.CONTENT_TYPE]) == (200, "application/jsonl")
     assert len([json.loads(line) for line in answer.text.splitlines()]) == 3  # a header first
-    assert next(one.audit_entry.what for one in await audit.read(redis)) == "export"
+    assert next(row.audit_entry.what for row in await audit.read(redis)) == "export"
 
 
 async def test_a_user_who_may_not_see_personal_data_may_not_export(

@@ -1,4 +1,4 @@
-"""Who may log in, what a session is, and what becomes of those who guess."""
+"""Logins, sessions, and the throttle for wrong passwords."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SESSION = "hookline_session"
 
 @pytest.fixture
 async def served(redis_server: RedisServer) -> AsyncIterator[Served]:
-    async with serving(redis_server.url, users=USERS) as found:
-        yield found
+    async with serving(redis_server.url, users=USERS) as site:
+        yield site
 
 
 @pytest.fixture
 async def browser(served: Served) -> AsyncIterator[Browser]:
-    async with served.browser() as found:
-        yield found
+    async with served.browser() as browser:
+        yield browser
 
 
 async def test_without_configured_users_every_client_may_do_everything(redis_server: RedisServer) -> None:
@@ -82,8 +82,8 @@ async def test_a_session_id_from_before_the_login_is_invalid_after_it(browser: B
 
     assert cookie.value != planted
     async with browser.served.browser() as attacker:
-        asked = await attacker.get("/", headers={"Cookie": f"{SESSION}={planted}"})
-        assert asked.status == 303
+        answer = await attacker.get("/", headers={"Cookie": f"{SESSION}={planted}"})
+        assert answer.status == 303
 
 
 async def test_a_login_ends_the_session_before_it_and_a_logout_the_last(served: Served, browser: Browser) -> None:
@@ -101,7 +101,7 @@ async def test_a_login_ends_the_session_before_it_and_a_logout_the_last(served: 
 
 async def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(browser: Browser) -> None:
     wrong_password = await browser.log_in("ann", "not it at all")
-    wrong_name = await browser.log_in("nobody", PASSWORD)
+    wrong_name = await browser.log_in("absent", PASSWORD)
 
     assert wrong_password.status == wrong_name.status == 403
     assert SESSION not in wrong_password.cookies
@@ -121,7 +121,7 @@ async def test_guessing_is_slowed_down_for_a_user_from_any_address(served: Serve
     assert refused.status == 429
     assert int(refused.headers["Retry-After"]) >= 1
     assert "too many failed attempts" in refused.text
-    assert await guess(served, "bob", "198.51.100.7") == 403  # another user from elsewhere is not held up
+    assert await guess(served, "bob", "198.51.100.7") == 403  # another user from another address is not delayed
 
 
 async def test_guessing_is_slowed_down_for_an_address_with_any_user(served: Served) -> None:
@@ -140,19 +140,19 @@ async def guess(served: Served, name: str, address: str) -> int:
 
 def test_each_failure_doubles_the_wait_up_to_a_bound_that_decays_with_time() -> None:
     now = [0.0]
-    found = LoginThrottle(clock=lambda: now[0])
+    throttle = LoginThrottle(clock=lambda: now[0])
     waits = []
     for _ in range(login_throttle.FREE + 12):
-        found.failed(["user:ann"])
-        waits.append(found.wait_s(["user:ann"]))
+        throttle.failed(["user:ann"])
+        waits.append(throttle.wait_s(["user:ann"]))
 
     assert waits[: login_throttle.FREE + 3] == [0.0] * (login_throttle.FREE - 1) + [1.0, 2.0, 4.0, 8.0]
     assert waits[-1] == login_throttle.LONGEST_WAIT_S
     now[0] = login_throttle.FORGOTTEN_S + 1
-    found.failed(["user:ann"])
-    assert found.wait_s(["user:ann"]) == 0
-    found.failed([f"user:{number}" for number in range(login_throttle.MOST + 10)])
-    assert len(found) == login_throttle.MOST
+    throttle.failed(["user:ann"])
+    assert throttle.wait_s(["user:ann"]) == 0
+    throttle.failed([f"user:{number}" for number in range(login_throttle.MOST + 10)])
+    assert len(throttle) == login_throttle.MOST
 
 
 def test_an_ipv6_network_is_one_address_as_an_ipv4_address_is() -> None:
@@ -164,15 +164,15 @@ def test_an_ipv6_network_is_one_address_as_an_ipv4_address_is() -> None:
 
 def test_a_session_has_an_idle_and_an_absolute_limit_and_live_updates_do_not_extend_it() -> None:
     now = [0.0]
-    found = Sessions(Settings(session_idle_s=10, session_max_s=25), clock=lambda: now[0])
-    idle, used = found.begin("ann"), found.begin("bob")
+    sessions = Sessions(Settings(session_idle_s=10, session_max_s=25), clock=lambda: now[0])
+    idle, used = sessions.begin("ann"), sessions.begin("bob")
 
     for now[0] in (8.0, 16.0, 24.0):
-        assert found.user_of(used, is_user_action=True) == "bob"
-        assert found.user_of(idle, is_user_action=False) == ("ann" if now[0] <= 10 else None)
+        assert sessions.user_of(used, is_user_action=True) == "bob"
+        assert sessions.user_of(idle, is_user_action=False) == ("ann" if now[0] <= 10 else None)
     now[0] = 26.0
-    assert found.user_of(used, is_user_action=True) is None
-    assert len(found) == 0
+    assert sessions.user_of(used, is_user_action=True) is None
+    assert len(sessions) == 0
 
 
 def test_beyond_the_limit_the_least_recently_used_session_ends() -> None:

@@ -1,4 +1,4 @@
-"""What the first page tells, and what it costs."""
+"""The content of the first page, and its cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broker.monitoring.stats import add_refused
 from broker.redis.client import Client
 from inspector.http.app_context import Configured
 from sources.settings import Settings as SourceSettings
-from tests.inspector.running import TO_CRM, accept, crm, sample, settled, taker, working
+from tests.inspector.stack import TO_CRM, accept, crm, running_receiver, running_worker, sample, wait_until_idle
 from tests.inspector.web.serving import serving
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -23,8 +23,8 @@ def words(page: str) -> str:
 
 
 async def page_of(server: RedisServer, path: str = "/", configured: Configured | None = None) -> str:
-    known = configured or Configured(sources={"voucherify": SourceSettings()}, channels=("console", "crm"))
-    async with serving(server.url, configured=known) as served, served.browser() as browser:
+    configuration = configured or Configured(sources={"voucherify": SourceSettings()}, channels=("console", "crm"))
+    async with serving(server.url, configured=configuration) as served, served.browser() as browser:
         answer = await browser.get(path)
         assert answer.status == 200
         return answer.text
@@ -34,11 +34,11 @@ async def test_the_overview_shows_both_sums_the_queue_and_dead_letters(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await accept(redis, sample(1), sample(2), sample(2), b"{")
-    async with taker() as server, working(redis_server, rules=TO_CRM, channels=crm(server.url)):
-        await settled(redis)
+    async with running_receiver() as server, running_worker(redis_server, rules=TO_CRM, channels=crm(server.url)):
+        await wait_until_idle(redis)
         server.status = 400
         await accept(redis, sample(3))
-        await settled(redis)
+        await wait_until_idle(redis)
     await accept(redis, sample(4), sample(5))
     await add_refused(redis, {"401": 2})
 
@@ -132,7 +132,7 @@ async def test_many_open_pages_read_redis_as_often_as_one(redis_server: RedisSer
         before = await commands(redis)
         answers = await asyncio.gather(*(browser.get("/?live=1") for _ in range(20)))
         assert {answer.status for answer in answers} == {200}
-        assert await commands(redis) - before < 2 * 60 + 100  # one look more at the most, if any
+        assert await commands(redis) - before < 2 * 60 + 100  # at most one additional read
 
 
 async def commands(redis: Client) -> int:

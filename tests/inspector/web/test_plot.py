@@ -15,12 +15,12 @@ def points(*accepted: int) -> list[Point]:
 
 
 def test_a_curve_goes_from_edge_to_edge_and_its_top_is_a_round_number() -> None:
-    found = plot.plots(points(0, 300, 150), HOUR)[0]
+    plotted = plot.plots(points(0, 300, 150), HOUR)[0]
 
-    assert found.line == "M0.0 120.0 L300.0 48.0 L600.0 84.0"
-    assert found.area == "M0 120 L0.0 120.0 L300.0 48.0 L600.0 84.0 L600 120 Z"
-    assert (found.top, found.newest, found.total) == ("500", "150", 450)
-    assert found.summary == "450 webhooks answered 202 in 1 hour: maximum 300, now 150 a minute."
+    assert plotted.line == "M0.0 120.0 L300.0 48.0 L600.0 84.0"
+    assert plotted.area == "M0 120 L0.0 120.0 L300.0 48.0 L600.0 84.0 L600 120 Z"
+    assert (plotted.top, plotted.newest, plotted.total) == ("500", "150", 450)
+    assert plotted.summary == "450 webhooks answered 202 in 1 hour: maximum 300, now 150 a minute."
 
 
 def test_the_rate_of_the_current_minute_is_for_its_elapsed_time() -> None:
@@ -30,7 +30,7 @@ def test_the_rate_of_the_current_minute_is_for_its_elapsed_time() -> None:
 
 
 def test_a_plot_without_values_is_drawn() -> None:
-    assert [found.line for found in plot.plots([], HOUR)] == [""] * 4
+    assert [curve.line for curve in plot.plots([], HOUR)] == [""] * 4
     assert plot.plots(points(3), HOUR)[0].line == "M0.0 48.0 L600.0 48.0"
     assert plot.ticks([]) == []
 
@@ -40,18 +40,18 @@ def test_ticks_are_times_from_the_first_point_to_the_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [(0, "0"), (0.05, "< 0.1"), (0.25, "0.2"), (1, "1"), (9.96, "10"), (12.4, "12"), (1234.5, "1,234")],
 )
-def test_rates_are_rounded_to_useful_digits(value: float, told: str) -> None:
-    assert plot.rate(value) == told
+def test_rates_are_rounded_to_useful_digits(value: float, expected: str) -> None:
+    assert plot.rate(value) == expected
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=100))
 def test_no_curve_leaves_its_plot(counts: list[int]) -> None:
-    found = plot.plots(points(*counts), HOUR)[0]
+    plotted = plot.plots(points(*counts), HOUR)[0]
 
-    places = [part.split() for part in found.line[1:].split(" L")]
+    places = [part.split() for part in plotted.line[1:].split(" L")]
     assert all(0 <= float(x) <= plot.WIDTH and 0 <= float(y) <= plot.HEIGHT for x, y in places)
 
 

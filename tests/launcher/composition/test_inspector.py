@@ -22,7 +22,7 @@ from inspector.operations.status import read_status
 from launcher.composition.components import _client_address
 from launcher.config.config import read
 from launcher.errors import ConfigError
-from tests.inspector.running import make_dead_letters, sample
+from tests.inspector.stack import make_dead_letters, sample
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer

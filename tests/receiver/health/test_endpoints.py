@@ -15,7 +15,7 @@ from broker.monitoring.stats import Totals, read_totals
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from sources.voucherify import HEADER
-from tests.inspector.running import add_stored
+from tests.inspector.stack import add_stored
 from tests.receiver.serving import PATH, Served, serving
 from tests.until import until
 

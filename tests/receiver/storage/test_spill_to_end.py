@@ -12,7 +12,7 @@ from tests.receiver.serving import Reply, serving
 from tests.redis_server import RedisServer
 from tests.sink import running_sink
 from tests.until import until
-from tests.worker.conftest import rest, webhook
+from tests.worker.conftest import wait_until_idle, webhook
 from tests.worker_process import WorkerProcess
 
 
@@ -24,7 +24,7 @@ async def test_webhooks_that_arrived_while_redis_was_frozen_and_dead_are_notifie
         worker = WorkerProcess(own_redis.url, sink.url, lease_s=15.0).start()
         try:
             await _send(served.send, range(50))
-            await rest(client)
+            await wait_until_idle(client)
             own_redis.freeze()
             await _send(served.send, range(50, 150))  # some of these may be written and spilled too
             own_redis.kill()
@@ -32,7 +32,7 @@ async def test_webhooks_that_arrived_while_redis_was_frozen_and_dead_are_notifie
             own_redis.start()
             await until(lambda: not any(tmp_path.iterdir()))
             await until(lambda: len(sink.times) == 250)
-            totals = await rest(client)
+            totals = await wait_until_idle(client)
         finally:
             worker.stop()
 

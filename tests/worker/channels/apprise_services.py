@@ -1,4 +1,4 @@
-"""URLs with `{to}` of every service of Apprise's that takes recipients, made from what it says about them."""
+"""URLs with `{to}` for every Apprise service with recipients, made from Apprise's own descriptions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ RECIPIENTS = (
 
 
 def urls(apprise: Any, asset: Any) -> Iterator[tuple[str, str]]:
-    """(name, URL) of each that can be guessed."""
+    """Return (name, URL) of each service whose URL can be derived."""
     for service in apprise.Apprise().details()["schemas"]:
         details = service["details"]
         settings = {**details["tokens"], **details["args"]}
         if any(name == "targets" or setting.get("map_to") == "targets" for name, setting in settings.items()):
             guesses = itertools.islice(_guesses(service, details), 500)
-            found = next((url for url in guesses if _is_taken(apprise, asset, url)), None)
-            if found:
-                yield found.partition(":")[0], found
+            service_url = next((url for url in guesses if _is_taken(apprise, asset, url)), None)
+            if service_url:
+                yield service_url.partition(":")[0], service_url
 
 
 def _guesses(service: Any, details: Any) -> Iterator[str]:

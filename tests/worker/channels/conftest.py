@@ -1,4 +1,4 @@
-"""E-mail channels that are closed in the end."""
+"""E-mail channels that are closed at the end of a test."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ async def channel() -> AsyncIterator[Open]:
     opened: list[EmailChannel] = []
 
     def open_one(port: int, **settings: Any) -> EmailChannel:
-        given = {
+        values = {
             "host": "localhost",
             "sender": "The Shop <shop@example.com>",
             "security": "none",
             "timeout_s": 20.0,
         }
-        opened.append(EmailChannel(EmailSettings(port=port, **(given | settings))))
+        opened.append(EmailChannel(EmailSettings(port=port, **(values | settings))))
         return opened[-1]
 
     yield open_one

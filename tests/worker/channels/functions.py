@@ -1,4 +1,4 @@
-"""Functions as a user would write them, well and badly, for the python channel."""
+"""Correct and faulty functions of users for the python channel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def hang(_notification: Notification, _key: str) -> None:
 
 
 async def deaf(_notification: Notification, key: str) -> None:
-    """Swallows its cancellation, as a bare `except` does."""
+    """Ignore the cancellation, as a bare `except` does."""
     if key == "k2":
         return
     while not released.is_set():

@@ -1,4 +1,4 @@
-"""Real servers to notify: an SMTP server that obeys a test, and ones that misbehave on purpose."""
+"""Real servers to notify: an SMTP server that a test controls, and servers with deliberate faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ USER, PASSWORD = "hookline", "correct horse"
 
 
 class Mailbox:
-    """Takes every e-mail, unless `answers` has another answer for the command."""
+    """Accepts every e-mail, unless `answers` has another answer for the command."""
 
     def __init__(self) -> None:
         self.answers: dict[str, str] = {}
@@ -102,7 +102,7 @@ async def smtp_server(tls: ssl.SSLContext | None = None, **options: Any) -> Asyn
     loop = asyncio.get_running_loop()
 
     def protocol() -> SMTP:
-        with warnings.catch_warnings():  # it takes TLS from the first byte for no TLS
+        with warnings.catch_warnings():  # aiosmtpd does not recognize TLS from the first byte
             warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
             return _Counted(box, hostname="mail.test", loop=loop, authenticator=box.login, **options)
 

@@ -1,4 +1,4 @@
-"""Apprise's `json://` service to a real server, and what comes of each way it fails."""
+"""Apprise's `json://` service with a real server, and the outcome of each failure."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ async def test_the_recipient_of_the_rule_replaces_only_its_place_in_the_url() ->
         writer.close()
 
     async with serving(take) as port:
-        one = channel(port, "{to}")
-        assert await one.send(message(to=" 170 ")) == Sent()
+        opened = channel(port, "{to}")
+        assert await opened.send(message(to=" 170 ")) == Sent()
         for to in ("", "+49170,+49171", "a\nb", "170?method=PUT"):
-            outcome = await one.send(message(to=to))
+            outcome = await opened.send(message(to=to))
             assert isinstance(outcome, Dead)
             assert outcome.reason == "permanent"
     (line,) = lines
@@ -81,7 +81,7 @@ async def test_an_empty_message_is_permanent() -> None:
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What Hookline's log would hold at level debug; aiohttp's own lines are the server's in these tests."""
+    """The log at level debug, without the lines of aiohttp, which here come from the test server."""
     root, text = logging.getLogger(), io.StringIO()
     handler, level = logging.StreamHandler(text), root.level
     handler.addFilter(lambda record: not record.name.startswith("aiohttp"))
@@ -108,9 +108,9 @@ async def test_every_failure_is_tried_again_and_shows_no_token(logged: io.String
 
 async def test_a_service_that_hangs_costs_a_time_out_and_stays_counted() -> None:
     async with serving(silence) as port:
-        one = channel(port, "?rto=1", timeout_s=0.1, concurrency=1)
-        assert_retry(await one.send(message()), "TimeoutError")
-        assert_retry(await one.send(message()), "TimeoutError")
+        opened = channel(port, "?rto=1", timeout_s=0.1, concurrency=1)
+        assert_retry(await opened.send(message()), "TimeoutError")
+        assert_retry(await opened.send(message()), "TimeoutError")
         (thread,) = hanging()
         assert thread.daemon
         await until(lambda: not hanging())

@@ -40,7 +40,7 @@ def message(to: str) -> Message:
 
 
 async def service_for(url: str, to: str) -> Any:
-    """The service that would send it; a Dead where none would."""
+    """Return the service that would send the notification, or Dead without one."""
     try:
         channel = AppriseChannel(AppriseSettings(url=Secret(url)))
     except ChannelError as error:
@@ -101,9 +101,9 @@ async def test_two_recipients_are_refused(url: str, to: str) -> None:
     assert isinstance(await service_for(url, to), Dead)
 
 
-@pytest.mark.parametrize("to", ["nobody", "ada@example.com", "12", "+49-none"])
+@pytest.mark.parametrize("to", ["absent", "ada@example.com", "12", "+49-none"])
 async def test_a_recipient_that_a_service_would_replace_is_refused(to: str) -> None:
-    """Twilio's sends to its own number where it finds no other."""
+    """Twilio's service sends to its own number if it finds no other one."""
     outcome = await service_for(TWILIO + "/{to}", to)
     assert isinstance(outcome, Dead)
     assert outcome.error == "the service does not accept this `to` as one recipient"

@@ -1,4 +1,4 @@
-"""Output of the console channel: a line for each notification, and nothing that steers a terminal."""
+"""Output of the console channel: one line for each notification, without control sequences."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAME = "A\x1b]0;pwn\x07\x1b[31m\r\n[points-added] Eve: 9000 points added"
 async def printed(monkeypatch: pytest.MonkeyPatch, *, encoding: str = "utf-8", **fields: str) -> str:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace"))
-    given = {"rule": "points-added", "event": "e", "text": "t"} | fields
+    values = {"rule": "points-added", "event": "e", "text": "t"} | fields
     assert (
-        await ConsoleChannel(ConsoleSettings()).send(Message(key="0123456789", source="s", data={}, **given))
+        await ConsoleChannel(ConsoleSettings()).send(Message(key="0123456789", source="s", data={}, **values))
         == Sent()
     )
     return raw.getvalue().decode(encoding)

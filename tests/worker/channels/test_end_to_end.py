@@ -1,4 +1,4 @@
-"""A webhook on its way to every kind of channel that the rest of the tests do not go through."""
+"""A webhook from the stream to the kinds of channels that no other test covers end to end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sources.voucherify.models import MODELS
 from tests.redis_server import RedisServer
 from tests.worker.channels import functions
 from tests.worker.channels.servers import smtp_server
-from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker.conftest import POINTS_ADDED, send, wait_until_idle, webhook
 from worker.channels.settings import ChannelSettings, EmailSettings, FileSettings, PythonSettings
 from worker.main import run
 from worker.rules.rules import Rule
@@ -49,7 +49,7 @@ async def test_a_webhook_becomes_a_call_an_email_and_a_line(
         )
         body = webhook(7)
         await send(redis, body)
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
         stop.set()
         await running
         recipients = server.box.recipients

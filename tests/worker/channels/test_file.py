@@ -1,4 +1,4 @@
-"""Lines in a file, whole ones, whatever happens to it."""
+"""The file channel writes complete lines, also after failures of the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def message(number: int, text: str = "t\n\u2028") -> Message:
 
 async def sent(path: Path, *messages: Message, **settings: Any) -> list[Outcome]:
     channel = FileChannel(FileSettings(path=str(path), **settings))
-    outcomes = await asyncio.gather(*(channel.send(one) for one in messages))
+    outcomes = await asyncio.gather(*(channel.send(message) for message in messages))
     await channel.close()
     return outcomes
 
@@ -89,7 +89,7 @@ async def test_a_line_cut_by_a_crash_does_not_damage_the_next_one(tmp_path: Path
 
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond, as on a full disk."""
+    """Limit the size of the files of this process, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

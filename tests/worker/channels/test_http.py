@@ -1,4 +1,4 @@
-"""Signed POSTs, and where the http channel does not go."""
+"""Signed POSTs, and the addresses that the http channel refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def server(status: int = 204, headers: dict[str, str] | None = None) -> As
     taken = Taken()
 
     async def take(request: web.Request) -> web.Response:
-        assert len({name.lower() for name in request.headers}) == len(request.headers)  # none twice
+        assert len({name.lower() for name in request.headers}) == len(request.headers)  # without duplicates
         taken.posts.append((dict(request.headers), await request.read()))
         taken.transports.add(request.transport)
         return web.Response(status=status, headers=headers)

@@ -98,7 +98,7 @@ ODD = [
     ("NUL in a header", (head("200 OK", "Content-Length: 2", "X-Bad: a\x00b") + b"ok",)),
     ("bytes in a header", (head("200 OK", "Content-Length: 2", "X-City: S\u00e3o Paulo") + b"ok",)),
     ("a line without colon", (head("200 OK", "Content-Length: 2", "nonsense") + b"ok",)),
-    ("a length that is none", (head("200 OK", "Content-Length: two") + b"ok",)),
+    ("an invalid length", (head("200 OK", "Content-Length: two") + b"ok",)),
     ("a negative length", (head("200 OK", "Content-Length: -1") + b"ok",)),
     ("line feeds alone", (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",)),
     ("no reason", (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",)),
@@ -107,7 +107,7 @@ ODD = [
     ("early hints", (head("103 Early Hints", "Link: <a>"), head("200 OK", "Content-Length: 2") + b"ok")),
     ("early hints and oddities", (head("103 Early Hints"), head("200 OK", "Content-Length: x") + b"ok")),
     ("bad chunks", (head("200 OK", "Transfer-Encoding: chunked"), b"zz\r\nhello\r\n")),
-    ("bad chunks at once", (head("200 OK", "Transfer-Encoding: chunked") + b"zz\r\nhello\r\n",)),
+    ("bad chunks immediately", (head("200 OK", "Transfer-Encoding: chunked") + b"zz\r\nhello\r\n",)),
 ]  # fmt: skip
 
 

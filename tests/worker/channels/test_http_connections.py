@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Requests:
-    """A server that answers everything with 200, and keeps the heads of what it was asked."""
+    """A server that answers each request with 200 and keeps its head."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
@@ -196,7 +196,7 @@ async def test_tls_goes_through_the_proxy(
 
 
 async def test_a_proxy_that_refuses_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with server() as proxy:  # of aiohttp's, which knows no CONNECT
+    async with server() as proxy:  # that of aiohttp does not support CONNECT
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         (outcome,) = await sent("https://crm.invalid/")
     assert isinstance(outcome, Retry)

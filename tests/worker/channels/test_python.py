@@ -1,4 +1,4 @@
-"""Functions of the user's: what they get, and what comes of each way they end."""
+"""Functions of users: their arguments, and the outcome of each result or exception."""
 
 from __future__ import annotations
 
@@ -129,19 +129,19 @@ async def test_exceptions_of_a_function_become_outcomes(name: str, outcome: Outc
 
 
 async def test_a_function_that_hangs_is_cancelled_and_makes_room() -> None:
-    one = channel("hang", timeout_s=0.1, concurrency=1)
+    opened = channel("hang", timeout_s=0.1, concurrency=1)
     for _ in range(2):
-        assert await one.send(MESSAGE) == Retry(error="not done within 0.1 s", error_class="TimeoutError")
+        assert await opened.send(MESSAGE) == Retry(error="not done within 0.1 s", error_class="TimeoutError")
     await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
 async def test_a_function_that_ignores_its_cancellation_delays_no_other_and_stays_counted() -> None:
-    one = channel("deaf", timeout_s=0.1, concurrency=1)
-    assert isinstance(await one.send(MESSAGE), Retry)
-    assert isinstance(await one.send(but(key="k2")), Retry)  # its one place is still taken
+    opened = channel("deaf", timeout_s=0.1, concurrency=1)
+    assert isinstance(await opened.send(MESSAGE), Retry)
+    assert isinstance(await opened.send(but(key="k2")), Retry)  # its one place is still taken
     functions.released.set()
     await until(lambda: len(asyncio.all_tasks()) == 1)
-    assert await one.send(but(key="k2")) == Sent()
+    assert await opened.send(but(key="k2")) == Sent()
 
 
 async def test_a_cancelled_send_cancels_the_function() -> None:
@@ -173,7 +173,7 @@ NAME_IS_TAKEN = "'worker' is the name of one of Hookline's own packages, which P
 
 
 def fault(directory: Path, files: dict[str, str], target: str) -> str:
-    """The line of the error in a process that is started in a directory with these files."""
+    """Return the error line of a process that is started in a directory with these files."""
     for name, code in files.items():
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text(code)

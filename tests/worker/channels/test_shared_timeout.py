@@ -25,7 +25,7 @@ async def test_only_sends_that_take_too_long_are_cancelled() -> None:
         "done",
         "out of time",
     ]
-    assert await _within(patience, long) == "out of time"  # and again, once all were gone
+    assert await _within(patience, long) == "out of time"  # and again, after all had ended
 
 
 async def test_a_later_send_has_its_own_full_time() -> None:

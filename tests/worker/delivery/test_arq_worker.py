@@ -1,4 +1,4 @@
-"""Jobs that arq would delete: what arq would do to a job that its function leaves, and what happens to it here."""
+"""Jobs that arq would delete after an exception of their function, and that Hookline keeps."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from worker.settings import Settings
 
 
 class Failing:
-    """A notifier with a fault."""
+    """A notifier that raises an exception."""
 
     fingerprint = "abcd"
 

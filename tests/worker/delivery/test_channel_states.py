@@ -14,7 +14,7 @@ from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import Parts, WorkerProcess
 from worker.delivery.next_attempt import held_for
 from worker.rules.rules import Rule
@@ -41,10 +41,10 @@ async def test_a_failing_channel_gets_only_probes_until_it_recovers(
         return any(channel.opened >= 3 for channel in await channel_state.read_channels(redis))
 
     await until(opened_thrice)
-    assert len(sink.got) < 20  # what was under way when it opened first, and a probe each time after
-    assert (await stats.read_totals(redis)).dead == 0  # 3 attempts at most, but being put off cost none
+    assert len(sink.got) < 20  # the sends that ran when the breaker opened, and one probe each time after that
+    assert (await stats.read_totals(redis)).dead == 0  # 3 attempts at most, because postponing uses none
     sink.answer = lambda _n, _times: web.Response()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.sent == 40
 
     async def nothing_left() -> bool:
@@ -66,7 +66,7 @@ async def test_a_paused_channel_sends_nothing_until_it_is_resumed(
     await until(held)
     assert not sink.got
     await channel_state.resume(redis, "sink", by="ann")
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.sent, set(sink.times.values())) == (10, {1})
 
 
@@ -81,7 +81,7 @@ async def test_permanent_refusals_do_not_open_the_circuit_breaker(
     sink.answer = lambda _n, _times: web.Response(status=404)
     await send(redis, *(webhook(n) for n in range(20)))
     worker(parts=Parts(channel={"breaker": BREAKER}))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.dead == 20
     assert await channel_state.read_channels(redis) == []
 
@@ -98,9 +98,11 @@ async def test_four_workers_together_keep_the_rate(redis: Client, sink: Sink, wo
         await send(redis, *(webhook(n + i) for i in range(10)))
     for _ in range(4):
         worker(parts=Parts(channel={"rate_per_s": 100}), max_jobs=2, lease_s=5.0)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.sent == 250
-    assert most_within(1.5, moments) <= 150 + 10 + 25  # a tenth of a second made up for, a quarter on the way
+    assert (
+        most_within(1.5, moments) <= 150 + 10 + 25
+    )  # a tenth of a second of burst, and a quarter of a second under way
     assert moments[-1] - moments[0] < 4 * 2.5
 
 
@@ -114,7 +116,7 @@ RULES = tuple(
 
 
 async def test_a_failing_channel_does_not_slow_others(redis: Client, sink: Sink, worker: Start) -> None:
-    """Its sends hang, and its jobs are many times those that a worker runs at a time."""
+    """The sends of the failing channel hang, and it has many more jobs than a worker runs at a time."""
     well: list[float] = []
 
     async def hang(notification: dict[str, Any], _times: int) -> web.Response:

@@ -1,4 +1,4 @@
-"""Rules that only want the latest, with real workers: nothing older goes out after something newer."""
+"""Rules with `latest_only`, with real workers: no older event is sent after a newer one."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ from aiohttp import web
 from broker.redis.client import Client
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send
-from tests.worker.happenings import happened, moment_of
+from tests.worker.conftest import send, wait_until_idle
+from tests.worker.dated_events import occurred_at, points_added
 from tests.worker_process import Parts, WorkerProcess
 from worker.rules.rules import Rule
 
@@ -36,15 +36,15 @@ async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
     worker(parts=PARTS)
-    await send(redis, happened(1, customer="ada", at_s=20, balance=20))
+    await send(redis, points_added(1, customer="ada", at_s=20, balance=20))
     await until(lambda: sink.got)
     await send(
         redis,
-        happened(2, customer="ada", at_s=10, balance=10),
-        happened(3, customer="bela", at_s=5, balance=5),
-        happened(4, customer="ada", at_s=30, balance=30),
+        points_added(2, customer="ada", at_s=10, balance=10),
+        points_added(3, customer="bela", at_s=5, balance=5),
+        points_added(4, customer="ada", at_s=30, balance=30),
     )
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert sorted(message["text"] for message in sink.got) == ["20", "30", "5"]
     assert (totals.sent, totals.skipped) == (3, 1)
 
@@ -52,9 +52,9 @@ async def test_an_event_older_than_one_that_was_notified_is_skipped_and_counted(
 async def test_of_one_batch_the_newest_goes_first_and_makes_the_older_ones_stale(
     redis: Client, sink: Sink, worker: Start
 ) -> None:
-    await send(redis, *(happened(n, customer="ada", at_s=n, balance=n) for n in range(1, 21)))
+    await send(redis, *(points_added(n, customer="ada", at_s=n, balance=n) for n in range(1, 21)))
     worker(parts=PARTS)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert sink.got[0]["text"] == "20"
     assert (totals.sent, totals.skipped) == (1, 19)
 
@@ -68,7 +68,7 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
         await asyncio.sleep(rng.random() * 0.05)
         if rng.random() < 0.1:
             return web.Response(status=500)
-        taken[message["data"]["customer"]["id"]].append(moment_of(message["data"]))
+        taken[message["data"]["customer"]["id"]].append(occurred_at(message["data"]))
         return web.Response(status=204)
 
     sink.answer = slowly
@@ -77,15 +77,17 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
     workers = [worker(parts=PARTS), worker(parts=PARTS)]
     for first in range(0, len(order), 15):
         numbers = order[first : first + 15]
-        await send(redis, *(happened(n, customer=f"c{n % 5}", at_s=n) for n in numbers))
+        await send(redis, *(points_added(n, customer=f"c{n % 5}", at_s=n) for n in numbers))
         await asyncio.sleep(0.03)
         if first % 75 == 60:
             victim = first // 75 % 2
             workers[victim].kill()
             workers[victim] = worker(parts=PARTS)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert totals.sent + totals.skipped == len(order)
     for moments in taken.values():
         assert moments == sorted(moments)
-    newest = [moment_of(json.loads(happened(n, customer=f"c{n % 5}", at_s=n))["data"]) for n in range(295, 300)]
+    newest = [
+        occurred_at(json.loads(points_added(n, customer=f"c{n % 5}", at_s=n))["data"]) for n in range(295, 300)
+    ]
     assert sorted(moments[-1] for moments in taken.values()) == newest

@@ -1,4 +1,4 @@
-"""Messages that are made before their turns come."""
+"""Messages that are rendered before their sends start."""
 
 import time
 
@@ -19,7 +19,7 @@ def message(of: Notification) -> Message:
 
 
 class Making:
-    """Makes messages, and notes of what."""
+    """Makes messages, and records for which notifications."""
 
     def __init__(self, *, takes_s: float = 0.0, fails: int = -1) -> None:
         self.made: list[str] = []

@@ -12,7 +12,7 @@ from worker.delivery.send_pool import Send, SendPool
 
 
 def ignore(_work: Send, _result: object) -> None:
-    """Ignore the result."""
+    """Ignore the result of a send."""
 
 
 class Job:

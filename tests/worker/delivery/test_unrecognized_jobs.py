@@ -1,4 +1,4 @@
-"""An old and a new worker side by side: what one does not understand it leaves to the other."""
+"""An old and a new worker side by side: each leaves unrecognized jobs to the other."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from broker.redis.client import Client
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker.conftest import POINTS_ADDED, send, wait_until_idle, webhook
 from tests.worker_process import NEWER_FORMAT, NEWER_FUNCTION, RULES, Parts, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -25,14 +25,14 @@ NEW_CONFIG = Parts(
 
 
 async def send_newer(redis: Client, *bodies: bytes) -> None:
-    """A batch of a format that only a newer version reads."""
+    """Append a batch in a format that only a newer version reads."""
     now_ms = int(time.time() * 1000)
     blob = NEWER_FORMAT + batch.encode([RawBody(now_ms, "voucherify", "", body) for body in bodies])
     await stream.APPEND(redis, bodies=len(bodies), blob=blob, sources=["voucherify"])
 
 
 async def add_job(redis: Client, job: NotifyJob, *, function: str = NOTIFY) -> str:
-    """A job, due now and counted, as intake leaves it."""
+    """Enqueue a job that is due now, and count it, as intake does."""
     size = len(job.notifications)
     job_id = jobs.new_job_id(size)
     stored = jobs.deserialize(jobs.encode(job))
@@ -66,17 +66,17 @@ async def test_an_old_worker_leaves_unrecognized_jobs_to_a_new_one(
     await add_job(redis, job("sink", "points-added"), function=NEWER_FUNCTION)
     await until(lambda: sink.got)
     assert len(await until(lambda: _two(redis))) == 2
-    for _ in range(3):  # the sooner one of them meets it, and not the old one again
+    for _ in range(3):  # so that one of them gets it soon, and not the old one again
         worker(parts=NEWER, unrecognized_grace_s=60)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert old.alive
     assert (totals.processed, totals.dead_at_intake, totals.sent, totals.dead) == (4, 0, 4, 0)
     assert set(sink.times.values()) == {1}
 
 
 async def _two(redis: Client) -> list[bytes] | None:
-    found = await unrecognized_keys(redis)
-    return found if len(found) >= 2 else None
+    keys = await unrecognized_keys(redis)
+    return keys if len(keys) >= 2 else None
 
 
 async def _sent(redis: Client, count: int) -> bool:
@@ -107,7 +107,7 @@ async def test_jobs_that_only_the_new_config_knows_are_left_to_it(
     await until(lambda: _recorded(redis, 4))  # else the next worker sends them once more
     old.kill()
     worker(parts=NEW_CONFIG, unrecognized_grace_s=60)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.dead_at_intake, totals.dead) == (3 + 2, 0, 0)
     assert set(sink.times.values()) == {1}
     assert not [key for key in await unrecognized_keys(redis) if key.endswith(b".1")]
@@ -123,7 +123,7 @@ async def test_an_unrecognized_job_becomes_a_dead_letter_after_the_grace_period(
     started = time.monotonic()
     worker(unrecognized_grace_s=2)
     worker(unrecognized_grace_s=2)
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert time.monotonic() - started >= 2
     assert (totals.dead_at_intake, totals.dead) == (3, 2)
     letters = await dead_letters.newest(redis)

@@ -1,4 +1,4 @@
-"""Notifications that look their customer up, from the stream to the other side's door."""
+"""Notifications that look up their customer, from the stream to the receiver."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send
+from tests.worker.conftest import send, wait_until_idle
 from tests.worker_process import sink_channel
 from worker.enrichment import enrich
 from worker.main import run
@@ -80,7 +80,7 @@ async def test_text_and_json_get_the_looked_up_fields_and_keep_those_of_the_payl
 ) -> None:
     await send(redis, body(40, customer={"id": "cust_ada", "name": "Ada N.", "email": None}), hint=HINT)
     async with working():
-        await rest(redis)
+        await wait_until_idle(redis)
     [sent] = sink.got
     assert sent["text"] == "Ada N. <ada@example.com>: 40"
     assert sent["data"] == {
@@ -94,7 +94,7 @@ async def test_one_customer_of_fifty_notifications_is_requested_once(
 ) -> None:
     await send(redis, *(body(n) for n in range(50)), hint=HINT)
     async with working():
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, api.ids) == (50, ["cust_ada"])
     assert {n["text"] for n in sink.got} == {f"Ada Novak <ada@example.com>: {n}" for n in range(50)}
 
@@ -104,7 +104,7 @@ async def test_a_rule_that_does_not_ask_costs_no_request(
 ) -> None:
     await send(redis, body(1), hint=HINT)
     async with working(Rule(name="plain", events=("*",), channel="sink", text="{{ points }}")):
-        await rest(redis)
+        await wait_until_idle(redis)
     assert ([n["text"] for n in sink.got], api.asked) == (["1"], [])
 
 
@@ -115,7 +115,7 @@ async def test_an_unknown_customer_is_a_dead_letter_only_where_the_text_needs_it
     plain = Rule(name="plain", events=("*",), channel="sink", text="{{ points }}", enrich=("customer",))
     await send(redis, body(1, customer=customer), hint=HINT)
     async with working(RULE, plain):
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead, [n["text"] for n in sink.got]) == (1, 1, ["1"])
     letter = await the_letter(redis)
     assert (letter.reason, letter.rule) == ("customer unknown", "mail")
@@ -129,7 +129,7 @@ async def test_a_failing_api_is_retried_until_it_answers(
     api.answer = lambda _id, times: web.Response(status=503) if times < 3 else None
     await send(redis, body(1), hint=HINT)
     async with working():
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, len(api.asked), [n["attempt"] for n in sink.got]) == (1, 3, [3])
 
 
@@ -139,7 +139,7 @@ async def test_an_api_that_keeps_failing_ends_in_a_dead_letter_with_every_attemp
     api.answer = lambda _id, _times: web.Response(status=500)
     await send(redis, body(1), hint=HINT)
     async with working():
-        await rest(redis)
+        await wait_until_idle(redis)
     letter = await the_letter(redis)
     assert (letter.reason, letter.error) == ("exhausted", "looking up the customer: answered 500")
     assert [a.error for a in letter.attempts] == ["looking up the customer: answered 500"] * 4
@@ -153,7 +153,7 @@ async def test_retry_after_of_the_api_is_honoured(redis: Client, api: CustomersA
     api.answer = answer
     await send(redis, body(1), hint=HINT)
     async with working():
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     (_, first), (_, second) = api.asked
     assert totals.sent == 1
     assert second - first >= 0.95
@@ -173,7 +173,7 @@ async def test_a_permanent_failure_is_a_dead_letter_immediately(
     api.answer = lambda _id, _times: answer
     await send(redis, body(1), hint=HINT)
     async with working():
-        await rest(redis)
+        await wait_until_idle(redis)
     letter = await the_letter(redis)
     assert (letter.reason, len(letter.attempts), len(api.asked)) == (reason, 1, 1)
     assert letter.error.startswith(error)
@@ -188,7 +188,7 @@ async def test_a_source_without_api_is_a_dead_letter_that_says_so(
     settings = RedisSettings(url=redis_server.url)
     worker = run(Settings(stop_grace_s=5), sources, (RULE,), sink_channel(sink.url), settings, stop=stop)
     task = asyncio.create_task(worker)
-    await rest(redis)
+    await wait_until_idle(redis)
     stop.set()
     await task
     letter = await the_letter(redis)
@@ -210,9 +210,9 @@ async def test_a_lookup_that_waits_too_long_is_postponed(
     await send(redis, *(body(n) for n in range(3)), hint=HINT)
     async with working(RULE, plain):
         await until(lambda: len(sink.got) == 3)
-        await until(lambda: redis.keys(KEYS.job + "*.3"))  # the three that were put off, in a job of their own
+        await until(lambda: redis.keys(KEYS.job + "*.3"))  # the three that were postponed, in a job of their own
         release.set()
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead, api.ids) == (6, 0, ["cust_ada"])
     assert {n["attempt"] for n in sink.got} == {1}
 
@@ -230,7 +230,7 @@ async def test_neither_token_nor_personal_data_is_logged(
     api.answer = lambda _id, times: wrong[times % len(wrong)]()
     await send(redis, *(body(n, customer={"id": f"cust_{n}"}) for n in range(20)), hint=HINT)
     async with working():
-        await rest(redis)
+        await wait_until_idle(redis)
     text = "".join(str(record.__dict__) for record in caplog.records if record.name.startswith("hookline"))
     assert "looking up the customer" in text
     for private in (TOKEN, "ada@example.com", "cust_"):

@@ -1,4 +1,4 @@
-"""Asking the provider's API: what an answer comes to, and how seldom it is asked."""
+"""Requests to the provider's API: the outcome of each answer, caching and rate limits."""
 
 import asyncio
 import socket
@@ -44,11 +44,11 @@ async def client(api: CustomersApi) -> AsyncIterator[Open]:
 async def test_a_customer_is_requested_with_both_headers_and_returned_complete(
     api: CustomersApi, client: Open
 ) -> None:
-    found = await client().get(about("cust_1"))
+    result = await client().get(about("cust_1"))
 
-    assert found is not None
-    assert isinstance(found, bytes)
-    assert b'"Customer 1"' in found
+    assert result is not None
+    assert isinstance(result, bytes)
+    assert b'"Customer 1"' in result
     assert (api.headers["X-App-Id"], api.headers["X-App-Token"]) == ("app-7c1f", TOKEN)
 
 
@@ -56,11 +56,11 @@ async def test_answers_and_404s_are_cached_for_their_time(api: CustomersApi, cli
     kept, forgetful = client(), client(cache_s=0)
     for _ in range(3):
         await kept.get(about("cust_1"))
-        assert await kept.get(about("nobody")) is None
-    assert api.ids == ["cust_1", "nobody"]
+        assert await kept.get(about("absent")) is None
+    assert api.ids == ["cust_1", "absent"]
     for _ in range(3):
         await forgetful.get(about("cust_1"))
-    assert api.ids == ["cust_1", "nobody", *["cust_1"] * 3]
+    assert api.ids == ["cust_1", "absent", *["cust_1"] * 3]
 
 
 async def test_an_expired_answer_is_requested_again(api: CustomersApi, client: Open) -> None:
@@ -82,8 +82,8 @@ async def test_the_cache_is_bounded_and_keeps_recently_used_answers(api: Custome
 
 async def test_concurrent_lookups_of_one_id_share_a_request(api: CustomersApi, client: Open) -> None:
     asking = client()
-    found = await asyncio.gather(*(asking.get(about("cust_1")) for _ in range(50)))
-    assert len(set(found)) == 1
+    results = await asyncio.gather(*(asking.get(about("cust_1")) for _ in range(50)))
+    assert len(set(results)) == 1
     assert api.ids == ["cust_1"]
 
 
@@ -134,7 +134,7 @@ async def test_requests_keep_to_their_rate(api: CustomersApi, client: Open) -> N
     await asyncio.gather(*(asking.get(about(f"cust_{n}")) for n in range(40)))
     times = [when for _, when in api.asked]
     assert len(times) == 40
-    assert times[19] - times[0] < 0.9  # a burst of one second's worth
+    assert times[19] - times[0] < 0.9  # the burst of one second
     assert 0.9 <= times[39] - times[0] <= 5.0
 
 
@@ -187,8 +187,8 @@ async def test_retry_after_is_returned_and_no_request_is_sent_meanwhile(api: Cus
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refusal_names_the_settings_to_check(api: CustomersApi, client: Open, status: int) -> None:
     api.answer = lambda _id, _times: web.Response(status=status, text=f"no such token {TOKEN}")
-    found = await client().get(about("cust_1"))
-    assert found == Dead(
+    result = await client().get(about("cust_1"))
+    assert result == Dead(
         reason="misconfigured",
         error=(
             f"looking up the customer: answered {status}: "
@@ -199,9 +199,9 @@ async def test_a_refusal_names_the_settings_to_check(api: CustomersApi, client: 
 
 
 async def test_a_wrong_token_is_refused(client: Open) -> None:
-    found = await client(token="another-token").get(about("cust_1"))
-    assert isinstance(found, Dead)
-    assert found.reason == "misconfigured"
+    result = await client(token="another-token").get(about("cust_1"))
+    assert isinstance(result, Dead)
+    assert result.reason == "misconfigured"
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 400, 405, 410, 422])
@@ -209,8 +209,8 @@ async def test_any_other_answer_is_permanent_and_no_redirect_is_followed(
     api: CustomersApi, client: Open, status: int
 ) -> None:
     api.answer = lambda _id, _times: web.Response(status=status, headers={"Location": "/v1/customers/cust_2"})
-    found = await client().get(about("cust_1"))
-    assert found == Dead(
+    result = await client().get(about("cust_1"))
+    assert result == Dead(
         reason="permanent", error=f"looking up the customer: answered {status}", error_class=f"LookUp{status}"
     )
     assert api.ids == ["cust_1"]
@@ -223,8 +223,8 @@ async def test_an_answer_that_is_no_json_object_is_permanent(
     api: CustomersApi, client: Open, garbage: bytes
 ) -> None:
     api.answer = lambda _id, _times: web.Response(body=garbage)
-    found = await client().get(about("cust_1"))
-    assert found == Dead(
+    result = await client().get(about("cust_1"))
+    assert result == Dead(
         reason="permanent",
         error="looking up the customer: the answer is not a JSON object",
         error_class="LookUpNotAnObject",
@@ -233,9 +233,9 @@ async def test_an_answer_that_is_no_json_object_is_permanent(
 
 async def test_a_huge_answer_is_not_read_to_its_end(api: CustomersApi, client: Open) -> None:
     api.answer = lambda _id, _times: web.json_response({"x": "x" * MAX_ANSWER_BYTES})
-    found = await client().get(about("cust_1"))
-    assert isinstance(found, Dead)
-    assert found.error == "looking up the customer: the answer is larger than 64 KB"
+    result = await client().get(about("cust_1"))
+    assert isinstance(result, Dead)
+    assert result.error == "looking up the customer: the answer is larger than 64 KB"
 
 
 async def test_a_compressed_answer_is_not_unpacked(api: CustomersApi, client: Open) -> None:
@@ -252,8 +252,8 @@ async def test_a_compressed_answer_is_not_unpacked(api: CustomersApi, client: Op
 async def test_silence_is_tried_again_after_the_time_out(api: CustomersApi, client: Open) -> None:
     never = asyncio.Event()
     api.answer = lambda _id, _times: waiting_for(never)
-    found = await client(timeout_s=0.1).get(about("cust_1"))
-    assert found == Retry(
+    result = await client(timeout_s=0.1).get(about("cust_1"))
+    assert result == Retry(
         error="looking up the customer: no answer within 0.1 s", error_class="LookUpTimeoutError"
     )
 
@@ -328,9 +328,9 @@ async def test_requests_have_our_user_agent_and_the_quoted_id(api: CustomersApi,
 
 async def test_a_proxy_that_cannot_be_used_is_misconfigured(client: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "socks5://proxy:1080")
-    found = await client(url="http://api.invalid").get(about("cust_1"))
-    assert isinstance(found, Dead)
-    assert (found.reason, "proxy" in found.error) == ("misconfigured", True)
+    result = await client(url="http://api.invalid").get(about("cust_1"))
+    assert isinstance(result, Dead)
+    assert (result.reason, "proxy" in result.error) == ("misconfigured", True)
 
 
 async def test_a_url_with_a_path_is_kept_as_a_prefix(api: CustomersApi, client: Open) -> None:

@@ -1,4 +1,4 @@
-"""What an HTTP answer, or none, comes to."""
+"""The outcome of each HTTP answer, and of a missing answer."""
 
 import asyncio
 import socket
@@ -125,7 +125,7 @@ def test_an_answer_without_a_status_line_has_no_status(received: bytes) -> None:
 
 @pytest.fixture
 async def answered_by() -> AsyncIterator[Callable[[Handler], Awaitable[Outcome]]]:
-    """Sends the message to a server with this handler."""
+    """Send the message to a server with this handler."""
     servers: list[asyncio.Server] = []
 
     async def send(handler: Handler) -> Outcome:

@@ -1,4 +1,4 @@
-"""Taking over what dead workers left, on a real Redis."""
+"""Takeover of the entries of dead workers, on a real Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +22,7 @@ from worker.worker_source import WorkerSource
 
 
 class Watching(Planner):
-    """Notes, before each plan, how many entries are out of their dead worker's hands and not committed."""
+    """Records before each plan how many entries were taken over and are not committed yet."""
 
     def __init__(self, redis: Client, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)

@@ -1,4 +1,4 @@
-"""Entries to plans, without Redis."""
+"""Plans that are made from stream entries, without Redis."""
 
 import time
 
@@ -119,7 +119,7 @@ async def test_a_batch_of_an_unknown_source_is_dead_letters_after_the_grace_peri
 
 
 async def test_one_commit_keeps_as_dead_letters_only_so_many() -> None:
-    """Redis serves no other client while it stores them."""
+    """Dead letters of a commit are limited, because Redis serves no other client while it stores them."""
     broken = entry(*(b"{%d" % n for n in range(40)))
 
     plan = await first_plan(planner(), *[broken] * 10)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from broker import dead_letters
 from broker.redis.client import Client
 from tests.sink import Sink
-from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker.conftest import POINTS_ADDED, send, wait_until_idle, webhook
 from tests.worker_process import RULES, Parts, WorkerProcess
 from worker.rules.rules import Rule
 
@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 
 def with_points(points: bytes) -> bytes:
-    """A webhook that is as it should be but for one number."""
+    """Return a valid webhook with one unusual number."""
     body = webhook(7)
     assert body.count(b'"points":40') >= 1
     return body.replace(b'"points":40', b'"points":' + points)
@@ -41,7 +41,7 @@ async def test_each_poisonous_body_is_a_dead_letter_of_its_own_and_its_batch_mat
     bodies = [body for (poison, _), mate in zip(POISONS.values(), mates, strict=True) for body in (poison, mate)]
     await send(redis, *bodies)
     process = worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert process.alive
     assert (totals.processed, totals.dead_at_intake) == (len(mates), len(POISONS))
     assert len(sink.times) == totals.sent == len(mates)
@@ -66,7 +66,7 @@ async def test_what_is_odd_and_yet_json_is_an_event(redis: Client, sink: Sink, w
     ]
     await send(redis, *odd)
     worker()
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.processed, totals.sent, len(sink.times)) == (4, 4, 4)
 
 
@@ -78,14 +78,14 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
         "long": "{{ '-' * (balance.points * 10 ** 9) }}",
         "growing": "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
         "calls": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(99) }}",
-        "missing": "{{ nobody.name }}",
+        "missing": "{{ absent.name }}",
         "wrong": "{{ balance.points + customer.name }}",
     }
     rules = [Rule(name=name, events=("*",), channel="sink", text=text) for name, text in texts.items()]
-    never = Rule(name="when", events=("*",), channel="sink", when=f"{'9' * 9} * 'x' == 'x'", text="{{ nobody }}")
+    never = Rule(name="when", events=("*",), channel="sink", when=f"{'9' * 9} * 'x' == 'x'", text="{{ absent }}")
     await send(redis, webhook(1), webhook(2))
-    process = worker(parts=Parts(rules=(*RULES, *rules, never)), lease_s=15.0)  # longer than they take
-    totals = await rest(redis)
+    process = worker(parts=Parts(rules=(*RULES, *rules, never)), lease_s=15.0)  # longer than the lookups take
+    totals = await wait_until_idle(redis)
     assert process.alive
     assert (totals.processed, totals.sent, totals.dead) == (2, 2, 2 * (len(texts) + 1))
     letters = await dead_letters.newest(redis)
@@ -93,7 +93,7 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     errors = {letter.rule: letter.error for letter in letters}
     assert "loop iterations and calls" in errors["for ever"] and "loop iterations" in errors["calls"]
     assert "more than" in errors["long"] and "more than" in errors["growing"]
-    assert "nobody" in errors["missing"]
+    assert "absent" in errors["missing"]
     assert "TypeError" in errors["wrong"]
 
 
@@ -101,5 +101,5 @@ async def test_a_batch_of_poison_alone_leaves_the_next_one_unharmed(redis: Clien
     worker()
     await send(redis, *(b"[" * (100_000 + n) for n in range(8)), hint=POINTS_ADDED)
     await send(redis, webhook(1))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.dead_at_intake, totals.sent) == (8, 1)

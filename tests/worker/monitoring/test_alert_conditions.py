@@ -1,4 +1,4 @@
-"""When a source is a cause for an alert: facts and a time, nothing else."""
+"""Conditions under which a source raises an alert, computed from facts and a time alone."""
 
 from __future__ import annotations
 

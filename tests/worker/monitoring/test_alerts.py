@@ -57,7 +57,7 @@ async def test_many_workers_send_an_alert_once_a_period(redis: Client, sink: Sin
 async def test_an_open_alert_is_sent_again_in_the_next_period(redis: Client, sink: Sink, channel: Channel) -> None:
     worker = alerts(redis, channel)
     assert await worker.hold(OUTAGE, now_ms=NOW)
-    await redis.delete(KEYS.alert + "outage:shop")  # as its end would
+    await redis.delete(KEYS.alert + "outage:shop")  # as the end of the alert would
     assert await worker.hold(OUTAGE, now_ms=NOW + 1_800_000)
     assert len(sink.times) == 2
 
@@ -137,7 +137,7 @@ async def test_the_end_of_an_alert_is_sent_once_and_only_if_its_start_was_sent(
     assert sum(ended) == 1
     assert [message["data"]["state"] for message in sink.got] == ["raised", "over"]
 
-    await workers[1].hold(OUTAGE)  # it flaps: nothing more in this period
+    await workers[1].hold(OUTAGE)  # the alert flaps: no further message in this period
     assert await current_alerts(redis, now_ms=NOW)
     assert not await workers[2].end(OUTAGE, "over")
     assert len(sink.got) == 2

@@ -1,4 +1,4 @@
-"""When dead letters are a cause for an alert: facts and a time, nothing else."""
+"""Conditions under which dead letters raise an alert, computed from facts and a time alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule on dead letters: through a channel, at most once a period, and never a cause of more of them."""
+"""Alerts about dead letters: at most one a period through a channel, and they make no dead letters themselves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from broker.dead_letters import StoredDeadLetter, died_at_intake, replay
 from broker.monitoring.alerts import current_alerts
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from tests.inspector.running import add_stored
+from tests.inspector.stack import add_stored
 from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import Parts, WorkerProcess
 from worker.channels import Channel, open_channels
 from worker.channels.settings import HttpSettings
@@ -63,7 +63,7 @@ def stored_letter(event: str, error_class: str = "ValidationError") -> StoredDea
 
 
 async def period_over(redis: Client, kind: str) -> None:
-    assert await redis.delete(f"{KEYS.alert}{kind}:")  # as its end would
+    assert await redis.delete(f"{KEYS.alert}{kind}:")  # as the end of the alert would
 
 
 def messages(sink: Sink, kind: str, state: str = "raised") -> list[dict[str, Any]]:
@@ -249,7 +249,7 @@ async def test_an_alert_that_a_channel_refuses_permanently_makes_no_dead_letter_
 async def test_an_alert_repeated_after_a_crash_has_the_same_key_unless_its_content_grew(
     redis: Client, sink: Sink, guard: Guard
 ) -> None:
-    """A receiver that knows the key lets the message go; so one with another group must have another key."""
+    """A receiver ignores a message with a known key, so a message with another group must have another key."""
     await add_stored(redis, [stored_letter("order.1")])
     unreported = await redis.hgetall(KEYS.dead_unreported)  # type: ignore[misc]
     for _ in range(2):
@@ -270,7 +270,7 @@ async def test_several_workers_report_a_new_group_once(redis: Client, sink: Sink
         worker(parts=ALERTING)
     await send(redis, BROKEN)
     await until(lambda: messages(sink, "dead_new"))
-    for _ in range(3):  # further looks pass
+    for _ in range(3):  # further checks happen
         await redis.delete(KEYS.alert_lease)
         await until(lambda: _is_there(redis, KEYS.alert_lease))
     assert len(messages(sink, "dead_new")) == 1
@@ -305,7 +305,7 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     sink.answer = lambda _n, _times: web.Response(status=REFUSED)
     worker(parts=ALERTING)
     await send(redis, webhook(1), webhook(2))
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.dead, totals.died) == (2, 2)
     await until(lambda: messages(sink, "dead_new"))
     sink.answer = lambda _n, _times: web.Response()
@@ -313,7 +313,7 @@ async def test_the_alert_goes_through_the_very_channel_whose_notifications_die(
     await period_over(redis, "dead_new")
     await until(lambda: len(messages(sink, "dead_new")) > refused)
     assert "channel sink" in messages(sink, "dead_new")[-1]["text"]
-    totals = await rest(redis)
+    totals = await wait_until_idle(redis)
     assert (totals.created, totals.dead, totals.died) == (2, 2, 2)
     assert await dead_letters.count(redis) == 2
 

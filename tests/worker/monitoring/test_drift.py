@@ -1,4 +1,4 @@
-"""Schema drift, from samples of real webhooks to what people see."""
+"""Schema drift, from samples of real webhooks to the report."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from broker.redis.client import Client
 from sources import KINDS
 from tests.names import KEYS
 from tests.until import until
-from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker.conftest import POINTS_ADDED, send, wait_until_idle, webhook
 from tests.worker_process import WorkerProcess
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
@@ -93,7 +93,7 @@ async def test_a_running_worker_samples_what_it_takes_in(
 ) -> None:
     worker()
     await send(redis, changed(1, lambda data: data.update(extra=1)), webhook(2))
-    await rest(redis)
+    await wait_until_idle(redis)
 
     async def seen() -> bool:
         return Deviation(POINTS_ADDED, "unknown key", "$.data.extra", "", "integer") in await of_voucherify(redis)

@@ -1,4 +1,4 @@
-"""What a look does, with the time given; and every guard once on running parts."""
+"""Checks of monitors at a given time, and each monitor once in a running worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import POINTS_ADDED, rest, send, webhook
+from tests.worker.conftest import POINTS_ADDED, send, wait_until_idle, webhook
 from worker.channels.settings import HttpSettings
 from worker.main import run
 from worker.monitoring.alerts import Alerts
@@ -135,7 +135,7 @@ async def test_a_full_redis_is_reported_too(redis: Client, caplog: pytest.LogCap
     assert "Redis is full" in caplog.text
 
 
-# On running parts
+# In running workers
 
 
 @asynccontextmanager
@@ -171,14 +171,14 @@ async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
         async def another_look() -> bool:
             return await redis.pttl(turns) > 0
 
-        for _ in range(2):  # it holds on, and further looks pass
+        for _ in range(2):  # the alert stays open, and further checks happen
             await redis.delete(turns)
             await until(another_look)
         assert len(_alerts(sink)) == len(alerts) == 1
         assert alerts[0]["rule"] == "alert"
 
         async def over() -> list[dict]:  # type: ignore[type-arg]
-            await send(redis, webhook(1))  # again and again: a look must come within a second of one
+            await send(redis, webhook(1))  # repeatedly, because a check must follow within a second
             return [m for m in _alerts(sink) if m["data"]["state"] == "over"]
 
         ended = await until(over)
@@ -186,7 +186,7 @@ async def test_silence_reaches_a_sink_once_in_a_period_from_several_workers(
 
 
 def _alerts(sink: Sink) -> list[dict]:  # type: ignore[type-arg]
-    """Those of silence: drift raises some of its own."""
+    """Return the alerts of silence, without those of drift."""
     return [message for message in sink.got if message["event"] == "hookline.alert.silence"]
 
 
@@ -203,7 +203,7 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_that_can_be_replayed(
     old, fresh = webhook_of(timedelta(hours=2), 1), webhook_of(timedelta(minutes=50), 2)
     await send(redis, old, fresh, b'{"no": "time"}')
     async with working(redis_server.url, sink, guarded):
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
         assert (totals.processed, totals.dead_at_intake) == (2, 1)
         [letter] = await dead_letters.newest(redis)
         assert (letter.reason, letter.stage, letter.event) == ("stale", "intake", POINTS_ADDED)
@@ -212,23 +212,23 @@ async def test_an_event_that_is_too_old_is_a_dead_letter_that_can_be_replayed(
         stored_letter = await dead_letters.get(redis, letter.id)
         assert stored_letter is not None and stored_letter.body == old
         assert await replay.replay(redis, [stored_letter])
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
         assert (totals.processed, totals.dead_at_intake, totals.replayed) == (3, 0, 1)
         assert await dead_letters.count(redis) == 0
 
         await send(redis, old)  # sent again, it is still refused
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
         assert totals.dead_at_intake == 1
 
 
 async def test_a_replayed_stale_event_is_accepted_even_after_a_takeover(
     redis_server: RedisServer, redis: Client, sink: Sink
 ) -> None:
-    """The worker that read it dies before it commits: what let it in stands in the stream."""
+    """The worker that read the event dies before the commit. The stream entry says that its age is not checked."""
     guarded = {"voucherify": WorkerSource(VOUCHERIFY, 7, max_event_age_s=3600.0)}
     await send(redis, webhook_of(timedelta(hours=2), 1))
     async with working(redis_server.url, sink, guarded):
-        await rest(redis)
+        await wait_until_idle(redis)
     [letter] = await dead_letters.newest(redis)
     stored_letter = await dead_letters.get(redis, letter.id)
     assert stored_letter is not None

@@ -1,4 +1,4 @@
-"""Dry runs: their results are what a replay then does."""
+"""Dry runs: a later replay does what their results say."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from runtime.dry_run import DryRunResult
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from sources.secret import Secret
-from tests.inspector.running import accept, settled, taker
+from tests.inspector.stack import accept, running_receiver, wait_until_idle
 from tests.redis_server import RedisServer
 from tests.worker.conftest import POINTS_ADDED, first_plan, webhook
-from tests.worker.happenings import happened
+from tests.worker.dated_events import points_added
 from tests.worker.preview.test_explain import BODIES
 from worker.channels.settings import (
     AppriseSettings,
@@ -253,9 +253,9 @@ def test_a_rule_with_a_lookup_passes_and_the_lookup_is_named() -> None:
 
 def test_a_lookup_that_cannot_be_made_fails() -> None:
     asking = rule(enrich=("customer",), text="{{ customer.phone }}")
-    nobody = {**SAMPLE, "data": {"greeting": "hello"}}
+    without_customer = {**SAMPLE, "data": {"greeting": "hello"}}
 
-    assert masked_dry_run(at_notify(nobody, source="asked"), asking).reason == "customer unknown"
+    assert masked_dry_run(at_notify(without_customer, source="asked"), asking).reason == "customer unknown"
     assert masked_dry_run(at_notify(SAMPLE), asking).reason == "misconfigured"
 
 
@@ -348,7 +348,7 @@ def test_a_config_makes_a_dry_run() -> None:
 
 
 class Case:
-    """One source with its rules: what made its letters, and what holds when they are replayed."""
+    """A source with the rules that made its letters, and the rules at the time of the replay."""
 
     def __init__(
         self, *bodies: object, rules: tuple[Rule, ...] = (PLAIN,), then: tuple[Rule, ...] | None = None
@@ -376,7 +376,7 @@ CASES = {
     "stale-and-unwanted": Case(OLD, then=(rule(events=("moon.*",)),)),
     "stale-into-digest": Case(OLD, then=(rule(digest=WINDOW, text="{{ events | length }} of {{ customer.id }}"),)),
     "digest": Case(
-        *(happened(number, customer="cust_1", at_s=number) for number in (10, 11)),
+        *(points_added(number, customer="cust_1", at_s=number) for number in (10, 11)),
         rules=(rule(digest=WINDOW, text="{{ events | length }} of {{ customer.id }}"),),
     ),
     "lookup-misconfigured": Case(webhook(9), then=(rule(enrich=("customer",)),)),
@@ -390,7 +390,7 @@ PASSING = {
 
 
 def setup(cases: Mapping[str, tuple[Rule, ...]]) -> tuple[dict[str, WorkerSource], tuple[Rule, ...]]:
-    """Every case's source, and its rules for that source alone."""
+    """Return the source of each case, and its rules for that source alone."""
     sources = {name: WorkerSource(KIND, 7, max_event_age_s=60.0 * name.startswith("stale")) for name in cases}
     rules = [
         structs.replace(one, name=f"{name}-{one.name}", sources=(name,))
@@ -401,7 +401,7 @@ def setup(cases: Mapping[str, tuple[Rule, ...]]) -> tuple[dict[str, WorkerSource
 
 
 @asynccontextmanager
-async def working(
+async def running_worker(
     server: RedisServer,
     sources: Mapping[str, WorkerSource],
     rules: tuple[Rule, ...],
@@ -418,20 +418,22 @@ async def working(
 
 
 async def all_stored_letters(redis: Client) -> list[StoredDeadLetter]:
-    found = [await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis, count=1000)]
-    return [stored_letter for stored_letter in found if stored_letter]
+    stored_letters = [
+        await dead_letters.get(redis, letter.id) for letter in await dead_letters.newest(redis, count=1000)
+    ]
+    return [stored_letter for stored_letter in stored_letters if stored_letter]
 
 
 async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, redis: Client) -> None:
-    async with taker() as crm:
+    async with running_receiver() as crm:
         http = HttpSettings(url=crm.url, allow_private=True, retry=RetrySettings(attempts=1))
         before = {"crm": http, "gone": http, "mail": MAIL}
         crm.status = 400
         for name, case in CASES.items():
             await accept(redis, *case.bodies, source=name)
         sources, rules = setup({name: case.rules for name, case in CASES.items()})
-        async with working(redis_server, sources, rules, before):
-            await settled(redis)
+        async with running_worker(redis_server, sources, rules, before):
+            await wait_until_idle(redis)
         stored_letters = await all_stored_letters(redis)
         assert {stored_letter.letter.source for stored_letter in stored_letters} == set(CASES)
 
@@ -439,19 +441,23 @@ async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, re
         sources, rules = setup({name: case.then for name, case in CASES.items()})
         stage = DryRunner(sources, rules, after)
         results = [stage.of(stored_letter) for stored_letter in stored_letters]
-        crm.status, crm.taken[:] = 200, []
+        crm.status, crm.received[:] = 200, []
         for stored_letter in stored_letters:
             assert await replay(redis, [stored_letter])
-        async with working(redis_server, sources, rules, after):
-            totals = await settled(redis)
+        async with running_worker(redis_server, sources, rules, after):
+            totals = await wait_until_idle(redis)
         died = [stored_letter.letter for stored_letter in await all_stored_letters(redis)]
 
     pairs = zip(stored_letters, results, strict=True)
     assert {stored_letter.letter.source for stored_letter, result in pairs if result.passes} == PASSING
     assert sorted(_as_told(result) for result in results if not result.passes) == sorted(map(_as_told, died))
     shown = [shown for result in results for shown in result.notifications]
-    assert {(one.rule, one.key, one.text, one.to, one.subject) for one in shown if not one.error} == {
-        (got["rule"], got["key"], got["text"], got.get("to", ""), got.get("subject", "")) for got in crm.taken
+    assert {
+        (notification.rule, notification.key, notification.text, notification.to, notification.subject)
+        for notification in shown
+        if not notification.error
+    } == {
+        (got["rule"], got["key"], got["text"], got.get("to", ""), got.get("subject", "")) for got in crm.received
     }
     assert totals.bodies_add_up() and totals.notifications_add_up()
 

@@ -1,4 +1,4 @@
-"""Bodies to explanations, which must be what intake and notify would do."""
+"""Explanations of bodies, which must be what intake and notify would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payloads of which only what is asked for is decoded."""
+"""Payloads of which only the requested keys are decoded."""
 
 import msgspec
 import pytest
@@ -44,8 +44,8 @@ def test_a_decoding_error_is_raised_on_access() -> None:
         "{% macro f(x) %}{{ x }}{{ n }}{{ caller() }}{% endmacro %}{% call f(1) %}{{ other.x }}{% endcall %}",
         "{{ n | map('string') | join(other.x | string) }}",
         "{% block b %}{{ other.x }}{% endblock %}{{ self.b() }}",
-        "{{ nobody }}",
-        "{{ nobody | default('none') }} {{ other.nothing is defined }}",
+        "{{ absent }}",
+        "{{ absent | default('none') }} {{ other.nothing is defined }}",
         "{% with customer = n %}{{ customer }}{% endwith %}{{ customer }}",
         "{% filter upper %}{{ customer.name }}{% endfilter %}",
         "plain",

@@ -1,4 +1,4 @@
-"""Quiet hours by the clocks of a place, across the days on which these jump."""
+"""Quiet hours in a time zone, also on days when its clocks change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LUNCH = QuietHours(from_="12:00", to="13:30", timezone="Europe/Berlin")
 
 
 def left(hours: QuietHours, clock: str, *, fold: int = 0) -> tuple[float, str]:
-    """Hours until their end, and what the clock shows then."""
+    """Return the hours until the end of quiet hours, and the local time then."""
     now = datetime.fromisoformat(clock).replace(tzinfo=BERLIN, fold=fold).timestamp()
     seconds = Quiet(hours).left_s(now)
     return round(seconds / 3600, 2), datetime.fromtimestamp(now + seconds, BERLIN).strftime("%d. %H:%M")

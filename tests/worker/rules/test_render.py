@@ -43,7 +43,7 @@ def test_a_missing_field_is_named_unless_the_template_gives_a_default() -> None:
         error("{{ customer.emial }}", {"customer": {}})
         == "text of rule 'r': 'dict object' has no attribute 'emial'; it has no keys"
     )
-    assert text("{{ customer.emial | default('nobody') }}", {"customer": {}}) == "nobody"
+    assert text("{{ customer.emial | default('absent') }}", {"customer": {}}) == "absent"
 
 
 @pytest.mark.parametrize("filtered", ["missing | number", "missing | date", "missing | money('EUR')"])

@@ -1,4 +1,4 @@
-"""Retry arithmetic."""
+"""The delays between attempts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What rules make of events at intake, without Redis."""
+"""Notifications that rules make of events at intake, without Redis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rule(name: str = "r", **settings: Any) -> Rule:
 
 
 async def planned(payload: dict[str, Any], *rules: Rule) -> list[tuple[str, Notification]]:
-    """(channel, notification) of each that intake makes."""
+    """Return (channel, notification) for each that intake makes."""
     body = RawBody(int(time.time() * 1000), "voucherify", "order.paid", json.dumps(payload).encode())
     planner = Planner(SOURCES, RuleBook(rules), max_deliveries=3)
     plan = await first_plan(planner, Entry("1-1", 1, batch.encode([body]), 1))

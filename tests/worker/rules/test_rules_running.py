@@ -1,4 +1,4 @@
-"""Rules from the stream to the other side's door, with a real worker."""
+"""Rules from the stream to the receiver, with a real worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send
+from tests.worker.conftest import send, wait_until_idle
 from tests.worker_process import sink_channel
 from worker.components import Setup
 from worker.main import run_live
@@ -40,7 +40,7 @@ async def publish(redis: Client, *payloads: dict[str, Any]) -> None:
 
 
 class Worker:
-    """Runs in this process; `follow` gives it other rules and channels."""
+    """A worker in this process; `follow` gives it other rules and channels."""
 
     def __init__(self, url: str, sink: Sink) -> None:
         self._url = url
@@ -81,7 +81,7 @@ async def test_a_when_or_key_that_fails_is_a_dead_letter_that_names_the_field_an
     await publish(redis, {"n": 1})
     rules = (rule("plain"), rule("unmet", when="balance.points > 1"), rule("keyless", key="{{ order.id }}"))
     async with worker.running(worker.setup(*rules)):
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead, [n["rule"] for n in sink.got]) == (1, 2, ["plain"])
     keys = "; the keys are 'data', 'event', 'n', 'source'"
     assert {(letter.rule, letter.reason, letter.error) for letter in await dead_letters.newest(redis)} == {
@@ -98,7 +98,7 @@ async def test_a_notification_whose_condition_is_no_longer_true_is_skipped(
     async with worker.running(worker.setup(rule())):
         await until(lambda: len(sink.got) >= 2)
         worker.follow(worker.setup(rule(when="n > 1")))
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.created, totals.sent, totals.skipped) == (2, 1, 1)
 
 
@@ -107,7 +107,7 @@ async def test_every_channel_of_a_rule_is_sent_to(redis: Client, sink: Sink, wor
     setup = worker.setup(rule(channel=("sink", "second")))
     channels = {**setup.channels, "second": setup.channels["sink"]}
     async with worker.running(Setup(sources=SOURCES, rules=setup.rules, channels=channels)):
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.created, totals.sent, len(sink.times)) == (2, 2, 2)
 
 
@@ -115,7 +115,7 @@ async def test_a_rules_own_retry_holds_instead_of_its_channels(redis: Client, si
     sink.answer = lambda _n, _times: web.Response(status=500)
     await publish(redis, {"n": 1})
     async with worker.running(worker.setup(rule(retry=RetryOverride(attempts=2)))):
-        await rest(redis)
+        await wait_until_idle(redis)
     [letter] = await dead_letters.newest(redis)
     assert (letter.reason, len(sink.got)) == ("exhausted", 2)
 
@@ -142,9 +142,9 @@ async def test_quiet_hours_postpone_to_their_end_and_use_neither_attempts_nor_ho
     assert {n["rule"] for n in sink.got} == {"loud"}
 
     [put_off] = [job for job in await redis.zrange(KEYS.queue, 0, -1) if job.endswith(b".2")]
-    await redis.zadd(KEYS.queue, {put_off: 1})  # as if they were over
+    await redis.zadd(KEYS.queue, {put_off: 1})  # as if quiet hours were over
     async with worker.running(worker.setup(rule(retry=short), rule("loud"))):
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.sent, totals.dead) == (4, 0)
     assert {n["attempt"] for n in sink.got} == {1}
 
@@ -168,7 +168,7 @@ async def test_running_sends_end_with_the_old_config_and_new_ones_use_the_new(
         await publish(redis, {"n": 2})
         await until(lambda: len(sink.got) == 3)
         release.set()
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert sorted(n["text"] for n in sink.got) == ["new 2", "old 1", "second 2"]
     assert (totals.sent, totals.dead, set(sink.times.values())) == (3, 0, {1})
 
@@ -180,7 +180,7 @@ async def test_a_config_that_cannot_be_applied_changes_nothing(
         worker.follow(worker.setup(rule(text="{{ unclosed")))
         await until(lambda: "reload_failed" in actions(caplog))
         await publish(redis, {"n": 1})
-        await rest(redis)
+        await wait_until_idle(redis)
     assert [n["text"] for n in sink.got] == ["1"]
 
 
@@ -192,7 +192,7 @@ async def test_under_constant_reloads_every_notification_is_sent_once(
             await publish(redis, *({"n": turn, "i": i} for i in range(20)))
             worker.follow(worker.setup(rule(text=f"{turn}")))
             await asyncio.sleep(0)
-        totals = await rest(redis)
+        totals = await wait_until_idle(redis)
     assert (totals.created, totals.sent, len(sink.times), set(sink.times.values())) == (400, 400, 400, {1})
 
 

@@ -1,4 +1,4 @@
-"""How numbers and dates of payloads are written, whatever a sender writes for them."""
+"""Formatting of the numbers and dates of payloads, in all the forms that senders use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What templates print for lists and objects: JSON, with the numbers as they came."""
+"""Templates print lists and objects as JSON, with the numbers as received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No template and no payload makes a rendering long, in time or in memory."""
+"""No template and no payload makes rendering take much time or memory."""
 
 import pytest
 from hypothesis import given

@@ -89,9 +89,9 @@ async def test_an_email_has_text_and_html_and_the_headers_that_mail_wants(channe
 
 async def test_without_html_it_is_plain_text_and_without_text_it_is_html(channel: Open) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
-        assert await one.send(MESSAGE) == Sent()
-        assert await one.send(but(text="", html="<b>x</b>")) == Sent()
+        opened = channel(server.port)
+        assert await opened.send(MESSAGE) == Sent()
+        assert await opened.send(but(text="", html="<b>x</b>")) == Sent()
         assert [mail.get_content_type() for mail in server.box.mails] == ["text/plain", "text/html"]
         assert "List-Unsubscribe" not in server.box.mails[0]
 
@@ -99,11 +99,11 @@ async def test_without_html_it_is_plain_text_and_without_text_it_is_html(channel
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 async def test_4xx_is_tried_again_and_5xx_is_permanent(channel: Open, command: str) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
+        opened = channel(server.port)
         server.box.answers[command] = "451 nadia@example.com is greylisted"
-        later = await one.send(MESSAGE)
+        later = await opened.send(MESSAGE)
         server.box.answers[command] = "550 5.1.1 nadia@example.com unknown"
-        never = assert_dead(await one.send(MESSAGE), "permanent")
+        never = assert_dead(await opened.send(MESSAGE), "permanent")
     assert isinstance(later, Retry)
     assert (later.error, "greylisted" in later.answer) == ("the server answered 451", True)
     assert (never.error, "unknown" in never.answer) == ("the server answered 550", True)
@@ -197,9 +197,9 @@ async def test_an_invalid_recipient_is_permanent_and_is_not_shown(channel: Open,
 
 async def test_the_default_recipient_gets_notifications_without_one(channel: Open) -> None:
     async with smtp_server() as server:
-        one = channel(server.port, to="Team <team@example.com>")
-        assert await one.send(but(to="", subject="")) == Sent()
-        assert await one.send(MESSAGE) == Sent()
+        opened = channel(server.port, to="Team <team@example.com>")
+        assert await opened.send(but(to="", subject="")) == Sent()
+        assert await opened.send(MESSAGE) == Sent()
         assert server.box.recipients == ["team@example.com", "nadia@example.com"]
         assert server.box.mails[0]["Subject"] == "points: points_added"
 

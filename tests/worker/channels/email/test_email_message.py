@@ -47,8 +47,8 @@ ANY_TEXT = st.one_of(
 
 
 def letter_of(**fields: Any) -> Mail:
-    given = {"to": "ada@example.com", "subject": "s", "text": "t"} | fields
-    made = COMPOSER.compose(Message(key="0123abcd", rule="r", source="s", event="e", data={}, **given))
+    values = {"to": "ada@example.com", "subject": "s", "text": "t"} | fields
+    made = COMPOSER.compose(Message(key="0123abcd", rule="r", source="s", event="e", data={}, **values))
     assert isinstance(made, Mail), made
     return made
 

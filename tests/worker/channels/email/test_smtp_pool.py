@@ -1,4 +1,4 @@
-"""Connections to a real SMTP server: kept, shared out, found dead, let go."""
+"""Connections to a real SMTP server: reuse, limits, lost connections and closing."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from worker.outcome import Sent
 
 async def test_one_connection_carries_one_email_after_another(channel: Open) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
+        opened = channel(server.port)
         for _ in range(3):
-            assert await one.send(MESSAGE) == Sent()
+            assert await opened.send(MESSAGE) == Sent()
         assert (len(server.box.raw), len(server.box.connections)) == (3, 1)
 
 
 async def test_several_at_a_time_have_a_connection_each_and_no_more(channel: Open) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
+        opened = channel(server.port)
         for _ in range(2):
-            assert await asyncio.gather(*(one.send(MESSAGE) for _ in range(4))) == [Sent()] * 4
+            assert await asyncio.gather(*(opened.send(MESSAGE) for _ in range(4))) == [Sent()] * 4
         assert (len(server.box.raw), len(server.box.connections)) == (8, 4)
 
 
-@pytest.mark.parametrize("how", ["closed", "told at the next command"])
+@pytest.mark.parametrize("how", ["closed", "reported at the next command"])
 async def test_a_connection_that_died_while_idle_costs_no_attempt(channel: Open, how: str) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
-        await one.send(MESSAGE)
+        opened = channel(server.port)
+        await opened.send(MESSAGE)
         if how == "closed":
             server.box.connections[0].abort()
         else:
             server.box.once.append("421 closing")
-        assert await one.send(MESSAGE) == Sent()
+        assert await opened.send(MESSAGE) == Sent()
         assert (len(server.box.raw), len(server.box.connections)) == (2, 2)
 
 
@@ -52,12 +52,12 @@ async def test_a_new_connection_that_the_server_closes_is_retried_later(channel:
 
 async def test_a_refused_email_leaves_its_connection_usable(channel: Open) -> None:
     async with smtp_server() as server:
-        one = channel(server.port)
+        opened = channel(server.port)
         for command in ("MAIL", "RCPT", "DATA"):
             server.box.answers[command] = "550 no"
-            assert_dead(await one.send(MESSAGE), "permanent")
+            assert_dead(await opened.send(MESSAGE), "permanent")
             server.box.answers.clear()
-        assert await one.send(MESSAGE) == Sent()
+        assert await opened.send(MESSAGE) == Sent()
         assert len(server.box.connections) == 1
 
 

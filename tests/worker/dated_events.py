@@ -11,8 +11,11 @@ from tests.worker.conftest import webhook
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def happened(number: int, *, customer: str, at_s: int, points: int = 40, balance: int = 0) -> bytes:
-    """Points added to a customer's card, `at_s` seconds after START. Every number is an event of its own."""
+def points_added(number: int, *, customer: str, at_s: int, points: int = 40, balance: int = 0) -> bytes:
+    """Return the webhook of points added to a customer's card, `at_s` seconds after START.
+
+    Each number is another event.
+    """
     body: dict[str, Any] = json.loads(webhook(number))
     moment = (START + timedelta(seconds=at_s)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     data = body["data"]
@@ -25,6 +28,6 @@ def happened(number: int, *, customer: str, at_s: int, points: int = 40, balance
     return json.dumps(body).encode()
 
 
-def moment_of(data: dict[str, Any]) -> str:
-    """The time of an event, by a notification's data."""
+def occurred_at(data: dict[str, Any]) -> str:
+    """Return the time of the event from the data of its notification."""
     return str(data["transaction"]["created_at"])

@@ -1,4 +1,4 @@
-"""Real dead letters: webhooks in the stream, a real worker, a real server that refuses or takes."""
+"""Makes real dead letters: webhooks in the stream, a real worker, and a real server that refuses or accepts."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ async def accept(redis: Client, *bodies: bytes, source: str = "voucherify", hint
 
 
 @asynccontextmanager
-async def working(
+async def running_worker(
     server: RedisServer,
     *,
     sources: tuple[str, ...] = ("voucherify",),
     rules: tuple[Rule, ...] = NO_RULES,
     channels: Mapping[str, ChannelSettings] | None = None,
 ) -> AsyncIterator[None]:
-    """A worker in this process."""
+    """Run a worker in this process."""
     stop = asyncio.Event()
-    known = {name: WorkerSource(KINDS["voucherify"], 7) for name in sources}
+    worker_sources = {name: WorkerSource(KINDS["voucherify"], 7) for name in sources}
     redis = RedisSettings(url=server.url)
     channels = {"console": ConsoleSettings(), **(channels or {})}
     task = asyncio.create_task(
-        run(Settings(stop_grace_s=5, unrecognized_grace_s=0), known, rules, channels, redis, stop=stop)
+        run(Settings(stop_grace_s=5, unrecognized_grace_s=0), worker_sources, rules, channels, redis, stop=stop)
     )
     try:
         yield
@@ -83,44 +83,44 @@ def crm(url: str, *, attempts: int = 1) -> dict[str, ChannelSettings]:
     return {"crm": HttpSettings(url=url, allow_private=True, retry=retry)}
 
 
-class Taker:
-    """An HTTP server that answers `status` and remembers what it was sent."""
+class Receiver:
+    """An HTTP server that answers with `status` and keeps the notifications that it received."""
 
     def __init__(self) -> None:
         self.status = 200
-        self.answer = "so it is"
-        self.taken: list[dict[str, Any]] = []
+        self.answer = "accepted"
+        self.received: list[dict[str, Any]] = []
         self.url = ""
 
-    async def take(self, request: web.Request) -> web.Response:
-        self.taken.append(await request.json() | {"header": request.headers["Idempotency-Key"]})
+    async def handle(self, request: web.Request) -> web.Response:
+        self.received.append(await request.json() | {"header": request.headers["Idempotency-Key"]})
         return web.Response(status=self.status, text=self.answer)
 
 
 @asynccontextmanager
-async def taker() -> AsyncIterator[Taker]:
-    found = Taker()
+async def running_receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/", found.take)
+    app.router.add_post("/", receiver.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
     try:
-        yield found
+        yield receiver
     finally:
         await runner.cleanup()
 
 
-async def settled(redis: Client) -> Totals:
-    """The totals when nothing waits any more."""
+async def wait_until_idle(redis: Client) -> Totals:
+    """Wait until nothing is queued or waiting. Returns the totals."""
 
-    async def at_rest() -> Totals | None:
+    async def idle() -> Totals | None:
         totals = await stats.read_totals(redis)
         return None if totals.queued or totals.waiting else totals
 
-    return await until(at_rest)
+    return await until(idle)
 
 
 async def all_letters(redis: Client) -> list[DeadLetter]:
@@ -128,28 +128,28 @@ async def all_letters(redis: Client) -> list[DeadLetter]:
 
 
 async def make_dead_letters(
-    server: RedisServer, redis: Client, *bodies: bytes, source: str = "nobody", hint: str = ""
+    server: RedisServer, redis: Client, *bodies: bytes, source: str = "absent", hint: str = ""
 ) -> None:
-    """Let bodies die at intake, for want of their source or of sound JSON."""
+    """Make dead letters at intake, of bodies whose source does not exist or whose JSON is invalid."""
     await accept(redis, *bodies, source=source, hint=hint)
-    async with working(server):
-        await settled(redis)
+    async with running_worker(server):
+        await wait_until_idle(redis)
 
 
-async def acting(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
-    """How an action stands as it is carried out."""
+async def action_progress(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
+    """Run an action and yield its progress."""
     action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me")
     async for step in bulk_actions.run(redis, action, owner="me"):
         yield step
 
 
-async def acted(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> Action:
-    """How it stands at the end."""
-    return [step async for step in acting(redis, verb, chosen)][-1]
+async def run_action(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> Action:
+    """Run an action and return its final state."""
+    return [step async for step in action_progress(redis, verb, chosen)][-1]
 
 
 async def add_stored(redis: Client, stored_letters: Sequence[StoredDeadLetter]) -> None:
-    """Dead letters as a worker that took an entry of their bodies leaves them."""
+    """Add dead letters as a worker does that processed an entry with their bodies."""
     await stream.create_group(redis)
     await stream.append(redis, [RawBody(1, "voucherify", "", b"{}")] * len(stored_letters), Confirmation())
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
@@ -157,7 +157,7 @@ async def add_stored(redis: Client, stored_letters: Sequence[StoredDeadLetter]) 
 
 
 async def make_unreadable(redis: Client, *ids: str) -> None:
-    """Let dead letters lie in Redis as no Hookline of now writes them."""
+    """Change dead letters in Redis so that this version cannot read them."""
     for name in ids:
         packed = await redis.get(KEYS.dead + name)
         assert packed is not None
