@@ -16,7 +16,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from benchmarks import sink
+from benchmarks.harness import sink
 from benchmarks.harness.backlog import sample_bodies
 from benchmarks.harness.figures import Figure
 from benchmarks.harness.processes import running

@@ -33,7 +33,7 @@ MORE_USERS = USERS | {
     "eve": User(password=Secret(PASSWORDS["eve"]), reveal=True),
     "fay": User(password=Secret(PASSWORDS["fay"]), role="operate", reveal=True),
 }
-NOBODY_ID = "0" * 17
+ABSENT_ID = "0" * 17
 POSTS = {
     "/dead/preview": {"ann", "dan"},
     "/dead/begin": {"ann", "dan"},
@@ -210,7 +210,7 @@ async def test_a_read_only_user_is_offered_no_actions(redis: Client, browser: Br
         "a" * 3000,
         "%F0%9F%92%80",
         "%ff%fe",
-        NOBODY_ID,
+        ABSENT_ID,
     ],
 )
 async def test_an_invalid_id_finds_nothing(redis: Client, browser: Browser, name: str) -> None:

@@ -450,7 +450,9 @@ async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, re
 
     pairs = zip(stored_letters, results, strict=True)
     assert {stored_letter.letter.source for stored_letter, result in pairs if result.passes} == PASSING
-    assert sorted(_as_told(result) for result in results if not result.passes) == sorted(map(_as_told, died))
+    assert sorted(_as_reported(result) for result in results if not result.passes) == sorted(
+        map(_as_reported, died)
+    )
     shown = [shown for result in results for shown in result.notifications]
     assert {
         (notification.rule, notification.key, notification.text, notification.to, notification.subject)
@@ -462,5 +464,5 @@ async def test_a_replay_does_what_its_dry_run_said(redis_server: RedisServer, re
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
 
-def _as_told(found: DryRunResult | DeadLetter) -> tuple[str, ...]:
+def _as_reported(found: DryRunResult | DeadLetter) -> tuple[str, ...]:
     return found.fingerprint, found.stage, found.reason, found.error, found.error_class, found.path
