@@ -104,19 +104,6 @@ async def read_totals(redis: Client) -> Totals:
     return Totals(**terms, refused=refused)
 
 
-async def read_died(redis: Client, *, minutes: int) -> int:
-    """Return how many dead letters were added in the last `minutes`, including the current one.
-
-    Raises BrokerError.
-    """
-    with translated():
-        running = await clock.ask_ms(redis) // 60_000
-        async with redis.pipeline(transaction=False) as pipe:
-            for minute in range(running - minutes + 1, running + 1):
-                pipe.hget(f"{redis.names.stats_minute}{minute}", "died")
-            return sum(parse_int(died) for died in await pipe.execute())
-
-
 async def add_refused(redis: Client, by_status: Mapping[str, int]) -> None:
     """Count refused requests by HTTP status. The sums do not contain them. Raises BrokerError."""
     minute = f"{redis.names.stats_minute}{await clock.now_ms(redis) // 60_000}"

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from broker import dead_letters
 from broker.dead_letters import DeadLetter, Unreported
-from broker.monitoring import stats
 from broker.monitoring.alerts import current_alerts
+from broker.monitoring.reportable import Reportable, read_reportable
 from broker.redis.client import Client
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.dead_letter_conditions import (
@@ -43,11 +43,15 @@ class DeadLetterMonitor:
 
     async def check(self, now_ms: int) -> None:
         """Raise and end alerts. Several workers may do so at a time. Raises BrokerError."""
-        facts = DeadFacts(
-            letters=await dead_letters.count(self._redis),
-            died=await stats.read_died(self._redis, minutes=RATE_MINUTES),
-        )
-        await self._check_counts(facts, now_ms)
+        await self.check_counts(await read_reportable(self._redis, minutes=RATE_MINUTES), now_ms)
+
+    async def check_counts(self, counts: Reportable, now_ms: int) -> None:
+        """Do the same with counts that were just read."""
+        facts = DeadFacts(letters=counts.letters, died=counts.died)
+        if counts.alerts or any(count_alerts(facts, self._settings, now_ms)):
+            await self._check_counts(facts, now_ms)
+        if not (counts.new_groups or counts.purged):
+            return
         unreported = await dead_letters.read_unreported(self._redis)
         if unreported.new:
             await self._report_new(unreported.new, now_ms)

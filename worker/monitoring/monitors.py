@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from broker.monitoring.alerts import Alert, acquire_alert_lease, current_alerts, forget_ended
+from broker.monitoring.reportable import read_reportable
 from broker.monitoring.source_health import SourceFacts, read_sources, watch
 from broker.redis.client import Client
 from broker.redis.clock import now_ms as redis_now_ms
@@ -19,6 +20,7 @@ from runtime.fault_log import Faults
 from sources.retry_deadline import clock, warning
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.clock_monitor import check_clocks
+from worker.monitoring.dead_letter_conditions import RATE_MINUTES
 from worker.monitoring.dead_letter_monitor import DeadLetterMonitor
 from worker.monitoring.set_aside_monitor import SetAsideMonitor
 from worker.monitoring.source_conditions import KINDS, end_text, source_alerts
@@ -78,8 +80,7 @@ class Monitors:
         Several workers may do so at a time. Raises BrokerError.
         """
         sources = self._sources
-        await watch(self._redis, sources, now_ms=now_ms)
-        facts = await read_sources(self._redis, sources)
+        facts = await self._source_facts(now_ms)
         holding = {
             alert.name: alert
             for name, source in sources.items()
@@ -87,13 +88,27 @@ class Monitors:
         }
         for alert in holding.values():
             await self._alerts.hold(alert, now_ms=now_ms, once=alert.ends_ms > 0)
-        for alert in await current_alerts(self._redis, now_ms=now_ms):
-            if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
-                await self._alerts.end(alert, end_text(alert, facts.get(alert.source, SourceFacts())))
-        await self._set_aside.check(now_ms)
-        await self._dead_letters.check(now_ms)
-        await check_clocks(self._redis, self._alerts, now_ms)
-        await forget_ended(self._redis, now_ms=now_ms)
+        counts = await read_reportable(self._redis, minutes=RATE_MINUTES)
+        if counts.alerts:
+            for alert in await current_alerts(self._redis, now_ms=now_ms):
+                if alert.kind in KINDS and not alert.ends_ms and alert.name not in holding:
+                    await self._alerts.end(alert, end_text(alert, facts.get(alert.source, SourceFacts())))
+        if counts.alerts or counts.set_aside:
+            await self._set_aside.check(now_ms)
+        await self._dead_letters.check_counts(counts, now_ms)
+        if counts.alerts or counts.off_clocks:
+            await check_clocks(self._redis, self._alerts, now_ms)
+        if counts.alerts:
+            await forget_ended(self._redis, now_ms=now_ms)
+
+    async def _source_facts(self, now_ms: int) -> dict[str, SourceFacts]:
+        sources = self._sources
+        facts = await read_sources(self._redis, sources)
+        new = [name for name, fact in facts.items() if not fact.watched_since_ms]
+        if new:
+            await watch(self._redis, new, now_ms=now_ms)
+            facts |= await read_sources(self._redis, new)
+        return facts
 
     async def note_redis_unreachable(self, error: BrokerError, now_ms: int) -> None:
         """Raise the alert after a minute without an answer or with refused writes; webhooks are answered 503."""

@@ -1,0 +1,46 @@
+"""The counts that decide which checks for alerts are needed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from broker.redis.client import Client
+from broker.redis.errors import translated
+from broker.redis.scripting.scripts import Script
+
+_REPORTABLE = Script(
+    "monitoring/reportable",
+    keys=("alerts", "clocks", "dead_unreported", "dead_reported", "dead_index", "stats_total"),
+    args=("minutes: number",),
+)
+
+
+class Reportable(NamedTuple):
+    """What an alert may report, as numbers."""
+
+    alerts: int
+    """Alerts that are active, or have ended by themselves."""
+
+    set_aside: int
+    """Keys that were moved aside."""
+
+    off_clocks: int
+    """Processes that reported a wrong clock, some perhaps long ago."""
+
+    new_groups: int
+    """Failure groups that no alert has reported."""
+
+    purged: int
+    """1 if the number of purged dead letters has changed since the last report."""
+
+    letters: int
+    """Dead letters that are stored now."""
+
+    died: int
+    """Dead letters that were added in the last minutes."""
+
+
+async def read_reportable(redis: Client, *, minutes: int) -> Reportable:
+    """Read the counts with one command. minutes: for `died`, including the current one. Raises BrokerError."""
+    with translated():
+        return Reportable(*await _REPORTABLE(redis, minutes=minutes))
