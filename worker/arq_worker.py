@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,8 @@ from arq import func
 from arq.connections import ArqRedis
 from arq.worker import Function, Worker
 
-from broker.queue import jobs
+from broker.queue import heartbeat, jobs
+from broker.queue.heartbeat import Upcoming
 from broker.queue.jobs import Claimed, Packed
 from broker.redis.client import Client
 from broker.redis.clock import now_ms, report
@@ -35,8 +37,16 @@ from worker.settings import Settings
 log = logging.getLogger("hookline.worker")
 
 _POLL_S = 0.1
-_HEALTH_EVERY_S = 5
+"""Seconds between two looks into the queue while jobs run; see also `NotifyWorker.main`."""
+
+_HEARTBEAT_S = 5.0
+_ALIVE_S = 6
+"""Seconds for which a heartbeat shows that this worker is alive."""
+
+_LONGEST_WAIT_S = 60.0
+"""Seconds between two claims of an idle worker. Heartbeats report what is due earlier."""
 _UNFINISHED_DELAY_MS = 1000
+_LAST_CLAIM_S = 1.0
 
 
 class NotifyWorker(Worker):
@@ -83,7 +93,7 @@ class NotifyWorker(Worker):
             keep_result=0,
             max_tries=2**31,
             poll_delay=_POLL_S,
-            health_check_interval=_HEALTH_EVERY_S,
+            health_check_interval=_HEARTBEAT_S,
             health_check_key=redis.names.health + name,
             job_serializer=jobs.serialize,
             job_deserializer=jobs.deserialize,
@@ -98,8 +108,19 @@ class NotifyWorker(Worker):
         self._leases = leases
         self._runtimes = runtimes
         self._extend_every_s = settings.lease_s / 4
+        # Other workers count on a heartbeat in every third of a lease (absence.lua). Batches are taken over if a
+        # heartbeat reports that some are pending.
+        self._heartbeat_s = min(_HEARTBEAT_S, settings.lease_s / 3, settings.takeover_s / 6)
         self._next_extension = 0.0
-        self._next_health = 0.0
+        self._next_heartbeat = 0.0
+        self._next_claim = 0.0
+        self.on_upcoming: Callable[[Upcoming], None] = lambda _: None
+        """Called after each heartbeat with the work that Redis has."""
+
+        self.idle = asyncio.Event()
+        """Set while no job runs."""
+
+        self.idle.set()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._cancelled: set[str] = set()
@@ -107,17 +128,22 @@ class NotifyWorker(Worker):
         self._deferred: set[str] = set()
 
     def wake(self) -> None:
-        """Look for due jobs now instead of at the next poll."""
+        """Look for due jobs now."""
+        self._next_claim = 0.0
         self._wake.set()
 
     async def main(self) -> None:
-        """Claim and run jobs until `drain`. While Redis is not reachable, it waits."""
+        """Claim and run jobs until `drain`. While Redis is not reachable, it waits.
+
+        While jobs run, it looks for due jobs ten times a second. An idle worker claims when the next job is due,
+        as the last claim or heartbeat reported, or when it is woken.
+        """
         faults = Faults(log, "jobs were not claimed", action="claim_failed")
 
         async def step() -> float:
             with translated():
                 await self._poll_iteration()
-            return _POLL_S
+            return self._pause_s()
 
         await repeat(step, Outage(log, "claiming jobs"), faults, stop=self._stopping, wake=self._wake)
 
@@ -128,6 +154,9 @@ class NotifyWorker(Worker):
         while self.tasks and time.monotonic() < deadline:
             await asyncio.wait(self.tasks.values(), timeout=min(1.0, grace_s))
             self._drop_finished()
+        with suppress(BrokerError, TimeoutError):  # a job that was just committed is for others: wake one
+            async with asyncio.timeout(_LAST_CLAIM_S):
+                await self._leases.claim(0)
         self._stopping.set()
         self.wake()
         self._cancelled = set(self.tasks)
@@ -137,13 +166,40 @@ class NotifyWorker(Worker):
     async def _poll_iteration(self) -> None:
         self._drop_finished()
         await now_ms(self._redis)  # keeps the copy of Redis' clock that running jobs use up to date
-        free = self._runtimes.room(self.job_counter)
-        if self.allow_pick_jobs and free > 0:
-            for job in await self._leases.claim(free):
-                self._start(job)
+        if self.tasks or time.monotonic() >= self._next_claim:
+            await self._claim()
         await self.heart_beat()
 
+    async def _claim(self) -> None:
+        # Without room it claims too, so that the step wakes another worker where jobs are due.
+        free = max(0, self._runtimes.room(self.job_counter)) if self.allow_pick_jobs else 0
+        self._next_claim = time.monotonic() + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
+        try:
+            claims = await self._leases.claim(free)
+        except BaseException:
+            self._next_claim = 0.0
+            raise
+        self._runtimes.note_states(claims.channels)
+        for job in claims.jobs:
+            self._start(job)
+        # What is due and was not taken is for others, so this worker leaves it for a moment.
+        self._claim_in(_POLL_S if claims.next_job_s == 0 else claims.next_job_s)
+
+    def _claim_in(self, seconds: float | None) -> None:
+        """Claim again in this many seconds, unless that is planned earlier; None: no job is known."""
+        if seconds is not None:
+            self._next_claim = min(self._next_claim, time.monotonic() + seconds)
+
+    def _pause_s(self) -> float:
+        """Seconds until the next look into the queue."""
+        if self.tasks:
+            return _POLL_S
+        return max(0.0, min(self._next_claim, self._next_heartbeat) - time.monotonic())
+
     def _start(self, job: Claimed) -> None:
+        if not self.tasks:  # its lease is new, so it need not be extended yet
+            self._next_extension = time.monotonic() + self._extend_every_s
+        self.idle.clear()
         self.job_counter += 1
         task = self.loop.create_task(self._run(job))
         task.add_done_callback(self._job_ended)
@@ -151,7 +207,9 @@ class NotifyWorker(Worker):
 
     def _job_ended(self, _task: asyncio.Task[None]) -> None:
         self.job_counter -= 1
-        self._wake.set()
+        if not self.job_counter:
+            self.idle.set()
+        self.wake()
 
     def _drop_finished(self) -> None:
         for job_id, task in list(self.tasks.items()):
@@ -177,15 +235,18 @@ class NotifyWorker(Worker):
         if now >= self._next_extension:
             await self._leases.extend()
             self._next_extension = now + self._extend_every_s
-        if now >= self._next_health:
+        if now >= self._next_heartbeat:
             await self._report_clock()
-            await jobs.show_life(
+            upcoming = await heartbeat.beat(
                 self._redis,
                 self.health_check_key,
                 self._notifier.fingerprint,
-                lasts_ms=(_HEALTH_EVERY_S + 1) * 1000,
+                lasts_ms=_ALIVE_S * 1000,
+                lease_ms=self._leases.lease_ms,
             )
-            self._next_health = now + _HEALTH_EVERY_S
+            self._next_heartbeat = now + self._heartbeat_s
+            self._claim_in(upcoming.next_job_s)
+            self.on_upcoming(upcoming)
 
     async def _report_clock(self) -> None:
         ahead_ms = await report(self._redis, self._name)

@@ -10,8 +10,9 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from broker.queue.heartbeat import Upcoming
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
+from broker.redis.connection import connect, longest_block_s
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
 from worker.arq_worker import NotifyWorker
@@ -22,6 +23,7 @@ from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
 from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.delivery.redelivery_retry import RedeliveryRetry
+from worker.delivery.wake_ups import wait_for_wake_ups
 from worker.intake.digests import DigestCloser
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
@@ -96,7 +98,7 @@ async def run_live(
             on_event=drift.note_event,
         )
 
-    intake = Intake(client, planner(setup), settings, consumer=name)
+    intake = Intake(client, planner(setup), settings, consumer=name, block_s=longest_block_s(redis))
     monitors = Monitors(client, setup.sources, alerts, setup.alerts)
     notifier = ReloadableNotifier(components)
 
@@ -113,7 +115,8 @@ async def run_live(
     leases = Leases(client, name, lease_s=settings.lease_s)
     worker = NotifyWorker(client, settings, leases, runtimes, notifier, name=name)
     redelivery_retry = RedeliveryRetry(client, worker.wake)
-    intake.on_jobs, intake.on_redelivery = worker.wake, redelivery_retry.wake
+    digest_closer = DigestCloser(client, worker.wake)
+    _connect(intake, worker, runtimes, digest_closer, redelivery_retry)
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
@@ -121,8 +124,9 @@ async def run_live(
             side_tasks = [
                 group.create_task(monitors.run()),
                 group.create_task(drift.run()),
-                group.create_task(DigestCloser(client, worker.wake).run()),
+                group.create_task(digest_closer.run()),
                 group.create_task(redelivery_retry.run()),
+                group.create_task(wait_for_wake_ups(client, worker.idle, worker.wake)),
                 group.create_task(_reload_all(updates, reload)),
             ]
             channel_refresh = group.create_task(runtimes.run(worker.wake))
@@ -141,6 +145,28 @@ async def run_live(
         await notifier.close()
         await client.aclose()
     log.info("worker %s stopped", name, extra={"action": "worker_stopped", "worker": name})
+
+
+def _connect(
+    intake: Intake,
+    worker: NotifyWorker,
+    runtimes: ChannelRuntimes,
+    digest_closer: DigestCloser,
+    redelivery_retry: RedeliveryRetry,
+) -> None:
+    """Wake each loop when another one has work for it, or when a heartbeat reports work that processes left."""
+
+    def note_upcoming(upcoming: Upcoming) -> None:
+        runtimes.note_states(upcoming.channels)
+        intake.note_pending(upcoming.pending)
+        if upcoming.next_digest_s is not None:
+            digest_closer.check_in(upcoming.next_digest_s)
+        if upcoming.to_retry:
+            redelivery_retry.wake()
+
+    worker.on_upcoming = note_upcoming
+    intake.on_jobs, intake.on_redelivery = worker.wake, redelivery_retry.wake
+    intake.on_digested = digest_closer.note_events
 
 
 async def _reload_all(updates: AsyncIterator[Setup] | None, reload: Callable[[Setup], Awaitable[None]]) -> None:

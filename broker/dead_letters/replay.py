@@ -17,7 +17,7 @@ from broker.monitoring.audit import AuditEntry
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
-from broker.queue.parts import BATCHES, JOBS
+from broker.queue.parts import BATCHES, JOBS, WAKE
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -25,7 +25,7 @@ from broker.redis.scripting.scripts import COUNTERS, Script
 
 _REPLAY_EDITED = Script(
     "dead_letters/replay_edited",
-    parts=(NOTES, audit.AUDIT, BATCHES, JOBS, COUNTERS),
+    parts=(NOTES, audit.AUDIT, BATCHES, JOBS, WAKE, COUNTERS),
     keys=("dead:letter", "dead_notes:letter"),
     args=("letter", "most_notes: number", "job", "blob", "any_age: number", "audit_entry", "note: packed"),
 )
@@ -37,7 +37,7 @@ _REPLAY_BODIES = Script(
 )
 _REPLAY_JOB = Script(
     "dead_letters/replay_job",
-    parts=(REMOVING, OWNERSHIP, JOBS, COUNTERS),
+    parts=(REMOVING, OWNERSHIP, JOBS, WAKE, COUNTERS),
     keys=("queue", "job:job", "done:job", "action:action"),
     args=("action", "owner", "job", "size: number", "blob"),
     rest="ids",

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from broker.queue import batch
 from broker.queue.batch import RawBody
-from broker.queue.parts import JOBS, UNRECOGNIZED
+from broker.queue.heartbeat import seconds_of
+from broker.queue.parts import ABSENCE, JOBS, NEXT_DUE, UNRECOGNIZED, WAKE
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import FULL, LEASE, Script
@@ -157,24 +158,23 @@ def deserialize(data: bytes) -> dict[str, Any]:
 
 _CLAIM = Script(
     "queue/claim",
-    parts=(FULL, JOBS, LEASE),
-    keys=("queue", "claims"),
+    parts=(FULL, JOBS, LEASE, ABSENCE, NEXT_DUE, WAKE),
+    keys=("queue", "channels"),
     args=("owner", "most: number", "lease_ms: number", "starts_kept_s: number"),
 )
 _EXTEND = Script("queue/extend", parts=(FULL,), keys=("queue",), args=("owner", "lease_ms: number"), rest="jobs")
 _RELEASE = Script(
     "queue/release",
-    parts=(FULL,),
+    parts=(FULL, WAKE),
     keys=("queue", "in_progress:job", "retry:job"),
     args=("owner", "job", "delay_ms: number", "forget_start: number"),
 )
 _DEFER_JOB = Script(
     "queue/defer_job",
-    parts=(FULL, UNRECOGNIZED),
+    parts=(FULL, UNRECOGNIZED, WAKE),
     keys=("queue", "in_progress:job", "retry:job", "unrecognized:job"),
     args=("owner", "job", "for_ms: number"),
 )
-_SHOW_LIFE = Script("queue/show_life", parts=(FULL,), args=("health: key", "config", "lasts_ms: number"))
 
 
 class Claimed(NamedTuple):
@@ -194,17 +194,34 @@ class Claimed(NamedTuple):
     """The indices of its notifications that are settled: sent, dead, deferred or duplicates."""
 
 
-async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> list[Claimed]:
+class Claims(NamedTuple):
+    """The result of a claim."""
+
+    jobs: list[Claimed]
+    next_job_s: float | None
+    """Seconds until the next job is due: 0 if more jobs are due, None if there is none."""
+
+    channels: int
+    """The number of channels that are paused, have failures or have held jobs."""
+
+
+async def claim(redis: Client, owner: str, *, count: int, lease_ms: int) -> Claims:
     """Lease up to `count` due jobs to `owner` for `lease_ms`. The owner must start them immediately.
 
-    Raises BrokerError.
+    If more jobs are due, another worker is woken; so a full worker calls this with 0. Raises BrokerError.
     """
     with translated():
-        claimed = await _CLAIM(redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=_STARTS_KEPT_S)
-    return [
-        Claimed(job.decode(), blob, starts, held_ms, frozenset(map(int, done)))
-        for job, blob, starts, held_ms, done in claimed
-    ]
+        claimed, next_ms, channels = await _CLAIM(
+            redis, owner=owner, most=count, lease_ms=lease_ms, starts_kept_s=_STARTS_KEPT_S
+        )
+    return Claims(
+        [
+            Claimed(job.decode(), blob, starts, held_ms, frozenset(map(int, done)))
+            for job, blob, starts, held_ms, done in claimed
+        ],
+        seconds_of(next_ms),
+        channels,
+    )
 
 
 async def extend(redis: Client, owner: str, jobs: Sequence[str], *, lease_ms: int) -> list[str]:
@@ -237,12 +254,6 @@ async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
     """
     with translated():
         return bool(await _DEFER_JOB(redis, owner=owner, job=job_id, for_ms=for_ms))
-
-
-async def show_life(redis: Client, key: str, config: str, *, lasts_ms: int) -> None:
-    """Record for `lasts_ms` that this worker is alive, with the fingerprint of its config. Raises BrokerError."""
-    with translated():
-        await _SHOW_LIFE(redis, health=key, config=config, lasts_ms=lasts_ms)
 
 
 async def raw(redis: Client, job_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The Lua functions that scripts of several modules share: jobs in the queue, batches in the stream."""
+"""The Lua functions that scripts of several modules share: jobs in the queue, batches in the stream, wake-ups."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ from broker.redis.scripting.scripts import BASE, Part
 
 JOBS = Part("queue/jobs", parts=(BASE,), keys=("queue",))
 BATCHES = Part("queue/batches", parts=(BASE,), keys=("stream",))
+WAKE = Part("queue/idle/wake", parts=(BASE,), keys=("wake",))
+ABSENCE = Part("queue/idle/absence", parts=(BASE,), keys=("claims",))
+NEXT_DUE = Part("queue/idle/next_due", parts=(BASE,))
 UNRECOGNIZED = Part("queue/unrecognized", parts=(BASE,))

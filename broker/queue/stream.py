@@ -28,6 +28,7 @@ __all__ = [
     "create_group",
     "defer",
     "read",
+    "read_missed",
     "split",
     "take_over",
 ]
@@ -107,6 +108,21 @@ async def read(redis: Client, consumer: str, *, count: int, block_ms: int) -> li
             await create_group(redis)  # Redis has lost its data
             return []
     return [_entry(entry_id, fields) for _, entries in reply or () for entry_id, fields in entries]
+
+
+async def read_missed(redis: Client, consumer: str, *, after: str, count: int) -> list[Entry]:
+    """Read the entries later than `after` that Redis gave to this consumer, and whose delivery was cut short.
+
+    Raises BrokerError.
+    """
+    with translated():
+        try:
+            reply = await redis.xreadgroup(keys.GROUP, consumer, {redis.names.stream: after}, count=count)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            return []
+    return [_entry(entry_id, fields) for _, entries in reply or () for entry_id, fields in entries if fields]
 
 
 async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | None:

@@ -63,7 +63,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_connections: Annotated[int, Meta(ge=4)] = 32
     """The largest number of connections of one process, at least 4. Defaults to 32.
 
-    If all are in use, a command waits up to `socket_timeout_s` for one."""
+    If all are in use, a command waits up to `socket_timeout_s` for one. Two connections of a worker process are
+    always in use: they wait for webhooks and for jobs of other processes."""
 
     connect_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
     """How many seconds to wait for a connection to open, and for the sentinels to report the primary.
@@ -102,6 +103,11 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
     return Client(names=Names(prefix_of(settings.namespace)), pool=pool)
+
+
+def longest_block_s(settings: Settings) -> float:
+    """The seconds for which a read may block: at most 4, and less than the client waits for a response."""
+    return min(4.0, 0.8 * settings.socket_timeout_s)
 
 
 def forget_primary(redis: Client) -> None:

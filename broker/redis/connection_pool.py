@@ -19,10 +19,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from broker.redis.redis_url import Host
 
-_NOT_PRIMARY = ("READONLY", "MASTERDOWN", "NOREPLICAS")
-"""The errors of a replica, of a replica without a primary, and of a primary whose replicas have left it.
+_NOT_PRIMARY = ("READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED")
+"""The errors of a replica, of a replica without a primary, of a primary whose replicas have left it, and of a
+primary that becomes a replica while a command blocks.
 
-In the last case the replicas may follow a new primary.
+Replicas that have left their primary may follow a new one.
 """
 
 _CUT = re.compile(r"closed by server|connection lost|reset by peer|broken pipe", re.IGNORECASE)

@@ -12,7 +12,8 @@ that prefix:
     queue                             zset    job ids by the time they are due                never
     job:{id}                          string  a job                                           never
     in-progress:{id}                  string  the lease of a running job: its owner           after the lease
-    notify:claims                     hash    when workers last claimed jobs: see claim.lua   after a minute
+    notify:claims                     hash    when workers were last here: see absence.lua    after a minute
+    wake                              list    at most one wake-up for an idle worker          after a minute
     starts:{id}                       string  how often arq started a job                     a day
     health:{worker}                   string  a sign of life                                  seconds
     notify:done:{job}                 set     indices of a job that are settled               with the job
@@ -119,6 +120,7 @@ class Names:
         self.health = prefix + "health:"
         self.done = prefix + "notify:done:"
         self.claims = prefix + "notify:claims"
+        self.wake = prefix + "wake"
         self.digest = prefix + "digest:"
         self.digests = prefix + "digests"
         self.digests_counted = prefix + "digests:counted"

@@ -46,6 +46,7 @@ RECEIVER = (
 """The commands that the receiver and its scripts use."""
 
 WORKER = (
+    "BLPOP KEY 1",
     "XREADGROUP GROUP g c STREAMS KEY >",
     "XAUTOCLAIM KEY g c 0 0",
     "XCLAIM KEY g c 0 0-0",

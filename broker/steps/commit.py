@@ -62,6 +62,9 @@ class Committed(Struct, frozen=True):
     retried_on_redelivery: int
     """How many of the processed events were seen before, but had dead notifications, which are retried."""
 
+    digested: int = 0
+    """How many events were added to digests."""
+
 
 class PlannedPart(NamedTuple):
     """A `Part` as the script gets it."""

@@ -136,14 +136,24 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
     return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
 
 
-async def due(redis: Client, *, count: int) -> list[str]:
-    """Return the ids of up to `count` digests whose window has ended by the clock of Redis. Raises BrokerError."""
+class Due(NamedTuple):
+    """The digests whose window has ended by the clock of Redis."""
+
+    ids: list[str]
+    next_s: float | None
+    """Seconds until the window of the next digest ends; None if there is no other digest."""
+
+
+async def due(redis: Client, *, count: int) -> Due:
+    """Return the first `count` digests whose window has ended. Raises BrokerError."""
     # A name that is not UTF-8 was written by another program. With surrogateescape the driver encodes it to the
     # same bytes again, so that it can be removed.
     now_ms = await clock.now_ms(redis)
     with translated():
-        names = await redis.zrangebyscore(redis.names.digests, "-inf", now_ms, 0, count)
-        return [name.decode("utf-8", "surrogateescape") for name in names]
+        first = await redis.zrange(redis.names.digests, 0, count, withscores=True)
+    ids = [name.decode("utf-8", "surrogateescape") for name, ends_ms in first if ends_ms <= now_ms]
+    next_s = (first[len(ids)][1] - now_ms) / 1000 if len(ids) < len(first) else None
+    return Due(ids[:count], next_s)
 
 
 async def gathered(redis: Client, digest: str) -> list[bytes]:

@@ -6,4 +6,5 @@ from broker.redis.client import Client
 
 async def claim(redis: Client, owner: str, *, count: int = 10, lease_ms: int = 60_000) -> list[str]:
     """Claim jobs and return their ids."""
-    return [job.id for job in await jobs.claim(redis, owner, count=count, lease_ms=lease_ms)]
+    claims = await jobs.claim(redis, owner, count=count, lease_ms=lease_ms)
+    return [job.id for job in claims.jobs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,11 @@ from worker.outcome import Dead, Outcome, Retry, Sent
 log = logging.getLogger("hookline.worker")
 
 _REFRESH_EVERY_S = 0.5
+"""Seconds between two refreshes while a channel is paused, has failures or has held jobs."""
+
+# Claims and heartbeats report the first such channel.
+_REFRESH_RARELY_S = 60.0
+"""Seconds between two refreshes while there is no such channel."""
 
 # Held jobs are released a few at a time, since all of them together would go before the jobs of other channels.
 _REFRESH_AGAIN_S = 0.05
@@ -59,6 +65,10 @@ class ChannelRuntime:
     def set_state(self, state: CircuitState) -> None:
         """Take over the state that Redis has."""
         self.state = state
+
+    def doubt(self) -> None:
+        """Ask Redis before the next job starts: the state that this process knows may be old."""
+        self._last_succeeded = False
 
     def start_job(self, job_id: str, *, is_probe: bool) -> None:
         """Note that a job starts, which Redis has admitted: as a probe where the breaker is half-open."""
@@ -136,6 +146,8 @@ class ChannelRuntimes:
         self._max_slow = max(1, max_jobs // 2)
         self._runtimes: dict[str, ChannelRuntime] = {}
         self._refresh_every_s = _REFRESH_EVERY_S
+        self._have_state = True  # whether a channel is paused, has failures or has held jobs
+        self._refresh_now = asyncio.Event()
 
     def reload(self, channels: Mapping[str, CommonSettings]) -> None:
         """Apply the settings of these channels."""
@@ -158,6 +170,14 @@ class ChannelRuntimes:
         slow = sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.jobs())
         return min(self._max_jobs - running + slow, 2 * self._max_jobs - running)
 
+    def note_states(self, channels: int) -> None:
+        """Note how many channels are paused, have failures or have held jobs, as Redis has just reported."""
+        if channels and not self._have_state:
+            self._have_state = True
+            for runtime in self._runtimes.values():
+                runtime.doubt()
+            self._refresh_now.set()
+
     async def run(self, on_jobs: Callable[[], None]) -> None:
         """Refresh the channels' states from Redis until cancelled. While Redis is not reachable, it waits.
 
@@ -167,16 +187,21 @@ class ChannelRuntimes:
 
         async def step() -> float:
             await self._refresh()
-            on_jobs()
+            if self._have_state:
+                on_jobs()
             return self._refresh_every_s
 
-        await repeat(step, Outage(log, "watching channels and releasing held jobs", is_secondary=True), faults)
+        outage = Outage(log, "watching channels and releasing held jobs", is_secondary=True)
+        await repeat(step, outage, faults, wake=self._refresh_now)
 
     async def _refresh(self) -> None:
         most = {name: max(0, self._max_slow - runtime.jobs()) for name, runtime in self._runtimes.items()}
         read = await release_held_jobs(self._redis, most)
         more = any(channel.held and channel.state(read.at_ms) == "closed" for channel in read.channels)
+        self._have_state = bool(read.channels)
         self._refresh_every_s = _REFRESH_AGAIN_S if more else _REFRESH_EVERY_S
+        if not self._have_state:
+            self._refresh_every_s = _REFRESH_RARELY_S
         channels = {channel.name: channel for channel in read.channels}
         for name, runtime in self._runtimes.items():
             state = channels[name].state(read.at_ms) if name in channels else "closed"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from broker.queue import jobs
-from broker.queue.jobs import Claimed
+from broker.queue.jobs import Claims
 from broker.redis.client import Client
 
 # The clocks of two hosts do not run at exactly the same speed.
@@ -53,7 +53,7 @@ class Leases:
     def __init__(self, redis: Client, owner: str, *, lease_s: float) -> None:
         self.owner = owner
         self._redis = redis
-        self._lease_ms = int(lease_s * 1000)
+        self.lease_ms = int(lease_s * 1000)
         self._certain_s = lease_s * (1 - _MARGIN)
         self._held: dict[str, Lease] = {}
 
@@ -61,12 +61,12 @@ class Leases:
         """The lease of a job that was claimed and not yet given back."""
         return self._held[job_id]
 
-    async def claim(self, count: int) -> list[Claimed]:
+    async def claim(self, count: int) -> Claims:
         """Take up to `count` due jobs. Raises BrokerError."""
         asked = time.monotonic()
-        claimed = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self._lease_ms)
+        claims = await jobs.claim(self._redis, self.owner, count=count, lease_ms=self.lease_ms)
         fresh = []
-        for job in claimed:
+        for job in claims.jobs:
             running = self._held.get(job.id)
             if running is None:
                 self._held[job.id] = Lease(asked + self._certain_s)
@@ -75,7 +75,7 @@ class Leases:
                 # The lease of a job that still runs here had lapsed, and another worker may have sent some of it:
                 # this run ends, and a later one continues.
                 running.lose()
-        return fresh
+        return claims._replace(jobs=fresh)
 
     async def extend(self) -> None:
         """Renew the leases that this process still has. Raises BrokerError."""
@@ -83,7 +83,7 @@ class Leases:
         if not held:
             return
         asked = time.monotonic()
-        lost = await jobs.extend(self._redis, self.owner, list(held), lease_ms=self._lease_ms)
+        lost = await jobs.extend(self._redis, self.owner, list(held), lease_ms=self.lease_ms)
         for lease in held.values():
             lease.renew(asked + self._certain_s)
         for job_id in lost:

@@ -13,8 +13,9 @@ from runtime.fault_log import Faults
 
 log = logging.getLogger("hookline.worker")
 
-# A worker may be killed after its commit marked dead letters and before it retried them.
-_CHECK_EVERY_S = 5.0
+# A worker may be killed after its commit marked dead letters and before it retried them. Then a heartbeat wakes
+# another one.
+_CHECK_EVERY_S = 60.0
 """Seconds between two checks without a wake-up."""
 
 
@@ -28,7 +29,7 @@ class RedeliveryRetry:
         self._marked = asyncio.Event()
 
     def wake(self) -> None:
-        """Check now: a commit marked dead letters."""
+        """Check now: dead letters are marked."""
         self._marked.set()
 
     async def run(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +23,15 @@ from worker.rules.idempotency import idempotency_key
 
 log = logging.getLogger("hookline.worker")
 
-_CHECK_EVERY_S = 0.5
+_CHECK_EVERY_S = 60.0
+"""Seconds between two checks, unless a window ends earlier."""
+
+_SOON_S = 0.5
+"""Seconds until a check after a commit added events, or after a digest could not be closed."""
+
+_SLACK_S = 0.02
+"""Seconds by which a check may be later than the end of a window."""
+
 _MAX_DUE = 100
 """Digests that are closed between two checks."""
 
@@ -44,22 +54,49 @@ class DigestCloser:
         """on_jobs: called when there are new jobs."""
         self._redis = redis
         self._on_jobs = on_jobs
+        self._wake = asyncio.Event()
+        self._next_check = 0.0
         self._faults = Faults(log, "a digest was not closed", action="digest_failed")
 
     async def run(self) -> None:
         """Close due digests until cancelled. While Redis is not reachable, it waits."""
 
         async def step() -> float:
-            closed = await self._close_due()
-            if closed:
-                self._on_jobs()
-            return _CHECK_EVERY_S if closed < _MAX_DUE else 0.0
+            if time.monotonic() >= self._next_check:
+                await self._check()
+            return self._next_check - time.monotonic()
 
-        await repeat(step, Outage(log, "closing digests", is_secondary=True), self._faults)
+        await repeat(step, Outage(log, "closing digests", is_secondary=True), self._faults, wake=self._wake)
 
-    async def _close_due(self) -> int:
+    def check_in(self, seconds: float) -> None:
+        """Close due digests in this many seconds, unless that is planned earlier."""
+        at = time.monotonic() + seconds
+        if at < self._next_check:
+            self._next_check = at
+            self._wake.set()
+
+    def note_events(self) -> None:
+        """Note that a commit added events to digests: one may have a new window, or be full."""
+        self.check_in(_SOON_S)
+
+    async def _check(self) -> None:
+        self._next_check = time.monotonic() + _CHECK_EVERY_S
+        try:
+            self.check_in(await self._close_due())
+        except BaseException:
+            self._next_check = 0.0
+            raise
+
+    async def _close_due(self) -> float:
+        """Close the digests that are due. Returns the seconds until the next check."""
         due = await digests.due(self._redis, count=_MAX_DUE)
-        return sum([await self._try_to_close(digest) for digest in due])
+        closed = sum([await self._try_to_close(digest) for digest in due.ids])
+        if closed:
+            self._on_jobs()
+            return 0.0  # a digest with more events than one notification carries has a new window
+        if due.ids:
+            return _SOON_S
+        return _CHECK_EVERY_S if due.next_s is None else max(_SLACK_S, due.next_s)
 
     async def _try_to_close(self, digest: str) -> bool:
         """Close a digest; an error with it does not keep the others open. Raises Unavailable, Full."""

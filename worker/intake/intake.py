@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 
 from broker.queue import stream
@@ -21,10 +22,9 @@ from worker.settings import Settings
 log = logging.getLogger("hookline.worker")
 
 _READ_ENTRIES = 64
-_BLOCK_MS = 100
-"""How long Redis blocks a read while there is no entry. Stopping waits for the end of it."""
-
+_BLOCK_S = 4.0
 _FORGET_AFTER_MS = 3_600_000
+_FORGET_EVERY_S = 600.0
 _PAUSE_S = 0.25
 
 
@@ -38,19 +38,35 @@ class Intake:
         settings: Settings,
         *,
         consumer: str,
+        block_s: float = _BLOCK_S,
     ) -> None:
+        """block_s: how long Redis blocks a read while there is no entry. Defaults to 4."""
         self._redis = redis
         self._planner = planner
         self._settings = settings
         self._consumer = consumer
+        self._block_ms = int(block_s * 1000)
         self.on_jobs: Callable[[], None] = lambda: None
-        """Called when a commit created jobs, so that the worker of this process need not wait for its next
-        poll."""
+        """Called when a commit created jobs, so that the worker of this process claims them immediately."""
 
         self.on_redelivery: Callable[[], None] = lambda: None
         """Called when a commit marked dead letters that are to be retried."""
 
+        self.on_digested: Callable[[], None] = lambda: None
+        """Called when a commit added events to digests."""
+
         self._stopping = asyncio.Event()
+        self._read_timeout: asyncio.Timeout | None = None
+        """The time-out of the read under way, which `stop` ends."""
+
+        self._is_read_cut = False
+        """Set if a read ended without its response, in which Redis may have sent entries."""
+
+        self._last_read = "0-0"
+        """The id of the last entry that was read."""
+
+        self._pending = 0
+        self._next_forget = 0.0
         self._committer = Committer(
             redis, settings, consumer=consumer, stopping=self._stopping, on_committed=self._note_commit
         )
@@ -64,6 +80,12 @@ class Intake:
     def stop(self) -> None:
         """Read no more entries; `run` returns when those that were read are committed."""
         self._stopping.set()
+        if self._read_timeout is not None and not self._read_timeout.expired():
+            self._read_timeout.reschedule(asyncio.get_running_loop().time())
+
+    def note_pending(self, entries: int) -> None:
+        """Note how many entries all workers have read and not committed, as Redis has just reported."""
+        self._pending = entries
 
     async def run(self) -> None:
         """Process entries until stopped. While Redis is not reachable, it waits.
@@ -75,7 +97,7 @@ class Intake:
 
         async def step() -> float:
             await self._pause_while_too_many_wait()
-            entries = await stream.read(self._redis, self._consumer, count=_READ_ENTRIES, block_ms=_BLOCK_MS)
+            entries = await self._read()
             try:
                 await self.process(entries)
             except Exception as error:  # noqa: BLE001 - logged; other batches must not wait for it
@@ -84,6 +106,39 @@ class Intake:
 
         await repeat(step, Outage(log, "reading webhooks"), faults, stop=self._stopping)
 
+    async def _read(self) -> list[Entry]:
+        """Read entries that no worker has read yet. Waits for the first of them, but not when stopped."""
+        entries: list[Entry] = []
+        if self._is_read_cut:
+            entries = await self._read_missed()
+        if not entries and not self._stopping.is_set():
+            try:
+                entries = await self._read_new()
+            except TimeoutError:
+                entries = await self._read_missed()
+        if entries:
+            self._last_read = entries[-1].id
+        return entries
+
+    async def _read_new(self) -> list[Entry]:
+        """Raises TimeoutError when stopped, BrokerError."""
+        self._is_read_cut = True
+        try:
+            async with asyncio.timeout(None) as self._read_timeout:
+                entries = await stream.read(
+                    self._redis, self._consumer, count=_READ_ENTRIES, block_ms=self._block_ms
+                )
+        finally:
+            self._read_timeout = None
+        self._is_read_cut = False
+        return entries
+
+    async def _read_missed(self) -> list[Entry]:
+        # Entries in the response that was lost would else wait for a take-over.
+        entries = await stream.read_missed(self._redis, self._consumer, after=self._last_read, count=_READ_ENTRIES)
+        self._is_read_cut = False
+        return entries
+
     async def run_take_over(self) -> None:
         """Take over entries that other workers left, six times within `takeover_s`, until stopped."""
         # By a timer of this process, so that a wrong clock changes nothing.
@@ -91,7 +146,10 @@ class Intake:
         faults = _faults("a stalled batch was not taken over")
 
         async def step() -> float:
-            await self.take_over()
+            now = time.monotonic()
+            if self._pending or now >= self._next_forget:
+                await self.take_over()
+                self._next_forget = now + _FORGET_EVERY_S
             return every_s * random.uniform(0.8, 1.2)  # noqa: S311 - workers should not do it together
 
         await repeat(step, Outage(log, "taking over batches", is_secondary=True), faults, stop=self._stopping)
@@ -128,6 +186,8 @@ class Intake:
         self._waiting = committed.waiting
         if committed.retried_on_redelivery:
             self.on_redelivery()
+        if committed.digested:
+            self.on_digested()
         if committed.waiting:
             self.on_jobs()
         log.info(

@@ -11,6 +11,7 @@ if job == '' then
   count({ accepted = 1, queued = 1, edited = 1 })
 else
   enqueue(job, blob, 0)
+  wake_a_worker()
   count({ created = 1, waiting = 1, edited = 1 })
 end
 return 1

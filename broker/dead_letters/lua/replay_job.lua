@@ -13,6 +13,7 @@ if #there == 0 then return 0 end
 if #gone > 0 then redis.call('SADD', K.done, unpack(gone)) end
 local open = size - redis.call('SCARD', K.done)
 enqueue(job, blob, 0)
+wake_a_worker()
 for i = 1, #there do remove_dead_letter(there[i]) end
 count({ dead = -open, waiting = open, replayed = #there })
 acted(action, #there)

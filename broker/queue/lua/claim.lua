@@ -1,20 +1,12 @@
 -- Take due jobs. Each gets a lease in the owner's name, and its place in the queue moves to the end of that lease.
 -- Arguments: owner, most (jobs), lease_ms, starts_kept_s (how long the number of a job's starts is kept).
--- Returns {job id, blob, starts with this one, ms it was held so far, settled indices} for each job.
+-- Returns {jobs, ms until the next job is due or -1 for none, channels that have any state}. Each job is {job id, blob,
+-- starts with this one, ms it was held so far, settled indices}.
 -- Run twice: the second run takes other jobs; those of the first wait until their leases end. An id that Hookline does
--- not write leaves the queue, and so does a settled index that the job does not have. Workers claim ten times a second.
--- If no worker claimed for a second, Redis was away or stopped, and leases have expired whose owners could not record
--- what they sent. So jobs that were started are left to their owners for a moment.
-local AWAY_MS, MOMENT_MS, NOTE_EVERY_MS = 1000, 1500, 250
+-- not write leaves the queue, and so does a settled index that the job does not have. Where more jobs are due than the
+-- worker takes, another worker is woken.
 go_on_when_full()
-local last_ms, ends_ms = unpack(redis.call('HMGET', K.claims, 'last_ms', 'moment_ends_ms'))
-local last, moment_ends = tonumber(last_ms or 0), math.min(tonumber(ends_ms or 0), now + MOMENT_MS)
-if now - last > AWAY_MS then moment_ends = now + MOMENT_MS end
-if now - last > NOTE_EVERY_MS then
-  redis.call('HSET', K.claims, 'last_ms', string.format('%.0f', now),
-    'moment_ends_ms', string.format('%.0f', moment_ends))
-  redis.call('PEXPIRE', K.claims, 60000)
-end
+local moment_ends = note_worker(lease_ms)
 local due = redis.call('ZRANGEBYSCORE', K.queue, '-inf', now, 'LIMIT', 0, most)
 local claimed = {}
 
@@ -57,4 +49,6 @@ for i = 1, #due do
     redis.call('ZADD', K.queue, 'XX', now + math.max(1, redis.call('PTTL', P.in_progress .. job)), job)
   end
 end
-return claimed
+local next_ms = next_due_ms(K.queue)
+if next_ms == 0 then wake_a_worker() end
+return { claimed, next_ms, redis.call('SCARD', K.channels) }

@@ -8,4 +8,5 @@ local delay_ms = defer(job, for_ms)
 if not delay_ms then return 0 end
 redis.call('DEL', K.in_progress, K.retry)
 redis.call('ZADD', K.queue, 'XX', now + delay_ms, job)
+wake_a_worker() -- so that it knows when the job is due
 return 1

@@ -7,4 +7,5 @@ if forget_start == 1 and tonumber(redis.call('GET', K.retry) or 0) > 0 then redi
 if redis.call('GET', K.in_progress) ~= owner then return 0 end
 redis.call('DEL', K.in_progress)
 redis.call('ZADD', K.queue, 'XX', now + delay_ms, job)
+if delay_ms == 0 then wake_a_worker() end
 return 1

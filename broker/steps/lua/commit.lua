@@ -2,7 +2,8 @@
 -- Arguments: blobs (named below by their index), entries, jobs. Their fields are those of the structs in
 -- broker/steps/commit.py (ENTRY, EVENT, SHARE, PART, JOB), broker/queue/dedupe.py (MARK) and
 -- broker/dead_letters/packing.py (LETTER).
--- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery}; `waiting` is the counter's value now.
+-- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, digested}; `waiting` is the counter's
+-- value now.
 -- Run twice: an entry that is not pending any more was committed before, perhaps by another worker, and is skipped. An
 -- event that was seen before, and of which a notification is a dead letter, makes that dead letter be retried instead
 -- of counting as a duplicate.
@@ -131,4 +132,4 @@ count({
   died = died,
 })
 local waiting = tonumber(redis.call('HGET', K.stats_total, 'waiting'))
-return { processed, duplicate, dead_at_intake, waiting, retried_on_redelivery }
+return { processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, gathered }

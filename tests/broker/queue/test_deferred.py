@@ -47,7 +47,9 @@ async def test_an_entry_is_deferred_for_the_given_time_and_only_by_its_consumer(
 async def test_a_deferred_job_is_due_in_a_second_and_its_start_does_not_count(redis: Client) -> None:
     await redis.set(KEYS.job + "a.1", b"job")
     await redis.zadd(KEYS.queue, {"a.1": 1})
-    assert await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS) == [("a.1", b"job", 1, 0, frozenset())]
+    assert (await jobs.claim(redis, "old", count=1, lease_ms=MINUTE_MS)).jobs == [
+        ("a.1", b"job", 1, 0, frozenset())
+    ]
     assert await jobs.defer(redis, "old", "a.1", for_ms=MINUTE_MS)
     assert not await redis.exists(KEYS.in_progress + "a.1", KEYS.retry + "a.1")
     assert await claim(redis, "new", count=1, lease_ms=MINUTE_MS) == []

@@ -179,7 +179,7 @@ async def test_lua_gets_each_kind_of_argument_by_its_name(redis: Client, monkeyp
 
 async def test_a_script_that_redis_does_not_have_is_loaded(redis: Client) -> None:
     await redis.script_flush()
-    assert await claim(redis, "me", count=1, lease_ms=1000) == []
+    assert (await claim(redis, "me", count=1, lease_ms=1000)).jobs == []
 
 
 def test_a_part_is_included_once_and_after_the_parts_that_it_calls() -> None:

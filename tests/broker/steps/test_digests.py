@@ -21,6 +21,10 @@ NOW_MS = int(time.time() * 1000)
 DIGEST = digests.digest_id("voucherify", "points", "cust_1")
 
 
+async def due(redis: Client) -> list[str]:
+    return (await digests.due(redis, count=10)).ids
+
+
 def collected(number: int, *, window_ms: int = 60_000, channels: tuple[str, ...] = ("mail",)) -> Gathered:
     body = RawBody(NOW_MS, "voucherify", "", b'{"n": %d}' % number)
     return Gathered(f"key-{number}", "points", channels, window_ms, "points_added", NOW_MS - number, body)
@@ -54,13 +58,13 @@ async def test_the_events_of_a_window_are_one_notification_that_waits(redis: Cli
     await take(redis, 3)
     totals = await stats.read_totals(redis)
     assert (totals.processed, totals.digested, totals.created, totals.waiting) == (3, 3, 1, 1)
-    assert await digests.due(redis, count=10) == []
+    assert await due(redis) == []
 
 
 async def test_a_digest_is_due_when_its_window_has_ended(redis: Client) -> None:
     await take(redis, 1, 2, window_ms=1)
-    await until(lambda: digests.due(redis, count=10))
-    assert await digests.due(redis, count=10) == [DIGEST]
+    await until(lambda: due(redis))
+    assert await due(redis) == [DIGEST]
 
 
 async def test_the_window_counts_from_its_first_event(redis: Client) -> None:
@@ -105,7 +109,7 @@ async def test_events_that_arrive_while_it_is_closed_open_a_new_window(redis: Cl
     await take(redis, 2)
     assert await close(redis, taken)
     assert [digests.unpacked(blob).key for blob in await digests.gathered(redis, DIGEST)] == ["key-2"]
-    assert await digests.due(redis, count=1) == []
+    assert await due(redis) == []
     totals = await stats.read_totals(redis)
     assert (totals.digested, totals.created, totals.waiting) == (2, 2, 2)
     assert not await close(redis, taken)
@@ -113,9 +117,9 @@ async def test_events_that_arrive_while_it_is_closed_open_a_new_window(redis: Cl
 
 async def test_a_full_digest_does_not_wait_for_its_window(redis: Client) -> None:
     await take(redis, *range(keys.DIGEST_MAX - 1))
-    assert await digests.due(redis, count=1) == []
+    assert await due(redis) == []
     await take(redis, keys.DIGEST_MAX)
-    assert await until(lambda: digests.due(redis, count=1)) == [DIGEST]
+    assert await until(lambda: due(redis)) == [DIGEST]
 
 
 async def test_an_event_that_cannot_be_read_is_one_dead_letter_and_the_others_are_a_job(redis: Client) -> None:
@@ -153,12 +157,12 @@ async def test_a_digest_without_readable_events_is_no_longer_counted(redis: Clie
 async def test_events_that_join_a_list_of_another_program_open_a_window(redis: Client) -> None:
     await redis.rpush(KEYS.digest + DIGEST, b"garbage")
     await take(redis, 1, window_ms=1)
-    assert await until(lambda: digests.due(redis, count=10)) == [DIGEST]
+    assert await until(lambda: due(redis)) == [DIGEST]
     assert (await stats.read_totals(redis)).waiting == 1
 
 
 async def test_a_name_without_events_does_not_stop_due_digests(redis: Client) -> None:
     await redis.zadd(KEYS.digests, {b"\xff\xfe": 1})
-    [name] = await digests.due(redis, count=10)
+    [name] = await due(redis)
     await digests.forget(redis, name)
-    assert await digests.due(redis, count=10) == []
+    assert await due(redis) == []

@@ -12,7 +12,8 @@ from broker.monitoring import stats
 from broker.monitoring.alerts import Alert, raise_alert
 from broker.monitoring.source_health import Streak, note_failures
 from broker.monitoring.spilled import Spilled, report_spilled
-from broker.queue import channel_state, jobs, stream
+from broker.queue import channel_state, stream
+from broker.queue.heartbeat import beat
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
@@ -176,7 +177,7 @@ async def test_clocks_that_are_off_and_workers_with_different_configs_are_report
     await stream.create_group(redis)
     for name in ("one", "two"):
         await stream.read(redis, name, count=1, block_ms=1)
-        await jobs.show_life(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000)
+        await beat(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000, lease_ms=15_000)
 
     status = await read_status(redis)
 
