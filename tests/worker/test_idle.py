@@ -1,4 +1,4 @@
-"""What a worker without work does: it hardly asks Redis, and starts at once when there is work."""
+"""An idle worker sends few commands to Redis, and starts immediately when there is work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def is_blocked(redis: Client, connections: int) -> bool:
 
 
 async def is_idle(redis: Client) -> bool:
-    """One connection of the worker waits for webhooks, one for wake-ups."""
+    """Return whether one connection of the worker waits for webhooks and one for wake-ups."""
     return await is_blocked(redis, 2)
 
 
@@ -91,7 +91,7 @@ async def test_it_sends_at_most_one_command_a_second(
 
 
 @pytest.mark.usefixtures("no_heartbeat")
-async def test_a_job_that_another_process_adds_is_taken_at_once(
+async def test_a_job_that_another_process_adds_is_taken_immediately(
     redis: Client, redis_server: RedisServer, sink: Sink
 ) -> None:
     sink.answer = lambda _n, times: web.Response(status=400 if times == 1 else 204)
