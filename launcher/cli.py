@@ -120,7 +120,13 @@ def up(ctx: typer.Context) -> None:
 @app.command()
 def receiver(ctx: typer.Context, processes: Processes = None) -> None:
     """Receive webhooks and write them to Redis."""
-    from launcher.composition.components import checked_for_receiver, open_listener, receivers, run_group
+    from launcher.composition.components import (
+        checked_for_receiver,
+        log_accepted_risks,
+        open_listener,
+        receivers,
+        run_group,
+    )
     from launcher.composition.logs import set_up_logs
     from launcher.composition.namespace_claim import claim_now
     from launcher.config.reloadable_config import ReloadableConfig
@@ -132,6 +138,7 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
         count = processes or config.receiver.processes
         reloadable = ReloadableConfig(checked_for_receiver(config), lambda: checked_for_receiver(ctx.obj.read()))
         claim_now(redis, config)
+        log_accepted_risks(redis)
         group = receivers(reloadable, redis, listener, processes=count)
         raise typer.Exit(run_group(group))
 
@@ -139,7 +146,7 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
     """Process the received webhooks and send the notifications."""
-    from launcher.composition.components import checked_for_worker, run_group, workers
+    from launcher.composition.components import checked_for_worker, log_accepted_risks, run_group, workers
     from launcher.composition.logs import set_up_logs
     from launcher.composition.namespace_claim import claim_now
     from launcher.config.reloadable_config import ReloadableConfig
@@ -149,6 +156,7 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
     reloadable = ReloadableConfig(checked_for_worker(config), lambda: checked_for_worker(ctx.obj.read()))
     redis = ctx.obj.redis()
     claim_now(redis, config)
+    log_accepted_risks(redis)
     group = workers(reloadable, redis, processes=processes or config.worker.processes)
     raise typer.Exit(run_group(group))
 

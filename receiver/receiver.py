@@ -77,6 +77,7 @@ class Receiver:
         self._connections = Connections(settings.max_connections)
         self._is_stopping = False
         self._logged_fault = ""
+        self._logged_unknowns: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
@@ -84,6 +85,7 @@ class Receiver:
         with contextlib.suppress(BrokerError):
             await self._storage.refresh()
         self._log_fault()
+        self._log_unknowns()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(work) for work in (self._commit.run(), self._storage.run(), self._run_every_second())
@@ -165,6 +167,13 @@ class Receiver:
             extra={"action": "receiver_not_ready", "reason": str(error)},
         )
 
+    def _log_unknowns(self) -> None:
+        """Log what Redis does not report or refuses to measure, once each."""
+        for unknown in self._storage.unknowns():
+            if unknown not in self._logged_unknowns:
+                self._logged_unknowns.add(unknown)
+                log.warning("%s", unknown, extra={"action": "redis_fact_unknown"})
+
     async def _run_every_second(self) -> None:
         """Once a second: report rejections, check Redis and the disk, and report a clock that is off."""
         faults = Faults(log, "the once-a-second checks failed", action="receiver_attend_failed")
@@ -178,6 +187,7 @@ class Receiver:
                 except Exception as error:  # noqa: BLE001 - logged
                     faults.note(error)
             self._log_fault()
+            self._log_unknowns()
 
     async def _report_clock(self) -> None:
         await report(self._redis, self._name)

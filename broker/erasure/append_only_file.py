@@ -38,7 +38,10 @@ async def rewrite(redis: Client, *, timeout_s: float) -> Rewrite:
     until_s = time.monotonic() + timeout_s
     try:
         with translated():
-            if not await _is_on(redis):
+            is_on = await _is_on(redis)
+            if is_on is None:
+                return Rewrite("failed", "Redis does not report whether it logs writes to disk")
+            if not is_on:
                 return Rewrite("off")
             if not await _is_idle_before(redis, until_s):
                 return Rewrite("failed", f"another rewrite or snapshot was still running after {timeout_s:g} s")
@@ -51,8 +54,10 @@ async def rewrite(redis: Client, *, timeout_s: float) -> Rewrite:
     return Rewrite("rewritten") if status == "ok" else Rewrite("failed", f"Redis says: {status}")
 
 
-async def _is_on(redis: Client) -> bool:
-    return bool((await redis.info("persistence")).get("aof_enabled"))
+async def _is_on(redis: Client) -> bool | None:
+    """Return whether Redis has an append-only file; None if it does not report it."""
+    enabled = (await redis.info("persistence")).get("aof_enabled")
+    return None if enabled is None else bool(enabled)
 
 
 async def _is_idle_before(redis: Client, until_s: float) -> bool:

@@ -37,6 +37,9 @@ __all__ = [
 _MOST_BODIES = 10_000
 """The largest number of bodies that an entry may claim. It is more than any batch has."""
 
+_STALLED_COUNT = 10
+"""How many stalled entries are read at a time. Several workers may look for them at the same time."""
+
 
 APPEND = Script(
     "queue/append",
@@ -131,31 +134,41 @@ async def take_over(redis: Client, consumer: str, *, idle_ms: int) -> Entry | No
     Returns None if there is no such entry. Raises BrokerError.
     """
     with translated():
-        stalled = await _claim_stalled(redis, consumer, idle_ms)
-        if stalled is None:
-            return None
-        entry_id, fields = stalled
-        pending = await redis.xpending_range(redis.names.stream, keys.GROUP, min=entry_id, max=entry_id, count=1)
-    return _entry(entry_id, fields, pending[0]["times_delivered"] if pending else 1)
+        after = "-"
+        while stalled := await _stalled(redis, after, idle_ms):
+            for pending in stalled:
+                # Another worker may have taken it since, or it may be deleted: then nothing is returned.
+                entry = await _claimed(redis, consumer, pending["message_id"], idle_ms)
+                if entry is not None:
+                    return _entry(*entry, deliveries=pending["times_delivered"] + 1)
+            after = f"({stalled[-1]['message_id'].decode()}"
+    return None
 
 
-async def _claim_stalled(redis: Client, consumer: str, idle_ms: int) -> tuple[bytes, dict[bytes, bytes]] | None:
-    cursor = b"0-0"
-    while True:  # one call checks ten pending entries, and a stalled one may come after them
-        try:
-            reply = await redis.xautoclaim(
-                redis.names.stream, keys.GROUP, consumer, min_idle_time=idle_ms, start_id=cursor, count=1
+async def _stalled(redis: Client, after: str, idle_ms: int) -> list[dict[str, Any]]:
+    """Return the oldest pending entries that were read at least `idle_ms` ago. after: a bound of XPENDING."""
+    # XAUTOCLAIM would be one more command to permit, does not return the number of deliveries, and checks only ten
+    # pending entries a call.
+    try:
+        return list(
+            await redis.xpending_range(
+                redis.names.stream, keys.GROUP, min=after, max="+", count=_STALLED_COUNT, idle=idle_ms
             )
-        except ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            return None
-        for entry_id, fields in reply[1]:
-            if fields:  # Redis 6.2 also returns deleted entries, without fields
-                return entry_id, fields
-        cursor = reply[0]
-        if cursor == b"0-0":
-            return None
+        )
+    except ResponseError as error:
+        if "NOGROUP" not in str(error):
+            raise
+        return []
+
+
+async def _claimed(
+    redis: Client, consumer: str, entry_id: bytes, idle_ms: int
+) -> tuple[bytes, dict[bytes, bytes]] | None:
+    reply = await redis.xclaim(
+        redis.names.stream, keys.GROUP, consumer, min_idle_time=idle_ms, message_ids=[entry_id]
+    )
+    # Redis 6.2 returns a deleted entry without fields.
+    return next(((claimed_id, fields) for claimed_id, fields in reply if fields), None)
 
 
 async def keep(redis: Client, consumer: str, entry_ids: Sequence[str]) -> None:
@@ -191,7 +204,11 @@ async def split(
 async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
     """Remove consumers that have no pending entries and have been idle for `idle_ms`. Raises BrokerError."""
     with translated():
-        await _FORGET_CONSUMERS(redis, idle_ms=idle_ms)
+        try:
+            await _FORGET_CONSUMERS(redis, idle_ms=idle_ms)
+        except ResponseError as error:
+            if not _is_without_group(error):
+                raise
 
 
 async def live_configs(redis: Client) -> list[bytes]:
@@ -224,9 +241,14 @@ async def _consumers(redis: Client) -> Iterable[dict[str, Any]]:
     try:
         return list(await redis.xinfo_consumers(redis.names.stream, keys.GROUP))
     except ResponseError as error:
-        if "NOGROUP" in str(error) or "no such key" in str(error):
-            return []
-        raise
+        if not _is_without_group(error):
+            raise
+        return []
+
+
+def _is_without_group(error: ResponseError) -> bool:
+    """Return True if the stream or its group does not exist, as in a new namespace."""
+    return "NOGROUP" in str(error) or "no such key" in str(error)
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> Entry:

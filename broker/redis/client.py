@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline as RedisPipeline
@@ -14,6 +14,9 @@ from broker.redis.keys import Names
 from broker.redis.scripting.scripts import FULL, Script
 
 _SET_ASIDE = Script("redis/set_aside", parts=(FULL,), args=("target: key", "refusal", "command", "field"))
+
+Persistence = Literal["checked", "managed", "none"]
+"""The values of the setting redis.persistence."""
 
 _REFUSALS = ("WRONGTYPE", "value is not an integer", "value is not a float", "would overflow")
 """The errors of Redis for a command on a key with a value of the wrong type."""
@@ -26,10 +29,14 @@ class Client(Redis):
     see broker/namespace/set_aside.py.
     """
 
-    def __init__(self, *, names: Names, pool: Any) -> None:
-        """names: the names of the keys. pool: a connection pool, which the client owns and closes."""
+    def __init__(self, *, names: Names, pool: Any, persistence: Persistence = "checked") -> None:
+        """names: the names of the keys. pool: a connection pool, which the client owns and closes.
+
+        persistence: the setting redis.persistence, which decides what the facts of the server must say.
+        """
         super().__init__(connection_pool=pool)
         self.names = names
+        self.persistence = persistence
         self.clock = Clock()
         self.auto_close_connection_pool = True
 

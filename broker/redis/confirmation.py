@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from broker.redis.client import Client
 from broker.redis.connection import ServerFacts
@@ -13,6 +13,9 @@ from broker.redis.errors import NotDurable
 from broker.redis.scripting.scripts import Script
 
 _WAIT_MS = 3000
+
+
+_INSTEAD_OF_WAIT = '= "memory" (202 then means that Redis has the webhook in memory)'
 
 
 class Confirmation(Struct, frozen=True):
@@ -38,8 +41,25 @@ class Confirmation(Struct, frozen=True):
             return (f"WAITAOF 1 {self.replicas} {_WAIT_MS}",)
         return (f"WAIT {self.replicas} {_WAIT_MS}",) if self.replicas else ()
 
+    def refusal(self) -> str:
+        """Return what it means that Redis refuses a command of `add_to`, and how to fix it."""
+        if not self.wait_aof:
+            return (
+                'Redis refuses WAIT, so durability "replicated" cannot be confirmed: allow it (+wait), or set '
+                f"receiver.durability {_INSTEAD_OF_WAIT}"
+            )
+        durability = "replicated" if self.replicas else "fsync"
+        return (
+            f'Redis refuses WAITAOF, so durability "{durability}" cannot be confirmed: allow it (+waitaof); or '
+            "set appendfsync always and allow CONFIG GET (+config|get); or set receiver.durability "
+            f'{_INSTEAD_OF_WAIT}; or set redis.persistence = "managed" (202 then means that Redis replied, and '
+            "you trust the platform to keep the data)"
+        )
+
     def check(self, replies: list[Any]) -> None:
         """Raise NotDurable if Redis confirmed less than requested. replies: of a pipeline with the commands."""
+        if self.commands() and isinstance(replies[-1], ResponseError):
+            raise NotDurable(f"{self.refusal()} (Redis: {replies[-1]})", brief=self.refusal())
         if self.wait_aof:
             local, replicas = replies[-1]
             if local < 1 or replicas < self.replicas:
@@ -55,14 +75,20 @@ def confirmation_for(facts: ServerFacts, durability: str, replicas: int) -> Conf
     """
     if durability == "memory":
         return Confirmation()
-    if facts.aof is False:
-        raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
     wanted = replicas if durability == "replicated" else 0
-    if facts.replicas < wanted:
+    if facts.aof is False and facts.persistence == "checked":
+        raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
+    if facts.aof is False and facts.persistence == "none" and not wanted:
+        raise NotDurable(
+            'durability "fsync" needs Redis to log to disk, and redis.persistence is "none": set '
+            'receiver.durability = "memory", or appendonly yes in Redis'
+        )
+    if facts.replicas is not None and facts.replicas < wanted:
         raise NotDurable(f'durability "replicated" needs {wanted} replicas, Redis has {facts.replicas} connected')
-    if facts.fsync == "always":
+    # The platform answers for the disk, and without a log there is no disk to wait for.
+    if facts.persistence == "managed" or facts.aof is False or facts.fsync == "always":
         return Confirmation(replicas=wanted)
-    if facts.version < (7, 2):
+    if facts.version and facts.version < (7, 2):
         unknown = "" if facts.fsync else ", which cannot be read: allow CONFIG GET (+config|get)"
         raise NotDurable(f'durability "{durability}" needs appendfsync always on {facts.name()}{unknown}')
     return Confirmation(wait_aof=True, replicas=wanted)
@@ -82,6 +108,8 @@ async def _confirmed(redis: Client, confirmation: Confirmation, script: Script, 
     async with redis.pipeline(transaction=False) as pipe:
         pipe.evalsha(script.sha, *words)
         confirmation.add_to(pipe)
-        replies = await pipe.execute()
+        replies = await pipe.execute(raise_on_error=False)
+    if isinstance(replies[0], Exception):
+        raise replies[0]
     confirmation.check(replies)
     return replies[0]

@@ -17,7 +17,7 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
 
-from broker.redis.client import Client
+from broker.redis.client import Client, Persistence
 from broker.redis.connection_pool import HostConnection, SocketConnection
 from broker.redis.error_reasons import CLUSTER
 from broker.redis.errors import Misconfigured, translated
@@ -42,6 +42,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The beginning of the names of all keys. Installations with different namespaces can share one database.
 
     At most 64 letters, digits, `_`, `.` and `-`. Defaults to `hookline`."""
+
+    persistence: Persistence = "checked"
+    """How to make sure that Redis keeps its data on disk: `checked`, `managed` or `none`. Defaults to `checked`.
+
+    `checked` reads from the server whether it has an append-only file; without one, the receiver is not ready and
+    `hookline check` reports a problem. `managed` trusts the platform that runs Redis: nothing about the
+    append-only file is required or claimed, and `receiver.durability = "fsync"` then means that Redis replied.
+    `none` accepts that everything in Redis may be lost when it restarts; the log, `check` and `status` say so."""
 
     tls_ca_file: str = ""
     """The PEM file of the authorities that may sign the certificate of Redis.
@@ -102,7 +110,7 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
         "encoding_errors": "surrogateescape",  # a name that is not UTF-8 is encoded to the same bytes again
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
-    return Client(names=Names(prefix_of(settings.namespace)), pool=pool)
+    return Client(names=Names(prefix_of(settings.namespace)), pool=pool, persistence=settings.persistence)
 
 
 def longest_block_s(settings: Settings) -> float:
@@ -149,7 +157,9 @@ def _login(login: Login) -> dict[str, Any]:
 class ServerFacts(Struct, frozen=True):
     """The facts that decide whether a Redis keeps its data. Unreported facts are None or ""."""
 
-    version: tuple[int, int]
+    version: tuple[int, ...]
+    """Major and minor version; empty if the server does not report it."""
+
     aof: bool | None
     """True if the append-only file is enabled."""
 
@@ -159,10 +169,14 @@ class ServerFacts(Struct, frozen=True):
     eviction: str
     """The value of maxmemory-policy. With any value but `noeviction`, Redis may remove events when it is full."""
 
-    max_memory_bytes: int
-    used_memory_bytes: int
+    max_memory_bytes: int | None
+    """The value of maxmemory; 0 means no limit."""
+
+    used_memory_bytes: int | None
     read_only: bool
-    replicas: int
+    replicas: int | None
+    """The number of connected replicas."""
+
     product: str = "redis"
     """The product: `redis` or `valkey`."""
 
@@ -172,9 +186,16 @@ class ServerFacts(Struct, frozen=True):
     snapshots: bool | None = None
     """True if the server saves snapshots (RDB) automatically; None if it refuses CONFIG GET."""
 
+    persistence: Persistence = "checked"
+    """The setting redis.persistence: what these facts must say about the disk."""
+
     def name(self) -> str:
         """Return the product and its version, such as `Redis 8.2` or `Valkey 9.1`."""
-        return f"{self.product.capitalize()} {'.'.join(str(part) for part in self.version)}"
+        return f"{self.product.capitalize()} {self.version_text() or 'of an unknown version'}"
+
+    def version_text(self) -> str:
+        """Return the version, such as `8.2`; "" if the server does not report it."""
+        return ".".join(str(part) for part in self.version)
 
     def risks(self) -> list[str]:
         """Return each reason why this Redis may lose confirmed writes, and how to fix it."""
@@ -185,14 +206,39 @@ class ServerFacts(Struct, frozen=True):
             risks.append(
                 f"Redis may evict keys (maxmemory-policy {self.eviction}): set maxmemory-policy noeviction"
             )
-        if self.aof is False:
+        if self.aof is False and self.persistence == "checked":
             risks.append(_NO_AOF[self.snapshots])
         if self.read_only:
             risks.append("Redis is a read-only replica: point redis.url at the primary")
         return risks
 
+    def notes(self) -> list[str]:
+        """Return what redis.persistence means, unless it is `checked`, and what is unknown about this server."""
+        return [*_PERSISTENCE_NOTES[self.persistence], *self.unknowns()]
+
+    def accepted_risks(self) -> list[str]:
+        """Return the risks that the operator accepted with redis.persistence."""
+        return _PERSISTENCE_NOTES["none"] if self.persistence == "none" else []
+
     def unknowns(self) -> list[str]:
         """Return each important fact that this server does not report, and what the operator can do."""
+        unknowns = []
+        if not self.version:
+            unknowns.append("Redis does not report its version: check that it is Redis 6.2 or later, or Valkey")
+        if self.persistence == "checked":
+            unknowns += self._unknown_persistence()
+        if not self.eviction:
+            unknowns.append(
+                "Redis does not report what it does when it is full: check that maxmemory-policy is noeviction"
+            )
+        if self.max_memory_bytes is None or self.used_memory_bytes is None:
+            unknowns.append(
+                "Redis does not report how much of its memory is in use, so /readyz cannot warn before it is "
+                "full: watch it with the tools of the platform"
+            )
+        return unknowns
+
+    def _unknown_persistence(self) -> list[str]:
         unknowns = []
         if not self.fsync:
             unknowns.append(
@@ -201,16 +247,26 @@ class ServerFacts(Struct, frozen=True):
             )
         if self.aof is None:
             unknowns.append("Redis does not report whether it logs writes to disk: check that appendonly is yes")
-        if not self.eviction:
-            unknowns.append(
-                "Redis does not report what it does when it is full: check that maxmemory-policy is noeviction"
-            )
         return unknowns
 
     def memory_used(self) -> float:
-        """Return the share of maxmemory that is in use (0 to 1); 0 without a limit."""
-        return self.used_memory_bytes / self.max_memory_bytes if self.max_memory_bytes else 0.0
+        """Return the share of maxmemory that is in use (0 to 1); 0 without a limit, or if it is unknown."""
+        return (self.used_memory_bytes or 0) / self.max_memory_bytes if self.max_memory_bytes else 0.0
 
+
+NO_PERSISTENCE = (
+    'redis.persistence is "none": if Redis restarts without its data, everything in it is lost (webhooks that '
+    "were answered 202, waiting notifications, dead letters and remembered events)"
+)
+_MANAGED = (
+    'redis.persistence is "managed": Hookline neither checks nor promises that Redis keeps its data on disk; see '
+    "the documentation of the platform for what it can lose"
+)
+_PERSISTENCE_NOTES: dict[Persistence, list[str]] = {
+    "checked": [],
+    "managed": [_MANAGED],
+    "none": [NO_PERSISTENCE],
+}
 
 _NO_AOF = {
     True: "Redis keeps snapshots only and does not log writes to disk (appendonly no), so that a crash loses what "
@@ -225,20 +281,29 @@ async def read_facts(redis: Client) -> ServerFacts:
     with translated():
         info: dict[str, Any] = await redis.info()
         config = await _config(redis)
-    major, minor = str(info.get("valkey_version") or info["redis_version"]).split(".")[:2]
     return ServerFacts(
-        version=(int(major), int(minor)),
+        version=_version(info),
         aof=bool(info["aof_enabled"]) if "aof_enabled" in info else None,
         fsync=config.get("appendfsync", ""),
         eviction=str(info.get("maxmemory_policy", "")),
-        max_memory_bytes=int(info.get("maxmemory", 0)),
-        used_memory_bytes=int(info.get("used_memory", 0)),
+        max_memory_bytes=_number(info, "maxmemory"),
+        used_memory_bytes=_number(info, "used_memory"),
         read_only=info.get("role") == "slave",
-        replicas=int(info.get("connected_slaves", 0)),
+        replicas=_number(info, "connected_slaves"),
         product="valkey" if "valkey_version" in info else "redis",
         is_cluster=info.get("redis_mode") == "cluster" or bool(info.get("cluster_enabled")),
         snapshots=bool(config["save"]) if "save" in config else None,
+        persistence=redis.persistence,
     )
+
+
+def _version(info: dict[str, Any]) -> tuple[int, ...]:
+    version = str(info.get("valkey_version") or info.get("redis_version", ""))
+    return tuple(int(part) for part in version.split(".")[:2]) if version else ()
+
+
+def _number(info: dict[str, Any], field: str) -> int | None:
+    return int(info[field]) if field in info else None
 
 
 async def _config(redis: Client) -> dict[str, str]:

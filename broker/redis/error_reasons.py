@@ -22,8 +22,9 @@ class ErrorExplanation(Struct, frozen=True):
     brief: str
     """The text for everyone. It has no names of users, hosts or settings."""
 
-    kind: Literal["full", "passing", "lasting"] = "passing"
-    """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it."""
+    kind: Literal["full", "passing", "lasting", "forbidden"] = "passing"
+    """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it, and
+    `forbidden` if the fix is a permission of the Redis user."""
 
 
 def explain(said: str, *, is_login: bool = False) -> ErrorExplanation | None:
@@ -68,15 +69,15 @@ def _of_permission(said: str) -> ErrorExplanation | None:
     if command:
         rule = f"+{command.lower().replace(' ', '|')}"
         text = f"the Redis user may not run {command}: allow it with ACL SETUSER ({rule})"
-        return ErrorExplanation(text, lacks, "lasting")
+        return ErrorExplanation(text, lacks, "forbidden")
     if is_key_denied(said):
         text = "the Redis user may not use a key of Hookline: allow its keys with ACL SETUSER (~pattern)"
-        return ErrorExplanation(text, lacks, "lasting")
+        return ErrorExplanation(text, lacks, "forbidden")
     if _COMMANDS.search(said):
         return ErrorExplanation(
             "the Redis user may not run a command that a script uses: run `hookline check` to see which one",
             lacks,
-            "lasting",
+            "forbidden",
         )
     return None
 

@@ -37,6 +37,10 @@ class Misconfigured(BrokerError):
     """Redis refuses for a lasting reason: the password, missing permissions, or a wrong kind of server."""
 
 
+class Forbidden(Misconfigured):
+    """The Redis user lacks a permission."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Translate the errors of the Redis driver, OSError and TimeoutError into BrokerErrors."""
@@ -74,7 +78,7 @@ def _of_redis(error: redis_errors.RedisError) -> BrokerError:
         return Misconfigured(f"Redis refused a command: {said}", brief="Redis refused a command")
     if explanation is None:
         return _of_connection(error)
-    kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured}
+    kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured, "forbidden": Forbidden}
     return kinds[explanation.kind](f"{explanation.text} (Redis: {said})", brief=explanation.brief)
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from broker.redis.client import Client
-from broker.redis.error_reasons import denied_command, is_key_denied
+from broker.redis.error_reasons import denied_command, explain, is_key_denied
 from broker.redis.errors import translated
 
 _NO_SCRIPT = "0" * 40
@@ -25,8 +25,8 @@ _NO_SCRIPT = "0" * 40
 RECEIVER = (
     "PING",
     "INFO",
-    "EVALSHA " + _NO_SCRIPT + " 0",
-    "EVAL x 0",
+    "EVALSHA " + _NO_SCRIPT + " 1 KEY",
+    "EVAL x 1 KEY",
     "SCRIPT LOAD x",
     "TIME",
     "SET KEY v",
@@ -48,7 +48,6 @@ RECEIVER = (
 WORKER = (
     "BLPOP KEY 1",
     "XREADGROUP GROUP g c STREAMS KEY >",
-    "XAUTOCLAIM KEY g c 0 0",
     "XCLAIM KEY g c 0 0-0",
     "XPENDING KEY g",
     "XACK KEY g 0-0",
@@ -107,7 +106,7 @@ INSPECTOR = (
 """The commands that the inspector and the command line need in addition to the others."""
 
 MEASURE_QUEUE = "MEMORY USAGE KEY"
-"""The command that the receiver needs in addition if the memory of the queue is limited."""
+"""The command with which the receiver measures the queue if its memory is limited."""
 
 PARTS = {"receiver": RECEIVER, "worker": WORKER, "inspector": INSPECTOR}
 
@@ -118,6 +117,9 @@ class Denied(Struct, frozen=True):
     commands: dict[str, tuple[str, ...]] = {}
     """The commands that the user may not run, by part of Hookline."""
 
+    further: tuple[str, ...] = ()
+    """The further commands that Redis refuses: to this user, or because it does not have them."""
+
     keys: tuple[str, ...] = ()
     """The patterns of keys that the user may not access."""
 
@@ -125,7 +127,7 @@ class Denied(Struct, frozen=True):
     """The name of the user, if Redis reports it."""
 
     def texts(self) -> list[str]:
-        """Return a text for each missing permission, with the command that grants it."""
+        """Return a text for each missing permission, with the command that grants it. `further` has no text."""
         who = f"the Redis user {self.user}" if self.user else "the Redis user"
         grant = f"ACL SETUSER {self.user or 'USER'}"
         texts = [
@@ -144,12 +146,12 @@ async def find_denied(
 ) -> Denied:
     """Return which permissions the user of this client lacks for the given parts of Hookline.
 
-    parts: names from `PARTS`. further: more commands that the first part needs. If the server refuses MULTI or
-    EXEC, only these are returned. Raises BrokerError.
+    parts: names from `PARTS`. further: more commands, to find out whether Redis refuses them. If the server
+    refuses MULTI or EXEC, only these are returned. Raises BrokerError.
     """
-    wanted = {part: (*(further if part == parts[0] else ()), *PARTS[part]) for part in parts}
+    wanted = {part: PARTS[part] for part in parts}
     names = redis.names
-    commands = [command for part in parts for command in wanted[part]]
+    commands = [*further, *(command for part in parts for command in wanted[part])]
     keys = [name for field, name in vars(names).items() if field != "prefix"]
     checked = [*(_arguments(command, names.probe) for command in commands)]
     checked += [[verb, key] for key in keys for verb in ("GET", "DEL")]
@@ -158,6 +160,9 @@ async def find_denied(
     if refused_transaction:
         return Denied(commands={parts[0]: refused_transaction})
     refused = answers[: len(commands)]
+    refused_further = [
+        _name(command) for command, answer in zip(further, refused, strict=False) if _is_refused(answer)
+    ]
     lacking = {name for name, answer in zip(commands, refused, strict=False) if _is_command_denied(answer)}
     return Denied(
         commands={
@@ -165,6 +170,7 @@ async def find_denied(
             for part in parts
             if lacking.intersection(wanted[part])
         },
+        further=tuple(refused_further),
         keys=(f"{names.prefix}*",) if any(is_key_denied(answer) for answer in answers) else (),
         user=next((match[1] for answer in answers if (match := _USER.search(answer))), ""),
     )
@@ -213,6 +219,12 @@ def _arguments(command: str, key: str) -> list[str]:
 
 def _is_command_denied(answer: str) -> bool:
     return bool(denied_command(answer)) or "can't run this command" in answer
+
+
+def _is_refused(answer: str) -> bool:
+    """Return True for an error that waiting does not end: no permission, or a server without the command."""
+    explanation = explain(answer)
+    return bool(answer) and (explanation is None or explanation.kind in ("lasting", "forbidden"))
 
 
 def _name(command: str) -> str:

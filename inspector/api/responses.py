@@ -17,6 +17,7 @@ from broker.monitoring.spilled import Spilled
 from broker.monitoring.stats import Totals
 from broker.namespace.set_aside import SetAside
 from broker.queue.channel_state import Channel, CircuitState
+from broker.redis.client import Persistence
 from broker.redis.clock import OffClock
 from inspector.api.requests import Filter
 
@@ -280,8 +281,15 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
 
     dead_letters: int
     redis_version: str
-    redis_memory_bytes: int
-    redis_memory_limit_bytes: int
+    """Empty if Redis does not report it."""
+
+    redis_persistence: Persistence
+    """The setting redis.persistence. `none` means that the data is lost if Redis restarts without it."""
+
+    redis_memory_bytes: int | None
+    redis_memory_limit_bytes: int | None
+    """0 means no limit."""
+
     redis_risks: list[str]
     spilled_bodies: int
     spilled: list[SpilledRecord]

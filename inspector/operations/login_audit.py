@@ -20,9 +20,10 @@ async def record_login(redis: Client, user: str) -> None:
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             await audit.record(redis, AuditEntry(user, "login"))
-    except (BrokerError, TimeoutError):
+    except (BrokerError, TimeoutError) as error:
         log.warning(
-            "cannot record the login of %s in the audit log: Redis does not answer",
+            "cannot record the login of %s in the audit log: %s",
             user,
+            str(error) or "Redis does not answer",
             extra={"action": "inspector_login_not_recorded", "user": user},
         )

@@ -24,7 +24,7 @@ from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
 from broker.redis.connection import ServerFacts, read_facts
-from broker.redis.errors import BrokerError
+from broker.redis.errors import BrokerError, Forbidden
 from broker.redis.probe import probe
 from sources import KINDS
 from sources.provider import Provider
@@ -74,11 +74,18 @@ class Status(Struct, frozen=True):
     """Webhooks that receivers keep on disk, by host:directory. They count as accepted once they are in Redis."""
 
     write_fault: str = ""
-    """Why Redis refuses writes; "" if it takes them."""
+    """Why Redis refuses writes; "" if it takes them, or if this Redis user may not try."""
+
+    may_write: bool = True
+    """False if this Redis user may not write, so that nothing is known about writes."""
 
     def risks(self) -> list[str]:
         """Everything about this Redis that may lose or refuse webhooks, in full sentences."""
         return [*self.redis.risks(), *([self.write_fault] if self.write_fault else [])]
+
+    def notes(self) -> list[str]:
+        """Return the accepted risks of this Redis, and what this Redis user cannot find out."""
+        return [*self.redis.accepted_risks(), *(() if self.may_write else (_MAY_NOT_WRITE,))]
 
     set_aside: list[SetAside] = []
     """Keys that held data which Hookline did not write, newest first; at most 100."""
@@ -103,6 +110,7 @@ async def read_status(
     its receivers last reported to Redis.
     """
     configured = sources or {}
+    write_fault, may_write = await _try_write(redis)
     facts, configs = await read_sources(redis, configured), await stream.live_configs(redis)
     now_ms = await clock.now_ms(redis)
     return Status(
@@ -121,16 +129,25 @@ async def read_status(
         clocks=await clock.off_clocks(redis),
         set_aside=await read_set_aside(redis),
         spilled=only_spilled({**await read_spilled(redis), **(spilled_here or {})}),
-        write_fault=await _write_fault(redis),
+        write_fault=write_fault,
+        may_write=may_write,
     )
 
 
-async def _write_fault(redis: Client) -> str:
+_MAY_NOT_WRITE = (
+    "this Redis user may not write, so it is unknown whether Redis accepts writes: see /readyz of the receiver"
+)
+
+
+async def _try_write(redis: Client) -> tuple[str, bool]:
+    """Return why Redis refuses writes, "" if it takes them; and whether this Redis user may write."""
     try:
         await probe(redis)
+    except Forbidden:
+        return "", False
     except BrokerError as error:
-        return str(error)
-    return ""
+        return str(error), True
+    return "", True
 
 
 def only_spilled(spilled: Mapping[str, Spilled]) -> dict[str, Spilled]:

@@ -57,7 +57,10 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     )
     lines.add_row("refused", _refused(totals))
     limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
-    lines.add_row("redis", f"{redis.name()}, memory {size(redis.used_memory_bytes)}{limit}")
+    used = "unknown" if redis.used_memory_bytes is None else size(redis.used_memory_bytes)
+    lines.add_row("redis", f"{redis.name()}, memory {used}{limit}")
+    for note in status.notes():
+        lines.add_row("note", Text(note, style="yellow"))
     for name, problem in _problems(status):
         lines.add_row(name, Text(problem, style="red"))
     for place, seen in status.spilled.items():

@@ -134,6 +134,7 @@ def notices(status: Status) -> list[Notice]:
         Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
         for alert in status.alerts
     ]
+    notes = [Notice("warn", text) for text in status.notes()]
     spilled = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
     if not status.workers:
         bad.append("No worker is running: webhooks are accepted, but wait in the queue")
@@ -141,7 +142,12 @@ def notices(status: Status) -> list[Notice]:
         bad.append(
             f"Redis uses {status.redis.memory_used():.0%} of its memory limit and refuses writes when it is full"
         )
-    return [*(Notice("bad", text) for text in bad), *alerts, *(Notice("warn", text) for text in spilled)]
+    return [
+        *(Notice("bad", text) for text in bad),
+        *alerts,
+        *notes,
+        *(Notice("warn", text) for text in spilled),
+    ]
 
 
 def channels(status: Status, configured: tuple[str, ...]) -> list[StatusLine]:

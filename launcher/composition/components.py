@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -12,8 +13,8 @@ from typing import Any
 
 import uvloop
 
+from broker.redis.connection import NO_PERSISTENCE, connect
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from inspector import server as inspector_server
 from inspector.http.app_context import Configured
 from inspector.http.auth_middleware import ClientAddress
@@ -37,6 +38,8 @@ from runtime.client_address import client_address
 from runtime.listening_socket import listen
 from worker.components import Setup, setup_of
 from worker.main import work
+
+log = logging.getLogger("hookline.launcher")
 
 _MARGIN_S = 5.0
 """Seconds that a process gets beyond its own grace period before it is killed."""
@@ -63,6 +66,12 @@ def _opened(section: str, host: str, port: int, *, backlog: int | None = None) -
         raise ListenError(
             f"cannot listen on {host} port {port}: {reason.lower()}: set {names} ({section}.port, {section}.host)"
         ) from None
+
+
+def log_accepted_risks(redis: RedisSettings) -> None:
+    """Log, once at the start, the risk that the operator accepted with redis.persistence."""
+    if redis.persistence == "none":
+        log.warning("%s", NO_PERSISTENCE, extra={"action": "redis_not_persistent"})
 
 
 def checked_for_receiver(config: Config) -> Config:

@@ -14,6 +14,7 @@ from launcher.composition.components import (
     checked_for_receiver,
     checked_for_worker,
     inspectors,
+    log_accepted_risks,
     open_inspector,
     open_listener,
     receivers,
@@ -47,6 +48,7 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
         reloadable = ReloadableConfig(_checked(config), lambda: _checked(with_secrets(read(), print_line)))
         # No other installation uses an embedded Redis, so its sources may always change.
         claim_now(redis, reloadable.current, accept=not config.redis.url)
+        log_accepted_risks(redis)
         groups = [
             receivers(reloadable, redis, listener, processes=config.receiver.processes),
             workers(reloadable, redis, processes=config.worker.processes),

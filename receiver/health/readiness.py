@@ -48,12 +48,13 @@ def readiness(storage: WebhookStorage, process: Process) -> Readiness:
             f"{process.pending_bytes} of {process.max_pending_bytes} bytes wait for Redis "
             "(receiver.max_pending_bytes)"
         )
-    of_redis, worker_notes = _of_redis(writer, storage.pressure), _missing_worker_permissions(writer)
+    of_redis = _of_redis(writer, storage.pressure)
+    redis_notes = _missing_worker_permissions(writer) + _not_measured(storage.pressure)
     if fallback is None:
-        return Readiness(of_redis + reasons, worker_notes)
+        return Readiness(of_redis + reasons, redis_notes)
     if fallback.redis_error and not writer.error:
         of_redis.insert(0, fallback.redis_error.brief)
-    of_disk, disk_notes = _of_disk(fallback), _disk_notes(fallback.spill) + worker_notes
+    of_disk, disk_notes = _of_disk(fallback), _disk_notes(fallback.spill) + redis_notes
     if of_redis and of_disk:
         return Readiness(of_redis + of_disk + reasons, disk_notes)
     return Readiness(reasons, of_redis + of_disk + disk_notes)
@@ -76,6 +77,10 @@ def _missing_worker_permissions(writer: RedisWriter) -> list[str]:
         return []
     commands = ", ".join(writer.worker_missing_commands)
     return [f"a worker with the same Redis user could not process webhooks: it may not run {commands}"]
+
+
+def _not_measured(pressure: BackPressure) -> list[str]:
+    return [pressure.refusal] if pressure.refusal else []
 
 
 def _of_disk(fallback: DiskFallback) -> list[str]:

@@ -26,8 +26,7 @@ _PERMISSIONS_EVERY_S = 30.0
 class RedisWriter:
     """Writes batches as durably as configured. After a failure it reads the facts of the server again."""
 
-    def __init__(self, redis: Client, *, durability: str, replicas: int, commands: tuple[str, ...] = ()) -> None:
-        """commands: further commands that the receiver sends, in the form of broker/redis/permissions.py."""
+    def __init__(self, redis: Client, *, durability: str, replicas: int) -> None:
         self.facts: ServerFacts | None = None
         """Facts about the server at the last check; None while Redis is away."""
 
@@ -40,7 +39,6 @@ class RedisWriter:
         self._redis = redis
         self._durability = durability
         self._replicas = replicas
-        self._commands = commands
         self._confirmation: Confirmation | None = None
         self._has_failed_write = False
         self._next_permissions_s = 0.0
@@ -102,17 +100,18 @@ class RedisWriter:
     async def _check_permissions(self, confirmation: Confirmation) -> None:
         """Check the permissions of the receiver's user, about twice a minute and after a failed write.
 
-        Raises Misconfigured.
+        Raises Misconfigured, or NotDurable if Redis refuses the command that confirms a write.
         """
         now_s = time.monotonic()
         if now_s < self._next_permissions_s and not self._has_failed_write:
             return
-        further = (*confirmation.commands(), *self._commands)
-        denied = await find_denied(self._redis, ("receiver", "worker"), further=further)
+        denied = await find_denied(self._redis, ("receiver", "worker"), further=confirmation.commands())
         self.worker_missing_commands = denied.commands.get("worker", ())
         own = structs.replace(denied, commands={**denied.commands, "worker": ()})
         if own.texts():  # the next check asks again, so the error remains until it is fixed
             raise Misconfigured("; ".join(own.texts()), brief="the Redis user lacks a permission")
+        if denied.further:
+            raise NotDurable(confirmation.refusal())
         self._next_permissions_s = now_s + _PERMISSIONS_EVERY_S
 
     def _note_failed_write(self, error: BrokerError) -> None:

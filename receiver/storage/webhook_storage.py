@@ -9,7 +9,6 @@ from typing import Any
 from broker.monitoring.spilled import report_spilled
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from broker.redis.permissions import MEASURE_QUEUE
 from receiver.counters import Counters
 from receiver.settings import Settings
 from receiver.storage.back_pressure import BackPressure
@@ -25,10 +24,7 @@ class WebhookStorage:
 
     def __init__(self, settings: Settings, redis: Client, counters: Counters) -> None:
         """Prepare the spill directory, if one is configured. Raises SpillDirError."""
-        commands = (MEASURE_QUEUE,) if settings.max_queued_bytes else ()
-        self.writer = RedisWriter(
-            redis, durability=settings.durability, replicas=settings.replicas, commands=commands
-        )
+        self.writer = RedisWriter(redis, durability=settings.durability, replicas=settings.replicas)
         self.pressure = BackPressure(redis, max_bytes=settings.max_queued_bytes)
         self.fallback: DiskFallback | None = None
         self._redis = redis
@@ -53,6 +49,11 @@ class WebhookStorage:
         if self.fallback is None and self.pressure.is_exceeded():
             return "too much is queued in Redis"
         return ""
+
+    def unknowns(self) -> list[str]:
+        """Return what Redis does not report or refuses to measure, and what the operator can do."""
+        facts, refusal = self.writer.facts, self.pressure.refusal
+        return [*(facts.unknowns() if facts else ()), *([refusal] if refusal else ())]
 
     async def refresh(self) -> None:
         """Check Redis, measure its queue, and report the webhooks on disk to it. Raises BrokerError."""

@@ -57,7 +57,7 @@ async def accept(redis: Client, *bodies: bytes, source: str = "voucherify", hint
 
 @asynccontextmanager
 async def running_worker(
-    server: RedisServer,
+    server: RedisServer | RedisSettings,
     *,
     sources: tuple[str, ...] = ("voucherify",),
     rules: tuple[Rule, ...] = NO_RULES,
@@ -66,7 +66,7 @@ async def running_worker(
     """Run a worker in this process."""
     stop = asyncio.Event()
     worker_sources = {name: WorkerSource(KINDS["voucherify"], 7) for name in sources}
-    redis = RedisSettings(url=server.url)
+    redis = server if isinstance(server, RedisSettings) else RedisSettings(url=server.url)
     channels = {"console": ConsoleSettings(), **(channels or {})}
     task = asyncio.create_task(
         run(Settings(stop_grace_s=5, unrecognized_grace_s=0), worker_sources, rules, channels, redis, stop=stop)

@@ -23,7 +23,7 @@ from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
-from tests.worker.conftest import rest, send, webhook
+from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
 from worker import arq_worker, main
 from worker.intake.intake import Intake
@@ -97,13 +97,13 @@ async def test_a_job_that_another_process_adds_is_taken_immediately(
     sink.answer = lambda _n, times: web.Response(status=400 if times == 1 else 204)
     async with idle_worker(redis, redis_server.url, sink):
         await send(redis, webhook(1))
-        await rest(redis)
+        await wait_until_idle(redis)
         await until(lambda: is_idle(redis))
         [letter] = await dead_letters.newest(redis)
         stored_letter = await dead_letters.get(redis, letter.id)
         assert stored_letter is not None
         await replay.replay(redis, [stored_letter])
-        assert (await rest(redis)).sent == 1
+        assert (await wait_until_idle(redis)).sent == 1
 
 
 @pytest.mark.usefixtures("no_heartbeat")
@@ -139,14 +139,14 @@ async def test_a_channel_that_was_paused_meanwhile_sends_nothing(
 ) -> None:
     async with idle_worker(redis, redis_server.url, sink):
         await send(redis, webhook(1))
-        await rest(redis)
+        await wait_until_idle(redis)
         await until(lambda: is_idle(redis))
         await channel_state.pause(redis, "sink", by="test")
         await send(redis, webhook(2))
         await until(lambda: redis.zcard(KEYS.held_jobs + "sink"))
         assert len(sink.got) == 1
         await channel_state.resume(redis, "sink", by="test")
-        assert (await rest(redis)).sent == 2
+        assert (await wait_until_idle(redis)).sent == 2
 
 
 async def test_it_stops_without_waiting_for_the_end_of_a_read(
@@ -167,4 +167,4 @@ async def test_what_redis_sent_to_a_read_that_was_cut_short_is_committed_before_
     await until(lambda: is_blocked(redis, 1))
     intake.stop()
     await running
-    assert (await rest(redis)).processed == 1
+    assert (await wait_until_idle(redis)).processed == 1

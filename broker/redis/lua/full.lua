@@ -17,9 +17,11 @@ end
 local function drain_when_full()
   local answer = redis.pcall('HINCRBY', K.stats_total, 'accepted', 0)
   if type(answer) == 'table' and answer.err then
-    local memory = redis.call('INFO', 'memory')
+    -- Some platforms leave out fields of INFO. Without them the bound is unknown, so the script is refused.
+    local memory = redis.pcall('INFO', 'memory')
+    if type(memory) ~= 'string' then refuse_if_full() end
     local used, most = memory:match('used_memory:(%d+)'), memory:match('maxmemory:(%d+)')
-    if tonumber(used) > 1.25 * tonumber(most) then refuse_if_full() end
+    if not used or not most or tonumber(used) > 1.25 * tonumber(most) then refuse_if_full() end
     go_on_when_full()
   end
 end

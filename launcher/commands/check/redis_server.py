@@ -15,6 +15,7 @@ from broker.redis.permissions import MEASURE_QUEUE, find_denied
 from broker.redis.probe import probe
 from broker.redis.redis_url import parse
 from receiver.settings import Settings as ReceiverSettings
+from receiver.storage.back_pressure import NOT_MEASURED
 
 UNKNOWN = "unknown"
 
@@ -29,6 +30,9 @@ class RedisReport(Struct, frozen=True, kw_only=True):
     """redis or valkey; empty where the server did not answer."""
 
     version: str = ""
+    persistence: str = "checked"
+    """The value of the setting redis.persistence."""
+
     aof: bool | None = None
     snapshots: bool | None = None
     """True where the server saves snapshots (RDB)."""
@@ -46,12 +50,14 @@ class RedisReport(Struct, frozen=True, kw_only=True):
             return "none configured"
         if not self.answered:
             return f"{self.url}: no answer"
-        if not self.version:
+        if not self.product:
             return f"{self.url}: it does not report its version"
-        name = f"{self.product.capitalize()} {self.version}"
+        name = f"{self.product.capitalize()} {self.version or 'of an unknown version'}"
         return f"{self.url}: {name}, {self._disk()}, maxmemory-policy {self.eviction}"
 
     def _disk(self) -> str:
+        if self.persistence == "managed":
+            return "the platform keeps the data (persistence managed)"
         if self.aof:
             return f"logs to disk (appendfsync {self.fsync})"
         if self.aof is None:
@@ -81,52 +87,73 @@ async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFi
         report = _report(url, facts)
         if facts.is_cluster:  # further checks would not find more
             return RedisFindings(report, tuple(facts.risks()))
-        problems = [*facts.risks(), *await _tried(client, facts, receiver)]
-        return RedisFindings(report, tuple(dict.fromkeys(problems)), tuple(facts.unknowns()))
-    except Misconfigured as error:  # INFO itself may be forbidden
-        report = RedisReport(url=url, answered=True)
+        problems, notes = await _tried(client, facts, receiver)
         return RedisFindings(
-            report, tuple(await _denied(client, _further(Confirmation(), receiver)) or [str(error)])
+            report,
+            tuple(dict.fromkeys([*facts.risks(), *problems])),
+            (*facts.notes(), *_durability_notes(facts, receiver), *notes),
         )
+    except Misconfigured as error:  # INFO itself may be forbidden
+        problems, notes = await _denied(client, Confirmation(), receiver)
+        report = RedisReport(url=url, answered=True)
+        return RedisFindings(report, tuple(problems or [str(error)]), tuple(notes))
     except BrokerError as error:
         return RedisFindings(RedisReport(url=url), (str(error),))
     finally:
         await client.aclose()
 
 
-async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> list[str]:
-    """Problems with the durability setting, with permissions, and with a write as the receiver does it."""
+async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> tuple[list[str], list[str]]:
+    """Problems with the durability setting, with permissions and with a write as the receiver does it; notes."""
     try:
         confirmation = confirmation_for(facts, receiver.durability, receiver.replicas)
     except BrokerError as error:
-        return [str(error), *await _denied(client, _further(Confirmation(), receiver))]
-    denied = await _denied(client, _further(confirmation, receiver))
-    if denied:
-        return denied
+        problems, notes = await _denied(client, Confirmation(), receiver)
+        return [str(error), *problems], notes
+    problems, notes = await _denied(client, confirmation, receiver)
+    if problems:
+        return problems, notes
     try:
         await probe(client, confirmation)
     except BrokerError as error:
-        return [str(error)]
-    return []
+        problems.append(str(error))
+    return problems, notes
 
 
-def _further(confirmation: Confirmation, receiver: ReceiverSettings) -> tuple[str, ...]:
-    """The commands that the receiver needs with these settings."""
-    return (*confirmation.commands(), *((MEASURE_QUEUE,) if receiver.max_queued_bytes else ()))
-
-
-async def _denied(client: Client, further: tuple[str, ...]) -> list[str]:
+async def _denied(
+    client: Client, confirmation: Confirmation, receiver: ReceiverSettings
+) -> tuple[list[str], list[str]]:
+    """Problems and notes about what Redis refuses, to this user or altogether."""
+    measuring = (MEASURE_QUEUE,) if receiver.max_queued_bytes else ()
     try:
-        return (await find_denied(client, further=further)).texts()
+        denied = await find_denied(client, further=(*confirmation.commands(), *measuring))
     except BrokerError as error:
-        return [str(error)]
+        return [str(error)], []
+    problems, notes = denied.texts(), []
+    for command in denied.further:
+        if command == "MEMORY USAGE":
+            notes.append(NOT_MEASURED)
+        else:
+            problems.append(confirmation.refusal())
+    return problems, notes
+
+
+def _durability_notes(facts: ServerFacts, receiver: ReceiverSettings) -> list[str]:
+    if facts.persistence != "managed" or receiver.durability != "fsync":
+        return []
+    note = (
+        'with redis.persistence = "managed", receiver.durability = "fsync" waits only for the reply of Redis: '
+        "whether the webhook is on disk then depends on the platform"
+    )
+    return [note]
 
 
 def _report(url: str, facts: ServerFacts) -> RedisReport:
     return RedisReport(
         url=url,
         product=facts.product,
-        version=".".join(str(part) for part in facts.version),
+        version=facts.version_text(),
+        persistence=facts.persistence,
         aof=facts.aof,
         snapshots=facts.snapshots,
         fsync=facts.fsync or UNKNOWN,

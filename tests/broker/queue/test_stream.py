@@ -41,6 +41,24 @@ async def test_only_a_stalled_entry_is_taken_over_and_its_deliveries_are_counted
     assert [entry.deliveries for entry in taken if entry] == [2, 3, 4]
 
 
+async def test_a_namespace_without_a_group_has_nothing_to_take_over_or_to_forget(redis: Client) -> None:
+    for _ in range(2):
+        assert await stream.take_over(redis, "next", idle_ms=0) is None
+        await stream.forget_consumers(redis, idle_ms=0)
+        await stream.append(redis, [BODY], Confirmation())  # then there is a stream, and still no group
+
+
+async def test_an_entry_that_was_deleted_while_it_was_pending_is_passed_over(redis: Client) -> None:
+    await stream.create_group(redis)
+    for _ in range(2):
+        await stream.append(redis, [BODY], Confirmation())
+    deleted, left = await stream.read(redis, "dead", count=2, block_ms=1)
+    await redis.xdel(KEYS.stream, deleted.id)
+    taken = await stream.take_over(redis, "next", idle_ms=0)
+    assert taken is not None
+    assert taken.id == left.id
+
+
 async def test_an_entry_that_is_still_worked_on_is_not_delivered_again(redis: Client) -> None:
     await stream.create_group(redis)
     await stream.append(redis, [BODY], Confirmation())

@@ -176,7 +176,6 @@ async def test_a_user_with_all_permissions_lacks_none(redis_server: RedisServer)
         (("~*", "-xreadgroup", "-xclaim"), "may not run XREADGROUP, XCLAIM, which the worker needs"),
         (("~*", "-xgroup|create"), "may not run XGROUP CREATE, which the worker needs"),
         (("~*", "-scan"), "may not run SCAN, which the inspector needs"),
-        (("~*", "-waitaof"), "may not run WAITAOF, which the receiver needs"),
         (("~*", "-multi"), "may not run MULTI"),
         (("~*", "-exec"), "may not run EXEC"),
         (("~{hookline:0}:webhooks*",), "may not read and write all keys of this namespace"),
@@ -188,12 +187,32 @@ async def test_each_missing_permission_is_found_without_running_anything(
     redis_server: RedisServer, rules: tuple[str, ...], message: str
 ) -> None:
     async with limited(redis_server, "+@all", *rules) as client:
-        denied = await find_denied(client, further=("WAITAOF 1 0 1",))
+        denied = await find_denied(client)
 
     assert len(denied.texts()) == 1
     assert message in denied.texts()[0]
     with redis_server.client() as admin:
         assert admin.keys() == []
+
+
+@pytest.mark.parametrize("rule", ["-waitaof", "-memory|usage"])
+async def test_further_commands_that_are_refused_are_returned_apart(redis_server: RedisServer, rule: str) -> None:
+    async with limited(redis_server, "~*", "+@all", rule) as client:
+        denied = await find_denied(client, further=("WAITAOF 1 0 1", "MEMORY USAGE KEY"))
+
+    assert denied.texts() == []
+    assert denied.further == (rule.removeprefix("-").replace("|", " ").upper(),)
+
+
+async def test_a_further_command_that_the_server_does_not_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "renamed.conf").write_text("rename-command WAITAOF HIDDEN\n")
+    server = RedisServer(tmp_path, include=str(tmp_path / "renamed.conf")).start()
+    client = connect(Settings(url=server.url))
+    denied = await find_denied(client, further=("WAITAOF 1 0 1", "MEMORY USAGE KEY"))
+    await client.aclose(close_connection_pool=True)
+    server.kill()
+
+    assert denied.further == ("WAITAOF",)
 
 
 def test_the_permission_of_each_command_in_a_script_is_checked() -> None:

@@ -251,7 +251,7 @@ headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
             "may not run EVALSHA, EVAL, SCRIPT LOAD, which the receiver needs: ACL SETUSER limited",
         ),
         (("~*", "-evalsha"), "+evalsha"),
-        (("~*", "-xreadgroup", "-xclaim", "-xautoclaim"), "may not run XREADGROUP, XAUTOCLAIM, XCLAIM"),
+        (("~*", "-xreadgroup", "-xclaim"), "may not run XREADGROUP, XCLAIM"),
         (("~*", "-info"), "may not run INFO"),
         (("~jobs:*",), "may not read and write all keys of this namespace"),
     ],

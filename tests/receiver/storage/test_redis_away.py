@@ -262,13 +262,18 @@ async def test_a_permission_that_only_a_worker_needs_is_a_note(redis_server: Red
     assert notes == ["a worker with the same Redis user could not process webhooks: it may not run XREADGROUP"]
 
 
-async def test_fsync_needs_the_permission_to_wait_for_the_disk(redis_server: RedisServer) -> None:
+async def test_fsync_is_not_ready_if_redis_refuses_to_wait_for_the_disk(redis_server: RedisServer) -> None:
     async with (
         limited(redis_server, "~*", "+@all", "-waitaof") as client,
         serving(client, durability="fsync") as served,
     ):
-        assert "lacks a permission" in await _reasons(served)
+        reasons = await _reasons(served)
         assert (await served.send()).status == 503
+
+    assert 'Redis refuses WAITAOF, so durability "fsync" cannot be confirmed: allow it (+waitaof)' in reasons
+    assert 'receiver.durability = "memory"' in reasons
+    assert 'redis.persistence = "managed"' in reasons
+    assert "limited" not in reasons
 
 
 async def test_readiness_reveals_no_host() -> None:
