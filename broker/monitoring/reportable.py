@@ -16,7 +16,7 @@ _REPORTABLE = Script(
 
 
 class Reportable(NamedTuple):
-    """What an alert may report, as numbers."""
+    """Numbers that an alert may report."""
 
     alerts: int
     """Alerts that are active, or have ended by themselves."""

@@ -38,10 +38,10 @@ class Upcoming(NamedTuple):
     """The work that is in Redis, whichever process left it there."""
 
     next_job_s: float | None
-    """Seconds until the next job is due: 0 if one is due, None if there is none."""
+    """Seconds until the next job is due: 0 if one is due, None without jobs."""
 
     next_digest_s: float | None
-    """The same for the windows of digests."""
+    """Seconds until the next window of a digest ends: 0 if one has ended, None without digests."""
 
     channels: int
     """The number of channels that are paused, have failures or have held jobs."""

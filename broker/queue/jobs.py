@@ -199,7 +199,7 @@ class Claims(NamedTuple):
 
     jobs: list[Claimed]
     next_job_s: float | None
-    """Seconds until the next job is due: 0 if more jobs are due, None if there is none."""
+    """Seconds until the next job is due: 0 if more jobs are due, None without jobs."""
 
     channels: int
     """The number of channels that are paused, have failures or have held jobs."""

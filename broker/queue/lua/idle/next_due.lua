@@ -1,6 +1,6 @@
 -- Part: when the next entry of a sorted set of times is due.
 
--- Returns in how many ms; 0 where it is due already, and -1 where there is none.
+-- Returns in how many ms; 0 where it is due already, and -1 without jobs.
 local function next_due_ms(key)
   local _, at_ms = unpack(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES'))
   return at_ms and math.max(0, tonumber(at_ms) - now) or -1
