@@ -1,4 +1,4 @@
-"""A real redis-server for tests, which can be stopped, killed, frozen and started again with the same data."""
+"""A real Redis or Valkey for tests, which can be stopped, killed, frozen and started again with the same data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from pathlib import Path
 
 import redis
 
-from launcher.embedded.embedded_redis import find_redis_server
+from launcher.embedded.server_binary import find_server
 from tests.leash import leashed
 
 
 class RedisServer:
-    """Run a server on a unix socket in `directory`, with an AOF there. `options` are redis.conf directives."""
+    """Run a server on a unix socket in `directory`, with an AOF there. `options` are redis.conf directives.
 
-    def __init__(self, directory: Path, **options: str) -> None:
+    binary: the server, by default the one that `hookline up` would start.
+    """
+
+    def __init__(self, directory: Path, *, binary: Path | None = None, **options: str) -> None:
         self.directory = directory
+        self._binary = binary or find_server().path
         self.socket = directory / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._options = {
@@ -35,7 +39,7 @@ class RedisServer:
     def start(self) -> RedisServer:
         arguments = [part for name, value in self._options.items() for part in (f"--{name}", value)]
         with (self.directory / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen(leashed([find_redis_server(), *arguments]), stdout=log, stderr=log)
+            self._process = subprocess.Popen(leashed([self._binary, *arguments]), stdout=log, stderr=log)
         self._wait_until_it_answers()
         return self
 

