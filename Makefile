@@ -1,4 +1,4 @@
-# Needs Python 3.11, 3.12 or 3.13 and nothing else. Uses uv if it is on PATH. `make help` lists the targets.
+# Needs Python 3.11 to 3.14 and nothing else; 3.14 is not tested yet. Uses uv if it is on PATH. `make help` lists the targets.
 # Installs locked versions: uv reads uv.lock, pip reads constraints.txt, and `make lock` writes both.
 # Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, EVENTS= and SEED= for chaos.
 
@@ -17,7 +17,7 @@ uv := $(or $(UV),$(OWN_UV))
 ALL_EXTRAS := embedded,apprise,dev
 comma := ,
 PYTEST = pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # Debian ships ensurepip of venv separately, in python3-venv; uv does not need it.
 FITS_ALONE := import ensurepip, venv; $(FITS)
 ifeq ($(origin PYTHON),undefined)
@@ -95,9 +95,9 @@ ifneq ($(shell $(PY) -c '$(FITS)' 2>/dev/null && echo fits),fits)
 .PHONY: $(VENV)/.embedded $(VENV)/.dev
 endif
 
-no_python := No Python 3.11 to 3.13 found (on Debian and Ubuntu it needs python3-venv too). \
+no_python := No Python 3.11 to 3.14 found (on Debian and Ubuntu it needs python3-venv too). \
 	Install one, or give its path: make test PYTHON=/path/to/python3.12
-bad_python = $(PYTHON) is not a Python 3.11 to 3.13 that can make a virtual environment.
+bad_python = $(PYTHON) is not a Python 3.11 to 3.14 that can make a virtual environment.
 
 ifdef UV
 new_venv = $(make_venv)
@@ -110,6 +110,7 @@ new_venv = $(if $(PYTHON),"$(PYTHON)" -c '$(FITS_ALONE)' 2>/dev/null \
 install = $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
 	$(locked) $(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
 endif
+# If uv has to install a Python, it is one that CI tests with.
 make_venv = $(uv) venv --quiet --clear --python "$(or $(PYTHON),>=3.11,<3.14)" $(1)
 # The first constrains installed packages and, until pip 25.2, the build tools; since pip 25.3 the second does that.
 locked := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.chaos
 
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
-    reason="atheris is not here: it is made for Linux on x86_64 only; tests/fuzz/test_corpus.py runs without it",
+    reason="atheris is not here: it has wheels for Linux on x86_64 and Python 3.11 to 3.13 only; "
+    "tests/fuzz/test_corpus.py runs without it",
 )
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_fuzzer_finds_nothing(target: str, tmp_path: Path) -> None:

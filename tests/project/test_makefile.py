@@ -70,7 +70,7 @@ def test_every_target_has_a_rule(target: str) -> None:
 def test_without_a_python_the_message_says_which_one_is_needed(bare: Path, target: str) -> None:
     done = make(target, directory=bare, path=str(bare / "bin"))
     assert done.returncode != 0
-    assert done.stderr.splitlines()[0].startswith("No Python 3.11 to 3.13 found")
+    assert done.stderr.splitlines()[0].startswith("No Python 3.11 to 3.14 found")
     assert "PYTHON=" in done.stderr
     assert not (bare / ".venv").exists()
 
@@ -78,7 +78,7 @@ def test_without_a_python_the_message_says_which_one_is_needed(bare: Path, targe
 def test_an_unsupported_python_is_refused_with_its_name(bare: Path) -> None:
     done = make("test", "PYTHON=/bin/false", directory=bare, path=str(bare / "bin"))
     assert done.returncode != 0
-    assert done.stderr.startswith("/bin/false is not a Python 3.11 to 3.13")
+    assert done.stderr.startswith("/bin/false is not a Python 3.11 to 3.14")
 
 
 def test_an_older_python_before_a_supported_one_is_skipped(bare: Path) -> None:
