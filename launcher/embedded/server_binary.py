@@ -34,7 +34,10 @@ _NEWEST_SHARED_RDB = 11
 """The newest RDB version that Redis (7.2) and every Valkey have in common."""
 
 _REDIS_FOR_RDB = {10: (7, 0), 11: (7, 2), 12: (7, 4)}
-"""The first Redis that reads an RDB version. Redis decides itself about a version that is not listed."""
+"""The first Redis that reads an RDB version."""
+
+_REDIS_FOR_NEWER_RDB = (8, 3)
+"""The first Redis that may read a newer RDB version than those, because 8.2 does not. It decides itself."""
 
 
 class ServerBinary(Struct, frozen=True):
@@ -72,6 +75,8 @@ class ServerBinary(Struct, frozen=True):
         if self.product == "Valkey":
             newest = _NEWEST_FOREIGN_RDB if self._reads_foreign_data else _NEWEST_SHARED_RDB
             return data.rdb_version <= newest
+        if data.rdb_version > max(_REDIS_FOR_RDB):
+            return self.version >= _REDIS_FOR_NEWER_RDB
         return self.version >= _REDIS_FOR_RDB.get(data.rdb_version, (7, 0))
 
 

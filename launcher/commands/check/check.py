@@ -18,7 +18,8 @@ from launcher.config.secret_exposure import open_files, secrets_in_file
 from launcher.config.toml_lines import line_numbers, line_of
 from launcher.config.undeliverable_rules import missing_recipients, refused_addresses, unknown_events
 from launcher.embedded.server_binary import find_server
-from launcher.errors import ConfigError, Fault, NoRedisError
+from launcher.embedded.stored_data import read_stored_data
+from launcher.errors import ConfigError, EmbeddedRedisError, Fault, NoRedisError
 from receiver.storage.spill.files import unusable_reason
 from runtime.terminal_text import printable_json
 from sources import KINDS
@@ -125,7 +126,7 @@ def _redis(context: Context, config: Config) -> RedisFindings:
     try:
         settings = context.redis()
     except NoRedisError:
-        return _embedded_redis_findings()
+        return _embedded_redis_findings(config)
     server = check_redis(settings, config.receiver)
     if server.problems:  # they may be the reason why the namespace cannot be read
         return server
@@ -133,11 +134,11 @@ def _redis(context: Context, config: Config) -> RedisFindings:
     return RedisFindings(server.report, namespace.problems, server.notes + namespace.notes)
 
 
-def _embedded_redis_findings() -> RedisFindings:
+def _embedded_redis_findings(config: Config) -> RedisFindings:
     report = RedisReport(url="")
     try:
-        server = find_server()
-    except NoRedisError as error:
+        server = find_server(read_stored_data(config.data_dir))
+    except (NoRedisError, EmbeddedRedisError) as error:
         return RedisFindings(report, (str(error),))
     return RedisFindings(report, notes=(f"no Redis is configured or running here; `hookline up` starts {server}",))
 

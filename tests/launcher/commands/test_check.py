@@ -66,7 +66,20 @@ def test_without_a_redis_it_names_the_one_that_up_would_start(tmp_path: Path) ->
     code, report = checked(tmp_path)
 
     assert (code, report["redis"]["url"]) == (0, "")
-    assert "`hookline up` starts" in report["notes"][0]
+    assert "`hookline up` starts Valkey 9.1 (" in report["notes"][0]
+
+
+def test_data_that_no_server_here_can_read_is_a_problem(tmp_path: Path) -> None:
+    log = tmp_path / ".hookline" / "appendonlydir"
+    log.mkdir(parents=True)
+    (log / "appendonly.aof.manifest").write_text("file appendonly.aof.1.base.rdb seq 1 type b\n")
+    (log / "appendonly.aof.1.base.rdb").write_bytes(b"REDIS0099\xfa\x09redis-ver\x0610.1.0")
+
+    code, report = checked(tmp_path, PATH=str(tmp_path))
+
+    assert code == 1
+    assert "cannot read the data in" in report["problems"][0]
+    assert "which Redis 10.1.0 wrote" in report["problems"][0]
 
 
 def test_the_text_output_can_be_read(tmp_path: Path, redis_server: RedisServer) -> None:
