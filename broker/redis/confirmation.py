@@ -8,9 +8,9 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
 from broker.redis.client import Client
-from broker.redis.connection import ServerFacts
 from broker.redis.errors import NotDurable
 from broker.redis.scripting.scripts import Script
+from broker.redis.server.facts import ServerFacts
 
 _WAIT_MS = 3000
 

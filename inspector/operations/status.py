@@ -23,9 +23,9 @@ from broker.queue.waiting_check import Waiting, read_waiting
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
-from broker.redis.connection import ServerFacts, read_facts
 from broker.redis.errors import BrokerError, Forbidden
-from broker.redis.probe import probe
+from broker.redis.server.facts import ServerFacts, read_facts
+from broker.redis.server.probe import probe
 from sources import KINDS
 from sources.provider import Provider
 from sources.settings import Settings as SourceSettings

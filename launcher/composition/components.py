@@ -13,8 +13,9 @@ from typing import Any
 
 import uvloop
 
-from broker.redis.connection import NO_PERSISTENCE, connect
 from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
+from broker.redis.server.facts import NO_PERSISTENCE
 from inspector import server as inspector_server
 from inspector.http.app_context import Configured
 from inspector.http.auth_middleware import ClientAddress

@@ -11,10 +11,11 @@ from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation, confirmation_for
 from broker.redis.client import Client
-from broker.redis.connection import ServerFacts, forget_primary, read_facts
+from broker.redis.connection import forget_primary
 from broker.redis.errors import BrokerError, Misconfigured, NotDurable, Unavailable
-from broker.redis.permissions import find_denied
-from broker.redis.probe import probe
+from broker.redis.server.facts import ServerFacts, read_facts
+from broker.redis.server.permissions import find_denied
+from broker.redis.server.probe import probe
 
 _CHECK_TIMEOUT_S = 1.0
 _SYNC_TIMEOUT_S = 3.0

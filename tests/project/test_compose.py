@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from broker.redis.connection import Settings, connect, read_facts
+from broker.redis.connection import Settings, connect
+from broker.redis.server.facts import read_facts
 from inspector.site import STOP_S
 from launcher.config.config import load
 from receiver.settings import Settings as ReceiverSettings

@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmation_for
-from broker.redis.connection import ServerFacts, connect, read_facts
 from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect
 from broker.redis.errors import BrokerError, Misconfigured
-from broker.redis.permissions import MEASURE_QUEUE, find_denied
-from broker.redis.probe import probe
 from broker.redis.redis_url import parse
+from broker.redis.server.facts import ServerFacts, read_facts
+from broker.redis.server.permissions import MEASURE_QUEUE, find_denied
+from broker.redis.server.probe import probe
 from receiver.settings import Settings as ReceiverSettings
 from receiver.storage.back_pressure import NOT_MEASURED
 

@@ -15,7 +15,7 @@ from broker.monitoring import audit, drift
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import Forbidden
-from broker.redis.permissions import find_denied
+from broker.redis.server.permissions import find_denied
 from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_channels, read_status

@@ -14,10 +14,11 @@ from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
-from broker.redis.connection import Settings, connect, read_facts
+from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, Full, Misconfigured, Unavailable, translated
-from broker.redis.permissions import PARTS, find_denied
-from broker.redis.probe import probe
+from broker.redis.server.facts import read_facts
+from broker.redis.server.permissions import PARTS, find_denied
+from broker.redis.server.probe import probe
 from tests.names import KEYS
 from tests.ports import free_port
 from tests.redis_server import RedisServer

@@ -14,8 +14,9 @@ from redis.exceptions import ResponseError
 from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.redis.confirmation import confirmation_for
-from broker.redis.connection import Settings, connect, read_facts
+from broker.redis.connection import Settings, connect
 from broker.redis.errors import NotDurable
+from broker.redis.server.facts import read_facts
 from tests.main_job import run_main_job
 from tests.ports import free_port
 from tests.proxy import running_proxy

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from broker.redis.client import Client
-from broker.redis.connection import Settings, connect, read_facts
+from broker.redis.connection import Settings, connect
+from broker.redis.server.facts import read_facts
 from inspector.operations import bulk_actions
 from inspector.operations.filters import Filter
 from tests.inspector.stack import (
