@@ -57,7 +57,7 @@ from inspector.settings import DeadSettings, Settings
 from inspector.site import Site
 from runtime.listening_socket import listen
 from sources import KINDS
-from worker.delivery.search_terms import terms_of
+from worker.search_terms import terms_of
 
 _LETTERS = int(os.environ.get("HOOKLINE_BENCH_DEAD", "100000"))
 _WRITERS = 2

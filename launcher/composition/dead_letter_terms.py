@@ -8,7 +8,7 @@ from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.replay import notification_of
 from sources import KINDS
 from sources.settings import Settings
-from worker.delivery.search_terms import terms_of
+from worker.search_terms import terms_of
 
 
 def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Sequence[str]]:

@@ -55,8 +55,8 @@ async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
             await until(lambda: group.primaries() == {str(_other(group, old).port)})
             named_s = time.monotonic() - failed_at
             _repair(old, fault)
-            mended = time.monotonic()
-            await until(lambda: load.since(mended) > 600, seconds=60)
+            recovered_s = time.monotonic()
+            await until(lambda: load.since(recovered_s) > 600, seconds=60)
             await load.finish()
             await until(lambda: _at_rest(redis), seconds=30)
 

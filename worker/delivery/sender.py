@@ -18,13 +18,13 @@ from worker.delivery.message_builder import MessageBuilder, undeliverable, unkno
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
 from worker.delivery.running_job import RunningJob
-from worker.delivery.search_terms import terms_of
 from worker.enrichment.enrich import Enriched, Enricher
 from worker.intake.digests import payloads_of
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.retry import RetrySettings
+from worker.search_terms import terms_of
 from worker.worker_context import WorkerContext
 
 log = logging.getLogger("hookline.worker")

@@ -26,10 +26,10 @@ async def test_a_corrected_copy_is_replayed_and_the_letter_stays(
     redis_server: RedisServer, redis: Client, tmp_path: Path
 ) -> None:
     letter_id = await _wrong(redis_server, redis)
-    mended = tmp_path / "body.json"
-    mended.write_bytes(sample(1))
+    corrected = tmp_path / "body.json"
+    corrected.write_bytes(sample(1))
 
-    sent = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(mended), "--yes")
+    sent = await hookline(redis_server, "dead", "edit", letter_id, "--file", str(corrected), "--yes")
     async with running_worker(redis_server):
         totals = await wait_until_idle(redis)
     shown = await hookline(redis_server, "dead", "show", letter_id)

@@ -310,7 +310,7 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
     [letter_id] = await _make_dead_letters(redis, 1)
     before = await search.get(redis, letter_id)
 
-    assert await single_letter.replay_edited(redis, letter_id, b'{"n":"mended"}', by="ann")
+    assert await single_letter.replay_edited(redis, letter_id, b'{"n":"corrected"}', by="ann")
     assert not await single_letter.replay_edited(redis, "0" * 17, b"{}", by="ann")
 
     status = await read_status(redis)

@@ -361,11 +361,11 @@ class Case:
 WINDOW = DigestSettings(key="customer.id", window="1s")
 OLD = {**SAMPLE, "event": {**SAMPLE["event"], "created_at": "2020-01-01T00:00:00Z"}}
 CASES = {
-    "mended-channel": Case(webhook(1)),
-    "mended-text": Case(webhook(2), rules=(rule(text="{{ pionts }}"),), then=(rule(to="{{ customer.id }}"),)),
+    "corrected-channel": Case(webhook(1)),
+    "corrected-text": Case(webhook(2), rules=(rule(text="{{ pionts }}"),), then=(rule(to="{{ customer.id }}"),)),
     "still-misspelt": Case(webhook(3), rules=(rule(text="{{ pionts }}"),)),
     "misspelt-by-now": Case(webhook(4), then=(rule(subject="{{ pionts }}"),)),
-    "unwanted-by-now": Case(webhook(5), then=(rule(when="balance.points > 100"),)),
+    "no-longer-wanted": Case(webhook(5), then=(rule(when="balance.points > 100"),)),
     "rule-gone": Case(webhook(6), then=()),
     "channel-gone": Case(webhook(7), rules=(rule(channel="gone"),)),
     "no-recipient": Case(webhook(8), rules=(rule(channel="mail"),)),
@@ -384,7 +384,7 @@ CASES = {
 
 
 PASSING = {
-    *("mended-channel", "mended-text", "unwanted-by-now", "digest"),
+    *("corrected-channel", "corrected-text", "no-longer-wanted", "digest"),
     *("stale", "stale-and-unwanted", "stale-into-digest"),
 }
 
