@@ -1,4 +1,4 @@
-"""Connects to Redis."""
+"""Opens the connections to Redis that the `[redis]` section describes."""
 
 from __future__ import annotations
 
