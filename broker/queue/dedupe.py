@@ -38,6 +38,11 @@ class Mark(Struct, frozen=True, array_like=True):
     """True if the event has a time of its own."""
 
     @property
+    def bucket(self) -> int:
+        """The bits of the identity's hash that name its set, 0 to 4095. They determine the home of the event."""
+        return int(self.key[self.key.rindex(":") + 1 :])
+
+    @property
     def term(self) -> str:
         """The search term by which commit.lua finds a dead letter of the event when the event is redelivered."""
         return f"seen:{self.member}"

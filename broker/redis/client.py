@@ -23,19 +23,23 @@ _REFUSALS = ("WRONGTYPE", "value is not an integer", "value is not a float", "wo
 
 
 class Client(Redis):
-    """A client that knows the names of Hookline's keys and the clock of Redis.
+    """A client that knows the names of the keys of one partition, and the clock of its Redis.
 
     If a key has a value that Hookline never writes, the client moves the value aside and runs the command again:
     see broker/namespace/set_aside.py.
     """
 
-    def __init__(self, *, names: Names, pool: Any, persistence: Persistence = "checked") -> None:
+    def __init__(
+        self, *, names: Names, pool: Any, persistence: Persistence = "checked", partition: int = 0
+    ) -> None:
         """names: the names of the keys. pool: a connection pool, which the client owns and closes.
 
-        persistence: the setting redis.persistence, which decides what the facts of the server must say.
+        persistence: the setting redis.persistence, which decides what the facts of the server must say. partition:
+        the number of the partition whose keys these are.
         """
         super().__init__(connection_pool=pool)
         self.names = names
+        self.partition = partition
         self.persistence = persistence
         self.clock = Clock()
         self.auto_close_connection_pool = True

@@ -49,6 +49,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     append-only file is required or claimed, and `receiver.durability = "fsync"` then means that Redis replied.
     `none` accepts that everything in Redis may be lost when it restarts; the log, `check` and `status` say so."""
 
+    partitions: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Into how many partitions the data is divided, 1 to 256. Defaults to 1.
+
+    Several partitions spread the load over the nodes of a Redis Cluster; each is one hash slot. The number is
+    fixed when a namespace is first used; `hookline redis repartition` changes it later."""
+
     tls_ca_file: str = ""
     """The PEM file of the authorities that may sign the certificate of Redis.
 
@@ -67,10 +73,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     and `none` nothing. Defaults to `full`."""
 
     max_connections: Annotated[int, Meta(ge=4)] = 32
-    """The largest number of connections of one process, at least 4. Defaults to 32.
+    """The largest number of connections of one process to one partition, at least 4. Defaults to 32.
 
-    If all are in use, a command waits up to `socket_timeout_s` for one. Two connections of a worker process are
-    always in use: they wait for webhooks and for jobs of other processes."""
+    If all are in use, a command waits up to `socket_timeout_s` for one. Two connections of a worker process to
+    each partition that it reads are always in use: they wait for webhooks and for jobs of other processes."""
 
     connect_timeout_s: Annotated[float, Meta(gt=0)] = 2.0
     """How many seconds to wait for a connection to open, and for the sentinels to report the primary.
@@ -84,11 +90,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     After that the command fails, and is not repeated."""
 
 
-def connect(settings: Settings, *, retries: int = 3) -> Client:
+def connect(settings: Settings, *, retries: int = 3, partition: int = 0) -> Client:
     """Create a client with its own connection pool. It connects when a command needs it, so Redis may be down now.
 
     retries: how often to repeat a command after the connection was lost, or if the server is no longer the
-    primary. Raises Misconfigured.
+    primary. partition: the number of the partition whose keys it uses; see broker/redis/partitions.py for all of
+    them. Raises Misconfigured.
     """
     # Every write of this package is safe to repeat. A time-out is not retried, because the command may have been
     # run, and only the caller knows what to do then.
@@ -108,7 +115,12 @@ def connect(settings: Settings, *, retries: int = 3) -> Client:
         "encoding_errors": "surrogateescape",  # a name that is not UTF-8 is encoded to the same bytes again
     }
     pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
-    return Client(names=Names(prefix_of(settings.namespace)), pool=pool, persistence=settings.persistence)
+    return Client(
+        names=Names(prefix_of(settings.namespace, partition)),
+        pool=pool,
+        persistence=settings.persistence,
+        partition=partition,
+    )
 
 
 def longest_block_s(settings: Settings) -> float:

@@ -63,6 +63,12 @@ that prefix:
     alert:lease                       string  the worker that checks the alert conditions     seconds
     alerts                            hash    the active alerts, by {kind}:{source}           never
     drift:{source}                    hash    deviations: see broker/monitoring/drift.py      after a month
+    applied:{partition}/{batch}       hash    places of the bodies of another partition's     a week
+                                              batch that are processed here: 1 if new
+    held-bodies:{partition}           list    bodies whose home is that partition, which is   when empty
+                                              away: see broker/queue/held_bodies.py
+    workers                           zset    live workers by the end of their registration   a minute
+    layout                            string  for how many partitions homes were computed     never
     installation                      hash    the sources of the owner: see                   never
                                               broker/namespace/installation.py
     clocks                            hash    processes with a wrong clock: see               a day
@@ -154,6 +160,10 @@ class Names:
         self.alert_lease = prefix + "alert:lease"
         self.alerts = prefix + "alerts"
         self.drift = prefix + "drift:"
+        self.applied = prefix + "applied:"
+        self.held_bodies = prefix + "held-bodies:"
+        self.workers = prefix + "workers"
+        self.layout = prefix + "layout"
         self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"
