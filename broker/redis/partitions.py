@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.errors import BrokerError
 
 
 class Partitions:
@@ -19,6 +20,8 @@ class Partitions:
     def __init__(self, clients: Sequence[Client]) -> None:
         """clients: at least one, each with the names of its own partition."""
         self.all = tuple(clients)
+        self.away: dict[int, tuple[float, BrokerError]] = {}
+        """Partitions that did not answer: until when (monotonic) they are not asked again, and why."""
 
     @property
     def control(self) -> Client:
