@@ -48,8 +48,12 @@ async def ask_all(partitions: Partitions, read: Callable[[Client], Awaitable[T]]
     away = {number: error for number, (until_s, error) in partitions.away.items() if until_s > now_s}
     if len(away) == len(partitions):
         away = {}
-    asked: dict[asyncio.Future[T], int] = {
-        asyncio.ensure_future(read(client)): client.partition
+
+    async def answer(client: Client) -> T:
+        return await read(client)
+
+    asked = {
+        asyncio.create_task(answer(client)): client.partition
         for client in partitions
         if client.partition not in away
     }
@@ -70,7 +74,7 @@ async def ask_all(partitions: Partitions, read: Callable[[Client], Awaitable[T]]
     return Answers(dict(sorted(answers.items())), dict(sorted(away.items())))
 
 
-async def _finished(asked: dict[asyncio.Future[T], int]) -> list[tuple[asyncio.Future[T], int]]:
+async def _finished(asked: dict[asyncio.Task[T], int]) -> list[tuple[asyncio.Task[T], int]]:
     """Wait for all, but not much longer than for the first that answers."""
     pending = set(asked)
     while pending:
@@ -82,7 +86,7 @@ async def _finished(asked: dict[asyncio.Future[T], int]) -> list[tuple[asyncio.F
     return list(asked.items())
 
 
-def _error(task: asyncio.Future[T]) -> BrokerError | None:
+def _error(task: asyncio.Task[T]) -> BrokerError | None:
     """Return why a partition did not answer, None if it did. Raises what is no BrokerError."""
     if not task.done():
         return Unavailable("Redis did not answer in time")
