@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 from broker.monitoring.source_health import OUTAGE
 from broker.queue import batch
 from broker.queue.batch import RawBody
+from broker.queue.held_bodies import packed_places, unpacked_places
 from broker.queue.parts import BATCHES, UNRECOGNIZED
 from broker.redis import keys
 from broker.redis.client import Client
@@ -59,7 +60,7 @@ _SPLIT = Script(
     "queue/split",
     parts=(FULL, BATCHES),
     keys=("stream",),
-    args=("entry", "any_age: number", "batches: packed"),
+    args=("entry", "any_age: number", "origin", "batches: packed"),
 )
 _FORGET_CONSUMERS = Script("queue/forget_consumers", parts=(PAIRS,), keys=("stream",), args=("idle_ms: number",))
 
@@ -75,6 +76,12 @@ class Entry(Struct, frozen=True):
 
     any_age: bool = False
     """True if the age of its events is not checked, because a person replayed them although they were stale."""
+
+    origin: str = ""
+    """The id of the batch that its bodies were received in, if that was another one: see `batch_id`."""
+
+    places: tuple[int, ...] = ()
+    """The place of each body in that batch; () if the batch is this one."""
 
 
 async def append(redis: Client, bodies: list[RawBody], confirmation: Confirmation) -> None:
@@ -192,13 +199,28 @@ async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idl
         return bool(await _DEFER_ENTRY(redis, consumer=consumer, entry=entry_id, for_ms=for_ms, idle_ms=idle_ms))
 
 
-async def split(
-    redis: Client, entry_id: str, batches: Sequence[Sequence[RawBody]], *, any_age: bool = False
-) -> None:
-    """Replace an entry by smaller ones that contain the same bodies. Safe to repeat. Raises BrokerError."""
-    parts = [(len(bodies), as_text(batch.encode(list(bodies)))) for bodies in batches]
+async def split(redis: Client, entry: Entry, batches: Sequence[Sequence[tuple[int, RawBody]]]) -> None:
+    """Replace an entry by smaller ones that contain the same bodies. Safe to repeat. Raises BrokerError.
+
+    batches: the bodies of each new entry, each with its place in the batch that it was received in.
+    """
+    rows = [
+        (
+            len(bodies),
+            as_text(batch.encode([body for _, body in bodies])),
+            packed_places([place for place, _ in bodies]),
+        )
+        for bodies in batches
+    ]
+    # Other partitions may have processed some of the bodies: markers there name the batch and the places.
+    origin = batch_id(redis, entry) if redis.partitions > 1 else ""
     with translated():
-        await _SPLIT(redis, entry=entry_id, any_age=int(any_age), batches=parts)
+        await _SPLIT(redis, entry=entry.id, any_age=int(entry.any_age), origin=origin, batches=rows)
+
+
+def batch_id(redis: Client, entry: Entry) -> str:
+    """Return the id of the batch that the bodies of an entry were received in: `{partition}/{entry}`."""
+    return entry.origin or f"{redis.partition}/{entry.id}"
 
 
 async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
@@ -258,4 +280,6 @@ def _entry(entry_id: bytes, fields: dict[bytes, bytes], deliveries: int = 1) -> 
         blob=fields.get(b"z", b""),
         deliveries=deliveries,
         any_age=b"a" in fields,
+        origin=fields.get(b"o", b"").decode(errors="replace"),
+        places=unpacked_places(fields.get(b"p", b"")),
     )

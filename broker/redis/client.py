@@ -30,16 +30,26 @@ class Client(Redis):
     """
 
     def __init__(
-        self, *, names: Names, pool: Any, persistence: Persistence = "checked", partition: int = 0
+        self,
+        *,
+        names: Names,
+        pool: Any,
+        persistence: Persistence = "checked",
+        partition: int = 0,
+        partitions: int = 1,
     ) -> None:
         """names: the names of the keys. pool: a connection pool, which the client owns and closes.
 
         persistence: the setting redis.persistence, which decides what the facts of the server must say. partition:
-        the number of the partition whose keys these are.
+        the number of the partition whose keys these are. partitions: the setting redis.partitions.
         """
         super().__init__(connection_pool=pool)
         self.names = names
         self.partition = partition
+        self.partitions = partitions
+        self.layout = str(partitions)
+        """The value of the key `layout` if Redis has the same number of partitions."""
+
         self.persistence = persistence
         self.clock = Clock()
         self.auto_close_connection_pool = True

@@ -120,6 +120,7 @@ def connect(settings: Settings, *, retries: int = 3, partition: int = 0) -> Clie
         pool=pool,
         persistence=settings.persistence,
         partition=partition,
+        partitions=settings.partitions,
     )
 
 

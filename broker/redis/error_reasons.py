@@ -22,9 +22,10 @@ class ErrorExplanation(Struct, frozen=True):
     brief: str
     """The text for everyone. It has no names of users, hosts or settings."""
 
-    kind: Literal["full", "passing", "lasting", "forbidden"] = "passing"
-    """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it, and
-    `forbidden` if the fix is a permission of the Redis user."""
+    kind: Literal["full", "passing", "lasting", "forbidden", "layout"] = "passing"
+    """`full` if Redis is out of memory, `passing` if waiting may help, `lasting` if a person must fix it,
+    `forbidden` if the fix is a permission of the Redis user, and `layout` if Redis has another number of
+    partitions."""
 
 
 def explain(said: str, *, is_login: bool = False) -> ErrorExplanation | None:
@@ -90,12 +91,19 @@ _NO_WRITES = "Redis does not accept writes"
 
 
 def _known(
-    pattern: str, text: str, brief: str, kind: Literal["full", "passing", "lasting"] = "passing"
+    pattern: str, text: str, brief: str, kind: Literal["full", "passing", "lasting", "layout"] = "passing"
 ) -> tuple[re.Pattern[str], ErrorExplanation]:
     return re.compile(pattern), ErrorExplanation(text, brief, kind)
 
 
 _KNOWN = (
+    _known(
+        r"WRONGLAYOUT",
+        "Redis has another number of partitions than redis.partitions, or is being repartitioned: wait until "
+        "`hookline redis repartition` has ended, and start again with the number that Redis has then",
+        "Redis has another number of partitions",
+        "layout",
+    ),
     _known(
         r"\b(MOVED|ASK) \d|CROSSSLOT|CLUSTERDOWN|cluster is down|non local key|slot not served|same slot",
         CLUSTER,

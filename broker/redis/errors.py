@@ -25,6 +25,10 @@ class Unavailable(BrokerError):
     """Redis is down, loading, read-only or too slow. A write may or may not have been made."""
 
 
+class WrongLayout(BrokerError):
+    """Redis has another number of partitions than this process. Nothing was written."""
+
+
 class Full(BrokerError):
     """Redis is at maxmemory and refuses writes. Nothing was written."""
 
@@ -78,7 +82,13 @@ def _of_redis(error: redis_errors.RedisError) -> BrokerError:
         return Misconfigured(f"Redis refused a command: {said}", brief="Redis refused a command")
     if explanation is None:
         return _of_connection(error)
-    kinds = {"full": Full, "passing": Unavailable, "lasting": Misconfigured, "forbidden": Forbidden}
+    kinds = {
+        "full": Full,
+        "passing": Unavailable,
+        "lasting": Misconfigured,
+        "forbidden": Forbidden,
+        "layout": WrongLayout,
+    }
     return kinds[explanation.kind](f"{explanation.text} (Redis: {said})", brief=explanation.brief)
 
 

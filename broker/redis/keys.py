@@ -106,6 +106,13 @@ DIGEST_MAX = 500
 
 SPILLED_TTL_S = 7 * 86_400
 
+APPLIED_TTL_S = 7 * 86_400
+"""How long a home remembers which bodies of another partition's batch it has processed, after it last did so."""
+
+# A worker that was frozen longer than worker.stall_s ends itself when it continues.
+COMMITTED_TTL_S = 180
+"""How long it remembers them after the batch was committed, for a worker with the same batch that was delayed."""
+
 
 def prefix_of(namespace: str, partition: int = 0) -> str:
     """Return the beginning of the names of all keys of a partition."""

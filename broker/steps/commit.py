@@ -9,45 +9,42 @@ from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING, PackedLetter
-from broker.queue import jobs
-from broker.queue.dedupe import Mark
-from broker.queue.jobs import NotifyJob, due_now
-from broker.queue.parts import JOBS
+from broker.queue import held_bodies
+from broker.queue.held_bodies import HeldBodies
+from broker.queue.jobs import NotifyJob
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
-from broker.steps import digests
-from broker.steps.digests import Part, QueuedJob
+from broker.steps.digests import Part
+from broker.steps.new_events import (
+    GATHERING,
+    LAYOUT,
+    NEW_EVENTS,
+    NewEvent,
+    PlannedPart,
+    Share,
+    planned_part,
+    queued_jobs,
+)
 
-
-class Share(Struct, frozen=True, array_like=True):
-    """The notifications of an event in one job: `count` of them, from index `first` on (starts at 0).
-
-    job: the number of the job in the commit (starts at 1).
-    """
-
-    job: int
-    first: int
-    count: int
-
-
-class NewEvent(Struct, frozen=True, array_like=True):
-    """A decoded body. Its notifications are created only if its identity was not seen before."""
-
-    mark: Mark
-    shares: list[Share]
+__all__ = ["COMMIT", "Committed", "NewEvent", "Processed", "Share", "commit"]
 
 
 class Processed(Struct, frozen=True):
-    """The results of processing one stream entry."""
+    """The results of processing one stream entry, as far as they belong into the partition of the entry."""
 
     entry_id: str
     bodies: int
+    """The number of bodies that this commit processes: those of `events`, and of `stored_letters`."""
+
     events: list[NewEvent]
     stored_letters: list[StoredDeadLetter]
     parts: Sequence[Part] = ()
     """The events that go into digests, if they are new."""
+
+    held: Sequence[HeldBodies] = ()
+    """The bodies that wait for partitions that are away."""
 
 
 class Committed(Struct, frozen=True):
@@ -65,18 +62,15 @@ class Committed(Struct, frozen=True):
     digested: int = 0
     """How many events were added to digests."""
 
+    acknowledged: int = 0
+    """How many entries this commit removed; the others had been committed before."""
 
-class PlannedPart(NamedTuple):
-    """A `Part` as the script gets it."""
 
-    event: int
-    """Number of the event in its entry (starts at 1)."""
+class PlannedHeld(NamedTuple):
+    """A `HeldBodies` as the script gets it."""
 
-    digest: str
+    home: int
     blob: int
-    window_ms: int
-    channels: int
-    """How many channels the digest is sent to."""
 
 
 class PlannedEntry(NamedTuple):
@@ -87,46 +81,33 @@ class PlannedEntry(NamedTuple):
     events: list[NewEvent]
     letters: list[PackedLetter]
     parts: list[PlannedPart]
+    held: list[PlannedHeld]
 
 
 COMMIT = Script(
     "steps/commit",
-    parts=(FULL, COUNTERS, JOBS, ADDING),
-    keys=("stream", "queue", "digests", "digests_counted", "dead_index", "dead_to_retry", "stats_total"),
-    args=("entries: packed", "jobs: packed"),
+    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, ADDING),
+    keys=("stream",),
+    args=("partitions", "entries: packed", "jobs: packed"),
     rest="blobs",
-    records={
-        "ENTRY": PlannedEntry,
-        "EVENT": NewEvent,
-        "MARK": Mark,
-        "SHARE": Share,
-        "PART": PlannedPart,
-        "JOB": QueuedJob,
-    },
+    records={"ENTRY": PlannedEntry, "HELD": PlannedHeld},
 )
 
 
 async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence[NotifyJob]) -> Committed:
     """Write marks, jobs, dead letters and counters, and acknowledge the entries, all or nothing.
 
-    Safe to repeat: an entry that this or another worker has committed before is skipped. Raises BrokerError.
+    Safe to repeat: an entry that this or another worker has committed before is skipped. Raises BrokerError, and
+    WrongLayout where Redis has another number of partitions than the config.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     planned = []
     for entry in entries:
         letters = [packed(stored_letter, blobs.place, now_ms=now_ms) for stored_letter in entry.stored_letters]
-        parts = [_planned_part(part, blobs) for part in entry.parts]
-        planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts))
-    queued = [
-        QueuedJob(jobs.new_job_id(len(job.notifications)), blobs.place(jobs.encode(due_now(job, now_ms))))
-        for job in new_jobs
-    ]
+        parts = [planned_part(part, blobs) for part in entry.parts]
+        held = [PlannedHeld(bodies.home, blobs.place(held_bodies.packed(bodies))) for bodies in entry.held]
+        planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts, held))
+    queued = queued_jobs(new_jobs, blobs, now_ms)
     with translated():
-        counts = await COMMIT(redis, entries=planned, jobs=queued, blobs=blobs.all)
+        counts = await COMMIT(redis, partitions=redis.layout, entries=planned, jobs=queued, blobs=blobs.all)
     return Committed(*counts)
-
-
-def _planned_part(part: Part, blobs: Blobs) -> PlannedPart:
-    gathered = part.gathered
-    place = blobs.place(digests.packed(gathered))
-    return PlannedPart(part.event + 1, part.digest, place, gathered.window_ms, len(gathered.channels))

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from msgspec import structs
+
 from broker.queue import stream
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage
 from broker.steps.commit import Committed, commit
+from worker.intake.home_steps import HomeSteps
 from worker.intake.plan import Plan, UnrecognizedEntry
 from worker.settings import Settings
 
@@ -29,14 +32,22 @@ class Committer:
         consumer: str,
         stopping: asyncio.Event,
         on_committed: Callable[[Committed], None],
+        home_steps: HomeSteps | None = None,
+        on_held: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_committed: called after each commit with what it changed."""
+        """on_committed: called after each commit with what it changed.
+
+        home_steps: the steps in other partitions; None if there is only one. on_held: called after a commit that
+        let bodies wait for a partition that is away.
+        """
         self._redis = redis
         self._consumer = consumer
         self._grace_ms = int(settings.unrecognized_grace_s * 1000)
         self._takeover_ms = int(settings.takeover_s * 1000)
         self._stopping = stopping
         self._on_committed = on_committed
+        self._home_steps = home_steps
+        self._on_held = on_held
 
     async def commit(self, plan: Plan) -> None:
         """Commit a plan. Retries until Redis accepts it, or until the worker stops."""
@@ -58,11 +69,33 @@ class Committer:
     async def _commit_once(self, plan: Plan) -> None:
         """Every step is safe to repeat. Raises BrokerError."""
         for split in plan.split:
-            await stream.split(self._redis, split.entry.id, split.batches, any_age=split.entry.any_age)
-        if plan.processed:
-            self._on_committed(await commit(self._redis, plan.processed, plan.jobs))
+            await stream.split(self._redis, split.entry, split.batches)
+        if plan.processed and plan.elsewhere and self._home_steps:
+            await self._commit_with_homes(plan, self._home_steps)
+        elif plan.processed:
+            self._on_committed(await commit(self._redis, plan.processed, plan.jobs.all))
         for unrecognized in plan.unrecognized:
             await self._defer(unrecognized)
+
+    async def _commit_with_homes(self, plan: Plan, home_steps: HomeSteps) -> None:
+        """Process events in other partitions, and then commit. Raises BrokerError."""
+        done = await home_steps.run(plan)
+        processed = [structs.replace(entry, held=done.held.get(entry.entry_id, ())) for entry in plan.processed]
+        committed = await commit(self._redis, processed, plan.jobs.all)
+        for applied in done.applied:
+            committed = structs.replace(
+                committed,
+                processed=committed.processed + applied.processed,
+                duplicate=committed.duplicate + applied.duplicate,
+                retried_on_redelivery=committed.retried_on_redelivery + applied.retried_on_redelivery,
+                digested=committed.digested + applied.digested,
+            )
+        self._on_committed(committed)
+        # Where another worker committed an entry, it may have let bodies wait, which need the markers.
+        if committed.acknowledged == len(processed):
+            home_steps.note_committed(plan, done.held)
+        if done.held:
+            self._on_held()
 
     async def _defer(self, unrecognized: UnrecognizedEntry) -> None:
         """Leave an entry to other workers for `unrecognized_grace_s`; then commit its dead letters."""

@@ -13,9 +13,13 @@ from broker.queue.stream import Entry
 from broker.queue.waiting_check import read_waiting
 from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
+from broker.redis.partitions import Partitions
 from broker.steps.commit import Committed
 from runtime.fault_log import Faults
 from worker.intake.commit import Committer
+from worker.intake.held_bodies_release import HeldBodiesRelease
+from worker.intake.home_steps import HomeSteps
+from worker.intake.homes import Homes
 from worker.intake.planner import Planner
 from worker.settings import Settings
 
@@ -39,8 +43,11 @@ class Intake:
         *,
         consumer: str,
         block_s: float = _BLOCK_S,
+        partitions: Partitions | None = None,
     ) -> None:
-        """block_s: how long Redis blocks a read while there is no entry. Defaults to 4."""
+        """redis: the partition whose entries are read. block_s: how long Redis blocks a read while there is no
+        entry; defaults to 4. partitions: all of them; defaults to this one alone.
+        """
         self._redis = redis
         self._planner = planner
         self._settings = settings
@@ -67,8 +74,21 @@ class Intake:
 
         self._pending = 0
         self._next_forget = 0.0
+        self._homes: Homes | None = None
+        home_steps: HomeSteps | None = None
+        self._release: HeldBodiesRelease | None = None
+        if partitions is not None and len(partitions) > 1:
+            self._homes = Homes(partitions, redis.partition)
+            home_steps = HomeSteps(redis, partitions)
+            self._release = HeldBodiesRelease(redis, partitions, home_steps)
         self._committer = Committer(
-            redis, settings, consumer=consumer, stopping=self._stopping, on_committed=self._note_commit
+            redis,
+            settings,
+            consumer=consumer,
+            stopping=self._stopping,
+            on_committed=self._note_commit,
+            home_steps=home_steps,
+            on_held=self._release.note_held if self._release else lambda: None,
         )
         self._taking_over = asyncio.Lock()
         self._waiting = 0
@@ -105,6 +125,11 @@ class Intake:
             return 0.0
 
         await repeat(step, Outage(log, "reading webhooks"), faults, stop=self._stopping)
+
+    async def run_release(self) -> None:
+        """Release bodies that wait for other partitions until cancelled; returns if there is only one."""
+        if self._release is not None:
+            await self._release.run()
 
     async def _read(self) -> list[Entry]:
         """Read entries that no worker has read yet. Waits for the first of them, but not when stopped."""
@@ -177,7 +202,7 @@ class Intake:
         """Decode, match, plan and commit entries. While Redis runs one commit, the next is planned."""
         async with asyncio.TaskGroup() as group:
             committing: asyncio.Task[None] | None = None
-            async for plan in self._planner.plans(entries):
+            async for plan in self._planner.plans(entries, self._homes):
                 if committing is not None:
                     await committing
                 committing = group.create_task(self._committer.commit(plan))

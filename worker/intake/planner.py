@@ -13,8 +13,9 @@ from broker.queue.stream import Entry
 from broker.steps.commit import NewEvent, Processed
 from broker.steps.digests import Part
 from worker.intake.decode import UnknownSourceError, dead_letter_of, decode_event
+from worker.intake.homes import Homes
 from worker.intake.match import MatchedEvent, RuleMatcher
-from worker.intake.plan import Plan, Split, UnrecognizedEntry
+from worker.intake.plan import LeavingPart, Plan, Split, UnrecognizedEntry
 from worker.rules.event_times import is_future
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
@@ -40,11 +41,14 @@ class Planner:
         self._max_future_s = max_future_s
         self._on_event = on_event
 
-    async def plans(self, entries: Sequence[Entry]) -> AsyncIterator[Plan]:
-        """Yield the plans of one or more commits, in the order of the entries."""
+    async def plans(self, entries: Sequence[Entry], homes: Homes | None = None) -> AsyncIterator[Plan]:
+        """Yield the plans of one or more commits, in the order of the entries.
+
+        homes: None if there is only one partition.
+        """
         plan = Plan()
         for entry in entries:
-            self._plan_entry(entry, plan)
+            self._plan_entry(entry, plan, homes)
             await asyncio.sleep(0)  # let other tasks run
             if plan.is_full():
                 yield plan
@@ -66,7 +70,7 @@ class Planner:
             return dead_letter_of(body, self._sources, error)
         return matched
 
-    def _plan_entry(self, entry: Entry, plan: Plan) -> None:
+    def _plan_entry(self, entry: Entry, plan: Plan, homes: Homes | None) -> None:
         try:
             bodies = batch.decode(entry.blob)
         except UnreadableBatchError as error:
@@ -78,9 +82,12 @@ class Planner:
         if entry.deliveries > self._max_deliveries:
             self._isolate(entry, bodies, plan)
         elif not unknown:
-            self._process(entry, bodies, plan)
+            self._process(entry, bodies, plan, homes)
         elif len(unknown) < len(bodies):
-            plan.split.append(Split(entry, [[body for body in bodies if body.source in self._sources], unknown]))
+            placed = list(zip(places_of(entry, bodies), bodies, strict=True))
+            known = [(place, body) for place, body in placed if body.source in self._sources]
+            others = [(place, body) for place, body in placed if body.source not in self._sources]
+            plan.split.append(Split(entry, [known, others]))
         else:
             errors = [UnknownSourceError(body.source) for body in bodies]
             letters = [
@@ -92,7 +99,8 @@ class Planner:
     def _isolate(self, entry: Entry, bodies: list[RawBody], plan: Plan) -> None:
         """Split an entry that ended too many workers into single bodies; a single body is a dead letter."""
         if len(bodies) > 1:
-            plan.split.append(Split(entry, [[body] for body in bodies]))
+            placed = zip(places_of(entry, bodies), bodies, strict=True)
+            plan.split.append(Split(entry, [[each] for each in placed]))
             return
         [body] = bodies
         source = self._sources.get(body.source)
@@ -103,20 +111,53 @@ class Planner:
             error_class="Poison",
             terms=source.kind.terms(body.body) if source else (),
         )
-        plan.add_processed(Processed(entry.id, entry.bodies, [], [letter]))
+        plan.add_processed(Processed(entry.id, entry.bodies, [], [letter]), entry.bodies)
 
-    def _process(self, entry: Entry, bodies: list[RawBody], plan: Plan) -> None:
+    def _process(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
         events: list[NewEvent] = []
         letters: list[StoredDeadLetter] = []
         parts: list[Part] = []
-        for body in bodies:
+        elsewhere = 0
+        for place, body in enumerate(bodies):
             matched = self.plan_body(body, any_age=entry.any_age)
             if isinstance(matched, StoredDeadLetter):
                 letters.append(matched)
-                continue
-            parts += [Part(len(events), digest, gathered) for digest, gathered in matched.digest_events]
-            shares = [
-                plan.add_notification(channel, notification) for channel, notification in matched.notifications
-            ]
-            events.append(NewEvent(matched.mark, shares))
-        plan.add_processed(Processed(entry.id, entry.bodies, events, letters, parts))
+            elif homes is not None and _leaves(matched, homes):
+                _plan_elsewhere(entry, place, body, matched, plan, homes)
+                elsewhere += 1
+            else:
+                parts += [Part(len(events), digest, gathered) for digest, gathered in matched.digest_events]
+                events.append(plan.jobs.add_all(matched))
+        processed = Processed(entry.id, entry.bodies - elsewhere, events, letters, parts)
+        plan.add_processed(processed, len(bodies))
+
+
+def places_of(entry: Entry, bodies: Sequence[RawBody]) -> Sequence[int]:
+    """Return the place of each body of an entry in the batch that it was received in."""
+    return entry.places if len(entry.places) == len(bodies) else range(len(bodies))
+
+
+def _leaves(matched: MatchedEvent, homes: Homes) -> bool:
+    """Return whether an event, or a digest that it joins, is at home in another partition than its batch."""
+    return homes.of_event(matched.mark) != homes.own or any(
+        homes.of_digest(digest) != homes.own for digest, _ in matched.digest_events
+    )
+
+
+def _plan_elsewhere(
+    entry: Entry, number: int, body: RawBody, matched: MatchedEvent, plan: Plan, homes: Homes
+) -> None:
+    """Plan an event that is processed at its home first. number: of its body in the entry."""
+    home = homes.of_event(matched.mark)
+    work = plan.home(home)
+    batch_at_home = work.batch_of(entry)
+    for digest, gathered in matched.digest_events:
+        part = Part(len(batch_at_home.events), digest, gathered)
+        digest_home = homes.of_digest(digest)
+        if digest_home == home:
+            batch_at_home.parts.append(part)
+        else:
+            batch_at_home.leaving.append(LeavingPart(digest_home, part))
+    batch_at_home.places.append(entry.places[number] if number < len(entry.places) else number)
+    batch_at_home.bodies.append(body)
+    batch_at_home.events.append(work.jobs.add_all(matched))

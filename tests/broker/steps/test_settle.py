@@ -238,7 +238,7 @@ async def test_a_redis_far_beyond_full_refuses_a_whole_step_and_changes_nothing(
     mark = dedupe.mark("s", "id", occurred_at_ms=NOW_MS, window_ms=7 * dedupe.DAY_MS)
     steps = {
         "commit": lambda: commit(redis, [Processed(entry.id, 2, [NewEvent(mark, [])], [])], []),
-        "split": lambda: stream.split(redis, entry.id, [[RawBody(NOW_MS, "s", "", b"{}")]] * 2),
+        "split": lambda: stream.split(redis, entry, [[(0, RawBody(NOW_MS, "s", "", b"{}"))]] * 2),
         "settle": lambda: settle(redis, ME, job_id, [Settled(0, "dead", stored_letter)]),
         "dead_letter_job": lambda: dead_letter_job(redis, job_id, stored_letter),
     }

@@ -63,7 +63,7 @@ async def committed(redis: Client, *bodies: bytes) -> Committed:
     [entry] = await stream.read(redis, "dying", count=1, block_ms=100)
     planner = Planner({"voucherify": WorkerSource(VOUCHERIFY, 7)}, RuleBook((ALL,)), max_deliveries=3)
     plan = await first_plan(planner, entry)
-    return await commit(redis, plan.processed, plan.jobs)
+    return await commit(redis, plan.processed, plan.jobs.all)
 
 
 async def test_a_redelivery_retries_the_dead_notification_with_its_key_and_all_attempts(

@@ -13,6 +13,7 @@ from broker.redis.client import Client
 from sources import KINDS
 from tests.names import KEYS
 from tests.worker.conftest import send, webhook
+from worker.intake.homes import Homes
 from worker.intake.intake import Intake
 from worker.intake.plan import Plan
 from worker.intake.planner import Planner
@@ -29,10 +30,10 @@ class Watching(Planner):
         self._watched = redis
         self.seen: list[int] = []
 
-    async def plans(self, entries: Sequence[Entry]) -> AsyncIterator[Plan]:
+    async def plans(self, entries: Sequence[Entry], homes: Homes | None = None) -> AsyncIterator[Plan]:
         pending = await self._watched.xpending_range(KEYS.stream, keys.GROUP, "-", "+", 10)
         self.seen.append(sum(row["times_delivered"] > 1 for row in pending))
-        async for plan in super().plans(entries):
+        async for plan in super().plans(entries, homes):
             yield plan
 
 

@@ -31,7 +31,7 @@ async def test_every_event_gets_the_notifications_of_the_rules_that_match() -> N
         Rule(name=name, events=(glob,), channel="console") for name, glob in (("a", "x.*"), ("b", "*"), ("c", "y"))
     ]
     plan = await first_plan(planner(*rules), entry(b'{"n":1}', hint="x.y"))
-    assert [n.rule for n in plan.jobs[0].notifications] == ["a", "b"]
+    assert [n.rule for n in plan.jobs.all[0].notifications] == ["a", "b"]
 
 
 async def test_a_job_carries_one_channel_and_at_most_64_notifications() -> None:
@@ -41,7 +41,7 @@ async def test_a_job_carries_one_channel_and_at_most_64_notifications() -> None:
         entry(*(webhook(n) for n in range(70))),
         entry(*(webhook(n) for n in range(70, 100))),
     )
-    sizes = {(job.channel, len(job.notifications)) for job in plan.jobs}
+    sizes = {(job.channel, len(job.notifications)) for job in plan.jobs.all}
     assert sizes == {("one", MAX_NOTIFICATIONS), ("one", 36), ("two", MAX_NOTIFICATIONS), ("two", 36)}
 
 
@@ -53,14 +53,14 @@ async def test_the_shares_of_the_events_cover_each_job_exactly() -> None:
         for share in event.shares
         for index in range(share.first, share.first + share.count)
     ]
-    expected = [(place, i) for place, job in enumerate(plan.jobs, 1) for i in range(len(job.notifications))]
+    expected = [(place, i) for place, job in enumerate(plan.jobs.all, 1) for i in range(len(job.notifications))]
     assert sorted(covered) == expected
 
 
 async def test_a_large_body_does_not_share_its_job() -> None:
     large = b'{"x":"' + b"a" * 200_000 + b'"}'
     plan = await first_plan(planner(Rule(name="all", events=("*",), channel="c")), entry(large, large + b" "))
-    assert [len(job.notifications) for job in plan.jobs] == [1, 1]
+    assert [len(job.notifications) for job in plan.jobs.all] == [1, 1]
 
 
 def test_the_key_depends_on_source_event_and_rule_alone() -> None:

@@ -115,7 +115,7 @@ async def test_a_body_dies_again_as_intake_would_keep_it_or_passes(name: str) ->
         for _ in [result]
         if result.stage == "intake"
     ] == [(dead.reason, dead.error, dead.error_class, dead.path, dead.fingerprint) for dead in dead_at_intake]
-    planned = {(job.channel, made.rule, made.key) for job in plan.jobs for made in job.notifications}
+    planned = {(job.channel, made.rule, made.key) for job in plan.jobs.all for made in job.notifications}
     assert {(shown.channel, shown.rule, shown.key) for shown in result.notifications} == planned
 
 

@@ -91,7 +91,7 @@ async def test_an_explanation_shows_what_intake_does(name: str) -> None:
     assert [Fault(letter.reason, letter.error, letter.path) for letter in stored_letters] == (
         [explanation.fault] if explanation.fault else []
     )
-    planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs for n in job.notifications}
+    planned = {(job.channel, n.rule, n.key, n.event) for job in plan.jobs.all for n in job.notifications}
     assert planned == {
         (notified.channel, outcome.rule, notified.key, event_of(explanation).name)
         for outcome in explanation.rules

@@ -32,7 +32,7 @@ async def planned(payload: dict[str, Any], *rules: Rule) -> list[tuple[str, Noti
     planner = Planner(SOURCES, RuleBook(rules), max_deliveries=3)
     plan = await first_plan(planner, Entry("1-1", 1, batch.encode([body]), 1))
     assert not plan.processed[0].stored_letters
-    return [(job.channel, notification) for job in plan.jobs for notification in job.notifications]
+    return [(job.channel, notification) for job in plan.jobs.all for notification in job.notifications]
 
 
 async def test_a_rule_with_when_notifies_only_where_it_is_true() -> None:

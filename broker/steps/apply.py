@@ -1,0 +1,124 @@
+"""The steps of a commit in other partitions than that of the batch: see docs/architecture.md, "Partitions"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from broker.queue.jobs import NotifyJob
+from broker.queue.parts import WAKE
+from broker.redis import clock
+from broker.redis.client import Client
+from broker.redis.errors import translated
+from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
+from broker.steps.digests import Part
+from broker.steps.new_events import (
+    GATHERING,
+    LAYOUT,
+    NEW_EVENTS,
+    NewEvent,
+    PlannedPart,
+    planned_part,
+    queued_jobs,
+)
+
+
+class AppliedBatch(Struct, frozen=True):
+    """The events of a batch that are at home in one partition, and that this step processes there."""
+
+    id: str
+    """The partition of the batch and its entry there, for example `3/1700000000000-0`."""
+
+    events: Sequence[NewEvent]
+    places: Sequence[int]
+    """The place of each event's body in the batch (starts at 0)."""
+
+    parts: Sequence[Part] = ()
+    """The events that go into digests of the same partition, if they are new."""
+
+
+class PlannedBatch(NamedTuple):
+    """An `AppliedBatch` as the script gets it."""
+
+    id: str
+    events: Sequence[NewEvent]
+    places: Sequence[int]
+    parts: list[PlannedPart]
+
+
+class Applied(Struct, frozen=True):
+    """The results of the step in one partition."""
+
+    processed: int
+    duplicate: int
+    waiting: int
+    retried_on_redelivery: int
+    digested: int
+    new: list[list[bool]]
+    """For each batch, True for each event that is new. It is the same when the step is repeated."""
+
+
+class GatheredEvent(Struct, frozen=True):
+    """An event that goes into a digest which is at home in another partition than the event."""
+
+    batch_id: str
+    place: int
+    """The place of the event's body in the batch (starts at 0)."""
+
+    part: Part
+
+
+APPLY = Script(
+    "steps/apply",
+    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, WAKE),
+    keys=("queue",),
+    args=("partitions", "batches: packed", "jobs: packed", "committed: packed"),
+    rest="blobs",
+    records={"BATCH": PlannedBatch},
+)
+_GATHER = Script(
+    "steps/gather",
+    parts=(FULL, COUNTERS, LAYOUT, GATHERING, WAKE),
+    keys=("digests",),
+    args=("partitions", "rows: packed"),
+    rest="blobs",
+)
+
+
+async def apply(
+    redis: Client, batches: Sequence[AppliedBatch], new_jobs: Sequence[NotifyJob], *, committed: Sequence[str] = ()
+) -> Applied:
+    """Process events of another partition's batches in the partition where they are at home.
+
+    committed: ids of batches whose markers are not needed for long any more. Safe to repeat. Raises BrokerError,
+    WrongLayout.
+    """
+    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    planned = [
+        PlannedBatch(batch.id, batch.events, batch.places, [planned_part(part, blobs) for part in batch.parts])
+        for batch in batches
+    ]
+    queued = queued_jobs(new_jobs, blobs, now_ms)
+    with translated():
+        processed, duplicate, waiting, retried, digested, answers = await APPLY(
+            redis, partitions=redis.layout, batches=planned, jobs=queued, committed=committed, blobs=blobs.all
+        )
+    new = [[sign == ord("1") for sign in answer] for answer in answers]
+    return Applied(processed, duplicate, waiting, retried, digested, new)
+
+
+async def gather(redis: Client, events: Sequence[GatheredEvent]) -> int:
+    """Add events to digests that are at home in this partition. Returns how many were not added before.
+
+    Safe to repeat. Raises BrokerError, WrongLayout.
+    """
+    blobs, seen = Blobs(), dict[tuple[str, int], int]()
+    rows = []
+    for event in events:
+        # One body can belong to digests of several rules, so its place alone does not name the field.
+        number = seen[event.batch_id, event.place] = seen.get((event.batch_id, event.place), 0) + 1
+        rows.append((event.batch_id, f"digest:{event.place}:{number}", planned_part(event.part, blobs)))
+    with translated():
+        return int(await _GATHER(redis, partitions=redis.layout, rows=rows, blobs=blobs.all))

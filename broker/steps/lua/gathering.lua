@@ -1,0 +1,14 @@
+-- Part: adding events to digests. Parts have the fields of PlannedPart in broker/steps/new_events.py (PART).
+
+-- Add an event to a digest. The first event opens the digest's window and counts for as many notifications as the
+-- digest has channels. The window of a full digest ends now. Returns how many notifications were created.
+local function gather(part, blobs)
+  local digest, channels = part[PART_DIGEST], part[PART_CHANNELS]
+  local length = redis.call('RPUSH', P.digest .. digest, blobs[part[PART_BLOB]])
+  local is_first = redis.call('HSETNX', K.digests_counted, digest, channels) == 1
+  redis.call('ZADD', K.digests, 'NX', now + part[PART_WINDOW_MS], digest)
+  if length >= DIGEST_MAX then
+    redis.call('ZADD', K.digests, 'XX', now, digest)
+  end
+  return is_first and channels or 0
+end

@@ -1,0 +1,152 @@
+"""The steps of a commit in other partitions, before the entries are committed in their own.
+
+docs/architecture.md, "Partitions", says what each step leaves behind, and why each is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from broker.queue.batch import RawBody
+from broker.queue.held_bodies import HeldBodies
+from broker.queue.stream import Entry, batch_id
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError, Unavailable, WrongLayout
+from broker.redis.partitions import Partitions
+from broker.steps.apply import Applied, AppliedBatch, GatheredEvent, apply, gather
+from worker.intake.plan import HomeBatch, HomeWork, Plan
+
+log = logging.getLogger("hookline.worker")
+
+T = TypeVar("T")
+
+# A home that takes longer must not delay the events of others. If the step was done all the same, its marker
+# shows that.
+_STEP_S = 1.0
+"""Seconds that a step in another partition may take; after that the partition counts as away."""
+
+_Waiting = dict[tuple[str, int], tuple[Entry, dict[int, RawBody]]]
+"""(entry, partition that its bodies wait for) -> the bodies by their places."""
+
+
+class HomeStepsResult(Struct, frozen=True):
+    """The results of the steps in other partitions."""
+
+    applied: list[Applied]
+    held: dict[str, list[HeldBodies]]
+    """By entry: the bodies that wait for a partition that is away."""
+
+
+class HomeSteps:
+    """Processes events in the partitions where they are at home, for one reader of one partition."""
+
+    def __init__(self, redis: Client, partitions: Partitions) -> None:
+        """redis: the partition whose entries are read."""
+        self.away: set[int] = set()
+        """Partitions that did not take a step. They get none until `HeldBodiesRelease` finds that they answer."""
+
+        self._redis = redis
+        self._partitions = partitions
+        self._committed: dict[int, list[str]] = {}
+
+    async def run(self, plan: Plan) -> HomeStepsResult:
+        """Process the events at their homes. Events of partitions that are away wait for them.
+
+        Safe to repeat. Raises WrongLayout.
+        """
+        waiting: _Waiting = {}
+        homes = list(plan.elsewhere.items())
+        answers = await asyncio.gather(*(self._answer(home, self._apply(home, work)) for home, work in homes))
+        to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]] = {}
+        for (home, work), applied in zip(homes, answers, strict=True):
+            for number, batch in enumerate(work.batches):
+                if applied is None:
+                    for place, body in zip(batch.places, batch.bodies, strict=True):
+                        _hold(waiting, batch.entry, home, place, body)
+                else:
+                    self._collect(to_gather, batch, applied.new[number])
+        await self._gather_all(to_gather, waiting)
+        held: dict[str, list[HeldBodies]] = {}
+        for (entry_id, home), (entry, by_place) in waiting.items():
+            bodies, places = list(by_place.values()), list(by_place)
+            held.setdefault(entry_id, []).append(
+                HeldBodies(home, batch_id(self._redis, entry), bodies, places, entry.any_age)
+            )
+        return HomeStepsResult([applied for applied in answers if applied], held)
+
+    def note_committed(self, plan: Plan, held: dict[str, list[HeldBodies]]) -> None:
+        """Note that this worker has committed the entries: the markers of complete batches may end soon."""
+        for home, work in plan.elsewhere.items():
+            for batch in work.batches:
+                # Bodies of a batch that was divided, or waits in part, may need its markers for longer.
+                if batch.entry.origin or batch.entry.id in held:
+                    continue
+                for number in {home, *(part.home for part in batch.leaving)}:
+                    self._committed.setdefault(number, []).append(batch_id(self._redis, batch.entry))
+
+    async def _apply(self, home: int, work: HomeWork) -> Applied:
+        batches = [
+            AppliedBatch(batch_id(self._redis, batch.entry), batch.events, batch.places, batch.parts)
+            for batch in work.batches
+        ]
+        committed = self._committed.pop(home, [])
+        return await apply(self._partitions[home], batches, work.jobs.all, committed=committed)
+
+    def _collect(
+        self, to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]], batch: HomeBatch, new: Sequence[bool]
+    ) -> None:
+        for leaving in batch.leaving:
+            event = leaving.part.event
+            if new[event]:
+                gathered = GatheredEvent(batch_id(self._redis, batch.entry), batch.places[event], leaving.part)
+                to_gather.setdefault(leaving.home, []).append((batch, gathered))
+
+    async def _gather_all(
+        self, to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]], waiting: _Waiting
+    ) -> None:
+        answers = await asyncio.gather(
+            *(
+                self._answer(home, gather(self._partitions[home], [gathered for _, gathered in rows]))
+                for home, rows in to_gather.items()
+            )
+        )
+        for (home, rows), added in zip(to_gather.items(), answers, strict=True):
+            if added is None:
+                for batch, gathered in rows:
+                    body = batch.bodies[gathered.part.event]
+                    _hold(waiting, batch.entry, home, gathered.place, body)
+
+    async def _answer(self, home: int, step: Awaitable[T]) -> T | None:
+        """Return the answer of a step; None if the partition is away. Raises WrongLayout."""
+        running = asyncio.ensure_future(step)
+        if home in self.away:
+            running.cancel()
+            return None
+        try:
+            async with asyncio.timeout(_STEP_S):
+                return await running
+        except WrongLayout:
+            raise
+        except TimeoutError:
+            self._note_away(home, Unavailable(f"no answer within {_STEP_S:g} s"))
+        except BrokerError as error:
+            self._note_away(home, error)
+        return None
+
+    def _note_away(self, home: int, error: BrokerError) -> None:
+        if home not in self.away:
+            text = "events that are at home in partition %d wait for it: %s"
+            log.warning(text, home, error, extra={"action": "partition_away", "partition": home})
+        self.away.add(home)
+
+
+def _hold(waiting: _Waiting, entry: Entry, home: int, place: int, body: RawBody) -> None:
+    """Let a body wait for a partition, unless it waits for another one already."""
+    if any(place in by_place for (entry_id, _), (_, by_place) in waiting.items() if entry_id == entry.id):
+        return
+    waiting.setdefault((entry.id, home), (entry, {}))[1][place] = body
