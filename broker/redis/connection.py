@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
+from redis.crc import key_slot
 from redis.exceptions import (
     BusyLoadingError,
     ReadOnlyError,
@@ -17,7 +18,8 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client, Persistence
-from broker.redis.connection_pool import HostConnection, SocketConnection
+from broker.redis.cluster import ClusterNodes, SlotConnection, SlotPrimary
+from broker.redis.connection_pool import HostConnection, PrimaryFinder, SocketConnection
 from broker.redis.errors import Misconfigured
 from broker.redis.keys import Names, prefix_of
 from broker.redis.redis_url import Address, AddressError, Login, parse
@@ -33,8 +35,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     With Sentinel: redis+sentinel://[user:password@]host1[:port],host2,host3/primary[/db], or rediss+sentinel://
     for TLS. `primary` is the name that the sentinels use. If the sentinels need a login, add ?sentinel_username=
-    and &sentinel_password=. In a user or a password, write / ? # @ % : as %2F %3F %23 %40 %25 %3A. Empty by
-    default: `hookline up` then starts an embedded Redis."""
+    and &sentinel_password=. With Redis Cluster: redis+cluster://[user:password@]host1[:port],host2,host3, or
+    rediss+cluster:// for TLS; some of its nodes are enough. In a user or a password, write / ? # @ % : as %2F %3F
+    %23 %40 %25 %3A. Empty by default: `hookline up` then starts an embedded Redis."""
 
     namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")] = "hookline"
     """The beginning of the names of all keys. Installations with different namespaces can share one database.
@@ -90,19 +93,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     After that the command fails, and is not repeated."""
 
 
-def connect(settings: Settings, *, retries: int = 3, partition: int = 0) -> Client:
+def connect(
+    settings: Settings, *, retries: int = 3, partition: int = 0, nodes: ClusterNodes | None = None
+) -> Client:
     """Create a client with its own connection pool. It connects when a command needs it, so Redis may be down now.
 
     retries: how often to repeat a command after the connection was lost, or if the server is no longer the
     primary. partition: the number of the partition whose keys it uses; see broker/redis/partitions.py for all of
-    them. Raises Misconfigured.
+    them. nodes: those of `cluster_nodes`, to share them with
+    other clients; by default the client has its own. Raises Misconfigured.
     """
     # Every write of this package is safe to repeat. A time-out is not retried, because the command may have been
     # run, and only the caller knows what to do then.
-    try:
-        address = parse(settings.url)
-    except AddressError as error:
-        raise Misconfigured(f"redis.url: {error}") from None
+    address, prefix = _address(settings), prefix_of(settings.namespace, partition)
     options: dict[str, Any] = {
         "max_connections": settings.max_connections,
         "timeout": settings.socket_timeout_s,
@@ -114,13 +117,39 @@ def connect(settings: Settings, *, retries: int = 3, partition: int = 0) -> Clie
         "db": address.db,
         "encoding_errors": "surrogateescape",  # a name that is not UTF-8 is encoded to the same bytes again
     }
-    pool = BlockingConnectionPool(**options, **_login(address.login), **_place(address, settings))
+    place = _place(address, settings, finder_for(address, settings, prefix, nodes))
+    pool = BlockingConnectionPool(**options, **_login(address.login), **place)
     return Client(
-        names=Names(prefix_of(settings.namespace, partition)),
+        names=Names(prefix),
         pool=pool,
         persistence=settings.persistence,
         partition=partition,
         partitions=settings.partitions,
+    )
+
+
+def cluster_nodes(settings: Settings) -> ClusterNodes | None:
+    """Return what several clients of one cluster share; None if `redis.url` is not that of a cluster.
+
+    Raises Misconfigured.
+    """
+    address = _address(settings)
+    return _nodes(address, settings) if address.is_cluster else None
+
+
+def finder_for(
+    address: Address, settings: Settings, prefix: str, nodes: ClusterNodes | None
+) -> PrimaryFinder | None:
+    """Return what finds the primary for the keys with a prefix; None if there is only one server."""
+    if address.is_cluster:
+        return SlotPrimary(nodes or _nodes(address, settings), key_slot(prefix.encode()))
+    if not address.primary:
+        return None
+    return Sentinels(
+        address.hosts,
+        address.primary,
+        timeout_s=settings.connect_timeout_s,
+        options=_login(address.sentinel_login) | _tls(address, settings),
     )
 
 
@@ -130,35 +159,49 @@ def longest_block_s(settings: Settings) -> float:
 
 
 def forget_primary(redis: Client) -> None:
-    """Make the client ask the sentinels, if there are any, for the primary before the next command."""
-    finder: Sentinels | None = redis.connection_pool.connection_kwargs.get("finder")
+    """Make the client find the primary again before the next command, if more than one server can be it."""
+    finder: PrimaryFinder | None = redis.connection_pool.connection_kwargs.get("finder")
     if finder is not None:
         finder.primary = None
 
 
-def _place(address: Address, settings: Settings) -> dict[str, Any]:
+def _address(settings: Settings) -> Address:
+    try:
+        return parse(settings.url)
+    except AddressError as error:
+        raise Misconfigured(f"redis.url: {error}") from None
+
+
+def _nodes(address: Address, settings: Settings) -> ClusterNodes:
+    return ClusterNodes(
+        address.hosts,
+        timeout_s=settings.connect_timeout_s,
+        options=_login(address.login) | _tls(address, settings),
+    )
+
+
+def _place(address: Address, settings: Settings, finder: PrimaryFinder | None) -> dict[str, Any]:
     if address.path:
         return {"connection_class": SocketConnection, "path": address.path}
-    place: dict[str, Any] = {"connection_class": HostConnection, "socket_keepalive": True}
-    tls: dict[str, Any] = {}
-    if address.tls:
-        tls["has_certificate"] = bool(settings.tls_cert_file)
-        tls["tls"] = tls_context(
-            ca_file=settings.tls_ca_file,
-            cert_file=settings.tls_cert_file,
-            key_file=settings.tls_key_file,
-            verify=settings.tls_verify,
-        )
-    if not address.primary:
-        host, port = address.hosts[0]
-        return place | tls | {"host": host, "port": port}
-    finder = Sentinels(
-        address.hosts,
-        address.primary,
-        timeout_s=settings.connect_timeout_s,
-        options=_login(address.sentinel_login) | tls,
+    connection_class = SlotConnection if address.is_cluster else HostConnection
+    place = {"connection_class": connection_class, "socket_keepalive": True} | _tls(address, settings)
+    if finder is not None:
+        return place | {"finder": finder}
+    host, port = address.hosts[0]
+    return place | {"host": host, "port": port}
+
+
+def _tls(address: Address, settings: Settings) -> dict[str, Any]:
+    """The options of a connection with TLS; none without TLS."""
+    if not address.tls:
+        return {}
+    context = tls_context(
+        ca_file=settings.tls_ca_file,
+        cert_file=settings.tls_cert_file,
+        key_file=settings.tls_key_file,
+        verify=settings.tls_verify,
     )
-    return place | tls | {"finder": finder}
+    return {"tls": context, "has_certificate": bool(settings.tls_cert_file)}
 
 
 def _login(login: Login) -> dict[str, Any]:

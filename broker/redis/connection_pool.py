@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
@@ -35,8 +34,8 @@ class PrimaryFinder(Protocol):
     primary: Host | None
     """The address that was found last; None if it must be found again."""
 
-    find: Callable[[], Awaitable[Host]]
-    """Find the address now. Raises redis-py's ConnectionError, or TimeoutError."""
+    async def find(self) -> Host:
+        """Find the address now. Raises redis-py's ConnectionError, or TimeoutError."""
 
 
 class _PrimaryConnection(AbstractConnection):

@@ -10,7 +10,15 @@ from msgspec import Struct
 MAX_ANSWER = 300
 """How many characters of a Redis error are shown."""
 
-CLUSTER = "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
+CLUSTER = (
+    "this is a node of a Redis Cluster: write redis+cluster:// in redis.url instead of redis:// "
+    "(rediss+cluster:// instead of rediss://)"
+)
+
+SLOT_MOVED = "slot moved"
+SLOT_BEING_MOVED = "slot being moved"
+SLOT_AWAY = "slot away"
+"""How the errors of broker/redis/cluster.py begin: they hide where in the cluster the keys are."""
 
 
 class ErrorExplanation(Struct, frozen=True):
@@ -103,6 +111,27 @@ _KNOWN = (
         "`hookline redis repartition` has ended, and start again with the number that Redis has then",
         "Redis has another number of partitions",
         "layout",
+    ),
+    _known(
+        SLOT_BEING_MOVED,
+        "the slot of this partition is being moved to another node of the cluster: wait until that is done",
+        "Redis moves its data to another node",
+    ),
+    _known(
+        SLOT_MOVED,
+        "the slot of this partition has moved to another node of the cluster",
+        "Redis has moved its data to another node",
+    ),
+    _known(
+        SLOT_AWAY,
+        "no node of the cluster serves the slot of this partition now",
+        "a part of the Redis Cluster is down",
+    ),
+    _known(
+        r"cluster support disabled",
+        "this is no node of a Redis Cluster: write redis:// instead of redis+cluster:// in redis.url",
+        "this is no node of a Redis Cluster",
+        "lasting",
     ),
     _known(
         r"\b(MOVED|ASK) \d|CROSSSLOT|CLUSTERDOWN|cluster is down|non local key|slot not served|same slot",

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from broker.redis.client import Client
-from broker.redis.connection import Settings, connect
+from broker.redis.connection import Settings, cluster_nodes, connect
 from broker.redis.errors import BrokerError
 
 
@@ -54,6 +54,10 @@ class Partitions:
 
 def connect_all(settings: Settings, *, retries: int = 3) -> Partitions:
     """Create a client with its own connection pool for each partition; see `connect`. Raises Misconfigured."""
+    nodes = cluster_nodes(settings)
     return Partitions(
-        [connect(settings, retries=retries, partition=number) for number in range(settings.partitions)]
+        [
+            connect(settings, retries=retries, partition=number, nodes=nodes)
+            for number in range(settings.partitions)
+        ]
     )

@@ -9,11 +9,20 @@ from msgspec import Struct
 
 FORMS = (
     "write redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path/to/redis.sock, "
-    "or redis+sentinel://[user:password@]host[:port],host,host/primary[/db]; "
+    "redis+sentinel://[user:password@]host[:port],host,host/primary[/db], "
+    "or redis+cluster://[user:password@]host[:port],host,host; "
     "in a user or password write / ? # @ % : as %2F %3F %23 %40 %25 %3A"
 )
 
-_TLS = {"redis": False, "rediss": True, "redis+sentinel": False, "rediss+sentinel": True, "unix": False}
+_TLS = {
+    "redis": False,
+    "rediss": True,
+    "redis+sentinel": False,
+    "rediss+sentinel": True,
+    "redis+cluster": False,
+    "rediss+cluster": True,
+    "unix": False,
+}
 _PORT = 6379
 _SENTINEL_PORT = 26379
 _SERVER_OPTIONS = frozenset({"db"})
@@ -44,16 +53,22 @@ class Login(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """The address of a server, of a unix socket, or of sentinels. `str` shows it without its passwords."""
+    """The address of a server, of a unix socket, of sentinels, or of a cluster.
+
+    `str` shows it without its passwords.
+    """
 
     hosts: tuple[Host, ...] = ()
-    """The server or the sentinels; empty for a socket."""
+    """The server, the sentinels, or some nodes of the cluster; empty for a socket."""
 
     path: str = ""
     """The path of a unix socket; empty for hosts."""
 
     primary: str = ""
     """The name of the primary that the sentinels use; empty without sentinels."""
+
+    is_cluster: bool = False
+    """True for a Redis Cluster, of which `hosts` are some nodes."""
 
     tls: bool = False
     """True to use TLS, also for the sentinels."""
@@ -65,7 +80,8 @@ class Address(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.path:
             return f"unix://{quote(self.path)}" + (f"?db={self.db}" if self.db else "")
-        scheme = f"redis{'s' * self.tls}{'+sentinel' if self.primary else ''}"
+        kind = "+sentinel" if self.primary else "+cluster" if self.is_cluster else ""
+        scheme = f"redis{'s' * self.tls}{kind}"
         hosts = ",".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in self.hosts)
         return "/".join(str(part) for part in (f"{scheme}://{hosts}", self.primary, self.db) if part)
 
@@ -77,7 +93,7 @@ def parse(url: str) -> Address:
         raise AddressError(f"not an address of Redis: {FORMS}")
     scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4] or ""
     user, _, hosts = authority.rpartition("@")
-    by_sentinel = scheme.endswith("+sentinel")
+    by_sentinel, is_cluster = scheme.endswith("+sentinel"), scheme.endswith("+cluster")
     options = _options(query, _SENTINEL_OPTIONS if by_sentinel else _SERVER_OPTIONS)
     login = _login(user)
     if scheme == "unix":
@@ -87,14 +103,18 @@ def parse(url: str) -> Address:
     primary, _, db = path[1:].partition("/") if by_sentinel else ("", "", path[1:])
     if by_sentinel and not _PRIMARY.fullmatch(primary):
         raise AddressError(f"the name of the primary, as the sentinels know it, is missing: {FORMS}")
-    return Address(
-        hosts=_hosts(hosts, several=by_sentinel),
+    address = Address(
+        hosts=_hosts(hosts, several=by_sentinel or is_cluster, port=_SENTINEL_PORT if by_sentinel else _PORT),
         primary=primary,
+        is_cluster=is_cluster,
         tls=_TLS[scheme],
         db=_db(options.get("db", db)),
         login=login,
         sentinel_login=Login(options.get("sentinel_username", ""), options.get("sentinel_password", "")),
     )
+    if is_cluster and address.db:
+        raise AddressError("a Redis Cluster has only the database 0: leave out the number of the database")
+    return address
 
 
 def _login(user: str) -> Login:
@@ -102,13 +122,9 @@ def _login(user: str) -> Login:
     return Login(unquote(username), unquote(password))
 
 
-def _hosts(text: str, *, several: bool) -> tuple[Host, ...]:
+def _hosts(text: str, *, several: bool, port: int) -> tuple[Host, ...]:
     matches = [_HOST.fullmatch(part) for part in (text.split(",") if several else [text])]
-    hosts = tuple(
-        (match[1].strip("[]"), int(match[2] or (_SENTINEL_PORT if several else _PORT)))
-        for match in matches
-        if match is not None
-    )
+    hosts = tuple((match[1].strip("[]"), int(match[2] or port)) for match in matches if match is not None)
     if len(hosts) < len(matches) or not all(0 < port < 65536 for _, port in hosts):
         raise AddressError(f"a host or port is not valid: {FORMS}")
     return hosts

@@ -77,7 +77,10 @@ def tls_files(redis: RedisSettings) -> Iterator[tuple[str, str]]:
     files = {name: getattr(redis, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
     if redis.url and not parse(redis.url).tls:
         for name in (name for name, path in files.items() if path):
-            yield f"redis.{name}", "redis.url does not ask for TLS: write rediss:// or rediss+sentinel://"
+            yield (
+                f"redis.{name}",
+                "redis.url does not ask for TLS: write rediss:// (rediss+sentinel://, rediss+cluster://)",
+            )
         return
     if redis.tls_key_file and not redis.tls_cert_file:
         yield "redis.tls_key_file", "it needs its certificate: set redis.tls_cert_file"

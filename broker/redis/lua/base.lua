@@ -9,6 +9,11 @@
 local driver, type, unpack = redis, type, unpack
 local try = driver.pcall
 
+-- In a Redis Cluster, an operator may move the slot of a partition key by key. The node then refuses each key that it
+-- does not have, and a script would end in its middle. It also refuses this key, which never exists, before a script
+-- has changed anything.
+driver.call('EXISTS', prefix)
+
 -- Move away the value for which Redis refused a command. Returns whether a value was moved.
 -- This is rare, so the functions are inside: a function costs time each time a script starts.
 local function made_way(refusal, command, key, field)

@@ -10,6 +10,7 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client, Persistence
+from broker.redis.cluster import SlotConnection
 from broker.redis.error_reasons import CLUSTER
 from broker.redis.errors import translated
 
@@ -40,8 +41,8 @@ class ServerFacts(Struct, frozen=True):
     product: str = "redis"
     """The product: `redis` or `valkey`."""
 
-    is_cluster: bool = False
-    """True for a node of a Redis Cluster."""
+    lacks_cluster_url: bool = False
+    """True for a node of a Redis Cluster whose address in redis.url is not that of a cluster."""
 
     snapshots: bool | None = None
     """True if the server saves snapshots (RDB) automatically; None if it refuses CONFIG GET."""
@@ -60,7 +61,7 @@ class ServerFacts(Struct, frozen=True):
     def risks(self) -> list[str]:
         """Return each reason why this Redis may lose confirmed writes, and how to fix it."""
         risks = []
-        if self.is_cluster:
+        if self.lacks_cluster_url:
             risks.append(CLUSTER)
         if self.eviction not in ("noeviction", "") and self.max_memory_bytes:
             risks.append(
@@ -151,10 +152,14 @@ async def read_facts(redis: Client) -> ServerFacts:
         read_only=info.get("role") == "slave",
         replicas=_number(info, "connected_slaves"),
         product="valkey" if "valkey_version" in info else "redis",
-        is_cluster=info.get("redis_mode") == "cluster" or bool(info.get("cluster_enabled")),
+        lacks_cluster_url=_is_cluster_node(info) and redis.connection_pool.connection_class is not SlotConnection,
         snapshots=bool(config["save"]) if "save" in config else None,
         persistence=redis.persistence,
     )
+
+
+def _is_cluster_node(info: dict[str, Any]) -> bool:
+    return info.get("redis_mode") == "cluster" or bool(info.get("cluster_enabled"))
 
 
 def _version(info: dict[str, Any]) -> tuple[int, ...]:

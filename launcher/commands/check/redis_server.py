@@ -86,7 +86,7 @@ async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFi
     try:
         facts = await read_facts(client)
         report = _report(url, facts)
-        if facts.is_cluster:  # further checks would not find more
+        if facts.lacks_cluster_url:  # further checks would not find more
             return RedisFindings(report, tuple(facts.risks()))
         problems, notes = await _tried(client, facts, receiver)
         return RedisFindings(

@@ -110,7 +110,7 @@ async def test_a_cluster_node_is_reported_as_one_and_no_answer_is_shown_as_a_tup
     risks = (await read_facts(client)).risks()
     await client.aclose(close_connection_pool=True)
 
-    assert "a node of a Redis Cluster, which is not supported yet" in str(error)
+    assert "a node of a Redis Cluster: write redis+cluster://" in str(error)
     assert "('" not in str(error)
     assert "a node of a Redis Cluster" in risks[0]
 

@@ -50,6 +50,15 @@ def test_the_url_of_sentinels_parses_to_the_same_values(
     assert parse(str(address).replace("://", f"://{login(as_whom)}") + options) == address
 
 
+@given(hosts=st.lists(HOSTS, min_size=1, max_size=5), tls=st.booleans(), as_whom=LOGINS)
+def test_the_url_of_a_cluster_parses_to_the_same_values(
+    hosts: list[tuple[str, int]], tls: bool, as_whom: Login
+) -> None:
+    address = Address(hosts=tuple(hosts), is_cluster=True, tls=tls, login=as_whom)
+
+    assert parse(str(address).replace("://", f"://{login(as_whom)}")) == address
+
+
 @given(path=TEXT.filter(bool), db=DBS, as_whom=LOGINS)
 def test_the_url_of_a_socket_parses_to_the_same_values(path: str, db: int, as_whom: Login) -> None:
     address = Address(path=f"/{path}", db=db, login=as_whom)
@@ -59,7 +68,16 @@ def test_the_url_of_a_socket_parses_to_the_same_values(path: str, db: int, as_wh
 
 @given(
     before=st.sampled_from(
-        ["redis://", "redis://user:", "redis+sentinel://:", "unix://:", "http://", "redis:", ""]
+        [
+            "redis://",
+            "redis://user:",
+            "redis+sentinel://:",
+            "redis+cluster://:",
+            "unix://:",
+            "http://",
+            "redis:",
+            "",
+        ]
     ),
     password=st.text(max_size=30),
     after=st.sampled_from(["@host", "@host:port/0", "@h1,h2/mymaster", "@/path", "/0", "", "?db=1"]),
@@ -89,6 +107,9 @@ def test_usual_urls_are_understood() -> None:
         login=Login("a@b", "p"),
         sentinel_login=Login("", "x+y"),
     )
+    assert parse("rediss+cluster://u:p@h1,[::1]:7000/0") == Address(
+        hosts=(("h1", 6379), ("::1", 7000)), is_cluster=True, tls=True, login=Login("u", "p")
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +129,9 @@ def test_usual_urls_are_understood() -> None:
         ("redis+sentinel://h1,/mymaster", "a host or port is not valid"),
         ("redis+sentinel://u:12/34@h1", "the name of the primary"),
         ("redis+sentinel://h/m?password=x", "options: db, sentinel_password, sentinel_username"),
+        ("redis+cluster://h1,h2/1", "a Redis Cluster has only the database 0"),
+        ("redis+cluster://h1?db=2", "a Redis Cluster has only the database 0"),
+        ("redis+cluster://h1,", "a host or port is not valid"),
         ("unix://redis.sock", "three slashes"),
         ("unix://", "three slashes"),
     ],
@@ -123,6 +147,7 @@ def test_an_invalid_url_is_reported_with_its_reason(url: str, reason: str) -> No
         ("redis://user:hidden@host:1/2", "redis://host:1/2"),
         ("rediss://:hid@den@host", "rediss://host:6379"),
         ("unix://:hidden@/run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+        ("redis+cluster://u:hidden@h1,h2:7000", "redis+cluster://h1:6379,h2:7000"),
         ("rediss+sentinel://u:hidden@h1,h2/m?sentinel_password=hidden", "rediss+sentinel://h1:26379,h2:26379/m"),
     ],
 )

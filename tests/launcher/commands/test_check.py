@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from broker.redis.error_reasons import CLUSTER
 from tests.launcher.running import environment, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer
@@ -313,9 +314,7 @@ def test_a_cluster_node_is_a_problem(tmp_path: Path) -> None:
         server.kill()
 
     assert code == 1
-    assert report["problems"] == [
-        "this is a node of a Redis Cluster, which is not supported yet: use a Redis without cluster mode"
-    ]
+    assert report["problems"] == [CLUSTER]
 
 
 def test_a_redis_with_snapshots_only_is_reported_as_such(tmp_path: Path) -> None:

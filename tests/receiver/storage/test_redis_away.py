@@ -295,7 +295,7 @@ async def test_a_cluster_node_is_not_ready(tmp_path: Path) -> None:
     client = connect(RedisSettings(url=f"redis://127.0.0.1:{port}"))
     try:
         async with serving(client) as served:
-            assert "node of a Redis Cluster, which is not supported yet" in await _reasons(served)
+            assert "node of a Redis Cluster: write redis+cluster://" in await _reasons(served)
             assert not await _is_ready(served)
     finally:
         await client.aclose(close_connection_pool=True)
