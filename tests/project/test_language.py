@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,16 +77,23 @@ def odd_docstrings(code: str) -> Iterator[str]:
             yield f"line {number}: odd opening: {text.splitlines()[0]!r}"
 
 
-@pytest.mark.parametrize("name", clean_files())
-def test_a_clean_file_has_none_of_the_banned_words(name: str) -> None:
-    findings = list(banned_words((ROOT / name).read_text(encoding="utf-8"), ALLOWED.get(name, set())))
-    assert not findings, "\n".join(["", *findings])
+def in_files(names: list[str], faults: Callable[[str, str], Iterable[str]]) -> str:
+    """Return the faults of these files, one in each line with the file that has it."""
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
+    return "\n".join(f"{name}, {fault}" for name, text in texts.items() for fault in faults(name, text))
 
 
-@pytest.mark.parametrize("name", [name for name in clean_files() if name.endswith(".py")])
-def test_the_docstrings_of_a_clean_file_are_sentences(name: str) -> None:
-    findings = list(odd_docstrings((ROOT / name).read_text(encoding="utf-8")))
-    assert not findings, "\n".join(["", *findings])
+# One test for all files: a test for each would take longer to collect and to start than to run.
+def test_no_file_has_a_banned_word() -> None:
+    findings = in_files(clean_files(), lambda name, text: banned_words(text, ALLOWED.get(name, set())))
+    assert not findings, f"\n{findings}"
+
+
+def test_all_docstrings_are_sentences() -> None:
+    programs = [name for name in clean_files() if name.endswith(".py")]
+    assert programs
+    findings = in_files(programs, lambda _, text: odd_docstrings(text))
+    assert not findings, f"\n{findings}"
 
 
 @pytest.mark.parametrize(
