@@ -46,6 +46,7 @@ from broker.queue.jobs import Attempt, Notification
 from broker.queue.stream import Confirmation
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
+from broker.redis.partitions import connect_all
 from broker.steps.commit import Processed, commit
 from inspector.http.app_context import Configured
 from inspector.operations import retention, search
@@ -220,8 +221,8 @@ def _refused(number: int) -> StoredDeadLetter:
 
 
 async def _serve(listener: socket.socket, url: str) -> None:
-    client = connect(RedisSettings(url=url))
-    site = Site(Settings(port=0), client, Configured(), lambda peer, _, __: peer or "")
+    partitions = connect_all(RedisSettings(url=url))
+    site = Site(Settings(port=0), partitions, Configured(), lambda peer, _, __: peer or "")
     await site.start(listener)
     await asyncio.Event().wait()
 

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 
-from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
 from inspector.http.auth_middleware import ClientAddress
 from inspector.settings import Settings
@@ -23,7 +23,7 @@ log = logging.getLogger("hookline.inspector")
 
 async def serve(
     settings: Settings,
-    redis: Client,
+    partitions: Partitions,
     listener: socket.socket,
     configured: Configured,
     *,
@@ -34,7 +34,7 @@ async def serve(
 
     `updates` yields the new config after each change.
     """
-    site = Site(settings, redis, configured, client_address)
+    site = Site(settings, partitions, configured, client_address)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:

@@ -15,8 +15,8 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from inspector.api.routes import api_routes
 from inspector.http import request_origin
 from inspector.http.app_context import AppContext, Configured
@@ -64,7 +64,7 @@ class Site:
     def __init__(
         self,
         settings: Settings,
-        redis: Client,
+        partitions: Partitions,
         configured: Configured,
         client_address: ClientAddress,
         *,
@@ -75,7 +75,7 @@ class Site:
         self._static = Static()
         self._pages = Pages(self._static)
         self.auth = AuthMiddleware(settings, client_address)
-        self.context = AppContext(redis, configured)
+        self.context = AppContext(partitions, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
         for route in (*self._routes(), *extra_routes):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post

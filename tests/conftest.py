@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions, connect_all
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 
@@ -93,3 +94,17 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Client]:
     client = connect(Settings(url=redis_server.url))
     yield client
     await client.aclose(close_connection_pool=True)
+
+
+@pytest.fixture
+def partitions(redis: Client) -> Partitions:
+    """Return the only partition of an installation, with the client of the fixture `redis`."""
+    return Partitions([redis])
+
+
+@pytest.fixture
+async def three_partitions(redis_server: RedisServer) -> AsyncIterator[Partitions]:
+    """Return the partitions of an installation that has three, all on one server."""
+    clients = connect_all(Settings(url=redis_server.url, partitions=3))
+    yield clients
+    await clients.aclose()

@@ -47,7 +47,7 @@ async def begin(context: AppContext, request: ApiRequest) -> Any:
 
 async def list_actions(context: AppContext, request: ApiRequest) -> Any:
     """The last actions, newest first."""
-    actions = await stored_actions.recent(context.redis, count=request.query.limit)
+    actions = await stored_actions.recent(context.partitions.control, count=request.query.limit)
     records = [action_record(action, masking=context.configured.masking) for action in actions]
     # An action may have 10,000 ids, so a list leaves them out.
     return {"actions": [{name: value for name, value in record.items() if name != "ids"} for record in records]}
@@ -62,7 +62,7 @@ async def stop(context: AppContext, request: ApiRequest) -> Any:
     """Stop the action before its next step. Completed work is not undone."""
     if not await _exists(context, request):
         return _NO_ACTION
-    if not await stored_actions.stop(context.redis, request.path_value, by=request.principal.name):
+    if not await stored_actions.stop(context.partitions.control, request.path_value, by=request.principal.name):
         return ErrorAnswer(409, "The action is not running, so it cannot be stopped.")
     return await _record(context, request.path_value)
 
@@ -93,16 +93,16 @@ async def _target(context: AppContext, body: requests.ActionRequest) -> Selectio
     letter_filter = requests.filter_of(body.filter)
     limits = [until_ms for until_ms in (letter_filter.until_ms, body.until_ms) if until_ms]
     return await bulk_actions.select(
-        context.redis, structs.replace(letter_filter, until_ms=min(limits, default=0))
+        context.partitions.control, structs.replace(letter_filter, until_ms=min(limits, default=0))
     )
 
 
 async def _exists(context: AppContext, request: ApiRequest) -> bool:
-    return await stored_actions.read(context.redis, request.path_value) is not None
+    return await stored_actions.read(context.partitions.control, request.path_value) is not None
 
 
 async def _record(context: AppContext, action_id: str) -> Mapping[str, Any] | None:
-    action = await stored_actions.read(context.redis, action_id)
+    action = await stored_actions.read(context.partitions.control, action_id)
     return action_record(action, masking=context.configured.masking) if action else None
 
 

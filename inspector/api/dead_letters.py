@@ -29,10 +29,12 @@ async def find(context: AppContext, request: ApiRequest) -> Any:
     Next page: the same query with `cursor`.
     """
     letter_filter = requests.filter_of(request.query)
-    selection = await bulk_actions.select(context.redis, letter_filter)
+    selection = await bulk_actions.select(context.partitions.control, letter_filter)
     closed = structs.replace(letter_filter, until_ms=selection.until_ms)
     try:
-        page = await search.find(context.redis, closed, limit=request.query.limit, cursor=request.query.cursor)
+        page = await search.find(
+            context.partitions.control, closed, limit=request.query.limit, cursor=request.query.cursor
+        )
     except CursorError as error:
         return ErrorAnswer(400, f"{error}.")
     return {
@@ -45,13 +47,13 @@ async def find(context: AppContext, request: ApiRequest) -> Any:
 
 async def choices(context: AppContext, _: ApiRequest) -> Any:
     """For each field of a filter the values that exist, and how many dead letters have each."""
-    return {"choices": (await search.choices(context.redis)).by_field}
+    return {"choices": (await search.choices(context.partitions.control)).by_field}
 
 
 async def groups(context: AppContext, request: ApiRequest) -> Any:
     """Dead letters in groups with the same cause, most recent first."""
     letter_filter = requests.filter_of(request.query)
-    failure_groups = await search.groups(context.redis, letter_filter, limit=request.query.limit)
+    failure_groups = await search.groups(context.partitions.control, letter_filter, limit=request.query.limit)
     return {"groups": [group_record(group, masking=context.configured.masking) for group in failure_groups]}
 
 
@@ -68,7 +70,9 @@ async def show(context: AppContext, request: ApiRequest) -> Any:
 
 async def body(context: AppContext, request: ApiRequest) -> Any:
     """The exact bytes of the body, including personal data. Writes an audit entry."""
-    stored_letter = await single_letter.reveal(context.redis, request.path_value, by=request.principal.name)
+    stored_letter = await single_letter.reveal(
+        context.partitions.control, request.path_value, by=request.principal.name
+    )
     if stored_letter is None:
         return _NO_LETTER
     if stored_letter.letter.is_unreadable:
@@ -103,7 +107,7 @@ async def edit(context: AppContext, request: ApiRequest) -> Any:
     try:
         edited = text.encode() if isinstance(text, str) else base64.b64decode(str(encoded), validate=True)
         replayed = await single_letter.replay_edited(
-            context.redis, request.path_value, edited, by=request.principal.name
+            context.partitions.control, request.path_value, edited, by=request.principal.name
         )
     except binascii.Error:
         return ErrorAnswer(400, "body_base64 is not base64.")
@@ -114,10 +118,13 @@ async def edit(context: AppContext, request: ApiRequest) -> Any:
 
 async def _read(context: AppContext, request: ApiRequest) -> StoredDeadLetter | ErrorAnswer:
     if not request.query.reveal:
-        return await search.get(context.redis, request.path_value) or _NO_LETTER
+        return await search.get(context.partitions.control, request.path_value) or _NO_LETTER
     if not request.principal.may("reveal"):
         return forbidden(request.principal, "reveal")
-    return await single_letter.reveal(context.redis, request.path_value, by=request.principal.name) or _NO_LETTER
+    return (
+        await single_letter.reveal(context.partitions.control, request.path_value, by=request.principal.name)
+        or _NO_LETTER
+    )
 
 
 LETTER_OPERATIONS = (

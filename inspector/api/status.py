@@ -18,7 +18,9 @@ from inspector.presentation.serializers import audit_entry_record, status_record
 async def get_status(context: AppContext, _: ApiRequest) -> Any:
     """Counters, queues, workers, sources, channels and alerts, as `hookline status --json` prints them."""
     configured = context.configured
-    return status_record(await status.read_status(context.redis, configured.sources, configured.spilled()))
+    return status_record(
+        await status.read_status(context.partitions.control, configured.sources, configured.spilled())
+    )
 
 
 async def list_audit_entries(context: AppContext, request: ApiRequest) -> Any:
@@ -26,14 +28,14 @@ async def list_audit_entries(context: AppContext, request: ApiRequest) -> Any:
     query: requests.AuditQuery = request.query
     if query.before and not audit.is_position(query.before):
         return ErrorAnswer(400, "before is not a place in the audit log; use the one that a page returned.")
-    entries = await audit.read(context.redis, before=query.before, count=query.limit)
+    entries = await audit.read(context.partitions.control, before=query.before, count=query.limit)
     before = entries[-1].id if len(entries) == query.limit else ""
     return {"audit_entries": [audit_entry_record(entry) for entry in entries], "before": before}
 
 
 async def list_channels(context: AppContext, _: ApiRequest) -> Any:
     """All channels that are configured or known to Redis, with circuit breakers, pauses and held jobs."""
-    now_ms, channels = await status.read_channels(context.redis, context.configured.channels)
+    now_ms, channels = await status.read_channels(context.partitions.control, context.configured.channels)
     return {"channels": channel_records(channels, now_ms)}
 
 
@@ -49,13 +51,13 @@ async def resume_channel(context: AppContext, request: ApiRequest) -> Any:
 
 async def _set_paused(context: AppContext, request: ApiRequest, *, paused: bool) -> Any:
     name, configured = request.path_value, context.configured.channels
-    _, channels = await status.read_channels(context.redis, configured)
+    _, channels = await status.read_channels(context.partitions.control, configured)
     if name not in {channel.name for channel in channels}:
         return ErrorAnswer(404, "There is no such channel.")
     change = channel_state.pause if paused else channel_state.resume
-    await change(context.redis, name, by=request.principal.name)
+    await change(context.partitions.control, name, by=request.principal.name)
     # A channel that only Redis knew may be unknown again after it is resumed.
-    now_ms, channels = await status.read_channels(context.redis, [*configured, name])
+    now_ms, channels = await status.read_channels(context.partitions.control, [*configured, name])
     return channel_records([channel for channel in channels if channel.name == name], now_ms)[0]
 
 

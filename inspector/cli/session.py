@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
-from broker.redis.connection import Settings, connect
+from broker.redis.connection import Settings
+from broker.redis.partitions import Partitions, connect_all
 from inspector.operations.bulk_actions import DryRun
 from inspector.operations.export import SearchTerms
 from inspector.privacy.masking import Masking
@@ -59,11 +60,19 @@ class Context(Protocol):
         ...
 
 
-def run_with_redis(context: Context, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Run `work` with a Redis client, which is closed after it. Raises BrokerError and what `work` raises."""
+def run_with_partitions(context: Context, work: Callable[[Partitions], Awaitable[T]]) -> T:
+    """Run `work` with clients of all partitions, which are closed after it.
+
+    Raises BrokerError and what `work` raises.
+    """
     return asyncio.run(_run(context.redis(), work))
 
 
-async def _run(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
-    async with aclosing(connect(settings)) as redis:
-        return await work(redis)
+def run_with_redis(context: Context, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run `work` with the client of the control partition. Raises BrokerError and what `work` raises."""
+    return run_with_partitions(context, lambda partitions: work(partitions.control))
+
+
+async def _run(settings: Settings, work: Callable[[Partitions], Awaitable[T]]) -> T:
+    async with aclosing(connect_all(settings)) as partitions:
+        return await work(partitions)

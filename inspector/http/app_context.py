@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from broker.monitoring.spilled import Spilled
-from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations.action_runner import ActionContext, Runner
 from sources.settings import Settings as SourceSettings
 
@@ -22,7 +22,7 @@ class Configured(ActionContext, frozen=True, kw_only=True):
 class AppContext:
     """Passed to every handler. `configured` is replaced when the config is reloaded."""
 
-    def __init__(self, redis: Client, configured: Configured) -> None:
-        self.redis = redis
+    def __init__(self, partitions: Partitions, configured: Configured) -> None:
+        self.partitions = partitions
         self.configured = configured
-        self.runner = Runner(redis, lambda: self.configured)
+        self.runner = Runner(partitions.control, lambda: self.configured)

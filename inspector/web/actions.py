@@ -52,34 +52,34 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The routes below /actions."""
 
     async def actions(request: web.Request, principal: Principal) -> Answer:
-        recent = await stored_actions.recent(context.redis, count=_LISTED)
-        now_ms = context.redis.clock.now_ms()
+        recent = await stored_actions.recent(context.partitions.control, count=_LISTED)
+        now_ms = context.partitions.control.clock.now_ms()
         views = [view_of(action, principal, now_ms) for action in recent]
         return pages.show(request, principal, "actions.html", actions=views, now_ms=now_ms, listed=_LISTED)
 
     async def action(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
         if stored is None:
             return _NO_ACTION
         return pages.show(
             request,
             principal,
             "action.html",
-            view=view_of(stored, principal, context.redis.clock.now_ms()),
+            view=view_of(stored, principal, context.partitions.control.clock.now_ms()),
             every_s=_REFRESH_EVERY_S,
             shown=context.configured.masking.text,
         )
 
     async def stop(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
         if stored is None:
             return _NO_ACTION
         # If it cannot be stopped any more, the page shows its state.
-        await stored_actions.stop(context.redis, stored.id, by=principal.name)
+        await stored_actions.stop(context.partitions.control, stored.id, by=principal.name)
         return redirect(f"/actions/{stored.id}")
 
     async def resume(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.redis, request.match_info["id"])
+        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
         if stored is None:
             return _NO_ACTION
         await context.runner.resume(stored.id, by=principal.name)

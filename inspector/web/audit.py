@@ -21,7 +21,7 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
         before = request.query.get("before", "")
         if before and not audit_log.is_position(before):
             return ErrorAnswer(400, "before must be a value from a link on a page of the audit log.")
-        found = await audit_log.read(context.redis, before=before, count=PAGE_SIZE + 1)
+        found = await audit_log.read(context.partitions.control, before=before, count=PAGE_SIZE + 1)
         page = found[:PAGE_SIZE]
         return pages.show(
             request,

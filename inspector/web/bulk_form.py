@@ -79,7 +79,7 @@ async def _read(context: AppContext, form: Any) -> _BulkRequest | ErrorAnswer:
     if verb == "dry_run" and context.configured.dry_run is None:
         return ErrorAnswer(409, "This inspector has no rules, so it cannot do a dry run.")
     try:
-        selection = await read_selection(context.redis, form)
+        selection = await read_selection(context.partitions.control, form)
     except FilterError as error:
         return ErrorAnswer(400, f"{error}.")
     return _BulkRequest(verb, selection) if selection.count else ErrorAnswer(409, _no_letters(form))
@@ -137,5 +137,5 @@ def _preview(
         options=options or _Options(),
         max_note=MAX_NOTE_CHARS,
         shown=context.configured.masking.text,
-        now_ms=context.redis.clock.now_ms(),
+        now_ms=context.partitions.control.clock.now_ms(),
     )

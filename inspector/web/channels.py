@@ -36,19 +36,19 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
-        dead = (await search.choices(context.redis)).by_field["channel"]
-        now_ms, stored = await read_channels(context.redis, context.configured.channels)
+        dead = (await search.choices(context.partitions.control)).by_field["channel"]
+        now_ms, stored = await read_channels(context.partitions.control, context.configured.channels)
         views = [_view(channel, dead.get(channel.name, 0), now_ms) for channel in stored]
         return pages.show(request, principal, "channels.html", channels=views)
 
     async def pause_or_resume(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
-        _, known = await read_channels(context.redis, context.configured.channels)
+        _, known = await read_channels(context.partitions.control, context.configured.channels)
         if name not in {one.name for one in known}:
             return ErrorAnswer(404, "There is no such channel.")
         turned = channel_state.pause if request.path.endswith("/pause") else channel_state.resume
-        await turned(context.redis, name, by=principal.name)
+        await turned(context.partitions.control, name, by=principal.name)
         return redirect("/channels")
 
     return [

@@ -45,12 +45,14 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
         try:
             letter_filter = parse_filter(request.query)
             cursor = request.query.get("cursor", "")
-            page = await search.find(context.redis, letter_filter, limit=PAGE_SIZE, cursor=cursor)
+            page = await search.find(context.partitions.control, letter_filter, limit=PAGE_SIZE, cursor=cursor)
         except (FilterError, CursorError) as error:
             return ErrorAnswer(400, f"{error}.")
-        filter_inputs = inputs(letter_filter, await search.choices(context.redis), context.configured.masking)
-        now_ms = context.redis.clock.now_ms()
-        total = await search.count(context.redis, letter_filter)
+        filter_inputs = inputs(
+            letter_filter, await search.choices(context.partitions.control), context.configured.masking
+        )
+        now_ms = context.partitions.control.clock.now_ms()
+        total = await search.count(context.partitions.control, letter_filter)
         return pages.show(
             request,
             principal,
@@ -75,12 +77,12 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
             letter_filter = parse_filter(form)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.")
-        if await search.count(context.redis, letter_filter) > MAX_EXPORTED:
+        if await search.count(context.partitions.control, letter_filter) > MAX_EXPORTED:
             return ErrorAnswer(
                 413, f"More than {MAX_EXPORTED:,} letters match. Use `hookline dead export`, which has no limit."
             )
         exported = bytearray()
-        async with aclosing(export_lines(context.redis, letter_filter, by=principal.name)) as pieces:
+        async with aclosing(export_lines(context.partitions.control, letter_filter, by=principal.name)) as pieces:
             async for piece in pieces:
                 exported += piece
                 if len(exported) > MAX_EXPORTED_BYTES:

@@ -35,7 +35,7 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
             letter_filter = parse_filter(request.query)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.")
-        found = await search.groups(context.redis, letter_filter, limit=MOST)
+        found = await search.groups(context.partitions.control, letter_filter, limit=MOST)
         return pages.show(
             request,
             principal,
@@ -46,7 +46,7 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
             total=sum(group.count for group in found),
             most=MOST,
             events=events,
-            now_ms=context.redis.clock.now_ms(),
+            now_ms=context.partitions.control.clock.now_ms(),
             shown=context.configured.masking.text,
         )
 

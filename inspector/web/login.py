@@ -57,7 +57,7 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
                 request, auth, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
             )
         auth.throttle.passed((by_name,))
-        await record_login(context.redis, name)
+        await record_login(context.partitions.control, name)
         auth.sessions.end(session_of(request))
         answer = redirect(path)
         keep_session(answer, auth.sessions.begin(name), https=auth.is_https(request))

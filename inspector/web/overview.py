@@ -190,11 +190,11 @@ def waits(status: Status) -> list[tuple[str, int]]:
 
 async def _status(context: AppContext) -> Status:
     configured = context.configured
-    return await read_status(context.redis, configured.sources, configured.spilled())
+    return await read_status(context.partitions.control, configured.sources, configured.spilled())
 
 
 async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:
-    return await read_history(context.redis, points=chosen.points, minutes=chosen.minutes)
+    return await read_history(context.partitions.control, points=chosen.points, minutes=chosen.minutes)
 
 
 def _sum(status: Status, title: str, whole: str, parts: tuple[str, ...]) -> Sum:

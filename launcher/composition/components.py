@@ -15,6 +15,7 @@ import uvloop
 
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
+from broker.redis.partitions import connect_all
 from broker.redis.server.facts import NO_PERSISTENCE
 from inspector import server as inspector_server
 from inspector.http.app_context import Configured
@@ -143,12 +144,12 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
     settings = reloadable.current.inspector
 
     async def run(_: int) -> None:
-        client = connect(redis)
-        keeping = asyncio.create_task(retention_task.run(client, lambda: reloadable.current.dead))
+        partitions = connect_all(redis)
+        keeping = asyncio.create_task(retention_task.run(partitions.control, lambda: reloadable.current.dead))
         try:
             await inspector_server.serve(
                 settings,
-                client,
+                partitions,
                 listener,
                 _configured(reloadable.current),
                 client_address=_client_address(settings),
@@ -157,7 +158,7 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            await client.aclose()
+            await partitions.aclose()
 
     return Group(
         name="inspector", run=_process(run), stop_s=inspector_server.STOP_S + _MARGIN_S, reload=reloadable.reload

@@ -54,13 +54,15 @@ class CommandContext:
         url: str,
         on_disk: dict[str, Spilled] | None = None,
         config: Mapping[str, Any] | None = None,
+        partitions: int = 1,
     ) -> None:
         self.url = url
+        self.partitions = partitions
         self.on_disk = on_disk or {}
         self.config = read({**NOTIFYING, **(config or {})}, {})
 
     def redis(self) -> Settings:
-        return Settings(url=self.url)
+        return Settings(url=self.url, partitions=self.partitions)
 
     def spilled(self) -> dict[str, Spilled]:
         return self.on_disk
@@ -93,10 +95,11 @@ async def hookline(
     columns: int = 80,
     config: Mapping[str, Any] | None = None,
     stdin: str = "",
+    partitions: int = 1,
 ) -> Any:
     """Run a command in a thread, as it starts an event loop of its own."""
     call: Any = CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke
-    context = CommandContext(server.url, config=config)
+    context = CommandContext(server.url, config=config, partitions=partitions)
     result = await asyncio.to_thread(call, app, list(arguments), obj=context, input=stdin)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec import Struct
 
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
+from broker.redis.partitions import Partitions, connect_all
 from inspector.http.app_context import Configured
 from inspector.http.routing import Route
 from inspector.settings import Settings, User
@@ -87,19 +87,23 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    redis_url: str,
+    redis_url: str = "",
     *,
+    partitions: Partitions | None = None,
     users: Mapping[str, User] | None = None,
     configured: Configured = CONFIGURED,
     routes: tuple[Route, ...] = (),
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """Run a site with additional `routes`. It takes the client address from X-Forwarded-For if present."""
+    """Run a site on the Redis with this URL, or on `partitions`, with additional `routes`.
+
+    It takes the client address from X-Forwarded-For if present.
+    """
     chosen = Settings(port=0, users=dict(users or {}), **settings)
-    redis = connect(RedisSettings(url=redis_url, connect_timeout_s=0.5))
+    clients = partitions or connect_all(RedisSettings(url=redis_url, connect_timeout_s=0.5))
     site = Site(
         chosen,
-        redis,
+        clients,
         configured,
         lambda peer, forwarded, _: forwarded[0] if forwarded else peer or "",
         extra_routes=routes,
@@ -110,4 +114,4 @@ async def serving(
         yield Served(site, listener.getsockname()[1])
     finally:
         await site.stop()
-        await redis.aclose(close_connection_pool=True)
+        await clients.aclose()
