@@ -21,16 +21,16 @@ from arq.worker import Function, Worker
 from broker.queue import heartbeat, jobs
 from broker.queue.heartbeat import Upcoming
 from broker.queue.jobs import Claimed, Packed
-from broker.redis.client import Client
 from broker.redis.clock import now_ms, report
 from broker.redis.errors import BrokerError, Misconfigured, translated
 from broker.redis.outage import Outage, repeat
 from runtime.fault_log import Faults
 from runtime.task_cancellation import cancel_and_wait
 from worker.components import ReloadableNotifier
-from worker.delivery.channel_runtime import ChannelRuntimes
 from worker.delivery.job_leases import Leases
+from worker.delivery.job_room import JobRoom
 from worker.delivery.notify import JOB_TIMEOUT_S
+from worker.delivery.partition import Partition
 from worker.delivery.running_job import Unfinished
 from worker.settings import Settings
 
@@ -50,23 +50,23 @@ _LAST_CLAIM_S = 1.0
 
 
 class NotifyWorker(Worker):
-    """Runs notify jobs: claims them, keeps their leases and gives back those that are not finished."""
+    """Runs the notify jobs of one partition: claims them, keeps their leases and gives back unfinished ones."""
 
     def __init__(
         self,
-        redis: Client,
+        partition: Partition,
         settings: Settings,
         leases: Leases,
-        runtimes: ChannelRuntimes,
+        room: JobRoom,
         notifier: ReloadableNotifier,
-        *,
-        name: str,
     ) -> None:
+        redis = partition.redis
+
         async def notify(ctx: dict[str, Any], packed: Packed) -> None:
             claimed: Claimed = ctx["claimed"]
             job_id = claimed.id
             try:
-                rest = await notifier.run(claimed, packed, leases.of(job_id))
+                rest = await notifier.run(partition, claimed, packed, leases.of(job_id))
             except BrokerError as error:
                 self._note_left(job_id, error)
                 rest = Unfinished(_UNFINISHED_DELAY_MS)
@@ -79,7 +79,7 @@ class NotifyWorker(Worker):
             await dead_letter_job(ctx["job_id"], f"no job function named {name!r}")
 
         async def dead_letter_job(job_id: str, error: str) -> None:
-            if not await notifier.dead_letter_job(job_id, error):
+            if not await notifier.dead_letter_job(partition, job_id, error):
                 self._deferred.add(job_id)
 
         super().__init__(
@@ -94,19 +94,19 @@ class NotifyWorker(Worker):
             max_tries=2**31,
             poll_delay=_POLL_S,
             health_check_interval=_HEARTBEAT_S,
-            health_check_key=redis.names.health + name,
+            health_check_key=redis.names.health + partition.owner,
             job_serializer=jobs.serialize,
             job_deserializer=jobs.deserialize,
             log_results=False,
         )
         self.functions = _Functions(self.functions, unknown)
         self._redis = redis
-        self._name = name
+        self._partition = partition
         self._notifier = notifier
         self._is_clock_off = False
         self._outage = Outage(log, "running jobs")
         self._leases = leases
-        self._runtimes = runtimes
+        self._room = room
         self._extend_every_s = settings.lease_s / 4
         # Other workers count on a heartbeat in every third of a lease (absence.lua). Batches are taken over if a
         # heartbeat reports that some are pending.
@@ -172,14 +172,15 @@ class NotifyWorker(Worker):
 
     async def _claim(self) -> None:
         # Without room it claims too, so that the step wakes another worker where jobs are due.
-        free = max(0, self._runtimes.room(self.job_counter)) if self.allow_pick_jobs else 0
+        free = self._room.free(self._partition) if self.allow_pick_jobs else 0
         self._next_claim = time.monotonic() + _LONGEST_WAIT_S  # a wake-up during the claim sets it back
         try:
             claims = await self._leases.claim(free)
         except BaseException:
             self._next_claim = 0.0
             raise
-        self._runtimes.note_states(claims.channels)
+        self._partition.channels.note_states(claims.channels)
+        self._room.note_claim(self._partition, left_jobs=claims.next_job_s == 0)
         for job in claims.jobs:
             self._start(job)
         # What is due and was not taken is for others, so this worker leaves it for a moment.
@@ -201,12 +202,14 @@ class NotifyWorker(Worker):
             self._next_extension = time.monotonic() + self._extend_every_s
         self.idle.clear()
         self.job_counter += 1
+        self._room.start_job(self._partition)
         task = self.loop.create_task(self._run(job))
         task.add_done_callback(self._job_ended)
         self.tasks[job.id] = task
 
     def _job_ended(self, _task: asyncio.Task[None]) -> None:
         self.job_counter -= 1
+        self._room.end_job(self._partition)
         if not self.job_counter:
             self.idle.set()
         self.wake()
@@ -249,7 +252,7 @@ class NotifyWorker(Worker):
             self.on_upcoming(upcoming)
 
     async def _report_clock(self) -> None:
-        ahead_ms = await report(self._redis, self._name)
+        ahead_ms = await report(self._redis, self._partition.owner)
         if ahead_ms and not self._is_clock_off:
             text = "the clock of this host differs from that of Redis by %.1f s: synchronize it with NTP"
             log.warning(text, ahead_ms / 1000, extra={"action": "clock_off", "ahead_ms": ahead_ms})

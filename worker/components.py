@@ -21,6 +21,7 @@ from worker.channels.settings import ChannelSettings
 from worker.delivery.attempts import Attempts
 from worker.delivery.job_leases import Lease
 from worker.delivery.notify import Notifier
+from worker.delivery.partition import Partition
 from worker.delivery.running_job import Unfinished
 from worker.delivery.sender import Sender
 from worker.delivery.unrecognized_jobs import ConfiguredNames, UnrecognizedJobs
@@ -92,24 +93,19 @@ class Components:
         self.notifier = Notifier(
             context,
             sender,
-            Attempts(context, sender, rng=random.Random()),  # noqa: S311 - jitter
-            UnrecognizedJobs(
-                context.redis,
-                context.name,
-                configured,
-                unrecognized_grace_s=context.settings.unrecognized_grace_s,
-            ),
+            Attempts(sender, rng=random.Random()),  # noqa: S311 - jitter
+            UnrecognizedJobs(configured, unrecognized_grace_s=context.settings.unrecognized_grace_s),
         )
         self._jobs = 0
         self._is_retired = False
         # Last, so that a setup that cannot be opened changes nothing.
-        context.runtimes.reload(setup.channels)
+        context.channels.reload(setup.channels)
 
-    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
+    async def run(self, partition: Partition, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """Run a job with these components; see `Notifier.run`."""
         self._jobs += 1
         try:
-            return await self.notifier.run(claimed, packed, lease)
+            return await self.notifier.run(partition, claimed, packed, lease)
         finally:
             self._jobs -= 1
             if self._is_retired and not self._jobs:
@@ -137,18 +133,18 @@ class ReloadableNotifier:
     def __init__(self, components: Components) -> None:
         self._components = components
 
-    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
+    async def run(self, partition: Partition, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """Run a job with the current components; see `Notifier.run`."""
-        return await self._components.run(claimed, packed, lease)
+        return await self._components.run(partition, claimed, packed, lease)
 
     @property
     def fingerprint(self) -> str:
         """The hash of the current config."""
         return self._components.fingerprint
 
-    async def dead_letter_job(self, job_id: str, error: str) -> bool:
+    async def dead_letter_job(self, partition: Partition, job_id: str, error: str) -> bool:
         """Make a dead letter of a job; see `Notifier.dead_letter_job`."""
-        return await self._components.notifier.dead_letter_job(job_id, error)
+        return await self._components.notifier.dead_letter_job(partition, job_id, error)
 
     async def reload(self, components: Components) -> None:
         """Run new jobs with these components, and close the old ones when their last job has ended."""

@@ -10,26 +10,23 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from broker.queue.heartbeat import Upcoming
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect, longest_block_s
+from broker.redis.connection import longest_block_s
+from broker.redis.partitions import Partitions, connect_all
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
-from worker.arq_worker import NotifyWorker
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
 from worker.components import Components, ReloadableNotifier, Setup
-from worker.delivery.channel_runtime import ChannelRuntimes
-from worker.delivery.job_leases import Leases
-from worker.delivery.outcome_recorder import OutcomeRecorder
-from worker.delivery.redelivery_retry import RedeliveryRetry
-from worker.delivery.wake_ups import wait_for_wake_ups
-from worker.intake.digests import DigestCloser
-from worker.intake.intake import Intake
+from worker.delivery.capacity.process_channels import ProcessChannels
+from worker.delivery.job_room import JobRoom
 from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
 from worker.monitoring.monitors import Monitors
+from worker.partitions.partition_worker import PartitionWorker
+from worker.partitions.readers import Readers
+from worker.partitions.registration import Registration
 from worker.rules.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
 from worker.worker_context import WorkerContext
@@ -81,13 +78,32 @@ async def run_live(
     updates: AsyncIterator[Setup] | None = None,
 ) -> None:
     """Run until `stop` is set, and reload each setup of `updates`."""
+    partitions = connect_all(redis)
+    await run_on(settings, setup, partitions, block_s=longest_block_s(redis), stop=stop, updates=updates)
+
+
+async def run_on(
+    settings: Settings,
+    setup: Setup,
+    partitions: Partitions,
+    *,
+    block_s: float,
+    stop: asyncio.Event,
+    updates: AsyncIterator[Setup] | None = None,
+) -> None:
+    """Run on these partitions until `stop` is set, and close their connections.
+
+    block_s: how long Redis blocks a read while there is no webhook.
+    """
     name = new_process_name()
-    client = connect(redis)
-    runtimes = ChannelRuntimes(client, max_jobs=settings.max_jobs)
-    context = WorkerContext(client, name, settings, OutcomeRecorder(client, name), runtimes)
+    context = WorkerContext(
+        partitions, name, settings, ProcessChannels(partitions), JobRoom(max_jobs=settings.max_jobs)
+    )
     components = Components(setup, context)
-    alerts = Alerts(client, components.channels.get(setup.alerts.channel), setup.alerts)
-    drift = Drift(client, components.kinds, alerts, every=settings.drift_every)
+    alerts = Alerts(partitions.control, components.channels.get(setup.alerts.channel), setup.alerts)
+    drift = Drift(partitions.control, components.kinds, alerts, every=settings.drift_every)
+    monitors = Monitors(partitions.control, setup.sources, alerts, setup.alerts)
+    notifier = ReloadableNotifier(components)
 
     def planner(setup: Setup) -> Planner:
         return Planner(
@@ -98,9 +114,10 @@ async def run_live(
             on_event=drift.note_event,
         )
 
-    intake = Intake(client, planner(setup), settings, consumer=name, block_s=longest_block_s(redis))
-    monitors = Monitors(client, setup.sources, alerts, setup.alerts)
-    notifier = ReloadableNotifier(components)
+    def partition_worker(number: int, planner: Planner) -> PartitionWorker:
+        return PartitionWorker(number, context, notifier, planner, block_s=block_s)
+
+    readers = Readers(partition_worker, planner(setup))
 
     async def reload(setup: Setup) -> None:
         # Both may raise, and then nothing is changed.
@@ -109,64 +126,32 @@ async def run_live(
         alerts.reload(new_components.channels.get(setup.alerts.channel), setup.alerts)
         drift.reload(new_components.kinds)
         monitors.reload(setup.sources, setup.alerts)
-        intake.reload(new_planner)
+        readers.reload(new_planner)
         await notifier.reload(new_components)
 
-    leases = Leases(client, name, lease_s=settings.lease_s)
-    worker = NotifyWorker(client, settings, leases, runtimes, notifier, name=name)
-    redelivery_retry = RedeliveryRetry(client, worker.wake)
-    digest_closer = DigestCloser(client, worker.wake)
-    _connect(intake, worker, runtimes, digest_closer, redelivery_retry)
+    registration = Registration(partitions, name, settings, readers)
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
             watchdog = group.create_task(_watchdog(settings.stall_s))
+            reading = group.create_task(readers.run())
             side_tasks = [
                 group.create_task(monitors.run()),
                 group.create_task(drift.run()),
-                group.create_task(digest_closer.run()),
-                group.create_task(redelivery_retry.run()),
-                group.create_task(wait_for_wake_ups(client, worker.idle, worker.wake)),
                 group.create_task(_reload_all(updates, reload)),
+                group.create_task(registration.run()),
             ]
-            channel_refresh = group.create_task(runtimes.run(worker.wake))
-            intake_tasks = [group.create_task(intake.run()), group.create_task(intake.run_take_over())]
-            group.create_task(worker.main())
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
             await cancel_and_wait(side_tasks)
-            intake.stop()
-            await asyncio.wait(intake_tasks, timeout=settings.stop_grace_s)
-            await worker.drain(settings.stop_grace_s)
-            await cancel_and_wait([channel_refresh])
+            await asyncio.gather(registration.sign_off(), readers.stop())
+            await cancel_and_wait([reading])
             watchdog.cancel()
     finally:
         faulthandler.cancel_dump_traceback_later()
         await notifier.close()
-        await client.aclose()
+        await partitions.aclose()
     log.info("worker %s stopped", name, extra={"action": "worker_stopped", "worker": name})
-
-
-def _connect(
-    intake: Intake,
-    worker: NotifyWorker,
-    runtimes: ChannelRuntimes,
-    digest_closer: DigestCloser,
-    redelivery_retry: RedeliveryRetry,
-) -> None:
-    """Wake each loop when another one has work for it, or when a heartbeat reports work that processes left."""
-
-    def note_upcoming(upcoming: Upcoming) -> None:
-        runtimes.note_states(upcoming.channels)
-        intake.note_pending(upcoming.pending)
-        if upcoming.next_digest_s is not None:
-            digest_closer.check_in(upcoming.next_digest_s)
-        if upcoming.to_retry:
-            redelivery_retry.wake()
-
-    worker.on_upcoming = note_upcoming
-    intake.on_jobs, intake.on_redelivery = worker.wake, redelivery_retry.wake
-    intake.on_digested = digest_closer.note_events
 
 
 async def _reload_all(updates: AsyncIterator[Setup] | None, reload: Callable[[Setup], Awaitable[None]]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from broker.redis.client import Client
-from worker.delivery.channel_runtime import ChannelRuntimes
-from worker.delivery.outcome_recorder import OutcomeRecorder
+from broker.redis.partitions import Partitions
+from worker.delivery.capacity.process_channels import ProcessChannels
+from worker.delivery.job_room import JobRoom
 from worker.settings import Settings
 
 
 class WorkerContext(Struct, frozen=True):
     """The objects that all components of a worker process share."""
 
-    redis: Client
+    partitions: Partitions
     name: str
     """The worker's name, which owns its leases."""
 
     settings: Settings
-    recorder: OutcomeRecorder
-    runtimes: ChannelRuntimes
+    channels: ProcessChannels
+    room: JobRoom

@@ -3,6 +3,10 @@
 Webhooks arrive out of order. Before a notification is sent it acquires the lock of its subject, so that two
 notifications of one subject are never sent at the same time. The step that records the outcome
 (broker/steps/settle.py) releases the lock. If the notification was sent, it also stores the time of the event.
+
+The lock is in the partition of the subject. For a job of another partition, `release_subject_lock` does this
+before the outcome is recorded. If the process dies in between, the job runs again, which may only repeat the
+newest event.
 """
 
 from __future__ import annotations
@@ -23,10 +27,16 @@ _SLOWEST_TRY_MS = 60_000
 
 
 _ACQUIRE_SUBJECT_LOCK = Script(
-    "queue/acquire_subject_lock",
+    "queue/subjects/acquire",
+    parts=(FULL,),
+    keys=("latest:subject", "claims"),
+    args=("subject", "idempotency_key", "occurred_at_ms: number", "lasts_ms: number", "lease_ms: number"),
+)
+_RELEASE_SUBJECT_LOCK = Script(
+    "queue/subjects/release",
     parts=(FULL,),
     keys=("latest:subject",),
-    args=("subject", "idempotency_key", "occurred_at_ms: number", "lasts_ms: number"),
+    args=("subject", "idempotency_key", "occurred_at_ms: number", "sent: number", "release: number"),
 )
 
 
@@ -69,5 +79,23 @@ async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: flo
             idempotency_key=lock.key,
             occurred_at_ms=lock.occurred_at_ms,
             lasts_ms=lasts_ms,
+            lease_ms=int(1000 * lease_s),
         )
     return answer.decode()  # type: ignore[no-any-return]
+
+
+async def release_subject_lock(redis: Client, lock: SubjectLock, *, is_sent: bool, is_owner: bool) -> None:
+    """Store the time of an event that was sent, and release its lock. For a job of another partition.
+
+    is_owner: False if the lease of the job may have ended, so that another worker may be sending the same
+    notification: then the lock stays. Safe to repeat. Raises BrokerError.
+    """
+    with translated():
+        await _RELEASE_SUBJECT_LOCK(
+            redis,
+            subject=lock.subject,
+            idempotency_key=lock.key,
+            occurred_at_ms=lock.occurred_at_ms,
+            sent=int(is_sent),
+            release=int(is_owner),
+        )

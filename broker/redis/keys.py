@@ -67,7 +67,7 @@ that prefix:
                                               batch that are processed here: 1 if new
     held-bodies:{partition}           list    bodies whose home is that partition, which is   when empty
                                               away: see broker/queue/held_bodies.py
-    workers                           zset    live workers by the end of their registration   a minute
+    workers                           zset    live workers by the end of their registration   ten minutes
     layout                            string  for how many partitions homes were computed     never
     installation                      hash    the sources of the owner: see                   never
                                               broker/namespace/installation.py
@@ -112,6 +112,9 @@ APPLIED_TTL_S = 7 * 86_400
 # A worker that was frozen longer than worker.stall_s ends itself when it continues.
 COMMITTED_TTL_S = 180
 """How long it remembers them after the batch was committed, for a worker with the same batch that was delayed."""
+
+RETURN_MOMENT_MS = 1500
+"""For how many ms started jobs are left to their owners after Redis, or all workers, were away."""
 
 
 def prefix_of(namespace: str, partition: int = 0) -> str:

@@ -14,13 +14,13 @@ from broker import dead_letters
 from broker.queue.jobs import Notification, NotifyJob
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled
+from worker.delivery.capacity.send_pool import Send, SendPool
+from worker.delivery.job_sends import Finished, JobSends
 from worker.delivery.next_attempt import log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
-from worker.delivery.send_pool import Send, SendPool
-from worker.delivery.sender import AttemptResult, Sender, log_sent
+from worker.delivery.sender import Sender, log_sent
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
 from worker.rules.retry import delay_s
-from worker.worker_context import WorkerContext
 
 log = logging.getLogger("hookline.worker")
 
@@ -34,9 +34,6 @@ _GATHER_S = 0.01
 _LINGER_S = 1.0
 """Seconds that failures wait for other failures of their job, so that they stay one job."""
 
-_Finished = tuple[int, AttemptResult | Exception]
-"""The index of a notification and the result of its attempt; an exception is a defect."""
-
 _Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
 """(attempt number, delay in ms) -> the notifications that are retried so, each with its index."""
 
@@ -44,9 +41,7 @@ _Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
 class Attempts:
     """Makes the attempts of all jobs of one config."""
 
-    def __init__(self, context: WorkerContext, sender: Sender, *, rng: random.Random) -> None:
-        self._redis = context.redis
-        self._recorder = context.recorder
+    def __init__(self, sender: Sender, *, rng: random.Random) -> None:
         self._sender = sender
         self._rng = rng
 
@@ -55,24 +50,19 @@ class Attempts:
 
         Raises BrokerError, and the exception of an attempt that met a defect.
         """
-        finished: list[_Finished] = []
-        news = asyncio.Event()
         prerender = self._sender.prerender(running.job, todo)
         looks_up = self._sender.looks_up(running.job)
         attempt = self._sender.attempt_with_lookups if looks_up else self._sender.attempt
         sends: dict[Send, int] = {partial(attempt, running, index, prerender): index for index in todo}
 
-        def on_done(send: Send, result: AttemptResult | Exception) -> None:
-            finished.append((sends[send], result))
-            news.set()
-
         # Lookups wait outside of the channel's pool, so that other jobs can use it meanwhile.
-        pool = SendPool(len(todo)) if looks_up else running.runtime.pool
-        pool.submit(sends, on_done)
+        pool = SendPool(len(todo)) if looks_up else running.runtime.channel.pool
+        job_sends = JobSends(running, pool, self._sender.locks)
+        job_sends.submit(sends)
         try:
-            return await self._record_all(running, len(todo), finished, news)
+            return await self._record_all(running, len(todo), job_sends)
         except BaseException:
-            await pool.cancel(sends)
+            await job_sends.cancel()
             raise
         finally:
             log_sent(running)
@@ -81,14 +71,14 @@ class Attempts:
         self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]
     ) -> Unfinished | None:
         """Record outcomes; None where all of the job is settled. Raises BrokerError."""
-        open_ = await self._recorder.record(running, settled, retries)
+        record = running.partition.recorder.record
+        open_ = await record(running.id, running.runtime, settled, retries)
         return Unfinished() if open_ > 0 else None
 
-    async def _record_all(
-        self, running: RunningJob, expected: int, finished: list[_Finished], news: asyncio.Event
-    ) -> Unfinished | None:
+    async def _record_all(self, running: RunningJob, expected: int, job_sends: JobSends) -> Unfinished | None:
         """Record outcomes as they come: those of one write with the next, failures up to a second later."""
         draw = self._rng.random()  # one for the whole job, so that notifications that failed together stay one job
+        finished, news = job_sends.finished, job_sends.news
         retries: _Retries = {}
         linger_until = 0.0
         rest: Unfinished | None = Unfinished()
@@ -120,7 +110,7 @@ class Attempts:
         return rest
 
     def _settled(
-        self, running: RunningJob, batch: list[_Finished], retries: _Retries, draw: float
+        self, running: RunningJob, batch: list[Finished], retries: _Retries, draw: float
     ) -> list[Settled]:
         """The notifications that are settled; those to be retried are added to `retries`.
 
@@ -138,7 +128,7 @@ class Attempts:
             elif isinstance(outcome, Skipped) and is_held:
                 settled.append(Settled(index, "skipped"))
             elif is_held and not isinstance(outcome, LeftOpen):
-                when = self._next_attempt(job, notification, outcome, draw)
+                when = self._next_attempt(running, notification, outcome, draw)
                 if when is None:
                     dead = self._given_up(job, index, notification, outcome)
                     settled.append(structs.replace(dead, lock=running.locks.get(notification.key)))
@@ -147,9 +137,10 @@ class Attempts:
         return settled
 
     def _next_attempt(
-        self, job: NotifyJob, notification: Notification, outcome: Outcome, draw: float
+        self, running: RunningJob, notification: Notification, outcome: Outcome, draw: float
     ) -> tuple[int, int] | None:
         """(attempt number, delay in ms) of the next attempt; None to give up."""
+        job, clock = running.job, running.partition.redis.clock
         if isinstance(outcome, Postponed):
             return job.attempt, max(_MIN_POSTPONE_MS, int(outcome.delay_s * 1000))
         if not isinstance(outcome, Retry):
@@ -157,7 +148,7 @@ class Attempts:
         delay = delay_s(
             self._sender.retry(notification.rule, job.channel),
             attempt=job.attempt,
-            age_s=max(0, self._redis.clock.now_ms() - job.first_try_ms) / 1000,
+            age_s=max(0, clock.now_ms() - job.first_try_ms) / 1000,
             retry_after_s=outcome.retry_after_s,
             draw=draw,
         )

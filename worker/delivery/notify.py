@@ -13,6 +13,7 @@ from broker.steps.settle import Settled, dead_letter_job
 from worker.delivery.attempts import Attempts
 from worker.delivery.job_leases import Lease
 from worker.delivery.next_attempt import held_for, with_only
+from worker.delivery.partition import Partition
 from worker.delivery.running_job import RunningJob, Unfinished
 from worker.delivery.sender import Sender
 from worker.delivery.unrecognized_jobs import UnrecognizedJobs
@@ -34,15 +35,13 @@ class Notifier:
     def __init__(
         self, context: WorkerContext, sender: Sender, attempts: Attempts, unrecognized: UnrecognizedJobs
     ) -> None:
-        self._redis = context.redis
-        self._owner = context.name
         self._max_starts = context.settings.max_deliveries
-        self._runtimes = context.runtimes
+        self._room = context.room
         self._sender = sender
         self._attempts = attempts
         self._unrecognized = unrecognized
 
-    async def run(self, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
+    async def run(self, partition: Partition, claimed: Claimed, packed: Packed, lease: Lease) -> Unfinished | None:
         """Run one job; None where all of it is settled.
 
         Raises BrokerError: then the open rest runs again later.
@@ -50,20 +49,22 @@ class Notifier:
         try:
             job = jobs.decode_whole(claimed.id, packed)
         except UnreadableJobError as error:
-            await self.dead_letter_job(claimed.id, str(error))
+            await self.dead_letter_job(partition, claimed.id, str(error))
             return None
-        runtime = self._runtimes.of(job.channel)
+        runtime = partition.channels.of(job.channel)
         is_healthy = runtime.is_healthy()
-        admission = "go" if is_healthy else await channel_state.begin(self._redis, claimed.id, job.channel)
+        admission = "go" if is_healthy else await channel_state.begin(partition.redis, claimed.id, job.channel)
         todo = [index for index in range(len(job.notifications)) if index not in claimed.done]
         running = RunningJob(
             claimed.id,
+            partition,
             held_for(job, claimed.held_ms),
             lease,
             time.monotonic() + BUDGET_S,
             runtime,
             admission == "probe",
             [],
+            {},
             {},
             {},
             {},
@@ -75,20 +76,20 @@ class Notifier:
             return await self._isolate(running, todo, claimed.starts)
         if not todo or not lease.is_held():
             return await self._attempts.settle(running, [], [])
-        if admission == "hold" or self._runtimes.is_full(runtime):
+        if admission == "hold" or self._room.is_full(partition, job.channel):
             await self._hold(running)
             return None
         return await self._send(running, self._sender.in_order(job, todo))
 
-    async def dead_letter_job(self, job_id: str, error: str) -> bool:
+    async def dead_letter_job(self, partition: Partition, job_id: str, error: str) -> bool:
         """Make a dead letter of a job that this worker cannot run, as it is.
 
         False where the job is left to other workers: one of them may still understand it. Raises BrokerError.
         """
-        if await self._unrecognized.leave(job_id, error):
+        if await self._unrecognized.leave(partition, job_id, error):
             return False
-        blob = await jobs.raw(self._redis, job_id)
-        await dead_letter_job(self._redis, job_id, dead_letters.unreadable_job(job_id, blob, error))
+        blob = await jobs.raw(partition.redis, job_id)
+        await dead_letter_job(partition.redis, job_id, dead_letters.unreadable_job(job_id, blob, error))
         log.error("a job is unreadable: %s", error, extra={"action": "job_dead_lettered", "job": job_id})
         return True
 
@@ -117,7 +118,8 @@ class Notifier:
 
     async def _hold(self, running: RunningJob) -> None:
         """Hold the whole job until its channel accepts sends again; then there is nothing to give back."""
-        await channel_state.hold(self._redis, self._owner, running.id, running.job.channel)
+        partition = running.partition
+        await channel_state.hold(partition.redis, partition.owner, running.id, running.job.channel)
 
     async def _leave_to_others(self, running: RunningJob, todo: list[int], unrecognized: dict[int, str]) -> bool:
         """Leave unrecognized notifications to other workers, in a job apart from the rest.
@@ -125,7 +127,7 @@ class Notifier:
         unrecognized: why, by index. False where no worker recognized them within the grace period.
         """
         if len(unrecognized) == len(todo):
-            return await self._unrecognized.leave(running.id, unrecognized[todo[0]])
+            return await self._unrecognized.leave(running.partition, running.id, unrecognized[todo[0]])
         groups = [[index for index in todo if index not in unrecognized], list(unrecognized)]
         job = running.job
         retries = [RetryJob(with_only(job, [job.notifications[i] for i in group]), 0, group) for group in groups]

@@ -14,8 +14,8 @@ from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled, settle
+from worker.delivery.capacity.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
-from worker.delivery.running_job import RunningJob
 
 log = logging.getLogger("hookline.worker")
 
@@ -32,7 +32,7 @@ _PROMPT_S = 0.25
 
 
 class OutcomeRecorder:
-    """Records the outcomes of one worker process."""
+    """Records the outcomes of one worker process in one partition."""
 
     def __init__(self, redis: Client, owner: str) -> None:
         self._redis = redis
@@ -41,18 +41,20 @@ class OutcomeRecorder:
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
 
-    async def record(self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]) -> int:
+    async def record(
+        self, job_id: str, runtime: ChannelRuntime, settled: list[Settled], retries: list[RetryJob]
+    ) -> int:
         """Settle notifications, and wait for a Redis that is not reachable. Returns how many of the job are open.
 
         Raises BrokerError after an hour.
         """
-        write, began, runtime = object(), time.monotonic(), running.runtime
+        write, began = object(), time.monotonic()
         feedback = runtime.feedback()
         self._since[write] = began
         try:
             while True:
                 try:
-                    rest = await settle(self._redis, self._owner, running.id, settled, retries, feedback)
+                    rest = await settle(self._redis, self._owner, job_id, settled, retries, feedback)
                 except BrokerError as error:
                     if time.monotonic() > began + _GIVE_UP_AFTER_S:
                         raise

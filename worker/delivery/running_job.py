@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.latest_only import SubjectLock
-from worker.delivery.channel_runtime import ChannelRuntime
+from worker.delivery.capacity.channel_runtime import ChannelRuntime
 from worker.delivery.job_leases import Lease
+from worker.delivery.partition import Partition
 
 
 class Unfinished(Struct, frozen=True):
@@ -24,6 +25,9 @@ class RunningJob(NamedTuple):
     """The state that the sends of one run of a job share."""
 
     id: str
+    partition: Partition
+    """Where the job was claimed."""
+
     job: NotifyJob
     lease: Lease
     deadline: float
@@ -37,7 +41,10 @@ class RunningJob(NamedTuple):
     """Notifications that were sent and not logged yet, each with its duration in ms. They are logged in groups."""
 
     locks: dict[str, SubjectLock]
-    """For rules with `latest_only`: the locks that are held, by the notification's key."""
+    """For rules with `latest_only`: the locks held in the job's own partition, by the notification's key."""
+
+    locks_elsewhere: dict[str, SubjectLock]
+    """For rules with `latest_only`: the locks held in other partitions, by the notification's key."""
 
     newest: dict[str, int]
     """For rules with `latest_only`: the time of the newest event sent in this run, by subject."""

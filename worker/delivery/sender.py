@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from broker.queue.jobs import Notification, NotifyJob
-from broker.queue.latest_only import SubjectLock, acquire_subject_lock
-from broker.redis.errors import BrokerError
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels import Channel
@@ -18,6 +15,7 @@ from worker.delivery.message_builder import MessageBuilder, undeliverable, unkno
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
 from worker.delivery.running_job import RunningJob
+from worker.delivery.subject_locks import SubjectLocks
 from worker.enrichment.enrich import Enriched, Enricher
 from worker.intake.digests import payloads_of
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
@@ -32,11 +30,12 @@ log = logging.getLogger("hookline.worker")
 AttemptResult = tuple[Notification, Outcome]
 """A notification with this attempt in its history, and the outcome."""
 
-_LOCKED_RETRY_S = 0.5
-"""Seconds until a notification asks again, while another of its subject is being sent."""
-
 _Build = Callable[[], Message]
 """Makes the message. Raises RenderError or DecodeError."""
+
+
+class RecordingBehindError(Exception):
+    """Nothing is sent now, since outcomes of this partition wait for Redis. The send is to be run again."""
 
 
 class Sender:
@@ -52,13 +51,11 @@ class Sender:
         context: WorkerContext,
     ) -> None:
         self.channels = channels
-        self._redis = context.redis
-        self._lease_s = context.settings.lease_s
+        self.locks = SubjectLocks(context.partitions, lease_s=context.settings.lease_s)
         self._kinds = kinds
         self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer
         self._enricher = enricher
-        self._recorder = context.recorder
         self._quiet = quiet
         self._unconditional = {rule for rule in renderer.names if not self._has_conditions(rule)}
 
@@ -122,11 +119,11 @@ class Sender:
 
         Runs outside of the channel's pool and uses it for the send.
         """
-        notification, pool = running.job.notifications[index], running.runtime.pool
+        notification, pool = running.job.notifications[index], running.runtime.channel.pool
         channel = self.channels.get(running.job.channel)
         if channel is None or not self._enricher.looks_up(notification.rule):
             return await pool.run(partial(self.attempt, running, index, prerender))
-        unwanted = self._unwanted(notification)
+        unwanted = self._unwanted(running, notification)
         if unwanted is not None:
             return _not_sent(running, notification, unwanted)
         started = time.monotonic()
@@ -139,7 +136,7 @@ class Sender:
     async def _attempt_if_wanted(
         self, running: RunningJob, channel: Channel, notification: Notification
     ) -> AttemptResult:
-        unwanted = self._unwanted(notification)
+        unwanted = self._unwanted(running, notification)
         if unwanted is not None:
             return _not_sent(running, notification, unwanted)
         build = partial(self._builder.message, notification, None, attempt=running.job.attempt)
@@ -148,13 +145,18 @@ class Sender:
     async def _send_when_admitted(
         self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
     ) -> AttemptResult:
-        """Send when the channel's rate and breaker, and the recording of outcomes, allow it."""
-        runtime, recorder, lease = running.runtime, self._recorder, running.lease
+        """Send when the channel's rate and breaker, and the recording of outcomes, allow it.
+
+        Raises RecordingBehindError.
+        """
+        shared = running.runtime.channel
         if time.monotonic() >= running.deadline or (
-            runtime.rate_per_s and not await runtime.pacer.wait_for_slot(runtime.rate_per_s, running.deadline)
+            shared.rate_per_s and not await shared.pacer.wait_for_slot(shared.rate_per_s, running.deadline)
         ):
             return notification, Postponed()
-        if (recorder.is_behind() and not await recorder.catches_up(lease)) or not running.may_send():
+        if running.partition.recorder.is_behind():
+            raise RecordingBehindError
+        if not running.may_send():
             return notification, LeftOpen()
         if self._renderer.latest_only(notification.rule):
             return await self._send_latest(running, channel, notification, build)
@@ -166,39 +168,24 @@ class Sender:
         """Send under the lock of its subject, unless a newer event of the subject was sent."""
         try:
             lock = self._builder.lock(notification, running.job.channel)
-            unwanted = await self._acquire(lock, running) if lock else None
+            unwanted = await self.locks.acquire(lock, running) if lock else None
         except (RenderError, DecodeError) as error:
             return notification, undeliverable(error)
-        except BrokerError:
-            return notification, Postponed()
         if unwanted is not None:
             return _not_sent(running, notification, unwanted)
         if lock is None:
             return await self._send(running, channel, notification, build)
-        running.locks[lock.key] = lock  # the step that records the outcome releases it
         notification, outcome = await self._send(running, channel, notification, build)
         if isinstance(outcome, Sent):
             running.newest[lock.subject] = max(lock.occurred_at_ms, running.newest.get(lock.subject, 0))
         return notification, outcome
 
-    async def _acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
-        """Acquire a subject's lock; None where this attempt has it. Raises BrokerError."""
-        # The notifications of a job start with the newest event. Each request may use a connection of its own, so
-        # that without this queue an older notification could reach Redis first.
-        async with running.acquiring.setdefault(lock.subject, asyncio.Lock()):
-            if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
-                return Skipped()
-            answer = await acquire_subject_lock(self._redis, lock, lease_s=self._lease_s)
-        if answer == "stale":
-            return Skipped()
-        return Postponed(_LOCKED_RETRY_S) if answer == "wait" else None
-
-    def _unwanted(self, notification: Notification) -> Skipped | Postponed | Dead | None:
+    def _unwanted(self, running: RunningJob, notification: Notification) -> Skipped | Postponed | Dead | None:
         """The outcome without sending, by the rule's `when`, `key` and quiet hours; None to send."""
         unwanted = self._builder.outcome_if_unwanted(notification)
         if unwanted is not None:
             return unwanted
-        left_s = self._quiet.left_s(notification.rule, self._redis.clock.now_ms() / 1000)
+        left_s = self._quiet.left_s(notification.rule, running.partition.redis.clock.now_ms() / 1000)
         return Postponed(left_s) if left_s else None
 
     async def _send(
@@ -212,7 +199,7 @@ class Sender:
         if not running.lease.is_held():
             return notification, LeftOpen()
         outcome: Outcome | None = None
-        running.runtime.start_send()
+        running.runtime.channel.start_send()
         try:
             outcome = await channel.send(message)
         except Exception as error:  # noqa: BLE001 - a defect of a channel is retried like other failures
@@ -229,7 +216,8 @@ class Sender:
             running.sent.append((notification, took_ms))
             return notification, outcome
         _log(running, notification, outcome, took_ms)
-        return with_attempt(notification, outcome, self._redis.clock.now_ms() - took_ms, took_ms), outcome
+        at_ms = running.partition.redis.clock.now_ms() - took_ms
+        return with_attempt(notification, outcome, at_ms, took_ms), outcome
 
     async def _look_up(self, notification: Notification, deadline: float) -> Enriched | Retry | Dead | Postponed:
         """The payload with what the rule looks up."""

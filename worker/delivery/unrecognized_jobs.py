@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from broker.queue import jobs
 from broker.queue.jobs import NotifyJob
-from broker.redis.client import Client
+from worker.delivery.partition import Partition
 
 log = logging.getLogger("hookline.worker")
 
@@ -29,11 +29,7 @@ class ConfiguredNames(Struct, frozen=True):
 class UnrecognizedJobs:
     """Finds the jobs that one worker process does not recognize, and leaves them to other workers."""
 
-    def __init__(
-        self, redis: Client, owner: str, configured: ConfiguredNames, *, unrecognized_grace_s: float
-    ) -> None:
-        self._redis = redis
-        self._owner = owner
+    def __init__(self, configured: ConfiguredNames, *, unrecognized_grace_s: float) -> None:
         self._configured = configured
         self._grace_ms = int(unrecognized_grace_s * 1000)
 
@@ -51,9 +47,9 @@ class UnrecognizedJobs:
                 reasons[index] = f"no source named {notification.body.source!r} in this worker's config"
         return reasons
 
-    async def leave(self, job_id: str, why: str) -> bool:
+    async def leave(self, partition: Partition, job_id: str, why: str) -> bool:
         """Leave a claimed job to other workers; False where the grace period is over. Raises BrokerError."""
-        if not await jobs.defer(self._redis, self._owner, job_id, for_ms=self._grace_ms):
+        if not await jobs.defer(partition.redis, partition.owner, job_id, for_ms=self._grace_ms):
             return False
         log.warning("a job is left to other workers: %s", why, extra={"action": "job_deferred", "job": job_id})
         return True

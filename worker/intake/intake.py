@@ -33,7 +33,7 @@ _PAUSE_S = 0.25
 
 
 class Intake:
-    """Reads the stream for one worker process."""
+    """Reads the stream of one partition for one worker process."""
 
     def __init__(
         self,

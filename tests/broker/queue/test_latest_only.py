@@ -38,6 +38,16 @@ async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
     return job_id
 
 
+async def note_workers(redis: Client, *, back_ms: int = 0) -> None:
+    """Note that workers are here. back_ms: when Redis returned from its last absence."""
+    await redis.hset(KEYS.claims, mapping={"last_ms": int(time.time() * 1000), "moment_ends_ms": back_ms + 1500})
+
+
+async def expire(redis: Client) -> None:
+    """Let the lock end."""
+    await redis.hset(KEYS.latest + SUBJECT, "until", int(time.time() * 1000) - 1)
+
+
 async def end(redis: Client, key: str, at_ms: int, kind: str = "sent") -> None:
     job_id = await job_of(redis, key)
     await settle(redis, OWNER, job_id, [Settled(0, kind, lock=lock_of(key, at_ms))])  # type: ignore[arg-type]
@@ -69,8 +79,43 @@ async def test_a_notification_whose_worker_died_is_sent_again_immediately(redis:
 
 async def test_a_lock_expires(redis: Client) -> None:
     assert await take(redis, "a", 10) == "go"
-    await redis.hset(KEYS.latest + SUBJECT, "until", 1)
+    await expire(redis)
+    await note_workers(redis)
     assert await take(redis, "b", 20) == "go"
+
+
+async def test_a_lock_that_ended_while_redis_was_away_counts_again_from_its_return_on(redis: Client) -> None:
+    assert await take(redis, "a", 10) == "go"
+    await expire(redis)
+    assert await take(redis, "b", 20) == "wait"  # no worker was here since
+    await note_workers(redis, back_ms=int(time.time() * 1000) - 10_000)
+    assert await take(redis, "b", 20) == "wait"
+    assert await take(redis, "a", 10) == "go"
+    await expire(redis)
+    await note_workers(redis, back_ms=int(time.time() * 1000) - 100_000)
+    assert await take(redis, "b", 20) == "go"
+
+
+async def test_a_job_of_another_partition_stores_its_event_and_releases_its_lock(redis: Client) -> None:
+    assert await take(redis, "new", 20) == "go"
+    for _ in range(2):
+        await latest_only.release_subject_lock(redis, lock_of("new", 20), is_sent=True, is_owner=True)
+    assert await take(redis, "old", 10) == "stale"
+    assert await take(redis, "newer", 30) == "go"
+
+
+async def test_a_late_job_of_another_partition_neither_takes_the_lock_of_others_nor_turns_back_the_time(
+    redis: Client,
+) -> None:
+    assert await take(redis, "late", 10) == "go"
+    await expire(redis)
+    await note_workers(redis)
+    assert await take(redis, "next", 20) == "go"
+    await latest_only.release_subject_lock(redis, lock_of("late", 10), is_sent=True, is_owner=True)
+    assert await take(redis, "third", 30) == "wait"
+    await latest_only.release_subject_lock(redis, lock_of("next", 20), is_sent=True, is_owner=False)
+    assert await take(redis, "third", 30) == "wait"  # another worker may be sending the same
+    assert await take(redis, "late", 10) == "stale"
 
 
 @pytest.mark.parametrize("lease_s", [3.0, 15.0, 600.0])
@@ -93,7 +138,8 @@ async def test_a_notification_that_was_not_sent_makes_none_stale_and_releases_it
 
 async def test_releasing_a_lock_that_others_hold_leaves_it_to_them(redis: Client) -> None:
     assert await take(redis, "late", 10) == "go"
-    await redis.hset(KEYS.latest + SUBJECT, "until", 1)
+    await expire(redis)
+    await note_workers(redis)
     assert await take(redis, "next", 20) == "go"
     await end(redis, "late", 10)
     assert await take(redis, "third", 30) == "wait"

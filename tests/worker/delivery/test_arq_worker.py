@@ -10,11 +10,16 @@ from broker.queue import jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Claimed, Notification, NotifyJob, Packed
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from tests.names import KEYS
 from tests.until import until
 from worker.arq_worker import NotifyWorker
-from worker.delivery.channel_runtime import ChannelRuntimes
+from worker.delivery.capacity.channel_runtime import ChannelRuntimes
+from worker.delivery.capacity.process_channels import ProcessChannels
 from worker.delivery.job_leases import Lease, Leases
+from worker.delivery.job_room import JobRoom
+from worker.delivery.outcome_recorder import OutcomeRecorder
+from worker.delivery.partition import Partition
 from worker.settings import Settings
 
 
@@ -26,11 +31,11 @@ class Failing:
     def __init__(self) -> None:
         self.starts: list[int] = []
 
-    async def run(self, claimed: Claimed, _packed: Packed, _lease: Lease) -> None:
+    async def run(self, _partition: Partition, claimed: Claimed, _packed: Packed, _lease: Lease) -> None:
         self.starts.append(claimed.starts)
         raise ValueError("a fault of ours")
 
-    async def make_dead_letters(self, _job_id: str, _error: str) -> None:
+    async def dead_letter_job(self, _partition: Partition, _job_id: str, _error: str) -> None:
         raise AssertionError("nothing is unreadable here")
 
 
@@ -47,8 +52,11 @@ async def job_id(redis: Client) -> str:
 async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
     notifier: Any = Failing()
 
-    leases, runtimes = Leases(redis, "test", lease_s=15), ChannelRuntimes(redis, max_jobs=16)
-    worker = NotifyWorker(redis, Settings(), leases, runtimes, notifier, name="test")
+    channels = ChannelRuntimes(redis, ProcessChannels(Partitions([redis])))
+    partition = Partition(redis, "test", OutcomeRecorder(redis, "test"), channels)
+    leases, room = Leases(redis, "test", lease_s=15), JobRoom(max_jobs=16)
+    room.open(partition)
+    worker = NotifyWorker(partition, Settings(), leases, room, notifier)
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])
     await worker.drain(1.0)

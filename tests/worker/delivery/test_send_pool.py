@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.until import until
-from worker.delivery.send_pool import Send, SendPool
+from worker.delivery.capacity.send_pool import Send, SendPool
 
 
 def ignore(_work: Send, _result: object) -> None:

@@ -5,10 +5,10 @@
 -- A worker calls this at least every third of a lease, and renews its leases every quarter. So an absence of less than
 -- half a lease ends no lease, and does not count.
 local function note_worker(lease_ms)
-  local MOMENT_MS, NOTE_EVERY_MS = 1500, 250
+  local NOTE_EVERY_MS = 250
   local last_ms, ends_ms = unpack(redis.call('HMGET', K.claims, 'last_ms', 'moment_ends_ms'))
-  local last, moment_ends = tonumber(last_ms or 0), math.min(tonumber(ends_ms or 0), now + MOMENT_MS)
-  if now - last > lease_ms / 2 then moment_ends = now + MOMENT_MS end
+  local last, moment_ends = tonumber(last_ms or 0), math.min(tonumber(ends_ms or 0), now + RETURN_MOMENT_MS)
+  if now - last > lease_ms / 2 then moment_ends = now + RETURN_MOMENT_MS end
   if now - last > NOTE_EVERY_MS then
     redis.call('HSET', K.claims, 'last_ms', string.format('%.0f', now),
       'moment_ends_ms', string.format('%.0f', moment_ends))

@@ -1,0 +1,107 @@
+"""The locks of `latest_only` subjects, in whichever partition they are.
+
+The lock of a subject, and the time of its newest event that was sent, are in the partition of the subject. If that
+is the partition of the job, the step that settles the notification also stores the time and releases the lock.
+Otherwise this is a step of its own, after the send and before the outcome is recorded:
+
+- If the process dies in between, the job runs again. It sends the same event again with the same key, or finds
+  that a newer one was sent, and skips. So no older event follows a newer one.
+- If the partition of the subject goes away after the send, the time cannot be stored. An outcome that was recorded
+  without it would let an older event follow once the lock has ended. So the notification stays open. This process
+  tries again for as long as one lease. Then the job is given back, for a worker that may reach the partition. The
+  lock lasts longer than that, and counts again from the return of its Redis on (subjects/acquire.lua), so that the
+  next run of this job renews it before an older event gets it.
+- The outcome of a send that failed is recorded at once. A lock that could not be released ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from broker.queue.latest_only import SubjectLock, acquire_subject_lock, release_subject_lock
+from broker.redis.client import Client
+from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
+from worker.delivery.running_job import RunningJob
+from worker.outcome import Postponed, Skipped
+
+_LOCKED_RETRY_S = 0.5
+"""Seconds until a notification asks again, while another of its subject is being sent."""
+
+_AWAY_RETRY_S = 2.0
+"""Seconds until a notification asks again, if the partition of its subject does not answer."""
+
+# A notification waits for the lock in the pool of its channel, where it must not hold up those of other
+# partitions.
+_ANSWERS_WITHIN_S = 1.0
+"""Seconds that another partition may take to answer. After that it is not asked for as long again."""
+
+_RELEASE_RETRY_S = 0.1
+"""Seconds between two tries to store that an event was sent."""
+
+
+class SubjectLocks:
+    """Acquires and releases the locks for the jobs of one process."""
+
+    def __init__(self, partitions: Partitions, *, lease_s: float) -> None:
+        self._partitions = partitions
+        self._lease_s = lease_s
+        self._away_until: dict[int, float] = {}  # by partition, of the monotonic clock
+
+    async def acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
+        """Acquire a subject's lock for a notification; None where it may be sent, and has the lock."""
+        # The notifications of a job start with the newest event. Each request may use a connection of its own, so
+        # that without this queue an older notification could reach Redis first.
+        async with running.acquiring.setdefault(lock.subject, asyncio.Lock()):
+            if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
+                return Skipped()
+            home = self._home(lock)
+            is_elsewhere = home is not running.partition.redis
+            try:
+                answer = await (self._ask_elsewhere(home, lock) if is_elsewhere else self._ask(home, lock))
+            except BrokerError:
+                return Postponed()
+        if answer == "stale":
+            return Skipped()
+        if answer == "away":
+            return Postponed(_AWAY_RETRY_S)
+        if answer == "wait":
+            return Postponed(_LOCKED_RETRY_S)
+        (running.locks_elsewhere if is_elsewhere else running.locks)[lock.key] = lock
+        return None
+
+    async def release_elsewhere(self, lock: SubjectLock, running: RunningJob, *, is_sent: bool) -> bool:
+        """Release a lock in another partition before the outcome is recorded, and store the time of a sent event.
+
+        False where the event was sent and that could not be stored: then the notification must stay open.
+        """
+        home, until = self._home(lock), time.monotonic() + self._lease_s
+        while True:
+            try:
+                await release_subject_lock(home, lock, is_sent=is_sent, is_owner=running.lease.is_held())
+            except BrokerError:
+                if not is_sent:
+                    return True
+                if time.monotonic() > until or not running.lease.is_held():
+                    return False
+                await asyncio.sleep(_RELEASE_RETRY_S)
+            else:
+                return True
+
+    def _home(self, lock: SubjectLock) -> Client:
+        return self._partitions[self._partitions.number_for(lock.subject)]
+
+    async def _ask(self, home: Client, lock: SubjectLock) -> str:
+        return await acquire_subject_lock(home, lock, lease_s=self._lease_s)
+
+    async def _ask_elsewhere(self, home: Client, lock: SubjectLock) -> str:
+        """Return "away" if the partition does not answer in time."""
+        if time.monotonic() < self._away_until.get(home.partition, 0.0):
+            return "away"
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN_S):
+                return await self._ask(home, lock)
+        except (BrokerError, TimeoutError):
+            self._away_until[home.partition] = time.monotonic() + _ANSWERS_WITHIN_S
+            return "away"
