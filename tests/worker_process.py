@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from msgspec import Struct
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.redis.connection import Settings as RedisSettings
+from broker.redis.connection import connect, longest_block_s
+from broker.redis.partitions import Partitions, connect_all
 from sources import KINDS
 from sources.event import Event
 from tests.clocks import clock_off_by
 from tests.leash import leashed
 from worker.channels.settings import ChannelSettings, HttpSettings
-from worker.main import run
+from worker.components import Setup
+from worker.main import run_on
 from worker.rules.rules import Rule
 from worker.settings import AlertSettings, Settings
 from worker.worker_source import WorkerSource
@@ -54,6 +58,10 @@ class Parts(Struct, frozen=True):
     """Settings of the channels besides those of `sink_channel`."""
 
     namespace: str = "hookline"
+    partitions: int = 1
+    servers: tuple[str, ...] = ()
+    """The Redis of each partition, if they are on several servers. The worker's own Redis is not used then."""
+
     alerts: AlertSettings = AlertSettings()
     expect_every_s: float = 0.0
     """With 1 the worker checks alerts every second; a silent source is an alert."""
@@ -123,6 +131,11 @@ def decode_or_die(body: bytes, hint: str) -> Event:
     return KINDS["voucherify"].decode(body, hint)
 
 
+def partitions_on(servers: Sequence[str]) -> Partitions:
+    """Return one partition on each of these servers."""
+    return Partitions([connect(RedisSettings(url=url), partition=n) for n, url in enumerate(servers)])
+
+
 def be_newer() -> None:
     """Make this process a version that reads more than the current one."""
     decode, deserialize = batch.decode, jobs.deserialize
@@ -147,15 +160,16 @@ async def main(arguments: dict[str, Any]) -> None:
     if parts.newer:
         be_newer()
     [sink] = sink_channel(arguments["sink"], **parts.channel).values()
-    await run(
-        msgspec.convert(arguments["settings"], Settings),
-        {name: WorkerSource(kind, 7, expect_every_s=parts.expect_every_s) for name in parts.sources},
-        parts.rules,
-        dict.fromkeys(parts.channels, sink),
-        RedisSettings(url=arguments["redis"], namespace=parts.namespace),
+    setup = Setup(
+        sources={name: WorkerSource(kind, 7, expect_every_s=parts.expect_every_s) for name in parts.sources},
+        rules=parts.rules,
+        channels=dict.fromkeys(parts.channels, sink),
         alerts=parts.alerts,
-        stop=stop,
     )
+    redis = RedisSettings(url=arguments["redis"], namespace=parts.namespace, partitions=parts.partitions)
+    settings = msgspec.convert(arguments["settings"], Settings)
+    partitions = partitions_on(parts.servers) if parts.servers else connect_all(redis)
+    await run_on(settings, setup, partitions, block_s=longest_block_s(redis), stop=stop)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A partition as the jobs that this process runs for it use it."""
+"""A partition, for the jobs that this process runs there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.delivery.outcome_recorder import OutcomeRecorder
 
 
 class Partition(Struct, frozen=True, eq=False):
-    """What the jobs of one partition share in this process."""
+    """The objects that the jobs of one partition share in this process."""
 
     redis: Client
     owner: str

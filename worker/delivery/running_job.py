@@ -26,7 +26,7 @@ class RunningJob(NamedTuple):
 
     id: str
     partition: Partition
-    """Where the job was claimed."""
+    """The partition in which the job was claimed."""
 
     job: NotifyJob
     lease: Lease

@@ -1,4 +1,4 @@
-"""Which partitions each worker reads. Pure."""
+"""Divides the partitions among the live workers. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a worker process may send now: the concurrency, rate and circuit breakers of channels."""
+"""The limits of sends: the concurrency, rate and circuit breakers of channels."""

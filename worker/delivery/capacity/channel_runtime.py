@@ -1,7 +1,4 @@
-"""The channels as one worker process uses them for the jobs of one partition.
-
-Which of them may send now, and what the sends show of each channel for its circuit breaker.
-"""
+"""The channels for the jobs of one partition: which may send now, and what the sends show about them."""
 
 from __future__ import annotations
 
