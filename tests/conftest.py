@@ -108,3 +108,13 @@ async def three_partitions(redis_server: RedisServer) -> AsyncIterator[Partition
     clients = connect_all(Settings(url=redis_server.url, partitions=3))
     yield clients
     await clients.aclose()
+
+
+@pytest.fixture
+async def spread_partitions(redis_server: RedisServer, own_redis: RedisServer) -> AsyncIterator[Partitions]:
+    """Return three partitions, of which number 1 has a server of its own: `own_redis`."""
+    shared = Settings(url=redis_server.url, partitions=3)
+    own = Settings(url=own_redis.url, partitions=3, connect_timeout_s=0.5, socket_timeout_s=1)
+    clients = Partitions([connect(shared), connect(own, retries=0, partition=1), connect(shared, partition=2)])
+    yield clients
+    await clients.aclose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations.status import Status, read_status
 from tests.inspector.stack import TO_CRM, crm, running_receiver, running_worker, sample, wait_until_idle
 from tests.receiver.serving import Served, serving
@@ -32,7 +33,7 @@ async def run_main_job(
         crm_server.status = 400
         assert (await served.send(sample(3))).status == 202
         await wait_until_idle(reader)
-        status = await read_status(reader)
+        status = await read_status(Partitions([reader]))
     for connected in (client, reader):
         await connected.aclose(close_connection_pool=True)
     assert (status.totals.accepted, status.totals.sent, status.totals.dead, status.dead_letters) == (5, 2, 1, 2)

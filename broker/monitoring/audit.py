@@ -7,7 +7,6 @@ functions that access Redis raise BrokerError.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -16,8 +15,6 @@ from msgspec import Struct
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import BASE, FULL, Part, Script
-
-_POSITION = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 AUDIT = Part("monitoring/audit", parts=(BASE,), keys=("audit",))
 _APPEND_AUDIT = Script("monitoring/append_audit", parts=(FULL, AUDIT), keys=("audit",), args=("audit_entry",))
@@ -66,18 +63,17 @@ async def record(redis: Client, audit_entry: AuditEntry) -> None:
         await _APPEND_AUDIT(redis, audit_entry=packed(audit_entry))
 
 
-def is_position(text: str) -> bool:
-    """Return True if a text has the form of a position in the log."""
-    return _POSITION.fullmatch(text) is not None
+async def read(
+    redis: Client, *, before: str = "", count: int = 50, including: bool = False
+) -> list[StoredAuditEntry]:
+    """Return up to `count` audit entries, newest first. broker/merged/audit.py reads those of all partitions.
 
-
-async def read(redis: Client, *, before: str = "", count: int = 50) -> list[StoredAuditEntry]:
-    """Return up to `count` audit entries, newest first.
-
-    before: a position; only older entries are returned. The default is to start at the newest entry.
+    before: a position; only older entries are returned. The default is to start at the newest entry. including:
+    also return the entry at this position.
     """
+    newest = "+" if not before else before if including else f"({before}"
     with translated():
-        entries = await redis.xrevrange(redis.names.audit, max=f"({before}" if before else "+", count=count)
+        entries = await redis.xrevrange(redis.names.audit, max=newest, count=count)
     return [
         StoredAuditEntry(name.decode(), int(name.split(b"-")[0]), _audit_entry(fields)) for name, fields in entries
     ]

@@ -7,7 +7,7 @@ wrong signature or address. Both count from the last 2xx on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -50,6 +50,7 @@ class SourceFacts(Struct, frozen=True, kw_only=True):
 _NOTE_FAILURES = Script(
     "monitoring/note_failures", parts=(OUTAGE,), keys=("set_aside",), args=("streaks: packed",)
 )
+_END_FAILURES = Script("monitoring/end_failures", parts=(OUTAGE,), keys=("set_aside",), args=("accepted: packed",))
 
 
 class Streak(Struct, frozen=True):
@@ -75,6 +76,15 @@ async def note_failures(redis: Client, streaks: Sequence[Streak]) -> None:
     rows = [(s.source, s.kind, s.first_ms, s.last_ms, s.answers, s.status) for s in streaks]
     with translated():
         await _NOTE_FAILURES(redis, streaks=rows)
+
+
+async def end_failures(redis: Client, accepted_ms: Mapping[str, int]) -> None:
+    """End the errors after which webhooks were accepted in another partition. Safe to repeat. Raises BrokerError.
+
+    accepted_ms: by source, when a webhook was last accepted.
+    """
+    with translated():
+        await _END_FAILURES(redis, accepted=list(accepted_ms.items()))
 
 
 async def read_sources(redis: Client, names: Iterable[str]) -> dict[str, SourceFacts]:

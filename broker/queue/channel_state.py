@@ -84,6 +84,14 @@ class Channel(Struct, frozen=True):
     held: int
     """The number of jobs that wait until the channel takes jobs again."""
 
+    only_in_partitions: tuple[int, ...] = ()
+    """The numbers of the partitions that have this state, if others do not have it."""
+
+    @classmethod
+    def closed(cls, name: str) -> Channel:
+        """Return a channel in its normal state."""
+        return cls(name, 0, 0, 0, 0, 0)
+
     def state(self, now_ms: int) -> CircuitState:
         """Return the state at a time of the clock of Redis."""
         if self.paused_since_ms:
@@ -129,27 +137,25 @@ async def release_held_jobs(redis: Client, most: Mapping[str, int]) -> ChannelSt
     """
     with translated():
         at_ms, rows = await _RELEASE_HELD_JOBS(redis, probe_ms=PROBE_MS, most=_MOST, limits=most)
-    return ChannelStates(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])
+    return ChannelStates(int(at_ms), [Channel(_name(row[0]), *map(int, row[1:])) for row in rows])  # type: ignore[arg-type]
 
 
 async def pause(redis: Client, channel: str, *, by: str) -> bool:
     """Pause a channel until `resume`, and write an audit entry. Returns False if it was already paused.
 
-    by: the name of the person. Raises BrokerError.
+    by: the name of the person; "" if another partition has the audit entry. Raises BrokerError.
     """
     with translated():
-        entry = packed(AuditEntry(by, "pause", channel))
-        return bool(await _PAUSE(redis, channel=channel, pause=1, audit_entry=entry))
+        return bool(await _PAUSE(redis, channel=channel, pause=1, audit_entry=_entry(by, "pause", channel)))
 
 
 async def resume(redis: Client, channel: str, *, by: str) -> bool:
     """End the pause of a channel, and write an audit entry. Returns False if it was not paused.
 
-    by: the name of the person. Raises BrokerError.
+    by: the name of the person; "" if another partition has the audit entry. Raises BrokerError.
     """
     with translated():
-        entry = packed(AuditEntry(by, "resume", channel))
-        return bool(await _PAUSE(redis, channel=channel, pause=0, audit_entry=entry))
+        return bool(await _PAUSE(redis, channel=channel, pause=0, audit_entry=_entry(by, "resume", channel)))
 
 
 async def read_channels(redis: Client) -> list[Channel]:
@@ -162,7 +168,7 @@ async def read_channels(redis: Client) -> list[Channel]:
                 pipe.zcard(redis.names.held_jobs.encode() + name)
             replies = await pipe.execute()
     return [
-        Channel(_name(name), *[parse_int(value) for value in fields], held)  # type: ignore[call-arg]
+        Channel(_name(name), *[parse_int(value) for value in fields], held)  # type: ignore[call-arg, arg-type]
         for name, fields, held in zip(names, replies[::2], replies[1::2], strict=True)
     ]
 
@@ -175,6 +181,10 @@ async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int)
     with translated():
         first_us, gap_us = await _RESERVE(redis, channel=channel, rate_per_s=rate_per_s, sends=count)
     return int(first_us) / 1e6, int(gap_us) / 1e6
+
+
+def _entry(by: str, what: str, channel: str) -> bytes:
+    return packed(AuditEntry(by, what, channel)) if by else b""
 
 
 def _name(name: bytes) -> str:

@@ -233,17 +233,17 @@ async def forget_consumers(redis: Client, *, idle_ms: int) -> None:
                 raise
 
 
-async def live_configs(redis: Client) -> list[bytes]:
-    """Return the fingerprint of the config of each live worker. Raises BrokerError.
+async def live_workers(redis: Client) -> dict[bytes, bytes]:
+    """Return the live workers by name, each with the fingerprint of its config. Raises BrokerError.
 
     A worker is alive if it gave a sign of life in the last 6 s. This includes workers that do not read the stream
     now, because too many notifications wait.
     """
     with translated():
+        names: list[bytes] = [row["name"] for row in await _consumers(redis)]
         health = redis.names.health.encode()
-        names = [health + row["name"] for row in await _consumers(redis)]
-        configs = await redis.mget(names) if names else []
-    return [config for config in configs if config]
+        configs = await redis.mget([health + name for name in names]) if names else []
+    return {name: config for name, config in zip(names, configs, strict=True) if config}
 
 
 async def oldest_age_ms(redis: Client) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from broker.redis.client import Client
 from broker.redis.connection import Settings, cluster_nodes, connect
@@ -50,6 +50,12 @@ class Partitions:
     async def aclose(self) -> None:
         """Close the connections to all partitions."""
         await asyncio.gather(*(client.aclose() for client in self.all))
+
+
+def named(numbers: Iterable[int]) -> str:
+    """Return partitions as a text names them: `partition 1`, or `partitions 0, 2 and 3`."""
+    *first, last = [str(number) for number in sorted(numbers)]
+    return f"partitions {', '.join(first)} and {last}" if first else f"partition {last}"
 
 
 def connect_all(settings: Settings, *, retries: int = 3) -> Partitions:

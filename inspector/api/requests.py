@@ -60,7 +60,7 @@ class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query of the audit log."""
 
     limit: Limit = 50
-    before: Annotated[str, Meta(pattern=r"^([0-9]{1,15}-[0-9]{1,15})?$")] = ""
+    before: Annotated[str, Meta(pattern=r"^([0-9]{1,15}-[0-9]{1,15}(-[0-9]{1,3})?)?$")] = ""
     """Start of the page: `before` of the previous answer."""
 
 

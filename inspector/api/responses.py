@@ -20,6 +20,7 @@ from broker.queue.channel_state import Channel, CircuitState
 from broker.redis.client import Persistence
 from broker.redis.clock import OffClock
 from inspector.api.requests import Filter
+from inspector.operations.status import PartitionLine
 
 
 class Error(Struct, frozen=True, forbid_unknown_fields=True):
@@ -225,6 +226,9 @@ class AuditAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     before: str
     """Start of the next page; "" on the last page."""
 
+    incomplete: str
+    """Why the entries of some partitions are missing; "" if all partitions answered."""
+
 
 class ChannelRecord(Channel, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The state of a channel."""
@@ -236,6 +240,8 @@ class ChannelsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """All channels that are configured or known to Redis."""
 
     channels: list[ChannelRecord]
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
 class SourceRecord(SourceFacts, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -301,3 +307,8 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     channels: list[ChannelRecord]
     clocks_off: list[OffClock]
     """Processes whose clock differs from that of Redis by more than 5 s."""
+
+    is_complete: bool
+    """False while a partition is away: then its part of all figures is missing."""
+
+    partitions: list[PartitionLine]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker.monitoring import audit
-from broker.queue import channel_state
+from broker.merged import audit
+from broker.merged import channels as all_channels
 from inspector.api import requests, responses
 from inspector.api.operation import ApiRequest, NoFields, Operation
 from inspector.http.app_context import AppContext
@@ -18,9 +18,7 @@ from inspector.presentation.serializers import audit_entry_record, status_record
 async def get_status(context: AppContext, _: ApiRequest) -> Any:
     """Counters, queues, workers, sources, channels and alerts, as `hookline status --json` prints them."""
     configured = context.configured
-    return status_record(
-        await status.read_status(context.partitions.control, configured.sources, configured.spilled())
-    )
+    return status_record(await status.read_status(context.partitions, configured.sources, configured.spilled()))
 
 
 async def list_audit_entries(context: AppContext, request: ApiRequest) -> Any:
@@ -28,15 +26,16 @@ async def list_audit_entries(context: AppContext, request: ApiRequest) -> Any:
     query: requests.AuditQuery = request.query
     if query.before and not audit.is_position(query.before):
         return ErrorAnswer(400, "before is not a place in the audit log; use the one that a page returned.")
-    entries = await audit.read(context.partitions.control, before=query.before, count=query.limit)
+    entries, away = await audit.read(context.partitions, before=query.before, count=query.limit)
     before = entries[-1].id if len(entries) == query.limit else ""
-    return {"audit_entries": [audit_entry_record(entry) for entry in entries], "before": before}
+    records = [audit_entry_record(entry) for entry in entries]
+    return {"audit_entries": records, "before": before, "incomplete": status.incomplete(away)}
 
 
 async def list_channels(context: AppContext, _: ApiRequest) -> Any:
     """All channels that are configured or known to Redis, with circuit breakers, pauses and held jobs."""
-    now_ms, channels = await status.read_channels(context.partitions.control, context.configured.channels)
-    return {"channels": channel_records(channels, now_ms)}
+    read = await status.read_channels(context.partitions, context.configured.channels)
+    return {"channels": channel_records(read.channels, read.at_ms), "incomplete": status.incomplete(read.away)}
 
 
 async def pause_channel(context: AppContext, request: ApiRequest) -> Any:
@@ -51,14 +50,14 @@ async def resume_channel(context: AppContext, request: ApiRequest) -> Any:
 
 async def _set_paused(context: AppContext, request: ApiRequest, *, paused: bool) -> Any:
     name, configured = request.path_value, context.configured.channels
-    _, channels = await status.read_channels(context.partitions.control, configured)
-    if name not in {channel.name for channel in channels}:
+    known = await status.read_channels(context.partitions, configured)
+    if name not in {channel.name for channel in known.channels}:
         return ErrorAnswer(404, "There is no such channel.")
-    change = channel_state.pause if paused else channel_state.resume
-    await change(context.partitions.control, name, by=request.principal.name)
+    change = all_channels.pause if paused else all_channels.resume
+    await change(context.partitions, name, by=request.principal.name)
     # A channel that only Redis knew may be unknown again after it is resumed.
-    now_ms, channels = await status.read_channels(context.partitions.control, [*configured, name])
-    return channel_records([channel for channel in channels if channel.name == name], now_ms)[0]
+    read = await status.read_channels(context.partitions, [*configured, name])
+    return channel_records([channel for channel in read.channels if channel.name == name], read.at_ms)[0]
 
 
 STATUS_OPERATIONS = (

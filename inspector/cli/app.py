@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import typer
 from rich.console import Console, RenderableType
 
-from runtime.terminal_text import printable_json
+from broker.redis.errors import BrokerError
+from inspector.operations.status import incomplete
+from runtime.terminal_text import printable, printable_json
 
 FIND, CHANGE, ACTIONS, KEEP = "Find", "Replay and change", "Running actions", "Export and remove"
 
@@ -34,6 +38,13 @@ def console() -> Console:
 def show(content: RenderableType) -> None:
     """Print a table or text for people."""
     console().print(content)
+
+
+def fail_if_incomplete(away: Mapping[int, BrokerError]) -> None:
+    """End a command with exit code 1, and say why, if what it printed lacks the part of some partitions."""
+    if away:
+        typer.echo(printable(incomplete(away)), err=True)
+        raise typer.Exit(1)
 
 
 def print_json(value: object) -> None:

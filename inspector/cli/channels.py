@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from broker.queue import channel_state
+from broker.merged.channels import pause as pause_everywhere
+from broker.merged.channels import resume as resume_everywhere
 from inspector.cli import options
-from inspector.cli.session import run_with_redis
+from inspector.cli.app import fail_if_incomplete
+from inspector.cli.session import run_with_partitions
 from inspector.formatting import printable
-from inspector.operations.status import read_channels
+from inspector.operations.status import Channels, read_channels
 from inspector.presentation.channel_status import channel_line, channel_records
 from runtime.terminal_text import printable_json
 
@@ -34,17 +36,24 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the channel."
 def list_(ctx: typer.Context, *, as_json: options.AsJson = False) -> None:
     """List all channels: circuit breaker, pause, failures in a row and held jobs.
 
+    Exit code 1 if a partition of Redis is away, so that its part is missing.
+
     Example: hookline channel list --json
     """
-    now_ms, channels = run_with_redis(ctx.obj, lambda redis: read_channels(redis, ctx.obj.channels()))
+    read = run_with_partitions(ctx.obj, lambda partitions: read_channels(partitions, ctx.obj.channels()))
     if as_json:
-        typer.echo(printable_json(msgspec.json.encode(channel_records(channels, now_ms))))
-        return
+        typer.echo(printable_json(msgspec.json.encode(channel_records(read.channels, read.at_ms))))
+    else:
+        _print(read)
+    fail_if_incomplete(read.away)
+
+
+def _print(read: Channels) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("channel", no_wrap=True)
     table.add_column("state", overflow="fold")
-    for state in channels:
-        table.add_row(Text(printable(state.name)), channel_line(state, now_ms))
+    for state in read.channels:
+        table.add_row(Text(printable(state.name)), channel_line(state, read.at_ms))
     Console(markup=False, highlight=False).print(table)
 
 
@@ -53,6 +62,7 @@ def pause(ctx: typer.Context, name: Name) -> None:
     """Send nothing on a channel until it is resumed.
 
     Its notifications wait. Waiting counts neither as an attempt nor as retry time.
+    Exit code 1 if a partition of Redis is away: repeat it when that is back.
 
     Example: hookline channel pause crm
     """
@@ -61,7 +71,9 @@ def pause(ctx: typer.Context, name: Name) -> None:
         raise typer.BadParameter(
             f"unknown channel {name!r}; configured are: {', '.join(names)}", param_hint="NAME"
         )
-    changed = run_with_redis(ctx.obj, lambda redis: channel_state.pause(redis, name, by=ctx.obj.user()))
+    changed = run_with_partitions(
+        ctx.obj, lambda partitions: pause_everywhere(partitions, name, by=ctx.obj.user())
+    )
     typer.echo(f"channel {name} is paused" if changed else f"channel {name} was paused already")
 
 
@@ -71,5 +83,7 @@ def resume(ctx: typer.Context, name: Name) -> None:
 
     Example: hookline channel resume crm
     """
-    changed = run_with_redis(ctx.obj, lambda redis: channel_state.resume(redis, name, by=ctx.obj.user()))
+    changed = run_with_partitions(
+        ctx.obj, lambda partitions: resume_everywhere(partitions, name, by=ctx.obj.user())
+    )
     typer.echo(f"channel {name} is resumed" if changed else f"channel {name} was not paused")

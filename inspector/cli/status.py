@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from broker.monitoring.spilled import Spilled
-from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from inspector.cli import options
-from inspector.cli.session import run_with_redis
+from inspector.cli.session import run_with_partitions
 from inspector.cli.watch import show as show_status
 from inspector.cli.watch import watch as watch_status
 from inspector.operations.status import Status, only_spilled, read_status
@@ -30,13 +30,14 @@ def status(
 
     Exit code 1 if the counters do not add up.
     Then webhooks or notifications may be missing.
+    Exit code 1 also if a partition of Redis is away.
 
     Example: hookline status --json
     """
     last: Status | None = None
 
-    async def read(redis: Client) -> Status:
-        return await read_status(redis, ctx.obj.sources(), ctx.obj.spilled())
+    async def read(partitions: Partitions) -> Status:
+        return await read_status(partitions, ctx.obj.sources(), ctx.obj.spilled())
 
     def remember(status: Status) -> None:
         nonlocal last
@@ -44,16 +45,22 @@ def status(
 
     if watch:
         try:
-            run_with_redis(ctx.obj, lambda redis: watch_status(partial(read, redis), remember, as_json=as_json))
+            run_with_partitions(
+                ctx.obj, lambda partitions: watch_status(partial(read, partitions), remember, as_json=as_json)
+            )
         except KeyboardInterrupt:
-            raise typer.Exit(0 if last is None or last.adds_up() else 1) from None
+            raise typer.Exit(_exit_code(last)) from None
     try:
-        current = run_with_redis(ctx.obj, read)
+        current = run_with_partitions(ctx.obj, read)
     except BrokerError:
         _print_spilled(ctx.obj.spilled())
         raise
     show_status(current, as_json=as_json)
-    raise typer.Exit(0 if current.adds_up() else 1)
+    raise typer.Exit(_exit_code(current))
+
+
+def _exit_code(status: Status | None) -> int:
+    return 0 if status is None or (status.adds_up() and status.is_complete()) else 1
 
 
 def _print_spilled(spilled: Mapping[str, Spilled]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from rich.text import Text
 
 from broker.queue.channel_state import Channel
+from broker.redis.partitions import named
 from inspector.formatting import count_of, span
 
 
@@ -17,7 +18,7 @@ def channel_records(channels: list[Channel], now_ms: int) -> list[dict[str, Any]
 
 
 def channel_line(channel: Channel, now_ms: int) -> Text:
-    """The state of a channel, its failures in a row, and its held jobs."""
+    """The state of a channel, the partitions that have it if others do not, its failures, and its held jobs."""
     line = Text()
     match channel.state(now_ms):
         case "closed":
@@ -28,6 +29,8 @@ def channel_line(channel: Channel, now_ms: int) -> Text:
             line.append(f"circuit breaker open, next probe in {span(channel.open_until_ms - now_ms)}", style="red")
         case "half-open":
             line.append("circuit breaker half-open: probing with one job", style="yellow")
+    if channel.only_in_partitions:
+        line.append(f", only in {named(channel.only_in_partitions)}")
     if channel.failures:
         line.append(f", {count_of(channel.failures, 'failure')} in a row")
     if channel.held:

@@ -151,13 +151,15 @@ def status_record(status: Status) -> dict[str, Any]:
         "redis_persistence": redis.persistence,
         "redis_memory_bytes": redis.used_memory_bytes,
         "redis_memory_limit_bytes": redis.max_memory_bytes,
-        "redis_risks": status.risks(),
+        "redis_risks": status.risks,
         "spilled_bodies": sum(seen.bodies for seen in status.spilled.values()),
         "spilled": [{"place": place, **msgspec.to_builtins(seen)} for place, seen in status.spilled.items()],
         "set_aside": [msgspec.to_builtins(key) for key in status.set_aside],
         "sources": source_records(status),
         "alerts_now": alert_records(status),
         "channels": channel_records(status.channels, status.at_ms),
+        "is_complete": status.is_complete(),
+        "partitions": [msgspec.to_builtins(partition) for partition in status.partitions],
         "clocks_off": [msgspec.to_builtins(one) for one in status.clocks],
     }
 

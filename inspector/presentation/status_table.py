@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
+from rich import box
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
@@ -59,7 +60,7 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     limit = f" of {size(redis.max_memory_bytes)} ({redis.memory_used():.0%})" if redis.max_memory_bytes else ""
     used = "unknown" if redis.used_memory_bytes is None else size(redis.used_memory_bytes)
     lines.add_row("redis", f"{redis.name()}, memory {used}{limit}")
-    for note in status.notes():
+    for note in status.notes:
         lines.add_row("note", Text(note, style="yellow"))
     for name, problem in _problems(status):
         lines.add_row(name, Text(problem, style="red"))
@@ -71,7 +72,24 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
         lines.add_row(f"to {printable(channel.name)}", channel_line(channel, status.at_ms))
     for alert in status.alerts:
         lines.add_row("alert", alert_line(alert, status.at_ms))
-    return Lines(_body_sum(totals), _notification_sum(totals), lines)
+    is_complete = status.is_complete()
+    summed = (_body_sum(totals, is_complete=is_complete), _notification_sum(totals, is_complete=is_complete))
+    return Lines(*summed, lines, *([_partition_table(status)] if len(status.partitions) > 1 else []))
+
+
+def _partition_table(status: Status) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("partition", no_wrap=True, justify="right")
+    table.add_column("node", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for title in ("batches", "jobs", "waiting"):
+        table.add_column(title, no_wrap=True, justify="right")
+    for partition in status.partitions:
+        counts = (partition.queue_entries, partition.jobs, partition.waiting)
+        state = Text("away", style="red") if partition.error else Text("ok", style="green")
+        shown = ["" if count is None else str(count) for count in counts]
+        table.add_row(str(partition.number), Text(partition.node or "unknown"), state, *shown)
+    return table
 
 
 def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
@@ -85,21 +103,22 @@ def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
     return line.append(f", {span(now_ms - seen.at_ms)} ago", style="dim")
 
 
-def _body_sum(totals: Totals) -> Text:
+def _body_sum(totals: Totals, *, is_complete: bool) -> Text:
     parts = {name: getattr(totals, name) for name in ("processed", "duplicate", "dead_at_intake", "queued")}
-    return _sum("accepted", totals.accepted, parts)
+    return _sum("accepted", totals.accepted, parts, is_complete=is_complete)
 
 
-def _notification_sum(totals: Totals) -> Text:
-    return _sum(
-        "created", totals.created, {name: getattr(totals, name) for name in ("sent", "skipped", "dead", "waiting")}
-    )
+def _notification_sum(totals: Totals, *, is_complete: bool) -> Text:
+    parts = {name: getattr(totals, name) for name in ("sent", "skipped", "dead", "waiting")}
+    return _sum("created", totals.created, parts, is_complete=is_complete)
 
 
-def _sum(name: str, total: int, parts: dict[str, int]) -> Text:
+def _sum(name: str, total: int, parts: dict[str, int], *, is_complete: bool) -> Text:
     off = total - sum(parts.values())
     line = Text(f"{name} {total} = " + " + ".join(f"{part} {count}" for part, count in parts.items()) + "  ")
-    return line.append(f"off by {off}", style="bold red") if off else line.append("ok", style="green")
+    if off:
+        return line.append(f"off by {off}", style="bold red")
+    return line.append("ok", style="green") if is_complete else line.append("incomplete", style="yellow")
 
 
 def _jobs(status: Status) -> str:
@@ -122,6 +141,8 @@ def _waiting_for(schedule: Schedule) -> str:
 
 
 def _problems(status: Status) -> Iterator[tuple[str, str]]:
+    for text in status.away_texts():
+        yield "away", text
     waiting = status.waiting
     if waiting.missing:
         counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
@@ -133,7 +154,7 @@ def _problems(status: Status) -> Iterator[tuple[str, str]]:
             f"{clock.ahead_ms / 1000:+.1f} s from the clock of Redis: synchronize the host's clock with NTP"
         )
         yield "clock", f"{printable(clock.process)} differs by {difference}"
-    for risk in status.risks():
+    for risk in status.risks:
         yield "risk", risk
     for key in status.set_aside[:_SET_ASIDE_SHOWN]:
         ago = span(status.at_ms - key.at_ms)

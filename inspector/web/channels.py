@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from broker.queue import channel_state
+from broker.merged import channels as all_channels
 from broker.queue.channel_state import Channel
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search
-from inspector.operations.status import read_channels
+from inspector.operations.status import incomplete, read_channels
 from inspector.presentation.channel_status import channel_line
 from inspector.web.filters import to_address
 from inspector.web.pages import Pages
@@ -37,18 +37,18 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
         dead = (await search.choices(context.partitions.control)).by_field["channel"]
-        now_ms, stored = await read_channels(context.partitions.control, context.configured.channels)
-        views = [_view(channel, dead.get(channel.name, 0), now_ms) for channel in stored]
-        return pages.show(request, principal, "channels.html", channels=views)
+        read = await read_channels(context.partitions, context.configured.channels)
+        views = [_view(channel, dead.get(channel.name, 0), read.at_ms) for channel in read.channels]
+        return pages.show(request, principal, "channels.html", channels=views, incomplete=incomplete(read.away))
 
     async def pause_or_resume(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
-        _, known = await read_channels(context.partitions.control, context.configured.channels)
-        if name not in {one.name for one in known}:
+        known = await read_channels(context.partitions, context.configured.channels)
+        if name not in {channel.name for channel in known.channels}:
             return ErrorAnswer(404, "There is no such channel.")
-        turned = channel_state.pause if request.path.endswith("/pause") else channel_state.resume
-        await turned(context.partitions.control, name, by=principal.name)
+        turned = all_channels.pause if request.path.endswith("/pause") else all_channels.resume
+        await turned(context.partitions, name, by=principal.name)
         return redirect("/channels")
 
     return [

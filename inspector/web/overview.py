@@ -7,8 +7,10 @@ from functools import partial
 from aiohttp import web
 from msgspec import Struct
 
+from broker.merged.sums import sum_histories
 from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
+from broker.redis.fan_out import ask_all
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
@@ -128,20 +130,18 @@ def sums(status: Status) -> list[Sum]:
 
 def notices(status: Status) -> list[Notice]:
     """All problems, the most severe first."""
-    bad = [f"{counters.title}: counters are off by {counters.off:,}" for counters in sums(status) if counters.off]
-    bad += status.risks()
+    bad = status.away_texts()
+    bad += [f"{counters.title}: counters are off by {counters.off:,}" for counters in sums(status) if counters.off]
+    bad += status.risks
     alerts = [
         Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
         for alert in status.alerts
     ]
-    notes = [Notice("warn", text) for text in status.notes()]
+    notes = [Notice("warn", text) for text in status.notes]
     spilled = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
     if not status.workers:
         bad.append("No worker is running: webhooks are accepted, but wait in the queue")
-    if status.redis.memory_used() > 0.8:
-        bad.append(
-            f"Redis uses {status.redis.memory_used():.0%} of its memory limit and refuses writes when it is full"
-        )
+    bad += status.nearly_full
     return [
         *(Notice("bad", text) for text in bad),
         *alerts,
@@ -158,7 +158,7 @@ def channels(status: Status, configured: tuple[str, ...]) -> list[StatusLine]:
     return [
         StatusLine(name, levels[channel.state(status.at_ms)], channel_line(channel, status.at_ms).plain)
         for name in names
-        for channel in [stored.get(name, Channel(name, 0, 0, 0, 0, 0))]
+        for channel in [stored.get(name, Channel.closed(name))]
     ]
 
 
@@ -190,11 +190,14 @@ def waits(status: Status) -> list[tuple[str, int]]:
 
 async def _status(context: AppContext) -> Status:
     configured = context.configured
-    return await read_status(context.partitions.control, configured.sources, configured.spilled())
+    return await read_status(context.partitions, configured.sources, configured.spilled())
 
 
 async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:
-    return await read_history(context.partitions.control, points=chosen.points, minutes=chosen.minutes)
+    answers = await ask_all(
+        context.partitions, lambda redis: read_history(redis, points=chosen.points, minutes=chosen.minutes)
+    )
+    return sum_histories(answers, points=chosen.points)
 
 
 def _sum(status: Status, title: str, whole: str, parts: tuple[str, ...]) -> Sum:

@@ -20,6 +20,7 @@ from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations import search
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_status
@@ -87,7 +88,7 @@ async def test_ten_thousand_replays_survive_kills_of_all_processes() -> None:
             async with running_sink() as sink:
                 await _let_die(redis, parts, sink)
                 resent = await _replay_all(redis, parts, sink)
-            totals = (await read_status(redis)).totals
+            totals = (await read_status(Partitions([redis]))).totals
         finally:
             parts.kill_all()
             await redis.aclose()

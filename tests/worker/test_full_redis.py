@@ -85,7 +85,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
     held = await stream.read(full, "dead", count=100_000, block_ms=1)
     assert held
     worker(own_redis.url)
-    await until(lambda: stream.live_configs(full))
+    await until(lambda: stream.live_workers(full))
     with pytest.raises(OutOfMemoryError):
         await full.set("anything", "x")
     totals = await wait_until_idle(full)
@@ -97,7 +97,7 @@ async def test_dead_letters_are_written_up_to_a_quarter_beyond_the_limit_and_aga
 ) -> None:
     await full.config_set("maxmemory", int(await used(full) / 1.3))
     process = worker(own_redis.url)
-    await until(lambda: stream.live_configs(full))
+    await until(lambda: stream.live_workers(full))
 
     async def pending() -> int:
         return (await full.xpending(KEYS.stream, keys.GROUP))["pending"]

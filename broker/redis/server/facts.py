@@ -47,6 +47,9 @@ class ServerFacts(Struct, frozen=True):
     snapshots: bool | None = None
     """True if the server saves snapshots (RDB) automatically; None if it refuses CONFIG GET."""
 
+    run_id: str = ""
+    """The id of the running server process, by which partitions on one server are recognized."""
+
     persistence: Persistence = "checked"
     """The setting redis.persistence: what these facts must say about the disk."""
 
@@ -154,6 +157,7 @@ async def read_facts(redis: Client) -> ServerFacts:
         product="valkey" if "valkey_version" in info else "redis",
         lacks_cluster_url=_is_cluster_node(info) and redis.connection_pool.connection_class is not SlotConnection,
         snapshots=bool(config["save"]) if "save" in config else None,
+        run_id=str(info.get("run_id", "")),
         persistence=redis.persistence,
     )
 

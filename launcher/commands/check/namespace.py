@@ -32,7 +32,7 @@ async def _check(redis: RedisSettings, config: Config) -> NamespaceFindings:
     client = connect(redis)
     try:
         against = await others_than(client, senders(config))
-        running = await stream.live_configs(client)
+        running = list((await stream.live_workers(client)).values())
     except BrokerError:
         return NamespaceFindings()
     finally:

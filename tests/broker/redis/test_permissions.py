@@ -15,6 +15,7 @@ from broker.monitoring import audit, drift
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import Forbidden
+from broker.redis.partitions import Partitions
 from broker.redis.server.permissions import find_denied
 from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter
@@ -58,8 +59,8 @@ def is_permission_check(entry: Mapping[str, str]) -> bool:
 
 async def read_everything(redis: Client) -> None:
     """Read what the inspector shows without changing anything."""
-    await read_status(redis, SOURCES)
-    await read_channels(redis, ["crm"])
+    await read_status(Partitions([redis]), SOURCES)
+    await read_channels(Partitions([redis]), ["crm"])
     letters = await dead_letters.newest(redis, count=10)
     assert len(letters) == 2
     for letter_filter in (Filter(), Filter(channel="crm"), Filter(search="c1"), Filter(since_ms=1)):
@@ -95,7 +96,7 @@ async def test_the_main_job_runs_with_one_user_for_each_part(
 ) -> None:
     parts = {part: user(own_redis, part, rules) for part in rules}
     status, _ = await run_main_job(parts["receiver"], parts["worker"], parts["inspector"])
-    assert status.risks() == []
+    assert status.risks == []
 
     client = connect(parts["inspector"])
     letters = await dead_letters.newest(client, count=10)
@@ -116,11 +117,11 @@ async def test_a_user_that_only_reads_sees_everything_and_changes_nothing(
     client = connect(reader)
     await read_everything(client)
     assert denied(own_redis) == {"set"}  # the trial write of the status
-    status = await read_status(client)
+    status = await read_status(Partitions([client]))
     with pytest.raises(Forbidden):
         await single_letter.reveal(client, (await dead_letters.newest(client, count=1))[0].id, by="ann")
     await wait_until_idle(client)
     await client.aclose(close_connection_pool=True)
 
-    assert status.risks() == []
-    assert "this Redis user may not write" in status.notes()[0]
+    assert status.risks == []
+    assert "this Redis user may not write" in status.notes[0]

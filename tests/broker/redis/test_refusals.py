@@ -61,7 +61,7 @@ async def test_the_main_job_needs_none_of_the_commands_that_platforms_refuse(
     with caplog.at_level(logging.WARNING, "hookline.receiver"):
         status, readiness = await run_main_job(settings, max_queued_bytes=10**9)
 
-    assert status.risks() == []
+    assert status.risks == []
     refused_memory = "-memory" in rules
     assert any("MEMORY USAGE" in note for note in readiness.get("notes", ())) == refused_memory
     unknown = [record.getMessage() for record in caplog.records if record.action == "redis_fact_unknown"]  # type: ignore[attr-defined]

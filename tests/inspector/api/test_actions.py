@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
 from tests.inspector.api.calling import Caller, add_few, calling
 from tests.inspector.stack import all_letters
@@ -38,7 +39,7 @@ async def test_a_replay_takes_the_letters_that_the_filter_listed(api: Caller, re
 
     assert (begun.status, begun.headers["Location"]) == (201, f"/api/v1/actions/{begun.json['id']}")
     assert (await ended(api, begun.json["id"]))["done"] == 20
-    totals = (await read_status(redis)).totals
+    totals = (await read_status(Partitions([redis]))).totals
     assert (totals.replayed, totals.queued) == (20, 20)
     (audit_entry,) = (await api.get("/audit")).json["audit_entries"]
     assert (audit_entry["by"], audit_entry["what"], audit_entry["about"]) == (
@@ -89,7 +90,7 @@ async def test_an_action_is_stopped_and_resumed(api: Caller, redis: Client) -> N
     assert (await api.post(f"/actions/{action}/resume")).json["state"] == "running"
 
     assert (await ended(api, action))["done"] == 20
-    assert (await read_status(redis)).totals.queued == 20
+    assert (await read_status(Partitions([redis]))).totals.queued == 20
     audit_entries = (await api.get("/audit", limit=2)).json
     assert [entry["what"] for entry in audit_entries["audit_entries"]] == ["resume", "stop"]
     older = (await api.get("/audit", before=audit_entries["before"])).json

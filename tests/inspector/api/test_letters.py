@@ -11,6 +11,7 @@ import pytest
 from broker.dead_letters import unreadable_batch
 from broker.monitoring import audit
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
 from tests.inspector.api.calling import Caller, add_few, add_many_kinds, as_base64, calling
 from tests.inspector.stack import accept, add_stored, make_dead_letters, make_unreadable, sample
@@ -129,12 +130,12 @@ async def test_a_dry_run_shows_what_a_replay_would_do(api: Caller) -> None:
 
 async def test_a_letter_is_replayed_with_another_body(api: Caller, redis: Client) -> None:
     letter = await api.first(source="voucherify", stage="intake")
-    before = (await read_status(redis)).totals
+    before = (await read_status(Partitions([redis]))).totals
 
     for body in ({"body": sample(9).decode()}, {"body_base64": as_base64(sample(9))}):
         assert (await api.post(f"/dead/{letter['id']}/edit", body)).status == 200
 
-    after = (await read_status(redis)).totals
+    after = (await read_status(Partitions([redis]))).totals
     assert (after.edited - before.edited, after.queued - before.queued) == (2, 2)
     assert (await api.get(f"/dead/{letter['id']}")).json["notes"][0]["by"] == "ann"
     assert await audit_entries(redis) == [("ann", "edit")] * 2

@@ -90,16 +90,17 @@ class CommandContext:
 
 
 async def hookline(
-    server: RedisServer,
+    server: RedisServer | str,
     *arguments: str,
     columns: int = 80,
     config: Mapping[str, Any] | None = None,
     stdin: str = "",
     partitions: int = 1,
 ) -> Any:
-    """Run a command in a thread, as it starts an event loop of its own."""
+    """Run a command in a thread, as it starts an event loop of its own. server: the Redis, or its URL."""
     call: Any = CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke
-    context = CommandContext(server.url, config=config, partitions=partitions)
+    url = server if isinstance(server, str) else server.url
+    context = CommandContext(url, config=config, partitions=partitions)
     result = await asyncio.to_thread(call, app, list(arguments), obj=context, input=stdin)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

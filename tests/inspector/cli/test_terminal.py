@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from broker.dead_letters import stored_actions
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
 from tests.inspector.cli.command_line import command
 from tests.inspector.cli.terminal import CTRL_C, terminal
@@ -50,7 +51,7 @@ async def test_ctrl_c_stops_a_replay_and_shows_how_to_continue(
     async with terminal(command(redis_server, *resume.split()[1:]), columns=columns) as resumed:
         assert await resumed.ends() == 0
         assert resumed.drawn[-2] == "replayed 60 of 60 dead letters"
-    totals = (await read_status(redis)).totals
+    totals = (await read_status(Partitions([redis]))).totals
     assert (totals.replayed, totals.waiting) == (60, 60)
 
 

@@ -13,6 +13,7 @@ from broker.dead_letters import StoredDeadLetter, stored_actions
 from broker.dead_letters.stored_actions import Action
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations import action_runner, bulk_actions
 from inspector.operations.action_runner import ActionContext, Runner
 from inspector.operations.bulk_actions import DryRunError, Selection
@@ -104,7 +105,7 @@ async def test_the_action_of_a_killed_process_is_completed_exactly_once(
     async with running(redis):
         end = await ended(redis, action)
 
-    totals = (await read_status(redis)).totals
+    totals = (await read_status(Partitions([redis]))).totals
     assert (end.done, end.missing, totals.replayed, totals.queued) == (60, 0, 60, 60)
     assert totals.bodies_add_up()
 
@@ -117,7 +118,7 @@ async def test_several_processes_complete_an_action_once(redis_server: RedisServ
     async with running(redis), running(redis), running(redis):
         end = await ended(redis, action)
 
-    assert (end.done, (await read_status(redis)).totals.queued) == (30, 30)
+    assert (end.done, (await read_status(Partitions([redis]))).totals.queued) == (30, 30)
 
 
 async def test_a_runner_that_ends_releases_its_actions_immediately(
@@ -171,7 +172,7 @@ async def test_while_redis_is_away_an_action_waits(
         own_redis.start()
 
         assert (await ended(client, action)).done == 30
-        assert (await read_status(client)).totals.queued == 30
+        assert (await read_status(Partitions([client]))).totals.queued == 30
     await client.aclose(close_connection_pool=True)
 
 

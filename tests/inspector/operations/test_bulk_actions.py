@@ -11,6 +11,7 @@ from broker.monitoring import audit
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.bulk_actions import DryRunError
 from inspector.operations.filters import Filter
@@ -99,7 +100,7 @@ async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(re
     assert late.done == first.done  # the old owner did nothing more
     assert (done.state, done.done) == ("done", 150)
     assert await all_letters(redis) == []
-    assert (await read_status(redis)).adds_up()
+    assert (await read_status(Partitions([redis]))).adds_up()
 
 
 async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
@@ -313,7 +314,7 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
     assert await single_letter.replay_edited(redis, letter_id, b'{"n":"corrected"}', by="ann")
     assert not await single_letter.replay_edited(redis, "0" * 17, b"{}", by="ann")
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
     kept = await search.get(redis, letter_id)
     assert status.adds_up()
     assert (status.totals.queued, status.totals.edited, status.dead_letters) == (1, 1, 1)

@@ -10,6 +10,7 @@ from broker.dead_letters.stored_actions import Action
 from broker.queue.jobs import size_of
 from broker.redis.client import Client
 from broker.redis.errors import Full
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import Selection
 from inspector.operations.filters import Filter
@@ -132,7 +133,7 @@ async def test_one_letter_replayed_by_many_at_once_is_replayed_once(
     assert await redis.xlen(KEYS.stream) == 1
     queued = [job for job in await redis.zrange(KEYS.queue, 0, -1) if size_of(job.decode())]
     assert len(queued) == 1  # beside arq's cron job, if it is there
-    totals = (await read_status(redis)).totals
+    totals = (await read_status(Partitions([redis]))).totals
     assert (totals.queued, totals.waiting, totals.dead_at_intake, totals.dead) == (1, 1, 0, 0)
     assert totals.bodies_add_up() and totals.notifications_add_up()
 
@@ -217,7 +218,7 @@ async def test_the_sums_hold_after_a_discard(redis_server: RedisServer, redis: C
     progress = await _discard(redis, await bulk_actions.select(redis, Filter()))
     again = await _discard(redis, await bulk_actions.select(redis, Filter()))
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
     assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
     assert status.adds_up()
     assert (status.totals.dead_at_intake, status.totals.dead, status.totals.discarded) == (2, 1, 3)
@@ -241,4 +242,4 @@ async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
         await redis.config_set("maxmemory", 0)
 
     assert len(await all_letters(redis)) == 5
-    assert (await read_status(redis)).adds_up()
+    assert (await read_status(Partitions([redis]))).adds_up()

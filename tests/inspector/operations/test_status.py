@@ -18,6 +18,7 @@ from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from inspector.operations.status import Status, read_status
 from inspector.presentation.serializers import status_record
 from inspector.presentation.status_table import status_table
@@ -46,7 +47,7 @@ TERMS = (
 
 
 async def test_an_empty_redis_has_a_status(redis: Client) -> None:
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
 
     assert status.adds_up()
     assert {term: status_record(status)[term] for term in TERMS} == dict.fromkeys(TERMS, 0)
@@ -64,7 +65,7 @@ async def test_status_shows_every_counter_and_both_sums_add_up(redis_server: Red
     await accept(redis, sample(4), sample(5))
     await stats.add_refused(redis, {"401": 2, "413": 1})
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
 
     record = status_record(status)
     assert {term: record[term] for term in TERMS} == {
@@ -89,14 +90,14 @@ async def test_status_shows_every_counter_and_both_sums_add_up(redis_server: Red
 async def test_a_sum_that_does_not_add_up_is_reported(redis: Client) -> None:
     await redis.hincrby(KEYS.stats_total, "sent", 1)
 
-    record = status_record(await read_status(redis))
+    record = status_record(await read_status(Partitions([redis])))
 
     assert (record["bodies_add_up"], record["notifications_add_up"]) == (True, False)
 
 
 async def test_workers_are_counted_while_they_live(redis_server: RedisServer, redis: Client) -> None:
     async def workers() -> int:
-        return (await read_status(redis)).workers
+        return (await read_status(Partitions([redis]))).workers
 
     async with running_worker(redis_server), running_worker(redis_server):
 
@@ -121,7 +122,7 @@ async def test_jobs_that_wait_for_their_next_attempt_are_shown(redis_server: Red
         async with running_worker(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
 
-    backlog = (await read_status(redis)).backlog
+    backlog = (await read_status(Partitions([redis]))).backlog
     assert (backlog.jobs, backlog.jobs_due) == (1, 0)
     assert backlog.next_due_ms is not None and 0 < backlog.next_due_ms <= 3_000_000
 
@@ -139,12 +140,12 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
 
         async with running_worker(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
-    before = await read_status(redis)
+    before = await read_status(Partitions([redis]))
     assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
 
     await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
     assert status.totals.notifications_add_up()
     assert (status.waiting.missing, status.adds_up()) == (3, False)
     record = status_record(status)
@@ -163,7 +164,7 @@ async def test_waiting_digests_and_held_jobs_are_counted(redis_server: RedisServ
     await accept(redis, sample(1), sample(2))
     async with running_receiver() as server, running_worker(redis_server, rules=rules, channels=crm(server.url)):
         await until(lambda: held(redis))
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
     assert (status.waiting.counted, status.waiting.there, status.adds_up()) == (3, 3, True)
 
 
@@ -179,7 +180,7 @@ async def test_clocks_that_are_off_and_workers_with_different_configs_are_report
         await stream.read(redis, name, count=1, block_ms=1)
         await beat(redis, KEYS.health + name, f"config {name}", lasts_ms=60_000, lease_ms=15_000)
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
 
     assert [entry["process"] for entry in status_record(status)["clocks_off"]] == ["far-1-abc"]
     assert (status.workers, status.configs) == (2, 2)
@@ -201,7 +202,7 @@ async def test_a_redis_that_may_lose_data_is_reported(redis: Client) -> None:
     await redis.config_set("maxmemory", "1gb")
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        record = status_record(await read_status(redis))
+        record = status_record(await read_status(Partitions([redis])))
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
         await redis.config_set("maxmemory", 0)
@@ -214,7 +215,7 @@ async def test_a_failing_source_is_reported_with_the_retries_that_are_left(redis
     now_ms = time.time_ns() // 1_000_000
     await note_failures(redis, [Streak("shop", "failing", now_ms - 300_000, now_ms, 7, 503)])
 
-    status = await read_status(redis, {"shop": SourceSettings(), "club": SourceSettings()})
+    status = await read_status(Partitions([redis]), {"shop": SourceSettings(), "club": SourceSettings()})
 
     shop, club = status_record(status)["sources"]
     assert (shop["name"], shop["failing_answers"], shop["tries_left"]) == ("shop", 7, 9)
@@ -231,7 +232,7 @@ async def test_after_an_outage_beyond_the_last_retry_the_setting_to_enable_is_na
     await note_failures(redis, [Streak("shop", "failing", now_ms - 90_000_000, now_ms, 99, 503)])
     await accept(redis, sample(1), source="shop")
 
-    shown = text_of(await read_status(redis, {"shop": SourceSettings()}))
+    shown = text_of(await read_status(Partitions([redis]), {"shop": SourceSettings()}))
 
     assert "last outage" in shown
     assert "Project settings" in shown
@@ -241,7 +242,7 @@ async def test_open_alerts_are_shown(redis: Client) -> None:
     alert = Alert(kind="silence", source="shop", since_ms=1, text="shop: nothing came\x1b[2J")
     await raise_alert(redis, alert, mark_ms=1000)
 
-    status = await read_status(redis)
+    status = await read_status(Partitions([redis]))
 
     record = status_record(status)
     assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
@@ -263,7 +264,7 @@ async def test_spilled_webhooks_are_shown_as_of_the_newer_of_two_reports(redis: 
     for place, seen in (("a:/spill", elsewhere), ("b:/spill", damaged), ("here:/spill", elsewhere)):
         await report_spilled(redis, place, seen)
 
-    status = await read_status(redis, spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
+    status = await read_status(Partitions([redis]), spilled_here={"here:/spill": Spilled(at_ms=now_ms)})
 
     record = status_record(status)
     assert record["spilled_bodies"] == 3
@@ -283,7 +284,7 @@ async def test_drained_spills_are_not_shown_and_other_reports_expire_after_a_wee
     await report_spilled(redis, "b:/spill", Spilled(bodies=1))
     await report_spilled(redis, "a:/spill", Spilled())
 
-    assert (await read_status(redis)).spilled == {"b:/spill": Spilled(bodies=1)}
+    assert (await read_status(Partitions([redis]))).spilled == {"b:/spill": Spilled(bodies=1)}
     assert 0 < await redis.ttl(KEYS.spilled) <= 7 * 86_400
 
 

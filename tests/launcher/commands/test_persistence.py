@@ -100,7 +100,7 @@ async def test_the_main_job_runs_without_a_log_where_that_is_configured(
         Settings(url=memory_only.url, persistence=persistence),
         durability="fsync" if persistence == "managed" else "memory",
     )
-    assert status.risks() == []
+    assert status.risks == []
 
 
 async def test_fsync_is_refused_where_redis_keeps_nothing_and_that_is_accepted(memory_only: RedisServer) -> None:

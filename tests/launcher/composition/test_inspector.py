@@ -18,6 +18,7 @@ from broker.dead_letters import stored_actions
 from broker.dead_letters.stored_actions import Action
 from broker.monitoring import audit
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
 from launcher.composition.components import _client_address
 from launcher.config.config import read
@@ -109,7 +110,7 @@ async def test_an_action_interrupted_by_sigterm_is_continued_by_the_next_inspect
             return action if action and action.state == "done" else None
 
         end = await until(ended, seconds=8)  # it would take longer if the lease had to expire
-        totals = (await read_status(redis)).totals
+        totals = (await read_status(Partitions([redis]))).totals
         assert (end.done, end.missing, totals.replayed, totals.queued) == (60, 0, 60, 60)
         assert totals.bodies_add_up()
         assert [one.audit_entry.what for one in await audit.read(redis)] == ["replay"]

@@ -1,5 +1,5 @@
 -- Pause or resume a channel, for a person.
--- Arguments: channel, pause (1: pause, 0: resume), audit_entry (msgpack).
+-- Arguments: channel, pause (1: pause, 0: resume), audit_entry (msgpack; "" for none).
 -- Returns 1 where that changed the channel, else 0.
 -- Run twice: nothing changes, and there is no second audit entry.
 local changed
