@@ -23,7 +23,7 @@ from benchmarks.harness.processes import running
 from benchmarks.harness.redis_server import running_redis
 from benchmarks.notify import RULES
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
+from broker.redis.partitions import connect_all
 from receiver.server import serve
 from receiver.settings import Settings as ReceiverSettings
 from runtime.listening_socket import listen
@@ -127,9 +127,9 @@ async def _send(url: str, bodies: list[bytes]) -> list[float]:
 
 
 async def _receive(listener: socket.socket, redis_url: str) -> None:
-    client = connect(RedisSettings(url=redis_url))
-    await serve(ReceiverSettings(), _SOURCES, client, listener)
-    await client.aclose()
+    partitions = connect_all(RedisSettings(url=redis_url))
+    await serve(ReceiverSettings(), _SOURCES, partitions, listener)
+    await partitions.aclose()
 
 
 async def _work(sink_url: str, redis_url: str) -> None:

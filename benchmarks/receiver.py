@@ -29,7 +29,7 @@ from benchmarks.harness.load import SECRET, run_load, sample_requests
 from benchmarks.harness.processes import cpu_s, running
 from benchmarks.harness.redis_server import running_redis
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
+from broker.redis.partitions import connect_all
 from receiver.server import serve
 from receiver.settings import Settings
 from runtime.listening_socket import listen
@@ -147,8 +147,8 @@ async def _serve_bare(listener: socket.socket) -> None:
 
 
 async def _serve_receiver(durability: Durability, url: str, listener: socket.socket) -> None:
-    client = connect(RedisSettings(url=url))
+    partitions = connect_all(RedisSettings(url=url))
     await serve(
-        Settings(durability=durability), {"voucherify": SourceSettings(secrets=(SECRET,))}, client, listener
+        Settings(durability=durability), {"voucherify": SourceSettings(secrets=(SECRET,))}, partitions, listener
     )
-    await client.aclose()
+    await partitions.aclose()

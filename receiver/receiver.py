@@ -15,15 +15,16 @@ from time import monotonic
 
 from aiohttp import web
 
-from broker.redis.client import Client
 from broker.redis.clock import report
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from receiver import responses
 from receiver.counters import Counters
 from receiver.health.endpoints import HealthEndpoints
 from receiver.health.readiness import Process, Readiness, readiness
 from receiver.health.rejections import Rejections
 from receiver.health.snapshot import SnapshotReader
+from receiver.health.storage_log import StorageLog
 from receiver.ingress.client_connections import Connections
 from receiver.ingress.http_protocol import Protocol
 from receiver.ingress.source_verifier import SourceVerifier
@@ -51,16 +52,29 @@ class Receiver:
     """The receiver of one process. It uses no signals, so that tests can run several."""
 
     def __init__(
-        self, settings: Settings, verifiers: Mapping[str, SourceVerifier], redis: Client, *, process: int = 0
+        self,
+        settings: Settings,
+        verifiers: Mapping[str, SourceVerifier],
+        partitions: Partitions,
+        *,
+        process: int = 0,
     ) -> None:
         """Build the components. Raises SpillDirError, KeptHeaderError."""
         self._settings = settings
-        self._redis = redis
+        self._control = partitions.control
         self._name = new_process_name()
-        self._rejections = Rejections(redis)
         counters = Counters()
-        self._storage = WebhookStorage(settings, redis, counters)
-        self._commit = GroupCommit(self._storage.write, counters, timeout_s=settings.flush_timeout_s)
+        self._storage = WebhookStorage(settings, partitions, counters)
+        self._storage_log = StorageLog(self._storage)
+        writers = self._storage.writers
+        self._rejections = Rejections(writers.of_control)
+        self._commit = GroupCommit(
+            self._storage.write,
+            counters,
+            timeout_s=settings.flush_timeout_s,
+            max_writes=writers.max_writes,
+            slow_after_s=writers.slow_after_s,
+        )
         self._webhooks = Webhooks(
             verifiers,
             self._commit,
@@ -68,24 +82,21 @@ class Receiver:
             self._rejections,
             settings,
             rejection_reason=self._storage.rejection_reason,
-            now_ms=redis.clock.now_ms,
+            now_ms=self._control.clock.now_ms,
         )
-        snapshots = SnapshotReader(redis, self._webhooks.kinds, self._rejections.error_streaks)
+        snapshots = SnapshotReader(self._control, self._webhooks.kinds, self._rejections.error_streaks)
         self._endpoints = HealthEndpoints(
             snapshots, counters, self._commit, self._readiness, self._storage, process=process
         )
         self._connections = Connections(settings.max_connections)
         self._is_stopping = False
-        self._logged_fault = ""
-        self._logged_unknowns: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on a listening socket. Redis may be away."""
         with contextlib.suppress(BrokerError):
             await self._storage.refresh()
-        self._log_fault()
-        self._log_unknowns()
+        self._storage_log.log_changes()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(work) for work in (self._commit.run(), self._storage.run(), self._run_every_second())
@@ -150,34 +161,10 @@ class Receiver:
         process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
         return readiness(self._storage, process)
 
-    def _log_fault(self) -> None:
-        """Log why Redis accepts no webhooks, once for each reason; /readyz shows only the public part."""
-        error = self._storage.writer.error
-        brief = error.brief if error else ""
-        if brief == self._logged_fault:
-            return
-        self._logged_fault = brief
-        if error is None:
-            log.info("Redis accepts webhooks", extra={"action": "receiver_ready"})
-            return
-        log.warning(
-            "webhooks are %s for now: %s",
-            "spilled to disk" if self._storage.fallback else "answered 503",
-            error,
-            extra={"action": "receiver_not_ready", "reason": str(error)},
-        )
-
-    def _log_unknowns(self) -> None:
-        """Log what Redis does not report or refuses to measure, once each."""
-        for unknown in self._storage.unknowns():
-            if unknown not in self._logged_unknowns:
-                self._logged_unknowns.add(unknown)
-                log.warning("%s", unknown, extra={"action": "redis_fact_unknown"})
-
     async def _run_every_second(self) -> None:
         """Once a second: report rejections, check Redis and the disk, and report a clock that is off."""
         faults = Faults(log, "the once-a-second checks failed", action="receiver_attend_failed")
-        while True:  # not `repeat`: each of these is due once a second, and `_log_fault` logs the outage
+        while True:  # not `repeat`: each of these is due once a second, and the storage log shows the outage
             await asyncio.sleep(_CHECK_EVERY_S)
             for check in (self._rejections.report, self._storage.refresh, self._report_clock):
                 try:
@@ -186,8 +173,8 @@ class Receiver:
                     pass  # /readyz shows it; webhooks are spilled, or answered 503, and counted
                 except Exception as error:  # noqa: BLE001 - logged
                     faults.note(error)
-            self._log_fault()
-            self._log_unknowns()
+            self._storage_log.log_changes()
 
     async def _report_clock(self) -> None:
-        await report(self._redis, self._name)
+        if self._storage.writers.of_control() is self._control:  # nothing waits for it while it is away
+            await report(self._control, self._name)

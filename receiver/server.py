@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from msgspec import structs
 
-from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from receiver.ingress.client_connections import affordable
 from receiver.ingress.source_verifier import source_verifiers
 from receiver.receiver import Receiver
@@ -25,7 +25,7 @@ log = logging.getLogger("hookline.receiver")
 async def serve(
     settings: Settings,
     sources: Mapping[str, SourceSettings],
-    redis: Client,
+    partitions: Partitions,
     listener: socket.socket,
     *,
     process: int = 0,
@@ -33,11 +33,11 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer every request that was read, and return.
 
-    While Redis is away, webhooks are answered 503. `updates` yields all sources whenever they change. Raises
-    StartError.
+    While all partitions are away, webhooks are answered 503. `updates` yields all sources whenever they change.
+    Raises StartError.
     """
     settings = _within_the_file_limit(settings)
-    receiver = Receiver(settings, source_verifiers(sources, settings.trusted_proxies), redis, process=process)
+    receiver = Receiver(settings, source_verifiers(sources, settings.trusted_proxies), partitions, process=process)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:

@@ -99,17 +99,17 @@ def receivers(
         prepare(Path(settings.spill_dir))
 
     async def run(number: int) -> None:
-        client = connect(redis)
+        partitions = connect_all(redis)
         configs = recorded_updates(redis, reloadable.updates(watch_secrets=True))
         updates = (config.sources async for config in configs)
         try:
             async with asyncio.TaskGroup() as group:  # webhooks are answered while Redis is away
                 claiming = group.create_task(claim_when_there(redis, reloadable.current))
                 sources = reloadable.current.sources
-                await serve(settings, sources, client, listener, process=number, updates=updates)
+                await serve(settings, sources, partitions, listener, process=number, updates=updates)
                 claiming.cancel()
         finally:
-            await client.aclose()
+            await partitions.aclose()
 
     return Group(
         name="receiver",

@@ -12,6 +12,7 @@ from receiver.health import metrics
 from receiver.health.readiness import Readiness
 from receiver.health.snapshot import SnapshotReader
 from receiver.storage.group_commit import GroupCommit
+from receiver.storage.redis_writer import Condition
 from receiver.storage.webhook_storage import WebhookStorage
 
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
@@ -63,7 +64,14 @@ class HealthEndpoints:
             counters=self._counters,
             pending_bytes=self._commit.pending_bytes,
             queued_bytes=self._storage.pressure.queued_bytes,
+            partitions=self._partitions(),
             spilled=self._storage.fallback.spill.on_disk if self._storage.fallback else None,
             shared=await self._snapshots.read(),
         )
         return web.Response(body=metrics.render(data), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
+
+    def _partitions(self) -> dict[int, bool]:
+        writers = self._storage.writers.all
+        if len(writers) == 1:
+            return {}
+        return {writer.redis.partition: writer.condition == Condition.WELL for writer in writers}

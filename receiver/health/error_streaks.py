@@ -7,7 +7,7 @@ began.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from broker.monitoring.source_health import SourceFacts, Streak, note_failures
 from broker.redis.client import Client
@@ -23,14 +23,15 @@ _NO_TRY = 405
 class ErrorStreaks:
     """The error responses of one process that are not reported to Redis yet."""
 
-    def __init__(self, redis: Client) -> None:
-        self._redis = redis
+    def __init__(self, of_control: Callable[[], Client]) -> None:
+        """`of_control`: the client to report to now, see `PartitionWriters.of_control`."""
+        self._of_control = of_control
         self._unreported: dict[tuple[str, str], Streak] = {}
 
     def note(self, status: int, source: str, *, now_ms: int | None = None) -> None:
         """Count a response to a webhook of this source; "" means an unknown source."""
         if source and status >= 400 and status != _NO_TRY:
-            at_ms = self._redis.clock.now_ms() if now_ms is None else now_ms
+            at_ms = self._of_control().clock.now_ms() if now_ms is None else now_ms
             self._add([Streak(source, "failing" if status >= 500 else "refused", at_ms, at_ms, 1, status)])
 
     async def report(self) -> None:
@@ -40,7 +41,7 @@ class ErrorStreaks:
         reported, self._unreported = list(self._unreported.values()), {}
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await note_failures(self._redis, reported)
+                await note_failures(self._of_control(), reported)
         except (BrokerError, TimeoutError):
             self._add(reported)
         except asyncio.CancelledError:

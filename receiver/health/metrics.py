@@ -32,6 +32,9 @@ class ScrapeData(Struct, frozen=True):
     queued_bytes: int
     """Memory of the queued bodies in Redis; 0 without receiver.max_queued_bytes, since it is not measured then."""
 
+    partitions: Mapping[int, bool]
+    """True for each partition that gets webhooks, by its number; empty if there is only one partition."""
+
     spilled: Spilled | None
     """The webhooks on disk; None without receiver.spill_dir."""
 
@@ -90,6 +93,15 @@ def _of_process(data: ScrapeData) -> Iterator[Metric]:
     pending = GaugeMetricFamily("hookline_receiver_pending_bytes", "Bytes that wait for Redis", labels=_LABELS)
     pending.add_metric([process], data.pending_bytes)
     yield pending
+    if data.partitions:
+        ready = GaugeMetricFamily(
+            "hookline_receiver_partition_ready",
+            "1 if webhooks go to the partition, 0 if it is away or may lose them",
+            labels=[*_LABELS, "partition"],
+        )
+        for number, is_ready in data.partitions.items():
+            ready.add_metric([process, str(number)], float(is_ready))
+        yield ready
     yield _histogram("batch_bodies", "Bodies in a confirmed batch", process, counters.batch_bodies)
     yield _histogram("accept_seconds", "From the verified body to its confirmation", process, counters.accept_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from broker.monitoring.stats import add_refused
 from broker.redis.client import Client
@@ -18,12 +19,13 @@ log = logging.getLogger("hookline.receiver")
 class Rejections:
     """Counts rejections, so that many of them cost one log line and one write per second, not one each."""
 
-    def __init__(self, redis: Client) -> None:
-        self._redis = redis
+    def __init__(self, of_control: Callable[[], Client]) -> None:
+        """`of_control`: the client to report to now, see `PartitionWriters.of_control`."""
+        self._of_control = of_control
         self._unreported: Counter[str] = Counter()
         self._unlogged: Counter[tuple[int, str, str]] = Counter()
         self._last_address: dict[tuple[int, str, str], str] = {}
-        self.error_streaks = ErrorStreaks(redis)
+        self.error_streaks = ErrorStreaks(of_control)
 
     def note(self, code: int, reason: str, *, source: str = "", address: str = "") -> None:
         """Count a rejection. The reason is logged, so it must not contain anything that the sender wrote.
@@ -49,7 +51,7 @@ class Rejections:
         reported, self._unreported = self._unreported, Counter()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await add_refused(self._redis, reported)
+                await add_refused(self._of_control(), reported)
         except (BrokerError, TimeoutError):
             self._unreported += reported
         except asyncio.CancelledError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from time import monotonic
 
 from broker.queue.backlog import queued_bytes
 from broker.redis.client import Client
-from broker.redis.errors import Misconfigured
+from broker.redis.errors import BrokerError, Misconfigured
 
 _EVERY_S = 1.0
 _SHARE = 50
@@ -25,33 +27,48 @@ NOT_MEASURED = (
 class BackPressure:
     """Measures the queue about once a second. Between two measurements it may exceed the limit."""
 
-    def __init__(self, redis: Client, *, max_bytes: int) -> None:
-        """`max_bytes`: the limit; 0 for none."""
+    def __init__(self, *, max_bytes: int) -> None:
+        """`max_bytes`: the limit for all partitions together; 0 for none."""
         self.max_bytes = max_bytes
-        self.queued_bytes = 0
-        """Bytes in the queue at the last measurement; 0 if Redis refused it."""
-
         self.refusal = ""
         """A text for the operator if Redis refused the last measurement; "" if it did not."""
 
-        self._redis = redis
+        self._bytes: dict[int, int] = {}  # by partition, at its last measurement; 0 if Redis refused it
         self._next_s = 0.0
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes in the queue at the last measurement of each partition."""
+        return sum(self._bytes.values())
 
     def is_exceeded(self) -> bool:
         """True if Redis should get no further webhooks."""
         return 0 < self.max_bytes <= self.queued_bytes
 
-    async def measure(self) -> None:
-        """Measure the queue if the pause since the last time is over. Raises BrokerError."""
+    async def measure(self, partitions: Sequence[Client]) -> None:
+        """Measure the queues of these partitions if the pause since the last time is over.
+
+        For partitions that do not answer, the last size counts.
+        """
         started_s = monotonic()
         if not self.max_bytes or started_s < self._next_s:
             return
-        try:
-            self.queued_bytes = await queued_bytes(self._redis)
-        except Misconfigured:
-            self.queued_bytes, self.refusal = 0, NOT_MEASURED
+        are_measured = await asyncio.gather(*map(self._measure_one, partitions))
+        if not all(are_measured):
+            self.refusal = NOT_MEASURED
             self._next_s = started_s + _REFUSED_EVERY_S
             return
         self.refusal = ""
         ended_s = monotonic()
         self._next_s = ended_s + max(_EVERY_S / 2, _SHARE * (ended_s - started_s))
+
+    async def _measure_one(self, redis: Client) -> bool:
+        """Measure the queue of one partition. Returns False if Redis refused it."""
+        try:
+            self._bytes[redis.partition] = await queued_bytes(redis)
+        except Misconfigured:
+            self._bytes[redis.partition] = 0
+            return False
+        except BrokerError:
+            pass  # the last size counts
+        return True

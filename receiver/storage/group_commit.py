@@ -1,13 +1,15 @@
 """Group commit: many webhooks, one write.
 
 A body joins the open batch. One task writes batches one after another; during a write the next batch fills. There
-is no timer: an idle receiver writes immediately, a busy one writes larger batches.
+is no timer: an idle receiver writes immediately, a busy one writes larger batches. Only if a write is slow, and
+there are several partitions, the next batch is written without waiting for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine
 from time import monotonic
@@ -18,6 +20,7 @@ from broker.redis.errors import BrokerError
 from receiver.counters import Counters
 from receiver.storage.spill.errors import SpillError
 from receiver.storage.timeouts import TimeLimit
+from runtime.task_cancellation import cancel_and_wait
 
 log = logging.getLogger("hookline.receiver")
 
@@ -47,13 +50,25 @@ class GroupCommit:
     """Collects bodies and writes them. Lifecycle: join() at any time, run() as the only writing task."""
 
     def __init__(
-        self, write: Callable[[list[RawBody]], Coroutine[Any, Any, None]], counters: Counters, *, timeout_s: float
+        self,
+        write: Callable[[list[RawBody]], Coroutine[Any, Any, None]],
+        counters: Counters,
+        *,
+        timeout_s: float,
+        max_writes: int = 1,
+        slow_after_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """`timeout_s`: seconds that a batch may take from its first body to the confirmation."""
+        """`timeout_s`: seconds that a batch may take from its first body to the confirmation. `max_writes`: how
+        many batches may be written at the same time. `slow_after_s`: the seconds after which the next batch does
+        not wait for a write any more.
+        """
         self.pending_bytes = 0
         self._write = write
         self._counters = counters
         self._timeout_s = timeout_s
+        self._max_writes = max_writes
+        self._slow_after_s = slow_after_s
+        self._writing: set[asyncio.Task[None]] = set()  # only with max_writes > 1
         self._batches: deque[_Batch] = deque()  # the last one is open
         self._wake = asyncio.Event()
         self._time_limit = TimeLimit()
@@ -80,12 +95,25 @@ class GroupCommit:
             while True:
                 await self._wake.wait()
                 while self._batches:
-                    await self._commit(self._batches.popleft())
+                    await self._commit_next()
                 self._wake.clear()
         finally:  # no request may wait for ever
             self._is_closed = True
             while self._batches:
                 self._settle(self._batches.popleft(), confirmed=False)
+            await cancel_and_wait(self._writing)
+
+    async def _commit_next(self) -> None:
+        """Write the oldest batch; returns when it is done, or slow and another one may be written."""
+        if self._max_writes == 1:
+            await self._commit(self._batches.popleft())
+            return
+        while len(self._writing) >= self._max_writes:  # meanwhile the batch fills
+            await asyncio.wait(self._writing, return_when=asyncio.FIRST_COMPLETED)
+        writing = asyncio.create_task(self._commit(self._batches.popleft()))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.wait((writing,), timeout=self._slow_after_s())
 
     async def _commit(self, batch: _Batch) -> None:
         confirmed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from enum import IntEnum
 
 from msgspec import structs
 
@@ -24,8 +25,24 @@ _SYNC_TIMEOUT_S = 3.0
 _PERMISSIONS_EVERY_S = 30.0
 
 
+class Condition(IntEnum):
+    """How well a partition takes batches. A higher value is better."""
+
+    AWAY = 0
+    """The last write or check failed, or a write was late."""
+
+    MAY_LOSE = 1
+    """Batches are confirmed, but the settings of the server may lose them: see `ServerFacts.risks`."""
+
+    WELL = 2
+    """Batches are confirmed as durably as configured."""
+
+
 class RedisWriter:
-    """Writes batches as durably as configured. After a failure it reads the facts of the server again."""
+    """Writes batches to one partition as durably as configured.
+
+    After a failure it reads the facts of the server again.
+    """
 
     def __init__(self, redis: Client, *, durability: str, replicas: int) -> None:
         self.facts: ServerFacts | None = None
@@ -37,7 +54,7 @@ class RedisWriter:
         self.worker_missing_commands: tuple[str, ...] = ()
         """Commands that a worker with the same Redis user needs and must not run."""
 
-        self._redis = redis
+        self.redis = redis
         self._durability = durability
         self._replicas = replicas
         self._confirmation: Confirmation | None = None
@@ -50,6 +67,13 @@ class RedisWriter:
         return str(self.error) if self.error else ""
 
     @property
+    def condition(self) -> Condition:
+        """How well this partition takes batches, by the last write or check."""
+        if self.error is not None:
+            return Condition.AWAY
+        return Condition.MAY_LOSE if self.facts is not None and self.facts.risks() else Condition.WELL
+
+    @property
     def syncs_late(self) -> bool:
         """True if a write may wait up to a second, since Redis syncs its disk once a second."""
         return self._confirmation is not None and self._confirmation.wait_aof
@@ -58,7 +82,7 @@ class RedisWriter:
         """Append one batch; returns when it is confirmed. Raises BrokerError."""
         try:
             confirmation = self._confirmation or await self._find_confirmation()
-            await stream.append(self._redis, bodies, confirmation)
+            await stream.append(self.redis, bodies, confirmation)
         except BrokerError as error:
             self._note_failed_write(error)
             raise
@@ -66,6 +90,10 @@ class RedisWriter:
             self._note_failed_write(Unavailable("Redis did not confirm a write in time"))
             raise
         self.error, self._has_failed_write = None, False
+
+    def note_late(self, seconds: float) -> None:
+        """Note that a write has had no answer for so long. The error ends when it or a check succeeds."""
+        self.error, self._has_failed_write = Unavailable(f"Redis did not confirm within {seconds:g} s"), True
 
     async def check(self) -> Confirmation:
         """Read the facts of the server and how it confirms writes, and try a write. Raises BrokerError.
@@ -76,7 +104,7 @@ class RedisWriter:
             confirmation = await self._find_confirmation()
             async with asyncio.timeout(_SYNC_TIMEOUT_S if self._has_failed_write else _CHECK_TIMEOUT_S):
                 await self._check_permissions(confirmation)
-                await probe(self._redis, confirmation if self._has_failed_write else None)
+                await probe(self.redis, confirmation if self._has_failed_write else None)
         except TimeoutError:
             self.error = Unavailable("Redis did not answer a trial write in time")
             raise self.error from None
@@ -106,7 +134,7 @@ class RedisWriter:
         now_s = time.monotonic()
         if now_s < self._next_permissions_s and not self._has_failed_write:
             return
-        denied = await find_denied(self._redis, ("receiver", "worker"), further=confirmation.commands())
+        denied = await find_denied(self.redis, ("receiver", "worker"), further=confirmation.commands())
         self.worker_missing_commands = denied.commands.get("worker", ())
         own = structs.replace(denied, commands={**denied.commands, "worker": ()})
         if own.texts():  # the next check asks again, so the error remains until it is fixed
@@ -124,11 +152,11 @@ class RedisWriter:
     def _doubt(self) -> None:
         """Find the primary again: without its replicas, the server may be an old primary."""
         self._confirmation = None
-        forget_primary(self._redis)
+        forget_primary(self.redis)
 
     async def _read_facts(self) -> ServerFacts:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                return await read_facts(self._redis)
+                return await read_facts(self.redis)
         except TimeoutError:
             raise Unavailable(f"Redis did not answer within {_CHECK_TIMEOUT_S:g} s") from None

@@ -16,9 +16,7 @@ class TimeLimit:
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, None]) -> None:
         """Run the work, and cancel it when the time is up. Raises TimeoutError, and what the work raises."""
-        running = asyncio.ensure_future(work)
-        self._running.add(running)
-        running.add_done_callback(self._forget)
+        running = self.start(work)
         try:
             done, _ = await asyncio.wait((running,), timeout=seconds)
         finally:
@@ -26,6 +24,13 @@ class TimeLimit:
         if not done:
             raise TimeoutError
         running.result()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        """Start work that the caller waits for and cancels. Its error is never logged as unretrieved."""
+        running = asyncio.ensure_future(work)
+        self._running.add(running)
+        running.add_done_callback(self._forget)
+        return running
 
     def _forget(self, running: asyncio.Future[None]) -> None:
         self._running.discard(running)

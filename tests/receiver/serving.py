@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from receiver.ingress.source_verifier import source_verifiers
 from receiver.receiver import Receiver
 from receiver.settings import Settings
@@ -68,10 +69,12 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    redis: Client, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
+    redis: Client | Partitions, sources: Mapping[str, SourceSettings] = SOURCES, **settings: Any
 ) -> AsyncIterator[Served]:
+    """Run a receiver. `redis`: all partitions, or the client of the only one."""
+    partitions = redis if isinstance(redis, Partitions) else Partitions([redis])
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
-    receiver = Receiver(chosen, source_verifiers(sources, chosen.trusted_proxies), redis, process=3)
+    receiver = Receiver(chosen, source_verifiers(sources, chosen.trusted_proxies), partitions, process=3)
     listener = listen(chosen.host, chosen.port)
     port = listener.getsockname()[1]
     await receiver.start(listener)

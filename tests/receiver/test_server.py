@@ -13,6 +13,7 @@ import pytest
 from multidict import CIMultiDict
 
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
 from receiver.ingress.source_verifier import source_verifiers
 from receiver.server import serve
@@ -39,7 +40,7 @@ async def test_a_source_that_cannot_work_prevents_the_start_with_one_sentence(
     redis: Client, settings: SourceSettings, error: type[StartError], words: list[str]
 ) -> None:
     with listen("127.0.0.1", 0) as listener, pytest.raises(error) as raised:
-        await serve(Settings(), {"shop": settings}, redis, listener)
+        await serve(Settings(), {"shop": settings}, Partitions([redis]), listener)
     assert all(word in str(raised.value) for word in words)
     assert "\n" not in str(raised.value)
 
@@ -53,7 +54,7 @@ async def test_a_signal_stops_it_and_every_202_is_in_redis(redis: Client) -> Non
     settings = Settings(port=0)
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    serving = asyncio.create_task(serve(settings, SOURCES, redis, listener))
+    serving = asyncio.create_task(serve(settings, SOURCES, Partitions([redis]), listener))
     answers: Counter[int | str] = Counter()
     accepted: list[bytes] = []
     stop = asyncio.Event()
@@ -171,7 +172,7 @@ async def test_it_follows_changes_of_its_sources(redis: Client) -> None:
     settings = Settings(port=0)
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    serving = asyncio.create_task(serve(settings, SOURCES, redis, listener, updates=following()))
+    serving = asyncio.create_task(serve(settings, SOURCES, Partitions([redis]), listener, updates=following()))
     async with aiohttp.ClientSession() as session:
         assert await _post(session, port, b"{}") == 202
         await updates.put({"voucherify": SourceSettings(secrets=(Secret("another"),))})

@@ -1,4 +1,4 @@
-"""Writes batches to Redis, or to the disk while Redis does not accept them.
+"""Writes batches to Redis, or to the disk while no partition of Redis accepts them.
 
 When a write fails or takes too long, the following batches go to the disk immediately, and one task finds out when
 Redis is back: it checks the server, and then moves the segments to Redis, the oldest first. From the first batch
@@ -18,18 +18,21 @@ from collections.abc import Callable
 from broker.queue.batch import RawBody
 from broker.redis.errors import BrokerError, Full, Unavailable
 from receiver.counters import Counters
-from receiver.storage.redis_writer import RedisWriter
+from receiver.storage.partition_writers import PartitionWriters
 from receiver.storage.spill.errors import SpillError
 from receiver.storage.spill.spill import Group, Spill
 from receiver.storage.timeouts import TimeLimit
 from runtime.backoff import Backoff
 from runtime.fault_log import Faults
 
-_GIVE_UP_AFTER_S = 0.5
-"""Seconds that Redis may take for a batch before it is spilled to the disk."""
+GIVE_UP_AFTER_S = 0.5
+"""Seconds that a partition may take for a batch before it is spilled to the disk, or written to another one."""
 
 _SYNC_GIVE_UP_AFTER_S = 2.0
 """The limit for a Redis that confirms once a second (WAITAOF with appendfsync everysec)."""
+
+_SEVERAL_GIVE_UP_SHARE = 0.75
+"""The limit as a share of the time-out, if there are several partitions and so time for two of them."""
 
 _LOOK_EVERY_S = 0.25
 
@@ -45,7 +48,7 @@ class DiskFallback:
 
     def __init__(
         self,
-        writer: RedisWriter,
+        writers: PartitionWriters,
         spill: Spill,
         counters: Counters,
         *,
@@ -58,7 +61,7 @@ class DiskFallback:
         self.fault = ""
         """Why the disk accepts nothing, "" if no error is known."""
 
-        self._writer = writer
+        self._writers = writers
         self._counters = counters
         self._timeout_s = timeout_s
         self._is_exceeded = is_exceeded
@@ -111,11 +114,9 @@ class DiskFallback:
         return _DRAIN_BACKOFF.jittered_s(self._uncertain_writes) if self._uncertain_writes else _LOOK_EVERY_S
 
     async def _write_to_redis(self, bodies: list[RawBody]) -> bool:
-        give_up_after_s = min(
-            _SYNC_GIVE_UP_AFTER_S if self._writer.syncs_late else _GIVE_UP_AFTER_S, self._timeout_s / 2
-        )
+        give_up_after_s = self._give_up_after_s()
         try:
-            await self._time_limit.within(give_up_after_s, self._writer.write(bodies))
+            await self._time_limit.within(give_up_after_s, self._writers.write(bodies))
         except TimeoutError:
             self._note_redis_error(Unavailable(f"Redis did not confirm within {give_up_after_s:g} s"))
         except BrokerError as error:
@@ -123,6 +124,11 @@ class DiskFallback:
         else:
             return True
         return False
+
+    def _give_up_after_s(self) -> float:
+        if self._writers.max_writes > 1:
+            return min(2 * self._writers.late_after_s, _SEVERAL_GIVE_UP_SHARE * self._timeout_s)
+        return min(_SYNC_GIVE_UP_AFTER_S if self._writers.syncs_late else GIVE_UP_AFTER_S, self._timeout_s / 2)
 
     def _note_redis_error(self, error: BrokerError) -> None:
         self.redis_error, reason = error, str(error)
@@ -148,15 +154,17 @@ class DiskFallback:
 
     async def _is_redis_back(self) -> bool:
         """Check Redis before anything is written: a frozen Redis may execute later what it was sent."""
+        if self._writers.max_writes > 1:  # partitions that are away are checked once a second
+            return self._writers.error is None
         try:
-            await self._writer.check()
+            await self._writers.check()
         except BrokerError:
             return False
         return True
 
     async def _drain(self, group: Group) -> bool:
         try:
-            await self._time_limit.within(self._timeout_s, self._writer.write(group.bodies))
+            await self._time_limit.within(self._timeout_s, self._writers.write(group.bodies))
         except (BrokerError, TimeoutError) as error:
             # After Full nothing was written, so it may be tried often.
             self._uncertain_writes = 0 if isinstance(error, Full) else self._uncertain_writes + 1

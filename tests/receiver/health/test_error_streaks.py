@@ -89,7 +89,7 @@ async def test_an_outage_is_seen_while_redis_is_away_and_afterwards(
 async def test_what_two_processes_collected_while_redis_was_away_is_one_outage(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    one, other = ErrorStreaks(own_client), ErrorStreaks(own_client)
+    one, other = ErrorStreaks(lambda: own_client), ErrorStreaks(lambda: own_client)
     own_redis.stop()
     one.note(503, NAME, now_ms=1000)
     one.note(500, NAME, now_ms=3000)

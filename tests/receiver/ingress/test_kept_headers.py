@@ -15,6 +15,7 @@ from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
+from broker.redis.partitions import Partitions
 from receiver.errors import KeptHeaderError
 from receiver.ingress.kept_headers import MAX_BYTES, KeptHeaders, fault
 from receiver.receiver import Receiver
@@ -124,7 +125,7 @@ async def test_headers_are_spilled_to_disk_too(own_redis: RedisServer, tmp_path:
 async def test_a_header_that_carries_a_secret_is_refused(redis: Client, name: str) -> None:
     assert "secret" in fault(name)
     with pytest.raises(KeptHeaderError, match=rf"receiver\.kept_headers.*{name}"):
-        Receiver(Settings(kept_headers=("via", name)), {}, redis)
+        Receiver(Settings(kept_headers=("via", name)), {}, Partitions([redis]))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\n", "é"])

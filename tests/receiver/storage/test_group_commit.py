@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from time import monotonic
 
 import pytest
 
@@ -162,3 +163,51 @@ async def test_no_request_is_left_waiting_at_the_end(disk: Disk) -> None:
     writing.cancel()
     assert await asyncio.gather(*outcomes) == [False] * 3
     assert await commit.join(raw()) is False
+
+
+async def test_a_slow_write_delays_no_other_batch_up_to_the_allowed_number_of_writes(disk: Disk) -> None:
+    started: list[int] = []
+
+    async def write(bodies: list[RawBody]) -> None:
+        started.append(len(bodies))
+        await disk.write(bodies)
+
+    commit = GroupCommit(write, Counters(), timeout_s=5, max_writes=2, slow_after_s=lambda: 0.01)
+    writing = asyncio.create_task(commit.run())
+    outcomes = []
+    for expected in ([1], [1, 2], [1, 2]):
+        outcomes += [commit.join(raw()) for _ in expected]
+        joined_s = monotonic()
+        await until(lambda joined_s=joined_s: monotonic() - joined_s > 0.05)  # it is slow by now
+        assert started == expected
+    outcomes += [commit.join(raw()), commit.join(raw())]  # the third batch fills, since two are under way
+
+    disk.gate.set()
+    assert all(await asyncio.gather(*outcomes))
+    assert started == [1, 2, 4]
+    assert commit.pending_bytes == 0
+    writing.cancel()
+
+
+async def test_writes_that_are_fast_are_made_one_after_another(disk: Disk) -> None:
+    disk.gate.set()
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5, max_writes=16, slow_after_s=lambda: 1.0)
+    writing = asyncio.create_task(commit.run())
+    first = commit.join(raw())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    rest = [commit.join(raw()) for _ in range(10)]
+    assert all(await asyncio.gather(first, *rest))
+    assert len(disk.written) <= 2
+    writing.cancel()
+
+
+async def test_no_request_is_left_waiting_at_the_end_of_several_writes(disk: Disk) -> None:
+    commit = GroupCommit(disk.write, Counters(), timeout_s=5, max_writes=2, slow_after_s=lambda: 0.01)
+    writing = asyncio.create_task(commit.run())
+    outcomes = [commit.join(raw(MAX_BYTES)) for _ in range(4)]
+    await until(lambda: len(commit._writing) == 2)
+
+    writing.cancel()
+    assert await asyncio.gather(*outcomes) == [False] * 4
+    assert commit.pending_bytes == 0

@@ -59,7 +59,7 @@ async def test_while_redis_is_away_the_answer_is_503_until_it_is_back(
 async def test_refusals_while_redis_was_away_are_reported_when_it_is_back(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    rejections = Rejections(own_client)
+    rejections = Rejections(lambda: own_client)
     own_redis.kill()
     rejections.note(503, "Redis did not confirm")
     await rejections.report()
