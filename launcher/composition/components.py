@@ -14,7 +14,6 @@ from typing import Any
 import uvloop
 
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from broker.redis.partitions import connect_all
 from broker.redis.server.facts import NO_PERSISTENCE
 from inspector import server as inspector_server

@@ -75,7 +75,8 @@ class PartitionWorker:
                 side_tasks = [
                     group.create_task(self._digest_closer.run()),
                     group.create_task(self._redelivery_retry.run()),
-                    group.create_task(wait_for_wake_ups(self._redis, self._jobs.idle, self._jobs.wake)),
+                    group.create_task(wait_for_wake_ups(self._redis, self._jobs.idle, self._wake_up)),
+                    group.create_task(self._intake.run_release()),
                 ]
                 channel_refresh = group.create_task(
                     self._partition.channels.run(self._jobs.wake, self._room_for_channel)
@@ -93,6 +94,13 @@ class PartitionWorker:
                 await cancel_and_wait([channel_refresh])
         finally:
             self._context.room.close(self._partition)
+
+    def _wake_up(self) -> None:
+        """Look for the work that other processes left. In other partitions it may be digests and redeliveries."""
+        self._jobs.wake()
+        if len(self._context.partitions) > 1:
+            self._digest_closer.note_events()
+            self._redelivery_retry.wake()
 
     def _room_for_channel(self, channel: str) -> int:
         return self._context.room.for_channel(self._partition, channel)
