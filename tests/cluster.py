@@ -1,9 +1,9 @@
-"""A real Redis Cluster of three primaries with a replica each, on ports of 127.0.0.1."""
+"""A real Redis Cluster on ports of 127.0.0.1."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tests.redis_server import RedisServer
 from tests.until import until
 
 SLOTS = 16384
-PRIMARIES = 3
 
 _OPTIONS = {
     "bind": "127.0.0.1",
@@ -52,17 +51,25 @@ class Node(RedisServer):
             self.start()
         self.thaw()
 
+    def keys(self, slot: int) -> list[str]:
+        """Return the names of the keys that the node has in a slot, at most 1000."""
+        names: list[str] = self.run("CLUSTER GETKEYSINSLOT", slot, 1000)
+        return names
+
     def primaries(self) -> list[tuple[int, int, int]]:
         """Return the first slot, the last slot and the port of each range of slots, as this node knows them."""
         return sorted((first, last, primary[1]) for first, last, primary, *_ in self.run("CLUSTER SLOTS"))
 
 
 class Cluster:
-    """`nodes` are three primaries and, after them, a replica of each. Failovers change the roles."""
+    """`nodes` are the primaries and, after them, a replica of each. Failovers change the roles."""
 
-    def __init__(self, directory: Path, *, binary: Path | None = None, **options: str) -> None:
+    def __init__(
+        self, directory: Path, *, binary: Path | None = None, primaries: int = 3, has_replicas: bool = True
+    ) -> None:
+        self._primaries, self._replicas = primaries, primaries if has_replicas else 0
         self.nodes = [
-            Node(directory / f"node-{number}", binary=binary, **options) for number in range(2 * PRIMARIES)
+            Node(directory / f"node-{number}", binary=binary) for number in range(primaries + self._replicas)
         ]
 
     async def start(self) -> Cluster:
@@ -70,13 +77,13 @@ class Cluster:
             node.start()
             node.id = node.run("CLUSTER MYID").decode()
             node.run("CLUSTER SET-CONFIG-EPOCH", epoch)
-        bounds = [SLOTS * number // PRIMARIES for number in range(PRIMARIES + 1)]
+        bounds = [SLOTS * number // self._primaries for number in range(self._primaries + 1)]
         for node, first, end in zip(self.nodes, bounds, bounds[1:], strict=False):
             node.run("CLUSTER ADDSLOTS", *range(first, end))
         for node in self.nodes[1:]:
             node.run("CLUSTER MEET", *self.nodes[0].host, self.nodes[0].bus_port)
-        await until(lambda: all(len(node.run("CLUSTER NODES")) == 2 * PRIMARIES for node in self.nodes))
-        for primary, replica in zip(self.nodes, self.nodes[PRIMARIES:], strict=False):
+        await until(lambda: all(len(node.run("CLUSTER NODES")) == len(self.nodes) for node in self.nodes))
+        for primary, replica in zip(self.nodes, self.nodes[self._primaries :], strict=False):
             replica.run("CLUSTER REPLICATE", primary.id)
         await until(self.is_whole)
         return self
@@ -95,7 +102,7 @@ class Cluster:
         except redis.RedisError:
             return False
         in_sync = sum(role[0] == b"slave" and role[3] == b"connected" for role in roles)
-        return all(view == views[0] for view in views) and set(states) == {"ok"} and in_sync >= PRIMARIES
+        return all(view == views[0] for view in views) and set(states) == {"ok"} and in_sync == self._replicas
 
     def primary_of(self, slot: int, *, seen_by: Node | None = None) -> Node:
         """Return the node that serves a slot, as a node that is up reports it. Raises redis-py's errors."""
@@ -113,12 +120,11 @@ class Cluster:
         target.run("CLUSTER SETSLOT", slot, "IMPORTING", source.id)
         source.run("CLUSTER SETSLOT", slot, "MIGRATING", target.id)
 
-    def move_keys(self, slot: int, source: Node, target: Node, *, count: int = 1000) -> int:
-        """Move at most `count` keys of a slot. Return how many were there."""
-        keys = source.run("CLUSTER GETKEYSINSLOT", slot, count)
+    def move_keys(self, slot: int, source: Node, target: Node, *, besides: Collection[str] = ()) -> None:
+        """Move all keys of a slot besides some."""
+        keys = [key for key in source.keys(slot) if key not in besides]
         if keys:
             source.run("MIGRATE", *target.host, "", 0, 5000, "KEYS", *keys)
-        return len(keys)
 
     def end_move(self, slot: int, source: Node, target: Node) -> None:
         """Give the slot to the target, once it has all keys."""
@@ -128,8 +134,8 @@ class Cluster:
     async def move(self, slot: int, source: Node, target: Node) -> None:
         """Move a slot key by key, as `redis-cli --cluster reshard` does, and wait until all nodes know it."""
         self.begin_move(slot, source, target)
-        while self.move_keys(slot, source, target):
-            pass
+        while source.keys(slot):
+            self.move_keys(slot, source, target)
         self.end_move(slot, source, target)
         await self._knows(slot, target)
 
@@ -158,10 +164,10 @@ class Cluster:
 
 
 @contextmanager
-def clustered(binary: Path | None = None, **options: str) -> Iterator[Cluster]:
+def clustered(*, binary: Path | None = None, primaries: int = 3, has_replicas: bool = True) -> Iterator[Cluster]:
     """Yield a cluster that is not started yet; kill it at the end."""
     with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
-        cluster = Cluster(Path(directory), binary=binary, **options)
+        cluster = Cluster(Path(directory), binary=binary, primaries=primaries, has_replicas=has_replicas)
         try:
             yield cluster
         finally:

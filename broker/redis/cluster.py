@@ -77,11 +77,13 @@ class ClusterNodes:
         self._reports: list[NodeReport] = []
         self._faults: dict[Host, Exception] = {}
         self._known_until_s = 0.0
+        self._moves = 0
 
     def learn(self, host: Host) -> None:
         """Ask this node first, because another node names it, and use no earlier reports."""
         self._hosts = list(dict.fromkeys((host, *self._hosts)))
         self._known_until_s = 0.0
+        self._moves += 1
 
     async def primary_of(self, slot: int) -> Host:
         """Return the address of the primary of a slot, by the newest report of a majority of the nodes asked.
@@ -91,8 +93,10 @@ class ClusterNodes:
         loop = asyncio.get_running_loop()
         async with self._lock:  # many connections may need the same answer
             if loop.time() >= self._known_until_s:
+                moves = self._moves
                 await self._ask_nodes()
-                self._known_until_s = loop.time() + _KNOWN_FOR_S
+                # A slot that moved meanwhile may be missing in these reports.
+                self._known_until_s = loop.time() + (_KNOWN_FOR_S if moves == self._moves else 0.0)
         refusing = [host for host, fault in self._faults.items() if isinstance(fault, AuthenticationError)]
         if not self._reports and refusing:
             return refusing[0]  # the caller's own login to this node then raises the error

@@ -100,8 +100,8 @@ def connect(
 
     retries: how often to repeat a command after the connection was lost, or if the server is no longer the
     primary. partition: the number of the partition whose keys it uses; see broker/redis/partitions.py for all of
-    them. nodes: those of `cluster_nodes`, to share them with
-    other clients; by default the client has its own. Raises Misconfigured.
+    them. nodes: those of `cluster_nodes`, to share them with other clients; by default the client has its own.
+    Raises Misconfigured.
     """
     # Every write of this package is safe to repeat. A time-out is not retried, because the command may have been
     # run, and only the caller knows what to do then.

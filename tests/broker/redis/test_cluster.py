@@ -1,9 +1,10 @@
-"""Tests of a client on `redis+cluster://`, with six real nodes."""
+"""Tests of a client on `redis+cluster://` with six real nodes: it finds its primary, and follows failovers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
@@ -12,14 +13,19 @@ from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
+from broker.redis.cluster import NodeReport
 from broker.redis.connection import Settings, cluster_nodes, connect
 from broker.redis.errors import BrokerError, Unavailable, translated
 from tests.cluster import Cluster, clustered
+from tests.launcher.running import environment, hookline
+from tests.main_job import run_main_job
 from tests.names import KEYS
 from tests.ports import free_port
+from tests.redis_server import RedisServer
 from tests.until import until
 
 SLOT = key_slot(KEYS.prefix.encode())
+SECRET = "cluster-secret"
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +54,10 @@ async def port_of(client: Client) -> int:
     return int((await client.info("server"))["tcp_port"])
 
 
-async def append(client: Client) -> bool:
+async def append(client: Client, confirmation: Confirmation = Confirmation()) -> bool:  # noqa: B008 - frozen
     """Append one batch; False if Redis is away."""
     try:
-        await stream.append(client, [RawBody(0, "voucherify", "", b"{}")], Confirmation())
+        await stream.append(client, [RawBody(0, "voucherify", "", b"{}")], confirmation)
     except Unavailable:
         return False
     return True
@@ -64,6 +70,7 @@ async def error_of(url: str) -> str:
             await client.get(KEYS.probe)
     finally:
         await client.aclose()
+    assert SECRET not in str(caught.value)
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
@@ -72,7 +79,7 @@ async def test_each_partition_is_used_on_the_node_that_has_it(cluster: Cluster) 
     nodes, ports = cluster_nodes(settings), set()
     for partition in range(12):
         client = connect(settings, partition=partition, nodes=nodes)
-        assert await append(client)
+        assert await append(client, Confirmation(replicas=1))
         assert await client.xlen(client.names.stream) == 1
         ports.add(await port_of(client))
         assert await port_of(client) == cluster.primary_of(key_slot(client.names.prefix.encode())).port
@@ -81,28 +88,100 @@ async def test_each_partition_is_used_on_the_node_that_has_it(cluster: Cluster) 
     assert len(ports) == 3
 
 
-async def test_a_cluster_is_found_if_only_one_configured_node_is_up(cluster: Cluster) -> None:
+async def test_the_main_job_runs_on_a_cluster(cluster: Cluster) -> None:
+    _, readiness = await run_main_job(Settings(url=cluster.url))
+
+    assert readiness == {"status": "ready"}
+
+
+def test_check_finds_no_problem_in_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    ran = hookline("check", cwd=tmp_path, env=environment(REDIS_URL=cluster.url))
+
+    assert ran.returncode == 0, ran.stdout
+    assert f"{cluster.url}: " in ran.stdout
+
+
+async def test_one_of_the_configured_nodes_is_enough(cluster: Cluster) -> None:
     client = connect(Settings(url=f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{cluster.nodes[5].port}"))
     assert await append(client)
     await client.aclose(close_connection_pool=True)
 
 
-async def test_an_address_without_a_cluster_is_explained(cluster: Cluster) -> None:
-    closed = free_port()
-    assert (
-        f"Unavailable: Redis is not reachable: no node of the cluster knows its primaries: 127.0.0.1:{closed}"
-        in (await error_of(f"redis+cluster://127.0.0.1:{closed}"))
-    )
+async def test_an_address_of_the_wrong_kind_is_explained(cluster: Cluster, tmp_path: Path) -> None:
     other = cluster.other_primary(cluster.primary_of(SLOT))
     assert "write redis+cluster:// in redis.url" in await error_of(f"redis://127.0.0.1:{other.port}")
 
+    single = RedisServer(tmp_path, port=(port := str(free_port()))).start()
+    try:
+        assert "write redis:// instead of redis+cluster://" in await error_of(f"redis+cluster://127.0.0.1:{port}")
+    finally:
+        single.kill()
+    assert "Unavailable: Redis is not reachable: no node of the cluster" in (
+        await error_of(f"redis+cluster://127.0.0.1:{port}")
+    )
 
-async def test_a_client_follows_a_slot_that_was_moved(cluster: Cluster, redis: Client) -> None:
+
+async def test_a_user_needs_three_commands_to_find_the_node(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.run("ACL SETUSER", "few", "on", f">{SECRET}", "~*", "+get")
+    url = cluster.url.replace("://", f"://few:{SECRET}@")
+    assert "may not run CLUSTER INFO" in await error_of(url)
+    assert "refuses the login" in await error_of(url.replace("few", "many"))
+
+    for node in cluster.nodes:
+        node.run("ACL SETUSER", "few", "+cluster|info", "+cluster|myid", "+cluster|slots")
+    client = connect(Settings(url=url))
+    assert await client.get(KEYS.probe) is None
+    await client.aclose(close_connection_pool=True)
+
+
+async def test_queries_to_the_nodes_leave_no_connections_open(cluster: Cluster) -> None:
+    nodes = cluster_nodes(Settings(url=cluster.url))
+    assert nodes is not None
+
+    def connections() -> int:
+        return len(cluster.nodes[0].run("CLIENT LIST", "TYPE", "normal"))
+
+    before = connections()
+    asking = [asyncio.create_task(nodes.primary_of(SLOT)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for task in asking[:3]:
+        task.cancel()
+    await asyncio.wait(asking)
+    assert asking[4].result() == cluster.primary_of(SLOT).host
+    await until(lambda: connections() == before)
+
+
+def test_the_newest_report_is_the_best_and_then_that_of_the_node_that_has_the_slot() -> None:
+    def report(epoch: int, own_id: str, own_epoch: int, primary: str) -> NodeReport:
+        return NodeReport(epoch, own_epoch, own_id, ((0, 100, (primary, 1), primary),), ())
+
+    old = report(7, "a", 7, "a")
+    heard, claims, claims_later = report(8, "c", 3, "a"), report(8, "a", 4, "a"), report(8, "b", 8, "b")
+
+    assert max(old, heard, key=lambda each: each.rank(5)) is heard
+    assert max(heard, claims, key=lambda each: each.rank(5)) is claims
+    assert max(heard, claims, claims_later, key=lambda each: each.rank(5)) is claims_later
+
+
+async def test_a_client_follows_when_the_primary_is_killed(cluster: Cluster, redis: Client) -> None:
     old = cluster.primary_of(SLOT)
-    new = cluster.other_primary(old)
-    assert await append(redis)
-    for source, target in ((old, new), (new, old)):
-        await cluster.move(SLOT, source, target)
-        assert await append(redis)
-        assert await port_of(redis) == target.port
-    assert await redis.xlen(redis.names.stream) == 3
+    assert await append(redis, Confirmation(replicas=1))
+
+    old.kill()
+
+    await until(lambda: append(redis), seconds=20)
+    assert await port_of(redis) != old.port
+    assert await redis.xlen(redis.names.stream) == 2
+
+
+async def test_a_client_follows_when_the_primary_stops_answering(cluster: Cluster, redis: Client) -> None:
+    old = cluster.primary_of(SLOT)
+    assert set(await asyncio.gather(*(port_of(redis) for _ in range(7)))) == {old.port}
+
+    old.freeze()
+
+    await until(lambda: append(redis), seconds=20)
+    new = await port_of(redis)
+    assert new != old.port
+    assert set(await asyncio.gather(*(port_of(redis) for _ in range(7)))) == {new}
