@@ -152,13 +152,14 @@ class ClusterNodes:
         connection = HostConnection(host=asked[0], port=asked[1], **self._options)
         try:
             await connection.connect()
-            answers = []
-            for command in (("CLUSTER", "INFO"), ("CLUSTER", "MYID"), ("CLUSTER", "SLOTS")):
-                await connection.send_command(*command)
-                answers.append(await connection.read_response())
+            await connection.send_command("CLUSTER", "SLOTS")
+            slots = await connection.read_response()
+            # Some platforms lack these two, or the user may not run them. Then all nodes are believed alike.
+            info = await _reply_if_allowed(connection, "CLUSTER", "INFO")
+            own_id = await _reply_if_allowed(connection, "CLUSTER", "MYID")
         finally:
             await connection.disconnect(nowait=True)
-        return _report(asked, *answers)
+        return _report(asked, slots, info, own_id)
 
 
 class SlotPrimary:
@@ -213,19 +214,28 @@ class SlotConnection(HostConnection):
         return SLOT_AWAY if _AWAY.search(said) else ""
 
 
-def _report(asked: Host, info: bytes, own_id: bytes, slots: list[list[Any]]) -> NodeReport:
+async def _reply_if_allowed(connection: HostConnection, *command: str) -> bytes:
+    """Return the reply to a command; empty if the node refuses it."""
+    await connection.send_command(*command)
+    try:
+        return bytes(await connection.read_response())
+    except ResponseError:
+        return b""
+
+
+def _report(asked: Host, slots: list[list[Any]], info: bytes, own_id: bytes) -> NodeReport:
     """Read the replies of a node. Raises ConnectionError if the node says that its cluster is down."""
     facts = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     # A node that is cut off from the others says so, and what it knows is old.
-    if facts["cluster_state"] != "ok":
+    if facts.get("cluster_state", "ok") != "ok":
         raise RedisConnectionError("its cluster_state is not ok")
     primaries, others = [], []
     for first, last, primary, *replicas in slots:
         primaries.append((first, last, _host(asked, primary), primary[2].decode()))
         others += [_host(asked, replica) for replica in replicas]
     return NodeReport(
-        epoch=int(facts["cluster_current_epoch"]),
-        own_epoch=int(facts["cluster_my_epoch"]),
+        epoch=int(facts.get("cluster_current_epoch", 0)),
+        own_epoch=int(facts.get("cluster_my_epoch", 0)),
         own_id=own_id.decode(),
         primaries=tuple(primaries),
         others=tuple(others),
@@ -233,5 +243,8 @@ def _report(asked: Host, info: bytes, own_id: bytes, slots: list[list[Any]]) -> 
 
 
 def _host(asked: Host, node: list[Any]) -> Host:
-    """The address of a node. A node without one is reached where the cluster was asked."""
-    return (node[0].decode() if node[0] else asked[0], node[1])
+    """The address of a node. A node without one is reached at the host that was asked."""
+    host = (node[0] or b"").decode()
+    if host == "?":
+        raise RedisConnectionError("it does not know the host name of a node: set cluster-announce-hostname there")
+    return (host or asked[0], node[1])

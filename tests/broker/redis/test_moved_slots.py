@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -217,9 +217,16 @@ async def test_moves_under_load_lose_and_repeat_nothing(cluster: Cluster, redis:
     assert len(crm_server.received) == sent
 
 
-def ports_of(node: Node) -> set[int]:
-    """Return the ports of the primaries as this node knows them."""
-    return {port for _, _, port in node.primaries()}
+async def test_nodes_are_reached_at_the_host_names_that_the_cluster_reports(cluster: Cluster) -> None:
+    lost, client = connect(Settings(url=cluster.url), retries=0), connect(Settings(url=cluster.url))
+    with configured(cluster.nodes, {"cluster-preferred-endpoint-type": "hostname"}):
+        with pytest.raises(Unavailable, match="set cluster-announce-hostname"), translated():
+            await lost.get(KEYS.probe)
+        with configured(cluster.nodes, {"cluster-announce-hostname": "localhost"}):
+            await until(lambda: all(hosts_of(node) == {b"localhost"} for node in cluster.nodes))
+            await stream.append(client, [BODY], Confirmation())
+    for connected in (lost, client):
+        await connected.aclose(close_connection_pool=True)
 
 
 async def test_a_cluster_is_used_with_tls_and_without_knowing_its_own_hosts(
@@ -228,20 +235,38 @@ async def test_a_cluster_is_used_with_tls_and_without_knowing_its_own_hosts(
     certificates = Certificates(tmp_path)
     first, second = cluster.nodes
     async with tls_before(first, certificates.server) as one, tls_before(second, certificates.server) as other:
-        try:
-            for node, port in ((first, one), (second, other)):
-                node.run("CONFIG SET", "cluster-announce-port", port)
-                node.run("CONFIG SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
-            await until(
-                lambda: all({seen[2] for seen in node.primaries()} == {one, other} for node in cluster.nodes)
-            )
+        with (
+            configured(cluster.nodes, {"cluster-preferred-endpoint-type": "unknown-endpoint"}),
+            configured([first], {"cluster-announce-port": str(one)}),
+            configured([second], {"cluster-announce-port": str(other)}),
+        ):
+            await until(lambda: all(ports_of(node) == {one, other} for node in cluster.nodes))
             settings = Settings(url=f"rediss+cluster://127.0.0.1:{one}", tls_ca_file=certificates.ca_file)
             clients = [connect(settings, partition=partition) for partition in range(8)]
             ports = {(await client.info("server"))["tcp_port"] for client in clients}
             assert ports == {first.port, second.port}
             for client in clients:
                 await client.aclose(close_connection_pool=True)
-        finally:
-            for node in cluster.nodes:
-                node.run("CONFIG SET", "cluster-announce-port", 0)
-                node.run("CONFIG SET", "cluster-preferred-endpoint-type", "ip")
+
+
+@contextmanager
+def configured(nodes: Iterable[Node], settings: Mapping[str, str]) -> Iterator[None]:
+    """Change the settings of nodes, and restore them at the end."""
+    changed = [(node, name, node.run("CONFIG GET", name)[name]) for node in nodes for name in settings]
+    try:
+        for node, name, _ in changed:
+            node.run("CONFIG SET", name, settings[name])
+        yield
+    finally:
+        for node, name, old in changed:
+            node.run("CONFIG SET", name, old)
+
+
+def ports_of(node: Node) -> set[int]:
+    """Return the ports of the primaries as this node knows them."""
+    return {port for _, _, port in node.primaries()}
+
+
+def hosts_of(node: Node) -> set[bytes]:
+    """Return the hosts of the primaries as this node knows them."""
+    return {primary[0] for _, _, primary, *_ in node.run("CLUSTER SLOTS")}
