@@ -66,7 +66,6 @@ class Sentineled:
     """`nodes[0]` starts as the primary. `password` is for both nodes, `sentinel_password` for the sentinels."""
 
     def __init__(self, directory: Path, *, password: str = "", sentinel_password: str = "") -> None:
-        self.free_port = free_port()
         self.password, self.sentinel_password = password, sentinel_password
         data = "appendonly yes\nappendfsync always\nsave ''\nrepl-diskless-sync-delay 0\n"
         if password:

@@ -15,7 +15,7 @@ import aiohttp
 from sources import KINDS
 from sources.secret import Secret
 from tests.launcher.running import Running, environment
-from tests.sentinels import Sentineled
+from tests.ports import free_port
 from tests.sink import Sink
 from tests.until import until
 
@@ -107,16 +107,17 @@ def numbers(sink: Sink) -> list[int]:
 
 
 @asynccontextmanager
-async def loaded(group: Sentineled, sink: Sink, directory: Path) -> AsyncIterator[Load]:
-    """Run a receiver and a worker with these sentinels, and load on them."""
+async def loaded(url: str, sink: Sink, directory: Path, *, password: str = "") -> AsyncIterator[Load]:
+    """Run a receiver and a worker on this Redis, and load on them. No output may show the password."""
+    port = free_port()
     (directory / "hookline.toml").write_text(_CONFIG.format(sink=sink.url))
     env = environment(
-        REDIS_URL=group.url,
-        HOOKLINE_RECEIVER_PORT=str(group.free_port),
+        REDIS_URL=url,
+        HOOKLINE_RECEIVER_PORT=str(port),
         HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=SECRET,
     )
     commands = [Running("-m", "launcher", name, cwd=directory, env=env) for name in ("receiver", "worker")]
-    load = Load(f"http://127.0.0.1:{group.free_port}/webhooks/voucherify")
+    load = Load(f"http://127.0.0.1:{port}/webhooks/voucherify")
     try:
         await commands[0].says("receiver_started")
         await commands[1].says("worker_started")
@@ -125,7 +126,7 @@ async def loaded(group: Sentineled, sink: Sink, directory: Path) -> AsyncIterato
         yield load
         for command in commands:
             assert "Traceback" not in command.output
-            assert group.password not in command.output
+            assert not password or password not in command.output
     finally:
         for command in commands:
             command.kill()

@@ -47,7 +47,7 @@ async def test_a_failover_under_load_loses_nothing_that_was_acknowledged(
     group: Sentineled, fault: str, tmp_path: Path
 ) -> None:
     async with running_sink() as sink, reading(group) as redis:
-        async with loaded(group, sink, tmp_path) as load:
+        async with loaded(group.url, sink, tmp_path, password=group.password) as load:
             old = group.primary()
             failed_at = time.monotonic()
             before = len(load.acknowledged)
