@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -62,6 +62,33 @@ class Client(Redis):
             if not await self.made_way(error, args):
                 raise
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    async def scan_iter(  # type: ignore[override]
+        self, match: str = "*", count: int = 1000
+    ) -> AsyncIterator[bytes]:
+        """Yield the full names of all keys that match, some perhaps twice. count: keys to look at in one step.
+
+        Keys that are added or removed meanwhile may be missing. Raises the errors of redis-py, also if the keys
+        move to another server meanwhile: then begin again.
+        """
+        await self.exists(self.names.prefix)  # finds the server that has the keys now
+        # A cursor belongs to the server that returned it, so all steps use one connection. A node of a cluster
+        # from which the keys have moved returns none of them, without an error. So each step is followed by a
+        # command that such a node refuses.
+        connection = await self.connection_pool.get_connection()
+        try:
+            cursor = b""
+            while cursor != b"0":
+                words = ("SCAN", cursor or b"0", "MATCH", match, "COUNT", count)
+                await connection.send_command(*words, check_health=False)
+                cursor, names = await connection.read_response()
+                await connection.send_command("EXISTS", self.names.prefix, check_health=False)
+                await connection.read_response()
+                for name in names:
+                    yield name
+        finally:
+            await connection.disconnect(nowait=True)  # a response may still come
+            await self.connection_pool.release(connection)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Collect commands that are sent to Redis together."""

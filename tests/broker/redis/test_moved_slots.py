@@ -179,6 +179,23 @@ def raw_client_list(node: Node) -> bytes:
         return bytes(client.execute_command("CLIENT LIST"))
 
 
+async def test_a_list_of_keys_fails_if_the_keys_move_before_it_is_complete(
+    cluster: Cluster, redis: Client
+) -> None:
+    names = {f"{KEYS.job}{number}".encode() for number in range(3000)}
+    await redis.mset(dict.fromkeys(names, "1"))
+    assert {name async for name in redis.scan_iter(f"{KEYS.job}*")} == names
+
+    source, target = ends_of_move(cluster)
+    listing = redis.scan_iter(f"{KEYS.job}*")
+    assert await anext(listing) in names
+    cluster.begin_move(SLOT, source, target)
+    with pytest.raises(Unavailable, match=BEING_MOVED), translated():
+        [name async for name in listing]
+    await cluster.move(SLOT, source, target)
+    assert {name async for name in redis.scan_iter(f"{KEYS.job}*")} == names
+
+
 async def accepts(served: Served, number: int) -> bool:
     return (await served.send(sample(number))).status == 202
 
