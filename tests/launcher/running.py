@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from tests.launcher.forked import run_forked
 from tests.leash import leashed
 from tests.until import until
 
@@ -73,15 +74,7 @@ class Running:
 
 def hookline(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "launcher", *arguments],
-        cwd=cwd,
-        env=environment() if env is None else env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_forked(arguments, cwd=cwd, env=environment() if env is None else env, seconds=120)
 
 
 def is_alive(pid: int) -> bool:

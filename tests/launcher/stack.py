@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
 
 from sources import KINDS
 from sources.secret import Secret
-from tests.launcher.running import Running, environment
+from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -48,16 +46,9 @@ class Stack:
 
     async def run(self, *arguments: str) -> str:
         """Run a command that exits with 0, and return its output."""
-        command = [sys.executable, "-m", "launcher", *arguments]
-        ran = await asyncio.to_thread(
-            subprocess.run,
-            command,
-            cwd=self.directory,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return ran.stdout.decode()
+        ran = await asyncio.to_thread(hookline, *arguments, cwd=self.directory, env=self._environment())
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
     async def metrics(self) -> str:
         async with (

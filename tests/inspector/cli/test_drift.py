@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from broker.monitoring import drift
 from broker.monitoring.drift import Deviation
 from broker.redis.client import Client
-from tests.launcher.running import environment
+from tests.launcher.running import environment, hookline
 from tests.redis_server import RedisServer
 
 EVENT = "voucher.created"
@@ -33,16 +31,8 @@ async def noted(redis: Client) -> None:
 
 
 async def run(tmp_path: Path, redis_server: RedisServer, *arguments: str) -> tuple[int, str]:
-    ran = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "launcher", "drift", *arguments],
-        cwd=tmp_path,
-        env=environment(REDIS_URL=redis_server.url),
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    env = environment(REDIS_URL=redis_server.url)
+    ran = await asyncio.to_thread(hookline, "drift", *arguments, cwd=tmp_path, env=env)
     return ran.returncode, ran.stdout
 
 
