@@ -9,13 +9,13 @@ import aiohttp
 
 from sources import KINDS
 from sources.secret import Secret
+from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
 KIND = KINDS["voucherify"]
-EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class Stack:
@@ -66,7 +66,7 @@ class Stack:
             running.kill()
 
     async def post(self, source: str, secret: Secret, number: int = 1) -> int:
-        return await self.post_body(source, secret, KIND.sample(number, EVENT))
+        return await self.post_body(source, secret, sample(number))
 
     async def post_body(self, source: str, secret: Secret, body: bytes) -> int:
         url = f"http://127.0.0.1:{self._port}/webhooks/{source}"

@@ -14,8 +14,9 @@ from standardwebhooks import Webhook
 from broker.monitoring.stats import read_totals
 from broker.redis.client import Client
 from sources.secret import Secret
+from tests.inspector.stack import EVENT
 from tests.launcher.running import ROOT, environment, hookline
-from tests.launcher.stack import EVENT, KIND, Stack
+from tests.launcher.stack import KIND, Stack
 from tests.redis_server import RedisServer
 from tests.until import until
 from tests.worker.channels.servers import PASSWORD, USER, Mailbox, certificates, smtp_server

@@ -15,6 +15,7 @@ import redis
 
 from launcher.config.secrets import stored_secret
 from sources import KINDS
+from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline, is_alive
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -70,7 +71,7 @@ def post(running: Running, number: int, directory: Path) -> int:
     kind = KINDS["voucherify"]
     secret = stored_secret(directory / ".hookline", "voucherify")
     assert secret is not None
-    body = kind.sample(number, "customer.voucher.loyalty_card.points_added")
+    body = sample(number)
     request = urllib.request.Request(
         f"{address(running)}/webhooks/voucherify",
         data=body,

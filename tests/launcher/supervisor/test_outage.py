@@ -15,6 +15,7 @@ import pytest
 
 from sources.secret import Secret
 from sources.voucherify import VOUCHERIFY
+from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -38,7 +39,7 @@ def variables(server: RedisServer) -> dict[str, str]:
 
 
 def post(base: str, number: int) -> int:
-    body = VOUCHERIFY.sample(number, "customer.voucher.loyalty_card.points_added")
+    body = sample(number)
     signature = VOUCHERIFY.sign(body, Secret(SECRET))
     headers = {VOUCHERIFY.signature_header: signature, "Content-Type": "application/json"}
     try:
