@@ -33,7 +33,8 @@ from worker.rules.rules import RuleBook
 from worker.settings import Settings
 from worker.worker_source import WorkerSource
 
-WATCHED_S = 30
+WATCHED_S = 16
+"""Longer than the longest period of what an idle worker does: it checks for alerts every 15 s."""
 
 
 async def is_blocked(redis: Client, connections: int) -> bool:
