@@ -59,11 +59,10 @@ def test_make_without_a_target_lists_every_target_with_its_purpose() -> None:
     assert f".PHONY: {' '.join(TARGETS)}\n" in (ROOT / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("target", TARGETS[1:])
-def test_every_target_has_a_rule(target: str) -> None:
-    done = make("--dry-run", target)
+def test_every_target_has_a_rule() -> None:
+    done = make("--dry-run", *TARGETS[1:])
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    assert "Nothing to be done" not in done.stdout
 
 
 @pytest.mark.parametrize("target", ["up", "test"])
