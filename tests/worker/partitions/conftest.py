@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,12 +12,17 @@ from pathlib import Path
 import pytest
 
 from broker.monitoring import stats
+from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.connection import Settings
 from broker.redis.partitions import Partitions, connect_all
+from sources import KINDS
 from tests.redis_server import RedisServer
 from tests.until import until
+from tests.worker.conftest import send, webhook
 from tests.worker_process import partitions_on
+from worker.intake.decode import decode_event
+from worker.worker_source import WorkerSource
 
 COUNT = 4
 """The partitions on one Redis."""
@@ -50,12 +56,38 @@ async def apart(servers: list[RedisServer]) -> AsyncIterator[Partitions]:
     await partitions.aclose()
 
 
-async def readers(redis: Client) -> set[str]:
-    """Return the names of the workers that read a partition now: each blocks a read of its stream, or reads on."""
-    blocked = [
-        client["name"] for client in await redis.client_list() if client["cmd"].lower().startswith("xreadgroup")
-    ]
-    return set(blocked)
+async def send_home(
+    partitions: Partitions, number: int, count: int, *, first: int = 0, source: str = "voucherify"
+) -> None:
+    """Send webhooks of events that are at home in the partition that has their batches.
+
+    first: the number of a webhook, before which none is sent.
+    """
+    bodies = (webhook(n) for n in itertools.count(first))
+    own = itertools.islice((body for body in bodies if home_of(partitions, body, source) == number), count)
+    while batch := list(itertools.islice(own, 64)):
+        await send(partitions[number], *batch, source=source)
+
+
+def home_of(partitions: Partitions, body: bytes, source: str = "voucherify") -> int:
+    """Return the partition where the event in a body is at home."""
+    sources = {source: WorkerSource(KINDS["voucherify"], 7)}
+    decoded = decode_event(RawBody(int(time.time() * 1000), source, "", body), sources)
+    return partitions.home_of(decoded.mark.bucket)
+
+
+async def workers_of(redis: Client) -> set[str]:
+    """Return the names of the workers that have sent a heartbeat to this partition in the last seconds."""
+    health = redis.names.health.encode()
+    return {key.removeprefix(health).decode() for key in await redis.keys(health + b"*")}
+
+
+async def reads(partitions: Partitions) -> int:
+    """Return how many partitions all idle workers read together: one that two workers read counts twice."""
+    blocked = 0
+    for client in await partitions.control.client_list():
+        blocked += client["cmd"].lower() == "xreadgroup" and "b" in client["flags"]
+    return blocked
 
 
 async def all_done(partitions: Partitions, *, seconds: float = 30) -> int:
@@ -63,15 +95,11 @@ async def all_done(partitions: Partitions, *, seconds: float = 30) -> int:
 
     async def done() -> list[stats.Totals] | None:
         totals = [await stats.read_totals(redis) for redis in partitions]
-        is_done = all(not total.queued and not total.waiting for total in totals)
-        return totals if is_done and any(total.accepted for total in totals) else None
+        accepted = sum(total.accepted for total in totals)
+        left = sum(total.processed + total.duplicate + total.dead_at_intake for total in totals)
+        waiting = sum(total.waiting for total in totals)
+        return totals if accepted and left == accepted and not waiting else None
 
     totals = await until(done, seconds=seconds)
-    assert sum(total.accepted for total in totals) == sum(
-        total.processed + total.duplicate + total.dead_at_intake for total in totals
-    )
+    assert sum(total.queued for total in totals) == 0
     return sum(total.sent for total in totals)
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
