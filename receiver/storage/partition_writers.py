@@ -1,8 +1,9 @@
 """Writes each batch to one of the partitions, and to another one if the first does not confirm it.
 
 Batches go to the partitions in turn. A partition whose write failed or is late is left out until a check of it
-succeeds. While a write is slow, all partitions of its server may be, so the next batches go to the partition that
-confirmed last. A batch may so be in two partitions; intake drops the second copy as duplicates.
+succeeds. The other partitions of its server may be away too, so they get batches only if no other server has any.
+While a write is slow, the next batches go to the partition that confirmed last. So a batch may be in two
+partitions; intake drops the second copy as duplicates.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from receiver.storage.redis_writer import Condition, RedisWriter
 from receiver.storage.timeouts import TimeLimit
 from runtime.task_cancellation import cancel_and_wait
 
-# A healthy Redis answers in a few ms, also with appendfsync always on a slow disk. Four slow writes one after
+# A healthy Redis answers in a few ms, also with appendfsync always on a slow disk. Three slow servers one after
 # another are still less than a second without a 202.
 _SLOW_AFTER_S = 0.25
 """Seconds after which the next batch does not wait for a write any more."""
@@ -28,14 +29,17 @@ _SLOW_AFTER_S = 0.25
 LATE_AFTER_S = 1.0
 """Seconds after which a batch is written to another partition too, if one is free."""
 
-_SYNC_SLOW_AFTER_S = 1.25
+_SYNC_SLOW_AFTER_S = 0.5
 _SYNC_LATE_AFTER_S = 1.5
 """Both limits for a Redis that confirms once a second (WAITAOF with appendfsync everysec)."""
 
-# A check costs the receiver about 1 ms, so with 256 partitions each is checked every 16 s. A write shows earlier
-# that its partition is away, and then all are checked.
-_CHECKS_AT_ONCE = 16
-"""The number of well partitions that are checked at a time."""
+_CHECKS_AT_ONCE = 32
+"""The largest number of checks at a time. With more, one process would not read the answers in time."""
+
+# A check costs the receiver almost 1 ms. A write shows earlier that a partition is away, so checks of those that
+# are well may be rare: with 256 partitions each has one every 32 s.
+_WELL_CHECKS = 8
+"""The number of well partitions that are checked in one round, in turn."""
 
 _CHECK_WAIT_S = 1.0
 """Seconds that a round of checks waits for the slowest. Its check goes on."""
@@ -69,8 +73,8 @@ class PartitionWriters:
         self._changed = asyncio.Event()
         self._writes = TimeLimit()
         self._checks: dict[RedisWriter, asyncio.Task[None]] = {}
+        self._check_slots = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._next_check = 0
-        self._is_suspicious = True  # at first nothing is known
 
     @property
     def error(self) -> BrokerError | None:
@@ -131,18 +135,17 @@ class PartitionWriters:
         """Choose the partitions to check now."""
         away = [writer for writer in self.all if writer.error is not None]
         well = [writer for writer in self.all if writer.error is None]
-        if not self._is_suspicious:
-            first = self._next_check % max(1, len(well))
-            self._next_check = first + _CHECKS_AT_ONCE
-            well = (well[first:] + well[:first])[:_CHECKS_AT_ONCE]
-        self._is_suspicious = False
-        return [writer for writer in (*away, *well) if writer not in self._checks]
+        first = self._next_check % max(1, len(well))
+        self._next_check = first + _WELL_CHECKS
+        in_turn = (well[first:] + well[:first])[:_WELL_CHECKS]
+        return [writer for writer in (*away, *in_turn) if writer not in self._checks]
 
     async def _check(self, writer: RedisWriter) -> None:
         was_away = writer.error is not None
         try:
-            with contextlib.suppress(BrokerError):  # the writer keeps it
-                await writer.check()
+            async with self._check_slots:
+                with contextlib.suppress(BrokerError):  # the writer keeps it
+                    await writer.check()
         finally:
             del self._checks[writer]
         if was_away or writer.error is not None:
@@ -154,21 +157,26 @@ class PartitionWriters:
             await self._changed.wait()
         return writer
 
-    def _take(self, *, again: bool, least: Condition = Condition.AWAY) -> RedisWriter | None:
+    def _take(self, *, again: bool, is_late: bool = False) -> RedisWriter | None:
         """Claim an idle partition of the best condition that any has; None if all of these are busy.
 
-        `again`: take the one that confirmed last, instead of the one that waits longest. `least`: the worst
-        condition to take.
+        `again`: take the one that confirmed last, instead of the one that waits longest. `is_late`: the batch is
+        still being written elsewhere, so take only one that accepts webhooks, on a server that is not suspect.
         """
         best = self._best()
-        if best < least:
+        slow = self._slow()
+        candidates = [writer for writer in self._idle if writer.condition == best]
+        if again or slow or best == Condition.AWAY:
+            candidates.reverse()
+        suspects = {writer.server for writer in self.all if writer.is_suspect or writer in slow} - {""}
+        trusted = [writer for writer in candidates if writer.server not in suspects]
+        if is_late:
+            candidates = trusted if best > Condition.AWAY else []
+        writer = next(iter(trusted or candidates), None)
+        if writer is None:
             return None
-        newest_first = again or best == Condition.AWAY or self._is_slow()
-        order = reversed(self._idle) if newest_first else iter(self._idle)
-        writer = next((writer for writer in order if writer.condition == best), None)
-        if writer is not None:
-            self._idle.remove(writer)
-            self._busy[writer] = monotonic()
+        self._idle.remove(writer)
+        self._busy[writer] = monotonic()
         return writer
 
     def _best(self) -> Condition:
@@ -177,11 +185,11 @@ class PartitionWriters:
                 return condition
         return Condition.AWAY
 
-    def _is_slow(self) -> bool:
-        """True if a write takes so long that all partitions of its server may be away."""
+    def _slow(self) -> list[RedisWriter]:
+        """Return the partitions whose writes take so long that their servers may be away."""
         # Half of the limit, because the next batch starts about when the limit is over.
-        since_s = min(self._busy.values(), default=None)
-        return since_s is not None and monotonic() - since_s >= self.slow_after_s() / 2
+        until_s = monotonic() - self.slow_after_s() / 2
+        return [writer for writer, since_s in self._busy.items() if since_s <= until_s]
 
     async def _write_or_move(self, writer: RedisWriter, bodies: list[RawBody]) -> RedisWriter | None:
         """Write a batch to a claimed partition. Returns None when it is confirmed, else another claimed partition.
@@ -194,7 +202,6 @@ class PartitionWriters:
             if other is None:
                 writing.result()
         except BrokerError:
-            self._is_suspicious = True
             if self._best() == Condition.AWAY:
                 raise
         else:
@@ -214,10 +221,9 @@ class PartitionWriters:
         if done:
             return None
         writer.note_late(late_after_s)
-        self._is_suspicious = True
         self._note_change()
         while not writing.done():
-            other = self._take(again=True, least=Condition.MAY_LOSE)
+            other = self._take(again=True, is_late=True)
             if other is not None:
                 return other
             changed = asyncio.ensure_future(self._changed.wait())

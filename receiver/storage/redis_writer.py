@@ -54,10 +54,14 @@ class RedisWriter:
         self.worker_missing_commands: tuple[str, ...] = ()
         """Commands that a worker with the same Redis user needs and must not run."""
 
+        self.server = ""
+        """The run id of the server at the last check that it answered; "" if it is unknown."""
+
         self.redis = redis
         self._durability = durability
         self._replicas = replicas
         self._confirmation: Confirmation | None = None
+        self._may_lose = False
         self._has_failed_write = False
         self._next_permissions_s = 0.0
 
@@ -71,7 +75,12 @@ class RedisWriter:
         """How well this partition takes batches, by the last write or check."""
         if self.error is not None:
             return Condition.AWAY
-        return Condition.MAY_LOSE if self.facts is not None and self.facts.risks() else Condition.WELL
+        return Condition.MAY_LOSE if self._may_lose else Condition.WELL
+
+    @property
+    def is_suspect(self) -> bool:
+        """True if the whole server may be away, and so its other partitions too."""
+        return isinstance(self.error, Unavailable)
 
     @property
     def syncs_late(self) -> bool:
@@ -117,6 +126,7 @@ class RedisWriter:
     async def _find_confirmation(self) -> Confirmation:
         try:
             self.facts = await self._read_facts()
+            self.server, self._may_lose = self.facts.run_id, bool(self.facts.risks())
             self._confirmation = confirmation_for(self.facts, self._durability, self._replicas)
         except NotDurable:
             self._doubt()

@@ -94,7 +94,7 @@ class Senders:
 
 
 @pytest.mark.parametrize(
-    ("end", "layout"), [("kill", "01"), ("freeze", "01"), ("freeze", "0000111100001111")], ids=str
+    ("end", "layout"), [("kill", "01"), ("freeze", "01"), ("freeze", "0000000000000001")], ids=str
 )
 async def test_no_second_passes_without_a_202_while_another_primary_lives(
     servers: list[RedisServer], end: str, layout: str
@@ -154,8 +154,10 @@ async def test_one_partition_costs_the_same_commands_as_its_writer(redis: Client
     assert calls[0]["cmdstat_evalsha"] == 1
 
 
-async def test_a_server_that_stalls_with_all_partitions_costs_no_webhook(own_redis: RedisServer) -> None:
-    async with divided([own_redis], "0000") as partitions, serving(partitions) as served:
+async def test_a_server_that_stalls_with_all_partitions_costs_no_webhook_and_stores_each_once(
+    own_redis: RedisServer,
+) -> None:
+    async with divided([own_redis], "0" * 16) as partitions, serving(partitions) as served:
         senders = Senders(served)
         sending = asyncio.create_task(senders.run())
         await until(lambda: len(senders.accepted) > 10)
@@ -168,8 +170,10 @@ async def test_a_server_that_stalls_with_all_partitions_costs_no_webhook(own_red
         await until(lambda: _is_quite_ready(served))
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        assert senders.accepted.keys() <= await all_bodies(partitions)
+        stored = [body for client in partitions for body in await bodies_in(client)]
     assert senders.statuses == {202}
+    assert senders.accepted.keys() <= set(stored)
+    assert len(stored) == len(set(stored))
 
 
 async def test_a_full_partition_is_left_out_and_named(servers: list[RedisServer]) -> None:
