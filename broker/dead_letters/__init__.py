@@ -45,7 +45,7 @@ from broker.dead_letters.store import (
     read_rows,
     stored_letters,
 )
-from broker.dead_letters.unreported import Unreported, forget_new, forget_purged, read_unreported
+from broker.dead_letters.unreported import Unreported, forget_new, forget_purged, read_unreported, reported_groups
 
 __all__ = [
     "MAX_NOTES",
@@ -89,6 +89,7 @@ __all__ = [
     "read_older",
     "read_rows",
     "read_unreported",
+    "reported_groups",
     "search",
     "stored_letters",
     "take_lease",

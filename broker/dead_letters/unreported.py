@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from broker.redis.client import Client
+from broker.redis.clock import now_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+
+_GROUPS_KEPT_MS = 30 * 86_400_000
+"""How long after its last dead letter a group is not new. See lua/adding.lua."""
 
 
 class Unreported(Struct, frozen=True):
@@ -40,6 +44,24 @@ async def read_unreported(redis: Client) -> Unreported:
             await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
     named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
     return Unreported(named, parse_int(reported), parse_int(purged))
+
+
+async def reported_groups(redis: Client, fingerprints: Iterable[str]) -> set[str]:
+    """Return those of these groups that had dead letters here in the last month, and need no report any more."""
+    names = list(fingerprints)
+    since_ms = await now_ms(redis) - _GROUPS_KEPT_MS
+    with translated():
+        # In one transaction: a group that appears in between must not look as if it had been reported.
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(redis.names.dead_unreported, names)
+            for name in names:
+                pipe.zscore(redis.names.dead_groups, name)
+            waiting, *last_ms = await pipe.execute()
+    return {
+        name
+        for name, first, at_ms in zip(names, waiting, last_ms, strict=True)
+        if first is None and at_ms is not None and at_ms > since_ms
+    }
 
 
 async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:

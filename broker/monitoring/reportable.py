@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from broker.redis.client import Client
@@ -38,6 +39,11 @@ class Reportable(NamedTuple):
 
     died: int
     """Dead letters that were added in the last minutes."""
+
+
+def sum_reportable(partitions: Mapping[int, Reportable]) -> Reportable:
+    """Return the sums over all partitions, by number. Alerts and clocks are counted in the control partition."""
+    return Reportable(*map(sum, zip(*partitions.values(), strict=True)))
 
 
 async def read_reportable(redis: Client, *, minutes: int) -> Reportable:

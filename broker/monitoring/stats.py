@@ -10,6 +10,7 @@ from broker.redis import clock, keys
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripting.scripts import Script
 
 
 class Totals(Struct, frozen=True):
@@ -91,7 +92,9 @@ class Point(Struct, frozen=True):
 
 
 _REFUSED = "refused:"
-_POINT_FIELDS = ["accepted", "sent", "duplicate", "dead_at_intake", "dead"]
+_HISTORY = Script(
+    "monitoring/history", keys=("set_aside",), args=("points: number", "minutes: number", "kept: number")
+)
 
 
 async def read_totals(redis: Client) -> Totals:
@@ -123,21 +126,8 @@ async def read_history(redis: Client, *, points: int, minutes: int) -> list[Poin
     two days, so older spans are missing. Raises BrokerError.
     """
     with translated():
-        now_s = await clock.ask_ms(redis) // 1000
-        newest = now_s // 60
-        first = max((newest // minutes - points + 1) * minutes, newest - keys.STATS_TTL_S // 60)
-        async with redis.pipeline(transaction=False) as pipe:
-            for minute in range(first, newest + 1):
-                pipe.hmget(f"{redis.names.stats_minute}{minute}", _POINT_FIELDS)
-            rows: list[list[bytes | None]] = await pipe.execute()
-    spans: dict[int, list[list[int]]] = {}
-    for minute, row in enumerate(rows, start=first):
-        spans.setdefault(minute // minutes * minutes, []).append([parse_int(value) for value in row])
-    return [_point(start, span, now_s) for start, span in spans.items()]
-
-
-def _point(start: int, span: list[list[int]], now_s: int) -> Point:
-    accepted, sent, duplicate = (sum(row[place] for row in span) for place in range(3))
-    dead = sum(max(0, dead_at_intake) + max(0, failed) for *_, dead_at_intake, failed in span)
-    seconds = min(60 * len(span), now_s - 60 * start)
-    return Point(start * 60_000, seconds, accepted, sent, duplicate, dead)
+        now_ms, spans = await _HISTORY(redis, points=points, minutes=minutes, kept=keys.STATS_TTL_S // 60)
+    return [
+        Point(first * 60_000, min(60 * length, now_ms // 1000 - 60 * first), *counts)
+        for first, length, *counts in spans
+    ]

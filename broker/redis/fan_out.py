@@ -58,6 +58,7 @@ async def ask_all(partitions: Partitions, read: Callable[[Client], Awaitable[T]]
         if client.partition not in away
     }
     answers: dict[int, T] = {}
+    errors: dict[int, BrokerError] = {}
     try:
         for task, number in await _finished(asked):
             error = _error(task)
@@ -65,13 +66,13 @@ async def ask_all(partitions: Partitions, read: Callable[[Client], Awaitable[T]]
                 answers[number] = task.result()
                 partitions.away.pop(number, None)
             else:
-                away[number] = error
+                errors[number] = error
                 partitions.away[number] = (time.monotonic() + AWAY_FOR_S, error)
     finally:
         await cancel_and_wait(list(asked))
     if not answers:
-        raise next(iter(away.values()))
-    return Answers(dict(sorted(answers.items())), dict(sorted(away.items())))
+        raise next(iter(errors.values()))  # not that of a partition that was not asked, which is older
+    return Answers(dict(sorted(answers.items())), dict(sorted((away | errors).items())))
 
 
 async def _finished(asked: dict[asyncio.Task[T], int]) -> list[tuple[asyncio.Task[T], int]]:

@@ -122,7 +122,7 @@ class Status(Struct, frozen=True):
     def away_texts(self) -> list[str]:
         """Return a sentence for each partition that is away."""
         return [
-            f"partition {partition.number} is away, so all figures are incomplete: {partition.error}"
+            f"partition {partition.number} is away, so {_missing(partition.number)}: {partition.error}"
             for partition in self.partitions
             if partition.error
         ]
@@ -134,6 +134,10 @@ class Status(Struct, frozen=True):
     def notifications_add_up(self) -> bool:
         """Return whether the counters of notifications add up, and all waiting notifications exist."""
         return self.totals.notifications_add_up() and not self.waiting.missing
+
+
+def _missing(number: int) -> str:
+    return "all figures are incomplete" if number else "alerts are unknown and all figures are incomplete"
 
 
 async def read_status(

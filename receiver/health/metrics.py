@@ -64,9 +64,14 @@ class _Scrape(Collector):
         up = GaugeMetricFamily("hookline_redis_up", "1 if Redis answered this scrape", labels=_LABELS)
         up.add_metric([str(self._data.process)], float(state.totals is not None))
         yield up
+        if state.partitions_up:
+            yield _of_partitions(state.partitions_up)
         if state.totals is not None:
+            yield from _waiting(state.totals, state.dead_letters)
+        # Without the part of one partition, the counters would seem to have been reset.
+        if state.totals is not None and state.is_complete():
             yield from _of_redis(state.totals)
-            yield from _of_dead_letters(state.totals, state.dead_letters)
+            yield from _of_dead_letters(state.totals)
         yield from _of_sources(state.sources, state.at_ms)
         yield _of_alerts(state.alerts)
         yield from _of_channels(state.channels, state.at_ms)
@@ -128,12 +133,28 @@ def _of_disk(spilled: Spilled, now_ms: int) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"hookline_spilled_{name}", text, value=value)
 
 
-def _of_redis(totals: Totals) -> Iterator[Metric]:
-    """Metrics from Redis. They are the same in all processes."""
+def _of_partitions(up: Mapping[int, bool]) -> Metric:
+    metric = GaugeMetricFamily(
+        "hookline_partition_up",
+        "1 if the partition answered this scrape; the figures of one that did not are missing",
+        labels=["partition"],
+    )
+    for number, is_up in up.items():
+        metric.add_metric([str(number)], float(is_up))
+    return metric
+
+
+def _waiting(totals: Totals, dead_letters: int) -> Iterator[Metric]:
+    """Gauges of what waits in Redis now, in the partitions that answered."""
     yield GaugeMetricFamily("hookline_queued_bodies", "Bodies that wait for a worker", value=totals.queued)
     yield GaugeMetricFamily(
         "hookline_waiting_notifications", "Notifications not settled yet", value=totals.waiting
     )
+    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters that exist now", value=dead_letters)
+
+
+def _of_redis(totals: Totals) -> Iterator[Metric]:
+    """Counters in Redis. They are the same in all processes."""
     bodies = CounterMetricFamily("hookline_bodies", "Bodies by outcome", labels=["outcome"])
     for outcome in ("accepted", "processed", "duplicate", "dead_at_intake"):
         bodies.add_metric([outcome], getattr(totals, outcome))
@@ -146,9 +167,8 @@ def _of_redis(totals: Totals) -> Iterator[Metric]:
     yield CounterMetricFamily("hookline_drift", "Deviations from the models, in samples", value=totals.drift)
 
 
-def _of_dead_letters(totals: Totals, count: int) -> Iterator[Metric]:
-    """Metrics of dead letters. A replay reduces the outcomes dead_at_intake and dead, but not these counters."""
-    yield GaugeMetricFamily("hookline_dead_letters", "Dead letters that exist now", value=count)
+def _of_dead_letters(totals: Totals) -> Iterator[Metric]:
+    """Counters of dead letters. A replay reduces the outcomes dead_at_intake and dead, but not these counters."""
     yield CounterMetricFamily("hookline_dead_letters_died", "Dead letters that were created", value=totals.died)
     handled = CounterMetricFamily(
         "hookline_dead_letters_handled", "Dead letters by how they were handled", labels=["outcome"]

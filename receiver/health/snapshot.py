@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from broker.dead_letters import count as count_dead_letters
+from broker.merged.channels import merge_channels, read_states
+from broker.merged.source_health import merge_sources
+from broker.merged.sums import sum_totals
 from broker.monitoring.alerts import Alert, current_alerts
 from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.monitoring.stats import Totals, read_totals
-from broker.queue.channel_state import Channel, read_channels
-from broker.redis import clock
+from broker.queue.channel_state import Channel, ChannelStates
 from broker.redis.client import Client
-from broker.redis.errors import BrokerError
+from broker.redis.errors import BrokerError, Unavailable
+from broker.redis.fan_out import ask_all
+from broker.redis.partitions import Partitions
 from receiver.health.error_streaks import ErrorStreaks
 from sources.provider import Provider
 
@@ -43,32 +47,73 @@ class Snapshot(Struct, frozen=True):
     channels: list[Channel] = []
     """Channels that are not in their normal state."""
 
+    partitions_up: Mapping[int, bool] = {}
+    """True for each partition that answered, by its number; empty if there is only one."""
+
+    def is_complete(self) -> bool:
+        """Return True if no partition is missing in the figures."""
+        return all(self.partitions_up.values())
+
 
 class SnapshotReader:
     """Reads snapshots for one process."""
 
     def __init__(
-        self, redis: Client, kinds: Callable[[], Mapping[str, Provider]], error_streaks: ErrorStreaks
+        self,
+        partitions: Partitions,
+        kinds: Callable[[], Mapping[str, Provider]],
+        error_streaks: ErrorStreaks,
     ) -> None:
-        self._redis = redis
+        self._partitions = partitions
         self._kinds = kinds
         self._error_streaks = error_streaks
 
     async def read(self) -> Snapshot:
-        """Read from Redis; takes at most a second."""
+        """Read from all partitions; takes at most a second."""
         kinds = self._kinds()
-        now_ms = self._redis.clock.now_ms()
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                now_ms = await clock.now_ms(self._redis)
-                totals = await read_totals(self._redis)
-                facts = await read_sources(self._redis, kinds)
-                alerts = await current_alerts(self._redis, now_ms=now_ms)
-                dead_letters = await count_dead_letters(self._redis)
-                channels = await read_channels(self._redis)
-        except (BrokerError, TimeoutError):
-            return Snapshot(now_ms, None, _joined(kinds, self._error_streaks.facts(kinds)), [])
-        return Snapshot(now_ms, totals, _joined(kinds, facts), alerts, dead_letters, channels)
+            answers = await ask_all(self._partitions, lambda redis: _read(redis, kinds))
+        except BrokerError:
+            facts = _joined(kinds, self._error_streaks.facts(kinds))
+            up = _up(self._partitions, {})
+            return Snapshot(self._partitions.control.clock.now_ms(), None, facts, [], partitions_up=up)
+        each = list(answers)
+        return Snapshot(
+            at_ms=each[0].channels.at_ms,
+            totals=sum_totals(partition.totals for partition in each),
+            sources=_joined(kinds, merge_sources(partition.sources for partition in each)),
+            alerts=[alert for partition in each for alert in partition.alerts],
+            dead_letters=sum(partition.dead_letters for partition in each),
+            channels=merge_channels({n: partition.channels for n, partition in answers.by_partition.items()}),
+            partitions_up=_up(self._partitions, answers.by_partition),
+        )
+
+
+class _Partition(NamedTuple):
+    channels: ChannelStates
+    totals: Totals
+    sources: Mapping[str, SourceFacts]
+    alerts: list[Alert]
+    dead_letters: int
+
+
+async def _read(redis: Client, sources: Collection[str]) -> _Partition:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            channels = await read_states(redis)
+            return _Partition(
+                channels=channels,
+                totals=await read_totals(redis),
+                sources=await read_sources(redis, sources),
+                alerts=await current_alerts(redis, now_ms=channels.at_ms) if redis.partition == 0 else [],
+                dead_letters=await count_dead_letters(redis),
+            )
+    except TimeoutError:
+        raise Unavailable("Redis did not answer in time") from None
+
+
+def _up(partitions: Partitions, answered: Collection[int]) -> dict[int, bool]:
+    return {number: number in answered for number in range(len(partitions))} if len(partitions) > 1 else {}
 
 
 def _joined(kinds: Mapping[str, Provider], facts: Mapping[str, SourceFacts]) -> dict[str, Source]:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from broker.dead_letters import DeadLetter, Unreported, dimensions_of
+from broker.dead_letters import DeadLetter, dimensions_of
 from broker.monitoring.alerts import Alert
 from worker.settings import AlertSettings
 
@@ -88,9 +88,8 @@ def new_groups_alert(groups: Sequence[NewGroup], now_ms: int) -> Alert:
     )
 
 
-def purged_alert(unreported: Unreported, now_ms: int) -> Alert:
-    """The alert about purged dead letters."""
-    purged = unreported.purged - unreported.purged_before
+def purged_alert(purged: int, now_ms: int) -> Alert:
+    """The alert about purged dead letters; purged: their number."""
     were = "was" if purged == 1 else "were"
     return Alert(
         kind=PURGED,

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter, Unreported
+from broker.dead_letters import DeadLetter
+from broker.merged.unreported import AllUnreported, forget_reported, read_all_unreported
 from broker.monitoring.alerts import current_alerts
-from broker.monitoring.reportable import Reportable, read_reportable
-from broker.redis.client import Client
+from broker.monitoring.reportable import Reportable, read_reportable, sum_reportable
+from broker.redis.fan_out import ask_all
+from broker.redis.partitions import Partitions
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.dead_letter_conditions import (
     KINDS,
@@ -32,8 +35,8 @@ from worker.settings import AlertSettings
 class DeadLetterMonitor:
     """Checks whether dead letters cause an alert."""
 
-    def __init__(self, redis: Client, alerts: Alerts, settings: AlertSettings) -> None:
-        self._redis = redis
+    def __init__(self, partitions: Partitions, alerts: Alerts, settings: AlertSettings) -> None:
+        self._partitions = partitions
         self._alerts = alerts
         self.reload(settings)
 
@@ -43,23 +46,25 @@ class DeadLetterMonitor:
 
     async def check(self, now_ms: int) -> None:
         """Raise and end alerts. Several workers may do so at a time. Raises BrokerError."""
-        await self.check_counts(await read_reportable(self._redis, minutes=RATE_MINUTES), now_ms)
+        answers = await ask_all(self._partitions, partial(read_reportable, minutes=RATE_MINUTES))
+        await self.check_counts(sum_reportable(answers.by_partition), now_ms)
 
     async def check_counts(self, counts: Reportable, now_ms: int) -> None:
-        """Do the same with counts that were just read."""
+        """Do the same with counts that were just read, of all partitions together."""
         facts = DeadFacts(letters=counts.letters, died=counts.died)
         if counts.alerts or any(count_alerts(facts, self._settings, now_ms)):
             await self._check_counts(facts, now_ms)
         if not (counts.new_groups or counts.purged):
             return
-        unreported = await dead_letters.read_unreported(self._redis)
+        unreported = await read_all_unreported(self._partitions)
+        await forget_reported(self._partitions, unreported.known)
         if unreported.new:
             await self._report_new(unreported.new, now_ms)
-        if unreported.purged != unreported.purged_before:
+        if unreported.purges:
             await self._report_purged(unreported, now_ms)
 
     async def _check_counts(self, facts: DeadFacts, now_ms: int) -> None:
-        current = {alert.name: alert for alert in await current_alerts(self._redis, now_ms=now_ms)}
+        current = {alert.name: alert for alert in await current_alerts(self._partitions.control, now_ms=now_ms)}
         holding = {alert.name: alert for alert in count_alerts(facts, self._settings, now_ms)}
         for name, alert in holding.items():
             since_ms = current.get(name, alert).since_ms
@@ -68,30 +73,37 @@ class DeadLetterMonitor:
             if alert.kind in KINDS and has_ended(alert, facts, holding):
                 await self._alerts.end(alert, end_text(alert, facts))
 
-    async def _report_new(self, new: dict[str, str], now_ms: int) -> None:
+    async def _report_new(self, new: dict[str, tuple[int, str]], now_ms: int) -> None:
         # The alert is sent before the groups are marked as reported. If this process is killed in between, another
         # worker sends it again, with the same idempotency key.
         fingerprints = sorted(new)
         if self._settings.dead_new:
             first = await self._letters([new[name] for name in fingerprints[:NAMED]])
-            groups = [NewGroup(name, first.get(new[name])) for name in fingerprints]
+            groups = [NewGroup(name, first.get(new[name][1])) for name in fingerprints]
             if not await self._alerts.hold(
                 new_groups_alert(groups, now_ms), now_ms=now_ms, about=_digest(fingerprints)
             ):
                 return
-        await dead_letters.forget_new(self._redis, fingerprints)
+        await forget_reported(self._partitions, fingerprints)
 
-    async def _report_purged(self, unreported: Unreported, now_ms: int) -> None:
-        # After a failover Redis may count fewer purged letters than before: then there is nothing to report.
-        if unreported.purged > unreported.purged_before:
-            about = f"{unreported.purged_before}-{unreported.purged}"
-            if not await self._alerts.hold(purged_alert(unreported, now_ms), now_ms=now_ms, about=about):
+    async def _report_purged(self, unreported: AllUnreported, now_ms: int) -> None:
+        if unreported.purged:
+            alert = purged_alert(unreported.purged, now_ms)
+            if not await self._alerts.hold(alert, now_ms=now_ms, about=unreported.purge_name):
                 return
-        await dead_letters.forget_purged(self._redis, unreported.purged)
+        for number, purge in unreported.purges.items():
+            await dead_letters.forget_purged(self._partitions[number], purge.purged)
 
-    async def _letters(self, ids: list[str]) -> dict[str, DeadLetter]:
-        """The dead letters with these ids, without those that this version cannot read."""
-        letters = await dead_letters.letters(self._redis, ids)
+    async def _letters(self, places: list[tuple[int, str]]) -> dict[str, DeadLetter]:
+        """The dead letters by id, without those that this version cannot read. places: (partition, id) of each."""
+        by_partition: dict[int, list[str]] = {}
+        for number, letter_id in places:
+            by_partition.setdefault(number, []).append(letter_id)
+        letters = [
+            letter
+            for number, ids in by_partition.items()
+            for letter in await dead_letters.letters(self._partitions[number], ids)
+        ]
         return {letter.id: letter for letter in letters if letter and not letter.is_unreadable}
 
 

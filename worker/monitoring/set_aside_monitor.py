@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from broker.monitoring.alerts import Alert, current_alerts
 from broker.namespace.set_aside import SHOWN, SetAside, read_set_aside
-from broker.redis.client import Client
+from broker.redis.fan_out import ask_all
+from broker.redis.partitions import Partitions
 from worker.monitoring.alerts import Alerts
 
 KIND = "set_aside"
@@ -16,17 +17,20 @@ _MOST_CHARS = 120
 class SetAsideMonitor:
     """Raises the alert for as long as there are such keys: until an operator has inspected and deleted them."""
 
-    def __init__(self, redis: Client, alerts: Alerts) -> None:
-        self._redis = redis
+    def __init__(self, partitions: Partitions, alerts: Alerts) -> None:
+        self._partitions = partitions
         self._alerts = alerts
 
     async def check(self, now_ms: int) -> None:
         """Raise the alert or end it. Several workers may do so at a time. Raises BrokerError."""
-        moved = await read_set_aside(self._redis)
+        answers = await ask_all(self._partitions, read_set_aside)
+        moved = sorted((key for each in answers for key in each), key=lambda key: key.at_ms, reverse=True)[:SHOWN]
         if moved:
             await self._alerts.hold(_alert(moved), now_ms=now_ms)
             return
-        for alert in await current_alerts(self._redis, now_ms=now_ms):
+        if answers.away:  # the keys may be there
+            return
+        for alert in await current_alerts(self._partitions.control, now_ms=now_ms):
             if alert.kind == KIND:
                 await self._alerts.end(alert, "the keys that were moved aside in Redis are deleted")
 

@@ -60,6 +60,14 @@ async def test_a_frozen_partition_is_not_asked_again_at_once(
     assert list(first.away) == list(second.away) == [1]
 
 
+async def test_without_an_answer_the_error_is_that_of_now() -> None:
+    partitions = connect_all(Settings(url=f"redis://127.0.0.1:{free_port()}", partitions=2), retries=0)
+    partitions.away[0] = (time.monotonic() + 60, Unavailable("an older error"))
+    with pytest.raises(Unavailable, match="not reachable"):
+        await ask_all(partitions, _prefix)
+    await partitions.aclose()
+
+
 async def test_no_answer_at_all_is_an_error() -> None:
     partitions = connect_all(Settings(url=f"redis://127.0.0.1:{free_port()}", partitions=2), retries=0)
     with pytest.raises(Unavailable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.dead_letters import DeadLetter, Unreported, died_at_intake
+from broker.dead_letters import DeadLetter, died_at_intake
 from broker.queue.batch import RawBody
 from worker.monitoring.dead_letter_conditions import (
     DeadFacts,
@@ -62,7 +62,7 @@ def test_an_alert_whose_condition_ended_is_over() -> None:
     assert not has_ended(new, facts, {})
     assert has_ended(new, DeadFacts(letters=0, died=10), {})
     assert end_text(new, facts) == "no dead letter is left"
-    assert not has_ended(purged_alert(Unreported({}, 0, 3), NOW), DeadFacts(letters=0, died=0), {})
+    assert not has_ended(purged_alert(3, NOW), DeadFacts(letters=0, died=0), {})
 
 
 def test_the_alert_of_a_new_group_has_its_dimensions_and_no_error_or_body() -> None:
@@ -92,5 +92,5 @@ def test_names_from_outside_are_cut_and_made_printable() -> None:
 
 
 def test_purged_letters_are_reported_by_their_number() -> None:
-    assert "2 dead letters were deleted" in purged_alert(Unreported({}, 3, 5), NOW).text
-    assert "1 dead letter was deleted" in purged_alert(Unreported({}, 4, 5), NOW).text
+    assert "2 dead letters were deleted" in purged_alert(2, NOW).text
+    assert "1 dead letter was deleted" in purged_alert(1, NOW).text

@@ -16,6 +16,7 @@ from broker.dead_letters import StoredDeadLetter, died_at_intake, replay
 from broker.monitoring.alerts import current_alerts
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from tests.inspector.stack import add_stored
 from tests.names import KEYS
 from tests.sink import Sink
@@ -50,7 +51,7 @@ def guard(redis: Client, channel: Channel) -> Iterator[Guard]:
 
     def make(**settings: Any) -> DeadLetterMonitor:
         rule = AlertSettings(channel="ops", **settings)
-        return DeadLetterMonitor(redis, Alerts(redis, channel, rule), rule)
+        return DeadLetterMonitor(Partitions([redis]), Alerts(redis, channel, rule), rule)
 
     yield make
 

@@ -23,6 +23,7 @@ from broker.redis.confirmation import Confirmation
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import Unavailable
+from broker.redis.partitions import Partitions
 from sources.voucherify import VOUCHERIFY
 from tests.names import KEYS
 from tests.redis_server import RedisServer
@@ -45,7 +46,7 @@ ALL = (Rule(name="all", events=("*",), channel="sink"),)
 
 def guards(redis: Client, **sources: WorkerSource) -> Monitors:
     settings = AlertSettings()
-    return Monitors(redis, sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
+    return Monitors(Partitions([redis]), sources or {"shop": SOURCE}, Alerts(redis, None, settings), settings)
 
 
 async def holding(redis: Client) -> list[str]:
