@@ -84,7 +84,7 @@ class Receiver:
             rejection_reason=self._storage.rejection_reason,
             now_ms=self._control.clock.now_ms,
         )
-        snapshots = SnapshotReader(Partitions([redis]), self._webhooks.kinds, self._rejections.error_streaks)
+        snapshots = SnapshotReader(partitions, self._webhooks.kinds, self._rejections.error_streaks)
         self._endpoints = HealthEndpoints(
             snapshots, counters, self._commit, self._readiness, self._storage, process=process
         )

@@ -11,8 +11,8 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect, longest_block_s
-from broker.redis.partitions import Partitions
+from broker.redis.connection import longest_block_s
+from broker.redis.partitions import Partitions, connect_all
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
 from worker.channels.errors import ChannelError
@@ -102,7 +102,7 @@ async def run_on(
     components = Components(setup, context)
     alerts = Alerts(partitions.control, components.channels.get(setup.alerts.channel), setup.alerts)
     drift = Drift(partitions.control, components.kinds, alerts, every=settings.drift_every)
-    monitors = Monitors(partitions.control, setup.sources, alerts, setup.alerts)
+    monitors = Monitors(partitions, setup.sources, alerts, setup.alerts)
     notifier = ReloadableNotifier(components)
 
     def planner(setup: Setup) -> Planner:
@@ -114,9 +114,10 @@ async def run_on(
             on_event=drift.note_event,
         )
 
-    intake = Intake(client, planner(setup), settings, consumer=name, block_s=longest_block_s(redis))
-    monitors = Monitors(Partitions([client]), setup.sources, alerts, setup.alerts)
-    notifier = ReloadableNotifier(components)
+    def partition_worker(number: int, planner: Planner) -> PartitionWorker:
+        return PartitionWorker(number, context, notifier, planner, block_s=block_s)
+
+    readers = Readers(partition_worker, planner(setup))
 
     async def reload(setup: Setup) -> None:
         # Both may raise, and then nothing is changed.

@@ -19,7 +19,13 @@ async def metrics(partitions: Partitions) -> dict[str, float]:
     """Return the samples of a scrape, each by its name and its labels."""
     reader = SnapshotReader(partitions, lambda: {"voucherify": VOUCHERIFY}, ErrorStreaks(partitions.control))
     data = ScrapeData(
-        process=0, counters=Counters(), pending_bytes=0, queued_bytes=0, spilled=None, shared=await reader.read()
+        process=0,
+        counters=Counters(),
+        pending_bytes=0,
+        queued_bytes=0,
+        partitions={},
+        spilled=None,
+        shared=await reader.read(),
     )
     return {
         " ".join([one.name, *one.labels.values()]): one.value
