@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -131,11 +132,13 @@ async def test_a_queued_request_without_callers_is_never_sent(api: CustomersApi,
 
 async def test_requests_keep_to_their_rate(api: CustomersApi, client: Open) -> None:
     asking = client(rate_per_s=20.0, concurrency=20)
+    began = time.monotonic()
     await asyncio.gather(*(asking.get(about(f"cust_{n}")) for n in range(40)))
     times = [when for _, when in api.asked]
     assert len(times) == 40
     assert times[19] - times[0] < 0.9  # the burst of one second
-    assert 0.9 <= times[39] - times[0] <= 5.0
+    # From the first call, as the first request may arrive late.
+    assert 0.9 <= times[39] - began <= 5.0
 
 
 async def test_a_rate_below_one_a_second_spaces_requests(api: CustomersApi, client: Open) -> None:
