@@ -53,6 +53,7 @@ class JobSends:
         if isinstance(result, RecordingBehindError):
             self._behind.append(send)
             if len(self._behind) == 1:
+                self._behind += self._pool.withdraw(self._indices.keys())
                 self._start(self._send_when_recorded())
             return
         if self._running.locks_elsewhere and not isinstance(result, Exception):

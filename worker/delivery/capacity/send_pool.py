@@ -53,10 +53,17 @@ class SendPool:
             await self.cancel([send])
             raise
 
+    def withdraw(self, sends: Collection[Send]) -> list[Send]:
+        """Do not begin these sends any more. Returns those that had not begun, in their order."""
+        wanted = set(sends)
+        withdrawn = [send for send, _ in self._waiting if send in wanted]
+        self._waiting = deque((send, on_done) for send, on_done in self._waiting if send not in wanted)
+        return withdrawn
+
     async def cancel(self, sends: Collection[Send]) -> None:
         """Do not begin these sends any more; those under way are cancelled and waited for."""
+        self.withdraw(sends)
         cancelled = set(sends)
-        self._waiting = deque((send, on_done) for send, on_done in self._waiting if send not in cancelled)
         await cancel_and_wait([task for task, send in self._tasks.items() if send in cancelled])
 
     def _start_task(self) -> None:
