@@ -46,7 +46,7 @@ from broker.queue.jobs import Attempt, Notification
 from broker.queue.stream import Confirmation
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
-from broker.redis.partitions import connect_all
+from broker.redis.partitions import Partitions, connect_all
 from broker.steps.commit import Processed, commit
 from inspector.http.app_context import Configured
 from inspector.operations import retention, search
@@ -157,7 +157,7 @@ async def _export(url: str) -> int:
     client = connect(RedisSettings(url=url))
     lines = 0
     with tempfile.TemporaryFile() as file:
-        async for piece in export_lines(client, Filter(), by="benchmark"):
+        async for piece in export_lines(Partitions([client]), Filter(), by="benchmark"):
             file.write(piece)
             lines += piece.count(b"\n")
     await client.aclose()
@@ -167,8 +167,8 @@ async def _export(url: str) -> int:
 async def _forget(url: str) -> int:
     client = connect(RedisSettings(url=url))
     person = Person([json.loads(_KIND.sample(77, EVENT))["data"]["customer"]["id"]], {"voucherify": _KIND})
-    count = await search.count(client, Filter())
-    await forget_person(client, person, lambda _: (), by="benchmark")
+    count = await search.count(Partitions([client]), Filter())
+    await forget_person(Partitions([client]), person, lambda _: (), by="benchmark")
     await client.aclose()
     return count
 
@@ -177,7 +177,7 @@ async def _purge(url: str) -> int:
     client = connect(RedisSettings(url=url))
     with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
         settings = DeadSettings(keep_count=_LETTERS // 2, export_dir=directory)
-        rounds = retention.purge(client, settings, by="benchmark")
+        rounds = retention.purge(Partitions([client]), settings, by="benchmark")
         count = sum([purged.letters async for purged in rounds])
     await client.aclose()
     return count

@@ -7,6 +7,7 @@ from itertools import chain, islice
 
 from broker.queue import dedupe
 from broker.queue.batch import RawBody
+from broker.queue.dedupe import Mark
 from broker.queue.jobs import Notification
 from broker.steps import digests
 from sources.errors import DecodeError
@@ -20,9 +21,15 @@ def terms_of(notification: Notification, kinds: Mapping[str, Provider]) -> tuple
     """The terms of a dead notification. Never raises: a body that cannot be read has fewer terms."""
     bodies = list(_bodies(notification))
     # Identities come first, since a redelivery finds the dead letter by them.
-    identities = (_identity(body, kinds) for body in bodies)
+    identities = (mark.term for body in bodies if (mark := _mark(body, kinds)))
     others = chain.from_iterable(kinds[body.source].terms(body.body) for body in bodies if body.source in kinds)
-    return tuple(islice(dict.fromkeys(chain(filter(None, identities), others)), _MAX_TERMS))
+    return tuple(islice(dict.fromkeys(chain(identities, others)), _MAX_TERMS))
+
+
+def bucket_of(notification: Notification, kinds: Mapping[str, Provider]) -> int | None:
+    """The bucket of the identity of the notification's event, of a digest that of its first one; else None."""
+    marks = (_mark(body, kinds) for body in _bodies(notification))
+    return next((mark.bucket for mark in marks if mark), None)
 
 
 def _bodies(notification: Notification) -> Iterator[RawBody]:
@@ -37,19 +44,18 @@ def _bodies(notification: Notification) -> Iterator[RawBody]:
         yield RawBody(member.received_at_ms, member.source, member.event, bytes(member.body))
 
 
-def _identity(body: RawBody, kinds: Mapping[str, Provider]) -> str:
-    """The term of the body's event; "" where it cannot be decoded."""
+def _mark(body: RawBody, kinds: Mapping[str, Provider]) -> Mark | None:
+    """The identity of the body's event; None where it cannot be decoded."""
     kind = kinds.get(body.source)
     if kind is None:
-        return ""
+        return None
     try:
         event = kind.decode(body.body, body.event_hint)
     except DecodeError:
-        return ""
-    mark = dedupe.mark(
+        return None
+    return dedupe.mark(
         body.source,
         event.identity,
         occurred_at_ms=event.occurred_at_ms,
-        window_ms=0,  # the term does not depend on it
+        window_ms=0,  # neither the term nor the bucket depends on it
     )
-    return mark.term

@@ -30,7 +30,15 @@ from broker.dead_letters.index import (
     search,
 )
 from broker.dead_letters.packing import packed
-from broker.dead_letters.retention import Due, ExportedDeadLetter, due, import_dead_letters, take_lease
+from broker.dead_letters.retention import (
+    ExportedDeadLetter,
+    Oldest,
+    import_dead_letters,
+    imported_before,
+    oldest,
+    take_lease,
+    without_unreadable,
+)
 from broker.dead_letters.store import (
     NO_ACTION,
     DeadLetterRow,
@@ -39,6 +47,7 @@ from broker.dead_letters.store import (
     annotate,
     count,
     discard,
+    existing,
     get,
     letters,
     newest,
@@ -59,10 +68,10 @@ __all__ = [
     "DeadLetter",
     "DeadLetterRow",
     "Dimensions",
-    "Due",
     "ExportedDeadLetter",
     "NotMineError",
     "Note",
+    "Oldest",
     "Position",
     "StoredDeadLetter",
     "Unreported",
@@ -74,16 +83,18 @@ __all__ = [
     "died_at_notify",
     "dimensions_of",
     "discard",
-    "due",
+    "existing",
     "fingerprint",
     "forget_new",
     "forget_purged",
     "get",
     "hourly_counts",
     "import_dead_letters",
+    "imported_before",
     "letters",
     "new_groups",
     "newest",
+    "oldest",
     "packed",
     "read_combinations",
     "read_older",
@@ -96,4 +107,5 @@ __all__ = [
     "unreadable_batch",
     "unreadable_job",
     "unreadable_member",
+    "without_unreadable",
 ]

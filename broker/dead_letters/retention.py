@@ -1,4 +1,4 @@
-"""Imports dead letters, and finds those that are too old or too many. All functions raise BrokerError."""
+"""Imports dead letters, and finds the oldest ones. All functions raise BrokerError."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from msgspec import Struct
 
 from broker.dead_letters.dead_letter import StoredDeadLetter
 from broker.dead_letters.packing import ADDING, packed
+from broker.dead_letters.store import existing
 from broker.queue import jobs
 from broker.redis import leases
 from broker.redis.client import Client
 from broker.redis.errors import translated
+from broker.redis.numbers import parse_int
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 
 _IMPORT_DEAD_LETTERS = Script(
@@ -43,12 +45,13 @@ class ExportedDeadLetter(Struct, frozen=True):
     """
 
 
-class Due(Struct, frozen=True):
-    """The dead letters that are too old or too many."""
+class Oldest(Struct, frozen=True):
+    """The oldest dead letters of one partition."""
 
-    count: int
-    ids: list[str]
-    """The ids of the oldest ones."""
+    too_old: int
+    total: int
+    letters: list[tuple[str, int]]
+    """The name and the time of death of each, the oldest first."""
 
 
 async def import_dead_letters(redis: Client, letters: Sequence[ExportedDeadLetter]) -> int:
@@ -72,24 +75,40 @@ async def import_dead_letters(redis: Client, letters: Sequence[ExportedDeadLette
         return int(await _IMPORT_DEAD_LETTERS(redis, rows=rows, blobs=blobs.all))
 
 
-async def due(redis: Client, *, before_ms: int, stay: int, count: int) -> Due:
-    """Return the dead letters that are too old or too many.
+async def imported_before(redis: Client, letters: Sequence[ExportedDeadLetter]) -> set[str]:
+    """Return the ids of those letters that exist: as a dead letter, or as the job that a replay has queued."""
+    known = await existing(redis, [exported.stored_letter.letter.id for exported in letters])
+    queued = [letter for exported in letters if (letter := exported.stored_letter.letter).job]
+    with translated():
+        async with redis.pipeline(transaction=False) as pipe:
+            for letter in queued:
+                pipe.exists(redis.names.job + letter.job)
+            are_there = await pipe.execute() if queued else []
+    return known | {letter.id for letter, is_there in zip(queued, are_there, strict=True) if is_there}
 
-    before_ms: letters that died earlier are too old; 0 for no limit. stay: how many of the newest letters stay; 0
-    for no limit. count: how many ids to return.
+
+async def oldest(redis: Client, *, before_ms: int, count: int) -> Oldest:
+    """Return how many dead letters died before a time, how many exist, and the `count` oldest.
+
+    before_ms: ms since 1970; 0 for none.
     """
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
             pipe.zcount(redis.names.dead_index, "-inf", f"({before_ms}")
             pipe.zcard(redis.names.dead_index)
-            pipe.zrange(redis.names.dead_index, 0, count - 1)
-            too_old, total, oldest = await pipe.execute()
-        due_count = max(too_old, total - stay if stay else 0)
-        names = [name.decode("utf-8", "surrogateescape") for name in oldest[:due_count]]
-        unreadable = [name for name in names if not _ID.fullmatch(name)]
-        if unreadable:  # or else they would be the oldest for ever
+            pipe.zrange(redis.names.dead_index, 0, count - 1, withscores=True)
+            too_old, total, first = await pipe.execute()
+    rows = [(name.decode("utf-8", "surrogateescape"), parse_int(at_ms)) for name, at_ms in first]
+    return Oldest(too_old, total, rows)
+
+
+async def without_unreadable(redis: Client, names: Sequence[str]) -> list[str]:
+    """Return the names in the index that are ids. The others are removed, or they would be the oldest for ever."""
+    unreadable = [name for name in names if not _ID.fullmatch(name)]
+    if unreadable:
+        with translated():
             await redis.zrem(redis.names.dead_index, *unreadable)
-    return Due(due_count, [name for name in names if _ID.fullmatch(name)])
+    return [name for name in names if _ID.fullmatch(name)]
 
 
 async def take_lease(redis: Client, owner: str, *, lasts_ms: int) -> bool:

@@ -100,6 +100,16 @@ async def read_rows(redis: Client, ids: Sequence[str], *, with_bodies: bool = Fa
     return await _read_dead_letters(redis, ids, with_bodies=with_bodies)
 
 
+async def existing(redis: Client, ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that dead letters have."""
+    named = [letter_id for letter_id in ids if is_id(letter_id)]
+    if not named:
+        return set()
+    with translated():
+        times: Any = await redis.zmscore(redis.names.dead_index, named)
+    return {letter_id for letter_id, at_ms in zip(named, times, strict=True) if at_ms is not None}
+
+
 async def newest(redis: Client, *, count: int = 50) -> list[DeadLetter]:
     """Return up to `count` dead letters, newest first."""
     with translated():

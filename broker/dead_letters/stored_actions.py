@@ -11,18 +11,20 @@
                   passed, failed          the results of a dry run; `failed` also counts what a replay skipped
                   why:{fingerprint}, eg:{fingerprint}   how many failed for one cause, and the error of one
 
+With several partitions, each that has letters of an action has a part of it: such a hash, with the same id.
+broker/merged/actions.py puts the parts together.
+
 All functions raise BrokerError.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 
 from broker.dead_letters import NotMineError, Work
+from broker.dead_letters.action import Action, ActionRequest, ActionState, FailureCause, Step
 from broker.dead_letters.store import OWNERSHIP
 from broker.monitoring.audit import AUDIT, AuditEntry, packed
 from broker.redis.client import Client
@@ -49,7 +51,7 @@ _TAKE = Script(
     "dead_letters/actions/take",
     parts=(FULL, AUDIT),
     keys=("action:action",),
-    args=("action", "owner", "lease_ms: number", "audit_entry"),
+    args=("action", "owner", "lease_ms: number", "is_resumed: number", "audit_entry"),
 )
 _RELEASE = Script("dead_letters/actions/release", parts=(FULL,), keys=("action:action",), args=("action", "owner"))
 _STEP = Script(
@@ -70,94 +72,19 @@ _STOP = Script(
     "dead_letters/actions/stop", parts=(FULL, AUDIT), keys=("action:action",), args=("action", "audit_entry")
 )
 
-Verb = Literal["replay", "discard", "annotate", "dry_run"]
-ActionState = Literal["running", "stopped", "done"]
 
+async def start(
+    redis: Client, request: ActionRequest, *, selected: int, owner: str, about: str | None, action: str = ""
+) -> str:
+    """Start an action, or its part in one partition, that `owner` runs. Returns the id of the action.
 
-class ActionRequest(Struct, frozen=True, kw_only=True):
-    """The letters that a person selected, and what to do to them."""
-
-    verb: Verb
-    by: str
-    """The name of the person who requested the action."""
-
-    ids: tuple[str, ...] = ()
-    """The ids of the letters. If empty, `wanted` selects the letters."""
-
-    wanted: Mapping[str, Any] = {}
-    """A filter, as the inspector builds it."""
-
-    until_ms: int = 0
-    """Letters that were written after this time are not selected; ms since 1970 by the clock of Redis."""
-
-    rate_per_s: float = 0.0
-    """The largest number of letters a second; 0 for no limit."""
-
-    note: str = ""
-    """The text of the note, for `annotate`."""
-
-
-class FailureCause(Struct, frozen=True):
-    """Letters that failed for the same cause."""
-
-    fingerprint: str
-    """The failure group; "" for all causes after the first 200."""
-
-    count: int
-    error: str
-    """The error of one of the letters."""
-
-
-class Action(Struct, frozen=True, kw_only=True):
-    """A bulk action and its progress."""
-
-    id: str
-    request: ActionRequest
-    state: ActionState
-    selected: int
-    done: int
-    passed: int
-    """The number of letters that succeeded in a dry run."""
-
-    failed: int
-    """The number of letters that failed in a dry run, or that a replay skipped because they cannot be read."""
-
-    causes: tuple[FailureCause, ...]
-    """The causes of the failures, the most frequent first."""
-
-    cursor: str
-    began_ms: int
-    ended_ms: int
-    lease_until_ms: int
-
-    @property
-    def missing(self) -> int:
-        """Selected letters that no longer existed. Known at the end."""
-        left = 0 if self.request.verb == "dry_run" else self.failed
-        return self.selected - self.done - left if self.state == "done" else 0
-
-    def is_interrupted(self, now_ms: int) -> bool:
-        """True if the action is running, but the lease of its owner has ended. now_ms: the time of Redis."""
-        return self.state == "running" and self.lease_until_ms < now_ms
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """The progress of one step of an action, in addition to what its scripts have counted."""
-
-    cursor: str = ""
-    is_last: bool = False
-    done: int = 0
-    passed: int = 0
-    failed: tuple[FailureCause, ...] = ()
-
-
-async def start(redis: Client, request: ActionRequest, *, selected: int, owner: str, about: str) -> str:
-    """Start an action that `owner` runs, and write an audit entry. Returns the id of the action.
-
-    selected: how many letters it is for. about: a description of them, for the audit log.
+    selected: how many letters of this partition it is for. about: a description of all its letters, for the audit
+    entry; None if another part has the audit entry. action: the id of an action that has other parts.
     """
-    action = new_id()
-    audit_entry = packed(AuditEntry(request.by, request.verb, about, {"action": action, "letters": str(selected)}))
+    action = action or new_id()
+    letters = sum(request.selected_in.values()) or selected
+    details = {"action": action, "letters": str(letters)}
+    audit_entry = packed(AuditEntry(request.by, request.verb, about, details)) if about is not None else ""
     encoded = msgspec.msgpack.encode(request)
     with translated():
         await _START(
@@ -176,17 +103,24 @@ async def start(redis: Client, request: ActionRequest, *, selected: int, owner: 
 async def take(redis: Client, action: str, *, owner: str) -> bool:
     """Continue a running action whose lease has ended. Returns False if it has an owner or is not running."""
     with translated():
-        return bool(await _TAKE(redis, action=action, owner=owner, lease_ms=LEASE_MS, audit_entry=""))
+        return bool(
+            await _TAKE(redis, action=action, owner=owner, lease_ms=LEASE_MS, is_resumed=0, audit_entry="")
+        )
 
 
 async def resume(redis: Client, action: str, *, owner: str, by: str) -> bool:
     """Continue an action that was stopped, or whose owner's lease has ended, and write an audit entry.
 
-    by: the name of the person. Returns False if the action has another owner or is done.
+    by: the name of the person; "" if another part of the action has the audit entry. Returns False if the action
+    has another owner or is done.
     """
-    audit_entry = packed(AuditEntry(by, "resume", action))
+    audit_entry = packed(AuditEntry(by, "resume", action)) if by else ""
     with translated():
-        return bool(await _TAKE(redis, action=action, owner=owner, lease_ms=LEASE_MS, audit_entry=audit_entry))
+        return bool(
+            await _TAKE(
+                redis, action=action, owner=owner, lease_ms=LEASE_MS, is_resumed=1, audit_entry=audit_entry
+            )
+        )
 
 
 async def release(redis: Client, action: str, *, owner: str) -> bool:
@@ -236,9 +170,13 @@ async def step(redis: Client, work: Work, step: Step) -> None:
 
 
 async def stop(redis: Client, action: str, *, by: str) -> bool:
-    """Stop an action before its next step, and write an audit entry. Returns False if it was not running."""
+    """Stop an action before its next step, and write an audit entry. Returns False if it was not running.
+
+    by: the name of the person; "" if another part of the action has the audit entry.
+    """
+    audit_entry = packed(AuditEntry(by, "stop", action)) if by else ""
     with translated():
-        return bool(await _STOP(redis, action=action, audit_entry=packed(AuditEntry(by, "stop", action))))
+        return bool(await _STOP(redis, action=action, audit_entry=audit_entry))
 
 
 async def read(redis: Client, action: str) -> Action | None:

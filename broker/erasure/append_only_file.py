@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -52,6 +53,31 @@ async def rewrite(redis: Client, *, timeout_s: float) -> Rewrite:
     except BrokerError as error:
         return Rewrite("failed", str(error))
     return Rewrite("rewritten") if status == "ok" else Rewrite("failed", f"Redis says: {status}")
+
+
+async def rewrite_all(clients: Sequence[Client], *, timeout_s: float) -> Rewrite:
+    """Make each server rewrite its file once, all at the same time. clients: several may be of one server.
+
+    timeout_s: as for `rewrite`. The reason for `failed` names a partition if there are several.
+    """
+    if len(clients) == 1:
+        return await rewrite(clients[0], timeout_s=timeout_s)
+    by_server = {await _server_of(redis): redis for redis in reversed(clients)}
+    results = await asyncio.gather(*(rewrite(redis, timeout_s=timeout_s) for redis in by_server.values()))
+    for redis, result in zip(by_server.values(), results, strict=True):
+        if result.state == "failed":
+            return Rewrite("failed", f"partition {redis.partition}: {result.reason}")
+    return next((result for result in results if result.state == "rewritten"), results[0])
+
+
+async def _server_of(redis: Client) -> str:
+    """Return the id of the running server; one of its own for a partition whose server does not report it."""
+    own = f"partition {redis.partition}"
+    try:
+        with translated():
+            return str((await redis.info("server")).get("run_id") or own)
+    except BrokerError:
+        return own
 
 
 async def _is_on(redis: Client) -> bool | None:

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import structs
 
 from broker.dead_letters import Note
+from broker.dead_letters.action import ActionRequest
 from broker.dead_letters.packing import unpacked_notes
-from broker.dead_letters.stored_actions import ActionRequest
 from broker.erasure import scripts
 from broker.erasure.queued_work import Eraser
 from broker.monitoring.audit import AuditEntry, packed

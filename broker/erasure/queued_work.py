@@ -16,6 +16,7 @@ from msgspec import Raw, Struct, structs
 from broker.erasure import scripts
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.queue.held_bodies import packed_places, unpacked_places
 from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -86,6 +87,10 @@ async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser
         return None
     stay = [body for body in left if body is not None]
     gone = len(bodies) - len(stay)
+    # Bodies that waited for another partition keep their places in the batch in which they were received.
+    places = unpacked_places(fields.get(b"p", b""))
+    has_places = len(places) == len(bodies)
+    stay_at = [place for place, body in zip(places, left, strict=True) if body is not None] if has_places else []
     with translated():
         done = await scripts.FORGET_ENTRY(
             redis,
@@ -94,6 +99,8 @@ async def _of_entry(redis: Client, name: str, fields: dict[bytes, bytes], eraser
             staying=len(stay),
             blob=batch.encode(stay),
             any_age=int(b"a" in fields),
+            origin=fields.get(b"o", b"") if has_places else b"",
+            places=packed_places(stay_at),
         )
     return _found(done, name, gone, _redacted(bodies, left))
 

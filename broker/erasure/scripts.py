@@ -13,7 +13,13 @@ FORGET_ENTRY = Script(
     "erasure/forget_entry",
     parts=(FULL, COUNTERS, BATCHES),
     keys=("stream",),
-    args=("entry", "leaving: number", "staying: number", "blob", "any_age: number"),
+    args=("entry", "leaving: number", "staying: number", "blob", "any_age: number", "origin", "places"),
+)
+FORGET_HELD_BODIES = Script(
+    "erasure/forget_held_bodies",
+    parts=(FULL, COUNTERS),
+    keys=("held_bodies:home",),
+    args=("home", "leaving: number", "before", "after"),
 )
 FORGET_JOB = Script(
     "erasure/forget_job",

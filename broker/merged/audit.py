@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from broker.monitoring import audit
-from broker.monitoring.audit import StoredAuditEntry
+from broker.monitoring.audit import AuditEntry, StoredAuditEntry
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.fan_out import ask_all
@@ -57,6 +57,22 @@ async def read(partitions: Partitions, *, before: str = "", count: int = 50) -> 
         [msgspec.structs.replace(entry, id=f"{entry.id}-{number}") for _, number, entry in entries[:count]],
         answers.away,
     )
+
+
+async def record(partitions: Partitions, entry: AuditEntry) -> None:
+    """Write an audit entry about no particular partition. Raises BrokerError if no partition answers.
+
+    It goes into the control partition, or into the next one that answers.
+    """
+    errors = list[BrokerError]()
+    for redis in partitions:
+        try:
+            await audit.record(redis, entry)
+        except BrokerError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 def _order(position: str) -> tuple[int, int]:

@@ -6,12 +6,13 @@ they return to the stream a few at a time. They count as queued all the time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from broker.queue import batch
-from broker.queue.batch import RawBody
+from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.parts import BATCHES
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -35,6 +36,8 @@ class HeldBodies(Struct, frozen=True):
     """True if the age of their events is not checked."""
 
 
+_ELEMENT = re.compile(rb"\d+ (\S+) ([\d,]+) ([01])\n")
+
 _RELEASE = Script(
     "queue/release_bodies", parts=(FULL, BATCHES), keys=("held_bodies:home",), args=("home", "most: number")
 )
@@ -45,6 +48,18 @@ def packed(held: HeldBodies) -> bytes:
     """Return held bodies as the list in Redis stores them, which release_bodies.lua describes."""
     facts = f"{len(held.bodies)} {held.batch_id} {packed_places(held.places)} {int(held.any_age)}\n"
     return facts.encode() + batch.encode(list(held.bodies))
+
+
+def unpacked(element: bytes, home: int) -> HeldBodies:
+    """Return held bodies from an element of the list for a partition. Raises UnreadableBatchError."""
+    match = _ELEMENT.match(element)
+    if match is None:
+        raise UnreadableBatchError("it is no batch that waits for another partition")
+    bodies = batch.decode(element[match.end() :])
+    places = unpacked_places(match[2])
+    if len(places) != len(bodies):
+        raise UnreadableBatchError("its bodies and their places differ in number")
+    return HeldBodies(home, match[1].decode("utf-8", "surrogateescape"), bodies, places, match[3] == b"1")
 
 
 def packed_places(places: Sequence[int]) -> str:

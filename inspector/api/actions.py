@@ -8,13 +8,15 @@ from typing import Any
 from aiohttp import hdrs
 from msgspec import UNSET, UnsetType, structs
 
-from broker.dead_letters import stored_actions
+from broker.merged import actions as all_actions
+from broker.merged.away import Away, because
 from inspector.api import requests, responses
 from inspector.api.operation import BASE, ApiRequest, NoFields, Operation, as_json
 from inspector.http.app_context import AppContext
 from inspector.http.routing import ErrorAnswer
 from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import DryRunError, Selection
+from inspector.operations.status import incomplete
 from inspector.presentation.serializers import action_record
 
 _NO_ACTION = ErrorAnswer(404, "There is no such action. The last 500 are kept.")
@@ -26,7 +28,10 @@ async def begin(context: AppContext, request: ApiRequest) -> Any:
     fault = _fault(body)
     if fault:
         return ErrorAnswer(400, fault)
-    target = await _target(context, body)
+    away: Away = {}
+    target = await _target(context, body, away)
+    if away and isinstance(target, Selection) and not target.count:
+        return ErrorAnswer(503, f"No letter is selected: {because(away)}.")
     if isinstance(target, Selection) and body.expected_count not in (UNSET, target.count):
         error = f"The filter selects {target.count} letters now, not {body.expected_count}. Nothing was done."
         return as_json({"error": error, "count": target.count}, 409)
@@ -40,17 +45,20 @@ async def begin(context: AppContext, request: ApiRequest) -> Any:
         )
     except DryRunError:
         return ErrorAnswer(503, "This inspector has no rules, so it cannot do a dry run.")
-    answer = as_json(await _record(context, action_id), 201)
+    record = await _record(context, action_id)
+    answer = as_json({**record, "incomplete": incomplete(away)} if record and away else record, 201)
     answer.headers[hdrs.LOCATION] = f"{BASE}/actions/{action_id}"
     return answer
 
 
 async def list_actions(context: AppContext, request: ApiRequest) -> Any:
     """The last actions, newest first."""
-    actions = await stored_actions.recent(context.partitions.control, count=request.query.limit)
+    away: Away = {}
+    actions = await all_actions.recent(context.partitions, count=request.query.limit, away=away)
     records = [action_record(action, masking=context.configured.masking) for action in actions]
     # An action may have 10,000 ids, so a list leaves them out.
-    return {"actions": [{name: value for name, value in record.items() if name != "ids"} for record in records]}
+    short = [{name: value for name, value in record.items() if name != "ids"} for record in records]
+    return {"actions": short, "incomplete": incomplete(away)}
 
 
 async def show(context: AppContext, request: ApiRequest) -> Any:
@@ -62,7 +70,7 @@ async def stop(context: AppContext, request: ApiRequest) -> Any:
     """Stop the action before its next step. Completed work is not undone."""
     if not await _exists(context, request):
         return _NO_ACTION
-    if not await stored_actions.stop(context.partitions.control, request.path_value, by=request.principal.name):
+    if not await all_actions.stop(context.partitions, request.path_value, by=request.principal.name):
         return ErrorAnswer(409, "The action is not running, so it cannot be stopped.")
     return await _record(context, request.path_value)
 
@@ -87,23 +95,26 @@ def _fault(body: requests.ActionRequest) -> str:
     return ""
 
 
-async def _target(context: AppContext, body: requests.ActionRequest) -> Selection | Sequence[str]:
+async def _target(context: AppContext, body: requests.ActionRequest, away: Away) -> Selection | Sequence[str]:
     if isinstance(body.filter, UnsetType):
         return body.ids or []
     letter_filter = requests.filter_of(body.filter)
     limits = [until_ms for until_ms in (letter_filter.until_ms, body.until_ms) if until_ms]
     return await bulk_actions.select(
-        context.partitions.control, structs.replace(letter_filter, until_ms=min(limits, default=0))
+        context.partitions, structs.replace(letter_filter, until_ms=min(limits, default=0)), away=away
     )
 
 
 async def _exists(context: AppContext, request: ApiRequest) -> bool:
-    return await stored_actions.read(context.partitions.control, request.path_value) is not None
+    return await all_actions.read(context.partitions, request.path_value, away={}) is not None
 
 
 async def _record(context: AppContext, action_id: str) -> Mapping[str, Any] | None:
-    action = await stored_actions.read(context.partitions.control, action_id)
-    return action_record(action, masking=context.configured.masking) if action else None
+    away: Away = {}
+    action = await all_actions.read(context.partitions, action_id, away=away)
+    if action is None:
+        return None
+    return {**action_record(action, masking=context.configured.masking), "incomplete": incomplete(away)}
 
 
 ACTION_OPERATIONS = (

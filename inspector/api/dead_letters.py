@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from msgspec import UNSET, structs
 
 from broker.dead_letters import StoredDeadLetter
+from broker.merged.away import Away
 from inspector.api import requests, responses
 from inspector.api.operation import ApiRequest, Operation
 from inspector.http.app_context import AppContext
@@ -18,6 +19,7 @@ from inspector.http.routing import ErrorAnswer
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.search import CursorError
 from inspector.operations.single_letter import EditError
+from inspector.operations.status import incomplete
 from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
 
 _NO_LETTER = ErrorAnswer(404, "There is no such dead letter. It may have been replayed or discarded.")
@@ -29,11 +31,12 @@ async def find(context: AppContext, request: ApiRequest) -> Any:
     Next page: the same query with `cursor`.
     """
     letter_filter = requests.filter_of(request.query)
-    selection = await bulk_actions.select(context.partitions.control, letter_filter)
+    away: Away = {}
+    selection = await bulk_actions.select(context.partitions, letter_filter, away=away)
     closed = structs.replace(letter_filter, until_ms=selection.until_ms)
     try:
         page = await search.find(
-            context.partitions.control, closed, limit=request.query.limit, cursor=request.query.cursor
+            context.partitions, closed, limit=request.query.limit, cursor=request.query.cursor, away=away
         )
     except CursorError as error:
         return ErrorAnswer(400, f"{error}.")
@@ -42,19 +45,25 @@ async def find(context: AppContext, request: ApiRequest) -> Any:
         "cursor": page.cursor,
         "count": selection.count,
         "until_ms": selection.until_ms,
+        "incomplete": incomplete(away),
     }
 
 
 async def choices(context: AppContext, _: ApiRequest) -> Any:
     """For each field of a filter the values that exist, and how many dead letters have each."""
-    return {"choices": (await search.choices(context.partitions.control)).by_field}
+    away: Away = {}
+    values = await search.choices(context.partitions, away=away)
+    return {"choices": values.by_field, "incomplete": incomplete(away)}
 
 
 async def groups(context: AppContext, request: ApiRequest) -> Any:
     """Dead letters in groups with the same cause, most recent first."""
     letter_filter = requests.filter_of(request.query)
-    failure_groups = await search.groups(context.partitions.control, letter_filter, limit=request.query.limit)
-    return {"groups": [group_record(group, masking=context.configured.masking) for group in failure_groups]}
+    away: Away = {}
+    limit = request.query.limit
+    failure_groups = await search.groups(context.partitions, letter_filter, limit=limit, away=away)
+    records = [group_record(group, masking=context.configured.masking) for group in failure_groups]
+    return {"groups": records, "incomplete": incomplete(away)}
 
 
 async def show(context: AppContext, request: ApiRequest) -> Any:
@@ -70,9 +79,7 @@ async def show(context: AppContext, request: ApiRequest) -> Any:
 
 async def body(context: AppContext, request: ApiRequest) -> Any:
     """The exact bytes of the body, including personal data. Writes an audit entry."""
-    stored_letter = await single_letter.reveal(
-        context.partitions.control, request.path_value, by=request.principal.name
-    )
+    stored_letter = await single_letter.reveal(context.partitions, request.path_value, by=request.principal.name)
     if stored_letter is None:
         return _NO_LETTER
     if stored_letter.letter.is_unreadable:
@@ -107,7 +114,7 @@ async def edit(context: AppContext, request: ApiRequest) -> Any:
     try:
         edited = text.encode() if isinstance(text, str) else base64.b64decode(str(encoded), validate=True)
         replayed = await single_letter.replay_edited(
-            context.partitions.control, request.path_value, edited, by=request.principal.name
+            context.partitions, request.path_value, edited, by=request.principal.name
         )
     except binascii.Error:
         return ErrorAnswer(400, "body_base64 is not base64.")
@@ -118,12 +125,11 @@ async def edit(context: AppContext, request: ApiRequest) -> Any:
 
 async def _read(context: AppContext, request: ApiRequest) -> StoredDeadLetter | ErrorAnswer:
     if not request.query.reveal:
-        return await search.get(context.partitions.control, request.path_value) or _NO_LETTER
+        return await search.get(context.partitions, request.path_value) or _NO_LETTER
     if not request.principal.may("reveal"):
         return forbidden(request.principal, "reveal")
     return (
-        await single_letter.reveal(context.partitions.control, request.path_value, by=request.principal.name)
-        or _NO_LETTER
+        await single_letter.reveal(context.partitions, request.path_value, by=request.principal.name) or _NO_LETTER
     )
 
 

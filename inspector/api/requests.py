@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broker.dead_letters import MAX_NOTE_CHARS
-from broker.dead_letters.stored_actions import Verb
+from broker.dead_letters.action import Verb
 from inspector.operations import filters
 from inspector.operations.verbs import VERBS_FOR_API
 

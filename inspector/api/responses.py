@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import ActionState, FailureCause, Verb
+from broker.dead_letters.action import ActionState, FailureCause, Verb
 from broker.monitoring.alerts import Alert
 from broker.monitoring.source_health import SourceFacts
 from broker.monitoring.spilled import Spilled
@@ -93,11 +93,16 @@ class LettersAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     until_ms: int
     """When they were counted, by the clock of Redis. Send it as `until_ms` of an action on these letters."""
 
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
+
 
 class ChoicesAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """For each field the values that exist, and how many dead letters have each."""
 
     choices: dict[str, dict[str, int]]
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
 class GroupRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +123,8 @@ class GroupsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """Failure groups, most recent first."""
 
     groups: list[GroupRecord]
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
 class DryRunNotificationRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,12 +207,16 @@ class ActionRecord(ActionSummary, frozen=True, forbid_unknown_fields=True):
     """An action and its progress."""
 
     ids: list[str]
+    incomplete: str
+    """Why the letters of some partitions are missing; "" if all partitions answered."""
 
 
 class ActionsAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """The last actions, newest first."""
 
     actions: list[ActionSummary]
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
 class AuditEntryRecord(Struct, frozen=True, forbid_unknown_fields=True):

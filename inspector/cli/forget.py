@@ -13,9 +13,10 @@ from inspector.cli import options
 from inspector.cli.app import print_json
 from inspector.cli.dead.bulk_commands import confirm
 from inspector.cli.options import examples
-from inspector.cli.session import run_with_redis
+from inspector.cli.session import run_with_partitions
 from inspector.formatting import count_of, printable
-from inspector.operations.forget import ForgetResult, forget_person
+from inspector.operations.erasure.result import ForgetResult
+from inspector.operations.forget import forget_person
 from inspector.privacy.name_matcher import phone_digits
 from inspector.privacy.person import Person
 from sources import KINDS
@@ -64,7 +65,7 @@ def forget_(
         raise typer.BadParameter(str(error)) from None
     _confirm(person, yes=yes)
     work = partial(forget_person, person=person, terms=ctx.obj.search_terms(), by=ctx.obj.user())
-    done = run_with_redis(ctx.obj, work)
+    done = run_with_partitions(ctx.obj, work)
     if as_json:
         print_json({**msgspec.to_builtins(done), "is_complete": done.is_complete})
     else:
@@ -108,6 +109,11 @@ def _report(done: ForgetResult) -> list[str]:
         ),
     )
     lines = [f"removed: {', '.join(text for count, text in places if count) or 'nothing was found'}"]
+    lines += [
+        f"partition {number} is away, so nothing more was removed there; the rest is done; run it again when "
+        f"Redis is back there: {error}"
+        for number, error in done.away.items()
+    ]
     if done.busy:
         lines.append(f"a worker is processing these; run it again: {', '.join(done.busy)}")
     if done.repacked:

@@ -11,8 +11,8 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings
 from broker.redis.partitions import Partitions, connect_all
-from inspector.operations.bulk_actions import DryRun
-from inspector.operations.export import SearchTerms
+from inspector.operations.action_steps.verb_steps import DryRun
+from inspector.operations.export import EventBucket, SearchTerms
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from sources.settings import Settings as SourceSettings
@@ -49,6 +49,10 @@ class Context(Protocol):
 
     def search_terms(self) -> SearchTerms:
         """Returns what a dead letter can be found by."""
+        ...
+
+    def event_bucket(self) -> EventBucket:
+        """Returns the bucket of the identity of a dead letter's event."""
         ...
 
     def retention(self) -> DeadSettings:

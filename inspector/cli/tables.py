@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.dead_letters import DeadLetter
-from broker.dead_letters.stored_actions import Action, FailureCause
+from broker.dead_letters.action import Action, FailureCause
 from broker.monitoring.audit import StoredAuditEntry
 from inspector.formatting import count_of, moment, one_line, span
-from inspector.operations.bulk_actions import filter_of
+from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import describe
 from inspector.operations.search import Group, Page
 from inspector.operations.verbs import VERBS

@@ -25,4 +25,4 @@ class AppContext:
     def __init__(self, partitions: Partitions, configured: Configured) -> None:
         self.partitions = partitions
         self.configured = configured
-        self.runner = Runner(partitions.control, lambda: self.configured)
+        self.runner = Runner(partitions, lambda: self.configured)

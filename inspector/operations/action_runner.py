@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Verb
-from broker.redis.client import Client
+from broker.dead_letters.action import Verb
+from broker.merged import actions
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage, repeat, until_done
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions
-from inspector.operations.bulk_actions import DryRun, DryRunError, Selection
+from inspector.operations.action_steps.verb_steps import DryRun
+from inspector.operations.bulk_actions import DryRunError, Selection
 from inspector.privacy.masking import DEFAULT, Masking
 from runtime.fault_log import Faults
 from runtime.process_identity import new_process_name
@@ -49,8 +50,8 @@ class ActionContext(Struct, frozen=True, kw_only=True):
 class Runner:
     """The action runner of one process. `context` is called for each action, as the configuration may change."""
 
-    def __init__(self, redis: Client, context: Callable[[], ActionContext]) -> None:
-        self._redis = redis
+    def __init__(self, partitions: Partitions, context: Callable[[], ActionContext]) -> None:
+        self._partitions = partitions
         self._context = context
         self._owner = new_process_name()
         self._slots = asyncio.Semaphore(MAX_RUNNING)
@@ -70,17 +71,17 @@ class Runner:
         if verb == "dry_run" and self._context().dry_run is None:
             raise DryRunError
         action_id = await bulk_actions.begin(
-            self._redis, verb, target, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
+            self._partitions, verb, target, by=by, owner=self._owner, rate_per_s=rate_per_s, note=note
         )
         self._start(action_id)
         return action_id
 
     async def resume(self, action_id: str, *, by: str) -> bool:
         """Continue a stopped or interrupted action. Return False if it is done or running. Raises BrokerError."""
-        action = await stored_actions.read(self._redis, action_id) if action_id in self._tasks else None
+        action = await actions.read(self._partitions, action_id) if action_id in self._tasks else None
         if action is not None and action.state == "running":
             return False
-        resumed = await stored_actions.resume(self._redis, action_id, by=by, owner=self._owner)
+        resumed = await actions.resume(self._partitions, action_id, by=by, owner=self._owner)
         if resumed:
             self._start(action_id)
         return resumed
@@ -93,7 +94,7 @@ class Runner:
             await self._release_all()
 
     async def _take_interrupted(self) -> float:
-        for action_id in await stored_actions.interrupted(self._redis):
+        for action_id in await actions.interrupted(self._partitions):
             if self._slots.locked():
                 break  # Another process may have a free slot.
             if action_id not in self._tasks and await self._take(action_id):
@@ -102,10 +103,10 @@ class Runner:
 
     async def _take(self, action_id: str) -> bool:
         if self._context().dry_run is None:
-            action = await stored_actions.read(self._redis, action_id)
+            action = await actions.read(self._partitions, action_id)
             if action is None or action.request.verb == "dry_run":
                 return False
-        return await stored_actions.take(self._redis, action_id, owner=self._owner)
+        return await actions.take(self._partitions, action_id, owner=self._owner)
 
     def _start(self, action_id: str) -> None:
         # An action that was stopped and resumed quickly may have a task that has not noticed the stop yet.
@@ -129,12 +130,12 @@ class Runner:
         await until_done(step, Outage(log, f"action {action_id}"))
 
     async def _run(self, action_id: str) -> None:
-        if not await stored_actions.take(self._redis, action_id, owner=self._owner):
+        if not await actions.take(self._partitions, action_id, owner=self._owner):
             return  # It was stopped or taken over while it waited.
         context = self._context()
         try:
             async for _ in bulk_actions.run(
-                self._redis, action_id, owner=self._owner, dry_run=context.dry_run, masking=context.masking
+                self._partitions, action_id, owner=self._owner, dry_run=context.dry_run, masking=context.masking
             ):
                 pass
         except BrokerError:
@@ -143,7 +144,7 @@ class Runner:
             fields = {"action": "action_failed", "id": action_id}
             log.exception("action %s was stopped by a defect in Hookline", action_id, extra=fields)
             # If it kept running, each process that takes it over would meet the same defect.
-            await stored_actions.stop(self._redis, action_id, by="hookline")
+            await actions.stop(self._partitions, action_id, by="hookline")
 
     async def _release_all(self) -> None:
         action_ids = list(self._tasks)
@@ -156,4 +157,4 @@ class Runner:
         with contextlib.suppress(BrokerError, TimeoutError):
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 for action_id in action_ids:
-                    await stored_actions.release(self._redis, action_id, owner=self._owner)
+                    await actions.release(self._partitions, action_id, owner=self._owner)

@@ -75,6 +75,12 @@ def unreadable_line(count: int) -> bytes:
     )
 
 
+def incomplete_line(partitions: str) -> bytes:
+    """The last line of an export that lacks the letters of some partitions. `partitions`: their names."""
+    header = {"what": "dead letters that are not in this file, because Redis did not answer", "of": partitions}
+    return _encode(Header(header=header)) + b"\n"
+
+
 def format_letter(letter: ExportedDeadLetter) -> bytes:
     """A letter as a line."""
     stored_letter = letter.stored_letter

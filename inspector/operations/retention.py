@@ -2,7 +2,8 @@
 
 A purge works in rounds. Each round exports its letters, if an export directory is set, writes an audit entry, and
 removes exactly those letters. If the process is killed in between, the next round exports the same letters again.
-A lease in Redis lets one process purge at a time. Even if two did, each letter would be counted once.
+A lease in the control partition lets one process purge at a time. Even if two did, each letter would be counted
+once.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import Due
+from broker.merged import letters as all_letters
+from broker.merged import retention as all_retention
+from broker.merged.away import Away
+from broker.merged.retention import Due
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
-from broker.redis.clock import ask_ms
+from broker.redis.partitions import Partitions
 from inspector.formatting import count_of
 from inspector.operations import export_files
-from inspector.operations.bulk_actions import CHUNK
+from inspector.operations.action_steps.verb_steps import CHUNK
 from inspector.operations.export import read_with_bodies
 from inspector.operations.export_format import format_letter, header_line
 from inspector.settings import DeadSettings
 from runtime.ids import new_id
+
+T = TypeVar("T")
+
+Letter = tuple[Client, str]
+"""The id of a letter, with the client of its partition."""
 
 ROUND = 20_000
 """Most letters in a round, and so in an export file."""
@@ -56,65 +66,92 @@ class PurgeBusyError(Exception):
     """Another process is purging."""
 
 
-async def due(redis: Client, settings: DeadSettings, *, count: int = 0) -> Due:
-    """How many dead letters are to be removed, and up to `count` of them, oldest first."""
-    before_ms = int(await ask_ms(redis) - settings.keep_days * _DAY_MS) if settings.keep_days else 0
-    return await dead_letters.due(redis, before_ms=before_ms, stay=settings.keep_count, count=count)
+async def due(partitions: Partitions, settings: DeadSettings, *, count: int = 0, away: Away | None = None) -> Due:
+    """How many dead letters are to be removed, and up to `count` of them, oldest first.
+
+    The limit of their number is for all partitions together. `away` gets those that do not answer.
+    """
+    before_ms = 0
+    if settings.keep_days:
+        before_ms = int(await all_letters.now_ms(partitions, away=away) - settings.keep_days * _DAY_MS)
+    return await all_retention.due(
+        partitions, before_ms=before_ms, stay=settings.keep_count, count=count, away=away
+    )
 
 
 async def purge(
-    redis: Client, settings: DeadSettings, *, by: str, round_of: int = ROUND
+    partitions: Partitions,
+    settings: DeadSettings,
+    *,
+    by: str,
+    round_of: int = ROUND,
+    away: Away | None = None,
 ) -> AsyncGenerator[PurgeResult, None]:
     """Remove the dead letters that are due, round by round, except those that cannot be read.
 
-    Raises PurgeBusyError. Raises OSError if the export fails; then the letters of that round stay.
+    The letters of partitions in `away` stay. Raises PurgeBusyError. Raises OSError if the export fails; then the
+    letters of that round stay.
     """
-    owner, unreadable = new_id(), set[str]()
-    await _hold_lease(redis, owner)
+    lease, unreadable = _Lease(partitions.control), set[str]()
+    await lease.hold()
     try:
-        due_letters = await due(redis, settings, count=round_of)
-        while ids := [letter_id for letter_id in due_letters.ids if letter_id not in unreadable]:
+        due_letters = await due(partitions, settings, count=round_of, away=away)
+        while letters := [letter for letter in due_letters.letters if letter[1] not in unreadable]:
             file, before = "", len(unreadable)
             if settings.export_dir:
-                file, ids = await _export(redis, settings, ids, owner, unreadable)
+                file, letters = await _export(settings, letters, lease, unreadable)
             else:
-                unreadable.update(await _unreadable(redis, ids, owner))
-                ids = [letter_id for letter_id in ids if letter_id not in unreadable]
-            if ids:
+                unreadable.update(await _unreadable(letters, lease))
+                letters = [letter for letter in letters if letter[1] not in unreadable]
+            removed = 0
+            for redis, ids in all_letters.group(letters).items():
                 details = {"letters": str(len(ids)), "file": file, "older_than_days": f"{settings.keep_days:g}"}
                 await audit.record(redis, AuditEntry(by, "purge", count_of(len(ids), "dead letter"), details))
-            letters, newly_unreadable = await _remove(redis, ids, owner), len(unreadable) - before
-            due_letters = await due(redis, settings, count=round_of + len(unreadable))
-            yield PurgeResult(letters, file, max(0, due_letters.count - len(unreadable)), newly_unreadable)
+                removed += await _remove(redis, ids, lease)
+            newly_unreadable = len(unreadable) - before
+            due_letters = await due(partitions, settings, count=round_of + len(unreadable), away=away)
+            yield PurgeResult(removed, file, max(0, due_letters.count - len(unreadable)), newly_unreadable)
             # The index lists letters whose keys another program deleted. The next round would meet the same ones.
-            if not letters and not newly_unreadable:
+            if not removed and not newly_unreadable:
                 return
     finally:
-        await dead_letters.take_lease(redis, owner, lasts_ms=0)
+        await lease.give_back()
 
 
-async def _hold_lease(redis: Client, owner: str) -> None:
-    if not await dead_letters.take_lease(redis, owner, lasts_ms=_LEASE_MS):
-        raise PurgeBusyError("another process is purging dead letters now")
+class _Lease:
+    """Lets one process purge at a time."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+        self._owner = new_id()
+
+    async def hold(self) -> None:
+        """Take the lease, or extend it. Raises PurgeBusyError if another process has it."""
+        if not await dead_letters.take_lease(self._redis, self._owner, lasts_ms=_LEASE_MS):
+            raise PurgeBusyError("another process is purging dead letters now")
+
+    async def give_back(self) -> None:
+        await dead_letters.take_lease(self._redis, self._owner, lasts_ms=0)
 
 
 async def _export(
-    redis: Client, settings: DeadSettings, ids: Sequence[str], owner: str, unreadable: set[str]
-) -> tuple[str, list[str]]:
-    """(path of the export, ids of the letters in it); ("", []) if none can be read. Adds to `unreadable`."""
-    written: list[str] = []
+    settings: DeadSettings, letters: Sequence[Letter], lease: _Lease, unreadable: set[str]
+) -> tuple[str, list[Letter]]:
+    """(path of the export, the letters in it); ("", []) if none can be read. Adds to `unreadable`."""
+    written: list[Letter] = []
     directory = await asyncio.to_thread(_without_leftovers, settings.export_dir)
     now = datetime.now(UTC)
     path = directory / f"{_NAME}{now:%Y%m%dT%H%M%SZ}-{new_id()}.jsonl"
 
     async def pieces() -> AsyncIterator[bytes]:
         yield header_line("purged", int(now.timestamp() * 1000))
-        for chunk in _chunks(ids):
-            await _hold_lease(redis, owner)
-            letters, unreadable_ids = await read_with_bodies(redis, chunk)
+        for chunk in _chunks(letters):
+            await lease.hold()
+            exported, unreadable_ids = await read_with_bodies(chunk)
             unreadable.update(unreadable_ids)
-            written.extend(letter.stored_letter.letter.id for letter in letters)
-            yield b"".join([format_letter(letter) for letter in letters])
+            ids = {letter.stored_letter.letter.id for letter in exported}
+            written.extend(letter for letter in chunk if letter[1] in ids)
+            yield b"".join([format_letter(letter) for letter in exported])
 
     await export_files.write(path, pieces())
     if written:
@@ -123,12 +160,13 @@ async def _export(
     return "", written
 
 
-async def _unreadable(redis: Client, ids: Sequence[str], owner: str) -> list[str]:
+async def _unreadable(letters: Sequence[Letter], lease: _Lease) -> list[str]:
     unreadable: list[str] = []
-    for chunk in _chunks(ids):
-        await _hold_lease(redis, owner)
-        letters = await dead_letters.letters(redis, chunk)
-        unreadable += [letter.id for letter in letters if letter and letter.is_unreadable]
+    for redis, ids in all_letters.group(letters).items():
+        for chunk in _chunks(ids):
+            await lease.hold()
+            found = await dead_letters.letters(redis, chunk)
+            unreadable += [letter.id for letter in found if letter and letter.is_unreadable]
     return unreadable
 
 
@@ -141,14 +179,14 @@ def _without_leftovers(export_dir: str) -> Path:
     return directory
 
 
-async def _remove(redis: Client, ids: Sequence[str], owner: str) -> int:
+async def _remove(redis: Client, ids: Sequence[str], lease: _Lease) -> int:
     removed = 0
     for chunk in _chunks(ids):
-        await _hold_lease(redis, owner)
+        await lease.hold()
         letters = [letter for letter in await dead_letters.letters(redis, chunk) if letter]
         removed += await dead_letters.discard(redis, letters, counter="purged")
     return removed
 
 
-def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

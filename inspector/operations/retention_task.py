@@ -10,6 +10,7 @@ from broker.monitoring.alerts import Alert, raise_alert
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage, repeat
+from broker.redis.partitions import Partitions
 from inspector.operations.retention import PurgeBusyError, purge
 from inspector.settings import DeadSettings
 from runtime.fault_log import Faults
@@ -25,23 +26,23 @@ _FAILED = "purge_failed"
 log = logging.getLogger("hookline.inspector")
 
 
-async def run(redis: Client, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
+async def run(partitions: Partitions, settings: Callable[[], DeadSettings], *, every_s: float = EVERY_S) -> None:
     """Purge every few minutes until cancelled. `settings` is called each time, as the configuration may change."""
 
     async def step() -> float:
-        await once(redis, settings(), every_s=every_s)
+        await once(partitions, settings(), every_s=every_s)
         return every_s
 
     faults = Faults(log, "old dead letters were not purged", action=_FAILED)
     await repeat(step, Outage(log, "purging old dead letters", is_secondary=True), faults)
 
 
-async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
+async def once(partitions: Partitions, settings: DeadSettings, *, every_s: float = EVERY_S) -> None:
     """Remove the dead letters that are due. A failed export is logged and raises an alert. Raises BrokerError."""
     if not (settings.keep_days or settings.keep_count):
         return
     try:
-        async with aclosing(purge(redis, settings, by=BY)) as rounds:
+        async with aclosing(purge(partitions, settings, by=BY, away={})) as rounds:
             async for purged in rounds:
                 if purged.letters:
                     fields = {"action": "dead_letters_purged", "letters": purged.letters, "file": purged.file}
@@ -56,7 +57,7 @@ async def once(redis: Client, settings: DeadSettings, *, every_s: float = EVERY_
     except OSError as error:
         reason = f"cannot purge dead letters: cannot export to dead.export_dir: {error.strerror or error}"
         log.error("%s", reason, extra={"action": _FAILED})  # noqa: TRY400 - the disk refused, this is no defect
-        await _raise_alert(redis, reason, every_s)
+        await _raise_alert(partitions.control, reason, every_s)
 
 
 async def _raise_alert(redis: Client, reason: str, every_s: float) -> None:

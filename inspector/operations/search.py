@@ -1,6 +1,7 @@
 """Find, count and group dead letters. Every function raises BrokerError.
 
 Long lists are read in pages, so a million dead letters need no more memory than a hundred.
+A parameter `away` is described in broker/merged/away.py.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from broker.dead_letters import (
     Position,
     StoredDeadLetter,
 )
+from broker.merged import letters as all_letters
+from broker.merged.away import Away, ask
 from broker.redis.client import Client
-from broker.redis.clock import ask_ms
+from broker.redis.partitions import Partitions
 from inspector.operations.filters import Filter, GroupFilter, dimension_names
 from runtime.ids import is_id
 from sources.search_terms import term
@@ -79,10 +82,13 @@ class Choices(Struct, frozen=True):
     by_field: Mapping[str, Mapping[str, int]]
 
 
-async def find(redis: Client, letter_filter: Filter, *, limit: int = 50, cursor: str = "") -> Page:
+async def find(
+    partitions: Partitions, letter_filter: Filter, *, limit: int = 50, cursor: str = "", away: Away | None = None
+) -> Page:
     """Up to `limit` dead letters that match, newest first, starting at `cursor`. Raises CursorError."""
     entries: list[PageEntry] = []
-    async for row in walk(redis, letter_filter, parse_cursor(cursor), page=min(_PAGE, limit + 1)):
+    start, page = parse_cursor(cursor), min(_PAGE, limit + 1)
+    async for _, row in walk(partitions, letter_filter, start, page=page, away=away):
         if row.letter is None:
             continue
         if len(entries) == limit:
@@ -91,32 +97,43 @@ async def find(redis: Client, letter_filter: Filter, *, limit: int = 50, cursor:
     return Page(entries, "")
 
 
-async def get(redis: Client, letter_id: str) -> StoredDeadLetter | None:
+async def get(partitions: Partitions, letter_id: str) -> StoredDeadLetter | None:
     """A dead letter with its body; None if it does not exist."""
-    return await dead_letters.get(redis, letter_id)
+    found = await all_letters.find(partitions, letter_id)
+    return found[1] if found else None
 
 
-async def get_letters(redis: Client, ids: Sequence[str]) -> list[DeadLetter]:
+async def get_letters(partitions: Partitions, ids: Sequence[str], *, away: Away | None = None) -> list[DeadLetter]:
     """The dead letters with these ids that exist, in this order, without duplicates."""
-    letters = await dead_letters.letters(redis, list(dict.fromkeys(ids)))
+    letters = await all_letters.letters(partitions, list(dict.fromkeys(ids)), away=away)
     return [letter for letter in letters if letter is not None]
 
 
-async def count(redis: Client, letter_filter: Filter) -> int:
+async def count(partitions: Partitions, letter_filter: Filter, *, away: Away | None = None) -> int:
     """How many dead letters match, exactly. Fast, except for a search, which reads every match."""
+    return sum((await count_by_partition(partitions, letter_filter, away=away)).values())
+
+
+async def count_by_partition(
+    partitions: Partitions, letter_filter: Filter, *, away: Away | None = None
+) -> Mapping[int, int]:
+    """How many dead letters of each partition match: see `count`."""
     if not letter_filter.search:
-        kinds = await _kinds(redis, letter_filter)
-        if not kinds.mixed:
-            return sum(kind.count for kind in kinds.combinations if letter_filter.matches(kind.dimensions))
-    matches = 0
-    async for _ in walk(redis, letter_filter, NEWEST):
-        matches += 1
-    return matches
+        kinds = await ask(partitions, lambda redis: _kinds_of(redis, letter_filter), away)
+        if not any(each.mixed for each in kinds.values()):
+            return {
+                number: sum(kind.count for kind in each.combinations if letter_filter.matches(kind.dimensions))
+                for number, each in kinds.items()
+            }
+    counts: Counter[int] = Counter()
+    async for redis, _ in walk(partitions, letter_filter, NEWEST, away=away):
+        counts[redis.partition] += 1
+    return counts
 
 
-async def choices(redis: Client) -> Choices:
+async def choices(partitions: Partitions, *, away: Away | None = None) -> Choices:
     """The values that dead letters have now."""
-    kinds = await dead_letters.read_combinations(redis)
+    kinds = await all_letters.read_combinations(partitions, away=away)
     by_field: dict[str, Counter[str]] = {name: Counter() for name in dimension_names()}
     for kind in kinds.combinations:
         for name, counts in by_field.items():
@@ -126,19 +143,26 @@ async def choices(redis: Client) -> Choices:
     return Choices({name: dict(counts.most_common()) for name, counts in by_field.items()})
 
 
-async def groups(redis: Client, letter_filter: GroupFilter | None = None, *, limit: int = 50) -> list[Group]:
+async def groups(
+    partitions: Partitions,
+    letter_filter: GroupFilter | None = None,
+    *,
+    limit: int = 50,
+    away: Away | None = None,
+) -> list[Group]:
     """Failure groups of the dead letters that match, most recent first. The search of a filter is ignored."""
     letter_filter = letter_filter or GroupFilter()
-    kinds = await _kinds(redis, letter_filter)
+    since_ms, until_ms = letter_filter.since_ms, letter_filter.until_ms
+    kinds = await all_letters.read_combinations(partitions, since_ms=since_ms, until_ms=until_ms, away=away)
     by_fingerprint: dict[str, list[Combination]] = {}
     for kind in kinds.combinations:
         if letter_filter.matches(kind.dimensions):
             by_fingerprint.setdefault(kind.dimensions.fingerprint, []).append(kind)
     shown = sorted(by_fingerprint.values(), key=_last_ms, reverse=True)[:limit]
-    samples = await dead_letters.letters(
-        redis, [max(group, key=lambda kind: kind.last_ms).newest for group in shown]
+    samples = await all_letters.letters(
+        partitions, [max(group, key=lambda kind: kind.last_ms).newest for group in shown], away=away
     )
-    hours = await _hours(redis, shown)
+    hours = await _hours(partitions, shown, away)
     return [
         Group(
             fingerprint=group[0].dimensions.fingerprint,
@@ -155,9 +179,33 @@ async def groups(redis: Client, letter_filter: GroupFilter | None = None, *, lim
 
 
 async def walk(
+    partitions: Partitions,
+    letter_filter: Filter,
+    start: Position,
+    *,
+    page: int = _PAGE,
+    away: Away | None = None,
+) -> AsyncIterator[tuple[Client, DeadLetterRow]]:
+    """All rows that match below a place, newest first, each with the client of its partition: see `walk_one`.
+
+    page: how many rows the caller needs at first.
+    """
+    # A partition has about its share of a page. If it has more, it is asked again.
+    of_one = page if len(partitions) == 1 else min(page, 2 * page // len(partitions) + 8)
+    rows = all_letters.newest_first(
+        partitions,
+        lambda redis: walk_one(redis, letter_filter, start, page=of_one),
+        by_id=bool(letter_filter.search),
+        away=away,
+    )
+    async for row in rows:
+        yield row
+
+
+async def walk_one(
     redis: Client, letter_filter: Filter, start: Position, *, page: int = _PAGE
 ) -> AsyncIterator[DeadLetterRow]:
-    """All rows that match below a place, newest first, with their letters.
+    """All rows of one partition that match below a place, newest first, with their letters.
 
     A letter that cannot be read matches by the dimensions in the index or, if these are missing too, by time and
     id only.
@@ -175,7 +223,7 @@ async def _walk_by_age(
         start = Position(letter_filter.until_ms + 1, "")
     kind_ids, matching = None, frozenset[str]()
     if letter_filter.criteria().keys() - {"since_ms", "until_ms"}:
-        kinds = await _kinds(redis, letter_filter)
+        kinds = await _kinds_of(redis, letter_filter)
         matching = frozenset(kind.id for kind in kinds.combinations if letter_filter.matches(kind.dimensions))
         kind_ids = [*matching] + [MIXED] * bool(kinds.mixed)
     while rows := await dead_letters.read_older(redis, start, count=page, kinds=kind_ids):
@@ -215,18 +263,21 @@ def _row_matches(row: DeadLetterRow, letter_filter: Filter) -> bool:
     return row.letter is not None and letter_filter.matches(dead_letters.dimensions_of(row.letter))
 
 
-async def _kinds(redis: Client, letter_filter: GroupFilter) -> Combinations:
+async def _kinds_of(redis: Client, letter_filter: GroupFilter) -> Combinations:
     return await dead_letters.read_combinations(
         redis, since_ms=letter_filter.since_ms, until_ms=letter_filter.until_ms
     )
 
 
-async def _hours(redis: Client, groups: Sequence[Sequence[Combination]]) -> list[tuple[int, ...]]:
-    now_ms = await ask_ms(redis)
-    from_ms = (now_ms // _HOUR_MS - _HOURS + 1) * _HOUR_MS
+async def _hours(
+    partitions: Partitions, groups: Sequence[Sequence[Combination]], away: Away | None
+) -> list[tuple[int, ...]]:
+    from_ms = (await all_letters.now_ms(partitions, away=away) // _HOUR_MS - _HOURS + 1) * _HOUR_MS
     kind_ids = [kind.id for group in groups for kind in group]
     counts = iter(
-        await dead_letters.hourly_counts(redis, kind_ids, from_ms=from_ms, step_ms=_HOUR_MS, steps=_HOURS)
+        await all_letters.hourly_counts(
+            partitions, kind_ids, from_ms=from_ms, step_ms=_HOUR_MS, steps=_HOURS, away=away
+        )
     )
     return [tuple(sum(hour) for hour in zip(*(next(counts) for _ in group), strict=True)) for group in groups]
 

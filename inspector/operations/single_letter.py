@@ -13,11 +13,12 @@ from msgspec import structs
 
 from broker import dead_letters
 from broker.dead_letters import Note, StoredDeadLetter, replay
+from broker.merged import letters as all_letters
 from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry
-from broker.redis.client import Client
 from broker.redis.clock import ask_ms
-from inspector.operations.bulk_actions import dry_run_result
+from broker.redis.partitions import Partitions
+from inspector.operations.action_steps.verb_steps import dry_run_result
 from inspector.privacy.masking import MASK, Masking
 from runtime.dry_run import DryRunNotification, DryRunResult
 
@@ -31,23 +32,26 @@ class EditError(ValueError):
     """The body of a dead letter, or the edited text, cannot be used. The message says why."""
 
 
-async def reveal(redis: Client, letter_id: str, *, by: str) -> StoredDeadLetter | None:
+async def reveal(partitions: Partitions, letter_id: str, *, by: str) -> StoredDeadLetter | None:
     """A dead letter for a user who sees personal data. An audit entry is written first."""
-    stored_letter = await dead_letters.get(redis, letter_id)
-    if stored_letter is not None:
-        await audit.record(redis, AuditEntry(by, "reveal", letter_id))
+    found = await all_letters.find(partitions, letter_id)
+    if found is None:
+        return None
+    redis, stored_letter = found
+    await audit.record(redis, AuditEntry(by, "reveal", letter_id))
     return stored_letter
 
 
-async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) -> bool:
+async def replay_edited(partitions: Partitions, letter_id: str, body: bytes, *, by: str) -> bool:
     """Replay a copy of a dead letter with another body. The letter itself stays and gets a note about it.
 
     The counters count the copy as one more webhook, or as one more notification with the same idempotency key.
     Returns False if the letter does not exist. Raises EditError.
     """
-    stored_letter = await dead_letters.get(redis, letter_id)
-    if stored_letter is None:
+    found = await all_letters.find(partitions, letter_id)
+    if found is None:
         return False
+    redis, stored_letter = found
     if stored_letter.letter.is_unreadable:
         raise EditError(stored_letter.letter.error)
     if stored_letter.letter.reason == "unreadable" or stored_letter.letter.digest:
@@ -55,8 +59,12 @@ async def replay_edited(redis: Client, letter_id: str, body: bytes, *, by: str) 
     return await replay.replay_edited(redis, stored_letter, body, by=by)
 
 
-async def add_note(redis: Client, letter_id: str, text: str, *, by: str) -> bool:
+async def add_note(partitions: Partitions, letter_id: str, text: str, *, by: str) -> bool:
     """Add a note to one dead letter. Returns False if the letter does not exist."""
+    found = await all_letters.find(partitions, letter_id)
+    if found is None:
+        return False
+    redis, _ = found
     note = Note(await ask_ms(redis), by, text)
     return bool(
         await dead_letters.annotate(redis, [letter_id], note, audit_entry=AuditEntry(by, "annotate", letter_id))

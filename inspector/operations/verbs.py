@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from broker.dead_letters.stored_actions import Verb
+from broker.dead_letters.action import Verb
 
 
 class VerbText(Struct, frozen=True, kw_only=True):

@@ -9,10 +9,10 @@ from typing import Any, cast
 import msgspec
 
 from broker.dead_letters import DeadLetter, StoredDeadLetter
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.monitoring.audit import StoredAuditEntry
 from broker.queue.jobs import Attempt
-from inspector.operations.bulk_actions import filter_of
+from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import fields
 from inspector.operations.search import Group, Page, PageEntry
 from inspector.operations.status import Status

@@ -5,15 +5,17 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
+from broker.merged import actions as all_actions
+from broker.merged.away import Away
 from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
-from inspector.operations.bulk_actions import filter_of
+from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import describe
+from inspector.operations.status import incomplete
 from inspector.operations.verbs import VERBS, VerbText
 from inspector.web.filters import to_address, to_form
 from inspector.web.pages import Pages
@@ -52,13 +54,23 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The routes below /actions."""
 
     async def actions(request: web.Request, principal: Principal) -> Answer:
-        recent = await stored_actions.recent(context.partitions.control, count=_LISTED)
+        away: Away = {}
+        recent = await all_actions.recent(context.partitions, count=_LISTED, away=away)
         now_ms = context.partitions.control.clock.now_ms()
         views = [view_of(action, principal, now_ms) for action in recent]
-        return pages.show(request, principal, "actions.html", actions=views, now_ms=now_ms, listed=_LISTED)
+        return pages.show(
+            request,
+            principal,
+            "actions.html",
+            actions=views,
+            incomplete=incomplete(away),
+            now_ms=now_ms,
+            listed=_LISTED,
+        )
 
     async def action(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
+        away: Away = {}
+        stored = await all_actions.read(context.partitions, request.match_info["id"], away=away)
         if stored is None:
             return _NO_ACTION
         return pages.show(
@@ -66,20 +78,21 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
             principal,
             "action.html",
             view=view_of(stored, principal, context.partitions.control.clock.now_ms()),
+            incomplete=incomplete(away),
             every_s=_REFRESH_EVERY_S,
             shown=context.configured.masking.text,
         )
 
     async def stop(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
+        stored = await all_actions.read(context.partitions, request.match_info["id"], away={})
         if stored is None:
             return _NO_ACTION
         # If it cannot be stopped any more, the page shows its state.
-        await stored_actions.stop(context.partitions.control, stored.id, by=principal.name)
+        await all_actions.stop(context.partitions, stored.id, by=principal.name)
         return redirect(f"/actions/{stored.id}")
 
     async def resume(request: web.Request, principal: Principal) -> Answer:
-        stored = await stored_actions.read(context.partitions.control, request.match_info["id"])
+        stored = await all_actions.read(context.partitions, request.match_info["id"], away={})
         if stored is None:
             return _NO_ACTION
         await context.runner.resume(stored.id, by=principal.name)

@@ -9,12 +9,14 @@ from aiohttp import web
 from msgspec import Struct, structs
 
 from broker.dead_letters import MAX_NOTE_CHARS
-from broker.dead_letters.stored_actions import Verb
+from broker.dead_letters.action import Verb
+from broker.merged.away import because
 from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
+from inspector.operations.status import incomplete
 from inspector.operations.verbs import VERBS
 from inspector.web.filters import FilterError
 from inspector.web.pages import Pages
@@ -79,10 +81,14 @@ async def _read(context: AppContext, form: Any) -> _BulkRequest | ErrorAnswer:
     if verb == "dry_run" and context.configured.dry_run is None:
         return ErrorAnswer(409, "This inspector has no rules, so it cannot do a dry run.")
     try:
-        selection = await read_selection(context.partitions.control, form)
+        selection = await read_selection(context.partitions, form)
     except FilterError as error:
         return ErrorAnswer(400, f"{error}.")
-    return _BulkRequest(verb, selection) if selection.count else ErrorAnswer(409, _no_letters(form))
+    if selection.count:
+        return _BulkRequest(verb, selection)
+    if selection.away:
+        return ErrorAnswer(503, f"No letter is selected: {because(selection.away)}.")
+    return ErrorAnswer(409, _no_letters(form))
 
 
 def _no_letters(form: Any) -> str:
@@ -134,6 +140,7 @@ def _preview(
         verb=bulk.verb,
         text=VERBS[bulk.verb],
         selection=bulk.selection,
+        incomplete=incomplete(bulk.selection.away),
         options=options or _Options(),
         max_note=MAX_NOTE_CHARS,
         shown=context.configured.masking.text,

@@ -36,10 +36,11 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /channels."""
 
     async def channels(request: web.Request, principal: Principal) -> Answer:
-        dead = (await search.choices(context.partitions.control)).by_field["channel"]
         read = await read_channels(context.partitions, context.configured.channels)
+        away = dict(read.away)
+        dead = (await search.choices(context.partitions, away=away)).by_field["channel"]
         views = [_view(channel, dead.get(channel.name, 0), read.at_ms) for channel in read.channels]
-        return pages.show(request, principal, "channels.html", channels=views, incomplete=incomplete(read.away))
+        return pages.show(request, principal, "channels.html", channels=views, incomplete=incomplete(away))
 
     async def pause_or_resume(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()

@@ -43,13 +43,11 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /dead/{id} and its forms."""
 
     async def letter(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await search.get(context.partitions.control, request.match_info["id"])
+        stored_letter = await search.get(context.partitions, request.match_info["id"])
         return _page(context, pages, request, principal, stored_letter) if stored_letter else _NO_LETTER
 
     async def reveal(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await single_letter.reveal(
-            context.partitions.control, request.match_info["id"], by=principal.name
-        )
+        stored_letter = await single_letter.reveal(context.partitions, request.match_info["id"], by=principal.name)
         return (
             _page(context, pages, request, principal, stored_letter, _LetterView(is_revealed=True))
             if stored_letter
@@ -57,27 +55,23 @@ def letter_routes(context: AppContext, pages: Pages) -> list[Route]:
         )
 
     async def raw(request: web.Request, principal: Principal) -> Answer:
-        stored_letter = await single_letter.reveal(
-            context.partitions.control, request.match_info["id"], by=principal.name
-        )
+        stored_letter = await single_letter.reveal(context.partitions, request.match_info["id"], by=principal.name)
         return _download(stored_letter) if stored_letter else _NO_LETTER
 
     async def note(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("note", "")).strip()
         if not text or len(text) > MAX_NOTE_CHARS:
             return ErrorAnswer(422, f"A note has 1 to {MAX_NOTE_CHARS:,} characters.")
-        noted = await single_letter.add_note(context.partitions.control, letter_id, text, by=principal.name)
+        noted = await single_letter.add_note(context.partitions, letter_id, text, by=principal.name)
         return redirect(f"/dead/{letter_id}#notes") if noted else _NO_LETTER
 
     async def edit(request: web.Request, principal: Principal) -> Answer:
         letter_id, text = request.match_info["id"], str((await request.post()).get("body", ""))
         try:
             body = single_letter.parse_edited_body(text)
-            replayed = await single_letter.replay_edited(
-                context.partitions.control, letter_id, body, by=principal.name
-            )
+            replayed = await single_letter.replay_edited(context.partitions, letter_id, body, by=principal.name)
         except EditError as error:
-            stored_letter = await single_letter.reveal(context.partitions.control, letter_id, by=principal.name)
+            stored_letter = await single_letter.reveal(context.partitions, letter_id, by=principal.name)
             if stored_letter is None:
                 return _NO_LETTER
             return _page(context, pages, request, principal, stored_letter, _LetterView(True, text, str(error)))

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from broker.merged.away import Away
 from inspector.formatting import size
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
@@ -15,6 +16,7 @@ from inspector.operations import search
 from inspector.operations.export import export_lines
 from inspector.operations.filters import Filter, describe
 from inspector.operations.search import CursorError
+from inspector.operations.status import incomplete
 from inspector.web.filters import FilterError, inputs, parse_filter, to_address, to_form
 from inspector.web.pages import Pages
 
@@ -42,17 +44,17 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The routes of the list at /dead and of its export."""
 
     async def letters(request: web.Request, principal: Principal) -> Answer:
+        partitions, away = context.partitions, Away()
         try:
             letter_filter = parse_filter(request.query)
             cursor = request.query.get("cursor", "")
-            page = await search.find(context.partitions.control, letter_filter, limit=PAGE_SIZE, cursor=cursor)
+            page = await search.find(partitions, letter_filter, limit=PAGE_SIZE, cursor=cursor, away=away)
         except (FilterError, CursorError) as error:
             return ErrorAnswer(400, f"{error}.")
-        filter_inputs = inputs(
-            letter_filter, await search.choices(context.partitions.control), context.configured.masking
-        )
-        now_ms = context.partitions.control.clock.now_ms()
-        total = await search.count(context.partitions.control, letter_filter)
+        choices = await search.choices(partitions, away=away)
+        filter_inputs = inputs(letter_filter, choices, context.configured.masking)
+        now_ms = partitions.control.clock.now_ms()
+        total = await search.count(partitions, letter_filter, away=away)
         return pages.show(
             request,
             principal,
@@ -62,6 +64,7 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
             description=description_of(letter_filter, total),
             letters=[entry.letter for entry in page.entries],
             total=total,
+            incomplete=incomplete(away),
             first_inputs=[item for item in filter_inputs if item.field.form == "first"],
             more_inputs=[item for item in filter_inputs if item.field.form == "more"],
             spans=spans(letter_filter, now_ms),
@@ -77,12 +80,12 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
             letter_filter = parse_filter(form)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.")
-        if await search.count(context.partitions.control, letter_filter) > MAX_EXPORTED:
+        if await search.count(context.partitions, letter_filter) > MAX_EXPORTED:
             return ErrorAnswer(
                 413, f"More than {MAX_EXPORTED:,} letters match. Use `hookline dead export`, which has no limit."
             )
         exported = bytearray()
-        async with aclosing(export_lines(context.partitions.control, letter_filter, by=principal.name)) as pieces:
+        async with aclosing(export_lines(context.partitions, letter_filter, by=principal.name)) as pieces:
             async for piece in pieces:
                 exported += piece
                 if len(exported) > MAX_EXPORTED_BYTES:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
+from broker.merged.away import Away
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search
 from inspector.operations.filters import Filter, describe
 from inspector.operations.search import Group
+from inspector.operations.status import incomplete
 from inspector.web.filters import FilterError, parse_filter, to_form
 from inspector.web.pages import Pages
 
@@ -35,7 +37,8 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
             letter_filter = parse_filter(request.query)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.")
-        found = await search.groups(context.partitions.control, letter_filter, limit=MOST)
+        away: Away = {}
+        found = await search.groups(context.partitions, letter_filter, limit=MOST, away=away)
         return pages.show(
             request,
             principal,
@@ -45,6 +48,7 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
             fields=to_form(letter_filter),
             total=sum(group.count for group in found),
             most=MOST,
+            incomplete=incomplete(away),
             events=events,
             now_ms=context.partitions.control.clock.now_ms(),
             shown=context.configured.masking.text,

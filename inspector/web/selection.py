@@ -8,7 +8,8 @@ from msgspec import Struct, structs
 from multidict import MultiMapping
 
 from broker.dead_letters import DeadLetter
-from broker.redis.client import Client
+from broker.merged.away import Away
+from broker.redis.partitions import Partitions
 from inspector.formatting import count_of
 from inspector.operations import bulk_actions, search
 from inspector.operations.bulk_actions import Selection
@@ -33,32 +34,38 @@ class FormSelection(Struct, frozen=True):
     fields: Sequence[tuple[str, str]]
     """Form fields that select the same letters again."""
 
+    away: Away = {}
+    """Partitions that did not answer. Their letters are not selected."""
 
-async def read_selection(redis: Client, form: MultiMapping[str]) -> FormSelection:
+
+async def read_selection(partitions: Partitions, form: MultiMapping[str]) -> FormSelection:
     """The dead letters that a form selects now. Raises FilterError and BrokerError."""
     if form.get("scope") != "all":
-        return await _ticked(redis, form.getall("id", []))
+        return await _ticked(partitions, form.getall("id", []))
     letter_filter, until_ms = parse_filter(form), _until_ms(form)
-    selection = await bulk_actions.select(redis, _limited(letter_filter, until_ms))
-    return await _matching(redis, structs.replace(selection, letter_filter=letter_filter))
+    away: Away = {}
+    selection = await bulk_actions.select(partitions, _limited(letter_filter, until_ms), away=away)
+    return await _matching(partitions, structs.replace(selection, letter_filter=letter_filter), away)
 
 
-async def _matching(redis: Client, selection: Selection) -> FormSelection:
+async def _matching(partitions: Partitions, selection: Selection, away: Away) -> FormSelection:
     letter_filter = selection.letter_filter
-    page = await search.find(redis, _limited(letter_filter, selection.until_ms), limit=SAMPLES)
+    limited = _limited(letter_filter, selection.until_ms)
+    page = await search.find(partitions, limited, limit=SAMPLES, away=away)
     sample = [entry.letter for entry in page.entries]
     form = {"scope": "all", **to_form(letter_filter), "until_ms": str(selection.until_ms)}
-    return FormSelection(selection, selection.count, describe(letter_filter), sample, list(form.items()))
+    return FormSelection(selection, selection.count, describe(letter_filter), sample, list(form.items()), away)
 
 
-async def _ticked(redis: Client, ids: Sequence[str]) -> FormSelection:
+async def _ticked(partitions: Partitions, ids: Sequence[str]) -> FormSelection:
     if len(ids) > MAX_TICKED:
         raise FilterError(f"at most {MAX_TICKED} letters can be ticked; use a filter and choose all that match")
-    letters = await search.get_letters(redis, ids)
+    away: Away = {}
+    letters = await search.get_letters(partitions, ids, away=away)
     existing = tuple(letter.id for letter in letters)
     form = [("scope", "ids"), *(("id", letter_id) for letter_id in existing)]
     description = count_of(len(existing), "selected letter")
-    return FormSelection(existing, len(existing), description, letters[:SAMPLES], form)
+    return FormSelection(existing, len(existing), description, letters[:SAMPLES], form, away)
 
 
 def _limited(letter_filter: Filter, until_ms: int) -> Filter:

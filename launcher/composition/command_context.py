@@ -16,7 +16,7 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.connection import Settings
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
-from launcher.composition.dead_letter_terms import terms
+from launcher.composition.dead_letter_terms import buckets, terms
 from launcher.composition.spill_directories import spilled_here
 from launcher.config.config import Config, config_file, load
 from launcher.embedded.embedded_redis import socket_path, socket_url
@@ -82,6 +82,10 @@ class Context:
     def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         """Return a function that lists the search terms of a dead letter. Raises ConfigError."""
         return terms(self.config.sources)
+
+    def event_bucket(self) -> Callable[[StoredDeadLetter], int | None]:
+        """Return a function that lists the search terms of a dead letter. Raises ConfigError."""
+        return buckets(self.config.sources)
 
     def retention(self) -> DeadSettings:
         """The settings that limit how many dead letters are kept, and for how long. Raises ConfigError."""

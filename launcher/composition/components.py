@@ -144,7 +144,7 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
 
     async def run(_: int) -> None:
         partitions = connect_all(redis)
-        keeping = asyncio.create_task(retention_task.run(partitions.control, lambda: reloadable.current.dead))
+        keeping = asyncio.create_task(retention_task.run(partitions, lambda: reloadable.current.dead))
         try:
             await inspector_server.serve(
                 settings,

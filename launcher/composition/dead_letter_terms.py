@@ -1,4 +1,4 @@
-"""The search terms of dead letters, as workers with this config find them."""
+"""The search terms of dead letters, and the partitions of their events, as workers with this config find them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.replay import notification_of
 from sources import KINDS
 from sources.settings import Settings
-from worker.search_terms import terms_of
+from worker.search_terms import bucket_of, terms_of
 
 
 def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Sequence[str]]:
@@ -25,5 +25,20 @@ def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Seque
         if letter.source in kinds and letter.reason != "unreadable":
             return kinds[letter.source].terms(stored_letter.body)
         return ()
+
+    return of
+
+
+def buckets(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], int | None]:
+    """Returns a function that finds the bucket of a dead notification's event, and never raises.
+
+    It returns None for other dead letters, and for one whose event cannot be decoded.
+    """
+    kinds = {name: KINDS[source.kind] for name, source in sources.items()}
+
+    def of(stored_letter: StoredDeadLetter) -> int | None:
+        letter = stored_letter.letter
+        is_notification = letter.stage == "notify" and not letter.job
+        return bucket_of(notification_of(stored_letter), kinds) if is_notification else None
 
     return of

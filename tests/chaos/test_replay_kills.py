@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.monitoring import stats
 from broker.queue import stream
 from broker.queue.batch import RawBody
@@ -154,7 +154,7 @@ async def _replay_all(redis: Client, parts: _Parts, sink: Sink) -> int:
     await until(all_done, seconds=180)
     action = await _action(redis)
     assert (action.selected, action.done, action.missing) == (REFUSED + UNKNOWN, REFUSED + UNKNOWN, 0)
-    assert await search.count(redis, Filter()) == 0
+    assert await search.count(Partitions([redis]), Filter()) == 0
     assert len(sink.times) == REFUSED + UNKNOWN
     resent = sum(times - 1 for times in sink.times.values())
     sys.stdout.write(

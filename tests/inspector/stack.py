@@ -13,7 +13,7 @@ from aiohttp import web
 
 from broker import dead_letters
 from broker.dead_letters import DeadLetter, StoredDeadLetter
-from broker.dead_letters.stored_actions import Action, Verb
+from broker.dead_letters.action import Action, Verb
 from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.queue import stream
@@ -21,6 +21,7 @@ from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
+from broker.redis.partitions import Partitions
 from broker.steps.commit import Processed, commit
 from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import Selection
@@ -138,8 +139,8 @@ async def make_dead_letters(
 
 async def action_progress(redis: Client, verb: Verb, chosen: Selection | Sequence[str]) -> AsyncIterator[Action]:
     """Run an action and yield its progress."""
-    action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me")
-    async for step in bulk_actions.run(redis, action, owner="me"):
+    action = await bulk_actions.begin(Partitions([redis]), verb, chosen, by="ann", owner="me")
+    async for step in bulk_actions.run(Partitions([redis]), action, owner="me"):
         yield step
 
 

@@ -7,15 +7,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action
-from broker.redis.client import Client
-from broker.redis.clock import ask_ms
+from broker.dead_letters.action import Action
+from broker.merged import actions as all_actions
+from broker.merged import letters as all_letters
+from broker.merged.away import Away
+from broker.redis.partitions import Partitions
 from inspector.cli import options
-from inspector.cli.app import ACTIONS, dead, print_json, show
+from inspector.cli.app import ACTIONS, dead, fail_if_incomplete, print_json, show
 from inspector.cli.dead.foreground import ForegroundAction
 from inspector.cli.options import examples
-from inspector.cli.session import Context, run_with_redis
+from inspector.cli.session import Context, run_with_partitions
 from inspector.cli.tables import action_page, actions_table, why_table
 from inspector.formatting import one_line
 from inspector.presentation.serializers import action_record
@@ -52,22 +53,26 @@ def actions(
 
 
 def _show_one(context: Context, action_id: str, *, as_json: bool) -> None:
-    action, now_ms = run_with_redis(context, partial(_read_one, action_id=action_id))
+    away: Away = {}
+    action, now_ms = run_with_partitions(context, partial(_read_one, action_id=action_id, away=away))
     if action is None:
         _fail_unknown(action_id)
     masking = context.masking()
     if as_json:
         print_json(action_record(action, now_ms=now_ms, masking=masking))
+        fail_if_incomplete(away)
         return
     show(action_page(action, now_ms=now_ms, masking=masking))
     if action.causes:
         show(why_table(action.causes))
     if action.state == "stopped" or action.is_interrupted(now_ms):
         typer.echo(f"to continue: hookline dead resume {action_id}", err=True)
+    fail_if_incomplete(away)
 
 
 def _show_recent(context: Context, limit: int, *, as_json: bool) -> None:
-    recent, now_ms = run_with_redis(context, partial(_read_recent, limit=limit))
+    away: Away = {}
+    recent, now_ms = run_with_partitions(context, partial(_read_recent, limit=limit, away=away))
     if as_json:
         print_json([action_record(action, now_ms=now_ms, masking=context.masking()) for action in recent])
     elif recent:
@@ -77,14 +82,17 @@ def _show_recent(context: Context, limit: int, *, as_json: bool) -> None:
     for action in recent:
         if action.is_interrupted(now_ms):
             typer.echo(f"to continue: hookline dead resume {action.id}", err=True)
+    fail_if_incomplete(away)
 
 
-async def _read_one(redis: Client, action_id: str) -> tuple[Action | None, int]:
-    return await stored_actions.read(redis, action_id), await ask_ms(redis)
+async def _read_one(partitions: Partitions, action_id: str, away: Away) -> tuple[Action | None, int]:
+    action = await all_actions.read(partitions, action_id, away=away)
+    return action, await all_letters.now_ms(partitions, away={})
 
 
-async def _read_recent(redis: Client, limit: int) -> tuple[list[Action], int]:
-    return await stored_actions.recent(redis, count=limit), await ask_ms(redis)
+async def _read_recent(partitions: Partitions, limit: int, away: Away) -> tuple[list[Action], int]:
+    recent = await all_actions.recent(partitions, count=limit, away=away)
+    return recent, await all_letters.now_ms(partitions, away=away)
 
 
 @dead.command(rich_help_panel=ACTIONS, epilog=examples("hookline dead stop 01ktz3x9h8m2v5c7q"))
@@ -94,7 +102,7 @@ def stop(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson = F
     To continue it, run hookline dead resume.
     Exit code 1 if it was not running.
     """
-    stopped, action = run_with_redis(ctx.obj, partial(_stop, action_id=action_id, by=ctx.obj.user()))
+    stopped, action = run_with_partitions(ctx.obj, partial(_stop, action_id=action_id, by=ctx.obj.user()))
     if action is None:
         _fail_unknown(action_id)
     if as_json:
@@ -107,9 +115,9 @@ def stop(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson = F
     raise typer.Exit(0 if stopped else 1)
 
 
-async def _stop(redis: Client, action_id: str, by: str) -> tuple[bool, Action | None]:
-    stopped = await stored_actions.stop(redis, action_id, by=by)
-    return stopped, await stored_actions.read(redis, action_id)
+async def _stop(partitions: Partitions, action_id: str, by: str) -> tuple[bool, Action | None]:
+    stopped = await all_actions.stop(partitions, action_id, by=by)
+    return stopped, await all_actions.read(partitions, action_id)
 
 
 @dead.command(rich_help_panel=ACTIONS, epilog=examples("hookline dead resume 01ktz3x9h8m2v5c7q"))
@@ -119,7 +127,7 @@ def resume(ctx: typer.Context, action_id: ActionId, *, as_json: options.AsJson =
     If another process may still run it, this first waits up to 10 seconds.
     Exit code 1 if another process runs it, if it is done, or if letters were left.
     """
-    action = run_with_redis(ctx.obj, partial(stored_actions.read, action=action_id))
+    action = run_with_partitions(ctx.obj, partial(all_actions.read, action=action_id, away={}))
     if action is None:
         _fail_unknown(action_id)
     if action.state == "done":

@@ -14,13 +14,14 @@ import typer
 from msgspec import Struct
 
 from broker.dead_letters import MAX_NOTE_CHARS
-from broker.dead_letters.stored_actions import Verb
+from broker.dead_letters.action import Verb
+from broker.merged.away import Away, because
 from inspector.cli import options
 from inspector.cli.app import CHANGE, dead, print_json
 from inspector.cli.dead.foreground import ForegroundAction
 from inspector.cli.options import examples, rate_per_s, with_filter_options
-from inspector.cli.session import Context, run_with_redis
-from inspector.formatting import count_of, one_line
+from inspector.cli.session import Context, run_with_partitions
+from inspector.formatting import count_of, one_line, printable
 from inspector.operations import bulk_actions
 from inspector.operations.bulk_actions import Selection
 from inspector.operations.filters import Filter, describe
@@ -134,7 +135,10 @@ class BulkRequest(Struct, frozen=True):
 def run(context: Context, verb: Verb, request: BulkRequest, *, rate_per_s: float = 0.0, note: str = "") -> int:
     """Select, confirm and run; return the exit code. Raises BadParameter, BrokerError."""
     _check(verb, request)
-    target, count, description = _target(context, request)
+    away: Away = {}
+    target, count, description = _target(context, request, away)
+    if away:
+        typer.echo(printable(because(away, ", so its letters are not selected")), err=True)
     if count == 0:
         typer.echo("no dead letter matches", err=True)
         if request.as_json:
@@ -144,7 +148,8 @@ def run(context: Context, verb: Verb, request: BulkRequest, *, rate_per_s: float
         typer.echo(f"nothing {VERBS[verb].participle}", err=True)
         return 1
     action = ForegroundAction(context, as_json=request.as_json)
-    return action.begin(verb, target, rate_per_s=rate_per_s, note=note)
+    code = action.begin(verb, target, rate_per_s=rate_per_s, note=note)
+    return code or (1 if away else 0)
 
 
 def _check(verb: Verb, request: BulkRequest) -> None:
@@ -161,12 +166,14 @@ def _check(verb: Verb, request: BulkRequest) -> None:
         )
 
 
-def _target(context: Context, request: BulkRequest) -> tuple[Selection | Sequence[str], int, str]:
+def _target(context: Context, request: BulkRequest, away: Away) -> tuple[Selection | Sequence[str], int, str]:
     """(the selected letters, how many they are, a description: `3 dead letters for channel crm`)."""
     if request.ids:
         ids = list(dict.fromkeys(request.ids))
         return ids, len(ids), count_of(len(ids), "dead letter")
-    selection = run_with_redis(context, partial(bulk_actions.select, letter_filter=request.letter_filter))
+    selection = run_with_partitions(
+        context, partial(bulk_actions.select, letter_filter=request.letter_filter, away=away)
+    )
     phrases = one_line(describe(selection.letter_filter)).removeprefix("all ").removeprefix("dead letters")
     return selection, selection.count, count_of(selection.count, "dead letter") + phrases
 

@@ -19,7 +19,7 @@ from inspector.cli.app import CHANGE, dead, print_json, show
 from inspector.cli.dead.bulk_commands import confirm
 from inspector.cli.dead.letter_text import dry_run_text
 from inspector.cli.options import examples
-from inspector.cli.session import run_with_redis
+from inspector.cli.session import run_with_partitions
 from inspector.formatting import one_line
 from inspector.operations import search, single_letter
 from inspector.operations.single_letter import EditError
@@ -60,11 +60,11 @@ def edit(
         raise typer.BadParameter("there is no terminal for an editor; give the edited body", param_hint="--file")
     text = _read(file) if file else None
     if text is None:
-        stored_letter = run_with_redis(
-            ctx.obj, lambda redis: single_letter.reveal(redis, letter_id, by=ctx.obj.user())
+        stored_letter = run_with_partitions(
+            ctx.obj, lambda partitions: single_letter.reveal(partitions, letter_id, by=ctx.obj.user())
         )
     else:
-        stored_letter = run_with_redis(ctx.obj, lambda redis: search.get(redis, letter_id))
+        stored_letter = run_with_partitions(ctx.obj, lambda partitions: search.get(partitions, letter_id))
     if stored_letter is None:
         typer.echo(f"no dead letter {one_line(letter_id)}", err=True)
         raise typer.Exit(1)
@@ -85,8 +85,8 @@ def _send(ctx: typer.Context, stored_letter: StoredDeadLetter, body: bytes, *, y
         show(dry_run_text(result))
     sent = False
     if result.passes if yes else confirm("Replay this copy?"):
-        sent = run_with_redis(
-            ctx.obj, lambda redis: single_letter.replay_edited(redis, name, body, by=ctx.obj.user())
+        sent = run_with_partitions(
+            ctx.obj, lambda partitions: single_letter.replay_edited(partitions, name, body, by=ctx.obj.user())
         )
     if as_json:
         print_json({"id": name, "replayed": sent, "replay_now": dry_run_record(result)})

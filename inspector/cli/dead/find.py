@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from broker.dead_letters import StoredDeadLetter
-from broker.redis.client import Client
+from broker.merged.away import Away
+from broker.redis.partitions import Partitions
 from inspector.cli import options
-from inspector.cli.app import FIND, console, dead, print_json, show
+from inspector.cli.app import FIND, console, dead, fail_if_incomplete, print_json, show
 from inspector.cli.dead import letter_text
 from inspector.cli.options import examples, to_options, with_filter_options
-from inspector.cli.session import run_with_redis
+from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import groups_table, letters_table
 from inspector.formatting import one_line
 from inspector.operations import search, single_letter
@@ -42,15 +43,19 @@ def list_(
     cursor: options.Cursor = "",
     as_json: options.AsJson = False,
 ) -> None:
-    """List the dead letters that match all filters, newest first."""
+    """List the dead letters that match all filters, newest first.
 
-    async def read(redis: Client) -> tuple[Page, int, str]:
-        page = await search.find(redis, letter_filter, limit=limit, cursor=cursor)
-        count = await search.count(redis, letter_filter)
-        return page, count, "" if page.entries else await _no_match(redis, letter_filter)
+    Exit code 1 if a partition of Redis is away, so that its letters are missing.
+    """
+    away: Away = {}
+
+    async def read(partitions: Partitions) -> tuple[Page, int, str]:
+        page = await search.find(partitions, letter_filter, limit=limit, cursor=cursor, away=away)
+        count = await search.count(partitions, letter_filter, away=away)
+        return page, count, "" if page.entries else await _no_match(partitions, letter_filter, away)
 
     try:
-        page, count, no_match = run_with_redis(ctx.obj, read)
+        page, count, no_match = run_with_partitions(ctx.obj, read)
     except CursorError as error:
         raise typer.BadParameter(str(error), param_hint="--cursor") from None
     masking = ctx.obj.masking()
@@ -65,6 +70,7 @@ def list_(
         typer.echo(f"{len(page.entries)} of {count}; to continue: {more}", err=True)
     else:
         typer.echo(f"{len(page.entries)} of {count}", err=True)
+    fail_if_incomplete(away)
 
 
 @dead.command(
@@ -78,15 +84,19 @@ def list_(
 def groups(
     ctx: typer.Context, *, letter_filter: Filter, limit: options.Limit = 50, as_json: options.AsJson = False
 ) -> None:
-    """List groups of dead letters with the same cause, most recent first, with a chart of the last 24 hours."""
+    """List groups of dead letters with the same cause, most recent first, with a chart of the last 24 hours.
+
+    Exit code 1 if a partition of Redis is away, so that its letters are missing.
+    """
     if letter_filter.search:
         raise typer.BadParameter("groups cannot be searched; use hookline dead list", param_hint="--search")
+    away: Away = {}
 
-    async def read(redis: Client) -> tuple[list[Group], str]:
-        failure_groups = await search.groups(redis, letter_filter, limit=limit)
-        return failure_groups, "" if failure_groups else await _no_match(redis, letter_filter)
+    async def read(partitions: Partitions) -> tuple[list[Group], str]:
+        failure_groups = await search.groups(partitions, letter_filter, limit=limit, away=away)
+        return failure_groups, "" if failure_groups else await _no_match(partitions, letter_filter, away)
 
-    failure_groups, no_match = run_with_redis(ctx.obj, read)
+    failure_groups, no_match = run_with_partitions(ctx.obj, read)
     masking = ctx.obj.masking()
     if as_json:
         print_json([group_record(group, masking=masking) for group in failure_groups])
@@ -95,6 +105,7 @@ def groups(
         typer.echo("to list the letters of a group: hookline dead list --group FINGERPRINT", err=True)
     if not failure_groups:
         typer.echo(no_match, err=True)
+    fail_if_incomplete(away)
 
 
 @dead.command(
@@ -124,16 +135,17 @@ def show_(
     if raw and as_json:
         raise typer.BadParameter("use either --json or --raw; --json --reveal prints the body as base64")
 
-    async def read(redis: Client) -> tuple[StoredDeadLetter, int] | None:
+    async def read(partitions: Partitions) -> tuple[StoredDeadLetter, int] | None:
         if raw or reveal:
-            stored_letter = await single_letter.reveal(redis, letter_id, by=ctx.obj.user())
+            stored_letter = await single_letter.reveal(partitions, letter_id, by=ctx.obj.user())
         else:
-            stored_letter = await search.get(redis, letter_id)
+            stored_letter = await search.get(partitions, letter_id)
         if stored_letter is None:
             return None
-        return stored_letter, await search.count(redis, Filter(fingerprint=stored_letter.letter.fingerprint))
+        group = Filter(fingerprint=stored_letter.letter.fingerprint)
+        return stored_letter, await search.count(partitions, group, away=Away())
 
-    result = run_with_redis(ctx.obj, read)
+    result = run_with_partitions(ctx.obj, read)
     if result is None:
         typer.echo(f"no dead letter {one_line(letter_id)}", err=True)
         raise typer.Exit(1)
@@ -166,9 +178,9 @@ def _write_raw(stored_letter: StoredDeadLetter) -> None:
     sys.stdout.buffer.write(stored_letter.body)
 
 
-async def _no_match(redis: Client, letter_filter: Filter) -> str:
+async def _no_match(partitions: Partitions, letter_filter: Filter, away: Away) -> str:
     """A message for an empty list. It names the existing values if a filter has a value that no letter has."""
-    choices = (await search.choices(redis)).by_field
+    choices = (await search.choices(partitions, away=away)).by_field
     for name in dimension_names():
         value = getattr(letter_filter, name)
         if value and choices[name] and value not in choices[name]:

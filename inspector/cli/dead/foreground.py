@@ -24,13 +24,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action, Verb
-from broker.redis.client import Client
-from broker.redis.clock import ask_ms
+from broker.dead_letters.action import Action, Verb
+from broker.merged import actions, letters
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from inspector.cli.app import print_json, show
-from inspector.cli.session import Context, run_with_redis
+from inspector.cli.session import Context, run_with_partitions
 from inspector.cli.tables import why_table
 from inspector.formatting import count_of
 from inspector.operations import bulk_actions
@@ -67,10 +66,16 @@ class ForegroundAction:
         return self._run(partial(self._resume, action_id=action_id))
 
     async def _begin(
-        self, redis: Client, *, verb: Verb, target: Selection | Sequence[str], rate_per_s: float, note: str
+        self,
+        partitions: Partitions,
+        *,
+        verb: Verb,
+        target: Selection | Sequence[str],
+        rate_per_s: float,
+        note: str,
     ) -> None:
         action_id = await bulk_actions.begin(
-            redis,
+            partitions,
             verb,
             target,
             by=self._context.user(),
@@ -78,48 +83,48 @@ class ForegroundAction:
             rate_per_s=rate_per_s,
             note=note,
         )
-        await self._show_progress(redis, action_id)
+        await self._show_progress(partitions, action_id)
 
-    async def _resume(self, redis: Client, *, action_id: str) -> None:
-        if await self._take(redis, action_id):
-            await self._show_progress(redis, action_id)
+    async def _resume(self, partitions: Partitions, *, action_id: str) -> None:
+        if await self._take(partitions, action_id):
+            await self._show_progress(partitions, action_id)
         else:
             typer.echo(f"another process runs it: hookline dead stop {action_id} stops it", err=True)
 
-    async def _take(self, redis: Client, action_id: str) -> bool:
+    async def _take(self, partitions: Partitions, action_id: str) -> bool:
         """Take the lease of an action, after waiting for the lease of another process to expire."""
-        first = action = await stored_actions.read(redis, action_id)
+        first = action = await actions.read(partitions, action_id, away={})
         if first is not None and first.state == "running":
-            wait_ms = first.lease_until_ms - await ask_ms(redis)
+            wait_ms = first.lease_until_ms - await letters.now_ms(partitions, away={})
             if wait_ms > 0:
                 typer.echo(f"another process may be running it: waiting {wait_ms / 1000:.0f} s", err=True)
         while first is not None and action is not None and action.state != "done":
-            if await stored_actions.resume(redis, action_id, by=self._context.user(), owner=self._owner):
+            if await actions.resume(partitions, action_id, by=self._context.user(), owner=self._owner):
                 return True
             # A process that extends its lease is alive and keeps the action.
             if action.state != "running" or action.lease_until_ms != first.lease_until_ms:
                 break
             await asyncio.sleep(_CHECK_EVERY_S)
-            action = await stored_actions.read(redis, action_id)
+            action = await actions.read(partitions, action_id, away={})
         return False
 
-    async def _show_progress(self, redis: Client, action_id: str) -> None:
+    async def _show_progress(self, partitions: Partitions, action_id: str) -> None:
         """Run the action, and draw its progress after each step."""
-        self._action = action = await stored_actions.read(redis, action_id)
+        self._action = action = await actions.read(partitions, action_id, away={})
         if action is None:
             return
         dry_run = self._context.dry_run() if action.request.verb == "dry_run" else None
         with _progress_bar(action) as draw:
             steps = bulk_actions.run(
-                redis, action_id, owner=self._owner, dry_run=dry_run, masking=self._context.masking()
+                partitions, action_id, owner=self._owner, dry_run=dry_run, masking=self._context.masking()
             )
             async for step in steps:
                 self._action = step
                 draw(step)
 
-    def _run(self, work: Callable[[Client], Awaitable[None]]) -> int:
+    def _run(self, work: Callable[[Partitions], Awaitable[None]]) -> int:
         try:
-            run_with_redis(self._context, work)
+            run_with_partitions(self._context, work)
         except KeyboardInterrupt:
             self._stop()
             return _STOPPED_BY_CTRL_C
@@ -130,14 +135,14 @@ class ForegroundAction:
 
     def _stop(self) -> None:
         try:
-            run_with_redis(self._context, self._stop_in_redis)
+            run_with_partitions(self._context, self._stop_in_redis)
         finally:  # While Redis is away, the last known progress is still reported.
             self._report()
 
-    async def _stop_in_redis(self, redis: Client) -> None:
+    async def _stop_in_redis(self, partitions: Partitions) -> None:
         if self._action is not None:
-            await stored_actions.stop(redis, self._action.id, by=self._context.user())
-            self._action = await stored_actions.read(redis, self._action.id)
+            await actions.stop(partitions, self._action.id, by=self._context.user())
+            self._action = await actions.read(partitions, self._action.id, away={})
 
     def _report(self) -> int:
         """Print the result; return the exit code."""

@@ -12,12 +12,13 @@ from typing import Annotated, BinaryIO
 import msgspec
 import typer
 
-from broker.redis.client import Client
+from broker.merged.away import Away, because
 from broker.redis.errors import BrokerError
+from broker.redis.partitions import Partitions
 from inspector.cli import options
-from inspector.cli.app import KEEP, dead, print_json
+from inspector.cli.app import KEEP, dead, fail_if_incomplete, print_json
 from inspector.cli.options import examples
-from inspector.cli.session import run_with_redis
+from inspector.cli.session import run_with_partitions
 from inspector.formatting import count_of, printable, size
 from inspector.operations import export_files, retention
 from inspector.operations.export import (
@@ -55,13 +56,13 @@ def export(
 
     To read them again, run hookline dead import.
     The letters stay in Redis. Writes an audit entry.
-    Exit code 1 if a letter could not be read.
+    Exit code 1 if a letter could not be read, or if a partition of Redis is away.
     """
     typer.echo("the export holds personal data in clear: protect it like Redis, and delete it when done", err=True)
-    progress = ExportProgress()
+    progress, away = ExportProgress(), Away()
 
-    async def work(redis: Client) -> None:
-        pieces = export_lines(redis, letter_filter, by=ctx.obj.user(), progress=progress)
+    async def work(partitions: Partitions) -> None:
+        pieces = export_lines(partitions, letter_filter, by=ctx.obj.user(), progress=progress, away=away)
         if file == _STDOUT:
             async for piece in pieces:
                 sys.stdout.buffer.write(piece)
@@ -71,7 +72,7 @@ def export(
         typer.echo(f"{file}: {size(written)}", err=True)
 
     try:
-        run_with_redis(ctx.obj, work)
+        run_with_partitions(ctx.obj, work)
     except FileExistsError:
         raise typer.BadParameter(f"{file} exists already; choose a new name", param_hint="--file") from None
     except BrokenPipeError:
@@ -81,6 +82,8 @@ def export(
     typer.echo(f"{count_of(progress.letters, 'dead letter')} exported", err=True)
     if progress.unreadable:
         typer.echo(f"not exported: {_unreadable(progress.unreadable)}", err=True)
+    fail_if_incomplete(away)
+    if progress.unreadable:
         raise typer.Exit(1)
 
 
@@ -105,16 +108,16 @@ def import_(
     """
     progress = ImportProgress()
 
-    async def work(redis: Client, stream: BinaryIO) -> None:
+    async def work(partitions: Partitions, stream: BinaryIO) -> None:
         nonlocal progress
         lines = split_lines(stream.readline)
-        steps = import_lines(redis, lines, ctx.obj.search_terms(), by=ctx.obj.user(), about=Path(file).name)
-        async for step in steps:
+        terms, bucket_of, name = ctx.obj.search_terms(), ctx.obj.event_bucket(), Path(file).name
+        async for step in import_lines(partitions, lines, terms, bucket_of, by=ctx.obj.user(), about=name):
             progress = step
 
     try:
         with sys.stdin.buffer if file == _STDOUT else Path(file).open("rb") as stream:
-            run_with_redis(ctx.obj, partial(work, stream=stream))
+            run_with_partitions(ctx.obj, partial(work, stream=stream))
     except ImportFileError as error:
         progress = error.progress
         _print_imported(progress, as_json=as_json)
@@ -152,25 +155,27 @@ def purge(
             "no limit is configured, so all dead letters are kept; set dead.keep_days or dead.keep_count", err=True
         )
         raise typer.Exit(2)
+    away: Away = {}
     if dry_run:
-        due = run_with_redis(ctx.obj, lambda redis: retention.due(redis, settings))
+        due = run_with_partitions(ctx.obj, lambda partitions: retention.due(partitions, settings, away=away))
         if as_json:
             print_json({"due": due.count})
         else:
             typer.echo(f"{count_of(due.count, 'dead letter')} to remove")
+        fail_if_incomplete(away)
         return
     letters, unreadable, files = 0, 0, list[str]()
 
-    async def work(redis: Client) -> None:
+    async def work(partitions: Partitions) -> None:
         nonlocal letters, unreadable
-        async with aclosing(retention.purge(redis, settings, by=ctx.obj.user())) as rounds:
+        async with aclosing(retention.purge(partitions, settings, by=ctx.obj.user(), away=away)) as rounds:
             async for purged in rounds:
                 letters += purged.letters
                 unreadable += purged.unreadable
                 files.extend([purged.file] if purged.file else [])
 
     try:
-        run_with_redis(ctx.obj, work)
+        run_with_partitions(ctx.obj, work)
     except PurgeBusyError as error:
         typer.echo(f"hookline: {error}; run it again later", err=True)
         raise typer.Exit(1) from None
@@ -178,6 +183,9 @@ def purge(
         raise _cannot(f"export to {settings.export_dir}, so nothing more is removed", error) from None
     finally:
         _print_purged(letters, unreadable, files, as_json=as_json)
+    if away:
+        typer.echo(printable(because(away, ", so nothing was removed there")), err=True)
+        raise typer.Exit(1)
 
 
 def _print_purged(letters: int, unreadable: int, files: Sequence[str], *, as_json: bool) -> None:

@@ -64,11 +64,11 @@ async def read_everything(redis: Client) -> None:
     letters = await dead_letters.newest(redis, count=10)
     assert len(letters) == 2
     for letter_filter in (Filter(), Filter(channel="crm"), Filter(search="c1"), Filter(since_ms=1)):
-        await search.find(redis, letter_filter)
-        await search.count(redis, letter_filter)
-    assert await search.get(redis, letters[0].id)
-    assert await search.choices(redis)
-    assert await search.groups(redis)
+        await search.find(Partitions([redis]), letter_filter)
+        await search.count(Partitions([redis]), letter_filter)
+    assert await search.get(Partitions([redis]), letters[0].id)
+    assert await search.choices(Partitions([redis]))
+    assert await search.groups(Partitions([redis]))
     await audit.read(redis)
     await stored_actions.recent(redis)
     await stored_actions.interrupted(redis)
@@ -100,8 +100,8 @@ async def test_the_main_job_runs_with_one_user_for_each_part(
 
     client = connect(parts["inspector"])
     letters = await dead_letters.newest(client, count=10)
-    assert await single_letter.add_note(client, letters[0].id, "seen", by="ann")
-    assert await single_letter.reveal(client, letters[0].id, by="ann")
+    assert await single_letter.add_note(Partitions([client]), letters[0].id, "seen", by="ann")
+    assert await single_letter.reveal(Partitions([client]), letters[0].id, by="ann")
     await run_action(client, "discard", [letters[0].id])
     await run_action(client, "replay", [letters[1].id])
     await client.aclose(close_connection_pool=True)
@@ -119,7 +119,9 @@ async def test_a_user_that_only_reads_sees_everything_and_changes_nothing(
     assert denied(own_redis) == {"set"}  # the trial write of the status
     status = await read_status(Partitions([client]))
     with pytest.raises(Forbidden):
-        await single_letter.reveal(client, (await dead_letters.newest(client, count=1))[0].id, by="ann")
+        await single_letter.reveal(
+            Partitions([client]), (await dead_letters.newest(client, count=1))[0].id, by="ann"
+        )
     await wait_until_idle(client)
     await client.aclose(close_connection_pool=True)
 

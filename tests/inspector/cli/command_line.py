@@ -13,10 +13,10 @@ from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
 from broker.redis.connection import Settings
 from inspector import cli
-from inspector.operations.bulk_actions import DryRun
+from inspector.operations.action_steps.verb_steps import DryRun
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
-from launcher.composition.dead_letter_terms import terms
+from launcher.composition.dead_letter_terms import buckets, terms
 from launcher.composition.dry_runs import dry_run
 from launcher.config.config import read
 from sources.settings import Settings as SourceSettings
@@ -78,6 +78,9 @@ class CommandContext:
 
     def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         return terms(self.sources())
+
+    def event_bucket(self) -> Callable[[StoredDeadLetter], int | None]:
+        return buckets(self.sources())
 
     def retention(self) -> DeadSettings:
         return self.config.dead

@@ -13,6 +13,7 @@ from broker.monitoring import audit, stats
 from broker.queue import channel_state
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.export import export_lines
 from inspector.operations.filters import Filter
@@ -45,7 +46,7 @@ async def _has_begun(redis: Client, verb: str) -> bool:
 
 
 async def _notes(redis: Client, letter: str) -> list[str]:
-    stored_letter = await search.get(redis, letter)
+    stored_letter = await search.get(Partitions([redis]), letter)
     return [note.text for note in stored_letter.notes] if stored_letter else []
 
 
@@ -54,7 +55,9 @@ async def _paused(redis: Client) -> bool:
 
 
 async def _begin_all(redis: Client, verb: Any) -> None:
-    await bulk_actions.begin(redis, verb, await bulk_actions.select(redis, Filter()), by="ann", owner="me")
+    await bulk_actions.begin(
+        Partitions([redis]), verb, await bulk_actions.select(Partitions([redis]), Filter()), by="ann", owner="me"
+    )
 
 
 async def _is_edited(redis: Client, letter: str, _: str) -> bool:
@@ -82,8 +85,16 @@ AUDIT_ENTRIES = [
     ),
     AuditEntry("discard", lambda r, _, __: _begin_all(r, "discard"), lambda r, _, __: _has_begun(r, "discard")),
     AuditEntry("stop", lambda r, _, action: stored_actions.stop(r, action, by="ann"), _is_stopped),
-    AuditEntry("annotate", lambda r, letter, _: single_letter.add_note(r, letter, "checked", by="ann"), _is_noted),
-    AuditEntry("edit", lambda r, letter, _: single_letter.replay_edited(r, letter, b"{}", by="ann"), _is_edited),
+    AuditEntry(
+        "annotate",
+        lambda r, letter, _: single_letter.add_note(Partitions([r]), letter, "checked", by="ann"),
+        _is_noted,
+    ),
+    AuditEntry(
+        "edit",
+        lambda r, letter, _: single_letter.replay_edited(Partitions([r]), letter, b"{}", by="ann"),
+        _is_edited,
+    ),
     AuditEntry("pause", lambda r, _, __: channel_state.pause(r, "crm", by="ann"), lambda r, _, __: _paused(r)),
 ]
 
@@ -109,7 +120,9 @@ async def _dies_after(server: RedisServer, redis: Client, audit_entry: AuditEntr
     with server.client() as client:
         client.flushall()
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
-    action = await bulk_actions.begin(redis, "replay", [stored_letter.letter.id], by="bob", owner="other")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "replay", [stored_letter.letter.id], by="bob", owner="other"
+    )
     if audit_entry.before:
         await audit_entry.before(redis, action)
     dying = mortal(server.url, commands=commands)
@@ -147,9 +160,9 @@ async def test_a_letter_is_revealed_only_after_its_audit_entry_is_written(
         dying = mortal(redis_server.url, commands=commands)
         try:
             if what == "reveal":
-                seen = bool(await single_letter.reveal(dying, stored_letter.letter.id, by="ann"))
+                seen = bool(await single_letter.reveal(Partitions([dying]), stored_letter.letter.id, by="ann"))
             else:
-                seen = bool(await anext(export_lines(dying, Filter(), by="ann")))
+                seen = bool(await anext(export_lines(Partitions([dying]), Filter(), by="ann")))
         except Died:
             continue
         finally:
@@ -162,7 +175,9 @@ async def test_a_letter_is_revealed_only_after_its_audit_entry_is_written(
 
 async def test_a_repeated_command_adds_no_second_audit_entry(redis: Client) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
-    action = await bulk_actions.begin(redis, "discard", [stored_letter.letter.id], by="ann", owner="me")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "discard", [stored_letter.letter.id], by="ann", owner="me"
+    )
     for _ in range(2):
         await channel_state.pause(redis, "crm", by="ann")
         await stored_actions.stop(redis, action, by="ann")

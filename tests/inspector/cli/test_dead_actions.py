@@ -7,7 +7,7 @@ from asyncio.subprocess import Process
 from contextlib import AbstractAsyncContextManager
 
 from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
 from tests.inspector.stack import all_letters, make_dead_letters, running_worker, sample, wait_until_idle

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from broker.dead_letters import StoredDeadLetter, stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.partitions import Partitions
@@ -29,15 +29,16 @@ from tests.until import until
 _PROCESS = """
 import asyncio, sys
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions
 from inspector.operations.action_runner import ActionContext, Runner
 from inspector.operations.filters import Filter
 
 async def main():
     redis = connect(Settings(url=sys.argv[1]))
-    mine = Runner(redis, ActionContext)
+    mine = Runner(Partitions([redis]), ActionContext)
     running = asyncio.create_task(mine.run())
-    chosen = await bulk_actions.select(redis, Filter())
+    chosen = await bulk_actions.select(Partitions([redis]), Filter())
     print(await mine.begin("replay", chosen, by="ann", rate_per_s=20.0), flush=True)
     await running
 
@@ -47,7 +48,7 @@ asyncio.run(main())
 
 @asynccontextmanager
 async def running(redis: Client, means: ActionContext | None = None) -> AsyncIterator[Runner]:
-    runner = Runner(redis, lambda: means or ActionContext())
+    runner = Runner(Partitions([redis]), lambda: means or ActionContext())
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -66,7 +67,7 @@ async def ended(redis: Client, action: str) -> Action:
 
 
 async def everything(redis: Client) -> Selection:
-    return await bulk_actions.select(redis, Filter())
+    return await bulk_actions.select(Partitions([redis]), Filter())
 
 
 async def under_way(redis: Client, action: str) -> Action:
@@ -112,7 +113,9 @@ async def test_the_action_of_a_killed_process_is_completed_exactly_once(
 
 async def test_several_processes_complete_an_action_once(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(30)))
-    action = await bulk_actions.begin(redis, "replay", await everything(redis), by="ann", owner="killed")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "replay", await everything(redis), by="ann", owner="killed"
+    )
     await redis.hset(KEYS.action + action, "lease_until_ms", 1)
 
     async with running(redis), running(redis), running(redis):

@@ -6,13 +6,14 @@ import pytest
 
 from broker import dead_letters
 from broker.dead_letters import NotMineError, StoredDeadLetter, Work, stored_actions
-from broker.dead_letters.stored_actions import FailureCause, Step
+from broker.dead_letters.action import FailureCause, Step
 from broker.monitoring import audit
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
+from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.bulk_actions import DryRunError
 from inspector.operations.filters import Filter
 from inspector.operations.status import read_status
@@ -41,11 +42,13 @@ async def _make_dead_letters(redis: Client, count: int, *, event: str = "order.p
 async def test_an_action_shows_its_author_its_selection_and_its_result(redis: Client) -> None:
     await _make_dead_letters(redis, 5)
 
-    action = await run_action(redis, "replay", await bulk_actions.select(redis, Filter(event="order.paid")))
+    action = await run_action(
+        redis, "replay", await bulk_actions.select(Partitions([redis]), Filter(event="order.paid"))
+    )
 
     assert (action.state, action.selected, action.done, action.missing) == ("done", 5, 5, 0)
     assert (action.request.verb, action.request.by) == ("replay", "ann")
-    assert bulk_actions.filter_of(action.request) == Filter(event="order.paid")
+    assert filter_of(action.request) == Filter(event="order.paid")
     assert await stored_actions.recent(redis) == [action]
     [recorded] = await audit.read(redis)
     assert (recorded.audit_entry.by, recorded.audit_entry.what, recorded.audit_entry.about) == (
@@ -59,7 +62,7 @@ async def test_an_action_shows_its_author_its_selection_and_its_result(redis: Cl
 async def test_the_audit_log_does_not_hold_the_search_text(redis: Client) -> None:
     await _make_dead_letters(redis, 3)
 
-    await run_action(redis, "discard", await bulk_actions.select(redis, Filter(search="n1")))
+    await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter(search="n1")))
 
     [recorded] = await audit.read(redis)
     assert recorded.audit_entry.about == "search=***"
@@ -68,7 +71,7 @@ async def test_the_audit_log_does_not_hold_the_search_text(redis: Client) -> Non
 
 async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was(redis: Client) -> None:
     await _make_dead_letters(redis, 200)
-    steps = action_progress(redis, "replay", await bulk_actions.select(redis, Filter()))
+    steps = action_progress(redis, "replay", await bulk_actions.select(Partitions([redis]), Filter()))
     first = await anext(steps)
 
     assert await stored_actions.stop(redis, first.id, by="bob")
@@ -79,7 +82,7 @@ async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was
     assert not await stored_actions.stop(redis, first.id, by="bob")
 
     assert await stored_actions.resume(redis, first.id, by="bob", owner="other")
-    done = [step async for step in bulk_actions.run(redis, first.id, owner="other")][-1]
+    done = [step async for step in bulk_actions.run(Partitions([redis]), first.id, owner="other")][-1]
     assert (done.state, done.done, done.missing) == ("done", 200, 0)
     assert not await stored_actions.resume(redis, first.id, by="bob", owner="me")
     assert [row.audit_entry.what for row in await audit.read(redis)] == ["resume", "stop", "replay"]
@@ -87,7 +90,7 @@ async def test_a_stopped_action_makes_no_further_step_and_continues_where_it_was
 
 async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(redis: Client) -> None:
     await _make_dead_letters(redis, 150)
-    steps = action_progress(redis, "replay", await bulk_actions.select(redis, Filter()))
+    steps = action_progress(redis, "replay", await bulk_actions.select(Partitions([redis]), Filter()))
     first = await anext(steps)
     assert not await stored_actions.resume(redis, first.id, by="bob", owner="other")
     assert not first.is_interrupted(int(time.time() * 1000))
@@ -95,7 +98,7 @@ async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(re
     await redis.hset(KEYS.action + first.id, "lease_until_ms", 1)
     assert await stored_actions.resume(redis, first.id, by="bob", owner="other")
     late = [step async for step in steps][-1]
-    done = [step async for step in bulk_actions.run(redis, first.id, owner="other")][-1]
+    done = [step async for step in bulk_actions.run(Partitions([redis]), first.id, owner="other")][-1]
 
     assert late.done == first.done  # the old owner did nothing more
     assert (done.state, done.done) == ("done", 150)
@@ -105,7 +108,7 @@ async def test_an_action_whose_lease_expired_is_taken_over_and_completed_once(re
 
 async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 3)
-    action = await bulk_actions.begin(redis, "discard", ids, by="ann", owner="me")
+    action = await bulk_actions.begin(Partitions([redis]), "discard", ids, by="ann", owner="me")
     stale = Work(action, "another worker")
     letters = await all_letters(redis)
 
@@ -122,7 +125,9 @@ async def test_a_step_of_a_former_owner_changes_nothing(redis: Client) -> None:
 
 async def test_a_step_that_is_recorded_twice_counts_once(redis: Client) -> None:
     """The step is sent twice, as after a lost connection that took only the answer."""
-    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "dry_run", await _make_dead_letters(redis, 3), by="ann", owner="me"
+    )
     step = Step(cursor="2", done=2, passed=1, failed=(FailureCause("aaaa", 1, "it"),))
 
     for _ in range(2):
@@ -136,7 +141,9 @@ async def test_a_step_that_is_recorded_twice_counts_once(redis: Client) -> None:
 
 
 async def test_causes_beyond_the_first_hundreds_are_counted_together(redis: Client) -> None:
-    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me"
+    )
 
     for number in range(0, 600, 60):
         whys = tuple(FailureCause(f"{place:04}", 1, "it") for place in range(number, number + 60))
@@ -165,9 +172,13 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
         )
 
     action = await bulk_actions.begin(
-        redis, "dry_run", await bulk_actions.select(redis, Filter()), by="ann", owner="me"
+        Partitions([redis]),
+        "dry_run",
+        await bulk_actions.select(Partitions([redis]), Filter()),
+        by="ann",
+        owner="me",
     )
-    done = [step async for step in bulk_actions.run(redis, action, owner="me", dry_run=judge)][-1]
+    done = [step async for step in bulk_actions.run(Partitions([redis]), action, owner="me", dry_run=judge)][-1]
 
     assert (done.state, done.done, done.passed, done.failed) == ("done", 130, 117, 13)
     assert [(why.fingerprint, why.count) for why in done.causes] == [("aaaa", 10), ("bbbb", 3)]
@@ -178,7 +189,7 @@ async def test_a_dry_run_says_how_many_would_pass_and_why_others_fail(redis: Cli
 async def test_a_long_step_extends_its_lease(
     redis_server: RedisServer, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.operations.bulk_actions._EXTEND_EVERY_S", 0.01)
+    monkeypatch.setattr("inspector.operations.action_steps.part_run._EXTEND_EVERY_S", 0.01)
     ids = await _make_dead_letters(redis, 20)
     leases = set()
 
@@ -188,30 +199,32 @@ async def test_a_long_step_extends_its_lease(
             leases.add(watching.hget(KEYS.action + action, "lease_until_ms"))
         return DryRunResult(passes=True)
 
-    action = await bulk_actions.begin(redis, "dry_run", ids, by="ann", owner="me")
-    async for _ in bulk_actions.run(redis, action, owner="me", dry_run=judge):
+    action = await bulk_actions.begin(Partitions([redis]), "dry_run", ids, by="ann", owner="me")
+    async for _ in bulk_actions.run(Partitions([redis]), action, owner="me", dry_run=judge):
         pass
 
     assert len(leases) > 2
 
 
 async def test_a_dry_run_is_refused_without_a_config(redis: Client) -> None:
-    action = await bulk_actions.begin(redis, "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me")
+    action = await bulk_actions.begin(
+        Partitions([redis]), "dry_run", await _make_dead_letters(redis, 1), by="ann", owner="me"
+    )
 
     with pytest.raises(DryRunError):
-        async for _ in bulk_actions.run(redis, action, owner="me"):
+        async for _ in bulk_actions.run(Partitions([redis]), action, owner="me"):
             pass
 
 
 async def test_a_note_is_added_to_all_selected_letters(redis: Client) -> None:
     await _make_dead_letters(redis, 70)
     [other] = await _make_dead_letters(redis, 1, event="other")
-    selection = await bulk_actions.select(redis, Filter(event="order.paid"))
+    selection = await bulk_actions.select(Partitions([redis]), Filter(event="order.paid"))
     action = await bulk_actions.begin(
-        redis, "annotate", selection, by="ann", owner="me", note="reported to the CRM team"
+        Partitions([redis]), "annotate", selection, by="ann", owner="me", note="reported to the CRM team"
     )
 
-    done = [step async for step in bulk_actions.run(redis, action, owner="me")][-1]
+    done = [step async for step in bulk_actions.run(Partitions([redis]), action, owner="me")][-1]
 
     assert (done.done, done.missing) == (70, 0)
     notes = [(await dead_letters.get(redis, letter.id)) for letter in await all_letters(redis)]
@@ -224,10 +237,12 @@ async def test_a_note_is_added_to_all_selected_letters(redis: Client) -> None:
 
 async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
     await _make_dead_letters(redis, 12)
-    selection = await bulk_actions.select(redis, Filter())
-    action = await bulk_actions.begin(redis, "discard", selection, by="ann", owner="me", rate_per_s=20)
+    selection = await bulk_actions.select(Partitions([redis]), Filter())
+    action = await bulk_actions.begin(
+        Partitions([redis]), "discard", selection, by="ann", owner="me", rate_per_s=20
+    )
     began, leases = time.monotonic(), set()
-    async for step in bulk_actions.run(redis, action, owner="me"):
+    async for step in bulk_actions.run(Partitions([redis]), action, owner="me"):
         leases.add(step.lease_until_ms)
 
     assert 0.3 < time.monotonic() - began < 30
@@ -237,20 +252,20 @@ async def test_a_rate_is_kept_and_the_lease_with_it(redis: Client) -> None:
 async def test_an_action_on_a_search_processes_its_results(redis: Client) -> None:
     await _make_dead_letters(redis, 80)
     [alone] = await _make_dead_letters(redis, 1)
-    selection = await bulk_actions.select(redis, Filter(search=" ALL "))
+    selection = await bulk_actions.select(Partitions([redis]), Filter(search=" ALL "))
     assert selection.count == 81
 
-    done = await run_action(redis, "discard", await bulk_actions.select(redis, Filter(search="N7")))
+    done = await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter(search="N7")))
 
     assert (done.selected, done.done) == (1, 1)
-    by_id = await search.find(redis, Filter(search=alone))
+    by_id = await search.find(Partitions([redis]), Filter(search=alone))
     assert [entry.letter.id for entry in by_id.entries] == [alone]
 
 
 async def test_only_the_last_actions_are_kept(redis: Client) -> None:
     ids = await _make_dead_letters(redis, 1)
-    running = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
-    stopped = await bulk_actions.begin(redis, "annotate", ids, by="ann", owner="me")
+    running = await bulk_actions.begin(Partitions([redis]), "annotate", ids, by="ann", owner="me")
+    stopped = await bulk_actions.begin(Partitions([redis]), "annotate", ids, by="ann", owner="me")
     assert await stored_actions.stop(redis, stopped, by="ann")
     await run_action(redis, "discard", ["0" * 17])
     later_ms = await ask_ms(redis) + 60_000
@@ -284,7 +299,7 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
         Filter(search="n3"),
         Filter(search="absent"),
     ):
-        everything = (await search.find(redis, Filter(), limit=1000)).entries
+        everything = (await search.find(Partitions([redis]), Filter(), limit=1000)).entries
         expected = [
             found.letter.id
             for found in everything
@@ -292,30 +307,30 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
             and wanted.includes(found.at_ms)
             and (not wanted.search or wanted.search in ("all", f"n{found.letter.received_at_ms}"))
         ]
-        page = await search.find(redis, wanted, limit=1000)
+        page = await search.find(Partitions([redis]), wanted, limit=1000)
         assert [entry.letter.id for entry in page.entries] == expected, wanted
-        assert await search.count(redis, wanted) == len(expected), wanted
+        assert await search.count(Partitions([redis]), wanted) == len(expected), wanted
 
 
 async def test_groups_show_when_they_grew(redis: Client) -> None:
     await _make_dead_letters(redis, 4)
 
-    [group] = await search.groups(redis)
+    [group] = await search.groups(Partitions([redis]))
 
     assert (group.count, sum(group.hours), group.hours[-1] + group.hours[-2]) == (4, 4, 4)
     assert group.first_ms == group.last_ms
-    assert await search.groups(redis, Filter(event="other")) == []
+    assert await search.groups(Partitions([redis]), Filter(event="other")) == []
 
 
 async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) -> None:
     [letter_id] = await _make_dead_letters(redis, 1)
-    before = await search.get(redis, letter_id)
+    before = await search.get(Partitions([redis]), letter_id)
 
-    assert await single_letter.replay_edited(redis, letter_id, b'{"n":"corrected"}', by="ann")
-    assert not await single_letter.replay_edited(redis, "0" * 17, b"{}", by="ann")
+    assert await single_letter.replay_edited(Partitions([redis]), letter_id, b'{"n":"corrected"}', by="ann")
+    assert not await single_letter.replay_edited(Partitions([redis]), "0" * 17, b"{}", by="ann")
 
     status = await read_status(Partitions([redis]))
-    kept = await search.get(redis, letter_id)
+    kept = await search.get(Partitions([redis]), letter_id)
     assert status.adds_up()
     assert (status.totals.queued, status.totals.edited, status.dead_letters) == (1, 1, 1)
     assert before is not None
@@ -328,8 +343,8 @@ async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) ->
 async def test_a_reveal_is_recorded_in_the_audit_log(redis: Client) -> None:
     [letter_id] = await _make_dead_letters(redis, 1)
 
-    assert await single_letter.reveal(redis, letter_id, by="ann") is not None
-    assert await single_letter.reveal(redis, "0" * 17, by="ann") is None
+    assert await single_letter.reveal(Partitions([redis]), letter_id, by="ann") is not None
+    assert await single_letter.reveal(Partitions([redis]), "0" * 17, by="ann") is None
 
     assert [
         (row.audit_entry.by, row.audit_entry.what, row.audit_entry.about) for row in await audit.read(redis)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
 from sources import KINDS
@@ -65,7 +66,7 @@ async def test_two_rules_with_the_same_kind_of_error_are_two_failure_groups(
 ) -> None:
     await die(redis_server, redis, *RULES)
 
-    groups = await search.groups(redis)
+    groups = await search.groups(Partitions([redis]))
 
     assert {(group.sample.rule, group.sample.event, group.sample.path, group.count) for group in groups} == {
         ("welcome", CREATED, "text line 1", 2),
@@ -82,17 +83,17 @@ async def test_one_rule_that_fails_at_two_events_is_two_failure_groups(
 ) -> None:
     await die(redis_server, redis, rule("all", "*", "{{ nmae }}"))
 
-    assert sorted(group.sample.event for group in await search.groups(redis)) == [CREATED, EVENT]
+    assert sorted(group.sample.event for group in await search.groups(Partitions([redis]))) == [CREATED, EVENT]
 
 
 async def test_a_dry_run_counts_each_cause_with_its_own_error(redis_server: RedisServer, redis: Client) -> None:
     await die(redis_server, redis, *RULES)
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], 7)}
     dry_run = DryRunner(sources, RULES, {"console": ConsoleSettings()}).of
-    chosen = await bulk_actions.select(redis, Filter())
+    chosen = await bulk_actions.select(Partitions([redis]), Filter())
 
-    action = await bulk_actions.begin(redis, "dry_run", chosen, by="ann", owner="me")
-    done = [step async for step in bulk_actions.run(redis, action, owner="me", dry_run=dry_run)][-1]
+    action = await bulk_actions.begin(Partitions([redis]), "dry_run", chosen, by="ann", owner="me")
+    done = [step async for step in bulk_actions.run(Partitions([redis]), action, owner="me", dry_run=dry_run)][-1]
 
     assert (done.passed, done.failed) == (0, 8)
     fingerprints = {letter.rule: letter.fingerprint for letter in await all_letters(redis)}

@@ -21,6 +21,7 @@ from broker.queue.batch import RawBody, decode
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
+from broker.redis.partitions import Partitions
 from inspector.operations import search
 from inspector.operations.forget import forget_person
 from inspector.privacy.person import Person
@@ -63,7 +64,7 @@ async def test_a_dead_letter_whose_body_names_the_person_in_another_spelling_goe
     ]
     await add_stored(redis, letters)
 
-    done = await forget_person(redis, LENA, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
 
     assert done.letters == 1
     assert [letter.id for letter in await all_letters(redis)] == [letters[1].letter.id]
@@ -82,17 +83,17 @@ async def test_texts_of_a_letter_of_another_are_redacted_and_the_letter_stays(re
     )
     await dead_letters.annotate(redis, [stored_letter.letter.id], dead_letters.Note(NOW_MS, "ann", "keep this"))
 
-    done = await forget_person(redis, LENA, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.notes) == (0, 1, 1)
-    left = await search.get(redis, stored_letter.letter.id)
+    left = await search.get(Partitions([redis]), stored_letter.letter.id)
     assert left is not None and left.body == OF_ANOTHER.body
     assert left.letter.event_hint == "h.(forgotten)"
     assert left.letter.event == "(forgotten)" and left.letter.error == "(forgotten)"
     assert left.letter.attempts == (Attempt(1, 2, "permanent", "no <(forgotten)>", "550 (forgotten) unknown"),)
     assert left.letter.headers == "x-user: (forgotten)"
     assert [note.text for note in left.notes] == ["keep this"]
-    [kind] = (await search.choices(redis)).by_field["event"]
+    [kind] = (await search.choices(Partitions([redis]))).by_field["event"]
     assert kind == "(forgotten)"
     assert (await stats.read_totals(redis)).notifications_add_up()
 
@@ -107,7 +108,7 @@ async def test_waiting_webhooks_and_notifications_of_others_are_redacted(redis: 
     await redis.set(KEYS.job + "1m8erdrz65ax1eb3r.1", jobs.encode(job))
     await redis.zadd(KEYS.queue, {"1m8erdrz65ax1eb3r.1": NOW_MS})
 
-    done = await forget_person(redis, LENA, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
 
     assert (done.webhooks, done.notifications, done.redacted) == (0, 0, 2)
     [(_, fields)] = await redis.xrange(KEYS.stream)
@@ -135,7 +136,7 @@ async def test_actions_audit_drift_and_alerts_no_longer_name_the_person(redis: C
     await alerts.raise_alert(redis, Alert(kind="drift", source="voucherify", since_ms=1, text=EMAIL), mark_ms=1000)
     await audit.record(redis, AuditEntry("ann", "export", f"of event {SPELLINGS[1]}"))
 
-    done = await forget_person(redis, LENA, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
 
     assert (done.actions, done.audit_entries, done.drift, done.alerts) == (1, 2, 2, 1)
     stored_action = await stored_actions.read(redis, action)
@@ -166,10 +167,10 @@ async def test_an_id_that_is_a_common_word_removes_no_other_data(redis: Client) 
     await add_stored(redis, [stored_letter])
     await drift.note(redis, "voucherify", {Deviation("customer", "unknown key", "$.customer"): 1})
 
-    done = await forget_person(redis, person, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person, TERMS, by="ann")
 
     assert (done.letters, done.redacted, done.drift) == (0, 0, 0)
-    assert await search.get(redis, stored_letter.letter.id) == dead_letters.StoredDeadLetter(
+    assert await search.get(Partitions([redis]), stored_letter.letter.id) == dead_letters.StoredDeadLetter(
         msgspec.structs.replace(stored_letter.letter, died_at_ms=(await all_letters(redis))[0].died_at_ms),
         body.body,
     )
@@ -184,7 +185,7 @@ async def test_the_append_only_file_no_longer_holds_the_person(redis_server: Red
     await redis.zadd(KEYS.actions, {"x": 1})
     assert EMAIL.encode() in files_of(redis_server.directory)
 
-    done = await forget_person(redis, LENA, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
 
     assert done.append_only_file == "rewritten" and done.is_complete
     assert EMAIL.encode() not in files_of(redis_server.directory)
@@ -193,7 +194,7 @@ async def test_the_append_only_file_no_longer_holds_the_person(redis_server: Red
 async def test_a_refused_rewrite_is_reported_and_the_result_is_incomplete(redis: Client) -> None:
     await redis.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
     try:
-        done = await forget_person(redis, LENA, TERMS, by="ann")
+        done = await forget_person(Partitions([redis]), LENA, TERMS, by="ann")
     finally:
         await redis.execute_command("ACL", "SETUSER", "default", "+bgrewriteaof")
 

@@ -15,6 +15,7 @@ from broker.queue import dedupe, jobs, stream
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from broker.steps import digests
 from broker.steps.commit import NewEvent, Processed, Share, commit
 from broker.steps.digests import Gathered, Part
@@ -53,13 +54,13 @@ async def test_a_person_leaves_dead_letters_and_the_queue_and_the_sums_hold(
     customer = json.loads(sample(1))["data"]["customer"]["id"]
     person = Person([customer], {"voucherify": KINDS["voucherify"]})
 
-    done = await forget_person(redis, person, TERMS, by="ann")
-    again = await forget_person(redis, person, TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person, TERMS, by="ann")
+    again = await forget_person(Partitions([redis]), person, TERMS, by="ann")
 
     assert (done.letters, done.webhooks) == (1, 1)
     assert (again.letters, again.webhooks, again.repacked) == (0, 0, 0)
     assert len(await all_letters(redis)) == 1
-    assert await search.count(redis, Filter(search=customer)) == 0
+    assert await search.count(Partitions([redis]), Filter(search=customer)) == 0
     totals = await stats.read_totals(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert (totals.queued, totals.dead_at_intake, totals.forgotten) == (1, 1, 2)
@@ -114,7 +115,7 @@ async def test_a_notification_leaves_its_job_and_what_is_settled_stays_so(redis:
     await redis.hincrby(KEYS.stats_total, "sent", 1)
     await redis.hincrby(KEYS.stats_total, "waiting", -1)
 
-    done = await forget_person(redis, person_of(1), TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person_of(1), TERMS, by="ann")
 
     assert done.notifications == 1 and done.is_complete
     [heir] = [name.decode() for name in await redis.zrange(KEYS.queue, 0, -1)]
@@ -133,12 +134,12 @@ async def test_a_held_job_stays_held_and_a_running_one_is_left_and_reported(redi
     await redis.zadd(KEYS.held_jobs + "crm", {name: 5})
     await redis.set(KEYS.in_progress + name, "worker", px=60_000)
 
-    running = await forget_person(redis, person_of(1), TERMS, by="ann")
+    running = await forget_person(Partitions([redis]), person_of(1), TERMS, by="ann")
     assert (running.notifications, running.busy) == (0, [f"job {name}"])
     assert await numbers_in(redis, name) == ["k1", "k2"]
 
     await redis.delete(KEYS.in_progress + name)
-    assert (await forget_person(redis, person_of(1), TERMS, by="ann")).notifications == 1
+    assert (await forget_person(Partitions([redis]), person_of(1), TERMS, by="ann")).notifications == 1
     [(heir, since)] = await redis.zrange(KEYS.held_jobs + "crm", 0, -1, withscores=True)
     assert since == 5 and await numbers_in(redis, heir.decode()) == ["k2"]
     assert await redis.zcard(KEYS.queue) == 0
@@ -149,14 +150,14 @@ async def test_an_event_is_removed_from_its_digest_and_a_worker_that_had_read_it
     read = await digests.gathered(redis, "d")
     job = NotifyJob("mail", 1, NOW_MS, [])
 
-    done = await forget_person(redis, person_of(2), TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person_of(2), TERMS, by="ann")
 
     assert done.digested == 1
     assert not await digests.close(redis, "d", read, [job], window_ms=1), "the list was replaced meanwhile"
     left = [digests.unpacked(blob).key for blob in await digests.gathered(redis, "d")]
     assert left == ["k1", "k3"]
     for number in (1, 3):
-        await forget_person(redis, person_of(number), TERMS, by="ann")
+        await forget_person(Partitions([redis]), person_of(number), TERMS, by="ann")
     assert not await redis.exists(KEYS.digests, KEYS.digest + "d")
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (1, 1, 0, 1)
@@ -168,7 +169,7 @@ async def test_a_batch_that_a_worker_has_is_left_and_reported(redis: Client) -> 
     await accept(redis, sample(1), sample(2))
     [entry] = await stream.read(redis, "me", count=1, block_ms=100)
 
-    done = await forget_person(redis, person_of(1), TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person_of(1), TERMS, by="ann")
 
     assert (done.webhooks, done.busy, done.is_complete) == (0, [f"batch {entry.id}"], False)
     assert (await stats.read_totals(redis)).queued == 2
@@ -178,17 +179,17 @@ async def test_letters_of_others_that_were_packed_against_the_persons_no_longer_
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, sample(4), sample(5), sample(6), source="absent-else")
-    letters = {letter.id: await search.get(redis, letter.id) for letter in await all_letters(redis)}
+    letters = {letter.id: await search.get(Partitions([redis]), letter.id) for letter in await all_letters(redis)}
     assert await redis.hlen(KEYS.dead_dicts) == 1
 
-    done = await forget_person(redis, person_of(4), TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person_of(4), TERMS, by="ann")
 
     assert done.letters == 1 and done.repacked >= 2 and not done.is_complete
     assert await redis.hlen(KEYS.dead_dicts) == 0
     left = await all_letters(redis)
     assert len(left) == 2
     for letter in left:
-        assert await search.get(redis, letter.id) == letters[letter.id]
+        assert await search.get(Partitions([redis]), letter.id) == letters[letter.id]
 
 
 async def test_notes_and_filters_that_name_the_person_are_removed_and_such_a_filter_finds_nothing(
@@ -198,17 +199,17 @@ async def test_notes_and_filters_that_name_the_person_are_removed_and_such_a_fil
     customer = json.loads(sample(1))["data"]["customer"]["id"]
     for text in ("keep this", f"asked {customer}"):
         await acted_note(redis, letter, text)
-    chosen = await bulk_actions.select(redis, Filter(search=customer))
-    action = await bulk_actions.begin(redis, "discard", chosen, by="ann", owner="me")
+    chosen = await bulk_actions.select(Partitions([redis]), Filter(search=customer))
+    action = await bulk_actions.begin(Partitions([redis]), "discard", chosen, by="ann", owner="me")
 
-    done = await forget_person(redis, person_of(1), TERMS, by="ann")
+    done = await forget_person(Partitions([redis]), person_of(1), TERMS, by="ann")
 
     assert (done.letters, done.notes) == (0, 1)
-    stored_letter = await search.get(redis, letter)
+    stored_letter = await search.get(Partitions([redis]), letter)
     assert stored_letter and [note.text for note in stored_letter.notes] == ["keep this"]
     stored_action = await stored_actions.read(redis, action)
     assert stored_action and stored_action.request.wanted["search"] == "(forgotten)"
-    _ = [step async for step in bulk_actions.run(redis, action, owner="me")]
+    _ = [step async for step in bulk_actions.run(Partitions([redis]), action, owner="me")]
     assert len(await all_letters(redis)) == 1
 
 
@@ -220,7 +221,7 @@ async def test_workers_that_run_meanwhile_lose_nothing_of_others(redis_server: R
     async with running_receiver() as taking, running_worker(redis_server, rules=TO_CRM, channels=crm(taking.url)):
         for start in range(10, 130, 8):
             await accept(redis, *(sample(number) for number in range(start, start + 8)))
-            await forget_person(redis, person_of(50), TERMS, by="ann")
+            await forget_person(Partitions([redis]), person_of(50), TERMS, by="ann")
         totals = await wait_until_idle(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
     assert totals.accepted == 120
@@ -260,9 +261,11 @@ async def test_several_people_forgotten_at_the_same_time_are_all_removed_from_a_
     await add_stored(redis, [stored_letter])
 
     people = [person_of(number) for number in (1, 2, 3)]
-    done = await asyncio.gather(*(forget_person(redis, person, TERMS, by="ann") for person in people))
+    done = await asyncio.gather(
+        *(forget_person(Partitions([redis]), person, TERMS, by="ann") for person in people)
+    )
 
-    left = await search.get(redis, stored_letter.letter.id)
+    left = await search.get(Partitions([redis]), stored_letter.letter.id)
     assert left is not None
     assert [person_of(number).is_in(left.body) for number in (1, 2, 3, 4)] == [False, False, False, True]
     assert [result.digested for result in done] == [1, 1, 1]

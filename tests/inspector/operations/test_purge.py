@@ -17,6 +17,7 @@ from broker.dead_letters import ExportedDeadLetter
 from broker.monitoring import audit, stats
 from broker.monitoring.alerts import current_alerts
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import retention, retention_task
 from inspector.operations.export_format import parse_letter
 from inspector.operations.retention import PurgeBusyError, PurgeResult
@@ -45,7 +46,7 @@ async def aged(redis: Client, *days: float) -> list[str]:
 
 
 async def purged(redis: Client, settings: DeadSettings, round_of: int = 10) -> list[PurgeResult]:
-    return [result async for result in retention.purge(redis, settings, by="ann", round_of=round_of)]
+    return [result async for result in retention.purge(Partitions([redis]), settings, by="ann", round_of=round_of)]
 
 
 async def left(redis: Client) -> set[str]:
@@ -96,10 +97,10 @@ async def test_beyond_the_maximum_the_oldest_letters_are_removed_first(redis: Cl
 
 async def test_both_limits_apply_together_and_without_any_nothing_is_removed(redis: Client) -> None:
     ids = await aged(redis, 1, 2, 3, 40)
-    assert (await retention.due(redis, DeadSettings())).count == 0
-    assert (await retention.due(redis, DeadSettings(keep_days=30, keep_count=2))).count == 2
-    assert (await retention.due(redis, DeadSettings(keep_days=30, keep_count=9))).count == 1
-    assert (await retention.due(redis, DeadSettings(keep_days=1.5, keep_count=9))).count == 3
+    assert (await retention.due(Partitions([redis]), DeadSettings())).count == 0
+    assert (await retention.due(Partitions([redis]), DeadSettings(keep_days=30, keep_count=2))).count == 2
+    assert (await retention.due(Partitions([redis]), DeadSettings(keep_days=30, keep_count=9))).count == 1
+    assert (await retention.due(Partitions([redis]), DeadSettings(keep_days=1.5, keep_count=9))).count == 3
     assert await purged(redis, DeadSettings()) == []
     assert await left(redis) == set(ids)
 
@@ -113,7 +114,7 @@ async def test_nothing_is_removed_if_the_export_fails(
     with pytest.raises(OSError, match="No such file"):
         await purged(redis, settings)
     with caplog.at_level(logging.WARNING, "hookline"):
-        await retention_task.once(redis, settings)
+        await retention_task.once(Partitions([redis]), settings)
 
     assert await left(redis) == set(ids)
     [alert] = await current_alerts(redis, now_ms=time.time_ns() // 1_000_000)
@@ -160,12 +161,14 @@ async def test_a_letter_that_was_removed_meanwhile_is_not_counted(redis: Client,
 
 _PURGE = """
 import asyncio, sys
-from broker.redis.connection import Settings, connect
+from broker.redis.connection import Settings
+from broker.redis.partitions import connect_all
 from inspector.operations import retention_task
 from inspector.settings import DeadSettings
 async def main():
-    redis = connect(Settings(url=sys.argv[1]))
-    await retention_task.run(redis, lambda: DeadSettings(keep_days=30, export_dir=sys.argv[2]), every_s=0.05)
+    partitions = connect_all(Settings(url=sys.argv[1]))
+    settings = DeadSettings(keep_days=30, export_dir=sys.argv[2])
+    await retention_task.run(partitions, lambda: settings, every_s=0.05)
 asyncio.run(main())
 """
 
@@ -186,7 +189,7 @@ async def test_a_purge_that_is_killed_repeatedly_removes_only_exported_letters(
         assert gone <= set(in_files(tmp_path))
         await redis.delete(KEYS.purging)  # as if its lease of a minute had expired
 
-    await retention_task.once(redis, DeadSettings(keep_days=30, export_dir=str(tmp_path)))
+    await retention_task.once(Partitions([redis]), DeadSettings(keep_days=30, export_dir=str(tmp_path)))
 
     assert kills >= 2, "it was to be killed in the middle"
     assert await dead_letters.count(redis) == 0

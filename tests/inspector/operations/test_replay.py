@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from broker import dead_letters
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.queue.jobs import size_of
 from broker.redis.client import Client
 from broker.redis.errors import Full
@@ -58,7 +58,7 @@ async def test_a_body_whose_cause_is_fixed_goes_through_intake_again(
     before = await wait_until_idle(redis)
     assert (before.dead_at_intake, before.processed) == (1, 0)
 
-    progress = await _replay(redis, await bulk_actions.select(redis, Filter(source="shop")))
+    progress = await _replay(redis, await bulk_actions.select(Partitions([redis]), Filter(source="shop")))
     async with (
         running_receiver() as crm_server,
         running_worker(redis_server, sources=("shop",), rules=TO_CRM, channels=crm(crm_server.url)),
@@ -142,7 +142,7 @@ async def test_a_selection_holds_the_letters_of_its_time_and_none_later(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(40)))
-    selection = await bulk_actions.select(redis, Filter(source="absent"))
+    selection = await bulk_actions.select(Partitions([redis]), Filter(source="absent"))
     await make_dead_letters(redis_server, redis, sample(40), sample(41))
     late = {letter.id for letter in (await all_letters(redis))[:2]}
 
@@ -156,7 +156,7 @@ async def test_a_letter_that_dies_again_during_a_replay_is_not_replayed_again(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(100)))
-    selection = await bulk_actions.select(redis, Filter())
+    selection = await bulk_actions.select(Partitions([redis]), Filter())
 
     async with running_worker(redis_server):
         progress = await _replay(redis, selection)
@@ -171,7 +171,7 @@ async def test_letters_removed_after_the_selection_count_as_missing(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(20)))
-    selection = await bulk_actions.select(redis, Filter())
+    selection = await bulk_actions.select(Partitions([redis]), Filter())
     await _discard(redis, [letter.id for letter in (await all_letters(redis))[3:8]])
 
     assert await _replay(redis, selection) == Progress(20, 15, 5)
@@ -180,7 +180,7 @@ async def test_letters_removed_after_the_selection_count_as_missing(
 async def test_progress_is_reported_during_a_replay(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(150)))
 
-    selection = await bulk_actions.select(redis, Filter())
+    selection = await bulk_actions.select(Partitions([redis]), Filter())
     steps = [_progress(step) async for step in action_progress(redis, "replay", selection)]
 
     done = [step.done for step in steps]
@@ -215,8 +215,8 @@ async def test_the_sums_hold_after_a_discard(redis_server: RedisServer, redis: C
         await wait_until_idle(redis)
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
 
-    progress = await _discard(redis, await bulk_actions.select(redis, Filter()))
-    again = await _discard(redis, await bulk_actions.select(redis, Filter()))
+    progress = await _discard(redis, await bulk_actions.select(Partitions([redis]), Filter()))
+    again = await _discard(redis, await bulk_actions.select(Partitions([redis]), Filter()))
 
     status = await read_status(Partitions([redis]))
     assert (progress, again) == (Progress(3, 3, 0), Progress(0, 0, 0))
@@ -233,7 +233,7 @@ async def test_a_full_redis_stops_a_replay_and_loses_no_dead_letter(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(5)))
-    selection = await bulk_actions.select(redis, Filter())
+    selection = await bulk_actions.select(Partitions([redis]), Filter())
     await redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(Full):

@@ -22,6 +22,7 @@ from broker.queue import jobs
 from broker.queue.jobs import Attempt
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search
 from inspector.operations.export import (
     ImportFileError,
@@ -32,7 +33,7 @@ from inspector.operations.export import (
 )
 from inspector.operations.export_format import LineError, format_letter, parse_letter
 from inspector.operations.filters import Filter
-from launcher.composition.dead_letter_terms import terms
+from launcher.composition.dead_letter_terms import buckets, terms
 from sources.settings import Settings as SourceSettings
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
 from tests.inspector.stack import (
@@ -51,6 +52,7 @@ from tests.subprocesses import running_program
 from tests.until import until
 
 TERMS = terms({"voucherify": SourceSettings()})
+BUCKETS = buckets({"voucherify": SourceSettings()})
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +72,20 @@ async def other(other_server: RedisServer) -> AsyncIterator[Client]:
 
 
 async def exported(redis: Client, wanted: Filter | None = None) -> list[bytes]:
-    pieces = [piece async for piece in export_lines(redis, wanted or Filter(), by="ann")]
+    pieces = [piece async for piece in export_lines(Partitions([redis]), wanted or Filter(), by="ann")]
     return b"".join(pieces).splitlines(keepends=True)
 
 
 async def brought_in(redis: Client, lines: Sequence[bytes]) -> ImportProgress:
-    steps = [step async for step in import_lines(redis, lines, TERMS, by="ann", about="file")]
+    steps = [
+        step async for step in import_lines(Partitions([redis]), lines, TERMS, BUCKETS, by="ann", about="file")
+    ]
     return steps[-1]
 
 
 async def everything(redis: Client) -> list[ExportedDeadLetter]:
     ids = [letter.id for letter in await all_letters(redis)]
-    letters, unreadable = await read_with_bodies(redis, ids)
+    letters, unreadable = await read_with_bodies([(redis, name) for name in ids])
     assert not unreadable
     return letters
 
@@ -186,13 +190,15 @@ async def test_an_imported_letter_is_found_by_search_and_its_dimensions(
     await make_dead_letters(redis_server, redis, sample(3)[:-30], source="voucherify")
     customer = json.loads(sample(1))["data"]["customer"]["id"]
     email = json.loads(sample(1))["data"]["customer"]["email"]
-    assert await search.count(redis, Filter(search=customer)) >= 1
+    assert await search.count(Partitions([redis]), Filter(search=customer)) >= 1
 
     await brought_in(other, await exported(redis))
 
     for wanted in (Filter(search=customer), Filter(search=email), Filter(channel="crm"), Filter(stage="intake")):
-        here = [entry.letter for entry in (await search.find(redis, wanted)).entries]
-        assert here and here == [entry.letter for entry in (await search.find(other, wanted)).entries]
+        here = [entry.letter for entry in (await search.find(Partitions([redis]), wanted)).entries]
+        assert here and here == [
+            entry.letter for entry in (await search.find(Partitions([other]), wanted)).entries
+        ]
     there, here_too = await dead_letters.read_combinations(other), await dead_letters.read_combinations(redis)
     assert {kind.id: kind for kind in there.combinations} == {kind.id: kind for kind in here_too.combinations}
     assert await dead_letters.new_groups(other, since_ms=0) == []
@@ -217,7 +223,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     await make_dead_letters(redis_server, redis, sample(2), sample(3))
     before = await everything(redis)
     lines = await exported(redis)
-    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter()))
 
     first, again = await brought_in(redis, lines), await brought_in(redis, lines)
 
@@ -229,7 +235,7 @@ async def test_the_sums_hold_after_export_discard_import_and_replay_on_the_same_
     assert (totals.accepted, totals.dead_at_intake, totals.created, totals.dead) == (5, 4, 2, 2)
     assert (totals.discarded, totals.imported) == (3, 3)
 
-    await run_action(redis, "replay", await bulk_actions.select(redis, Filter(stage="intake")))
+    await run_action(redis, "replay", await bulk_actions.select(Partitions([redis]), Filter(stage="intake")))
     async with running_worker(redis_server, sources=("voucherify", "absent")):
         totals = await wait_until_idle(redis)
     assert totals.bodies_add_up() and totals.notifications_add_up()
@@ -312,7 +318,7 @@ async def test_the_commands_export_to_a_private_file_and_import_it(
     done = await hookline(redis_server, "dead", "export", "--file", str(file))
     again = await hookline(redis_server, "dead", "export", "--file", str(file))
     streamed = await hookline(redis_server, "dead", "export", "--reason", "unknown source")
-    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter()))
     brought = await hookline(redis_server, "dead", "import", str(file), "--json")
 
     assert done.exit_code == 0 and "2 dead letters exported" in done.stderr and "personal data" in done.stderr

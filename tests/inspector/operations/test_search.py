@@ -6,6 +6,7 @@ from broker import dead_letters
 from broker.dead_letters import DeadLetterRow, Position
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
 from inspector.operations.search import CursorError
@@ -42,7 +43,7 @@ async def _died_in_every_way(server: RedisServer, redis: Client) -> None:
 
 
 async def _ids(redis: Client, wanted: Filter) -> set[str]:
-    page = await search.find(redis, wanted, limit=100)
+    page = await search.find(Partitions([redis]), wanted, limit=100)
     assert page.cursor == ""
     return {entry.letter.id for entry in page.entries}
 
@@ -81,7 +82,7 @@ async def test_pages_hold_every_dead_letter_once_newest_first(redis_server: Redi
     seen: list[str] = []
     cursor = ""
     while True:
-        page = await search.find(redis, Filter(), limit=3, cursor=cursor)
+        page = await search.find(Partitions([redis]), Filter(), limit=3, cursor=cursor)
         seen += [entry.letter.id for entry in page.entries]
         cursor = page.cursor
         if not cursor:
@@ -96,20 +97,20 @@ async def test_a_cursor_stays_valid_when_letters_are_removed_or_added(
 ) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(6)))
     order = [letter.id for letter in await all_letters(redis)]
-    page = await search.find(redis, Filter(), limit=3)
+    page = await search.find(Partitions([redis]), Filter(), limit=3)
 
     await run_action(redis, "discard", [order[0], order[2], order[4]])
     await make_dead_letters(redis_server, redis, sample(6))
 
-    rest = await search.find(redis, Filter(), limit=10, cursor=page.cursor)
+    rest = await search.find(Partitions([redis]), Filter(), limit=10, cursor=page.cursor)
     assert [entry.letter.id for entry in rest.entries] == [order[3], order[5]]
 
 
 async def test_the_cursor_of_any_letter_begins_the_page_after_it(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, *(sample(number) for number in range(4)))
-    page = await search.find(redis, Filter())
+    page = await search.find(Partitions([redis]), Filter())
 
-    rest = await search.find(redis, Filter(), cursor=page.entries[1].cursor)
+    rest = await search.find(Partitions([redis]), Filter(), cursor=page.entries[1].cursor)
 
     assert rest.entries == page.entries[2:]
 
@@ -126,7 +127,7 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
     ]
     await add_stored(redis, stored_letters)
 
-    page = await search.find(redis, Filter(event="rare"), limit=1)
+    page = await search.find(Partitions([redis]), Filter(event="rare"), limit=1)
 
     assert [entry.letter.event for entry in page.entries] == ["rare"]
 
@@ -134,13 +135,13 @@ async def test_a_filter_looks_beyond_the_first_page_of_the_index(redis: Client) 
 @pytest.mark.parametrize("cursor", ["x", "12", "-abc", "12-", "\u0662-abc", "9" * 30 + "-a"])
 async def test_an_invalid_cursor_is_refused(redis: Client, cursor: str) -> None:
     with pytest.raises(CursorError):
-        await search.find(redis, Filter(), cursor=cursor)
+        await search.find(Partitions([redis]), Filter(), cursor=cursor)
 
 
 async def test_a_group_counts_the_letters_of_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
-    groups = await search.groups(redis)
+    groups = await search.groups(Partitions([redis]))
 
     assert sorted((group.count, group.sample.reason) for group in groups) == [
         (1, "undecodable"),
@@ -154,16 +155,16 @@ async def test_a_group_counts_the_letters_of_one_cause(redis_server: RedisServer
 
 async def test_a_group_is_removed_with_its_last_dead_letter(redis_server: RedisServer, redis: Client) -> None:
     await make_dead_letters(redis_server, redis, sample(1))
-    await run_action(redis, "discard", await bulk_actions.select(redis, Filter()))
+    await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter()))
 
-    assert await search.groups(redis) == []
+    assert await search.groups(Partitions([redis])) == []
 
 
 @pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])
 async def test_an_invalid_id_finds_no_dead_letter(redis: Client, letter_id: str) -> None:
     await redis.zadd(KEYS.dead_index, {"x": 1})
 
-    assert await search.get(redis, letter_id) is None
+    assert await search.get(Partitions([redis]), letter_id) is None
     progress = await run_action(redis, "discard", [letter_id])
     assert (progress.done, progress.missing) == (0, 1)
 
@@ -174,7 +175,7 @@ async def test_a_letter_that_is_removed_while_a_page_is_read_is_skipped(redis: C
     assert await dead_letters.read_older(redis, Position(2000, ""), count=5) == [
         DeadLetterRow("0" * 17, 1000, None)
     ]
-    assert (await search.find(redis, Filter())).entries == []
+    assert (await search.find(Partitions([redis]), Filter())).entries == []
 
 
 async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
@@ -188,7 +189,7 @@ async def test_an_attempt_is_kept_with_time_duration_answer_and_error(
         refusing.status, refusing.answer = 503, "come back later"
         await wait_until_idle(redis)
 
-    page = await search.find(redis, Filter(reason="exhausted"))
+    page = await search.find(Partitions([redis]), Filter(reason="exhausted"))
     attempts = page.entries[0].letter.attempts
     assert [(attempt.outcome, attempt.error, attempt.answer) for attempt in attempts] == [
         ("retry", "answered 503", "come back later")

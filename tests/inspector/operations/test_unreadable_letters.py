@@ -11,6 +11,7 @@ import pytest
 from broker.dead_letters import stored_actions
 from broker.monitoring import stats
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, retention_task, search, single_letter
 from inspector.operations.export import ExportProgress, export_lines
 from inspector.operations.filters import Filter
@@ -44,13 +45,13 @@ async def test_an_unreadable_letter_is_found_by_its_dimensions(redis_server: Red
     lost, others = await _three(redis_server, redis)
 
     for wanted in (Filter(), Filter(source="voucherify"), Filter(reason="undecodable")):
-        page = await search.find(redis, wanted)
+        page = await search.find(Partitions([redis]), wanted)
         assert {entry.letter.id for entry in page.entries} == {lost, *others}
-        assert await search.count(redis, wanted) == 3
-    assert await search.count(redis, Filter(source="other")) == 0
-    [group] = await search.groups(redis)
+        assert await search.count(Partitions([redis]), wanted) == 3
+    assert await search.count(Partitions([redis]), Filter(source="other")) == 0
+    [group] = await search.groups(Partitions([redis]))
     assert group.count == 3
-    page = await search.find(redis, Filter(search=lost))
+    page = await search.find(Partitions([redis]), Filter(search=lost))
     assert [entry.letter.is_unreadable for entry in page.entries] == [True]
 
 
@@ -93,10 +94,10 @@ async def test_a_dry_run_shows_that_an_unreadable_letter_would_stay(
     redis_server: RedisServer, redis: Client
 ) -> None:
     await _three(redis_server, redis)
-    chosen = await bulk_actions.select(redis, Filter())
-    action = await bulk_actions.begin(redis, "dry_run", chosen, by="ann", owner="me")
+    chosen = await bulk_actions.select(Partitions([redis]), Filter())
+    action = await bulk_actions.begin(Partitions([redis]), "dry_run", chosen, by="ann", owner="me")
 
-    steps = bulk_actions.run(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True))
+    steps = bulk_actions.run(Partitions([redis]), action, owner="me", dry_run=lambda _: DryRunResult(passes=True))
     last = [step async for step in steps][-1]
 
     assert (last.done, last.passed, last.failed) == (3, 2, 1)
@@ -108,8 +109,10 @@ async def test_a_note_and_a_discard_of_all_include_unreadable_letters(
 ) -> None:
     await _three(redis_server, redis)
 
-    noted = await run_action(redis, "annotate", await bulk_actions.select(redis, Filter()))
-    discarded = await run_action(redis, "discard", await bulk_actions.select(redis, Filter(source="voucherify")))
+    noted = await run_action(redis, "annotate", await bulk_actions.select(Partitions([redis]), Filter()))
+    discarded = await run_action(
+        redis, "discard", await bulk_actions.select(Partitions([redis]), Filter(source="voucherify"))
+    )
 
     assert (noted.done, discarded.done) == (3, 3)
     assert await all_letters(redis) == []
@@ -122,7 +125,7 @@ async def test_an_export_leaves_an_unreadable_letter_out_and_reports_it(
     _, others = await _three(redis_server, redis)
     progress = ExportProgress()
 
-    lines = [piece async for piece in export_lines(redis, Filter(), by="ann", progress=progress)]
+    lines = [piece async for piece in export_lines(Partitions([redis]), Filter(), by="ann", progress=progress)]
     export = await hookline(redis_server, "dead", "export", "--file", str(tmp_path / "all.jsonl"))
 
     assert (progress.letters, progress.unreadable) == (2, 1)
@@ -172,7 +175,7 @@ async def test_letters_that_retention_has_to_keep_are_logged(
     await make_unreadable(redis, *await aged(redis, 9))
 
     with caplog.at_level(logging.WARNING, logger="hookline.inspector"):
-        await retention_task.once(redis, DeadSettings(keep_days=1))
+        await retention_task.once(Partitions([redis]), DeadSettings(keep_days=1))
 
     assert [record.getMessage() for record in caplog.records] == [
         "1 dead letters cannot be read, so they were not purged"
@@ -184,7 +187,7 @@ async def test_forget_reports_that_an_unreadable_letter_may_hold_the_person(
 ) -> None:
     lost, others = await _three(redis_server, redis)
 
-    done = await forget_person(redis, Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
+    done = await forget_person(Partitions([redis]), Person(["ada@example.com"], KINDS), lambda _: (), by="ann")
 
     assert (done.unknown, done.unreadable, done.is_complete) == (1, [], False)
     assert {letter.id for letter in await all_letters(redis)} == {lost, *others}
@@ -192,11 +195,11 @@ async def test_forget_reports_that_an_unreadable_letter_may_hold_the_person(
 
 async def test_an_unreadable_letter_cannot_be_edited(redis_server: RedisServer, redis: Client) -> None:
     lost, _ = await _three(redis_server, redis)
-    stored_letter = await search.get(redis, lost)
+    stored_letter = await search.get(Partitions([redis]), lost)
     assert stored_letter is not None
 
     with pytest.raises(EditError, match="cannot read it"):
         single_letter.editable_text(stored_letter)
     with pytest.raises(EditError, match="cannot read it"):
-        await single_letter.replay_edited(redis, lost, b"{}", by="ann")
+        await single_letter.replay_edited(Partitions([redis]), lost, b"{}", by="ann")
     assert (await stats.read_totals(redis)).queued == 0

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from broker.dead_letters.stored_actions import Verb
+from broker.dead_letters.action import Verb
 from inspector.api.requests import ActionRequest
 from inspector.operations.verbs import VERBS
 from tests.inspector.api.calling import DOCUMENT

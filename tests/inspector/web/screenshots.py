@@ -15,6 +15,7 @@ from playwright.async_api import Browser, async_playwright
 
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
 from tests.inspector.web.browsing import DESKTOP, PHONE
@@ -37,16 +38,22 @@ async def _fill(server: RedisServer) -> dict[str, str]:
     redis = connect(RedisSettings(url=server.url))
     try:
         await add_dead_letters(redis, example_letters())
-        mail = (await search.find(redis, Filter(channel="mail"), limit=1)).entries[0].letter
-        odd = (await search.find(redis, Filter(stage="intake", error_class=broken(1).letter.error_class))).entries
-        crm = (await search.find(redis, Filter(channel="crm"), limit=1)).entries[0].letter
+        mail = (await search.find(Partitions([redis]), Filter(channel="mail"), limit=1)).entries[0].letter
+        odd = (
+            await search.find(
+                Partitions([redis]), Filter(stage="intake", error_class=broken(1).letter.error_class)
+            )
+        ).entries
+        crm = (await search.find(Partitions([redis]), Filter(channel="crm"), limit=1)).entries[0].letter
         await single_letter.add_note(
-            redis, odd[0].letter.id, "Reported to the shop team: balance is sent as words.", by="ann"
+            Partitions([redis]), odd[0].letter.id, "Reported to the shop team: balance is sent as words.", by="ann"
         )
         for verb, wanted in (("annotate", Filter(channel="mail")), ("dry_run", Filter())):
-            chosen = await bulk_actions.select(redis, wanted)
-            action = await bulk_actions.begin(redis, verb, chosen, by="ann", owner="me", note="asked")  # type: ignore[arg-type]
-            async for _ in bulk_actions.run(redis, action, owner="me", dry_run=DRY_RUNNER.of):
+            chosen = await bulk_actions.select(Partitions([redis]), wanted)
+            action = await bulk_actions.begin(
+                Partitions([redis]), verb, chosen, by="ann", owner="me", note="asked"
+            )  # type: ignore[arg-type]
+            async for _ in bulk_actions.run(Partitions([redis]), action, owner="me", dry_run=DRY_RUNNER.of):
                 pass
     finally:
         await redis.aclose(close_connection_pool=True)

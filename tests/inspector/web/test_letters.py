@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from broker.dead_letters import StoredDeadLetter, stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.monitoring import audit
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, single_letter
 from inspector.operations.filters import Filter
 from inspector.web.dead_letters import PAGE_SIZE
@@ -326,8 +327,8 @@ async def test_a_dry_run_shows_causes_and_offers_to_replay_the_same_letters(redi
 
 async def test_the_search_of_another_user_is_not_shown(redis: Client, local: Browser) -> None:
     await add_dead_letters(redis, [refused(3)])
-    selected = await bulk_actions.select(redis, Filter(search="member3@example.com"))
-    action = await bulk_actions.begin(redis, "dry_run", selected, by="ann", owner="absent")
+    selected = await bulk_actions.select(Partitions([redis]), Filter(search="member3@example.com"))
+    action = await bulk_actions.begin(Partitions([redis]), "dry_run", selected, by="ann", owner="absent")
 
     for path in ("/actions", f"/actions/{action}", "/audit"):
         text = (await local.get(path)).text
@@ -372,7 +373,9 @@ def _fields(part: str) -> list[Any]:
 async def test_the_audit_log_is_paged(redis: Client, local: Browser) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     for number in range(53):
-        await single_letter.add_note(redis, stored_letter.letter.id, f"{number}", by=f"user-{number}")
+        await single_letter.add_note(
+            Partitions([redis]), stored_letter.letter.id, f"{number}", by=f"user-{number}"
+        )
 
     first = await local.get("/audit")
     older = re.search(r'rel="next" href="([^"]+)"', first.text)
@@ -422,8 +425,12 @@ async def test_more_letters_than_a_form_may_name_are_not_offered_to_be_replayed(
 ) -> None:
     [stored_letter] = await add_dead_letters(redis, [broken(1)])
     gone = [f"{number:017}" for number in range(MAX_TICKED - 1 + more)]
-    action = await bulk_actions.begin(redis, "dry_run", [stored_letter.letter.id, *gone], by="ann", owner="me")
-    async for _ in bulk_actions.run(redis, action, owner="me", dry_run=lambda _: DryRunResult(passes=True)):
+    action = await bulk_actions.begin(
+        Partitions([redis]), "dry_run", [stored_letter.letter.id, *gone], by="ann", owner="me"
+    )
+    async for _ in bulk_actions.run(
+        Partitions([redis]), action, owner="me", dry_run=lambda _: DryRunResult(passes=True)
+    ):
         pass
 
     page = await local.get(f"/actions/{action}")

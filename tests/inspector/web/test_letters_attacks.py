@@ -14,6 +14,7 @@ from broker.monitoring import audit
 from broker.monitoring.audit import AuditEntry, record
 from broker.queue.jobs import Attempt, Notification
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions
 from inspector.operations.filters import MAX_CHARS, Filter
 from inspector.settings import User
@@ -87,8 +88,8 @@ async def test_no_text_of_a_letter_or_url_becomes_markup(redis: Client, browser:
     form = {"csrf": csrf, "scope": "all", "search": "", "event": EVIL}
     await browser.post(f"{path}/note", {"csrf": csrf, "note": EVIL})
     await record(redis, AuditEntry(EVIL, EVIL, EVIL, {EVIL: EVIL}))
-    selected = await bulk_actions.select(redis, Filter(event=EVIL))
-    action = await bulk_actions.begin(redis, "annotate", selected, by=EVIL, owner="me", note=EVIL)
+    selected = await bulk_actions.select(Partitions([redis]), Filter(event=EVIL))
+    action = await bulk_actions.begin(Partitions([redis]), "annotate", selected, by=EVIL, owner="me", note=EVIL)
     pages = [
         await browser.get("/dead", params={"event": EVIL}),
         await browser.get("/dead", params={"search": EVIL, "fingerprint": EVIL, "rule": EVIL, "channel": EVIL}),

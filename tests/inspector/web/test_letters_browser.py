@@ -16,6 +16,7 @@ from broker.dead_letters import StoredDeadLetter, stored_actions
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
+from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
@@ -65,11 +66,15 @@ async def test_each_page_is_accessible(chromium: Browser, redis_server: RedisSer
         serving(redis_server.url, configured=CONFIGURED) as served,
         tab(chromium) as page,
     ):
-        await single_letter.add_note(redis, found[0].letter.id, "n" * 300, by="ann")
+        await single_letter.add_note(Partitions([redis]), found[0].letter.id, "n" * 300, by="ann")
         dry = await bulk_actions.begin(
-            redis, "dry_run", await bulk_actions.select(redis, Filter()), by="ann", owner="x"
+            Partitions([redis]),
+            "dry_run",
+            await bulk_actions.select(Partitions([redis]), Filter()),
+            by="ann",
+            owner="x",
         )
-        async for _ in bulk_actions.run(redis, dry, owner="x", dry_run=CONFIGURED.dry_run):
+        async for _ in bulk_actions.run(Partitions([redis]), dry, owner="x", dry_run=CONFIGURED.dry_run):
             pass
         letters = {stored_letter.letter.reason: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
         kinds = {stored_letter.letter.error: f"/dead/{stored_letter.letter.id}" for stored_letter in found}
@@ -274,7 +279,7 @@ async def test_a_letter_is_found_opened_and_annotated_by_keyboard_alone(
         await page.keyboard.press("Enter")
         await expect(page.locator(".notes")).to_contain_text("by hand")
         crm_letter = next(stored_letter for stored_letter in found if stored_letter.letter.channel)
-        stored_letter = await search.get(redis, crm_letter.letter.id)
+        stored_letter = await search.get(Partitions([redis]), crm_letter.letter.id)
         assert stored_letter
         assert [note.text for note in stored_letter.notes] == ["by hand"]
 

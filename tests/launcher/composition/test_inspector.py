@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession
 
 from broker.dead_letters import stored_actions
-from broker.dead_letters.stored_actions import Action
+from broker.dead_letters.action import Action
 from broker.monitoring import audit
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions

@@ -10,6 +10,7 @@ import pytest
 
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
+from broker.redis.partitions import Partitions
 from broker.redis.server.facts import read_facts
 from inspector.operations import bulk_actions
 from inspector.operations.filters import Filter
@@ -66,7 +67,7 @@ async def test_webhooks_are_accepted_deduplicated_notified_and_replayed(
         server.start()
 
         crm_server.status = 200
-        await run_action(client, "replay", await bulk_actions.select(client, Filter(stage="notify")))
+        await run_action(client, "replay", await bulk_actions.select(Partitions([client]), Filter(stage="notify")))
         async with running_worker(server, rules=TO_CRM, channels=crm(crm_server.url)):
             last = await wait_until_idle(client)
 

@@ -1,6 +1,6 @@
 -- Start a bulk action.
 -- Arguments: action (id), order (msgpack), selected (letters), owner, lease_ms, most (actions that are kept),
--- audit_entry (msgpack). Beyond `most`, the oldest actions are deleted, except running ones.
+-- audit_entry (msgpack; "" for none). Beyond `most`, the oldest actions are deleted, except running ones.
 -- Returns 1, or 0 where the action exists.
 -- Run twice: nothing changes.
 go_on_when_full()

@@ -1,0 +1,1 @@
+"""Runs bulk actions: a part for each partition, in chunks of letters."""

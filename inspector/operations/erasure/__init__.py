@@ -1,0 +1,1 @@
+"""Removes a person from dead letters, for `inspector.operations.forget`."""
