@@ -106,7 +106,10 @@ async def existing(redis: Client, ids: Sequence[str]) -> set[str]:
     if not named:
         return set()
     with translated():
-        times: Any = await redis.zmscore(redis.names.dead_index, named)
+        async with redis.pipeline(transaction=False) as pipe:
+            for letter_id in named:
+                pipe.zscore(redis.names.dead_index, letter_id)
+            times = await pipe.execute()
     return {letter_id for letter_id, at_ms in zip(named, times, strict=True) if at_ms is not None}
 
 

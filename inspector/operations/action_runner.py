@@ -78,7 +78,7 @@ class Runner:
 
     async def resume(self, action_id: str, *, by: str) -> bool:
         """Continue a stopped or interrupted action. Return False if it is done or running. Raises BrokerError."""
-        action = await actions.read(self._partitions, action_id) if action_id in self._tasks else None
+        action = await actions.read(self._partitions, action_id, away={}) if action_id in self._tasks else None
         if action is not None and action.state == "running":
             return False
         resumed = await actions.resume(self._partitions, action_id, by=by, owner=self._owner)
@@ -103,7 +103,7 @@ class Runner:
 
     async def _take(self, action_id: str) -> bool:
         if self._context().dry_run is None:
-            action = await actions.read(self._partitions, action_id)
+            action = await actions.read(self._partitions, action_id, away={})
             if action is None or action.request.verb == "dry_run":
                 return False
         return await actions.take(self._partitions, action_id, owner=self._owner)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -103,17 +104,6 @@ async def _remove_from_texts(redis: Client, person: Person, done: ForgetResult) 
 
 async def _remove_waiting(each: _Everywhere, person: Person, done: ForgetResult) -> bool:
     """Remove the person from the queue, digests and jobs. Returns whether there was anything."""
-
-    async def webhooks(redis: Client) -> None:
-        done.webhooks += await _removed(queued_work.webhooks(redis, person), redis, "batch", done)
-        done.webhooks += await _removed(held_bodies.held(redis, person), redis, "batch", done)
-
-    async def digests(redis: Client) -> None:
-        done.digested += await _removed(queued_work.gathered(redis, person), redis, "digest", done)
-
-    async def notifications(redis: Client) -> None:
-        done.notifications += await _removed(queued_work.notifications(redis, person), redis, "job", done)
-
     # In the order in which work moves, also between partitions, so that what a worker moves on meanwhile is
     # found in a later step.
     first = (done.webhooks, done.digested, done.notifications)
@@ -121,24 +111,41 @@ async def _remove_waiting(each: _Everywhere, person: Person, done: ForgetResult)
         if number and done.busy:
             await asyncio.sleep(_PAUSE_S)
         done.busy, before = [], (done.webhooks, done.digested, done.notifications)
-        for step in (webhooks, digests, notifications):
-            await each.do(step)
+        for step in (_remove_webhooks, _remove_digested, _remove_notifications):
+            await each.do(partial(step, person=person, done=done))
         if before == (done.webhooks, done.digested, done.notifications) and not done.busy:
             break
     return bool(done.busy) or first != (done.webhooks, done.digested, done.notifications)
 
 
-async def _removed(results: AsyncIterator[ErasureResult], redis: Client, what: str, done: ForgetResult) -> int:
-    removed = 0
+async def _remove_webhooks(redis: Client, person: Person, done: ForgetResult) -> None:
+    for results in (queued_work.webhooks(redis, person), held_bodies.held(redis, person)):
+        async for removed in _removed(results, redis, "batch", done):
+            done.webhooks += removed
+
+
+async def _remove_digested(redis: Client, person: Person, done: ForgetResult) -> None:
+    async for removed in _removed(queued_work.gathered(redis, person), redis, "digest", done):
+        done.digested += removed
+
+
+async def _remove_notifications(redis: Client, person: Person, done: ForgetResult) -> None:
+    async for removed in _removed(queued_work.notifications(redis, person), redis, "job", done):
+        done.notifications += removed
+
+
+async def _removed(
+    results: AsyncIterator[ErasureResult], redis: Client, what: str, done: ForgetResult
+) -> AsyncIterator[int]:
+    """Yield how many were removed in each step, and add what else happened to `done`."""
     place = f" of partition {redis.partition}" if redis.partitions > 1 else ""
     async for result in results:
-        removed += result.removed
+        yield result.removed
         done.redacted += result.redacted
         if result.outcome == "busy":
             done.busy.append(f"{what} {result.name}{place}")
         elif result.outcome == "unreadable":
             done.unreadable.append(f"{what} {result.name}{place}")
-    return removed
 
 
 async def _remove_letters(each: _Everywhere, person: Person, terms: SearchTerms, done: ForgetResult) -> None:

@@ -54,7 +54,7 @@ async def test_an_action_on_a_filter_works_in_all_partitions_and_is_shown_as_one
     await add(three_partitions[2], [refused(1)], [NOW_MS - 5])
     selection = await bulk_actions.select(three_partitions, Filter(event="order.paid"))
     assert selection.count == 6
-    late = await add(three_partitions[0], [refused(2)], [NOW_MS + 60_000])
+    late = await add(three_partitions[0], [refused(2)], [NOW_MS + 86_400_000])
 
     action = await begin(three_partitions, "discard", selection)
     steps = await run(three_partitions, action)
