@@ -84,7 +84,7 @@ async def test_an_outage_of_one_partition_does_not_slow_the_others(
         sources=("cut off", "well"),
         channel={"concurrency": 4},
     )
-    worker(parts=parts, max_jobs=2, lease_s=15.0, takeover_s=15.0)
+    worker(parts=parts, max_jobs=2, lease_s=60.0, takeover_s=60.0)
     await send_home(apart, 2, 128, source="cut off")
     await until(lambda: came["cut off"] == 4)
     servers[2].freeze()
@@ -92,7 +92,7 @@ async def test_an_outage_of_one_partition_does_not_slow_the_others(
     began = time.monotonic()
     await send_home(apart, 1, 320, source="well")
     await until(lambda: has_sent(apart, (1,), 320))
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30  # else they would wait for as long as a lease
     assert came["cut off"] < 64
     servers[2].thaw()
     assert await all_done(apart) == 448
