@@ -102,7 +102,6 @@ async def run_on(
     components = Components(setup, context)
     alerts = Alerts(partitions.control, components.channels.get(setup.alerts.channel), setup.alerts)
     drift = Drift(partitions.control, components.kinds, alerts, every=settings.drift_every)
-    monitors = Monitors(partitions, setup.sources, alerts, setup.alerts)
     notifier = ReloadableNotifier(components)
 
     def planner(setup: Setup) -> Planner:
@@ -118,6 +117,7 @@ async def run_on(
         return PartitionWorker(number, context, notifier, planner, block_s=block_s)
 
     readers = Readers(partition_worker, planner(setup))
+    monitors = Monitors(partitions, setup.sources, alerts, setup.alerts, numbers=lambda: readers.numbers)
 
     async def reload(setup: Setup) -> None:
         # Both may raise, and then nothing is changed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from msgspec import structs
@@ -60,13 +60,16 @@ class Monitors:
         sources: Mapping[str, WorkerSource],
         alerts: Alerts,
         settings: AlertSettings,
+        *,
+        numbers: Callable[[], Collection[int]] = lambda: (),
     ) -> None:
+        """numbers: returns the numbers of the partitions that this process reads now."""
         self._partitions = partitions
         self._redis = partitions.control
         self._alerts = alerts
         self._dead_letters = DeadLetterMonitor(partitions, alerts, settings)
         self._set_aside = SetAsideMonitor(partitions, alerts)
-        self._partition_monitor = PartitionMonitor(partitions, alerts)
+        self._partition_monitor = PartitionMonitor(partitions, alerts, numbers)
         self._away_since_ms = 0
         self._last_read: dict[int, PartitionFacts] = {}
         """The last answer of each partition. It counts while the partition is away: else alerts would end then."""

@@ -1,17 +1,17 @@
 """Raises an alert about each partition that does not answer, or accepts no writes, for a minute.
 
-Each worker asks the partitions for itself, and not only the one that checks the other conditions: it may be the
+Each worker asks the partitions that it reads, and not only the one that checks the other conditions: it may be the
 only one that cannot reach a partition. About the control partition there is the alert of monitors.py, which needs
 no Redis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Collection
 
 from broker.monitoring.alerts import Alert
 from broker.redis.errors import BrokerError
-from broker.redis.fan_out import ask_all
 from broker.redis.partitions import Partitions
 from broker.redis.server.node import node_of
 from broker.redis.server.probe import probe
@@ -27,26 +27,33 @@ worker that could not reach the partition has stopped."""
 
 
 class PartitionMonitor:
-    """Watches all partitions but the control partition, for one worker process."""
+    """Watches the partitions that one worker process reads, but not the control partition."""
 
-    def __init__(self, partitions: Partitions, alerts: Alerts) -> None:
+    def __init__(self, partitions: Partitions, alerts: Alerts, numbers: Callable[[], Collection[int]]) -> None:
+        """numbers: returns the numbers of the partitions that this process reads now."""
         self._partitions = partitions
+        self._numbers = numbers
         self._alerts = alerts
         self._away_since_ms: dict[int, int] = {}
 
     async def check(self, now_ms: int) -> None:
         """Raise the alerts that hold and end the others. Never raises BrokerError."""
-        if len(self._partitions) == 1:
-            return
-        try:
-            away: Mapping[int, BrokerError] = (await ask_all(self._partitions, probe)).away
-        except BrokerError as error:
-            away = dict.fromkeys(range(len(self._partitions)), error)
-        for number in range(1, len(self._partitions)):
-            if number in away:
-                await self._note_away(number, away[number], now_ms)
+        numbers = sorted({*self._numbers()} - {0})
+        for number in self._away_since_ms.keys() - set(numbers):
+            del self._away_since_ms[number]  # another worker watches it now, and its alert ends by itself
+        faults = await asyncio.gather(*map(self._fault, numbers))
+        for number, fault in zip(numbers, faults, strict=True):
+            if fault is not None:
+                await self._note_away(number, fault, now_ms)
             else:
                 await self._note_back(number)
+
+    async def _fault(self, number: int) -> BrokerError | None:
+        try:
+            await probe(self._partitions[number])
+        except BrokerError as error:
+            return error
+        return None
 
     async def _note_away(self, number: int, error: BrokerError, now_ms: int) -> None:
         since_ms = self._away_since_ms.setdefault(number, now_ms)

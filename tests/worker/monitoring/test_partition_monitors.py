@@ -118,7 +118,9 @@ async def test_a_partition_that_is_away_for_a_minute_is_an_alert_until_it_is_bac
 ) -> None:
     caplog.set_level(logging.INFO, "hookline.worker")
     settings, at = AlertSettings(), now()
-    monitor = PartitionMonitor(spread_partitions, Alerts(spread_partitions.control, None, settings))
+    monitor = PartitionMonitor(
+        spread_partitions, Alerts(spread_partitions.control, None, settings), lambda: (0, 1)
+    )
     own_redis.kill()
     await monitor.check(at)
     await monitor.check(at + MINUTE - 1)
