@@ -98,15 +98,15 @@ async def confirmed(redis: Client, confirmation: Confirmation, script: Script, /
     """Run a script and wait for its confirmation, in one round trip. Raises NotDurable."""
     words = script.words(redis.names, arguments)
     try:
-        return await _confirmed(redis, confirmation, script, words)
+        return await _confirmed(redis, confirmation, ["EVALSHA", script.sha, *words])
     except NoScriptError:
-        await redis.script_load(script.text)
-        return await _confirmed(redis, confirmation, script, words)
+        # With SCRIPT LOAD and EVALSHA, the keys could move to a server without the script in between.
+        return await _confirmed(redis, confirmation, ["EVAL", script.text, *words])
 
 
-async def _confirmed(redis: Client, confirmation: Confirmation, script: Script, words: list[Any]) -> Any:
+async def _confirmed(redis: Client, confirmation: Confirmation, command: list[Any]) -> Any:
     async with redis.pipeline(transaction=False) as pipe:
-        pipe.evalsha(script.sha, *words)
+        pipe.execute_command(*command)
         confirmation.add_to(pipe)
         replies = await pipe.execute(raise_on_error=False)
     if isinstance(replies[0], Exception):

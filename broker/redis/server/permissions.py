@@ -27,7 +27,6 @@ RECEIVER = (
     "INFO",
     "EVALSHA " + _NO_SCRIPT + " 1 KEY",
     "EVAL x 1 KEY",
-    "SCRIPT LOAD x",
     "TIME",
     "SET KEY v",
     "DEL KEY",

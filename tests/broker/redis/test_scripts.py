@@ -12,7 +12,10 @@ from typing import NamedTuple
 import pytest
 
 import broker
+from broker.queue import stream
+from broker.queue.batch import RawBody
 from broker.queue.jobs import _RELEASE, claim
+from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.keys import Names, prefix_of
 from broker.redis.scripting import lua_source
@@ -180,6 +183,18 @@ async def test_lua_gets_each_kind_of_argument_by_its_name(redis: Client, monkeyp
 async def test_a_script_that_redis_does_not_have_is_loaded(redis: Client) -> None:
     await redis.script_flush()
     assert (await claim(redis, "me", count=1, lease_ms=1000)).jobs == []
+
+
+async def test_a_write_with_a_script_that_redis_does_not_have_is_confirmed_in_the_second_request(
+    redis: Client,
+) -> None:
+    await redis.script_flush()
+    await redis.config_resetstat()
+    await stream.append(redis, [RawBody(0, "voucherify", "", b"{}")], Confirmation(wait_aof=True))
+    calls = {name: of["calls"] for name, of in (await redis.info("commandstats")).items()}
+    assert (calls["cmdstat_eval"], calls["cmdstat_waitaof"]) == (1, 2)
+    assert "cmdstat_script|load" not in calls  # a slot may move between this and a further request
+    assert await redis.xlen(redis.names.stream) == 1
 
 
 def test_a_part_is_included_once_and_after_the_parts_that_it_calls() -> None:

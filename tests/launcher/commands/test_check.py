@@ -262,7 +262,7 @@ headers = { Authorization = "Bearer hidden-bearer", Accept = "*/*" }
     [
         (
             ("~*", "-@scripting"),
-            "may not run EVALSHA, EVAL, SCRIPT LOAD, which the receiver needs: ACL SETUSER limited",
+            "may not run EVALSHA, EVAL, which the receiver needs: ACL SETUSER limited",
         ),
         (("~*", "-evalsha"), "+evalsha"),
         (("~*", "-xreadgroup", "-xclaim"), "may not run XREADGROUP, XCLAIM"),
