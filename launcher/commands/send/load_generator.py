@@ -85,6 +85,9 @@ class Tally:
         self.accepted_events = 0
         """Distinct bodies that got a 202."""
         self.latencies = Latencies()
+        self.longest_without_202_s = 0.0
+        """The longest time between two responses 202, in seconds."""
+        self._last_202_s: float | None = None
 
     @property
     def sent(self) -> int:
@@ -103,9 +106,15 @@ class Tally:
         self.repeated += delivery.repeated
         self.invalid += not delivery.valid
         self.unexpected += answer != ("202" if delivery.valid else "401")
-        if answer == "202" and not delivery.content.accepted:
-            delivery.content.accepted = True
-            self.accepted_events += 1
+        if answer == "202":
+            self._add_accepted(delivery)
+
+    def _add_accepted(self, delivery: Delivery) -> None:
+        if self._last_202_s is not None:
+            self.longest_without_202_s = max(self.longest_without_202_s, self.seconds - self._last_202_s)
+        self._last_202_s = self.seconds
+        self.accepted_events += not delivery.content.accepted
+        delivery.content.accepted = True
 
 
 async def send_all(target: Target, deliveries: Iterator[Delivery], tally: Tally) -> None:

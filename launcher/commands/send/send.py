@@ -110,6 +110,7 @@ def as_line(tally: Tally) -> str:
         "accepted_events": tally.accepted_events,
         "seconds": round(tally.seconds, 3),
         "rate_per_s": round(tally.rate_per_s, 1),
+        "longest_without_202_s": round(tally.longest_without_202_s, 3),
         "latency_ms": {
             "p50": round(latencies.percentile(0.50), 3),
             "p95": round(latencies.percentile(0.95), 3),

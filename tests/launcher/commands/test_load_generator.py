@@ -133,6 +133,18 @@ async def test_a_mixed_load_is_answered_as_expected_and_counted(serve: Serve) ->
     assert "all as expected" in as_text(tally)
 
 
+async def test_the_longest_time_without_a_202_is_measured(serve: Serve) -> None:
+    statuses = iter((202, 503, 202))
+
+    async def refuses_the_second(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(status=next(statuses), headers={"Retry-After": "1"})
+
+    tally = Tally()
+    await send_all(target(await serve(refuses_the_second), retries=1), deliveries(plan(count=2)), tally)
+    assert 1 <= json.loads(as_line(tally))["longest_without_202_s"] < 10
+
+
 async def test_a_wrong_answer_is_unexpected(serve: Serve) -> None:
     async def takes_everything(request: web.Request) -> web.Response:
         await request.read()
