@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,18 @@ class Cluster:
     """`nodes` are the primaries and, after them, a replica of each. Failovers change the roles."""
 
     def __init__(
-        self, directory: Path, *, binary: Path | None = None, primaries: int = 3, has_replicas: bool = True
+        self,
+        directory: Path,
+        *,
+        binary: Path | None = None,
+        primaries: int = 3,
+        has_replicas: bool = True,
+        **options: str,
     ) -> None:
         self._primaries, self._replicas = primaries, primaries if has_replicas else 0
         self.nodes = [
-            Node(directory / f"node-{number}", binary=binary) for number in range(primaries + self._replicas)
+            Node(directory / f"node-{number}", binary=binary, **options)
+            for number in range(primaries + self._replicas)
         ]
 
     async def start(self) -> Cluster:
@@ -110,10 +117,14 @@ class Cluster:
         [node] = [node for node in self.nodes if node.port == port]
         return node
 
+    def current_primaries(self) -> list[Node]:
+        """Return the nodes that serve slots, as the first node reports them. Raises redis-py's errors."""
+        ports = {port for _, _, port in self.nodes[0].primaries()}
+        return [node for node in self.nodes if node.port in ports]
+
     def other_primary(self, node: Node) -> Node:
         """Return a primary that is not this node."""
-        ports = {port for _, _, port in self.nodes[0].primaries()}
-        return next(other for other in self.nodes if other.port in ports and other is not node)
+        return next(other for other in self.current_primaries() if other is not node)
 
     def begin_move(self, slot: int, source: Node, target: Node) -> None:
         """Begin to move a slot key by key: from now on the source answers ASK for keys that it lacks."""
@@ -147,6 +158,14 @@ class Cluster:
     async def _knows(self, slot: int, primary: Node) -> None:
         await until(lambda: all(self.primary_of(slot, seen_by=node) is primary for node in self.nodes))
 
+    def ways_to_move(self) -> list[Callable[[int, Node, Node], Awaitable[None]]]:
+        """Return the ways in which this server can move a slot, the last of them in one step if it can."""
+        try:
+            self.nodes[0].run("CLUSTER GETSLOTMIGRATIONS")
+        except redis.ResponseError:
+            return [self.move]
+        return [self.move, self.move_at_once]
+
     def flush(self) -> None:
         """Remove all keys from the cluster."""
         for node in self.nodes:
@@ -164,10 +183,14 @@ class Cluster:
 
 
 @contextmanager
-def clustered(*, binary: Path | None = None, primaries: int = 3, has_replicas: bool = True) -> Iterator[Cluster]:
-    """Yield a cluster that is not started yet; kill it at the end."""
+def clustered(
+    *, binary: Path | None = None, primaries: int = 3, has_replicas: bool = True, **options: str
+) -> Iterator[Cluster]:
+    """Yield a cluster that is not started yet; kill it at the end. options: redis.conf directives of all nodes."""
     with tempfile.TemporaryDirectory(prefix="hookline-") as directory:
-        cluster = Cluster(Path(directory), binary=binary, primaries=primaries, has_replicas=has_replicas)
+        cluster = Cluster(
+            Path(directory), binary=binary, primaries=primaries, has_replicas=has_replicas, **options
+        )
         try:
             yield cluster
         finally:

@@ -11,10 +11,12 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 
 from broker import dead_letters
+from broker.merged.sums import sum_totals
 from broker.monitoring import stats
 from broker.monitoring.stats import Totals
 from broker.redis import keys
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from tests.chaos.disruptor import PastDisruption
 from tests.chaos.events import (
     BALANCE,
@@ -99,7 +101,7 @@ class Audit(Struct, frozen=True, kw_only=True):
 
 
 async def audit(
-    redis: Client,
+    partitions: Partitions,
     record: Record,
     accepted: range,
     disruptions: Sequence[PastDisruption],
@@ -110,14 +112,14 @@ async def audit(
     accepted: the numbers of the webhooks that were accepted. logged_s: see `older_after_newer`.
     """
     record.refresh()
-    died = await _dead(redis)
+    died = {what for redis in partitions for what in await _dead(redis)}
     expected = set(_expected(accepted))
     dying = {what for what in expected if what[1] == BROKEN or (what[1] == EVERY_EVENT and is_refused(what[0]))}
     notified = {what for what in record.taken_at_s if what[1] != SUMMARY}
     sent = notified | {(number, SUMMARY) for number in in_taken_digests(record)}
     balances = [number for number, rule in expected if rule == BALANCE]
     stale = superseded(balances, [number for number, rule in notified if rule == BALANCE])
-    totals = await stats.read_totals(redis)
+    totals = await all_totals(partitions)
     return Audit(
         events=len(accepted),
         notified=len(notified) + len(record.taken_digests),
@@ -133,8 +135,13 @@ async def audit(
         resends=Counter(_disruption_near(resend, disruptions) for resend in record.resends),
         totals=totals,
         miscounted=list(_miscounted(totals, expected, dying, len(record.digests))),
-        stray_keys=sorted([key async for key in _stray_keys(redis)]),
+        stray_keys=sorted([key for redis in partitions async for key in _stray_keys(redis)]),
     )
+
+
+async def all_totals(partitions: Partitions) -> Totals:
+    """Return the sums over all partitions. Raises BrokerError if one is away."""
+    return sum_totals([await stats.read_totals(redis) for redis in partitions])
 
 
 def _expected(accepted: Iterable[int]) -> Iterable[What]:

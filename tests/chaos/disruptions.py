@@ -18,6 +18,9 @@ FILL_REDIS = "fill Redis"
 READONLY_REDIS = "make Redis read-only"
 DROP_CONNECTIONS = "drop Redis connections"
 DELAY_CONNECTIONS = "delay Redis connections"
+KILL_PRIMARY = "kill a primary"
+FREEZE_PRIMARY = "freeze a primary"
+MOVE_SLOT = "move a slot"
 KILL_SINK = "kill the sink"
 SINK_500 = "sink answers 500"
 SINK_429 = "sink answers 429"
@@ -36,6 +39,9 @@ LASTS_S = {
     READONLY_REDIS: (2.0, 5.0),
     DROP_CONNECTIONS: (2.0, 5.0),
     DELAY_CONNECTIONS: (3.0, 6.0),
+    KILL_PRIMARY: (0.0, 6.0),
+    FREEZE_PRIMARY: (1.0, 8.0),
+    MOVE_SLOT: (0.0, 1.0),  # until it is moved back
     KILL_SINK: (0.5, 5.0),
     SINK_500: (1.0, 5.0),
     SINK_429: (2.0, 5.0),
@@ -44,7 +50,10 @@ LASTS_S = {
 }
 """The shortest and the longest duration in seconds."""
 
-ALL = tuple(LASTS_S)
+PROCESSES = (KILL_RECEIVER, KILL_WORKER, KILL_COMMAND, FREEZE_RECEIVER, FREEZE_WORKER)
+_OF_CLUSTERS = (KILL_PRIMARY, FREEZE_PRIMARY, MOVE_SLOT)
+ON_CLUSTER = (*PROCESSES, *_OF_CLUSTERS)
+ALL = tuple(kind for kind in LASTS_S if kind not in _OF_CLUSTERS)
 
 _WITH_A_KILL = 0.25
 

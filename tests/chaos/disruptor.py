@@ -13,10 +13,12 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tests.chaos import disruptions, sink
+from tests.chaos.cluster_disruptions import cluster_disrupted
 from tests.chaos.commands import Command
 from tests.chaos.disruptions import Disruption
 from tests.chaos.sender import Sender
-from tests.chaos.stack import Stack
+from tests.chaos.stack import SingleRedis, Stack
+from tests.cluster import Cluster
 from tests.until import until
 
 T = TypeVar("T")
@@ -86,7 +88,14 @@ class Disruptor:
             disruptions.DELAY_CONNECTIONS: self._connections_delayed,
             disruptions.KILL_SINK: self._sink_killed,
         }
-        return methods[disruption.kind]() if disruption.kind in methods else self._processes_disrupted(disruption)
+        if disruption.kind in methods:
+            return methods[disruption.kind]()
+        if isinstance(self._stack.servers, Cluster) and disruption.kind not in disruptions.PROCESSES:
+            partitions = self._stack.main.partitions
+            return cluster_disrupted(
+                self._stack.servers, disruption, partitions[disruption.victim % len(partitions)]
+            )
+        return self._processes_disrupted(disruption)
 
     def _processes_disrupted(self, disruption: Disruption) -> AbstractAsyncContextManager[None]:
         match disruption.kind:
@@ -117,6 +126,10 @@ class Disruptor:
         command, *_ = _one(self._stack.main.workers, victim)
         self._kill(_one(command.children(), victim // 2))
 
+    def _single(self) -> SingleRedis:
+        assert isinstance(self._stack.servers, SingleRedis)
+        return self._stack.servers
+
     @asynccontextmanager
     async def _killed(self, pids: Sequence[int]) -> AsyncIterator[None]:
         self._kill(pids)
@@ -135,16 +148,16 @@ class Disruptor:
 
     @asynccontextmanager
     async def _redis_killed(self) -> AsyncIterator[None]:
-        self._stack.server.kill()
+        self._single().server.kill()
         self.kills += 1
         yield
-        await asyncio.to_thread(self._stack.server.start)
+        await asyncio.to_thread(self._single().server.start)
 
     @asynccontextmanager
     async def _redis_frozen(self) -> AsyncIterator[None]:
-        self._stack.server.freeze()
+        self._single().server.freeze()
         yield
-        self._stack.server.thaw()
+        self._single().server.thaw()
 
     @asynccontextmanager
     async def _redis_full(self) -> AsyncIterator[None]:
@@ -166,19 +179,19 @@ class Disruptor:
         dropping = asyncio.create_task(self._keep_dropping())
         yield
         dropping.cancel()
-        self._stack.proxy.refuses = False
+        self._single().proxy.refuses = False
 
     async def _keep_dropping(self) -> None:
         while True:
-            self._stack.proxy.refuses = not self._stack.proxy.refuses
-            self._stack.proxy.drop()
+            self._single().proxy.refuses = not self._single().proxy.refuses
+            self._single().proxy.drop()
             await asyncio.sleep(0.3)
 
     @asynccontextmanager
     async def _connections_delayed(self) -> AsyncIterator[None]:
-        self._stack.proxy.delay_s = 0.15
+        self._single().proxy.delay_s = 0.15
         yield
-        self._stack.proxy.delay_s = 0.0
+        self._single().proxy.delay_s = 0.0
 
     @asynccontextmanager
     async def _sink_killed(self) -> AsyncIterator[None]:

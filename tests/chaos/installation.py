@@ -11,7 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from broker.redis.client import Client
-from broker.redis.connection import Settings, connect
+from broker.redis.connection import Settings
+from broker.redis.partitions import Partitions, connect_all
 from sources.secret import Secret
 from tests.chaos.commands import Command, SinkProcess
 from tests.chaos.events import BALANCE, EVERY_EVENT, GIFTED, REWARDED, REWARDS, SECRET, SUMMARY, UPDATED
@@ -25,12 +26,13 @@ LEASE_S = 3.0
 # but workers are killed all the time: none of their bodies may become a dead letter as poison.
 _CONFIG = """
 [redis]
-url = "redis://127.0.0.1:{redis}"
+url = "{redis}"
 namespace = "{namespace}"
+partitions = {partitions}
 [receiver]
 port = {receiver}
 processes = {receivers}
-durability = "fsync"
+durability = "{durability}"
 {spill}
 [worker]
 lease_s = {lease_s}
@@ -87,6 +89,8 @@ class Plan(Struct, frozen=True):
     receivers: int = 2
     workers: Sequence[WorkerPlan] = (WorkerPlan(2), WorkerPlan(2))
     spill_dir: str = ""
+    partitions: int = 1
+    durability: str = "fsync"
 
 
 class Installation(Struct, frozen=True):
@@ -96,10 +100,15 @@ class Installation(Struct, frozen=True):
     workers: list[Command]
     sink: SinkProcess
     record: Record
-    redis: Client
-    """A client in its namespace that does not use the proxy."""
+    partitions: Partitions
+    """Clients in its namespace that do not use the proxy."""
     port: int
     """The port of the receiver."""
+
+    @property
+    def redis(self) -> Client:
+        """The client for the server itself, if all partitions are on one."""
+        return self.partitions.control
 
     @property
     def commands(self) -> list[Command]:
@@ -112,39 +121,41 @@ class Installation(Struct, frozen=True):
 
 @asynccontextmanager
 async def running_installation(
-    directory: Path, plan: Plan, *, redis_port: int, redis_url: str
+    directory: Path, plan: Plan, *, proxy_url: str, redis_url: str
 ) -> AsyncIterator[Installation]:
     """Start an installation and wait until it answers; at the end, kill what is left of it.
 
-    directory: must exist. redis_port: that of the proxy. redis_url: without the proxy.
+    directory: must exist. redis_url: without the proxy.
     """
     receiver_port, sink_port = free_ports(2)
     record = Record(directory / "record")
     sink = SinkProcess(sink_port, directory / "record")
     sink.start()
-    (directory / "hookline.toml").write_text(_config(plan, redis_port, receiver_port, sink_port))
+    (directory / "hookline.toml").write_text(_config(plan, proxy_url, receiver_port, sink_port))
     env = environment(HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=plan.secret.reveal().decode())
     receiver = Command("receiver", directory, env | {"HOOKLINE_LOG_LEVEL": "warning"})
     workers = [
         Command("worker", directory, env, "--processes", str(worker.processes), clock_s=worker.clock_s)
         for worker in plan.workers
     ]
-    redis = connect(Settings(url=redis_url, namespace=plan.namespace))
+    partitions = connect_all(Settings(url=redis_url, namespace=plan.namespace, partitions=plan.partitions))
     try:
         await until(lambda: listens(receiver_port), seconds=60)
-        yield Installation(receiver, workers, sink, record, redis, receiver_port)
+        yield Installation(receiver, workers, sink, record, partitions, receiver_port)
     finally:
         for command in (receiver, *workers):
             command.end()
-        await redis.aclose(close_connection_pool=True)
+        await partitions.aclose()
         sink.kill()
         record.close()
 
 
-def _config(plan: Plan, redis_port: int, receiver_port: int, sink_port: int) -> str:
+def _config(plan: Plan, redis_url: str, receiver_port: int, sink_port: int) -> str:
     return _CONFIG.format(
-        redis=redis_port,
+        redis=redis_url,
         namespace=plan.namespace,
+        partitions=plan.partitions,
+        durability=plan.durability,
         receiver=receiver_port,
         receivers=plan.receivers,
         lease_s=LEASE_S,

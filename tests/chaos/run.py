@@ -12,25 +12,22 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from broker.monitoring import stats
-from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.keys import prefix_of
-from tests.chaos.audit import Audit, audit, foreign_keys
+from broker.redis.partitions import Partitions
+from tests.chaos.audit import Audit, all_totals, audit, foreign_keys
 from tests.chaos.disruptions import Disruption
 from tests.chaos.disruptor import Disruptor, PastDisruption
 from tests.chaos.events import BALANCE, OTHER_FIRST, request_of, request_to_other
 from tests.chaos.foreign_app import ForeignAudit
 from tests.chaos.installation import Installation
 from tests.chaos.sender import Pace, Sender
-from tests.chaos.stack import OTHER_NAMESPACE, Neighbours, Stack, running_stack
+from tests.chaos.stack import OTHER_NAMESPACE, Neighbours, Stack, running_on_cluster, running_stack
 from tests.until import until
 
 _AT_REST_WITHIN_S = 180.0
 _SHARE_OF_OTHER = 0.1
 """Share of the load that the other installation gets in addition."""
-
-_PREFIXES = (prefix_of("hookline"), prefix_of(OTHER_NAMESPACE), "arq:")
 
 
 class NeighbourReport(Struct, frozen=True):
@@ -90,18 +87,25 @@ async def run(
     schedule: Sequence[Disruption],
     spill_dir: str = "",
     neighbours: bool = False,
+    partitions: int = 1,
+    on_cluster: bool = False,
 ) -> Report:
     """Run `events` webhooks, or more if the disruptions take longer; every one is finally accepted.
 
-    neighbours: see `running_stack`.
+    neighbours: see `running_stack`. on_cluster: on six nodes, without neighbours, which cannot use a cluster.
     """
     started_s = time.monotonic()
-    async with running_stack(directory, spill_dir=spill_dir, neighbours=neighbours) as stack:
+    stack_context = (
+        running_on_cluster(directory, partitions=partitions)
+        if on_cluster
+        else running_stack(directory, spill_dir=spill_dir, neighbours=neighbours, partitions=partitions)
+    )
+    async with stack_context as stack:
         sender = Sender(stack.main.port, pace, random.Random(f"sender/{seed}"), request_of)
         disruptor = Disruptor(stack, sender, schedule)
         others = await _load(stack, sender, disruptor, pace, events)
         for installation in stack.installations:
-            await until(lambda of=installation.redis: _is_at_rest(of), seconds=_AT_REST_WITHIN_S)  # type: ignore[misc]
+            await until(lambda of=installation.partitions: _is_at_rest(of), seconds=_AT_REST_WITHIN_S)  # type: ignore[misc]
         exit_codes = [code for one in stack.installations for code in await one.stop()]
         main_audit = await _audit(stack.main, range(sender.begun), disruptor)
         return Report(
@@ -150,7 +154,7 @@ async def _audit(installation: Installation, accepted: range, disruptor: Disrupt
     for command in installation.workers:
         for key, at_s in command.sent(BALANCE):
             logged_s[key] = min(at_s, logged_s.get(key, at_s))
-    return await audit(installation.redis, installation.record, accepted, disruptor.disruptions, logged_s)
+    return await audit(installation.partitions, installation.record, accepted, disruptor.disruptions, logged_s)
 
 
 async def _look_at(neighbours: Neighbours, others: int, disruptor: Disruptor) -> NeighbourReport:
@@ -159,13 +163,19 @@ async def _look_at(neighbours: Neighbours, others: int, disruptor: Disruptor) ->
     return NeighbourReport(
         await _audit(other, accepted, disruptor),
         await neighbours.app.audit(),
-        await foreign_keys(other.redis, _PREFIXES),
+        await foreign_keys(other.redis, (*_prefixes(neighbours), "arq:")),
     )
 
 
-async def _is_at_rest(redis: Client) -> bool:
+def _prefixes(neighbours: Neighbours) -> list[str]:
+    """Return the prefixes of all partitions of both installations."""
+    numbers = range(len(neighbours.other.partitions))
+    return [prefix_of(namespace, number) for namespace in ("hookline", OTHER_NAMESPACE) for number in numbers]
+
+
+async def _is_at_rest(partitions: Partitions) -> bool:
     try:
-        totals = await stats.read_totals(redis)
+        totals = await all_totals(partitions)
     except BrokerError:
         return False
     return not totals.queued and not totals.waiting

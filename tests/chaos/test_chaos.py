@@ -1,6 +1,7 @@
 """Tests of the whole stack with killed, frozen, full, read-only and disconnected parts, then audited: see run.py.
 
-`make chaos EVENTS=200000 SEED=7` runs it at full size.
+`make chaos EVENTS=200000 SEED=7` runs it at full size. PARTITIONS=16 divides the data, and CLUSTER=1 uses a Redis
+Cluster, with its own disruptions and without the neighbours.
 """
 
 from __future__ import annotations
@@ -22,17 +23,24 @@ from tests.chaos.table import table
 
 EVENTS = int(os.environ.get("EVENTS", "200000"))
 SEED = int(os.environ.get("SEED", "1"))
-EVENTS_A_DISRUPTION = 5500
+PARTITIONS = int(os.environ.get("PARTITIONS", "1"))
+ON_CLUSTER = os.environ.get("CLUSTER", "0") == "1"
+EVENTS_A_DISRUPTION = 2000 if ON_CLUSTER else 5500
 
 QUICK = (disruptions.KILL_RECEIVER, disruptions.KILL_WORKER, disruptions.KILL_REDIS, disruptions.SINK_500)
 
 
-def run_with_disruptions(
-    events: int, pace: Pace, schedule: Sequence[Disruption], *, neighbours: bool = False
-) -> Report:
+def run_with_disruptions(events: int, pace: Pace, schedule: Sequence[Disruption], *, full: bool = False) -> Report:
     with tempfile.TemporaryDirectory(prefix="hookline-chaos-") as directory:
         running = run(
-            Path(directory), seed=SEED, events=events, pace=pace, schedule=schedule, neighbours=neighbours
+            Path(directory),
+            seed=SEED,
+            events=events,
+            pace=pace,
+            schedule=schedule,
+            neighbours=full and not ON_CLUSTER,
+            partitions=PARTITIONS if full else 1,
+            on_cluster=full and ON_CLUSTER,
         )
         report = uvloop.run(running)
     sys.stdout.write(table(report))
@@ -48,6 +56,7 @@ def test_a_few_kills_lose_nothing() -> None:
 
 @pytest.mark.chaos
 def test_nothing_is_lost_and_almost_nothing_doubled_during_disruptions() -> None:
-    schedule = disruptions.schedule(SEED, EVENTS, max(4, EVENTS // EVENTS_A_DISRUPTION))
-    report = run_with_disruptions(EVENTS, Pace(per_s=500), schedule, neighbours=True)
+    kinds = disruptions.ON_CLUSTER if ON_CLUSTER else disruptions.ALL
+    schedule = disruptions.schedule(SEED, EVENTS, max(4, EVENTS // EVENTS_A_DISRUPTION), kinds)
+    report = run_with_disruptions(EVENTS, Pace(per_s=500), schedule, full=True)
     assert report.faults() == []

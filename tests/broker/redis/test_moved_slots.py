@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
-from redis.exceptions import ResponseError
 
 from broker.queue import stream
 from broker.queue.batch import RawBody
@@ -73,17 +72,8 @@ def ends_of_move(cluster: Cluster) -> tuple[Node, Node]:
     return source, cluster.other_primary(source)
 
 
-def ways_to_move(cluster: Cluster) -> list[Callable[[int, Node, Node], Awaitable[None]]]:
-    """Return the ways in which this server can move a slot."""
-    try:
-        cluster.nodes[0].run("CLUSTER GETSLOTMIGRATIONS")
-    except ResponseError:
-        return [cluster.move]
-    return [cluster.move, cluster.move_at_once]
-
-
 async def test_a_client_follows_a_slot_that_was_moved(cluster: Cluster, redis: Client) -> None:
-    for move in ways_to_move(cluster) * 2:
+    for move in cluster.ways_to_move() * 2:
         source, target = ends_of_move(cluster)
         await stream.append(redis, [BODY], Confirmation())
         await move(SLOT, source, target)
@@ -164,7 +154,7 @@ async def test_single_commands_wait_while_their_slot_is_moved(cluster: Cluster, 
 
 async def test_reads_that_wait_go_on_where_the_slot_was_moved_to(cluster: Cluster, redis: Client) -> None:
     await stream.create_group(redis)
-    for move in ways_to_move(cluster):
+    for move in cluster.ways_to_move():
         source, target = ends_of_move(cluster)
         reading = asyncio.create_task(stream.read(redis, "worker", count=1, block_ms=4000))
         await until(lambda source=source: b"cmd=xreadgroup" in raw_client_list(source))
@@ -218,7 +208,7 @@ async def test_moves_under_load_lose_and_repeat_nothing(cluster: Cluster, redis:
     ):
         async with asyncio.TaskGroup() as group:
             group.create_task(deliver(served))
-            for move in ways_to_move(cluster) * 2:
+            for move in cluster.ways_to_move() * 2:
                 before = sent
                 await until(lambda before=before: sent > before + 5)
                 await move(SLOT, *ends_of_move(cluster))
