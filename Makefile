@@ -1,6 +1,7 @@
 # Needs Python 3.11 to 3.14 and nothing else; 3.14 is not tested yet. Uses uv if it is on PATH. `make help` lists the targets.
 # Installs locked versions: uv reads uv.lock, pip reads constraints.txt, and `make lock` writes both.
-# Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, EVENTS= and SEED= for chaos.
+# Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, and for chaos EVENTS=, SEED=, PARTITIONS=
+# and CLUSTER=1.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -8,6 +9,8 @@
 
 EVENTS ?= 200000
 SEED ?= 1
+PARTITIONS ?= 1
+CLUSTER ?= 0
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
@@ -26,17 +29,20 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo test coverage test-newest test-lowest check bench chaos package docs lock
+.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos package docs lock
 
 help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
-		printf '  make %-11s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
+		printf '  make %-12s %s\n' "$${line%%:*}" "$${line##*"## "}";; esac; done < Makefile
 
 up: $(VENV)/.embedded ## start everything on this machine, an embedded Redis included
 	@$(PY) -m hookline up $(ARGS)
 
 demo: $(VENV)/.embedded ## show the main job with real webhooks, then stop
 	@$(PY) -m hookline demo $(ARGS)
+
+cluster-demo: $(VENV)/.embedded ## show on a cluster of six nodes that nothing is lost while it fails
+	@$(PY) -m tools.cluster_demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	@$(PY) -m $(PYTEST) $(ARGS)
@@ -63,8 +69,8 @@ check: $(VENV)/.dev ## check format, lint, types and imports between packages
 bench: $(VENV)/.dev ## measure, and compare with the goals
 	@$(PY) -m benchmarks $(ARGS)
 
-chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS=200000 SEED=1)
-	@EVENTS="$(EVENTS)" SEED="$(SEED)" $(PY) -m pytest -m chaos -s $(ARGS)
+chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS= SEED= PARTITIONS= CLUSTER=1)
+	@EVENTS="$(EVENTS)" SEED="$(SEED)" PARTITIONS="$(PARTITIONS)" CLUSTER="$(CLUSTER)" $(PY) -m pytest -m chaos -s $(ARGS)
 
 package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check them as the package index would
 	@rm -rf dist

@@ -16,6 +16,7 @@ TARGETS = [
     "help",
     "up",
     "demo",
+    "cluster-demo",
     "test",
     "coverage",
     "test-newest",

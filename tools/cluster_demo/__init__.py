@@ -1,0 +1,1 @@
+"""`make cluster-demo`: Hookline on a Redis Cluster on this machine, with failures under load."""
