@@ -114,11 +114,7 @@ async def gather(redis: Client, events: Sequence[GatheredEvent]) -> int:
 
     Safe to repeat. Raises BrokerError, WrongLayout.
     """
-    blobs, seen = Blobs(), dict[tuple[str, int], int]()
-    rows = []
-    for event in events:
-        # One body can belong to digests of several rules, so its place alone does not name the field.
-        number = seen[event.batch_id, event.place] = seen.get((event.batch_id, event.place), 0) + 1
-        rows.append((event.batch_id, f"digest:{event.place}:{number}", planned_part(event.part, blobs)))
+    blobs = Blobs()
+    rows = [(event.batch_id, event.place, planned_part(event.part, blobs)) for event in events]
     with translated():
         return int(await _GATHER(redis, partitions=redis.layout, rows=rows, blobs=blobs.all))

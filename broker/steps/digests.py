@@ -81,6 +81,8 @@ class Part(Struct, frozen=True):
 
     digest: str
     gathered: Gathered
+    number: int = 0
+    """The place of the digest among those that the event joins (starts at 0). It names the event's mark."""
 
 
 class Member(Struct, frozen=True):

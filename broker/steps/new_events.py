@@ -48,6 +48,9 @@ class PlannedPart(NamedTuple):
     channels: int
     """How many channels the digest is sent to."""
 
+    number: int
+    """The place of the digest among those that the event joins: see `digests.Part`."""
+
 
 LAYOUT = Part("steps/layout", parts=(BASE,), keys=("layout",))
 GATHERING = Part(
@@ -65,7 +68,7 @@ def planned_part(part: DigestPart, blobs: Blobs) -> PlannedPart:
     """Return what an event adds to a digest as the scripts get it."""
     gathered = part.gathered
     place = blobs.place(digests.packed(gathered))
-    return PlannedPart(part.event + 1, part.digest, place, gathered.window_ms, len(gathered.channels))
+    return PlannedPart(part.event + 1, part.digest, place, gathered.window_ms, len(gathered.channels), part.number)
 
 
 def queued_jobs(new_jobs: Sequence[NotifyJob], blobs: Blobs, now_ms: int) -> list[QueuedJob]:

@@ -77,9 +77,11 @@ class Intake:
         self._homes: Homes | None = None
         home_steps: HomeSteps | None = None
         self._release: HeldBodiesRelease | None = None
-        if partitions is not None and len(partitions) > 1:
+        if partitions is not None:
+            # Also with one partition: batches that were read with several may be processed in part.
             self._homes = Homes(partitions, redis.partition)
             home_steps = HomeSteps(redis, partitions)
+        if partitions is not None and home_steps is not None and len(partitions) > 1:
             self._release = HeldBodiesRelease(redis, partitions, home_steps)
         self._committer = Committer(
             redis,

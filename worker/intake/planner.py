@@ -122,7 +122,8 @@ class Planner:
             matched = self.plan_body(body, any_age=entry.any_age)
             if isinstance(matched, StoredDeadLetter):
                 letters.append(matched)
-            elif homes is not None and _leaves(matched, homes):
+            # The events of an entry with an origin may have been processed before, at the same or at another home.
+            elif homes is not None and (entry.places or _leaves(matched, homes)):
                 _plan_elsewhere(entry, place, body, matched, plan, homes)
                 elsewhere += 1
             else:
@@ -151,8 +152,8 @@ def _plan_elsewhere(
     home = homes.of_event(matched.mark)
     work = plan.home(home)
     batch_at_home = work.batch_of(entry)
-    for digest, gathered in matched.digest_events:
-        part = Part(len(batch_at_home.events), digest, gathered)
+    for place, (digest, gathered) in enumerate(matched.digest_events):
+        part = Part(len(batch_at_home.events), digest, gathered, place)
         digest_home = homes.of_digest(digest)
         if digest_home == home:
             batch_at_home.parts.append(part)

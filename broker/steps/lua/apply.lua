@@ -5,8 +5,8 @@
 -- of the structs in broker/steps/apply.py (BATCH) and new_events.py (EVENT, SHARE, PART, JOB).
 -- Returns {processed, duplicate, waiting, retried_on_redelivery, digested, answers}; answers: for each batch a text with
 -- a 1 for each event that was new, else 0.
--- Run twice: the marker `applied:{batch}` has a field for each event, by its place in the batch. An event with a field is
--- skipped, and has the same answer again.
+-- Run twice: the marker `applied:{batch}` has a field for each event, by its place in the batch, and for each digest that
+-- it joined. An event with a field is skipped, and has the same answer again.
 drain_when_full()
 local wrong = layout_error(partitions)
 if wrong then return wrong end
@@ -16,20 +16,20 @@ for b = 1, #batches do
   local batch = batches[b]
   local marker, events, places, parts = P.applied .. batch[BATCH_ID], batch[BATCH_EVENTS], batch[BATCH_PLACES],
     batch[BATCH_PARTS]
-  local known, answer, is_fresh = redis.call('HMGET', marker, unpack(places)), {}, {}
+  local known, answer = redis.call('HMGET', marker, unpack(places)), {}
   for i = 1, #events do
     if known[i] then
       skip(events[i])
       answer[i] = known[i]
     else
-      is_fresh[i] = process(events[i])
-      answer[i] = is_fresh[i] and '1' or '0'
+      answer[i] = process(events[i]) and '1' or '0'
       redis.call('HSET', marker, places[i], answer[i])
       gone = gone + 1
     end
   end
   for i = 1, #parts do
-    if is_fresh[parts[i][PART_EVENT]] then
+    local event = parts[i][PART_EVENT]
+    if answer[event] == '1' and joins(marker, places[event], parts[i]) then
       created = created + gather(parts[i], blobs)
       gathered = gathered + 1
     end

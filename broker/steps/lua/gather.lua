@@ -1,6 +1,6 @@
 -- Add events that are at home in other partitions to digests that are at home here.
--- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), rows (of {batch, field of its marker, part (PART in
--- broker/steps/new_events.py)}).
+-- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), rows (of {batch,
+-- place of the body in it, part (PART in broker/steps/new_events.py)}).
 -- Returns how many events were added.
 -- Run twice: the marker `applied:{batch}` has a field for each event that was added.
 drain_when_full()
@@ -8,9 +8,9 @@ local wrong = layout_error(partitions)
 if wrong then return wrong end
 local created, added = 0, 0
 for i = 1, #rows do
-  local batch, field, part = unpack(rows[i])
+  local batch, place, part = unpack(rows[i])
   local marker = P.applied .. batch
-  if redis.call('HSETNX', marker, field, '1') == 1 then
+  if joins(marker, place, part) then
     created = created + gather(part, blobs)
     added = added + 1
   end
