@@ -165,12 +165,14 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
 def inspector(ctx: typer.Context) -> None:
     """Serve web pages and an HTTP API for queues and dead letters."""
     from launcher.composition.components import inspectors, open_inspector, run_group
+    from launcher.composition.layout import check_layout_now
     from launcher.composition.logs import set_up_logs
     from launcher.config.reloadable_config import ReloadableConfig
 
     config = ctx.obj.config
     set_up_logs(config.log)
     redis = ctx.obj.redis()
+    check_layout_now(redis)
     with open_inspector(config) as listener:
         group = inspectors(ReloadableConfig(config, ctx.obj.read), redis, listener)
         raise typer.Exit(run_group(group))

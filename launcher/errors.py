@@ -58,6 +58,12 @@ class NamespaceInUseError(LauncherError):
     exit_code = 2
 
 
+class LayoutError(LauncherError):
+    """The data in Redis is divided into another number of partitions than the config says."""
+
+    exit_code = 2
+
+
 class DataDirError(LauncherError):
     """The data directory cannot be used."""
 

@@ -16,7 +16,10 @@ from broker.redis.errors import translated
 from broker.redis.scripting.scripts import FULL, PAIRS, Script
 
 _CLAIM_NAMESPACE = Script(
-    "namespace/claim_namespace", parts=(FULL, PAIRS), keys=("installation",), args=("mode", "sources: packed")
+    "namespace/claim_namespace",
+    parts=(FULL, PAIRS),
+    keys=("installation", "layout"),
+    args=("mode", "partitions", "sources: packed"),
 )
 
 
@@ -29,26 +32,37 @@ class Sender(Struct, frozen=True):
     """The signing secrets; () in a process that does not verify signatures."""
 
 
-async def claim(redis: Client, senders: Iterable[Sender], *, accept: bool = False) -> list[str]:
-    """Make this installation the owner of the namespace. Returns the names of conflicting sources; [] for success.
+class Claim(Struct, frozen=True):
+    """The answer to a claim."""
+
+    against: tuple[str, ...]
+    """The names of conflicting sources; () if the namespace belongs to this installation."""
+
+    layout: str
+    """The layout of the data: see broker/namespace/layout.py."""
+
+
+async def claim(redis: Client, senders: Iterable[Sender], *, partitions: int = 1, accept: bool = False) -> Claim:
+    """Make this installation the owner of the namespace, and fix the number of its partitions.
 
     A source conflicts if the owner has a source of the same name with another kind or without a common secret. If
-    no source is shared, all sources of the owner conflict. accept: take the namespace over despite conflicts. Safe
-    to repeat. Raises BrokerError.
+    no source is shared, all sources of the owner conflict. redis: the client of the control partition. partitions:
+    the number that the config wants; the first claim of a namespace stores it. accept: take the namespace over
+    despite conflicts. Safe to repeat. Raises BrokerError.
     """
-    return await _ask(redis, "accept" if accept else "", senders)
+    return await _ask(redis, "accept" if accept else "", senders, partitions)
 
 
-async def others_than(redis: Client, senders: Iterable[Sender]) -> list[str]:
-    """Return the conflicting sources as `claim` does, but do not change the owner. Raises BrokerError."""
-    return await _ask(redis, "look", senders)
+async def look(redis: Client, senders: Iterable[Sender], *, partitions: int = 1) -> Claim:
+    """Return what `claim` would return, but change nothing. Raises BrokerError."""
+    return await _ask(redis, "look", senders, partitions)
 
 
-async def _ask(redis: Client, how: str, senders: Iterable[Sender]) -> list[str]:
+async def _ask(redis: Client, how: str, senders: Iterable[Sender], partitions: int) -> Claim:
     rows = [(sender.name, sender.kind, _hashes(redis, sender)) for sender in senders]
     with translated():
-        against = await _CLAIM_NAMESPACE(redis, mode=how, sources=rows)
-    return sorted(name.decode() for name in against)
+        against, layout = await _CLAIM_NAMESPACE(redis, mode=how, partitions=str(partitions), sources=rows)
+    return Claim(tuple(sorted(name.decode() for name in against)), layout.decode("utf-8", "replace"))
 
 
 def _hashes(redis: Client, sender: Sender) -> str:

@@ -29,8 +29,15 @@ _SLOWEST_TRY_MS = 60_000
 _ACQUIRE_SUBJECT_LOCK = Script(
     "queue/subjects/acquire",
     parts=(FULL,),
-    keys=("latest:subject", "claims"),
-    args=("subject", "idempotency_key", "occurred_at_ms: number", "lasts_ms: number", "lease_ms: number"),
+    keys=("latest:subject", "claims", "layout"),
+    args=(
+        "subject",
+        "idempotency_key",
+        "layout",
+        "occurred_at_ms: number",
+        "lasts_ms: number",
+        "lease_ms: number",
+    ),
 )
 _RELEASE_SUBJECT_LOCK = Script(
     "queue/subjects/release",
@@ -65,8 +72,9 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
 async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> LockResult:
     """Try to acquire the lock of a subject for one notification.
 
-    Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent,
-    and `stale` if a newer event was notified. After a crash the same notification may acquire its lock again.
+    Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent
+    or the number of partitions changes, and `stale` if a newer event was notified. After a crash the same
+    notification may acquire its lock again.
     lease_s: the lease of jobs, see `[worker]`. Raises BrokerError.
     """
     # The lock of a dead worker expires by itself. It must last until the lease of the job has ended and the same
@@ -77,6 +85,7 @@ async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: flo
             redis,
             subject=lock.subject,
             idempotency_key=lock.key,
+            layout=redis.layout,
             occurred_at_ms=lock.occurred_at_ms,
             lasts_ms=lasts_ms,
             lease_ms=int(1000 * lease_s),

@@ -68,7 +68,15 @@ that prefix:
     held-bodies:{partition}           list    bodies whose home is that partition, which is   when empty
                                               away: see broker/queue/held_bodies.py
     workers                           zset    live workers by the end of their registration   ten minutes
-    layout                            string  for how many partitions homes were computed     never
+    layout                            string  for how many partitions homes were computed:    never
+                                              see broker/namespace/layout.py
+    repartition                       hash    the move of data to another number of           until it is done
+                                              partitions: see broker/repartition/state.py
+    repartition:lease                 string  the process that moves the data                 seconds
+    repartition:out                   hash    what has left this partition and may not have   until it is done
+                                              arrived: see broker/repartition/out.py
+    repartition:in                    hash    what has arrived in this partition              until it is done
+    repartition:digest:{id}           list    the events of a digest that has left            until it is done
     installation                      hash    the sources of the owner: see                   never
                                               broker/namespace/installation.py
     clocks                            hash    processes with a wrong clock: see               a day
@@ -105,6 +113,9 @@ DIGEST_MAX = 500
 """The largest number of events in one digest. A digest with this many ends early."""
 
 SPILLED_TTL_S = 7 * 86_400
+
+LAYOUT_REMOVED = "removed"
+"""The layout of a partition that the number of partitions was reduced by. Nothing is written to it."""
 
 APPLIED_TTL_S = 7 * 86_400
 """How long a home remembers which bodies of another partition's batch it has processed, after it last did so."""
@@ -174,6 +185,11 @@ class Names:
         self.held_bodies = prefix + "held-bodies:"
         self.workers = prefix + "workers"
         self.layout = prefix + "layout"
+        self.repartition = prefix + "repartition"
+        self.repartition_lease = prefix + "repartition:lease"
+        self.repartition_out = prefix + "repartition:out"
+        self.repartition_in = prefix + "repartition:in"
+        self.repartition_digest = prefix + "repartition:digest:"
         self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"

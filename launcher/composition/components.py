@@ -24,6 +24,7 @@ from inspector.privacy.masking import Masking
 from inspector.settings import Settings as InspectorSettings
 from launcher.composition.dry_runs import dry_run
 from launcher.composition.error_reporting import report_error
+from launcher.composition.layout import watch_layout, while_layout_fits
 from launcher.composition.namespace_claim import claim_when_there, recorded_updates
 from launcher.composition.spill_directories import spilled_here
 from launcher.config.channel_checks import channel_faults
@@ -104,9 +105,11 @@ def receivers(
         try:
             async with asyncio.TaskGroup() as group:  # webhooks are answered while Redis is away
                 claiming = group.create_task(claim_when_there(redis, reloadable.current))
+                watching = group.create_task(watch_layout(redis))
                 sources = reloadable.current.sources
                 await serve(settings, sources, partitions, listener, process=number, updates=updates)
                 claiming.cancel()
+                watching.cancel()
         finally:
             await partitions.aclose()
 
@@ -127,7 +130,7 @@ def workers(reloadable: ReloadableConfig, redis: RedisSettings, *, processes: in
     async def run(_: int) -> None:
         await claim_when_there(redis, reloadable.current)
         updates = (_setup(new) async for new in recorded_updates(redis, reloadable.updates()))
-        await work(settings, _setup(reloadable.current), redis, updates=updates)
+        await while_layout_fits(redis, work(settings, _setup(reloadable.current), redis, updates=updates))
 
     return Group(
         name="worker",

@@ -1,19 +1,20 @@
-"""Makes sure that a namespace in Redis belongs to one installation."""
+"""Makes sure that a namespace in Redis belongs to one installation, and has the partitions of its config."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import structs
 
-from broker.namespace.installation import Sender, claim
+from broker.namespace.installation import Claim, Sender, claim
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage, until_done
+from launcher.composition.layout import check_layout
 from launcher.config.config import Config
 from launcher.errors import NamespaceInUseError
 
@@ -24,7 +25,7 @@ _CLAIM_S = 2.0
 
 
 def claim_now(redis: RedisSettings, config: Config, *, accept: bool = False) -> None:
-    """Claim the namespace for this installation, if Redis answers. Raises NamespaceInUseError.
+    """Claim the namespace for this installation, if Redis answers. Raises NamespaceInUseError, LayoutError.
 
     accept: claim it also if another installation owns it.
     """
@@ -35,26 +36,36 @@ async def _claim_now(redis: RedisSettings, config: Config, accept: bool) -> None
     client = connect(redis, retries=0)
     try:
         async with asyncio.timeout(_CLAIM_S):
-            against = await claim(client, senders(config), accept=accept)
+            claimed = await claim(client, senders(config), partitions=redis.partitions, accept=accept)
     except (BrokerError, TimeoutError):
         return  # each process reports it, and claims again
     finally:
         await client.aclose()
-    if against:
-        raise NamespaceInUseError(in_use_message(redis.namespace, against))
+    _check(redis, claimed)
 
 
 async def claim_when_there(redis: RedisSettings, config: Config) -> None:
-    """Claim the namespace as soon as Redis answers, by the sources' names alone. Raises NamespaceInUseError."""
+    """Claim the namespace as soon as Redis answers, by the sources' names alone.
+
+    Raises NamespaceInUseError, LayoutError.
+    """
     client = connect(redis)
     # The secrets may have changed since the process that started this one read them.
     without_secrets = [structs.replace(sender, secrets=()) for sender in senders(config)]
     try:
-        against = await until_done(lambda: claim(client, without_secrets), Outage(log, "claiming the namespace"))
+        claimed = await until_done(
+            lambda: claim(client, without_secrets, partitions=redis.partitions),
+            Outage(log, "claiming the namespace"),
+        )
     finally:
         await client.aclose()
-    if against:
-        raise NamespaceInUseError(in_use_message(redis.namespace, against))
+    _check(redis, claimed)
+
+
+def _check(redis: RedisSettings, claimed: Claim) -> None:
+    if claimed.against:
+        raise NamespaceInUseError(in_use_message(redis.namespace, claimed.against))
+    check_layout(redis, claimed.layout)
 
 
 async def recorded_updates(redis: RedisSettings, updates: AsyncIterator[Config]) -> AsyncIterator[Config]:
@@ -71,7 +82,7 @@ async def recorded_updates(redis: RedisSettings, updates: AsyncIterator[Config])
 async def _record_sources(client: Client, config: Config) -> None:
     """Record the changed sources as the owner of the namespace. While Redis is away nothing is recorded."""
     try:
-        await claim(client, senders(config), accept=True)
+        await claim(client, senders(config), partitions=config.redis.partitions, accept=True)
     except BrokerError as error:
         log.warning("changed sources were not recorded in Redis: %s", error, extra={"action": "redis_away"})
 
@@ -84,7 +95,7 @@ def senders(config: Config) -> list[Sender]:
     ]
 
 
-def in_use_message(namespace: str, against: list[str]) -> str:
+def in_use_message(namespace: str, against: Sequence[str]) -> str:
     """Why this installation may not start, and how to fix it."""
     return (
         f'the namespace "{namespace}" in Redis belongs to an installation with other sources or secrets '

@@ -6,11 +6,13 @@ import asyncio
 
 from msgspec import Struct
 
-from broker.namespace.installation import others_than
+from broker.namespace import layout
+from broker.namespace.installation import Claim, look
 from broker.queue import stream
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
+from launcher.composition.layout import layout_message
 from launcher.composition.namespace_claim import in_use_message, senders
 from launcher.config.config import Config
 from worker.components import fingerprint, setup_of
@@ -31,17 +33,32 @@ def check_namespace(redis: RedisSettings, config: Config) -> NamespaceFindings:
 async def _check(redis: RedisSettings, config: Config) -> NamespaceFindings:
     client = connect(redis)
     try:
-        against = await others_than(client, senders(config))
+        claim = await look(client, senders(config), partitions=redis.partitions)
         running = list((await stream.live_workers(client)).values())
     except BrokerError:
         return NamespaceFindings()
     finally:
         await client.aclose()
-    problems = (in_use_message(redis.namespace, against),) if against else ()
+    problems = _problems(redis, claim)
     own = fingerprint(setup_of(config.sources, config.rules, config.channels, config.alerts)).encode()
     others = sum(other != own for other in running)
     note = (
         f'{others} of {len(running)} workers in the namespace "{redis.namespace}" run with another config than '
         "this one: reload or restart them, or give this installation its own redis.namespace"
     )
-    return NamespaceFindings(problems, (note,) if others else ())
+    notes = [note] if others else []
+    move = layout.parse(claim.layout)
+    if isinstance(move, layout.Move):
+        notes.append(
+            f"the data is being moved from {move.old} to {move.new} partitions, and no event is processed until "
+            "that is done: if no process does it now, run hookline redis repartition again"
+        )
+    return NamespaceFindings(problems, tuple(notes))
+
+
+def _problems(redis: RedisSettings, claim: Claim) -> tuple[str, ...]:
+    if claim.against:
+        return (in_use_message(redis.namespace, claim.against),)
+    if not layout.fits(claim.layout, redis.partitions):
+        return (layout_message(redis, claim.layout),)
+    return ()

@@ -161,3 +161,9 @@ async def test_the_newest_notification_is_forgotten_after_a_month(redis: Client)
     await take(redis, "a", 10)
     await end(redis, "a", 10)
     assert 0 < await redis.ttl(KEYS.latest + SUBJECT) <= keys.LATEST_TTL_S
+
+
+async def test_no_lock_is_acquired_while_data_moves_or_with_another_number_of_partitions(redis: Client) -> None:
+    for layout, result in (("1", "go"), ("moving:1:4", "wait"), ("4", "wait")):
+        await redis.set(KEYS.layout, layout)
+        assert await take(redis, "a", 10) == result

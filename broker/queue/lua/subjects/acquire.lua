@@ -1,10 +1,13 @@
 -- Ask whether a notification of a rule that only wants the latest may be sent now. The lock is in fields of the hash
 -- that also holds the time of the newest event, so it is not a lease key of its own.
 -- Arguments: subject, idempotency_key, occurred_at_ms (the event's own time), lasts_ms (how long the lock lasts),
--- lease_ms (of the workers' leases).
--- Returns "go", "wait" where another notification of the subject is being sent, "stale" where a newer event was sent.
+-- lease_ms (of the workers' leases), layout (for which the home of the subject was computed).
+-- Returns "go", "wait" where another notification of the subject is being sent or data moves, "stale" where a newer event
+-- was sent.
 -- Run twice: the same notification gets the lock again.
 go_on_when_full()
+local stored = redis.call('GET', K.layout)
+if stored and stored ~= layout then return 'wait' end -- its newest time is being moved, or is somewhere else
 local newest_ms, holder, until_ms = unpack(redis.call('HMGET', K.latest, 'at', 'by', 'until'))
 if newest_ms and tonumber(newest_ms) > occurred_at_ms then return 'stale' end
 
