@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -119,6 +119,33 @@ def packed(stored_letter: StoredDeadLetter, place: Place, *, now_ms: int = 0) ->
         _SEED,
         place(_encode(dimensions)),
         *(place(blob) for blob in blobs),
+    )
+
+
+def moved(
+    letter: DeadLetter,
+    terms: Sequence[str],
+    place: Place,
+    *,
+    letter_blob: bytes,
+    body_blob: bytes,
+    dictionary_id: str,
+    dictionary_blob: bytes,
+) -> PackedLetter:
+    """Return a dead letter of another partition as `packed` does, with its blobs as they are compressed there."""
+    dimensions = dimensions_of(letter)
+    return PackedLetter(
+        letter.id,
+        letter.bodies,
+        letter.fingerprint,
+        dimensions.id,
+        dictionary_id,
+        tuple(terms),
+        _SEED,
+        place(_encode(dimensions)),
+        place(letter_blob),
+        place(body_blob),
+        place(dictionary_blob),
     )
 
 

@@ -45,7 +45,7 @@ _STALLED_COUNT = 10
 APPEND = Script(
     "queue/append",
     parts=(BATCHES, COUNTERS, OUTAGE),
-    keys=("stream",),
+    keys=("stream", "layout"),
     args=("bodies: number", "blob"),
     rest="sources",
 )

@@ -113,6 +113,12 @@ _KNOWN = (
         "layout",
     ),
     _known(
+        r"PARTITIONREMOVED",
+        "this partition was removed by `hookline redis repartition`: restart this process with the number of "
+        "partitions that Redis has now",
+        "a partition was removed",
+    ),
+    _known(
         SLOT_BEING_MOVED,
         "the slot of this partition is being moved to another node of the cluster: wait until that is done",
         "Redis moves its data to another node",

@@ -1,7 +1,8 @@
 -- Append a batch to the stream, count it, and record that its sources had webhooks accepted. That ends their failures.
 -- Arguments: bodies (their number), blob (the batch), sources (names).
--- Returns the number of bodies.
+-- Returns the number of bodies; an error where this partition was removed.
 -- Run twice: the bodies are in the stream twice; intake suppresses the duplicates.
+if redis.call('GET', K.layout) == LAYOUT_REMOVED then return { err = 'PARTITIONREMOVED' } end
 queue_batch(bodies, blob)
 count({ accepted = bodies, queued = bodies })
 for i = 1, #sources do

@@ -12,6 +12,8 @@ import broker
 from broker import dead_letters
 from broker.dead_letters import stored_actions
 from broker.monitoring import audit, drift
+from broker.namespace import layout
+from broker.namespace.installation import Sender, claim
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import Forbidden
@@ -22,6 +24,7 @@ from inspector.operations.filters import Filter
 from inspector.operations.status import read_channels, read_status
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
+from tests.broker.repartition.installation import change, connected, fill
 from tests.inspector.stack import run_action, wait_until_idle
 from tests.main_job import run_main_job
 from tests.redis_server import RedisServer
@@ -29,6 +32,9 @@ from tests.redis_users import limited, user_url
 
 DOCUMENT = Path(broker.__file__).parents[1] / "docs" / "redis.md"
 RULE = re.compile(r"^ACL SETUSER hookline-(\w+) on >PASSWORD (.*?)^```", re.DOTALL | re.MULTILINE)
+REPARTITION = re.compile(
+    r"redis repartition`, with the rule of the inspector: `([^`]*)`, and for more speed\n  `([^`]*)`"
+)
 OPTIONAL = {"config|get", "client|setinfo", "config", "client"}
 """Commands that may be refused. Redis 6.2 logs them without the subcommand."""
 
@@ -89,6 +95,36 @@ async def test_the_rules_of_receiver_and_worker_have_all_that_they_need(
         assert (await find_denied(client, ("receiver",))).texts() == []
     async with limited(redis_server, *rules["worker"]) as client:
         assert (await find_denied(client, ("receiver", "worker"))).texts() == []
+
+
+async def test_every_part_can_claim_the_number_of_partitions(
+    own_redis: RedisServer, rules: dict[str, list[str]]
+) -> None:
+    for part in ("receiver", "worker", "inspector"):
+        client = connect(user(own_redis, part, rules))
+        assert (await claim(client, [Sender("shop", "voucherify", (b"one",))], partitions=2)).layout == "2"
+        assert await layout.read(client) == await layout.read_stored(client) == "2"
+        assert await layout.spread([client], "2")
+        await client.aclose(close_connection_pool=True)
+    reader = connect(user(own_redis, "reader", rules))
+    assert await layout.read(reader) == "2"
+    await reader.aclose(close_connection_pool=True)
+    assert denied(own_redis) == set()
+
+
+@pytest.mark.parametrize("with_speed", [True, False], ids=["with-dump", "without-dump"])
+async def test_data_moves_with_the_documented_permissions(
+    own_redis: RedisServer, rules: dict[str, list[str]], with_speed: bool
+) -> None:
+    [needed, for_speed] = REPARTITION.findall(DOCUMENT.read_text("utf-8"))[0]
+    words = [*rules["inspector"], *needed.split(), *(for_speed.split() if with_speed else [])]
+    partitions = connected(own_redis.url, 1)
+    await fill(partitions)
+    await partitions.aclose()
+    mover = user_url(own_redis, *words, name="hookline-mover")
+    for count in (4, 1):
+        assert await change(mover, count)
+    assert denied(own_redis) == (set() if with_speed else {"dump"})
 
 
 async def test_the_main_job_runs_with_one_user_for_each_part(
