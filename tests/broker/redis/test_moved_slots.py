@@ -92,7 +92,8 @@ async def test_a_script_runs_wholly_or_not_at_all_while_its_slot_is_moved(
     client = connect(Settings(url=pair.url))
     await stream.append(client, [BODY], Confirmation())
     # A node checks the declared keys before a script begins. So that this alone refuses nothing, all exist.
-    declared = {KEYS.stream, KEYS.stats_total, KEYS.set_aside}
+    declared = {KEYS.stream, KEYS.layout, KEYS.stats_total, KEYS.set_aside}
+    await client.set(KEYS.layout, "1")
     await client.zadd(KEYS.set_aside, {"a": 1})
     source, target = ends_of_move(pair)
     pair.begin_move(SLOT, source, target)
