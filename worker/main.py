@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import longest_block_s
 from broker.redis.partitions import Partitions, connect_all
@@ -36,15 +37,20 @@ log = logging.getLogger("hookline.worker")
 
 
 async def work(
-    settings: Settings, setup: Setup, redis: RedisSettings, *, updates: AsyncIterator[Setup] | None = None
+    settings: Settings,
+    setup: Setup,
+    redis: RedisSettings,
+    *,
+    durability: Durability = Durability(),  # noqa: B008 - frozen
+    updates: AsyncIterator[Setup] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way within stop_grace_s.
 
-    updates: setups to reload, as they come. A second signal ends the process immediately, and other workers take
-    over its work.
+    durability: that of webhooks. updates: setups to reload, as they come. A second signal ends the process
+    immediately, and other workers take over its work.
     """
     collect_garbage_rarely()
-    await run_live(settings, setup, redis, stop=_stop_on_signals(), updates=updates)
+    await run_live(settings, setup, redis, durability=durability, stop=_stop_on_signals(), updates=updates)
 
 
 def collect_garbage_rarely() -> None:
@@ -74,12 +80,21 @@ async def run_live(
     setup: Setup,
     redis: RedisSettings,
     *,
+    durability: Durability = Durability(),  # noqa: B008 - frozen
     stop: asyncio.Event,
     updates: AsyncIterator[Setup] | None = None,
 ) -> None:
     """Run until `stop` is set, and reload each setup of `updates`."""
     partitions = connect_all(redis)
-    await run_on(settings, setup, partitions, block_s=longest_block_s(redis), stop=stop, updates=updates)
+    await run_on(
+        settings,
+        setup,
+        partitions,
+        block_s=longest_block_s(redis),
+        durability=durability,
+        stop=stop,
+        updates=updates,
+    )
 
 
 async def run_on(
@@ -88,16 +103,17 @@ async def run_on(
     partitions: Partitions,
     *,
     block_s: float,
+    durability: Durability = Durability(),  # noqa: B008 - frozen
     stop: asyncio.Event,
     updates: AsyncIterator[Setup] | None = None,
 ) -> None:
     """Run on these partitions until `stop` is set, and close their connections.
 
-    block_s: how long Redis blocks a read while there is no webhook.
+    block_s: how long Redis blocks a read while there is no webhook. durability: that of webhooks.
     """
     name = new_process_name()
     context = WorkerContext(
-        partitions, name, settings, ProcessChannels(partitions), JobRoom(max_jobs=settings.max_jobs)
+        partitions, name, settings, durability, ProcessChannels(partitions), JobRoom(max_jobs=settings.max_jobs)
     )
     components = Components(setup, context)
     alerts = Alerts(partitions.control, components.channels.get(setup.alerts.channel), setup.alerts)

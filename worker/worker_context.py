@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from broker.redis.confirmation import Durability
 from broker.redis.partitions import Partitions
 from worker.delivery.capacity.process_channels import ProcessChannels
 from worker.delivery.job_room import JobRoom
@@ -18,5 +19,8 @@ class WorkerContext(Struct, frozen=True):
     """The worker's name, which owns its leases."""
 
     settings: Settings
+    durability: Durability
+    """The durability of webhooks, which steps that cross partitions get too."""
+
     channels: ProcessChannels
     room: JobRoom

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
@@ -16,6 +16,14 @@ _WAIT_MS = 3000
 
 
 _INSTEAD_OF_WAIT = '= "memory" (202 then means that Redis has the webhook in memory)'
+
+
+class Durability(Struct, frozen=True):
+    """The durability of webhooks, as the settings of the receiver name it."""
+
+    name: Literal["memory", "fsync", "replicated"] = "memory"
+    replicas: int = 1
+    """The number of replicas that must confirm `replicated`."""
 
 
 class Confirmation(Struct, frozen=True):

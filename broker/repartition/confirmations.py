@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
-from broker.redis.confirmation import Confirmation, confirmation_for
+from broker.redis.confirmation import Confirmation, Durability, confirmation_for
 from broker.redis.partitions import Partitions
 from broker.redis.server.facts import read_facts
-
-
-class Durability(Struct, frozen=True):
-    """The durability of webhooks: see `receiver.durability`."""
-
-    name: str = "memory"
-    replicas: int = 1
 
 
 async def confirmations(partitions: Partitions, durability: Durability) -> Sequence[Confirmation]:

@@ -23,11 +23,12 @@ from broker.namespace import layout
 from broker.namespace.layout import Move
 from broker.redis import leases
 from broker.redis.client import Client
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, translated
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition import dedupe_sets, digests, letters, state, subjects
-from broker.repartition.confirmations import Durability, confirmations
+from broker.repartition.confirmations import confirmations
 from broker.repartition.plan import BucketOf, Plan, Terms
 from broker.repartition.steps import move_all
 

@@ -11,6 +11,7 @@ from broker.queue.jobs import NotifyJob
 from broker.queue.parts import WAKE
 from broker.redis import clock
 from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation, confirmed
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 from broker.steps.digests import Part
@@ -88,12 +89,18 @@ _GATHER = Script(
 
 
 async def apply(
-    redis: Client, batches: Sequence[AppliedBatch], new_jobs: Sequence[NotifyJob], *, committed: Sequence[str] = ()
+    redis: Client,
+    batches: Sequence[AppliedBatch],
+    new_jobs: Sequence[NotifyJob],
+    *,
+    committed: Sequence[str] = (),
+    confirmation: Confirmation = Confirmation(),  # noqa: B008 - frozen
 ) -> Applied:
     """Process events of another partition's batches in the partition where they are at home.
 
-    committed: ids of batches whose markers are not needed for long any more. Safe to repeat. Raises BrokerError,
-    WrongLayout.
+    committed: ids of batches whose markers are not needed for long any more. confirmation: how Redis confirms the
+    step before the batch may be removed elsewhere. Safe to repeat. Raises BrokerError, WrongLayout, and NotDurable
+    for a step that was done and not confirmed.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     planned = [
@@ -102,19 +109,33 @@ async def apply(
     ]
     queued = queued_jobs(new_jobs, blobs, now_ms)
     with translated():
-        processed, duplicate, waiting, retried, digested, answers = await APPLY(
-            redis, partitions=redis.layout, batches=planned, jobs=queued, committed=committed, blobs=blobs.all
+        processed, duplicate, waiting, retried, digested, answers = await confirmed(
+            redis,
+            confirmation,
+            APPLY,
+            partitions=redis.layout,
+            batches=planned,
+            jobs=queued,
+            committed=committed,
+            blobs=blobs.all,
         )
     new = [[sign == ord("1") for sign in answer] for answer in answers]
     return Applied(processed, duplicate, waiting, retried, digested, new)
 
 
-async def gather(redis: Client, events: Sequence[GatheredEvent]) -> int:
+async def gather(
+    redis: Client,
+    events: Sequence[GatheredEvent],
+    *,
+    confirmation: Confirmation = Confirmation(),  # noqa: B008 - frozen
+) -> int:
     """Add events to digests that are at home in this partition. Returns how many were not added before.
 
-    Safe to repeat. Raises BrokerError, WrongLayout.
+    confirmation: see `apply`. Safe to repeat. Raises BrokerError, WrongLayout.
     """
     blobs = Blobs()
     rows = [(event.batch_id, event.place, planned_part(event.part, blobs)) for event in events]
     with translated():
-        return int(await _GATHER(redis, partitions=redis.layout, rows=rows, blobs=blobs.all))
+        return int(
+            await confirmed(redis, confirmation, _GATHER, partitions=redis.layout, rows=rows, blobs=blobs.all)
+        )

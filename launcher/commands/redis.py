@@ -12,9 +12,9 @@ import typer
 
 from broker.namespace.installation import claim
 from broker.namespace.layout import Move
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings, connect
 from broker.repartition import run
-from broker.repartition.confirmations import Durability
 from broker.repartition.run import Orders, RepartitionError
 from launcher.composition.command_context import Context
 from launcher.composition.dead_letter_terms import buckets

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.partitions import connect_all
 from broker.redis.server.facts import NO_PERSISTENCE
@@ -125,12 +126,15 @@ def receivers(
 
 def workers(reloadable: ReloadableConfig, redis: RedisSettings, *, processes: int) -> Group:
     """Worker processes, which reload sources, channels, rules and alerts."""
-    settings = reloadable.current.worker
+    settings, receiver = reloadable.current.worker, reloadable.current.receiver
+    durability = Durability(receiver.durability, receiver.replicas)
 
     async def run(_: int) -> None:
         await claim_when_there(redis, reloadable.current)
         updates = (_setup(new) async for new in recorded_updates(redis, reloadable.updates()))
-        await while_layout_fits(redis, work(settings, _setup(reloadable.current), redis, updates=updates))
+        setup = _setup(reloadable.current)
+        working = work(settings, setup, redis, durability=durability, updates=updates)
+        await while_layout_fits(redis, working)
 
     return Group(
         name="worker",

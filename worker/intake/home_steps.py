@@ -16,8 +16,10 @@ from broker.queue.batch import RawBody
 from broker.queue.held_bodies import HeldBodies
 from broker.queue.stream import Entry, batch_id
 from broker.redis.client import Client
+from broker.redis.confirmation import Confirmation, Durability, confirmation_for
 from broker.redis.errors import BrokerError, Unavailable, WrongLayout
 from broker.redis.partitions import Partitions
+from broker.redis.server.facts import read_facts
 from broker.steps.apply import Applied, AppliedBatch, GatheredEvent, apply, gather
 from worker.intake.plan import HomeBatch, HomeWork, Plan
 
@@ -29,6 +31,9 @@ T = TypeVar("T")
 # shows that.
 _STEP_S = 1.0
 """Seconds that a step in another partition may take; after that the partition counts as away."""
+
+_CONFIRMED_S = 4.0
+"""Seconds that a step may take which waits for disks or replicas. Redis may sync its disk once a second."""
 
 _Waiting = dict[tuple[str, int], tuple[Entry, dict[int, RawBody]]]
 """(entry, partition that its bodies wait for) -> the bodies by their places."""
@@ -45,13 +50,18 @@ class HomeStepsResult(Struct, frozen=True):
 class HomeSteps:
     """Processes events in the partitions where they are at home, for one reader of one partition."""
 
-    def __init__(self, redis: Client, partitions: Partitions) -> None:
-        """redis: the partition whose entries are read."""
+    # A step must be as durable as the webhooks. The batch is removed elsewhere after it, so a failover that
+    # undoes only the step would lose its events.
+
+    def __init__(self, redis: Client, partitions: Partitions, durability: Durability) -> None:
+        """redis: the partition whose entries are read. durability: that of webhooks."""
         self.away: set[int] = set()
         """Partitions that did not take a step. They get none until `HeldBodiesRelease` finds that they answer."""
 
         self._redis = redis
         self._partitions = partitions
+        self._durability = durability
+        self._confirmations: dict[int, Confirmation] = {}
         self._committed: dict[int, list[str]] = {}
 
     async def run(self, plan: Plan) -> HomeStepsResult:
@@ -95,7 +105,26 @@ class HomeSteps:
             for batch in work.batches
         ]
         committed = self._committed.pop(home, [])
-        return await apply(self._partitions[home], batches, work.jobs.all, committed=committed)
+        return await apply(
+            self._partitions[home],
+            batches,
+            work.jobs.all,
+            committed=committed,
+            confirmation=await self._confirmation(home),
+        )
+
+    async def _gather(self, home: int, events: Sequence[GatheredEvent]) -> int:
+        return await gather(self._partitions[home], events, confirmation=await self._confirmation(home))
+
+    async def _confirmation(self, home: int) -> Confirmation:
+        """Return how a partition confirms a step. Raises BrokerError."""
+        if self._durability.name == "memory":
+            return Confirmation()
+        if home not in self._confirmations:
+            facts = await read_facts(self._partitions[home])
+            found = confirmation_for(facts, self._durability.name, self._durability.replicas)
+            self._confirmations[home] = found
+        return self._confirmations[home]
 
     def _collect(
         self, to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]], batch: HomeBatch, new: Sequence[bool]
@@ -111,7 +140,7 @@ class HomeSteps:
     ) -> None:
         answers = await asyncio.gather(
             *(
-                self._answer(home, gather(self._partitions[home], [gathered for _, gathered in rows]))
+                self._answer(home, self._gather(home, [gathered for _, gathered in rows]))
                 for home, rows in to_gather.items()
             )
         )
@@ -128,21 +157,25 @@ class HomeSteps:
             running.cancel()
             return None
         try:
-            async with asyncio.timeout(_STEP_S):
+            async with asyncio.timeout(self._step_s()):
                 return await running
         except WrongLayout:
             raise
         except TimeoutError:
-            self._note_away(home, Unavailable(f"no answer within {_STEP_S:g} s"))
+            self._note_away(home, Unavailable(f"no answer within {self._step_s():g} s"))
         except BrokerError as error:
             self._note_away(home, error)
         return None
+
+    def _step_s(self) -> float:
+        return _STEP_S if self._durability.name == "memory" else _CONFIRMED_S
 
     def _note_away(self, home: int, error: BrokerError) -> None:
         if home not in self.away:
             text = "events that are at home in partition %d wait for it: %s"
             log.warning(text, home, error, extra={"action": "partition_away", "partition": home})
         self.away.add(home)
+        self._confirmations.pop(home, None)  # the next step may reach another server
 
 
 def _hold(waiting: _Waiting, entry: Entry, home: int, place: int, body: RawBody) -> None:

@@ -12,6 +12,7 @@ from broker.queue import stream
 from broker.queue.stream import Entry
 from broker.queue.waiting_check import read_waiting
 from broker.redis.client import Client
+from broker.redis.confirmation import Durability
 from broker.redis.outage import Outage, repeat
 from broker.redis.partitions import Partitions
 from broker.steps.commit import Committed
@@ -30,6 +31,9 @@ _BLOCK_S = 4.0
 _FORGET_AFTER_MS = 3_600_000
 _FORGET_EVERY_S = 600.0
 _PAUSE_S = 0.25
+# Steps in other partitions may wait up to a second for a disk.
+_MOST_COMMITS = 8
+"""How many commits are under way at a time if there are several partitions."""
 
 
 class Intake:
@@ -44,9 +48,11 @@ class Intake:
         consumer: str,
         block_s: float = _BLOCK_S,
         partitions: Partitions | None = None,
+        durability: Durability = Durability(),  # noqa: B008 - frozen
     ) -> None:
         """redis: the partition whose entries are read. block_s: how long Redis blocks a read while there is no
-        entry; defaults to 4. partitions: all of them; defaults to this one alone.
+        entry; defaults to 4. partitions: all of them; defaults to this one alone. durability: that of webhooks,
+        which steps in other partitions get too; defaults to `memory`.
         """
         self._redis = redis
         self._planner = planner
@@ -80,9 +86,10 @@ class Intake:
         if partitions is not None:
             # Also with one partition: batches that were read with several may be processed in part.
             self._homes = Homes(partitions, redis.partition)
-            home_steps = HomeSteps(redis, partitions)
+            home_steps = HomeSteps(redis, partitions, durability)
         if partitions is not None and home_steps is not None and len(partitions) > 1:
             self._release = HeldBodiesRelease(redis, partitions, home_steps)
+        self._most_commits = _MOST_COMMITS if self._release else 1
         self._committer = Committer(
             redis,
             settings,
@@ -201,13 +208,13 @@ class Intake:
         return taken
 
     async def process(self, entries: Sequence[Entry]) -> None:
-        """Decode, match, plan and commit entries. While Redis runs one commit, the next is planned."""
+        """Decode, match, plan and commit entries. While Redis runs commits, the next one is planned."""
         async with asyncio.TaskGroup() as group:
-            committing: asyncio.Task[None] | None = None
+            committing: set[asyncio.Task[None]] = set()
             async for plan in self._planner.plans(entries, self._homes):
-                if committing is not None:
-                    await committing
-                committing = group.create_task(self._committer.commit(plan))
+                if len(committing) >= self._most_commits:
+                    _, committing = await asyncio.wait(committing, return_when=asyncio.FIRST_COMPLETED)
+                committing.add(group.create_task(self._committer.commit(plan)))
 
     def _note_commit(self, committed: Committed) -> None:
         self._waiting = committed.waiting

@@ -49,6 +49,7 @@ class PartitionWorker:
             _settings_of_each(settings, len(context.partitions)),
             consumer=name,
             block_s=block_s,
+            durability=context.durability,
             partitions=context.partitions if len(context.partitions) > 1 else None,
         )
         leases = Leases(redis, name, lease_s=settings.lease_s)

@@ -18,7 +18,7 @@ from broker.queue.batch import RawBody
 from broker.queue.stream import Entry
 from broker.redis import keys
 from broker.redis.client import Client
-from broker.redis.confirmation import Confirmation
+from broker.redis.confirmation import Confirmation, Durability
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import WrongLayout
@@ -93,8 +93,20 @@ async def received(redis: Client, raw: Sequence[RawBody]) -> Entry:
     return entry
 
 
-def intake_of(partitions: Partitions, number: int, *rules: Rule) -> Intake:
-    return Intake(partitions[number], planner(*rules), Settings(), consumer="worker", partitions=partitions)
+def intake_of(
+    partitions: Partitions,
+    number: int,
+    *rules: Rule,
+    durability: Durability = Durability(),  # noqa: B008 - frozen
+) -> Intake:
+    return Intake(
+        partitions[number],
+        planner(*rules),
+        Settings(),
+        consumer="worker",
+        partitions=partitions,
+        durability=durability,
+    )
 
 
 async def total(partitions: Partitions) -> stats.Totals:
@@ -202,7 +214,7 @@ async def test_a_batch_that_is_split_after_a_part_of_it_was_processed_repeats_no
     intake = intake_of(partitions, 1, EACH, TOGETHER)
     homes = Homes(partitions, 1)
     plan = await anext(planner(EACH, TOGETHER).plans([entry], homes))
-    await HomeSteps(partitions[1], partitions).run(plan)
+    await HomeSteps(partitions[1], partitions, Durability()).run(plan)
     await intake.process([structs.replace(entry, deliveries=4)])
     singles = await stream.read(partitions[1], "heir", count=BODIES, block_ms=1)
     assert len(singles) == BODIES
@@ -251,7 +263,7 @@ async def test_a_worker_with_another_number_of_partitions_commits_nothing(partit
     await partitions[2].set(partitions[2].names.layout, "8")
     plan = await anext(planner(EACH).plans([entry], Homes(partitions, 0)))
     with pytest.raises(WrongLayout):
-        await HomeSteps(partitions[0], partitions).run(plan)
+        await HomeSteps(partitions[0], partitions, Durability()).run(plan)
     await partitions[0].set(partitions[0].names.layout, "moving:4:8")
     with pytest.raises(WrongLayout):
         await commit(partitions[0], plan.processed, plan.jobs.all)
