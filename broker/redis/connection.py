@@ -18,12 +18,12 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client, Persistence
-from broker.redis.cluster import ClusterNodes, SlotConnection, SlotPrimary
 from broker.redis.connection_pool import HostConnection, PrimaryFinder, SocketConnection
 from broker.redis.errors import Misconfigured
 from broker.redis.keys import Names, prefix_of
+from broker.redis.primary.cluster import ClusterNodes, SlotConnection, SlotPrimary
+from broker.redis.primary.sentinels import Sentinels
 from broker.redis.redis_url import Address, AddressError, Login, parse
-from broker.redis.sentinels import Sentinels
 from broker.redis.tls import Verify, tls_context
 
 

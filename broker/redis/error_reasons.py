@@ -18,7 +18,7 @@ CLUSTER = (
 SLOT_MOVED = "slot moved"
 SLOT_BEING_MOVED = "slot being moved"
 SLOT_AWAY = "slot away"
-"""How the errors of broker/redis/cluster.py begin: they hide where in the cluster the keys are."""
+"""How the errors of broker/redis/primary/cluster.py begin: they hide where in the cluster the keys are."""
 
 
 class ErrorExplanation(Struct, frozen=True):

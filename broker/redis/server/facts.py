@@ -10,9 +10,9 @@ from redis.exceptions import (
 )
 
 from broker.redis.client import Client, Persistence
-from broker.redis.cluster import SlotConnection
 from broker.redis.error_reasons import CLUSTER
 from broker.redis.errors import translated
+from broker.redis.primary.cluster import SlotConnection
 
 
 class ServerFacts(Struct, frozen=True):

@@ -13,9 +13,9 @@ from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.queue.stream import Confirmation
 from broker.redis.client import Client
-from broker.redis.cluster import NodeReport
 from broker.redis.connection import Settings, cluster_nodes, connect
 from broker.redis.errors import BrokerError, Unavailable, translated
+from broker.redis.primary.cluster import NodeReport
 from tests.cluster import Cluster, clustered
 from tests.launcher.running import environment, hookline
 from tests.main_job import run_main_job

@@ -14,7 +14,7 @@ from broker.queue import stream
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, Unavailable, translated
-from broker.redis.sentinels import Sentinels
+from broker.redis.primary.sentinels import Sentinels
 from tests.sentinels import NAME, Sentineled, sentineled
 from tests.until import until
 
