@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -154,11 +153,11 @@ class Installation:
         totals: list[Totals] = await within(until(at_rest, seconds=_REST_WITHIN_S), failure)
         return totals[0]
 
-    async def processed_by_primary(self) -> Counter[Node]:
-        """Return how many events each primary has processed, in all partitions that it has now."""
-        processed: Counter[Node] = Counter()
+    async def processed_by_primary(self) -> dict[Node, list[int]]:
+        """Return how many events were processed in each partition that a primary has, by the primary."""
+        processed: dict[Node, list[int]] = {node: [] for node in self._cluster.current_primaries()}
         for redis, slot in zip(self._partitions, self.slots, strict=True):
-            processed[self._cluster.primary_of(slot)] += (await read_totals(redis)).processed
+            processed[self._cluster.primary_of(slot)].append((await read_totals(redis)).processed)
         return processed
 
     async def stop(self) -> None:
