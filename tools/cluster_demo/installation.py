@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from broker.redis.connection import Settings
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions, connect_all
 from tests.cluster import Cluster, Node
-from tests.launcher.running import Running, environment, hookline, is_alive
+from tests.launcher.running import Running, environment, is_alive
 from tests.ports import free_port
 from tests.until import until
 
@@ -99,10 +98,6 @@ class Sending:
             raise DemoError(f"{sent.unexpected} webhooks got no 202, the answers were {sent.answers}")
         return sent
 
-    def kill(self) -> None:
-        """Kill the command if it still runs."""
-        self._running.kill()
-
 
 class Installation:
     """A running `hookline up` on a cluster. Close it at the end."""
@@ -113,7 +108,7 @@ class Installation:
         self._directory = directory
         self._cluster = cluster
         self._partitions: Partitions = connect_all(Settings(url=cluster.url, partitions=PARTITIONS))
-        self._sendings: list[Sending] = []
+        self._commands: list[Running] = []
         self._up = self._command("up")
 
     @property
@@ -131,13 +126,13 @@ class Installation:
 
     def send(self, *options: str) -> Sending:
         """Start `hookline send` with these options."""
-        self._sendings.append(Sending(self._command("send", "--json", *options)))
-        return self._sendings[-1]
+        return Sending(self._command("send", "--json", *options))
 
     async def status(self) -> list[str]:
         """Return the lines of `hookline status` with both sums."""
-        run = await asyncio.to_thread(hookline, "status", cwd=self._directory, env=environment())
-        return [line for line in run.stdout.splitlines() if line.startswith(("accepted ", "created "))]
+        status = self._command("status")
+        await within(status.ends(seconds=_RUN_WITHIN_S), "`hookline status` did not end")
+        return [line for line in status.output.splitlines() if line.startswith(("accepted ", "created "))]
 
     async def totals_at_rest(self) -> Totals:
         """Return the sums over all partitions, once nothing is queued and nothing waits. Raises DemoError."""
@@ -169,13 +164,14 @@ class Installation:
 
     async def close(self) -> None:
         """Kill what still runs."""
-        for sending in self._sendings:
-            sending.kill()
-        self._up.kill()
+        for command in self._commands:
+            command.kill()
         await self._partitions.aclose()
 
     def _command(self, *arguments: str) -> Running:
-        return Running("-m", "launcher", *arguments, cwd=self._directory, env=environment())
+        command = Running("-m", "launcher", *arguments, cwd=self._directory, env=environment())
+        self._commands.append(command)
+        return command
 
 
 @asynccontextmanager
