@@ -90,7 +90,7 @@ class Disruptor:
         }
         if disruption.kind in methods:
             return methods[disruption.kind]()
-        if isinstance(self._stack.servers, Cluster) and disruption.kind not in disruptions.PROCESSES:
+        if isinstance(self._stack.servers, Cluster) and disruption.kind in disruptions.OF_CLUSTERS:
             partitions = self._stack.main.partitions
             return cluster_disrupted(
                 self._stack.servers, disruption, partitions[disruption.victim % len(partitions)]

@@ -25,7 +25,7 @@ EVENTS = int(os.environ.get("EVENTS", "200000"))
 SEED = int(os.environ.get("SEED", "1"))
 PARTITIONS = int(os.environ.get("PARTITIONS", "1"))
 ON_CLUSTER = os.environ.get("CLUSTER", "0") == "1"
-EVENTS_A_DISRUPTION = 2000 if ON_CLUSTER else 5500
+EVENTS_A_DISRUPTION = 5500
 
 QUICK = (disruptions.KILL_RECEIVER, disruptions.KILL_WORKER, disruptions.KILL_REDIS, disruptions.SINK_500)
 
