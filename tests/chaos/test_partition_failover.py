@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,12 +10,13 @@ from redis.crc import key_slot
 
 from broker.queue import held_bodies, stream
 from broker.redis.client import Client
-from broker.redis.confirmation import Durability
+from broker.redis.confirmation import Confirmation, Durability
 from broker.redis.connection import Settings
 from broker.redis.partitions import Partitions, connect_all
+from runtime.task_cancellation import cancel_and_wait
 from tests.cluster import Cluster, Node, clustered
 from tests.until import until
-from tests.worker.intake.test_partitions import BODIES, EACH, bodies, intake_of, notifications, received
+from tests.worker.intake.test_partitions import BODIES, EACH, bodies, intake_of, notifications, received, total
 
 pytestmark = pytest.mark.chaos
 
@@ -81,3 +83,23 @@ async def test_an_event_is_not_lost_if_the_new_primary_of_its_home_lacks_the_ste
     await again.process(await stream.read(batch, "worker", count=10, block_ms=1))
     keys = await notifications(partitions)
     assert len(set(keys)) == len(keys) == BODIES
+
+
+async def test_a_batch_that_no_replica_has_is_not_processed_anywhere(
+    cluster: Cluster, partitions: Partitions
+) -> None:
+    batch = partitions[0]
+    primary = primary_of(cluster, batch)
+    replica = replica_of(cluster, primary)
+    await stream.create_group(batch)
+    await batch.wait(1, 3000)
+    cut_off(primary, replica)
+    await stream.append(batch, bodies(), Confirmation())  # the receiver would answer 503, as nothing confirms it
+    entries = await stream.read(batch, "worker", count=1, block_ms=1)
+    processing = asyncio.create_task(intake_of(partitions, 0, EACH, durability=REPLICATED).process(entries))
+    await asyncio.wait((processing,), timeout=2)
+    assert not processing.done()
+    await cancel_and_wait([processing])
+    await fail_over(cluster, primary, replica)
+    assert await notifications(partitions) == []
+    assert (await total(partitions)).queued == 0

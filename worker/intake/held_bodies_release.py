@@ -10,8 +10,6 @@ from broker.queue.held_bodies import release, waiting_homes
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.outage import Outage, repeat
-from broker.redis.partitions import Partitions
-from broker.redis.server.probe import probe
 from runtime.fault_log import Faults
 from worker.intake.home_steps import HomeSteps
 
@@ -31,10 +29,9 @@ _MOST = 20
 class HeldBodiesRelease:
     """Watches the partitions that bodies of one partition wait for."""
 
-    def __init__(self, redis: Client, partitions: Partitions, home_steps: HomeSteps) -> None:
+    def __init__(self, redis: Client, home_steps: HomeSteps) -> None:
         """redis: the partition whose bodies wait."""
         self._redis = redis
-        self._partitions = partitions
         self._home_steps = home_steps
         self._wake = asyncio.Event()
         self._next_look = 0.0
@@ -69,7 +66,7 @@ class HeldBodiesRelease:
     async def _is_back(self, home: int) -> bool:
         try:
             async with asyncio.timeout(_PROBE_EVERY_S):
-                await probe(self._partitions[home])
+                await self._home_steps.probe(home)
         except (BrokerError, TimeoutError):
             return False
         return True

@@ -20,6 +20,7 @@ from broker.redis.confirmation import Confirmation, Durability, confirmation_for
 from broker.redis.errors import BrokerError, Unavailable, WrongLayout
 from broker.redis.partitions import Partitions
 from broker.redis.server.facts import read_facts
+from broker.redis.server.probe import probe
 from broker.steps.apply import Applied, AppliedBatch, GatheredEvent, apply, gather
 from worker.intake.plan import HomeBatch, HomeWork, Plan
 
@@ -67,8 +68,9 @@ class HomeSteps:
     async def run(self, plan: Plan) -> HomeStepsResult:
         """Process the events at their homes. Events of partitions that are away wait for them.
 
-        Safe to repeat. Raises WrongLayout.
+        Safe to repeat. Raises WrongLayout, and BrokerError if nothing confirms the entries themselves.
         """
+        await self._confirm_entries()
         waiting: _Waiting = {}
         homes = list(plan.elsewhere.items())
         answers = await asyncio.gather(*(self._answer(home, self._apply(home, work)) for home, work in homes))
@@ -115,6 +117,22 @@ class HomeSteps:
 
     async def _gather(self, home: int, events: Sequence[GatheredEvent]) -> int:
         return await gather(self._partitions[home], events, confirmation=await self._confirmation(home))
+
+    async def _confirm_entries(self) -> None:
+        """Wait until the entries are on as many replicas as webhooks have to be. Raises BrokerError.
+
+        If a failover undid an entry whose events were processed elsewhere, `queued` would stay too low.
+        """
+        if self._durability.name == "replicated":
+            await self.probe(self._redis.partition)
+
+    async def probe(self, home: int) -> None:
+        """Try a write in a partition, which Redis confirms as it confirms a step. Raises BrokerError."""
+        try:
+            await probe(self._partitions[home], await self._confirmation(home))
+        except BrokerError:
+            self._confirmations.pop(home, None)
+            raise
 
     async def _confirmation(self, home: int) -> Confirmation:
         """Return how a partition confirms a step. Raises BrokerError."""

@@ -88,7 +88,7 @@ class Intake:
             self._homes = Homes(partitions, redis.partition)
             home_steps = HomeSteps(redis, partitions, durability)
         if partitions is not None and home_steps is not None and len(partitions) > 1:
-            self._release = HeldBodiesRelease(redis, partitions, home_steps)
+            self._release = HeldBodiesRelease(redis, home_steps)
         self._most_commits = _MOST_COMMITS if self._release else 1
         self._committer = Committer(
             redis,
