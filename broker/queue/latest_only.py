@@ -17,6 +17,7 @@ from typing import Literal
 from msgspec import Struct
 
 from broker.redis.client import Client
+from broker.redis.confirmation import replicated
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import FULL, Script
 
@@ -69,20 +70,25 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: float) -> LockResult:
+async def acquire_subject_lock(
+    redis: Client, lock: SubjectLock, *, lease_s: float, replicas: int = 0
+) -> LockResult:
     """Try to acquire the lock of a subject for one notification.
 
     Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent
     or the number of partitions changes, and `stale` if a newer event was notified. After a crash the same
     notification may acquire its lock again.
-    lease_s: the lease of jobs, see `[worker]`. Raises BrokerError.
+    lease_s: the lease of jobs, see `[worker]`. replicas: how many must have the lock for `go`, so that a failover
+    does not lose it. Raises BrokerError.
     """
     # The lock of a dead worker expires by itself. It must last until the lease of the job has ended and the same
     # notification had time for another attempt. Otherwise an older notification would overtake it.
     lasts_ms = int(2000 * lease_s) + _SLOWEST_TRY_MS
     with translated():
-        answer = await _ACQUIRE_SUBJECT_LOCK(
+        answer, has_replicas = await replicated(
             redis,
+            replicas,
+            _ACQUIRE_SUBJECT_LOCK,
             subject=lock.subject,
             idempotency_key=lock.key,
             layout=redis.layout,
@@ -90,18 +96,25 @@ async def acquire_subject_lock(redis: Client, lock: SubjectLock, *, lease_s: flo
             lasts_ms=lasts_ms,
             lease_ms=int(1000 * lease_s),
         )
+    # A server that was frozen does not know yet that it is no longer the primary, nor what was sent since.
+    if not has_replicas:
+        return "wait"
     return answer.decode()  # type: ignore[no-any-return]
 
 
-async def release_subject_lock(redis: Client, lock: SubjectLock, *, is_sent: bool, is_owner: bool) -> None:
+async def release_subject_lock(
+    redis: Client, lock: SubjectLock, *, is_sent: bool, is_owner: bool, replicas: int = 0
+) -> None:
     """Store the time of an event that was sent, and release its lock. For a job of another partition.
 
     is_owner: False if the lease of the job may have ended, so that another worker may be sending the same
-    notification: then the lock stays. Safe to repeat. Raises BrokerError.
+    notification: then the lock stays. replicas: see `acquire_subject_lock`. Safe to repeat. Raises BrokerError.
     """
     with translated():
-        await _RELEASE_SUBJECT_LOCK(
+        await replicated(
             redis,
+            replicas,
+            _RELEASE_SUBJECT_LOCK,
             subject=lock.subject,
             idempotency_key=lock.key,
             occurred_at_ms=lock.occurred_at_ms,

@@ -13,6 +13,7 @@ from broker.redis.scripting.scripts import Script
 from broker.redis.server.facts import ServerFacts
 
 _WAIT_MS = 3000
+_MOMENT_MS = 200
 
 
 _INSTEAD_OF_WAIT = '= "memory" (202 then means that Redis has the webhook in memory)'
@@ -24,6 +25,10 @@ class Durability(Struct, frozen=True):
     name: Literal["memory", "fsync", "replicated"] = "memory"
     replicas: int = 1
     """The number of replicas that must confirm `replicated`."""
+
+    def waits_for(self) -> int:
+        """Return for how many replicas outcomes wait a moment; 0 unless webhooks wait for replicas too."""
+        return self.replicas if self.name == "replicated" else 0
 
 
 class Confirmation(Struct, frozen=True):
@@ -110,6 +115,31 @@ async def confirmed(redis: Client, confirmation: Confirmation, script: Script, /
     except NoScriptError:
         # With SCRIPT LOAD and EVALSHA, the keys could move to a server without the script in between.
         return await _confirmed(redis, confirmation, ["EVAL", script.text, *words])
+
+
+async def replicated(redis: Client, replicas: int, script: Script, /, **arguments: Any) -> tuple[Any, bool]:
+    """Run a script, and wait a moment until replicas have its changes, so that few are lost in a failover.
+
+    replicas: how many; with 0 this only runs the script. Returns its result, and whether they have the changes.
+    They do not, for example, if the server was frozen and another one has become the primary meanwhile.
+    """
+    if not replicas:
+        return await script(redis, **arguments), True
+    words = script.words(redis.names, arguments)
+    try:
+        return await _replicated(redis, replicas, ["EVALSHA", script.sha, *words])
+    except NoScriptError:
+        return await _replicated(redis, replicas, ["EVAL", script.text, *words])
+
+
+async def _replicated(redis: Client, replicas: int, command: list[Any]) -> tuple[Any, bool]:
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.execute_command(*command)
+        pipe.execute_command("WAIT", replicas, _MOMENT_MS)
+        reply, count = await pipe.execute(raise_on_error=False)
+    if isinstance(reply, Exception):
+        raise reply
+    return reply, isinstance(count, int) and count >= replicas
 
 
 async def _confirmed(redis: Client, confirmation: Confirmation, command: list[Any]) -> Any:

@@ -16,6 +16,7 @@ from broker.queue.latest_only import SubjectLock
 from broker.queue.parts import JOBS
 from broker.redis import clock
 from broker.redis.client import Client
+from broker.redis.confirmation import replicated
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 
@@ -129,11 +130,14 @@ async def settle(
     outcomes: Sequence[Settled],
     retries: Sequence[Retry] = (),
     feedback: ChannelFeedback | None = None,
+    *,
+    replicas: int = 0,
 ) -> SettleResult:
     """Record outcomes of a job, and feedback about its channel. The last outcome removes the job.
 
     Safe to repeat, and if two workers run the job at the same time: each index counts once. If `owner` has lost
-    the lease of the job, only its `sent` outcomes count. Raises BrokerError.
+    the lease of the job, only its `sent` outcomes count. replicas: how many should have the outcomes, so that a
+    failover repeats few notifications. Raises BrokerError.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     letters = {
@@ -149,8 +153,10 @@ async def settle(
     ]
     planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
     with translated():
-        still_open, state = await _SETTLE(
+        (still_open, state), _ = await replicated(
             redis,
+            replicas,
+            _SETTLE,
             job=job_id,
             size=jobs.size_of(job_id),
             owner=owner,

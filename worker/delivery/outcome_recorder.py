@@ -34,7 +34,9 @@ _PROMPT_S = 0.25
 class OutcomeRecorder:
     """Records the outcomes of one worker process in one partition."""
 
-    def __init__(self, redis: Client, owner: str) -> None:
+    def __init__(self, redis: Client, owner: str, *, replicas: int = 0) -> None:
+        """replicas: how many should have an outcome before it counts as recorded."""
+        self._replicas = replicas
         self._redis = redis
         self._owner = owner
         self._since: dict[object, float] = {}  # when each write under way began, the oldest first
@@ -54,7 +56,9 @@ class OutcomeRecorder:
         try:
             while True:
                 try:
-                    rest = await settle(self._redis, self._owner, job_id, settled, retries, feedback)
+                    rest = await settle(
+                        self._redis, self._owner, job_id, settled, retries, feedback, replicas=self._replicas
+                    )
                 except BrokerError as error:
                     if time.monotonic() > began + _GIVE_UP_AFTER_S:
                         raise

@@ -51,7 +51,9 @@ class Sender:
         context: WorkerContext,
     ) -> None:
         self.channels = channels
-        self.locks = SubjectLocks(context.partitions, lease_s=context.settings.lease_s)
+        self.locks = SubjectLocks(
+            context.partitions, lease_s=context.settings.lease_s, replicas=context.durability.waits_for()
+        )
         self._kinds = kinds
         self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer

@@ -44,9 +44,11 @@ _RELEASE_RETRY_S = 0.1
 class SubjectLocks:
     """Acquires and releases the locks for the jobs of one process."""
 
-    def __init__(self, partitions: Partitions, *, lease_s: float) -> None:
+    def __init__(self, partitions: Partitions, *, lease_s: float, replicas: int = 0) -> None:
+        """replicas: how many should have a lock before the notification is sent."""
         self._partitions = partitions
         self._lease_s = lease_s
+        self._replicas = replicas
         self._away_until: dict[int, float] = {}  # by partition, of the monotonic clock
 
     async def acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
@@ -79,7 +81,9 @@ class SubjectLocks:
         home, until = self._home(lock), time.monotonic() + self._lease_s
         while True:
             try:
-                await release_subject_lock(home, lock, is_sent=is_sent, is_owner=running.lease.is_held())
+                await release_subject_lock(
+                    home, lock, is_sent=is_sent, is_owner=running.lease.is_held(), replicas=self._replicas
+                )
             except BrokerError:
                 if not is_sent:
                     return True
@@ -93,7 +97,7 @@ class SubjectLocks:
         return self._partitions[self._partitions.number_for(lock.subject)]
 
     async def _ask(self, home: Client, lock: SubjectLock) -> str:
-        return await acquire_subject_lock(home, lock, lease_s=self._lease_s)
+        return await acquire_subject_lock(home, lock, lease_s=self._lease_s, replicas=self._replicas)
 
     async def _ask_elsewhere(self, home: Client, lock: SubjectLock) -> str:
         """Return "away" if the partition does not answer in time."""

@@ -41,7 +41,10 @@ class PartitionWorker:
         redis, name = context.partitions[number], context.name
         self._redis = redis
         self._partition = Partition(
-            redis, name, OutcomeRecorder(redis, name), ChannelRuntimes(redis, context.channels)
+            redis,
+            name,
+            OutcomeRecorder(redis, name, replicas=context.durability.waits_for()),
+            ChannelRuntimes(redis, context.channels),
         )
         self._intake = Intake(
             redis,
