@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Mapping
 
 import aiohttp
 import msgspec
@@ -30,6 +31,7 @@ from runtime.listening_socket import listen
 from sources import KINDS
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
+from sources.signed_request import SignedRequest
 from worker.channels.settings import HttpSettings
 from worker.components import setup_of
 from worker.main import work
@@ -110,12 +112,12 @@ async def _send(url: str, bodies: list[bytes]) -> list[float]:
         asyncio.TaskGroup() as group,
     ):
 
-        async def post(body: bytes, signature: str) -> None:
-            async with session.post(url, data=body, headers={kind.signature_header: signature}) as answer:
+        async def post(body: bytes, signature: Mapping[str, str]) -> None:
+            async with session.post(url, data=body, headers=signature) as answer:
                 if answer.status != 202:
                     raise RuntimeError(f"a webhook was answered with status {answer.status}")
 
-        signed = [(body, kind.sign(body, _SECRET)) for body in bodies]
+        signed = [(body, kind.sign(SignedRequest(body, {}), _SECRET)) for body in bodies]
         begin = time.perf_counter()
         for number, (body, signature) in enumerate(signed):
             while (early := begin + number / _RATE - time.perf_counter()) > 0:  # noqa: ASYNC110 - the clock sets none

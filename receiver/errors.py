@@ -20,6 +20,23 @@ class NoSecretError(StartError):
         )
 
 
+class BadSecretError(StartError):
+    """A secret of a source is not one that its provider can have. The message never shows it."""
+
+    def __init__(self, source: str, number: int, reason: str) -> None:
+        super().__init__(f"sources.{source}.secrets[{number}]: {reason}")
+
+
+class NoPublicUrlError(StartError):
+    """The provider signs the URL that it calls, and the receiver does not know it."""
+
+    def __init__(self, source: str, title: str) -> None:
+        super().__init__(
+            f"sources.{source}: {title} signs the URL that it calls: set receiver.public_url to its beginning, "
+            "like https://hooks.example.com, or HOOKLINE_RECEIVER_PUBLIC_URL"
+        )
+
+
 class UnknownKindError(StartError):
     """A source names a kind that Hookline does not know."""
 

@@ -10,21 +10,21 @@ import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
+from sources.signed_request import MAX_ANSWER_BYTES, Answer
+
 _ACCEPTED = b'{"status":"accepted"}'
-_HEAD = (
-    "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"
-    f"Content-Length: {len(_ACCEPTED)}\r\nDate: %s\r\n\r\n"
-)
+_HEAD = f"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: {len(_ACCEPTED)}\r\nDate: %s\r\n\r\n"
 
 
 class Accepted(web.StreamResponse):
-    """202: Redis has confirmed the body. One object for all requests, rendered once a second.
+    """Success: Redis has confirmed the body. One object for all requests, rendered once a second.
 
     It keeps the connection open. `closing` makes the response after which the connection closes.
     """
 
-    def __init__(self) -> None:
-        super().__init__(status=202)
+    def __init__(self, status: int = 202) -> None:
+        """status: the one that the provider takes as success. Defaults to 202."""
+        super().__init__(status=status)
         self._rendered_s = 0
         self._bytes = b""
 
@@ -38,7 +38,8 @@ class Accepted(web.StreamResponse):
         now_s = int(time())
         if now_s != self._rendered_s:
             self._rendered_s = now_s
-            self._bytes = (_HEAD % formatdate(now_s, usegmt=True)).encode("ascii") + _ACCEPTED
+            head = _HEAD % (self.status, self.reason, formatdate(now_s, usegmt=True))
+            self._bytes = head.encode("ascii") + _ACCEPTED
         if request.transport is not None:
             request.transport.write(self._bytes)
         if request.protocol.writing_paused:  # the client sends and does not read
@@ -52,7 +53,7 @@ class Accepted(web.StreamResponse):
 def closing(response: web.StreamResponse) -> web.StreamResponse:
     """Make a response close its connection."""
     if isinstance(response, Accepted):  # it is shared by all requests
-        response = web.Response(body=_ACCEPTED, status=202, content_type="application/json")
+        response = web.Response(body=_ACCEPTED, status=response.status, content_type="application/json")
     response.force_close()
     return response
 
@@ -71,6 +72,13 @@ def use_known_version(request: web.BaseRequest) -> None:
 def error(status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """The response to a request that is rejected, with the reason."""
     return _json(status, {"error": reason}, headers)
+
+
+def handshake(answer: Answer) -> web.Response:
+    """The response to a handshake. Raises ValueError for an answer that is too long."""
+    if len(answer.body) > MAX_ANSWER_BYTES:
+        raise ValueError(f"the answer to a handshake has {len(answer.body)} bytes, more than {MAX_ANSWER_BYTES}")
+    return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)
 
 
 def status(code: int, word: str, **details: object) -> web.Response:

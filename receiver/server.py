@@ -12,7 +12,7 @@ from msgspec import structs
 
 from broker.redis.partitions import Partitions
 from receiver.ingress.client_connections import affordable
-from receiver.ingress.source_verifier import source_verifiers
+from receiver.ingress.source_verifier import SourceVerifier, source_verifiers
 from receiver.receiver import Receiver
 from receiver.settings import Settings
 from sources.settings import Settings as SourceSettings
@@ -37,7 +37,7 @@ async def serve(
     Raises StartError.
     """
     settings = _within_the_file_limit(settings)
-    receiver = Receiver(settings, source_verifiers(sources, settings.trusted_proxies), partitions, process=process)
+    receiver = Receiver(settings, _verifiers(sources, settings), partitions, process=process)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:
@@ -59,6 +59,10 @@ async def serve(
     log.info("receiver stopped", extra={"action": "receiver_stopped", "receiver": process})
 
 
+def _verifiers(sources: Mapping[str, SourceSettings], settings: Settings) -> dict[str, SourceVerifier]:
+    return source_verifiers(sources, settings.trusted_proxies, public_url=settings.public_url)
+
+
 def _within_the_file_limit(settings: Settings) -> Settings:
     allowed = affordable(settings.max_connections)
     if allowed < settings.max_connections:
@@ -76,6 +80,6 @@ async def _reload_on_updates(
 ) -> None:
     try:
         async for sources in updates:
-            receiver.reload(source_verifiers(sources, settings.trusted_proxies))
+            receiver.reload(_verifiers(sources, settings))
     except Exception:
         log.exception("changed sources are used only after a restart", extra={"action": "receiver_follow_failed"})

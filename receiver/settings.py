@@ -19,6 +19,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     """Port to listen on; 0 chooses a free one."""
 
+    public_url: str = ""
+    """The beginning of the URL under which providers reach the receiver, without /webhooks and without a query,
+    such as https://hooks.example.com. Needed by sources whose provider signs the URL that it calls. Headers of
+    proxies are never used for this."""
+
     processes: Count = 1
     """Number of receiver processes, which share the port."""
 

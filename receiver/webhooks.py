@@ -1,4 +1,4 @@
-"""Handles one webhook: from the request to 202, or to its rejection."""
+"""Handles one webhook: from the request to the answer that it is stored, or to its rejection."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from aiohttp import hdrs, web
+from msgspec import Struct
 
 from broker.queue.batch import RawBody
 from receiver import responses
@@ -25,6 +26,14 @@ PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
 
 log = logging.getLogger("hookline.receiver")
+
+
+class _Route(Struct, frozen=True):
+    """What is needed to answer the webhooks of one source."""
+
+    verifier: SourceVerifier
+    kept_headers: KeptHeaders
+    accepted: responses.Accepted
 
 
 class Webhooks:
@@ -46,43 +55,50 @@ class Webhooks:
         Raises KeptHeaderError.
         """
         self._now_ms = now_ms
+        self._settings = settings
+        KeptHeaders(settings.kept_headers)  # checks them, even where no source is configured
         self.reload(verifiers)
         self._commit = commit
         self._counters = counters
         self._rejections = rejections
-        self._settings = settings
         self._rejection_reason = rejection_reason
-        self._kept = KeptHeaders(settings.kept_headers)
         self._bodies = BodyReader(
             max_bytes=settings.max_body_bytes,
             timeout_s=settings.body_timeout_s,
             max_total_bytes=settings.max_pending_bytes,
         )
-        self._accepted = responses.Accepted()
 
     def reload(self, verifiers: Mapping[str, SourceVerifier]) -> None:
-        """Accept webhooks for these sources from now on. A request under way keeps its verifier."""
-        self._verifiers = {PREFIX + name: verifier for name, verifier in verifiers.items()}
+        """Accept webhooks for these sources from now on. A request under way keeps its verifier.
+
+        Raises KeptHeaderError.
+        """
+        self._routes = {
+            PREFIX + name: _Route(
+                verifier,
+                KeptHeaders(self._settings.kept_headers, of_provider=verifier.kind.kept_headers),
+                responses.Accepted(verifier.kind.success_status),
+            )
+            for name, verifier in verifiers.items()
+        }
 
     def kinds(self) -> dict[str, Provider]:
         """The provider of each source, by the source's name."""
-        return {verifier.source: verifier.kind for verifier in self._verifiers.values()}
+        return {route.verifier.source: route.verifier.kind for route in self._routes.values()}
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Respond with 202 when Redis has confirmed the body, else with the reason of the rejection."""
-        verifier = self._verifiers.get(request.path) or self._verifiers.get(
-            single_slashes(request.rel_url.raw_path)
-        )
-        source = "" if verifier is None else verifier.source
+        """Respond with success when Redis has confirmed the body, else with the reason of the rejection."""
+        route = self._routes.get(request.path) or self._routes.get(single_slashes(request.rel_url.raw_path))
+        source = "" if route is None else route.verifier.source
         try:
-            await self._accept(request, verifier)
+            response = await self._accept(request, route)
         except RejectedError as rejection:
             return self.reject(rejection.status, rejection.reason, source=source, address=rejection.address)
         except Exception:
             log.exception("a webhook met a defect", extra={"action": "webhook_failed"})
             return self.reject(500, "internal error", source=source)
-        self._counters.responses[202] += 1
-        return self._accepted
+        self._counters.responses[response.status] += 1
+        return response
 
     def reject(self, status: int, reason: str, *, source: str = "", address: str = "") -> web.Response:
         """Count a rejection; returns the response with its reason."""
@@ -92,23 +108,29 @@ class Webhooks:
 
     def reject_head(self, status: int, reason: str, path: str) -> web.Response:
         """Reject a request whose head is incomplete or malformed; `path` is the known part of its path."""
-        verifier = self._verifiers.get(single_slashes(path))
-        return self.reject(status, reason, source="" if verifier is None else verifier.source)
+        route = self._routes.get(single_slashes(path))
+        return self.reject(status, reason, source="" if route is None else route.verifier.source)
 
-    async def _accept(self, request: web.BaseRequest, verifier: SourceVerifier | None) -> None:
-        if verifier is None:
+    async def _accept(self, request: web.BaseRequest, route: _Route | None) -> web.StreamResponse:
+        """Answer a handshake, or store an event."""
+        if route is None:
             raise RejectedError(404, "no such source: POST to /webhooks/{source}")
+        verifier = route.verifier
         if request.method != hdrs.METH_POST:
-            raise RejectedError(405, "webhooks are sent with POST")
+            return _answer_probe(request, verifier)
         verifier.check_address(request.remote, request.headers)
         _check_encoding(request)
         hint = _event_hint(request)
         body = await self._bodies.read(request)
-        verifier.check_signature(body, request.headers.get(verifier.signature_header))
+        signed = verifier.signed_request(request, body)
+        verifier.check_signature(signed)
+        if verifier.kind.handshake is not None and (answer := verifier.kind.handshake(signed)) is not None:
+            return responses.handshake(answer)
         if verifier.url_events.looks_at_body(hint):
             verifier.check_event(body, hint, request.query.get("key", ""))
-        kept = self._kept.of(request.headers)
+        kept = route.kept_headers.of(request.headers)
         await self._store(RawBody(self._now_ms(), verifier.source, hint, body, kept))
+        return route.accepted
 
     async def _store(self, body: RawBody) -> None:
         if self._commit.pending_bytes + len(body.body) > self._settings.max_pending_bytes:
@@ -125,6 +147,16 @@ class Webhooks:
         if status == 503:
             return {hdrs.RETRY_AFTER: str(self._settings.retry_after_s)}
         return {hdrs.ALLOW: hdrs.METH_POST} if status == 405 else {}
+
+
+def _answer_probe(request: web.BaseRequest, verifier: SourceVerifier) -> web.StreamResponse:
+    """Answer a request with another method than POST, which has no signature. Raises RejectedError."""
+    verifier.check_address(request.remote, request.headers)
+    handshake = verifier.kind.handshake
+    answer = handshake(verifier.signed_request(request, b"")) if handshake else None
+    if answer is None:
+        raise RejectedError(405, "webhooks are sent with POST")
+    return responses.handshake(answer)
 
 
 def _check_encoding(request: web.BaseRequest) -> None:

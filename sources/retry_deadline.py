@@ -40,16 +40,12 @@ def warning(kind: Provider, since_ms: int, now_ms: int) -> str:
     if last_ms is None:
         return ""
     if now_ms >= last_ms:
-        return f"{_title(kind)} has used up its tries since {clock(last_ms)}: {kind.disabled_advice}"
+        return f"{kind.title} has used up its tries since {clock(last_ms)}: {kind.disabled_advice}"
     left = tries_left(kind.retry_schedule_s, (now_ms - since_ms) / 1000)
     tries = "1 try" if left == 1 else f"{left} tries"
-    return f"about {tries} (until {clock(last_ms)}) before {_title(kind)} disables this webhook"
+    return f"about {tries} (until {clock(last_ms)}) before {kind.title} disables this webhook"
 
 
 def clock(ms: int) -> str:
     """A time in UTC to the minute."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _title(kind: Provider) -> str:
-    return kind.name.capitalize()

@@ -21,6 +21,7 @@ from broker.redis.connection import connect, longest_block_s
 from broker.redis.partitions import Partitions, connect_all
 from sources import KINDS
 from sources.event import Event
+from sources.signed_request import NO_HEADERS, Headers
 from tests.clocks import clock_off_by
 from tests.leash import leashed
 from worker.channels.settings import ChannelSettings, HttpSettings
@@ -124,11 +125,11 @@ class WorkerProcess:
         return self.process.wait(timeout=60)
 
 
-def decode_or_die(body: bytes, hint: str) -> Event:
+def decode_or_die(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:
     """Decode like a decoder whose fault ends the process, as a crash in native code would."""
     if POISON in body:
         os.kill(os.getpid(), signal.SIGKILL)
-    return KINDS["voucherify"].decode(body, hint)
+    return KINDS["voucherify"].decode(body, hint, headers)
 
 
 def partitions_on(servers: Sequence[str]) -> Partitions:

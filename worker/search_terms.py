@@ -50,7 +50,7 @@ def _mark(body: RawBody, kinds: Mapping[str, Provider]) -> Mark | None:
     if kind is None:
         return None
     try:
-        event = kind.decode(body.body, body.event_hint)
+        event = kind.event(body.body, body.event_hint, body.headers)
     except DecodeError:
         return None
     return dedupe.mark(

@@ -17,7 +17,9 @@ import uvloop
 from msgspec import Struct
 
 from sources import KINDS
+from sources.provider import Provider
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 
 SECRET = Secret("benchmark-secret")
 EVENT = "customer.voucher.loyalty_card.points_added"
@@ -47,12 +49,17 @@ def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[byte
     """Return `count` complete HTTP requests with different signed bodies."""
     kind = KINDS["voucherify"]
     bodies = [kind.sample(number, EVENT) for number in range(count)]
-    return [
+    return [_signed(kind, body, path) for body in bodies]
+
+
+def _signed(kind: Provider, body: bytes, path: str) -> bytes:
+    signature = kind.sign(SignedRequest(body, {}), SECRET)
+    head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nUser-Agent: sender/1.0\r\n"
-        f"{kind.signature_header}: {kind.sign(body, SECRET)}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        + body
-        for body in bodies
-    ]
+        + "".join(f"{name}: {value}\r\n" for name, value in signature.items())
+        + f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def put_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:

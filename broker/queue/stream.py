@@ -58,9 +58,9 @@ _DEFER_ENTRY = Script(
 )
 _SPLIT = Script(
     "queue/split",
-    parts=(FULL, BATCHES),
+    parts=(FULL, BATCHES, COUNTERS),
     keys=("stream",),
-    args=("entry", "any_age: number", "origin", "batches: packed"),
+    args=("entry", "any_age: number", "origin", "batches: packed", "further: number"),
 )
 _FORGET_CONSUMERS = Script("queue/forget_consumers", parts=(PAIRS,), keys=("stream",), args=("idle_ms: number",))
 
@@ -199,10 +199,14 @@ async def defer(redis: Client, consumer: str, entry_id: str, *, for_ms: int, idl
         return bool(await _DEFER_ENTRY(redis, consumer=consumer, entry=entry_id, for_ms=for_ms, idle_ms=idle_ms))
 
 
-async def split(redis: Client, entry: Entry, batches: Sequence[Sequence[tuple[int, RawBody]]]) -> None:
-    """Replace an entry by smaller ones that contain the same bodies. Safe to repeat. Raises BrokerError.
+async def split(
+    redis: Client, entry: Entry, batches: Sequence[Sequence[tuple[int, RawBody]]], *, further: int = 0
+) -> None:
+    """Replace an entry by others that contain the same events. Safe to repeat. Raises BrokerError.
 
-    batches: the bodies of each new entry, each with its place in the batch that it was received in.
+    batches: the bodies of each new entry, each with its place in the batch that it was received in. further: by
+    how many they have more bodies than the entry, because some bodies held several events; these count as
+    accepted.
     """
     rows = [
         (
@@ -215,7 +219,9 @@ async def split(redis: Client, entry: Entry, batches: Sequence[Sequence[tuple[in
     # Other partitions may have processed some of the bodies: markers there name the batch and the places.
     origin = batch_id(redis, entry) if redis.partitions > 1 else ""
     with translated():
-        await _SPLIT(redis, entry=entry.id, any_age=int(entry.any_age), origin=origin, batches=rows)
+        await _SPLIT(
+            redis, entry=entry.id, any_age=int(entry.any_age), origin=origin, batches=rows, further=further
+        )
 
 
 def batch_id(redis: Client, entry: Entry) -> str:

@@ -79,7 +79,7 @@ def log_accepted_risks(redis: RedisSettings) -> None:
 
 def checked_for_receiver(config: Config) -> Config:
     """Return the config if a receiver can start with it. Raises StartError."""
-    source_verifiers(config.sources, config.receiver.trusted_proxies)
+    source_verifiers(config.sources, config.receiver.trusted_proxies, public_url=config.receiver.public_url)
     return config
 
 

@@ -23,11 +23,12 @@ from launcher.composition.components import (
 from launcher.composition.namespace_claim import claim_now
 from launcher.config.config import Config
 from launcher.config.reloadable_config import ReloadableConfig
-from launcher.config.secrets import SecretError, make_secret, secret_path, stored_secret
+from launcher.config.secrets import SecretError, keep_secret, secret_path, stored_secret
 from launcher.embedded.data_dir import DataDir, make_data_dir
 from launcher.embedded.embedded_redis import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
 from launcher.supervisor.processes import supervise
+from sources import KINDS
 
 PrintLine = Callable[[str], None]
 
@@ -81,7 +82,7 @@ def with_secrets(config: Config, print_line: PrintLine) -> Config:
         except SecretError as error:
             raise ConfigError((Fault(f"sources.{name}.secrets", f"{error}; delete it for a new one"),)) from None
         if secret is None:
-            secret = make_secret(config.data_dir, name)
+            secret = keep_secret(config.data_dir, name, KINDS[source.kind].new_secret())
             print_line(f"Generated a signing secret for {name}: {path}")
         sources[name] = structs.replace(source, secrets=(secret,))
     return structs.replace(config, sources=sources)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.errors import Misconfigured
@@ -24,8 +25,8 @@ from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
 from worker.settings import AlertSettings
 
-PROVIDER_DEADLINE_S = 10.0
-"""Seconds after which the provider stops waiting for a response."""
+USUAL_DEADLINE_S = 10.0
+"""Seconds that most providers wait for a response."""
 
 MIN_TOKEN_BYTES = 20
 
@@ -39,6 +40,7 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (ApiSettings, "region"): api_region,
         (ApiSettings, "url"): api_url,
         (ApiSettings, "token"): api_token,
+        (ReceiverSettings, "public_url"): _public_url,
         (ReceiverSettings, "trusted_proxies"): _proxies,
         (ReceiverSettings, "kept_headers"): _kept_headers,
         (InspectorSettings, "hosts"): _host_names,
@@ -51,14 +53,55 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
     }
 
 
-def provider_deadline(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) when a response could take longer than the provider waits."""
+def longest_answer(receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) when a response could take longer than most providers wait."""
     total = receiver.body_timeout_s + receiver.flush_timeout_s
-    if total >= PROVIDER_DEADLINE_S:
+    if total >= USUAL_DEADLINE_S:
         yield (
             "receiver.flush_timeout_s",
-            f"with body_timeout_s it makes {total:g} s; the provider gives up after {PROVIDER_DEADLINE_S:g} s",
+            f"with body_timeout_s it makes {total:g} s; the provider gives up after {USUAL_DEADLINE_S:g} s",
         )
+
+
+def short_deadlines(
+    receiver: ReceiverSettings, sources: Mapping[str, SourceSettings]
+) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) for sources whose provider does not wait as long as a response may take.
+
+    Nothing is lost: what was answered too late is sent again, and is a duplicate then.
+    """
+    total = receiver.body_timeout_s + receiver.flush_timeout_s
+    for name, settings in sources.items():
+        kind = KINDS[settings.kind]
+        if total >= kind.deadline_s:
+            yield (
+                f"sources.{name}",
+                (
+                    f"{kind.title} gives up after {kind.deadline_s:g} s, and an answer may take {total:g} s: set "
+                    f"receiver.body_timeout_s and flush_timeout_s to less than {kind.deadline_s:g} s together"
+                ),
+            )
+
+
+def unusable_sources(
+    sources: Mapping[str, SourceSettings], receiver: ReceiverSettings
+) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) for secrets that the provider cannot have, and for a public URL that is missing."""
+    for name, settings in sources.items():
+        kind = KINDS.get(settings.kind)
+        if kind is None:
+            continue
+        for number, secret in enumerate(settings.secrets):
+            if reason := kind.check_secret(secret):
+                yield f"sources.{name}.secrets[{number}]", reason
+        if kind.signs_url and not receiver.public_url:
+            yield (
+                "receiver.public_url",
+                (
+                    f"{kind.title} signs the URL that it calls (sources.{name}): set its beginning, like "
+                    "https://hooks.example.com"
+                ),
+            )
 
 
 def unprotected_inspector(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
@@ -122,6 +165,20 @@ def _addresses(addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         if address.strip() not in regions and not _network(address):
             close = did_you_mean(address, regions) or f"; regions: {', '.join(regions)}"
             yield f"[{index}]", f"not an address, a network like 203.0.113.0/24 or a region{close}"
+
+
+def _public_url(url: str) -> Iterator[tuple[str, str]]:
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_absolute = False
+    if not is_absolute or "?" in url or "#" in url or not url.isprintable() or " " in url:
+        yield "", "not an absolute URL without a query: write it like https://hooks.example.com"
+    elif parts.username is not None:
+        yield "", "a password does not belong in it: write it like https://hooks.example.com"
 
 
 def _proxies(proxies: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,14 @@ from msgspec import Struct, structs
 from broker.redis.connection import Settings as RedisSettings
 from inspector.settings import DeadSettings, User
 from inspector.settings import Settings as InspectorSettings
-from launcher.config.checks import checks, name_fault, provider_deadline, tls_files, unprotected_inspector
+from launcher.config.checks import (
+    checks,
+    longest_answer,
+    name_fault,
+    tls_files,
+    unprotected_inspector,
+    unusable_sources,
+)
 from launcher.config.enrichment_checks import enrichment
 from launcher.config.environment import CONFIG, as_variable, names_of, overlay
 from launcher.config.rule_checks import contradictions
@@ -135,10 +142,13 @@ def _across(values: Mapping[str, Any], rules_path: str) -> Iterator[tuple[str, s
     if isinstance(values.get("redis"), RedisSettings):
         yield from tls_files(values["redis"])
     if isinstance(values.get("receiver"), ReceiverSettings):
-        yield from provider_deadline(values["receiver"])
+        yield from longest_answer(values["receiver"])
     if isinstance(values.get("inspector"), InspectorSettings):
         yield from unprotected_inspector(values["inspector"])
     rules, sources = values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}
+    if all(isinstance(source, SourceSettings) for source in sources.values()):
+        receiver = values.get("receiver") or ReceiverSettings()
+        yield from unusable_sources(sources, receiver)
     yield from enrichment(rules, sources, rules_path)
     yield from contradictions(rules, rules_path)
 

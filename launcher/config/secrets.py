@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from sources.secret import Secret
@@ -57,9 +56,8 @@ def stored_secret(data_dir: Path, source: str) -> Secret | None:
     return _from_file(path) if path.exists() else None
 
 
-def make_secret(data_dir: Path, source: str) -> Secret:
-    """Generate a secret and store it, readable by its owner only. A crash leaves the whole file or none."""
-    value = secrets.token_urlsafe(32)
+def keep_secret(data_dir: Path, source: str, value: str) -> Secret:
+    """Store a generated secret, readable by its owner only. A crash leaves the whole file or none."""
     path = secret_path(data_dir, source)
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)

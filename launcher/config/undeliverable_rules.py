@@ -76,12 +76,13 @@ def unknown_events(
     for index, rule in enumerate(rules):
         if not rule.enabled:
             continue
-        names = {
-            event
+        by_source = [
+            kinds[settings.kind].event_names
             for source, settings in sources.items()
             if any(fnmatchcase(source, pattern) for pattern in rule.sources)
-            for event in kinds[settings.kind].event_names
-        }
+        ]
+        # A provider without a list of its events may send any.
+        names = frozenset[str]().union(*by_source) if all(by_source) else frozenset()
         for place, event in enumerate(rule.events):
             if names and not any(fnmatchcase(name, event) for name in names):
                 what = "fits no known event" if any(char in event for char in "*?[") else "is no known event"

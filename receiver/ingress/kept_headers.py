@@ -27,7 +27,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110, section
 _SECRET_WORDS = frozenset(
     {"authorization", "auth", "cookie", "signature", "token", "secret", "password", "apikey"}
 )
-_SIGNATURES = frozenset(kind.signature_header.lower() for kind in KINDS.values())
+_SIGNATURES = frozenset(name for kind in KINDS.values() for name in kind.signature_headers)
 
 
 def fault(name: str) -> str:
@@ -44,12 +44,16 @@ def fault(name: str) -> str:
 class KeptHeaders:
     """Selects the headers with these names."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        """Check the names. Raises KeptHeaderError."""
+    def __init__(self, names: Sequence[str], *, of_provider: Sequence[str] = ()) -> None:
+        """Check the names. Raises KeptHeaderError.
+
+        of_provider: the headers that the provider needs. They come first, so that others are cut off before them.
+        """
         for name in names:
             if reason := fault(name):
                 raise KeptHeaderError(name, reason)
-        self._names = tuple(istr(name) for name in dict.fromkeys(name.lower() for name in names))
+        lower_case = (name.lower() for name in (*of_provider, *names))
+        self._names = tuple(istr(name) for name in dict.fromkeys(lower_case))
         self._text = lru_cache(_REMEMBERED)(self._to_text)
 
     def of(self, headers: Headers) -> str:

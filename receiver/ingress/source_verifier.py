@@ -1,20 +1,29 @@
-"""Verifies the client address and the signature of a source's webhooks. Pure, no I/O."""
+"""Verifies the client address and the signature of a source's webhooks. No I/O; the clock is passed in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
+from time import time
 
-from aiohttp import hdrs
-from multidict import CIMultiDict, CIMultiDictProxy, istr
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from receiver.errors import BadAddressError, NoSecretError, RejectedError, UnknownKindError
+from receiver.errors import (
+    BadAddressError,
+    BadSecretError,
+    NoPublicUrlError,
+    NoSecretError,
+    RejectedError,
+    UnknownKindError,
+)
 from runtime.client_address import Address, Network, client_address, is_inside
 from sources import KINDS
 from sources.errors import SignatureError
 from sources.provider import Provider
 from sources.settings import Settings
+from sources.signed_request import SignedRequest
 from sources.url_event import UrlEvents
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
@@ -27,13 +36,31 @@ _CACHED_CHARS = 256
 class SourceVerifier:
     """Makes the checks of one source."""
 
-    def __init__(self, source: str, settings: Settings, trusted_proxies: Sequence[str] = ()) -> None:
-        """Raises UnknownKindError, NoSecretError, BadAddressError."""
+    def __init__(
+        self,
+        source: str,
+        settings: Settings,
+        trusted_proxies: Sequence[str] = (),
+        *,
+        public_url: str = "",
+        now_s: Callable[[], float] = time,
+    ) -> None:
+        """public_url: `receiver.public_url`; now_s: the clock that timestamps in signatures are compared with.
+
+        Raises UnknownKindError, NoSecretError, BadSecretError, NoPublicUrlError, BadAddressError.
+        """
         self.source = source
         self.kind = _kind(source, settings.kind)
         if not settings.secrets or not all(secret.reveal() for secret in settings.secrets):
             raise NoSecretError(source)
+        for number, secret in enumerate(settings.secrets):
+            if reason := self.kind.check_secret(secret):
+                raise BadSecretError(source, number, reason)
+        if self.kind.signs_url and not public_url:
+            raise NoPublicUrlError(source, self.kind.title)
         self._secrets = settings.secrets
+        self._public_url = public_url.rstrip("/")
+        self._now_s = now_s
         self._networks = [
             _network(f"sources.{source}.addresses", address)
             for entry in settings.addresses
@@ -44,7 +71,6 @@ class SourceVerifier:
             source, self.kind, settings.events, settings.secrets if settings.url_key else ()
         )
         self._cached_look_up = lru_cache(_CACHED_CLIENTS)(self._look_up)
-        self.signature_header = istr(self.kind.signature_header)
 
     def check_address(self, peer: str | None, headers: Headers) -> None:
         """Raises RejectedError (403) unless the client's address may send.
@@ -61,10 +87,16 @@ class SourceVerifier:
         if not may_send:
             raise RejectedError(403, "this address may not send webhooks for this source", address=str(client))
 
-    def check_signature(self, body: bytes, signature: str | None) -> None:
-        """Raises RejectedError (401) unless one of the secrets signed exactly this body."""
+    def signed_request(self, request: web.BaseRequest, body: bytes) -> SignedRequest:
+        """Return the parts of a request that a provider may sign."""
+        # What proxies say about host and protocol is not used: every client could say it.
+        url = self._public_url + request.raw_path
+        return SignedRequest(body, request.headers, request.method, url, self._now_s())
+
+    def check_signature(self, request: SignedRequest) -> None:
+        """Raises RejectedError (401) unless one of the secrets signed exactly this request."""
         try:
-            self.kind.verify(body, signature, secrets=self._secrets)
+            self.kind.verify(request, secrets=self._secrets)
         except SignatureError as error:
             raise RejectedError(401, str(error)) from None
 
@@ -91,10 +123,13 @@ class SourceVerifier:
 
 
 def source_verifiers(
-    sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = ()
+    sources: Mapping[str, Settings], trusted_proxies: Sequence[str] = (), *, public_url: str = ""
 ) -> dict[str, SourceVerifier]:
     """The verifier of each source, by name. Raises StartError."""
-    return {name: SourceVerifier(name, settings, trusted_proxies) for name, settings in sources.items()}
+    return {
+        name: SourceVerifier(name, settings, trusted_proxies, public_url=public_url)
+        for name, settings in sources.items()
+    }
 
 
 def _kind(source: str, kind: str) -> Provider:

@@ -11,17 +11,21 @@ from sources.voucherify.models import MODELS
 from sources.voucherify.retry_schedule import DISABLED_ADVICE, RETRY_SCHEDULE_S
 from sources.voucherify.sample_bodies import sample
 from sources.voucherify.search_terms import terms
-from sources.voucherify.signature import HEADER, sign, verify
+from sources.voucherify.signature import HEADER, sign, signed_headers, verify
+
+__all__ = ["HEADER", "VOUCHERIFY", "sign", "verify"]
 
 VOUCHERIFY = Provider(
     name="voucherify",
-    signature_header=HEADER,
-    sign=sign,
+    title="Voucherify",
+    signature_headers=(HEADER,),
+    sign=signed_headers,
     verify=verify,
     decode=decode,
     view=view,
     payload_json=payload_json,
     sample=sample,
+    sample_event="customer.voucher.loyalty_card.points_added",
     terms=terms,
     event_names=frozenset(MODELS),
     url_event=url_event,

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import IntEnum
-from itertools import islice
 
 import msgspec
 
 from sources.search_terms import MAX_TERMS, term
-
-MAX_BYTES = 256 * 1024
-"""Limit on the bytes of a body that are searched."""
+from sources.shared.terms import MAX_BYTES, emails
 
 
 class _TermKind(IntEnum):
@@ -117,12 +114,6 @@ _OF_OBJECT = {
 _WITH_SOURCE_ID = frozenset({_TermKind.CUSTOMER, _TermKind.ORDER})
 """Objects for which the merchant has an id of its own."""
 
-_DOMAIN = re.compile(rb"@([\w-]{1,63}+(?:\.[\w-]{1,63}+){1,4}+)(?=[^\w-])")
-_NOT_LOCAL = re.compile(rb"[\s\"'<>(),;:\\@]")
-_MAX_LOCAL = 64
-_MAX_EMAILS = 64
-"""Limit on the places that are examined for an e-mail address."""
-
 _Found = tuple[int, _TermKind, str]
 
 
@@ -166,14 +157,8 @@ def _pairs(body: bytes) -> Iterator[_Found]:
 
 
 def _emails(body: bytes) -> Iterator[_Found]:
-    for match in islice(_DOMAIN.finditer(body), _MAX_EMAILS):
-        end = match.start()
-        local = _NOT_LOCAL.split(body[max(0, end - _MAX_LOCAL - 2) : end])[-1]
-        is_escaped = (
-            body[end - len(local) - 1 : end - len(local)] == b"\\"
-        )  # an escape sequence, whose letters are not part of the address
-        if 0 < len(local) <= _MAX_LOCAL and not is_escaped:
-            yield end - len(local), _TermKind.EMAIL, (local + match[0]).decode("utf-8", "replace")
+    for place, address in emails(body):
+        yield place, _TermKind.EMAIL, address
 
 
 def _text(quoted: bytes) -> str:

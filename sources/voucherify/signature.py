@@ -12,11 +12,13 @@ import hmac
 from collections.abc import Sequence
 
 import msgspec
+from multidict import istr
 
 from sources.errors import SignatureError
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 
-HEADER = "x-voucherify-signature"
+HEADER = istr("x-voucherify-signature")  # a type that the headers of aiohttp look up faster
 
 
 def sign(body: bytes, secret: Secret) -> str:
@@ -24,11 +26,17 @@ def sign(body: bytes, secret: Secret) -> str:
     return hmac.digest(secret.reveal(), body, "sha256").hex()
 
 
-def verify(body: bytes, signature: str | None, *, secrets: Sequence[Secret]) -> None:
+def signed_headers(request: SignedRequest, secret: Secret) -> dict[str, str]:
+    """The header with the signature of a request."""
+    return {HEADER: sign(request.body, secret)}
+
+
+def verify(request: SignedRequest, *, secrets: Sequence[Secret]) -> None:
     """Return if any secret signed the body, as it is or without white space outside strings.
 
     Raises SignatureError. Every comparison takes constant time.
     """
+    body, signature = request.body, request.headers.get(HEADER)
     if not signature:
         raise SignatureError(f"the header {HEADER} is missing")
     sent_signature = signature.encode("latin-1", "replace")

@@ -9,6 +9,7 @@ import msgspec
 
 from sources import KINDS
 from sources.secret import Secret
+from sources.voucherify import HEADER, sign
 
 KIND = KINDS["voucherify"]
 SECRET = Secret("chaos-secret")
@@ -112,7 +113,7 @@ def request_with(body: bytes, path: str = PATH, secret: Secret = SECRET) -> byte
     """Return a signed HTTP request with this body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"{KIND.signature_header}: {KIND.sign(body, secret)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{HEADER}: {sign(body, secret)}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

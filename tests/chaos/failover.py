@@ -14,6 +14,7 @@ import aiohttp
 
 from sources import KINDS
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from tests.launcher.running import Running, environment
 from tests.ports import free_port
 from tests.sink import Sink
@@ -78,7 +79,7 @@ class Load:
 
     async def _deliver(self, session: aiohttp.ClientSession, number: int) -> None:
         body = KIND.sample(number, EVENT)
-        headers = {KIND.signature_header: KIND.sign(body, Secret(SECRET))}
+        headers = KIND.sign(SignedRequest(body, {}), Secret(SECRET))
         while True:
             try:
                 async with session.post(self._url, data=body, headers=headers) as answer:

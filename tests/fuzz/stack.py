@@ -13,6 +13,7 @@ import aiohttp
 
 from sources import KINDS
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from tests.fuzz.garbage import Garbage
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
@@ -135,7 +136,7 @@ class GarbageStack:
         self._sent += 1
         body = KIND.sample(self._sent, EVENT)
         url = f"http://127.0.0.1:{self._receiver}/webhooks/voucherify"
-        headers = {KIND.signature_header: KIND.sign(body, SECRET)}
+        headers = KIND.sign(SignedRequest(body, {}), SECRET)
         async with self._session.post(url, data=body, headers=headers) as answer:
             return json.loads(body)["data"]["transaction"]["id"], answer.status
 

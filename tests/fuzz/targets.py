@@ -18,7 +18,8 @@ from sources.errors import DecodeError, SignatureError
 from sources.event import Event
 from sources.search_terms import MAX_TERMS, term
 from sources.secret import Secret
-from sources.voucherify import VOUCHERIFY, sign, verify
+from sources.signed_request import SignedRequest
+from sources.voucherify import HEADER, VOUCHERIFY, sign, verify
 from sources.voucherify.decoding.decode import _decode_completely
 from sources.voucherify.signature import without_white_space
 
@@ -29,15 +30,15 @@ def signature(data: bytes) -> None:
     """Check with the signature up to the first NUL, and the body after it."""
     first, _, body = data.partition(b"\0")
     try:
-        verify(body, first.decode("utf-8", "surrogateescape"), secrets=SECRETS)
+        verify(SignedRequest(body, {HEADER: first.decode("utf-8", "surrogateescape")}), secrets=SECRETS)
     except SignatureError:
         pass
     else:
         raise AssertionError("a body without a valid signature was verified")
     compact = without_white_space(body)
     assert without_white_space(compact) == compact
-    verify(body, sign(body, SECRETS[0]), secrets=SECRETS)
-    verify(body, sign(compact, SECRETS[1]), secrets=SECRETS)
+    verify(SignedRequest(body, {HEADER: sign(body, SECRETS[0])}), secrets=SECRETS)
+    verify(SignedRequest(body, {HEADER: sign(compact, SECRETS[1])}), secrets=SECRETS)
 
 
 def stored(data: bytes) -> None:

@@ -9,6 +9,7 @@ import aiohttp
 
 from sources import KINDS
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline
 from tests.ports import free_port
@@ -70,7 +71,7 @@ class Stack:
 
     async def post_body(self, source: str, secret: Secret, body: bytes) -> int:
         url = f"http://127.0.0.1:{self._port}/webhooks/{source}"
-        headers = {KIND.signature_header: KIND.sign(body, secret)}
+        headers = KIND.sign(SignedRequest(body, {}), secret)
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, data=body, headers=headers) as answer,

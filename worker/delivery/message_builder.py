@@ -59,7 +59,7 @@ class MessageBuilder:
 
     def occurred_at_ms(self, body: RawBody) -> int | None:
         """The time of the event, which decides what is the latest; None where it has none."""
-        event = self.kind(body.source).decode(body.body, body.event_hint)
+        event = self.kind(body.source).event(body.body, body.event_hint, body.headers)
         # A time too far in the future counts as the time of receipt: it would block its subject until then.
         return body.received_at_ms if is_future(event, body, self._max_future_s) else event.occurred_at_ms
 

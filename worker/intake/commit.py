@@ -69,7 +69,7 @@ class Committer:
     async def _commit_once(self, plan: Plan) -> None:
         """Every step is safe to repeat. Raises BrokerError."""
         for split in plan.split:
-            await stream.split(self._redis, split.entry, split.batches)
+            await stream.split(self._redis, split.entry, split.batches, further=split.further)
         if plan.processed and plan.elsewhere and self._home_steps:
             await self._commit_with_homes(plan, self._home_steps)
         elif plan.processed:

@@ -13,6 +13,7 @@ from broker.queue.batch import RawBody
 from sources.errors import DecodeError
 from sources.event import Event
 from sources.provider import Provider
+from worker.intake.items import check_single
 from worker.rules.event_times import staleness, window_ms
 from worker.worker_source import WorkerSource
 
@@ -50,7 +51,9 @@ def decode_event(body: RawBody, sources: Mapping[str, WorkerSource], *, any_age:
     source = sources.get(body.source)
     if source is None:
         raise UnknownSourceError(body.source)
-    event = source.kind.decode(body.body, body.event_hint)
+    if source.kind.split is not None:
+        check_single(source.kind, body.body)
+    event = source.kind.event(body.body, body.event_hint, body.headers)
     if source.max_event_age_s and not any_age:
         too_old = staleness(event, body, source.max_event_age_s)
         if too_old:

@@ -20,11 +20,14 @@ _MAX_DEAD_LETTERS = 100
 
 
 class Split(Struct, frozen=True):
-    """An entry that is replaced by several."""
+    """An entry that is replaced by one or more others."""
 
     entry: Entry
     batches: list[list[tuple[int, RawBody]]]
     """The bodies of each new entry, each with its place in the batch that it was received in."""
+
+    further: int = 0
+    """By how many the new entries have more bodies, because some bodies held several events."""
 
 
 class UnrecognizedEntry(Struct, frozen=True):
@@ -107,8 +110,8 @@ class Plan:
         """By partition: the events that are processed there first. Empty if there is only one partition."""
 
         self.split: list[Split] = []
-        """Entries that are split: into single bodies after they ended too many workers, or into known and unknown
-        sources."""
+        """Entries that are split: into single bodies after they ended too many workers, into known and unknown
+        sources, or into the events that their bodies hold."""
 
         self.unrecognized: list[UnrecognizedEntry] = []
         self._bodies = 0

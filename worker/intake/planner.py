@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
 from broker.queue import batch
-from broker.queue.batch import RawBody, UnreadableBatchError
+from broker.queue.batch import MAX_BODIES, RawBody, UnreadableBatchError
 from broker.queue.stream import Entry
 from broker.steps.commit import NewEvent, Processed
 from broker.steps.digests import Part
 from worker.intake.decode import UnknownSourceError, dead_letter_of, decode_event
 from worker.intake.homes import Homes
+from worker.intake.items import expanded
 from worker.intake.match import MatchedEvent, RuleMatcher
 from worker.intake.plan import LeavingPart, Plan, Split, UnrecognizedEntry
 from worker.rules.event_times import is_future
@@ -36,6 +37,7 @@ class Planner:
     ) -> None:
         """on_event: called with (source, event name, body, whether its time is in the future) for each event."""
         self._sources = sources
+        self._splitting = {name for name, source in sources.items() if source.kind.split}
         self._matcher = RuleMatcher(rules)
         self._max_deliveries = max_deliveries
         self._max_future_s = max_future_s
@@ -82,7 +84,7 @@ class Planner:
         if entry.deliveries > self._max_deliveries:
             self._isolate(entry, bodies, plan)
         elif not unknown:
-            self._process(entry, bodies, plan, homes)
+            self._process_or_expand(entry, bodies, plan, homes)
         elif len(unknown) < len(bodies):
             placed = list(zip(places_of(entry, bodies), bodies, strict=True))
             known = [(place, body) for place, body in placed if body.source in self._sources]
@@ -112,6 +114,20 @@ class Planner:
             terms=source.kind.terms(body.body) if source else (),
         )
         plan.add_processed(Processed(entry.id, entry.bodies, [], [letter]), entry.bodies)
+
+    def _process_or_expand(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
+        """Process the bodies, or replace their entry by entries of the events that they hold."""
+        if not any(body.source in self._splitting for body in bodies):
+            self._process(entry, bodies, plan, homes)
+            return
+        items = expanded(list(zip(places_of(entry, bodies), bodies, strict=True)), self._sources)
+        if len(items) == len(bodies):
+            self._process(entry, [body for _, body in items], plan, homes)
+            return
+        # The entries of the items are read again at once. So no commit becomes too large, and an item that ends
+        # workers is isolated as a body is.
+        batches = [items[start : start + MAX_BODIES] for start in range(0, len(items), MAX_BODIES)]
+        plan.split.append(Split(entry, batches, further=len(items) - len(bodies)))
 
     def _process(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
         events: list[NewEvent] = []

@@ -109,7 +109,7 @@ class Drift:
     def _deviations(self, sample: Sample) -> list[Deviation]:
         kind = self._kinds[sample.source]
         seen = [Deviation(sample.event)]
-        if sample.event not in kind.event_names:
+        if kind.event_names and sample.event not in kind.event_names:
             return [*seen, Deviation(sample.event, "unknown event")]
         try:
             payload = kind.view(sample.body)

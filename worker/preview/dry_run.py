@@ -18,6 +18,7 @@ from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.jobs import Notification, NotifyJob, Packed, UnreadableJobError
 from runtime.dry_run import DryRunNotification, DryRunResult
 from worker.channels.settings import ChannelSettings
+from worker.intake.items import expanded
 from worker.intake.planner import Planner
 from worker.outcome import Dead, Skipped
 from worker.preview.preview_messages import Preview, Previewer, notifications_of
@@ -37,6 +38,7 @@ class DryRunner:
         rules: tuple[Rule, ...],
         channels: Mapping[str, ChannelSettings],
     ) -> None:
+        self._sources = sources
         self._planner = Planner(sources, RuleBook(rules), max_deliveries=1)
         self._previewer = Previewer(sources, rules, channels)
 
@@ -56,6 +58,10 @@ class DryRunner:
         return self._of_body(body_of(stored_letter), any_age=letter.reason == dead_letters.STALE)
 
     def _of_body(self, body: RawBody, *, any_age: bool = False) -> DryRunResult:
+        items = [item for _, item in expanded([(0, body)], self._sources)]
+        return _together([self._of_event(item, any_age=any_age) for item in items])
+
+    def _of_event(self, body: RawBody, *, any_age: bool) -> DryRunResult:
         matched = self._planner.plan_body(body, any_age=any_age)
         if isinstance(matched, StoredDeadLetter):
             return _dead(matched)

@@ -204,7 +204,7 @@ def _described(decoded: DecodedEvent) -> Decoded:
     return Decoded(
         kind=event.kind,
         name=event.name,
-        named_by=_named_by(decoded.kind.decode, decoded.body, event),
+        named_by=_named_by(decoded.kind.event, decoded.body, event),
         identity=tuple(event.identity.split(_PARTS)),
         identity_is_hash=event.remember_s is not None,
         remembered_s=decoded.mark.window_ms / 1000,
@@ -215,12 +215,12 @@ def _described(decoded: DecodedEvent) -> Decoded:
 
 
 def _named_by(
-    decode: Callable[[bytes, str], Event], body: RawBody, event: Event
+    decode: Callable[[bytes, str, str], Event], body: RawBody, event: Event
 ) -> Literal["body", "url", "nothing"]:
     """The source of the event's name: decoding with another name in the URL shows whether the URL decides."""
     if body.event_hint:
         other = body.event_hint + "?"
-        return "url" if decode(body.body, other).name == other else "body"
+        return "url" if decode(body.body, other, body.headers).name == other else "body"
     return "nothing" if event.name == UNKNOWN else "body"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from itertools import starmap
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from launcher.commands.check.namespace import check_namespace
 from launcher.commands.check.redis_server import RedisFindings, RedisReport, check_redis
 from launcher.composition.command_context import Context
 from launcher.config.channel_checks import channel_faults
+from launcher.config.checks import short_deadlines
 from launcher.config.config import Config
 from launcher.config.secret_exposure import open_files, secrets_in_file
 from launcher.config.toml_lines import line_numbers, line_of
@@ -79,6 +81,7 @@ def examine(context: Context) -> Report:
         notes=(
             *redis.notes,
             *_unsigned(config),
+            *_with_lines(context, tuple(starmap(Fault, short_deadlines(config.receiver, config.sources)))),
             *exposure_notes(config),
             *_unknown_events(context, config),
             *_readable(context, config),

@@ -16,6 +16,7 @@ from launcher.commands.demo.stack import SOURCE, Response, Stack
 from launcher.config.secrets import stored_secret
 from sources import KINDS
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 
 EVENT = "customer.voucher.loyalty_card.points_added"
 
@@ -100,9 +101,7 @@ class _Walk:
         self._posted(body, 202, secret=self._secret, query=query)
 
     def _posted(self, body: bytes, expected: int, *, secret: Secret, query: str = "") -> None:
-        response: Response = self._stack.post(
-            body, self._kind.sign(body, secret), self._kind.signature_header, query
-        )
+        response: Response = self._stack.post(body, self._kind.sign(SignedRequest(body, {}), secret), query)
         line = f"POST /webhooks/{SOURCE}{query} -> {response.status} {response.text.strip()}"
         _need(response.status == expected, f"{line}, expected {expected}")
         _result(line)

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,12 +75,12 @@ class Stack:
         """Wait until it accepts webhooks; False if it ended or took too long."""
         return self.wait(lambda: not self._runs() or self._get("/readyz") == 200, _START_S) and self._runs()
 
-    def post(self, body: bytes, signature: str, header: str, query: str = "") -> Response:
+    def post(self, body: bytes, signature: Mapping[str, str], query: str = "") -> Response:
         """Send one webhook, and return the response."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/webhooks/{SOURCE}{query}",
             data=body,
-            headers={"Content-Type": "application/json", header: signature},
+            headers={"Content-Type": "application/json", **signature},
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Meta, Struct
 
 from sources.provider import Provider
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from sources.written_number import as_json
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -19,16 +21,20 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 _REPEATABLE = 1_000
 """Earlier bodies that a repeat chooses from; limits the memory of a long run."""
 
-_WRONG = Secret(b"a wrong secret")
-
 
 class Plan(Struct, frozen=True, kw_only=True):
     """The options of one run."""
 
     kind: Provider
     secret: Secret
+    wrong_secret: Secret
+    """The secret that signs webhooks with a wrong signature."""
+
     event: str
     """Event name of the sample bodies."""
+
+    url: str = ""
+    """The URL that is signed by a provider that signs it."""
 
     count: int = 1
     """How many webhooks are sent. Defaults to 1."""
@@ -51,12 +57,13 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Content:
-    """A body, and whether it got a 202 already."""
+    """A body with the headers that name and identify its event, and whether it was accepted already."""
 
-    __slots__ = ("accepted", "body")
+    __slots__ = ("accepted", "body", "headers")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
         self.body = body
+        self.headers = headers
         self.accepted = False
 
 
@@ -64,9 +71,11 @@ class Delivery(Struct, frozen=True):
     """A webhook to send."""
 
     content: Content
-    signature: str
+    headers: Mapping[str, str]
+    """The headers of its event, and those with the signature."""
+
     valid: bool
-    """True if the signature is right and 202 is expected; False if 401 is expected."""
+    """True if the signature is right and success is expected; False if 401 is expected."""
 
     repeated: bool
 
@@ -76,19 +85,27 @@ def deliveries(plan: Plan) -> Iterator[Delivery]:
     draw = random.Random(plan.seed)  # noqa: S311 - samples, not secrets
     first = draw.getrandbits(40)
     earlier: deque[Content] = deque(maxlen=_REPEATABLE)
-    fixed = Content(plan.body) if plan.body is not None else None
+    fixed = Content(plan.body, plan.kind.sample_headers(first, plan.event)) if plan.body is not None else None
     for number in range(plan.count):
         if draw.random() < plan.invalid:
             content = fixed or _fresh(plan, first + number)
-            yield Delivery(content, plan.kind.sign(content.body, _WRONG), valid=False, repeated=False)
+            yield Delivery(content, _headers(plan, content, plan.wrong_secret), valid=False, repeated=False)
             continue
         repeats = bool(earlier) and (fixed is not None or draw.random() < plan.duplicates)
         content = draw.choice(earlier) if repeats else fixed or _fresh(plan, first + number)
         if not repeats:
             earlier.append(content)
-        yield Delivery(content, plan.kind.sign(content.body, plan.secret), valid=True, repeated=repeats)
+        yield Delivery(content, _headers(plan, content, plan.secret), valid=True, repeated=repeats)
 
 
 def _fresh(plan: Plan, number: int) -> Content:
     body = plan.kind.sample(number, plan.event)
-    return Content(msgspec.json.encode(plan.kind.view(body), enc_hook=as_json) if plan.raw else body)
+    return Content(
+        msgspec.json.encode(plan.kind.view(body), enc_hook=as_json) if plan.raw else body,
+        plan.kind.sample_headers(number, plan.event),
+    )
+
+
+def _headers(plan: Plan, content: Content, secret: Secret) -> dict[str, str]:
+    request = SignedRequest(content.body, content.headers, "POST", plan.url, time.time())
+    return {**content.headers, **plan.kind.sign(request, secret)}

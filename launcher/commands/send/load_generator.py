@@ -28,9 +28,6 @@ class Target(Struct, frozen=True, kw_only=True):
     """The target address, and the limits of the load."""
 
     url: str
-    header: str
-    """Name of the signature's header."""
-
     concurrency: int = 1
     """Connections at a time. Defaults to 1."""
 
@@ -72,7 +69,9 @@ class Latencies:
 class Tally:
     """Counts webhooks and responses during the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, success: str = "202") -> None:
+        """success: the status that the provider takes as success. Defaults to 202."""
+        self._success = success
         self.started = time.perf_counter()
         self.seconds = 0.0
         self.answers: Counter[str] = Counter()
@@ -81,9 +80,9 @@ class Tally:
         self.invalid = 0
         self.retried = 0
         self.unexpected = 0
-        """Responses other than 202 for a right signature and 401 for a wrong one."""
+        """Responses other than success for a right signature and 401 for a wrong one."""
         self.accepted_events = 0
-        """Distinct bodies that got a 202."""
+        """Distinct bodies that were accepted."""
         self.latencies = Latencies()
         self.longest_without_202_s = 0.0
         """The longest time between two responses 202, in seconds."""
@@ -105,8 +104,8 @@ class Tally:
         self.answers[answer] += 1
         self.repeated += delivery.repeated
         self.invalid += not delivery.valid
-        self.unexpected += answer != ("202" if delivery.valid else "401")
-        if answer == "202":
+        self.unexpected += answer != (self._success if delivery.valid else "401")
+        if answer == self._success:
             self._add_accepted(delivery)
 
     def _add_accepted(self, delivery: Delivery) -> None:
@@ -166,10 +165,9 @@ class _Sender:
 
     async def _try(self, delivery: Delivery) -> tuple[str, float | None]:
         started = time.perf_counter()
-        headers = {self._target.header: delivery.signature}
         try:
             async with self._session.post(
-                self._target.url, data=delivery.content.body, headers=headers, allow_redirects=False
+                self._target.url, data=delivery.content.body, headers=delivery.headers, allow_redirects=False
             ) as response:
                 await response.read()
         except TimeoutError:

@@ -22,9 +22,10 @@ from launcher.config.config import Config
 from launcher.errors import LauncherError
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
+from sources.errors import SignatureError
+from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from sources.url_event import query
-
-DEFAULT_EVENT = "customer.voucher.loyalty_card.points_added"
 
 
 class SendError(LauncherError):
@@ -37,8 +38,13 @@ def send(  # noqa: PLR0913 - a command's options
     ctx: typer.Context,
     *,
     url: Annotated[str, typer.Option(help="Target address; default: the configured receiver.")] = "",
-    source: Annotated[str, typer.Option(help="Source whose webhooks these are.")] = "voucherify",
-    event: Annotated[str, typer.Option(help="Event name of the samples.")] = DEFAULT_EVENT,
+    source: Annotated[
+        str,
+        typer.Option(help="Source whose webhooks these are; default: the first one.", show_default=False),
+    ] = "",
+    event: Annotated[
+        str, typer.Option(help="Event name of the samples; default: one of the provider's.", show_default=False)
+    ] = "",
     count: Annotated[int, typer.Option(min=1, help="Webhooks to send.")] = 1,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Webhooks per second; default: no limit.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Connections at a time.")] = 16,
@@ -61,15 +67,22 @@ def send(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Send signed sample webhooks; exit code 0 if every response was as expected (202, or 401 for --invalid)."""
     config: Config = ctx.obj.config
+    source = source or next(iter(config.sources))
     settings = config.sources.get(source)
     if settings is None:
         raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
     kind = KINDS[settings.kind]
     secret = signing_secret(config, source)
+    event = event or kind.sample_event
+    if raw and kind.url_event(b"{}", event) == "ignored":
+        raise SendError(f"--raw: the URL never names an event of {kind.title}")
+    address = _address(url or receiver_url(config.receiver), source, query(event, secret, source) if raw else "")
     plan = Plan(
         kind=kind,
         secret=secret,
+        wrong_secret=Secret(kind.new_secret()),
         event=event,
+        url=_signed_url(config.receiver.public_url, address),
         count=count,
         body=file.read_bytes() if file else None,
         raw=raw,
@@ -77,15 +90,18 @@ def send(  # noqa: PLR0913 - a command's options
         invalid=invalid,
         seed=secrets.randbits(64) if seed is None else seed,
     )
+    try:
+        kind.sign(SignedRequest(b"", {}), secret)
+    except SignatureError as error:
+        raise SendError(f"--source {source}: cannot sign samples of {kind.title}: {error}") from None
     target = Target(
-        url=_address(url or receiver_url(config.receiver), source, query(event, secret, source) if raw else ""),
-        header=kind.signature_header,
+        url=address,
         concurrency=min(concurrency, count),
         rate_per_s=rate,
         timeout_s=timeout,
         retries=retries,
     )
-    tally = Tally()
+    tally = Tally(str(kind.success_status))
     code = _run(plan, target, tally)
     sys.stdout.write(as_line(tally) if as_json else as_text(tally))
     raise typer.Exit(code)
@@ -167,6 +183,14 @@ async def _draw(bar: Progress, task: object, tally: Tally) -> None:
     while True:
         await asyncio.sleep(0.1)
         bar.update(task, completed=tally.sent, rate=f"{tally.rate_per_s:,.0f}/s")  # type: ignore[arg-type]
+
+
+def _signed_url(public_url: str, address: str) -> str:
+    """The URL that the receiver expects in signatures: `receiver.public_url` with the path and query of the
+    address."""
+    parts = urlsplit(address)
+    base = public_url.rstrip("/") or f"{parts.scheme}://{parts.netloc}"
+    return base + parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _address(url: str, source: str, event_query: str) -> str:

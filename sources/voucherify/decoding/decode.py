@@ -17,9 +17,10 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from sources.event import Event
+from sources.shared.json_body import parse_json
+from sources.signed_request import NO_HEADERS, Headers
 from sources.voucherify.decoding.envelope import Wrapped, unwrap
 from sources.voucherify.decoding.event_names import identifying_name
-from sources.voucherify.decoding.parsing import parse_json
 from sources.voucherify.decoding.timestamps import milliseconds
 from sources.voucherify.decoding.typed_payload import checked_model, typed
 from sources.voucherify.models import MODELS
@@ -78,7 +79,7 @@ _object_in_envelope = msgspec.json.Decoder(_AnyEnvelope[dict[str, Any]], float_h
 _raw_in_envelope = msgspec.json.Decoder(_AnyEnvelope[Raw])
 
 
-def decode(body: bytes, hint: str) -> Event:
+def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # noqa: ARG001 - the body has all
     """The event in a body; `hint` is the event name in the URL, or "". Raises DecodeError."""
     try:
         if not body.isascii():

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from sources.errors import DecodeError
+from sources.shared.json_body import decode_error
 from sources.voucherify.models import MODELS
 from sources.voucherify.models.validated_fields import with_validated_fields_only
 
@@ -114,12 +114,3 @@ def required_keys(name: str) -> frozenset[str]:
     """The keys that the `data` of an event always has; empty for a name without a model."""
     model = MODELS.get(name)
     return frozenset() if model is None else _REQUIRED[model]
-
-
-def decode_error(error: Exception, root: str = "$") -> DecodeError:
-    """The DecodeError for an error of msgspec, with its path under `root`."""
-    message = str(error)
-    place = _MSGSPEC_PATH.search(message)
-    if place is None:
-        return DecodeError(message, path=root)
-    return DecodeError(message[: place.start()], path=root + place[1])

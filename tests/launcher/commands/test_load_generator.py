@@ -28,6 +28,7 @@ from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.errors import SignatureError
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 
 KIND = KINDS["voucherify"]
 SECRET = Secret("a secret of the tests")
@@ -38,7 +39,9 @@ Serve = Callable[[Answering], Awaitable[str]]
 
 
 def plan(**changes: object) -> Plan:
-    return msgspec.structs.replace(Plan(kind=KIND, secret=SECRET, event=EVENT, seed=7), **changes)
+    return msgspec.structs.replace(
+        Plan(kind=KIND, secret=SECRET, wrong_secret=Secret("wrong"), event=EVENT, seed=7), **changes
+    )
 
 
 def identities(sent: Plan) -> list[str]:
@@ -64,14 +67,14 @@ async def serve() -> AsyncIterator[Serve]:
 
 async def checking(request: web.Request) -> web.Response:
     try:
-        KIND.verify(await request.read(), request.headers.get(KIND.signature_header), secrets=[SECRET])
+        KIND.verify(SignedRequest(await request.read(), request.headers), secrets=[SECRET])
     except SignatureError:
         return web.Response(status=401)
     return web.Response(status=202)
 
 
 def target(url: str, **changes: object) -> Target:
-    return msgspec.structs.replace(Target(url=url, header=KIND.signature_header), **changes)
+    return msgspec.structs.replace(Target(url=url), **changes)
 
 
 def test_every_sample_is_a_different_event() -> None:
@@ -98,11 +101,11 @@ def test_only_a_wrong_signature_does_not_verify() -> None:
     wrong = 0
     for delivery in deliveries(plan(count=300, invalid=0.3)):
         if delivery.valid:
-            KIND.verify(delivery.content.body, delivery.signature, secrets=[SECRET])
+            KIND.verify(SignedRequest(delivery.content.body, delivery.headers), secrets=[SECRET])
             continue
         wrong += 1
         with pytest.raises(SignatureError):
-            KIND.verify(delivery.content.body, delivery.signature, secrets=[SECRET])
+            KIND.verify(SignedRequest(delivery.content.body, delivery.headers), secrets=[SECRET])
     assert 60 < wrong < 120
 
 

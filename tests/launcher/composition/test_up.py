@@ -15,6 +15,7 @@ import redis
 
 from launcher.config.secrets import stored_secret
 from sources import KINDS
+from sources.signed_request import SignedRequest
 from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline, is_alive
 from tests.redis_server import RedisServer
@@ -75,7 +76,7 @@ def post(running: Running, number: int, directory: Path) -> int:
     request = urllib.request.Request(
         f"{address(running)}/webhooks/voucherify",
         data=body,
-        headers={kind.signature_header: kind.sign(body, secret), "Content-Type": "application/json"},
+        headers={**kind.sign(SignedRequest(body, {}), secret), "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as response:
         return int(response.status)

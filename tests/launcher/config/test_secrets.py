@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from launcher.config.config import load, read
-from launcher.config.secrets import SecretError, make_secret, stored_secret
+from launcher.config.secrets import SecretError, keep_secret, stored_secret
 from launcher.errors import ConfigError
 from sources.secret import Secret
 
@@ -65,7 +65,7 @@ def test_a_secret_that_is_too_short_is_a_fault_and_not_shown() -> None:
 
 
 def test_a_generated_secret_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
-    made = make_secret(tmp_path, "voucherify")
+    made = keep_secret(tmp_path, "voucherify", "generated secret")
 
     assert stored_secret(tmp_path, "voucherify") == made
     assert stat.S_IMODE((tmp_path / "voucherify.secret").stat().st_mode) == 0o600
@@ -86,4 +86,4 @@ def test_a_damaged_stored_secret_is_not_used(tmp_path: Path) -> None:
 def test_a_temporary_file_left_by_a_crash_does_not_prevent_the_next_secret(tmp_path: Path) -> None:
     (tmp_path / "voucherify.draft").write_text("half")
 
-    assert make_secret(tmp_path, "voucherify") == stored_secret(tmp_path, "voucherify")
+    assert keep_secret(tmp_path, "voucherify", "generated secret") == stored_secret(tmp_path, "voucherify")

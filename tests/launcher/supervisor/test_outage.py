@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from sources.secret import Secret
+from sources.signed_request import SignedRequest
 from sources.voucherify import VOUCHERIFY
 from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline
@@ -40,8 +41,8 @@ def variables(server: RedisServer) -> dict[str, str]:
 
 def post(base: str, number: int) -> int:
     body = sample(number)
-    signature = VOUCHERIFY.sign(body, Secret(SECRET))
-    headers = {VOUCHERIFY.signature_header: signature, "Content-Type": "application/json"}
+    signature = VOUCHERIFY.sign(SignedRequest(body, {}), Secret(SECRET))
+    headers = {**signature, "Content-Type": "application/json"}
     try:
         with urllib.request.urlopen(
             urllib.request.Request(f"{base}/webhooks/voucherify", data=body, headers=headers), timeout=10

@@ -11,7 +11,9 @@ from receiver.errors import RejectedError
 from receiver.ingress.source_verifier import SourceVerifier
 from sources.secret import Secret
 from sources.settings import Settings
+from sources.signed_request import SignedRequest
 from sources.url_event import query, url_key
+from sources.voucherify import HEADER
 from sources.voucherify.models import MODELS
 from tests.receiver.serving import PATH, SECRET, SOURCES, batches, serving
 from tests.sources.payloads import PAYLOADS, POINTS_ADDED, compact, project_webhook, webhook
@@ -135,7 +137,7 @@ def test_a_key_is_not_a_valid_signature() -> None:
     gate = SourceVerifier("shop", Settings(secrets=(SECRET,)))
     for body in (b"shop\x1fname", b"name", b"shop"):
         with pytest.raises(RejectedError):
-            gate.check_signature(body, url_key(SECRET, "shop", "name"))
+            gate.check_signature(SignedRequest(body, {HEADER: url_key(SECRET, "shop", "name")}))
 
 
 async def test_over_http_a_recorded_request_is_accepted_under_no_other_name(redis: Client) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sources.errors import SignatureError
 from sources.secret import Secret
-from sources.voucherify.signature import sign, verify, without_white_space
+from sources.signed_request import SignedRequest
+from sources.voucherify.signature import HEADER, sign, verify, without_white_space
 
 KEY = Secret("secretKey")
 VECTORS = [
@@ -28,41 +29,41 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize(("body", "signature"), VECTORS)
 def test_the_published_vectors_verify(body: bytes, signature: str) -> None:
-    verify(body, signature, secrets=[KEY])
+    verify(SignedRequest(body, {HEADER: signature}), secrets=[KEY])
 
 
 @pytest.mark.parametrize(("body", "signature"), VECTORS)
 def test_a_vector_does_not_verify_with_another_key(body: bytes, signature: str) -> None:
     with pytest.raises(SignatureError):
-        verify(body, signature, secrets=[Secret("secretKez")])
+        verify(SignedRequest(body, {HEADER: signature}), secrets=[Secret("secretKez")])
 
 
 def test_each_of_several_secrets_verifies_so_that_one_can_be_rotated() -> None:
     old, new = Secret("old-secret"), Secret("new-secret")
     for secret in (old, new):
-        verify(b"{}", sign(b"{}", secret), secrets=[old, new])
+        verify(SignedRequest(b"{}", {HEADER: sign(b"{}", secret)}), secrets=[old, new])
 
 
 def test_white_space_outside_json_is_part_of_the_signed_text() -> None:
     with pytest.raises(SignatureError):
-        verify(b"message", VECTORS[-1][1], secrets=[KEY])
+        verify(SignedRequest(b"message", {HEADER: VECTORS[-1][1]}), secrets=[KEY])
 
 
 @pytest.mark.parametrize("signature", [None, "", "é", "0" * 64, "a17d", VECTORS[0][1].upper()])
 def test_a_missing_or_malformed_signature_is_refused(signature: str | None) -> None:
     with pytest.raises(SignatureError):
-        verify(b'{"a":1}', signature, secrets=[KEY])
+        verify(SignedRequest(b'{"a":1}', {HEADER: signature}), secrets=[KEY])
 
 
 @given(st.binary(max_size=2000))
 def test_each_signed_body_verifies(body: bytes) -> None:
-    verify(body, sign(body, KEY), secrets=[KEY])
+    verify(SignedRequest(body, {HEADER: sign(body, KEY)}), secrets=[KEY])
 
 
 @given(json_values, st.sampled_from([None, 0, 2, "\t"]))
 def test_json_that_was_indented_on_its_way_verifies(value: object, indent: int | str | None) -> None:
     compact = json.dumps(value, separators=(",", ":")).encode()
-    verify(json.dumps(value, indent=indent).encode(), sign(compact, KEY), secrets=[KEY])
+    verify(SignedRequest(json.dumps(value, indent=indent).encode(), {HEADER: sign(compact, KEY)}), secrets=[KEY])
 
 
 @given(json_values)
@@ -75,12 +76,12 @@ def test_a_signature_of_one_body_is_refused_for_another(one: bytes, other: bytes
     if without_white_space(one) == without_white_space(other):
         return
     with pytest.raises(SignatureError):
-        verify(other, sign(one, KEY), secrets=[KEY])
+        verify(SignedRequest(other, {HEADER: sign(one, KEY)}), secrets=[KEY])
 
 
 def test_a_deeply_nested_body_is_refused_without_another_error() -> None:
     with pytest.raises(SignatureError):
-        verify(b"[ " * 100_000, "0" * 64, secrets=[KEY])
+        verify(SignedRequest(b"[ " * 100_000, {HEADER: "0" * 64}), secrets=[KEY])
 
 
 def test_a_secret_is_not_shown_in_its_repr() -> None:

@@ -1,0 +1,197 @@
+"""What holds for every provider: samples verify, no variant of them does, and no input raises another error."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from sources import KINDS
+from sources.errors import DecodeError, SignatureError
+from sources.provider import Provider
+from sources.search_terms import MAX_TERMS, term
+from sources.secret import Secret
+from sources.signed_request import SignedRequest
+
+NOW_S = 1_800_000_000.0
+URL = "https://hooks.example.com/webhooks/shop"
+SECRETS = {name: Secret(kind.new_secret()) for name, kind in KINDS.items()}
+
+every_provider = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def signed(kind: Provider, number: int = 1, event: str = "") -> SignedRequest:
+    event = event or kind.sample_event
+    body, headers = kind.sample(number, event), kind.sample_headers(number, event)
+    unsigned = SignedRequest(body, headers, "POST", URL, NOW_S)
+    return SignedRequest(
+        body, CIMultiDict({**headers, **kind.sign(unsigned, SECRETS[kind.name])}), "POST", URL, NOW_S
+    )
+
+
+def verifies(kind: Provider, request: SignedRequest) -> bool:
+    try:
+        kind.verify(request, secrets=[SECRETS[kind.name]])
+    except SignatureError as error:
+        assert str(error)
+        return False
+    return True
+
+
+def items_of(kind: Provider, body: bytes) -> list[bytes]:
+    return list(kind.split(body)) if kind.split else [body]
+
+
+def kept(kind: Provider, headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in kind.kept_headers if name in headers}
+
+
+@every_provider
+def test_a_sample_verifies_and_decodes_to_the_event_that_was_asked_for(kind: Provider) -> None:
+    request = signed(kind)
+    kind.verify(request, secrets=[Secret(kind.new_secret()), SECRETS[kind.name]])
+    events = [kind.decode(item, "", kept(kind, request.headers)) for item in items_of(kind, request.body)]
+    assert kind.sample_event in [event.name for event in events]
+    assert len({event.identity for event in events}) == len(events)
+
+
+@every_provider
+def test_each_sample_number_is_an_event_of_its_own_and_the_same_when_it_is_sent_again(kind: Provider) -> None:
+    def identities(number: int) -> list[str]:
+        request = signed(kind, number)
+        stored = kept(kind, request.headers)
+        return [kind.decode(item, "", stored).identity for item in items_of(kind, request.body)]
+
+    request = signed(kind, 1)
+    again = SignedRequest(request.body, request.headers, "POST", URL, NOW_S + 60)
+    assert verifies(kind, again)
+    assert not set(identities(1)) & set(identities(2))
+
+
+@every_provider
+def test_another_secret_does_not_verify(kind: Provider) -> None:
+    with pytest.raises(SignatureError):
+        kind.verify(signed(kind), secrets=[Secret(kind.new_secret())])
+
+
+@every_provider
+def test_a_request_without_one_of_its_signature_headers_names_a_header(kind: Provider) -> None:
+    request = signed(kind)
+    for name in kind.signature_headers:
+        if name not in request.headers:
+            continue
+        headers = CIMultiDict(request.headers)
+        del headers[name]
+        with pytest.raises(SignatureError, match=r"header|signature"):
+            kind.verify(SignedRequest(request.body, headers, "POST", URL, NOW_S), secrets=[SECRETS[kind.name]])
+
+
+@every_provider
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_variant_with_a_changed_byte_verifies(kind: Provider, data: st.DataObject) -> None:
+    request = signed(kind)
+    place = data.draw(st.integers(0, len(request.body) - 1))
+    bit = 1 << data.draw(st.integers(0, 7))
+    body = request.body[:place] + bytes([request.body[place] ^ bit]) + request.body[place + 1 :]
+    assert not verifies(kind, SignedRequest(body, request.headers, "POST", URL, NOW_S))
+
+
+@every_provider
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_variant_with_a_changed_signature_header_verifies(kind: Provider, data: st.DataObject) -> None:
+    request = signed(kind)
+    # Only the headers that `sign` adds: others are not signed.
+    unsigned = SignedRequest(request.body, kind.sample_headers(1, kind.sample_event), "POST", URL, NOW_S)
+    name = data.draw(st.sampled_from(sorted(kind.sign(unsigned, SECRETS[kind.name]))))
+    value = request.headers[name]
+    place = data.draw(st.integers(0, len(value) - 1))
+    character = data.draw(st.characters(min_codepoint=33, max_codepoint=255).filter(lambda c: c != value[place]))
+    headers = CIMultiDict(request.headers)
+    headers[name] = value[:place] + character + value[place + 1 :]
+    assert not verifies(kind, SignedRequest(request.body, headers, "POST", URL, NOW_S))
+
+
+_header_names = st.sampled_from(
+    sorted(
+        {name for kind in KINDS.values() for name in (*kind.signature_headers, *kind.kept_headers)}
+        | {name.lower() for kind in KINDS.values() for name in signed(kind).headers}
+    )
+)
+_values = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["sha256=", "sha256=00", "v1,", "v1,AAAA", "v1a,AAAA", "v1 v1a", "1800000000", "MEUCIQ==", "-1"]
+    ),
+)
+
+
+@every_provider
+@given(st.binary(max_size=60), st.dictionaries(_header_names, _values, max_size=6))
+@settings(max_examples=80, deadline=None)
+def test_no_request_makes_verify_raise_another_error(kind: Provider, body: bytes, headers: dict[str, str]) -> None:
+    request = SignedRequest(body, CIMultiDict(headers), "POST", URL, NOW_S)
+    assert not verifies(kind, request)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+_bodies = st.one_of(
+    st.binary(max_size=80),
+    st.builds(lambda value: __import__("json").dumps(value).encode(), _json),
+    st.sampled_from([b"", b"[]", b"[", b"[[]]", b"[{}]", b"\xef\xbb\xbf[1]", b"[" * 5000, b"null", b'{"type":3}']),
+)
+
+
+@every_provider
+@given(_bodies, st.text(max_size=20), st.dictionaries(_header_names, st.text(max_size=40), max_size=3))
+@settings(max_examples=120, deadline=None)
+def test_no_body_makes_split_decode_or_view_raise_another_error(
+    kind: Provider, body: bytes, hint: str, headers: dict[str, str]
+) -> None:
+    found = kind.terms(body)
+    assert len(found) <= MAX_TERMS
+    assert all(term(text) == text for text in found)
+    try:
+        items = items_of(kind, body)
+    except DecodeError:
+        return
+    for item in items:
+        try:
+            event = kind.decode(item, hint, headers)
+            assert kind.view(item) is not None
+        except DecodeError:
+            continue
+        assert event.name
+        assert event.identity
+
+
+@every_provider
+def test_what_split_returns_is_not_split_again(kind: Provider) -> None:
+    for item in items_of(kind, signed(kind).body):
+        assert items_of(kind, item) == [item]
+
+
+@every_provider
+@given(st.binary(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_a_secret_is_refused_with_a_sentence_that_does_not_show_it(kind: Provider, value: bytes) -> None:
+    reason = kind.check_secret(Secret(value))
+    assert len(value) < 8 or value.decode("latin-1") not in reason
+
+
+@every_provider
+def test_the_interface_is_filled_in(kind: Provider) -> None:
+    assert kind.check_secret(SECRETS[kind.name]) == ""
+    assert kind.title
+    assert kind.deadline_s > 0
+    assert kind.success_status in (200, 201, 202, 204)
+    assert list(kind.retry_schedule_s) == sorted(kind.retry_schedule_s)
+    for name in (*kind.signature_headers, *kind.kept_headers):
+        assert name == name.lower()
+    assert not set(kind.signature_headers) & set(kind.kept_headers)
