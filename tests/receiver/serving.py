@@ -74,7 +74,8 @@ async def serving(
     """Run a receiver. `redis`: all partitions, or the client of the only one."""
     partitions = redis if isinstance(redis, Partitions) else Partitions([redis])
     chosen = Settings(**({"port": 0, "shutdown_timeout_s": 2.0} | settings))
-    receiver = Receiver(chosen, source_verifiers(sources, chosen.trusted_proxies), partitions, process=3)
+    verifiers = source_verifiers(sources, chosen.trusted_proxies, public_url=chosen.public_url)
+    receiver = Receiver(chosen, verifiers, partitions, process=3)
     listener = listen(chosen.host, chosen.port)
     port = listener.getsockname()[1]
     await receiver.start(listener)
