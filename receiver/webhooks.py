@@ -29,7 +29,7 @@ log = logging.getLogger("hookline.receiver")
 
 
 class _Route(Struct, frozen=True):
-    """What is needed to answer the webhooks of one source."""
+    """The parts that answer the webhooks of one source."""
 
     verifier: SourceVerifier
     kept_headers: KeptHeaders

@@ -85,7 +85,7 @@ class Part(Struct, frozen=True):
     """The place of the digest among those that the event joins (starts at 0). It names the event's mark."""
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, omit_defaults=True):
     """An event in the body of a digest's notification. The body is the JSON list of its members."""
 
     event: str
@@ -94,6 +94,9 @@ class Member(Struct, frozen=True):
     received_at_ms: int
     body: Raw
     """The body as it was received."""
+
+    headers: str = ""
+    """The headers that were stored with the body: see `RawBody`."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -131,7 +134,12 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
     first = events[0].body
     rows = [
         Member(
-            event.event, event.body.source, event.occurred_at_ms, event.body.received_at_ms, Raw(event.body.body)
+            event.event,
+            event.body.source,
+            event.occurred_at_ms,
+            event.body.received_at_ms,
+            Raw(event.body.body),
+            event.body.headers,
         )
         for event in events
     ]

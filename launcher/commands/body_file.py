@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -26,13 +27,22 @@ class CommandLineError(LauncherError):
     exit_code = 2
 
 
-def body_from_file(config: Config, file: Path, *, source: str, event: str) -> RawBody:
+def body_from_file(config: Config, file: Path, *, source: str, event: str, headers: Sequence[str] = ()) -> RawBody:
     """The body in `file` (- for standard input), as if `source` ("" for the only one) had sent it now.
 
-    event: the name that ?event= would have in the URL. Raises GivenError.
+    event: the name that ?event= would have in the URL. headers: `Name: value` each. Raises CommandLineError.
     """
     name = source_name(config, source)
-    return RawBody(now_ms(), name, event_hint(event), _read(file, config.receiver.max_body_bytes))
+    content = _read(file, config.receiver.max_body_bytes)
+    return RawBody(now_ms(), name, event_hint(event), content, "\n".join(map(_header_line, headers)))
+
+
+def _header_line(header: str) -> str:
+    """A header as it is stored with a body."""
+    name, separator, value = header.partition(":")
+    if not name.strip() or not separator or not header.isprintable():
+        raise CommandLineError(f"--header {header!r}: write it like 'X-GitHub-Event: push'")
+    return f"{name.strip().lower()}: {value.strip()}"
 
 
 def source_name(config: Config, name: str) -> str:
@@ -47,7 +57,7 @@ def source_name(config: Config, name: str) -> str:
 
 
 def event_hint(event: str) -> str:
-    """The event name, checked as the receiver checks it in a URL. Raises GivenError."""
+    """The event name, checked as the receiver checks it in a URL. Raises CommandLineError."""
     if len(event) > _MAX_EVENT_CHARS or not event.isprintable():
         raise CommandLineError(
             f"the event name: at most {_MAX_EVENT_CHARS} printable characters, or the receiver answers 400"

@@ -18,6 +18,7 @@ from sources import KINDS
 from sources.settings import Settings
 from sources.url_event import UrlEvents
 from worker.components import worker_source
+from worker.intake.items import expanded
 from worker.preview.explain import explain as explained
 
 
@@ -32,24 +33,33 @@ def explain(
     event: Annotated[
         str, typer.Option(help="Event name, as ?event= in the webhook's URL gives it.", show_default=False)
     ] = "",
+    header: Annotated[
+        list[str],
+        typer.Option(help="Header of the webhook, like 'X-GitHub-Event: push'; repeatable.", show_default=False),
+    ] = [],  # noqa: B006 - typer copies it
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all details.")] = False,
 ) -> None:
     """Show how a webhook's body is processed: its event, which rules match or why not, and what they send.
 
-    Needs no Redis and no signature; writes and sends nothing. Exit code 1 if the receiver would reject the body,
-    or if the body or one of its notifications would become a dead letter.
+    Of a body with several events, the first one is explained. Needs no Redis and no signature; writes and sends
+    nothing. Exit code 1 if the receiver would reject the body, or if the body or one of its notifications would
+    become a dead letter.
 
     Example: hookline explain body.json --event customer.rewarded
     """
     config: Config = ctx.obj.config
-    body = body_from_file(config, file, source=source, event=event)
-    source_settings = config.sources[body.source]
+    received = body_from_file(config, file, source=source, event=event, headers=header)
+    source_settings = config.sources[received.source]
+    of_worker = worker_source(source_settings)
+    items = expanded([(0, received)], {received.source: of_worker})
+    body = items[0][1]
     explanation = explained(
         body,
-        worker_source(source_settings),
+        of_worker,
         config.rules,
         config.channels,
         refusal=_rejection(body, source_settings),
+        items=len(items),
     )
     if as_json:
         typer.echo(printable_json(msgspec.json.encode(explanation)))

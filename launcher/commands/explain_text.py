@@ -20,6 +20,7 @@ _MAX_VALUE_CHARS = 60
 
 _NAMED_BY = {
     "body": "named by the body",
+    "header": "named by a header",
     "url": "named by the URL's ?event=",
     "nothing": "not named: add ?event=NAME to the target URL",
 }
@@ -48,6 +49,8 @@ def _body(explanation: Explanation) -> Table:
     lines = _lines()
     named = "" if explanation.source == explanation.source_kind else f" ({explanation.source_kind})"
     lines.add_row("body", Text(f"{size(explanation.bytes)} from {explanation.source}{named}"))
+    if explanation.items > 1:
+        lines.add_row("events", Text(f"{explanation.items} in this webhook; the first one is explained"))
     if explanation.event:
         _event(lines, explanation.event)
     return lines

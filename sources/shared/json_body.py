@@ -66,7 +66,7 @@ def split_array(body: bytes) -> list[bytes]:
 
 
 def text_at(content: Any, *keys: str) -> str:
-    """The text under these keys of nested objects, "" if there is none."""
+    """The text under these keys of nested objects; "" for anything else."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, str) else ""

@@ -117,7 +117,7 @@ class Planner:
 
     def _process_or_expand(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
         """Process the bodies, or replace their entry by entries of the events that they hold."""
-        if not any(body.source in self._splitting for body in bodies):
+        if not (self._splitting and any(body.source in self._splitting for body in bodies)):
             self._process(entry, bodies, plan, homes)
             return
         items = expanded(list(zip(places_of(entry, bodies), bodies, strict=True)), self._sources)

@@ -52,7 +52,7 @@ class Decoded(Struct, frozen=True, kw_only=True):
     """The kind of envelope around the payload, as the provider calls it."""
 
     name: str
-    named_by: Literal["body", "url", "nothing"]
+    named_by: Literal["body", "header", "url", "nothing"]
     identity: tuple[str, ...]
     """The parts of the identity. They may be ids of persons, so show them only to readers of the body."""
 
@@ -145,6 +145,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     dead_letters: int
     """The number of dead letters that it would cause: the body itself, or notifications."""
 
+    items: int = 1
+    """How many events the body holds; the first one is explained."""
+
     refusal: str = ""
     """Why the receiver answers 400 to this body with this event name in the URL; "" where it accepts it."""
 
@@ -160,10 +163,12 @@ def explain(
     channels: Mapping[str, ChannelSettings],
     *,
     refusal: str = "",
+    items: int = 1,
 ) -> Explanation:
     """Explain a body of `source` by these rules and channels; refusal: why the receiver does not accept it.
 
-    The event may be of any age: samples are often old.
+    items: how many events were in the webhook that this event is from. The event may be of any age: samples are
+    often old.
     """
     sources = {body.source: source}
     explanation = Explanation(
@@ -173,6 +178,7 @@ def explain(
         bytes=len(body.body),
         dead_letters=1,
         refusal=refusal,
+        items=items,
     )
     try:
         event = _described(decode_event(body, sources, any_age=True))
@@ -216,8 +222,10 @@ def _described(decoded: DecodedEvent) -> Decoded:
 
 def _named_by(
     decode: Callable[[bytes, str, str], Event], body: RawBody, event: Event
-) -> Literal["body", "url", "nothing"]:
+) -> Literal["body", "header", "url", "nothing"]:
     """The source of the event's name: decoding with another name in the URL shows whether the URL decides."""
+    if body.headers and decode(body.body, body.event_hint, "").name != event.name:
+        return "header"
     if body.event_hint:
         other = body.event_hint + "?"
         return "url" if decode(body.body, other, body.headers).name == other else "body"

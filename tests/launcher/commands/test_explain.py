@@ -248,3 +248,35 @@ def test_a_body_or_a_name_that_the_receiver_refuses_exits_with_2(explain: Explai
 
 def test_a_config_fault_exits_with_2(explain: Explain) -> None:
     assert explain(SAMPLE, HOOKLINE_RECEIVER_PORT="x") == (2, "HOOKLINE_RECEIVER_PORT: expected `int`")
+
+
+SEVERAL_KINDS = """
+[sources.mail]
+kind = "sendgrid"
+[sources.repo]
+kind = "github"
+"""
+
+
+def test_of_a_body_with_several_events_the_first_is_explained(tmp_path: Path) -> None:
+    explain = Explain(tmp_path)
+    explain.config.write_text(SEVERAL_KINDS)
+    code, output = explain(b'[{"event":"bounce","sg_event_id":"e1"},{"event":"open"}]', "--source", "mail")
+    assert code == 0
+    assert "2 in this webhook" in output
+    assert "bounce" in output
+    assert explain(b"[]", "--source", "mail")[0] == 1
+
+
+def test_headers_name_and_identify_an_event(tmp_path: Path) -> None:
+    explain = Explain(tmp_path)
+    explain.config.write_text(SEVERAL_KINDS)
+    headers = ("--header", "X-GitHub-Event: release", "--header", "X-GitHub-Delivery: d-1")
+    code, output = explain(b'{"action":"published"}', "--source", "repo", *headers)
+    assert code == 0
+    assert "release.published" in output
+    assert "named by a header" in output
+    assert "d-1 + " in output
+    code, output = explain(b"{}", "--source", "repo", "--header", "nonsense")
+    assert code == 2
+    assert "X-GitHub-Event: push" in output

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
 
 from launcher.commands.send.delivery_plan import Plan, deliveries
 from launcher.commands.send.load_generator import (
@@ -27,6 +28,7 @@ from launcher.commands.send.send import SendError, _address, as_line, as_text, r
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.errors import SignatureError
+from sources.provider import Provider
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
 
@@ -107,6 +109,24 @@ def test_only_a_wrong_signature_does_not_verify() -> None:
         with pytest.raises(SignatureError):
             KIND.verify(SignedRequest(delivery.content.body, delivery.headers), secrets=[SECRET])
     assert 60 < wrong < 120
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_samples_of_each_provider_are_signed_as_it_signs_them(kind: Provider) -> None:
+    secret, wrong, url = (
+        Secret(kind.new_secret()),
+        Secret(kind.new_secret()),
+        "https://hooks.example.com/webhooks/a",
+    )
+    changes = {"kind": kind, "secret": secret, "wrong_secret": wrong, "url": url, "event": kind.sample_event}
+    for delivery in deliveries(plan(count=30, invalid=0.3, duplicates=0.3, **changes)):
+        request = SignedRequest(delivery.content.body, CIMultiDict(delivery.headers), "POST", url, time.time())
+        try:
+            kind.verify(request, secrets=[secret])
+        except SignatureError:
+            assert not delivery.valid
+        else:
+            assert delivery.valid
 
 
 def test_a_body_file_is_sent_unchanged_and_counts_as_repeated_after_the_first() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every provider: samples verify, no variant of them does, and no input raises another error."""
+"""Every provider: samples verify, no variant of them does, and no input raises another error."""
 
 from collections.abc import Mapping
 
