@@ -47,7 +47,10 @@ def _check(name: str, settings: Settings, event: str) -> None:
         raise CommandLineError("EVENT is empty: give the event's name")
     if settings.events and event not in settings.events:
         raise CommandLineError(f"sources.{name}.events does not list {event!r}: add it there first")
-    known = KINDS[settings.kind].event_names
+    kind = KINDS[settings.kind]
+    if kind.url_event(b"{}", event) == "ignored":
+        raise CommandLineError(f"the URL never names an event of {kind.title}: enter it without ?event=")
+    known = kind.event_names
     if not (settings.events or settings.url_key) and event not in known:
         raise CommandLineError(
             f"{event!r} is not an event of {settings.kind}: correct it, list it in sources.{name}.events, "

@@ -56,3 +56,14 @@ def test_what_is_no_array_of_json_cannot_be_split() -> None:
     assert SENDGRID.split is not None
     with pytest.raises(DecodeError):
         SENDGRID.split(b"[1, ")
+
+
+def test_a_second_way_to_write_the_same_signature_is_refused() -> None:
+    name, written = "X-Twilio-Email-Event-Webhook-Signature", VECTOR["signature"]
+    place = len(written.rstrip("=")) - 1
+    for character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        if character != written[place]:
+            with pytest.raises(SignatureError):
+                verify(HEADERS | {name: written[:place] + character + written[place + 1 :]})
+    with pytest.raises(SignatureError, match="malformed"):
+        verify(HEADERS | {name: written + "\n"})
