@@ -16,6 +16,7 @@ from broker.queue.stream import Entry
 from broker.redis.client import Client
 from sources import KINDS
 from sources.event import Event
+from sources.signed_request import Headers
 from tests.libraries import INT_EXPECTED
 from tests.sink import Sink
 from tests.until import until
@@ -167,7 +168,7 @@ def test_a_wrong_type_is_shown_with_its_place() -> None:
 
 
 def test_a_defect_of_a_decoder_is_shown_as_intake_would_keep_it() -> None:
-    def defective(_body: bytes, _hint: str) -> Event:
+    def defective(_body: bytes, _hint: str, _headers: Headers) -> Event:
         raise KeyError
 
     kind = msgspec.structs.replace(KINDS["voucherify"], decode=defective)
