@@ -41,7 +41,7 @@ def _bodies(notification: Notification) -> Iterator[RawBody]:
     except ValueError:
         return
     for member in members:
-        yield RawBody(member.received_at_ms, member.source, member.event, bytes(member.body), member.headers)
+        yield RawBody(member.received_at_ms, member.source, member.event, member.original, member.headers)
 
 
 def _mark(body: RawBody, kinds: Mapping[str, Provider]) -> Mark | None:

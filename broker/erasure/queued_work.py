@@ -211,7 +211,7 @@ def others(body: bytes, eraser: Eraser) -> tuple[bytes, int]:
 
 
 def _webhook(member: digests.Member) -> RawBody:
-    return RawBody(member.received_at_ms, member.source, "", bytes(member.body))
+    return RawBody(member.received_at_ms, member.source, "", member.original)
 
 
 async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:

@@ -93,11 +93,19 @@ class Member(Struct, frozen=True, omit_defaults=True):
     occurred_at_ms: int | None
     received_at_ms: int
     body: Raw
-    """The body as it was received."""
+    """The body as it was received, if it is a JSON object or list; else its bytes as a JSON text: see `original`."""
 
     headers: str = ""
     """The headers that were stored with the body: see `RawBody`."""
 
+    @property
+    def original(self) -> bytes:
+        """The body as it was received. It need not be JSON: some providers send forms."""
+        body = bytes(self.body)
+        return body if body[:1] in _JSON else msgspec.json.decode(body, type=str).encode("latin-1")
+
+
+_JSON = (b"{", b"[")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Gathered).decode
@@ -138,12 +146,16 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
             event.body.source,
             event.occurred_at_ms,
             event.body.received_at_ms,
-            Raw(event.body.body),
+            _as_json(event.body.body),
             event.body.headers,
         )
         for event in events
     ]
     return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
+
+
+def _as_json(body: bytes) -> Raw:
+    return Raw(body if body[:1] in _JSON else _encode_members(body.decode("latin-1")))
 
 
 class Due(NamedTuple):

@@ -44,7 +44,7 @@ def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str,
     body = notification.body.body
     if not notification.digest:
         return [kind.view(body)]
-    return [kind.view(bytes(member.body)) for member in digests.members(body)]
+    return [kind.view(member.original) for member in digests.members(body)]
 
 
 class DigestCloser:

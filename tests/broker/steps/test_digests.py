@@ -166,3 +166,12 @@ async def test_a_name_without_events_does_not_stop_due_digests(redis: Client) ->
     [name] = await due(redis)
     await digests.forget(redis, name)
     assert await due(redis) == []
+
+
+def test_bodies_that_are_no_json_keep_their_bytes_in_a_digest() -> None:
+    bodies = [b'{"n": 1}', b"[1]", b"From=%2B49&Body=h%C3%A9", b'"text"', bytes(range(1, 256))]
+    events = [
+        Gathered(f"key-{n}", "points", ("mail",), 1, "sms", NOW_MS + n, RawBody(NOW_MS, "twilio", "", body))
+        for n, body in enumerate(bodies)
+    ]
+    assert [member.original for member in digests.members(digests.body_of(events).body)] == bodies
