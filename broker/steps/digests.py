@@ -93,7 +93,7 @@ class Member(Struct, frozen=True, omit_defaults=True):
     occurred_at_ms: int | None
     received_at_ms: int
     body: Raw
-    """The body as it was received, if it is a JSON object or list; else its bytes as a JSON text: see `original`."""
+    """The body as it was received, if it is a JSON object or list; else its bytes as a JSON text."""
 
     headers: str = ""
     """The headers that were stored with the body: see `RawBody`."""
