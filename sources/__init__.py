@@ -2,11 +2,16 @@
 
 from sources.provider import Provider
 from sources.providers.github import GITHUB
+from sources.providers.intercom import INTERCOM
+from sources.providers.linear import LINEAR
 from sources.providers.sendgrid import SENDGRID
+from sources.providers.shopify import SHOPIFY
+from sources.providers.slack import SLACK
 from sources.providers.standard import STANDARD
+from sources.providers.stripe import STRIPE
 from sources.voucherify import VOUCHERIFY
 
-_ALL = (VOUCHERIFY, STANDARD, GITHUB, SENDGRID)
+_ALL = (VOUCHERIFY, STANDARD, GITHUB, SENDGRID, STRIPE, SHOPIFY, SLACK, LINEAR, INTERCOM)
 
 KINDS: dict[str, Provider] = {provider.name: provider for provider in _ALL}
 """The providers by the `kind` of a source."""

@@ -126,11 +126,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     """Addresses or networks from which webhooks are sent, by region. Empty: the provider publishes none."""
 
     retry_schedule_s: tuple[float, ...] = ()
-    """Seconds after the first try at which the provider sends a failed webhook again. Empty: not known, or it does
-    not retry by itself."""
+    """Seconds after the first try at which the provider sends a failed webhook again. One time: only the end of
+    the schedule is published. Empty: not known, or it does not retry by itself."""
 
     disabled_advice: str = ""
-    """The advice for operators: what to turn on again, and where, after the last of these tries failed."""
+    """The advice for operators: what to turn on or send again, and where, after the last of these tries failed."""
 
     api: Api | None = None
     """The provider's API for data that a payload lacks; None if it is not supported."""

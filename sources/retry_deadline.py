@@ -1,7 +1,8 @@
 """How long a provider retries: pure arithmetic on its published retry schedule.
 
 A schedule lists the seconds after the first try at which a provider retries a failed webhook. After the last of
-them it gives up and disables the webhook. The first try itself is not counted.
+them it gives up, and some providers disable the webhook. The first try itself is not counted. Of a schedule with
+one time, only the end is known.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ def warning(kind: Provider, since_ms: int, now_ms: int) -> str:
         return ""
     if now_ms >= last_ms:
         return f"{kind.title} has used up its tries since {clock(last_ms)}: {kind.disabled_advice}"
+    if len(kind.retry_schedule_s) == 1:
+        return f"{kind.title} gives up at about {clock(last_ms)}, and may disable this webhook"
     left = tries_left(kind.retry_schedule_s, (now_ms - since_ms) / 1000)
     tries = "1 try" if left == 1 else f"{left} tries"
-    return f"about {tries} (until {clock(last_ms)}) before {kind.title} disables this webhook"
+    return f"about {tries} (until {clock(last_ms)}) before {kind.title} gives up and may disable this webhook"
 
 
 def clock(ms: int) -> str:

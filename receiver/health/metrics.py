@@ -195,7 +195,7 @@ def _of_sources(sources: Mapping[str, Source], now_ms: int) -> Iterator[Metric]:
     )
     tries = GaugeMetricFamily(
         "hookline_source_tries_left",
-        "Retries that the provider has left before it disables the webhook",
+        "Retries that the provider has left before it gives up",
         labels=["source"],
     )
     for name, (kind, facts) in sources.items():

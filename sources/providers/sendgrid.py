@@ -21,7 +21,7 @@ from sources.errors import SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.secret import Secret
-from sources.shared.json_body import hash_of, parse_object, split_array, text_at, view
+from sources.shared.json_body import hash_of, milliseconds_of, parse_object, split_array, text_at, view
 from sources.shared.signature import NO_SECRET_MATCHES, malformed, required
 from sources.shared.terms import terms_of_keys
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
@@ -103,12 +103,11 @@ def new_secret() -> str:
 def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # noqa: ARG001 - the item has all
     """The event in an item of the array."""
     content = parse_object(body)
-    event_id, seconds = text_at(content, "sg_event_id"), content.get("timestamp")
-    is_time = isinstance(seconds, int) and not isinstance(seconds, bool) and 0 <= seconds < 2**33
+    event_id = text_at(content, "sg_event_id")
     return Event(
         name=text_at(content, "event") or hint or UNKNOWN,
         identity=event_id or hash_of(body),
-        occurred_at_ms=seconds * 1000 if is_time and isinstance(seconds, int) else None,
+        occurred_at_ms=milliseconds_of(content.get("timestamp")),
         data=content,
         kind="event",
         remember_s=None if event_id else _REMEMBER_S,

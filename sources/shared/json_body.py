@@ -16,6 +16,9 @@ from sources.written_number import WrittenNumber
 
 _MSGSPEC_PATH = re.compile(r" - at `\$(.*)`$", re.DOTALL)
 
+_MAX_SECONDS = 2**33
+"""The limit of a time in seconds, in the year 2242; larger numbers have another unit."""
+
 _decode = msgspec.json.Decoder().decode
 _decode_as_written = msgspec.json.Decoder(float_hook=WrittenNumber).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -83,6 +86,12 @@ def milliseconds(timestamp: object) -> int | None:
         return int(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+
+
+def milliseconds_of(seconds: object) -> int | None:
+    """The ms since 1970 of whole seconds since 1970; None for anything else."""
+    is_time = isinstance(seconds, int) and not isinstance(seconds, bool) and 0 <= seconds < _MAX_SECONDS
+    return seconds * 1000 if is_time and isinstance(seconds, int) else None
 
 
 def hash_of(body: bytes) -> str:

@@ -161,3 +161,18 @@ async def test_an_old_timestamp_is_refused_at_receipt(redis: Client) -> None:
         status, content, _ = await call(served, "/webhooks/shop", body=b"{}", headers=headers)
     assert status == 401
     assert b"the timestamp in webhook-timestamp is 60" in content
+
+
+async def test_the_challenge_of_slack_is_answered_only_if_it_is_signed(redis: Client) -> None:
+    body = b'{"type":"url_verification","challenge":"3eZbrw1a"}'
+    async with serving(redis, source("slack")) as served:
+        answer = await call(served, "/webhooks/shop", body=body, headers=signed("slack", body))
+        assert answer == (200, b'{"challenge":"3eZbrw1a"}', "application/json")
+        assert (await call(served, "/webhooks/shop", body=body))[0] == 401
+    assert await stored(redis) == []
+
+
+async def test_intercom_can_check_a_new_url_with_head(redis: Client) -> None:
+    async with serving(redis, source("intercom")) as served:
+        assert (await call(served, "/webhooks/shop", method="HEAD"))[:2] == (200, b"")
+        assert (await call(served, "/webhooks/shop", method="GET"))[0] == 405

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sources.providers.shopify import SHOPIFY
 from sources.retry_deadline import clock, disabled_at_ms, is_past_the_last_try, tries_left, tries_used, warning
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.retry_schedule import RETRY_SCHEDULE_S
@@ -60,8 +61,14 @@ def test_a_provider_that_never_gives_up_disables_nothing() -> None:
 
 def test_the_warning_says_how_many_retries_are_left_and_until_when() -> None:
     text = warning(VOUCHERIFY, SINCE_MS, SINCE_MS + 300_000)
-    assert text == f"about 9 tries (until {clock(SINCE_MS + 86_400_000)}) before Voucherify disables this webhook"
+    until = clock(SINCE_MS + 86_400_000)
+    assert text == f"about 9 tries (until {until}) before Voucherify gives up and may disable this webhook"
     assert "about 1 try (" in warning(VOUCHERIFY, SINCE_MS, SINCE_MS + 20 * 3_600_000)
+
+
+def test_no_number_of_tries_is_given_if_only_the_end_of_the_schedule_is_known() -> None:
+    text = warning(SHOPIFY, SINCE_MS, SINCE_MS + 300_000)
+    assert text == f"Shopify gives up at about {clock(SINCE_MS + 4 * 3_600_000)}, and may disable this webhook"
 
 
 def test_after_the_last_retry_the_warning_says_what_to_enable_and_where() -> None:
