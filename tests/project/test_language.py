@@ -18,7 +18,7 @@ CHECKED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("Makefile", "Dockerfile", "docker-compose.yml", "deploy"),
     *("hookline", "launcher", "receiver", "worker", "inspector", "broker", "sources", "runtime"),
-    *("docs", "tools", "benchmarks"),
+    *("docs", "examples", "tools", "benchmarks"),
     "tests",
 )
 
