@@ -55,6 +55,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     """(request, secret) -> the headers that the provider would add to sign it. Its own `headers` may be signed
     too."""
 
+    sign_body: Callable[[SignedRequest, Secret], bytes] = lambda request, _secret: request.body
+    """(request, secret) -> its body with the signature, for providers that write the signature into the body. A
+    body that cannot be signed is returned unchanged."""
+
     decode: Decode
     view: Callable[[bytes], Mapping[str, Any]]
     """The payload of a body with all its keys, as templates see it. Raises DecodeError."""

@@ -17,7 +17,7 @@ import msgspec
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.secret import Secret
-from sources.shared.json_body import hash_of, milliseconds_of, parse_object, text_at, view
+from sources.shared.json_body import hash_of, parse_object, text_at, unix_ms, view
 from sources.shared.signature import after_prefix, check_hmac, hmac_text, in_hex, required
 from sources.shared.terms import terms_of_keys
 from sources.signed_request import NO_HEADERS, Answer, Headers, SignedRequest
@@ -53,7 +53,7 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
     return Event(
         name=text_at(content, "topic") or hint or UNKNOWN,
         identity=notification_id or hash_of(body),
-        occurred_at_ms=milliseconds_of(content.get("created_at")),
+        occurred_at_ms=unix_ms(content.get("created_at"), unit_ms=1000),
         data=content,
         kind="event",
         remember_s=None if notification_id else _REMEMBER_S,

@@ -21,8 +21,8 @@ from sources.errors import SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.secret import Secret
-from sources.shared.json_body import hash_of, milliseconds_of, parse_object, split_array, text_at, view
-from sources.shared.signature import NO_SECRET_MATCHES, malformed, required
+from sources.shared.json_body import hash_of, parse_object, split_array, text_at, unix_ms, view
+from sources.shared.signature import NO_SECRET_MATCHES, decoded_base64, malformed, required
 from sources.shared.terms import terms_of_keys
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
@@ -48,7 +48,7 @@ def verify(request: SignedRequest, *, secrets: Sequence[Secret]) -> None:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
 
-    signature = _from_base64(required(request, _SIGNATURE))
+    signature = decoded_base64(_SIGNATURE, required(request, _SIGNATURE))
     timestamp = required(request, _TIMESTAMP)
     if not (timestamp.isascii() and timestamp.isdigit()):
         raise malformed(_TIMESTAMP, "a whole number since 1970")
@@ -107,7 +107,7 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
     return Event(
         name=text_at(content, "event") or hint or UNKNOWN,
         identity=event_id or hash_of(body),
-        occurred_at_ms=milliseconds_of(content.get("timestamp")),
+        occurred_at_ms=unix_ms(content.get("timestamp"), unit_ms=1000),
         data=content,
         kind="event",
         remember_s=None if event_id else _REMEMBER_S,
@@ -132,16 +132,6 @@ def sample(number: int, event: str) -> bytes:
         for place, name in enumerate(("processed", "delivered", event))
     ]
     return msgspec.json.encode(items) + b"\r\n"
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        decoded = b64decode(text, validate=True)
-    except ValueError:
-        decoded = b""
-    if not decoded or b64encode(decoded).decode() != text:
-        raise malformed(_SIGNATURE, "base64")
-    return decoded
 
 
 @lru_cache(maxsize=64)

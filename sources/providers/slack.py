@@ -21,7 +21,7 @@ from sources.errors import DecodeError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.secret import Secret
-from sources.shared.json_body import hash_of, milliseconds_of, parse_object, text_at, view
+from sources.shared.json_body import hash_of, parse_object, text_at, unix_ms, view
 from sources.shared.signature import after_prefix, check_hmac, check_time, hmac_text, in_hex, required
 from sources.shared.terms import terms_of_keys
 from sources.signed_request import NO_HEADERS, Answer, Headers, SignedRequest
@@ -116,7 +116,7 @@ def _signed(timestamp: str, body: bytes) -> bytes:
 def _occurred_at_ms(content: dict[str, Any]) -> int | None:
     """The time of the inner event, seconds with a fraction as text, or of the outer one."""
     written = _EVENT_TIME.fullmatch(text_at(content, "event", "event_ts"))
-    return int(written[1] + written[2]) if written else milliseconds_of(content.get("event_time"))
+    return int(written[1] + written[2]) if written else unix_ms(content.get("event_time"), unit_ms=1000)
 
 
 SLACK = Provider(

@@ -18,7 +18,7 @@ import msgspec
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.secret import Secret
-from sources.shared.json_body import hash_of, milliseconds, milliseconds_of, parse_object, text_at, view
+from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, unix_ms, view
 from sources.shared.signature import check_hmac, check_time, hmac_text, in_hex, malformed, required
 from sources.shared.terms import terms_of_keys
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
@@ -63,7 +63,7 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
         name=text_at(content, "type") or hint or UNKNOWN,
         identity=event_id or hash_of(body),
         # Thin events write an ISO time instead of seconds.
-        occurred_at_ms=milliseconds(created) if isinstance(created, str) else milliseconds_of(created),
+        occurred_at_ms=milliseconds(created) if isinstance(created, str) else unix_ms(created, unit_ms=1000),
         data=content,
         kind="event",
         remember_s=None if event_id else _RETRIES_S,

@@ -15,9 +15,7 @@ from sources.errors import DecodeError
 from sources.written_number import WrittenNumber
 
 _MSGSPEC_PATH = re.compile(r" - at `\$(.*)`$", re.DOTALL)
-
-_MAX_SECONDS = 2**33
-"""The limit of a time in seconds, in the year 2242; larger numbers have another unit."""
+_YEAR_2200_MS = 7_258_118_400_000
 
 _decode = msgspec.json.Decoder().decode
 _decode_as_written = msgspec.json.Decoder(float_hook=WrittenNumber).decode
@@ -88,10 +86,11 @@ def milliseconds(timestamp: object) -> int | None:
         return None
 
 
-def milliseconds_of(seconds: object) -> int | None:
-    """The ms since 1970 of whole seconds since 1970; None for anything else."""
-    is_time = isinstance(seconds, int) and not isinstance(seconds, bool) and 0 <= seconds < _MAX_SECONDS
-    return seconds * 1000 if is_time and isinstance(seconds, int) else None
+def unix_ms(timestamp: object, *, unit_ms: int) -> int | None:
+    """The ms since 1970 of a number of units since 1970; None for anything else, and after the year 2200."""
+    if not isinstance(timestamp, int | float) or isinstance(timestamp, bool):
+        return None
+    return int(timestamp * unit_ms) if 0 <= timestamp * unit_ms < _YEAR_2200_MS else None
 
 
 def hash_of(body: bytes) -> str:

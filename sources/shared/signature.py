@@ -7,7 +7,7 @@ signature is refused.
 from __future__ import annotations
 
 import hmac
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 
 from sources.errors import SignatureError
@@ -38,6 +38,17 @@ def after_prefix(name: str, value: str, prefix: str) -> str:
     return value[len(prefix) :]
 
 
+def decoded_base64(name: str, value: str) -> bytes:
+    """The bytes of a header's value in base64, for signatures that are no HMAC."""
+    try:
+        decoded = b64decode(value, validate=True)
+    except ValueError:
+        decoded = b""
+    if not decoded or b64encode(decoded).decode() != value:
+        raise malformed(name, "base64")
+    return decoded
+
+
 def check_time(name: str, value: str, now_s: float, *, tolerance_s: float, unit_s: float = 1.0) -> None:
     """Check that a timestamp, in units since 1970, is at most `tolerance_s` before or after the receipt."""
     if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
@@ -49,6 +60,12 @@ def check_time(name: str, value: str, now_s: float, *, tolerance_s: float, unit_
             f"the timestamp in {name} is {abs(late_s):.0f} s {when}, more than {tolerance_s:g} s: the request was "
             "delayed or sent again, or the clock of this host is wrong"
         )
+
+
+def url_bytes(request: SignedRequest) -> bytes:
+    """The URL that the provider called, for providers that sign it."""
+    # A path that is not UTF-8 arrives with its bytes escaped.
+    return request.url.encode("utf-8", "surrogateescape")
 
 
 def in_hex(digest: bytes) -> bytes:
@@ -68,14 +85,26 @@ def check_hmac(
 
     encode: how the provider writes a digest, `in_hex` or `b64encode`.
     """
+    if not is_hmac(data, sent, keys, algorithm=algorithm, encode=encode):
+        raise SignatureError(NO_SECRET_MATCHES)
+
+
+def is_hmac(
+    data: bytes,
+    sent: Iterable[str],
+    keys: Iterable[bytes],
+    *,
+    algorithm: str = "sha256",
+    encode: Callable[[bytes], bytes] = in_hex,
+) -> bool:
+    """Return whether one of the sent signatures is the HMAC of the data, as `check_hmac` does."""
     signatures = [signature.encode("latin-1", "replace") for signature in sent]
     is_signed = False
     for key in keys:
         expected = encode(hmac.digest(key, data, algorithm))
         for signature in signatures:
             is_signed |= hmac.compare_digest(expected, signature)
-    if not is_signed:
-        raise SignatureError(NO_SECRET_MATCHES)
+    return is_signed
 
 
 def hmac_text(

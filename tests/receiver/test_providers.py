@@ -38,7 +38,8 @@ def source(kind: str) -> dict[str, Settings]:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_sample_of_each_provider_is_stored_with_the_headers_that_name_it(redis: Client, kind: str) -> None:
     provider = KINDS[kind]
-    body = provider.sample(1, provider.sample_event)
+    sample = SignedRequest(provider.sample(1, provider.sample_event), {}, now_s=time.time())
+    body = provider.sign_body(sample, SECRETS[kind])
     headers = signed(kind, body, provider.sample_headers(1, provider.sample_event))
     async with serving(redis, source(kind), public_url="https://hooks.example.com") as served:
         url = "https://hooks.example.com/webhooks/shop"

@@ -40,7 +40,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """How many webhooks are sent. Defaults to 1."""
 
     body: bytes | None = None
-    """A body that is sent unchanged instead of sample bodies; None for sample bodies."""
+    """A body that is sent instead of sample bodies, unchanged but for a signature that belongs into it; None for
+    sample bodies."""
 
     raw: bool = False
     """True to send sample bodies without their envelope."""
@@ -85,27 +86,33 @@ def deliveries(plan: Plan) -> Iterator[Delivery]:
     draw = random.Random(plan.seed)  # noqa: S311 - samples, not secrets
     first = draw.getrandbits(40)
     earlier: deque[Content] = deque(maxlen=_REPEATABLE)
-    fixed = Content(plan.body, plan.kind.sample_headers(first, plan.event)) if plan.body is not None else None
+    fixed = None if plan.body is None else _content(plan, first, plan.body, plan.secret)
     for number in range(plan.count):
         if draw.random() < plan.invalid:
-            content = fixed or _fresh(plan, first + number)
+            content = _content(plan, first + number, plan.body, plan.wrong_secret)
             yield Delivery(content, _headers(plan, content, plan.wrong_secret), valid=False, repeated=False)
             continue
         repeats = bool(earlier) and (fixed is not None or draw.random() < plan.duplicates)
-        content = draw.choice(earlier) if repeats else fixed or _fresh(plan, first + number)
+        content = draw.choice(earlier) if repeats else fixed or _content(plan, first + number, None, plan.secret)
         if not repeats:
             earlier.append(content)
         yield Delivery(content, _headers(plan, content, plan.secret), valid=True, repeated=repeats)
 
 
-def _fresh(plan: Plan, number: int) -> Content:
-    body = plan.kind.sample(number, plan.event)
-    return Content(
-        msgspec.json.encode(plan.kind.view(body), enc_hook=as_json) if plan.raw else body,
-        plan.kind.sample_headers(number, plan.event),
-    )
+def _content(plan: Plan, number: int, body: bytes | None, secret: Secret) -> Content:
+    """A sample, or the body that is given, with the signature that belongs into it."""
+    headers = plan.kind.sample_headers(number, plan.event)
+    if body is None:
+        body = plan.kind.sample(number, plan.event)
+        if plan.raw:
+            body = msgspec.json.encode(plan.kind.view(body), enc_hook=as_json)
+    return Content(plan.kind.sign_body(_request(plan, body, headers), secret), headers)
 
 
 def _headers(plan: Plan, content: Content, secret: Secret) -> dict[str, str]:
-    request = SignedRequest(content.body, content.headers, "POST", plan.url, time.time())
+    request = _request(plan, content.body, content.headers)
     return {**content.headers, **plan.kind.sign(request, secret)}
+
+
+def _request(plan: Plan, body: bytes, headers: Mapping[str, str]) -> SignedRequest:
+    return SignedRequest(body, headers, "POST", plan.url, time.time())

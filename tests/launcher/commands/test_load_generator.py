@@ -135,6 +135,14 @@ def test_a_body_file_is_sent_unchanged_and_counts_as_repeated_after_the_first() 
     assert [delivery.repeated for delivery in sent] == [False, True, True]
 
 
+@pytest.mark.parametrize("name", ["adyen", "mailgun"])
+def test_a_body_file_is_signed_where_the_signature_belongs_into_the_body(name: str) -> None:
+    kind = KINDS[name]
+    secret, body = Secret(kind.new_secret()), kind.sample(1, kind.sample_event)
+    [delivery] = deliveries(plan(kind=kind, secret=secret, body=body))
+    kind.verify(SignedRequest(delivery.content.body, delivery.headers, now_s=time.time()), secrets=[secret])
+
+
 def test_a_raw_sample_is_the_payload_without_its_envelope() -> None:
     (delivery,) = deliveries(plan(raw=True))
     assert {"customer", "balance", "transaction"} <= set(json.loads(delivery.content.body))

@@ -21,19 +21,27 @@ SECRETS = {name: Secret(kind.new_secret()) for name, kind in KINDS.items()}
 
 every_provider = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
+SIGN_PART_OF_THE_BODY = {"adyen", "mailgun", "twilio"}
+"""Mailgun signs a token, Adyen eight values, and Twilio the decoded form, which can be encoded in several ways."""
+
+SIGN_IN_HEADERS = [kind for kind in KINDS.values() if kind.signature_headers]
+
 
 def signed(kind: Provider, number: int = 1, event: str = "") -> SignedRequest:
     event = event or kind.sample_event
-    body, headers = kind.sample(number, event), kind.sample_headers(number, event)
+    headers = kind.sample_headers(number, event)
     now_s = time.time()  # some providers write the time into the body
+    body = kind.sign_body(
+        SignedRequest(kind.sample(number, event), headers, "POST", URL, now_s), SECRETS[kind.name]
+    )
     unsigned = SignedRequest(body, headers, "POST", URL, now_s)
     return SignedRequest(
         body, CIMultiDict({**headers, **kind.sign(unsigned, SECRETS[kind.name])}), "POST", URL, now_s
     )
 
 
-# One for each provider, since some signatures are random, and hypothesis repeats what it has drawn.
 SIGNED = {name: signed(kind) for name, kind in KINDS.items()}
+"""One request of each provider, so that a test that fails can be repeated: ECDSA signs differently each time."""
 
 
 def verifies(kind: Provider, request: SignedRequest) -> bool:
@@ -53,6 +61,11 @@ def kept(kind: Provider, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in kind.kept_headers if name in headers}
 
 
+def identities(kind: Provider, body: bytes, headers: Mapping[str, str]) -> set[str]:
+    stored = kept(kind, headers)
+    return {kind.decode(item, "", stored).identity for item in items_of(kind, body)}
+
+
 @every_provider
 def test_a_sample_verifies_and_decodes_to_the_event_that_was_asked_for(kind: Provider) -> None:
     request = signed(kind)
@@ -64,15 +77,11 @@ def test_a_sample_verifies_and_decodes_to_the_event_that_was_asked_for(kind: Pro
 
 @every_provider
 def test_each_sample_number_is_an_event_of_its_own_and_the_same_when_it_is_sent_again(kind: Provider) -> None:
-    def identities(number: int) -> list[str]:
-        request = signed(kind, number)
-        stored = kept(kind, request.headers)
-        return [kind.decode(item, "", stored).identity for item in items_of(kind, request.body)]
-
     request = signed(kind, 1)
     again = structs.replace(request, now_s=request.now_s + 30)
     assert verifies(kind, again)
-    assert not set(identities(1)) & set(identities(2))
+    other = signed(kind, 2)
+    assert not identities(kind, request.body, request.headers) & identities(kind, other.body, other.headers)
 
 
 @every_provider
@@ -96,22 +105,27 @@ def test_a_request_without_one_of_its_signature_headers_names_a_header(kind: Pro
 @every_provider
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_no_variant_with_a_changed_byte_verifies(kind: Provider, data: st.DataObject) -> None:
+def test_a_variant_with_a_changed_byte_is_refused_or_a_duplicate(kind: Provider, data: st.DataObject) -> None:
     request = SIGNED[kind.name]
     place = data.draw(st.integers(0, len(request.body) - 1))
     bit = 1 << data.draw(st.integers(0, 7))
     body = request.body[:place] + bytes([request.body[place] ^ bit]) + request.body[place + 1 :]
-    assert not verifies(kind, structs.replace(request, body=body))
+    variant = structs.replace(request, body=body)
+    if kind.name not in SIGN_PART_OF_THE_BODY:
+        assert not verifies(kind, variant)
+    elif verifies(kind, variant):
+        assert identities(kind, body, request.headers) <= identities(kind, request.body, request.headers)
 
 
-@every_provider
+@pytest.mark.parametrize("kind", SIGN_IN_HEADERS, ids=lambda kind: kind.name)
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_variant_with_a_changed_signature_header_verifies(kind: Provider, data: st.DataObject) -> None:
     request = SIGNED[kind.name]
-    # Only the headers that `sign` adds: others are not signed.
+    # Only the headers that `sign` adds: others are not signed. PayPal's address is compared with paypal.com only.
     unsigned = structs.replace(request, headers=kind.sample_headers(1, kind.sample_event))
-    name = data.draw(st.sampled_from(sorted(kind.sign(unsigned, SECRETS[kind.name]))))
+    names = sorted(set(kind.sign(unsigned, SECRETS[kind.name])) - {"paypal-cert-url"})
+    name = data.draw(st.sampled_from(names))
     value = request.headers[name]
     place = data.draw(st.integers(0, len(value) - 1))
     character = data.draw(st.characters(min_codepoint=33, max_codepoint=255).filter(lambda c: c != value[place]))

@@ -2,5 +2,6 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-VECTORS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
+VECTORS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
