@@ -1,6 +1,7 @@
 """The webhooks of each provider: signature, payloads, identity. Pure, no I/O."""
 
 from sources.provider import Provider
+from sources.providers.adyen import ADYEN
 from sources.providers.github import GITHUB
 from sources.providers.intercom import INTERCOM
 from sources.providers.linear import LINEAR
