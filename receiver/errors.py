@@ -37,11 +37,18 @@ class NoPublicUrlError(StartError):
         )
 
 
-class UnknownKindError(StartError):
-    """A source names a kind that Hookline does not know."""
+class BadKindError(StartError):
+    """A source names a kind that Hookline does not know, or that its table does not describe."""
 
-    def __init__(self, source: str, kind: str, known: list[str]) -> None:
-        super().__init__(f'sources.{source}.kind "{kind}" is unknown: use one of {", ".join(known)}')
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"sources.{source}: {reason}")
+
+
+class NoAddressesError(StartError):
+    """A source accepts what nothing authenticates, and from every address."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f'sources.{source}: kind = "none" needs the addresses of the sender in `addresses`')
 
 
 class BadAddressError(StartError):

@@ -101,6 +101,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     deadline_s: float = 10.0
     """Seconds that the provider waits for an answer."""
 
+    authenticates: bool = True
+    """False if `verify` accepts every request, so that the source needs `addresses` instead of secrets."""
+
     signs_url: bool = False
     """True if the signature covers the URL, so that `receiver.public_url` is needed."""
 

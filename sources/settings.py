@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from sources.api import Settings as ApiSettings
+from sources.configured.settings import EventSettings, HmacSettings, TokenSettings
 from sources.secret import Secret
 
 
@@ -14,7 +15,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `[sources.NAME]` section: who may send webhooks, and which of them are accepted."""
 
     kind: str = "voucherify"
-    """The provider whose contract the webhooks follow, such as voucherify."""
+    """The provider whose contract the webhooks follow, such as voucherify. Three kinds are described by a table of
+    the source instead of code: hmac (a signature), token (a token in a header) and none (addresses only)."""
 
     secrets: tuple[Secret, ...] = ()
     """Signing secrets. A webhook is accepted if one of them verifies it, so that a secret can be rotated. At least
@@ -48,3 +50,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     api: ApiSettings | None = None
     """The provider's API, for rules with `enrich`. Without this table no lookups are possible."""
+
+    hmac: HmacSettings | None = None
+    """How a provider signs that has no code here, for `kind = "hmac"`."""
+
+    token: TokenSettings | None = None
+    """How a provider sends its token, for `kind = "token"`."""
+
+    none: EventSettings | None = None
+    """The places of names and ids, for `kind = "none"`: nothing is signed, and `addresses` alone protects the
+    source."""

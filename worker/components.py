@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from broker.queue.jobs import Claimed, Packed
-from sources import KINDS
 from sources.settings import Settings as SourceSettings
+from sources.source_kinds import provider_of
 from worker.channels import Channel, open_channels
 from worker.channels.settings import ChannelSettings
 from worker.delivery.attempts import Attempts
@@ -59,7 +59,7 @@ def setup_of(
 def worker_source(source: SourceSettings) -> WorkerSource:
     """The part of a source's settings that a worker needs."""
     return WorkerSource(
-        KINDS[source.kind],
+        provider_of(source),
         source.dedupe_window_days,
         source.api,
         source.max_event_age_s,

@@ -19,7 +19,7 @@ from inspector.operations.erasure.result import ForgetResult
 from inspector.operations.forget import forget_person
 from inspector.privacy.name_matcher import phone_digits
 from inspector.privacy.person import Person
-from sources import KINDS
+from sources.source_kinds import provider_of
 
 forget = typer.Typer(add_completion=False)
 
@@ -58,7 +58,7 @@ def forget_(
     names = [name for name in (customer, email, _as_phone(phone)) if name.strip()]
     if not names:
         raise typer.BadParameter("no person given; use --customer, --email or --phone")
-    kinds = {name: KINDS[source.kind] for name, source in ctx.obj.sources().items()}
+    kinds = {name: provider_of(source) for name, source in ctx.obj.sources().items()}
     try:
         person = Person(names, kinds)
     except ValueError as error:

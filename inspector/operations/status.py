@@ -30,9 +30,9 @@ from broker.redis.partitions import Partitions, named
 from broker.redis.server.facts import ServerFacts
 from broker.redis.server.node import node_of
 from inspector.operations.partition_status import PartitionStatus, read_partition
-from sources import KINDS
 from sources.provider import Provider
 from sources.settings import Settings as SourceSettings
+from sources.source_kinds import provider_of
 
 _NEARLY_FULL = 0.8
 """Share of maxmemory from which a server counts as nearly full."""
@@ -164,7 +164,7 @@ async def read_status(
         dead_letters=sum(partition.dead_letters for partition in each),
         redis=merge_facts({number: (one.node, one.redis) for number, one in answers.by_partition.items()}),
         at_ms=each[0].at_ms,
-        sources={name: Source(KINDS[source.kind], facts[name]) for name, source in configured.items()},
+        sources={name: Source(provider_of(source), facts[name]) for name, source in configured.items()},
         alerts=[alert for partition in each for alert in partition.alerts],
         channels=merge_channels({number: one.channels for number, one in answers.by_partition.items()}),
         schedule=sum_schedules(partition.schedule for partition in each),

@@ -14,8 +14,8 @@ from launcher.commands.body_file import SourceOption, body_from_file
 from launcher.commands.explain_text import page
 from launcher.config.config import Config
 from runtime.terminal_text import printable_json
-from sources import KINDS
 from sources.settings import Settings
+from sources.source_kinds import provider_of
 from sources.url_event import UrlEvents
 from worker.components import worker_source
 from worker.intake.items import expanded
@@ -70,7 +70,7 @@ def explain(
 
 def _rejection(body: RawBody, settings: Settings) -> str:
     """Why the receiver responds with 400, "" if it does not. The key in the URL is not checked here."""
-    events = UrlEvents(body.source, KINDS[settings.kind], settings.events)
+    events = UrlEvents(body.source, provider_of(settings), settings.events)
     if not body.event_hint or settings.url_key:
         return ""
     return events.fault(body.body, body.event_hint, "")

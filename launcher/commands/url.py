@@ -11,8 +11,8 @@ from launcher.commands.body_file import CommandLineError, SourceOption, event_hi
 from launcher.commands.send.send import receiver_url
 from launcher.commands.signing_secret import signing_secret
 from launcher.config.config import Config
-from sources import KINDS
 from sources.settings import Settings
+from sources.source_kinds import provider_of
 from sources.url_event import query
 
 
@@ -47,7 +47,7 @@ def _check(name: str, settings: Settings, event: str) -> None:
         raise CommandLineError("EVENT is empty: give the event's name")
     if settings.events and event not in settings.events:
         raise CommandLineError(f"sources.{name}.events does not list {event!r}: add it there first")
-    kind = KINDS[settings.kind]
+    kind = provider_of(settings)
     if kind.url_event(b"{}", event) == "ignored":
         raise CommandLineError(f"the URL never names an event of {kind.title}: enter it without ?event=")
     known = kind.event_names

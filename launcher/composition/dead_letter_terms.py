@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.replay import notification_of
-from sources import KINDS
 from sources.settings import Settings
+from sources.source_kinds import provider_of
 from worker.search_terms import bucket_of, terms_of
 
 
@@ -16,7 +16,7 @@ def terms(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], Seque
 
     A dead letter that cannot be read, or whose source is not configured, has no terms.
     """
-    kinds = {name: KINDS[source.kind] for name, source in sources.items()}
+    kinds = {name: provider_of(source) for name, source in sources.items()}
 
     def of(stored_letter: StoredDeadLetter) -> Sequence[str]:
         letter = stored_letter.letter
@@ -34,7 +34,7 @@ def buckets(sources: Mapping[str, Settings]) -> Callable[[StoredDeadLetter], int
 
     It returns None for other dead letters, and for one whose event cannot be decoded.
     """
-    kinds = {name: KINDS[source.kind] for name, source in sources.items()}
+    kinds = {name: provider_of(source) for name, source in sources.items()}
 
     def of(stored_letter: StoredDeadLetter) -> int | None:
         letter = stored_letter.letter

@@ -28,7 +28,7 @@ from launcher.embedded.data_dir import DataDir, make_data_dir
 from launcher.embedded.embedded_redis import EmbeddedRedis
 from launcher.errors import ConfigError, Fault
 from launcher.supervisor.processes import supervise
-from sources import KINDS
+from sources.source_kinds import provider_of
 
 PrintLine = Callable[[str], None]
 
@@ -73,7 +73,7 @@ def with_secrets(config: Config, print_line: PrintLine) -> Config:
     """
     sources = dict(config.sources)
     for name, source in sources.items():
-        if source.secrets:
+        if source.secrets or not provider_of(source).authenticates:
             continue
         make_data_dir(config.data_dir)
         path = secret_path(config.data_dir, name)
@@ -82,7 +82,7 @@ def with_secrets(config: Config, print_line: PrintLine) -> Config:
         except SecretError as error:
             raise ConfigError((Fault(f"sources.{name}.secrets", f"{error}; delete it for a new one"),)) from None
         if secret is None:
-            secret = keep_secret(config.data_dir, name, KINDS[source.kind].new_secret())
+            secret = keep_secret(config.data_dir, name, provider_of(source).new_secret())
             print_line(f"Generated a signing secret for {name}: {path}")
         sources[name] = structs.replace(source, secrets=(secret,))
     return structs.replace(config, sources=sources)

@@ -16,13 +16,15 @@ from inspector.settings import Settings as InspectorSettings
 from inspector.settings import User, is_local
 from launcher.config.enrichment_checks import api_region, api_token, api_url
 from launcher.config.rule_checks import known, rule_checks
-from launcher.config.struct_reader import Check, did_you_mean, one_of
+from launcher.config.source_checks import source_checks
+from launcher.config.struct_reader import Check, did_you_mean
 from receiver.ingress import kept_headers
 from receiver.settings import Settings as ReceiverSettings
 from sources import KINDS
 from sources.api import Settings as ApiSettings
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
+from sources.source_kinds import provider_of
 from worker.settings import AlertSettings
 
 USUAL_DEADLINE_S = 10.0
@@ -35,7 +37,6 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
     """The checks of single values, by struct and field; `sources` and `channels` are the configured names."""
     return {
         (RedisSettings, "url"): _url,
-        (SourceSettings, "kind"): _kind,
         (SourceSettings, "addresses"): _addresses,
         (ApiSettings, "region"): api_region,
         (ApiSettings, "url"): api_url,
@@ -49,6 +50,7 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (InspectorSettings, "trusted_proxies"): _proxies,
         (User, "token"): _token,
         (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
+        **source_checks(),
         **rule_checks(sources, channels),
     }
 
@@ -72,34 +74,13 @@ def short_deadlines(
     """
     total = receiver.body_timeout_s + receiver.flush_timeout_s
     for name, settings in sources.items():
-        kind = KINDS[settings.kind]
+        kind = provider_of(settings)
         if total >= kind.deadline_s:
             yield (
                 f"sources.{name}",
                 (
                     f"{kind.title} gives up after {kind.deadline_s:g} s, and an answer may take {total:g} s: set "
                     f"receiver.body_timeout_s and flush_timeout_s to less than {kind.deadline_s:g} s together"
-                ),
-            )
-
-
-def unusable_sources(
-    sources: Mapping[str, SourceSettings], receiver: ReceiverSettings
-) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) for secrets that the provider cannot have, and for a public URL that is missing."""
-    for name, settings in sources.items():
-        kind = KINDS.get(settings.kind)
-        if kind is None:
-            continue
-        for number, secret in enumerate(settings.secrets):
-            if reason := kind.check_secret(secret):
-                yield f"sources.{name}.secrets[{number}]", reason
-        if kind.signs_url and not receiver.public_url:
-            yield (
-                "receiver.public_url",
-                (
-                    f"{kind.title} signs the URL that it calls (sources.{name}): set its beginning, like "
-                    "https://hooks.example.com"
                 ),
             )
 
@@ -152,11 +133,6 @@ def _url(url: str) -> Iterator[tuple[str, str]]:
             parse(url)
     except AddressError as error:
         yield "", str(error)
-
-
-def _kind(kind: str) -> Iterator[tuple[str, str]]:
-    if kind not in KINDS:
-        yield "", f"no such kind of source{did_you_mean(kind, KINDS)}; there is {one_of(KINDS)}"
 
 
 def _addresses(addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:

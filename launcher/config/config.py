@@ -20,12 +20,12 @@ from launcher.config.checks import (
     name_fault,
     tls_files,
     unprotected_inspector,
-    unusable_sources,
 )
 from launcher.config.enrichment_checks import enrichment
 from launcher.config.environment import CONFIG, as_variable, names_of, overlay
 from launcher.config.rule_checks import contradictions
 from launcher.config.settings import LogSettings, UpSettings
+from launcher.config.source_checks import unusable_sources
 from launcher.config.struct_reader import FieldReader, FromEnvironment, joined, unknown
 from launcher.config.toml_lines import line_numbers, line_of
 from launcher.errors import ConfigError, Fault

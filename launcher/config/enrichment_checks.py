@@ -10,6 +10,7 @@ from launcher.config.struct_reader import did_you_mean, one_of
 from sources import KINDS
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
+from sources.source_kinds import UnknownKindError, provider_of
 from worker.rules.rules import Rule
 
 
@@ -65,8 +66,9 @@ def enrichment(
 
 
 def _why_not(wanted: str, source: str, settings: SourceSettings) -> Iterator[str]:
-    kind = KINDS.get(settings.kind)
-    if kind is None:  # a fault of its own
+    try:
+        kind = provider_of(settings)
+    except UnknownKindError:  # a fault of its own
         return
     known = kind.api.lookups if kind.api else {}
     if wanted not in known:

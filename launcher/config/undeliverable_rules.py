@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from launcher.config.struct_reader import did_you_mean, joined
 from launcher.errors import Fault
-from sources.provider import Provider
 from sources.settings import Settings as SourceSettings
+from sources.source_kinds import provider_of
 from worker.channels.public_addresses import is_public
 from worker.channels.settings import AppriseSettings, ChannelSettings, EmailSettings, HttpSettings
 from worker.rules.rules import Rule
@@ -69,15 +69,13 @@ def _is_private(host: str) -> bool:
         return False
 
 
-def unknown_events(
-    rules: Collection[Rule], sources: Mapping[str, SourceSettings], kinds: Mapping[str, Provider]
-) -> Iterator[Fault]:
+def unknown_events(rules: Collection[Rule], sources: Mapping[str, SourceSettings]) -> Iterator[Fault]:
     """Faults of event names and globs that match no event which the rule's sources are known to send."""
     for index, rule in enumerate(rules):
         if not rule.enabled:
             continue
         by_source = [
-            kinds[settings.kind].event_names
+            provider_of(settings).event_names
             for source, settings in sources.items()
             if any(fnmatchcase(source, pattern) for pattern in rule.sources)
         ]

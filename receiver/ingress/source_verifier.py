@@ -12,18 +12,19 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from receiver.errors import (
     BadAddressError,
+    BadKindError,
     BadSecretError,
+    NoAddressesError,
     NoPublicUrlError,
     NoSecretError,
     RejectedError,
-    UnknownKindError,
 )
 from runtime.client_address import Address, Network, client_address, is_inside
-from sources import KINDS
 from sources.errors import SignatureError
 from sources.provider import Provider
 from sources.settings import Settings
 from sources.signed_request import SignedRequest
+from sources.source_kinds import UnknownKindError, provider_of
 from sources.url_event import UrlEvents
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
@@ -47,11 +48,14 @@ class SourceVerifier:
     ) -> None:
         """public_url: `receiver.public_url`; now_s: the clock that timestamps in signatures are compared with.
 
-        Raises UnknownKindError, NoSecretError, BadSecretError, NoPublicUrlError, BadAddressError.
+        Raises BadKindError, NoSecretError, NoAddressesError, BadSecretError, NoPublicUrlError, BadAddressError.
         """
         self.source = source
-        self.kind = _kind(source, settings.kind)
-        if not settings.secrets or not all(secret.reveal() for secret in settings.secrets):
+        self.kind = _kind(source, settings)
+        if not self.kind.authenticates and not settings.addresses:
+            raise NoAddressesError(source)
+        has_secrets = bool(settings.secrets) and all(secret.reveal() for secret in settings.secrets)
+        if self.kind.authenticates and not has_secrets:
             raise NoSecretError(source)
         for number, secret in enumerate(settings.secrets):
             if reason := self.kind.check_secret(secret):
@@ -132,11 +136,11 @@ def source_verifiers(
     }
 
 
-def _kind(source: str, kind: str) -> Provider:
-    provider = KINDS.get(kind)
-    if provider is None:
-        raise UnknownKindError(source, kind, sorted(KINDS))
-    return provider
+def _kind(source: str, settings: Settings) -> Provider:
+    try:
+        return provider_of(settings)
+    except UnknownKindError as error:
+        raise BadKindError(source, str(error)) from None
 
 
 def _network(setting: str, address: str) -> Network:

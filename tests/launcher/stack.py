@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -70,8 +71,11 @@ class Stack:
         return await self.post_body(source, secret, sample(number))
 
     async def post_body(self, source: str, secret: Secret, body: bytes) -> int:
+        return await self.post_signed(source, body, KIND.sign(SignedRequest(body, {}), secret))
+
+    async def post_signed(self, source: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a webhook with these headers, and return the status of the answer."""
         url = f"http://127.0.0.1:{self._port}/webhooks/{source}"
-        headers = KIND.sign(SignedRequest(body, {}), secret)
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, data=body, headers=headers) as answer,

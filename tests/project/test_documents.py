@@ -18,6 +18,7 @@ from inspector.settings import User
 from launcher.cli import app
 from launcher.config.config import read
 from sources.secret import Secret
+from sources.source_kinds import CONFIGURED
 from tools import architecture_picture, configuration
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +57,9 @@ def test_the_picture_of_the_architecture_is_up_to_date() -> None:
 
 def test_every_variable_of_the_configuration_page_is_accepted_with_its_default() -> None:
     variables = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
-    environ = {name: in_a_variable(value) for name, value in variables if not name.startswith("HOOKLINE_CHANNELS")}
+    # A table that describes a provider is accepted with its own kind only.
+    others = ("HOOKLINE_CHANNELS", *(f"HOOKLINE_SOURCES_NAME_{kind.upper()}_" for kind in CONFIGURED))
+    environ = {name: in_a_variable(value) for name, value in variables if not name.startswith(others)}
     environ |= {f"HOOKLINE_SOURCES_NAME_API_{key}": "needed-with-api" for key in ("APP_ID", "TOKEN")}
     environ["HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD"] = "needed-by-each-user"
     assert len(environ) > 20
@@ -69,6 +72,18 @@ def test_every_variable_of_the_configuration_page_is_accepted_with_its_default()
     assert (configured.up, configured.log) == (default.up, default.log)
     assert structs.replace(configured.inspector, users={}) == default.inspector
     assert configured.inspector.users == {"name": User(password=Secret("needed-by-each-user"))}
+
+
+@pytest.mark.parametrize("kind", CONFIGURED)
+def test_every_variable_of_a_configured_provider_is_accepted_with_its_default(kind: str) -> None:
+    variables = re.findall(r"<br>`(HOOKLINE_\w+)` \| `?(.*?)`? \|", configuration.FILE.read_text())
+    prefix = f"HOOKLINE_SOURCES_NAME_{kind.upper()}_"
+    environ = {name: in_a_variable(value) for name, value in variables if name.startswith(prefix)}
+    environ |= {"HOOKLINE_SOURCES_NAME_KIND": kind, "HOOKLINE_SOURCES_NAME_ADDRESSES": "192.0.2.1"}
+    if kind == "hmac":
+        environ[f"{prefix}HEADER"] = "x-shop-signature"
+    assert len(environ) > 5
+    assert read({}, environ).sources["name"].kind == kind
 
 
 @pytest.mark.parametrize(("document", "line"), list(commands("make")))

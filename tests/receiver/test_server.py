@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
-from receiver.errors import BadAddressError, NoSecretError, StartError, UnknownKindError
+from receiver.errors import BadAddressError, BadKindError, NoSecretError, StartError
 from receiver.ingress.source_verifier import source_verifiers
 from receiver.server import serve
 from receiver.settings import Settings
@@ -31,7 +31,7 @@ from tests.until import until
     [
         (SourceSettings(), NoSecretError, ["HOOKLINE_SOURCES_SHOP_SECRETS", 'secrets = ["file:']),
         (SourceSettings(secrets=(SECRET, Secret(""))), NoSecretError, ["HOOKLINE_SOURCES_SHOP_SECRETS"]),
-        (SourceSettings(secrets=(SECRET,), kind="pigeon"), UnknownKindError, ["pigeon", "voucherify"]),
+        (SourceSettings(secrets=(SECRET,), kind="pigeon"), BadKindError, ["pigeon", "voucherify"]),
         (SourceSettings(secrets=(SECRET,), addresses=("10.0.0.300",)), BadAddressError, ["10.0.0.300"]),
         (SourceSettings(secrets=(SECRET,), addresses=("10.0.0.1/8",)), BadAddressError, ["host bits set"]),
     ],

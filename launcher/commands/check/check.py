@@ -24,7 +24,7 @@ from launcher.embedded.stored_data import read_stored_data
 from launcher.errors import ConfigError, EmbeddedRedisError, Fault, NoRedisError
 from receiver.storage.spill.files import unusable_reason
 from runtime.terminal_text import printable_json
-from sources import KINDS
+from sources.source_kinds import provider_of
 
 
 class SourceReport(Struct, frozen=True):
@@ -161,7 +161,7 @@ def _undeliverable(context: Context, config: Config) -> tuple[str, ...]:
 
 
 def _unknown_events(context: Context, config: Config) -> tuple[str, ...]:
-    return _with_lines(context, tuple(unknown_events(config.rules, config.sources, KINDS)))
+    return _with_lines(context, tuple(unknown_events(config.rules, config.sources)))
 
 
 def _readable(context: Context, config: Config) -> tuple[str, ...]:
@@ -180,5 +180,5 @@ def _unsigned(config: Config) -> tuple[str, ...]:
     return tuple(
         f"source {name} has no secret: `hookline up` makes one up, `hookline receiver` does not start"
         for name, source in config.sources.items()
-        if not source.secrets
+        if not source.secrets and provider_of(source).authenticates
     )

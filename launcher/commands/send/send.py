@@ -21,10 +21,10 @@ from launcher.commands.signing_secret import signing_secret
 from launcher.config.config import Config
 from launcher.errors import LauncherError
 from receiver.settings import Settings as ReceiverSettings
-from sources import KINDS
 from sources.errors import SignatureError
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
+from sources.source_kinds import provider_of
 from sources.url_event import query
 
 
@@ -71,8 +71,8 @@ def send(  # noqa: PLR0913 - a command's options
     settings = config.sources.get(source)
     if settings is None:
         raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
-    kind = KINDS[settings.kind]
-    secret = signing_secret(config, source)
+    kind = provider_of(settings)
+    secret = signing_secret(config, source) if kind.authenticates else Secret("")
     event = event or kind.sample_event
     if raw and kind.url_event(b"{}", event) == "ignored":
         raise SendError(f"--raw: the URL never names an event of {kind.title}")

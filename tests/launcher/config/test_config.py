@@ -7,8 +7,8 @@ import pytest
 from launcher.config.config import Config, load, read
 from launcher.config.struct_reader import one_of
 from launcher.errors import ConfigError, Fault
-from sources import KINDS
 from sources.secret import Secret
+from sources.source_kinds import kind_names
 from worker.channels.settings import HttpSettings
 from worker.rules.rules import DEFAULT_RULES
 
@@ -51,7 +51,7 @@ def test_every_fault_is_reported_with_its_place() -> None:
         "worker.processes": "expected `int` >= 1",
         "HOOKLINE_WORKER_LEASE_S": "expected `float`",
         "chanels": "unknown section, did you mean channels?",
-        "sources.shop.kind": f"no such kind of source, did you mean voucherify?; there is {one_of(KINDS)}",
+        "sources.shop.kind": f"no such kind of source, did you mean voucherify?; there is {one_of(kind_names())}",
         "sources.shop.addresses[1]": (
             "not an address, a network like 203.0.113.0/24 or a region; regions: as1, eu1, us1"
         ),

@@ -63,5 +63,5 @@ def test_a_deadline_shorter_than_an_answer_may_take_is_noted(monkeypatch: pytest
 def test_no_event_is_unknown_where_a_source_of_the_rule_may_send_any() -> None:
     rules = (Rule(name="a", events=("release.published",), channel="console"),)
     shop, repo = Settings(), Settings(kind="github")
-    assert list(unknown_events(rules, {"shop": shop}, KINDS))
-    assert not list(unknown_events(rules, {"shop": shop, "repo": repo}, KINDS))
+    assert list(unknown_events(rules, {"shop": shop}))
+    assert not list(unknown_events(rules, {"shop": shop, "repo": repo}))

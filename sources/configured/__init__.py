@@ -1,0 +1,1 @@
+"""Providers that the config describes, without code: `kind = "hmac"`, `"token"` and `"none"`."""
