@@ -24,6 +24,9 @@ _LAZY_COMMANDS = {
     "explain": _LazyCommand(
         "launcher.commands.explain", "explain", "Show how a body is processed, and which rules match."
     ),
+    "verify": _LazyCommand(
+        "launcher.commands.verify.verify", "verify", "Show why a captured request is accepted or rejected."
+    ),
     "url": _LazyCommand("launcher.commands.url", "url", "Print the URL for raw payloads of an event."),
     "notify": _LazyCommand(
         "launcher.commands.notify_test", "app", "Run one rule on a body; --send sends the notification."

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inspector.formatting import count_of, moment, printable, size, span
+from sources.written_number import as_json
 from worker.preview.explain import Decoded, Explanation, Fault, Notified, Post, RuleOutcome
 
 _MAX_KEYS = 40
@@ -199,7 +200,7 @@ def _conclusion(explanation: Explanation) -> Text:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=as_json).decode()
 
 
 def _plain(text: str, style: str = "") -> Text:

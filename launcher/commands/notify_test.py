@@ -20,6 +20,7 @@ from launcher.config.config import Config
 from launcher.config.struct_reader import did_you_mean, one_of
 from launcher.errors import LauncherError
 from runtime.terminal_text import printable_json
+from sources.written_number import as_json as written_as_json
 from worker.components import worker_source
 from worker.preview.explain import Explanation, RuleOutcome, explain
 from worker.preview.test_send import SendResult, send_test
@@ -86,7 +87,7 @@ def test(
     if send and explanation.event and explanation.rules[0].notifications and not explanation.dead_letters:
         sent = asyncio.run(send_test(tested, body, known, config.channels))
     if as_json:
-        typer.echo(printable_json(msgspec.json.encode(Report(explanation, sent))))
+        typer.echo(printable_json(msgspec.json.encode(Report(explanation, sent), enc_hook=written_as_json)))
     else:
         Console(highlight=False).print(Group(*_parts(explanation, sent)))
     raise typer.Exit(0 if _is_successful(explanation, sent) else 1)
