@@ -20,6 +20,7 @@ class _LazyCommand(NamedTuple):
 
 
 _LAZY_COMMANDS = {
+    "init": _LazyCommand("launcher.commands.init", "init", "Write a commented hookline.toml for some providers."),
     "send": _LazyCommand("launcher.commands.send.send", "send", "Send signed sample webhooks."),
     "explain": _LazyCommand(
         "launcher.commands.explain", "explain", "Show how a body is processed, and which rules match."
