@@ -25,6 +25,9 @@ _LAZY_COMMANDS = {
     "explain": _LazyCommand(
         "launcher.commands.explain", "explain", "Show how a body is processed, and which rules match."
     ),
+    "listen": _LazyCommand(
+        "launcher.commands.listen.listen", "listen", "Show webhooks as they arrive, and store nothing."
+    ),
     "verify": _LazyCommand(
         "launcher.commands.verify.verify", "verify", "Show why a captured request is accepted or rejected."
     ),

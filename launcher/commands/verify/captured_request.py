@@ -57,7 +57,7 @@ def parse_captured(content: bytes, name: str) -> CapturedRequest:
         if content.lstrip().startswith(b"{"):
             return _from_json(msgspec.json.decode(content))
         return _from_text(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         raise CaptureError(f"{name}: not a captured request: {_FORMATS}") from None
 
 

@@ -1,0 +1,1 @@
+"""`hookline listen`: shows webhooks as they arrive, and stores nothing."""
