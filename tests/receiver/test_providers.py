@@ -10,9 +10,11 @@ from broker.redis.client import Client
 from receiver.errors import BadSecretError, NoPublicUrlError
 from receiver.ingress.source_verifier import SourceVerifier
 from sources import KINDS
+from sources.configured.settings import EventSettings, HmacSettings, TokenSettings
 from sources.secret import Secret
 from sources.settings import Settings
 from sources.signed_request import MAX_ANSWER_BYTES, Answer, SignedRequest
+from sources.source_kinds import provider_of
 from tests.receiver.serving import Served, batches, serving, stored
 
 SECRETS = {name: Secret(kind.new_secret()) for name, kind in KINDS.items()}
@@ -56,6 +58,39 @@ async def test_a_sample_of_each_provider_is_stored_with_the_headers_that_name_it
     }
     for name in provider.signature_headers:
         assert name not in lines
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(kind="hmac", hmac=HmacSettings(header="x-mac", id="header:x-id", success_status=200)),
+        Settings(kind="token", token=TokenSettings(header="x-key", event="header:x-event")),
+        Settings(kind="token", token=TokenSettings(basic=True)),
+        Settings(kind="none", addresses=("127.0.0.1",), none=EventSettings(id="header:x-id")),
+    ],
+    ids=["hmac", "token", "basic", "none"],
+)
+async def test_a_sample_of_each_configured_kind_is_stored(redis: Client, settings: Settings) -> None:
+    provider = provider_of(settings)
+    secret = Secret(provider.new_secret())
+    if provider.authenticates:
+        settings = structs.replace(settings, secrets=(secret,))
+    body, sample_headers = provider.sample(1, "order.paid"), provider.sample_headers(1, "order.paid")
+    signature = provider.sign(SignedRequest(body, sample_headers), secret)
+    async with serving(redis, {"shop": settings}) as served:
+        headers = {**sample_headers, **signature}
+        status, _, _ = await call(served, "/webhooks/shop", body=body, headers=headers)
+        unsigned, _, _ = await call(served, "/webhooks/shop", body=body + b" ", headers=sample_headers)
+    assert status == provider.success_status
+    assert unsigned == (401 if provider.authenticates else 202)
+    [[raw], *_] = await batches(redis)
+    assert set(signature) & {line.partition(": ")[0] for line in raw.headers.split("\n")} == set()
+    assert all(f"{name}: {value}" in raw.headers for name, value in sample_headers.items())
+
+
+async def test_a_source_of_addresses_alone_refuses_others(redis: Client) -> None:
+    async with serving(redis, {"shop": Settings(kind="none", addresses=("192.0.2.1",))}) as served:
+        assert (await call(served, "/webhooks/shop", body=b"{}"))[0] == 403
 
 
 async def test_headers_that_identify_an_event_are_kept_before_others_are_cut_off(redis: Client) -> None:

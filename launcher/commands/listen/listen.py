@@ -65,7 +65,7 @@ class Listener:
         if answer is not None:
             return responses.handshake(answer)
         if report.failed is not None:
-            return responses.error(report.status, f"{report.failed.check}: {report.failed.text}")
+            return responses.error(report.status, report.failed.text)
         return responses.status(report.status, "accepted")
 
     def _print(self, report: Received) -> None:

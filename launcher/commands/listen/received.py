@@ -84,6 +84,8 @@ def lines(report: Received, at: str) -> Iterator[str]:
     yield f"{at}  {report.source}  {size(report.body_bytes)}  {outcome}, answered {report.status}"
     if report.failed is not None:
         yield f"  {report.failed.check}: {one_line(report.failed.text)}"
+        if report.failed.advice:
+            yield f"  {one_line(report.failed.advice)}"
     if report.is_handshake:
         yield "  a handshake of the provider, not an event"
     for event in report.events:

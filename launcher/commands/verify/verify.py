@@ -104,7 +104,9 @@ def subject_of(config: Config, source: str) -> Subject:
 
 def as_text(report: Report) -> str:
     """The steps and the conclusion, to read."""
-    lines = (f"{step.outcome:8}{step.check}: {one_line(step.text)}" for step in report.steps)
+    lines = [f"{step.outcome:8}{step.check}: {one_line(step.text)}" for step in report.steps]
+    if report.steps[-1].advice:
+        lines.append(f"{'':8}{one_line(report.steps[-1].advice)}")
     end = "verified" if report.is_verified else "not verified: the receiver would reject it"
     return "\n".join([f"source  {report.source} ({report.kind})", *lines, end])
 

@@ -40,6 +40,9 @@ kind = "hmac"
 header = "x-mac"
 signed = "{url}{body}"
 
+[sources.web]
+kind = "token"
+
 [receiver]
 public_url = "https://hooks.example.com"
 """
@@ -65,7 +68,7 @@ class Verify:
         """Return (exit code, output), which never hold a secret or a signature."""
         file = self.directory / "request"
         file.write_text(content if isinstance(content, str) else json.dumps(content))
-        names = ("SHOP", "SQUARE", "TILL")
+        names = ("SHOP", "SQUARE", "TILL", "WEB")
         env = {f"HOOKLINE_SOURCES_{name}_SECRETS": SECRET for name in names} | {
             "HOOKLINE_SOURCES_TILL_SECRETS": OTHER,
             "COLUMNS": "200",
@@ -138,6 +141,7 @@ def test_a_raw_request_verifies(verify: Verify) -> None:
         (captured(received_at=NOW_S + 400), "time", "400 s old, more than 300 s"),
         (captured(received_at=NOW_S + 400), "time", "Otherwise the signature is right"),
         (captured(secret="something-else"), "signature", "compare the secret"),
+        (captured(url="/webhooks/web", headers={"Authorization": "another-token"}), "signature", "the token in"),
         (captured(secret=OTHER), "signature", "fits a secret of source till"),
     ],
 )
@@ -151,7 +155,7 @@ def test_the_first_step_that_fails_is_named_with_its_reason(
     code, output = verify(request_, "--json")
     last = json.loads(output)["steps"][-1]
     assert (code, last["check"], last["outcome"]) == (1, step, "failed")
-    assert reason in last["text"]
+    assert reason in last["text"] + last["advice"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_the_first_step_that_fails_is_named_with_its_reason(
 )
 def test_a_body_that_was_written_again_is_recognized(verify: Verify, body: str, change: str) -> None:
     code, output = verify(captured(signed=body))
-    assert (code, "the body was changed on its way" in output, change in output) == (1, True, True), output
+    assert (code, "The body was changed on its way" in output, change in output) == (1, True, True), output
 
 
 @pytest.mark.parametrize("indent", [2, 4, None])
@@ -190,7 +194,7 @@ def test_a_url_that_differs_from_the_public_one_is_named(verify: Verify) -> None
     request = captured(url=f"{url}?key=k", headers={"X-Mac": mac(f"{url}?key=k{BODY}"), "Host": "old.example.com"})
     code, output = verify(request)
     assert code == 1
-    assert "fits the URL https://old.example.com/webhooks/square?..." in output
+    assert "It fits the URL https://old.example.com/webhooks/square?..." in output
     assert "expects https://hooks.example.com/webhooks/square?..." in output
     assert "key=k" not in output
 
