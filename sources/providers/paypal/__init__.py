@@ -1,9 +1,9 @@
 """PayPal: webhooks of payments, orders, subscriptions and disputes.
 
-developer.paypal.com, "Integrate webhooks", self-verification. What is signed, by RSA with SHA-256, is
-`{transmission id}|{time}|{webhook id}|{CRC-32 of the body}`. A verifier does no I/O, so the certificate is part
-of the secret: the operator downloads it once. The URL of the certificate in the header is only compared with
-paypal.com, and never fetched.
+developer.paypal.com, "Integrate webhooks", and paypalrestsdk/notifications.py in PayPal's Python library. What is
+signed, by RSA with SHA-256, is `{transmission id}|{time}|{webhook id}|{CRC-32 of the body}`. A verifier does no
+I/O, so the certificate is part of the secret: the operator downloads it once. The URL of the certificate in the
+header is only compared with paypal.com, and never fetched.
 
 **CRC-32 is no protection against an attacker**: with a recorded genuine request, an attacker can make another
 body that has the same checksum. The time of the transmission is signed, so such a body is accepted for 4 days at

@@ -1,4 +1,4 @@
-"""PayPal: the recipe with a certificate, and what is refused before a signature is looked at."""
+"""PayPal: the published text that is signed, certificates, and what is refused before the signature is checked."""
 
 import datetime
 import json
@@ -16,6 +16,7 @@ from sources.errors import SignatureError
 from sources.providers.paypal import PAYPAL
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
+from tests.sources.providers.vectors import VECTORS
 
 WEBHOOK_ID, SENT = "1JE4291016473214C", "2026-11-28T04:20:00Z"
 SENT_S = 1_795_839_600
@@ -64,6 +65,26 @@ def verify(
     sent: dict[str, str], *, body: bytes = BODY, secret: Secret = SECRET, now_s: float = SENT_S + 1
 ) -> None:
     PAYPAL.verify(SignedRequest(body, CIMultiDict(sent), now_s=now_s), secrets=[secret])
+
+
+def test_the_text_that_paypals_library_signs_for_its_example_is_what_verifies() -> None:
+    vector = VECTORS["paypal"]
+    signature = PRIVATE.sign(vector["signed"].encode(), padding.PKCS1v15(), SHA256())
+    sent = {
+        "PAYPAL-TRANSMISSION-ID": vector["transmission_id"],
+        "PAYPAL-TRANSMISSION-TIME": vector["time"],
+        "PAYPAL-TRANSMISSION-SIG": b64encode(signature).decode(),
+        "PAYPAL-CERT-URL": vector["cert_url"],
+        "PAYPAL-AUTH-ALGO": vector["algorithm"],
+    }
+    public = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    sent_s = datetime.datetime.fromisoformat(vector["time"]).timestamp()
+    verify(
+        sent,
+        body=vector["body"].encode(),
+        secret=Secret(f"{vector['webhook_id']}\n{public}"),
+        now_s=sent_s,
+    )
 
 
 def test_a_signature_by_the_recipe_verifies_with_the_certificate_or_its_key() -> None:
