@@ -10,6 +10,7 @@ import pytest
 
 from launcher.config.config import read
 from sources import KINDS
+from sources.source_kinds import provider_of
 from worker.rules.render import Renderer
 from worker.templates.template import seen_by_templates
 
@@ -21,16 +22,18 @@ WHEN = re.findall(r'`when = "(.*?)"`', PAGE)
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: re.findall('kind = "(.*)"', example)[0])
 def test_each_config_loads_and_each_rule_renders(example: str, tmp_path: Path) -> None:
-    (source,) = tomllib.loads(example)["sources"].values()
-    kind = KINDS[source["kind"]]
-    (tmp_path / "secret").write_text(kind.new_secret())
+    kinds = [KINDS.get(source["kind"]) for source in tomllib.loads(example)["sources"].values()]
+    (tmp_path / "secret").write_text(next((kind.new_secret() for kind in kinds if kind), "made-up secret"))
     tables = tomllib.loads(re.sub(r'secrets = \["file:.*"\]', 'secrets = ["file:secret"]', example))
-    for rule in read(tables, {}, directory=tmp_path).rules:
-        if "rules" not in tables:  # then it is the default one
-            continue
+    config = read(tables, {}, directory=tmp_path)
+    if "rules" not in tables:  # then it has the default one
+        return
+    (name, source), *_ = config.sources.items()
+    kind = provider_of(source)
+    for rule in config.rules:
         body = kind.sample(1, rule.events[0])
         item = body if kind.split is None else kind.split(body)[-1]
-        seen = seen_by_templates(kind.view(item), event=rule.events[0], source=source["kind"])
+        seen = seen_by_templates(kind.view(item), event=rule.events[0], source=name)
         assert Renderer((rule,)).render(rule.name, seen).text
 
 

@@ -14,6 +14,7 @@ from launcher.commands.verify.captured_request import CaptureError, parse_captur
 from launcher.commands.verify.diagnosis import Subject, diagnose
 from launcher.commands.verify.reencodings import reencodings
 from sources import KINDS
+from sources.errors import SignatureError
 from sources.provider import Provider
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
@@ -59,7 +60,10 @@ def test_any_file_is_a_request_or_one_error(content: bytes) -> None:
 def test_any_request_gets_a_diagnosis(kind: Provider, body: bytes, headers: dict[str, str]) -> None:
     secret = Secret(kind.new_secret())
     subject = Subject(kind=kind, secrets=[secret], url_events=UrlEvents("shop", kind))
-    signed = dict(kind.sign(SignedRequest(body, {}, "POST", "https://a.example/", time.time()), secret))
+    try:
+        signed = dict(kind.sign(SignedRequest(body, {}, "POST", "https://a.example/", time.time()), secret))
+    except SignatureError:  # the provider cannot sign such a body
+        signed = {}
     for sent in (headers, headers | signed):
         request = SignedRequest(
             body + b"x", CIMultiDict(sent), "POST", "https://a.example/webhooks/shop", time.time()
