@@ -77,8 +77,9 @@ package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check the
 	@$(PY) -m hatchling build
 	@$(PY) -m twine check --strict dist/*
 
-docs: $(VENV)/.dev ## write the files that are made from the code: settings page, OpenAPI, picture
+docs: $(VENV)/.dev ## write what is made from the code: settings page, table of providers, OpenAPI, picture
 	@$(PY) -m tools.configuration
+	@$(PY) -m tests.sources.providers.evidence
 	@$(PY) -m tools.openapi
 	@$(PY) -m tools.architecture_picture
 

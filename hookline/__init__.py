@@ -3,7 +3,7 @@
     from hookline import Notification, Permanent, RetryLater
     from hookline.voucherify import PointsAdded
 
-See docs/channels.md, section python.
+See docs/channels.md, section python, and docs/providers.md, section Your own provider in code.
 """
 
 from __future__ import annotations
@@ -11,10 +11,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sources.errors import DecodeError, SignatureError
+    from sources.event import Event
+    from sources.provider import Provider
+    from sources.secret import Secret
+    from sources.signed_request import Answer, Headers, SignedRequest
     from worker.user_function import Notification, Permanent, RetryLater
 
     __version__: str
 else:
+    _MODULES = {
+        "Answer": "sources.signed_request",
+        "DecodeError": "sources.errors",
+        "Event": "sources.event",
+        "Headers": "sources.signed_request",
+        "Notification": "worker.user_function",
+        "Permanent": "worker.user_function",
+        "Provider": "sources.provider",
+        "RetryLater": "worker.user_function",
+        "Secret": "sources.secret",
+        "SignatureError": "sources.errors",
+        "SignedRequest": "sources.signed_request",
+    }
+
     # Read on first use: the `hookline` command must be able to start and report that a module of the user's hides
     # the package that these come from, and importlib.metadata takes longer to import than all the rest.
     def __getattr__(name: str) -> object:
@@ -22,13 +41,26 @@ else:
             from importlib.metadata import version  # noqa: PLC0415
 
             value: object = version("hookline")
-        elif name in __all__:
-            import worker.user_function  # noqa: PLC0415
+        elif name in _MODULES:
+            from importlib import import_module  # noqa: PLC0415
 
-            value = getattr(worker.user_function, name)
+            value = getattr(import_module(_MODULES[name]), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return globals().setdefault(name, value)
 
 
-__all__ = ["Notification", "Permanent", "RetryLater", "__version__"]
+__all__ = [
+    "Answer",
+    "DecodeError",
+    "Event",
+    "Headers",
+    "Notification",
+    "Permanent",
+    "Provider",
+    "RetryLater",
+    "Secret",
+    "SignatureError",
+    "SignedRequest",
+    "__version__",
+]

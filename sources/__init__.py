@@ -1,6 +1,6 @@
 """The webhooks of each provider: signature, payloads, identity. Pure, no I/O."""
 
-from sources.provider import Provider
+from sources.kinds import Kinds
 from sources.providers.adyen import ADYEN
 from sources.providers.github import GITHUB
 from sources.providers.gitlab import GITLAB
@@ -37,5 +37,5 @@ _ALL = (
     PAYPAL,
 )
 
-KINDS: dict[str, Provider] = {provider.name: provider for provider in _ALL}
-"""The providers by the `kind` of a source."""
+KINDS = Kinds(_ALL)
+"""The providers by the `kind` of a source, with those of plug-ins."""

@@ -8,6 +8,7 @@ from broker.redis.errors import BrokerError
 from launcher.errors import LauncherError
 from receiver.errors import StartError
 from runtime.terminal_text import printable
+from sources.kinds import PluginError
 
 
 def error_message(error: BaseException) -> tuple[str, int] | None:
@@ -17,7 +18,7 @@ def error_message(error: BaseException) -> tuple[str, int] | None:
         return messages[0] if all(messages) else None
     if isinstance(error, LauncherError):
         return str(error), error.exit_code
-    if isinstance(error, StartError):
+    if isinstance(error, StartError | PluginError):
         return str(error), 2
     if isinstance(error, BrokerError):
         return str(error), 1

@@ -136,7 +136,7 @@ def _url(url: str) -> Iterator[tuple[str, str]]:
 
 
 def _addresses(addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    regions = sorted({region for kind in KINDS.values() for region in kind.addresses})
+    regions = sorted({region for kind in KINDS.in_use() for region in kind.addresses})
     for index, address in enumerate(addresses):
         if address.strip() not in regions and not _network(address):
             close = did_you_mean(address, regions) or f"; regions: {', '.join(regions)}"

@@ -31,7 +31,7 @@ def api_url(url: str) -> Iterator[tuple[str, str]]:
 
 def api_region(region: str) -> Iterator[tuple[str, str]]:
     """Yields ("", reason) for a region that no kind of source has."""
-    known = sorted({name for kind in KINDS.values() if kind.api for name in kind.api.regions})
+    known = sorted({name for kind in KINDS.in_use() if kind.api for name in kind.api.regions})
     if region not in known:
         yield (
             "",

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from launcher.config.struct_reader import Check, did_you_mean, one_of
 from receiver.ingress import kept_headers
 from receiver.settings import Settings as ReceiverSettings
+from sources import KINDS
 from sources.configured.json_path import parse_path
 from sources.configured.places import header_name, place_of_time, place_of_value
 from sources.configured.settings import EventSettings, HmacSettings, TokenSettings
@@ -100,6 +101,8 @@ def _is_everything(address: str) -> bool:
 def _kind(kind: str) -> Iterator[tuple[str, str]]:
     if kind not in kind_names():
         yield "", f"no such kind of source{did_you_mean(kind, kind_names())}; there is {one_of(kind_names())}"
+    elif reason := KINDS.fault(kind):
+        yield "", reason
 
 
 def _parsed_by(parse: Callable[[str], object]) -> Check:

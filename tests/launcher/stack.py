@@ -70,12 +70,15 @@ class Stack:
     async def post(self, source: str, secret: Secret, number: int = 1) -> int:
         return await self.post_body(source, secret, sample(number))
 
+    def url(self, source: str) -> str:
+        return f"http://127.0.0.1:{self._port}/webhooks/{source}"
+
     async def post_body(self, source: str, secret: Secret, body: bytes) -> int:
         return await self.post_signed(source, body, KIND.sign(SignedRequest(body, {}), secret))
 
     async def post_signed(self, source: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a webhook with these headers, and return the status of the answer."""
-        url = f"http://127.0.0.1:{self._port}/webhooks/{source}"
+        url = self.url(source)
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, data=body, headers=headers) as answer,

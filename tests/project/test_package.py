@@ -20,6 +20,7 @@ import hookline
 import hookline.voucherify
 from hookline import command_line
 from runtime.own_packages import OWN_PACKAGES
+from sources import errors, provider
 from sources.voucherify import models
 from tests.redis_server import RedisServer
 from worker import user_function
@@ -167,10 +168,11 @@ def test_mypy_knows_the_types_that_users_import(python: Path, tmp_path: Path) ->
     ]
 
 
-def test_the_exported_classes_are_those_that_the_worker_uses() -> None:
+def test_the_exported_classes_are_those_that_hookline_uses() -> None:
     assert hookline.__version__ == VERSION
+    used = {**vars(errors), **vars(provider), **vars(user_function)}
     for name in set(hookline.__all__) - {"__version__"}:
-        assert getattr(hookline, name) is getattr(user_function, name)
+        assert getattr(hookline, name) is used[name]
     with pytest.raises(AttributeError, match="no attribute 'Later'"):
         _ = hookline.Later  # type: ignore[attr-defined]
 

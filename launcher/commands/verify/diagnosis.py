@@ -93,7 +93,7 @@ def _step(check: str, reason: str, found: str) -> Step:
 
 def _why_no_header(kind: Provider, request: SignedRequest) -> str:
     """The likely reason why no header of the signature is there."""
-    for other in KINDS.values():
+    for other in KINDS.in_use():
         for name in other.signature_headers:
             if request.headers.get(name):
                 return f"There is {name}, of {other.title}: correct `kind` of the source."

@@ -52,6 +52,15 @@ def test_each_item_is_an_event_with_the_bytes_that_were_sent() -> None:
     assert "hello@world.com" in SENDGRID.terms(item)
 
 
+def test_an_item_that_is_sent_again_beside_others_is_the_same_event() -> None:
+    assert SENDGRID.split is not None
+    [item] = SENDGRID.split(BODY)
+    other = SENDGRID.split(SENDGRID.sample(1, "open"))[0]
+    _, again = SENDGRID.split(b"[" + other + b", " + item + b"]")
+    assert SENDGRID.decode(again, "").identity == SENDGRID.decode(item, "").identity
+    assert SENDGRID.decode(other, "").identity != SENDGRID.decode(item, "").identity
+
+
 def test_what_is_no_array_of_json_cannot_be_split() -> None:
     assert SENDGRID.split is not None
     with pytest.raises(DecodeError):
