@@ -14,6 +14,7 @@ from tests.redis_server import RedisServer
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 TEXTS = {
     "stripe-payment-failed": "Invoice SAMPLE-0007 over €19.99 was not paid, attempt 1.",
+    "github-release": "octocat/hello-world v1.7 is out: https://github.com/octocat/hello-world/release/7",
     "shopify-order-created": "Order #1007 of member7@example.com: 19.99 EUR, Tea",
     "slack-mention": "U00000007 in C0SAMPLE1: <@U0HOOKLINE> sample 7",
 }
