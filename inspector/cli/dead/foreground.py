@@ -121,6 +121,7 @@ class ForegroundAction:
             async for step in steps:
                 self._action = step
                 draw(step)
+                _raise_if_cancelled()
 
     def _run(self, work: Callable[[Partitions], Awaitable[None]]) -> int:
         try:
@@ -159,6 +160,14 @@ class ForegroundAction:
             typer.echo(f"to continue: hookline dead resume {action.id}", err=True)
         is_complete = action.state == "done" and action.done == action.selected and not action.failed
         return 0 if is_complete else 1
+
+
+def _raise_if_cancelled() -> None:
+    """Raise CancelledError after Ctrl-C, also if a wait has swallowed it."""
+    # redis-py 5 can take a cancellation for the end of a wait of its own and continue: then only the task knows.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _result(action: Action) -> str:
