@@ -142,7 +142,7 @@ def test_no_changed_byte_of_a_sample_is_accepted(table: dict[str, Any], data: st
     assert kind is not None
     secret = Secret(kind.new_secret())
     body = kind.sample(1, kind.sample_event)
-    assert body != kind.sample(2, kind.sample_event)
+    assume(body != kind.sample(2, kind.sample_event))  # a table may look for name and id in one place
     sample_headers = kind.sample_headers(1, kind.sample_event)
     signed = {**sample_headers, **kind.sign(SignedRequest(body, sample_headers, "POST", URL, NOW_S), secret)}
     assert verifies(kind, SignedRequest(body, CIMultiDict(signed), "POST", URL, NOW_S), secret)
