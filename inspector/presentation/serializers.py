@@ -21,6 +21,9 @@ from inspector.presentation.source_status import alert_records, source_records
 from inspector.privacy.masking import DEFAULT, MASK, Masking
 from runtime.dry_run import DryRunResult
 
+MAX_LEVELS = 100
+"""Limit on the levels of a body that is shown as JSON: many programs cannot read a value that is nested deeper."""
+
 _PERSONAL = frozenset(field.name for field in fields() if field.is_personal)
 
 
@@ -50,19 +53,28 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
 def stored_letter_record(
     stored_letter: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT
 ) -> dict[str, Any]:
-    """A dead letter with its body. `body` is null if it is not JSON; `body_base64` has the exact bytes if
-    revealed."""
+    """A dead letter with its body. `body` is null if it is not JSON or has more than `MAX_LEVELS` levels;
+    `body_base64` has the exact bytes if revealed."""
     shown = str if reveal else masking.texts_of(stored_letter.body)
     letter = letter_record(stored_letter.letter, shown=shown)
     notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in stored_letter.notes]
     record = {**letter, "notes": notes, "body_bytes": len(stored_letter.body), "body": None}
     try:
-        record["body"] = msgspec.json.decode(stored_letter.body) if reveal else masking.body(stored_letter.body)
+        body = msgspec.json.decode(stored_letter.body) if reveal else masking.body(stored_letter.body)
     except (ValueError, RecursionError):
-        record["body"] = None
+        body = None
+    record["body"] = body if _is_within(MAX_LEVELS, body) else None
     if reveal:
         record["body_base64"] = base64.b64encode(stored_letter.body).decode()
     return record
+
+
+def _is_within(levels: int, value: Any) -> bool:
+    """Whether a JSON value is nested at most `levels` deep."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_within(levels - 1, each) for each in inner)
 
 
 def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:

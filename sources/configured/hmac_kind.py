@@ -31,6 +31,12 @@ MAX_PARTS = 32
 MAX_HEADER_CHARS = 4096
 """Limit on the signature's header."""
 
+_CHARACTERS = {
+    "hex": frozenset("0123456789abcdefABCDEF"),
+    "base64": frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="),
+}
+"""Encoding -> the characters that a signature can consist of."""
+
 COMMON_TERMS = ("id", "event_id", "order_id", "customer_id", "user_id", "email")
 
 
@@ -167,6 +173,8 @@ def hmac_faults(settings: HmacSettings) -> list[tuple[str, str]]:
         faults.append(("timestamp", 'a part needs the text between the parts: set separator, like ","'))
     if settings.separator and settings.separator in settings.prefix:
         faults.append(("prefix", "it holds the separator, so no part could begin with it"))
+    if settings.separator and set(settings.separator) <= _CHARACTERS[settings.encoding]:
+        faults.append(("separator", f"a signature in {settings.encoding} can contain it, and would be cut there"))
     if time_at.part and settings.prefix in ("", f"{time_at.part}="):
         faults.append(("prefix", "it does not distinguish the signature from the time: set it, like v1="))
     if time_at.header == header:

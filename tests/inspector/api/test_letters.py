@@ -13,6 +13,7 @@ from broker.monitoring import audit
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
+from inspector.presentation.serializers import MAX_LEVELS
 from tests.inspector.api.calling import Caller, add_few, add_many_kinds, as_base64, calling
 from tests.inspector.stack import accept, add_stored, make_dead_letters, make_unreadable, sample
 from tests.redis_server import RedisServer
@@ -168,14 +169,19 @@ async def test_a_letter_of_several_webhooks_cannot_be_edited(redis_server: Redis
         assert (await api.post(f"/dead/{letter['id']}/edit", {"body": "x"})).status == 409
 
 
-async def test_a_body_that_is_nested_deeply_is_shown_as_far_as_it_can_be(
+async def test_a_body_that_is_nested_deeper_than_many_programs_can_read_is_shown_as_bytes_only(
     redis_server: RedisServer, redis: Client
 ) -> None:
-    await make_dead_letters(redis_server, redis, *(b"[" * depth + b"]" * depth for depth in range(60, 1100, 40)))
+    depths = (MAX_LEVELS, MAX_LEVELS + 1, 300, 900, 980, 1100, 100_000)
+    bodies = {depth: b"[" * depth + b"]" * depth for depth in depths}
+    await make_dead_letters(redis_server, redis, *bodies.values())
     async with calling(redis_server) as api:
         for letter in (await api.get("/dead")).json["letters"]:
-            for reveal in ("true", "false"):
-                assert (await api.get(f"/dead/{letter['id']}", reveal=reveal)).status == 200
+            masked, revealed = [(await api.get(f"/dead/{letter['id']}", reveal=r)).json for r in ("false", "true")]
+            body = b64decode(revealed["body_base64"])
+            assert body in bodies.values()
+            is_shown = len(body) == 2 * MAX_LEVELS
+            assert (masked["body"] is not None, revealed["body"] is not None) == (is_shown, is_shown)
 
 
 async def test_an_unknown_letter_id_is_not_found(quiet: Caller, redis: Client) -> None:

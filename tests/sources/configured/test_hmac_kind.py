@@ -185,6 +185,8 @@ def test_an_array_is_split_and_its_items_keep_their_bytes() -> None:
         ({"signed": "{timestamp}.{body}"}, "nowhere"),
         ({"timestamp": "header:x-time"}, "not signed"),
         ({"signed": "{timestamp}{body}", "timestamp": "part:t"}, "separator"),
+        ({"separator": "=", "encoding": "base64"}, "would be cut there"),
+        ({"separator": "a"}, "would be cut there"),
         ({"signed": "{url}"}, "must hold {body} once"),
         ({"signed": "{body}{body}"}, "must hold {body} once"),
         ({"signed": "{header:x-id}{body}"}, "bytes could be moved"),
