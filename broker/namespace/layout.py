@@ -14,8 +14,14 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError, translated
+from broker.redis.scripting.scripts import FULL, Script
 
-_MOVING = re.compile(r"moving:([0-9]{1,4}):([0-9]{1,4})")
+_NUMBER = re.compile(r"[1-9][0-9]{0,3}")
+_MOVING = re.compile(rf"moving:({_NUMBER.pattern}):({_NUMBER.pattern})")
+
+_RESTORE = Script(
+    "namespace/restore_layout", parts=(FULL,), keys=("layout", "repartition"), args=("found", "layout")
+)
 
 
 class Move(Struct, frozen=True):
@@ -35,7 +41,7 @@ def parse(layout: str) -> Move | int | None:
     moving = _MOVING.fullmatch(layout)
     if moving:
         return Move(int(moving[1]), int(moving[2]))
-    return int(layout) if layout.isdecimal() and len(layout) <= 4 else None
+    return int(layout) if _NUMBER.fullmatch(layout) else None
 
 
 def fits(layout: str, partitions: int) -> bool:
@@ -71,6 +77,20 @@ async def read_stored(redis: Client) -> str | None:
     with translated():
         stored = await redis.get(redis.names.layout)
     return None if stored is None else stored.decode("utf-8", "replace")
+
+
+async def read_restored(control: Client, seen: str) -> str | None:
+    """Return the layout of the control partition, and put `seen` back where another program has overwritten it.
+
+    `seen` is the layout that this process saw last; "" before it saw one. A number is not put back while data
+    moves, which may have begun since. Safe to repeat. Raises BrokerError.
+    """
+    with translated():
+        stored = await control.get(control.names.layout)
+        text = "" if stored is None else stored.decode("utf-8", "replace")
+        if seen and (not text or parse(text) is None):
+            await _RESTORE(control, found=stored or b"", layout=seen)
+    return text or None
 
 
 async def spread(others: Iterable[Client], layout: str) -> bool:

@@ -70,7 +70,7 @@ def stored_letter_record(
 
 
 def _is_within(levels: int, value: Any) -> bool:
-    """Whether a JSON value is nested at most `levels` deep."""
+    """Return whether a JSON value is nested at most `levels` deep."""
     if not isinstance(value, dict | list):
         return True
     inner = value.values() if isinstance(value, dict) else value

@@ -24,6 +24,8 @@ _START_S = 2.0
 _WATCH_S = 5.0
 """Seconds between two looks at the layout. A worker commits nothing with a wrong one in the meantime."""
 
+_OVERWRITTEN = "another program wrote %r to the key layout: %s is put back. Find out which program wrote it"
+
 
 def check_layout(redis: RedisSettings, stored: str) -> None:
     """Raise LayoutError where a process with this config may not run on the data in Redis."""
@@ -104,18 +106,20 @@ def _stop_work(watching: asyncio.Task[None]) -> None:
 
 
 async def _watch(redis: RedisSettings, control: Client, *, must_fit: bool) -> None:
-    logged = ""
+    seen = ""
     is_spread = redis.partitions == 1
     while True:
         try:
-            stored = await layout.read_stored(control)
+            stored = await layout.read_restored(control, seen)
         except BrokerError:  # other loops report it
             stored = None
         if stored == str(redis.partitions) and not is_spread:
             is_spread = await _spread(redis, stored)
-        if stored is not None and stored != logged:
-            _note(redis, stored, was=logged, must_fit=must_fit)
-            logged = stored
+        if stored is not None and seen and layout.parse(stored) is None:
+            log.error(_OVERWRITTEN, stored[:40], seen, extra={"action": "layout_overwritten"})
+        elif stored is not None and stored != seen:
+            _note(redis, stored, was=seen, must_fit=must_fit)
+            seen = stored
         await asyncio.sleep(_WATCH_S)
 
 

@@ -43,6 +43,10 @@ class Running:
     def output(self) -> str:
         return self._output.read_text()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def signal(self, signum: signal.Signals) -> None:
         self._process.send_signal(signum)
 

@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
+from broker.namespace import layout
+from broker.redis.client import Client
 from tests.launcher.composition.test_namespaces import config
 from tests.launcher.running import Running, environment, hookline
 from tests.launcher.test_cli import one_line
@@ -86,6 +90,37 @@ async def test_another_number_is_refused_until_the_data_has_moved(
     finally:
         for one in running:
             one.kill()
+
+
+@pytest.mark.parametrize("written", [b"0", None], ids=["overwritten", "removed"])
+async def test_a_layout_that_another_program_overwrote_ends_no_process_and_is_put_back(
+    tmp_path: Path, redis_server: RedisServer, written: bytes | None
+) -> None:
+    running = [
+        await started(config(tmp_path, redis_server.url, "shop"), part, 4) for part in ("receiver", "worker")
+    ]
+    try:
+        await until(lambda: layouts(redis_server, 4) == [b"4"] * 4)
+        with redis_server.client() as client:
+            if written is None:
+                client.delete("{hookline:0}:layout")
+            else:
+                client.set("{hookline:0}:layout", written)
+        await until(lambda: layouts(redis_server, 4) == [b"4"] * 4)
+        assert all(one.is_running for one in running)
+    finally:
+        for one in running:
+            one.kill()
+
+
+async def test_a_number_is_not_put_back_while_data_moves(redis: Client) -> None:
+    await redis.set(redis.names.layout, "garbage")
+    await redis.hset(redis.names.repartition, "phase", "moving")
+
+    assert await layout.read_restored(redis, "4") == "garbage"
+    assert await redis.get(redis.names.layout) == b"garbage"
+    await layout.read_restored(redis, "moving:4:16")
+    assert await redis.get(redis.names.layout) == b"moving:4:16"
 
 
 async def test_during_a_move_processes_with_either_number_start(tmp_path: Path, redis_server: RedisServer) -> None:
