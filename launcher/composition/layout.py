@@ -115,8 +115,9 @@ async def _watch(redis: RedisSettings, control: Client, *, must_fit: bool) -> No
             stored = None
         if stored == str(redis.partitions) and not is_spread:
             is_spread = await _spread(redis, stored)
-        if stored is not None and seen and layout.parse(stored) is None:
-            log.error(_OVERWRITTEN, stored[:40], seen, extra={"action": "layout_overwritten"})
+        if stored is not None and layout.parse(stored) is None:
+            text = _OVERWRITTEN % (stored[:40], seen) if seen else layout_message(redis, stored)
+            log.error("%s", text, extra={"action": "layout_overwritten"})
         elif stored is not None and stored != seen:
             _note(redis, stored, was=seen, must_fit=must_fit)
             seen = stored
