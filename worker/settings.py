@@ -67,6 +67,22 @@ class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     period_s: Annotated[float, Meta(ge=1)] = 1800.0
     """Seconds until an alert that still holds is sent again. Defaults to 1800."""
 
+    queue_age_s: Annotated[float, Meta(ge=0)] = 60.0
+    """Seconds that a webhook may wait in the queue, and a due notification for a worker, before an alert is sent.
+    Defaults to 60; 0 turns these two alerts off, and the one about late digests."""
+
+    channel_failing_s: Annotated[float, Meta(ge=0)] = 60.0
+    """Seconds for which every send through a channel may fail before an alert is sent. Defaults to 60; 0 turns
+    this alert off."""
+
+    channel_paused_s: Annotated[float, Meta(ge=0)] = 900.0
+    """Seconds for which a person may pause a channel before an alert is sent. Defaults to 900; 0 turns this alert
+    off."""
+
+    memory_share: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    """Share of its memory limit that Redis may use before an alert is sent. Defaults to 0.8; 0 turns this alert
+    off."""
+
     dead_new: bool = True
     """True if to send an alert when a failure group is new: one without any dead letter for a month. Defaults to
     true."""

@@ -44,6 +44,8 @@ def _merge(name: str, states: Mapping[int, ChannelStates]) -> Channel:
         open_until_ms=max(channel.open_until_ms for channel in here.values()),
         paused_since_ms=min((c.paused_since_ms for c in here.values() if c.paused_since_ms), default=0),
         held=sum(channel.held for channel in here.values()),
+        failing_since_ms=min((c.failing_since_ms for c in here.values() if c.failing_since_ms), default=0),
+        cause=next((channel.cause for channel in here.values() if channel.cause), ""),
         only_in_partitions=tuple(worst) if len(worst) < len(here) else (),
     )
 
@@ -68,6 +70,14 @@ async def resume(partitions: Partitions, channel: str, *, by: str) -> bool:
     by, audit entry and errors: as for `pause`.
     """
     return await _change(partitions, channel, channel_state.resume, by, "resumed")
+
+
+async def probe(partitions: Partitions, channel: str, *, by: str) -> bool:
+    """Let a held job try the channel now, in each partition whose breaker is open. Returns False if none is.
+
+    by, audit entry and errors: as for `pause`.
+    """
+    return await _change(partitions, channel, channel_state.probe, by, "probed")
 
 
 async def _change(

@@ -32,7 +32,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
     kind: str
     source: str
-    """The name of the source that the alert concerns, or ""."""
+    """The name of the source, channel or partition that the alert concerns, or ""."""
 
     since_ms: int
     """When the problem started, in ms since 1970."""

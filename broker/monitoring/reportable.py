@@ -11,7 +11,19 @@ from broker.redis.scripting.scripts import Script
 
 _REPORTABLE = Script(
     "monitoring/reportable",
-    keys=("alerts", "clocks", "dead_unreported", "dead_reported", "dead_index", "stats_total"),
+    keys=(
+        "alerts",
+        "clocks",
+        "dead_unreported",
+        "dead_reported",
+        "dead_index",
+        "stats_total",
+        "channels",
+        "spilled",
+        "stream",
+        "queue",
+        "digests",
+    ),
     args=("minutes: number",),
 )
 
@@ -40,10 +52,33 @@ class Reportable(NamedTuple):
     died: int
     """Dead letters that were added in the last minutes."""
 
+    channels: int
+    """Channels with failures, held jobs or a pause."""
+
+    spilled: int
+    """Directories with webhooks that are not in Redis yet, or with damaged ones."""
+
+    queued_since_ms: int
+    """When the oldest webhook that waits was queued, in ms since 1970; 0 if none waits. The next two likewise."""
+
+    due_since_ms: int
+    """When the job that waits for a worker for longest was due."""
+
+    digest_since_ms: int
+    """When the digest that is late for longest was to be sent."""
+
+
+_TIMES = ("queued_since_ms", "due_since_ms", "digest_since_ms")
+
 
 def sum_reportable(partitions: Mapping[int, Reportable]) -> Reportable:
-    """Return the sums over all partitions, by number. Alerts and clocks are counted in the control partition."""
-    return Reportable(*map(sum, zip(*partitions.values(), strict=True)))
+    """Return the sums over all partitions, by number, and the earliest of each time.
+
+    Alerts and clocks are counted in the control partition.
+    """
+    sums = Reportable(*map(sum, zip(*partitions.values(), strict=True)))
+    times = {name: [getattr(one, name) for one in partitions.values()] for name in _TIMES}
+    return sums._replace(**{name: min(filter(None, each), default=0) for name, each in times.items()})
 
 
 async def read_reportable(redis: Client, *, minutes: int) -> Reportable:

@@ -6,6 +6,8 @@ The hash channel:{name} exists only while the channel has failures or is paused.
     open_until_ms     no sends until this time; after it, one job at a time probes until a send succeeds
     probe_until_ms    no other job probes until this time
     probe_job         the job that probes
+    failing_since_ms  when the first of these failures was recorded
+    cause             what was wrong the last time, in a few words
     paused_since_ms   when a person paused the channel
 
 While a channel takes no jobs, its jobs move from the queue to held:{name}, so that workers do not try them in
@@ -22,6 +24,7 @@ from typing import Literal, NamedTuple, cast
 from msgspec import Struct
 
 from broker.monitoring.audit import AUDIT, AuditEntry, packed
+from broker.queue.jobs import size_of
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
@@ -32,7 +35,8 @@ CircuitState = Literal["closed", "open", "half-open", "paused"]
 PROBE_MS = 30_000
 """How long the other jobs wait for the result of a probe, before the next job may probe."""
 
-_FIELDS = ["failures", "opened", "open_until_ms", "paused_since_ms"]
+_FIELDS = ["failures", "opened", "open_until_ms", "paused_since_ms", "failing_since_ms"]
+_CAUSE_MAX = 200
 _MOST = 1000
 """How many held jobs of a channel return to the queue in one call, at most."""
 
@@ -61,6 +65,12 @@ _PAUSE = Script(
     keys=("channels", "channel:channel"),
     args=("channel", "pause: number", "audit_entry"),
 )
+_PROBE = Script(
+    "queue/channels/probe",
+    parts=(AUDIT,),
+    keys=("channel:channel",),
+    args=("channel", "audit_entry"),
+)
 _RESERVE = Script(
     "queue/channels/reserve",
     parts=(FULL,),
@@ -83,6 +93,12 @@ class Channel(Struct, frozen=True):
 
     held: int
     """The number of jobs that wait until the channel takes jobs again."""
+
+    failing_since_ms: int = 0
+    """Since when every send has failed; 0 while sends succeed, and for failures of an earlier version."""
+
+    cause: str = ""
+    """Why the last send failed, in a few words; "" while sends succeed."""
 
     only_in_partitions: tuple[int, ...] = ()
     """The numbers of the partitions that have this state, if others do not have it."""
@@ -158,19 +174,34 @@ async def resume(redis: Client, channel: str, *, by: str) -> bool:
         return bool(await _PAUSE(redis, channel=channel, pause=0, audit_entry=_entry(by, "resume", channel)))
 
 
+async def probe(redis: Client, channel: str, *, by: str) -> bool:
+    """Let the next held job try a channel whose breaker is open now, and write an audit entry.
+
+    Returns False if the breaker is not open. by: as in `pause`. Raises BrokerError.
+    """
+    with translated():
+        return bool(await _PROBE(redis, channel=channel, audit_entry=_entry(by, "probe", channel)))
+
+
 async def read_channels(redis: Client) -> list[Channel]:
     """Return the channels that have failures, held jobs or a pause, ordered by name. Raises BrokerError."""
     with translated():
         names: list[bytes] = sorted(await redis.smembers(redis.names.channels))  # type: ignore[misc]
         async with redis.pipeline(transaction=True) as pipe:
             for name in names:
-                pipe.hmget(redis.names.channel.encode() + name, _FIELDS)  # type: ignore[arg-type]
+                pipe.hmget(redis.names.channel.encode() + name, [*_FIELDS, "cause"])  # type: ignore[arg-type]
                 pipe.zcard(redis.names.held_jobs.encode() + name)
             replies = await pipe.execute()
     return [
-        Channel(_name(name), *[parse_int(value) for value in fields], held)  # type: ignore[call-arg, arg-type]
-        for name, fields, held in zip(names, replies[::2], replies[1::2], strict=True)
+        _channel(name, fields, held) for name, fields, held in zip(names, replies[::2], replies[1::2], strict=True)
     ]
+
+
+async def held_notifications(redis: Client, channel: str) -> int:
+    """Return how many notifications the first 1,000 held jobs of a channel have. Raises BrokerError."""
+    with translated():
+        ids: list[bytes] = await redis.zrange(redis.names.held_jobs + channel, 0, _MOST - 1)
+    return sum(size_of(job_id.decode("utf-8", "replace")) for job_id in ids)
 
 
 async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int) -> tuple[float, float]:
@@ -181,6 +212,21 @@ async def reserve(redis: Client, channel: str, *, rate_per_s: float, count: int)
     with translated():
         first_us, gap_us = await _RESERVE(redis, channel=channel, rate_per_s=rate_per_s, sends=count)
     return int(first_us) / 1e6, int(gap_us) / 1e6
+
+
+def _channel(name: bytes, fields: list[bytes | None], held: int) -> Channel:
+    *numbers, cause = fields
+    failures, opened, open_until_ms, paused_since_ms, failing_since_ms = map(parse_int, numbers)
+    return Channel(
+        _name(name),
+        failures,
+        opened,
+        open_until_ms,
+        paused_since_ms,
+        held,
+        failing_since_ms,
+        _name((cause or b"")[:_CAUSE_MAX]),
+    )
 
 
 def _entry(by: str, what: str, channel: str) -> bytes:

@@ -61,6 +61,9 @@ class ChannelFeedback(Struct, frozen=True, array_like=True):
     failures: int
     """The number of failures after the last success."""
 
+    cause: str = ""
+    """The cause of the last failure, in a few words without data of a webhook; "" without failures."""
+
 
 class PlannedOutcome(Struct, frozen=True, array_like=True):
     """A `Settled` as the script gets it."""

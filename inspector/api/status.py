@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from broker.merged import audit
@@ -40,20 +41,24 @@ async def list_channels(context: AppContext, _: ApiRequest) -> Any:
 
 async def pause_channel(context: AppContext, request: ApiRequest) -> Any:
     """Send nothing on this channel until it is resumed. Its notifications wait and lose no attempts."""
-    return await _set_paused(context, request, paused=True)
+    return await _change(context, request, all_channels.pause)
 
 
 async def resume_channel(context: AppContext, request: ApiRequest) -> Any:
     """Send on this channel again. A channel that is not paused stays as it is."""
-    return await _set_paused(context, request, paused=False)
+    return await _change(context, request, all_channels.resume)
 
 
-async def _set_paused(context: AppContext, request: ApiRequest, *, paused: bool) -> Any:
+async def probe_channel(context: AppContext, request: ApiRequest) -> Any:
+    """Let one held job try this channel now if its circuit breaker is open. Another channel stays as it is."""
+    return await _change(context, request, all_channels.probe)
+
+
+async def _change(context: AppContext, request: ApiRequest, change: Callable[..., Awaitable[bool]]) -> Any:
     name, configured = request.path_value, context.configured.channels
     known = await status.read_channels(context.partitions, configured)
     if name not in {channel.name for channel in known.channels}:
         return ErrorAnswer(404, "There is no such channel.")
-    change = all_channels.pause if paused else all_channels.resume
     await change(context.partitions, name, by=request.principal.name)
     # A channel that only Redis knew may be unknown again after it is resumed.
     read = await status.read_channels(context.partitions, [*configured, name])
@@ -107,6 +112,17 @@ STATUS_OPERATIONS = (
         right="operate",
         summary="Resume a channel",
         handler=resume_channel,
+        body=NoFields,
+        answer=responses.ChannelRecord,
+        errors=(404,),
+    ),
+    Operation(
+        name="probeChannel",
+        method="POST",
+        path="/channels/{name}/probe",
+        right="operate",
+        summary="Try a channel now",
+        handler=probe_channel,
         body=NoFields,
         answer=responses.ChannelRecord,
         errors=(404,),

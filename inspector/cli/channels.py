@@ -1,4 +1,4 @@
-"""`hookline channel list`, `pause` and `resume`."""
+"""`hookline channel list`, `pause`, `resume` and `probe`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.merged.channels import pause as pause_everywhere
+from broker.merged.channels import probe as probe_everywhere
 from broker.merged.channels import resume as resume_everywhere
 from inspector.cli import options
 from inspector.cli.app import fail_if_incomplete
@@ -26,7 +27,7 @@ channel = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="List channels with the state of their circuit breakers; pause and resume them.",
+    help="List channels with the state of their circuit breakers; pause, resume and probe them.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the channel.", show_default=False)]
@@ -87,3 +88,17 @@ def resume(ctx: typer.Context, name: Name) -> None:
         ctx.obj, lambda partitions: resume_everywhere(partitions, name, by=ctx.obj.user())
     )
     typer.echo(f"channel {name} is resumed" if changed else f"channel {name} was not paused")
+
+
+@channel.command()
+def probe(ctx: typer.Context, name: Name) -> None:
+    """Try a channel now whose circuit breaker is open: one of its held jobs is sent.
+
+    If that succeeds, the channel is used again; else the breaker stays open.
+
+    Example: hookline channel probe crm
+    """
+    changed = run_with_partitions(
+        ctx.obj, lambda partitions: probe_everywhere(partitions, name, by=ctx.obj.user())
+    )
+    typer.echo(f"channel {name} is tried now" if changed else f"the circuit breaker of channel {name} is not open")

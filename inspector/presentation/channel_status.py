@@ -9,7 +9,7 @@ from rich.text import Text
 
 from broker.queue.channel_state import Channel
 from broker.redis.partitions import named
-from inspector.formatting import count_of, span
+from inspector.formatting import count_of, printable, span
 
 
 def channel_records(channels: list[Channel], now_ms: int) -> list[dict[str, Any]]:
@@ -33,6 +33,8 @@ def channel_line(channel: Channel, now_ms: int) -> Text:
         line.append(f", only in {named(channel.only_in_partitions)}")
     if channel.failures:
         line.append(f", {count_of(channel.failures, 'failure')} in a row")
+        if channel.cause:
+            line.append(f", it {printable(channel.cause)}")
     if channel.held:
         line.append(f", {count_of(channel.held, 'job')} held")
     return line

@@ -1,4 +1,4 @@
-"""The page that shows the state of channels, and pauses and resumes them."""
+"""The page that shows the state of channels, and pauses, resumes and probes them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from inspector.presentation.channel_status import channel_line
 from inspector.web.filters import to_address
 from inspector.web.pages import Pages
 
+_CHANGES = {"pause": all_channels.pause, "resume": all_channels.resume, "probe": all_channels.probe}
 _LEVELS = {"closed": "good", "paused": "warn", "half-open": "warn", "open": "bad"}
 
 
@@ -27,6 +28,9 @@ class ChannelView(Struct, frozen=True):
     level: str
     text: str
     is_paused: bool
+    is_open: bool
+    """True if its circuit breaker is open, so that a person may let it be tried now."""
+
     dead: int
     link: str
     """The list of its dead letters."""
@@ -42,20 +46,18 @@ def channels_routes(context: AppContext, pages: Pages) -> list[Route]:
         views = [_view(channel, dead.get(channel.name, 0), read.at_ms) for channel in read.channels]
         return pages.show(request, principal, "channels.html", channels=views, incomplete=incomplete(away))
 
-    async def pause_or_resume(request: web.Request, principal: Principal) -> Answer:
+    async def change(request: web.Request, principal: Principal) -> Answer:
         form = await request.post()
         name = str(form.get("channel", ""))
         known = await read_channels(context.partitions, context.configured.channels)
         if name not in {channel.name for channel in known.channels}:
             return ErrorAnswer(404, "There is no such channel.")
-        turned = all_channels.pause if request.path.endswith("/pause") else all_channels.resume
-        await turned(context.partitions, name, by=principal.name)
+        await _CHANGES[request.path.rpartition("/")[2]](context.partitions, name, by=principal.name)
         return redirect("/channels")
 
     return [
         Route("GET", "/channels", channels),
-        Route("POST", "/channels/pause", pause_or_resume, "operate"),
-        Route("POST", "/channels/resume", pause_or_resume, "operate"),
+        *(Route("POST", f"/channels/{verb}", change, "operate") for verb in _CHANGES),
     ]
 
 
@@ -65,6 +67,7 @@ def _view(channel: Channel, dead: int, now_ms: int) -> ChannelView:
         level=_LEVELS[channel.state(now_ms)],
         text=channel_line(channel, now_ms).plain,
         is_paused=bool(channel.paused_since_ms),
+        is_open=channel.state(now_ms) == "open",
         dead=dead,
         link=to_address("/dead", {"channel": channel.name}),
     )

@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from broker.merged.sums import sum_histories
+from broker.monitoring.alerts import Alert
 from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
 from broker.redis.fan_out import ask_all
@@ -133,18 +134,24 @@ def notices(status: Status) -> list[Notice]:
     bad = status.away_texts()
     bad += [f"{counters.title}: counters are off by {counters.off:,}" for counters in sums(status) if counters.off]
     bad += status.risks
-    alerts = [
-        Notice("bad", alert_line(alert, status.at_ms).plain, "/groups" if alert.kind.startswith("dead") else "")
-        for alert in status.alerts
-    ]
+    alerts = [Notice("bad", alert_line(alert, status.at_ms).plain, _link(alert)) for alert in status.alerts]
     notes = [Notice("warn", text) for text in status.notes]
     spilled = [spilled_line(place, seen, status.at_ms).plain for place, seen in status.spilled.items()]
-    if not status.workers:
+    shown = {alert.name for alert in status.alerts}
+    if not status.workers and "workers:" not in shown:
         bad.append("No worker is running: webhooks are accepted, but wait in the queue")
-    bad += status.nearly_full
+    if "memory:" not in shown:
+        bad += status.nearly_full
+    unsent = [
+        Notice("warn", f"Channel {channel.name}: {channel_line(channel, status.at_ms).plain}", "/channels")
+        for channel in status.channels
+        if channel.state(status.at_ms) != "closed"
+        and not shown & {f"channel_failing:{channel.name}", f"channel_paused:{channel.name}"}
+    ]
     return [
         *(Notice("bad", text) for text in bad),
         *alerts,
+        *unsent,
         *notes,
         *(Notice("warn", text) for text in spilled),
     ]
@@ -198,6 +205,13 @@ async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:
         context.partitions, lambda redis: read_history(redis, points=chosen.points, minutes=chosen.minutes)
     )
     return sum_histories(answers, points=chosen.points)
+
+
+def _link(alert: Alert) -> str:
+    """Return the page with details of an alert, or ""."""
+    if alert.kind.startswith("dead"):
+        return "/groups"
+    return "/channels" if alert.kind.startswith("channel") else ""
 
 
 def _sum(status: Status, title: str, whole: str, parts: tuple[str, ...]) -> Sum:

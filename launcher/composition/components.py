@@ -15,7 +15,7 @@ import uvloop
 
 from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.partitions import connect_all
+from broker.redis.partitions import Partitions, connect_all
 from broker.redis.server.facts import NO_PERSISTENCE
 from inspector import server as inspector_server
 from inspector.http.app_context import Configured
@@ -41,6 +41,7 @@ from runtime.client_address import client_address
 from runtime.listening_socket import listen
 from worker.components import Setup, setup_of
 from worker.main import work
+from worker.monitoring.worker_watch import WorkerWatch
 
 log = logging.getLogger("hookline.launcher")
 
@@ -107,10 +108,12 @@ def receivers(
             async with asyncio.TaskGroup() as group:  # webhooks are answered while Redis is away
                 claiming = group.create_task(claim_when_there(redis, reloadable.current))
                 watching = group.create_task(watch_layout(redis))
+                missing = group.create_task(_worker_watch(reloadable, partitions).run())
                 sources = reloadable.current.sources
                 await serve(settings, sources, partitions, listener, process=number, updates=updates)
                 claiming.cancel()
                 watching.cancel()
+                missing.cancel()
         finally:
             await partitions.aclose()
 
@@ -152,6 +155,7 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
     async def run(_: int) -> None:
         partitions = connect_all(redis)
         keeping = asyncio.create_task(retention_task.run(partitions, lambda: reloadable.current.dead))
+        missing = asyncio.create_task(_worker_watch(reloadable, partitions).run())
         try:
             await inspector_server.serve(
                 settings,
@@ -163,7 +167,8 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
             )
         finally:
             keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            missing.cancel()
+            await asyncio.gather(keeping, missing, return_exceptions=True)
             await partitions.aclose()
 
     return Group(
@@ -181,6 +186,10 @@ def run_group(group: Group) -> int:
 
 def _setup(config: Config) -> Setup:
     return setup_of(config.sources, config.rules, config.channels, config.alerts)
+
+
+def _worker_watch(reloadable: ReloadableConfig, partitions: Partitions) -> WorkerWatch:
+    return WorkerWatch(partitions, lambda: reloadable.current.channels, lambda: reloadable.current.alerts)
 
 
 def _configured(config: Config) -> Configured:

@@ -25,8 +25,9 @@ class BreakerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     wait_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds for which it stays open the first time. Defaults to 30; doubled each time a probe fails."""
 
-    max_wait_s: Annotated[float, Meta(gt=0)] = 600.0
-    """Upper bound of those seconds. Defaults to 600."""
+    max_wait_s: Annotated[float, Meta(gt=0)] = 30.0
+    """Upper bound of those seconds. Defaults to 30: a probe is one request, and a channel that is back is used
+    soon."""
 
 
 class CommonSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

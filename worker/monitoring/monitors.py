@@ -1,4 +1,4 @@
-"""Checks every few seconds whether sources, dead letters or Redis cause an alert.
+"""Checks every few seconds whether sources, waiting work, dead letters or Redis cause an alert.
 
 Only one worker at a time checks sources and dead letters. Each worker watches Redis for itself, and not in a cron
 job of arq, which would need Redis to run.
@@ -31,6 +31,7 @@ from worker.monitoring.dead_letter_monitor import DeadLetterMonitor
 from worker.monitoring.partition_monitor import PartitionMonitor
 from worker.monitoring.set_aside_monitor import SetAsideMonitor
 from worker.monitoring.source_conditions import KINDS, end_text, source_alerts
+from worker.monitoring.work_monitor import WorkMonitor
 from worker.settings import AlertSettings
 from worker.worker_source import WorkerSource
 
@@ -68,6 +69,7 @@ class Monitors:
         self._redis = partitions.control
         self._alerts = alerts
         self._dead_letters = DeadLetterMonitor(partitions, alerts, settings)
+        self._work = WorkMonitor(partitions, alerts, settings)
         self._set_aside = SetAsideMonitor(partitions, alerts)
         self._partition_monitor = PartitionMonitor(partitions, alerts, numbers)
         self._away_since_ms = 0
@@ -79,6 +81,7 @@ class Monitors:
         """Check these sources, and dead letters by these settings, from now on."""
         self._sources = sources
         self._dead_letters.reload(settings)
+        self._work.reload(settings)
         expected = [source.expect_every_s for source in sources.values() if source.expect_every_s]
         self._every_s = max(1.0, min([_CHECK_EVERY_S, *expected]))
 
@@ -126,6 +129,7 @@ class Monitors:
         if counts.alerts or counts.set_aside:
             await self._set_aside.check(now_ms)
         await self._dead_letters.check_counts(counts, now_ms)
+        await self._work.check(counts, now_ms)
         if counts.alerts or counts.off_clocks:
             await check_clocks(self._redis, self._alerts, now_ms)
         if counts.alerts:

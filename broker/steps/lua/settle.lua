@@ -33,19 +33,21 @@ if is_gone then return { -1, '' } end
 -- Update the circuit breaker of the channel. Returns its state. Sends that started before the breaker opened and fail
 -- afterwards do not count.
 local function channel_state()
-  local channel, open_after, wait_ms, max_wait_ms, succeeded, new_failures = unpack(feedback)
+  local channel, open_after, wait_ms, max_wait_ms, succeeded, new_failures, cause = unpack(feedback)
   local key = P.channel .. channel
   local known_failures, times_opened, open_until_ms, paused_since_ms = unpack(redis.call('HMGET', key, 'failures',
     'opened', 'open_until_ms', 'paused_since_ms'))
   local failures, opened, until_ms = tonumber(known_failures or 0), tonumber(times_opened or 0), moment(open_until_ms)
   if succeeded and (failures > 0 or until_ms > 0) then
-    redis.call('HDEL', key, 'failures', 'opened', 'open_until_ms', 'probe_until_ms', 'probe_job')
+    redis.call('HDEL', key, 'failures', 'opened', 'open_until_ms', 'probe_until_ms', 'probe_job', 'failing_since_ms',
+      'cause')
     failures, opened, until_ms = 0, 0, 0
   end
   if new_failures > 0 and until_ms <= now then
     failures = failures + new_failures
     redis.call('SADD', K.channels, channel)
-    redis.call('HSET', key, 'failures', failures)
+    redis.call('HSETNX', key, 'failing_since_ms', now)
+    redis.call('HSET', key, 'failures', failures, 'cause', cause)
     if until_ms > 0 or failures >= open_after then
       until_ms = now + math.min(max_wait_ms, wait_ms * 2 ^ math.min(opened, 30))
       redis.call('HSET', key, 'opened', opened + 1, 'open_until_ms', string.format('%.0f', until_ms))

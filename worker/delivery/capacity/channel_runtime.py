@@ -13,6 +13,7 @@ from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback
 from runtime.fault_log import Faults
+from worker.delivery.capacity.failure_cause import failure_cause
 from worker.delivery.capacity.process_channels import SLOW_S, ProcessChannel, ProcessChannels
 from worker.outcome import Dead, Outcome, Retry, Sent
 
@@ -43,6 +44,7 @@ class ChannelRuntime:
         self._last_succeeded = False
         self._succeeded = False
         self._failures = 0
+        self._cause = ""
 
     def set_state(self, state: CircuitState) -> None:
         """Take over the state that Redis has."""
@@ -74,6 +76,7 @@ class ChannelRuntime:
             case Retry() | Dead(reason="misconfigured"):
                 self._last_succeeded = False
                 self._failures += 1
+                self._cause = failure_cause(outcome)
 
     def is_failing(self) -> bool:
         """Return whether enough sends failed to open the breaker, and that is not recorded yet."""
@@ -102,6 +105,7 @@ class ChannelRuntime:
             max_wait_ms=int(breaker.max_wait_s * 1000),
             succeeded=self._succeeded,
             failures=self._failures,
+            cause=self._cause if self._failures else "",
         )
         self._succeeded, self._failures = False, 0
         return feedback
