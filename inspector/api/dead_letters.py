@@ -11,7 +11,7 @@ from msgspec import UNSET, structs
 
 from broker.dead_letters import StoredDeadLetter
 from broker.merged.away import Away
-from inspector.api import requests, responses
+from inspector.api import dead_letter_responses, requests
 from inspector.api.operation import ApiRequest, Operation
 from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import forbidden
@@ -142,7 +142,7 @@ LETTER_OPERATIONS = (
         summary="Find dead letters",
         handler=find,
         query=requests.LettersQuery,
-        answer=responses.LettersAnswer,
+        answer=dead_letter_responses.LettersAnswer,
     ),
     Operation(
         name="listChoices",
@@ -151,7 +151,7 @@ LETTER_OPERATIONS = (
         right="read",
         summary="List values to filter by",
         handler=choices,
-        answer=responses.ChoicesAnswer,
+        answer=dead_letter_responses.ChoicesAnswer,
     ),
     Operation(
         name="listGroups",
@@ -161,7 +161,7 @@ LETTER_OPERATIONS = (
         summary="List failure groups",
         handler=groups,
         query=requests.GroupsQuery,
-        answer=responses.GroupsAnswer,
+        answer=dead_letter_responses.GroupsAnswer,
     ),
     Operation(
         name="getDeadLetter",
@@ -171,7 +171,7 @@ LETTER_OPERATIONS = (
         summary="Show a dead letter",
         handler=show,
         query=requests.RevealQuery,
-        answer=responses.StoredLetterRecord,
+        answer=dead_letter_responses.StoredLetterRecord,
         errors=(404,),
     ),
     Operation(
@@ -192,7 +192,7 @@ LETTER_OPERATIONS = (
         summary="Dry-run a dead letter",
         handler=dry_run,
         query=requests.RevealQuery,
-        answer=responses.DryRunAnswer,
+        answer=dead_letter_responses.DryRunAnswer,
         errors=(404,),
     ),
     Operation(
@@ -203,7 +203,7 @@ LETTER_OPERATIONS = (
         summary="Replay an edited copy",
         handler=edit,
         body=requests.EditRequest,
-        answer=responses.EditAnswer,
+        answer=dead_letter_responses.EditAnswer,
         errors=(404, 409),
     ),
 )

@@ -13,7 +13,8 @@ import msgspec
 import typer
 
 from inspector.cli.parse_time import parse_rate, parse_time
-from inspector.operations.filters import Filter, FilterField, fields
+from inspector.operations.filter_fields import FilterField
+from inspector.operations.filters import Filter, fields
 from runtime.clock import now_ms
 
 FILTERS = "Filters"

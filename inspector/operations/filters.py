@@ -7,14 +7,14 @@ with `is_dimension=True` needs a field of the same name in broker.dead_letters.D
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
 from broker.dead_letters import Dimensions
+from inspector.operations.filter_fields import FilterField, declared_fields
 
 MAX_CHARS = 500
 """The longest text in a filter. No name in Hookline is longer."""
@@ -24,59 +24,6 @@ _MAX_MS = 2**53 - 1  # the largest integer that JavaScript reads exactly
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999, beyond which datetime fails
 
 _HIDDEN = "***"
-
-FieldType = Literal["text", "number", "time"]
-
-
-class FilterField(Struct, frozen=True, kw_only=True):
-    """How one field of a filter is offered to people. `fields()` fills in what the declaration itself says."""
-
-    label: str
-    """Label in a form."""
-
-    phrase: str
-    """Part of a sentence after "dead letters", with {} for the value: `for channel {}`."""
-
-    help: str = ""
-    """Help text of the command line option. Defaults to the description in the API."""
-
-    option: str = ""
-    """Name of the command line option without dashes. Defaults to `input_name`."""
-
-    metavar: str | None = None
-    """Placeholder for the value in the help of the command line."""
-
-    values: tuple[str, ...] = ()
-    """All allowed values on the command line. Defaults to any."""
-
-    is_dimension: bool = False
-    """A dead letter matches if its dimension of this name is equal. Forms offer the values that exist."""
-
-    is_upper_bound: bool = False
-    """A time in seconds includes that whole second."""
-
-    is_personal: bool = False
-    """The value may be personal data, so it is masked for other users and in the audit log."""
-
-    form: Literal["first", "more", "own"] = "more"
-    """Position in the form: always visible, under "More filters", or written in the template itself."""
-
-    name: str = ""
-    """Name in Filter and in the API."""
-
-    type: FieldType = "text"
-    default: str | int = ""
-    """The value that selects everything."""
-
-    @property
-    def input_name(self) -> str:
-        """Name in forms and addresses."""
-        return self.name.removesuffix("_ms")
-
-    @property
-    def option_name(self) -> str:
-        """Name as a parameter of a command: `min_attempts` for --min-attempts."""
-        return self.option or self.input_name
 
 
 class GroupFilter(Struct, frozen=True, kw_only=True):
@@ -234,30 +181,7 @@ class Filter(GroupFilter, frozen=True, kw_only=True):
 @cache
 def fields(filter_class: type[GroupFilter] = Filter) -> tuple[FilterField, ...]:
     """All fields of a filter, in the order of their declaration."""
-    return tuple(_fields(filter_class))
-
-
-def _fields(filter_class: type[GroupFilter]) -> Iterator[FilterField]:
-    for info in structs.fields(filter_class):
-        metadata = getattr(info.type, "__metadata__", ()) if get_origin(info.type) is Annotated else ()
-        field = next((item for item in metadata if isinstance(item, FilterField)), None)
-        # The API's queries extend a filter with fields that select nothing, such as `limit`.
-        if field is None:
-            continue
-        description = next((item.description for item in metadata if isinstance(item, Meta)), None)
-        yield structs.replace(
-            field,
-            name=info.name,
-            help=field.help or (description or "").replace("`", ""),
-            type=_type(info.name, get_args(info.type)[0]),
-            default=info.default,
-        )
-
-
-def _type(name: str, python_type: Any) -> FieldType:
-    if name.endswith("_ms"):
-        return "time"
-    return "number" if python_type is int else "text"
+    return declared_fields(filter_class)
 
 
 @cache

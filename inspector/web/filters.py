@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from inspector.operations.filters import MAX_CHARS, Filter, FilterField, GroupFilter, fields
+from inspector.operations.filter_fields import FilterField
+from inspector.operations.filters import MAX_CHARS, Filter, GroupFilter, fields
 from inspector.operations.search import Choices
 from inspector.privacy.masking import DEFAULT, Masking
 

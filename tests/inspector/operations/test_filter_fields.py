@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from broker.dead_letters import Dimensions
 from inspector.cli.options import to_options, with_filter_options
-from inspector.operations.filters import Filter, FilterField, describe, describe_for_audit, fields
+from inspector.operations.filter_fields import FilterField
+from inspector.operations.filters import Filter, describe, describe_for_audit, fields
 from inspector.operations.search import Choices
 from inspector.web.filters import inputs, parse_filter, to_form
 from inspector.web.pages import Pages
