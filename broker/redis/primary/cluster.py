@@ -30,6 +30,9 @@ _MOST_ASKED = 7
 _GRACE_S = 0.1
 """How many seconds to wait for further reports after those of a majority, among them that of a new primary."""
 
+_MINORITY_GRACE_S = 0.3
+"""How many seconds to wait for a majority after the first report. Nodes that are down often do not even refuse."""
+
 _MOVED = re.compile(r"^MOVED \d+ (\S*):(\d+)")
 _BEING_MOVED = re.compile(r"^ASK \d|^TRYAGAIN|non local key")
 _AWAY = re.compile(r"^CLUSTERDOWN|cluster is down|slot not served", re.IGNORECASE)
@@ -68,7 +71,7 @@ class ClusterNodes:
     """The nodes of a cluster, which all clients of a process share. Each is asked over a short connection."""
 
     def __init__(self, hosts: tuple[Host, ...], *, timeout_s: float, options: Mapping[str, Any]) -> None:
-        """timeout_s: for all nodes together. options: of the connections to them."""
+        """timeout_s: for the first response of any node. options: of the connections to them."""
         self._seeds = hosts
         self._hosts = list(hosts)  # those that are asked first come first
         self._timeout_s = timeout_s
@@ -88,7 +91,8 @@ class ClusterNodes:
     async def primary_of(self, slot: int) -> Host:
         """Return the address of the primary of a slot, by the newest report of a majority of the nodes asked.
 
-        If fewer nodes respond in time, the newest report of these is used. Raises redis-py's ConnectionError.
+        If fewer nodes respond soon after the first, the newest report of these is used. Raises redis-py's
+        ConnectionError.
         """
         loop = asyncio.get_running_loop()
         async with self._lock:  # many connections may need the same answer
@@ -144,8 +148,9 @@ class ClusterNodes:
                     faults[asking[task]] = fault
                 else:
                     raise fault
-            if len(reports) > len(asking) // 2:
-                ends_at = min(ends_at, loop.time() + _GRACE_S)
+            if reports:
+                grace_s = _GRACE_S if len(reports) > len(asking) // 2 else _MINORITY_GRACE_S
+                ends_at = min(ends_at, loop.time() + grace_s)
         return reports, faults
 
     async def _ask(self, asked: Host) -> NodeReport:

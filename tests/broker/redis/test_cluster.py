@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -105,6 +106,20 @@ async def test_one_of_the_configured_nodes_is_enough(cluster: Cluster) -> None:
     client = connect(Settings(url=f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{cluster.nodes[5].port}"))
     assert await append(client)
     await client.aclose(close_connection_pool=True)
+
+
+async def test_nodes_that_are_down_do_not_delay_the_search_for_the_primary(cluster: Cluster) -> None:
+    silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]  # they accept, and never answer
+    hosts = (*(listener.getsockname() for listener in silent), cluster.nodes[5].host)
+    settings = Settings(
+        url=f"redis+cluster://{','.join(f'{host}:{port}' for host, port in hosts)}", connect_timeout_s=60
+    )
+    nodes = cluster_nodes(settings)
+    assert nodes is not None
+    async with asyncio.timeout(10):
+        assert await nodes.primary_of(SLOT) == cluster.primary_of(SLOT).host
+    for listener in silent:
+        listener.close()
 
 
 async def test_an_address_of_the_wrong_kind_is_explained(cluster: Cluster, tmp_path: Path) -> None:
