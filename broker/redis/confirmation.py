@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from broker.redis.client import Client
 from broker.redis.errors import NotDurable
 from broker.redis.scripting.scripts import Script
-from broker.redis.server.facts import ServerFacts
+from broker.redis.server.facts import STOPPED_AOF, ServerFacts
 
 _WAIT_MS = 3000
 _MOMENT_MS = 200
@@ -90,6 +90,8 @@ def confirmation_for(facts: ServerFacts, durability: str, replicas: int) -> Conf
         return Confirmation()
     wanted = replicas if durability == "replicated" else 0
     if facts.aof is False and facts.persistence == "checked":
+        if facts.has_stopped_aof:
+            raise NotDurable(f'durability "{durability}" is not possible now: {STOPPED_AOF}')
         raise NotDurable(f'durability "{durability}" needs Redis to log to disk: set appendonly yes')
     if facts.aof is False and facts.persistence == "none" and not wanted:
         raise NotDurable(

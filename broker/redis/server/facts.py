@@ -22,7 +22,7 @@ class ServerFacts(Struct, frozen=True):
     """Major and minor version; empty if the server does not report it."""
 
     aof: bool | None
-    """True if the append-only file is enabled."""
+    """True if the server writes an append-only file."""
 
     fsync: str
     """The value of appendfsync: `always`, `everysec` or `no`; "" if the server refuses CONFIG GET."""
@@ -37,6 +37,9 @@ class ServerFacts(Struct, frozen=True):
     read_only: bool
     replicas: int | None
     """The number of connected replicas."""
+
+    has_stopped_aof: bool = False
+    """True if the append-only file is enabled, and the server has stopped writing it for a while."""
 
     product: str = "redis"
     """The product: `redis` or `valkey`."""
@@ -71,7 +74,7 @@ class ServerFacts(Struct, frozen=True):
                 f"Redis may evict keys (maxmemory-policy {self.eviction}): set maxmemory-policy noeviction"
             )
         if self.aof is False and self.persistence == "checked":
-            risks.append(_NO_AOF[self.snapshots])
+            risks.append(STOPPED_AOF if self.has_stopped_aof else _NO_AOF[self.snapshots])
         if self.read_only:
             risks.append("Redis is a read-only replica: point redis.url at the primary")
         return risks
@@ -132,6 +135,11 @@ _PERSISTENCE_NOTES: dict[Persistence, list[str]] = {
     "none": [NO_PERSISTENCE],
 }
 
+STOPPED_AOF = (
+    "Redis does not log writes to disk at the moment, although appendonly is yes: a server that was the primary "
+    "stops its log while it copies the data of the new one, and then goes on; if it does not, see the log of Redis"
+)
+
 _NO_AOF = {
     True: "Redis keeps snapshots only and does not log writes to disk (appendonly no), so that a crash loses what "
     "came since the last one: set appendonly yes",
@@ -145,9 +153,11 @@ async def read_facts(redis: Client) -> ServerFacts:
     with translated():
         info: dict[str, Any] = await redis.info()
         config = await _config(redis)
+    aof = bool(info["aof_enabled"]) if "aof_enabled" in info else None
     return ServerFacts(
         version=_version(info),
-        aof=bool(info["aof_enabled"]) if "aof_enabled" in info else None,
+        aof=aof,
+        has_stopped_aof=aof is False and config.get("appendonly") == "yes",
         fsync=config.get("appendfsync", ""),
         eviction=str(info.get("maxmemory_policy", "")),
         max_memory_bytes=_number(info, "maxmemory"),
@@ -180,6 +190,7 @@ async def _config(redis: Client) -> dict[str, str]:
     try:
         settings = await redis.config_get("appendfsync")
         settings |= await redis.config_get("save")
+        settings |= await redis.config_get("appendonly")
     except ResponseError:
         return {}
     return {_text(key): _text(value) for key, value in settings.items()}

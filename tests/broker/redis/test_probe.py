@@ -13,9 +13,9 @@ import broker
 from broker.queue import stream
 from broker.queue.batch import RawBody
 from broker.redis.client import Client
-from broker.redis.confirmation import Confirmation
+from broker.redis.confirmation import Confirmation, confirmation_for
 from broker.redis.connection import Settings, connect
-from broker.redis.errors import BrokerError, Full, Misconfigured, Unavailable, translated
+from broker.redis.errors import BrokerError, Full, Misconfigured, NotDurable, Unavailable, translated
 from broker.redis.server.facts import read_facts
 from broker.redis.server.permissions import PARTS, find_denied
 from broker.redis.server.probe import probe
@@ -23,6 +23,7 @@ from tests.names import KEYS
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.redis_users import limited, refuse_writes
+from tests.until import until
 
 BODY = RawBody(0, "voucherify", "", b'{"name":"Ada Lovelace"}')
 
@@ -100,6 +101,36 @@ async def test_a_probe_fails_on_a_replica(own_redis: RedisServer) -> None:
             await probe(client)
         admin.replicaof("NO", "ONE")
     await client.aclose(close_connection_pool=True)
+
+
+async def test_an_old_primary_that_copies_the_new_one_is_not_reported_as_one_without_a_log(tmp_path: Path) -> None:
+    directories = [tmp_path / name for name in ("old", "new")]
+    for directory in directories:
+        directory.mkdir()
+    new = RedisServer(directories[1], port=(port := str(free_port())), repl_diskless_sync_delay="0").start()
+    # Each of 400 keys takes 10 ms to load, and INFO is answered in between.
+    slow = {"key_load_delay": "10000", "loading_process_events_interval_bytes": "1024"}
+    old = RedisServer(directories[0], **slow).start()
+    client = connect(Settings(url=old.url))
+    try:
+        with new.client() as admin, old.client() as demoted:
+            admin.mset({f"key-{number}": "x" * 100 for number in range(400)})
+            demoted.replicaof("127.0.0.1", port)
+        await until(lambda: _has_stopped_aof(client))
+        facts = await read_facts(client)
+        assert facts.aof is False
+        with pytest.raises(NotDurable, match="although appendonly is yes") as caught:
+            confirmation_for(facts, "fsync", 0)
+    finally:
+        old.kill()
+        new.kill()
+        await client.aclose(close_connection_pool=True)
+
+    assert "set appendonly yes" not in f"{caught.value} {facts.risks()}"
+
+
+async def _has_stopped_aof(client: Client) -> bool:
+    return (await read_facts(client)).has_stopped_aof
 
 
 async def test_a_cluster_node_is_reported_as_one_and_no_answer_is_shown_as_a_tuple(
