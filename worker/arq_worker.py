@@ -104,7 +104,7 @@ class NotifyWorker(Worker):
         self._partition = partition
         self._notifier = notifier
         self._is_clock_off = False
-        self._outage = Outage(log, "running jobs")
+        self._outage = Outage(log, "running jobs", redis=redis)
         self._leases = leases
         self._room = room
         self._extend_every_s = settings.lease_s / 4
@@ -145,7 +145,8 @@ class NotifyWorker(Worker):
                 await self._poll_iteration()
             return self._pause_s()
 
-        await repeat(step, Outage(log, "claiming jobs"), faults, stop=self._stopping, wake=self._wake)
+        outage = Outage(log, "claiming jobs", redis=self._redis)
+        await repeat(step, outage, faults, stop=self._stopping, wake=self._wake)
 
     async def drain(self, grace_s: float) -> None:
         """Claim no more jobs, let running ones finish within `grace_s` seconds, and give the rest back."""

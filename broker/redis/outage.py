@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from broker.redis.client import Client
 from broker.redis.errors import BrokerError, Misconfigured
 from runtime.backoff import Backoff
 from runtime.fault_log import Faults
@@ -33,15 +34,21 @@ class Outage:
         log: logging.Logger,
         work: str,
         *,
+        redis: Client | None = None,
         is_secondary: bool = False,
         log_every_s: float = LOG_EVERY_S,
     ) -> None:
         """`work`: what the loop does, as the log line names it, for example "reading webhooks".
 
+        `redis`: the client of the partition with which the loop works. The messages name it if there are several.
         `is_secondary`: log only errors that waiting does not fix. For loops beside one that reports the outage.
         """
         self._log = log
         self._work = work
+        self._extra: dict[str, object] = {}
+        if redis is not None and redis.partitions > 1:
+            self._work = f"{work} in partition {redis.partition}"
+            self._extra = {"partition": redis.partition}
         self._is_secondary = is_secondary
         self._log_every_s = log_every_s
         self._failures = 0
@@ -60,12 +67,13 @@ class Outage:
             text, level, action = "Redis refuses %s: %s", logging.ERROR, "redis_refuses"
         else:
             text, level, action = "%s waits for Redis: %s", logging.WARNING, "redis_away"
-        self._log.log(level, text, self._work, error, extra={"action": action})
+        self._log.log(level, text, self._work, error, extra={"action": action, **self._extra})
 
     def end(self) -> None:
         """Redis did what the loop asked. Logs that the outage is over, if it was logged."""
         if self._logged:
-            self._log.info("Redis is back: %s continues", self._work, extra={"action": "redis_back"})
+            extra = {"action": "redis_back", **self._extra}
+            self._log.info("Redis is back: %s continues", self._work, extra=extra)
         self._failures, self._logged = 0, None
 
     def next_delay_s(self) -> float:

@@ -12,6 +12,7 @@ import time
 
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
+from broker.redis.outage import Outage
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled, settle
 from worker.delivery.capacity.channel_runtime import ChannelRuntime
@@ -39,6 +40,7 @@ class OutcomeRecorder:
         self._replicas = replicas
         self._redis = redis
         self._owner = owner
+        self._outage = Outage(log, "recording outcomes", redis=redis)
         self._since: dict[object, float] = {}  # when each write under way began, the oldest first
         self._failing: set[object] = set()
         self._progress = asyncio.Event()
@@ -62,11 +64,11 @@ class OutcomeRecorder:
                 except BrokerError as error:
                     if time.monotonic() > began + _GIVE_UP_AFTER_S:
                         raise
-                    if write not in self._failing:
-                        log.warning("outcomes wait for Redis: %s", error, extra={"action": "redis_away"})
+                    self._outage.note(error)
                     self._failing.add(write)
                     await asyncio.sleep(_RETRY_S)
                 else:
+                    self._outage.end()
                     if rest.state:
                         runtime.set_state(rest.state)
                     return rest.open

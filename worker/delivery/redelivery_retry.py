@@ -35,7 +35,7 @@ class RedeliveryRetry:
     async def run(self) -> None:
         """Retry marked dead letters until cancelled. While Redis is not reachable, it waits."""
         faults = Faults(log, "dead letters were not retried", action="redelivery_retry_failed")
-        outage = Outage(log, "retrying redelivered dead letters", is_secondary=True)
+        outage = Outage(log, "retrying redelivered dead letters", redis=self._redis, is_secondary=True)
 
         async def step() -> float:
             retried = await retry_redelivered(self._redis)

@@ -51,7 +51,7 @@ class Committer:
 
     async def commit(self, plan: Plan) -> None:
         """Commit a plan. Retries until Redis accepts it, or until the worker stops."""
-        outage = Outage(log, "committing batches")
+        outage = Outage(log, "committing batches", redis=self._redis)
         # Not `repeat`: between two tries the entries are kept, so that no other worker takes them over.
         while True:
             try:

@@ -66,7 +66,8 @@ class DigestCloser:
                 await self._check()
             return self._next_check - time.monotonic()
 
-        await repeat(step, Outage(log, "closing digests", is_secondary=True), self._faults, wake=self._wake)
+        outage = Outage(log, "closing digests", redis=self._redis, is_secondary=True)
+        await repeat(step, outage, self._faults, wake=self._wake)
 
     def check_in(self, seconds: float) -> None:
         """Close due digests in this many seconds, unless that is planned earlier."""

@@ -44,7 +44,7 @@ class HeldBodiesRelease:
     async def run(self) -> None:
         """Release bodies until cancelled. While Redis is not reachable, it waits."""
         faults = Faults(log, "held bodies were not released", action="release_failed")
-        outage = Outage(log, "releasing held bodies", is_secondary=True)
+        outage = Outage(log, "releasing held bodies", redis=self._redis, is_secondary=True)
         await repeat(self._step, outage, faults, wake=self._wake)
 
     async def _step(self) -> float:

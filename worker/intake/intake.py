@@ -133,7 +133,7 @@ class Intake:
                 faults.note(error)
             return 0.0
 
-        await repeat(step, Outage(log, "reading webhooks"), faults, stop=self._stopping)
+        await repeat(step, Outage(log, "reading webhooks", redis=self._redis), faults, stop=self._stopping)
 
     async def run_release(self) -> None:
         """Release bodies that wait for other partitions until cancelled; returns if there is only one."""
@@ -186,7 +186,8 @@ class Intake:
                 self._next_forget = now + _FORGET_EVERY_S
             return every_s * random.uniform(0.8, 1.2)  # noqa: S311 - workers should not do it together
 
-        await repeat(step, Outage(log, "taking over batches", is_secondary=True), faults, stop=self._stopping)
+        outage = Outage(log, "taking over batches", redis=self._redis, is_secondary=True)
+        await repeat(step, outage, faults, stop=self._stopping)
 
     async def take_over(self) -> int:
         """Process the entries that other workers left, and return their number. Raises BrokerError."""

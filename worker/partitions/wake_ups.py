@@ -28,4 +28,4 @@ async def wait_for_wake_ups(redis: Client, idle: asyncio.Event, wake: Callable[[
             wake()
         return 0.0
 
-    await repeat(step, Outage(log, "waiting for wake-ups", is_secondary=True), faults)
+    await repeat(step, Outage(log, "waiting for wake-ups", redis=redis, is_secondary=True), faults)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, Misconfigured, Unavailable
 from broker.redis.outage import BACKOFF, Outage, pause, repeat, until_done
 from runtime.backoff import Backoff
@@ -66,6 +67,25 @@ def test_an_outage_is_logged_once_a_period(
         outage.note(error)
 
     assert logged(caplog) == [line] * lines
+
+
+@pytest.mark.parametrize(("partitions", "place"), [(1, ""), (16, " in partition 3")])
+async def test_messages_name_the_partition_if_there_are_several(
+    caplog: pytest.LogCaptureFixture, partitions: int, place: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    number = 3 if partitions > 1 else 0
+    client = connect(Settings(url="redis://127.0.0.1:1", partitions=partitions), partition=number)
+    outage = Outage(LOG, "reading webhooks", redis=client)
+
+    outage.note(AWAY)
+    outage.end()
+    await client.aclose()
+
+    assert [text for _, text in logged(caplog)] == [
+        f"reading webhooks{place} waits for Redis: Redis is not reachable",
+        f"Redis is back: reading webhooks{place} continues",
+    ]
 
 
 def test_an_error_that_waiting_does_not_fix_is_logged_during_an_outage_too(

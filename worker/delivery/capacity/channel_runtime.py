@@ -154,7 +154,7 @@ class ChannelRuntimes:
                 on_jobs()
             return self._refresh_every_s
 
-        outage = Outage(log, "watching channels and releasing held jobs", is_secondary=True)
+        outage = Outage(log, "watching channels and releasing held jobs", redis=self._redis, is_secondary=True)
         await repeat(step, outage, faults, wake=self._refresh_now)
 
     async def _refresh(self, room_for: Callable[[str], int]) -> None:
