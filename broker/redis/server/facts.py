@@ -53,6 +53,9 @@ class ServerFacts(Struct, frozen=True):
     run_id: str = ""
     """The id of the running server process, by which partitions on one server are recognized."""
 
+    needs_all_slots: bool = False
+    """True if all nodes of the cluster stop when one slot has no primary (cluster-require-full-coverage)."""
+
     persistence: Persistence = "checked"
     """The setting redis.persistence: what these facts must say about the disk."""
 
@@ -80,8 +83,9 @@ class ServerFacts(Struct, frozen=True):
         return risks
 
     def notes(self) -> list[str]:
-        """Return what redis.persistence means, unless it is `checked`, and what is unknown about this server."""
-        return [*_PERSISTENCE_NOTES[self.persistence], *self.unknowns()]
+        """Return what redis.persistence means, unless it is `checked`, how a cluster fails, what is unknown."""
+        coverage = [_ALL_SLOTS] if self.needs_all_slots else []
+        return [*_PERSISTENCE_NOTES[self.persistence], *coverage, *self.unknowns()]
 
     def accepted_risks(self) -> list[str]:
         """Return the risks that the operator accepted with redis.persistence."""
@@ -140,12 +144,21 @@ STOPPED_AOF = (
     "stops its log while it copies the data of the new one, and then goes on; if it does not, see the log of Redis"
 )
 
+_ALL_SLOTS = (
+    "one lost primary stops the whole cluster until a replica takes its place, since "
+    "cluster-require-full-coverage is yes: set cluster-require-full-coverage no on every node, so that the others "
+    "go on"
+)
+
 _NO_AOF = {
     True: "Redis keeps snapshots only and does not log writes to disk (appendonly no), so that a crash loses what "
     "came since the last one: set appendonly yes",
     False: "Redis keeps nothing on disk and does not log writes there (appendonly no): set appendonly yes",
     None: "Redis does not log writes to disk (appendonly no): set appendonly yes",
 }
+
+
+_SETTINGS = ("appendonly", "appendfsync", "save", "cluster-require-full-coverage")
 
 
 async def read_facts(redis: Client) -> ServerFacts:
@@ -168,6 +181,7 @@ async def read_facts(redis: Client) -> ServerFacts:
         lacks_cluster_url=_is_cluster_node(info) and redis.connection_pool.connection_class is not SlotConnection,
         snapshots=bool(config["save"]) if "save" in config else None,
         run_id=str(info.get("run_id", "")),
+        needs_all_slots=_is_cluster_node(info) and config.get("cluster-require-full-coverage") == "yes",
         persistence=redis.persistence,
     )
 
@@ -187,13 +201,16 @@ def _number(info: dict[str, Any], field: str) -> int | None:
 
 async def _config(redis: Client) -> dict[str, str]:
     """Read the settings that INFO does not contain; {} if the server refuses CONFIG, as managed platforms do."""
-    try:
-        settings = await redis.config_get("appendfsync")
-        settings |= await redis.config_get("save")
-        settings |= await redis.config_get("appendonly")
-    except ResponseError:
-        return {}
-    return {_text(key): _text(value) for key, value in settings.items()}
+    async with redis.pipeline(transaction=False) as pipe:
+        for name in _SETTINGS:
+            pipe.config_get(name)
+        replies = await pipe.execute(raise_on_error=False)
+    return {
+        _text(key): _text(value)
+        for reply in replies
+        if not isinstance(reply, ResponseError)
+        for key, value in reply.items()
+    }
 
 
 def _text(value: bytes | str) -> str:

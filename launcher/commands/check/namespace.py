@@ -10,8 +10,9 @@ from broker.namespace import layout
 from broker.namespace.installation import Claim, look
 from broker.queue import stream
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from broker.redis.errors import BrokerError
+from broker.redis.fan_out import ask_all
+from broker.redis.partitions import connect_all
 from launcher.composition.layout import layout_message
 from launcher.composition.namespace_claim import in_use_message, senders
 from launcher.config.config import Config
@@ -26,19 +27,20 @@ class NamespaceFindings(Struct, frozen=True):
 
 
 def check_namespace(redis: RedisSettings, config: Config) -> NamespaceFindings:
-    """Compare the config with the running workers. Returns nothing where Redis does not answer."""
+    """Compare the config with the running workers. Returns nothing if the control partition does not answer."""
     return asyncio.run(_check(redis, config))
 
 
 async def _check(redis: RedisSettings, config: Config) -> NamespaceFindings:
-    client = connect(redis)
+    partitions = connect_all(redis)
     try:
-        claim = await look(client, senders(config), partitions=redis.partitions)
-        running = list((await stream.live_workers(client)).values())
+        claim = await look(partitions.control, senders(config), partitions=redis.partitions)
+        workers = await ask_all(partitions, stream.live_workers)
     except BrokerError:
         return NamespaceFindings()
     finally:
-        await client.aclose()
+        await partitions.aclose()
+    running = list({name: worker for each in workers for name, worker in each.items()}.values())
     problems = _problems(redis, claim)
     own = fingerprint(setup_of(config.sources, config.rules, config.channels, config.alerts)).encode()
     others = sum(other != own for other in running)

@@ -1,16 +1,22 @@
-"""Checks of the Redis server: product and version, missing permissions, and whether it accepts writes."""
+"""Checks of the Redis servers: product and version, missing permissions, and whether they accept writes.
+
+Each partition is checked, as several partitions may be on different servers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from broker.merged.away import because
+from broker.merged.servers import name_where_they_differ
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmation_for
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from broker.redis.errors import BrokerError, Misconfigured
+from broker.redis.partitions import connect_all
 from broker.redis.redis_url import parse
 from broker.redis.server.facts import ServerFacts, read_facts
 from broker.redis.server.permissions import MEASURE_QUEUE, find_denied
@@ -76,13 +82,38 @@ class RedisFindings(Struct, frozen=True):
 
 
 def check_redis(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
-    """Read the facts of the server, and try a write."""
+    """Read the facts of the server of each partition, and try a write there."""
     return asyncio.run(_check(settings, receiver))
 
 
 async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
     url = str(parse(settings.url))
-    client = connect(settings)
+    partitions = connect_all(settings)
+    try:
+        each = await asyncio.gather(*(_check_partition(url, redis, receiver) for redis in partitions))
+    finally:
+        await partitions.aclose()
+    away = {number: error for number, error in enumerate(each) if isinstance(error, BrokerError)}
+    there = {number: findings for number, findings in enumerate(each) if isinstance(findings, RedisFindings)}
+    if not there:
+        errors = name_where_they_differ({number: [str(error)] for number, error in away.items()})
+        return RedisFindings(RedisReport(url=url), tuple(errors))
+    problems = name_where_they_differ({number: findings.problems for number, findings in there.items()})
+    notes = name_where_they_differ({number: findings.notes for number, findings in there.items()})
+    return RedisFindings(
+        _merged([findings.report for findings in there.values()]),
+        (*([because(away)] if away else []), *problems),
+        tuple(notes),
+    )
+
+
+def _merged(reports: Sequence[RedisReport]) -> RedisReport:
+    """Return the report on the first partition, with the largest use of memory of all."""
+    return structs.replace(reports[0], memory_used=max(report.memory_used for report in reports))
+
+
+async def _check_partition(url: str, client: Client, receiver: ReceiverSettings) -> RedisFindings | BrokerError:
+    """Return what was found, or why the partition does not answer."""
     try:
         facts = await read_facts(client)
         report = _report(url, facts)
@@ -99,9 +130,7 @@ async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFi
         report = RedisReport(url=url, answered=True)
         return RedisFindings(report, tuple(problems or [str(error)]), tuple(notes))
     except BrokerError as error:
-        return RedisFindings(RedisReport(url=url), (str(error),))
-    finally:
-        await client.aclose()
+        return error
 
 
 async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> tuple[list[str], list[str]]:

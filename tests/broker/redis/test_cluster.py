@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from redis.crc import key_slot
 
@@ -16,6 +17,8 @@ from broker.queue.stream import Confirmation
 from broker.redis.client import Client
 from broker.redis.connection import Settings, cluster_nodes, connect
 from broker.redis.errors import BrokerError, Unavailable, translated
+from broker.redis.keys import prefix_of
+from broker.redis.partitions import named
 from broker.redis.primary.cluster import NodeReport
 from tests.cluster import Cluster, clustered
 from tests.launcher.running import environment, hookline
@@ -100,6 +103,37 @@ def test_check_finds_no_problem_in_a_cluster(cluster: Cluster, tmp_path: Path) -
 
     assert ran.returncode == 0, ran.stdout
     assert f"{cluster.url}: " in ran.stdout
+    assert "set cluster-require-full-coverage no on every node" in ran.stdout
+
+
+async def test_check_names_the_partitions_that_are_away(cluster: Cluster, tmp_path: Path) -> None:
+    for node in cluster.nodes:
+        node.run("CONFIG SET", "cluster-require-full-coverage", "no")
+    settings = Settings(url=cluster.url, partitions=12)
+    slots = [key_slot(prefix_of(settings.namespace, partition).encode()) for partition in range(12)]
+    lost = cluster.primary_of(slots[5])
+    away = [number for number, slot in enumerate(slots) if cluster.primary_of(slot) is lost]
+    survivor = cluster.other_primary(lost)
+    replicas = [node for node in cluster.nodes if node.run("ROLE")[2] == lost.port]
+    for node in (*replicas, lost):
+        node.kill()
+
+    ran = hookline(
+        *("check", "--json"),
+        cwd=tmp_path,
+        env=environment(
+            REDIS_URL=f"redis+cluster://127.0.0.1:{survivor.port}",
+            HOOKLINE_REDIS_PARTITIONS="12",
+            HOOKLINE_REDIS_CONNECT_TIMEOUT_S="0.5",
+        ),
+    )
+    report = msgspec.json.decode(ran.stdout)
+
+    assert ran.returncode == 1
+    assert [problem for problem in report["problems"] if problem.startswith(f"{named(away)} are away: ")]
+    assert len(report["problems"]) == 1
+    assert report["redis"]["aof"] is True
+    assert not any("full-coverage" in note for note in report["notes"])
 
 
 async def test_one_of_the_configured_nodes_is_enough(cluster: Cluster) -> None:
