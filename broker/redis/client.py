@@ -71,6 +71,28 @@ class Client(Redis):
         Keys that are added or removed meanwhile may be missing. Raises the errors of redis-py, also if the keys
         move to another server meanwhile: then begin again.
         """
+        async for names in self._scan(("SCAN",), ("MATCH", match, "COUNT", count)):
+            for name in names:
+                yield name
+
+    async def sscan_iter(  # type: ignore[override]
+        self, name: str, match: str = "*", count: int = 1000
+    ) -> AsyncIterator[bytes]:
+        """Yield the members of a set, some perhaps twice. Raises as `scan_iter` does."""
+        async for members in self._scan(("SSCAN", name), ("MATCH", match, "COUNT", count)):
+            for member in members:
+                yield member
+
+    async def zscan_iter(  # type: ignore[override]
+        self, name: str, match: str = "*", count: int = 1000
+    ) -> AsyncIterator[tuple[bytes, float]]:
+        """Yield (member, score) of a sorted set, some perhaps twice. Raises as `scan_iter` does."""
+        async for members in self._scan(("ZSCAN", name), ("MATCH", match, "COUNT", count)):
+            for member, score in zip(members[::2], members[1::2], strict=True):
+                yield member, float(score)
+
+    async def _scan(self, command: Sequence[str], options: Sequence[Any]) -> AsyncIterator[list[bytes]]:
+        """Yield the replies of a command with a cursor, which stands between the command and its options."""
         await self.exists(self.names.prefix)  # finds the server that has the keys now
         # A cursor belongs to the server that returned it, so all steps use one connection. A node of a cluster
         # from which the keys have moved returns none of them, without an error. So each step is followed by a
@@ -79,13 +101,11 @@ class Client(Redis):
         try:
             cursor = b""
             while cursor != b"0":
-                words = ("SCAN", cursor or b"0", "MATCH", match, "COUNT", count)
-                await connection.send_command(*words, check_health=False)
-                cursor, names = await connection.read_response()
+                await connection.send_command(*command, cursor or b"0", *options, check_health=False)
+                cursor, reply = await connection.read_response()
                 await connection.send_command("EXISTS", self.names.prefix, check_health=False)
                 await connection.read_response()
-                for name in names:
-                    yield name
+                yield reply
         finally:
             await connection.disconnect(nowait=True)  # a response may still come
             await self.connection_pool.release(connection)

@@ -12,12 +12,11 @@ from redis.exceptions import NoScriptError
 from broker.dead_letters import StoredDeadLetter
 from broker.namespace.layout import Move
 from broker.redis.client import Client
-from broker.redis.confirmation import Confirmation
 from broker.redis.errors import translated
 from broker.redis.keys import LAYOUT_REMOVED
 from broker.redis.partitions import Partitions
 from broker.redis.scripting.scripts import Script
-from broker.redis.server.probe import probe
+from broker.repartition.confirmations import Server, confirm
 from broker.repartition.state import checked
 
 _AT_ONCE = 50
@@ -36,8 +35,8 @@ class Plan(Struct, frozen=True):
     move: Move
     old: Partitions
     new: Partitions
-    confirmations: Sequence[Confirmation]
-    """How each new partition confirms that it keeps what was written to it."""
+    servers: Sequence[Server]
+    """The server of each new partition, which confirms that it keeps what was written to it."""
 
     bucket_of: BucketOf
     terms: Terms
@@ -69,14 +68,17 @@ class Plan(Struct, frozen=True):
     async def confirm(self) -> None:
         """Wait until all new partitions keep what was written to them, as durably as webhooks.
 
-        What is removed afterwards from its old home cannot be lost with a server that fails. Raises BrokerError.
+        What is removed afterwards from its old home cannot be lost with a server that fails. Raises BrokerError,
+        also if a server was replaced since the move began or went on.
         """
-        await asyncio.gather(
-            *(
-                probe(client, confirmation)
-                for client, confirmation in zip(self.new, self.confirmations, strict=True)
-            )
+        # All must have ended before the connections are closed, also if one fails.
+        results = await asyncio.gather(
+            *(confirm(client, server) for client, server in zip(self.new, self.servers, strict=True)),
+            return_exceptions=True,
         )
+        for error in results:
+            if error is not None:
+                raise error
 
 
 async def run_all(redis: Client, script: Script, calls: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -28,8 +28,9 @@ from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError, translated
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition import dedupe_sets, digests, letters, state, subjects
-from broker.repartition.confirmations import confirmations
+from broker.repartition.confirmations import servers_of
 from broker.repartition.plan import BucketOf, Plan, Terms
+from broker.repartition.state import NotMovingError
 from broker.repartition.steps import move_all
 
 LEASE_S = 15.0
@@ -105,7 +106,12 @@ async def repartition(settings: Settings, move: Move, orders: Orders) -> None:
             raise RepartitionError("another process has begun another move")
         if begun.phase == "moving":
             await _set_layout(plan)
-            await move_all(plan)
+            try:
+                await move_all(plan)
+            except NotMovingError:
+                raise RepartitionError(
+                    "the key layout of a partition was changed meanwhile: run this again, and it goes on"
+                ) from None
             await state.note_opening(plan.new.control)
         await _open(plan)
 
@@ -117,6 +123,7 @@ async def _set_layout(plan: Plan) -> None:
     for client in plan.all:
         with translated():
             await client.set(client.names.layout, plan.layout_of(client))
+    await plan.confirm()  # a failover that undid it would let commits run
 
 
 async def _check_removable(plan: Plan) -> None:
@@ -178,7 +185,7 @@ async def _plan(settings: Settings, move: Move, orders: Orders, *, confirming: b
             move=move,
             old=Partitions(clients.all[: move.old]),
             new=new,
-            confirmations=await confirmations(new, orders.durability) if confirming else (),
+            servers=await servers_of(new, orders.durability) if confirming else (),
             bucket_of=orders.bucket_of,
             terms=orders.terms,
             report=orders.report,
@@ -206,7 +213,9 @@ async def _lease(plan: Plan, orders: Orders) -> AsyncIterator[None]:
             with suppress(BrokerError):  # the move itself meets it too
                 if not await _take(control, orders, orders.lease_s):
                     is_lost.set()
-                    mover.cancel()
+        while True:  # redis-py 5 can take a cancellation for the end of a wait of its own and continue
+            mover.cancel()
+            await asyncio.sleep(orders.lease_s / 3)
 
     extending = asyncio.create_task(extend())
     try:

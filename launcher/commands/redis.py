@@ -14,6 +14,7 @@ from broker.namespace.installation import claim
 from broker.namespace.layout import Move
 from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings, connect
+from broker.redis.errors import BrokerError
 from broker.repartition import run
 from broker.repartition.run import Orders, RepartitionError
 from launcher.composition.command_context import Context
@@ -92,7 +93,13 @@ async def _repartition(context: Context, settings: Settings, *, yes: bool, dry_r
         return
     if not yes:
         typer.confirm(f'Move the data of the namespace "{settings.namespace}" {_words(move)}?', abort=True)
-    await run.repartition(settings, move, orders)
+    try:
+        await run.repartition(settings, move, orders)
+    except BrokerError:
+        typer.echo(
+            "The move is not finished. Run this again when Redis answers: it goes on where it was.", err=True
+        )
+        raise
     _print_result(
         f"The data has {move.new} partitions now. Restart workers, receivers and inspectors with this number.",
         move,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -201,13 +201,19 @@ async def redeliver(partitions: Partitions) -> tuple[int, int]:
     )
 
 
-def orders(owner: str = "me", *, lease_s: float = 15.0) -> Orders:
+def orders(
+    owner: str = "me",
+    *,
+    lease_s: float = 15.0,
+    durability: Durability = Durability(),  # noqa: B008 - frozen
+    report: Callable[[str, int], None] = lambda _kind, _count: None,
+) -> Orders:
     return Orders(
         owner=owner,
         bucket_of=buckets(CONFIG),
         terms=terms(CONFIG),
-        durability=Durability(),
-        report=lambda _kind, _count: None,
+        durability=durability,
+        report=report,
         lease_s=lease_s,
     )
 

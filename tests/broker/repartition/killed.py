@@ -21,10 +21,11 @@ def kill_at(command: int, *, is_sent: bool) -> None:
     async def counted(self: AbstractConnection, *args: Any, **options: Any) -> None:
         nonlocal sent
         sent += 1
-        if sent == command and not is_sent:
+        number = sent  # others may be sent meanwhile
+        if number == command and not is_sent:
             os.kill(os.getpid(), signal.SIGKILL)
         await send(self, *args, **options)
-        if sent == command:
+        if number == command:
             os.kill(os.getpid(), signal.SIGKILL)
 
     AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
