@@ -9,7 +9,7 @@ each by its own process. Meanwhile the list is requested again and again. Its 99
 log of Redis shows the longest command.
 
 The variable HOOKLINE_BENCH_DEAD sets the number of letters. It defaults to 100,000; 1,000,000 take a quarter of an
-hour.
+hour. HOOKLINE_BENCH_DEAD_PARTITIONS divides them among so many partitions of the same Redis; it defaults to 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Attempt, Notification
 from broker.queue.stream import Confirmation
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.connection import connect
 from broker.redis.partitions import Partitions, connect_all
 from broker.steps.commit import Processed, commit
 from inspector.http.app_context import Configured
@@ -61,6 +60,7 @@ from sources import KINDS
 from worker.search_terms import terms_of
 
 _LETTERS = int(os.environ.get("HOOKLINE_BENCH_DEAD", "100000"))
+_PARTITIONS = int(os.environ.get("HOOKLINE_BENCH_DEAD_PARTITIONS", "1"))
 _WRITERS = 2
 _AT_A_TIME = 500
 _TIMES = 10
@@ -84,7 +84,7 @@ _processes = multiprocessing.get_context("fork")
 def figures() -> list[Figure]:
     """Run the benchmark. Raises RuntimeError if the status of a page was not 200."""
     with running_redis(appendonly="no") as url, contextlib.closing(redis.Redis.from_url(url)) as client:
-        uvloop.run(_make_stream(url))
+        uvloop.run(_make_streams(url))
         before = settled_memory(client)
         writers = [
             _processes.Process(target=_write_letters, args=(url, part), daemon=True) for part in range(_WRITERS)
@@ -99,7 +99,7 @@ def figures() -> list[Figure]:
             port = listener.getsockname()[1]
             took_ms = uvloop.run(_ask(port))
             works = [_done_meanwhile(work, url, port) for work in (_export, _forget, _purge)]
-    letters = f"{_LETTERS:,} letters"
+    letters = f"{_LETTERS:,} letters" + (f" in {_PARTITIONS} partitions" if _PARTITIONS > 1 else "")
     return [
         Figure("memory of a dead letter in a group of alike ones", letters, each, 1024, "B", at_most=True),
         *(
@@ -154,39 +154,44 @@ async def _list_until(done: Connection, port: int) -> list[float]:
 
 
 async def _export(url: str) -> int:
-    client = connect(RedisSettings(url=url))
+    partitions = _connect(url)
     lines = 0
     with tempfile.TemporaryFile() as file:
-        async for piece in export_lines(Partitions([client]), Filter(), by="benchmark"):
+        async for piece in export_lines(partitions, Filter(), by="benchmark"):
             file.write(piece)
             lines += piece.count(b"\n")
-    await client.aclose()
+    await partitions.aclose()
     return lines - 1
 
 
 async def _forget(url: str) -> int:
-    client = connect(RedisSettings(url=url))
+    partitions = _connect(url)
     person = Person([json.loads(_KIND.sample(77, EVENT))["data"]["customer"]["id"]], {"voucherify": _KIND})
-    count = await search.count(Partitions([client]), Filter())
-    await forget_person(Partitions([client]), person, lambda _: (), by="benchmark")
-    await client.aclose()
+    count = await search.count(partitions, Filter())
+    await forget_person(partitions, person, lambda _: (), by="benchmark")
+    await partitions.aclose()
     return count
 
 
 async def _purge(url: str) -> int:
-    client = connect(RedisSettings(url=url))
+    partitions = _connect(url)
     with tempfile.TemporaryDirectory(prefix="hookline-benchmark-") as directory:
         settings = DeadSettings(keep_count=_LETTERS // 2, export_dir=directory)
-        rounds = retention.purge(Partitions([client]), settings, by="benchmark")
+        rounds = retention.purge(partitions, settings, by="benchmark")
         count = sum([purged.letters async for purged in rounds])
-    await client.aclose()
+    await partitions.aclose()
     return count
 
 
-async def _make_stream(url: str) -> None:
-    client = connect(RedisSettings(url=url))
-    await stream.create_group(client)
-    await client.aclose()
+def _connect(url: str) -> Partitions:
+    return connect_all(RedisSettings(url=url, partitions=_PARTITIONS))
+
+
+async def _make_streams(url: str) -> None:
+    partitions = _connect(url)
+    for client in partitions:
+        await stream.create_group(client)
+    await partitions.aclose()
 
 
 def _write_letters(url: str, part: int) -> None:
@@ -195,13 +200,14 @@ def _write_letters(url: str, part: int) -> None:
 
 async def _write_all(url: str, numbers: range, *, consumer: str) -> None:
     """Commit entries of which every body becomes a dead letter, as a worker does."""
-    client = connect(RedisSettings(url=url))
-    for start in range(0, len(numbers), _AT_A_TIME):
+    partitions = _connect(url)
+    for turn, start in enumerate(range(0, len(numbers), _AT_A_TIME)):
+        client = partitions[turn % len(partitions)]
         stored_letters = [_refused(number) for number in numbers[start : start + _AT_A_TIME]]
         await stream.append(client, [RawBody(1, "voucherify", "", b"{}")] * len(stored_letters), Confirmation())
         [entry] = await stream.read(client, consumer, count=1, block_ms=1000)
         await commit(client, [Processed(entry.id, len(stored_letters), [], stored_letters)], [])
-    await client.aclose()
+    await partitions.aclose()
 
 
 def _refused(number: int) -> StoredDeadLetter:
@@ -221,7 +227,7 @@ def _refused(number: int) -> StoredDeadLetter:
 
 
 async def _serve(listener: socket.socket, url: str) -> None:
-    partitions = connect_all(RedisSettings(url=url))
+    partitions = _connect(url)
     site = Site(Settings(port=0), partitions, Configured(), lambda peer, _, __: peer or "")
     await site.start(listener)
     await asyncio.Event().wait()
