@@ -43,17 +43,17 @@ async def to_move(plan: Plan, source: Client) -> list[str]:
 async def move(plan: Plan, source: Client) -> None:
     """Move all digests whose home is another partition. Safe to repeat. Raises BrokerError, NotMovingError."""
 
-    await _deliver(plan, source)  # what an interrupted run has left
+    await deliver(plan, source)  # what an interrupted run has left
     digests = await to_move(plan, source)
     for start in range(0, len(digests), _CHUNK):
         chunk = digests[start : start + _CHUNK]
         layout = plan.layout_of(source)
         await run_all(source, _TAKE_DIGEST, [{"layout": layout, "digest": digest} for digest in chunk])
-        await _deliver(plan, source)
+        await deliver(plan, source)
 
 
-async def _deliver(plan: Plan, source: Client) -> None:
-    """Add the digests that have left the partition to their new homes."""
+async def deliver(plan: Plan, source: Client) -> None:
+    """Add the digests that have left the partition to their new homes. Raises BrokerError, NotMovingError."""
 
     async for rows in out.read(source, _KIND, count=_CHUNK):
         for row in rows:

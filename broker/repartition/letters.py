@@ -43,7 +43,7 @@ _TAKE_LETTER = Script(
     ),
     args=("layout", "letter", "job", "counted: number"),
 )
-_ADD_LETTERS = Script(
+ADD_LETTERS = Script(
     "repartition/add_letters",
     parts=(FULL, MOVING, ADDING),
     keys=("dead_index", "dead_to_retry", "repartition_in", "stats_total"),
@@ -85,12 +85,12 @@ async def to_move(plan: Plan, source: Client) -> AsyncIterator[list[DeadLetter]]
 async def move(plan: Plan, source: Client) -> None:
     """Move all letters whose home is another partition. Safe to repeat. Raises BrokerError, NotMovingError."""
     shared = {"layout": plan.layout_of(source), "counted": int(not plan.is_removed(source))}
-    await _deliver(plan, source)  # what an interrupted run has left
+    await deliver(plan, source)  # what an interrupted run has left
     async for letters in to_move(plan, source):
         await run_all(
             source, _TAKE_LETTER, [shared | {"letter": letter.id, "job": letter.job} for letter in letters]
         )
-        await _deliver(plan, source)
+        await deliver(plan, source)
 
 
 async def _ids(source: Client) -> AsyncIterator[list[str]]:
@@ -111,8 +111,8 @@ def _home_of(plan: Plan, source: Client, letter: DeadLetter, body: bytes) -> int
     return plan.heir_of(source).partition if bucket is None else plan.new.home_of(bucket)
 
 
-async def _deliver(plan: Plan, source: Client) -> None:
-    """Add the letters that have left the partition to their new homes."""
+async def deliver(plan: Plan, source: Client) -> None:
+    """Add the letters that have left the partition to their new homes. Raises BrokerError, NotMovingError."""
     delivered: list[Row] = []
     async for rows in out.read(source, _KIND, count=_READ):
         by_home: defaultdict[int, list[Row]] = defaultdict(list)
@@ -154,7 +154,7 @@ async def _add(plan: Plan, target: Client, rows: Sequence[Row]) -> None:
             )
         )
     with translated():
-        checked(await _ADD_LETTERS(target, layout=plan.layout, rows=planned, blobs=blobs.all))
+        checked(await ADD_LETTERS(target, layout=plan.layout, rows=planned, blobs=blobs.all))
 
 
 def _stored(row: Row) -> StoredDeadLetter:

@@ -102,18 +102,20 @@ async def move_audit(plan: Plan, source: Client) -> None:
         name = f"{_AUDIT}{source.partition}:{secrets.token_hex(6)}"
         with translated():
             taken = checked(await _TAKE_AUDIT(source, layout=plan.layout_of(source), name=name, most=_CHUNK))
-        async for rows in out.read(source, _AUDIT, count=1):
-            for row in rows:
-                pairs = zip(row.fields[::2], row.fields[1::2], strict=True)
-                entries = [_dated(entry, entry_id) for entry_id, entry in pairs]
-                with translated():
-                    checked(
-                        await _ADD_AUDIT(
-                            plan.heir_of(source), layout=plan.layout, name=_AUDIT + row.id, entries=entries
-                        )
-                    )
-            await plan.confirm()
-            await out.forget(source, _AUDIT, rows)
+        await deliver_audit(plan, source)
+
+
+async def deliver_audit(plan: Plan, source: Client) -> None:
+    """Append the audit entries that have left the partition to those of the heir. Raises as `move_audit` does."""
+    async for rows in out.read(source, _AUDIT, count=1):
+        for row in rows:
+            pairs = zip(row.fields[::2], row.fields[1::2], strict=True)
+            entries = [_dated(entry, entry_id) for entry_id, entry in pairs]
+            name = _AUDIT + row.id
+            with translated():
+                checked(await _ADD_AUDIT(plan.heir_of(source), layout=plan.layout, name=name, entries=entries))
+        await plan.confirm()
+        await out.forget(source, _AUDIT, rows)
 
 
 async def copy_sources(plan: Plan, source: Client) -> None:

@@ -13,15 +13,13 @@ more, and everything in them moves to others. Workers with the old number still 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 
 from msgspec import Struct, structs
 
 from broker.namespace import layout
 from broker.namespace.layout import Move
-from broker.redis import leases
 from broker.redis.client import Client
 from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings, connect
@@ -29,18 +27,12 @@ from broker.redis.errors import BrokerError, translated
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition import dedupe_sets, digests, letters, state, subjects
 from broker.repartition.confirmations import servers_of
+from broker.repartition.lease import LEASE_S, lease
 from broker.repartition.plan import BucketOf, Plan, Terms
-from broker.repartition.state import NotMovingError
-from broker.repartition.steps import move_all
-
-LEASE_S = 15.0
-"""Seconds after which another process may go on with the move of a process that died."""
+from broker.repartition.state import NotMovingError, RepartitionError, State
+from broker.repartition.steps import deliver_all, move_all
 
 _REMOVE_CHUNK = 500
-
-
-class RepartitionError(Exception):
-    """The move cannot be made; the text says why, and what to do."""
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -99,21 +91,49 @@ async def repartition(settings: Settings, move: Move, orders: Orders) -> None:
 
     Raises RepartitionError if another process moves it, BrokerError.
     """
-    async with _plan(settings, move, orders, confirming=True) as plan, _lease(plan, orders):
+    async with _plan(settings, move, orders, confirming=True) as plan, _lease_of(plan, orders):
         await _check_removable(plan)
         begun = await state.begin(plan.new.control, move)
         if begun.move != move:
             raise RepartitionError("another process has begun another move")
         if begun.phase == "moving":
             await _set_layout(plan)
-            try:
+            with _explained():
                 await move_all(plan)
-            except NotMovingError:
-                raise RepartitionError(
-                    "the key layout of a partition was changed meanwhile: run this again, and it goes on"
-                ) from None
             await state.note_opening(plan.new.control)
         await _open(plan)
+
+
+async def read_progress(settings: Settings) -> tuple[State | None, str | None]:
+    """Return the move that is in progress, None without one; and the layout. They change when data moves.
+
+    Both are None while the control partition is away: then no move can begin.
+    """
+    async with aclosing(connect(settings)) as control:
+        try:
+            return await state.read(control), await layout.read(control)
+        except BrokerError:
+            return None, None
+
+
+@asynccontextmanager
+async def standing_still(settings: Settings, begun: State | None, orders: Orders) -> AsyncIterator[Partitions]:
+    """Yield all partitions of a move that was begun, old and new, and let nothing move while the block runs.
+
+    What had left its old home has arrived in its new one before. begun: the move that is in progress; if it is
+    None, the partitions are those of the config, and nothing is done. Raises RepartitionError if another process
+    moves the data now, BrokerError.
+    """
+    if begun is None:
+        async with aclosing(connect_all(settings)) as partitions:
+            yield partitions
+        return
+    async with _plan(settings, begun.move, orders, confirming=True) as plan, _lease_of(plan, orders):
+        now = await state.read(plan.new.control)
+        if now is not None and now.phase == "moving":
+            with _explained():
+                await deliver_all(plan)
+        yield Partitions(plan.all)
 
 
 async def _set_layout(plan: Plan) -> None:
@@ -176,6 +196,21 @@ async def _remove_rest(client: Client) -> None:
             await client.unlink(*chunk)
 
 
+def _lease_of(plan: Plan, orders: Orders) -> AbstractAsyncContextManager[None]:
+    return lease(plan.new.control, orders.owner, lease_s=orders.lease_s)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise RepartitionError for NotMovingError."""
+    try:
+        yield
+    except NotMovingError:
+        raise RepartitionError(
+            "the key layout of a partition was changed meanwhile: run this again, and it goes on"
+        ) from None
+
+
 @asynccontextmanager
 async def _plan(settings: Settings, move: Move, orders: Orders, *, confirming: bool) -> AsyncIterator[Plan]:
     clients = connect_all(structs.replace(settings, partitions=max(move.old, move.new)))
@@ -192,47 +227,3 @@ async def _plan(settings: Settings, move: Move, orders: Orders, *, confirming: b
         )
     finally:
         await clients.aclose()
-
-
-@asynccontextmanager
-async def _lease(plan: Plan, orders: Orders) -> AsyncIterator[None]:
-    """Have the lease of the move while the block runs. Raises RepartitionError if another process has it."""
-    control = plan.new.control
-    if not await _take(control, orders, orders.lease_s):
-        raise RepartitionError(
-            "another process moves the data, or one has died within the last "
-            f"{orders.lease_s:.0f} s: see its output, or run this again in a moment"
-        )
-    mover = asyncio.current_task()
-    assert mover is not None
-    is_lost = asyncio.Event()
-
-    async def extend() -> None:
-        while not is_lost.is_set():
-            await asyncio.sleep(orders.lease_s / 3)
-            with suppress(BrokerError):  # the move itself meets it too
-                if not await _take(control, orders, orders.lease_s):
-                    is_lost.set()
-        while True:  # redis-py 5 can take a cancellation for the end of a wait of its own and continue
-            mover.cancel()
-            await asyncio.sleep(orders.lease_s / 3)
-
-    extending = asyncio.create_task(extend())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not is_lost.is_set():
-            raise
-        raise RepartitionError("another process has taken the move over") from None
-    finally:
-        extending.cancel()
-        with suppress(asyncio.CancelledError, BrokerError):
-            await extending
-        with suppress(BrokerError):
-            await _take(control, orders, 0)
-
-
-async def _take(control: Client, orders: Orders, seconds: float) -> bool:
-    return await leases.take_lease(
-        control, control.names.repartition_lease, owner=orders.owner, lasts_ms=int(1000 * seconds)
-    )

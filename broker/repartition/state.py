@@ -34,6 +34,10 @@ class State(Struct, frozen=True):
     phase: Phase
 
 
+class RepartitionError(Exception):
+    """The move cannot be made; the text says why, and what to do."""
+
+
 class NotMovingError(Exception):
     """Another process has finished the move meanwhile."""
 

@@ -22,6 +22,15 @@ async def move_all(plan: Plan) -> None:
                 await state.note_done(plan.new.control, mark)
 
 
+async def deliver_all(plan: Plan) -> None:
+    """Let everything arrive that has left its old home. Safe to repeat. Raises BrokerError, NotMovingError."""
+    for source in plan.old:
+        await waiting_work.deliver(plan, source)
+        await digests.deliver(plan, source)
+        await letters.deliver(plan, source)
+        await records.deliver_audit(plan, source)
+
+
 async def _copy_markers(plan: Plan, source: Client) -> None:
     """Let the batches that were processed in part be finished by workers with the new number."""
     for batch in sorted(await copies.copy_markers(plan, source)):

@@ -107,6 +107,12 @@ async def move_jobs(plan: Plan, source: Client) -> int:
     return count
 
 
+async def deliver(plan: Plan, source: Client) -> None:
+    """Add the batches and jobs that have left the partition to their new homes. Raises as `move_jobs` does."""
+    await _deliver_entries(plan, source)
+    await _deliver_jobs(plan, source)
+
+
 async def _jobs(source: Client) -> list[tuple[str, str]]:
     """Return (id, channel that it is held for) of each job that exists."""
     names = source.names

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from functools import partial
 from typing import Annotated
 
 import msgspec
 import typer
 
+from broker.repartition.run import Orders
+from broker.repartition.state import RepartitionError
 from inspector.cli import options
 from inspector.cli.app import print_json
 from inspector.cli.dead.bulk_commands import confirm
 from inspector.cli.options import examples
-from inspector.cli.session import run_with_partitions
+from inspector.cli.session import Context
 from inspector.formatting import count_of, printable
 from inspector.operations.erasure.result import ForgetResult
-from inspector.operations.forget import forget_person
+from inspector.operations.forget import forget_everywhere
 from inspector.privacy.name_matcher import phone_digits
 from inspector.privacy.person import Person
+from runtime.process_identity import new_process_name
 from sources.source_kinds import provider_of
 
 forget = typer.Typer(add_completion=False)
@@ -64,13 +67,27 @@ def forget_(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     _confirm(person, yes=yes)
-    work = partial(forget_person, person=person, terms=ctx.obj.search_terms(), by=ctx.obj.user())
-    done = run_with_partitions(ctx.obj, work)
+    try:
+        done = asyncio.run(forget_everywhere(ctx.obj.redis(), _orders(ctx.obj), person, by=ctx.obj.user()))
+    except RepartitionError as error:
+        typer.echo(f"nothing removed while data moves to other partitions: {error}", err=True)
+        raise typer.Exit(1) from None
     if as_json:
         print_json({**msgspec.to_builtins(done), "is_complete": done.is_complete})
     else:
         typer.echo("\n".join(_report(done)))
     raise typer.Exit(0 if done.is_complete else 1)
+
+
+def _orders(context: Context) -> Orders:
+    """How data that is under way to another partition arrives there."""
+    return Orders(
+        owner=new_process_name(),
+        bucket_of=context.event_bucket(),
+        terms=context.search_terms(),
+        durability=context.durability(),
+        report=lambda _kind, _count: None,
+    )
 
 
 def _as_phone(phone: str) -> str:
@@ -114,6 +131,8 @@ def _report(done: ForgetResult) -> list[str]:
         f"Redis is back there: {error}"
         for number, error in done.away.items()
     ]
+    if done.has_moved:
+        lines.append("data began to move to other partitions meanwhile; run it again when that is done")
     if done.busy:
         lines.append(f"a worker is processing these; run it again: {', '.join(done.busy)}")
     if done.repacked:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings
 from broker.redis.partitions import Partitions, connect_all
 from inspector.operations.action_steps.verb_steps import DryRun
@@ -53,6 +54,10 @@ class Context(Protocol):
 
     def event_bucket(self) -> EventBucket:
         """Returns the bucket of the identity of a dead letter's event."""
+        ...
+
+    def durability(self) -> Durability:
+        """How Redis confirms webhooks, and data that moves to another partition."""
         ...
 
     def retention(self) -> DeadSettings:

@@ -19,8 +19,10 @@ from broker.monitoring.audit import AuditEntry
 from broker.monitoring.spilled import read_spilled
 from broker.namespace.set_aside import read_set_aside
 from broker.redis.client import Client
+from broker.redis.connection import Settings
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions
+from broker.repartition.run import Orders, read_progress, standing_still
 from inspector.operations.erasure import letters
 from inspector.operations.erasure.result import ForgetResult
 from inspector.operations.export import SearchTerms
@@ -34,6 +36,19 @@ _PAUSE_S = 0.5
 
 _PASSES = 3
 """Most passes over waiting work. A notification may move to a job that the pass has already read."""
+
+
+async def forget_everywhere(settings: Settings, orders: Orders, person: Person, *, by: str) -> ForgetResult:
+    """Remove all data of a person, also data that an interrupted move to other partitions has under way.
+
+    See `forget_person`. Raises RepartitionError if a process moves data now, BrokerError.
+    """
+    progress = await read_progress(settings)
+    begun, _ = progress
+    async with standing_still(settings, begun, orders) as partitions:
+        done = await forget_person(partitions, person, orders.terms, by=by)
+        done.has_moved = await read_progress(settings) != progress
+    return done
 
 
 async def forget_person(

@@ -12,13 +12,12 @@ import typer
 
 from broker.namespace.installation import claim
 from broker.namespace.layout import Move
-from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import BrokerError
 from broker.repartition import run
-from broker.repartition.run import Orders, RepartitionError
+from broker.repartition.run import Orders
+from broker.repartition.state import RepartitionError
 from launcher.composition.command_context import Context
-from launcher.composition.dead_letter_terms import buckets
 from launcher.composition.namespace_claim import senders
 from launcher.errors import LayoutError
 from runtime.process_identity import new_process_name
@@ -109,12 +108,11 @@ async def _repartition(context: Context, settings: Settings, *, yes: bool, dry_r
 
 
 def _orders(context: Context, progress: _Progress) -> Orders:
-    receiver = context.config.receiver
     return Orders(
         owner=new_process_name(),
-        bucket_of=buckets(context.config.sources),
+        bucket_of=context.event_bucket(),
         terms=context.search_terms(),
-        durability=Durability(receiver.durability, receiver.replicas),
+        durability=context.durability(),
         report=progress.report,
     )
 

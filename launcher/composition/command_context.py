@@ -13,6 +13,7 @@ from msgspec import structs
 
 from broker.dead_letters import StoredDeadLetter
 from broker.monitoring.spilled import Spilled
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
@@ -84,8 +85,12 @@ class Context:
         return terms(self.config.sources)
 
     def event_bucket(self) -> Callable[[StoredDeadLetter], int | None]:
-        """Return a function that lists the search terms of a dead letter. Raises ConfigError."""
+        """Return a function that finds the bucket of a dead letter's event. Raises ConfigError."""
         return buckets(self.config.sources)
+
+    def durability(self) -> Durability:
+        """The durability of webhooks. Raises ConfigError."""
+        return Durability(self.config.receiver.durability, self.config.receiver.replicas)
 
     def retention(self) -> DeadSettings:
         """The settings that limit how many dead letters are kept, and for how long. Raises ConfigError."""

@@ -55,6 +55,9 @@ class ForgetResult(Struct, kw_only=True):
     away: dict[int, str] = {}
     """Partitions that did not answer, and why. The person's data is still there."""
 
+    has_moved: bool = False
+    """True if a move to another number of partitions began meanwhile, so that some data may have been missed."""
+
     set_aside: list[str] = []
     """Keys with data that Hookline did not write. They were not searched. See broker/namespace/set_aside.py."""
 
@@ -66,4 +69,4 @@ class ForgetResult(Struct, kw_only=True):
     def is_complete(self) -> bool:
         """True if nothing is left, as far as Hookline can know."""
         left = self.busy or self.unreadable or self.unknown or self.spilled or self.repacked or self.set_aside
-        return not left and not self.away and self.append_only_file != "failed"
+        return not left and not self.away and not self.has_moved and self.append_only_file != "failed"

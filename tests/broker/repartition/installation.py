@@ -79,7 +79,7 @@ def body(number: int) -> RawBody:
         int(time.time() * 1000),
         "voucherify",
         "",
-        points_added(number, customer=f"c{number % 9}", at_s=number),
+        points_added(number, customer=f"customer-{number % 9}", at_s=number),
     )
 
 

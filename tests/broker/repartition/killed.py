@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
+from broker.redis.scripting.scripts import Script
 from tests.broker.repartition.installation import change
 from tests.redis_server import RedisServer
 
@@ -31,11 +33,28 @@ def kill_at(command: int, *, is_sent: bool) -> None:
     AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
 
 
+def kill_before(script: Script) -> None:
+    """Kill this process before it runs a script."""
+    send = AbstractConnection.send_packed_command
+
+    async def checked(self: AbstractConnection, command: bytes | Sequence[bytes], *args: Any) -> None:
+        if script.sha.encode() in (command if isinstance(command, bytes) else b"".join(command)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        await send(self, command, *args)
+
+    AbstractConnection.send_packed_command = checked  # type: ignore[method-assign, assignment]
+
+
 def move_in_a_process(url: str, count: int, command: int, *, is_sent: bool) -> bool:
     """Move the data in a process that is killed at a command. Returns whether it had finished before."""
+    return move_until_killed(url, count, lambda: kill_at(command, is_sent=is_sent))
+
+
+def move_until_killed(url: str, count: int, prepare: Callable[[], None]) -> bool:
+    """Move the data in a process that kills itself as `prepare` says. Returns whether it had finished before."""
     child = os.fork()
     if not child:
-        kill_at(command, is_sent=is_sent)
+        prepare()
         try:
             asyncio.run(change(url, count))
         except BaseException:  # noqa: BLE001 - the parent must not run twice

@@ -15,7 +15,8 @@ from broker.queue import stream
 from broker.redis.confirmation import Confirmation
 from broker.redis.errors import WrongLayout
 from broker.redis.partitions import Partitions
-from broker.repartition.run import RepartitionError, needed, preview, repartition
+from broker.repartition.run import needed, preview, repartition
+from broker.repartition.state import RepartitionError
 from broker.steps.commit import commit
 from runtime.task_cancellation import cancel_and_wait
 from tests.broker.repartition.installation import (

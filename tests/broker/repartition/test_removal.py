@@ -19,7 +19,7 @@ from broker.redis.errors import Unavailable
 from broker.redis.partitions import Partitions
 from broker.repartition import out
 from broker.repartition.out import Row
-from broker.repartition.run import RepartitionError
+from broker.repartition.state import RepartitionError
 from broker.steps.settle import Settled, settle
 from tests.broker.repartition.installation import (
     BODIES,

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from broker.dead_letters import StoredDeadLetter
 from broker.monitoring.spilled import Spilled
 from broker.redis.client import Client
+from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings
 from inspector import cli
 from inspector.operations.action_steps.verb_steps import DryRun
@@ -81,6 +82,9 @@ class CommandContext:
 
     def event_bucket(self) -> Callable[[StoredDeadLetter], int | None]:
         return buckets(self.sources())
+
+    def durability(self) -> Durability:
+        return Durability()
 
     def retention(self) -> DeadSettings:
         return self.config.dead

@@ -250,3 +250,20 @@ async def test_a_person_is_not_forgotten_while_a_partition_is_away(
     spread_partitions.away.clear()
     again = await forget_person(spread_partitions, person(1), TERMS, by="ann")
     assert (again.letters, again.away, again.is_complete) == (1, {}, True)
+
+
+async def test_each_server_rewrites_its_append_only_file_once(
+    spread_partitions: Partitions, redis_server: RedisServer, own_redis: RedisServer
+) -> None:
+    await spread(spread_partitions, 3)
+    servers = (redis_server, own_redis)
+    for server in servers:
+        with server.client() as client:
+            client.config_resetstat()
+
+    done = await forget_person(spread_partitions, person(1), TERMS, by="ann")
+
+    assert done.append_only_file == "rewritten"
+    for server in servers:
+        with server.client() as client:
+            assert client.info("commandstats")["cmdstat_bgrewriteaof"]["calls"] == 1
