@@ -121,7 +121,9 @@ async def test_a_webhook_that_no_worker_takes_is_alerted(redis: Client, watched:
 
 
 @pytest.mark.parametrize(("key", "text"), [("queue", "a notification that is due"), ("digests", "a digest")])
-async def test_due_work_that_no_worker_takes_is_alerted(redis: Client, watched: Watched, key: str, text: str) -> None:
+async def test_due_work_that_no_worker_takes_is_alerted(
+    redis: Client, watched: Watched, key: str, text: str
+) -> None:
     await redis.zadd(getattr(KEYS, key), {"later": now() + MINUTE})
     assert await watched.check(later_ms=2 * MINUTE) == []
     await redis.zadd(getattr(KEYS, key), {"late": now() - 2 * MINUTE})
