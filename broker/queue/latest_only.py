@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.confirmation import replicated
-from broker.redis.errors import translated
+from broker.redis.errors import NotDurable, translated
 from broker.redis.scripting.scripts import FULL, Script
 
 LockResult = Literal["go", "wait", "stale"]
@@ -108,10 +108,11 @@ async def release_subject_lock(
     """Store the time of an event that was sent, and release its lock. For a job of another partition.
 
     is_owner: False if the lease of the job may have ended, so that another worker may be sending the same
-    notification: then the lock stays. replicas: see `acquire_subject_lock`. Safe to repeat. Raises BrokerError.
+    notification: then the lock stays. replicas: how many must have the time of an event that was sent. Safe to
+    repeat. Raises BrokerError; NotDurable if too few replicas have the time.
     """
     with translated():
-        await replicated(
+        _, has_replicas = await replicated(
             redis,
             replicas,
             _RELEASE_SUBJECT_LOCK,
@@ -121,3 +122,7 @@ async def release_subject_lock(
             sent=int(is_sent),
             release=int(is_owner),
         )
+    # A failover would undo the time and the release, but not the outcome, which is in another partition. Then
+    # nothing would stop an older event once the lock has ended.
+    if is_sent and not has_replicas:
+        raise NotDurable("too few replicas have the time of a subject's newest event")

@@ -11,6 +11,9 @@ Otherwise this is a step of its own, after the send and before the outcome is re
   tries again for as long as one lease. Then the job is given back, for a worker that may reach the partition. The
   lock lasts longer than that, and counts again from the return of its Redis on (subjects/acquire.lua), so that the
   next run of this job renews it before an older event gets it.
+- With durability "replicated" it is the same if no replica confirms the time. A failover that undid only the time
+  would leave the lock of a notification that nothing runs any more: newer events would wait until it ended, and
+  then an older one could follow. A replica has the lock itself before the send.
 - The outcome of a send that failed is recorded at once. A lock that could not be released ends by itself.
 """
 

@@ -6,8 +6,10 @@
 -- Run twice: the time only grows, and a lock that another notification took meanwhile stays.
 go_on_when_full()
 local newest_ms, holder = unpack(redis.call('HMGET', K.latest, 'at', 'by'))
-if sent == 1 and occurred_at_ms > tonumber(newest_ms or 0) then
-  redis.call('HSET', K.latest, 'at', string.format('%.0f', occurred_at_ms))
+if sent == 1 then
+  -- This writes also what is stored already: WAIT waits only for the writes of its own connection, so a repetition
+  -- without a write would count as confirmed.
+  redis.call('HSET', K.latest, 'at', string.format('%.0f', math.max(occurred_at_ms, tonumber(newest_ms or 0))))
   redis.call('EXPIRE', K.latest, LATEST_TTL_S)
 end
 if release == 1 and holder == idempotency_key then redis.call('HDEL', K.latest, 'by', 'until') end
