@@ -132,3 +132,20 @@ async def test_no_older_event_follows_a_newer_one_whose_time_the_new_primary_lac
     assert await ask(older) == "wait"
     await until(lambda: stores(newer))
     assert await ask(older) == "stale"
+
+
+async def test_a_batch_that_a_failover_undid_after_it_was_read_is_not_processed_anywhere(
+    cluster: Cluster, partitions: Partitions
+) -> None:
+    batch = partitions[0]
+    primary = primary_of(cluster, batch)
+    replica = replica_of(cluster, primary)
+    await stream.create_group(batch)
+    await batch.wait(1, 3000)
+    cut_off(primary, replica)
+    await stream.append(batch, bodies(), Confirmation())
+    entries = await stream.read(batch, "worker", count=1, block_ms=1)
+    await fail_over(cluster, primary, replica)
+    await intake_of(partitions, 0, EACH, durability=REPLICATED).process(entries)
+    assert await notifications(partitions) == []
+    assert (await total(partitions)).queued == 0

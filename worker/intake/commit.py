@@ -80,6 +80,10 @@ class Committer:
     async def _commit_with_homes(self, plan: Plan, home_steps: HomeSteps) -> None:
         """Process events in other partitions, and then commit. Raises BrokerError."""
         done = await home_steps.run(plan)
+        if done is None:
+            text = "batches are gone: a failover undid them, or they were committed before; others are taken over"
+            log.warning(text, extra={"action": "batches_gone", "batches": len(plan.processed)})
+            return
         processed = [structs.replace(entry, held=done.held.get(entry.entry_id, ())) for entry in plan.processed]
         committed = await commit(self._redis, processed, plan.jobs.all)
         for applied in done.applied:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from msgspec import Struct
 
 from broker.queue.batch import RawBody
+from broker.queue.confirmed_entries import are_confirmed
 from broker.queue.held_bodies import HeldBodies
 from broker.queue.stream import Entry, batch_id
 from broker.redis.client import Client
@@ -65,12 +67,14 @@ class HomeSteps:
         self._confirmations: dict[int, Confirmation] = {}
         self._committed: dict[int, list[str]] = {}
 
-    async def run(self, plan: Plan) -> HomeStepsResult:
+    async def run(self, plan: Plan) -> HomeStepsResult | None:
         """Process the events at their homes. Events of partitions that are away wait for them.
 
+        None, and nothing is processed, if Redis does not have all of the entries any more: see `are_confirmed`.
         Safe to repeat. Raises WrongLayout, and BrokerError if nothing confirms the entries themselves.
         """
-        await self._confirm_entries()
+        if not await self._has_entries(plan):
+            return None
         waiting: _Waiting = {}
         homes = list(plan.elsewhere.items())
         answers = await asyncio.gather(*(self._answer(home, self._apply(home, work)) for home, work in homes))
@@ -118,18 +122,27 @@ class HomeSteps:
     async def _gather(self, home: int, events: Sequence[GatheredEvent]) -> int:
         return await gather(self._partitions[home], events, confirmation=await self._confirmation(home))
 
-    async def _confirm_entries(self) -> None:
+    async def _has_entries(self, plan: Plan) -> bool:
         """Wait until the entries are on as many replicas as webhooks have to be. Raises BrokerError.
 
         If a failover undid an entry whose events were processed elsewhere, `queued` would stay too low.
         """
-        if self._durability.name == "replicated":
-            await self.probe(self._redis.partition)
+        if self._durability.name != "replicated":
+            return True
+        own, entry_ids = self._redis.partition, [processed.entry_id for processed in plan.processed]
+        with self._forgetting_confirmation(own):
+            return await are_confirmed(self._redis, entry_ids, await self._confirmation(own))
 
     async def probe(self, home: int) -> None:
         """Try a write in a partition, which Redis confirms as it confirms a step. Raises BrokerError."""
-        try:
+        with self._forgetting_confirmation(home):
             await probe(self._partitions[home], await self._confirmation(home))
+
+    @contextmanager
+    def _forgetting_confirmation(self, home: int) -> Iterator[None]:
+        """Forget how a partition confirms if it does not: the next write may reach another server."""
+        try:
+            yield
         except BrokerError:
             self._confirmations.pop(home, None)
             raise

@@ -2,6 +2,7 @@
 
 from broker.queue import stream
 from broker.queue.batch import RawBody
+from broker.queue.confirmed_entries import are_confirmed
 from broker.redis import keys
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation
@@ -78,3 +79,16 @@ async def test_a_stalled_entry_behind_many_fresh_ones_is_found(redis: Client) ->
     taken = await stream.take_over(redis, "next", idle_ms=60_000)
     assert taken is not None
     assert taken.id == entries[50].id
+
+
+async def test_entries_are_confirmed_only_while_all_of_them_are_pending(redis: Client) -> None:
+    await stream.create_group(redis)
+    for _ in range(2):
+        await stream.append(redis, [BODY], Confirmation())
+    gone, left = [entry.id for entry in await stream.read(redis, "worker", count=2, block_ms=1)]
+    assert await are_confirmed(redis, [gone, left], Confirmation())
+    await redis.xack(KEYS.stream, keys.GROUP, gone)
+    assert not await are_confirmed(redis, [gone, left], Confirmation())
+    assert await are_confirmed(redis, [left], Confirmation())
+    await redis.xgroup_destroy(KEYS.stream, keys.GROUP)
+    assert not await are_confirmed(redis, [left], Confirmation())
