@@ -1,6 +1,7 @@
 """The names that a user's code may import: everything else in this project may change without notice.
 
     from hookline import Notification, Permanent, RetryLater
+    from hookline.models import github
     from hookline.voucherify import PointsAdded
 
 See docs/channels.md, section python, and docs/providers.md, section Your own provider in code.

@@ -12,8 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from sources.signed_request import MAX_ANSWER_BYTES, Answer
 
-_ACCEPTED = b'{"status":"accepted"}'
-_HEAD = f"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: {len(_ACCEPTED)}\r\nDate: %s\r\n\r\n"
+_HEAD = "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %s\r\n\r\n"
 
 
 class Accepted(web.StreamResponse):
@@ -22,9 +21,10 @@ class Accepted(web.StreamResponse):
     It keeps the connection open. `closing` makes the response after which the connection closes.
     """
 
-    def __init__(self, status: int = 202) -> None:
-        """status: the one that the provider takes as success. Defaults to 202."""
+    def __init__(self, status: int, content: bytes) -> None:
+        """status: the one that the provider takes as success; content: the JSON that is answered with it."""
         super().__init__(status=status)
+        self.content = content
         self._rendered_s = 0
         self._bytes = b""
 
@@ -38,8 +38,8 @@ class Accepted(web.StreamResponse):
         now_s = int(time())
         if now_s != self._rendered_s:
             self._rendered_s = now_s
-            head = _HEAD % (self.status, self.reason, formatdate(now_s, usegmt=True))
-            self._bytes = head.encode("ascii") + _ACCEPTED
+            head = _HEAD % (self.status, self.reason, len(self.content), formatdate(now_s, usegmt=True))
+            self._bytes = head.encode("ascii") + self.content
         if request.transport is not None:
             request.transport.write(self._bytes)
         if request.protocol.writing_paused:  # the client sends and does not read
@@ -53,9 +53,14 @@ class Accepted(web.StreamResponse):
 def closing(response: web.StreamResponse) -> web.StreamResponse:
     """Make a response close its connection."""
     if isinstance(response, Accepted):  # it is shared by all requests
-        response = web.Response(body=_ACCEPTED, status=response.status, content_type="application/json")
+        response = accepted(response.status, response.content)
     response.force_close()
     return response
+
+
+def accepted(status: int, content: bytes) -> web.Response:
+    """Success as a response of its own."""
+    return web.Response(body=content, status=status, content_type="application/json")
 
 
 def is_kept_alive(request: web.BaseRequest) -> bool:

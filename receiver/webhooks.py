@@ -77,7 +77,7 @@ class Webhooks:
             PREFIX + name: _Route(
                 verifier,
                 KeptHeaders(self._settings.kept_headers, of_provider=verifier.kind.kept_headers),
-                responses.Accepted(verifier.kind.success_status),
+                responses.Accepted(verifier.kind.success_status, verifier.kind.success_body),
             )
             for name, verifier in verifiers.items()
         }

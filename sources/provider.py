@@ -98,6 +98,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     success_status: int = 202
     """The status that the provider takes as success."""
 
+    success_body: bytes = b'{"status":"accepted"}'
+    """The JSON that is answered with it; empty if the provider would show it to a person."""
+
     deadline_s: float = 10.0
     """Seconds that the provider waits for an answer."""
 

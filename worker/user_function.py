@@ -24,8 +24,8 @@ class Notification(Struct, frozen=True):
     """Name of the rule that made the notification."""
 
     model: Struct | None
-    """The payload as its typed model (`hookline.voucherify`), with what the rule looked up. None where the event's
-    name has no model, or the payload does not fit it."""
+    """The payload as its typed model (`hookline.models`, `hookline.voucherify`), with what the rule looked up.
+    None where the event's name has no model, or the payload does not fit it."""
 
     data: Mapping[str, Any]
     """The payload with all its keys, and with what the rule looked up. A copy that the function may change."""

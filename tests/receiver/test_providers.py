@@ -60,6 +60,17 @@ async def test_a_sample_of_each_provider_is_stored_with_the_headers_that_name_it
         assert name not in lines
 
 
+async def test_slack_is_answered_without_a_body_which_it_would_show_to_a_member(redis: Client) -> None:
+    slack = KINDS["slack"]
+    body = slack.sample(1, "command:/deploy")
+    headers = signed("slack", body, slack.sample_headers(1, "command:/deploy"))
+    async with serving(redis, source("slack")) as served:
+        status, content, _ = await call(served, "/webhooks/shop", body=body, headers=headers)
+        kept_open, _, _ = await call(served, "/webhooks/shop", body=body, headers=headers)
+    assert (status, content, kept_open) == (200, b"", 200)
+    assert [raw.body for [raw] in await batches(redis)] == [body, body]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from sources.shared.shapes import ANYTHING, Shape
 from sources.voucherify.schema.declared import declared
-from sources.voucherify.schema.shapes import ANYTHING, Shape
 
 _KINDS = ("string", "integer", "number", "boolean", "null", "array", "object")
 _DEEPEST = 7

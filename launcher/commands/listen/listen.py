@@ -66,7 +66,7 @@ class Listener:
             return responses.handshake(answer)
         if report.failed is not None:
             return responses.error(report.status, report.failed.text)
-        return responses.status(report.status, "accepted")
+        return responses.accepted(report.status, self._subject.kind.success_body)
 
     def _print(self, report: Received) -> None:
         if self._as_json:

@@ -10,11 +10,11 @@ from sources.errors import DecodeError
 from sources.event import UNKNOWN
 from sources.provider import UrlEventUse
 from sources.shared.json_body import parse_json
+from sources.shared.shapes import Shape, shape_of
 from sources.voucherify.decoding.envelope import name_by_shape, unwrap
 from sources.voucherify.decoding.typed_payload import is_from_vendor
 from sources.voucherify.models import MODELS
 from sources.voucherify.schema.declared import declared
-from sources.voucherify.schema.shapes import Shape, shape_of
 
 _CUSTOMERS = "customer."
 _ANY_TRANSACTION = ".transaction.created"

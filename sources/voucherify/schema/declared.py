@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from sources.voucherify.schema.shapes import ANYTHING, Shape, joined
+from sources.shared.shapes import ANYTHING, Shape, joined
 
 _FILE = Path(__file__).with_name("declared.json")
 _OPENS, _CLOSES = "([{", ")]}"

@@ -1,4 +1,7 @@
-"""Proofs of each provider, as a table in docs/providers.md: `python -m tests.sources.providers.evidence`."""
+"""Proofs and typed events of each provider, as tables in docs/providers.md.
+
+`python -m tests.sources.providers.evidence` writes them.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+import hookline.models
 from sources import KINDS
 from sources.provider import Provider
 
 PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
 _BLOCK = re.compile(r"(?<=<!-- evidence: made by `make docs` -->\n).*?(?=<!-- end of evidence -->)", re.DOTALL)
+_EVENTS = re.compile(r"(?<=<!-- events: made by `make docs` -->\n).*?(?=<!-- end of events -->)", re.DOTALL)
 _HEAD = (
     "| `kind` | Signature | Sent again | Sample | Waits | Success | Handshake |\n|---|---|---|---|---|---|---|\n"
 )
@@ -116,10 +121,20 @@ def table() -> str:
     return _HEAD + "".join(_row(kind, EVIDENCE[name]) for name, kind in KINDS.items())
 
 
+def events_table() -> str:
+    """The typed events of each provider that has a module in `hookline.models`."""
+    rows = "".join(
+        f"| `{name}` | {', '.join(f'`{event}`' for event in getattr(hookline.models, name).MODELS)} |\n"
+        for name in KINDS
+        if name in hookline.models.__all__
+    )
+    return "| `kind` | Typed events |\n|---|---|\n" + rows
+
+
 def written() -> str:
-    """The table in the page, as it is now."""
-    found = _BLOCK.search(PAGE.read_text())
-    return found[0] if found else ""
+    """The two tables in the page, as they are now."""
+    text = PAGE.read_text()
+    return "".join(found[0] for block in (_BLOCK, _EVENTS) if (found := block.search(text)))
 
 
 def _row(kind: Provider, evidence: Evidence) -> str:
@@ -141,4 +156,4 @@ def _link(text: str, test: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(_BLOCK.sub(lambda _: table(), PAGE.read_text()))
+    PAGE.write_text(_EVENTS.sub(lambda _: events_table(), _BLOCK.sub(lambda _: table(), PAGE.read_text())))

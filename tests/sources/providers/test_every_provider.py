@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -167,6 +168,10 @@ _json = st.recursive(
 _bodies = st.one_of(
     st.binary(max_size=80),
     st.builds(lambda value: __import__("json").dumps(value).encode(), _json),
+    st.dictionaries(
+        st.sampled_from(["payload", "command", "Timestamp", "a"]), st.text(max_size=12), max_size=3
+    ).map(lambda form: urlencode(form, errors="replace").encode()),
+    st.sampled_from([b"payload=%7B%22type%22%3A%7B%7D%7D", b"payload=1&payload=2", b"a=%FF", b"=&&"]),
     st.sampled_from([b"", b"[]", b"[", b"[[]]", b"[{}]", b"\xef\xbb\xbf[1]", b"[" * 5000, b"null", b'{"type":3}']),
 )
 

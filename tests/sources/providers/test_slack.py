@@ -1,11 +1,15 @@
 """Slack: the vector of its own SDK, the challenge, and retries."""
 
+import json
+from urllib.parse import urlencode
+
 import pytest
 from msgspec import structs
 from multidict import CIMultiDict
 
 from sources.errors import DecodeError, SignatureError
 from sources.providers.slack import SLACK
+from sources.providers.slack.models import BlockActions
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
 from tests.sources.providers.vectors import VECTORS
@@ -107,10 +111,65 @@ def test_another_body_is_no_handshake(body: bytes) -> None:
     assert SLACK.handshake(SignedRequest(body, {})) is None
 
 
-@pytest.mark.parametrize("body", [VECTOR["body"].encode(), b"payload=%7B%22type%22%3A%22block_actions%22%7D"])
-def test_a_slash_command_or_an_interaction_is_no_event(body: bytes) -> None:
-    with pytest.raises(DecodeError, match="slash command"):
+COMMAND = VECTOR["body"].encode()
+
+
+def interaction(**keys: object) -> bytes:
+    return urlencode(
+        {"payload": json.dumps({"type": "block_actions", "trigger_id": "13345.736.a", **keys})}
+    ).encode()
+
+
+def test_a_slash_command_is_named_by_its_command_and_identified_by_its_trigger() -> None:
+    event = SLACK.decode(COMMAND, "")
+    trigger_id = "398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+    assert (event.name, event.identity, event.remember_s) == (
+        "command:/webhook-collect",
+        f"command:/webhook-collect\x1f{trigger_id}",
+        None,
+    )
+    assert SLACK.view(COMMAND)["user_name"] == "roadrunner"
+    assert SLACK.terms(COMMAND)[0] == trigger_id
+
+
+def test_an_interaction_is_the_json_in_its_form() -> None:
+    body = interaction(user={"id": "U1", "name": "Zoë + co"}, actions=[{"type": "button", "action_id": "approve"}])
+    event = SLACK.decode(body, "")
+    assert (event.name, event.identity) == (
+        "interaction:block_actions",
+        "interaction:block_actions\x1f13345.736.a",
+    )
+    assert SLACK.view(body)["user"] == {"id": "U1", "name": "Zoë + co"}
+    assert SLACK.terms(body)[:2] == ("13345.736.a", "u1")
+    model = SLACK.model(event.name, SLACK.view(body))
+    assert isinstance(model, BlockActions)
+    assert model.actions[0].action_id == "approve"
+
+
+def test_two_clicks_are_two_events_and_the_same_request_again_is_one() -> None:
+    first, second = interaction(), interaction(trigger_id="13346.736.b")
+    assert SLACK.decode(first, "").identity == SLACK.decode(first, "").identity
+    assert SLACK.decode(first, "").identity != SLACK.decode(second, "").identity
+
+
+def test_an_interaction_without_a_trigger_is_identified_by_its_body() -> None:
+    event = SLACK.decode(interaction(type="view_closed", trigger_id=None), "")
+    assert (event.name, event.remember_s) == ("interaction:view_closed", 3600)
+
+
+@pytest.mark.parametrize("body", [b"payload=%7B%22type", b"payload=%5B%5D", b"", b"\xff=1"])
+def test_a_form_that_cannot_be_decoded_is_an_error_of_the_body(body: bytes) -> None:
+    with pytest.raises(DecodeError):
         SLACK.decode(body, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answered"),
+    [(b"ssl_check=1&token=x", True), (b"token=x&ssl_check=1", True), (COMMAND + b"&ssl_check=1", False)],
+)
+def test_a_check_of_the_certificate_is_answered_and_no_command_is(body: bytes, is_answered: bool) -> None:
+    assert SLACK.handshake is not None
+    assert (SLACK.handshake(SignedRequest(body, {})) is not None) == is_answered
 
 
 @pytest.mark.parametrize("event", ["app_mention", "message"])

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.voucherify.drift import MAX_FINDINGS, Finding, compare
+from sources.drift_finding import Finding
+from sources.shared.differences import MAX_FINDINGS
+from sources.voucherify.drift import compare
 from tests.sources.payloads import PAYLOADS, POINTS_ADDED, replaced
 
 DATA = PAYLOADS[POINTS_ADDED]

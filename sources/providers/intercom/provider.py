@@ -16,10 +16,12 @@ import msgspec
 
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.intercom.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, parse_object, text_at, unix_ms, view
 from sources.shared.signature import after_prefix, check_hmac, hmac_text, in_hex, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Answer, Headers, SignedRequest
 
 _SIGNATURE = "x-hub-signature"
@@ -92,6 +94,8 @@ def sample(number: int, event: str) -> bytes:
     return msgspec.json.encode(content)
 
 
+_TYPED = TypedEvents(MODELS)
+
 INTERCOM = Provider(
     name="intercom",
     title="Intercom",
@@ -105,6 +109,8 @@ INTERCOM = Provider(
     handshake=handshake,
     success_status=200,
     deadline_s=5.0,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("id", "external_id", "user_id", "conversation_id", "email", "phone"),
 )
 """Intercom publishes no schedule of retries, so it has none here."""

@@ -19,10 +19,12 @@ import msgspec
 
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.hubspot.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, parse_object, split_array, text_at, unix_ms, view
 from sources.shared.signature import check_hmac, check_time, hmac_text, required, url_bytes
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE, _TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
@@ -88,6 +90,8 @@ def _signed(request: SignedRequest, timestamp: str) -> bytes:
     return request.method.encode() + url + request.body + timestamp.encode()
 
 
+_TYPED = TypedEvents(MODELS)
+
 HUBSPOT = Provider(
     name="hubspot",
     title="HubSpot",
@@ -101,6 +105,8 @@ HUBSPOT = Provider(
     signature_headers=(_SIGNATURE, "x-hubspot-signature"),
     signs_url=True,
     deadline_s=5.0,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("eventId", "objectId", "portalId"),
 )
 """HubSpot's retry schedule is not verified, so it has none here."""

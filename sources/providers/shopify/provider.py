@@ -22,10 +22,12 @@ import msgspec
 
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.shopify.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, view
 from sources.shared.signature import check_hmac, hmac_text, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE, _TOPIC = "x-shopify-hmac-sha256", "x-shopify-topic"
@@ -110,6 +112,8 @@ def sample_headers(number: int, event: str) -> Mapping[str, str]:
     }
 
 
+_TYPED = TypedEvents(MODELS)
+
 SHOPIFY = Provider(
     name="shopify",
     title="Shopify",
@@ -123,6 +127,8 @@ SHOPIFY = Provider(
     signature_headers=(_SIGNATURE,),
     kept_headers=(_TOPIC, _EVENT_ID, _WEBHOOK_ID),
     deadline_s=5.0,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("id", "order_number", "order_id", "customer_id", "email", "phone", "code"),
     retry_schedule_s=(_RETRIES_S,),
     disabled_advice=(

@@ -9,18 +9,17 @@ sends the same event again for up to three days, and in no certain order.
 from __future__ import annotations
 
 import secrets as random_secrets
-import time
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.stripe.models import MODELS
+from sources.providers.stripe.samples import sample
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, unix_ms, view
 from sources.shared.signature import check_hmac, check_time, hmac_text, in_hex, malformed, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE = "stripe-signature"
@@ -30,8 +29,6 @@ _MAX_PARTS = 32
 
 _RETRIES_S = 3 * 86_400.0
 """Seconds for which Stripe sends an event again. Only this end of the schedule is published."""
-
-_ID_PREFIXES = {"payment_intent": "pi", "invoice": "in", "checkout.session": "cs_test", "charge": "ch"}
 
 
 def verify(request: SignedRequest, *, secrets: Sequence[Secret]) -> None:
@@ -70,45 +67,6 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
     )
 
 
-def sample(number: int, event: str) -> bytes:
-    """An event with the keys that rules use most, indented as Stripe does."""
-    kind, now_s = event.rpartition(".")[0], int(time.time())
-    subject: dict[str, Any] = {
-        "id": f"{_ID_PREFIXES.get(kind, 'obj')}_{number:014d}",
-        "object": kind,
-        "created": now_s,
-        "currency": "eur",
-        "customer": f"cus_{number:014d}",
-        "livemode": False,
-        "metadata": {"order_id": f"order-{number}"},
-    }
-    email = f"member{number}@example.com"
-    if kind == "payment_intent":
-        subject |= {"amount": 1999, "amount_received": 1999, "status": "succeeded", "receipt_email": email}
-    elif kind == "invoice":
-        url = f"https://invoice.stripe.com/i/sample/{number}"
-        subject |= {"number": f"SAMPLE-{number:04d}", "amount_due": 1999, "amount_paid": 0, "attempt_count": 1}
-        subject |= {"customer_email": email, "hosted_invoice_url": url, "status": "open"}
-    elif kind == "checkout.session":
-        subject |= {"amount_total": 1999, "mode": "payment", "payment_status": "paid"}
-        subject |= {"payment_intent": f"pi_{number:014d}", "customer_details": {"email": email}}
-    elif kind == "charge":
-        subject |= {"amount": 1999, "amount_refunded": 1999, "refunded": True}
-        subject |= {"payment_intent": f"pi_{number:014d}", "billing_details": {"email": email}}
-    content = {
-        "id": f"evt_{hash_of(f'{event}/{number}'.encode())[:24]}",
-        "object": "event",
-        "api_version": "2026-10-28",
-        "created": now_s,
-        "data": {"object": subject},
-        "livemode": False,
-        "pending_webhooks": 1,
-        "request": {"id": None, "idempotency_key": None},
-        "type": event,
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=2)
-
-
 def _parts(header: str) -> tuple[str, list[str]]:
     """The time and the signatures of version 1; those of other versions are ignored."""
     parts = [part.partition("=")[::2] for part in header.split(",")]
@@ -123,6 +81,8 @@ def _signed(timestamp: str, body: bytes) -> bytes:
     return timestamp.encode() + b"." + body
 
 
+_TYPED = TypedEvents(MODELS)
+
 STRIPE = Provider(
     name="stripe",
     title="Stripe",
@@ -135,6 +95,8 @@ STRIPE = Provider(
     sample=sample,
     sample_event="payment_intent.succeeded",
     signature_headers=(_SIGNATURE,),
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("id", "customer", "payment_intent", "invoice", "subscription", "charge", "order_id"),
     retry_schedule_s=(_RETRIES_S,),
     disabled_advice=(

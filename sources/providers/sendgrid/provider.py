@@ -20,10 +20,12 @@ import msgspec
 from sources.errors import SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.sendgrid.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, parse_object, split_array, text_at, unix_ms, view
 from sources.shared.signature import NO_SECRET_MATCHES, decoded_base64, malformed, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ def sample(number: int, event: str) -> bytes:
             "sg_event_id": f"{seed}-{place}",
             "sg_message_id": f"{seed}.recvd-sample-1",
             "category": ["sample"],
+            **({"url": "https://example.com/offer"} if name == "click" else {}),
         }
         for place, name in enumerate(("processed", "delivered", event))
     ]
@@ -175,6 +178,8 @@ def _der(secret: Secret) -> bytes:
     return b64decode(b"".join(lines), validate=True)
 
 
+_TYPED = TypedEvents(MODELS)
+
 SENDGRID = Provider(
     name="sendgrid",
     title="SendGrid",
@@ -189,6 +194,8 @@ SENDGRID = Provider(
     sample_event="bounce",
     signature_headers=(_SIGNATURE,),
     event_names=frozenset(_EVENTS),
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("sg_event_id", "email", "sg_message_id", "smtp-id"),
 )
 """SendGrid retries for 24 hours by a schedule that it does not publish."""

@@ -20,10 +20,12 @@ import msgspec
 from sources.errors import DecodeError, SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.linear.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, view
 from sources.shared.signature import check_hmac, check_time, hmac_text, in_hex, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE, _SENT_AT = "linear-signature", "webhookTimestamp"
@@ -77,6 +79,7 @@ def sample(number: int, event: str) -> bytes:
             "number": number,
             "identifier": f"ENG-{number}",
             "title": f"Sample {number}",
+            **({"body": f"Sample {number}", "issueId": _uuid("issue")} if kind == "Comment" else {}),
             "priority": 2,
             "priorityLabel": "High",
             "state": {"id": _uuid("state"), "name": "Todo", "type": "unstarted"},
@@ -111,6 +114,8 @@ def _uuid(seed: str) -> str:
     return str(UUID(hash_of(seed.encode())))
 
 
+_TYPED = TypedEvents(MODELS)
+
 LINEAR = Provider(
     name="linear",
     title="Linear",
@@ -124,6 +129,8 @@ LINEAR = Provider(
     signature_headers=(_SIGNATURE,),
     success_status=200,
     deadline_s=5.0,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("identifier", "id", "issueId", "projectId", "userId"),
     retry_schedule_s=_RETRY_SCHEDULE_S,
     disabled_advice="look in Linear's settings, section API, whether the webhook is disabled, and enable it again",

@@ -24,11 +24,13 @@ import msgspec
 from sources.errors import DecodeError, SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.mailgun.models import MODELS
 from sources.secret import Secret
 from sources.shared import json_body
 from sources.shared.json_body import hash_of, parse_object, text_at, unix_ms
 from sources.shared.signature import check_hmac, check_time, hmac_text, in_hex
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE, _EVENT = "signature", "event-data"
@@ -105,6 +107,7 @@ def sample(number: int, event: str) -> bytes:
         "delivery-status": {"code": 550, "message": "No such mailbox", "attempt-no": 1},
         "message": {"headers": {"message-id": f"{seed}@mg.example.com", "subject": f"Sample {number}"}},
         "tags": ["sample"],
+        **({"url": "https://example.com/offer"} if event == "clicked" else {}),
     }
     return msgspec.json.encode({_EVENT: content})
 
@@ -120,6 +123,8 @@ def _signed(timestamp: str, token: str) -> bytes:
     return (timestamp + token).encode("utf-8", "surrogatepass")
 
 
+_TYPED = TypedEvents(MODELS, root=f"$.{_EVENT}")
+
 MAILGUN = Provider(
     name="mailgun",
     title="Mailgun",
@@ -132,6 +137,8 @@ MAILGUN = Provider(
     sample_event="failed",
     signature_headers=(),
     success_status=200,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("message-id", "recipient", "id"),
 )
 """Mailgun takes only 200 as success, and 406 as a refusal; after any other status it sends the webhook again for

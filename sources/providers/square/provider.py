@@ -17,10 +17,12 @@ import msgspec
 
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.square.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, view
 from sources.shared.signature import check_hmac, hmac_text, required, url_bytes
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _SIGNATURE = "x-square-hmacsha256-signature"
@@ -82,6 +84,8 @@ def _signed(request: SignedRequest) -> bytes:
     return url_bytes(request) + request.body
 
 
+_TYPED = TypedEvents(MODELS)
+
 SQUARE = Provider(
     name="square",
     title="Square",
@@ -93,6 +97,8 @@ SQUARE = Provider(
     sample_event="payment.updated",
     signature_headers=(_SIGNATURE, "x-square-signature"),
     signs_url=True,
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("event_id", "id", "order_id", "customer_id", "buyer_email_address"),
 )
 """Square retries by a schedule that it does not publish."""

@@ -23,10 +23,12 @@ from sources.errors import SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
 from sources.providers import standard
+from sources.providers.gitlab.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, view
 from sources.shared.signature import NO_SECRET_MATCHES, required
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _TOKEN, _ID, _KEY = "x-gitlab-token", "webhook-id", "idempotency-key"
@@ -90,8 +92,8 @@ def sample(number: int, event: str) -> bytes:
         "user": {"id": 4, "username": "ada", "email": "ada@example.com"},
     }
     if name in ("push", "tag_push"):
-        commit = hashlib.sha256(str(number).encode()).hexdigest()[:40]
-        content |= {"ref": "refs/heads/main", "after": commit, "total_commits_count": 1}
+        before, after = _sha(number - 1), _sha(number)
+        content |= {"ref": "refs/heads/main", "before": before, "after": after, "total_commits_count": 1}
     elif name == "release":
         content |= {"action": action, "tag": f"v1.{number}", "name": f"Release 1.{number}"}
     else:
@@ -99,6 +101,8 @@ def sample(number: int, event: str) -> bytes:
             "id": number,
             "iid": number,
             "title": f"Sample {number}",
+            "state": {"merge": "merged", "close": "closed"}.get(action, "opened"),
+            **({"source_branch": "sample", "target_branch": "main"} if name == "merge_request" else {}),
             "updated_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             "url": f"{url}/-/{name}/{number}",
             **({"action": action} if action else {}),
@@ -113,6 +117,10 @@ def sample_headers(number: int, event: str) -> Mapping[str, str]:
     return {_ID: event_id, _KEY: event_id, "x-gitlab-event": f"{name} Hook"}
 
 
+def _sha(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[:40]
+
+
 def _signs(secret: Secret) -> bool:
     return secret.reveal().startswith(b"whsec_")
 
@@ -124,6 +132,8 @@ def _has_token(request: SignedRequest, tokens: Sequence[bytes]) -> bool:
         has_token |= hmac.compare_digest(token, sent)
     return has_token
 
+
+_TYPED = TypedEvents(MODELS)
 
 GITLAB = Provider(
     name="gitlab",
@@ -139,6 +149,8 @@ GITLAB = Provider(
     sample_event="merge_request.open",
     signature_headers=("webhook-signature", _TOKEN),
     kept_headers=(_ID, _KEY),
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("path_with_namespace", "tag", "username", "after", "iid", "checkout_sha"),
 )
 """GitLab publishes no retry schedule. After 4 failures in a row it sends nothing for some time, after 40 never."""

@@ -25,10 +25,12 @@ import msgspec
 from sources.errors import DecodeError, SignatureError
 from sources.event import UNKNOWN, Event
 from sources.provider import Provider
+from sources.providers.adyen.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import decode_error, hash_of, milliseconds, parse_object, text_at, view
 from sources.shared.signature import check_hmac
 from sources.shared.terms import terms_of_keys
+from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
 _ITEMS, _ITEM = "notificationItems", "NotificationRequestItem"
@@ -134,6 +136,8 @@ def _signed(item: Mapping[str, Any]) -> bytes:
     return ":".join("" if value is None else str(value) for value in values).encode("utf-8", "surrogatepass")
 
 
+_TYPED = TypedEvents(MODELS)
+
 ADYEN = Provider(
     name="adyen",
     title="Adyen",
@@ -148,6 +152,8 @@ ADYEN = Provider(
     sample=sample,
     sample_event="AUTHORISATION",
     signature_headers=(),
+    model=_TYPED.model,
+    compare=_TYPED.compare,
     terms=terms_of_keys("pspReference", "merchantReference", "originalReference", "shopperReference"),
 )
 """Adyen retries for 30 days and disables nothing, so it has no schedule that could run out."""

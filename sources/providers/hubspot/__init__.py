@@ -1,0 +1,5 @@
+"""HubSpot: the provider, the models of its events, and samples."""
+
+from sources.providers.hubspot.provider import HUBSPOT
+
+__all__ = ["HUBSPOT"]

@@ -1,0 +1,5 @@
+"""Shopify: the provider, the models of its events, and samples."""
+
+from sources.providers.shopify.provider import SHOPIFY
+
+__all__ = ["SHOPIFY"]
