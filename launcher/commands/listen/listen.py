@@ -15,13 +15,13 @@ from aiohttp import web
 from msgspec import structs
 
 from broker.queue.batch import RawBody
-from launcher.commands.body_file import CommandLineError, SourceOption, event_hint, source_name
+from launcher.commands.body_file import CommandLineError, SourceOption, event_hint
+from launcher.commands.chosen_source import chosen_source
 from launcher.commands.listen.received import Received, lines, received
 from launcher.commands.verify.diagnosis import Subject
 from launcher.commands.verify.verify import subject_of
 from launcher.composition.up import with_secrets
 from launcher.config.config import Config
-from launcher.config.struct_reader import did_you_mean
 from launcher.errors import ListenError
 from receiver import responses
 from receiver.ingress.kept_headers import KeptHeaders
@@ -29,9 +29,7 @@ from receiver.webhooks import PREFIX
 from runtime.clock import now_ms
 from runtime.listening_socket import listen as listening_socket
 from runtime.terminal_text import printable_json
-from sources.settings import Settings
 from sources.signed_request import SignedRequest
-from sources.source_kinds import UnknownKindError, kind_names, provider_of
 
 
 class Listener:
@@ -99,7 +97,8 @@ def listen(
 
     Example: hookline listen --provider github
     """
-    config, name = _chosen(ctx.obj.config, source, provider)
+    config, name = chosen_source(ctx.obj.config, source, provider)
+    config = _with_secret(config, name)
     if public_url:
         config = structs.replace(config, receiver=structs.replace(config.receiver, public_url=public_url))
     subject = subject_of(config, name)
@@ -109,26 +108,11 @@ def listen(
     asyncio.run(_serve(listener, config, name, host, config.receiver.port if port is None else port))
 
 
-def _chosen(config: Config, source: str, provider: str) -> tuple[Config, str]:
-    """The config with the source alone, which has a secret, and the source's name. Raises LauncherError."""
-    if provider and provider not in kind_names():
-        raise CommandLineError(f"--provider {provider}: no such provider{did_you_mean(provider, kind_names())}")
-    if provider and not source:
-        of_kind = [name for name, settings in config.sources.items() if settings.kind == provider]
-        source = of_kind[0] if of_kind else provider
-        if not of_kind:
-            config = structs.replace(config, sources={source: Settings(kind=provider)})
-    name = source_name(config, source)
-    kind = config.sources[name].kind
-    if provider and kind != provider:
-        raise CommandLineError(f"--provider {provider}: source {name} has the kind {kind}; give one of the two")
-    try:
-        provider_of(config.sources[name])
-    except UnknownKindError as error:
-        raise CommandLineError(f"--provider {provider}: {error}; `hookline init {provider}` writes one") from None
+def _with_secret(config: Config, name: str) -> Config:
+    """The config whose source has a secret: the configured one, or one of its own. Raises LauncherError."""
     alone = structs.replace(config, sources={name: config.sources[name]})
     secrets = with_secrets(alone, lambda line: typer.echo(line, err=True)).sources
-    return structs.replace(config, sources={**config.sources, **secrets}), name
+    return structs.replace(config, sources={**config.sources, **secrets})
 
 
 async def _serve(listener: Listener, config: Config, source: str, host: str, port: int) -> None:

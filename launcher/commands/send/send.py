@@ -15,13 +15,15 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from launcher.commands.chosen_source import chosen_source
 from launcher.commands.send.delivery_plan import Plan, deliveries
 from launcher.commands.send.load_generator import Tally, Target, UnreachableError, send_all
-from launcher.commands.signing_secret import signing_secret
+from launcher.commands.signing_secret import SigningError, signing_secret
 from launcher.config.config import Config
 from launcher.errors import LauncherError
 from receiver.settings import Settings as ReceiverSettings
 from sources.errors import SignatureError
+from sources.provider import Provider
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
 from sources.source_kinds import provider_of
@@ -40,7 +42,10 @@ def send(  # noqa: PLR0913 - a command's options
     url: Annotated[str, typer.Option(help="Target address; default: the configured receiver.")] = "",
     source: Annotated[
         str,
-        typer.Option(help="Source whose webhooks these are; default: the first one.", show_default=False),
+        typer.Option(help="Source of the webhooks; default: the first one.", show_default=False),
+    ] = "",
+    provider: Annotated[
+        str, typer.Option(help="Kind instead of a source, if one source has it.", show_default=False)
     ] = "",
     event: Annotated[
         str, typer.Option(help="Event name of the samples; default: one of the provider's.", show_default=False)
@@ -65,14 +70,14 @@ def send(  # noqa: PLR0913 - a command's options
     retries: Annotated[int, typer.Option(min=0, help="Further tries after 503 or no response.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Send signed sample webhooks; exit code 0 if every response was as expected (202, or 401 for --invalid)."""
-    config: Config = ctx.obj.config
-    source = source or next(iter(config.sources))
-    settings = config.sources.get(source)
-    if settings is None:
-        raise SendError(f"--source {source}: no such source; configured: {', '.join(config.sources)}")
-    kind = provider_of(settings)
-    secret = signing_secret(config, source) if kind.authenticates else Secret("")
+    """Send signed sample webhooks, or a file, as a provider would.
+
+    The exit code is 0 if every response was as expected: the status that the provider takes as success, such as
+    202, or 401 for --invalid.
+
+    Example: hookline send --provider github --event push
+    """
+    config, source, kind, secret = _signer(ctx.obj.config, source, provider)
     event = event or kind.sample_event
     if raw and kind.url_event(b"{}", event) == "ignored":
         raise SendError(f"--raw: the URL never names an event of {kind.title}")
@@ -105,6 +110,22 @@ def send(  # noqa: PLR0913 - a command's options
     code = _run(plan, target, tally)
     sys.stdout.write(as_line(tally) if as_json else as_text(tally))
     raise typer.Exit(code)
+
+
+def _signer(config: Config, source: str, provider: str) -> tuple[Config, str, Provider, Secret]:
+    """(config, source, its provider, the secret that signs its webhooks). Raises LauncherError."""
+    configured = config.sources
+    config, name = chosen_source(config, source or ("" if provider else next(iter(configured))), provider)
+    kind = provider_of(config.sources[name])
+    try:
+        return config, name, kind, signing_secret(config, name) if kind.authenticates else Secret("")
+    except SigningError:
+        if config.sources is configured:
+            raise
+        raise SendError(
+            f"--provider {provider}: no source has this kind, and so no secret to sign with: `hookline init "
+            f"{provider}` writes a config, and `hookline listen --provider {provider}` makes a secret"
+        ) from None
 
 
 def receiver_url(settings: ReceiverSettings) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sources import KINDS
 from tests.launcher.stack import Stack
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -15,6 +16,64 @@ CONFIG = """
 [sources.voucherify]
 secrets = ["file:key"]
 """
+
+
+PROVIDERS = """
+[sources.payments]
+kind = "stripe"
+[sources.repo]
+kind = "github"
+[sources.fork]
+kind = "github"
+[[rules]]
+name = "paid"
+events = ["invoice.paid"]
+channel = "console"
+text = "{{ data.object.number }}"
+"""
+
+
+@pytest.mark.usefixtures("redis")
+async def test_a_changed_payload_of_a_provider_is_drift_of_its_source_and_is_notified(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    body = json.loads(KINDS["stripe"].sample(1, "invoice.paid"))
+    body["data"]["object"]["amount_paid"] = "19.99"
+    (tmp_path / "changed.json").write_text(json.dumps(body))
+    stack = Stack(tmp_path, redis_server)
+    stack.configure(PROVIDERS)
+    try:
+        await stack.start("up")
+        assert "1 x 202: all as expected" in await stack.run(
+            "send", "--provider", "stripe", "--file", "changed.json"
+        )
+
+        async def noted() -> list[dict[str, object]]:
+            findings: list[dict[str, object]] = json.loads(await stack.run("drift", "--json"))
+            return findings
+
+        [deviation] = await until(noted)
+        assert (deviation["source"], deviation["event"], deviation["what"], deviation["path"]) == (
+            "payments",
+            "invoice.paid",
+            "changed type",
+            "$.data.object.amount_paid",
+        )
+
+        async def notified() -> bool:
+            status = json.loads(await stack.run("status", "--json"))
+            return bool(status["sent"] == 1)
+
+        await until(notified)
+
+        with pytest.raises(
+            AssertionError, match="several sources have this kind: choose one with --source repo or"
+        ):
+            await stack.run("send", "--provider", "github")
+        with pytest.raises(AssertionError, match="no source has this kind, and so no secret to sign with"):
+            await stack.run("send", "--provider", "linear")
+    finally:
+        stack.kill()
 
 
 @pytest.mark.usefixtures("redis")

@@ -60,6 +60,8 @@ def test_a_raw_sample_and_a_file_are_notified(stack: Stack, tmp_path: Path) -> N
             "no server answers at http://127.0.0.1:1/webhooks/voucherify: connection",
         ),
         (("--source", "voucherfy"), 2, "no such source"),
+        (("--provider", "voucherfy"), 2, "did you mean voucherify?"),
+        (("--provider", "stripe", "--source", "voucherify"), 2, "source voucherify has the kind voucherify"),
         (("--url", "ftp://x"), 2, "not an address"),
         (("--duplicates", "2"), 2, "--duplicates"),
         (("--file", "no-such-file"), 2, "no-such-file"),
