@@ -20,12 +20,11 @@ from broker.redis.clock import ask_ms
 from broker.redis.partitions import Partitions
 from inspector.operations.action_steps.verb_steps import dry_run_result
 from inspector.privacy.masking import MASK, Masking
+from inspector.privacy.readable_body import as_written, is_form
 from runtime.dry_run import DryRunNotification, DryRunResult
 
 # Emails can only be rendered for a valid address.
 _MASKED_ADDRESS = "masked@example.invalid"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class EditError(ValueError):
@@ -86,8 +85,10 @@ def editable_text(stored_letter: StoredDeadLetter) -> str:
 
 
 def parse_edited_body(text: str) -> bytes:
-    """An edited text as a body. Raises EditError with the place of the mistake if it is not JSON."""
+    """An edited text as a body: JSON, or a form. Raises EditError with the place of the mistake in JSON."""
     body = text.encode("utf-8", "surrogatepass")
+    if is_form(form := body.strip()):  # an editor adds a line break
+        return form
     try:
         msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
@@ -112,7 +113,8 @@ def masked_dry_run(
     shown_text = masking.texts_of(stored_letter.body)
     try:
         body = _with_valid_addresses(masking.body(stored_letter.body))
-        masked = dry_run(StoredDeadLetter(stored_letter.letter, _encode(body))).notifications
+        written = as_written(body, stored_letter.body)
+        masked = dry_run(StoredDeadLetter(stored_letter.letter, written)).notifications
     except (ValueError, RecursionError):
         masked = ()
     real = result.notifications

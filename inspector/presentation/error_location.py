@@ -1,9 +1,9 @@
 """The lines of a body, with the line of the error marked.
 
-A JSON body is indented. The marked line is the one where the value at the path of the error begins; if the last
-keys of the path are missing, it is the line of the object that they are missing from. A body that is not JSON is
-shown as text, with a new, marked line at the byte where decoding fails. Only the lines around the mark are
-returned.
+A JSON body is indented, and a form is shown as the JSON of its parameters. The marked line is the one where the
+value at the path of the error begins; if the last keys of the path are missing, it is the line of the object that
+they are missing from. A body that is not JSON is shown as text, with a new, marked line at the byte where decoding
+fails. Only the lines around the mark are returned.
 
 Paths have the format of msgspec: `$.data.items[3].price`. Keys are literal, even with dots in them. A path is
 followed up to `[...]`, which means any item.
@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from inspector.formatting import count_of, printable, printable_json
 from inspector.privacy.masking import Masking
+from inspector.privacy.readable_body import is_form, value_of
 
 MAX_CHARS = 64 * 1024
 """Most characters of a body that are shown, before control characters are escaped."""
@@ -48,8 +49,9 @@ class BodyLine(Struct, frozen=True):
 class MarkedBody(Struct, frozen=True):
     """The lines of a body."""
 
-    form: Literal["json", "text", "hidden"]
-    """`text`: not JSON. `hidden`: not JSON, and no lines, since personal data in it cannot be masked."""
+    form: Literal["json", "form", "text", "hidden"]
+    """`form`: the parameters of a form, as JSON. `text`: neither JSON nor a form. `hidden`: neither, and no lines,
+    since personal data in it cannot be masked."""
 
     lines: tuple[BodyLine, ...] = ()
 
@@ -59,7 +61,7 @@ def locate_error(body: bytes, path: str, *, masking: Masking | None) -> MarkedBo
     try:
         # This error has the offset in the body. That of msgspec has the offset in a string.
         body.decode()
-        value = msgspec.json.decode(body)
+        value = value_of(body)
         shown = value if masking is None else masking.value(value)
     except (ValueError, RecursionError) as error:
         return (
@@ -67,7 +69,7 @@ def locate_error(body: bytes, path: str, *, masking: Masking | None) -> MarkedBo
             if masking
             else MarkedBody("text", tuple(_undecodable_lines(body, _failed_at(body, error) if path else None)))
         )
-    return MarkedBody("json", tuple(_json_lines(shown, _child_path(value, path))))
+    return MarkedBody("form" if is_form(body) else "json", tuple(_json_lines(shown, _child_path(value, path))))
 
 
 def _failed_at(body: bytes, error: Exception) -> int | None:

@@ -19,6 +19,7 @@ from inspector.operations.status import Status
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.source_status import alert_records, source_records
 from inspector.privacy.masking import DEFAULT, MASK, Masking
+from inspector.privacy.readable_body import value_of
 from runtime.dry_run import DryRunResult
 
 MAX_LEVELS = 100
@@ -53,14 +54,14 @@ def page_record(page: Page, *, masking: Masking = DEFAULT) -> list[dict[str, Any
 def stored_letter_record(
     stored_letter: StoredDeadLetter, *, reveal: bool = False, masking: Masking = DEFAULT
 ) -> dict[str, Any]:
-    """A dead letter with its body. `body` is null if it is not JSON or has more than `MAX_LEVELS` levels;
-    `body_base64` has the exact bytes if revealed."""
+    """A dead letter with its body. `body` is null if it is neither JSON nor a form, or has more than `MAX_LEVELS`
+    levels; `body_base64` has the exact bytes if revealed."""
     shown = str if reveal else masking.texts_of(stored_letter.body)
     letter = letter_record(stored_letter.letter, shown=shown)
     notes = [{"at_ms": note.at_ms, "by": note.by, "text": shown(note.text)} for note in stored_letter.notes]
     record = {**letter, "notes": notes, "body_bytes": len(stored_letter.body), "body": None}
     try:
-        body = msgspec.json.decode(stored_letter.body) if reveal else masking.body(stored_letter.body)
+        body = value_of(stored_letter.body) if reveal else masking.body(stored_letter.body)
     except (ValueError, RecursionError):
         body = None
     record["body"] = body if _is_within(MAX_LEVELS, body) else None

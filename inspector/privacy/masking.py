@@ -19,11 +19,10 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-import msgspec
-
 from inspector.privacy.dotted_paths import RemainingPaths, compile_paths, descend, last_keys
 from inspector.privacy.known_values import KnownValues
 from inspector.privacy.personal_keys import PERSON_KEYS, is_code, is_non_person, is_personal
+from inspector.privacy.readable_body import value_of
 from inspector.privacy.text_patterns import masked_emails, masked_phones
 
 MASK = "***"
@@ -72,9 +71,9 @@ class Masking:
         self._masked_keys = last_keys(masked)
 
     def body(self, body: bytes) -> Any:
-        """The JSON value of a body, masked. Raises ValueError if the body is not JSON."""
+        """The value of a body, masked. Raises ValueError if the body is neither JSON nor a form."""
         try:
-            return self.value(msgspec.json.decode(body))
+            return self.value(value_of(body))
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -94,7 +93,7 @@ class Masking:
         body."""
         known = KnownValues()
         try:
-            self._mask_root(msgspec.json.decode(body), _MaskingPass(KnownValues(), known))
+            self._mask_root(value_of(body), _MaskingPass(KnownValues(), known))
         except (ValueError, RecursionError):
             return self.text
         return lambda text: self.text(known.masked(text, MASK))

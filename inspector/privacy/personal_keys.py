@@ -42,12 +42,14 @@ _CONTACT_KEYS = frozenset(
         "contact",
         "contacts",
     }
-    | {"emailaddress", "emailhash", "emailmd", "emailsha", "correo", "courriel", "ip", "ips", "ipaddr"}
+    | {"waid", "emailaddress", "emailhash", "emailmd", "emailsha", "correo", "courriel", "ip", "ips", "ipaddr"}
 )
 _ADDRESS_KEYS = frozenset(
     {"street", "strasse", "line", "addressline", "housenumber", "hausnummer", "anschrift", "direccion", "calle"}
     | {"city", "cities", "ort", "wohnort", "ciudad", "ville", "postalcode", "postcode", "zip", "zipcode", "plz"}
     | {"lat", "lng", "lon", "latitude", "longitude", "coordinates"}
+    # The place of a phone number in a form of Twilio: FromCity, ToZip and so on.
+    | {f"{end}{part}" for end in ("from", "to", "caller", "called") for part in ("city", "state", "zip")}
 )
 _PROFILE_KEYS = frozenset(
     {"birthdate", "birthday", "birthyear", "geburtsdatum", "geburtstag", "dob", "born", "age", "gender", "sex"}
@@ -77,7 +79,8 @@ _SECRET_KEYS = frozenset(
         "creditcards",
         "cvv",
     }
-    | {"passwort", "secret", "apikey"}
+    # With Slack's response_url anybody could write to its channel.
+    | {"passwort", "secret", "apikey", "responseurl"}
 )
 _PERSONAL_KEYS = _NAME_KEYS | _CONTACT_KEYS | _ADDRESS_KEYS | _PROFILE_KEYS | _SECRET_KEYS
 

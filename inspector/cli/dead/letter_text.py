@@ -83,7 +83,9 @@ def body_text(stored_letter: StoredDeadLetter, *, reveal: bool, masking: Masking
     head = f"body, {size(len(stored_letter.body))}"
     body = locate_error(stored_letter.body, stored_letter.letter.path, masking=None if reveal else masking)
     if body.form == "hidden":
-        return f"{head}, is not JSON, so personal data cannot be masked; use --reveal or --raw to show it"
+        return f"{head}: no JSON and no form, so personal data cannot be masked; use --reveal or --raw to show it"
+    if body.form == "form":
+        head += ", a form"
     if body.form == "text":
         head += ", not JSON"
     elif not reveal:
