@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import structs
@@ -12,6 +13,7 @@ from msgspec import structs
 from broker.erasure.kept_texts import FORGOTTEN
 from broker.queue.batch import RawBody
 from inspector.privacy.name_matcher import NameMatcher
+from inspector.privacy.readable_body import is_form
 from sources.provider import Provider
 from sources.search_terms import term
 
@@ -84,6 +86,12 @@ class Person:
         return text
 
     def _is_named_in(self, data: bytes) -> bool:
+        # In a form a `+` is a space. Left as it is, it would look like a part of the address after it.
+        return self._is_written_in(data) or (
+            is_form(data) and self._is_written_in(unquote_to_bytes(data.replace(b"+", b" ")))
+        )
+
+    def _is_written_in(self, data: bytes) -> bool:
         if self._quoted.search(data):
             return True
         text = data.decode("utf-8", "replace")

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.queue.batch import RawBody
 from inspector.operations.single_letter import parse_edited_body
 from inspector.presentation.error_location import locate_error
 from inspector.privacy.masking import DEFAULT, MASK, Masking
+from inspector.privacy.person import Person
 from inspector.privacy.readable_body import as_written, is_form, value_of
+from sources import KINDS
 
 TWILIO = urlencode(
     {
@@ -122,6 +125,16 @@ def test_a_masked_interaction_is_still_one() -> None:
 
 def test_a_form_can_be_edited() -> None:
     assert parse_edited_body("To=%2B1415&Body=hi\n") == b"To=%2B1415&Body=hi"
+
+
+@pytest.mark.parametrize("name", ["ada@example.com", "cust_1a2b3c"])
+def test_a_person_in_the_text_of_a_form_is_found_to_be_forgotten(name: str) -> None:
+    form = urlencode({"command": "/note", "text": f"call {name} now"}).encode()
+    person = Person([name], {"slack": KINDS["slack"]})
+    assert person.owns(RawBody(0, "slack", "", form, ""))
+    assert not person.owns(RawBody(0, "slack", "", form.replace(b"call+", b"call"), ""))
+    assert not person.owns(RawBody(0, "slack", "", b"command=%2Fnote&text=hello", ""))
+    assert not person.owns(RawBody(0, "slack", "", b"command=note&text=hello", ""))
 
 
 @pytest.mark.parametrize("part", [b"a=1&", b"a", b"=", b"%41=&", b"a=%41"])
