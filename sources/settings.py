@@ -30,12 +30,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     events: tuple[str, ...] = ()
     """Event names that `?event=` in the webhook's URL may give to a body that does not name its event; custom
     names are allowed. Others are answered 400. Empty: the names that the provider has. A name that the provider
-    has must fit the body in both cases."""
+    has must fit the body in both cases. It is a fault for a provider whose webhooks name their events: choose
+    those in rules."""
 
     url_key: bool = False
     """True to require a key in the webhook's URL that authenticates `?event=`, for bodies that do not name their
     event. `hookline url` prints the URL. With a key every name is accepted, or every name in `events` if that is
-    set."""
+    set. It is a fault for a provider whose webhooks name their events."""
 
     dedupe_window_days: Annotated[int, Meta(ge=1, le=366)] = 7
     """Days after it was last seen within which the same event counts as a duplicate. An event that is identified

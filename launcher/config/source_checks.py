@@ -50,7 +50,12 @@ def unusable_sources(sources: Mapping[str, Settings], receiver: ReceiverSettings
             kind = provider_of(settings)
         except UnknownKindError:  # reported for the value itself
             continue
-        for place, reason in (*_unprotected(kind, settings), *_stored_secrets(kind, receiver)):
+        faults = [
+            *_unprotected(kind, settings),
+            *_without_effect(kind, settings),
+            *_stored_secrets(kind, receiver),
+        ]
+        for place, reason in faults:
             yield place if place.startswith("receiver.") else f"{path}.{place}", reason
         if kind.signs_url and not receiver.public_url:
             yield (
@@ -78,6 +83,17 @@ def _unprotected(kind: Provider, settings: Settings) -> Iterator[tuple[str, str]
     for number, address in enumerate(settings.addresses):
         if _is_everything(address):
             yield f"addresses[{number}]", "it lets every address send webhooks that nothing else protects"
+
+
+def _without_effect(kind: Provider, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yields (setting, reason) for settings of `?event=` where the body or a header names the event."""
+    if kind.url_event(b"{}", "event") != "ignored":
+        return
+    reason = f"it does nothing here, since the webhooks of {kind.title} name their events: remove it"
+    if settings.events:
+        yield "events", f"{reason}, and choose events in `events` of a rule"
+    if settings.url_key and kind.authenticates:
+        yield "url_key", reason
 
 
 def _stored_secrets(kind: Provider, receiver: ReceiverSettings) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,27 @@ def test_a_provider_that_signs_urls_needs_the_public_url(monkeypatch: pytest.Mon
     assert read(tables | {"receiver": {"public_url": "https://a.example"}}, {}).receiver.public_url
 
 
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"voucherify"}))
+def test_settings_for_names_in_urls_are_a_fault_where_the_webhook_names_its_event(kind: str) -> None:
+    tables: dict[str, object] = {
+        "sources": {"s": {"kind": kind, "events": ["push"], "url_key": True}},
+        "receiver": {"public_url": "https://a.example"},
+    }
+    found = faults(tables)
+    assert set(found) == {"sources.s.events", "sources.s.url_key"}
+    assert found["sources.s.events"] == (
+        f"it does nothing here, since the webhooks of {KINDS[kind].title} name their events: remove it, and "
+        "choose events in `events` of a rule"
+    )
+
+
+def test_settings_for_names_in_urls_are_kept_where_the_url_may_name_the_event() -> None:
+    table = {"kind": "hmac", "events": ["push"], "url_key": True, "hmac": {"header": "x-mac"}}
+    assert read({"sources": {"s": table, "v": {"events": ["a.b"], "url_key": True}}}, {}).sources["s"].url_key
+    named = table | {"hmac": {"header": "x-mac", "event": "header:x-event"}}
+    assert set(faults({"sources": {"s": named}})) == {"sources.s.events", "sources.s.url_key"}
+
+
 def test_a_deadline_shorter_than_an_answer_may_take_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "github", structs.replace(KINDS["github"], deadline_s=3.0))
     sources = {"repo": Settings(kind="github", secrets=(Secret("secret"),)), "shop": Settings()}
