@@ -46,7 +46,7 @@ class StoredLetterRecord(LetterRecord, frozen=True, forbid_unknown_fields=True, 
     notes: list[NoteRecord]
     body_bytes: int
     body: Any
-    """The body, if it is JSON; otherwise null."""
+    """The body, if it is JSON, or the parameters of a form; otherwise null."""
 
     body_base64: str = ""
     """The exact bytes, only if revealed."""

@@ -18,8 +18,8 @@ class Amount(Struct, frozen=True, kw_only=True):
     currency: str
 
 
-class Payment(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A payment was authorised, captured, refunded or cancelled, or that failed: `success` says which."""
+class PaymentEvent(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A payment was cancelled, or another event of a payment. It may have failed: `success` says which."""
 
     event_code: str
     success: str
@@ -29,7 +29,7 @@ class Payment(Struct, frozen=True, kw_only=True, rename="camel"):
     original_reference: str | None = None
     """For changes of a payment: the `psp_reference` of the payment."""
 
-    amount: Amount
+    amount: Amount | None = None
     event_date: str
     payment_method: str | None = None
     reason: str | None = None
@@ -37,5 +37,16 @@ class Payment(Struct, frozen=True, kw_only=True, rename="camel"):
     additional_data: dict[str, Any] | None = None
 
 
-MODELS: dict[str, type[Struct]] = dict.fromkeys(("AUTHORISATION", "CAPTURE", "REFUND", "CANCELLATION"), Payment)
+class Payment(PaymentEvent, frozen=True, kw_only=True, rename="camel"):
+    """A payment was authorised, captured or refunded, which has an amount."""
+
+    amount: Amount
+
+
+MODELS: dict[str, type[Struct]] = {
+    "AUTHORISATION": Payment,
+    "CAPTURE": Payment,
+    "REFUND": Payment,
+    "CANCELLATION": PaymentEvent,
+}
 """The models by event name."""

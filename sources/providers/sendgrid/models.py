@@ -28,10 +28,10 @@ class Delivered(MailEvent, frozen=True, kw_only=True):
 
 
 class Deferred(MailEvent, frozen=True, kw_only=True):
-    """The recipient's server asked to try again. `attempt` is a number in text."""
+    """The recipient's server asked to try again. `attempt` is usually a number in text."""
 
     response: str | None = None
-    attempt: str | None = None
+    attempt: str | int | None = None
 
 
 class Bounce(MailEvent, frozen=True, kw_only=True):

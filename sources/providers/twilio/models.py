@@ -1,6 +1,7 @@
-"""The status callbacks of Twilio, as typed structs. All values of a form are text.
+"""The forms of Twilio that are used most, as typed structs. All values of a form are text.
 
-twilio.com/docs, "Track the message status of outbound messages" and "Twilio Voice: status callbacks".
+twilio.com/docs, "Track the message status of outbound messages", "Twilio's request to your incoming message
+webhook URL" and "Twilio's request to your application" (Voice).
 """
 
 from __future__ import annotations
@@ -22,6 +23,21 @@ class MessageStatus(Struct, frozen=True, kw_only=True, rename="pascal"):
     messaging_service_sid: str | None = None
 
 
+class InboundMessage(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A message to one of your numbers. Its media are in `data`, as `MediaUrl0` and so on."""
+
+    message_sid: str
+    account_sid: str
+    from_: str = field(name="From")
+    to: str
+    body: str
+    num_media: str | None = None
+    profile_name: str | None = None
+    """For WhatsApp: the name of the sender."""
+
+    wa_id: str | None = None
+
+
 class CallStatus(Struct, frozen=True, kw_only=True, rename="pascal"):
     """A call has a new status, such as ringing, completed, busy or no-answer."""
 
@@ -37,5 +53,9 @@ class CallStatus(Struct, frozen=True, kw_only=True, rename="pascal"):
     timestamp: str | None = None
 
 
-MODELS: dict[str, type[Struct]] = {"message.*": MessageStatus, "call.*": CallStatus}
+MODELS: dict[str, type[Struct]] = {
+    "message.received": InboundMessage,
+    "message.*": MessageStatus,
+    "call.*": CallStatus,
+}
 """The models by event name."""

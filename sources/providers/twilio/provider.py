@@ -40,6 +40,9 @@ _STATUS = {
 }
 """The parameters that name an event, and the thing whose event it is."""
 
+_INBOUND = "message.received"
+"""The event of a message to one of your numbers, which has no `MessageStatus`."""
+
 
 def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # noqa: ARG001 - the body has all
     """The event in a form, such as `message.delivered`, or in an item of Event Streams, whose name is `type`."""
@@ -71,7 +74,10 @@ def sample(number: int, event: str) -> bytes:
     """A form as Twilio sends it for `message.STATUS`, `call.STATUS` or another event in `_STATUS`."""
     thing, _, status = event.partition(".")
     key = next((key for key, name in _STATUS.items() if name == thing), "MessageStatus")
-    sid = {"MessageStatus": "MessageSid", "StatusCallbackEvent": "ConferenceSid"}.get(key, f"{thing.title()}Sid")
+    key = "SmsStatus" if event == _INBOUND else key
+    sid = {"MessageStatus": "MessageSid", "SmsStatus": "MessageSid", "StatusCallbackEvent": "ConferenceSid"}.get(
+        key, f"{thing.title()}Sid"
+    )
     seed = hashlib.blake2b(str(number).encode(), digest_size=16).hexdigest()
     form = {
         "AccountSid": "AC" + "0" * 32,
@@ -80,6 +86,7 @@ def sample(number: int, event: str) -> bytes:
         key: status,
         "From": "+14158675309",
         "To": f"+1800{number % 10**7:07d}",
+        **({"Body": f"Sample {number}", "NumMedia": "0"} if event == _INBOUND else {}),
     }
     return urlencode(form).encode()
 

@@ -135,6 +135,20 @@ def test_an_event_without_a_model_is_no_drift(event: str) -> None:
     assert list(KINDS["stripe"].compare(event, {"id": 3})) == []
 
 
+def test_a_message_to_a_number_of_twilio_has_a_text_and_no_status() -> None:
+    body = (
+        b"SmsStatus=received&MessageSid=SM1&AccountSid=AC1&From=%2B14158675309&To=%2B18005551212&Body=&NumMedia=0"
+    )
+    event = KINDS["twilio"].decode(body, "")
+    model: Any = KINDS["twilio"].model(event.name, KINDS["twilio"].view(body))
+    assert (event.name, type(model).__name__, model.body, model.from_) == (
+        "message.received",
+        "InboundMessage",
+        "",
+        "+14158675309",
+    )
+
+
 def test_amounts_and_ids_have_the_types_that_the_providers_document() -> None:
     paid: Any = KINDS["stripe"].model("invoice.paid", sample_of(KINDS["stripe"], "invoice.paid"))
     assert (paid.data.object.amount_paid, paid.data.object.currency) == (1999, "eur")
