@@ -12,7 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hookline.models import github
 from hookline.voucherify import PointsAdded
+from sources import KINDS
 from sources.voucherify import VOUCHERIFY
 from sources.voucherify.models import MODELS
 from tests.sources.payloads import PAYLOADS, compact, leaves, replaced
@@ -68,6 +70,20 @@ async def test_a_function_gets_the_typed_event_the_payload_and_the_key() -> None
     assert (notification.event, notification.source, notification.rule) == (POINTS_ADDED, "shop", "crm")
     assert (notification.data, notification.raw) == (MESSAGE.data, BODY)
     assert (notification.text, notification.to, notification.attempt) == ("40 points", "nadia@example.com", 2)
+
+
+async def test_a_function_gets_the_typed_event_of_another_provider_or_none_if_the_payload_differs() -> None:
+    settings = PythonSettings(target="tests.worker.channels.functions:note")
+    opened = PythonChannel(settings, {"repo": KINDS["github"].model})
+    body = KINDS["github"].sample(1, "push")
+    message = but(source="repo", event="push", data=KINDS["github"].view(body), raw=body)
+    changed = but(source="repo", event="push", data={**message.data, "commits": "many"}, raw=body)
+    assert [await opened.send(message), await opened.send(changed)] == [Sent(), Sent()]
+    fits, differs = (notification for notification, _ in functions.calls)
+    assert isinstance(fits.model, github.Push)
+    assert fits.model.head_commit is not None
+    assert fits.model.head_commit.author == github.CommitAuthor(name="octocat", email="octocat@github.com")
+    assert (differs.model, differs.data["commits"]) == (None, "many")
 
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
