@@ -16,6 +16,7 @@ from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
 from broker.steps.digests import Part
 from broker.steps.new_events import (
+    DEAD_FOR_RETRY,
     GATHERING,
     LAYOUT,
     NEW_EVENTS,
@@ -88,6 +89,15 @@ _GATHER = Script(
 )
 
 
+_RETRY_REDELIVERED = Script(
+    "steps/retry_redelivered",
+    parts=(FULL, COUNTERS, LAYOUT, DEAD_FOR_RETRY, WAKE),
+    keys=("dead_index",),
+    args=("partitions",),
+    rest="members",
+)
+
+
 async def apply(
     redis: Client,
     batches: Sequence[AppliedBatch],
@@ -139,3 +149,14 @@ async def gather(
         return int(
             await confirmed(redis, confirmation, _GATHER, partitions=redis.layout, rows=rows, blobs=blobs.all)
         )
+
+
+async def retry_redelivered(redis: Client, members: Sequence[str]) -> int:
+    """Mark dead digests of this partition to be retried, because some of their events were delivered again.
+
+    members: the identities of the events, which are at home in other partitions. Returns for how many of them a
+    dead letter was marked. Safe to repeat. Raises BrokerError, WrongLayout.
+    """
+    # Nothing confirms this step: a failover that undoes it leaves a dead letter, and loses nothing.
+    with translated():
+        return int(await _RETRY_REDELIVERED(redis, partitions=redis.layout, members=members))

@@ -56,10 +56,11 @@ LAYOUT = Part("steps/layout", parts=(BASE,), keys=("layout",))
 GATHERING = Part(
     "steps/gathering", parts=(BASE,), keys=("digests", "digests_counted"), records={"PART": PlannedPart}
 )
+DEAD_FOR_RETRY = Part("steps/dead_for_retry", parts=(BASE, FINDING), keys=("dead_to_retry",))
 NEW_EVENTS = Part(
     "steps/new_events",
-    parts=(BASE, JOBS, FINDING),
-    keys=("queue", "dead_index", "dead_to_retry"),
+    parts=(BASE, JOBS, DEAD_FOR_RETRY),
+    keys=("queue", "dead_index"),
     records={"EVENT": NewEvent, "MARK": Mark, "SHARE": Share, "JOB": QueuedJob},
 )
 

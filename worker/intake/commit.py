@@ -94,7 +94,8 @@ class Committer:
                 retried_on_redelivery=committed.retried_on_redelivery + applied.retried_on_redelivery,
                 digested=committed.digested + applied.digested,
             )
-        self._on_committed(committed)
+        retried = committed.retried_on_redelivery + done.retried_on_redelivery
+        self._on_committed(structs.replace(committed, retried_on_redelivery=retried))
         # Where another worker committed an entry, it may have let bodies wait, which need the markers.
         if committed.acknowledged == len(processed):
             home_steps.note_committed(plan, done.held)

@@ -23,7 +23,7 @@ from broker.redis.errors import BrokerError, Unavailable, WrongLayout
 from broker.redis.partitions import Partitions
 from broker.redis.server.facts import read_facts
 from broker.redis.server.probe import probe
-from broker.steps.apply import Applied, AppliedBatch, GatheredEvent, apply, gather
+from broker.steps.apply import Applied, AppliedBatch, GatheredEvent, apply, gather, retry_redelivered
 from worker.intake.plan import HomeBatch, HomeWork, Plan
 
 log = logging.getLogger("hookline.worker")
@@ -42,12 +42,22 @@ _Waiting = dict[tuple[str, int], tuple[Entry, dict[int, RawBody]]]
 """(entry, partition that its bodies wait for) -> the bodies by their places."""
 
 
+_ToGather = dict[int, list[tuple[HomeBatch, GatheredEvent]]]
+"""By the home of a digest: the new events that join it."""
+
+_ToRetry = dict[int, list[tuple[HomeBatch, int]]]
+"""By the home of a digest: the events (by their numbers in a batch) that were seen before and join it."""
+
+
 class HomeStepsResult(Struct, frozen=True):
     """The results of the steps in other partitions."""
 
     applied: list[Applied]
     held: dict[str, list[HeldBodies]]
     """By entry: the bodies that wait for a partition that is away."""
+
+    retried_on_redelivery: int
+    """How many redeliveries caused dead digests in other partitions than that of their event to be retried."""
 
 
 class HomeSteps:
@@ -78,22 +88,24 @@ class HomeSteps:
         waiting: _Waiting = {}
         homes = list(plan.elsewhere.items())
         answers = await asyncio.gather(*(self._answer(home, self._apply(home, work)) for home, work in homes))
-        to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]] = {}
+        to_gather: _ToGather = {}
+        to_retry: _ToRetry = {}
         for (home, work), applied in zip(homes, answers, strict=True):
             for number, batch in enumerate(work.batches):
                 if applied is None:
                     for place, body in zip(batch.places, batch.bodies, strict=True):
                         _hold(waiting, batch.entry, home, place, body)
                 else:
-                    self._collect(to_gather, batch, applied.new[number])
+                    self._collect(to_gather, to_retry, batch, applied.new[number])
         await self._gather_all(to_gather, waiting)
+        retried = await self._retry_all(to_retry, waiting)
         held: dict[str, list[HeldBodies]] = {}
         for (entry_id, home), (entry, by_place) in waiting.items():
             bodies, places = list(by_place.values()), list(by_place)
             held.setdefault(entry_id, []).append(
                 HeldBodies(home, batch_id(self._redis, entry), bodies, places, entry.any_age)
             )
-        return HomeStepsResult([applied for applied in answers if applied], held)
+        return HomeStepsResult([applied for applied in answers if applied], held, retried)
 
     def note_committed(self, plan: Plan, held: dict[str, list[HeldBodies]]) -> None:
         """Note that this worker has committed the entries: the markers of complete batches may end soon."""
@@ -157,18 +169,35 @@ class HomeSteps:
             self._confirmations[home] = found
         return self._confirmations[home]
 
-    def _collect(
-        self, to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]], batch: HomeBatch, new: Sequence[bool]
-    ) -> None:
+    def _collect(self, to_gather: _ToGather, to_retry: _ToRetry, batch: HomeBatch, new: Sequence[bool]) -> None:
         for leaving in batch.leaving:
             event = leaving.part.event
-            if new[event]:
+            if not new[event]:  # a digest of it may be dead
+                to_retry.setdefault(leaving.home, []).append((batch, event))
+            else:
                 gathered = GatheredEvent(batch_id(self._redis, batch.entry), batch.places[event], leaving.part)
                 to_gather.setdefault(leaving.home, []).append((batch, gathered))
 
-    async def _gather_all(
-        self, to_gather: dict[int, list[tuple[HomeBatch, GatheredEvent]]], waiting: _Waiting
-    ) -> None:
+    async def _retry_all(self, to_retry: _ToRetry, waiting: _Waiting) -> int:
+        """Have dead digests of redelivered events retried. Returns for how many events there are some."""
+        answers = await asyncio.gather(
+            *(
+                self._answer(
+                    home,
+                    retry_redelivered(
+                        self._partitions[home], [batch.events[event].mark.member for batch, event in rows]
+                    ),
+                )
+                for home, rows in to_retry.items()
+            )
+        )
+        for (home, rows), retried in zip(to_retry.items(), answers, strict=True):
+            if retried is None:
+                for batch, event in rows:
+                    _hold(waiting, batch.entry, home, batch.places[event], batch.bodies[event])
+        return sum(retried or 0 for retried in answers)
+
+    async def _gather_all(self, to_gather: _ToGather, waiting: _Waiting) -> None:
         answers = await asyncio.gather(
             *(
                 self._answer(home, self._gather(home, [gathered for _, gathered in rows]))

@@ -33,13 +33,6 @@ local function was_seen(mark)
   return not is_new
 end
 
--- Mark dead letters of an identity to be retried. Returns whether there are any.
-local function marks_dead_for_retry(member)
-  local dead = ids_with('seen:' .. member, '', 100)
-  for i = 1, #dead do redis.call('SADD', K.dead_to_retry, dead[i]) end
-  return #dead > 0
-end
-
 -- The notifications of an event that is not new are settled before their job starts.
 local function skip(event)
   local shares = event[EVENT_SHARES]
@@ -59,7 +52,7 @@ end
 local function process(event)
   local mark = event[EVENT_MARK]
   if was_seen(mark) then
-    if has_dead and marks_dead_for_retry(mark[MARK_MEMBER]) then
+    if has_dead and mark_dead_for_retry(mark[MARK_MEMBER]) > 0 then
       processed, retried_on_redelivery = processed + 1, retried_on_redelivery + 1
     else
       duplicate = duplicate + 1
