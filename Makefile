@@ -1,7 +1,7 @@
 # Needs Python 3.11 to 3.14 and nothing else; 3.14 is not tested yet. Uses uv if it is on PATH. `make help` lists the targets.
 # Installs locked versions: uv reads uv.lock, pip reads constraints.txt, and `make lock` writes both.
 # Options: PYTHON=/path/to/python3.12, ARGS="..." for the tool behind a target, and for chaos EVENTS=, SEED=, PARTITIONS=
-# and CLUSTER=1.
+# and CLUSTER=1. For fuzz SEED=, FUZZ_SECONDS= and GARBAGE_SECONDS=.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -29,7 +29,7 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos package docs lock
+.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos fuzz package docs lock
 
 help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
@@ -71,6 +71,12 @@ bench: $(VENV)/.dev ## measure, and compare with the goals
 
 chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS= SEED= PARTITIONS= CLUSTER=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" PARTITIONS="$(PARTITIONS)" CLUSTER="$(CLUSTER)" $(PY) -m pytest -m chaos -s $(ARGS)
+
+# CI is unset because it makes the tests choose the same inputs each time, and the SEED of chaos is not used.
+fuzz: $(VENV)/.dev ## look for inputs that break a property: fuzzers, garbage in Redis, many examples (SEED=)
+	@SEED="$(if $(filter file,$(origin SEED)),$$(date +%s),$(SEED))" env -u CI \
+		$(PY) -m pytest -m chaos -s tests/chaos/test_fuzzers.py tests/fuzz $(ARGS)
+	@env -u CI $(PY) -m pytest -m hypothesis --hypothesis-profile="many new examples" $(ARGS)
 
 package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check them as the package index would
 	@rm -rf dist

@@ -51,5 +51,7 @@ class Proxy:
 async def running_proxy(upstream: Path, path: Path) -> AsyncIterator[Proxy]:
     proxy = Proxy(upstream, path)
     server = await asyncio.start_unix_server(proxy.handle, path)
-    yield proxy
-    server.close()
+    try:
+        yield proxy
+    finally:
+        server.close()

@@ -46,5 +46,7 @@ async def running_sink() -> AsyncIterator[Sink]:
     await site.start()
     port = runner.addresses[0][1]
     sink.url = f"http://127.0.0.1:{port}/"
-    yield sink
-    await runner.cleanup()
+    try:
+        yield sink
+    finally:
+        await runner.cleanup()

@@ -23,6 +23,7 @@ from sources import KINDS
 from sources.event import Event
 from sources.signed_request import NO_HEADERS, Headers
 from tests.clocks import clock_off_by
+from tests.forked import Fork
 from tests.leash import leashed
 from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.components import Setup
@@ -95,17 +96,21 @@ class WorkerProcess:
             "parts": parts,
             "settings": {"lease_s": 2.0, "takeover_s": 1.0, "unrecognized_grace_s": 0.0} | settings,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._new_python = bool(clock_s)
+        self._process: Fork | subprocess.Popen[bytes] | None = None
 
     def start(self) -> WorkerProcess:
         line = msgspec.json.encode(self._arguments).decode()
         root = Path(__file__).parent.parent
-        command = leashed([sys.executable, "-m", "tests.worker_process", line])
-        self._process = subprocess.Popen(command, cwd=root, env=self._environment)
+        if self._new_python:
+            command = leashed([sys.executable, "-m", "tests.worker_process", line])
+            self._process = subprocess.Popen(command, cwd=root, env=self._environment)
+        else:
+            self._process = Fork("tests.worker_process", line, cwd=root, env=self._environment)
         return self
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Fork | subprocess.Popen[bytes]:
         assert self._process is not None
         return self._process
 

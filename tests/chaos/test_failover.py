@@ -38,8 +38,10 @@ async def group() -> AsyncIterator[Sentineled]:
 @asynccontextmanager
 async def reading(group: Sentineled) -> AsyncIterator[Client]:
     client = connect(Settings(url=group.url))
-    yield client
-    await client.aclose()
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])

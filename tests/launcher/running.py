@@ -9,13 +9,15 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
-from tests.launcher.forked import run_forked
+from tests.forked import Fork, run_forked
 from tests.leash import leashed
 from tests.until import until
 
 ROOT = Path(__file__).parents[2]
+
+_FOR_NEW_PYTHON = ("PYTHON", "LD_", "LANG", "LC_", "FAKETIME")
+"""The beginnings of the names of variables that have an effect only at the start of a program."""
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -25,18 +27,15 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class Running:
-    """A process whose output tests can wait for."""
+    """`python ARGUMENTS`, a process whose output tests can wait for.
+
+    A module of Hookline starts as a fork, unless `env` sets what only a new Python reads.
+    """
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self._output = cwd / f"output-{os.urandom(4).hex()}"
-        self._file: IO[bytes] = self._output.open("wb")
-        self._process = subprocess.Popen(
-            leashed([sys.executable, *arguments]),
-            cwd=cwd,
-            env=environment() if env is None else env,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-        )
+        self._output.touch()
+        self._process = _started(arguments, cwd, environment() if env is None else env, self._output)
         self.pid = self._process.pid
 
     @property
@@ -73,7 +72,19 @@ class Running:
             os.kill(child, signal.SIGKILL)
         while any(map(is_alive, children)):
             time.sleep(0.01)
-        self._file.close()
+
+
+def _started(
+    arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str], output: Path
+) -> Fork | subprocess.Popen[bytes]:
+    usual = environment()
+    if arguments[:2] == ("-m", "launcher") and all(
+        env.get(name) == usual.get(name) for name in env.keys() | usual.keys() if name.startswith(_FOR_NEW_PYTHON)
+    ):
+        return Fork("launcher", *arguments[2:], cwd=cwd, env=env, stdout=output, stderr=output)
+    with output.open("wb") as file:
+        command = leashed([sys.executable, *arguments])
+        return subprocess.Popen(command, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT)
 
 
 def hookline(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

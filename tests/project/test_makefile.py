@@ -24,6 +24,7 @@ TARGETS = [
     "check",
     "bench",
     "chaos",
+    "fuzz",
     "package",
     "docs",
     "lock",

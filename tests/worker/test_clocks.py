@@ -34,7 +34,7 @@ async def test_a_dead_workers_batches_are_taken_over_in_time(
     await send(redis, webhook(1))
     assert await stream.read(redis, "dead-worker", count=10, block_ms=10)
     worker(clock_s=clock_s)
-    await until(lambda: sink.got, seconds=20)
+    await until(lambda: sink.got)
     assert (await wait_until_idle(redis)).sent == 1
 
 

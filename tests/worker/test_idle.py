@@ -55,10 +55,12 @@ async def idle_worker(redis: Client, url: str, sink: Sink, **channel: object) ->
     running = asyncio.create_task(
         run(Settings(), sources, RULES, sink_channel(sink.url, **channel), settings, stop=stop)
     )
-    await until(lambda: is_idle(redis))
-    yield stop
-    stop.set()
-    await asyncio.wait_for(running, 60)
+    try:
+        await until(lambda: is_idle(redis))
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 60)
 
 
 @pytest.fixture

@@ -54,8 +54,10 @@ async def divided(servers: Sequence[RedisServer], layout: str = "01") -> AsyncIt
         for number, place in enumerate(layout)
     ]
     partitions = Partitions(clients)
-    yield partitions
-    await partitions.aclose()
+    try:
+        yield partitions
+    finally:
+        await partitions.aclose()
 
 
 async def bodies_in(client: Client) -> list[bytes]:
@@ -73,11 +75,13 @@ class Senders:
     def __init__(self, served: Served) -> None:
         self._served = served
         self.accepted: dict[bytes, float] = {}
+        self._sent_s: list[float] = []
         self.statuses: set[int] = set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(1_000_000):
+                self._sent_s.append(time.monotonic())
                 group.create_task(self._send(b'{"n":%d}' % number))
                 await asyncio.sleep(_EVERY_S)
 
@@ -88,9 +92,12 @@ class Senders:
             self.accepted[body] = time.monotonic()
 
     def longest_gap_s(self) -> float:
-        """Return the longest time between two answers with 202."""
-        times = sorted(self.accepted.values())
-        return max(later - earlier for earlier, later in pairwise(times))
+        """Return the longest time between two answers with 202, without what a busy machine did not send."""
+        return _longest_gap_s(sorted(self.accepted.values())) - _longest_gap_s(self._sent_s)
+
+
+def _longest_gap_s(times: Sequence[float]) -> float:
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 @pytest.mark.parametrize(

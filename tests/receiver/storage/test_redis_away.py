@@ -86,7 +86,7 @@ async def test_the_receiver_starts_while_redis_is_away(own_redis: RedisServer, o
 async def test_a_frozen_redis_is_answered_503_within_the_flush_timeout(
     own_redis: RedisServer, own_client: Client
 ) -> None:
-    async with serving(own_client, flush_timeout_s=0.5) as served:
+    async with serving(own_client, flush_timeout_s=2.0) as served:
         assert (await served.send()).status == 202
         own_redis.freeze()
         started_s = time.monotonic()
@@ -94,7 +94,7 @@ async def test_a_frozen_redis_is_answered_503_within_the_flush_timeout(
         took_s = time.monotonic() - started_s
 
         assert {reply.status for reply in replies} == {503}
-        assert took_s < 4.5  # on a busy machine; ten batches one after another would take 5 s
+        assert took_s < 15  # on a busy machine; ten batches one after another would take 20 s
         await until(lambda: _reasons(served))
         own_redis.thaw()
         await until(lambda: _accepts(served))

@@ -51,8 +51,10 @@ async def server(status: int = 204, headers: dict[str, str] | None = None) -> As
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     taken.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield taken
-    await runner.cleanup()
+    try:
+        yield taken
+    finally:
+        await runner.cleanup()
 
 
 async def sent(url: str, *messages: Message, **settings: Any) -> list[Outcome]:

@@ -138,9 +138,9 @@ async def test_the_fate_of_the_answers_body_does_not_matter(then: str, body: str
 async def test_a_slow_body_is_not_waited_for_as_long_as_the_time_out() -> None:
     began = time.monotonic()
     assert (
-        await outcome_by(Answers(head("202 Accepted", "Connection: close"), then="hang"), timeout_s=20) == Sent()
+        await outcome_by(Answers(head("202 Accepted", "Connection: close"), then="hang"), timeout_s=60) == Sent()
     )
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("then", ["close", "reset", "hang"])

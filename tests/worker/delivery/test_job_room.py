@@ -78,7 +78,7 @@ async def test_a_partition_that_does_not_claim_any_more_keeps_no_share(
 ) -> None:
     room.note_claim(read[1], left_jobs=True)
     assert room.free(read[0]) == 4
-    await until(lambda: room.free(read[0]) == 8, seconds=5)
+    await until(lambda: room.free(read[0]) == 8)
 
 
 async def test_jobs_whose_outcomes_wait_for_redis_take_no_room_of_other_partitions(
@@ -88,7 +88,7 @@ async def test_jobs_whose_outcomes_wait_for_redis_take_no_room_of_other_partitio
     start(room, cut_off, 8)
     for n in range(8):
         cut_off.channels.of("sink").start_job(f"job-{n}", is_probe=False)
-    await until(lambda: room.is_full(read[0], "sink"), seconds=5)
+    await until(lambda: room.is_full(read[0], "sink"))
     recording = asyncio.create_task(cut_off.recorder.record("job-0.1", cut_off.channels.of("sink"), [], []))
     await until(cut_off.recorder.is_behind)
     assert room.free(read[0]) == 8
@@ -106,6 +106,6 @@ async def test_slow_jobs_of_all_partitions_count_against_the_limit_of_a_channel(
         for job in range(2):
             partition.channels.of("sink").start_job(f"job-{n}{job}", is_probe=False)
     assert not room.is_full(read[2], "sink")
-    await until(lambda: room.is_full(read[2], "sink"), seconds=5)
+    await until(lambda: room.is_full(read[2], "sink"))
     assert not room.is_full(read[2], "other")
     assert room.free(read[2]) == 8

@@ -222,7 +222,7 @@ async def test_a_commit_starts_the_retry_of_its_marked_letters_immediately(
     await asyncio.sleep(0)
     await redis.sadd(KEYS.dead_to_retry, letter.id)  # type: ignore[misc]
     retry.wake()
-    await asyncio.wait_for(woken.wait(), 3)  # without wake() it checks every 5 s
+    await asyncio.wait_for(woken.wait(), 30)  # without wake() it checks every minute
     await cancel_and_wait([running])
     assert await dead_letters.count(redis) == 0
 

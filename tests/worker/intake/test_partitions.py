@@ -30,6 +30,7 @@ from tests.redis_server import RedisServer
 from tests.until import until
 from tests.worker.dated_events import points_added
 from tests.worker.rules.test_rules import SOURCES
+from worker.intake import home_steps
 from worker.intake.home_steps import HomeSteps
 from worker.intake.homes import Homes
 from worker.intake.intake import Intake
@@ -224,10 +225,10 @@ async def test_a_batch_that_is_split_after_a_part_of_it_was_processed_repeats_no
 
 
 async def test_only_the_events_of_a_home_that_is_away_wait_for_it(
-    redis_server: RedisServer, own_redis: RedisServer
+    redis_server: RedisServer, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = RedisSettings(url=redis_server.url, partitions=2)
-    other = structs.replace(settings, url=own_redis.url)
+    other = structs.replace(settings, url=own_redis.url, socket_timeout_s=60.0)
     partitions = Partitions([connect(settings), connect(other, partition=1, retries=0)])
     raw = bodies()
     entry = await received(partitions[0], raw)
@@ -235,14 +236,15 @@ async def test_only_the_events_of_a_home_that_is_away_wait_for_it(
     intake = intake_of(partitions, 0, EACH)
     began = time.monotonic()
     await intake.process([entry])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # not for as long as the time-out of the connection
     at_home = await stats.read_totals(partitions[0])
     assert 0 < at_home.processed == BODIES - at_home.queued
     assert await held_bodies.waiting_homes(partitions[0]) == {1: 1}
 
+    monkeypatch.setattr(home_steps, "_STEP_S", 60.0)
     began = time.monotonic()
     await intake.process([await received(partitions[0], bodies(BODIES))])
-    assert time.monotonic() - began < 0.5  # a partition that is known to be away is not asked again
+    assert time.monotonic() - began < 20  # a partition that is known to be away is not asked again
 
     own_redis.thaw()
     releasing = asyncio.create_task(intake.run_release())

@@ -91,7 +91,7 @@ async def reads(partitions: Partitions) -> int:
     return blocked
 
 
-async def all_done(partitions: Partitions, *, seconds: float = 30) -> int:
+async def all_done(partitions: Partitions, *, seconds: float = 90) -> int:
     """Wait until nothing is queued or waiting in any partition. Returns how many notifications were sent."""
 
     async def done() -> list[stats.Totals] | None:

@@ -116,7 +116,7 @@ async def test_a_worker_that_stops_signs_off_and_gives_back_what_it_has_not_fini
         assert await redis.zcard(redis.names.queue)
     stuck.set()
     worker(parts=PARTS, lease_s=60.0, takeover_s=60.0)
-    assert await all_done(partitions, seconds=10) == sent
+    assert await all_done(partitions, seconds=45) == sent
 
 
 async def test_more_workers_than_partitions_read_one_each(partitions: Partitions, worker: Start) -> None:
