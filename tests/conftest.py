@@ -27,7 +27,7 @@ settings.register_profile("new examples", _PATIENT, derandomize=False)
 settings.register_profile("many new examples", _PATIENT, derandomize=False, max_examples=2000)
 settings.load_profile("same examples" if os.environ.get("CI") else "new examples")
 if os.environ.get("CI"):
-    os.environ.setdefault("SEED", "1")  # of tests that draw one where there is none
+    os.environ.setdefault("SEED", "1")  # of tests that draw one if it is not set
 
 # Containers often set PYTHONDONTWRITEBYTECODE. With it, each worker of xdist and each of the many programs that
 # the tests start would compile all of its modules again, which takes longer than most tests.

@@ -45,13 +45,12 @@ async def log_in(page: Page, served: Served, name: str = "ann", password: str = 
     await page.wait_for_selector(".who-name")
 
 
-async def faults_of(page: Page) -> list[str]:
+async def faults_of(page: Page, *, only_colors: bool = False) -> list[str]:
     """Return the serious and critical accessibility problems that axe finds on the page."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(_AXE.axe_script)
-    violations = await page.evaluate(
-        "axe.run({resultTypes: ['violations']}).then(problems => problems.violations)"
-    )
+    chosen = "runOnly: ['color-contrast', 'link-in-text-block']" if only_colors else "resultTypes: ['violations']"
+    violations = await page.evaluate(f"axe.run({{{chosen}}}).then(problems => problems.violations)")
     return [
         f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
         for one in violations
@@ -60,13 +59,16 @@ async def faults_of(page: Page) -> list[str]:
 
 
 async def faults_in_each_look(page: Page) -> list[str]:
-    """Return the problems on a phone and on a desktop, light and dark, and where a page is too wide."""
+    """Return the problems on a phone and on a desktop, light and dark, and where a page is too wide.
+
+    What is dark differs from what is light in its colors only.
+    """
     problems: list[str] = []
     for dark, phone in product((False, True), repeat=2):
         await page.emulate_media(color_scheme="dark" if dark else "light")
         await page.set_viewport_size(PHONE if phone else DESKTOP)  # type: ignore[arg-type]
         look = f"{dark=} {phone=}"
-        problems += [f"{look} {fault}" for fault in await faults_of(page)]
+        problems += [f"{look} {fault}" for fault in await faults_of(page, only_colors=dark)]
         if await is_wider_than_the_screen(page):
             problems.append(f"{look} is wider than the screen")
         problems += [f"{look} {field} sticks out" for field in await fields_that_stick_out(page)]

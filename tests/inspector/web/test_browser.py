@@ -9,15 +9,13 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from inspector.http.app_context import Configured
 from sources.settings import Settings as SourceSettings
-from tests.inspector.web.browsing import faults_of, is_wider_than_the_screen, log_in, tab
+from tests.inspector.web.browsing import faults_in_each_look, faults_of, log_in, tab
 from tests.inspector.web.serving import CONFIGURED, USERS, serving
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 
 
 def fill(server: RedisServer) -> None:
@@ -32,33 +30,25 @@ def fill(server: RedisServer) -> None:
         redis.hset(f"{KEYS.channel}crm", mapping={"failures": 9, "opened": 1, "open_until_ms": now_ms + 600_000})
 
 
-@pytest.mark.parametrize(("dark", "phone"), LOOKS)
-async def test_the_overview_is_accessible(
-    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
-) -> None:
+async def test_the_overview_is_accessible(chromium: Browser, redis_server: RedisServer) -> None:
     fill(redis_server)
-    async with serving(redis_server.url) as served, tab(chromium, dark=dark, phone=phone) as page:
+    async with serving(redis_server.url) as served, tab(chromium) as page:
         await page.goto(served.url)
         await page.click("summary")
 
-        assert await faults_of(page) == []
-        assert not await is_wider_than_the_screen(page)
+        assert await faults_in_each_look(page) == []
 
 
-@pytest.mark.parametrize(("dark", "phone"), LOOKS)
-async def test_the_login_page_and_its_error_are_accessible(
-    chromium: Browser, redis_server: RedisServer, dark: bool, phone: bool
-) -> None:
-    async with serving(redis_server.url, users=USERS) as served, tab(chromium, dark=dark, phone=phone) as page:
+async def test_the_login_page_and_its_error_are_accessible(chromium: Browser, redis_server: RedisServer) -> None:
+    async with serving(redis_server.url, users=USERS) as served, tab(chromium) as page:
         await page.goto(served.url)
-        assert await faults_of(page) == []
+        assert await faults_in_each_look(page) == []
         await page.fill("#name", "ann")
         await page.fill("#password", "wrong password")
         await page.press("#password", "Enter")
 
         await expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
-        assert await faults_of(page) == []
-        assert not await is_wider_than_the_screen(page)
+        assert await faults_in_each_look(page) == []
 
 
 async def test_the_page_for_an_unknown_address_is_accessible(chromium: Browser, redis_server: RedisServer) -> None:
