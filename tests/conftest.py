@@ -50,6 +50,20 @@ CHAOS_TIMEOUT_S = 3 * 60 * 60
 """A chaos run takes as long as EVENTS requires and has its own deadlines; this limit is only for a hang."""
 
 
+LONG = (
+    "fuzz/test_garbage.py",
+    "inspector/api/test_schemathesis.py",
+    "chaos/test_chaos.py",
+    "inspector/web/test_letters_browser.py",
+    "inspector/web/test_browser.py",
+    "project/test_cluster_demo.py",
+    "worker/test_idle.py",
+    "launcher/commands/test_demo.py",
+    "project/test_compose.py",
+)
+"""Files with tests that take many seconds. They run first: at the end, nothing would be left to run beside them."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Return one more than the number of processors: most tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
@@ -61,6 +75,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
     for item in items:
         if item.get_closest_marker("chaos") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(CHAOS_TIMEOUT_S))

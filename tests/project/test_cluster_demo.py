@@ -7,12 +7,13 @@ import signal
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.launcher.running import Running, is_alive
 from tests.until import until
 from tools.cluster_demo.sink import Sink
 
-DEMO = ("-m", "tools.cluster_demo", "--count", "100", "--rate", "30", "--seconds", "5")
+DEMO = ("-m", "tools.cluster_demo", "--count", "100", "--rate", "30", "--seconds", "5", "--longest-gap", "20")
 
 
 def notification(order: int, key: str) -> bytes:
@@ -25,6 +26,7 @@ def started_by(pid: int) -> list[int]:
     return children + [below for child in children for below in started_by(child)]
 
 
+@pytest.mark.timeout(400)
 async def test_the_cluster_demo_shows_that_nothing_is_lost_and_ends_what_it_started(tmp_path: Path) -> None:
     demo = Running(*DEMO, cwd=tmp_path)
     try:
@@ -40,16 +42,17 @@ async def test_the_cluster_demo_shows_that_nothing_is_lost_and_ends_what_it_star
     assert re.search(r"lost 0, sent under two keys 0", demo.output)
     assert demo.output.count("queued 0  ok") == demo.output.count("waiting 0  ok") == 2
     assert len(processes) > 6
-    assert not any(map(is_alive, processes))
+    await until(lambda: not any(map(is_alive, processes)))
 
 
+@pytest.mark.timeout(400)
 async def test_ctrl_c_ends_all_that_the_cluster_demo_started(tmp_path: Path) -> None:
     demo = Running(*DEMO, cwd=tmp_path)
     try:
-        await demo.says("1. hookline send")
+        await until(lambda: "1. hookline send" in demo.output, seconds=120)
         processes = started_by(demo.pid)
         demo.signal(signal.SIGINT)
-        assert await demo.ends() == 130, demo.output
+        assert await demo.ends(seconds=150) == 130, demo.output
     finally:
         demo.kill()
     assert "Traceback" not in demo.output

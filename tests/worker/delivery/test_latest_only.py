@@ -74,7 +74,7 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
     sink.answer = slowly
     order = list(range(300))
     rng.shuffle(order)
-    workers = [worker(parts=PARTS), worker(parts=PARTS)]
+    workers = [worker(parts=PARTS, lease_s=4.0), worker(parts=PARTS, lease_s=4.0)]
     for first in range(0, len(order), 15):
         numbers = order[first : first + 15]
         await send(redis, *(points_added(n, customer=f"c{n % 5}", at_s=n) for n in numbers))
@@ -82,7 +82,7 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
         if first % 75 == 60:
             victim = first // 75 % 2
             workers[victim].kill()
-            workers[victim] = worker(parts=PARTS)
+            workers[victim] = worker(parts=PARTS, lease_s=4.0)
     totals = await wait_until_idle(redis)
     assert totals.sent + totals.skipped == len(order)
     for moments in taken.values():
