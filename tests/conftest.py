@@ -61,7 +61,7 @@ LONG = (
     "launcher/commands/test_demo.py",
     "project/test_compose.py",
 )
-"""Files with tests that take many seconds. They run first: at the end, nothing would be left to run beside them."""
+"""Files with tests that take many seconds. They run first: at the end nothing would be left to run beside them."""
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from broker.queue.jobs import Claimed, Packed
 from sources.settings import Settings as SourceSettings
 from sources.source_kinds import provider_of
-from worker.channels import Channel, open_channels
+from worker.channels.channel import Channel, open_channels
 from worker.channels.settings import ChannelSettings
 from worker.delivery.attempts import Attempts
 from worker.delivery.job_leases import Lease

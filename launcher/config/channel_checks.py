@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from launcher.config.struct_reader import joined
 from launcher.errors import Fault
-from worker.channels import open_channel
+from worker.channels.channel import open_channel
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
 

@@ -10,7 +10,7 @@ from functools import partial
 from broker.queue.jobs import Notification, NotifyJob
 from sources.errors import DecodeError
 from sources.provider import Provider
-from worker.channels import Channel
+from worker.channels.channel import Channel
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender

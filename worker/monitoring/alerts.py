@@ -17,7 +17,7 @@ from typing import Any, Literal
 from broker.monitoring.alerts import Alert, end_alert, keep_mark, raise_alert
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from worker.channels import Channel, send_once
+from worker.channels.channel import Channel, send_once
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.rules.render import Message
 from worker.settings import AlertSettings

@@ -10,7 +10,7 @@ from broker.dead_letters import StoredDeadLetter
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
 from sources.errors import DecodeError
-from worker.channels import open_channel, send_once
+from worker.channels.channel import open_channel, send_once
 from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
 from worker.delivery.message_builder import MessageBuilder, undeliverable

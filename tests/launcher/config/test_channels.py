@@ -17,7 +17,7 @@ from tests.launcher.running import ROOT, environment, hookline
 from tests.redis_server import RedisServer
 from tests.worker.channels.test_http import server
 from tests.worker.conftest import POINTS_ADDED, webhook
-from worker.channels import open_channels
+from worker.channels.channel import open_channels
 from worker.channels.settings import PythonSettings
 from worker.outcome import Dead, Outcome, Retry, Sent
 from worker.rules.render import Message

@@ -18,7 +18,7 @@ from broker.redis.connection import connect
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.sink import Sink
-from worker.channels import Channel, open_channels
+from worker.channels.channel import Channel, open_channels
 from worker.channels.settings import HttpSettings
 from worker.monitoring.alerts import Alerts
 from worker.settings import AlertSettings

@@ -23,7 +23,7 @@ from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, wait_until_idle, webhook
 from tests.worker_process import Parts, WorkerProcess
-from worker.channels import Channel, open_channels
+from worker.channels.channel import Channel, open_channels
 from worker.channels.settings import HttpSettings
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.dead_letter_monitor import DeadLetterMonitor
