@@ -6,7 +6,9 @@ much of what a test with a few processes takes.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
+import multiprocessing.util
 import os
 import runpy
 import signal
@@ -32,6 +34,14 @@ _FORKS.set_forkserver_preload(
         __name__,
     ]
 )
+
+
+# At the end, multiprocessing waits for its processes. What is registered last runs first, so this comes after its
+# import.
+@atexit.register
+def _kill_the_rest() -> None:
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 class Fork:

@@ -25,6 +25,20 @@ server = RedisServer(Path(sys.argv[1])).start()
 print(server._pid(), flush=True)
 time.sleep(600)
 """
+STARTS_A_FORK = """
+import os, sys, time
+from pathlib import Path
+from tests.forked import Fork
+
+directory = Path(sys.argv[1])
+code = "import time; from pathlib import Path; Path('runs').touch(); time.sleep(600)"
+(directory / "sleeping.py").write_text(code)
+fork = Fork("sleeping", cwd=directory, env=os.environ)
+while not (directory / "runs").exists():
+    time.sleep(0.01)
+print(fork.pid, flush=True)
+sys.stdin.read()
+"""
 SAYS_HOW_IT_TAKES_SIGNALS = """
 import signal
 import tests.conftest
@@ -37,12 +51,14 @@ subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @contextmanager
-def redis_of_another_process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Yield (a process that started a Redis as tests do, the process id of that Redis)."""
-    command = [sys.executable, "-c", STARTS_A_REDIS, str(directory)]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout:
+def started_by_another_process(program: str, directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Yield (a process that started another one as tests do, the process id of that other one)."""
+    command = [sys.executable, "-c", program, str(directory)]
+    process = subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    with process.stdin, process.stdout:
         pid = int(process.stdout.readline())
         try:
             yield process, pid
@@ -51,20 +67,34 @@ def redis_of_another_process(directory: Path) -> Iterator[tuple[subprocess.Popen
             process.wait()
 
 
+PROGRAMS = pytest.mark.parametrize("program", [STARTS_A_REDIS, STARTS_A_FORK], ids=["redis", "fork"])
+
+
+@PROGRAMS
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=lambda signum: signum.name)
-async def test_a_redis_that_a_test_started_ends_with_the_test_process(
-    tmp_path: Path, ending: signal.Signals
+async def test_what_a_test_started_ends_with_the_test_process(
+    tmp_path: Path, program: str, ending: signal.Signals
 ) -> None:
-    with redis_of_another_process(tmp_path) as (process, pid):
+    with started_by_another_process(program, tmp_path) as (process, pid):
         assert is_alive(pid)
         process.send_signal(ending)
         await until(lambda: not is_alive(pid))
 
 
-async def test_a_frozen_redis_ends_with_the_test_process_too(tmp_path: Path) -> None:
-    with redis_of_another_process(tmp_path) as (process, pid):
+@PROGRAMS
+async def test_what_is_frozen_ends_with_the_test_process_too(tmp_path: Path, program: str) -> None:
+    with started_by_another_process(program, tmp_path) as (process, pid):
         os.kill(pid, signal.SIGSTOP)
         process.kill()
+        await until(lambda: not is_alive(pid))
+
+
+async def test_a_frozen_fork_does_not_delay_the_end_of_the_tests(tmp_path: Path) -> None:
+    with started_by_another_process(STARTS_A_FORK, tmp_path) as (process, pid):
+        os.kill(pid, signal.SIGSTOP)
+        assert process.stdin is not None
+        process.stdin.close()
+        await until(lambda: process.poll() is not None)
         await until(lambda: not is_alive(pid))
 
 
