@@ -70,7 +70,6 @@ def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arq_worker, "_LONGEST_WAIT_S", 3600.0)
 
 
-@pytest.mark.timeout(180)
 async def test_it_sends_at_most_one_command_a_second(
     own_redis: RedisServer, worker: Callable[..., WorkerProcess]
 ) -> None:

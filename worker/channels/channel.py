@@ -1,4 +1,4 @@
-"""What a channel can do, and how the channels of a config are opened.
+"""The interface of a channel, and how the channels of a config are opened.
 
 This imports the libraries of all channels, which takes long. Who needs only the settings imports `settings`.
 """

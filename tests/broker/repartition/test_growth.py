@@ -221,10 +221,10 @@ async def test_a_process_that_loses_its_lease_stops(
     await fill(one)
     moving = next(subject for subject in SUBJECTS if partitions_of(4).number_for(subject))
     seconds, _ = await one.control.time()
-    await one.control.hset(one.control.names.latest + moving, "until", (seconds + 60) * 1000)
-    task = asyncio.create_task(repartition(settings_of(redis_server.url, 4), Move(1, 4), orders(lease_s=0.3)))
+    await one.control.hset(one.control.names.latest + moving, "until", (seconds + 600) * 1000)
+    task = asyncio.create_task(repartition(settings_of(redis_server.url, 4), Move(1, 4), orders(lease_s=2.0)))
     await until(lambda: one.control.exists(one.control.names.repartition_lease))
-    await one.control.set(one.control.names.repartition_lease, "other", px=60_000)
+    await one.control.set(one.control.names.repartition_lease, "other", px=600_000)
     with pytest.raises(RepartitionError, match="taken the move over"):
         await task
     await cancel_and_wait([task])

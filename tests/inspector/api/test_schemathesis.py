@@ -20,6 +20,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
 """The number of requests for each operation. Set it higher for a run by hand."""
 
 
+@pytest.mark.timeout(600)
 async def test_schemathesis_finds_nothing(
     redis_server: RedisServer, redis: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,11 +65,11 @@ async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: 
     taken = defaultdict(list)
 
     async def slowly(message: dict[str, Any], _times: int) -> web.Response:
+        fails = rng.random() < 0.1
+        if not fails:  # noted as it arrives: on a busy machine the answer may be made after the lock has ended
+            taken[message["data"]["customer"]["id"]].append(occurred_at(message["data"]))
         await asyncio.sleep(rng.random() * 0.05)
-        if rng.random() < 0.1:
-            return web.Response(status=500)
-        taken[message["data"]["customer"]["id"]].append(occurred_at(message["data"]))
-        return web.Response(status=204)
+        return web.Response(status=500 if fails else 204)
 
     sink.answer = slowly
     order = list(range(300))

@@ -84,8 +84,8 @@ async def test_a_template_that_would_never_end_or_fill_the_memory_costs_only_its
     rules = [Rule(name=name, events=("*",), channel="sink", text=text) for name, text in texts.items()]
     never = Rule(name="when", events=("*",), channel="sink", when=f"{'9' * 9} * 'x' == 'x'", text="{{ absent }}")
     await send(redis, webhook(1), webhook(2))
-    process = worker(parts=Parts(rules=(*RULES, *rules, never)), lease_s=15.0)  # longer than the lookups take
-    totals = await wait_until_idle(redis)
+    process = worker(parts=Parts(rules=(*RULES, *rules, never)), lease_s=120.0)  # longer than the lookups take
+    totals = await wait_until_idle(redis, seconds=240)
     assert process.alive
     assert (totals.processed, totals.sent, totals.dead) == (2, 2, 2 * (len(texts) + 1))
     letters = await dead_letters.newest(redis)
