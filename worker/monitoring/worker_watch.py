@@ -17,7 +17,7 @@ from broker.redis.fan_out import ask_all
 from broker.redis.partitions import Partitions
 from runtime.fault_log import Faults
 from sources.retry_deadline import clock as moment
-from worker.channels import open_channels
+from worker.channels.channel import open_channels
 from worker.channels.settings import ChannelSettings
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.work_conditions import WORKERS
