@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -40,8 +41,6 @@ _POLL_S = 0.1
 """Seconds between two looks into the queue while jobs run; see also `NotifyWorker.main`."""
 
 _HEARTBEAT_S = 5.0
-_ALIVE_S = 6
-"""Seconds for which a heartbeat shows that this worker is alive."""
 
 _LONGEST_WAIT_S = 60.0
 """Seconds between two claims of an idle worker. Heartbeats report what is due earlier."""
@@ -148,11 +147,16 @@ class NotifyWorker(Worker):
         outage = Outage(log, "claiming jobs", redis=self._redis)
         await repeat(step, outage, faults, stop=self._stopping, wake=self._wake)
 
-    async def drain(self, grace_s: float) -> None:
-        """Claim no more jobs, let running ones finish within `grace_s` seconds, and give the rest back."""
+    async def drain(self, ends: asyncio.Event, grace_s: float) -> None:
+        """Claim no more jobs, and let running ones finish. From `ends` on they have `grace_s` seconds for that.
+
+        Those that have not finished then are given back.
+        """
         self.allow_pick_jobs = False
-        deadline = time.monotonic() + grace_s
+        deadline = math.inf
         while self.tasks and time.monotonic() < deadline:
+            if ends.is_set():
+                deadline = min(deadline, time.monotonic() + grace_s)
             await asyncio.wait(self.tasks.values(), timeout=min(1.0, grace_s))
             self._drop_finished()
         with suppress(BrokerError, TimeoutError):  # a job that was just committed is for others: wake one
@@ -181,6 +185,11 @@ class NotifyWorker(Worker):
             self._next_claim = 0.0
             raise
         self._partition.channels.note_states(claims.channels)
+        if not self.allow_pick_jobs:  # `drain` began meanwhile, so no job may start
+            for job in claims.jobs:
+                await self._leases.give_back(job.id, delay_ms=0, forget_start=True)
+                self._leases.drop(job.id)
+            return
         self._room.note_claim(self._partition, left_jobs=claims.next_job_s == 0)
         for job in claims.jobs:
             self._start(job)
@@ -245,7 +254,7 @@ class NotifyWorker(Worker):
                 self._redis,
                 self.health_check_key,
                 self._notifier.fingerprint,
-                lasts_ms=_ALIVE_S * 1000,
+                lasts_ms=heartbeat.ALIVE_MS,
                 lease_ms=self._leases.lease_ms,
             )
             self._next_heartbeat = now + self._heartbeat_s

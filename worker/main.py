@@ -25,6 +25,7 @@ from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
 from worker.monitoring.monitors import Monitors
+from worker.partitions.backlog_watch import BacklogWatch
 from worker.partitions.partition_worker import PartitionWorker
 from worker.partitions.readers import Readers
 from worker.partitions.registration import Registration
@@ -145,7 +146,15 @@ async def run_on(
         readers.reload(new_planner)
         await notifier.reload(new_components)
 
-    registration = Registration(partitions, name, settings, readers)
+    registration = Registration(
+        partitions,
+        name,
+        settings,
+        readers,
+        fingerprint=lambda: notifier.fingerprint,
+        is_busy=context.room.is_busy,
+    )
+    backlog_watch = BacklogWatch(partitions, readers, registration)
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
@@ -156,6 +165,7 @@ async def run_on(
                 group.create_task(drift.run()),
                 group.create_task(_reload_all(updates, reload)),
                 group.create_task(registration.run()),
+                group.create_task(backlog_watch.run()),
             ]
             await stop.wait()
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})

@@ -30,6 +30,9 @@ _HEARTBEAT = Script(
     args=("health: key", "config", "lasts_ms: number", "lease_ms: number"),
 )
 
+ALIVE_MS = 6000
+"""Time in ms for which a sign of life shows that a worker is alive."""
+
 _LATE_S = 5.0
 """Seconds after which a response that Redis owes counts as lost."""
 

@@ -243,10 +243,12 @@ async def live_workers(redis: Client) -> dict[bytes, bytes]:
     """Return the live workers by name, each with the fingerprint of its config. Raises BrokerError.
 
     A worker is alive if it gave a sign of life in the last 6 s. This includes workers that do not read the stream
-    now, because too many notifications wait.
+    now, because too many notifications wait. In the control partition it also includes those that stand by.
     """
     with translated():
-        names: list[bytes] = [row["name"] for row in await _consumers(redis)]
+        readers = [row["name"] for row in await _consumers(redis)]
+        registered = await redis.zrange(redis.names.workers, 0, -1)
+        names = list(dict.fromkeys([*readers, *registered]))
         health = redis.names.health.encode()
         configs = await redis.mget([health + name for name in names]) if names else []
     return {name: config for name, config in zip(names, configs, strict=True) if config}

@@ -68,6 +68,9 @@ that prefix:
     held-bodies:{partition}           list    bodies whose home is that partition, which is   when empty
                                               away: see broker/queue/held_bodies.py
     workers                           zset    live workers by the end of their registration   ten minutes
+    workers:active                    zset    those of them that read partitions, each with   ten minutes
+                                              its group: see register.lua
+    workers:changed                   string  set for a moment after that list was changed    seconds
     layout                            string  for how many partitions homes were computed:    never
                                               see broker/namespace/layout.py
     repartition                       hash    the move of data to another number of           until it is done
@@ -184,6 +187,8 @@ class Names:
         self.applied = prefix + "applied:"
         self.held_bodies = prefix + "held-bodies:"
         self.workers = prefix + "workers"
+        self.active_workers = prefix + "workers:active"
+        self.workers_changed = prefix + "workers:changed"
         self.layout = prefix + "layout"
         self.repartition = prefix + "repartition"
         self.repartition_lease = prefix + "repartition:lease"

@@ -95,6 +95,7 @@ async def test_a_full_redis_still_shows_living_workers_and_lets_them_take_over_w
 async def test_dead_letters_are_written_up_to_a_quarter_beyond_the_limit_and_again_once_there_is_room(
     full: Client, own_redis: RedisServer, worker: Start
 ) -> None:
+    await stream.create_group(full)
     await full.config_set("maxmemory", int(await used(full) / 1.3))
     process = worker(own_redis.url)
     await until(lambda: stream.live_workers(full))

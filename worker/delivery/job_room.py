@@ -67,6 +67,10 @@ class JobRoom:
         share = max(1, limit // (1 + rivals))
         return max(min(free, share - here), 0 if here else 1)
 
+    def is_busy(self) -> bool:
+        """Return whether this process runs at least half as many jobs as it may."""
+        return sum(load.running for load in self._loads.values()) >= max(1, self._max_jobs // 2)
+
     def is_full(self, partition: Partition, channel: str) -> bool:
         """Return whether this process runs as many slow jobs of a channel as it may."""
         slow = sum(each.channels.of(channel).slow_jobs() for each in self._counted(partition))

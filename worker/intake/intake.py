@@ -31,6 +31,10 @@ _BLOCK_S = 4.0
 _FORGET_AFTER_MS = 3_600_000
 _FORGET_EVERY_S = 600.0
 _PAUSE_S = 0.25
+# Readers that wait get entries in turn, so each would find few of them.
+_SECOND_PAUSE_S = 0.1
+"""Seconds that a reader leaves to the first one after each read."""
+
 # Steps in other partitions may wait up to a second for a disk.
 _MOST_COMMITS = 8
 """How many commits are under way at a time if there are several partitions."""
@@ -67,6 +71,9 @@ class Intake:
 
         self.on_digested: Callable[[], None] = lambda: None
         """Called when a commit added events to digests."""
+
+        self.is_first = True
+        """False if another reader of the partition comes first. Then this one pauses after each read."""
 
         self._stopping = asyncio.Event()
         self._read_timeout: asyncio.Timeout | None = None
@@ -131,7 +138,7 @@ class Intake:
                 await self.process(entries)
             except Exception as error:  # noqa: BLE001 - logged; other batches must not wait for it
                 faults.note(error)
-            return 0.0
+            return 0.0 if self.is_first or not entries else _SECOND_PAUSE_S
 
         await repeat(step, Outage(log, "reading webhooks", redis=self._redis), faults, stop=self._stopping)
 

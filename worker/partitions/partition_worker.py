@@ -60,18 +60,28 @@ class PartitionWorker:
         self._redelivery_retry = RedeliveryRetry(redis, self._jobs.wake)
         self._digest_closer = DigestCloser(redis, self._jobs.wake)
         self._connect()
-        self._stop = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._ending = asyncio.Event()
 
     def reload(self, planner: Planner) -> None:
         """Plan with this planner from the next commit on."""
         self._intake.reload(planner)
 
+    def let_first(self, *, is_first: bool) -> None:
+        """Set whether this is the first reader of the partition; a second one reads more rarely."""
+        self._intake.is_first = is_first
+
+    def leave(self) -> None:
+        """Read no more. `run` returns when what is under way is finished, however long that takes."""
+        self._leaving.set()
+
     def stop(self) -> None:
         """Read no more. `run` returns when what is under way is finished or given back, within `stop_grace_s`."""
-        self._stop.set()
+        self._ending.set()
+        self._leaving.set()
 
     async def run(self) -> None:
-        """Read the partition until `stop`. While its Redis is not reachable, this waits."""
+        """Read the partition until `leave` or `stop`. While its Redis is not reachable, this waits."""
         grace_s = self._settings.stop_grace_s
         self._context.room.open(self._partition)
         try:
@@ -90,11 +100,11 @@ class PartitionWorker:
                     group.create_task(self._intake.run_take_over()),
                 ]
                 group.create_task(self._jobs.main())
-                await self._stop.wait()
+                await self._leaving.wait()
                 await cancel_and_wait(side_tasks)
                 self._intake.stop()
                 await asyncio.wait(intake_tasks, timeout=grace_s)
-                await self._jobs.drain(grace_s)
+                await self._jobs.drain(self._ending, grace_s)
                 await cancel_and_wait([channel_refresh])
         finally:
             self._context.room.close(self._partition)

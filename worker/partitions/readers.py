@@ -16,7 +16,9 @@ class Readers:
         """create: makes the worker of the partition with this number."""
         self._create = create
         self._planner = planner
+        self._are_first = True
         self._workers: dict[int, PartitionWorker] = {}
+        self._leaving: dict[int, PartitionWorker] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}  # also of workers that are about to end
         self._ended = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -34,14 +36,16 @@ class Readers:
         joined = [number for number in sorted(numbers) if number not in self._tasks]
         for number in joined:
             worker = self._workers[number] = self._create(number, self._planner)
+            worker.let_first(is_first=self._are_first)
             task = self._tasks[number] = asyncio.create_task(worker.run())
             task.add_done_callback(lambda task, number=number: self._note_end(number, task))  # type: ignore[misc]
         return joined
 
     def leave(self, numbers: Collection[int]) -> None:
-        """Stop to read these partitions; what is under way there is finished or given back."""
+        """Stop to read these partitions; what is under way there is finished."""
         for number in numbers:
-            self._workers.pop(number).stop()
+            worker = self._leaving[number] = self._workers.pop(number)
+            worker.leave()
 
     def reload(self, planner: Planner) -> None:
         """Plan with this planner from the next commit on, in all partitions."""
@@ -49,9 +53,17 @@ class Readers:
         for worker in self._workers.values():
             worker.reload(planner)
 
+    def let_first(self, *, are_first: bool) -> None:
+        """Set whether this process is the first reader of its partitions; a second one reads more rarely."""
+        self._are_first = are_first
+        for worker in self._workers.values():
+            worker.let_first(is_first=are_first)
+
     async def stop(self) -> None:
-        """Leave all partitions, and wait until that is done."""
+        """Leave all partitions, and wait until that is done, at most `stop_grace_s`."""
         self.leave(self.numbers)
+        for worker in self._leaving.values():
+            worker.stop()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
 
@@ -62,5 +74,6 @@ class Readers:
     def _note_end(self, number: int, task: asyncio.Task[None]) -> None:
         del self._tasks[number]
         self._workers.pop(number, None)
+        self._leaving.pop(number, None)
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
             self._failed.set_exception(error)

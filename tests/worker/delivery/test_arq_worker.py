@@ -10,6 +10,7 @@ from broker.queue import jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Claimed, Notification, NotifyJob, Packed
 from broker.redis.client import Client
+from broker.redis.clock import now_ms
 from broker.redis.partitions import Partitions
 from tests.names import KEYS
 from tests.until import until
@@ -49,17 +50,35 @@ async def job_id(redis: Client) -> str:
     return job_id
 
 
-async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
-    notifier: Any = Failing()
-
+def worker_of(redis: Client, notifier: Any) -> NotifyWorker:
+    """A worker of one partition that is not running yet."""
     channels = ChannelRuntimes(redis, ProcessChannels(Partitions([redis])))
     partition = Partition(redis, "test", OutcomeRecorder(redis, "test"), channels)
     leases, room = Leases(redis, "test", lease_s=15), JobRoom(max_jobs=16)
     room.open(partition)
-    worker = NotifyWorker(partition, Settings(), leases, room, notifier)
+    return NotifyWorker(partition, Settings(), leases, room, notifier)
+
+
+async def test_a_job_whose_function_raises_is_kept_and_run_again(redis: Client, job_id: str) -> None:
+    notifier: Any = Failing()
+    worker = worker_of(redis, notifier)
     running = asyncio.create_task(worker.main())
     await until(lambda: notifier.starts == [1, 2])
-    await worker.drain(1.0)
+    await worker.drain(asyncio.Event(), 1.0)
     await running
     assert await redis.exists(KEYS.job + job_id)
     assert await redis.zscore(KEYS.queue, job_id)
+
+
+async def test_a_job_that_is_claimed_during_the_stop_is_given_back(redis: Client, job_id: str) -> None:
+    notifier: Any = Failing()
+    worker = worker_of(redis, notifier)
+    await now_ms(redis)  # so that the claim is the first command
+    await redis.client_pause(300)
+    running = asyncio.create_task(worker.main())
+    await asyncio.sleep(0)  # the first claim is under way
+    await worker.drain(asyncio.Event(), 1.0)
+    await running
+    assert not notifier.starts
+    assert not await redis.exists(KEYS.in_progress + job_id)
+    assert await redis.zscore(KEYS.queue, job_id) <= time.time() * 1000

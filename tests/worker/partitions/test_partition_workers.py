@@ -36,14 +36,6 @@ async def test_one_worker_does_the_work_of_every_partition(partitions: Partition
     assert await reads(partitions) == COUNT
 
 
-async def test_with_one_partition_no_worker_registers(partitions: Partitions, worker: Start) -> None:
-    only = Partitions(partitions.all[:1])
-    await send(only.control, webhook(0))
-    worker()
-    assert await all_done(only) == 1
-    assert not await only.control.exists(KEYS.workers)
-
-
 async def test_a_newcomer_joins_its_partitions_and_the_others_leave_them(
     partitions: Partitions, worker: Start
 ) -> None:
@@ -119,11 +111,13 @@ async def test_a_worker_that_stops_signs_off_and_gives_back_what_it_has_not_fini
     assert await all_done(partitions, seconds=45) == sent
 
 
-async def test_more_workers_than_partitions_read_one_each(partitions: Partitions, worker: Start) -> None:
+async def test_a_worker_that_stood_by_reads_the_partitions_of_killed_ones(
+    partitions: Partitions, worker: Start
+) -> None:
     few = Partitions(partitions.all[:2])
     workers = [worker(parts=Parts(partitions=2)) for _ in range(3)]
     await until(lambda: is_registered(few, 3))
-    await until(lambda: reads_as_many(few, 3))
+    await until(lambda: reads_as_many(few, 2))
     workers[0].kill()
     workers[1].kill()
     sent = await send_to_all(few, 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.partitions.shares import share_of
+from worker.partitions.shares import are_first, share_of
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
@@ -18,6 +18,19 @@ def test_each_partition_has_a_reader_and_several_only_with_more_workers(workers:
     assert max(readers) <= -(-workers // partitions)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert set().union(*shares) == set(range(partitions))
+
+
+def test_a_worker_that_stands_by_reads_nothing() -> None:
+    assert share_of("c", ["a", "b"], 5) == set()
+    assert not are_first("c", ["a", "b"], 5)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_each_partition_has_one_first_reader(workers: int, partitions: int) -> None:
+    active = [f"worker-{n:02}" for n in range(workers)]
+    first = [worker for worker in active if are_first(worker, active, partitions)]
+    shares = [number for worker in first for number in share_of(worker, active, partitions)]
+    assert sorted(shares) == list(range(partitions))
 
 
 @pytest.mark.parametrize(("worker", "share"), [("a", {0, 2, 4}), ("b", {1, 3})])
