@@ -36,7 +36,7 @@ def source_line(source: Source, now_ms: int) -> Text:
 def alert_line(alert: Alert, now_ms: int) -> Text:
     """An active alert, with personal data masked."""
     text = printable(DEFAULT.text(alert.text))
-    return Text(f"{text[:1].upper()}{text[1:]} (for {span(now_ms - alert.since_ms)})", style="red")
+    return Text(f"{text} ({alert.kind}, for {span(now_ms - alert.since_ms)})", style="red")
 
 
 def source_records(status: Status) -> list[dict[str, Any]]:

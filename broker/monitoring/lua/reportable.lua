@@ -13,11 +13,13 @@ end
 local purged = tonumber(redis.call('HGET', K.stats_total, 'purged') or 0)
 local has_purged = purged ~= tonumber(redis.call('GET', K.dead_reported) or 0)
 local function first_ms(key)
-  local ms = math.floor(tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or 0))
+  local _, score = unpack(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES'))
+  local ms = math.floor(tonumber(score or 0))
   return ms <= now and ms or 0
 end
-local oldest = redis.call('XRANGE', K.stream, '-', '+', 'COUNT', 1)[1]
-local oldest_ms = oldest and tonumber(oldest[1]:match('^%d+')) or 0
+local oldest = unpack(redis.call('XRANGE', K.stream, '-', '+', 'COUNT', 1))
+local id = unpack(oldest or {})
+local oldest_ms = id and tonumber(id:match('^%d+')) or 0
 return { redis.call('HLEN', K.alerts), redis.call('ZCARD', K.set_aside), redis.call('HLEN', K.clocks),
   redis.call('HLEN', K.dead_unreported), has_purged and 1 or 0, redis.call('ZCARD', K.dead_index), died,
   redis.call('SCARD', K.channels), redis.call('HLEN', K.spilled), oldest_ms, first_ms(K.queue), first_ms(K.digests) }

@@ -246,7 +246,7 @@ async def test_open_alerts_are_shown(redis: Client) -> None:
 
     record = status_record(status)
     assert (record["alerts"], [held["kind"] for held in record["alerts_now"]]) == (1, ["silence"])
-    assert "silence, for" in text_of(status)
+    assert "(silence, for" in text_of(status)
     assert "\x1b" not in text_of(status)
 
 

@@ -175,7 +175,7 @@ def test_every_kind_says_when_it_is_over() -> None:
 
 
 def test_the_earliest_time_of_all_partitions_counts() -> None:
-    none, some = Reportable(*[0] * 12), Reportable(*[1] * 9, 30, 20, 0)
+    none, some = Reportable._make([0] * 12), Reportable._make([*[1] * 9, 30, 20, 0])
     assert sum_reportable({0: none, 1: some, 2: some._replace(queued_since_ms=10)})[-3:] == (10, 20, 0)
 
 
