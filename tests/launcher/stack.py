@@ -12,7 +12,8 @@ from sources import KINDS
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
 from tests.inspector.stack import sample
-from tests.launcher.running import Running, environment, hookline
+from tests.launcher import running as programs
+from tests.launcher.running import Running, hookline
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -41,14 +42,20 @@ class Stack:
         return Secret(value)
 
     async def start(self, *arguments: str) -> Running:
-        running = Running("-m", "launcher", *arguments, cwd=self.directory, env=self._environment())
+        running = Running("-m", "launcher", *arguments, cwd=self.directory, env=self.environment())
         self._running.append(running)
         await running.says("worker_started" if arguments[0] == "worker" else "receiver_started")
         return running
 
+    async def start_sending(self, *arguments: str) -> Running:
+        """Start `hookline send`, which ends by itself."""
+        running = Running("-m", "launcher", "send", *arguments, cwd=self.directory, env=self.environment())
+        self._running.append(running)
+        return running
+
     async def run(self, *arguments: str) -> str:
         """Run a command that exits with 0, and return its output."""
-        ran = await asyncio.to_thread(hookline, *arguments, cwd=self.directory, env=self._environment())
+        ran = await asyncio.to_thread(hookline, *arguments, cwd=self.directory, env=self.environment())
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
@@ -59,9 +66,9 @@ class Stack:
         ):
             return await answer.text()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         port = str(self._port)
-        return environment(REDIS_URL=self._redis.url, HOOKLINE_RECEIVER_PORT=port, **self._variables)
+        return programs.environment(REDIS_URL=self._redis.url, HOOKLINE_RECEIVER_PORT=port, **self._variables)
 
     def kill(self) -> None:
         for running in self._running:
