@@ -20,5 +20,5 @@ ENV PATH="/opt/hookline/bin:$PATH" PYTHONUNBUFFERED=1
 # Hookline reads hookline.toml from the working directory, if it exists.
 WORKDIR /etc/hookline
 USER hookline
-EXPOSE 8080 8081
+EXPOSE 8080 8081 8082 8083
 ENTRYPOINT ["hookline"]

@@ -41,6 +41,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8081
     """Port to listen on; 0 for any free port."""
 
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    """Port for /healthz, /readyz and /metrics, which need no login; 0 for any free port. Not set, which is the
+    default: they are not served."""
+
+    metrics_host: str = "127.0.0.1"
+    """Address to listen on for metrics_port: 0.0.0.0 for all IPv4 interfaces, :: for all interfaces."""
+
     hosts: tuple[str, ...] = ()
     """Host names that the inspector accepts besides localhost, 127.0.0.1 and `host`, such as the name of a proxy
     in front of it. A request with another Host header is answered 421, which prevents DNS rebinding."""

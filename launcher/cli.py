@@ -153,7 +153,13 @@ def receiver(ctx: typer.Context, processes: Processes = None) -> None:
 @app.command()
 def worker(ctx: typer.Context, processes: Processes = None) -> None:
     """Process the received webhooks and send the notifications."""
-    from launcher.composition.components import checked_for_worker, log_accepted_risks, run_group, workers
+    from launcher.composition.components import (
+        checked_for_worker,
+        log_accepted_risks,
+        open_worker_port,
+        run_group,
+        workers,
+    )
     from launcher.composition.logs import set_up_logs
     from launcher.composition.namespace_claim import claim_now
     from launcher.config.reloadable_config import ReloadableConfig
@@ -164,14 +170,15 @@ def worker(ctx: typer.Context, processes: Processes = None) -> None:
     redis = ctx.obj.redis()
     claim_now(redis, config)
     log_accepted_risks(redis)
-    group = workers(reloadable, redis, processes=processes or config.worker.processes)
-    raise typer.Exit(run_group(group))
+    with open_worker_port(config) as listener:
+        group = workers(reloadable, redis, listener, processes=processes or config.worker.processes)
+        raise typer.Exit(run_group(group))
 
 
 @app.command()
 def inspector(ctx: typer.Context) -> None:
     """Serve web pages and an HTTP API for queues and dead letters."""
-    from launcher.composition.components import inspectors, open_inspector, run_group
+    from launcher.composition.components import inspectors, open_inspector, open_inspector_metrics, run_group
     from launcher.composition.layout import check_layout_now
     from launcher.composition.logs import set_up_logs
     from launcher.config.reloadable_config import ReloadableConfig
@@ -180,8 +187,8 @@ def inspector(ctx: typer.Context) -> None:
     set_up_logs(config.log)
     redis = ctx.obj.redis()
     check_layout_now(redis)
-    with open_inspector(config) as listener:
-        group = inspectors(ReloadableConfig(config, ctx.obj.read), redis, listener)
+    with open_inspector(config) as listener, open_inspector_metrics(config) as metrics:
+        group = inspectors(ReloadableConfig(config, ctx.obj.read), redis, listener, metrics)
         raise typer.Exit(run_group(group))
 
 

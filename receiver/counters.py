@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 
+from runtime.metrics.declaration import Histogram
 
-class Histogram:
-    """Counts of values by inclusive upper bound; the last count is of values above every bound."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Add one value to its bucket and to the sum."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+BATCH_BODIES = (1, 2, 4, 8, 16, 32, 64, 128)
+ACK_DURATION_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
 class Counters:
@@ -38,8 +26,8 @@ class Counters:
         self.drained = 0
         """Bodies that were written to the disk, and bodies that were moved from there to Redis."""
 
-        self.batch_bodies = Histogram((1, 2, 4, 8, 16, 32, 64, 128))
+        self.batch_bodies = Histogram(BATCH_BODIES)
         """Number of bodies in each confirmed batch."""
 
-        self.accept_s = Histogram((0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10))
+        self.ack_duration_s = Histogram(ACK_DURATION_S)
         """Seconds from the verified body to the confirmation."""

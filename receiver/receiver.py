@@ -21,18 +21,22 @@ from broker.redis.partitions import Partitions
 from receiver import responses
 from receiver.counters import Counters
 from receiver.health.endpoints import HealthEndpoints
+from receiver.health.metrics import METRICS, samples_of, shared_samples
 from receiver.health.readiness import Process, Readiness, readiness
 from receiver.health.rejections import Rejections
-from receiver.health.snapshot import SnapshotReader
 from receiver.health.storage_log import StorageLog
 from receiver.ingress.client_connections import Connections
 from receiver.ingress.http_protocol import Protocol
 from receiver.ingress.source_verifier import SourceVerifier
 from receiver.settings import Settings
 from receiver.storage.group_commit import GroupCommit
+from receiver.storage.redis_writer import Condition
 from receiver.storage.webhook_storage import WebhookStorage
 from receiver.webhooks import Webhooks
 from runtime.fault_log import Faults
+from runtime.metrics.board import Board
+from runtime.metrics.declaration import Samples
+from runtime.metrics.monitor import Monitor
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
 
@@ -58,12 +62,15 @@ class Receiver:
         partitions: Partitions,
         *,
         process: int = 0,
+        board: Board | None = None,
     ) -> None:
-        """Build the components. Raises SpillDirError, KeptHeaderError."""
+        """Build the components. `board`: of all processes that share the port. Raises SpillDirError,
+        KeptHeaderError.
+        """
         self._settings = settings
         self._control = partitions.control
         self._name = new_process_name()
-        counters = Counters()
+        self._counters = counters = Counters()
         self._storage = WebhookStorage(settings, partitions, counters)
         self._storage_log = StorageLog(self._storage)
         writers = self._storage.writers
@@ -84,10 +91,16 @@ class Receiver:
             rejection_reason=self._storage.rejection_reason,
             now_ms=self._control.clock.now_ms,
         )
-        snapshots = SnapshotReader(partitions, self._webhooks.kinds, self._rejections.error_streaks)
-        self._endpoints = HealthEndpoints(
-            snapshots, counters, self._commit, self._readiness, self._storage, process=process
+        self._monitor = Monitor(
+            "receiver",
+            METRICS,
+            samples=self._samples,
+            reasons=self._reasons,
+            shared=self._shared_samples,
+            board=board,
+            process=process,
         )
+        self._endpoints = HealthEndpoints(self._monitor, self._readiness)
         self._connections = Connections(settings.max_connections)
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +112,13 @@ class Receiver:
         self._storage_log.log_changes()
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(work) for work in (self._commit.run(), self._storage.run(), self._run_every_second())
+            loop.create_task(work)
+            for work in (
+                self._commit.run(),
+                self._storage.run(),
+                self._run_every_second(),
+                self._monitor.run(),
+            )
         ]
         self._server = web.Server(self._handle, loop=loop)
         self._accepting = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
@@ -160,6 +179,29 @@ class Receiver:
     def _readiness(self) -> Readiness:
         process = Process(self._commit.pending_bytes, self._settings.max_pending_bytes, self._is_stopping)
         return readiness(self._storage, process)
+
+    async def _reasons(self) -> list[str]:
+        return self._readiness().reasons
+
+    def _samples(self) -> Samples:
+        writers, now_ms = self._storage.writers, self._control.clock.now_ms()
+        facts = self._rejections.error_streaks.facts(self._webhooks.kinds())
+        well = {writer.redis.partition: writer.condition == Condition.WELL for writer in writers.all}
+        return samples_of(
+            self._counters,
+            pending_bytes=self._commit.pending_bytes,
+            is_redis_up=writers.error is None,
+            partitions=well if len(well) > 1 else {},
+            failing_s=[
+                (source, max(0, now_ms - since) / 1000 if (since := fact.failing_since_ms) else 0.0)
+                for source, fact in facts.items()
+            ],
+        )
+
+    async def _shared_samples(self) -> Samples:
+        fallback = self._storage.fallback
+        spilled = fallback.spill.on_disk if fallback else None
+        return shared_samples(self._storage.pressure.queued_bytes, spilled, self._control.clock.now_ms())
 
     async def _run_every_second(self) -> None:
         """Once a second: report rejections, check Redis and the disk, and report a clock that is off."""

@@ -15,6 +15,7 @@ from receiver.ingress.client_connections import affordable
 from receiver.ingress.source_verifier import SourceVerifier, source_verifiers
 from receiver.receiver import Receiver
 from receiver.settings import Settings
+from runtime.metrics.board import Board
 from sources.settings import Settings as SourceSettings
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -29,15 +30,16 @@ async def serve(
     listener: socket.socket,
     *,
     process: int = 0,
+    board: Board | None = None,
     updates: AsyncIterator[Mapping[str, SourceSettings]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer every request that was read, and return.
 
-    While all partitions are away, webhooks are answered 503. `updates` yields all sources whenever they change.
-    Raises StartError.
+    While all partitions are away, webhooks are answered 503. `board`: of all processes on this port. `updates`
+    yields all sources whenever they change. Raises StartError.
     """
     settings = _within_the_file_limit(settings)
-    receiver = Receiver(settings, _verifiers(sources, settings), partitions, process=process)
+    receiver = Receiver(settings, _verifiers(sources, settings), partitions, process=process, board=board)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:

@@ -141,7 +141,7 @@ class Webhooks:
         started_s = perf_counter()
         if not await self._commit.join(body):
             raise RejectedError(503, "Redis did not confirm")
-        self._counters.accept_s.observe(perf_counter() - started_s)
+        self._counters.ack_duration_s.observe(perf_counter() - started_s)
 
     def _headers(self, status: int) -> Mapping[str, str]:
         if status == 503:

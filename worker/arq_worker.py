@@ -33,14 +33,13 @@ from worker.delivery.job_room import JobRoom
 from worker.delivery.notify import JOB_TIMEOUT_S
 from worker.delivery.partition import Partition
 from worker.delivery.running_job import Unfinished
+from worker.health import HEARTBEAT_S, heartbeat_s
 from worker.settings import Settings
 
 log = logging.getLogger("hookline.worker")
 
 _POLL_S = 0.1
 """Seconds between two looks into the queue while jobs run; see also `NotifyWorker.main`."""
-
-_HEARTBEAT_S = 5.0
 
 _LONGEST_WAIT_S = 60.0
 """Seconds between two claims of an idle worker. Heartbeats report what is due earlier."""
@@ -92,7 +91,7 @@ class NotifyWorker(Worker):
             keep_result=0,
             max_tries=2**31,
             poll_delay=_POLL_S,
-            health_check_interval=_HEARTBEAT_S,
+            health_check_interval=HEARTBEAT_S,
             health_check_key=redis.names.health + partition.owner,
             job_serializer=jobs.serialize,
             job_deserializer=jobs.deserialize,
@@ -107,9 +106,7 @@ class NotifyWorker(Worker):
         self._leases = leases
         self._room = room
         self._extend_every_s = settings.lease_s / 4
-        # Other workers count on a heartbeat in every third of a lease (absence.lua). Batches are taken over if a
-        # heartbeat reports that some are pending.
-        self._heartbeat_s = min(_HEARTBEAT_S, settings.lease_s / 3, settings.takeover_s / 6)
+        self._heartbeat_s = heartbeat_s(settings)
         self._next_extension = 0.0
         self._next_heartbeat = 0.0
         self._next_claim = 0.0

@@ -20,7 +20,6 @@ from worker.channels.errors import ChannelError
 from worker.channels.settings import ChannelSettings
 from worker.components import Components, ReloadableNotifier, Setup
 from worker.delivery.capacity.process_channels import ProcessChannels
-from worker.delivery.job_room import JobRoom
 from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
@@ -31,6 +30,7 @@ from worker.partitions.readers import Readers
 from worker.partitions.registration import Registration
 from worker.rules.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
+from worker.vitals import Vitals
 from worker.worker_context import WorkerContext
 from worker.worker_source import WorkerSource
 
@@ -44,14 +44,16 @@ async def work(
     *,
     durability: Durability = Durability(),  # noqa: B008 - frozen
     updates: AsyncIterator[Setup] | None = None,
+    vitals: Vitals | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way within stop_grace_s.
 
-    durability: that of webhooks. updates: setups to reload, as they come. A second signal ends the process
-    immediately, and other workers take over its work.
+    durability: that of webhooks. updates: setups to reload, as they come. vitals: what the process says about
+    itself. A second signal ends the process immediately, and other workers take over its work.
     """
     collect_garbage_rarely()
-    await run_live(settings, setup, redis, durability=durability, stop=_stop_on_signals(), updates=updates)
+    stop = _stop_on_signals()
+    await run_live(settings, setup, redis, durability=durability, stop=stop, updates=updates, vitals=vitals)
 
 
 def collect_garbage_rarely() -> None:
@@ -84,6 +86,7 @@ async def run_live(
     durability: Durability = Durability(),  # noqa: B008 - frozen
     stop: asyncio.Event,
     updates: AsyncIterator[Setup] | None = None,
+    vitals: Vitals | None = None,
 ) -> None:
     """Run until `stop` is set, and reload each setup of `updates`."""
     partitions = connect_all(redis)
@@ -95,10 +98,11 @@ async def run_live(
         durability=durability,
         stop=stop,
         updates=updates,
+        vitals=vitals,
     )
 
 
-async def run_on(
+async def run_on(  # noqa: PLR0913 - what a process is started with
     settings: Settings,
     setup: Setup,
     partitions: Partitions,
@@ -107,15 +111,16 @@ async def run_on(
     durability: Durability = Durability(),  # noqa: B008 - frozen
     stop: asyncio.Event,
     updates: AsyncIterator[Setup] | None = None,
+    vitals: Vitals | None = None,
 ) -> None:
     """Run on these partitions until `stop` is set, and close their connections.
 
-    block_s: how long Redis blocks a read while there is no webhook. durability: that of webhooks.
+    block_s: how long Redis blocks a read while there is no webhook. durability: that of webhooks. vitals: what
+    the process says about itself.
     """
     name = new_process_name()
-    context = WorkerContext(
-        partitions, name, settings, durability, ProcessChannels(partitions), JobRoom(max_jobs=settings.max_jobs)
-    )
+    vitals = vitals or Vitals(settings)
+    context = WorkerContext(partitions, name, settings, durability, ProcessChannels(partitions), vitals)
     components = Components(setup, context)
     alerts = Alerts(partitions.control, components.channels.get(setup.alerts.channel), setup.alerts)
     drift = Drift(partitions.control, components.kinds, alerts, every=settings.drift_every)
@@ -152,8 +157,9 @@ async def run_on(
         settings,
         readers,
         fingerprint=lambda: notifier.fingerprint,
-        is_busy=context.room.is_busy,
+        is_busy=context.vitals.room.is_busy,
     )
+    registration.on_registered = vitals.health.note_registered
     backlog_watch = BacklogWatch(partitions, readers, registration)
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
@@ -168,6 +174,7 @@ async def run_on(
                 group.create_task(backlog_watch.run()),
             ]
             await stop.wait()
+            vitals.health.is_stopping = True
             log.info("worker %s stops", name, extra={"action": "worker_stopping", "worker": name})
             await cancel_and_wait(side_tasks)
             await asyncio.gather(registration.sign_off(), readers.stop())

@@ -16,6 +16,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     processes: Count = 1
     """Number of worker processes. Defaults to 1."""
 
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    """Port for /healthz, /readyz and /metrics, which need no login; 0 for any free port. All worker processes of
+    one `hookline worker` share it. Not set, which is the default: they are not served."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on for `port`: 0.0.0.0 for all IPv4 interfaces, :: for all interfaces."""
+
     max_jobs: Count = 16
     """Notify jobs that one process runs at a time, each with up to 64 notifications. Defaults to 16. Slow jobs do
     not count fully: a process may run up to twice as many."""

@@ -7,8 +7,8 @@ from msgspec import Struct
 from broker.redis.confirmation import Durability
 from broker.redis.partitions import Partitions
 from worker.delivery.capacity.process_channels import ProcessChannels
-from worker.delivery.job_room import JobRoom
 from worker.settings import Settings
+from worker.vitals import Vitals
 
 
 class WorkerContext(Struct, frozen=True):
@@ -23,4 +23,4 @@ class WorkerContext(Struct, frozen=True):
     """The durability of webhooks, which steps that cross partitions get too."""
 
     channels: ProcessChannels
-    room: JobRoom
+    vitals: Vitals

@@ -30,7 +30,7 @@ def sum_totals(totals: Iterable[Totals]) -> Totals:
 
 
 def sum_backlogs(backlogs: Iterable[Backlog]) -> Backlog:
-    """Return the sums, the age of the oldest batch, and the time until the next job of all is due."""
+    """Return the sums, and the age of the oldest batch and the due times of jobs over all."""
     each = list(backlogs)
     return Backlog(
         entries=sum(backlog.entries for backlog in each),
@@ -38,6 +38,7 @@ def sum_backlogs(backlogs: Iterable[Backlog]) -> Backlog:
         jobs=sum(backlog.jobs for backlog in each),
         jobs_due=sum(backlog.jobs_due for backlog in each),
         next_due_ms=min((b.next_due_ms for b in each if b.next_due_ms is not None), default=None),
+        overdue_ms=max((backlog.overdue_ms for backlog in each), default=0),
     )
 
 

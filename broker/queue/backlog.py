@@ -32,6 +32,9 @@ class Backlog(Struct, frozen=True):
     A running job is due again when its lease ends, in case its worker died.
     """
 
+    overdue_ms: int = 0
+    """For how long the job that is due for the longest time has been due; 0 if no job is due."""
+
 
 async def read_backlog(redis: Client) -> Backlog:
     """Read the state of the stream and of the job queue. Raises BrokerError."""
@@ -43,12 +46,14 @@ async def read_backlog(redis: Client) -> Backlog:
             pipe.zcount(redis.names.queue, "-inf", now_ms)
             pipe.zrange(redis.names.queue, 0, 0, withscores=True)
             entries, jobs, due, head = await pipe.execute()
+    first_due_ms = parse_int(head[0][1]) if head else None
     return Backlog(
         entries=entries,
         oldest_ms=await stream.oldest_age_ms(redis),
         jobs=jobs,
         jobs_due=due,
-        next_due_ms=max(0, parse_int(head[0][1]) - now_ms) if head else None,
+        next_due_ms=None if first_due_ms is None else max(0, first_due_ms - now_ms),
+        overdue_ms=0 if first_due_ms is None else max(0, now_ms - first_due_ms),
     )
 
 

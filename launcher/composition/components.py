@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,9 +40,13 @@ from receiver.server import serve
 from receiver.storage.spill.files import prepare
 from runtime.client_address import client_address
 from runtime.listening_socket import listen
+from runtime.metrics import port as metrics_port
+from runtime.metrics.board import Board
+from runtime.metrics.monitor import Monitor
 from worker.components import Setup, setup_of
 from worker.main import work
 from worker.monitoring.worker_watch import WorkerWatch
+from worker.vitals import METRICS, Vitals
 
 log = logging.getLogger("hookline.launcher")
 
@@ -61,14 +66,29 @@ def open_inspector(config: Config) -> socket.socket:
     return _opened("inspector", settings.host, settings.port)
 
 
-def _opened(section: str, host: str, port: int, *, backlog: int | None = None) -> socket.socket:
+def open_worker_port(config: Config) -> AbstractContextManager[socket.socket | None]:
+    """The socket for health and metrics of all worker processes; None without worker.port. Raises ListenError."""
+    settings = config.worker
+    return nullcontext() if settings.port is None else _opened("worker", settings.host, settings.port)
+
+
+def open_inspector_metrics(config: Config) -> AbstractContextManager[socket.socket | None]:
+    """The socket for health and metrics of the inspector; None without a port. Raises ListenError."""
+    settings = config.inspector
+    if settings.metrics_port is None:
+        return nullcontext()
+    return _opened("inspector", settings.metrics_host, settings.metrics_port, setting="metrics_")
+
+
+def _opened(section: str, host: str, port: int, *, backlog: int | None = None, setting: str = "") -> socket.socket:
     try:
         return listen(host, port, backlog=backlog)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        names = f"HOOKLINE_{section.upper()}_PORT or HOOKLINE_{section.upper()}_HOST"
+        variable = f"HOOKLINE_{section.upper()}_{setting.upper()}"
         raise ListenError(
-            f"cannot listen on {host} port {port}: {reason.lower()}: set {names} ({section}.port, {section}.host)"
+            f"cannot listen on {host} port {port}: {reason.lower()}: set {variable}PORT or {variable}HOST "
+            f"({section}.{setting}port, {section}.{setting}host)"
         ) from None
 
 
@@ -99,6 +119,7 @@ def receivers(
     settings = reloadable.current.receiver
     if settings.spill_dir:
         prepare(Path(settings.spill_dir))
+    board = Board(processes)
 
     async def run(number: int) -> None:
         partitions = connect_all(redis)
@@ -110,7 +131,7 @@ def receivers(
                 watching = group.create_task(watch_layout(redis))
                 missing = group.create_task(_worker_watch(reloadable, partitions).run())
                 sources = reloadable.current.sources
-                await serve(settings, sources, partitions, listener, process=number, updates=updates)
+                await serve(settings, sources, partitions, listener, process=number, board=board, updates=updates)
                 claiming.cancel()
                 watching.cancel()
                 missing.cancel()
@@ -127,17 +148,26 @@ def receivers(
     )
 
 
-def workers(reloadable: ReloadableConfig, redis: RedisSettings, *, processes: int) -> Group:
-    """Worker processes, which reload sources, channels, rules and alerts."""
+def workers(
+    reloadable: ReloadableConfig, redis: RedisSettings, listener: socket.socket | None = None, *, processes: int
+) -> Group:
+    """Worker processes, which reload sources, channels, rules and alerts. listener: for health and metrics."""
     settings, receiver = reloadable.current.worker, reloadable.current.receiver
     durability = Durability(receiver.durability, receiver.replicas)
 
-    async def run(_: int) -> None:
-        await claim_when_there(redis, reloadable.current)
-        updates = (_setup(new) async for new in recorded_updates(redis, reloadable.updates()))
-        setup = _setup(reloadable.current)
-        working = work(settings, setup, redis, durability=durability, updates=updates)
-        await while_layout_fits(redis, working)
+    board = Board(processes)
+
+    async def run(number: int) -> None:
+        vitals = Vitals(settings)
+        monitor = Monitor(
+            "worker", METRICS, samples=vitals.samples, reasons=vitals.reasons, board=board, process=number
+        )
+        async with metrics_port.serving(listener, monitor):  # also while the worker waits for Redis
+            await claim_when_there(redis, reloadable.current)
+            updates = (_setup(new) async for new in recorded_updates(redis, reloadable.updates()))
+            setup = _setup(reloadable.current)
+            working = work(settings, setup, redis, durability=durability, updates=updates, vitals=vitals)
+            await while_layout_fits(redis, working)
 
     return Group(
         name="worker",
@@ -148,8 +178,13 @@ def workers(reloadable: ReloadableConfig, redis: RedisSettings, *, processes: in
     )
 
 
-def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: socket.socket) -> Group:
-    """The one inspector process, which reloads sources and channels."""
+def inspectors(
+    reloadable: ReloadableConfig,
+    redis: RedisSettings,
+    listener: socket.socket,
+    metrics_listener: socket.socket | None = None,
+) -> Group:
+    """The one inspector process, which reloads sources and channels. metrics_listener: for health and metrics."""
     settings = reloadable.current.inspector
 
     async def run(_: int) -> None:
@@ -164,6 +199,7 @@ def inspectors(reloadable: ReloadableConfig, redis: RedisSettings, listener: soc
                 _configured(reloadable.current),
                 client_address=_client_address(settings),
                 updates=(_configured(config) async for config in reloadable.updates()),
+                metrics_listener=metrics_listener,
             )
         finally:
             keeping.cancel()

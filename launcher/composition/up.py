@@ -16,7 +16,9 @@ from launcher.composition.components import (
     inspectors,
     log_accepted_risks,
     open_inspector,
+    open_inspector_metrics,
     open_listener,
+    open_worker_port,
     receivers,
     workers,
 )
@@ -44,6 +46,8 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
         _redis(config, print_line) as (redis, restart, redis_name),
         open_listener(config) as listener,
         open_inspector(config) as pages,
+        open_worker_port(config) as worker_port,
+        open_inspector_metrics(config) as metrics,
     ):
         config = with_secrets(config, print_line)
         reloadable = ReloadableConfig(_checked(config), lambda: _checked(with_secrets(read(), print_line)))
@@ -52,8 +56,8 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
         log_accepted_risks(redis)
         groups = [
             receivers(reloadable, redis, listener, processes=config.receiver.processes),
-            workers(reloadable, redis, processes=config.worker.processes),
-            inspectors(reloadable, redis, pages),
+            workers(reloadable, redis, worker_port, processes=config.worker.processes),
+            inspectors(reloadable, redis, pages, metrics),
         ]
         for line in _summary(config, redis_name, listener.getsockname()[1], pages.getsockname()[1]):
             print_line(line)

@@ -7,36 +7,21 @@ from collections.abc import Callable
 from aiohttp import hdrs, web
 
 from receiver import responses
-from receiver.counters import Counters
-from receiver.health import metrics
 from receiver.health.readiness import Readiness
-from receiver.health.snapshot import SnapshotReader
-from receiver.storage.group_commit import GroupCommit
-from receiver.storage.redis_writer import Condition
-from receiver.storage.webhook_storage import WebhookStorage
+from runtime.metrics.exposition import CONTENT_TYPE
+from runtime.metrics.monitor import Monitor
 
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 
 class HealthEndpoints:
-    """Responds to requests for the health, readiness and metrics of one process."""
+    """Responds to requests for the health and readiness of one process, and for the metrics of all that share
+    its port.
+    """
 
-    def __init__(
-        self,
-        snapshots: SnapshotReader,
-        counters: Counters,
-        commit: GroupCommit,
-        readiness: Callable[[], Readiness],
-        storage: WebhookStorage,
-        *,
-        process: int,
-    ) -> None:
-        self._snapshots = snapshots
-        self._counters = counters
-        self._commit = commit
+    def __init__(self, monitor: Monitor, readiness: Callable[[], Readiness]) -> None:
+        self._monitor = monitor
         self._readiness_now = readiness
-        self._storage = storage
-        self._process = process
         self._endpoints = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
 
     async def respond(self, request: web.BaseRequest) -> web.Response | None:
@@ -59,19 +44,4 @@ class HealthEndpoints:
         return responses.status(200, "ready", **notes)
 
     async def _metrics(self) -> web.Response:
-        data = metrics.ScrapeData(
-            process=self._process,
-            counters=self._counters,
-            pending_bytes=self._commit.pending_bytes,
-            queued_bytes=self._storage.pressure.queued_bytes,
-            partitions=self._partitions(),
-            spilled=self._storage.fallback.spill.on_disk if self._storage.fallback else None,
-            shared=await self._snapshots.read(),
-        )
-        return web.Response(body=metrics.render(data), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
-
-    def _partitions(self) -> dict[int, bool]:
-        writers = self._storage.writers.all
-        if len(writers) == 1:
-            return {}
-        return {writer.redis.partition: writer.condition == Condition.WELL for writer in writers}
+        return web.Response(body=await self._monitor.metrics(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})

@@ -59,10 +59,11 @@ class Stack:
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
-    async def metrics(self) -> str:
+    async def metrics(self, port: int = 0) -> str:
+        """Return the metrics of the receivers, or of the part with this port."""
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{self._port}/metrics") as answer,
+            session.get(f"http://127.0.0.1:{port or self._port}/metrics") as answer,
         ):
             return await answer.text()
 

@@ -105,8 +105,9 @@ def environ_of(service: str, redis_url: str, port: int, **variables: str) -> dic
         name: filled_in(str(value), NEEDED | variables) for name, value in SERVICES[service]["environment"].items()
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS_"))}
-    part = "receiver" if service == "worker" else service
-    here = {"REDIS_URL": redis_url, f"HOOKLINE_{part.upper()}_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    here = {"REDIS_URL": redis_url, f"HOOKLINE_{service.upper()}_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    if service == "inspector":
+        here["HOOKLINE_INSPECTOR_METRICS_PORT"] = str(free_port())
     return kept | configured | here
 
 
@@ -218,16 +219,18 @@ async def test_its_redis_keeps_the_writes_that_it_confirms(redis_url: str) -> No
 def test_the_services_together_turn_a_webhook_into_a_notification(
     redis_url: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    environs = {name: environ_of(name, redis_url, unused_tcp_port) for name in ("receiver", "worker")}
     logs = {name: tmp_path / f"{name}.log" for name in ("receiver", "worker", "worker-2")}
+    ports = {"receiver": unused_tcp_port, "worker": free_port(), "worker-2": free_port()}
+    environs = {name: environ_of(name.split("-")[0], redis_url, ports[name]) for name in logs}
     with ExitStack() as services:
         for name, log in logs.items():  # the worker twice: --scale worker=2
             service = name.split("-")[0]
             command = hookline(SERVICES[service]["command"])
-            services.enter_context(running(command, log, environs[service], ROOT / "deploy"))
+            services.enter_context(running(command, log, environs[name], ROOT / "deploy"))
 
         wait_for(lambda: healthy("receiver", environs["receiver"], unused_tcp_port))
-        assert healthy("worker", environs["worker"], unused_tcp_port)
+        for name in ("worker", "worker-2"):
+            wait_for(lambda name=name: healthy("worker", environs[name], ports[name]))  # type: ignore[misc]
         output(["send", "--url", f"http://127.0.0.1:{unused_tcp_port}", "--count", "20"], environs["receiver"])
         wait_for(lambda: notified(logs) == 20)
         counted = json.loads(output(["status", "--json"], environs["worker"]))
@@ -276,6 +279,6 @@ def healthy(service: str, environ: dict[str, str], port: int) -> bool:
     """Return True if the service's own health check passes."""
     kind, *words = SERVICES[service]["healthcheck"]["test"]
     assert kind == "CMD"
-    words = [re.sub(r"127\.0\.0\.1:808[01]", f"127.0.0.1:{port}", word) for word in words]
+    words = [re.sub(r"127\.0\.0\.1:808[012]", f"127.0.0.1:{port}", word) for word in words]
     words = [sys.executable, *words[1:]] if words[0] == "python" else hookline(words[1:])
     return subprocess.run(words, env=environ, capture_output=True, check=False).returncode == 0

@@ -19,7 +19,7 @@ from launcher.cli import app
 from launcher.config.config import read
 from sources.secret import Secret
 from sources.source_kinds import CONFIGURED
-from tools import architecture_picture, configuration
+from tools import architecture_picture, configuration, metrics
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -49,6 +49,20 @@ def in_a_variable(default: str) -> str:
 
 def test_the_configuration_page_is_generated_from_the_settings() -> None:
     assert configuration.FILE.read_text() == configuration.document(), "run: make docs"
+
+
+def test_the_page_of_metrics_is_generated_from_their_declarations() -> None:
+    assert metrics.FILE.read_text() == metrics.document(), "run: make docs"
+
+
+def test_metrics_have_names_as_prometheus_recommends_and_each_one_meaning() -> None:
+    declared = [metric for _, each in metrics.TITLES for metric in each]
+    assert len({metric.name for metric in declared}) == len(declared)
+    for metric in declared:
+        assert metric.name.endswith("_total") == (metric.kind == "counter"), metric.name
+        assert re.fullmatch("[a-z_]+", metric.name) and metric.text, metric.name
+        assert bool(metric.bounds) == (metric.kind == "histogram"), metric.name
+        assert not re.search("_(ms|s|kb|mb|count|sum|bucket|created)(_total)?$", metric.name), metric.name
 
 
 def test_the_picture_of_the_architecture_is_up_to_date() -> None:

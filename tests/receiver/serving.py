@@ -35,7 +35,8 @@ class Reply(Struct):
 
 
 class Served:
-    def __init__(self, receiver: Receiver, port: int, session: aiohttp.ClientSession) -> None:
+    def __init__(self, receiver: Receiver, port: int, session: aiohttp.ClientSession, redis: Client) -> None:
+        self.redis = redis
         self.receiver = receiver
         self.port = port
         self.session = session
@@ -81,7 +82,7 @@ async def serving(
     await receiver.start(listener)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            yield Served(receiver, port, session)
+            yield Served(receiver, port, session, partitions.control)
     finally:
         await receiver.stop()
 

@@ -18,7 +18,7 @@ from worker.delivery.capacity.send_pool import Send, SendPool
 from worker.delivery.job_sends import Finished, JobSends
 from worker.delivery.next_attempt import log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
-from worker.delivery.sender import Sender, log_sent
+from worker.delivery.sender import Sender, note_sent
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
 from worker.rules.retry import delay_s
 
@@ -65,7 +65,7 @@ class Attempts:
             await job_sends.cancel()
             raise
         finally:
-            log_sent(running)
+            note_sent(running, self._sender.counters)
 
     async def settle(
         self, running: RunningJob, settled: list[Settled], retries: list[RetryJob]
@@ -88,7 +88,7 @@ class Attempts:
             if recorded + len(finished) < expected and not running.runtime.is_failing():
                 await asyncio.sleep(_GATHER_S)
             batch, finished[:] = finished[:], []
-            log_sent(running)
+            note_sent(running, self._sender.counters)
             recorded += len(batch)
             if not retries:
                 linger_until = time.monotonic() + _LINGER_S
@@ -127,6 +127,7 @@ class Attempts:
                 settled.append(Settled(index, "sent", lock=running.locks.get(notification.key)))
             elif isinstance(outcome, Skipped) and is_held:
                 settled.append(Settled(index, "skipped"))
+                self._sender.counters.note_settled(notification.rule, job.channel, "skipped")
             elif is_held and not isinstance(outcome, LeftOpen):
                 when = self._next_attempt(running, notification, outcome, draw)
                 if when is None:
@@ -134,6 +135,8 @@ class Attempts:
                     settled.append(structs.replace(dead, lock=running.locks.get(notification.key)))
                 else:
                     retries.setdefault(when, []).append((index, notification))
+                    if isinstance(outcome, Retry):
+                        self._sender.counters.note_settled(notification.rule, job.channel, "retry")
         return settled
 
     def _next_attempt(
@@ -165,7 +168,8 @@ class Attempts:
                 raise AssertionError("a notification that was sent, postponed or left open is not given up")
 
     def dead(self, job: NotifyJob, index: int, notification: Notification, outcome: Dead) -> Settled:
-        """Make the dead letter of a notification, and log it."""
+        """Make the dead letter of a notification, count and log it."""
+        self._sender.counters.note_settled(notification.rule, job.channel, "dead")
         stored_letter = dead_letters.died_at_notify(
             notification,
             job.channel,

@@ -43,6 +43,14 @@ class JobRoom:
         """Let a partition take part no longer, after its last job."""
         del self._loads[partition]
 
+    def partitions(self) -> list[Partition]:
+        """The partitions that take part."""
+        return list(self._loads)
+
+    def running(self) -> int:
+        """The number of jobs that run."""
+        return sum(load.running for load in self._loads.values())
+
     def start_job(self, partition: Partition) -> None:
         """Note that a job of a partition starts."""
         self._loads[partition].running += 1

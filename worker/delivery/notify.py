@@ -36,7 +36,7 @@ class Notifier:
         self, context: WorkerContext, sender: Sender, attempts: Attempts, unrecognized: UnrecognizedJobs
     ) -> None:
         self._max_starts = context.settings.max_deliveries
-        self._room = context.room
+        self._room = context.vitals.room
         self._sender = sender
         self._attempts = attempts
         self._unrecognized = unrecognized

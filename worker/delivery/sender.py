@@ -11,6 +11,7 @@ from broker.queue.jobs import Notification, NotifyJob
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels.channel import Channel
+from worker.counters import Counters
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
@@ -54,6 +55,7 @@ class Sender:
         self.locks = SubjectLocks(
             context.partitions, lease_s=context.settings.lease_s, replicas=context.durability.waits_for()
         )
+        self.counters = context.vitals.counters
         self._kinds = kinds
         self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer
@@ -217,6 +219,10 @@ class Sender:
         if isinstance(outcome, Sent):
             running.sent.append((notification, took_ms))
             return notification, outcome
+        if isinstance(outcome, Retry | Dead):
+            self.counters.note_failed(
+                running.job.channel, "retry" if isinstance(outcome, Retry) else "dead", took_ms
+            )
         _log(running, notification, outcome, took_ms)
         at_ms = running.partition.redis.clock.now_ms() - took_ms
         return with_attempt(notification, outcome, at_ms, took_ms), outcome
@@ -234,10 +240,11 @@ class Sender:
             return Retry(error=f"looking up failed: {type(error).__name__}", error_class=type(error).__name__)
 
 
-def log_sent(running: RunningJob) -> None:
-    """Log the notifications that were sent since the last call."""
+def note_sent(running: RunningJob, counters: Counters) -> None:
+    """Count and log the notifications that were sent since the last call."""
     if running.sent:
         job = running.job
+        counters.note_sent(job.channel, running.sent, running.partition.redis.clock.now_ms())
         each = [{**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent]
         log.info("notification sent", extra={"action": "notification_sent", "each": each})
         running.sent.clear()

@@ -17,6 +17,7 @@ from broker.redis.outage import Outage, repeat
 from broker.redis.partitions import Partitions
 from broker.steps.commit import Committed
 from runtime.fault_log import Faults
+from worker.counters import Counters
 from worker.intake.commit import Committer
 from worker.intake.held_bodies_release import HeldBodiesRelease
 from worker.intake.home_steps import HomeSteps
@@ -63,6 +64,12 @@ class Intake:
         self._settings = settings
         self._consumer = consumer
         self._block_ms = int(block_s * 1000)
+        self.counters = Counters()
+        """The counters of the process."""
+
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called in each round of `run`, which shows that it goes on."""
+
         self.on_jobs: Callable[[], None] = lambda: None
         """Called when a commit created jobs, so that the worker of this process claims them immediately."""
 
@@ -132,8 +139,10 @@ class Intake:
         faults = _faults("intake left some batches")
 
         async def step() -> float:
+            self.on_progress()
             await self._pause_while_too_many_wait()
             entries = await self._read()
+            self.on_progress()
             try:
                 await self.process(entries)
             except Exception as error:  # noqa: BLE001 - logged; other batches must not wait for it
@@ -217,6 +226,7 @@ class Intake:
 
     async def process(self, entries: Sequence[Entry]) -> None:
         """Decode, match, plan and commit entries. While Redis runs commits, the next one is planned."""
+        self._note_ages(entries)
         async with asyncio.TaskGroup() as group:
             committing: set[asyncio.Task[None]] = set()
             async for plan in self._planner.plans(entries, self._homes):
@@ -224,7 +234,17 @@ class Intake:
                     _, committing = await asyncio.wait(committing, return_when=asyncio.FIRST_COMPLETED)
                 committing.add(group.create_task(self._committer.commit(plan)))
 
+    def _note_ages(self, entries: Sequence[Entry]) -> None:
+        now_ms = self._redis.clock.now_ms()
+        for entry in entries:
+            written_ms = int(entry.id.partition("-")[0])
+            self.counters.queue_age_s.observe(max(0, now_ms - written_ms) / 1000, entry.bodies)
+
     def _note_commit(self, committed: Committed) -> None:
+        bodies = self.counters.bodies
+        bodies["processed"] += committed.processed
+        bodies["duplicate"] += committed.duplicate
+        bodies["dead_at_intake"] += committed.dead_at_intake
         self._waiting = committed.waiting
         if committed.retried_on_redelivery:
             self.on_redelivery()
@@ -252,6 +272,7 @@ class Intake:
         log.warning("intake pauses: %d notifications wait", self._waiting, extra={"action": "intake_paused"})
         while self._waiting >= self._settings.max_waiting and not self._stopping.is_set():
             await asyncio.sleep(_PAUSE_S)
+            self.on_progress()
             waiting = await read_waiting(self._redis)  # the counter alone may be wrong
             self._waiting = waiting.counted if waiting.there is None else waiting.there
         log.info("intake resumes", extra={"action": "intake_resumed"})

@@ -56,7 +56,7 @@ class PartitionWorker:
             partitions=context.partitions if len(context.partitions) > 1 else None,
         )
         leases = Leases(redis, name, lease_s=settings.lease_s)
-        self._jobs = NotifyWorker(self._partition, settings, leases, context.room, notifier)
+        self._jobs = NotifyWorker(self._partition, settings, leases, context.vitals.room, notifier)
         self._redelivery_retry = RedeliveryRetry(redis, self._jobs.wake)
         self._digest_closer = DigestCloser(redis, self._jobs.wake)
         self._connect()
@@ -83,7 +83,10 @@ class PartitionWorker:
     async def run(self) -> None:
         """Read the partition until `leave` or `stop`. While its Redis is not reachable, this waits."""
         grace_s = self._settings.stop_grace_s
-        self._context.room.open(self._partition)
+        room, health = self._context.vitals.room, self._context.vitals.health
+        room.open(self._partition)
+        self._pulse = health.open(self._redis.partition)
+        self._intake.on_progress = self._pulse.note_intake
         try:
             async with asyncio.TaskGroup() as group:
                 side_tasks = [
@@ -101,13 +104,15 @@ class PartitionWorker:
                 ]
                 group.create_task(self._jobs.main())
                 await self._leaving.wait()
+                health.close(self._redis.partition)  # its loops end now, one after the other
                 await cancel_and_wait(side_tasks)
                 self._intake.stop()
                 await asyncio.wait(intake_tasks, timeout=grace_s)
                 await self._jobs.drain(self._ending, grace_s)
                 await cancel_and_wait([channel_refresh])
         finally:
-            self._context.room.close(self._partition)
+            room.close(self._partition)
+            health.close(self._redis.partition)
 
     def _wake_up(self) -> None:
         """Look for the work that other processes left. In other partitions it may be digests and redeliveries."""
@@ -117,15 +122,17 @@ class PartitionWorker:
             self._redelivery_retry.wake()
 
     def _room_for_channel(self, channel: str) -> int:
-        return self._context.room.for_channel(self._partition, channel)
+        return self._context.vitals.room.for_channel(self._partition, channel)
 
     def _connect(self) -> None:
         """Wake each loop when another one has work for it, or when a heartbeat reports work."""
         self._jobs.on_upcoming = self._note_upcoming
         self._intake.on_jobs, self._intake.on_redelivery = self._jobs.wake, self._redelivery_retry.wake
+        self._intake.counters = self._context.vitals.counters
         self._intake.on_digested = self._digest_closer.note_events
 
     def _note_upcoming(self, upcoming: Upcoming) -> None:
+        self._pulse.note_heartbeat()
         self._partition.channels.note_states(upcoming.channels)
         self._intake.note_pending(upcoming.pending)
         if upcoming.next_digest_s is not None:

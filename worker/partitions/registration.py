@@ -77,6 +77,9 @@ class Registration:
         self._registering = asyncio.Lock()
         # Workers do not look at the same partitions at the same time.
         self._looked_at = random.randrange(len(partitions))  # noqa: S311 - no secret
+        self.on_registered: Callable[[], None] = lambda: None
+        """Called after each registration, which is a write."""
+
         self.workers = 1
         """The number of live workers."""
 
@@ -121,6 +124,7 @@ class Registration:
             lasts_ms = min(LONGEST_MS, int(_LASTS * self._period_s * 1000))
             fleet = await register(self._partitions.control, self._worker(), lasts_ms=lasts_ms, wish=wish)
             self._outage.end()
+            self.on_registered()
             self.workers = fleet.size
             wanted = share_of(self._name, fleet.active, len(self._partitions))
             self._readers.let_first(are_first=are_first(self._name, fleet.active, len(self._partitions)))

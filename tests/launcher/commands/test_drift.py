@@ -9,6 +9,7 @@ import pytest
 
 from sources import KINDS
 from tests.launcher.stack import Stack
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -80,7 +81,8 @@ async def test_a_changed_payload_of_a_provider_is_drift_of_its_source_and_is_not
 async def test_a_new_event_name_is_shown_in_drift_in_metrics_and_among_the_alerts(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    stack = Stack(tmp_path, redis_server)
+    port = free_port()
+    stack = Stack(tmp_path, redis_server, HOOKLINE_INSPECTOR_METRICS_PORT=str(port))
     stack.configure(CONFIG)
     stack.write_secret("key", "secret-of-this-test")
     try:
@@ -95,6 +97,6 @@ async def test_a_new_event_name_is_shown_in_drift_in_metrics_and_among_the_alert
         assert (deviation["event"], deviation["what"]) == ("moon.phase.changed", "unknown event")
         alerts = json.loads(await stack.run("status", "--json"))["alerts_now"]
         assert [alert["kind"] for alert in alerts] == ["drift"]
-        assert "hookline_drift_total 1.0" in await stack.metrics()
+        assert "hookline_drift_total 1.0" in await stack.metrics(port)
     finally:
         stack.kill()

@@ -18,10 +18,12 @@ from sources.signed_request import SignedRequest
 from sources.voucherify import VOUCHERIFY
 from tests.inspector.stack import sample
 from tests.launcher.running import Running, environment, hookline
+from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.until import until
 
 SECRET = "given-secret"
+METRICS_PORT = free_port()
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ def variables(server: RedisServer) -> dict[str, str]:
         REDIS_URL=server.url,
         HOOKLINE_RECEIVER_PORT="0",
         HOOKLINE_RECEIVER_PROCESSES="2",
+        HOOKLINE_INSPECTOR_METRICS_PORT=str(METRICS_PORT),
         HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=SECRET,
     )
 
@@ -54,9 +57,11 @@ def post(base: str, number: int) -> int:
 
 
 def metric(base: str, name: str) -> float:
+    """Return the largest value of a metric over processes, -1 for none."""
     with urllib.request.urlopen(f"{base}/metrics", timeout=60) as answer:
-        match = re.search(rf'^{name}{{source="voucherify"}} (\S+)$', answer.read().decode(), re.MULTILINE)
-    return float(match[1]) if match else -1.0
+        text = answer.read().decode()
+    values = re.findall(rf'^{name}{{(?:process="."|,|source="voucherify")+}} (\S+)$', text, re.MULTILINE)
+    return max(map(float, values), default=-1.0)
 
 
 async def test_an_outage_of_redis_is_shown_in_metrics_and_status_until_a_webhook_is_accepted(
@@ -75,17 +80,18 @@ async def test_an_outage_of_redis_is_shown_in_metrics_and_status_until_a_webhook
         await running.says("try it")
         match = re.search(r"(http://\S+)/webhooks/voucherify", running.output)
         assert match
-        base = match[1]
+        base, fleet = match[1], f"http://127.0.0.1:{METRICS_PORT}"
         await until(lambda: post(base, 0) == 202)
         own_redis.stop()
         assert [post(base, number) for number in range(1, 5)] == [503] * 4
+        await until(lambda: metric(base, "hookline_receiver_source_failing_seconds") > 0)
         own_redis.start()
 
         await until(lambda: source()["failing_answers"] == 4)
         during = source()
         assert during["tries_left"] == 12
         assert during["disabled_at_ms"] == during["failing_since_ms"] + 86_400_000
-        assert metric(base, "hookline_source_failing_seconds") > 0
+        assert metric(fleet, "hookline_source_failing_seconds") > 0
         output = hookline("status", cwd=directory, env=env).stdout
         assert "4 errors since" in output and "about 12 tries (until" in output
 
@@ -94,7 +100,7 @@ async def test_an_outage_of_redis_is_shown_in_metrics_and_status_until_a_webhook
         assert (after["failing_since_ms"], after["tries_left"]) == (0, None)
         assert after["outage_since_ms"] == during["failing_since_ms"]
         assert after["outage_answers"] == 4
-        assert metric(base, "hookline_source_failing_seconds") == 0
+        await until(lambda: metric(fleet, "hookline_source_failing_seconds") == 0)
         assert "last outage" in hookline("status", cwd=directory, env=env).stdout
     finally:
         running.kill()

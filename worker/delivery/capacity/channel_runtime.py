@@ -129,6 +129,10 @@ class ChannelRuntimes:
             runtime = self._runtimes[name] = ChannelRuntime(self._channels.of(name))
         return runtime
 
+    def all(self) -> list[ChannelRuntime]:
+        """The runtimes of the channels that had a job."""
+        return list(self._runtimes.values())
+
     def slow_jobs(self) -> int:
         """The number of slow jobs of all channels."""
         return sum(runtime.slow_jobs() for runtime in self._runtimes.values() if runtime.jobs())
