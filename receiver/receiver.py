@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Mapping
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -40,6 +41,9 @@ from runtime.metrics.monitor import Monitor
 from runtime.process_identity import new_process_name
 from runtime.task_cancellation import cancel_and_wait
 
+if TYPE_CHECKING:
+    from runtime.tracing.tracer import Tracer
+
 BACKLOG = 1024
 """Connections that the kernel keeps until a receiver process accepts them."""
 
@@ -63,9 +67,11 @@ class Receiver:
         *,
         process: int = 0,
         board: Board | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """Build the components. `board`: of all processes that share the port. Raises SpillDirError,
-        KeptHeaderError.
+        """Build the components. `board`: of all processes that share the port; `tracer`: None without traces.
+
+        Raises SpillDirError, KeptHeaderError.
         """
         self._settings = settings
         self._control = partitions.control
@@ -91,6 +97,10 @@ class Receiver:
             rejection_reason=self._storage.rejection_reason,
             now_ms=self._control.clock.now_ms,
         )
+        if tracer is not None:
+            from receiver.traces import ReceiveTraces  # noqa: PLC0415 - needs the extra otel
+
+            self._webhooks.traces = ReceiveTraces(tracer)
         self._monitor = Monitor(
             "receiver",
             METRICS,

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -18,12 +19,15 @@ from receiver.settings import Settings
 from runtime.metrics.board import Board
 from sources.settings import Settings as SourceSettings
 
+if TYPE_CHECKING:
+    from runtime.tracing.tracer import Tracer
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger("hookline.receiver")
 
 
-async def serve(
+async def serve(  # noqa: PLR0913 - what a process is started with
     settings: Settings,
     sources: Mapping[str, SourceSettings],
     partitions: Partitions,
@@ -31,15 +35,18 @@ async def serve(
     *,
     process: int = 0,
     board: Board | None = None,
+    tracer: Tracer | None = None,
     updates: AsyncIterator[Mapping[str, SourceSettings]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer every request that was read, and return.
 
-    While all partitions are away, webhooks are answered 503. `board`: of all processes on this port. `updates`
-    yields all sources whenever they change. Raises StartError.
+    While all partitions are away, webhooks are answered 503. `board`: of all processes on this port.
+    `tracer`: None without traces. `updates` yields all sources whenever they change. Raises StartError.
     """
     settings = _within_the_file_limit(settings)
-    receiver = Receiver(settings, _verifiers(sources, settings), partitions, process=process, board=board)
+    receiver = Receiver(
+        settings, _verifiers(sources, settings), partitions, process=process, board=board, tracer=tracer
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in _SIGNALS:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from time import perf_counter
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from msgspec import Struct
@@ -20,7 +21,11 @@ from receiver.ingress.source_verifier import SourceVerifier
 from receiver.ingress.tolerance import is_unencoded, single_slashes
 from receiver.settings import Settings
 from receiver.storage.group_commit import GroupCommit
+from runtime.tracing.context import TRACEPARENT
 from sources.provider import Provider
+
+if TYPE_CHECKING:
+    from receiver.traces import ReceiveTraces
 
 PREFIX = "/webhooks/"
 _MAX_HINT_CHARS = 200
@@ -54,6 +59,9 @@ class Webhooks:
 
         Raises KeptHeaderError.
         """
+        self.traces: ReceiveTraces | None = None
+        """Makes the spans of verified webhooks, if traces are switched on."""
+
         self._now_ms = now_ms
         self._settings = settings
         KeptHeaders(settings.kept_headers)  # checks them, even where no source is configured
@@ -119,6 +127,7 @@ class Webhooks:
         if request.method != hdrs.METH_POST:
             return _answer_probe(request, verifier)
         verifier.check_address(request.remote, request.headers)
+        started_ns = time_ns()
         _check_encoding(request)
         hint = _event_hint(request)
         body = await self._bodies.read(request)
@@ -129,7 +138,11 @@ class Webhooks:
         if verifier.url_events.looks_at_body(hint):
             verifier.check_event(body, hint, request.query.get("key", ""))
         kept = route.kept_headers.of(request.headers)
-        await self._store(RawBody(self._now_ms(), verifier.source, hint, body, kept))
+        raw = RawBody(self._now_ms(), verifier.source, hint, body, kept)
+        if self.traces is None:
+            await self._store(raw)
+        else:
+            await self.traces.store(raw, request.headers.get(TRACEPARENT), started_ns, self._store)
         return route.accepted
 
     async def _store(self, body: RawBody) -> None:

@@ -127,13 +127,18 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
     notifier = ReloadableNotifier(components)
 
     def planner(setup: Setup) -> Planner:
-        return Planner(
+        new = Planner(
             setup.sources,
             RuleBook(setup.rules),
             max_deliveries=settings.max_deliveries,
             max_future_s=settings.max_future_s,
             on_event=drift.note_event,
         )
+        if vitals.tracer is not None:
+            from worker.intake.traces import IntakeTraces  # noqa: PLC0415 - needs the extra otel
+
+            new.traces = IntakeTraces(vitals.tracer)
+        return new
 
     def partition_worker(number: int, planner: Planner) -> PartitionWorker:
         return PartitionWorker(number, context, notifier, planner, block_s=block_s)

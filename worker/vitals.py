@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runtime.metrics.declaration import Metric, Sample, Samples
 from worker.counters import ATTEMPT_S, LATENCY_S, QUEUE_AGE_S, Counters
 from worker.delivery.job_room import JobRoom
 from worker.health import Health
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from runtime.tracing.tracer import Tracer
 
 BODIES = Metric(
     "hookline_worker_bodies_total",
@@ -63,7 +68,9 @@ METRICS = (
 class Vitals:
     """The counters, the jobs and the health of one process. They exist before it is connected to Redis."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
+        """tracer: None without traces."""
+        self.tracer = tracer
         self.counters = Counters()
         self.health = Health(settings)
         self.room = JobRoom(max_jobs=settings.max_jobs)

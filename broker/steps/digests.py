@@ -25,6 +25,7 @@ from broker.redis import clock, keys
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
+from runtime.tracing.context import TRACEPARENT, line, with_line
 
 MAX_BYTES = 4 * 1024 * 1024
 """The largest size of the bodies in one digest. Later events start a new window, as beyond `keys.DIGEST_MAX`."""
@@ -138,7 +139,10 @@ def members(body: bytes) -> list[Member]:
 
 
 def body_of(events: Sequence[Gathered]) -> RawBody:
-    """Build the body of a digest's notification. The events must not be empty."""
+    """Build the body of a digest's notification. The events must not be empty.
+
+    Its trace is that of the first event that is traced.
+    """
     first = events[0].body
     rows = [
         Member(
@@ -151,7 +155,9 @@ def body_of(events: Sequence[Gathered]) -> RawBody:
         )
         for event in events
     ]
-    return RawBody(first.received_at_ms, first.source, "", _encode_members(rows))
+    traced = next((parent for event in events if (parent := line(event.body.headers, TRACEPARENT))), "")
+    headers = with_line("", TRACEPARENT, traced)
+    return RawBody(first.received_at_ms, first.source, "", _encode_members(rows), headers)
 
 
 def _as_json(body: bytes) -> Raw:

@@ -29,6 +29,7 @@ from launcher.composition.error_reporting import report_error
 from launcher.composition.layout import watch_layout, while_layout_fits
 from launcher.composition.namespace_claim import claim_when_there, recorded_updates
 from launcher.composition.spill_directories import spilled_here
+from launcher.composition.traces import tracer_for
 from launcher.config.channel_checks import channel_faults
 from launcher.config.config import Config
 from launcher.config.reloadable_config import ReloadableConfig
@@ -131,7 +132,17 @@ def receivers(
                 watching = group.create_task(watch_layout(redis))
                 missing = group.create_task(_worker_watch(reloadable, partitions).run())
                 sources = reloadable.current.sources
-                await serve(settings, sources, partitions, listener, process=number, board=board, updates=updates)
+                with tracer_for("receiver", reloadable.current) as tracer:
+                    await serve(
+                        settings,
+                        sources,
+                        partitions,
+                        listener,
+                        process=number,
+                        board=board,
+                        tracer=tracer,
+                        updates=updates,
+                    )
                 claiming.cancel()
                 watching.cancel()
                 missing.cancel()
@@ -158,7 +169,10 @@ def workers(
     board = Board(processes)
 
     async def run(number: int) -> None:
-        vitals = Vitals(settings)
+        with tracer_for("worker", reloadable.current) as tracer:
+            await run_with(number, Vitals(settings, tracer))
+
+    async def run_with(number: int, vitals: Vitals) -> None:
         monitor = Monitor(
             "worker", METRICS, samples=vitals.samples, reasons=vitals.reasons, board=board, process=number
         )

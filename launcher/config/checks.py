@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from broker.redis.connection import Settings as RedisSettings
@@ -16,6 +17,7 @@ from inspector.settings import Settings as InspectorSettings
 from inspector.settings import User, is_local
 from launcher.config.enrichment_checks import api_region, api_token, api_url
 from launcher.config.rule_checks import known, rule_checks
+from launcher.config.settings import TelemetrySettings
 from launcher.config.source_checks import source_checks
 from launcher.config.struct_reader import Check, did_you_mean
 from receiver.ingress import kept_headers
@@ -196,3 +198,15 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return ipaddress.ip_network(text.strip())
     except ValueError:
         return None
+
+
+def missing_extra(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:
+    """Yields (path, reason) if traces are switched on and OpenTelemetry is not installed."""
+    if not settings.traces:
+        return
+    try:
+        is_installed = bool(find_spec("opentelemetry.exporter.otlp.proto.http") and find_spec("opentelemetry.sdk"))
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        yield "telemetry.traces", "needs OpenTelemetry: pip install 'hookline[otel]'"

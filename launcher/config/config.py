@@ -17,6 +17,7 @@ from inspector.settings import Settings as InspectorSettings
 from launcher.config.checks import (
     checks,
     longest_answer,
+    missing_extra,
     name_fault,
     tls_files,
     unprotected_inspector,
@@ -24,7 +25,7 @@ from launcher.config.checks import (
 from launcher.config.enrichment_checks import enrichment
 from launcher.config.environment import CONFIG, as_variable, names_of, overlay
 from launcher.config.rule_checks import contradictions
-from launcher.config.settings import LogSettings, UpSettings
+from launcher.config.settings import LogSettings, TelemetrySettings, UpSettings
 from launcher.config.source_checks import unusable_sources
 from launcher.config.struct_reader import FieldReader, FromEnvironment, joined, unknown
 from launcher.config.toml_lines import line_numbers, line_of
@@ -47,6 +48,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "inspector": InspectorSettings,
     "dead": DeadSettings,
     "up": UpSettings,
+    "telemetry": TelemetrySettings,
     "log": LogSettings,
 }
 CHANNEL_KINDS: tuple[type[Struct], ...] = get_args(ChannelSettings) or (ChannelSettings,)
@@ -68,6 +70,7 @@ class Config(Struct, frozen=True, kw_only=True):
     inspector: InspectorSettings = InspectorSettings()
     dead: DeadSettings = DeadSettings()
     up: UpSettings = UpSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
     sources: dict[str, SourceSettings]
     channels: dict[str, ChannelSettings]
@@ -145,6 +148,8 @@ def _across(values: Mapping[str, Any], rules_path: str) -> Iterator[tuple[str, s
         yield from longest_answer(values["receiver"])
     if isinstance(values.get("inspector"), InspectorSettings):
         yield from unprotected_inspector(values["inspector"])
+    if isinstance(values.get("telemetry"), TelemetrySettings):
+        yield from missing_extra(values["telemetry"])
     rules, sources = values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}
     if all(isinstance(source, SourceSettings) for source in sources.values()):
         receiver = values.get("receiver") or ReceiverSettings()

@@ -151,7 +151,7 @@ def test_a_decision_names_the_files_that_it_concerns(record: Path) -> None:
 def test_every_dependency_is_documented() -> None:
     documented = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     extras = PROJECT["optional-dependencies"]
-    optional = [*extras["embedded"], *extras["apprise"], *extras["dev"]]
+    optional = [*extras["embedded"], *extras["apprise"], *extras["otel"], *extras["dev"]]
     groups = PYPROJECT["dependency-groups"]
     needed = [*PROJECT["dependencies"], *optional, *groups["build"], *groups["lock"]]
     assert documented == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]

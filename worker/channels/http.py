@@ -66,6 +66,8 @@ class HttpChannel:
         """
         body = posted(message)
         headers = {"Idempotency-Key": message.key, **self._sign(message.key, body)}
+        if message.traceparent:
+            headers["traceparent"] = message.traceparent
         data = aiohttp.BytesPayload(body)  # of plain bytes aiohttp would look for long what kind of body they are
         try:
             with self._timeout:

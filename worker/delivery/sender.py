@@ -6,6 +6,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from broker.queue.jobs import Notification, NotifyJob
 from sources.errors import DecodeError
@@ -25,6 +28,9 @@ from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.retry import RetrySettings
 from worker.search_terms import terms_of
 from worker.worker_context import WorkerContext
+
+if TYPE_CHECKING:
+    from worker.delivery.attempt_traces import AttemptTraces
 
 log = logging.getLogger("hookline.worker")
 
@@ -61,6 +67,11 @@ class Sender:
         self._renderer = renderer
         self._enricher = enricher
         self._quiet = quiet
+        self._traces: AttemptTraces | None = None
+        if context.vitals.tracer is not None:
+            from worker.delivery.attempt_traces import AttemptTraces  # noqa: PLC0415 - needs the extra otel
+
+            self._traces = AttemptTraces(context.vitals.tracer)
         self._unconditional = {rule for rule in renderer.names if not self._has_conditions(rule)}
 
     def _has_conditions(self, rule: str) -> bool:
@@ -193,6 +204,19 @@ class Sender:
         return Postponed(left_s) if left_s else None
 
     async def _send(
+        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+    ) -> AttemptResult:
+        span = self._traces.begin(running.job, notification) if self._traces else None
+        if span is None:
+            return await self._send_now(running, channel, notification, build)
+
+        def build_traced() -> Message:
+            return structs.replace(build(), traceparent=span.traceparent)
+
+        notification, outcome = await self._send_now(running, channel, notification, build_traced)
+        return span.end(notification, outcome), outcome
+
+    async def _send_now(
         self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
     ) -> AttemptResult:
         started = time.monotonic()

@@ -64,6 +64,8 @@ class Committer:
                     await stream.keep(self._redis, self._consumer, plan.entry_ids())
             else:
                 outage.end()
+                for span in plan.spans:
+                    span.end()
                 return
 
     async def _commit_once(self, plan: Plan) -> None:

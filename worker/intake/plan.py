@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from broker.queue import batch
@@ -11,6 +13,9 @@ from broker.queue.stream import Entry
 from broker.steps.commit import NewEvent, Processed, Share
 from broker.steps.digests import Part
 from worker.intake.match import MatchedEvent
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 _MAX_BODIES = 1000
 """Bodies a commit: enough to make the round trip cheap, few enough to occupy Redis for a few ms only."""
@@ -114,6 +119,9 @@ class Plan:
         sources, or into the events that their bodies hold."""
 
         self.unrecognized: list[UnrecognizedEntry] = []
+        self.spans: list[Span] = []
+        """The spans of the entries, which end with the commit; empty without traces."""
+
         self._bodies = 0
         self._dead_letters = 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
@@ -21,6 +23,9 @@ from worker.rules.event_times import is_future
 from worker.rules.rules import RuleBook
 from worker.settings import Settings
 from worker.worker_source import WorkerSource
+
+if TYPE_CHECKING:
+    from worker.intake.traces import IntakeTraces
 
 
 class Planner:
@@ -42,6 +47,8 @@ class Planner:
         self._max_deliveries = max_deliveries
         self._max_future_s = max_future_s
         self._on_event = on_event
+        self.traces: IntakeTraces | None = None
+        """Begins the spans of entries, if traces are switched on."""
 
     async def plans(self, entries: Sequence[Entry], homes: Homes | None = None) -> AsyncIterator[Plan]:
         """Yield the plans of one or more commits, in the order of the entries.
@@ -130,12 +137,15 @@ class Planner:
         plan.split.append(Split(entry, batches, further=len(items) - len(bodies)))
 
     def _process(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
+        started_ns = time.time_ns()
+        planned = [self.plan_body(body, any_age=entry.any_age) for body in bodies]
+        if self.traces is not None:
+            plan.spans += self.traces.begin(entry, bodies, planned, started_ns)
         events: list[NewEvent] = []
         letters: list[StoredDeadLetter] = []
         parts: list[Part] = []
         elsewhere = 0
-        for place, body in enumerate(bodies):
-            matched = self.plan_body(body, any_age=entry.any_age)
+        for place, (body, matched) in enumerate(zip(bodies, planned, strict=True)):
             if isinstance(matched, StoredDeadLetter):
                 letters.append(matched)
             # The events of an entry with an origin may have been processed before, at the same or at another home.

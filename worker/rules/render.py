@@ -43,6 +43,9 @@ class Message(Struct, frozen=True):
     raw: bytes = b""
     """The body of the webhook, as received."""
 
+    traceparent: str = ""
+    """The trace context of this attempt, for channels that can pass it on; "" without a trace."""
+
 
 class Rendered(Struct, frozen=True):
     """The rendered templates of a rule; "" for each that the rule does not have."""

@@ -1,0 +1,1 @@
+"""Tests of traces, from a request to its notifications."""
