@@ -57,7 +57,7 @@ class Pulse:
 
 
 class Health:
-    """The state of one process, from before it reads its first partition until it ends. A worker that stands by reads none."""
+    """The state of one process, from its start until it ends. A worker that stands by reads no partition."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_stopping = False

@@ -31,6 +31,7 @@ from worker.partitions.registration import Registration
 from worker.rules.rules import Rule, RuleBook
 from worker.settings import AlertSettings, Settings
 from worker.vitals import Vitals
+from worker.work_summary import WorkSummary
 from worker.worker_context import WorkerContext
 from worker.worker_source import WorkerSource
 
@@ -166,6 +167,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
     )
     registration.on_registered = vitals.health.note_registered
     backlog_watch = BacklogWatch(partitions, readers, registration)
+    summary = WorkSummary(vitals.counters)
     log.info("worker %s started", name, extra={"action": "worker_started", "worker": name})
     try:
         async with asyncio.TaskGroup() as group:
@@ -177,6 +179,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
                 group.create_task(_reload_all(updates, reload)),
                 group.create_task(registration.run()),
                 group.create_task(backlog_watch.run()),
+                group.create_task(summary.run()),
             ]
             await stop.wait()
             vitals.health.is_stopping = True
@@ -185,6 +188,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
             await asyncio.gather(registration.sign_off(), readers.stop())
             await cancel_and_wait([reading])
             watchdog.cancel()
+            summary.log()
     finally:
         faulthandler.cancel_dump_traceback_later()
         await notifier.close()

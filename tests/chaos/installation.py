@@ -135,7 +135,15 @@ async def running_installation(
     env = environment(HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=plan.secret.reveal().decode())
     receiver = Command("receiver", directory, env | {"HOOKLINE_LOG_LEVEL": "warning"})
     workers = [
-        Command("worker", directory, env, "--processes", str(worker.processes), clock_s=worker.clock_s)
+        # Single notifications are logged at debug only.
+        Command(
+            "worker",
+            directory,
+            env | {"HOOKLINE_LOG_LEVEL": "debug"},
+            "--processes",
+            str(worker.processes),
+            clock_s=worker.clock_s,
+        )
         for worker in plan.workers
     ]
     partitions = connect_all(Settings(url=redis_url, namespace=plan.namespace, partitions=plan.partitions))

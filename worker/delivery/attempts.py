@@ -179,7 +179,8 @@ class Attempts:
             place=outcome.place,
             terms=self._sender.terms(notification),
         )
-        log.error(
+        log.log(
+            self._sender.failures.level(logging.ERROR, outcome.reason, job.channel, outcome.error_class),
             "notification died: %s",
             _without_values(outcome),
             extra={

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from broker.queue.jobs import Attempt, Notification, NotifyJob
 from broker.steps.settle import Retry as RetryJob
+from runtime.tracing.context import trace_id_of
 from worker.outcome import Dead, Outcome, Retry
 
 
@@ -45,10 +46,13 @@ def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_
 
 def log_fields(job: NotifyJob, notification: Notification) -> dict[str, Any]:
     """The fields of a notification in every log line."""
-    return {
+    fields: dict[str, Any] = {
         "rule": notification.rule,
         "channel": job.channel,
         "event": notification.event,
         "key": notification.key,
         "attempt": job.attempt,
     }
+    if trace_id := trace_id_of(notification.body.headers):
+        fields["trace_id"] = trace_id
+    return fields

@@ -15,6 +15,7 @@ from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels.channel import Channel
 from worker.counters import Counters
+from worker.delivery.failure_log import FailureLog
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender
@@ -62,6 +63,7 @@ class Sender:
             context.partitions, lease_s=context.settings.lease_s, replicas=context.durability.waits_for()
         )
         self.counters = context.vitals.counters
+        self.failures = FailureLog()
         self._kinds = kinds
         self._builder = MessageBuilder(kinds, renderer, max_future_s=context.settings.max_future_s)
         self._renderer = renderer
@@ -247,7 +249,10 @@ class Sender:
             self.counters.note_failed(
                 running.job.channel, "retry" if isinstance(outcome, Retry) else "dead", took_ms
             )
-        _log(running, notification, outcome, took_ms)
+        if isinstance(outcome, Retry):
+            fields = {**log_fields(running.job, notification), "took_ms": took_ms}
+            level = self.failures.level(logging.WARNING, "retry", running.job.channel, outcome.error_class)
+            log.log(level, "attempt failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
         at_ms = running.partition.redis.clock.now_ms() - took_ms
         return with_attempt(notification, outcome, at_ms, took_ms), outcome
 
@@ -269,8 +274,11 @@ def note_sent(running: RunningJob, counters: Counters) -> None:
     if running.sent:
         job = running.job
         counters.note_sent(job.channel, running.sent, running.partition.redis.clock.now_ms())
-        each = [{**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent]
-        log.info("notification sent", extra={"action": "notification_sent", "each": each})
+        if log.isEnabledFor(logging.DEBUG):
+            each = [
+                {**log_fields(job, notification), "took_ms": took_ms} for notification, took_ms in running.sent
+            ]
+            log.debug("notification sent", extra={"action": "notification_sent", "each": each})
         running.sent.clear()
 
 
@@ -279,13 +287,7 @@ async def _without_channel(running: RunningJob, notification: Notification) -> A
 
 
 def _not_sent(running: RunningJob, notification: Notification, outcome: Outcome) -> AttemptResult:
-    _log(running, notification, outcome, 0)
-    return notification, outcome
-
-
-def _log(running: RunningJob, notification: Notification, outcome: Outcome, took_ms: int) -> None:
-    fields = {**log_fields(running.job, notification), "took_ms": took_ms}
     if isinstance(outcome, Skipped):
-        log.info("notification skipped", extra={"action": "notification_skipped", **fields})
-    elif isinstance(outcome, Retry):
-        log.warning("attempt failed: %s", outcome.error, extra={"action": "notification_failed", **fields})
+        fields = log_fields(running.job, notification)
+        log.debug("notification skipped", extra={"action": "notification_skipped", **fields})
+    return notification, outcome

@@ -252,7 +252,7 @@ class Intake:
             self.on_digested()
         if committed.waiting:
             self.on_jobs()
-        log.info(
+        log.debug(
             "%d processed, %d duplicate, %d dead at intake",
             committed.processed,
             committed.duplicate,
