@@ -33,7 +33,7 @@ url = "URL"
 allow_private = true
 
 [worker]
-processes = 2
+processes = 3
 lease_s = 3.0
 takeover_s = 3.0
 
@@ -131,8 +131,9 @@ async def test_each_part_counts_its_own_work_and_the_inspector_that_of_all(ports
     assert total(worker, "hookline_worker_delivery_latency_seconds_count", "crm") == sent
     assert 0 < total(worker, "hookline_worker_delivery_latency_seconds_sum", "crm") < 60 * sent
     assert total(worker, "hookline_worker_queue_age_seconds_count") == 14
-    assert {key.split()[1] for key in worker if key.startswith("hookline_ready")} == {"0", "1"}
-    assert [total(worker, "process_cpu_seconds_total", process) > 0 for process in "01"] == [True, True]
+    assert total(worker, "hookline_ready") == 3, "also the process that stands by is ready"
+    assert sum(key.startswith("hookline_worker_partitions") for key in worker) == 3
+    assert [total(worker, "process_cpu_seconds_total", process) > 0 for process in "012"] == [True] * 3
 
     async def answered() -> float:
         text = await ports.stack.metrics()
@@ -146,7 +147,7 @@ async def test_each_part_counts_its_own_work_and_the_inspector_that_of_all(ports
     fleet = await ports.samples(ports.inspector)
     assert fleet["hookline_bodies_accepted_total"] == 14
     assert fleet["hookline_notifications_sent_total"] == sent
-    assert fleet["hookline_workers"] == 2
+    assert fleet["hookline_workers"] == 3
     assert not {key for key in fleet if key.startswith(("hookline_worker_", "hookline_receiver_"))} - {
         "hookline_worker_configs"
     }
