@@ -55,6 +55,7 @@ WORKER = (
     "XGROUP CREATE KEY g 0",
     "XGROUP DELCONSUMER KEY g c",
     "XINFO CONSUMERS KEY g",
+    "XRANGE KEY - +",
     "MGET KEY",
     "EXISTS KEY",
     "DECR KEY",
@@ -97,7 +98,6 @@ WORKER = (
 INSPECTOR = (
     "SCAN 0",
     "XLEN KEY",
-    "XRANGE KEY - +",
     "XREVRANGE KEY + -",
     "LPOS KEY v",
     "LSET KEY 0 v",

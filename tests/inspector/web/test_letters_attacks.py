@@ -47,6 +47,7 @@ POSTS = {
     "/actions/{id}/resume": {"ann", "dan"},
     "/channels/pause": {"ann", "dan"},
     "/channels/resume": {"ann", "dan"},
+    "/channels/probe": {"ann", "dan"},
 }
 """The users that may make the request."""
 

@@ -82,12 +82,13 @@ async def test_problems_are_shown_at_the_top(redis_server: RedisServer, redis: C
 
 
 async def test_an_alert_of_dead_letters_leads_to_their_groups(redis_server: RedisServer, redis: Client) -> None:
-    for kind, source in (("silence", "shop"), ("dead_new", "")):
+    for kind, source in (("silence", "shop"), ("dead_new", ""), ("channel_failing", "crm")):
         await raise_alert(redis, Alert(kind=kind, source=source, since_ms=1, text="look"), mark_ms=9)
 
     text = await page_of(redis_server)
 
-    assert text.count('look <a href="/groups">Show groups</a>') == 1
+    assert text.count('<a href="/groups">Show groups</a>') == 1
+    assert text.count('<a href="/channels">Show channels</a>') == 1
 
 
 async def test_a_redis_that_may_lose_data_is_reported(redis_server: RedisServer, redis: Client) -> None:
