@@ -120,7 +120,7 @@ class GroupFilter(Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=_MAX_MS, description="Died at this time or later, in ms since 1970; 0 for no limit."),
         FilterField(
-            label="Died since (UTC)",
+            label="Died since",
             phrase="since {}",
             help="Died at this time or later: 2h (ago), 3d, or 2026-01-31T12:00 (UTC).",
             metavar="TIME",
@@ -130,7 +130,7 @@ class GroupFilter(Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=_MAX_MS, description="Died at this time or earlier, in ms since 1970; 0 for no limit."),
         FilterField(
-            label="Died until (UTC)",
+            label="Died until",
             phrase="until {}",
             help="Died at this time or earlier; written as for --since.",
             metavar="TIME",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 import jinja2
 import msgspec
 from aiohttp import hdrs, web
+from markupsafe import Markup
 
 from inspector import formatting
 from inspector.http.principal import Principal
@@ -41,7 +43,7 @@ class Pages:
         )
         self._environment.filters |= {
             "span": formatting.span,
-            "moment": formatting.moment,
+            "time": time_element,
             "size": formatting.size,
             "count_of": formatting.count_of,
             "printable": formatting.printable,
@@ -86,6 +88,16 @@ class Pages:
         if refusal.status == 401 and hdrs.WWW_AUTHENTICATE not in answer.headers:
             answer.headers[hdrs.WWW_AUTHENTICATE] = 'Form location="/login"'
         return answer
+
+
+def time_element(ms: int) -> Markup | str:
+    """A time in UTC as an element, which times.js shows in the zone of the browser; a dash for 0."""
+    return _time_element(ms, formatting.moment(ms)) if ms else "-"
+
+
+def _time_element(ms: int, text: str) -> Markup:
+    at = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}">{}</time>').format(at, text)
 
 
 def _short(text: str, chars: int = 200) -> str:

@@ -14,6 +14,7 @@ _TYPES = {
     "style.css": "text/css",
     "live.js": "text/javascript",
     "select.js": "text/javascript",
+    "times.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _CACHE_FOREVER = "public, max-age=31536000, immutable"

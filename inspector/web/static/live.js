@@ -62,6 +62,7 @@ function replace(html) {
   part.querySelectorAll(".scroll").forEach((box, index) => {
     if (positions[index]) [box.scrollLeft, box.scrollTop] = positions[index];
   });
+  document.dispatchEvent(new Event("hookline:refreshed"));
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
 }
 

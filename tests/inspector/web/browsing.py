@@ -18,13 +18,15 @@ PHONE = {"width": 360, "height": 740}
 
 @asynccontextmanager
 async def tab(
-    chromium: Browser, *, dark: bool = False, phone: bool = False, scripts: bool = True
+    chromium: Browser, *, dark: bool = False, phone: bool = False, scripts: bool = True, zone: str = "UTC"
 ) -> AsyncIterator[Page]:
     """Open a tab with its own profile. At the end, no script may have failed and no policy been violated."""
     context = await chromium.new_context(
         color_scheme="dark" if dark else "light",
         viewport=PHONE if phone else DESKTOP,  # type: ignore[arg-type]
         java_script_enabled=scripts,
+        timezone_id=zone,
+        locale="en-GB",
         reduced_motion="reduce",
     )
     async with context:
