@@ -96,7 +96,7 @@ def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
     async def overview(request: web.Request, principal: Principal) -> Answer:
         name = request.query.get("range", "1h")
         chosen = plot.RANGES.get(name, plot.RANGES["1h"])
-        now, points = await status.get(), await histories[chosen.name].get()
+        now, points = await status.get(), plot.drawn(await histories[chosen.name].get())
         return pages.show(
             request,
             principal,

@@ -19,6 +19,7 @@ from inspector.operations.verbs import VERBS
 from inspector.web.static import Static
 
 _HTML = "text/html"
+_SHORT_TIMES = {"minute": "%Y-%m-%d %H:%M", "clock": "%H:%M"}
 _NAVIGATION = (
     ("/", "Overview"),
     ("/dead", "Dead letters"),
@@ -90,14 +91,19 @@ class Pages:
         return answer
 
 
-def time_element(ms: int) -> Markup | str:
-    """A time in UTC as an element, which times.js shows in the zone of the browser; a dash for 0."""
-    return _time_element(ms, formatting.moment(ms)) if ms else "-"
+def time_element(ms: int, form: str = "") -> Markup | str:
+    """A time in UTC as an element, which times.js shows in the zone of the browser; a dash for 0.
 
-
-def _time_element(ms: int, text: str) -> Markup:
-    at = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}">{}</time>').format(at, text)
+    form: `minute` for date, hour and minute, `clock` for hour and minute, both without the zone. The default is a
+    time to the second, with its zone.
+    """
+    if not ms:
+        return "-"
+    at = datetime.fromtimestamp(ms // 1000, UTC)
+    text = at.strftime(_SHORT_TIMES[form]) if form else formatting.moment(ms)
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(
+        at.strftime("%Y-%m-%dT%H:%M:%SZ"), form, text
+    )
 
 
 def _short(text: str, chars: int = 200) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from math import ceil, log10
 
 from msgspec import Struct
@@ -11,9 +10,9 @@ from msgspec import Struct
 from broker.monitoring.stats import Point
 
 WIDTH, HEIGHT = 600, 120
-# A rate from the first seconds of a minute would jump.
-_LEAST_S = 20
-"""Fewest seconds that a rate is extrapolated from."""
+# A rate from the first seconds of a minute would jump, and would look as if the traffic had stopped.
+_LEAST_S = 60
+"""Fewest seconds of a span that are over when it is drawn."""
 
 SERIES = (
     ("accepted", "Accepted", "webhooks answered 202"),
@@ -56,8 +55,8 @@ class Plot(Struct, frozen=True):
     area: str
     """The area below the curve, as an SVG path."""
 
-    top: str
-    """The rate per minute at the upper edge."""
+    labels: tuple[str, str, str]
+    """The rates per minute at the upper edge, in the middle and at the zero line."""
 
     newest: str
     total: int
@@ -68,8 +67,13 @@ class Plot(Struct, frozen=True):
 class TableRow(Struct, frozen=True):
     """A point in time, with the average rate per minute of each counter."""
 
-    at: str
+    at_ms: int
     rates: tuple[str, ...]
+
+
+def drawn(points: Sequence[Point]) -> list[Point]:
+    """The points that plots and table show: all, except a span that began less than a minute ago."""
+    return [point for point in points if point.seconds >= _LEAST_S]
 
 
 def plots(points: Sequence[Point], time_range: Range) -> list[Plot]:
@@ -80,22 +84,16 @@ def plots(points: Sequence[Point], time_range: Range) -> list[Plot]:
 def table_rows(points: Sequence[Point]) -> list[TableRow]:
     """The rows of a table with the values of all plots, newest first."""
     return [
-        TableRow(time_of_day(point.at_ms), tuple(rate(_rate(point, name)) for name, *_ in SERIES))
-        for point in reversed(points)
+        TableRow(point.at_ms, tuple(rate(_rate(point, name)) for name, *_ in SERIES)) for point in reversed(points)
     ]
 
 
-def ticks(points: Sequence[Point], count: int = 5) -> list[str]:
-    """The labels below a plot: times, evenly spread from its left to its right edge."""
+def ticks(points: Sequence[Point], count: int = 5) -> list[int]:
+    """The times below a plot in ms since 1970, evenly spread from its left to its right edge."""
     if not points:
         return []
     first, last = points[0].at_ms, points[-1].at_ms
-    return [time_of_day(first + (last - first) * step // (count - 1)) for step in range(count)]
-
-
-def time_of_day(ms: int) -> str:
-    """The hour and minute in UTC: `14:05`."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M")
+    return [first + (last - first) * step // (count - 1) for step in range(count)]
 
 
 def rate(value: float) -> str:
@@ -126,7 +124,7 @@ def _plot(name: str, title: str, about: str, points: Sequence[Point], time_range
         about=about,
         line=f"M{line}" if line else "",
         area=f"M0 {HEIGHT} L{line} L{WIDTH} {HEIGHT} Z" if line else "",
-        top=rate(top),
+        labels=(rate(top), rate(top / 2), "0"),
         newest=rate(newest),
         total=total,
         summary=f"{total:,} {about} in {time_range.title}: maximum {rate(highest)}, now {rate(newest)} a minute.",
@@ -141,4 +139,4 @@ def _coordinates(rates: Sequence[float], top: float) -> list[tuple[float, float]
 
 def _rate(point: Point, name: str) -> float:
     count: int = getattr(point, name)
-    return 60 * count / max(point.seconds, _LEAST_S)
+    return 60 * count / point.seconds

@@ -15,6 +15,7 @@ _TYPES = {
     "live.js": "text/javascript",
     "select.js": "text/javascript",
     "times.js": "text/javascript",
+    "plots.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _CACHE_FOREVER = "public, max-age=31536000, immutable"

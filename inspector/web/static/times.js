@@ -42,7 +42,7 @@ function partsOf(date) {
 function timeText(date, form) {
   const { day, clock, second, timeZoneName } = partsOf(date);
   if (form === "clock") return clock;
-  return form === "minute" ? `${day} ${clock} ${timeZoneName}` : `${day} ${clock}:${second} ${timeZoneName}`;
+  return form === "minute" ? `${day} ${clock}` : `${day} ${clock}:${second} ${timeZoneName}`;
 }
 
 function showTimes() {

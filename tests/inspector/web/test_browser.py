@@ -93,6 +93,35 @@ async def test_the_overview_refreshes_and_keeps_opened_parts_open(
         await expect(page.locator("#range-6h")).to_be_focused()
 
 
+async def test_a_plot_shows_the_value_at_the_pointer_and_at_the_place_that_keys_choose(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    fill(redis_server)
+    async with serving(redis_server.url) as served, tab(chromium, zone="Asia/Kathmandu") as page:
+        await page.goto(served.url)
+        first, newest = page.locator("#as-table tbody tr").last, page.locator("#as-table tbody tr").first
+        value = page.locator("#cursor-accepted .plot-value")
+
+        await page.locator("#cursor-accepted").hover(position={"x": 1, "y": 40})
+        await expect(value).to_have_text(await value_of(first))
+        await page.focus("#cursor-accepted")
+        await expect(value).to_have_text(await value_of(newest))
+        await page.keyboard.press("Home")
+        await expect(page.locator("#cursor-accepted")).to_have_attribute(
+            "aria-valuetext", f"{await value_of(first)} per minute"
+        )
+        assert await faults_of(page) == []
+        await page.locator("h1").hover()
+        await page.focus("#range-6h")
+        await expect(value).to_be_hidden()
+
+
+async def value_of(row: Locator) -> str:
+    """The time in the zone of the browser and the first rate of a row of the table below the plots."""
+    time_text, rate = await row.locator("time").text_content(), await row.locator("td").first.text_content()
+    return f"{time_text}: {rate}"
+
+
 async def after_a_look(page: Page, place: Locator, text: str) -> bool:
     """Return whether an element shows the text after the page had time to refresh."""
     await page.clock.run_for(6000)

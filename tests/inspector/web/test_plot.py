@@ -19,14 +19,16 @@ def test_a_curve_goes_from_edge_to_edge_and_its_top_is_a_round_number() -> None:
 
     assert plotted.line == "M0.0 120.0 L300.0 48.0 L600.0 84.0"
     assert plotted.area == "M0 120 L0.0 120.0 L300.0 48.0 L600.0 84.0 L600 120 Z"
-    assert (plotted.top, plotted.newest, plotted.total) == ("500", "150", 450)
+    assert (plotted.labels, plotted.newest, plotted.total) == (("500", "250", "0"), "150", 450)
     assert plotted.summary == "450 webhooks answered 202 in 1 hour: maximum 300, now 150 a minute."
 
 
-def test_the_rate_of_the_current_minute_is_for_its_elapsed_time() -> None:
-    running = [Point(0, 60, 600, 0, 0, 0), Point(60_000, 30, 300, 0, 0, 0), Point(120_000, 1, 10, 0, 0, 0)]
+def test_a_span_is_drawn_once_a_minute_of_it_is_over_with_the_rate_of_its_elapsed_time() -> None:
+    running = [Point(0, 300, 3000, 0, 0, 0), Point(300_000, 90, 900, 0, 0, 0)]
+    begun = Point(600_000, 59, 10, 0, 0, 0)
 
-    assert [row.rates[0] for row in plot.table_rows(running)] == ["30", "600", "600"]
+    assert plot.drawn([*running, begun]) == running
+    assert [row.rates[0] for row in plot.table_rows(running)] == ["600", "600"]
 
 
 def test_a_plot_without_values_is_drawn() -> None:
@@ -36,7 +38,7 @@ def test_a_plot_without_values_is_drawn() -> None:
 
 
 def test_ticks_are_times_from_the_first_point_to_the_last() -> None:
-    assert plot.ticks(points(*range(61))) == ["00:00", "00:15", "00:30", "00:45", "01:00"]
+    assert plot.ticks(points(*range(61))) == [0, 900_000, 1_800_000, 2_700_000, 3_600_000]
 
 
 @pytest.mark.parametrize(
