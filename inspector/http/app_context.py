@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from broker.monitoring.spilled import Spilled
 from broker.redis.partitions import Partitions
+from inspector.http.search_tokens import SearchTokens
 from inspector.operations.action_runner import ActionContext, Runner
 from sources.settings import Settings as SourceSettings
 
@@ -25,4 +26,5 @@ class AppContext:
     def __init__(self, partitions: Partitions, configured: Configured) -> None:
         self.partitions = partitions
         self.configured = configured
+        self.searches = SearchTokens()
         self.runner = Runner(partitions, lambda: self.configured)

@@ -22,6 +22,8 @@ class ErrorAnswer(Struct, frozen=True):
     """A sentence or two: what is wrong, and how to fix it."""
 
     headers: Mapping[str, str] = {}
+    back: str = ""
+    """The page to go back to. Defaults to the page of the navigation that the address belongs to."""
 
     @property
     def title(self) -> str:

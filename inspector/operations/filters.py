@@ -179,7 +179,7 @@ class Filter(GroupFilter, frozen=True, kw_only=True):
 
 
 @cache
-def fields(filter_class: type[GroupFilter] = Filter) -> tuple[FilterField, ...]:
+def fields(filter_class: type[Struct] = Filter) -> tuple[FilterField, ...]:
     """All fields of a filter, in the order of their declaration."""
     return declared_fields(filter_class)
 

@@ -13,6 +13,7 @@ from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
+from inspector.http.search_tokens import SearchTokens
 from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import describe
 from inspector.operations.status import incomplete
@@ -57,7 +58,7 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
         away: Away = {}
         recent = await all_actions.recent(context.partitions, count=_LISTED, away=away)
         now_ms = context.partitions.control.clock.now_ms()
-        views = [view_of(action, principal, now_ms) for action in recent]
+        views = [view_of(action, principal, context.searches, now_ms) for action in recent]
         return pages.show(
             request,
             principal,
@@ -77,7 +78,7 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
             request,
             principal,
             "action.html",
-            view=view_of(stored, principal, context.partitions.control.clock.now_ms()),
+            view=view_of(stored, principal, context.searches, context.partitions.control.clock.now_ms()),
             incomplete=incomplete(away),
             every_s=_REFRESH_EVERY_S,
             shown=context.configured.masking.text,
@@ -106,13 +107,14 @@ def actions_routes(context: AppContext, pages: Pages) -> list[Route]:
     ]
 
 
-def view_of(action: Action, principal: Principal, now_ms: int) -> ActionView:
+def view_of(action: Action, principal: Principal, searches: SearchTokens, now_ms: int) -> ActionView:
     """An action as a user may see it."""
     order = action.request
     letter_filter = filter_of(order)
     # What another user searched for is hidden, since it may be an e-mail address.
     may_see_filter = not letter_filter.search or order.by == principal.name
     state = "interrupted" if action.is_interrupted(now_ms) else action.state
+    is_linked = may_see_filter and not order.ids
     took_ms = max(1, (action.ended_ms or now_ms) - action.began_ms)
     return ActionView(
         action=action,
@@ -120,7 +122,9 @@ def view_of(action: Action, principal: Principal, now_ms: int) -> ActionView:
         state=state,
         level={"running": "good", "done": "good", "stopped": "warn", "interrupted": "bad"}[state],
         description=_description(action, hide_personal=not may_see_filter),
-        link=to_address("/dead", to_form(letter_filter)) if may_see_filter and not order.ids else "",
+        link=to_address("/dead", searches.for_address(principal.name, to_form(letter_filter)))
+        if is_linked
+        else "",
         rate=_rate(action, took_ms),
         fields=_fields(action) if may_see_filter else (),
     )

@@ -7,17 +7,19 @@ from typing import Any, cast
 
 from aiohttp import web
 from msgspec import Struct, structs
+from yarl import URL
 
 from broker.dead_letters import MAX_NOTE_CHARS
 from broker.dead_letters.action import Verb
 from broker.merged.away import because
 from inspector.formatting import count_of
 from inspector.http.app_context import AppContext
-from inspector.http.auth_middleware import redirect
+from inspector.http.auth_middleware import redirect, safe_redirect_path
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations.status import incomplete
 from inspector.operations.verbs import VERBS
+from inspector.web.dead_letters import NOTHING_SELECTED
 from inspector.web.filters import FilterError
 from inspector.web.pages import Pages
 from inspector.web.selection import FormSelection, read_selection
@@ -40,6 +42,8 @@ class _Options(Struct, frozen=True):
 class _BulkRequest(Struct, frozen=True):
     verb: Verb
     selection: FormSelection
+    back: str
+    """The page that the form was on."""
 
 
 def bulk_routes(context: AppContext, pages: Pages) -> list[Route]:
@@ -47,6 +51,8 @@ def bulk_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def preview(request: web.Request, principal: Principal) -> Answer:
         bulk = await _read(context, await request.post())
+        if bulk is _NOTHING_SELECTED:
+            return redirect(_asking_for_selection(_back(await request.post())))
         return bulk if isinstance(bulk, ErrorAnswer) else _preview(context, pages, request, principal, bulk)
 
     async def begin(request: web.Request, principal: Principal) -> Answer:
@@ -74,29 +80,44 @@ def bulk_routes(context: AppContext, pages: Pages) -> list[Route]:
     ]
 
 
+_NOTHING_SELECTED = ErrorAnswer(409, "You selected no letter. Go back and select some, or choose all that match.")
+
+
+def _back(form: Any) -> str:
+    """The page that the form was on, with its filter; else the list."""
+    return safe_redirect_path(str(form.get("back") or "/dead"))
+
+
+def _asking_for_selection(address: str) -> str:
+    return str(URL(address, encoded=True).update_query({NOTHING_SELECTED: "1"}))
+
+
 async def _read(context: AppContext, form: Any) -> _BulkRequest | ErrorAnswer:
+    back = _back(form)
     if form.get("verb", "") not in VERBS:
-        return ErrorAnswer(400, "The form does not say what to do with the letters.")
+        return ErrorAnswer(400, "The form does not say what to do with the letters.", back=back)
     verb = cast("Verb", form["verb"])
     if verb == "dry_run" and context.configured.dry_run is None:
-        return ErrorAnswer(409, "This inspector has no rules, so it cannot do a dry run.")
+        return ErrorAnswer(409, "This inspector has no rules, so it cannot do a dry run.", back=back)
     try:
         selection = await read_selection(context.partitions, form)
     except FilterError as error:
-        return ErrorAnswer(400, f"{error}.")
+        return ErrorAnswer(400, f"{error}.", back=back)
     if selection.count:
-        return _BulkRequest(verb, selection)
+        return _BulkRequest(verb, selection, back)
     if selection.away:
-        return ErrorAnswer(503, f"No letter is selected: {because(selection.away)}.")
-    return ErrorAnswer(409, _no_letters(form))
+        return ErrorAnswer(503, f"No letter is selected: {because(selection.away)}.", back=back)
+    return _no_letters(form, back)
 
 
-def _no_letters(form: Any) -> str:
+def _no_letters(form: Any, back: str) -> ErrorAnswer:
     if form.get("scope") == "all":
-        return "No letter matches any more: they were replayed or discarded in the meantime."
-    if form.getall("id", []):
-        return "The letters that you ticked no longer exist: they were replayed or discarded in the meantime."
-    return "You ticked no letter. Go back and tick some, or choose all that match."
+        text = "No letter matches any more: they were replayed or discarded in the meantime."
+    elif form.getall("id", []):
+        text = "The letters that you selected no longer exist: they were replayed or discarded in the meantime."
+    else:
+        return _NOTHING_SELECTED
+    return ErrorAnswer(409, text, back=back)
 
 
 def _options(verb: Verb, form: Any) -> _Options:
@@ -140,6 +161,7 @@ def _preview(
         verb=bulk.verb,
         text=VERBS[bulk.verb],
         selection=bulk.selection,
+        back=bulk.back,
         incomplete=incomplete(bulk.selection.away),
         options=options or _Options(),
         max_note=MAX_NOTE_CHARS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 
 from aiohttp import hdrs, web
@@ -10,8 +11,10 @@ from msgspec import Struct
 from broker.merged.away import Away
 from inspector.formatting import size
 from inspector.http.app_context import AppContext
+from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
+from inspector.http.search_tokens import TOKEN_FIELD, SearchExpiredError
 from inspector.operations import search
 from inspector.operations.export import export_lines
 from inspector.operations.filters import Filter, describe
@@ -28,6 +31,9 @@ MAX_EXPORTED_BYTES = 64 * 1024 * 1024
 
 _MAX_TRAIL = 8
 """Most pages that "Newer" leads back to one by one. Beyond, it leads to the newest page."""
+
+NOTHING_SELECTED = "nothing"
+"""The parameter of an address after an action for selected letters without any."""
 
 _SPANS = (("last hour", 3_600_000), ("last day", 86_400_000), ("last week", 604_800_000))
 
@@ -46,11 +52,14 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
     async def letters(request: web.Request, principal: Principal) -> Answer:
         partitions, away = context.partitions, Away()
         try:
-            letter_filter = parse_filter(request.query)
+            letter_filter = parse_filter(context.searches.from_address(principal.name, request.query), Filter)
             cursor = request.query.get("cursor", "")
             page = await search.find(partitions, letter_filter, limit=PAGE_SIZE, cursor=cursor, away=away)
+        except SearchExpiredError as error:
+            return ErrorAnswer(410, str(error), back=_without_search(request))
         except (FilterError, CursorError) as error:
-            return ErrorAnswer(400, f"{error}.")
+            return ErrorAnswer(400, f"{error}.", back="/dead")
+        address_fields = context.searches.for_address(principal.name, to_form(letter_filter))
         choices = await search.choices(partitions, away=away)
         filter_inputs = inputs(letter_filter, choices, context.configured.masking)
         now_ms = partitions.control.clock.now_ms()
@@ -67,39 +76,64 @@ def letters_routes(context: AppContext, pages: Pages) -> list[Route]:
             incomplete=incomplete(away),
             first_inputs=[item for item in filter_inputs if item.field.form == "first"],
             more_inputs=[item for item in filter_inputs if item.field.form == "more"],
-            spans=spans(letter_filter, now_ms),
-            links=page_links(to_form(letter_filter), cursor, request.query.get("trail", ""), page.cursor),
-            without_group=to_address("/dead", {**to_form(letter_filter), "fingerprint": ""}),
+            spans=spans("/dead", address_fields, now_ms),
+            links=page_links(address_fields, cursor, request.query.get("trail", ""), page.cursor),
+            without_group=to_address("/dead", {**address_fields, "fingerprint": ""}),
+            here=to_address(
+                "/dead", {**address_fields, "cursor": cursor, "trail": request.query.get("trail", "")}
+            ),
+            is_nothing_selected=NOTHING_SELECTED in request.query,
             now_ms=now_ms,
             shown=context.configured.masking.text,
         )
 
-    async def export(request: web.Request, principal: Principal) -> Answer:
+    async def find(request: web.Request, principal: Principal) -> Answer:
         form = {name: str(value) for name, value in (await request.post()).items()}
         try:
-            letter_filter = parse_filter(form)
+            fields = to_form(parse_filter(form, Filter))
         except FilterError as error:
-            return ErrorAnswer(400, f"{error}.")
-        if await search.count(context.partitions, letter_filter) > MAX_EXPORTED:
-            return ErrorAnswer(
-                413, f"More than {MAX_EXPORTED:,} letters match. Use `hookline dead export`, which has no limit."
-            )
-        exported = bytearray()
-        async with aclosing(export_lines(context.partitions, letter_filter, by=principal.name)) as pieces:
-            async for piece in pieces:
-                exported += piece
-                if len(exported) > MAX_EXPORTED_BYTES:
-                    limit = size(MAX_EXPORTED_BYTES)
-                    return ErrorAnswer(
-                        413, f"The export is larger than {limit}. Use `hookline dead export`, which has no limit."
-                    )
-        return web.Response(
-            body=exported,
-            content_type="application/jsonl",
-            headers={hdrs.CONTENT_DISPOSITION: 'attachment; filename="dead-letters.jsonl"'},
-        )
+            return ErrorAnswer(400, f"{error}.", back="/dead")
+        return redirect(to_address("/dead", context.searches.for_address(principal.name, fields)))
 
-    return [Route("GET", "/dead", letters), Route("POST", "/dead/export", export, "reveal")]
+    async def export(request: web.Request, principal: Principal) -> Answer:
+        return await _export(context, request, principal)
+
+    return [
+        Route("GET", "/dead", letters),
+        Route("POST", "/dead", find),
+        Route("POST", "/dead/export", export, "reveal"),
+    ]
+
+
+async def _export(context: AppContext, request: web.Request, principal: Principal) -> Answer:
+    form = {name: str(value) for name, value in (await request.post()).items()}
+    try:
+        letter_filter = parse_filter(form, Filter)
+    except FilterError as error:
+        return ErrorAnswer(400, f"{error}.")
+    if await search.count(context.partitions, letter_filter) > MAX_EXPORTED:
+        return ErrorAnswer(
+            413, f"More than {MAX_EXPORTED:,} letters match. Use `hookline dead export`, which has no limit."
+        )
+    exported = bytearray()
+    async with aclosing(export_lines(context.partitions, letter_filter, by=principal.name)) as pieces:
+        async for piece in pieces:
+            exported += piece
+            if len(exported) > MAX_EXPORTED_BYTES:
+                limit = size(MAX_EXPORTED_BYTES)
+                return ErrorAnswer(
+                    413, f"The export is larger than {limit}. Use `hookline dead export`, which has no limit."
+                )
+    return web.Response(
+        body=exported,
+        content_type="application/jsonl",
+        headers={hdrs.CONTENT_DISPOSITION: 'attachment; filename="dead-letters.jsonl"'},
+    )
+
+
+def _without_search(request: web.Request) -> str:
+    fields = {name: value for name, value in request.query.items() if name not in {TOKEN_FIELD, "cursor", "trail"}}
+    return to_address("/dead", fields)
 
 
 def description_of(letter_filter: Filter, total: int) -> str:
@@ -108,16 +142,15 @@ def description_of(letter_filter: Filter, total: int) -> str:
     return description.replace("letters", "letter", 1) if total == 1 else description
 
 
-def spans(letter_filter: Filter, now_ms: int) -> list[tuple[str, str]]:
-    """(text, link) for the same list of the last hour, day and week."""
-    fields = to_form(letter_filter)
+def spans(path: str, fields: Mapping[str, str], now_ms: int) -> list[tuple[str, str]]:
+    """(text, link) for a page with the same filter, but of the last hour, day and week."""
     return [
-        (title, to_address("/dead", {**fields, "until": "", **to_form(Filter(since_ms=since))}))
+        (title, to_address(path, {**fields, "until": "", **to_form(Filter(since_ms=since))}))
         for title, since in ((title, (now_ms - length) // 1000 * 1000) for title, length in _SPANS)
     ]
 
 
-def page_links(fields: dict[str, str], cursor: str, trail: str, older: str) -> PageLinks:
+def page_links(fields: Mapping[str, str], cursor: str, trail: str, older: str) -> PageLinks:
     """Links from a page to its neighbours. `trail`: cursors of the pages before it, except the newest page."""
     earlier = [step for step in trail.split(".") if step][-_MAX_TRAIL:]
     newer = {**fields, "cursor": earlier[-1], "trail": ".".join(earlier[:-1])} if earlier else fields

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from msgspec import Struct
 
 from inspector.operations.filter_fields import FilterField
-from inspector.operations.filters import MAX_CHARS, Filter, GroupFilter, fields
+from inspector.operations.filters import MAX_CHARS, GroupFilter, fields
 from inspector.operations.search import Choices
 from inspector.privacy.masking import DEFAULT, Masking
 
 _LATEST_MS = 253_402_300_799_999
 _MAX_OPTIONS = 200
+
+F = TypeVar("F", bound=Struct)
 
 
 class FilterError(ValueError):
@@ -32,21 +34,19 @@ class Input(Struct, frozen=True):
     """(value, text) of each option of a select. An input without options is not a select."""
 
 
-def parse_filter(form: Mapping[str, str], filter_class: type[Filter] = Filter) -> Filter:
+def parse_filter(form: Mapping[str, str], filter_class: type[F]) -> F:
     """The filter in an address or a form. Raises FilterError."""
     values: dict[str, Any] = {field.name: _parse(form, field) for field in fields(filter_class)}
     return filter_class(**values)
 
 
-def to_form(letter_filter: GroupFilter) -> dict[str, str]:
+def to_form(letter_filter: Struct) -> dict[str, str]:
     """The fields that are set, as `parse_filter` reads them."""
-    criteria = letter_filter.criteria()
+    values = ((field, getattr(letter_filter, field.name)) for field in fields(type(letter_filter)))
     return {
-        field.input_name: _format_time(int(criteria[field.name]), field)
-        if field.type == "time"
-        else str(criteria[field.name])
-        for field in fields(type(letter_filter))
-        if field.name in criteria
+        field.input_name: _format_time(int(value), field) if field.type == "time" else str(value)
+        for field, value in values
+        if value != field.default
     }
 
 
@@ -65,7 +65,7 @@ def inputs(letter_filter: GroupFilter, choices: Choices, masking: Masking = DEFA
     return [
         _select(field, str(getattr(letter_filter, field.name)), choices.by_field.get(field.name, {}), masking)
         if field.is_dimension
-        else Input(field, _input_value(field, getattr(letter_filter, field.name)))
+        else plain_input(letter_filter, field)
         for field in fields(type(letter_filter))
         if field.form != "own"
     ]
@@ -78,6 +78,11 @@ def _select(field: FilterField, value: str, counts: Mapping[str, int], masking: 
         shown.setdefault(value, counts.get(value, 0))
     options = (("", "any"), *((choice, f"{choice} ({count:,})") for choice, count in shown.items()))
     return Input(field, value, options)
+
+
+def plain_input(chosen: Struct, field: FilterField, options: tuple[tuple[str, str], ...] = ()) -> Input:
+    """The input of a field with the chosen value: a select of the options, or without options a text field."""
+    return Input(field, _input_value(field, getattr(chosen, field.name)), options)
 
 
 def _input_value(field: FilterField, value: str | int) -> str:

@@ -10,10 +10,11 @@ from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search
-from inspector.operations.filters import Filter, describe
+from inspector.operations.filters import GroupFilter, describe
 from inspector.operations.search import Group
 from inspector.operations.status import incomplete
-from inspector.web.filters import FilterError, parse_filter, to_form
+from inspector.web.dead_letters import spans
+from inspector.web.filters import FilterError, inputs, parse_filter, to_address, to_form
 from inspector.web.pages import Pages
 
 MOST = 100
@@ -34,23 +35,30 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def groups(request: web.Request, principal: Principal) -> Answer:
         try:
-            letter_filter = parse_filter(request.query)
+            group_filter = parse_filter(request.query, GroupFilter)
         except FilterError as error:
-            return ErrorAnswer(400, f"{error}.")
+            return ErrorAnswer(400, f"{error}.", back="/groups")
         away: Away = {}
-        found = await search.groups(context.partitions, letter_filter, limit=MOST, away=away)
+        found = await search.groups(context.partitions, group_filter, limit=MOST, away=away)
+        choices = await search.choices(context.partitions, away=away)
+        filter_inputs = inputs(group_filter, choices, context.configured.masking)
+        fields, now_ms = to_form(group_filter), context.partitions.control.clock.now_ms()
         return pages.show(
             request,
             principal,
             "groups.html",
             groups=[(group, sparkline(group.hours)) for group in found],
-            words=describe(letter_filter) if letter_filter != Filter() else "",
-            fields=to_form(letter_filter),
+            words=describe(group_filter) if fields else "",
+            fields=fields,
+            first_inputs=[item for item in filter_inputs if item.field.form == "first"],
+            more_inputs=[item for item in filter_inputs if item.field.form == "more"],
+            spans=spans("/groups", fields, now_ms),
+            as_list=to_address("/dead", fields),
             total=sum(group.count for group in found),
             most=MOST,
             incomplete=incomplete(away),
             events=events,
-            now_ms=context.partitions.control.clock.now_ms(),
+            now_ms=now_ms,
             shown=context.configured.masking.text,
         )
 

@@ -24,9 +24,13 @@ _NAVIGATION = (
     ("/", "Overview"),
     ("/dead", "Dead letters"),
     ("/groups", "Groups"),
+    ("/channels", "Channels"),
     ("/actions", "Actions"),
     ("/audit", "Audit"),
 )
+
+
+_TITLES = dict(_NAVIGATION)
 
 
 class Pages:
@@ -84,7 +88,9 @@ class Pages:
                 content_type="application/json",
             )
         else:
-            answer = self.show(request, principal, "refusal.html", status=refusal.status, refusal=refusal)
+            back = refusal.back or _section(request.path)
+            ways = {"back": back, "section": _TITLES[_section(back.partition("?")[0])]}
+            answer = self.show(request, principal, "refusal.html", status=refusal.status, refusal=refusal, **ways)
         answer.headers.update(refusal.headers)
         if refusal.status == 401 and hdrs.WWW_AUTHENTICATE not in answer.headers:
             answer.headers[hdrs.WWW_AUTHENTICATE] = 'Form location="/login"'
@@ -104,6 +110,11 @@ def time_element(ms: int, form: str = "") -> Markup | str:
     return Markup('<time datetime="{}" data-form="{}">{}</time>').format(
         at.strftime("%Y-%m-%dT%H:%M:%SZ"), form, text
     )
+
+
+def _section(path: str) -> str:
+    """The page of the navigation that a path belongs to; the overview if it belongs to no other one."""
+    return next((to for to in _TITLES if to != "/" and f"{path}/".startswith(f"{to}/")), "/")
 
 
 def _short(text: str, chars: int = 200) -> str:

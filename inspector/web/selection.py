@@ -42,7 +42,7 @@ async def read_selection(partitions: Partitions, form: MultiMapping[str]) -> For
     """The dead letters that a form selects now. Raises FilterError and BrokerError."""
     if form.get("scope") != "all":
         return await _ticked(partitions, form.getall("id", []))
-    letter_filter, until_ms = parse_filter(form), _until_ms(form)
+    letter_filter, until_ms = parse_filter(form, Filter), _until_ms(form)
     away: Away = {}
     selection = await bulk_actions.select(partitions, _limited(letter_filter, until_ms), away=away)
     return await _matching(partitions, structs.replace(selection, letter_filter=letter_filter), away)
@@ -59,7 +59,7 @@ async def _matching(partitions: Partitions, selection: Selection, away: Away) ->
 
 async def _ticked(partitions: Partitions, ids: Sequence[str]) -> FormSelection:
     if len(ids) > MAX_TICKED:
-        raise FilterError(f"at most {MAX_TICKED} letters can be ticked; use a filter and choose all that match")
+        raise FilterError(f"at most {MAX_TICKED} letters can be selected; use a filter and choose all that match")
     away: Away = {}
     letters = await search.get_letters(partitions, ids, away=away)
     existing = tuple(letter.id for letter in letters)

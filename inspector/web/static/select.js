@@ -1,15 +1,20 @@
-// Selecting dead letters: select or deselect the whole page, show how many are selected, and switch the scope to
-// "Selected" as soon as one is.
+// Selecting dead letters: select or deselect the whole page, show how many are selected, switch the scope to "Selected"
+// as soon as one is, and disable the actions while nothing is selected.
 "use strict";
 
 const selectAllButton = document.querySelector("[data-select-all]");
 const selectedCount = document.querySelector("[data-selected-count]");
+const noneSelected = document.querySelector("[data-none-selected]");
+const scopes = document.querySelectorAll("input[name=scope]");
 const boxes = Array.from(document.querySelectorAll(".letters input[type=checkbox]"));
 const selected = () => boxes.filter((box) => box.checked).length;
 
 function update() {
+  const isEmpty = selected() === 0 && document.querySelector("input[name=scope][value=ids]").checked;
   selectedCount.textContent = ` (${selected()})`;
   selectAllButton.textContent = selected() === boxes.length ? "Deselect page" : "Select page";
+  noneSelected.hidden = !isEmpty;
+  for (const button of document.querySelectorAll(".bulk button[name=verb]")) button.disabled = isEmpty;
 }
 
 function selectScope() {
@@ -30,5 +35,7 @@ if (selectAllButton) {
       update();
     });
   }
+  for (const scope of scopes) scope.addEventListener("change", update);
   window.addEventListener("pageshow", update);
+  update();
 }
