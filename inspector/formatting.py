@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from runtime import terminal_text
 from runtime.terminal_text import printable
 
-__all__ = ["count_of", "moment", "one_line", "printable", "printable_json", "size", "span"]
+__all__ = ["age", "count_of", "moment", "one_line", "printable", "printable_json", "size", "span"]
 
 
 def one_line(text: str, length: int = 200) -> str:
@@ -35,6 +35,11 @@ def span(ms: int) -> str:
         if seconds >= length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def age(ms: int) -> str:
+    """A duration to the second, in its largest unit: `less than 1 s`, `12 s`, `3 min`."""
+    return span(ms) if ms >= 1000 else "less than 1 s"
 
 
 def size(number: int) -> str:

@@ -145,7 +145,9 @@ class Site:
             return ErrorAnswer(error.status, _ERROR_TEXTS.get(error.status, error.reason), allowed)
         except BrokerError as error:
             return ErrorAnswer(
-                503, f"{error}. The inspector recovers by itself when Redis is back.", {hdrs.RETRY_AFTER: "5"}
+                503,
+                f"{str(error).rstrip('.')}. The inspector recovers by itself when Redis is back.",
+                {hdrs.RETRY_AFTER: "5"},
             )
         except TimeoutError:
             return _TIMED_OUT

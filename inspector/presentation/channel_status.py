@@ -9,7 +9,7 @@ from rich.text import Text
 
 from broker.queue.channel_state import Channel
 from broker.redis.partitions import named
-from inspector.formatting import count_of, printable, span
+from inspector.formatting import age, count_of, printable
 
 
 def channel_records(channels: list[Channel], now_ms: int) -> list[dict[str, Any]]:
@@ -24,9 +24,9 @@ def channel_line(channel: Channel, now_ms: int) -> Text:
         case "closed":
             line.append("active", style="green")
         case "paused":
-            line.append(f"paused for {span(now_ms - channel.paused_since_ms)}", style="yellow")
+            line.append(f"paused for {age(now_ms - channel.paused_since_ms)}", style="yellow")
         case "open":
-            line.append(f"circuit breaker open, next probe in {span(channel.open_until_ms - now_ms)}", style="red")
+            line.append(f"circuit breaker open, next probe in {age(channel.open_until_ms - now_ms)}", style="red")
         case "half-open":
             line.append("circuit breaker half-open: probing with one job", style="yellow")
     if channel.only_in_partitions:

@@ -8,7 +8,7 @@ import msgspec
 from rich.text import Text
 
 from broker.monitoring.alerts import Alert
-from inspector.formatting import count_of, moment, printable, span
+from inspector.formatting import age, count_of, moment, printable
 from inspector.operations.status import Source, Status
 from inspector.privacy.masking import DEFAULT
 from sources.retry_deadline import disabled_at_ms, is_past_the_last_try, tries_left, warning
@@ -23,7 +23,7 @@ def source_line(source: Source, now_ms: int) -> Text:
         deadline = warning(source.kind, facts.failing_since_ms, now_ms)
         line.append(f"\n{failures}" + (f": {deadline}" if deadline else ""), style="red")
     elif facts.outage_since_ms:
-        lasted = span(facts.outage_until_ms - facts.outage_since_ms)
+        lasted = age(facts.outage_until_ms - facts.outage_since_ms)
         line.append(f"\nlast outage {moment(facts.outage_since_ms)}, for {lasted}", style="dim")
         if is_past_the_last_try(source.kind, facts.outage_since_ms, facts.outage_until_ms):
             line.append(f": {source.kind.disabled_advice}", style="yellow")
@@ -36,7 +36,7 @@ def source_line(source: Source, now_ms: int) -> Text:
 def alert_line(alert: Alert, now_ms: int) -> Text:
     """An active alert, with personal data masked."""
     text = printable(DEFAULT.text(alert.text))
-    return Text(f"{text} ({alert.kind}, for {span(now_ms - alert.since_ms)})", style="red")
+    return Text(f"{text} ({alert.kind}, for {age(now_ms - alert.since_ms)})", style="red")
 
 
 def source_records(status: Status) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def _deadline(source: Source, now_ms: int) -> dict[str, int | None]:
 
 
 def _last_accepted(last_ms: int, now_ms: int) -> str:
-    return f"last webhook {span(now_ms - last_ms)} ago" if last_ms else "no webhook yet"
+    return f"last webhook {age(now_ms - last_ms)} ago" if last_ms else "no webhook yet"
 
 
 def _failures(answers: int, thing: str, since_ms: int, status: int) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from broker.monitoring.spilled import Spilled
 from broker.monitoring.stats import Totals
 from broker.queue.pending_by_due_time import Schedule
-from inspector.formatting import count_of, printable, size, span
+from inspector.formatting import age, count_of, printable, size, span
 from inspector.operations.status import Status
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
@@ -97,10 +97,10 @@ def spilled_line(place: str, seen: Spilled, now_ms: int) -> Text:
     line = Text(f"{place}: ")
     if seen.bodies:
         waiting = f"{count_of(seen.bodies, 'webhook')} ({size(seen.bytes)}) wait for Redis"
-        line.append(f"{waiting}, the oldest for {span(now_ms - seen.oldest_ms)}", style="yellow")
+        line.append(f"{waiting}, the oldest for {age(now_ms - seen.oldest_ms)}", style="yellow")
     if seen.corrupt:
         line.append(f"{', ' if seen.bodies else ''}{count_of(seen.corrupt, 'damaged segment')}", style="red")
-    return line.append(f", {span(now_ms - seen.at_ms)} ago", style="dim")
+    return line.append(f", {age(now_ms - seen.at_ms)} ago", style="dim")
 
 
 def _body_sum(totals: Totals, *, is_complete: bool) -> Text:

@@ -14,6 +14,7 @@ from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search, single_letter
+from inspector.operations.action_steps.verb_steps import dry_run_result
 from inspector.operations.single_letter import EditError
 from inspector.presentation.error_location import BodyLine, locate_error
 from inspector.web.pages import Pages
@@ -112,6 +113,7 @@ def _page(
         result=single_letter.masked_dry_run(stored_letter, configured.dry_run, masking=masking)
         if configured.dry_run
         else None,
+        has_text=_has_text(stored_letter, context),
         is_revealed=view.is_revealed,
         edited=view.edited or _editable(stored_letter, principal, view.is_revealed),
         is_too_large=_is_too_large(stored_letter),
@@ -120,6 +122,12 @@ def _page(
         now_ms=context.partitions.control.clock.now_ms(),
         shown=str if view.is_revealed else configured.masking.texts_of(stored_letter.body),
     )
+
+
+def _has_text(stored_letter: StoredDeadLetter, context: AppContext) -> list[bool]:
+    """For each notification of a dry run whether its rule sets a text, which may not be shown."""
+    dry_run = context.configured.dry_run
+    return [bool(made.text) for made in dry_run_result(stored_letter, dry_run).notifications] if dry_run else []
 
 
 def error_context(lines: Sequence[BodyLine], count: int = 3) -> Sequence[BodyLine]:

@@ -48,6 +48,7 @@ class Pages:
         )
         self._environment.filters |= {
             "span": formatting.span,
+            "age": formatting.age,
             "time": time_element,
             "size": formatting.size,
             "count_of": formatting.count_of,

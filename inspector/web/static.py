@@ -15,6 +15,7 @@ _TYPES = {
     "live.js": "text/javascript",
     "select.js": "text/javascript",
     "times.js": "text/javascript",
+    "keys.js": "text/javascript",
     "plots.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -14,6 +14,7 @@ function update() {
   selectedCount.textContent = ` (${selected()})`;
   selectAllButton.textContent = selected() === boxes.length ? "Deselect page" : "Select page";
   noneSelected.hidden = !isEmpty;
+  document.querySelector("[data-some-selected]").hidden = isEmpty;
   for (const button of document.querySelectorAll(".bulk button[name=verb]")) button.disabled = isEmpty;
 }
 

@@ -80,7 +80,7 @@ document.addEventListener("formdata", (event) => {
 });
 document.addEventListener("hookline:refreshed", showTimes);
 if (zoneSwitch) {
-  zoneSwitch.hidden = false;
+  zoneSwitch.hidden = localZone === "UTC";
   zoneSwitch.addEventListener("click", switchZone);
 }
 showTimes();

@@ -48,16 +48,12 @@ async def log_in(page: Page, served: Served, name: str = "ann", password: str = 
 
 
 async def faults_of(page: Page, *, only_colors: bool = False) -> list[str]:
-    """Return the serious and critical accessibility problems that axe finds on the page."""
+    """Return the accessibility problems that axe finds on the page."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(_AXE.axe_script)
     chosen = "runOnly: ['color-contrast', 'link-in-text-block']" if only_colors else "resultTypes: ['violations']"
     violations = await page.evaluate(f"axe.run({{{chosen}}}).then(problems => problems.violations)")
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}"
-        for one in violations
-        if one["impact"] in {"serious", "critical"}
-    ]
+    return [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:3]}" for one in violations]
 
 
 async def faults_in_each_look(page: Page) -> list[str]:

@@ -194,7 +194,7 @@ async def test_a_read_only_user_is_offered_no_actions(redis: Client, browser: Br
         text = (await browser.get(path)).text
         harmless = text.count('action="/logout"') + text.count('action="/dead" role="search"')
         assert text.count('method="post"') == harmless, path
-        assert 'type="checkbox"' not in text
+        assert 'class="tick"' not in text
         for offered in ("Discard", "Replay</button>", "Reveal", "Download", "Pause<"):
             assert offered not in text, path
 

@@ -284,6 +284,53 @@ async def test_a_letter_is_found_opened_and_annotated_by_keyboard_alone(
         assert [note.text for note in stored_letter.notes] == ["by hand"]
 
 
+async def test_shortcuts_move_through_a_list_and_are_explained_and_turned_off(
+    chromium: Browser, redis_server: RedisServer
+) -> None:
+    async with (
+        letters_in_redis(redis_server, [refused(3), broken(4)]),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.goto(f"{served.url}/dead")
+        links = page.locator(".letters > li a")
+        for keys, at in (("j", 0), ("j", 1), ("j", 1), ("k", 0)):
+            await page.keyboard.press(keys)
+            await expect(links.nth(at)).to_be_focused()
+        await page.keyboard.press("/")
+        await page.keyboard.type("j?")
+        await expect(page.locator("#search")).to_have_value("j?")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+        assert await faults_in_each_look(page) == []
+        await dialog.get_by_label("Use shortcuts").uncheck()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await page.reload()
+        await page.keyboard.press("?")
+        await page.keyboard.press("j")
+        await expect(dialog).to_be_hidden()
+        await expect(links.nth(0)).not_to_be_focused()
+
+
+async def test_actions_need_a_selection(chromium: Browser, redis_server: RedisServer) -> None:
+    async with (
+        letters_in_redis(redis_server, [refused(3), broken(4)]),
+        serving(redis_server.url, configured=CONFIGURED) as served,
+        tab(chromium) as page,
+    ):
+        await page.goto(f"{served.url}/dead")
+        replay = page.locator(".bulk").get_by_role("button", name="Replay")
+        await expect(replay).to_be_disabled()
+        await page.locator(".letters input").first.check()
+        await expect(replay).to_be_enabled()
+        await page.locator(".letters input").first.uncheck()
+        await expect(replay).to_be_disabled()
+        await page.check("input[value=all]")
+        await expect(replay).to_be_enabled()
+
+
 async def tab_to(page: Page, selector: str) -> None:
     for _ in range(60):
         await page.keyboard.press("Tab")
