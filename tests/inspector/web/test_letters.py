@@ -13,12 +13,10 @@ import pytest
 from broker.dead_letters import StoredDeadLetter, stored_actions
 from broker.dead_letters.action import Action
 from broker.monitoring import audit
-from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, single_letter
 from inspector.operations.filters import Filter
-from inspector.web import audit as audit_page
 from inspector.web.dead_letters import PAGE_SIZE
 from inspector.web.selection import MAX_TICKED
 from runtime.dry_run import DryRunResult
@@ -31,7 +29,7 @@ from tests.inspector.web.dead_letter_fixtures import (
     letters_in,
     refused,
 )
-from tests.inspector.web.serving import USERS, Browser, Reply, serving
+from tests.inspector.web.serving import Browser, Reply, serving
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -90,85 +88,6 @@ async def test_filters_in_the_url_select_the_letters_shown(redis: Client, local:
         page = await local.get(f"/dead?{query}")
         assert shown_ids(page) == [by_channel[channel]], query
         assert "<b>1</b> dead letter " in page.text
-
-
-async def test_a_search_is_in_no_address_and_only_its_user_can_open_it(
-    redis: Client, redis_server: RedisServer
-) -> None:
-    stored_letters = await add_dead_letters(redis, [refused(1), refused(2), broken(3)])
-    [wanted] = [stored.letter.id for stored in stored_letters if b"member2@" in stored.body]
-    async with (
-        serving(redis_server.url, users=USERS, configured=CONFIGURED) as served,
-        served.browser() as ann,
-        served.browser() as bob,
-    ):
-        await ann.log_in()
-        await bob.log_in("bob", "bobs own password")
-        form = {"csrf": (await ann.get("/dead")).csrf, "search": "member2@example.com", "channel": "crm"}
-
-        found = await ann.post("/dead", form)
-        address = found.headers["Location"]
-        page = await ann.get(address)
-
-        assert found.status == 303
-        assert address.startswith("/dead?channel=crm&found=")
-        assert shown_ids(page) == [wanted]
-        assert not [link for link in re.findall(r'href="([^"]*)"', page.text) if "member2" in link]
-        assert (await ann.post("/dead", form)).headers["Location"] == address
-        expired = await bob.get(address)
-        assert (expired.status, "This search has expired" in expired.text) == (410, True)
-        assert 'href="/dead?channel=crm">Back to Dead letters' in expired.text
-
-
-async def test_an_action_without_a_selection_leads_back_to_the_list_with_a_message(
-    redis: Client, local: Browser
-) -> None:
-    await add_dead_letters(redis, [refused(1)])
-    page = await local.get("/dead?channel=crm")
-
-    answer = await local.post(
-        "/dead/preview",
-        [("verb", "replay"), ("scope", "ids"), *fields_of(page, "/dead/preview")],  # type: ignore[arg-type]
-    )
-
-    assert (answer.status, answer.headers["Location"]) == (303, "/dead?channel=crm&nothing=1")
-    assert "No letter is selected." in (await local.get(answer.headers["Location"])).text
-
-
-async def test_groups_are_filtered_and_an_action_is_for_the_letters_that_were_counted(
-    redis: Client, local: Browser
-) -> None:
-    await add_dead_letters(redis, [refused(1), refused(2), refused(3, channel="mail")])
-
-    page = await local.get("/groups?channel=mail&since=2026-01-31T12:00:00Z")
-
-    assert "<b>1</b> dead letter in <b>1</b> group" in page.text
-    assert (
-        dict(fields_of(page, "/dead/preview")).items()
-        >= {
-            "channel": "mail",
-            "since": "2026-01-31T12:00:00",
-            "scope": "all",
-        }.items()
-    )
-
-
-async def test_the_audit_log_is_filtered_by_who_what_and_since(redis: Client, local: Browser) -> None:
-    for number in range(audit_page.PAGE_SIZE + 10):
-        await audit.record(redis, AuditEntry("ann", "pause", f"channel{number}"))
-        await audit.record(redis, AuditEntry("bob", "login"))
-
-    page = await local.get("/audit?by=Ann&what=pause")
-    older = re.search(r'rel="next" href="([^"]+)"', page.text)
-    assert older
-    last = await local.get(unescape(older[1]))
-
-    shown = [re.findall("channel[0-9]+", each.text) for each in (page, last)]
-    assert [len(names) for names in shown] == [audit_page.PAGE_SIZE, 10]
-    assert len({*shown[0], *shown[1]}) == audit_page.PAGE_SIZE + 10
-    assert 'rel="next"' not in last.text
-    assert "No audit entries match." in (await local.get("/audit?by=ann&what=login")).text
-    assert "No audit entries match." in (await local.get("/audit?since=2999-01-01")).text
 
 
 async def test_pages_link_to_older_pages_and_back(redis: Client, local: Browser) -> None:
