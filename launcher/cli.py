@@ -40,6 +40,11 @@ _LAZY_COMMANDS = {
         "demo",
         "Show receiving and notifying with real webhooks, checked step by step.",
     ),
+    "doctor": _LazyCommand(
+        "launcher.commands.doctor.doctor",
+        "doctor",
+        "Say what is wrong with a running installation, and how to fix it.",
+    ),
     "status": _LazyCommand("inspector.cli", "status", "Show queues, counters and dead letters."),
     "dead": _LazyCommand("inspector.cli", "dead", "Find, inspect, replay and discard dead letters."),
     "audit": _LazyCommand("inspector.cli", "audit", "Show who did what to dead letters."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -71,9 +71,16 @@ class Client(Redis):
         Keys that are added or removed meanwhile may be missing. Raises the errors of redis-py, also if the keys
         move to another server meanwhile: then begin again.
         """
-        async for names in self._scan(("SCAN",), ("MATCH", match, "COUNT", count)):
+        async for names in self.scan_steps(match, count):
             for name in names:
                 yield name
+
+    def scan_steps(self, match: str, count: int = 1000) -> AsyncGenerator[list[bytes], None]:
+        """Yield what each step of `scan_iter` finds, perhaps nothing, so that the caller can limit the steps.
+
+        One that stops early must close the iterator (`aclosing`), which holds a connection. Raises as `scan_iter`.
+        """
+        return self._scan(("SCAN",), ("MATCH", match, "COUNT", count))
 
     async def sscan_iter(  # type: ignore[override]
         self, name: str, match: str = "*", count: int = 1000
@@ -91,7 +98,7 @@ class Client(Redis):
             for member, score in zip(members[::2], members[1::2], strict=True):
                 yield member, float(score)
 
-    async def _scan(self, command: Sequence[str], options: Sequence[Any]) -> AsyncIterator[list[bytes]]:
+    async def _scan(self, command: Sequence[str], options: Sequence[Any]) -> AsyncGenerator[list[bytes], None]:
         """Yield the replies of a command with a cursor, which stands between the command and its options."""
         await self.exists(self.names.prefix)  # finds the server that has the keys now
         # A cursor belongs to the server that returned it, so all steps use one connection. A node of a cluster

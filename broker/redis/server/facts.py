@@ -129,13 +129,13 @@ NO_PERSISTENCE = (
     'redis.persistence is "none": if Redis restarts without its data, everything in it is lost (webhooks that '
     "were answered 202, waiting notifications, dead letters and remembered events)"
 )
-_MANAGED = (
+MANAGED = (
     'redis.persistence is "managed": Hookline neither checks nor promises that Redis keeps its data on disk; see '
     "the documentation of the platform for what it can lose"
 )
 _PERSISTENCE_NOTES: dict[Persistence, list[str]] = {
     "checked": [],
-    "managed": [_MANAGED],
+    "managed": [MANAGED],
     "none": [NO_PERSISTENCE],
 }
 

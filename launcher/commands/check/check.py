@@ -66,26 +66,16 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def examine(context: Context) -> Report:
     """Check everything, and report every problem."""
-    try:
-        config = context.config
-    except ConfigError as error:
-        return Report(exit_code=error.exit_code, faults=error.faults)
-    faults = channel_faults(config.channels)
+    faults = config_faults(context)
     if faults:
         return Report(exit_code=ConfigError.exit_code, faults=faults)
-    redis = _redis(context, config)
-    problems = (*redis.problems, *_spill_problems(config), *_undeliverable(context, config))
+    config = context.config
+    redis = examine_redis(context, config)
+    problems = (*redis.problems, *config_problems(context, config))
     return Report(
         exit_code=1 if problems else 0,
         problems=problems,
-        notes=(
-            *redis.notes,
-            *_unsigned(config),
-            *_with_lines(context, tuple(starmap(Fault, short_deadlines(config.receiver, config.sources)))),
-            *exposure_notes(config),
-            *_unknown_events(context, config),
-            *_readable(context, config),
-        ),
+        notes=(*redis.notes, *config_notes(context, config)),
         redis=redis.report,
         sources=tuple(
             SourceReport(name, source.kind, len(source.secrets), len(source.addresses))
@@ -94,6 +84,43 @@ def examine(context: Context) -> Report:
         rules=tuple(RuleReport(rule.name, rule.events, rule.channels()) for rule in config.rules),
         channels={name: str(channel.__struct_config__.tag) for name, channel in config.channels.items()},
     )
+
+
+def config_faults(context: Context) -> tuple[Fault, ...]:
+    """The faults of the config; with any, `context.config` may not be used."""
+    try:
+        return channel_faults(context.config.channels)
+    except ConfigError as error:
+        return error.faults
+
+
+def config_problems(context: Context, config: Config) -> tuple[str, ...]:
+    """Problems of the directory for spilled webhooks, and notifications that cannot arrive."""
+    return (*_spill_problems(config), *_undeliverable(context, config))
+
+
+def config_notes(context: Context, config: Config) -> tuple[str, ...]:
+    """Facts about the config that are worth knowing."""
+    return (
+        *_unsigned(config),
+        *_with_lines(context, tuple(starmap(Fault, short_deadlines(config.receiver, config.sources)))),
+        *exposure_notes(config),
+        *_unknown_events(context, config),
+        *_readable(context, config),
+    )
+
+
+def examine_redis(context: Context, config: Config) -> RedisFindings:
+    """Check Redis and the namespace; without a Redis, which one `hookline up` would start."""
+    try:
+        settings = context.redis()
+    except NoRedisError:
+        return _embedded_redis_findings(config)
+    server = check_redis(settings, config.receiver)
+    if server.problems:  # they may be the reason why the namespace cannot be read
+        return server
+    namespace = check_namespace(settings, config)
+    return RedisFindings(server.report, namespace.problems, server.notes + namespace.notes)
 
 
 def as_line(report: Report) -> bytes:
@@ -123,18 +150,6 @@ def _conclusion(report: Report) -> str:
     if not count:
         return "OK: no problems found"
     return "1 problem found" if count == 1 else f"{count} problems found"
-
-
-def _redis(context: Context, config: Config) -> RedisFindings:
-    try:
-        settings = context.redis()
-    except NoRedisError:
-        return _embedded_redis_findings(config)
-    server = check_redis(settings, config.receiver)
-    if server.problems:  # they may be the reason why the namespace cannot be read
-        return server
-    namespace = check_namespace(settings, config)
-    return RedisFindings(server.report, namespace.problems, server.notes + namespace.notes)
 
 
 def _embedded_redis_findings(config: Config) -> RedisFindings:

@@ -14,10 +14,11 @@ SHORT_PASSWORD_CHARS = 12
 
 def exposure_notes(config: Config) -> tuple[str, ...]:
     """Notes about addresses and passwords; none of them prevents a start."""
-    return (*_receiver(config.receiver), *_inspector(config.inspector))
+    return (*receiver_notes(config.receiver), *_inspector(config.inspector))
 
 
-def _receiver(receiver: ReceiverSettings) -> Iterator[str]:
+def receiver_notes(receiver: ReceiverSettings) -> Iterator[str]:
+    """Notes about the address of the receiver, which is right behind a proxy and in a container."""
     if not is_local(receiver.host):
         yield (
             f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to every client: "
