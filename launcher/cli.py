@@ -35,6 +35,7 @@ _LAZY_COMMANDS = {
     "notify": _LazyCommand(
         "launcher.commands.notify_test", "app", "Run one rule on a body; --send sends the notification."
     ),
+    "size": _LazyCommand("launcher.commands.size.size", "size", "Compute what a deployment needs for a load."),
     "demo": _LazyCommand(
         "launcher.commands.demo.demo",
         "demo",

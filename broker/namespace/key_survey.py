@@ -20,6 +20,7 @@ _COUNT = 1000
 
 EXPIRING = frozenset(
     {
+        "active_workers",
         "alert",
         "alert_lease",
         "applied",
@@ -42,6 +43,7 @@ EXPIRING = frozenset(
         "unrecognized",
         "wake",
         "workers",
+        "workers_changed",
     }
 )
 """The fields of `Names` whose keys always expire, and `dedupe`, whose keys broker/queue/dedupe.py names."""

@@ -30,6 +30,14 @@ def parse_time(text: str, *, now_ms: int) -> int:
     return ms
 
 
+def parse_duration_s(text: str) -> int:
+    """A number of seconds from `90s`, `15m`, `6h` or `3d`. Raises ValueError with one sentence."""
+    duration = _AGO.fullmatch(text.strip())
+    if not duration:
+        raise ValueError(f"{text!r} is not a duration; write 90s, 15m, 6h or 3d")
+    return int(duration[1]) * _SECONDS[duration[2]]
+
+
 def parse_rate(text: str) -> float:
     """A rate per second from `50/s`, `600/min`, `1000/h` or `50`. Raises ValueError with one sentence."""
     number, _, unit = text.strip().partition("/")

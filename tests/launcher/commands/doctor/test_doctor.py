@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from broker.monitoring.alerts import Alert
+from broker.redis.keys import prefix_of
 from launcher.commands.doctor.doctor import examine
 from launcher.commands.doctor.finding import Finding, Report
 from launcher.composition.command_context import Context
@@ -62,16 +63,38 @@ def server(redis_server: RedisServer) -> Iterator[Server]:
         yield client
 
 
-async def test_a_clean_installation_that_works_has_no_finding(tmp_path: Path, redis_server: RedisServer) -> None:
+RULES = """
+[[rules]]
+name = "all"
+events = ["*"]
+channel = "console"
+text = "new"
+latest_only = "data.customer.id"
+[[rules]]
+name = "daily"
+events = ["*"]
+channel = "console"
+text = "{{ events | length }} new"
+digest = { key = "data.customer.id", window = "1h" }
+"""
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_a_clean_installation_that_works_has_no_finding(
+    partitions: int, tmp_path: Path, redis_server: RedisServer
+) -> None:
     secret = Secret("0123456789abcdef0123456789abcdef")
-    stack = Stack(tmp_path, redis_server, HOOKLINE_SOURCES_VOUCHERIFY_SECRETS=secret.reveal().decode())
-    stack.configure('[[rules]]\nname = "all"\nevents = ["*"]\nchannel = "console"\ntext = "new"\n')
+    variables = {"SOURCES_VOUCHERIFY_SECRETS": secret.reveal().decode(), "REDIS_PARTITIONS": str(partitions)}
+    stack = Stack(tmp_path, redis_server, **{f"HOOKLINE_{name}": value for name, value in variables.items()})
+    stack.configure(RULES)
+    totals = [prefix_of("hookline", number) + "stats:total" for number in range(partitions)]
     try:
         await stack.start("receiver")
-        await stack.start("worker")
+        await stack.start("worker", "--processes", "2")
         assert {await stack.post_body("voucherify", secret, sample(number)) for number in range(20)} == {202}
         with redis_server.client() as client:
-            await until(lambda: client.hget(KEYS.stats_total, "sent") == b"20")
+            await until(lambda: sum(int(client.hget(total, "digested") or 0) for total in totals) == 20)
+            await until(lambda: all(not client.zcard(total.replace("stats:total", "queue")) for total in totals))
 
         report = msgspec.json.decode(await stack.run("doctor", "--json"), type=Report)
         text = await stack.run("doctor")

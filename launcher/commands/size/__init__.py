@@ -1,0 +1,1 @@
+"""The command `hookline size`: computes what a deployment needs, from measured figures."""
