@@ -111,7 +111,7 @@ def running_findings(running: RunningFacts, config: Config) -> Iterator[Finding]
     )
     yield from memory_findings(status)
     ahead = [partition.health.host_ahead_ms for partition in running.partitions.values()]
-    yield from clock_findings(status, max(ahead, key=abs))
+    yield from clock_findings(status, max(ahead, key=abs, default=0))
     yield from queue_findings(status, config.alerts)
     for channel in status.channels:
         yield from channel_findings(channel, status.at_ms, config.alerts)
@@ -150,7 +150,9 @@ def _cure_of(text: str) -> str:
 
 
 def _limits(running: RunningFacts) -> Iterator[str]:
-    several = len(running.partitions) > 1
+    several = len(running.status.partitions) > 1
+    for number, reason in running.unexamined.items():
+        yield f"{named([number])} was not examined: {reason}"
     for number, partition in running.partitions.items():
         for text in limit_notes(partition.jobs, partition.keys):
             yield f"{named([number])}: {text}" if several else text

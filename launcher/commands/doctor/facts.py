@@ -13,7 +13,7 @@ from broker.queue import stream
 from broker.queue.stuck_jobs import StuckJobs, find_stuck_jobs
 from broker.redis.client import Client
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.fan_out import ask_all
+from broker.redis.errors import BrokerError
 from broker.redis.partitions import connect_all
 from broker.redis.server.facts import ServerFacts, read_facts
 from broker.redis.server.health import ServerHealth, read_health
@@ -44,7 +44,10 @@ class RunningFacts(Struct, frozen=True):
 
     status: Status
     partitions: Mapping[int, PartitionFacts]
-    """The partitions that answer, by number."""
+    """The partitions that could be examined, by number."""
+
+    unexamined: Mapping[int, str] = {}
+    """Why others stopped to answer, by number; those that are away are in the status."""
 
 
 def starts_too_often(config: Config) -> int:
@@ -57,15 +60,20 @@ def starts_too_often(config: Config) -> int:
 
 async def read_running(settings: RedisSettings, context: Context, config: Config) -> RunningFacts:
     """Read everything once. A partition that is away is named in the status. Raises BrokerError."""
-    starts = starts_too_often(config)
-
-    async def read(redis: Client) -> PartitionFacts:
-        return await _read_partition(redis, starts)
-
+    examined: dict[int, PartitionFacts] = {}
+    unexamined: dict[int, str] = {}
     async with aclosing(connect_all(settings)) as partitions:
         status = await read_status(partitions, config.sources, context.spilled())
-        answers = await ask_all(partitions, read)
-    return RunningFacts(status, answers.by_partition)
+        away = {line.number for line in status.partitions if line.error}
+        # One after the other: they may all be in one Redis, which works for others meanwhile.
+        for redis in partitions:
+            if redis.partition in away:
+                continue
+            try:
+                examined[redis.partition] = await _read_partition(redis, starts_too_often(config))
+            except BrokerError as error:
+                unexamined[redis.partition] = str(error)
+    return RunningFacts(status, examined, unexamined)
 
 
 async def _read_partition(redis: Client, starts: int) -> PartitionFacts:

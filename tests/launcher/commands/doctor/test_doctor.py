@@ -277,6 +277,20 @@ def test_missing_permissions_name_the_acl_rule(tmp_path: Path, redis_server: Red
     assert finding.fix.startswith("ACL SETUSER limited +xpending")
 
 
+def test_a_partition_that_cannot_be_read_does_not_hide_the_others(
+    tmp_path: Path, redis_server: RedisServer, server: Server
+) -> None:
+    server.set(KEYS.layout, "2")
+    server.zadd(KEYS.queue, {JOB: LATER_MS})
+    url = user_url(redis_server, "~{hookline:0}:*", "+@all")
+
+    report = examine(config(tmp_path, url, "partitions = 2\n"))
+
+    assert "~{hookline:1}" in found(report, "may not read and write all keys").fix
+    assert found(report, "1 job (0abc.3) in `queue` without a job key")
+    assert report.exit_code == 1
+
+
 def test_a_redis_without_replicas_names_what_to_do(tmp_path: Path, redis_server: RedisServer) -> None:
     report = examine(config(tmp_path, redis_server.url, '[receiver]\ndurability = "replicated"\n'))
 
