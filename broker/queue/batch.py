@@ -40,7 +40,8 @@ class RawBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     headers: str = ""
     """The headers of the request that are kept, as lines of `name: value`.
 
-    The names are in lower case, the values have no control characters, and all lines have at most 1 KB.
+    The names are in lower case, the values have no control characters, and all lines have at most 1 KB, without
+    those of a trace (runtime/tracing/context.py).
     """
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from msgspec import structs
@@ -59,7 +60,9 @@ def up(config: Config, *, read: Callable[[], Config], print_line: PrintLine) -> 
             workers(reloadable, redis, worker_port, processes=config.worker.processes),
             inspectors(reloadable, redis, pages, metrics),
         ]
-        for line in _summary(config, redis_name, listener.getsockname()[1], pages.getsockname()[1]):
+        hosts = (config.worker.host, worker_port), (config.inspector.metrics_host, metrics)
+        further = [_address(host, port) for host, port in hosts if port is not None]
+        for line in _summary(config, redis_name, listener, pages, further):
             print_line(line)
         code = supervise(groups, each_round=restart)
     print_line("Stopped.")
@@ -110,17 +113,25 @@ def _redis(config: Config, print_line: PrintLine) -> Iterator[tuple[RedisSetting
             redis.stop()
 
 
-def _summary(config: Config, redis_name: str, port: int, pages_port: int) -> Iterator[str]:
-    address = f"http://{_reachable(config.receiver.host)}:{port}"
+def _summary(
+    config: Config, redis_name: str, listener: socket.socket, pages: socket.socket, further: Sequence[str]
+) -> Iterator[str]:
+    """Yield the lines for people. further: addresses with metrics besides that of the receiver."""
+    address = _address(config.receiver.host, listener)
     yield "Hookline is up; Ctrl-C stops it."
     for name in config.sources:
         yield f"  webhooks  {address}/webhooks/{name}"
-    yield f"  pages     http://{_reachable(config.inspector.host)}:{pages_port}/"
+    yield f"  pages     {_address(config.inspector.host, pages)}/"
     yield f"  health    {address}/healthz  {address}/readyz"
-    yield f"  metrics   {address}/metrics"
+    for each in (address, *further):
+        yield f"  metrics   {each}/metrics"
     yield f"  redis     {redis_name}"
     yield f"  data      {config.data_dir}"
     yield "  try it    hookline send"
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{_reachable(host)}:{listener.getsockname()[1]}"
 
 
 def _reachable(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Notes of `hookline check` about who can reach the receiver and the inspector."""
+"""Notes of `hookline check` about who can reach the ports of the parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORT_PASSWORD_CHARS = 12
 
 def exposure_notes(config: Config) -> tuple[str, ...]:
     """Notes about addresses and passwords; none of them prevents a start."""
-    return (*receiver_notes(config.receiver), *_inspector(config.inspector))
+    return (*receiver_notes(config.receiver), *_metrics_ports(config), *_inspector(config.inspector))
 
 
 def receiver_notes(receiver: ReceiverSettings) -> Iterator[str]:
@@ -24,6 +24,19 @@ def receiver_notes(receiver: ReceiverSettings) -> Iterator[str]:
             f"receiver.host {receiver.host} offers /healthz, /readyz and /metrics to every client: "
             "let a proxy forward /webhooks/ only (docs/operations.md, What to expose to the internet)"
         )
+
+
+def _metrics_ports(config: Config) -> Iterator[str]:
+    worker, inspector = config.worker, config.inspector
+    for setting, host, port in (
+        ("worker.host", worker.host, worker.port),
+        ("inspector.metrics_host", inspector.metrics_host, inspector.metrics_port),
+    ):
+        if port is not None and not is_local(host):
+            yield (
+                f"{setting} {host} offers /healthz, /readyz and /metrics to every client: let only probes and "
+                "Prometheus reach this port (docs/operations.md, What to expose to the internet)"
+            )
 
 
 def _inspector(inspector: InspectorSettings) -> Iterator[str]:

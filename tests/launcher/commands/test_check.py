@@ -113,6 +113,10 @@ def test_an_unusable_spill_directory_is_reported_and_prevents_the_start(
 def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, redis_server: RedisServer) -> None:
     proxied = {
         "HOOKLINE_RECEIVER_HOST": "::",
+        "HOOKLINE_WORKER_HOST": "0.0.0.0",
+        "HOOKLINE_WORKER_PORT": "0",
+        "HOOKLINE_INSPECTOR_METRICS_HOST": "0.0.0.0",
+        "HOOKLINE_INSPECTOR_METRICS_PORT": "0",
         "HOOKLINE_INSPECTOR_HOSTS": "hookline.example.com",
         "HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "elevenchars",
     }
@@ -123,6 +127,8 @@ def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, r
     notes = " | ".join(report["notes"])
     for words in (
         "receiver.host ::",
+        "worker.host 0.0.0.0",
+        "inspector.metrics_host 0.0.0.0",
         "inspector.trusted_proxies is empty",
         "inspector.users.ann.password is shorter",
     ):
@@ -131,11 +137,13 @@ def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, r
 
     sound = {
         "HOOKLINE_RECEIVER_HOST": "127.0.0.1",
+        "HOOKLINE_WORKER_HOST": "127.0.0.1",
+        "HOOKLINE_INSPECTOR_METRICS_PORT": "",
         "HOOKLINE_INSPECTOR_TRUSTED_PROXIES": "10.0.0.5",
         "HOOKLINE_INSPECTOR_USERS_ANN_PASSWORD": "twelve chars",
     }
     notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound)[1]["notes"])
-    assert "inspector" not in notes and "receiver.host" not in notes
+    assert "inspector" not in notes and "receiver.host" not in notes and "worker.host" not in notes
 
 
 MAIL = """

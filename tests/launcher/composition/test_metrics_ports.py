@@ -105,9 +105,11 @@ def total(samples: dict[str, float], name: str, *labels: str) -> float:
 
 async def test_each_part_counts_its_own_work_and_the_inspector_that_of_all(ports: Ports) -> None:
     async with running_receiver() as crm:
-        await ports.start(crm.url)
+        running = await ports.start(crm.url)
         await until(lambda: ports.is_ready(ports.worker))
         assert await ports.is_ready(ports.inspector)
+        for port in (ports.worker, ports.inspector):
+            assert f"metrics   http://127.0.0.1:{port}/metrics" in running.output
         for number in range(12):
             assert await ports.stack.post("voucherify", ports.secret, number) == 202
         assert await ports.stack.post("voucherify", ports.secret, 0) == 202  # a duplicate
@@ -159,11 +161,11 @@ async def test_a_worker_is_not_ready_while_redis_takes_no_writes(ports: Ports, o
     own_redis.freeze()
     try:
 
-        async def reasons() -> str:
+        async def all_say_why() -> bool:
             status, text = await ports.get(ports.worker, "/readyz")
-            return text if status == 503 else ""
+            return status == 503 and text.count("Redis has taken no ") == 3
 
-        assert "Redis has taken no " in await until(reasons)
+        await until(all_say_why)
         assert (await ports.get(ports.worker, "/healthz"))[0] == 200
         assert (await ports.get(ports.inspector, "/readyz"))[0] == 503
     finally:
