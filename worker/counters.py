@@ -46,7 +46,7 @@ class Counters:
         for notification, took_ms in sent:
             attempts.observe(took_ms / 1000)
             if not notification.digest:
-                latency.observe((now_ms - notification.body.received_at_ms) / 1000)
+                latency.observe(max(0, now_ms - notification.body.received_at_ms) / 1000)
             by_rule[notification.rule] = by_rule.get(notification.rule, 0) + 1
         for rule, count in by_rule.items():
             self.note_settled(rule, channel, "sent", count)

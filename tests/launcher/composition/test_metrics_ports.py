@@ -113,6 +113,7 @@ async def test_each_part_counts_its_own_work_and_the_inspector_that_of_all(ports
         for number in range(12):
             assert await ports.stack.post("voucherify", ports.secret, number) == 202
         assert await ports.stack.post("voucherify", ports.secret, 0) == 202  # a duplicate
+        await until(lambda: len(crm.received) == 12)
         crm.status = 410
         assert await ports.stack.post("voucherify", ports.secret, 99) == 202
 
@@ -125,8 +126,7 @@ async def test_each_part_counts_its_own_work_and_the_inspector_that_of_all(ports
 
     name = "hookline_worker_notifications_total"
     sent, dead = total(worker, name, "to-crm", "crm", "sent"), total(worker, name, "to-crm", "crm", "dead")
-    assert sent + dead == 13
-    assert dead >= 1
+    assert (sent, dead) == (12, 1)
     assert total(worker, "hookline_worker_bodies_total", "processed") == 13
     assert total(worker, "hookline_worker_bodies_total", "duplicate") == 1
     assert total(worker, "hookline_worker_attempt_duration_seconds_count", "crm", "sent") == sent
