@@ -44,6 +44,7 @@ from runtime.listening_socket import listen
 from runtime.metrics import port as metrics_port
 from runtime.metrics.board import Board
 from runtime.metrics.monitor import Monitor
+from runtime.task_cancellation import cancel_and_wait
 from worker.components import Setup, setup_of
 from worker.main import work
 from worker.monitoring.worker_watch import WorkerWatch
@@ -143,9 +144,7 @@ def receivers(
                         tracer=tracer,
                         updates=updates,
                     )
-                claiming.cancel()
-                watching.cancel()
-                missing.cancel()
+                await cancel_and_wait([claiming, watching, missing])
         finally:
             await partitions.aclose()
 
@@ -216,9 +215,7 @@ def inspectors(
                 metrics_listener=metrics_listener,
             )
         finally:
-            keeping.cancel()
-            missing.cancel()
-            await asyncio.gather(keeping, missing, return_exceptions=True)
+            await cancel_and_wait([keeping, missing])
             await partitions.aclose()
 
     return Group(
