@@ -37,7 +37,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     for TLS. `primary` is the name that the sentinels use. If the sentinels need a login, add ?sentinel_username=
     and &sentinel_password=. With Redis Cluster: redis+cluster://[user:password@]host1[:port],host2,host3, or
     rediss+cluster:// for TLS; some of its nodes are enough. In a user or a password, write / ? # @ % : as %2F %3F
-    %23 %40 %25 %3A. Empty by default: `hookline up` then starts an embedded Redis."""
+    %23 %40 %25 %3A. As it may contain a password, it can also be in a file of its own: "file:/path", which is read
+    at the start. Empty by default: `hookline up` then starts an embedded Redis."""
 
     namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")] = "hookline"
     """The beginning of the names of all keys. Installations with different namespaces can share one database.

@@ -122,6 +122,9 @@ def read(tables: Mapping[str, Any], environ: Mapping[str, str], *, directory: Pa
     for key in document:
         if key not in _TOP:
             reader.fault(joined("", key), unknown("section", key, _TOP))
+    redis = document.get("redis")
+    if isinstance(redis, dict) and "url" in redis:
+        redis["url"] = reader.from_file(redis["url"], "redis.url")
     users = _users(reader, document)
     values: dict[str, Any] = {
         name: reader.struct(kind, document[name], name) for name, kind in SECTIONS.items() if name in document

@@ -10,7 +10,8 @@ from sources.secret import Secret
 MIN_BYTES = 8
 """A shorter secret is rejected as a mistake, such as a placeholder or an incomplete copy."""
 
-_FILE = "file:"
+FILE = "file:"
+"""How the value of a setting begins that names a file with the real value."""
 
 
 class SecretError(ValueError):
@@ -36,8 +37,8 @@ def read_secret(setting: str, *, directory: Path, from_environment: bool) -> Sec
 
     Raises SecretError.
     """
-    if setting.startswith(_FILE):
-        return _from_file(directory / setting[len(_FILE) :].strip())
+    if setting.startswith(FILE):
+        return _from_file(directory / setting[len(FILE) :].strip())
     if not from_environment:
         raise SecretError(
             'a secret does not belong in this file: write "file:/path", or set it in the environment'

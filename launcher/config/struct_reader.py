@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct, structs
 
-from launcher.config.secrets import SecretError, read_secret
+from launcher.config.secrets import FILE, SecretError, read_secret
 from launcher.errors import Fault
 from sources.secret import Secret
 
@@ -50,6 +50,22 @@ class FieldReader:
             return raw
         self.fault(path, "expected a table")
         return {}
+
+    def from_file(self, raw: object, path: str) -> object:
+        """Return the content of the file if the value is `file:PATH`, else the value itself."""
+        text = raw.text if isinstance(raw, FromEnvironment) else raw
+        if not isinstance(text, str) or not text.startswith(FILE):
+            return raw
+        where = raw.name if isinstance(raw, FromEnvironment) else path
+        try:
+            content = read_secret(text, directory=self._directory, from_environment=True).reveal().decode()
+        except SecretError as error:
+            self.fault(where, str(error))
+            return ""
+        except UnicodeDecodeError:
+            self.fault(where, "the content of its file is not UTF-8")
+            return ""
+        return FromEnvironment(raw.name, content) if isinstance(raw, FromEnvironment) else content
 
     def struct(self, cls: type[T], raw: object, path: str) -> T | None:
         """The struct, or None and its faults."""

@@ -42,6 +42,24 @@ def test_a_secret_is_read_from_a_file_that_the_environment_names(tmp_path: Path)
     assert config.sources["voucherify"].secrets == (Secret("well, hidden"), Secret("second-secret"))
 
 
+def test_the_address_of_redis_is_read_from_a_file_that_the_config_or_the_environment_names(tmp_path: Path) -> None:
+    address = "redis://:well-hidden@redis:6379"
+    (tmp_path / "address").write_text(address + "\n")
+
+    assert read({"redis": {"url": "file:address"}}, {}, directory=tmp_path).redis.url == address
+    assert read({}, {"REDIS_URL": f"file:{tmp_path}/address"}).redis.url == address
+
+
+def test_a_file_without_a_valid_address_of_redis_is_a_fault_that_does_not_show_it(tmp_path: Path) -> None:
+    (tmp_path / "address").write_text("http://:well-hidden@redis:6379")
+
+    message = refusal({}, {"REDIS_URL": f"file:{tmp_path}/address"})
+
+    assert message.startswith("REDIS_URL: ")
+    assert "well-hidden" not in message
+    assert "No such file" in refusal({"redis": {"url": f"file:{tmp_path}/missing"}}, {})
+
+
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "No such file"), ("", "is empty"), (" \n", "is empty"), ("short", "too short")]
 )
