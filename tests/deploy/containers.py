@@ -54,7 +54,9 @@ class Host:
     def local(self, text: str) -> str:
         """Return the text of a deployment file with the paths and ports of this machine."""
         text = re.sub("|".join(FOLDERS), lambda match: str(self.path(match[0])), text)
-        return re.sub(r"(127\.0\.0\.1:|^)(80\d\d)\b", lambda match: f"{match[1]}{self.port(int(match[2]))}", text)
+        return re.sub(
+            r"(127\.0\.0\.1:|^)(80\d\d|910\d)\b", lambda match: f"{match[1]}{self.port(int(match[2]))}", text
+        )
 
     def environ(self, container: Container) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKLINE_", "REDIS"))}
