@@ -19,7 +19,7 @@ OWN_UV := .venv-uv/bin/uv
 uv := $(or $(UV),$(OWN_UV))
 ALL_EXTRAS := embedded,apprise,otel,dev
 comma := ,
-PYTEST = pytest -m "not chaos" --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST = pytest -m "not chaos and not image" --numprocesses auto --maxprocesses 4 --dist worksteal
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # Debian ships ensurepip of venv separately, in python3-venv; uv does not need it.
 FITS_ALONE := import ensurepip, venv; $(FITS)
@@ -29,7 +29,7 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos fuzz package docs lock
+.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos fuzz image-test package docs lock
 
 help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
@@ -77,6 +77,9 @@ fuzz: $(VENV)/.dev ## look for inputs that break a property: fuzzers, garbage in
 	@SEED="$(if $(filter file,$(origin SEED)),$$(date +%s),$(SEED))" env -u CI \
 		$(PY) -m pytest -m chaos -s tests/chaos/test_fuzzers.py tests/fuzz $(ARGS)
 	@env -u CI $(PY) -m pytest -m hypothesis --hypothesis-profile="many new examples" $(ARGS)
+
+image-test: $(VENV)/.dev ## build the image with buildah and run its services (needs root, buildah and debootstrap)
+	@$(PY) -m pytest -m image -rs tests/deploy/image $(ARGS)
 
 package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check them as the package index would
 	@rm -rf dist

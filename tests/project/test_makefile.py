@@ -25,6 +25,7 @@ TARGETS = [
     "bench",
     "chaos",
     "fuzz",
+    "image-test",
     "package",
     "docs",
     "lock",
