@@ -33,7 +33,7 @@ def image() -> None:
 
 def environ(host: Host, service: str) -> Mapping[str, str]:
     """Return the environment of a service with the ports of this machine. The paths are those of the container."""
-    ports = {"HOOKLINE_RECEIVER_PORT": "8080", "HOOKLINE_INSPECTOR_PORT": "8081"} | container(service).environment
+    ports = {"HOOKLINE_RECEIVER_PORT": "8080", "HOOKLINE_INSPECTOR_PORT": "8081", **container(service).environment}
     return {name: re.sub(r"^80\d\d$", lambda port: str(host.port(int(port[0]))), ports[name]) for name in ports}
 
 
@@ -51,8 +51,8 @@ def test_the_services_of_the_compose_file_work_in_the_image(tmp_path: Path) -> N
     for secret in ("voucherify", "inspector_password"):
         host.write(f"/run/secrets/{secret}", "a secret of the test")
     shutil.copy(mounted_config(), host.path("/etc/hookline/hookline.toml"))
-    for secret in host.path("/run/secrets").iterdir():
-        secret.chmod(0o444)
+    for file in host.path("/run/secrets").iterdir():  # the user of the image is not the user of this machine
+        file.chmod(0o444)
     tmp_path.chmod(0o755)
     folders = {host.path(folder): folder for folder in ("/run/secrets", "/etc/hookline")}
     with redis.running(), ExitStack() as services:
