@@ -60,10 +60,10 @@ def test_the_services_of_the_compose_file_work_in_the_image(tmp_path: Path) -> N
             part: services.enter_context(running(container(part).arguments, environ(host, part), folders))
             for part in ("receiver", "worker", "inspector")
         }
-        wait_for(lambda: host.answers(8080, "/readyz"))
-        wait_for(lambda: host.answers(8081, "/healthz"))
-        for part in ("receiver", "inspector"):
-            wait_for(lambda part=part: healthy(host, part, names[part]))  # type: ignore[misc]
+        for port in (8080, 8082, 8083):
+            wait_for(lambda port=port: host.answers(port, "/readyz"))  # type: ignore[misc]
+        for part, name in names.items():
+            wait_for(lambda part=part, name=name: healthy(host, part, name))  # type: ignore[misc]
         sent = host.output(
             container("receiver"), "send", "--url", f"http://127.0.0.1:{host.port(8080)}", "--count", "20"
         )
