@@ -47,6 +47,7 @@ _LAZY_COMMANDS = {
         "Say what is wrong with a running installation, and how to fix it.",
     ),
     "status": _LazyCommand("inspector.cli", "status", "Show queues, counters and dead letters."),
+    "events": _LazyCommand("inspector.cli", "events", "Show what became of each event and its notifications."),
     "dead": _LazyCommand("inspector.cli", "dead", "Find, inspect, replay and discard dead letters."),
     "audit": _LazyCommand("inspector.cli", "audit", "Show who did what to dead letters."),
     "forget": _LazyCommand("inspector.cli", "forget", "Remove the data of a person."),

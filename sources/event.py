@@ -28,6 +28,10 @@ class Event(Struct, frozen=True):
     kind: str
     """The kind of envelope, in the provider's terms. Voucherify: project, distribution, raw."""
 
+    id: str = ""
+    """The provider's id of the event, which people may know from the provider's pages. Empty: it has none, or the
+    identity is that id."""
+
     remember_s: float | None = None
     """Seconds for which the identity is remembered if it is only a hash of the body, which another event may
     share: as long as the provider retries a webhook. None: the source's dedupe_window_days."""

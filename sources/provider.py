@@ -119,6 +119,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     voucher codes. The most specific first, at most MAX_TERMS, each normalized by `term` of
     sources/search_terms.py. Never raises, and works for bodies that do not decode or are not split."""
 
+    known_terms: Callable[[Event, bytes], Sequence[str]] | None = None
+    """(decoded event, its body) -> the most useful search terms, as they are written. The history finds each event
+    by them, so this must be fast: it uses what `decode` has read. None: those of `terms`."""
+
     event_names: frozenset[str] = frozenset()
     """The event names that are known, or that have a model. Empty: every name counts as known."""
 

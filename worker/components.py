@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from broker.history.settings import HistorySettings
 from broker.queue.jobs import Claimed, Packed
 from sources.settings import Settings as SourceSettings
 from sources.source_kinds import provider_of
@@ -43,6 +44,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     channels: Mapping[str, ChannelSettings]
     alerts: AlertSettings = AlertSettings()
+    history: HistorySettings = HistorySettings()
 
 
 def setup_of(
@@ -50,10 +52,11 @@ def setup_of(
     rules: tuple[Rule, ...],
     channels: Mapping[str, ChannelSettings],
     alerts: AlertSettings,
+    history: HistorySettings = HistorySettings(),  # noqa: B008 - frozen
 ) -> Setup:
     """The setup with these settings."""
     worker_sources = {name: worker_source(source) for name, source in sources.items()}
-    return Setup(sources=worker_sources, rules=rules, channels=channels, alerts=alerts)
+    return Setup(sources=worker_sources, rules=rules, channels=channels, alerts=alerts, history=history)
 
 
 def worker_source(source: SourceSettings) -> WorkerSource:
@@ -93,7 +96,11 @@ class Components:
         self.notifier = Notifier(
             context,
             sender,
-            Attempts(sender, rng=random.Random()),  # noqa: S311 - jitter
+            Attempts(
+                sender,
+                rng=random.Random(),  # noqa: S311 - jitter
+                writes_history=setup.history.is_on,
+            ),
             UnrecognizedJobs(configured, unrecognized_grace_s=context.settings.unrecognized_grace_s),
         )
         self._jobs = 0

@@ -134,6 +134,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
             max_deliveries=settings.max_deliveries,
             max_future_s=settings.max_future_s,
             on_event=drift.note_event,
+            writes_history=setup.history.is_on,
         )
         if vitals.tracer is not None:
             from worker.intake.traces import IntakeTraces  # noqa: PLC0415 - needs the extra otel

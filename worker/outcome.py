@@ -8,6 +8,12 @@ from msgspec import Struct
 class Sent(Struct, frozen=True):
     """The receiver accepted the notification."""
 
+    status: int = 0
+    """The HTTP status of the answer; 0 for channels without HTTP."""
+
+    took_ms: int = 0
+    """How long the send took. The sender measures it; channels leave it out."""
+
 
 class Retry(Struct, frozen=True):
     """The attempt failed for a reason that may pass."""
@@ -19,6 +25,9 @@ class Retry(Struct, frozen=True):
 
     answer: str = ""
     """The receiver's answer, shortened."""
+
+    status: int = 0
+    """The HTTP status of the answer; 0 if there was none."""
 
 
 class Dead(Struct, frozen=True):
@@ -33,9 +42,15 @@ class Dead(Struct, frozen=True):
     place: str = ""
     """The place of the error in its rule's templates, without any value of the payload; "" for other errors."""
 
+    status: int = 0
+    """The HTTP status of the answer; 0 if there was none."""
+
 
 class Skipped(Struct, frozen=True):
     """The notification is no longer wanted: its rule's `when` is not true, or a newer one was sent."""
+
+    reason: str = ""
+    """The reason for people: which of these it was."""
 
 
 class Postponed(Struct, frozen=True):
@@ -53,3 +68,9 @@ class LeftOpen(Struct, frozen=True):
 
 
 Outcome = Sent | Skipped | Retry | Dead | Postponed | LeftOpen
+
+
+def without_values(outcome: Dead) -> str:
+    """The error of a dead notification without values. A template's error may quote the payload, which belongs in
+    the dead letter alone."""
+    return f"{outcome.error_class} in {outcome.place}" if outcome.place else outcome.error

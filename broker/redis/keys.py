@@ -80,6 +80,8 @@ that prefix:
                                               arrived: see broker/repartition/out.py
     repartition:in                    hash    what has arrived in this partition              until it is done
     repartition:digest:{id}           list    the events of a digest that has left            until it is done
+    history                           stream  what steps did with events and notifications,   after a month without
+                                              before it is sealed: see broker/history         events
     installation                      hash    the sources of the owner: see                   never
                                               broker/namespace/installation.py
     clocks                            hash    processes with a wrong clock: see               a day
@@ -116,6 +118,11 @@ DIGEST_MAX = 500
 """The largest number of events in one digest. A digest with this many ends early."""
 
 SPILLED_TTL_S = 7 * 86_400
+
+HISTORY_TAIL_MAX = 200_000
+"""Approximate number of blocks of the history that wait to be sealed. Beyond it the oldest are lost."""
+
+HISTORY_TAIL_TTL_S = 30 * 86_400
 
 LAYOUT_REMOVED = "removed"
 """The layout of a partition that the number of partitions was reduced by. Nothing is written to it."""
@@ -195,6 +202,7 @@ class Names:
         self.repartition_out = prefix + "repartition:out"
         self.repartition_in = prefix + "repartition:in"
         self.repartition_digest = prefix + "repartition:digest:"
+        self.history = prefix + "history"
         self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from broker.history import records
+from broker.history.records import RECORDING, EventRecord
 from broker.queue.jobs import NotifyJob
 from broker.queue.parts import WAKE
 from broker.redis import clock
@@ -39,6 +41,9 @@ class AppliedBatch(Struct, frozen=True):
 
     parts: Sequence[Part] = ()
     """The events that go into digests of the same partition, if they are new."""
+
+    records: Sequence[EventRecord] = ()
+    """For the history: a row for each event; empty without a history."""
 
 
 class PlannedBatch(NamedTuple):
@@ -74,9 +79,9 @@ class GatheredEvent(Struct, frozen=True):
 
 APPLY = Script(
     "steps/apply",
-    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, WAKE),
+    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, WAKE, RECORDING),
     keys=("queue",),
-    args=("partitions", "batches: packed", "jobs: packed", "committed: packed"),
+    args=("partitions", "history: number", "batches: packed", "jobs: packed", "committed: packed"),
     rest="blobs",
     records={"BATCH": PlannedBatch},
 )
@@ -118,12 +123,14 @@ async def apply(
         for batch in batches
     ]
     queued = queued_jobs(new_jobs, blobs, now_ms)
+    history = records.place([row for batch in batches for row in batch.records], blobs)
     with translated():
         processed, duplicate, waiting, retried, digested, answers = await confirmed(
             redis,
             confirmation,
             APPLY,
             partitions=redis.layout,
+            history=history,
             batches=planned,
             jobs=queued,
             committed=committed,

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING, PackedLetter
+from broker.history import records
+from broker.history.records import RECORDING, EventRecord
 from broker.queue import held_bodies
 from broker.queue.held_bodies import HeldBodies
 from broker.queue.jobs import NotifyJob
@@ -45,6 +47,9 @@ class Processed(Struct, frozen=True):
 
     held: Sequence[HeldBodies] = ()
     """The bodies that wait for partitions that are away."""
+
+    records: Sequence[EventRecord] = ()
+    """For the history: a row for each of `events`, and then for each of the letters; empty without a history."""
 
 
 class Committed(Struct, frozen=True):
@@ -86,9 +91,9 @@ class PlannedEntry(NamedTuple):
 
 COMMIT = Script(
     "steps/commit",
-    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, ADDING),
+    parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, ADDING, RECORDING),
     keys=("stream",),
-    args=("partitions", "entries: packed", "jobs: packed"),
+    args=("partitions", "history: number", "entries: packed", "jobs: packed"),
     rest="blobs",
     records={"ENTRY": PlannedEntry, "HELD": PlannedHeld},
 )
@@ -108,6 +113,9 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
         held = [PlannedHeld(bodies.home, blobs.place(held_bodies.packed(bodies))) for bodies in entry.held]
         planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts, held))
     queued = queued_jobs(new_jobs, blobs, now_ms)
+    history = records.place([row for entry in entries for row in entry.records], blobs)
     with translated():
-        counts = await COMMIT(redis, partitions=redis.layout, entries=planned, jobs=queued, blobs=blobs.all)
+        counts = await COMMIT(
+            redis, partitions=redis.layout, history=history, entries=planned, jobs=queued, blobs=blobs.all
+        )
     return Committed(*counts)

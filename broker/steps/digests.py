@@ -17,6 +17,8 @@ from msgspec import Raw, Struct
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
 from broker.dead_letters.packing import ADDING
+from broker.history import records
+from broker.history.records import RECORDING, EventRecord
 from broker.queue import batch, jobs
 from broker.queue.batch import RawBody
 from broker.queue.jobs import NotifyJob, due_now
@@ -40,9 +42,18 @@ class QueuedJob(NamedTuple):
 
 _CLOSE_DIGEST = Script(
     "steps/close_digest",
-    parts=(FULL, COUNTERS, JOBS, ADDING),
+    parts=(FULL, COUNTERS, JOBS, ADDING, RECORDING),
     keys=("digests", "digests_counted", "digest:digest"),
-    args=("digest", "first", "last", "taken: number", "window_ms: number", "jobs: packed", "letters: packed"),
+    args=(
+        "digest",
+        "first",
+        "last",
+        "taken: number",
+        "window_ms: number",
+        "history: number",
+        "jobs: packed",
+        "letters: packed",
+    ),
     rest="blobs",
     records={"JOB": QueuedJob},
 )
@@ -198,12 +209,13 @@ async def close(
     unreadable: Sequence[StoredDeadLetter] = (),
     *,
     window_ms: int,
+    record: EventRecord | None = None,
 ) -> bool:
     """Turn the first events of a digest into jobs. Returns False if another worker has done this before.
 
     taken: the encoded events, as `gathered` returned them. made: their jobs. unreadable: the dead letters of those
-    events that cannot be read. Events that were added later start a new window. Safe to repeat. Raises
-    BrokerError.
+    events that cannot be read. record: the digest's row for the history. Events that were added later start a new
+    window. Safe to repeat. Raises BrokerError.
     """
     blobs, now_ms = Blobs(), await clock.now_ms(redis)
     queued = [QueuedJob(jobs.new_job_id(1), blobs.place(jobs.encode(due_now(job, now_ms)))) for job in made]
@@ -217,6 +229,7 @@ async def close(
                 last=taken[-1],
                 taken=len(taken),
                 window_ms=window_ms,
+                history=records.place([record] if record else [], blobs),
                 jobs=queued,
                 letters=letters,
                 blobs=blobs.all,

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from broker.dead_letters import StoredDeadLetter, packed
 from broker.dead_letters.packing import ADDING
+from broker.history import records
+from broker.history.records import RECORDING, OutcomeRecord
 from broker.queue import jobs
 from broker.queue.channel_state import CircuitState
 from broker.queue.jobs import NotifyJob
@@ -31,6 +33,9 @@ class Settled(Struct, frozen=True):
 
     lock: SubjectLock | None = None
     """The lock of a notification with `latest_only`. This step releases it."""
+
+    record: OutcomeRecord | None = None
+    """The row of the outcome for the history; None without a history, and where nothing happened."""
 
 
 class Retry(Struct, frozen=True):
@@ -84,7 +89,7 @@ class PlannedRetry(NamedTuple):
 
 _SETTLE = Script(
     "steps/settle",
-    parts=(FULL, COUNTERS, JOBS, ADDING),
+    parts=(FULL, COUNTERS, JOBS, ADDING, RECORDING),
     keys=(
         "queue",
         "channels",
@@ -99,6 +104,7 @@ _SETTLE = Script(
         "job",
         "size: number",
         "owner",
+        "history: number",
         "outcomes: packed",
         "letters: packed",
         "retries: packed",
@@ -154,6 +160,8 @@ async def settle(
         )
         for retry in retries
     ]
+    rows = [outcome.record for outcome in outcomes]
+    history = records.place(rows, blobs) if any(rows) else 0
     planned = [PlannedOutcome(outcome.index, outcome.kind, outcome.lock) for outcome in outcomes]
     with translated():
         (still_open, state), _ = await replicated(
@@ -163,6 +171,7 @@ async def settle(
             job=job_id,
             size=jobs.size_of(job_id),
             owner=owner,
+            history=history,
             outcomes=planned,
             letters=letters,
             retries=new_jobs,

@@ -1,4 +1,4 @@
-"""The commands `hookline dead ...`, `channel ...`, `status`, `audit`, `drift` and `forget`.
+"""The commands `hookline dead ...`, `channel ...`, `status`, `audit`, `events`, `drift` and `forget`.
 
 Tables and JSON go to stdout; questions, progress and hints go to stderr. The modules imported below register their
 commands with `dead`, in the order in which its help lists them.
@@ -9,7 +9,8 @@ from inspector.cli.app import dead
 from inspector.cli.audit import audit
 from inspector.cli.channels import channel
 from inspector.cli.drift import drift
+from inspector.cli.events import events
 from inspector.cli.forget import forget
 from inspector.cli.status import status
 
-__all__ = ["audit", "channel", "dead", "drift", "forget", "status"]
+__all__ = ["audit", "channel", "dead", "drift", "events", "forget", "status"]

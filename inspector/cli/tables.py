@@ -29,7 +29,7 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
     """Dead letters, one per row."""
-    table = _table()
+    table = table_of_rows()
     table.add_column("id" if width >= WIDE else "id, group", no_wrap=True)
     if width >= WIDE:
         table.add_column("group", no_wrap=True, style="dim")
@@ -50,7 +50,7 @@ def letters_table(page: Page, *, now_ms: int, width: int, masking: Masking = DEF
 
 def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: Masking = DEFAULT) -> Table:
     """Failure groups, one per row, with a bar chart of the last 24 hours."""
-    table = _table()
+    table = table_of_rows()
     table.add_column("group" if width < NARROW else "group, last 24 h", no_wrap=True)
     table.add_column("letters", no_wrap=True, justify="right")
     table.add_column("first" if width >= WIDE else "first,\nlast", no_wrap=True, justify="right")
@@ -81,7 +81,7 @@ def sparkline(counts: Sequence[int]) -> str:
 
 def why_table(whys: Sequence[FailureCause]) -> Table:
     """Failures of an action, one cause per row."""
-    table = _table()
+    table = table_of_rows()
     table.add_column("letters", no_wrap=True, justify="right")
     table.add_column("group", no_wrap=True)
     table.add_column("example of the error", overflow="fold", ratio=1)
@@ -92,7 +92,7 @@ def why_table(whys: Sequence[FailureCause]) -> Table:
 
 def actions_table(actions: Sequence[Action], *, now_ms: int) -> Table:
     """Actions, one per row. `now_ms`: by the clock of Redis."""
-    table = _table()
+    table = table_of_rows()
     table.add_column("id", no_wrap=True)
     table.add_column("age", no_wrap=True, justify="right")
     table.add_column("state", no_wrap=True)
@@ -157,7 +157,7 @@ def action_page(action: Action, *, now_ms: int, masking: Masking = DEFAULT) -> T
 
 def audit_table(audit_entries: Sequence[StoredAuditEntry], *, width: int) -> Table:
     """Audit entries, one per row."""
-    table = _table()
+    table = table_of_rows()
     table.add_column("when (UTC)", no_wrap=True)
     if width >= WIDE:
         table.add_column("by", overflow="fold")
@@ -176,7 +176,8 @@ def audit_table(audit_entries: Sequence[StoredAuditEntry], *, width: int) -> Tab
     return table
 
 
-def _table() -> Table:
+def table_of_rows() -> Table:
+    """An empty table in the style of all lists."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
 
 

@@ -232,7 +232,7 @@ def run_group(group: Group) -> int:
 
 
 def _setup(config: Config) -> Setup:
-    return setup_of(config.sources, config.rules, config.channels, config.alerts)
+    return setup_of(config.sources, config.rules, config.channels, config.alerts, config.history)
 
 
 def _worker_watch(reloadable: ReloadableConfig, partitions: Partitions) -> WorkerWatch:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct, structs
 
+from broker.history.settings import HistorySettings
 from broker.redis.connection import Settings as RedisSettings
 from inspector.settings import DeadSettings, User
 from inspector.settings import Settings as InspectorSettings
@@ -47,6 +48,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "alerts": AlertSettings,
     "inspector": InspectorSettings,
     "dead": DeadSettings,
+    "history": HistorySettings,
     "up": UpSettings,
     "telemetry": TelemetrySettings,
     "log": LogSettings,
@@ -69,6 +71,7 @@ class Config(Struct, frozen=True, kw_only=True):
     alerts: AlertSettings = AlertSettings()
     inspector: InspectorSettings = InspectorSettings()
     dead: DeadSettings = DeadSettings()
+    history: HistorySettings = HistorySettings()
     up: UpSettings = UpSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()

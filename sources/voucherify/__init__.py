@@ -7,6 +7,7 @@ from sources.voucherify.decoding.decode import decode, payload_json, view
 from sources.voucherify.decoding.event_names import url_event
 from sources.voucherify.decoding.typed_payload import model
 from sources.voucherify.drift import compare
+from sources.voucherify.known_terms import known_terms
 from sources.voucherify.models import MODELS
 from sources.voucherify.retry_schedule import DISABLED_ADVICE, RETRY_SCHEDULE_S
 from sources.voucherify.sample_bodies import sample
@@ -27,6 +28,7 @@ VOUCHERIFY = Provider(
     sample=sample,
     sample_event="customer.voucher.loyalty_card.points_added",
     terms=terms,
+    known_terms=known_terms,
     event_names=frozenset(MODELS),
     url_event=url_event,
     model=model,

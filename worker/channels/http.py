@@ -83,7 +83,7 @@ class HttpChannel:
             return _unanswered(error)
         if response.closed and 200 <= response.status < 300:
             # Nearly every answer: all of it is here, and its connection is given back. Its body changes nothing.
-            return Sent()
+            return Sent(response.status)
         answer = await body_of(response, wait_s=self._timeout.s)
         return outcome_of(response.status, response.headers, answer)
 
@@ -181,9 +181,17 @@ def posted(message: Message) -> bytes:
 def outcome_of(status: int, headers: Mapping[str, str], answer: bytes) -> Outcome:
     """The outcome of an HTTP answer: sent for 2xx, retried for `PASSING` and 5xx, permanent for all others."""
     if 200 <= status < 300:
-        return Sent()
+        return Sent(status)
     shown = answer[:_SHOWN_ANSWER].decode("utf-8", "replace")
     if status in PASSING or status >= 500:
         wait = retry_after_s(headers, now_s=time.time())
-        return Retry(error=f"answered {status}", error_class=f"Http{status}", retry_after_s=wait, answer=shown)
-    return Dead(reason="permanent", error=f"answered {status}", error_class=f"Http{status}", answer=shown)
+        return Retry(
+            error=f"answered {status}",
+            error_class=f"Http{status}",
+            retry_after_s=wait,
+            answer=shown,
+            status=status,
+        )
+    return Dead(
+        reason="permanent", error=f"answered {status}", error_class=f"Http{status}", answer=shown, status=status
+    )

@@ -11,20 +11,25 @@ from functools import partial
 from msgspec import structs
 
 from broker import dead_letters
-from broker.queue.jobs import Notification, NotifyJob
+from broker.history.records import OutcomeRecord
+from broker.queue.jobs import Notification
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled
 from worker.delivery.capacity.send_pool import Send, SendPool
+from worker.delivery.history_rows import outcome_row
 from worker.delivery.job_sends import Finished, JobSends
 from worker.delivery.next_attempt import log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
 from worker.delivery.sender import Sender, note_sent
-from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped
+from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped, without_values
 from worker.rules.retry import delay_s
 
 log = logging.getLogger("hookline.worker")
 
 _MIN_POSTPONE_MS = 100
+
+_SHORT_MS = 5_000
+"""Milliseconds below which a postponed notification is not worth a row in the history."""
 
 # Writing each outcome by itself would cost as much as the send, so an outcome waits for others of its job. A job
 # of 64 notifications takes about this long when every send succeeds.
@@ -34,15 +39,18 @@ _GATHER_S = 0.01
 _LINGER_S = 1.0
 """Seconds that failures wait for other failures of their job, so that they stay one job."""
 
-_Retries = dict[tuple[int, int], list[tuple[int, Notification]]]
-"""(attempt number, delay in ms) -> the notifications that are retried so, each with its index."""
+_Retries = dict[tuple[int, int], list[tuple[int, Notification, OutcomeRecord | None]]]
+"""(attempt number, delay in ms) -> the notifications that are retried so, each with its index and its row for the
+history."""
 
 
 class Attempts:
     """Makes the attempts of all jobs of one config."""
 
-    def __init__(self, sender: Sender, *, rng: random.Random) -> None:
+    def __init__(self, sender: Sender, *, rng: random.Random, writes_history: bool = False) -> None:
+        """writes_history: whether the outcomes get rows for the history."""
         self._sender = sender
+        self._writes_history = writes_history
         self._rng = rng
 
     async def make_all(self, running: RunningJob, todo: list[int]) -> Unfinished | None:
@@ -97,11 +105,14 @@ class Attempts:
                 linger_until = 0.0
             if retries and (recorded == expected or time.monotonic() >= linger_until):
                 settled += [
-                    Settled(index, "retry", lock=running.locks.get(notification.key))
+                    Settled(index, "retry", lock=running.locks.get(notification.key), record=record)
                     for group in retries.values()
-                    for index, notification in group
+                    for index, notification, record in group
                 ]
-                new_jobs = [retry_job(running.job, when, group) for when, group in retries.items()]
+                new_jobs = [
+                    retry_job(running.job, when, [(index, notification) for index, notification, _ in group])
+                    for when, group in retries.items()
+                ]
                 retries = {}
             else:
                 new_jobs = []
@@ -119,25 +130,37 @@ class Attempts:
         # Where the lease has lapsed, another worker may run the job and attempts the rest: only what was sent
         # counts.
         job, is_held, settled = running.job, running.lease.is_held(), []
+        now_ms, writes_history = running.partition.redis.clock.now_ms(), self._writes_history
         for index, result in batch:
             if isinstance(result, Exception):
                 raise result
             notification, outcome = result
             if isinstance(outcome, Sent):
-                settled.append(Settled(index, "sent", lock=running.locks.get(notification.key)))
+                record = outcome_row(notification, outcome, now_ms) if writes_history else None
+                settled.append(Settled(index, "sent", lock=running.locks.get(notification.key), record=record))
             elif isinstance(outcome, Skipped) and is_held:
-                settled.append(Settled(index, "skipped"))
+                record = outcome_row(notification, outcome, now_ms) if writes_history else None
+                settled.append(Settled(index, "skipped", record=record))
                 self._sender.counters.note_settled(notification.rule, job.channel, "skipped")
             elif is_held and not isinstance(outcome, LeftOpen):
                 when = self._next_attempt(running, notification, outcome, draw)
                 if when is None:
-                    dead = self._given_up(job, index, notification, outcome)
+                    dead = self._given_up(running, index, notification, outcome)
                     settled.append(structs.replace(dead, lock=running.locks.get(notification.key)))
                 else:
-                    retries.setdefault(when, []).append((index, notification))
+                    record = self._retry_row(notification, outcome, now_ms, when[1])
+                    retries.setdefault(when, []).append((index, notification, record))
                     if isinstance(outcome, Retry):
                         self._sender.counters.note_settled(notification.rule, job.channel, "retry")
         return settled
+
+    def _retry_row(
+        self, notification: Notification, outcome: Outcome, now_ms: int, delay_ms: int
+    ) -> OutcomeRecord | None:
+        """The row of a notification that is tried again; None if it only waits for a moment."""
+        if not self._writes_history or (isinstance(outcome, Postponed) and delay_ms < _SHORT_MS):
+            return None
+        return outcome_row(notification, outcome, now_ms, next_ms=now_ms + delay_ms)
 
     def _next_attempt(
         self, running: RunningJob, notification: Notification, outcome: Outcome, draw: float
@@ -157,18 +180,19 @@ class Attempts:
         )
         return None if delay is None else (job.attempt + 1, int(delay * 1000))
 
-    def _given_up(self, job: NotifyJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
+    def _given_up(self, running: RunningJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
         match outcome:
             case Dead():
-                return self.dead(job, index, notification, outcome)
-            case Retry(error=error, error_class=error_class):
-                exhausted = Dead(reason="exhausted", error=error, error_class=error_class)
-                return self.dead(job, index, notification, exhausted)
+                return self.dead(running, index, notification, outcome)
+            case Retry(error=error, error_class=error_class, status=status):
+                exhausted = Dead(reason="exhausted", error=error, error_class=error_class, status=status)
+                return self.dead(running, index, notification, exhausted)
             case _:
                 raise AssertionError("a notification that was sent, postponed or left open is not given up")
 
-    def dead(self, job: NotifyJob, index: int, notification: Notification, outcome: Dead) -> Settled:
+    def dead(self, running: RunningJob, index: int, notification: Notification, outcome: Dead) -> Settled:
         """Make the dead letter of a notification, count and log it."""
+        job, now_ms = running.job, running.partition.redis.clock.now_ms()
         self._sender.counters.note_settled(notification.rule, job.channel, "dead")
         stored_letter = dead_letters.died_at_notify(
             notification,
@@ -182,19 +206,17 @@ class Attempts:
         log.log(
             self._sender.failures.level(logging.ERROR, outcome.reason, job.channel, outcome.error_class),
             "notification died: %s",
-            _without_values(outcome),
+            without_values(outcome),
             extra={
                 "action": "notification_dead",
                 "dead_letter": stored_letter.letter.id,
                 **log_fields(job, notification),
             },
         )
-        return Settled(index, "dead", stored_letter)
-
-
-def _without_values(outcome: Dead) -> str:
-    """The error for the log. A template's error may quote the payload, which belongs in the dead letter alone."""
-    return f"{outcome.error_class} in {outcome.place}" if outcome.place else outcome.error
+        record = None
+        if self._writes_history:
+            record = outcome_row(notification, outcome, now_ms, letter=stored_letter.letter.id)
+        return Settled(index, "dead", stored_letter, record=record)
 
 
 async def _wait_for_news(news: asyncio.Event, until: float | None) -> None:

@@ -53,7 +53,7 @@ class MessageBuilder:
     def outcome_if_unwanted(self, notification: Notification) -> Skipped | Dead | None:
         """Skipped where the rule's `when` is not true, Dead where the rule fails; None where it is to be sent."""
         try:
-            return None if self.is_wanted(notification) else Skipped()
+            return None if self.is_wanted(notification) else Skipped("its rule's when is not true")
         except (RenderError, DecodeError) as error:
             return undeliverable(error)
 

@@ -143,5 +143,5 @@ class Notifier:
         poison = Dead(
             reason="poison", error=f"{starts - 1} workers ran it and none came back", error_class="Poison"
         )
-        dead = [self._attempts.dead(job, i, job.notifications[i], poison) for i in todo]
+        dead = [self._attempts.dead(running, i, job.notifications[i], poison) for i in todo]
         return await self._attempts.settle(running, dead, [])

@@ -244,7 +244,7 @@ class Sender:
         took_ms = int((time.monotonic() - started) * 1000)
         if isinstance(outcome, Sent):
             running.sent.append((notification, took_ms))
-            return notification, outcome
+            return notification, Sent(outcome.status, took_ms)
         if isinstance(outcome, Retry | Dead):
             self.counters.note_failed(
                 running.job.channel, "retry" if isinstance(outcome, Retry) else "dead", took_ms

@@ -44,6 +44,9 @@ _RELEASE_RETRY_S = 0.1
 """Seconds between two tries to store that an event was sent."""
 
 
+_NEWER_SENT = "a newer event was notified"
+
+
 class SubjectLocks:
     """Acquires and releases the locks for the jobs of one process."""
 
@@ -60,7 +63,7 @@ class SubjectLocks:
         # that without this queue an older notification could reach Redis first.
         async with running.acquiring.setdefault(lock.subject, asyncio.Lock()):
             if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
-                return Skipped()
+                return Skipped(_NEWER_SENT)
             home = self._home(lock)
             is_elsewhere = home is not running.partition.redis
             try:
@@ -68,7 +71,7 @@ class SubjectLocks:
             except BrokerError:
                 return Postponed()
         if answer == "stale":
-            return Skipped()
+            return Skipped(_NEWER_SENT)
         if answer == "away":
             return Postponed(_AWAY_RETRY_S)
         if answer == "wait":

@@ -19,6 +19,7 @@ from broker.steps import digests
 from broker.steps.digests import Gathered, UnreadableMemberError
 from runtime.fault_log import Faults
 from sources.provider import Provider
+from worker.intake.history_rows import digest_row
 from worker.rules.idempotency import idempotency_key
 
 log = logging.getLogger("hookline.worker")
@@ -50,8 +51,9 @@ def payloads_of(notification: Notification, kind: Provider) -> list[Mapping[str,
 class DigestCloser:
     """Closes the digests whose window has ended. Several workers may do so: only one closes each digest."""
 
-    def __init__(self, redis: Client, on_jobs: Callable[[], None]) -> None:
-        """on_jobs: called when there are new jobs."""
+    def __init__(self, redis: Client, on_jobs: Callable[[], None], *, writes_history: bool = False) -> None:
+        """on_jobs: called when there are new jobs. writes_history: whether digests get rows for the history."""
+        self.writes_history = writes_history
         self._redis = redis
         self._on_jobs = on_jobs
         self._wake = asyncio.Event()
@@ -117,13 +119,15 @@ class DigestCloser:
         members = _within_limit([_member(blob) for blob in blobs])
         events = [member for member in members if isinstance(member, Gathered)]
         letters = [member for member in members if isinstance(member, StoredDeadLetter)]
+        jobs = jobs_of(events)
         closed = await digests.close(
             self._redis,
             digest,
             blobs[: len(members)],
-            jobs_of(events),
+            jobs,
             letters,
             window_ms=events[0].window_ms if events else 0,
+            record=digest_row(events, jobs) if events and self.writes_history else None,
         )
         if closed:
             _log(events, letters)

@@ -119,7 +119,9 @@ class HomeSteps:
 
     async def _apply(self, home: int, work: HomeWork) -> Applied:
         batches = [
-            AppliedBatch(batch_id(self._redis, batch.entry), batch.events, batch.places, batch.parts)
+            AppliedBatch(
+                batch_id(self._redis, batch.entry), batch.events, batch.places, batch.parts, batch.records
+            )
             for batch in work.batches
         ]
         committed = self._committed.pop(home, [])

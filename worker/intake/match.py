@@ -8,11 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from broker.history.records import EventRecord
 from broker.queue import dedupe
 from broker.queue.jobs import Notification
 from broker.steps import digests
 from broker.steps.digests import Gathered
 from worker.intake.decode import DecodedEvent
+from worker.intake.history_rows import event_row
 from worker.rules.idempotency import idempotency_key
 from worker.rules.render import Renderer
 from worker.rules.rules import Matches, Route, Rule, RuleBook, seconds
@@ -33,6 +35,8 @@ class MatchedEvent(Struct, frozen=True):
     """The notifications of the event, each with its channel."""
 
     digest_events: Sequence[_DigestEvent]
+    record: EventRecord | None = None
+    """The row of the event for the history; None without a history."""
 
 
 class RuleMatcher:
@@ -41,7 +45,9 @@ class RuleMatcher:
     Making one raises where a rule does not compile; a checked config has no such rule.
     """
 
-    def __init__(self, rules: RuleBook) -> None:
+    def __init__(self, rules: RuleBook, *, writes_history: bool = False) -> None:
+        """writes_history: whether events get rows for the history."""
+        self._writes_history = writes_history
         self._rules = rules
         self._renderer = Renderer(rules.rules)
 
@@ -60,7 +66,8 @@ class RuleMatcher:
             )
             for route, identity in routes
         ]
-        return MatchedEvent(decoded.mark, notifications, digest_events)
+        record = event_row(decoded, notifications, digest_events) if self._writes_history else None
+        return MatchedEvent(decoded.mark, notifications, digest_events, record)
 
     def _match_payload(
         self, matches: Matches, decoded: DecodedEvent

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from broker.history.records import EventRecord
 from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.queue.jobs import MAX_NOTIFICATIONS, Notification, NotifyJob
@@ -89,6 +90,8 @@ class HomeBatch(Struct, frozen=True):
     events: list[NewEvent]
     parts: list[Part]
     leaving: list[LeavingPart]
+    records: list[EventRecord]
+    """The row of each event for the history; empty without a history."""
 
 
 class HomeWork:
@@ -101,7 +104,7 @@ class HomeWork:
     def batch_of(self, entry: Entry) -> HomeBatch:
         """Return the batch for an entry; entries come one after another."""
         if not self.batches or self.batches[-1].entry is not entry:
-            self.batches.append(HomeBatch(entry, [], [], [], [], []))
+            self.batches.append(HomeBatch(entry, [], [], [], [], [], []))
         return self.batches[-1]
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from broker import dead_letters
 from broker.dead_letters import StoredDeadLetter
+from broker.history.records import EventRecord
 from broker.queue import batch
 from broker.queue.batch import MAX_BODIES, RawBody, UnreadableBatchError
 from broker.queue.stream import Entry
 from broker.steps.commit import NewEvent, Processed
 from broker.steps.digests import Part
 from worker.intake.decode import UnknownSourceError, dead_letter_of, decode_event
+from worker.intake.history_rows import letter_row
 from worker.intake.homes import Homes
 from worker.intake.items import expanded
 from worker.intake.match import MatchedEvent, RuleMatcher
@@ -39,11 +41,16 @@ class Planner:
         max_deliveries: int,
         max_future_s: float = Settings().max_future_s,
         on_event: Callable[[str, str, bytes, bool], None] = lambda _source, _event, _body, _is_future: None,
+        writes_history: bool = False,
     ) -> None:
-        """on_event: called with (source, event name, body, whether its time is in the future) for each event."""
+        """on_event: called with (source, event name, body, whether its time is in the future) for each event.
+
+        writes_history: whether events and dead letters get rows for the history.
+        """
         self._sources = sources
         self._splitting = {name for name, source in sources.items() if source.kind.split}
-        self._matcher = RuleMatcher(rules)
+        self._matcher = RuleMatcher(rules, writes_history=writes_history)
+        self.writes_history = writes_history
         self._max_deliveries = max_deliveries
         self._max_future_s = max_future_s
         self._on_event = on_event
@@ -84,7 +91,7 @@ class Planner:
             bodies = batch.decode(entry.blob)
         except UnreadableBatchError as error:
             letter = dead_letters.unreadable_batch(entry.blob, entry.bodies, str(error))
-            otherwise = Processed(entry.id, entry.bodies, [], [letter])
+            otherwise = self._of_letters(entry, [letter])
             plan.unrecognized.append(UnrecognizedEntry(entry, str(error), otherwise))
             return
         unknown = [body for body in bodies if body.source not in self._sources]
@@ -102,7 +109,7 @@ class Planner:
             letters = [
                 dead_letter_of(body, self._sources, error) for body, error in zip(bodies, errors, strict=True)
             ]
-            otherwise = Processed(entry.id, entry.bodies, [], letters)
+            otherwise = self._of_letters(entry, letters)
             plan.unrecognized.append(UnrecognizedEntry(entry, str(errors[0]), otherwise))
 
     def _isolate(self, entry: Entry, bodies: list[RawBody], plan: Plan) -> None:
@@ -120,7 +127,14 @@ class Planner:
             error_class="Poison",
             terms=source.kind.terms(body.body) if source else (),
         )
-        plan.add_processed(Processed(entry.id, entry.bodies, [], [letter]), entry.bodies)
+        plan.add_processed(self._of_letters(entry, [letter]), entry.bodies)
+
+    def _of_letters(self, entry: Entry, letters: list[StoredDeadLetter]) -> Processed:
+        """Return what a commit does with an entry of which only dead letters remain."""
+        return Processed(entry.id, entry.bodies, [], letters, records=self._rows_of(letters))
+
+    def _rows_of(self, letters: Sequence[StoredDeadLetter]) -> list[EventRecord]:
+        return [letter_row(letter) for letter in letters] if self.writes_history else []
 
     def _process_or_expand(self, entry: Entry, bodies: list[RawBody], plan: Plan, homes: Homes | None) -> None:
         """Process the bodies, or replace their entry by entries of the events that they hold."""
@@ -144,6 +158,7 @@ class Planner:
         events: list[NewEvent] = []
         letters: list[StoredDeadLetter] = []
         parts: list[Part] = []
+        records: list[EventRecord] = []
         elsewhere = 0
         for place, (body, matched) in enumerate(zip(bodies, planned, strict=True)):
             if isinstance(matched, StoredDeadLetter):
@@ -155,7 +170,10 @@ class Planner:
             else:
                 parts += [Part(len(events), digest, gathered) for digest, gathered in matched.digest_events]
                 events.append(plan.jobs.add_all(matched))
-        processed = Processed(entry.id, entry.bodies - elsewhere, events, letters, parts)
+                if matched.record is not None:
+                    records.append(matched.record)
+        records += self._rows_of(letters)
+        processed = Processed(entry.id, entry.bodies - elsewhere, events, letters, parts, records=records)
         plan.add_processed(processed, len(bodies))
 
 
@@ -188,3 +206,5 @@ def _plan_elsewhere(
     batch_at_home.places.append(entry.places[number] if number < len(entry.places) else number)
     batch_at_home.bodies.append(body)
     batch_at_home.events.append(work.jobs.add_all(matched))
+    if matched.record is not None:
+        batch_at_home.records.append(matched.record)

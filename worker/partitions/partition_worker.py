@@ -58,7 +58,7 @@ class PartitionWorker:
         leases = Leases(redis, name, lease_s=settings.lease_s)
         self._jobs = NotifyWorker(self._partition, settings, leases, context.vitals.room, notifier)
         self._redelivery_retry = RedeliveryRetry(redis, self._jobs.wake)
-        self._digest_closer = DigestCloser(redis, self._jobs.wake)
+        self._digest_closer = DigestCloser(redis, self._jobs.wake, writes_history=planner.writes_history)
         self._connect()
         self._leaving = asyncio.Event()
         self._ending = asyncio.Event()
@@ -66,6 +66,7 @@ class PartitionWorker:
     def reload(self, planner: Planner) -> None:
         """Plan with this planner from the next commit on."""
         self._intake.reload(planner)
+        self._digest_closer.writes_history = planner.writes_history
 
     def let_first(self, *, is_first: bool) -> None:
         """Set whether this is the first reader of the partition; a second one reads more rarely."""

@@ -1,7 +1,8 @@
 -- Process the events of another partition's batches that are at home here. The batches stay where they are; the commit
 -- there removes them afterwards.
 -- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), batches, jobs,
--- committed (batches whose markers are needed by a worker that still runs, but by no later one). Their fields are those
+-- committed (batches whose markers are needed by a worker that still runs, but by no later one), history (a row for each
+-- event, by batch; 0 for none). Their fields are those
 -- of the structs in broker/steps/apply.py (BATCH) and new_events.py (EVENT, SHARE, PART, JOB).
 -- Returns {processed, duplicate, waiting, retried_on_redelivery, digested, answers}; answers: for each batch a text with
 -- a 1 for each event that was new, else 0.
@@ -40,6 +41,7 @@ end
 
 for i = 1, #committed do redis.call('EXPIRE', P.applied .. committed[i], COMMITTED_TTL_S) end
 add_jobs(jobs, blobs)
+record('e', blobs[history], fates)
 if created > 0 or retried_on_redelivery > 0 then wake_a_worker() end
 count({
   processed = processed, duplicate = duplicate, queued = -gone, created = created, waiting = created,

@@ -1,5 +1,6 @@
 -- Record what became of the entries that one worker read: everything or nothing.
--- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), entries, jobs.
+-- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), entries, jobs,
+-- history (a row for each event and each letter, by entry; 0 for none).
 -- Their fields are those of the structs in broker/steps/commit.py (ENTRY, HELD), new_events.py (EVENT, SHARE, PART,
 -- JOB), broker/queue/dedupe.py (MARK) and broker/dead_letters/packing.py (LETTER). An entry has only the events that are
 -- at home in this partition; those of other homes were applied there before, or are held until their home answers.
@@ -30,15 +31,18 @@ for e = 1, #entries do
     for i = 1, #letters do
       died = died + add_dead_letter(letters[i], blobs)
       dead_at_intake = dead_at_intake + letters[i][LETTER_BODIES]
+      fates[#fates + 1] = 'n'
     end
     local held = entry[ENTRY_HELD]
     for i = 1, #held do redis.call('RPUSH', P.held_bodies .. held[i][HELD_HOME], blobs[held[i][HELD_BLOB]]) end
   else
     for i = 1, #events do skip(events[i]) end
+    for _ = 1, #letters do fates[#fates + 1] = '-' end
   end
 end
 
 add_jobs(jobs, blobs)
+record('e', blobs[history], fates)
 count({
   processed = processed, duplicate = duplicate, dead_at_intake = dead_at_intake, queued = -gone,
   created = created, waiting = created, digested = gathered, retried_on_redelivery = retried_on_redelivery,

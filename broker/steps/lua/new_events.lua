@@ -2,6 +2,8 @@
 -- have the fields of the structs in broker/steps/new_events.py (EVENT, SHARE, PART, JOB) and broker/queue/dedupe.py
 -- (MARK).
 local processed, duplicate, created, gathered, retried_on_redelivery = 0, 0, 0, 0, 0
+-- What the history says of each event, in their order: see broker/history/records.py.
+local fates = {}
 -- By number of the job: whether it has a new event, and the indices that are settled from the start.
 local live, settled = {}, {}
 local has_dead = redis.call('EXISTS', K.dead_index) == 1
@@ -34,7 +36,7 @@ local function was_seen(mark)
 end
 
 -- The notifications of an event that is not new are settled before their job starts.
-local function skip(event)
+local function settle_from_start(event)
   local shares = event[EVENT_SHARES]
   for s = 1, #shares do
     local share = shares[s]
@@ -48,19 +50,28 @@ local function skip(event)
   end
 end
 
+-- Skip an event that another run of the step has processed.
+local function skip(event)
+  settle_from_start(event)
+  fates[#fates + 1] = '-'
+end
+
 -- Returns whether the event is new.
 local function process(event)
   local mark = event[EVENT_MARK]
   if was_seen(mark) then
     if has_dead and mark_dead_for_retry(mark[MARK_MEMBER]) > 0 then
       processed, retried_on_redelivery = processed + 1, retried_on_redelivery + 1
+      fates[#fates + 1] = 'r'
     else
       duplicate = duplicate + 1
+      fates[#fates + 1] = 'd'
     end
-    skip(event)
+    settle_from_start(event)
     return false
   end
   processed = processed + 1
+  fates[#fates + 1] = 'n'
   local shares = event[EVENT_SHARES]
   for s = 1, #shares do
     local share = shares[s]

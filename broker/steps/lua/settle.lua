@@ -1,7 +1,7 @@
 -- Record the outcomes of notifications of one job.
 -- Arguments: blobs (named below by their index), job (id), size (its notifications), owner (of the lease), outcomes,
 -- letters (dead letters by index, as text), retries, feedback (what this process's sends showed about the job's
--- channel, or nil). Their fields are those of the structs in broker/steps/settle.py (OUTCOME, RETRY, FEEDBACK),
+-- channel, or nil), history (a row for each outcome; 0 for none). Their fields are those of the structs in broker/steps/settle.py (OUTCOME, RETRY, FEEDBACK),
 -- broker/queue/latest_only.py (LOCK) and broker/dead_letters/packing.py (LETTER).
 -- Returns {notifications of the job that are still open, or -1 where the job is gone; the channel's state: "closed",
 -- "open", "half-open" or "paused", or "" without feedback}. When all notifications are settled the job is removed.
@@ -59,16 +59,19 @@ local function channel_state()
 end
 
 local changes = { sent = 0, skipped = 0, dead = 0, retry = 0 }
-local is_new, died = {}, 0 -- is_new: the indices that this run settles
+local is_new, fates, died = {}, {}, 0 -- is_new: the indices that this run settles; fates: for the history
 for i = 1, #outcomes do
   local index, kind = outcomes[i][OUTCOME_INDEX], outcomes[i][OUTCOME_KIND]
   if (owned or kind == 'sent') and redis.call('SADD', K.done, index) == 1 then
-    is_new[index] = true
+    is_new[index], fates[i] = true, 'n'
     changes[kind] = changes[kind] + 1
     local letter = letters[tostring(index)]
     if letter then died = died + add_dead_letter(letter, blobs) end
+  else
+    fates[i] = '-'
   end
 end
+record('o', blobs[history], fates)
 
 for i = 1, #retries do
   local retry, settled = retries[i], {}

@@ -97,6 +97,7 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
                 int(event.created_at.timestamp() * 1000),
                 envelope.data,
                 "project" if source.object == "webhook" else "distribution",
+                event.id,
             )
     except (ValueError, RecursionError):
         pass  # decoding it completely finds the error, if there is one
@@ -136,6 +137,7 @@ def _decode_completely(body: bytes, hint: str) -> Event:
         occurred_at_ms=milliseconds(content.created_at) if content.event_id else None,
         data=typed(content.name, content.payload, content.root),
         kind=content.kind,
+        id=content.event_id,
         remember_s=None if content.event_id else REDELIVERY_S,
     )
 

@@ -38,6 +38,7 @@ app.add_typer(cli.dead, name="dead")
 app.add_typer(cli.channel, name="channel")
 app.command("status")(cli.status)
 app.command("audit")(cli.audit)
+app.command("events")(cli.events)
 app.registered_commands += cli.forget.registered_commands
 
 

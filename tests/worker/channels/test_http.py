@@ -85,7 +85,7 @@ async def test_headers_of_the_config_override_the_defaults_except_the_key(name: 
 async def test_a_message_signed_with_several_secrets_verifies_with_each() -> None:
     new, old, other = made_up(), made_up(), made_up()
     async with server() as taken:
-        assert await sent(taken.url, secrets=(Secret(new), Secret(old))) == [Sent()]
+        assert await sent(taken.url, secrets=(Secret(new), Secret(old))) == [Sent(204)]
         ((headers, body),) = taken.posts
     for secret in (new, old):
         assert Webhook(secret).verify(body, headers)["text"] == MESSAGE.text
@@ -118,7 +118,7 @@ async def test_without_secrets_nothing_is_signed() -> None:
 
 async def test_one_connection_carries_one_post_after_another() -> None:
     async with server() as taken:
-        assert await sent(taken.url, *[MESSAGE] * 5) == [Sent()] * 5
+        assert await sent(taken.url, *[MESSAGE] * 5) == [Sent(204)] * 5
     assert (len(taken.posts), len(taken.transports)) == (5, 1)
 
 

@@ -107,7 +107,7 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 )
 async def test_the_url_is_sent_as_it_is_written(path: str, target: str) -> None:
     async with answering() as requests:
-        assert await sent(f"http://127.0.0.1:{requests.port}{path}") == [Sent()]
+        assert await sent(f"http://127.0.0.1:{requests.port}{path}") == [Sent(200)]
     assert requests.lines == [f"POST {target} HTTP/1.1"]
 
 
@@ -125,7 +125,7 @@ async def test_an_internal_server_is_trusted_by_its_certificate_authority(
 ) -> None:
     async with answering(server_tls(authority)) as requests:
         url = f"https://localhost:{requests.port}/"
-        assert await sent(url, ca_file=str(tmp_path / "ca.pem")) == [Sent()]
+        assert await sent(url, ca_file=str(tmp_path / "ca.pem")) == [Sent(200)]
         (outcome,) = await sent(url)
     assert isinstance(outcome, Retry)
     assert outcome.error.startswith("certificate: ")
@@ -147,7 +147,7 @@ async def test_a_server_may_ask_for_a_client_certificate(
     settings = {name: str(tmp_path / file) for name, file in {"ca_file": "ca.pem", **shown}.items()}
     async with answering(tls) as requests:
         url = f"https://localhost:{requests.port}/"
-        assert await sent(url, **settings) == [Sent()]
+        assert await sent(url, **settings) == [Sent(200)]
         (outcome,) = await sent(url, ca_file=settings["ca_file"])
     assert isinstance(outcome, Retry)
     assert len(requests.heads) == 1
@@ -173,10 +173,10 @@ async def test_requests_use_the_proxy_of_the_environment_unless_no_proxy_names_t
     async with answering() as proxy, answering() as direct:
         monkeypatch.setenv("HTTP_PROXY", f"ada:s%40cret@127.0.0.1:{proxy.port}")
         url = f"http://crm.invalid:{direct.port}/a%2Fb"
-        assert await sent(url, allow_private=False) == [Sent()]
-        assert await sent(f"http://127.0.0.1:{direct.port}/") == [Sent()]
+        assert await sent(url, allow_private=False) == [Sent(200)]
+        assert await sent(f"http://127.0.0.1:{direct.port}/") == [Sent(200)]
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        assert await sent(f"http://127.0.0.1:{direct.port}/") == [Sent()]
+        assert await sent(f"http://127.0.0.1:{direct.port}/") == [Sent(200)]
     assert proxy.lines == [f"POST {url} HTTP/1.1", f"POST http://127.0.0.1:{direct.port}/ HTTP/1.1"]
     login = base64.b64encode(b"ada:s@cret").decode()
     assert f"Proxy-Authorization: Basic {login}\r\n" in proxy.heads[0]
@@ -190,7 +190,7 @@ async def test_tls_goes_through_the_proxy(
     async with answering() as proxy, answering(server_tls(authority)) as behind:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         url = f"https://localhost:{behind.port}/"
-        assert await sent(url, MESSAGE, MESSAGE, ca_file=str(tmp_path / "ca.pem")) == [Sent(), Sent()]
+        assert await sent(url, MESSAGE, MESSAGE, ca_file=str(tmp_path / "ca.pem")) == [Sent(200), Sent(200)]
     assert proxy.lines == [f"CONNECT localhost:{behind.port} HTTP/1.1"]
     assert behind.lines == ["POST / HTTP/1.1"] * 2
 

@@ -24,7 +24,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_2xx_is_sent(status: int) -> None:
-    assert outcome_of(status, {}, b"") == Sent()
+    assert outcome_of(status, {}, b"") == Sent(status)
 
 
 @pytest.mark.parametrize("status", [408, 409, 421, 423, 425, 429, 500, 502, 503, 504, 507, 599])

@@ -1,0 +1,16 @@
+-- Part: the history of events and notifications.
+
+-- Append the rows of a step to the history. field: `e` for events, `o` for outcomes. rows: their block, or nil where no
+-- history is kept. fates: one letter for each row: see broker/history/records.py. Nothing is appended where an earlier
+-- run of the step has recorded all rows.
+local function record(field, rows, fates)
+  if not rows then return end
+  local letters = table.concat(fates)
+  if not letters:find('[^-]') then return end
+  if letters:find('[^n]') then
+    redis.call('XADD', K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows, 'f', letters)
+  else
+    redis.call('XADD', K.history, 'MAXLEN', '~', HISTORY_TAIL_MAX, '*', field, rows)
+  end
+  redis.call('EXPIRE', K.history, HISTORY_TAIL_TTL_S)
+end

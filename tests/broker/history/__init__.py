@@ -1,0 +1,1 @@
+"""Tests of the history of events, on a real Redis."""

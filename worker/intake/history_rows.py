@@ -1,0 +1,60 @@
+"""The rows of the history that intake writes: events, bodies that became dead letters, closed digests. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from broker.dead_letters import StoredDeadLetter
+from broker.history.records import MAX_ID, EventRecord, NotificationRecord
+from broker.queue.jobs import Notification, NotifyJob
+from broker.steps.digests import Gathered
+from worker.intake.decode import DecodedEvent
+
+_LINKED = 16
+"""Events of a digest that find it by their keys; a digest of more events is found by its first ones."""
+
+
+def event_row(
+    decoded: DecodedEvent,
+    notifications: Sequence[tuple[str, Notification]],
+    digest_events: Sequence[tuple[str, Gathered]],
+) -> EventRecord:
+    """The row of a decoded event."""
+    body, event, provider = decoded.body, decoded.event, decoded.kind
+    rows = [NotificationRecord(planned.rule, channel, planned.key) for channel, planned in notifications]
+    rows += [NotificationRecord(gathered.rule, "", gathered.key) for _, gathered in digest_events]
+    return EventRecord(
+        body.received_at_ms,
+        body.source,
+        event.name,
+        event.id or event.identity.replace("\x1f", " ")[:MAX_ID],
+        provider.known_terms(event, body.body) if provider.known_terms else provider.terms(body.body),
+        rows,
+    )
+
+
+def letter_row(stored_letter: StoredDeadLetter) -> EventRecord:
+    """The row of a body that became a dead letter."""
+    letter = stored_letter.letter
+    return EventRecord(
+        letter.received_at_ms, letter.source, letter.event, "", stored_letter.terms, letter=letter.id
+    )
+
+
+def digest_row(events: Sequence[Gathered], jobs: Sequence[NotifyJob]) -> EventRecord:
+    """The row of a digest whose window was closed. The keys of its first events find it."""
+    first = events[0]
+    return EventRecord(
+        first.body.received_at_ms,
+        first.body.source,
+        first.event,
+        "",
+        [event.key for event in islice(events, _LINKED)],
+        [
+            NotificationRecord(notification.rule, job.channel, notification.key)
+            for job in jobs
+            for notification in job.notifications
+        ],
+        members=len(events),
+    )
