@@ -16,7 +16,7 @@ import traceback
 
 from benchmarks.harness.figures import Figure, print_table
 
-_NAMES = ("receiver", "decode", "intake", "notify", "fleet", "partitions", "latency", "memory", "dead")
+_NAMES = ("receiver", "decode", "intake", "notify", "fleet", "partitions", "latency", "memory", "dead", "history")
 
 
 def main() -> int:

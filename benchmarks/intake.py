@@ -22,6 +22,7 @@ from benchmarks.harness.figures import Figure
 from benchmarks.harness.redis_server import KEYS, redis_cpu_s, running_redis
 from benchmarks.harness.stopwatch import Prepare, Work, measure
 from benchmarks.plain_arq import TUNINGS, Tuning
+from broker.history.settings import HistorySettings
 from broker.monitoring import stats
 from broker.queue import stream
 from broker.redis.connection import Settings as RedisSettings
@@ -88,13 +89,18 @@ def _round(
     return Round(per_second=len(bodies) / spent.wall_s, per_cpu_s=len(bodies) / cpu_s)
 
 
-async def prepare_intake(url: str, rules: tuple[Rule, ...] = DEFAULT_RULES) -> tuple[Work, Work]:
+async def prepare_intake(
+    url: str,
+    rules: tuple[Rule, ...] = DEFAULT_RULES,
+    history: HistorySettings = HistorySettings(),  # noqa: B008 - frozen
+) -> tuple[Work, Work]:
     """Prepare intake, to run until the stream is empty. Returns the work and the function that ends it."""
     client = connect(RedisSettings(url=url))
     planner = Planner(
         {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)},
         RuleBook(rules),
         max_deliveries=3,
+        writes_history=history.is_on,
     )
     intake = Intake(client, planner, Settings(), consumer="benchmark")
     await stream.create_group(client)

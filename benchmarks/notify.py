@@ -29,6 +29,7 @@ from benchmarks.harness.redis_server import running_redis
 from benchmarks.harness.sink import running_sink
 from benchmarks.harness.stopwatch import Prepare, Work, measure
 from benchmarks.intake import prepare_intake
+from broker.history.settings import HistorySettings
 from broker.monitoring import stats
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
@@ -36,7 +37,8 @@ from launcher.composition.logs import set_up_logs
 from launcher.config.settings import LogSettings
 from sources import KINDS
 from worker.channels.settings import HttpSettings
-from worker.main import collect_garbage_rarely, run
+from worker.components import Setup
+from worker.main import collect_garbage_rarely, run_live
 from worker.rules.idempotency import idempotency_key
 from worker.rules.render import Renderer
 from worker.rules.rules import DEFAULT_TEXT, Rule
@@ -74,7 +76,7 @@ def figures() -> list[Figure]:
             client.flushall()
             fill(url, bodies)
             measure(partial(prepare_intake, url, RULES))
-            return _round(partial(_prepare_notify, url, sink))
+            return _round(partial(prepare_notify, url, sink))
 
         def bare() -> _Round:
             return _round(partial(_prepare_bare, sink, posts))
@@ -128,7 +130,12 @@ async def _prepare_bare(sink: str, posts: list[tuple[str, bytes]]) -> tuple[Work
     return work, session.close
 
 
-async def _prepare_notify(url: str, sink: str) -> tuple[Work, Work]:
+async def prepare_notify(
+    url: str,
+    sink: str,
+    history: HistorySettings = HistorySettings(),  # noqa: B008 - frozen
+) -> tuple[Work, Work]:
+    """Prepare a worker, to run until all notifications are sent. Returns the work and what ends it."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
     logging.disable(logging.NOTSET)
     set_up_logs(LogSettings(format="json"))
@@ -136,7 +143,8 @@ async def _prepare_notify(url: str, sink: str) -> tuple[Work, Work]:
     client, stop = connect(RedisSettings(url=url)), asyncio.Event()
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
     channels = {"sink": HttpSettings(url=sink, allow_private=True, concurrency=_CONCURRENCY)}
-    worker = run(Settings(), sources, RULES, channels, RedisSettings(url=url), stop=stop)
+    setup = Setup(sources=sources, rules=RULES, channels=channels, history=history)
+    worker = run_live(Settings(), setup, RedisSettings(url=url), stop=stop)
     running: list[asyncio.Task[None]] = []
 
     async def work() -> None:

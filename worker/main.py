@@ -23,6 +23,7 @@ from worker.delivery.capacity.process_channels import ProcessChannels
 from worker.intake.planner import Planner
 from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
+from worker.monitoring.history_sealer import HistorySealer
 from worker.monitoring.monitors import Monitors
 from worker.partitions.backlog_watch import BacklogWatch
 from worker.partitions.partition_worker import PartitionWorker
@@ -146,6 +147,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
         return PartitionWorker(number, context, notifier, planner, block_s=block_s)
 
     readers = Readers(partition_worker, planner(setup))
+    sealer = HistorySealer(partitions, setup.history, name, lambda: readers.numbers)
     monitors = Monitors(partitions, setup.sources, alerts, setup.alerts, numbers=lambda: readers.numbers)
 
     async def reload(setup: Setup) -> None:
@@ -155,6 +157,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
         alerts.reload(new_components.channels.get(setup.alerts.channel), setup.alerts)
         drift.reload(new_components.kinds)
         monitors.reload(setup.sources, setup.alerts)
+        sealer.settings = setup.history
         readers.reload(new_planner)
         await notifier.reload(new_components)
 
@@ -177,6 +180,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
             side_tasks = [
                 group.create_task(monitors.run()),
                 group.create_task(drift.run()),
+                group.create_task(sealer.run()),
                 group.create_task(_reload_all(updates, reload)),
                 group.create_task(registration.run()),
                 group.create_task(backlog_watch.run()),

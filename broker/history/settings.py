@@ -15,7 +15,7 @@ class HistorySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     max_mb: Annotated[int, Meta(ge=1)] = 256
     """Most megabytes (millions of bytes) of Redis that the history takes, in all partitions together. Beyond it
-    the oldest part is removed. Defaults to 256, which is enough for about four million notifications."""
+    the oldest part is removed. Defaults to 256, which is enough for about five million notifications."""
 
     @property
     def is_on(self) -> bool:

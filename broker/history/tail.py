@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from broker.history.query import HistoryPage, Position, Query, Traced, TracedEvent
+from broker.history.blocks import short_key
+from broker.history.query import Position, Query, Traced, TracedEvent
 from broker.history.records import Block, EventRecord, Fate, OutcomeRecord, UnreadableBlockError, unpacked
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -17,49 +19,63 @@ class Outcomes:
     """The outcomes that were read so far, by the idempotency key. They are read newest first."""
 
     def __init__(self) -> None:
-        self._by_key: dict[str, list[OutcomeRecord]] = {}
+        self._by_key: dict[bytes, list[OutcomeRecord]] = {}
 
     def add(self, outcomes: Sequence[OutcomeRecord | None]) -> None:
         """Add the outcomes of an older block."""
         for outcome in reversed(outcomes):
             if outcome is not None:
-                self._by_key.setdefault(outcome.key, []).append(outcome)
+                self._by_key.setdefault(short_key(outcome.key), []).append(outcome)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_key)
 
     def of(self, key: str) -> list[OutcomeRecord]:
         """Return the outcomes of a notification, oldest first."""
-        return self._by_key.get(key, [])[::-1]
+        return self._by_key.get(short_key(key), [])[::-1]
 
 
-async def read_tail(
-    redis: Client, query: Query, *, before: Position, limit: int, outcomes: Outcomes
-) -> HistoryPage:
-    """Read up to `limit` events of the tail that match, before a position. Adds all outcomes on the way.
+class Tail(NamedTuple):
+    """The events of the tail that match."""
 
-    `end` is None where the tail was read to its oldest block.
-    """
+    events: list[TracedEvent]
+    is_full: bool
+    """True if the page is full, so that older events of the tail were not read."""
+
+    oldest: Position | None
+    """The position of the oldest block that was read; None for an empty tail. It may be sealed meanwhile."""
+
+
+async def read_tail(redis: Client, query: Query, *, before: Position, limit: int, outcomes: Outcomes) -> Tail:
+    """Read up to `limit` events of the tail that match, before a position. Adds all outcomes on the way."""
     events: list[TracedEvent] = []
-    last = "+"
+    last, oldest = "+", None
     while True:
         with translated():
             entries = await redis.xrevrange(redis.names.history, last, "-", count=_PAGE)
         for entry_id, fields in entries:
+            ms, number = (int(part) for part in entry_id.split(b"-"))
+            oldest = Position(ms, number, 0, redis.partition)
+            if ms < query.since_ms:
+                return Tail(events, is_full=False, oldest=oldest)
+            if b"o" not in fields and ms > before.ms:
+                continue
             block = _block(fields)
             outcomes.add(block.outcomes)
-            ms, number = (int(part) for part in entry_id.split(b"-"))
-            if query.since_ms and ms < query.since_ms:
-                return HistoryPage(events, None)
-            for row, fate, event in _backwards(block.events):
-                position = Position(ms, number, row, redis.partition)
-                if position >= before or (query.until_ms and ms >= query.until_ms):
-                    continue
-                traced = _traced(position, fate, event, outcomes)
-                if query.matches(traced) and query.finds(event.terms, [each.key for each in traced.notifications]):
+            for traced in _traced(block.events, oldest, outcomes):
+                if traced.position < before and _matches(traced, query):
                     events.append(traced)
                     if len(events) == limit:
-                        return HistoryPage(events, position)
+                        return Tail(events, is_full=True, oldest=oldest)
         if len(entries) < _PAGE:
-            return HistoryPage(events, None)
+            return Tail(events, is_full=False, oldest=oldest)
         last = f"({entries[-1][0].decode()}"
+
+
+def _matches(traced: TracedEvent, query: Query) -> bool:
+    if query.until_ms and traced.position.ms >= query.until_ms:
+        return False
+    return query.matches(traced) and query.finds(traced.event.terms, [each.key for each in traced.notifications])
 
 
 def _block(fields: dict[bytes, bytes]) -> Block:
@@ -70,20 +86,19 @@ def _block(fields: dict[bytes, bytes]) -> Block:
         return Block()
 
 
-def _backwards(
-    events: Sequence[tuple[Fate, EventRecord] | None],
-) -> Iterator[tuple[int, Fate, EventRecord]]:
+def _traced(
+    events: Sequence[tuple[Fate, EventRecord] | None], start: Position, outcomes: Outcomes
+) -> Iterator[TracedEvent]:
+    """Yield the events of a block, newest first. start: the position of its first row."""
     for row in range(len(events) - 1, -1, -1):
         found = events[row]
-        if found is not None:
-            yield row, *found
-
-
-def _traced(position: Position, fate: Fate, event: EventRecord, outcomes: Outcomes) -> TracedEvent:
-    planned = event.notifications if fate == "n" else ()
-    return TracedEvent(
-        position,
-        fate,
-        event,
-        [Traced(each.rule, each.channel, each.key, outcomes.of(each.key)) for each in planned],
-    )
+        if found is None:
+            continue
+        fate, event = found
+        planned = event.notifications if fate == "n" else ()
+        yield TracedEvent(
+            start._replace(row=row),
+            fate,
+            event,
+            [Traced(each.rule, each.channel, each.key, outcomes.of(each.key)) for each in planned],
+        )

@@ -82,6 +82,10 @@ that prefix:
     repartition:digest:{id}           list    the events of a digest that has left            until it is done
     history                           stream  what steps did with events and notifications,   after a month without
                                               before it is sealed: see broker/history         events
+    history:segments                  hash    the sealed segments of the history: see         after keep_days
+                                              broker/history/segments.py
+    history:segment:{id}              hash    the events of one of them, and their index      after keep_days
+    history:lease                     string  the worker that seals the history now           a minute
     installation                      hash    the sources of the owner: see                   never
                                               broker/namespace/installation.py
     clocks                            hash    processes with a wrong clock: see               a day
@@ -203,6 +207,9 @@ class Names:
         self.repartition_in = prefix + "repartition:in"
         self.repartition_digest = prefix + "repartition:digest:"
         self.history = prefix + "history"
+        self.history_segments = prefix + "history:segments"
+        self.history_segment = prefix + "history:segment:"
+        self.history_lease = prefix + "history:lease"
         self.installation = prefix + "installation"
         self.clocks = prefix + "clocks"
         self.spilled = prefix + "spilled"

@@ -55,7 +55,9 @@ WORKER = (
     "XGROUP CREATE KEY g 0",
     "XGROUP DELCONSUMER KEY g c",
     "XINFO CONSUMERS KEY g",
+    "XLEN KEY",
     "XRANGE KEY - +",
+    "XTRIM KEY MINID 0",
     "MGET KEY",
     "EXISTS KEY",
     "DECR KEY",
@@ -97,7 +99,6 @@ WORKER = (
 
 INSPECTOR = (
     "SCAN 0",
-    "XLEN KEY",
     "XREVRANGE KEY + -",
     "LPOS KEY v",
     "LSET KEY 0 v",

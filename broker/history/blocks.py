@@ -1,0 +1,228 @@
+"""The blocks of a sealed segment: up to `BLOCK_ROWS` events with the ends of their attempts, column by column.
+
+A column holds one value for each event, notification or outcome. Values of a column are alike, so zstd needs few
+bytes for them. What few rows have is in a dictionary by the number of its row. Of an idempotency key the first 8
+bytes are kept, which is half of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import msgspec
+import zstandard
+from msgspec import Struct
+
+from broker.history.query import Position, Traced, TracedEvent
+from broker.history.records import EventRecord, Fate, Kind, OutcomeRecord, UnreadableBlockError
+
+BLOCK_ROWS = 512
+_LEVEL = 3
+_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+_KINDS: tuple[Kind, ...] = ("sent", "skipped", "dead", "retry", "later")
+_NUMBER_OF_KIND = {kind: number for number, kind in enumerate(_KINDS)}
+_FATES: tuple[Fate, ...] = ("n", "d", "r")
+_NUMBER_OF_FATE = {fate: number for number, fate in enumerate(_FATES)}
+
+
+class _Columns(Struct, array_like=True):
+    """The columns of a block. Times are differences, so that they are small numbers."""
+
+    first_ms: int
+    partition: int
+    names: list[str]
+    """The names of sources, events, rules and channels, which columns refer to by their index."""
+
+    # One for each event.
+    ms: list[int]
+    """The time of the step, less that of the event before."""
+
+    number: list[int]
+    row: list[int]
+    age: list[int]
+    """How long before the step the event was received, in ms."""
+
+    source: list[int]
+    event: list[int]
+    id: list[str]
+    fate: list[int]
+    notifications: list[int]
+    """How many notifications it has."""
+
+    letters: dict[int, str]
+    members: dict[int, int]
+
+    # One for each notification.
+    rule: list[int]
+    channel: list[int]
+    keys: bytes
+    outcomes: list[int]
+    """How many outcomes it has."""
+
+    # One for each outcome.
+    kind: list[int]
+    at: list[int]
+    """How long after the step of the event it was, in ms."""
+
+    took: list[int]
+    status: list[int]
+    text: dict[int, str]
+    next: dict[int, int]
+    """When the next attempt is due, in ms after the step of the event."""
+
+    letter: dict[int, str]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Columns).decode
+_encode_outcomes = msgspec.msgpack.Encoder().encode
+_decode_outcomes = msgspec.msgpack.Decoder(list[OutcomeRecord]).decode
+
+
+def short_key(key: str) -> bytes:
+    """Return the 8 bytes that an idempotency key is kept as."""
+    try:
+        short = bytes.fromhex(key[:16])
+    except ValueError:
+        short = b""
+    return short if len(short) == 8 else hashlib.blake2b(key.encode(), digest_size=8).digest()
+
+
+def compress(data: bytes) -> bytes:
+    """Return a zstd frame, which takes longer to make than those of steps and is smaller."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+
+
+def decompress(blob: bytes) -> bytes:
+    """Return the data that `compress` compressed. Raises ZstdError or ValueError."""
+    if zstandard.frame_content_size(blob) > _MAX_UNPACKED_BYTES:
+        raise ValueError("unpacks to too many bytes")
+    return zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MAX_UNPACKED_BYTES)
+
+
+def packed(events: Sequence[TracedEvent]) -> bytes:
+    """Return a block of these events, at least one. They are in the order of their positions."""
+    first = events[0].position
+    columns = _Columns(
+        first.ms, first.partition, [], [], [], [], [], [], [], [], [], [], {}, {}, [], [], b"", [], [], [], [], [],
+        {}, {}, {},
+    )  # fmt: skip
+    names: dict[str, int] = {}
+    keys: list[bytes] = []
+    last_ms = first.ms
+    for place, traced in enumerate(events):
+        (ms, number, row, _), event = traced.position, traced.event
+        columns.ms.append(ms - last_ms)
+        last_ms = ms
+        columns.number.append(number)
+        columns.row.append(row)
+        columns.age.append(ms - event.received_at_ms)
+        columns.source.append(names.setdefault(event.source, len(names)))
+        columns.event.append(names.setdefault(event.event, len(names)))
+        columns.id.append(event.id)
+        columns.fate.append(_NUMBER_OF_FATE[traced.fate])
+        columns.notifications.append(len(traced.notifications))
+        if event.letter:
+            columns.letters[place] = event.letter
+        if event.members:
+            columns.members[place] = event.members
+        for notification in traced.notifications:
+            columns.rule.append(names.setdefault(notification.rule, len(names)))
+            columns.channel.append(names.setdefault(notification.channel, len(names)))
+            keys.append(short_key(notification.key))
+            columns.outcomes.append(len(notification.outcomes))
+            for outcome in notification.outcomes:
+                _add_outcome(columns, outcome, ms)
+    columns.keys = b"".join(keys)
+    columns.names = list(names)
+    return compress(_encode(columns))
+
+
+def _add_outcome(columns: _Columns, outcome: OutcomeRecord, ms: int) -> None:
+    place = len(columns.kind)
+    columns.kind.append(_NUMBER_OF_KIND[outcome.kind])
+    columns.at.append(outcome.at_ms - ms)
+    columns.took.append(outcome.took_ms)
+    columns.status.append(outcome.status)
+    if outcome.text:
+        columns.text[place] = outcome.text
+    if outcome.next_ms:
+        columns.next[place] = outcome.next_ms - ms
+    if outcome.letter:
+        columns.letter[place] = outcome.letter
+
+
+class SealedBlock:
+    """A block that was read. An event is built when it is asked for."""
+
+    def __init__(self, blob: bytes) -> None:
+        """Raises UnreadableBlockError and nothing else."""
+        try:
+            self._columns = columns = _decode(decompress(blob))
+            self._ms = list(accumulate(columns.ms, initial=columns.first_ms))[1:]
+            self._first = list(accumulate(columns.notifications, initial=0))
+            self._first_outcome = list(accumulate(columns.outcomes, initial=0))
+            self._events = [self._event(place) for place in range(len(columns.ms))]
+        except (ValueError, IndexError, OverflowError, RecursionError, zstandard.ZstdError) as error:
+            raise UnreadableBlockError(str(error)) from None
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, place: int) -> TracedEvent:
+        return self._events[place]
+
+    def __iter__(self) -> Iterator[TracedEvent]:
+        return iter(self._events)
+
+    def _event(self, place: int) -> TracedEvent:
+        columns, ms = self._columns, self._ms[place]
+        names = columns.names
+        event = EventRecord(
+            ms - columns.age[place],
+            names[columns.source[place]],
+            names[columns.event[place]],
+            columns.id[place],
+            (),
+            (),
+            columns.letters.get(place, ""),
+            columns.members.get(place, 0),
+        )
+        position = Position(ms, columns.number[place], columns.row[place], columns.partition)
+        notifications = [
+            self._notification(number, ms) for number in range(self._first[place], self._first[place + 1])
+        ]
+        return TracedEvent(position, _FATES[columns.fate[place]], event, notifications)
+
+    def _notification(self, number: int, ms: int) -> Traced:
+        columns = self._columns
+        key = columns.keys[8 * number : 8 * number + 8].hex()
+        outcomes = [
+            OutcomeRecord(
+                key,
+                _KINDS[columns.kind[place]],
+                ms + columns.at[place],
+                columns.took[place],
+                columns.status[place],
+                columns.text.get(place, ""),
+                ms + columns.next[place] if place in columns.next else 0,
+                columns.letter.get(place, ""),
+            )
+            for place in range(self._first_outcome[number], self._first_outcome[number + 1])
+        ]
+        return Traced(columns.names[columns.rule[number]], columns.names[columns.channel[number]], key, outcomes)
+
+
+def packed_outcomes(outcomes: Sequence[OutcomeRecord]) -> bytes:
+    """Return outcomes whose events are in earlier segments."""
+    return compress(_encode_outcomes(outcomes))
+
+
+def unpacked_outcomes(blob: bytes) -> list[OutcomeRecord]:
+    """Return the outcomes that `packed_outcomes` packed. Raises UnreadableBlockError and nothing else."""
+    try:
+        return _decode_outcomes(decompress(blob))
+    except (ValueError, RecursionError, zstandard.ZstdError) as error:
+        raise UnreadableBlockError(str(error)) from None

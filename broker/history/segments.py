@@ -1,0 +1,164 @@
+"""Sealed segments of the history: made of the old end of the stream, and only changed to forget a person.
+
+The hash `history:segment:{id}` has the fields b0, b1 ... (blocks.py), t0, t1 ... (token_index.py), and l for
+outcomes whose events are in earlier segments. The hash `history:segments` has a `SegmentInfo` for each. The id
+of a segment is that of its first stream entry, so that sealing the same entries twice gives the same segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from broker.history import blocks, token_index
+from broker.history.blocks import BLOCK_ROWS
+from broker.history.query import Position, Traced, TracedEvent
+from broker.history.records import Block, EventRecord, Fate, OutcomeRecord
+from broker.history.token_index import Tokens, of_key
+
+MAX_ROWS = 16_384
+"""About how many events a segment has at most; at most 65,536."""
+
+_OVERHEAD = 1.15
+"""Bytes that Redis needs for a byte of these hashes, measured."""
+
+_FIELD_BYTES = 64
+"""Bytes that Redis needs for each field besides its value, measured."""
+
+
+class SegmentInfo(Struct, frozen=True, array_like=True):
+    """The description of a segment, by which a reader decides whether to read it."""
+
+    id: str
+    first_ms: int
+    last_ms: int
+    """The times of its first and last event, by the clock of Redis."""
+
+    rows: int
+    late: int
+    """How many outcomes of earlier segments' events it has."""
+
+    buckets: int
+    bytes: int
+    """About how much memory it takes in Redis."""
+
+    starts: Sequence[tuple[int, int, int]]
+    """The position of the first event of each block, without the partition."""
+
+    names: frozenset[str]
+    """The names of all sources, events, rules and channels in it."""
+
+
+class Segment(Struct, frozen=True):
+    """A segment as it is written to Redis."""
+
+    info: SegmentInfo
+    fields: Mapping[str, bytes]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(SegmentInfo).decode
+
+
+def packed_info(info: SegmentInfo) -> bytes:
+    """Return the description of a segment as Redis stores it."""
+    return _encode(info)
+
+
+def unpacked_info(blob: bytes) -> SegmentInfo | None:
+    """Return the description of a segment; None where this version cannot read it."""
+    try:
+        return _decode(blob)
+    except (ValueError, RecursionError):
+        return None
+
+
+class SegmentBuilder:
+    """Collects the rows of stream entries, oldest first, and makes a segment of them."""
+
+    def __init__(self, tokens: Tokens, partition: int) -> None:
+        self.rows = 0
+        self.entries = 0
+        self.first_id = self.last_id = ""
+        self._tokens = tokens
+        self._partition = partition
+        self._events: list[tuple[Position, Fate, EventRecord]] = []
+        self._outcomes: dict[str, list[OutcomeRecord]] = {}
+        self._shown: set[str] = set()  # keys of the notifications of these events
+
+    def add(self, entry_id: str, block: Block) -> None:
+        """Add the rows of the next stream entry."""
+        self.first_id, self.last_id = self.first_id or entry_id, entry_id
+        self.entries += 1
+        ms, number = map(int, entry_id.split("-"))
+        for row, found in enumerate(block.events):
+            if found is not None:
+                self._events.append((Position(ms, number, row, self._partition), *found))
+        for outcome in block.outcomes:
+            if outcome is not None:
+                self._outcomes.setdefault(outcome.key, []).append(outcome)
+        self.rows = len(self._events)
+
+    def steps(self) -> Iterator[Segment | None]:
+        """Make the segment; yields None after each part of the work, and at last the segment."""
+        fields: dict[str, bytes] = {}
+        entries: list[tuple[int, int]] = []
+        starts: list[tuple[int, int, int]] = []
+        names: set[str] = set()
+        for start in range(0, len(self._events), BLOCK_ROWS):
+            rows = self._events[start : start + BLOCK_ROWS]
+            traced = [self._traced(*row) for row in rows]
+            fields[f"b{len(starts)}"] = blocks.packed(traced)
+            starts.append(rows[0][0][:3])
+            for number, (_, _, event) in enumerate(rows, start):
+                entries += [(token, number) for token in self._tokens_of(event)]
+                names.update((event.source, event.event))
+            names.update(
+                name for event in traced for each in event.notifications for name in (each.rule, each.channel)
+            )
+            yield None
+        late = [each for key, outcomes in self._outcomes.items() if key not in self._shown for each in outcomes]
+        if late:
+            fields["l"] = blocks.packed_outcomes(late)
+        buckets = token_index.buckets_for(len(self._events))
+        fields |= {f"t{bucket}": blob for bucket, blob in token_index.packed(entries, buckets).items()}
+        yield None
+        size = sum(_OVERHEAD * len(blob) + _FIELD_BYTES for blob in fields.values())
+        first_ms, last_ms = int(self.first_id.split("-")[0]), int(self.last_id.split("-")[0])
+        yield Segment(
+            SegmentInfo(
+                self.first_id,
+                first_ms,
+                last_ms,
+                len(self._events),
+                len(late),
+                buckets,
+                int(size),
+                starts,
+                frozenset(names),
+            ),
+            fields,
+        )
+
+    def _traced(self, position: Position, fate: Fate, event: EventRecord) -> TracedEvent:
+        """An event with those of its outcomes that are in this segment."""
+        planned = event.notifications if fate == "n" else ()
+        self._shown.update(each.key for each in planned)
+        return TracedEvent(
+            position,
+            fate,
+            event,
+            [Traced(each.rule, each.channel, each.key, self._outcomes.get(each.key, ())) for each in planned],
+        )
+
+    def _tokens_of(self, event: EventRecord) -> Iterator[int]:
+        of_term = self._tokens.of_term
+        if event.members:
+            yield from map(of_key, event.terms)
+        else:
+            for term in event.terms:
+                yield of_term(term.lower())
+        for notification in event.notifications:
+            yield of_key(notification.key)

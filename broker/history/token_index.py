@@ -1,0 +1,119 @@
+"""The index of a segment: which of its events have a search term or an idempotency key.
+
+A term is kept as a token: 32 bits of a hash with the key of this Redis that also hashes the terms of dead letters,
+so that the index alone reveals nothing about people. The token of an idempotency key is its own first 4 bytes. The
+first bits of a token choose one of the buckets. A bucket is a sorted list of entries: the last 3 bytes of a token,
+and the number of the event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+import zstandard
+
+from broker.history.blocks import compress, decompress, short_key
+from broker.history.records import UnreadableBlockError
+from broker.redis.client import Client
+from broker.redis.errors import translated
+
+_BYTES = 5
+"""Bytes of an entry: 3 of the token, 2 of the number of the event."""
+
+_PER_BUCKET = 64
+"""Events of a segment for each bucket."""
+
+
+class Tokens:
+    """Computes the tokens of one partition."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key[:64]
+
+    def of_term(self, term: str) -> int:
+        """Return the token of a term in lower case."""
+        data = term.encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(data, digest_size=4, key=self._key).digest(), "big")
+
+
+def of_key(key: str) -> int:
+    """Return the token of an idempotency key, which may be shortened to 16 characters."""
+    return int.from_bytes(short_key(key)[:4], "big")
+
+
+async def read_tokens(redis: Client) -> Tokens | None:
+    """Return what computes the tokens of a partition; None if it has no key yet. Raises BrokerError."""
+    with translated():
+        key = await redis.get(redis.names.dead_find_key)
+    return None if key is None else Tokens(key)
+
+
+async def create_tokens(redis: Client) -> Tokens:
+    """Return the same, and give the partition a key if it has none. Raises BrokerError."""
+    with translated():
+        await redis.set(redis.names.dead_find_key, secrets.token_hex(16), nx=True)
+    return await read_tokens(redis) or Tokens(b"")
+
+
+def buckets_for(rows: int) -> int:
+    """Return how many buckets a segment of so many events has: a power of two, at most 256."""
+    return 1 << min(8, max(0, (rows // _PER_BUCKET).bit_length() - 1))
+
+
+def bucket_of(token: int, buckets: int) -> int:
+    """Return the bucket of a token."""
+    return token * buckets >> 32
+
+
+def packed(entries: Iterable[tuple[int, int]], buckets: int) -> dict[int, bytes]:
+    """Return the buckets that have entries. entries: (token, number of the event)."""
+    by_bucket: list[list[int]] = [[] for _ in range(buckets)]
+    for token, number in entries:
+        by_bucket[token * buckets >> 32].append((token & 0xFFFFFF) << 16 | number)
+    return {bucket: _packed(values) for bucket, values in enumerate(by_bucket) if values}
+
+
+def _packed(values: list[int]) -> bytes:
+    values.sort()
+    return pack_values(values)
+
+
+def pack_values(values: list[int]) -> bytes:
+    """Return sorted entries, column by column: the first bytes of all entries, then the second, and so on."""
+    data = _little_endian(array("Q", values)).tobytes()
+    return compress(b"".join(data[column::8] for column in range(_BYTES)))
+
+
+def unpack_values(blob: bytes) -> array[int]:
+    """Return the entries that `pack_values` packed. Raises UnreadableBlockError and nothing else."""
+    try:
+        columns = decompress(blob)
+    except (ValueError, zstandard.ZstdError) as error:
+        raise UnreadableBlockError(str(error)) from None
+    count = len(columns) // _BYTES
+    data = bytearray(8 * count)
+    for column in range(_BYTES):
+        data[column::8] = columns[column * count : (column + 1) * count]
+    values = array("Q")
+    values.frombytes(bytes(data))
+    return _little_endian(values)
+
+
+def numbers_of(token: int, values: array[int]) -> Iterator[int]:
+    """Yield the numbers of the events that have a token, in rising order. values: its bucket."""
+    rest = token & 0xFFFFFF
+    for place in range(bisect_left(values, rest << 16), len(values)):
+        if values[place] >> 16 != rest:
+            return
+        yield values[place] & 0xFFFF
+
+
+def _little_endian(values: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
