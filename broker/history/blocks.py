@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 
 import msgspec
 import zstandard
@@ -90,6 +90,15 @@ def short_key(key: str) -> bytes:
     return short if len(short) == 8 else hashlib.blake2b(key.encode(), digest_size=8).digest()
 
 
+def short_keys(keys: Sequence[str]) -> bytes:
+    """Return the same of several keys, one after the other."""
+    try:
+        short = bytes.fromhex("".join([key[:16] for key in keys]))
+    except ValueError:
+        short = b""
+    return short if len(short) == 8 * len(keys) else b"".join(map(short_key, keys))
+
+
 def compress(data: bytes) -> bytes:
     """Return a zstd frame, which takes longer to make than those of steps and is smaller."""
     return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
@@ -104,54 +113,55 @@ def decompress(blob: bytes) -> bytes:
 
 def packed(events: Sequence[TracedEvent]) -> bytes:
     """Return a block of these events, at least one. They are in the order of their positions."""
-    first = events[0].position
+    # Every event goes through here, so each column is built by one expression.
+    positions, records = [traced.position for traced in events], [traced.event for traced in events]
+    times = [position[0] for position in positions]
+    notifications = [notification for traced in events for notification in traced.notifications]
+    places = [ms for ms, traced in zip(times, events, strict=True) for _ in traced.notifications]
+    outcomes = [
+        (ms, outcome)
+        for ms, notification in zip(places, notifications, strict=True)
+        for outcome in notification.outcomes
+    ]
+    names = _numbered(
+        [record.source for record in records],
+        [record.event for record in records],
+        [notification.rule for notification in notifications],
+        [notification.channel for notification in notifications],
+    )
     columns = _Columns(
-        first.ms, first.partition, [], [], [], [], [], [], [], [], [], [], {}, {}, [], [], b"", [], [], [], [], [],
-        {}, {}, {},
-    )  # fmt: skip
-    names: dict[str, int] = {}
-    keys: list[bytes] = []
-    last_ms = first.ms
-    for place, traced in enumerate(events):
-        (ms, number, row, _), event = traced.position, traced.event
-        columns.ms.append(ms - last_ms)
-        last_ms = ms
-        columns.number.append(number)
-        columns.row.append(row)
-        columns.age.append(ms - event.received_at_ms)
-        columns.source.append(names.setdefault(event.source, len(names)))
-        columns.event.append(names.setdefault(event.event, len(names)))
-        columns.id.append(event.id)
-        columns.fate.append(_NUMBER_OF_FATE[traced.fate])
-        columns.notifications.append(len(traced.notifications))
-        if event.letter:
-            columns.letters[place] = event.letter
-        if event.members:
-            columns.members[place] = event.members
-        for notification in traced.notifications:
-            columns.rule.append(names.setdefault(notification.rule, len(names)))
-            columns.channel.append(names.setdefault(notification.channel, len(names)))
-            keys.append(short_key(notification.key))
-            columns.outcomes.append(len(notification.outcomes))
-            for outcome in notification.outcomes:
-                _add_outcome(columns, outcome, ms)
-    columns.keys = b"".join(keys)
-    columns.names = list(names)
+        first_ms=times[0],
+        partition=positions[0].partition,
+        names=list(names),
+        ms=[ms - before for before, ms in pairwise([times[0], *times])],
+        number=[position[1] for position in positions],
+        row=[position[2] for position in positions],
+        age=[ms - record.received_at_ms for ms, record in zip(times, records, strict=True)],
+        source=[names[record.source] for record in records],
+        event=[names[record.event] for record in records],
+        id=[record.id for record in records],
+        fate=[_NUMBER_OF_FATE[traced.fate] for traced in events],
+        notifications=[len(traced.notifications) for traced in events],
+        letters={place: record.letter for place, record in enumerate(records) if record.letter},
+        members={place: record.members for place, record in enumerate(records) if record.members},
+        rule=[names[notification.rule] for notification in notifications],
+        channel=[names[notification.channel] for notification in notifications],
+        keys=short_keys([notification.key for notification in notifications]),
+        outcomes=[len(notification.outcomes) for notification in notifications],
+        kind=[_NUMBER_OF_KIND[outcome.kind] for _, outcome in outcomes],
+        at=[outcome.at_ms - ms for ms, outcome in outcomes],
+        took=[outcome.took_ms for _, outcome in outcomes],
+        status=[outcome.status for _, outcome in outcomes],
+        text={place: outcome.text for place, (_, outcome) in enumerate(outcomes) if outcome.text},
+        next={place: outcome.next_ms - ms for place, (ms, outcome) in enumerate(outcomes) if outcome.next_ms},
+        letter={place: outcome.letter for place, (_, outcome) in enumerate(outcomes) if outcome.letter},
+    )
     return compress(_encode(columns))
 
 
-def _add_outcome(columns: _Columns, outcome: OutcomeRecord, ms: int) -> None:
-    place = len(columns.kind)
-    columns.kind.append(_NUMBER_OF_KIND[outcome.kind])
-    columns.at.append(outcome.at_ms - ms)
-    columns.took.append(outcome.took_ms)
-    columns.status.append(outcome.status)
-    if outcome.text:
-        columns.text[place] = outcome.text
-    if outcome.next_ms:
-        columns.next[place] = outcome.next_ms - ms
-    if outcome.letter:
-        columns.letter[place] = outcome.letter
+def _numbered(*columns: Sequence[str]) -> dict[str, int]:
+    """Number the names in columns."""
+    return {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(columns)))}
 
 
 class SealedBlock:

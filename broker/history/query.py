@@ -64,7 +64,7 @@ def position_of(text: str) -> Position:
     return Position(*map(int, match.groups()))
 
 
-class Traced(Struct, frozen=True):
+class Traced(Struct, frozen=True, gc=False):
     """A notification with everything that was recorded about it."""
 
     rule: str
@@ -85,7 +85,7 @@ class Traced(Struct, frozen=True):
         return "held" if state in ("queued", "retrying") and self.channel in held else state
 
 
-class TracedEvent(Struct, frozen=True):
+class TracedEvent(Struct, frozen=True, gc=False):
     """An event with its notifications."""
 
     position: Position

@@ -7,6 +7,7 @@ of a segment is that of its first stream entry, so that sealing the same entries
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -16,7 +17,7 @@ from broker.history import blocks, token_index
 from broker.history.blocks import BLOCK_ROWS
 from broker.history.query import Position, Traced, TracedEvent
 from broker.history.records import Block, EventRecord, Fate, OutcomeRecord
-from broker.history.token_index import Tokens, of_key
+from broker.history.token_index import Tokens, of_keys
 
 MAX_ROWS = 16_384
 """About how many events a segment has at most; at most 65,536."""
@@ -93,18 +94,22 @@ class SegmentBuilder:
         self.first_id, self.last_id = self.first_id or entry_id, entry_id
         self.entries += 1
         ms, number = map(int, entry_id.split("-"))
-        for row, found in enumerate(block.events):
-            if found is not None:
-                self._events.append((Position(ms, number, row, self._partition), *found))
+        partition, all_outcomes = self._partition, self._outcomes
+        self._events += [
+            (Position(ms, number, row, partition), *found) for row, found in enumerate(block.events) if found
+        ]
         for outcome in block.outcomes:
             if outcome is not None:
-                self._outcomes.setdefault(outcome.key, []).append(outcome)
+                if outcome.key in all_outcomes:
+                    all_outcomes[outcome.key].append(outcome)
+                else:
+                    all_outcomes[outcome.key] = [outcome]
         self.rows = len(self._events)
 
     def steps(self) -> Iterator[Segment | None]:
         """Make the segment; yields None after each part of the work, and at last the segment."""
         fields: dict[str, bytes] = {}
-        entries: list[tuple[int, int]] = []
+        tokens, numbers = array("Q"), array("Q")
         starts: list[tuple[int, int, int]] = []
         names: set[str] = set()
         for start in range(0, len(self._events), BLOCK_ROWS):
@@ -112,18 +117,16 @@ class SegmentBuilder:
             traced = [self._traced(*row) for row in rows]
             fields[f"b{len(starts)}"] = blocks.packed(traced)
             starts.append(rows[0][0][:3])
-            for number, (_, _, event) in enumerate(rows, start):
-                entries += [(token, number) for token in self._tokens_of(event)]
-                names.update((event.source, event.event))
-            names.update(
-                name for event in traced for each in event.notifications for name in (each.rule, each.channel)
-            )
+            self._add_tokens([event for _, _, event in rows], start, tokens, numbers)
+            names.update({name for _, _, event in rows for name in (event.source, event.event)})
+            names.update({each.rule for event in traced for each in event.notifications})
+            names.update({each.channel for event in traced for each in event.notifications})
             yield None
         late = [each for key, outcomes in self._outcomes.items() if key not in self._shown for each in outcomes]
         if late:
             fields["l"] = blocks.packed_outcomes(late)
         buckets = token_index.buckets_for(len(self._events))
-        fields |= {f"t{bucket}": blob for bucket, blob in token_index.packed(entries, buckets).items()}
+        fields |= {f"t{bucket}": blob for bucket, blob in token_index.packed(tokens, numbers, buckets).items()}
         yield None
         size = sum(_OVERHEAD * len(blob) + _FIELD_BYTES for blob in fields.values())
         first_ms, last_ms = int(self.first_id.split("-")[0]), int(self.last_id.split("-")[0])
@@ -144,21 +147,23 @@ class SegmentBuilder:
 
     def _traced(self, position: Position, fate: Fate, event: EventRecord) -> TracedEvent:
         """An event with those of its outcomes that are in this segment."""
-        planned = event.notifications if fate == "n" else ()
-        self._shown.update(each.key for each in planned)
-        return TracedEvent(
-            position,
-            fate,
-            event,
-            [Traced(each.rule, each.channel, each.key, self._outcomes.get(each.key, ())) for each in planned],
-        )
+        shown, outcomes = [], self._outcomes
+        for each in event.notifications if fate == "n" else ():
+            self._shown.add(each.key)
+            shown.append(Traced(each.rule, each.channel, each.key, outcomes.get(each.key, ())))
+        return TracedEvent(position, fate, event, shown)
 
-    def _tokens_of(self, event: EventRecord) -> Iterator[int]:
-        of_term = self._tokens.of_term
-        if event.members:
-            yield from map(of_key, event.terms)
-        else:
-            for term in event.terms:
-                yield of_term(term.lower())
-        for notification in event.notifications:
-            yield of_key(notification.key)
+    def _add_tokens(
+        self, events: Sequence[EventRecord], start: int, tokens: array[int], numbers: array[int]
+    ) -> None:
+        """Add the tokens of events, each with the number of its event. start: the number of the first event."""
+        terms = [term for event in events if not event.members for term in event.terms]
+        tokens += self._tokens.of_terms([term.lower() for term in terms])
+        numbers.extend(
+            [number for number, event in enumerate(events, start) if not event.members for _ in event.terms]
+        )
+        keyed = [(number, each.key) for number, event in enumerate(events, start) for each in event.notifications]
+        digests = [(number, event) for number, event in enumerate(events, start) if event.members]
+        keyed += [(number, key) for number, event in digests for key in event.terms]
+        tokens += of_keys([key for _, key in keyed])
+        numbers.extend([number for number, _ in keyed])

@@ -1,9 +1,10 @@
 """The index of a segment: which of its events have a search term or an idempotency key.
 
-A term is kept as a token: 32 bits of a hash with the key of this Redis that also hashes the terms of dead letters,
-so that the index alone reveals nothing about people. The token of an idempotency key is its own first 4 bytes. The
-first bits of a token choose one of the buckets. A bucket is a sorted list of entries: the last 3 bytes of a token,
-and the number of the event.
+A term is kept as a token: 32 bits that depend on the term and on the key of this Redis which also hashes the terms
+of dead letters, so that the index alone names no one. The token of an idempotency key is its own first 4 bytes.
+
+The first bits of a token choose one of the buckets. A bucket is a sorted list of entries: the last 3 bytes of a
+token, and the number of the event.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import secrets
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from zlib import crc32
 
 import zstandard
 
-from broker.history.blocks import compress, decompress, short_key
+from broker.history.blocks import compress, decompress, short_keys
 from broker.history.records import UnreadableBlockError
 from broker.redis.client import Client
 from broker.redis.errors import translated
@@ -25,25 +27,56 @@ from broker.redis.errors import translated
 _BYTES = 5
 """Bytes of an entry: 3 of the token, 2 of the number of the event."""
 
+_ROUNDS = 4
 _PER_BUCKET = 64
 """Events of a segment for each bucket."""
 
 
 class Tokens:
-    """Computes the tokens of one partition."""
+    """Computes the tokens of one partition.
+
+    The token of a term is its CRC-32, changed by a permutation of 32 bits that the key of this Redis determines. A
+    cryptographic hash of each term would take as much CPU as all the rest of the history.
+    """
 
     def __init__(self, key: bytes) -> None:
-        self._key = key[:64]
+        digest = hashlib.blake2b(key[:64], digest_size=8 * _ROUNDS, person=b"history").digest()
+        words = array("I", digest)
+        self._rounds = [(words[place], words[place + 1] | 1) for place in range(0, len(words), 2)]
 
     def of_term(self, term: str) -> int:
         """Return the token of a term in lower case."""
-        data = term.encode("utf-8", "surrogatepass")
-        return int.from_bytes(hashlib.blake2b(data, digest_size=4, key=self._key).digest(), "big")
+        return self.of_terms([term])[0]
+
+    def of_terms(self, terms: Sequence[str]) -> array[int]:
+        """Return the tokens of terms in lower case."""
+        # An int holds all of them, each in 64 bits, so that one operation changes all.
+        text = "\x00".join(terms).encode("utf-8", "surrogatepass")
+        data = array("Q", map(crc32, text.split(b"\x00"))) if terms else array("Q")
+        size, order = 8 * len(data), sys.byteorder
+        ones = int.from_bytes(array("Q", [1]).tobytes() * len(data), order)
+        low = ones * 0xFFFFFFFF
+        value = int.from_bytes(data.tobytes(), order)
+        for mask, factor in self._rounds:
+            value = ((value ^ ones * mask) * factor) & low
+            value ^= (value >> 15) & low
+        tokens = array("Q")
+        tokens.frombytes(value.to_bytes(size, order))
+        return tokens
 
 
 def of_key(key: str) -> int:
     """Return the token of an idempotency key, which may be shortened to 16 characters."""
-    return int.from_bytes(short_key(key)[:4], "big")
+    return of_keys([key])[0]
+
+
+def of_keys(keys: Sequence[str]) -> array[int]:
+    """Return the tokens of several keys."""
+    short = short_keys(keys)
+    words = array("I", short)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return array("Q", words[::2])
 
 
 async def read_tokens(redis: Client) -> Tokens | None:
@@ -70,17 +103,13 @@ def bucket_of(token: int, buckets: int) -> int:
     return token * buckets >> 32
 
 
-def packed(entries: Iterable[tuple[int, int]], buckets: int) -> dict[int, bytes]:
-    """Return the buckets that have entries. entries: (token, number of the event)."""
+def packed(tokens: Sequence[int], numbers: Sequence[int], buckets: int) -> dict[int, bytes]:
+    """Return the buckets that have entries. tokens: each of the event with the number at the same place."""
     by_bucket: list[list[int]] = [[] for _ in range(buckets)]
-    for token, number in entries:
-        by_bucket[token * buckets >> 32].append((token & 0xFFFFFF) << 16 | number)
-    return {bucket: _packed(values) for bucket, values in enumerate(by_bucket) if values}
-
-
-def _packed(values: list[int]) -> bytes:
-    values.sort()
-    return pack_values(values)
+    shift = 33 - buckets.bit_length()
+    for token, number in zip(tokens, numbers, strict=True):
+        by_bucket[token >> shift].append((token & 0xFFFFFF) << 16 | number)
+    return {bucket: pack_values(sorted(values)) for bucket, values in enumerate(by_bucket) if values}
 
 
 def pack_values(values: list[int]) -> bytes:
