@@ -8,6 +8,7 @@ from broker.queue import channel_state
 from broker.redis.client import Client
 from tests.inspector.cli.command_line import command, hookline, refused_by_crm
 from tests.inspector.stack import TO_CRM, accept, running_worker, sample, wait_until_idle
+from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
 
@@ -53,11 +54,9 @@ async def test_a_notification_of_a_paused_channel_is_held(redis_server: RedisSer
     await channel_state.pause(redis, "crm", by="ann")
     await accept(redis, sample(1))
 
-    async def listed() -> bool:
-        return "to-crm -> crm: held" in (await hookline(redis_server, "events", columns=140)).stdout
-
     async with running_worker(redis_server, rules=TO_CRM):
-        await until(listed)
+        await until(lambda: redis.exists(KEYS.history))
+    assert "to-crm -> crm: held" in (await hookline(redis_server, "events", columns=140)).stdout
 
 
 async def test_a_list_says_how_to_continue_it(redis_server: RedisServer, redis: Client) -> None:
