@@ -35,7 +35,7 @@ from broker.history.token_index import create_tokens
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.partitions import Partitions
-from inspector.operations.history import EventFilter, find_events
+from inspector.operations.history.events import EventFilter, find_events
 
 _EVENTS = 8_000
 _PAIRS = 7

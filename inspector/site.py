@@ -32,6 +32,7 @@ from inspector.web.bulk_form import bulk_routes
 from inspector.web.channels import channels_routes
 from inspector.web.dead_letter import letter_routes
 from inspector.web.dead_letters import letters_routes
+from inspector.web.events import events_routes
 from inspector.web.groups import groups_routes
 from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
@@ -103,6 +104,7 @@ class Site:
             *self._static.routes(),
             *login_routes(self.context, self.auth, self._pages),
             *overview_routes(self.context, self._pages),
+            *events_routes(self.context, self._pages),
             *letters_routes(self.context, self._pages),
             *bulk_routes(self.context, self._pages),
             *letter_routes(self.context, self._pages),

@@ -15,12 +15,12 @@ from broker.merged.away import Away
 from broker.redis.partitions import Partitions
 from inspector.cli import options
 from inspector.cli.app import console, fail_if_incomplete, print_json, show
-from inspector.cli.parse_time import parse_time
 from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import WIDE, table_of_rows
 from inspector.formatting import moment, one_line
-from inspector.operations.history import EventFilter, EventPage, find_events, follow_events
+from inspector.operations.history.events import EventFilter, EventPage, find_events, follow_events
 from inspector.presentation.event_records import attempt_text, event_page_record, event_record, state_text
+from inspector.presentation.parse_time import parse_time
 from inspector.privacy.masking import Masking
 from runtime.clock import now_ms
 

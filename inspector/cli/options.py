@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
-from inspector.cli.parse_time import parse_rate, parse_time
 from inspector.operations.filter_fields import FilterField
 from inspector.operations.filters import Filter, fields
+from inspector.presentation.parse_time import parse_rate, parse_time
 from runtime.clock import now_ms
 
 FILTERS = "Filters"

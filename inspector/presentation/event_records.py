@@ -8,7 +8,7 @@ from typing import Any
 from broker.history.query import State, Traced, TracedEvent
 from broker.history.records import OutcomeRecord
 from inspector.formatting import span
-from inspector.operations.history import EventPage
+from inspector.operations.history.events import EventPage
 from inspector.privacy.masking import DEFAULT, Masking
 
 _ATTEMPTS: Mapping[str, str] = {

@@ -22,6 +22,7 @@ _HTML = "text/html"
 _SHORT_TIMES = {"minute": "%Y-%m-%d %H:%M", "clock": "%H:%M"}
 _NAVIGATION = (
     ("/", "Overview"),
+    ("/events", "Events"),
     ("/dead", "Dead letters"),
     ("/groups", "Groups"),
     ("/channels", "Channels"),

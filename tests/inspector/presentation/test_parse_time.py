@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.cli.parse_time import parse_rate, parse_time
+from inspector.presentation.parse_time import parse_rate, parse_time
 
 NOW_MS = 1_800_000_000_000
 

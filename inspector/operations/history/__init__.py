@@ -1,0 +1,1 @@
+"""The history of events: finding events, and erasing those of a person."""
