@@ -59,6 +59,13 @@ REPACK = Script(
     keys=("dead_dicts", "dead_dict:dictionary"),
     args=("dictionary", "letters: packed"),
 )
+REPLACE_SEGMENT = Script(
+    "erasure/replace_segment",
+    parts=(FULL,),
+    keys=("history_segment:segment",),
+    args=("segment", "version"),
+    rest="blobs",
+)
 REPLACE_VALUE = Script("erasure/replace_value", parts=(FULL,), args=("target: key", "field", "before", "after"))
 REWRITE_AUDIT = Script(
     "erasure/rewrite_audit", parts=(FULL, AUDIT), keys=("audit",), args=("place", "before", "after")

@@ -3,6 +3,10 @@
 Each step that changes an event or a notification appends one block of rows to the stream `history` of its
 partition, inside the same Lua script:
 
-records.py   the rows, and the blocks that hold them
-tail.py      reads the stream
+records.py      the rows, and the blocks that steps append
+tail.py         reads the stream, which is the part that is not sealed yet
+sealing.py      turns the old end of the stream into segments, and removes the oldest of these
+segments.py     makes a segment: blocks of columns (blocks.py) and an index of search terms (token_index.py)
+reading.py      reads all of it, newest first
+query.py        what is asked, and the answer
 """

@@ -23,7 +23,7 @@ _LEVEL = 3
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _KINDS: tuple[Kind, ...] = ("sent", "skipped", "dead", "retry", "later")
 _NUMBER_OF_KIND = {kind: number for number, kind in enumerate(_KINDS)}
-_FATES: tuple[Fate, ...] = ("n", "d", "r")
+_FATES: tuple[Fate, ...] = ("n", "d", "r", "x")
 _NUMBER_OF_FATE = {fate: number for number, fate in enumerate(_FATES)}
 
 
@@ -186,6 +186,11 @@ class SealedBlock:
 
     def __iter__(self) -> Iterator[TracedEvent]:
         return iter(self._events)
+
+    def texts(self) -> str:
+        """Return all texts of the block, one in each line."""
+        columns = self._columns
+        return "\n".join([*columns.names, *columns.id, *columns.text.values()])
 
     def _event(self, place: int) -> TracedEvent:
         columns, ms = self._columns, self._ms[place]

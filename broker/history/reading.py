@@ -109,6 +109,8 @@ class _SegmentReader:
         query = self._query
         for traced in found:
             ms = traced.position.ms
+            if traced.fate == "x":
+                continue
             if traced.position >= self._before or (query.until_ms and ms >= query.until_ms) or ms < query.since_ms:
                 continue
             complete = self._with_late(traced)

@@ -19,9 +19,10 @@ from broker.redis.scripting.scripts import BASE, Blobs, Part
 
 RECORDING = Part("history/recording", parts=(BASE,), keys=("history",))
 
-Fate = Literal["n", "d", "r", "-"]
+Fate = Literal["n", "d", "r", "-", "x"]
 """The letter for what a step did with a row. n: it is new. d: its event is a duplicate. r: it is a duplicate that
-caused dead notifications to be tried again. -: nothing, since an earlier run of the step has recorded it."""
+caused dead notifications to be tried again. -: nothing, since an earlier run of the step has recorded it. x: it
+was erased, because it was about a person who is forgotten."""
 
 Kind = Literal["sent", "skipped", "dead", "retry", "later"]
 """How an attempt ended. `later`: it was not made yet, because it may not be sent now."""

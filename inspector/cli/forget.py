@@ -115,6 +115,7 @@ def _report(done: ForgetResult) -> list[str]:
         (done.webhooks, f"{count_of(done.webhooks, 'webhook')} in the queue"),
         (done.notifications, count_of(done.notifications, "waiting notification")),
         (done.digested, f"{count_of(done.digested, 'event')} in digests"),
+        (done.history, f"{count_of(done.history, 'event')} in the history"),
         (done.notes, count_of(done.notes, "note")),
         (done.actions, f"the filter, note or errors of {count_of(done.actions, 'action')}"),
         (done.audit_entries, f"the name in {count_of(done.audit_entries, 'line')} of the audit log"),

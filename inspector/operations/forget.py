@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 
-from broker.erasure import append_only_file, held_bodies, kept_texts, queued_work
+from broker.erasure import append_only_file, held_bodies, history, kept_texts, queued_work
 from broker.erasure.queued_work import ErasureResult
 from broker.merged import audit as all_audit
 from broker.monitoring.audit import AuditEntry
@@ -75,6 +75,7 @@ async def forget_person(
     done.unreadable = sorted(set(done.unreadable))
     await each.do(lambda redis: letters.repack(redis, person, done))
     await each.do(lambda redis: _remove_from_texts(redis, person, done))
+    await each.do(lambda redis: _remove_from_history(redis, person, done))
     counts = {name: str(value) for name, value in msgspec.structs.asdict(done).items() if isinstance(value, int)}
     await all_audit.record(partitions, AuditEntry(by, "forgot", person.masked_names, counts))
     there = [redis for redis in partitions if redis.partition not in done.away]
@@ -115,6 +116,13 @@ async def _remove_from_texts(redis: Client, person: Person, done: ForgetResult) 
     done.alerts += alerts
     done.set_aside += [key.name for key in set_aside]
     done.spilled = sorted({*done.spilled, *(place for place, state in spilled.items() if not state.is_nothing())})
+
+
+async def _remove_from_history(redis: Client, person: Person, done: ForgetResult) -> None:
+    erased = await history.erase(redis, person.search_terms, person)
+    done.history += erased.events
+    done.redacted += erased.redacted
+    done.unreadable += erased.unreadable
 
 
 async def _remove_waiting(each: _Everywhere, person: Person, done: ForgetResult) -> bool:

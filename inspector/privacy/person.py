@@ -35,6 +35,7 @@ class Person:
             raise ValueError(
                 f"an id, e-mail address or phone number has at least {MIN_CHARS} characters, and no line breaks"
             )
+        self._written = frozenset(name.strip().lower() for name in names)
         self._kinds = kinds
         json_forms = {text for name in names for text in _as_json(name.strip())}
         quoted = b"|".join(re.escape(text) for text in sorted(json_forms))
@@ -43,6 +44,11 @@ class Person:
         self._unambiguous = [
             matcher for name, matcher in zip(names, self._matchers, strict=True) if _is_unambiguous(name, matcher)
         ]
+
+    @property
+    def search_terms(self) -> frozenset[str]:
+        """The forms of the names by which the history finds events."""
+        return self._terms | self._written
 
     @property
     def masked_names(self) -> str:

@@ -7,7 +7,11 @@ from aiohttp import web
 from broker import dead_letters
 from broker.history.query import NEWEST, Query, TracedEvent
 from broker.history.reading import read
+from broker.merged.history import read_events
 from broker.redis.client import Client
+from broker.redis.connection import Settings
+from broker.redis.partitions import connect_all
+from tests.redis_server import RedisServer
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, wait_until_idle, webhook
@@ -95,3 +99,17 @@ async def test_the_notification_of_a_digest_is_found_by_a_member(redis: Client, 
     assert (digest.event.members, first.states(())) == (2, {"digest"})
     found = await history(redis, first.notifications[0].key)
     assert [traced.position for traced in found] == [digest.position, first.position]
+
+
+async def test_with_many_partitions_each_event_is_recorded_once(redis_server: RedisServer, worker: Start) -> None:
+    partitions = connect_all(Settings(url=redis_server.url, partitions=16))
+    await send(partitions[3], *map(webhook, range(20)), webhook(1))
+    worker(parts=Parts(partitions=16))
+
+    async def all_sent() -> bool:
+        page = await read_events(partitions, Query(), before=NEWEST, limit=100, budget_s=9)
+        found = sorted(", ".join(traced.states(())) for traced in page.events)
+        return found == ["duplicate"] + ["sent"] * 20
+
+    await until(all_sent)
+    await partitions.aclose()

@@ -22,6 +22,9 @@ class ForgetResult(Struct, kw_only=True):
     digested: int = 0
     """Events in waiting digests and in dead letters of digests."""
 
+    history: int = 0
+    """Events in the history."""
+
     notes: int = 0
     """Notes on dead letters of other people."""
 
