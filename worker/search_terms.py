@@ -1,4 +1,4 @@
-"""The terms that find a dead letter: ids and addresses in its bodies, and the identities of its events."""
+"""The terms that find a dead letter: ids and addresses in its bodies, its key, the identities of its events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def terms_of(notification: Notification, kinds: Mapping[str, Provider]) -> tuple
     # Identities come first, since a redelivery finds the dead letter by them.
     identities = (mark.term for body in bodies if (mark := _mark(body, kinds)))
     others = chain.from_iterable(kinds[body.source].terms(body.body) for body in bodies if body.source in kinds)
-    return tuple(islice(dict.fromkeys(chain(identities, others)), _MAX_TERMS))
+    return tuple(islice(dict.fromkeys(chain(identities, (notification.key,), others)), _MAX_TERMS))
 
 
 def bucket_of(notification: Notification, kinds: Mapping[str, Provider]) -> int | None:

@@ -165,27 +165,35 @@ def _numbered(*columns: Sequence[str]) -> dict[str, int]:
 
 
 class SealedBlock:
-    """A block that was read. An event is built when it is asked for."""
+    """A block that was read. Its methods raise UnreadableBlockError and nothing else."""
 
+    # An event is built when it is asked for: a search needs few of them.
     def __init__(self, blob: bytes) -> None:
-        """Raises UnreadableBlockError and nothing else."""
+        """Read a block that `packed` made."""
         try:
             self._columns = columns = _decode(decompress(blob))
             self._ms = list(accumulate(columns.ms, initial=columns.first_ms))[1:]
             self._first = list(accumulate(columns.notifications, initial=0))
             self._first_outcome = list(accumulate(columns.outcomes, initial=0))
-            self._events = [self._event(place) for place in range(len(columns.ms))]
         except (ValueError, IndexError, OverflowError, RecursionError, zstandard.ZstdError) as error:
             raise UnreadableBlockError(str(error)) from None
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self._ms)
 
     def __getitem__(self, place: int) -> TracedEvent:
-        return self._events[place]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        try:
+            return self._event(place)
+        except (ValueError, IndexError, OverflowError) as error:
+            raise UnreadableBlockError(str(error)) from None
 
     def __iter__(self) -> Iterator[TracedEvent]:
-        return iter(self._events)
+        return (self[place] for place in range(len(self)))
+
+    def __reversed__(self) -> Iterator[TracedEvent]:
+        return (self[place] for place in range(len(self) - 1, -1, -1))
 
     def texts(self) -> str:
         """Return all texts of the block, one in each line."""

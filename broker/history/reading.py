@@ -69,7 +69,7 @@ class _SegmentReader:
         wanted = {self._query.source, self._query.event, self._query.rule, self._query.channel} - {""}
         for info in segments:
             await self._add_late(info)
-            if not wanted <= info.names:
+            if not wanted <= info.names or not info.may_have(self._query.states):
                 continue
             for number in range(len(info.starts) - 1, -1, -1):
                 start = Position(*info.starts[number], self._redis.partition)
@@ -106,6 +106,12 @@ class _SegmentReader:
 
     def _take(self, found: Iterator[TracedEvent]) -> bool:
         """Add the events that match. Returns whether the page is full."""
+        try:
+            return self._take_readable(found)
+        except UnreadableBlockError:
+            return False
+
+    def _take_readable(self, found: Iterator[TracedEvent]) -> bool:
         query = self._query
         for traced in found:
             ms = traced.position.ms

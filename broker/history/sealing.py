@@ -80,10 +80,10 @@ async def _read_oldest(redis: Client, builder: SegmentBuilder, age_ms: int, *, a
             if is_young or builder.rows >= MAX_ROWS:
                 return
             builder.add(name, _block(fields))
+            await asyncio.sleep(0)  # let other tasks run
         if len(entries) < _READ:
             return
         after = f"({entries[-1][0].decode()}"
-        await asyncio.sleep(0)  # let other tasks run
 
 
 def _block(fields: dict[bytes, bytes]) -> Block:

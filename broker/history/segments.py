@@ -7,8 +7,7 @@ of a segment is that of its first stream entry, so that sealing the same entries
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +16,13 @@ from broker.history import blocks, token_index
 from broker.history.blocks import BLOCK_ROWS
 from broker.history.query import Position, Traced, TracedEvent
 from broker.history.records import Block, EventRecord, Fate, OutcomeRecord
-from broker.history.token_index import Tokens, of_keys
+from broker.history.token_index import IndexBuilder, Tokens, of_keys
 
 MAX_ROWS = 16_384
 """About how many events a segment has at most; at most 65,536."""
+
+_BUCKETS_TOGETHER = 16
+"""Buckets of the index that are packed before other tasks may run."""
 
 _OVERHEAD = 1.15
 """Bytes that Redis needs for a byte of these hashes, measured."""
@@ -51,6 +53,13 @@ class SegmentInfo(Struct, frozen=True, array_like=True):
     names: frozenset[str]
     """The names of all sources, events, rules and channels in it."""
 
+    states: frozenset[str]
+    """The states of its events and notifications when it was sealed. Later outcomes may have changed them."""
+
+    def may_have(self, states: Collection[str]) -> bool:
+        """Return whether it may have events in one of these states now. No states: any event will do."""
+        return not states or not self.states.isdisjoint(states) or not self.states.isdisjoint(_OPEN)
+
 
 class Segment(Struct, frozen=True):
     """A segment as it is written to Redis."""
@@ -58,6 +67,9 @@ class Segment(Struct, frozen=True):
     info: SegmentInfo
     fields: Mapping[str, bytes]
 
+
+_OPEN = frozenset({"queued", "retrying", "waiting", "dead"})
+"""The states that a later outcome may change. A dead letter may be replayed."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SegmentInfo).decode
@@ -109,25 +121,29 @@ class SegmentBuilder:
     def steps(self) -> Iterator[Segment | None]:
         """Make the segment; yields None after each part of the work, and at last the segment."""
         fields: dict[str, bytes] = {}
-        tokens, numbers = array("Q"), array("Q")
+        buckets = token_index.buckets_for(len(self._events))
+        index = IndexBuilder(buckets)
         starts: list[tuple[int, int, int]] = []
         names: set[str] = set()
+        states: set[str] = set()
         for start in range(0, len(self._events), BLOCK_ROWS):
             rows = self._events[start : start + BLOCK_ROWS]
             traced = [self._traced(*row) for row in rows]
             fields[f"b{len(starts)}"] = blocks.packed(traced)
             starts.append(rows[0][0][:3])
-            self._add_tokens([event for _, _, event in rows], start, tokens, numbers)
+            self._add_tokens([event for _, _, event in rows], start, index)
             names.update({name for _, _, event in rows for name in (event.source, event.event)})
             names.update({each.rule for event in traced for each in event.notifications})
             names.update({each.channel for event in traced for each in event.notifications})
+            states.update(*[event.states(()) for event in traced if event.fate != "x"])
             yield None
         late = [each for key, outcomes in self._outcomes.items() if key not in self._shown for each in outcomes]
         if late:
             fields["l"] = blocks.packed_outcomes(late)
-        buckets = token_index.buckets_for(len(self._events))
-        fields |= {f"t{bucket}": blob for bucket, blob in token_index.packed(tokens, numbers, buckets).items()}
-        yield None
+        for bucket, blob in index.packed():
+            fields[f"t{bucket}"] = blob
+            if bucket % _BUCKETS_TOGETHER == 0:
+                yield None
         size = sum(_OVERHEAD * len(blob) + _FIELD_BYTES for blob in fields.values())
         first_ms, last_ms = int(self.first_id.split("-")[0]), int(self.last_id.split("-")[0])
         yield Segment(
@@ -141,6 +157,7 @@ class SegmentBuilder:
                 int(size),
                 starts,
                 frozenset(names),
+                frozenset(states),
             ),
             fields,
         )
@@ -153,17 +170,14 @@ class SegmentBuilder:
             shown.append(Traced(each.rule, each.channel, each.key, outcomes.get(each.key, ())))
         return TracedEvent(position, fate, event, shown)
 
-    def _add_tokens(
-        self, events: Sequence[EventRecord], start: int, tokens: array[int], numbers: array[int]
-    ) -> None:
-        """Add the tokens of events, each with the number of its event. start: the number of the first event."""
-        terms = [term for event in events if not event.members for term in event.terms]
-        tokens += self._tokens.of_terms([term.lower() for term in terms])
-        numbers.extend(
-            [number for number, event in enumerate(events, start) if not event.members for _ in event.terms]
+    def _add_tokens(self, events: Sequence[EventRecord], start: int, index: IndexBuilder) -> None:
+        """Add the tokens of events to the index. start: the number of the first event."""
+        numbered = list(enumerate(events, start))
+        terms = [term.lower() for _, event in numbered if not event.members for term in event.terms]
+        index.add(
+            self._tokens.of_terms(terms),
+            [number for number, event in numbered if not event.members for _ in event.terms],
         )
-        keyed = [(number, each.key) for number, event in enumerate(events, start) for each in event.notifications]
-        digests = [(number, event) for number, event in enumerate(events, start) if event.members]
-        keyed += [(number, key) for number, event in digests for key in event.terms]
-        tokens += of_keys([key for _, key in keyed])
-        numbers.extend([number for number, _ in keyed])
+        keyed = [(number, each.key) for number, event in numbered for each in event.notifications]
+        keyed += [(number, key) for number, event in numbered if event.members for key in event.terms]
+        index.add(of_keys([key for _, key in keyed]), [number for number, _ in keyed])

@@ -103,13 +103,24 @@ def bucket_of(token: int, buckets: int) -> int:
     return token * buckets >> 32
 
 
-def packed(tokens: Sequence[int], numbers: Sequence[int], buckets: int) -> dict[int, bytes]:
-    """Return the buckets that have entries. tokens: each of the event with the number at the same place."""
-    by_bucket: list[list[int]] = [[] for _ in range(buckets)]
-    shift = 33 - buckets.bit_length()
-    for token, number in zip(tokens, numbers, strict=True):
-        by_bucket[token >> shift].append((token & 0xFFFFFF) << 16 | number)
-    return {bucket: pack_values(sorted(values)) for bucket, values in enumerate(by_bucket) if values}
+class IndexBuilder:
+    """Collects the entries of an index, and packs its buckets."""
+
+    def __init__(self, buckets: int) -> None:
+        self._buckets: list[list[int]] = [[] for _ in range(buckets)]
+        self._shift = 33 - buckets.bit_length()
+
+    def add(self, tokens: Sequence[int], numbers: Sequence[int]) -> None:
+        """Add tokens, each of the event with the number at the same place."""
+        buckets, shift = self._buckets, self._shift
+        for token, number in zip(tokens, numbers, strict=True):
+            buckets[token >> shift].append((token & 0xFFFFFF) << 16 | number)
+
+    def packed(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each bucket that has entries, with its number."""
+        for bucket, values in enumerate(self._buckets):
+            if values:
+                yield bucket, pack_values(sorted(values))
 
 
 def pack_values(values: list[int]) -> bytes:

@@ -47,8 +47,12 @@ class HistorySealer:
         """Seal until cancelled. A partition that is away is tried again; its history waits in its stream."""
         while True:
             await asyncio.sleep(EVERY_S)
-            for number in sorted(self._numbers()):
-                await self._keep(self._partitions[number])
+            await self.check_all()
+
+    async def check_all(self) -> None:
+        """Check each partition that this process reads. An error is logged, and does not end this."""
+        for number in sorted(self._numbers()):
+            await self._keep(self._partitions[number])
 
     async def _keep(self, redis: Client) -> None:
         try:

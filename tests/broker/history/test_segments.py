@@ -245,7 +245,9 @@ def test_bytes_that_are_no_block_raise_one_error_only(data: bytes) -> None:
 )
 def test_the_index_finds_exactly_what_was_added(entries: list[tuple[int, int]], rows: int) -> None:
     buckets = token_index.buckets_for(rows)
-    packed = token_index.packed([token for token, _ in entries], [n for _, n in entries], buckets)
+    index = token_index.IndexBuilder(buckets)
+    index.add([token for token, _ in entries], [number for _, number in entries])
+    packed = dict(index.packed())
     for token, _ in entries:
         values = token_index.unpack_values(packed[token_index.bucket_of(token, buckets)])
         found = list(token_index.numbers_of(token, values))

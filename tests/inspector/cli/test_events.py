@@ -24,6 +24,18 @@ async def test_a_dead_notification_is_found_by_an_address_and_masks_it(
     assert "member1" not in result.stdout
 
 
+async def test_the_key_of_a_notification_finds_its_event_and_its_dead_letter(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    [letter] = await refused_by_crm(redis_server, redis, 1)
+    [event] = json.loads((await hookline(redis_server, "events", "--json")).stdout)["events"]
+    key = event["notifications"][0]["key"]
+    found = json.loads((await hookline(redis_server, "events", "--json", "--search", key)).stdout)
+    assert [each["position"] for each in found["events"]] == [event["position"]]
+    letters = json.loads((await hookline(redis_server, "dead", "list", "--json", "--search", key)).stdout)
+    assert [each["id"] for each in letters] == [letter]
+
+
 async def test_json_has_each_attempt(redis_server: RedisServer, redis: Client) -> None:
     [letter] = await refused_by_crm(redis_server, redis, 1)
     page = json.loads((await hookline(redis_server, "events", "--json")).stdout)
