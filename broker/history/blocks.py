@@ -15,12 +15,11 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from broker.history.compression import compress, decompress
 from broker.history.query import Position, Traced, TracedEvent
 from broker.history.records import EventRecord, Fate, Kind, OutcomeRecord, UnreadableBlockError
 
 BLOCK_ROWS = 512
-_LEVEL = 3
-_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _KINDS: tuple[Kind, ...] = ("sent", "skipped", "dead", "retry", "later")
 _NUMBER_OF_KIND = {kind: number for number, kind in enumerate(_KINDS)}
 _FATES: tuple[Fate, ...] = ("n", "d", "r", "x")
@@ -97,18 +96,6 @@ def short_keys(keys: Sequence[str]) -> bytes:
     except ValueError:
         short = b""
     return short if len(short) == 8 * len(keys) else b"".join(map(short_key, keys))
-
-
-def compress(data: bytes) -> bytes:
-    """Return a zstd frame, which takes longer to make than those of steps and is smaller."""
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
-
-
-def decompress(blob: bytes) -> bytes:
-    """Return the data that `compress` compressed. Raises ZstdError or ValueError."""
-    if zstandard.frame_content_size(blob) > _MAX_UNPACKED_BYTES:
-        raise ValueError("unpacks to too many bytes")
-    return zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MAX_UNPACKED_BYTES)
 
 
 def packed(events: Sequence[TracedEvent]) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
-from broker.queue import batch
+from broker.history.compression import compress, decompress
 from broker.redis.scripting.scripts import BASE, Blobs, Part
 
 RECORDING = Part("history/recording", parts=(BASE,), keys=("history",))
@@ -113,7 +113,7 @@ def place(rows: Sequence[EventRecord] | Sequence[OutcomeRecord | None], blobs: B
 
 def packed(rows: Sequence[EventRecord] | Sequence[OutcomeRecord | None]) -> bytes:
     """Return rows in the form that steps append."""
-    return batch.compress(_encode(rows))
+    return compress(_encode(rows))
 
 
 def unpacked(fields: Mapping[bytes, bytes]) -> Block:
@@ -121,11 +121,11 @@ def unpacked(fields: Mapping[bytes, bytes]) -> Block:
     try:
         fates = fields.get(b"f", b"").decode()
         if b"o" in fields:
-            outcomes = _decode_outcomes(batch.decompress(fields[b"o"]))
+            outcomes = _decode_outcomes(decompress(fields[b"o"]))
             if not fates:
                 return Block(outcomes=outcomes)
             return Block(outcomes=[o if f == "n" else None for f, o in zip(fates, outcomes, strict=True)])
-        events = _decode_events(batch.decompress(fields[b"e"]))
+        events = _decode_events(decompress(fields[b"e"]))
         if not fates:
             return Block([("n", event) for event in events])
         return Block([(_FATES[f], e) if f in _FATES else None for f, e in zip(fates, events, strict=True)])

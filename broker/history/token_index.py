@@ -19,7 +19,8 @@ from zlib import crc32
 
 import zstandard
 
-from broker.history.blocks import compress, decompress, short_keys
+from broker.history.blocks import short_keys
+from broker.history.compression import compress, decompress
 from broker.history.records import UnreadableBlockError
 from broker.redis.client import Client
 from broker.redis.errors import translated

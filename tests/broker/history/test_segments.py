@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.history import blocks, sealing, token_index
+from broker.history import blocks, compression, sealing, token_index
 from broker.history.blocks import SealedBlock
 from broker.history.query import NEWEST, Position, Query, Traced, TracedEvent, position_of
 from broker.history.reading import read
@@ -235,7 +235,7 @@ def test_a_block_holds_every_event_exactly(rows: list[TracedEvent]) -> None:
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_block_raise_one_error_only(data: bytes) -> None:
-    for blob in (data, blocks.compress(data)):
+    for blob in (data, compression.compress(data)):
         with pytest.raises(UnreadableBlockError):
             SealedBlock(blob)
 
