@@ -16,12 +16,12 @@ from broker.queue.jobs import Notification
 from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled
 from worker.delivery.capacity.send_pool import Send, SendPool
-from worker.delivery.history_rows import outcome_row
 from worker.delivery.job_sends import Finished, JobSends
 from worker.delivery.next_attempt import log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
 from worker.delivery.sender import Sender, note_sent
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped, without_values
+from worker.outcome_rows import outcome_row
 from worker.rules.retry import delay_s
 
 log = logging.getLogger("hookline.worker")
