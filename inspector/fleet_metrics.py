@@ -12,8 +12,8 @@ from broker.queue.channel_state import Channel
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
+from inspector.http.coalesced_read import CoalescedRead
 from inspector.operations.status import Source, Status, read_status
-from inspector.web.coalesced_read import CoalescedRead
 from runtime.metrics.declaration import Metric, Sample, Samples
 from sources.retry_deadline import tries_left
 

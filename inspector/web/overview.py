@@ -13,6 +13,7 @@ from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
 from broker.redis.fan_out import ask_all
 from inspector.http.app_context import AppContext
+from inspector.http.coalesced_read import CoalescedRead
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 from inspector.operations.status import Status, read_status
@@ -20,7 +21,6 @@ from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 from inspector.presentation.status_table import spilled_line
 from inspector.web import plot
-from inspector.web.coalesced_read import CoalescedRead
 from inspector.web.pages import Pages
 
 EVERY_S = 5

@@ -9,8 +9,8 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from inspector.cli.parse_time import parse_duration_s, parse_rate
 from inspector.formatting import size as bytes_of
+from inspector.presentation.parse_time import parse_duration_s, parse_rate
 from launcher.commands.size import figures
 from launcher.commands.size.figures import Figure
 from launcher.commands.size.needs import (

@@ -50,6 +50,20 @@ async def test_the_newest_page_is_live_and_older_pages_are_not(redis_server: Red
     assert live.status == 200
 
 
+async def test_a_search_is_in_no_address(redis_server: RedisServer, redis: Client) -> None:
+    await refused_by_crm(redis_server, redis, 1)
+    async with serving(redis_server.url, configured=CONFIGURED) as served, served.browser() as browser:
+        csrf = (await browser.get("/events")).csrf
+        posted = await browser.post("/events", {"csrf": csrf, "search": "member1@example.com", "rule": "to-crm"})
+        address = posted.headers["Location"]
+        page = await browser.get(address)
+        expired = await browser.get("/events?found=unknown")
+    assert "member1" not in address
+    assert "rule=to-crm" in address
+    assert "to-crm → crm" in page.text
+    assert expired.status == 410
+
+
 async def test_a_wrong_filter_is_refused_with_the_reason(redis_server: RedisServer) -> None:
     async with serving(redis_server.url, configured=CONFIGURED) as served, served.browser() as browser:
         for query in ("since=yesterday", "state=lost", "cursor=x"):

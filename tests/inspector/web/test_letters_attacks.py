@@ -37,6 +37,7 @@ MORE_USERS = USERS | {
 ABSENT_ID = "0" * 17
 POSTS = {
     "/dead": {"ann", "bob", "dan", "eve"},
+    "/events": {"ann", "bob", "dan", "eve"},
     "/dead/preview": {"ann", "dan"},
     "/dead/begin": {"ann", "dan"},
     "/dead/export": {"ann", "eve"},
@@ -52,7 +53,7 @@ POSTS = {
 }
 """The users that may make the request."""
 
-GETS = ("/dead", "/dead/{id}", "/groups", "/actions", "/actions/{id}", "/audit", "/channels")
+GETS = ("/dead", "/dead/{id}", "/groups", "/actions", "/actions/{id}", "/audit", "/channels", "/events")
 
 
 @pytest.fixture
