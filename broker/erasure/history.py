@@ -123,7 +123,7 @@ class _SegmentErasure:
     def run(self, tokens: Collection[int]) -> None:
         """Make the changes. Raises UnreadableBlockError."""
         numbers = self._numbers_of(tokens)
-        for number in range(len(self._info.starts)):
+        for number in range(len(self._info.starts())):
             start = number * BLOCK_ROWS
             self._erase_block(b"b%d" % number, {n - start for n in numbers if start <= n < start + BLOCK_ROWS})
         if numbers:

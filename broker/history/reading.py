@@ -71,8 +71,11 @@ class _SegmentReader:
             await self._add_late(info)
             if not wanted <= info.names or not info.may_have(self._query.states):
                 continue
-            for number in range(len(info.starts) - 1, -1, -1):
-                start = Position(*info.starts[number], self._redis.partition)
+            if info.first_ms > self._before.ms:
+                continue
+            starts = info.starts()
+            for number in range(len(starts) - 1, -1, -1):
+                start = Position(*starts[number], self._redis.partition)
                 if start >= self._before or (self._query.until_ms and start.ms >= self._query.until_ms):
                     continue
                 block = await self._block(info, number)
@@ -99,7 +102,7 @@ class _SegmentReader:
                     if self._take(block[row] for row in rows if row < len(block)):
                         return HistoryPage(self._events, self._events[-1].position)
                     if time.monotonic() > self._until:
-                        return HistoryPage(self._events, Position(*info.starts[number], self._redis.partition))
+                        return HistoryPage(self._events, Position(*info.starts()[number], self._redis.partition))
             if time.monotonic() > self._until and first + _TOGETHER < len(segments):
                 return HistoryPage(self._events, Position(group[-1].first_ms, 0, 0, self._redis.partition))
         return HistoryPage(self._events, None)

@@ -126,7 +126,7 @@ async def drop_old(redis: Client, settings: HistorySettings, *, partitions: int)
     left = settings.max_mb * 1_000_000 // partitions
     old = []
     for info in segments:
-        left -= info.bytes
+        left -= info.size
         if info.last_ms < since_ms or left < 0:
             old.append(info.id)
     return await drop(redis, old)

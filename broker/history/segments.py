@@ -44,17 +44,24 @@ class SegmentInfo(Struct, frozen=True, array_like=True):
     """How many outcomes of earlier segments' events it has."""
 
     buckets: int
-    bytes: int
+    size: int
     """About how much memory it takes in Redis."""
 
-    starts: Sequence[tuple[int, int, int]]
-    """The position of the first event of each block, without the partition."""
+    packed_starts: bytes
+    """The answer of `starts`, packed: a reader needs it of few segments."""
 
     names: frozenset[str]
     """The names of all sources, events, rules and channels in it."""
 
     states: frozenset[str]
     """The states of its events and notifications when it was sealed. Later outcomes may have changed them."""
+
+    def starts(self) -> list[tuple[int, int, int]]:
+        """Return the position of the first event of each block, without the partition."""
+        try:
+            return _decode_starts(self.packed_starts)
+        except ValueError:
+            return []
 
     def may_have(self, states: Collection[str]) -> bool:
         """Return whether it may have events in one of these states now. No states: any event will do."""
@@ -73,6 +80,7 @@ _OPEN = frozenset({"queued", "retrying", "waiting", "dead"})
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SegmentInfo).decode
+_decode_starts = msgspec.msgpack.Decoder(list[tuple[int, int, int]]).decode
 
 
 def packed_info(info: SegmentInfo) -> bytes:
@@ -155,7 +163,7 @@ class SegmentBuilder:
                 len(late),
                 buckets,
                 int(size),
-                starts,
+                _encode(starts),
                 frozenset(names),
                 frozenset(states),
             ),

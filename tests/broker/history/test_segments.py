@@ -145,7 +145,7 @@ async def test_segments_beyond_their_age_or_size_are_removed(redis: Client) -> N
     newest, *_ = await read_segments(redis)
     assert await drop_old(redis, SETTINGS, partitions=1) == 0
     small = HistorySettings(max_mb=1)
-    assert await drop_old(redis, small, partitions=1_000_000 // (newest.bytes + 1)) == 2
+    assert await drop_old(redis, small, partitions=1_000_000 // (newest.size + 1)) == 2
     assert list(states(await events(redis))) == ["c"]
     assert await drop_old(redis, HistorySettings(keep_days=1e-9), partitions=1) == 1
     assert await redis.keys(KEYS.history + ":*") == []
