@@ -107,7 +107,11 @@ def test_a_make_target_in_a_document_exists(document: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(("document", "line"), list(commands("hookline")))
-def test_a_hookline_command_in_a_document_exists(document: str, line: str) -> None:
+def test_a_hookline_command_in_a_document_exists(
+    document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "body.json").touch()  # the file of several examples; an option may require that it exists
     command: Any = typer.main.get_command(app)
     words = shlex.split(line, comments=True)[1:]
     context = None
