@@ -20,7 +20,7 @@ from runtime.fault_log import Faults
 
 log = logging.getLogger("hookline.worker")
 
-EVERY_S = 10.0
+EVERY_S = 20.0
 """Seconds between two checks."""
 
 _DROP_EVERY_S = 300.0

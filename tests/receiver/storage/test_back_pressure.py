@@ -88,7 +88,7 @@ async def test_beyond_the_configured_limit_the_answer_is_503_until_workers_made_
         before = await redis.xlen(KEYS.stream)
         assert (await served.send()).status == 503
         assert await redis.xlen(KEYS.stream) == before
-        assert (await samples(served))["hookline_queued_bytes", ""] >= 1_000_000
+        assert (await samples(served))["hookline_receiver_queued_bytes", ""] >= 1_000_000
 
         await redis.xtrim(KEYS.stream, maxlen=1, approximate=False)
         await until(lambda: _is_taken(served))

@@ -57,8 +57,8 @@ async def test_while_redis_is_away_webhooks_are_accepted_and_redis_gets_them_whe
         assert await until(lambda: says(served, "40 webhooks wait in"))
         assert (await ready(served))[0] == 200
         sample = await samples(served)
-        assert sample["hookline_spilled_bodies", ""] == 40
-        assert sample["hookline_spilled_bytes", ""] > 0
+        assert sample["hookline_receiver_spill_bodies", ""] == 40
+        assert sample["hookline_receiver_spill_bytes", ""] > 0
         assert sample["hookline_receiver_spilled_bodies_total", "3"] == 40
 
         own_redis.start()
