@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Annotated, TypeVar
 
@@ -44,6 +45,13 @@ class Report(Struct, frozen=True):
     """The measured values that it was computed with."""
 
 
+def _finite(value: float) -> float:
+    """Return the value. Raises BadParameter for `nan`, which is within any range for some versions of Click."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of notifications")
+    return value
+
+
 def size(
     *,
     rate: Annotated[
@@ -54,7 +62,8 @@ def size(
         str, typer.Option(metavar="6h", help="How long workers may be away: 90s, 15m, 6h, 3d.")
     ] = "1h",
     notifications: Annotated[
-        float, typer.Option(min=0, max=100, help="Notifications for each webhook, on average.")
+        float,
+        typer.Option(min=0, max=100, callback=_finite, help="Notifications for each webhook, on average."),
     ] = 1.0,
     dedupe_days: Annotated[int, typer.Option(min=1, max=366, help="sources.NAME.dedupe_window_days.")] = 7,
     batch: Annotated[

@@ -31,7 +31,7 @@ async def test_times_are_local_with_their_zone_and_a_switch_to_utc_is_remembered
         await expect(page.locator(".letters time")).to_have_text(LOCAL)
         await expect(page.locator("#by-since")).to_have_value("2026-01-31T17:45")
         await page.get_by_role("button", name="Filter", exact=True).click()
-        await page.wait_for_url("**since=2026-01-31T12%3A00%3A00*")
+        await page.wait_for_url(re.compile("since=2026-01-31T12%3A00%3A00"))
 
         await page.get_by_role("button", name="Show UTC").click()
         await expect(page.locator("#by-since")).to_have_value("2026-01-31T12:00")
@@ -45,7 +45,7 @@ async def test_a_refresh_keeps_the_local_times(chromium: Browser, redis_server: 
     async with serving(redis_server.url) as served, tab(chromium, zone="Asia/Kathmandu") as page:
         await page.clock.install()
         await page.goto(served.url)
-        async with page.expect_response("**live=1"):
+        async with page.expect_response(re.compile("live=1$")):
             await page.clock.run_for(6000)
         await expect(page.locator(".seen time")).to_have_text(LOCAL)
 
