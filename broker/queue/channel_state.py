@@ -37,6 +37,9 @@ PROBE_MS = 30_000
 
 _FIELDS = ["failures", "opened", "open_until_ms", "paused_since_ms", "failing_since_ms"]
 _CAUSE_MAX = 200
+MOST_COUNTED = 1000
+"""Held jobs of a channel in one partition whose notifications are counted, at most."""
+
 _MOST = 1000
 """How many held jobs of a channel return to the queue in one call, at most."""
 
@@ -198,9 +201,9 @@ async def read_channels(redis: Client) -> list[Channel]:
 
 
 async def held_notifications(redis: Client, channel: str) -> int:
-    """Return how many notifications the first 1,000 held jobs of a channel have. Raises BrokerError."""
+    """Return how many notifications the first MOST_COUNTED held jobs of a channel have. Raises BrokerError."""
     with translated():
-        ids: list[bytes] = await redis.zrange(redis.names.held_jobs + channel, 0, _MOST - 1)
+        ids: list[bytes] = await redis.zrange(redis.names.held_jobs + channel, 0, MOST_COUNTED - 1)
     return sum(size_of(job_id.decode("utf-8", "replace")) for job_id in ids)
 
 

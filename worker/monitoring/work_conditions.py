@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from broker.monitoring.alerts import Alert
-from broker.queue.channel_state import Channel
+from broker.queue.channel_state import MOST_COUNTED, Channel
 from sources.retry_deadline import clock
 from worker.settings import AlertSettings
 
@@ -89,7 +89,8 @@ def end_text(alert: Alert) -> str:
 
 
 def _channel_alerts(channel: Channel, held: int, settings: AlertSettings, now_ms: int) -> Iterator[Alert]:
-    name, waiting = channel.name, f"{_count(held, 'notification')} held" if held else "none is held"
+    least = "at least " if channel.held > MOST_COUNTED else ""
+    name, waiting = channel.name, f"{least}{_count(held, 'notification')} held" if held else "none is held"
     since_ms, limit_s = channel.paused_since_ms, settings.channel_paused_s
     if limit_s and since_ms and now_ms - since_ms > limit_s * 1000:
         text = f"Channel {name}: paused since {clock(since_ms)}, {waiting}; resume it with hookline channel resume"

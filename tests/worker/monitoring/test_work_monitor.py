@@ -169,6 +169,13 @@ def test_bounds_are_those_of_the_settings_and_zero_turns_an_alert_off() -> None:
     assert kinds(facts, AlertSettings(queue_age_s=62, channel_failing_s=62, channel_paused_s=1001)) == ["memory"]
 
 
+def test_a_count_that_is_not_complete_is_said_to_be_the_least() -> None:
+    for jobs, words in ((1000, ", 5 notifications held"), (1001, ", at least 5 notifications held")):
+        channel = Channel("crm", 5, 1, NOW, 0, jobs, NOW - 61_000, "cannot connect")
+        [alert] = work_alerts(WorkFacts(channels=[channel], held={"crm": 5}), SETTINGS, NOW)
+        assert words in alert.text
+
+
 def test_every_kind_says_when_it_is_over() -> None:
     for kind in KINDS:
         assert end_text(Alert(kind=kind, source="crm", since_ms=0, text=""))
