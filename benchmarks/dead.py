@@ -49,7 +49,7 @@ from broker.redis.partitions import Partitions, connect_all
 from broker.steps.commit import Processed, commit
 from inspector.http.app_context import Configured
 from inspector.operations import retention, search
-from inspector.operations.export import export_lines
+from inspector.operations.export.export import export_lines
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
 from inspector.privacy.person import Person

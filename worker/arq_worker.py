@@ -28,8 +28,8 @@ from broker.redis.outage import Outage, repeat
 from runtime.fault_log import Faults
 from runtime.task_cancellation import cancel_and_wait
 from worker.components import ReloadableNotifier
+from worker.delivery.capacity.job_room import JobRoom
 from worker.delivery.job_leases import Leases
-from worker.delivery.job_room import JobRoom
 from worker.delivery.notify import JOB_TIMEOUT_S
 from worker.delivery.partition import Partition
 from worker.delivery.running_job import Unfinished

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runtime.metrics.declaration import Metric, Sample, Samples
 from worker.counters import ATTEMPT_S, LATENCY_S, QUEUE_AGE_S, Counters
-from worker.delivery.job_room import JobRoom
+from worker.delivery.capacity.job_room import JobRoom
 from worker.health import Health
 from worker.settings import Settings
 

@@ -13,7 +13,7 @@ from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings
 from broker.redis.partitions import Partitions, connect_all
 from inspector.operations.action_steps.verb_steps import DryRun
-from inspector.operations.export import EventBucket, SearchTerms
+from inspector.operations.export.export import EventBucket, SearchTerms
 from inspector.privacy.masking import Masking
 from inspector.settings import DeadSettings
 from sources.settings import Settings as SourceSettings

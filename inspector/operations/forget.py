@@ -25,7 +25,7 @@ from broker.redis.partitions import Partitions
 from broker.repartition.run import Orders, read_progress, standing_still
 from inspector.operations.erasure import letters
 from inspector.operations.erasure.result import ForgetResult
-from inspector.operations.export import SearchTerms
+from inspector.operations.export.export import SearchTerms
 from inspector.privacy.person import Person
 
 REWRITE_TIMEOUT_S = 600.0

@@ -26,10 +26,10 @@ from broker.monitoring.audit import AuditEntry
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.formatting import count_of
-from inspector.operations import export_files
 from inspector.operations.action_steps.verb_steps import CHUNK
-from inspector.operations.export import read_with_bodies
-from inspector.operations.export_format import format_letter, header_line
+from inspector.operations.export import export_files
+from inspector.operations.export.export import read_with_bodies
+from inspector.operations.export.export_format import format_letter, header_line
 from inspector.settings import DeadSettings
 from runtime.ids import new_id
 

@@ -16,7 +16,7 @@ from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.http.search_tokens import TOKEN_FIELD, SearchExpiredError
 from inspector.operations import search
-from inspector.operations.export import export_lines
+from inspector.operations.export.export import export_lines
 from inspector.operations.filters import Filter, describe
 from inspector.operations.search import CursorError
 from inspector.operations.status import incomplete

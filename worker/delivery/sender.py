@@ -15,7 +15,7 @@ from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels.channel import Channel
 from worker.counters import Counters
-from worker.delivery.failure_log import FailureLog
+from worker.delivery.failures.failure_log import FailureLog
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.delivery.next_attempt import log_fields, with_attempt
 from worker.delivery.prerender import Prerender

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from broker.queue.jobs import Notification
 from sources.errors import DecodeError
-from worker.channels.preflight import Refusal, refusal
 from worker.channels.settings import ChannelSettings
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.enrichment.enrich import Enriched, LookUps
 from worker.intake.digests import jobs_of, payloads_of
 from worker.intake.match import MatchedEvent
 from worker.outcome import Dead, Skipped
+from worker.preview.preflight import Refusal, refusal
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.rules import Rule
 from worker.worker_source import WorkerSource

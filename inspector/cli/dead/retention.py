@@ -20,8 +20,9 @@ from inspector.cli.app import KEEP, dead, fail_if_incomplete, print_json
 from inspector.cli.options import examples
 from inspector.cli.session import run_with_partitions
 from inspector.formatting import count_of, printable, size
-from inspector.operations import export_files, retention
-from inspector.operations.export import (
+from inspector.operations import retention
+from inspector.operations.export import export_files
+from inspector.operations.export.export import (
     ExportProgress,
     ImportFileError,
     ImportProgress,

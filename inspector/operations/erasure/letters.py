@@ -14,7 +14,7 @@ from broker.redis.client import Client
 from inspector.operations import search
 from inspector.operations.action_steps.verb_steps import CHUNK
 from inspector.operations.erasure.result import ForgetResult
-from inspector.operations.export import SearchTerms
+from inspector.operations.export.export import SearchTerms
 from inspector.operations.filters import Filter
 from inspector.privacy.person import Person
 

@@ -15,7 +15,7 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
-from inspector.operations.export import export_lines
+from inspector.operations.export.export import export_lines
 from inspector.operations.filters import Filter
 from tests.inspector.stack import all_letters
 from tests.inspector.web.dead_letter_fixtures import add_dead_letters, refused

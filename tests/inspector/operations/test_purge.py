@@ -19,7 +19,7 @@ from broker.monitoring.alerts import current_alerts
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations import retention, retention_task
-from inspector.operations.export_format import parse_letter
+from inspector.operations.export.export_format import parse_letter
 from inspector.operations.retention import PurgeBusyError, PurgeResult
 from inspector.settings import DeadSettings
 from tests.inspector.cli.command_line import hookline

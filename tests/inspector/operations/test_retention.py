@@ -24,14 +24,14 @@ from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search
-from inspector.operations.export import (
+from inspector.operations.export.export import (
     ImportFileError,
     ImportProgress,
     export_lines,
     import_lines,
     read_with_bodies,
 )
-from inspector.operations.export_format import LineError, format_letter, parse_letter
+from inspector.operations.export.export_format import LineError, format_letter, parse_letter
 from inspector.operations.filters import Filter
 from launcher.composition.dead_letter_terms import buckets, terms
 from sources.settings import Settings as SourceSettings

@@ -13,7 +13,7 @@ from broker.monitoring import stats
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, retention_task, search, single_letter
-from inspector.operations.export import ExportProgress, export_lines
+from inspector.operations.export.export import ExportProgress, export_lines
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
 from inspector.operations.retention import PurgeResult

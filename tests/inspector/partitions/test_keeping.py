@@ -19,8 +19,8 @@ from broker.redis.confirmation import Confirmation
 from broker.redis.errors import Unavailable
 from broker.redis.partitions import Partitions
 from inspector.operations import retention
-from inspector.operations.export import ImportProgress, export_lines, import_lines
-from inspector.operations.export_format import parse_letter
+from inspector.operations.export.export import ImportProgress, export_lines, import_lines
+from inspector.operations.export.export_format import parse_letter
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
 from inspector.privacy.person import Person

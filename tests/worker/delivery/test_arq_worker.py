@@ -16,9 +16,9 @@ from tests.names import KEYS
 from tests.until import until
 from worker.arq_worker import NotifyWorker
 from worker.delivery.capacity.channel_runtime import ChannelRuntimes
+from worker.delivery.capacity.job_room import JobRoom
 from worker.delivery.capacity.process_channels import ProcessChannels
 from worker.delivery.job_leases import Lease, Leases
-from worker.delivery.job_room import JobRoom
 from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.delivery.partition import Partition
 from worker.settings import Settings

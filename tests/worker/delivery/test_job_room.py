@@ -13,8 +13,8 @@ from runtime.task_cancellation import cancel_and_wait
 from tests.ports import free_port
 from tests.until import until
 from worker.delivery.capacity.channel_runtime import ChannelRuntimes
+from worker.delivery.capacity.job_room import JobRoom
 from worker.delivery.capacity.process_channels import ProcessChannels
-from worker.delivery.job_room import JobRoom
 from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.delivery.partition import Partition
 

@@ -13,7 +13,7 @@ from broker.redis.client import Client
 from tests.inspector.stack import TO_CRM, accept, crm, running_receiver, running_worker, sample, wait_until_idle
 from tests.redis_server import RedisServer
 from worker.counters import Counters
-from worker.delivery.failure_log import FailureLog
+from worker.delivery.failures.failure_log import FailureLog
 from worker.delivery.next_attempt import log_fields
 from worker.work_summary import WorkSummary
 

@@ -13,8 +13,8 @@ from broker.redis.client import Client
 from broker.redis.outage import Outage, repeat
 from broker.steps.settle import ChannelFeedback
 from runtime.fault_log import Faults
-from worker.delivery.capacity.failure_cause import failure_cause
 from worker.delivery.capacity.process_channels import SLOW_S, ProcessChannel, ProcessChannels
+from worker.delivery.failures.failure_cause import failure_cause
 from worker.outcome import Dead, Outcome, Retry, Sent
 
 log = logging.getLogger("hookline.worker")

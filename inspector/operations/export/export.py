@@ -1,7 +1,7 @@
 """Export dead letters and import them again. Every function raises BrokerError.
 
 An export holds personal data in clear, so callers offer it only to users with the right to reveal. The format is
-in inspector/operations/export_format.py.
+in inspector/operations/export/export_format.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions, named
 from inspector.operations import search
 from inspector.operations.action_steps.verb_steps import CHUNK
-from inspector.operations.export_format import (
+from inspector.operations.export.export_format import (
     MAX_LINE_BYTES,
     LineError,
     format_letter,

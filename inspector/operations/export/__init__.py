@@ -1,0 +1,1 @@
+"""Exports of dead letters: what they contain, their files, and their format."""
