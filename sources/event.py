@@ -10,7 +10,7 @@ UNKNOWN = "unknown"
 """The event name if neither the body nor the URL has one."""
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """A decoded body, in the form that all sources share."""
 
     name: str

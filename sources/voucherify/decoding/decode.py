@@ -1,8 +1,9 @@
 """Decodes a body to an event.
 
 A webhook in Voucherify's own format, of an event with a model, is decoded fast: its name is guessed from the
-bytes, and one pass decodes the envelope and the validated fields, and skips the rest. Other bodies (raw and custom
-payloads, unknown names, wrong types) are decoded completely. Both ways give the same event.
+bytes, and one pass decodes the envelope and the validated fields, and skips the rest. A raw payload has its name
+in the URL; a second pass reads what identifies it. Other bodies (custom payloads, unknown names, wrong types) are
+decoded completely. Both ways give the same event.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from sources.event import Event
 from sources.shared.json_body import parse_json
@@ -29,6 +30,9 @@ from sources.voucherify.signature import without_white_space
 from sources.written_number import WrittenNumber
 
 _Id = Annotated[str, Meta(min_length=1)]
+_NOT_FOUND = 7
+"""The start of the name if the bytes before it are not in the body."""
+
 _Name = TypeVar("_Name")
 _Data = TypeVar("_Data")
 
@@ -49,6 +53,18 @@ class _Envelope(Struct, Generic[_Name, _Data], frozen=True, gc=False):
     data: _Data
     source: _Source
     event: _EventMeta[_Name]
+
+
+class _Booking(Struct, frozen=True, gc=False):
+    id: _Id
+    created_at: str | None = None
+
+
+class _RawFacts(Struct, frozen=True, gc=False):
+    """The facts about an event in a raw payload. A body with `data` may be an envelope."""
+
+    transaction: _Booking
+    data: Raw | UnsetType = UNSET
 
 
 class _Named(Struct, frozen=True, gc=False):
@@ -75,6 +91,8 @@ def _decoder(name: str) -> Callable[[bytes], _Envelope[str, Any]]:
 
 
 _fast_decoders = {name.encode(): _decoder(name) for name in MODELS}
+_raw_decoders = {name: msgspec.json.Decoder(checked_model(name)).decode for name in MODELS}
+_raw_facts = msgspec.json.Decoder(_RawFacts).decode
 _object_in_envelope = msgspec.json.Decoder(_AnyEnvelope[dict[str, Any]], float_hook=WrittenNumber)
 _raw_in_envelope = msgspec.json.Decoder(_AnyEnvelope[Raw])
 
@@ -85,6 +103,8 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
         if not body.isascii():
             body.decode()  # the decoder skips fields without a type, and invalid UTF-8 in them
         start = body.rfind(b'"type":"') + 8  # Voucherify writes the event last, with one type in it
+        if start == _NOT_FOUND:
+            start = body.rfind(b'"type": "') + 9  # re-indented on its way
         decode_envelope = _fast_decoders.get(body[start : body.find(b'"', start)])
         if decode_envelope is not None:
             envelope = decode_envelope(body)
@@ -99,9 +119,19 @@ def decode(body: bytes, hint: str, headers: Headers = NO_HEADERS) -> Event:  # n
                 "project" if source.object == "webhook" else "distribution",
                 event.id,
             )
+        decode_raw = _raw_decoders.get(hint)
+        if decode_raw is not None:
+            facts = _raw_facts(body)
+            if facts.data is UNSET:
+                return _raw_event(hint, facts.transaction, decode_raw(body))
     except (ValueError, RecursionError):
         pass  # decoding it completely finds the error, if there is one
     return _decode_completely(body, hint)
+
+
+def _raw_event(name: str, booking: _Booking, data: Any) -> Event:
+    identity = f"{identifying_name(name)}\x1f{booking.id}"
+    return Event(name, identity, milliseconds(booking.created_at), data, "raw", booking.id)
 
 
 def view(body: bytes) -> Mapping[str, Any]:

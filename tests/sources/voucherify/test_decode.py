@@ -1,6 +1,7 @@
 """Tests of decoding: from a body to an event, in each envelope that Voucherify sends."""
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
@@ -130,6 +131,11 @@ def test_a_payload_that_only_resembles_an_envelope_is_a_payload(body: dict[str, 
     assert (decode(body).kind, decode(body).data) == ("raw", body)
 
 
+def test_an_envelope_that_also_has_all_keys_of_a_payload_is_an_envelope() -> None:
+    event = decode({**SAMPLE["data"], "id": "whs_1", "type": "Say it", "data": {"a": 1}}, hint=NAME)
+    assert (event.kind, event.data) == ("project", {"a": 1})
+
+
 def test_the_order_of_keys_does_not_change_the_event() -> None:
     body = webhook("customer.created", PAYLOADS["customer.order.paid"])
     turned = dict(reversed(body.items())) | {"type": "customer.order.paid"}
@@ -227,6 +233,35 @@ def test_a_webhook_with_a_few_bytes_changed_is_an_event_or_a_decode_error(
         assert error.path.startswith("$")
     else:
         assert event.identity
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=3,
+)
+_PLACES = [("data",), ("transaction",)] + [
+    (key, inner) for key in SAMPLE["data"] for inner in SAMPLE["data"][key] or ()
+]
+
+
+@given(place=st.sampled_from(_PLACES), value=_JSON)
+def test_a_raw_payload_with_any_value_gives_what_decoding_it_completely_gives(
+    place: tuple[str, ...], value: object
+) -> None:
+    payload = compact(replaced(SAMPLE["data"], place, value))
+    assert _outcome(payload) == _outcome(BOM_UTF8 + payload)
+
+
+def _outcome(body: bytes) -> object:
+    try:
+        return VOUCHERIFY.decode(body, NAME)
+    except DecodeError as error:
+        return str(error), error.path
 
 
 def test_templates_see_every_key_of_the_payload() -> None:
