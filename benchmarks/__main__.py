@@ -16,7 +16,19 @@ import traceback
 
 from benchmarks.harness.figures import Figure, print_table
 
-_NAMES = ("receiver", "decode", "intake", "notify", "fleet", "partitions", "latency", "memory", "dead", "history")
+_NAMES = (
+    "receiver",
+    "decode",
+    "intake",
+    "notify",
+    "channels",
+    "fleet",
+    "partitions",
+    "latency",
+    "memory",
+    "dead",
+    "history",
+)
 
 
 def main() -> int:

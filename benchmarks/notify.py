@@ -36,7 +36,7 @@ from broker.redis.connection import connect
 from launcher.composition.logs import set_up_logs
 from launcher.config.settings import LogSettings
 from sources import KINDS
-from worker.channels.settings import HttpSettings
+from worker.channels.settings import ChannelSettings, HttpSettings
 from worker.components import Setup
 from worker.main import collect_garbage_rarely, run_live
 from worker.rules.idempotency import idempotency_key
@@ -135,15 +135,29 @@ async def prepare_notify(
     sink: str,
     history: HistorySettings = HistorySettings(),  # noqa: B008 - frozen
 ) -> tuple[Work, Work]:
-    """Prepare a worker, to run until all notifications are sent. Returns the work and what ends it."""
+    """Prepare a worker that sends over HTTP, to run until all notifications are sent.
+
+    Returns the work and what ends it.
+    """
+    return await prepare_worker(
+        url, RULES, HttpSettings(url=sink, allow_private=True, concurrency=_CONCURRENCY), history
+    )
+
+
+async def prepare_worker(
+    url: str,
+    rules: tuple[Rule, ...],
+    channel: ChannelSettings,
+    history: HistorySettings = HistorySettings(),  # noqa: B008 - frozen
+) -> tuple[Work, Work]:
+    """Prepare a worker whose rules name the channel "sink". See `prepare_notify`."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: ASYNC230, SIM115 - for the life of this process
     logging.disable(logging.NOTSET)
     set_up_logs(LogSettings(format="json"))
     collect_garbage_rarely()
     client, stop = connect(RedisSettings(url=url)), asyncio.Event()
     sources = {"voucherify": WorkerSource(KINDS["voucherify"], dedupe_window_days=7)}
-    channels = {"sink": HttpSettings(url=sink, allow_private=True, concurrency=_CONCURRENCY)}
-    setup = Setup(sources=sources, rules=RULES, channels=channels, history=history)
+    setup = Setup(sources=sources, rules=rules, channels={"sink": channel}, history=history)
     worker = run_live(Settings(), setup, RedisSettings(url=url), stop=stop)
     running: list[asyncio.Task[None]] = []
 

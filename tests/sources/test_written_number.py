@@ -2,6 +2,8 @@
 
 import copy
 import json
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -113,5 +115,12 @@ def test_a_plain_copy_equals_the_usual_decoding_of_json(payload: dict[str, objec
 
 @pytest.mark.parametrize("opening, closing", [(b'{"a":', b"}"), (b"[", b"]")])
 def test_a_payload_that_can_be_decoded_can_be_copied_however_deep_it_is(opening: bytes, closing: bytes) -> None:
-    plain = as_plain_json(decode(b'{"a":' + opening * 400 + b"1.50" + closing * 400 + b"}"))
-    assert msgspec.json.encode(plain).count(b"1.5") == 1
+    payload = decode(b'{"a":' + opening * 400 + b"1.50" + closing * 400 + b"}")
+    for calls in (0, sys.getrecursionlimit() - 300):
+        plain = _below(calls, lambda: as_plain_json(payload))
+        assert msgspec.json.encode(plain).count(b"1.5") == 1
+
+
+def _below(calls: int, function: Callable[[], object]) -> object:
+    """Call the function from below so many other calls."""
+    return _below(calls - 1, function) if calls else function()

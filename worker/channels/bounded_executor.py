@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class BoundedExecutor:
     async def run(self, start: Callable[[Release], asyncio.Future[T]]) -> T:
         """Start a call, and return or raise its result. Raises TimeoutError, also while no slot is free."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(deadline) if self._free.locked() else nullcontext():
             await self._free.acquire()
         call = start(self._free.release)
         try:

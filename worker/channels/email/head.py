@@ -6,10 +6,7 @@ Values are encoded here and never parsed, since a parser would decode text that 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from email.header import Header
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 
 _WORD_CHARS = 75
 """Longest encoded word (RFC 2047)."""
@@ -22,7 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, and lone surrogates, which JSON can contain and no encoding can represent."""
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
-_HEADERS = BytesHeaderParser(policy=compat32)
+_BREAK = re.compile("[\r\n\0]")
 
 
 def one_line(text: str) -> str:
@@ -51,13 +48,12 @@ def mailbox_header(name: str, display_name: str, addr_spec: str) -> str:
     return f"{name}: {_words(name, display_name)}\r\n <{addr_spec}>"
 
 
-def is_as_set(head: bytes, names: Sequence[str]) -> bool:
-    """Return whether even a lenient parser reads exactly these headers; head: with its empty line."""
-    lines = head.split(b"\r\n")
-    if any(b"\r" in line or b"\n" in line or b"\0" in line or len(line) > _MAX_LINE_BYTES for line in lines):
+def is_one_header(header: str) -> bool:
+    """Return whether every parser reads the text as one header: its further lines are folded and not empty."""
+    first, *folded = header.split("\r\n")
+    if not all(line.startswith(" ") and line.strip() for line in folded):
         return False
-    parsed = _HEADERS.parsebytes(head)
-    return parsed.keys() == list(names) and not parsed.defects and lines.index(b"") == len(lines) - 2
+    return all(len(line.encode()) <= _MAX_LINE_BYTES and not _BREAK.search(line) for line in (first, *folded))
 
 
 def _words(name: str, text: str) -> str:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from worker.channels.email.address import AddressError, MailAddress, address_of
-from worker.channels.email.head import is_as_set, mailbox_header, one_line, text_header
+from worker.channels.email.body import body_of
+from worker.channels.email.head import is_one_header, mailbox_header, one_line, text_header
 from worker.channels.errors import ChannelError
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead
 from worker.rules.render import Message
-
-_POLICY = policy.SMTP.clone(cte_type="7bit", max_line_length=990)
-"""The policy of the body. Every server accepts 7 bits."""
 
 _URL_CHARS = ":/?#[]@!$&'()*+,;=%~"
 
@@ -67,7 +62,6 @@ def compose(message: Message, sender: MailAddress, recipient: MailAddress, *, un
     Without a subject, its subject is rule and event; unsubscribe: see EmailSettings.
     """
     # The Message-ID depends on the idempotency key alone, so that mail programs can recognize a second copy.
-    body = _body(message)
     head = [
         mailbox_header("From", sender.name, sender.addr_spec),
         mailbox_header("To", recipient.name, recipient.addr_spec),
@@ -76,25 +70,12 @@ def compose(message: Message, sender: MailAddress, recipient: MailAddress, *, un
         f"Message-ID: <{message.key}@{sender.domain}>",
         *_unsubscribe(unsubscribe, recipient),
     ]
-    content = "".join(f"{header}\r\n" for header in head).encode() + body.as_bytes()
-    names = [header.partition(":")[0] for header in head] + body.keys()
-    if not is_as_set(content[: content.index(b"\r\n\r\n") + 4], names):
+    if not all(map(is_one_header, head)):
         error = "its subject, `to` or unsubscribe address would add or break a header"
         return Dead(reason="permanent", error=error, error_class="HeaderError")
+    content = "".join(f"{header}\r\n" for header in head).encode() + body_of(message.text, message.html)
     smtputf8 = not (recipient.addr_spec.isascii() and sender.addr_spec.isascii())
     return Mail(sender.addr_spec, recipient.addr_spec, content, smtputf8)
-
-
-def _body(message: Message) -> EmailMessage:
-    """The MIME part with its own headers only."""
-    mail = EmailMessage(_POLICY)
-    if message.text or not message.html:
-        mail.set_content(_encodable(message.text))
-    if message.text and message.html:
-        mail.add_alternative(_encodable(message.html), subtype="html")
-    elif message.html:
-        mail.set_content(_encodable(message.html), subtype="html")
-    return mail
 
 
 def _unsubscribe(url: str, recipient: MailAddress) -> list[str]:
@@ -110,9 +91,3 @@ def _address(setting: str, text: str) -> MailAddress:
         return address_of(text)
     except AddressError as error:
         raise ChannelError(setting, f"not an address: {error}") from None
-
-
-def _encodable(text: str) -> str:
-    """Text that every server accepts: without NUL, single carriage returns and lone surrogates."""
-    text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
-    return text.encode("utf-8", "replace").decode()

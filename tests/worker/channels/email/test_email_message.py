@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.channels.email.address import address_of
-from worker.channels.email.head import is_as_set, one_line, text_header
+from worker.channels.email.head import is_one_header, one_line, text_header
 from worker.channels.email.message import Mail, MailComposer
 from worker.channels.settings import EmailSettings
 from worker.outcome import Dead
@@ -152,21 +152,46 @@ def test_long_unsubscribe_urls_are_not_folded() -> None:
 
 
 @pytest.mark.parametrize(
-    "head",
+    "header",
     [
-        b"Subject: a\r\nBcc: b\r\n\r\n",
-        b"Subject: a\r\n\r\nBcc: b\r\n\r\n",
-        b"Subject: a\nBcc: b\r\n\r\n",
-        b"Subject: a\rBcc: b\r\n\r\n",
-        b"Subject: a\0\r\n\r\n",
-        b"Subject: " + b"a" * 1000 + b"\r\n\r\n",
-        b"Subject: a\r\nnonsense\r\n\r\n",
-        b"\r\n\r\n",
+        "Subject: a\r\nBcc: b",
+        "Subject: a\r\n\r\nBcc: b",
+        "Subject: a\nBcc: b",
+        "Subject: a\rBcc: b",
+        "Subject: a\0",
+        "Subject: " + "a" * 1000,
+        "Subject: " + "\u00e9" * 500,
+        "Subject: a\r\nnonsense",
+        "Subject: a\r\n \r\n b",
+        "Subject: a\r\n",
     ],
 )
-def test_a_head_that_reads_as_something_else_is_noticed(head: bytes) -> None:
-    assert not is_as_set(head, ["Subject"])
-    assert is_as_set(text_header("Subject", "a").encode() + b"\r\n\r\n", ["Subject"])
+def test_a_header_that_reads_as_something_else_is_noticed(header: str) -> None:
+    assert not is_one_header(header)
+    assert is_one_header(text_header("Subject", "\u00e9" * 100))
+
+
+@given(
+    content=ANY_TEXT.filter(bool),
+    kinds=st.sampled_from([["text/plain"], ["text/html"], ["text/plain", "text/html"]]),
+)
+@example(content="\u0416" * 400, kinds=["text/plain", "text/html"])
+@example(content="a" * 2000, kinds=["text/html"])
+@example(content=".\n..\nFrom me\n \n", kinds=["text/plain"])
+def test_a_mail_program_reads_the_text_and_the_html_that_were_written(content: str, kinds: list[str]) -> None:
+    text, html = (content if kind in kinds else "" for kind in ("text/plain", "text/html"))
+    mail = email.message_from_bytes(
+        letter_of(text=text, html=html).content, EmailMessage, policy=email.policy.default
+    )
+    parts = list(mail.iter_parts()) if mail.is_multipart() else [mail]
+    assert [part.get_content_type() for part in parts] == kinds
+    expected = re.sub("\r\n?", "\n", content).replace("\0", "\ufffd").encode("utf-8", "replace")
+    for part in parts:
+        assert part.get_payload(decode=True).replace(b"\r\n", b"\n").removesuffix(b"\n") in (
+            expected,
+            expected.removesuffix(b"\n"),
+        )
+        assert part.get_content_charset() == "utf-8"
 
 
 def test_a_head_that_would_be_broken_is_a_dead_letter() -> None:
