@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
-import os
-import platform
 import sys
 import time
 import traceback
+from pathlib import Path
+
+import msgspec
 
 from benchmarks.harness.figures import Figure, print_table
+from benchmarks.harness.machine import machine_of_this_run
 
 _NAMES = (
     "receiver",
@@ -35,15 +37,23 @@ def main() -> int:
     """Run the benchmarks and print the table. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks of Hookline.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"the benchmarks to run: {', '.join(_NAMES)}")
-    names = parser.parse_args().names or _NAMES
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures and the versions to this file"
+    )
+    arguments = parser.parse_args()
+    names = arguments.names or _NAMES
     unknown = sorted(set(names) - set(_NAMES))
     if unknown:
         parser.error(f"unknown benchmark {unknown[0]!r}; known benchmarks: {', '.join(_NAMES)}")
     logging.disable(logging.INFO)
     figures: list[Figure] = []
     failed = [name for name in names if not _run(name, figures)]
-    print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}\n")
+    machine = machine_of_this_run()
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), end="\n\n")
     print_table(figures)
+    if arguments.json:
+        report = {"machine": machine, "figures": figures}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     if failed:
         print(f"could not run: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
