@@ -28,6 +28,7 @@ _NAMES = (
     "partitions",
     "latency",
     "memory",
+    "soak",
     "dead",
     "history",
 )

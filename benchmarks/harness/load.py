@@ -17,7 +17,6 @@ import uvloop
 from msgspec import Struct
 
 from sources import KINDS
-from sources.provider import Provider
 from sources.secret import Secret
 from sources.signed_request import SignedRequest
 
@@ -49,10 +48,12 @@ def sample_requests(count: int, path: str = "/webhooks/voucherify") -> list[byte
     """Return `count` complete HTTP requests with different signed bodies."""
     kind = KINDS["voucherify"]
     bodies = [kind.sample(number, EVENT) for number in range(count)]
-    return [_signed(kind, body, path) for body in bodies]
+    return [signed_request(body, path) for body in bodies]
 
 
-def _signed(kind: Provider, body: bytes, path: str) -> bytes:
+def signed_request(body: bytes, path: str = "/webhooks/voucherify") -> bytes:
+    """Return a complete HTTP request with a signed body."""
+    kind = KINDS["voucherify"]
     signature = kind.sign(SignedRequest(body, {}), SECRET)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nUser-Agent: sender/1.0\r\n"
@@ -79,6 +80,20 @@ async def put_load(port: int, requests: Sequence[bytes], *, connections: int, se
     for client in clients:
         await client.done
     return Load(seconds=took_s, statuses=statuses, latencies_s=latencies_s)
+
+
+async def put_each(port: int, requests: Sequence[bytes], *, connections: int) -> dict[int, int]:
+    """Send each request once, over so many connections. Returns the number of responses by HTTP status."""
+    loop = asyncio.get_running_loop()
+    run = _Run(requests)
+    run.next_request = iter(requests).__next__
+    clients = [_Client(run) for _ in range(min(connections, len(requests)))]
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
+        client.send()
+    for client in clients:
+        await client.done
+    return dict(run.statuses)
 
 
 def run_load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
@@ -117,8 +132,12 @@ class _Client(asyncio.Protocol):
         self._answer = b""
         if run.is_over:
             self._transport.close()
-        else:
+            return
+        try:
             self.send()
+        except StopIteration:  # each request was sent
+            run.is_over = True
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature is asyncio's
         if not self._run.is_over:

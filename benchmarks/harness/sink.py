@@ -11,8 +11,8 @@ from aiohttp import web
 
 from benchmarks.harness.processes import running
 
-Take = Callable[[bytes], None]
-"""A function that gets the body of each POST."""
+Take = Callable[[bytes], int | None]
+"""A function that gets the body of each POST. It may return the status to answer with, instead of 204."""
 
 _PATH = "/notifications"
 
@@ -27,8 +27,7 @@ async def serve(listener: socket.socket, take: Take) -> Callable[[], Awaitable[N
     """Serve requests in this event loop. Returns the function that stops the server."""
 
     async def answer(request: web.Request) -> web.Response:
-        take(await request.read())
-        return web.Response(status=204)
+        return web.Response(status=take(await request.read()) or 204)
 
     app = web.Application()
     app.router.add_post(_PATH, answer)
