@@ -71,7 +71,7 @@ def killed_until_done(server: RedisServer, count: int, *, first: int, is_sent: b
     Returns what the state said each time: the phase, and how many fields it had, one for each step that was done.
     """
     states: list[tuple[str, int]] = []
-    while not move_in_a_process(server.url, count, first + (1 if is_sent else 2) * len(states), is_sent=is_sent):
+    while not move_in_a_process(server.url, count, first + 5 * len(states), is_sent=is_sent):
         with server.client() as client:
             state = client.hgetall("{hookline:0}:repartition")
             states.append((state.get(b"phase", b"").decode(), len(state)))

@@ -178,7 +178,7 @@ async def test_a_purge_that_is_killed_repeatedly_removes_only_exported_letters(
 ) -> None:
     ids = await aged(redis, *[40.0] * 4000)
     kills = 0
-    for chosen in range(6):
+    for chosen in range(4):
         before = await dead_letters.count(redis)
         purging = [sys.executable, "-c", _PURGE, redis_server.url, str(tmp_path)]
         async with running_program(*purging, stderr=asyncio.subprocess.DEVNULL) as process:
