@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from inspector.login_settings import ProxyLogin
 from sources.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -31,12 +32,12 @@ class User(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The web pages and the API of the inspector. Without users they need no login, and are served to this machine
-    only."""
+    """The web pages and the API of the inspector. Without users and another way to sign in they need no login, and
+    are served to this machine only."""
 
     host: str = "127.0.0.1"
     """Address to listen on: 0.0.0.0 for all IPv4 interfaces, :: for all interfaces. An address that other machines
-    can reach requires a user."""
+    can reach requires a user or another way to sign in."""
 
     port: Annotated[int, Meta(ge=0, le=65535)] = 8081
     """Port to listen on; 0 for any free port."""
@@ -54,11 +55,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the proxies in front of the inspector. X-Forwarded-For, X-Forwarded-Proto and Forwarded count
-    only from these. They determine the address that is throttled after wrong passwords, and whether cookies are
-    Secure."""
+    only from these, and so does the header of proxy_login. They determine the address that is throttled after
+    wrong passwords, and whether cookies are Secure."""
 
     users: dict[str, User] = {}
     """Users who may log in, by name."""
+
+    proxy_login: ProxyLogin | None = None
+    """Users whom a proxy signs in. Not set, which is the default: no header names a user."""
 
     masked_paths: tuple[str, ...] = ()
     """Paths of values to mask, with everything in them, in addition to common personal data:
@@ -74,6 +78,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     session_max_s: Seconds = 43_200.0
     """Seconds after which a login ends, even if it is used."""
+
+    @property
+    def needs_login(self) -> bool:
+        """True if there is a way to sign in, so that no page is shown without it."""
+        return bool(self.users) or self.proxy_login is not None
 
 
 class DeadSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,6 +25,7 @@ from inspector.http.http_protocol import Protocol
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, is_api
 from inspector.http.security_headers import make_strict
+from inspector.operations.login_audit import record_login
 from inspector.settings import Settings
 from inspector.web.actions import actions_routes
 from inspector.web.audit import audit_routes
@@ -121,6 +122,8 @@ class Site:
             admitted = await self.auth.admit(request, route)
             if not isinstance(admitted, Principal):
                 return self._to_response(request, admitted)
+            if visitor := self.auth.new_visitor(request, admitted):
+                await record_login(self.context.partitions.control, visitor, self.auth.address(request))
             return self._to_response(request, await route.handler(request, admitted))
 
         return handle

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from inspector.http.form_tokens import equal_in_constant_time, new_id
 from inspector.settings import User
+from inspector.sign_in.identity import How, Identity
 
 
 class Accounts:
@@ -18,23 +19,26 @@ class Accounts:
     def __bool__(self) -> bool:
         return bool(self._users)
 
-    def get(self, name: str) -> User | None:
-        """The user with this name."""
-        return self._users.get(name)
+    def __contains__(self, name: str) -> bool:
+        return name in self._users
 
-    def by_password(self, name: str, password: str) -> User | None:
+    def by_password(self, name: str, password: str) -> Identity | None:
         """The user with this name; None if the user or the password is wrong."""
         user = self._users.get(name)
         is_right = equal_in_constant_time(password, user.password.reveal() if user else self._dummy_secret)
-        return user if is_right else None
+        return _identity(name, user, "password") if user and is_right else None
 
-    def by_token(self, token: str) -> str | None:
-        """The name of the user with this token; None if no user has it."""
+    def by_token(self, token: str) -> Identity | None:
+        """The user with this token; None if no user has it."""
         # All tokens are compared, so that the time does not depend on which one matches.
         matches = [
-            name
+            (name, user)
             for name, user in self._users.items()
             if equal_in_constant_time(token, user.token.reveal() if user.token else self._dummy_secret)
             and user.token
         ]
-        return matches[0] if matches else None
+        return _identity(*matches[0], "token") if matches else None
+
+
+def _identity(name: str, user: User, how: How) -> Identity:
+    return Identity(name=name, role=user.role, may_reveal=user.reveal, how=how)

@@ -12,12 +12,16 @@ from aiohttp import hdrs, web
 from inspector.http import request_origin
 from inspector.http.accounts import Accounts
 from inspector.http.failed_logins import FailedLogins
-from inspector.http.form_tokens import Tokens
+from inspector.http.form_tokens import Tokens, equal_in_constant_time
 from inspector.http.login_throttle import LoginThrottle, address_key
 from inspector.http.principal import Principal, Right
 from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, is_api, is_live
 from inspector.http.sessions import Sessions
 from inspector.settings import Settings
+from inspector.sign_in.identity import Identity, SignInRefused
+from inspector.sign_in.proxy_header import SECTION, ProxyHeader
+from inspector.sign_in.refusal_log import RefusalLog
+from inspector.sign_in.visits import Visits
 
 ClientAddress = Callable[[str | None, Sequence[str], Sequence[str]], str]
 """(peer address of the connection, all X-Forwarded-For, all Forwarded) -> address of the client."""
@@ -36,8 +40,10 @@ _BODY_S = 5.0
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _LOCAL = "local"
+_BY_PROXY = "proxy:"
+"""Prefix of the holder of the form tokens of a user whom the proxy signs in. No session id begins like this."""
 
-ANONYMOUS = Principal(name="", role="read", may_reveal=False, has_session=False, csrf="")
+ANONYMOUS = Principal(name="", role="read", may_reveal=False, how=None, csrf="")
 _BAD_FORM_TOKEN = ErrorAnswer(
     403,
     "This form belongs to another login, or the inspector was restarted. Go back, reload the page, and send "
@@ -49,7 +55,7 @@ _REQUEST_TIMEOUT = ErrorAnswer(408, "The request took too long to arrive.")
 
 
 class AuthMiddleware:
-    """Identifies the user of a request by session or token, and checks rights and form tokens."""
+    """Identifies the user of a request by session, token or header of a proxy; checks rights and form tokens."""
 
     def __init__(self, settings: Settings, client_address: ClientAddress) -> None:
         self.accounts = Accounts(settings.users)
@@ -57,6 +63,13 @@ class AuthMiddleware:
         self.throttle = LoginThrottle()
         self.failed_logins = FailedLogins(self.throttle)
         self.tokens = Tokens()
+        self.refusals = RefusalLog()
+        self.has_proxy_login = settings.proxy_login is not None
+        self._needs_login = settings.needs_login
+        self._visits = Visits(settings.session_idle_s)
+        self._proxy_header = (
+            ProxyHeader(settings.proxy_login, reserved=settings.users) if settings.proxy_login else None
+        )
         self._client_address = client_address
         self._proxies = [ip_network(proxy.strip()) for proxy in settings.trusted_proxies]
 
@@ -68,31 +81,40 @@ class AuthMiddleware:
     def is_https(self, request: web.Request) -> bool:
         """Return whether the browser uses https to a proxy, by its Origin header or a trusted proxy's headers."""
         return request_origin.is_https(request.headers) or (
-            request_origin.is_inside(_peer_address(request), self._proxies)
-            and request_origin.is_forwarded_https(request.headers)
+            self._is_from_proxy(request) and request_origin.is_forwarded_https(request.headers)
         )
 
-    def principal(self, request: web.Request) -> Principal | ErrorAnswer:
-        """The user by session, or below /api/ by bearer token; ANONYMOUS if the request has neither."""
-        if not self.accounts:
+    def new_visitor(self, request: web.Request, principal: Principal) -> Identity | None:
+        """The user, if this request begins a visit of one whom the proxy signs in, which is to be recorded."""
+        if principal.how != "proxy" or is_live(request) or not self._visits.is_new(principal.name):
+            return None
+        return Identity(name=principal.name, role=principal.role, may_reveal=principal.may_reveal, how="proxy")
+
+    def principal(self, request: web.Request) -> Principal | ErrorAnswer | SignInRefused:
+        """The user by session, by bearer token below /api/, or by the header of a proxy; else ANONYMOUS."""
+        if not self._needs_login:
             return Principal(
-                name=_LOCAL,
-                role="operate",
-                may_reveal=True,
-                has_session=False,
-                csrf=self.tokens.token_for(_LOCAL),
+                name=_LOCAL, role="operate", may_reveal=True, how="local", csrf=self.tokens.token_for(_LOCAL)
             )
         if is_api(request) and hdrs.AUTHORIZATION in request.headers:
             return self._by_token(request)
         session_id = session_of(request)
-        name = self.sessions.user_of(session_id, is_user_action=not is_live(request)) if session_id else None
-        return self._principal(name, session_id) if name else ANONYMOUS
+        identity = self.sessions.user_of(session_id, is_user_action=not is_live(request)) if session_id else None
+        if identity is not None:
+            return _principal(identity, self.tokens.token_for(session_id))
+        return self._by_proxy(request)
 
     async def admit(self, request: web.Request, route: Route) -> Principal | Answer:
         """The user, if they may use the route; else the response to send instead."""
         principal = self.principal(request)
         if isinstance(principal, ErrorAnswer):
             return principal
+        if isinstance(principal, SignInRefused):
+            # A user whom the proxy may not sign in can still log in with a password.
+            if route.right != "none":
+                self.refusals.refused("proxy_login", principal.reason, self.address(request))
+                return ErrorAnswer(principal.status, principal.text)
+            principal = ANONYMOUS
         if not principal.may(route.right):
             return _login_required(request) if principal is ANONYMOUS else forbidden(principal, route.right)
         if route.method == hdrs.METH_GET:
@@ -108,21 +130,23 @@ class AuthMiddleware:
 
     def _by_token(self, request: web.Request) -> Principal | ErrorAnswer:
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].partition(" ")
-        name = self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
-        if name is not None:
-            return self._principal(name, "")
+        identity = self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
+        if identity is not None:
+            return _principal(identity, "")
         address = self.address(request)
         wait_s = self.failed_logins.failed("token", (address_key(address),), address=address, user="")
         return too_many_tries(wait_s) if wait_s else _unauthorized()
 
-    def _principal(self, name: str, session_id: str) -> Principal:
-        user = self.accounts.get(name)
-        if user is None:
+    def _by_proxy(self, request: web.Request) -> Principal | SignInRefused:
+        if self._proxy_header is None:
             return ANONYMOUS
-        token = self.tokens.token_for(session_id) if session_id else ""
-        return Principal(
-            name=name, role=user.role, may_reveal=user.reveal, has_session=bool(session_id), csrf=token
-        )
+        identity = self._proxy_header.identify(request.headers, is_from_proxy=self._is_from_proxy(request))
+        if identity is None or isinstance(identity, SignInRefused):
+            return identity or ANONYMOUS
+        return _principal(identity, self.tokens.token_for(f"{_BY_PROXY}{identity.name}"))
+
+    def _is_from_proxy(self, request: web.Request) -> bool:
+        return request_origin.is_inside(_peer_address(request), self._proxies)
 
     async def _form_fault(self, request: web.Request, route: Route, principal: Principal) -> ErrorAnswer | None:
         if not request_origin.is_own_page(request.headers, origin_needed=True):
@@ -137,10 +161,10 @@ class AuthMiddleware:
         # ValueError: the bytes are not text. LookupError: the charset is unknown.
         except (ValueError, LookupError):
             return ErrorAnswer(400, "The form cannot be decoded. Send it as UTF-8.")
-        holder = (
-            request.cookies.get(LOGIN_COOKIE, "") if route.right == "none" else _token_holder(request, principal)
-        )
-        return None if holder and self.tokens.is_for(holder, str(token)) else _BAD_FORM_TOKEN
+        if route.right == "none":
+            holder = request.cookies.get(LOGIN_COOKIE, "")
+            return None if holder and self.tokens.is_for(holder, str(token)) else _BAD_FORM_TOKEN
+        return None if _is_token_of(principal, str(token)) else _BAD_FORM_TOKEN
 
     def _api_fault(self, request: web.Request, principal: Principal) -> ErrorAnswer | None:
         if not request_origin.is_own_page(request.headers, origin_needed=False):
@@ -148,10 +172,9 @@ class AuthMiddleware:
         # A form of another web site cannot have this content type.
         if request.content_type != _JSON:
             return ErrorAnswer(415, f"Send JSON, with Content-Type: {_JSON}.")
-        if not principal.has_session:
+        if principal.how in ("token", "local"):
             return None
-        token = request.headers.get(FORM_HEADER, "")
-        return None if self.tokens.is_for(session_of(request), token) else _BAD_FORM_TOKEN
+        return None if _is_token_of(principal, request.headers.get(FORM_HEADER, "")) else _BAD_FORM_TOKEN
 
 
 def session_of(request: web.Request) -> str:
@@ -188,11 +211,14 @@ def too_many_tries(wait_s: float) -> ErrorAnswer:
 
 def forbidden(principal: Principal, right: Right) -> ErrorAnswer:
     """The response to a user who lacks a right."""
-    settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
-    setting = settings.get(right, 'role = "operate"')
-    return ErrorAnswer(
-        403, f"{principal.name} is not allowed to do this. Set {setting} in inspector.users.{principal.name}."
-    )
+    if principal.how == "proxy":
+        groups = {"reveal": "reveal_groups", "edit": "operate_groups, and one to reveal_groups,"}
+        cure = f"Add a group of this user to {groups.get(right, 'operate_groups')} in [{SECTION}]."
+    else:
+        settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
+        setting = settings.get(right, 'role = "operate"')
+        cure = f"Set {setting} in inspector.users.{principal.name}."
+    return ErrorAnswer(403, f"{principal.name} is not allowed to do this. {cure}")
 
 
 def safe_redirect_path(text: str) -> str:
@@ -206,8 +232,14 @@ def redirect(path: str) -> web.Response:
     return web.Response(status=303, headers={hdrs.LOCATION: path})
 
 
-def _token_holder(request: web.Request, principal: Principal) -> str:
-    return session_of(request) if principal.has_session else _LOCAL
+def _principal(identity: Identity, csrf: str) -> Principal:
+    return Principal(
+        name=identity.name, role=identity.role, may_reveal=identity.may_reveal, how=identity.how, csrf=csrf
+    )
+
+
+def _is_token_of(principal: Principal, token: str) -> bool:
+    return bool(principal.csrf) and equal_in_constant_time(token, principal.csrf)
 
 
 def _login_required(request: web.Request) -> Answer:

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from inspector.settings import Role
+from inspector.sign_in.identity import How
 
 Right = Literal["none", "read", "operate", "reveal", "edit"]
 """The right that a route requires.
@@ -23,11 +24,16 @@ class Principal(Struct, frozen=True, kw_only=True):
     may_reveal: bool
     """True if personal data is shown unmasked."""
 
-    has_session: bool
-    """True if a session cookie identified the user, so that forms need a token and the user can log out."""
+    how: How | None
+    """How the request showed who its user is; None without a login."""
 
     csrf: str
-    """Token for the forms of this user."""
+    """Token for the forms of this user; "" with a bearer token, which no browser sends by itself."""
+
+    @property
+    def has_session(self) -> bool:
+        """True if a session cookie identified the user, so that the user can log out."""
+        return self.how == "password"
 
     def may(self, right: Right) -> bool:
         """Return whether the user has a right. A client without a login has only the right "none"."""

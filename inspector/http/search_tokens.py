@@ -37,18 +37,21 @@ class SearchTokens:
         self._searches: dict[str, _Search] = {}
         self._tokens: dict[tuple[str, str], str] = {}
 
-    def for_address(self, user: str, form: Mapping[str, str]) -> dict[str, str]:
-        """The fields of a form for an address: with a token instead of the search, the same one each time."""
+    def for_address(self, user: str, form: Mapping[str, str], field: str = FIELD) -> dict[str, str]:
+        """The fields of a form for an address: with a token instead of the search, the same one each time.
+
+        field: the field of the search.
+        """
         fields = dict(form)
-        if text := fields.pop(FIELD, ""):
+        if text := fields.pop(field, ""):
             fields[TOKEN_FIELD] = self._token(user, text)
         return fields
 
-    def from_address(self, user: str, query: Mapping[str, str]) -> dict[str, str]:
+    def from_address(self, user: str, query: Mapping[str, str], field: str = FIELD) -> dict[str, str]:
         """The fields of a form that an address stands for. Raises SearchExpiredError."""
         fields = dict(query)
         if token := fields.pop(TOKEN_FIELD, ""):
-            fields[FIELD] = self._text(user, token)
+            fields[field] = self._text(user, token)
         return fields
 
     def _token(self, user: str, text: str) -> str:

@@ -10,13 +10,14 @@ from msgspec import Struct
 
 from inspector.http.form_tokens import new_id
 from inspector.settings import Settings
+from inspector.sign_in.identity import Identity
 
 MOST = 1000
 """Most sessions. Beyond it the least recently used session ends."""
 
 
 class _Session(Struct):
-    user: str
+    identity: Identity
     began_s: float
     seen_s: float
 
@@ -33,15 +34,15 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def begin(self, user: str) -> str:
+    def begin(self, identity: Identity) -> str:
         """Begin a session; return its id, which is always new."""
         session_id, now_s = new_id(), self._clock()
         if len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions[_key(session_id)] = _Session(user, now_s, now_s)
+        self._sessions[_key(session_id)] = _Session(identity, now_s, now_s)
         return session_id
 
-    def user_of(self, session_id: str, *, is_user_action: bool) -> str | None:
+    def user_of(self, session_id: str, *, is_user_action: bool) -> Identity | None:
         """The user of a session; None if it has ended. With `is_user_action` the idle time begins again."""
         key = _key(session_id)
         session = self._sessions.get(key)
@@ -55,7 +56,7 @@ class Sessions:
             session.seen_s = now_s
             # The most recently used session is the last one.
             self._sessions[key] = self._sessions.pop(key)
-        return session.user
+        return session.identity
 
     def end(self, session_id: str) -> None:
         """End a session, if it exists."""

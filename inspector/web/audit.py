@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from aiohttp import web
@@ -12,8 +13,10 @@ from broker.merged.audit import AuditPage
 from broker.monitoring.audit import StoredAuditEntry
 from broker.redis.partitions import Partitions
 from inspector.http.app_context import AppContext
+from inspector.http.auth_middleware import redirect
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
+from inspector.http.search_tokens import SearchExpiredError
 from inspector.operations.filter_fields import FilterField, declared_fields
 from inspector.operations.status import incomplete
 from inspector.web.filters import FilterError, parse_filter, plain_input, to_address, to_form
@@ -27,6 +30,9 @@ _READ = 500
 
 _MOST_READS = 20
 """Most reads for one page. Beyond it the page may be shorter, and the link to older entries continues."""
+
+_BY = "by"
+"""The field of the form with the name of a user."""
 
 _OPERATIONS = (
     *("login", "reveal", "export", "import", "replay", "discard", "annotate", "edit", "dry_run", "stop", "resume"),
@@ -64,11 +70,15 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
                 400, "before must be a value from a link on a page of the audit log.", back="/audit"
             )
         try:
-            audit_filter = parse_filter(request.query, AuditFilter)
+            fields = context.searches.from_address(principal.name, request.query, _BY)
+            audit_filter = parse_filter(fields, AuditFilter)
+        except SearchExpiredError as error:
+            return ErrorAnswer(410, str(error), back="/audit")
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.", back="/audit")
         found = await _find(context.partitions, audit_filter, before)
         fields = to_form(audit_filter)
+        address = _address_fields(context, principal, fields)
         return pages.show(
             request,
             principal,
@@ -77,14 +87,27 @@ def audit_routes(context: AppContext, pages: Pages) -> list[Route]:
             incomplete=incomplete(found.page.away),
             fields=fields,
             inputs=[plain_input(audit_filter, field, _options(field)) for field in declared_fields(AuditFilter)],
-            newest=to_address("/audit", fields),
-            older=to_address("/audit", {**fields, "before": found.older}) if found.older else "",
+            newest=to_address("/audit", address),
+            older=to_address("/audit", {**address, "before": found.older}) if found.older else "",
             is_first=not before,
             is_id=is_id,
             shown=context.configured.masking.text,
         )
 
-    return [Route("GET", "/audit", audit)]
+    async def filter_by_form(request: web.Request, principal: Principal) -> Answer:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            fields = to_form(parse_filter(form, AuditFilter))
+        except FilterError as error:
+            return ErrorAnswer(400, f"{error}.", back="/audit")
+        return redirect(to_address("/audit", _address_fields(context, principal, fields)))
+
+    return [Route("GET", "/audit", audit), Route("POST", "/audit", filter_by_form)]
+
+
+def _address_fields(context: AppContext, principal: Principal, fields: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields of a filter for an address, in which the name of a user that is an e-mail address is a token."""
+    return context.searches.for_address(principal.name, fields, _BY) if "@" in fields.get(_BY, "") else fields
 
 
 async def _find(partitions: Partitions, audit_filter: AuditFilter, before: str) -> _Found:

@@ -41,7 +41,9 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
 
     async def form(request: web.Request, principal: Principal) -> Answer:
         path = safe_redirect_path(request.query.get("next", "/"))
-        return redirect(path) if principal.name else _form(request, auth, pages, path)
+        if principal.name and principal.how != "proxy":
+            return redirect(path)
+        return _form(request, auth, pages, path, signed_in=principal.name)
 
     async def log_in(request: web.Request, _: Principal) -> Answer:
         form = await request.post()
@@ -51,23 +53,17 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
         await auth.failed_logins.wait((by_name, by_address), is_gone=lambda: is_gone(request))
         user = auth.accounts.by_password(name, str(form.get("password", "")))
         if user is None:
-            existing_user = name if auth.accounts.get(name) else ""
+            existing_user = name if name in auth.accounts else ""
             wait_s = auth.failed_logins.failed("login", (by_name, by_address), address=address, user=existing_user)
             return _form(
                 request, auth, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
             )
         auth.throttle.passed((by_name,))
-        await record_login(context.partitions.control, name)
+        await record_login(context.partitions.control, user, address)
         auth.sessions.end(session_of(request))
         answer = redirect(path)
-        keep_session(answer, auth.sessions.begin(name), https=auth.is_https(request))
+        keep_session(answer, auth.sessions.begin(user), https=auth.is_https(request))
         answer.del_cookie(LOGIN_COOKIE, path="/login")
-        log.info(
-            "%s logged in from %s",
-            name,
-            address,
-            extra={"action": "inspector_login", "user": name, "address": address},
-        )
         return answer
 
     async def log_out(request: web.Request, principal: Principal) -> Answer:
@@ -91,6 +87,7 @@ def _form(
     path: str,
     *,
     name: str = "",
+    signed_in: str = "",
     refusal: ErrorAnswer | None = None,
 ) -> web.Response:
     cookie = request.cookies.get(LOGIN_COOKIE, "")
@@ -104,6 +101,9 @@ def _form(
         next=path,
         token=auth.tokens.token_for(holder),
         fault=refusal.text if refusal else "",
+        has_passwords=bool(auth.accounts),
+        has_proxy_login=auth.has_proxy_login,
+        signed_in=signed_in,
     )
     answer.headers.update(refusal.headers if refusal else {})
     answer.set_cookie(

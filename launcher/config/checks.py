@@ -88,9 +88,9 @@ def short_deadlines(
 
 
 def unprotected_inspector(inspector: InspectorSettings) -> Iterator[tuple[str, str]]:
-    """Yields (path, reason) when people could reach the inspector without a password."""
+    """Yields (path, reason) when people could reach the inspector without signing in."""
     fix = "add a user (HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD)"
-    if inspector.users:
+    if inspector.needs_login:
         return
     if not is_local(inspector.host):
         yield "inspector.host", f"everyone who reaches it could do everything: {fix}, or listen on 127.0.0.1"

@@ -27,6 +27,7 @@ from launcher.config.enrichment_checks import enrichment
 from launcher.config.environment import CONFIG, as_variable, names_of, overlay
 from launcher.config.rule_checks import contradictions
 from launcher.config.settings import LogSettings, TelemetrySettings, UpSettings
+from launcher.config.sign_in_checks import sign_in
 from launcher.config.source_checks import unusable_sources
 from launcher.config.struct_reader import FieldReader, FromEnvironment, joined, unknown
 from launcher.config.toml_lines import line_numbers, line_of
@@ -154,6 +155,7 @@ def _across(values: Mapping[str, Any], rules_path: str) -> Iterator[tuple[str, s
         yield from longest_answer(values["receiver"])
     if isinstance(values.get("inspector"), InspectorSettings):
         yield from unprotected_inspector(values["inspector"])
+        yield from sign_in(values["inspector"])
     if isinstance(values.get("telemetry"), TelemetrySettings):
         yield from missing_extra(values["telemetry"])
     rules, sources = values.get("rules", ()), values.get("sources") or {DEFAULT_SOURCE: SourceSettings()}

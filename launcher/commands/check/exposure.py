@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 from inspector.settings import Settings as InspectorSettings
 from inspector.settings import is_local
@@ -45,9 +46,18 @@ def _inspector(inspector: InspectorSettings) -> Iterator[str]:
             "inspector.hosts names a proxy, and inspector.trusted_proxies is empty: all users seem to come from "
             "its address, and wrong passwords of one user slow down all; set it to the address of the proxy"
         )
+    if inspector.proxy_login and any(map(_is_of_this_machine, inspector.trusted_proxies)):
+        yield (
+            "inspector.proxy_login believes connections from this machine (inspector.trusted_proxies): every "
+            "account and program here can claim to be any user"
+        )
     for name, user in inspector.users.items():
         if len(user.password.reveal()) < SHORT_PASSWORD_CHARS:
             yield (
                 f"inspector.users.{name}.password is shorter than {SHORT_PASSWORD_CHARS} characters, "
                 "and can be guessed: use a longer, random one"
             )
+
+
+def _is_of_this_machine(network: str) -> bool:
+    return ip_network(network.strip()).is_loopback

@@ -38,6 +38,7 @@ ABSENT_ID = "0" * 17
 POSTS = {
     "/dead": {"ann", "bob", "dan", "eve"},
     "/events": {"ann", "bob", "dan", "eve"},
+    "/audit": {"ann", "bob", "dan", "eve"},
     "/dead/preview": {"ann", "dan"},
     "/dead/begin": {"ann", "dan"},
     "/dead/export": {"ann", "eve"},

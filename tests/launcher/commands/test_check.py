@@ -145,6 +145,14 @@ def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, r
     notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound)[1]["notes"])
     assert "inspector" not in notes and "receiver.host" not in notes and "worker.host" not in notes
 
+    local = {
+        "HOOKLINE_INSPECTOR_TRUSTED_PROXIES": "127.0.0.1",
+        "HOOKLINE_INSPECTOR_PROXY_LOGIN_USER_HEADER": "X-Forwarded-User",
+        "HOOKLINE_INSPECTOR_PROXY_LOGIN_READ_GROUPS": "*",
+    }
+    notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound | local)[1]["notes"])
+    assert "can claim to be any user" in notes
+
 
 MAIL = """
 [channels.mail]

@@ -199,6 +199,21 @@ def test_a_proxy_in_front_of_it_without_users_is_a_fault() -> None:
     assert "do everything" in faults({"hosts": ["hookline.example.com"]})["inspector.hosts"]
 
 
+def test_faults_of_a_proxy_that_signs_in_are_reported() -> None:
+    alone = faults({"hosts": ["hookline.example.com"], "proxy_login": {"user_header": "X-User"}})
+    assert "set inspector.trusted_proxies" in alone["inspector.proxy_login"]
+    assert "inspector.hosts" not in alone  # nothing is open to everyone
+
+    proxies = {"trusted_proxies": ["10.0.0.5"]}
+    no_rights = faults({**proxies, "proxy_login": {"user_header": "X-User", "reveal_groups": ["*"]}})
+    assert "lets no user in" in no_rights["inspector.proxy_login"]
+    by_group = {"user_header": "X User:", "read_groups": ["staff"]}
+    assert "inspector.proxy_login.user_header" in faults({**proxies, "proxy_login": by_group})
+    assert "groups" in faults({**proxies, "proxy_login": by_group | {"user_header": "X-User"}}).popitem()[1]
+    same = {"user_header": "X-User", "groups_header": "x-user", "read_groups": ["*"]}
+    assert "header of the name" in faults({**proxies, "proxy_login": same})["inspector.proxy_login.groups_header"]
+
+
 def test_only_trusted_proxies_name_the_client() -> None:
     settings = read({"inspector": {"trusted_proxies": ["10.0.0.0/8"]}}, {}).inspector
     of = _client_address(settings)

@@ -1,0 +1,1 @@
+"""Users who sign in elsewhere: through a proxy. Their rights come from their groups."""
