@@ -17,7 +17,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # If uv is not on PATH, the targets that need it install their own.
 OWN_UV := .venv-uv/bin/uv
 uv := $(or $(UV),$(OWN_UV))
-ALL_EXTRAS := embedded,apprise,otel,dev
+ALL_EXTRAS := embedded,apprise,oidc,otel,dev
 comma := ,
 PYTEST = pytest -m "not chaos and not image" --numprocesses auto --maxprocesses 4 --dist worksteal
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))

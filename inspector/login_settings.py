@@ -1,10 +1,12 @@
-"""Settings of the ways to sign in without a password that is in the config: `[inspector.proxy_login]`."""
+"""Settings of the ways to sign in elsewhere: `[inspector.proxy_login]` and `[inspector.oidc]`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from sources.secret import Secret
 
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
@@ -36,3 +38,30 @@ class ProxyLogin(GroupRights, frozen=True, forbid_unknown_fields=True, kw_only=T
     groups_header: HeaderName | None = None
     """Header with the groups of the user, separated by commas, such as X-Forwarded-Groups. Not set: users have
     no groups, so that only `*` gives rights."""
+
+
+class OidcLogin(GroupRights, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A provider of OpenID Connect signs users in. Needs the extra `oidc`."""
+
+    issuer: str
+    """URL of the provider, exactly as it writes it in its own discovery document:
+    `https://login.example.com/realms/main`."""
+
+    client_id: str
+    """Name of this inspector at the provider, where it is registered as a client."""
+
+    client_secret: Secret | None = None
+    """Secret of this client. Not set: the provider knows it as a public client, which PKCE alone protects."""
+
+    public_url: str
+    """Address of the inspector in browsers, such as `https://hookline.example.com`. Its host belongs into `hosts`.
+    The redirect URI to register at the provider is this address with `/login/oidc/callback` after it."""
+
+    scopes: tuple[str, ...] = ("openid", "profile")
+    """Scopes to ask for. `openid` is always needed; some providers send groups only with one of their own."""
+
+    name_claim: str = "preferred_username"
+    """Claim of the ID token with the name of the user. Choose one that users cannot change themselves."""
+
+    groups_claim: str = "groups"
+    """Claim of the ID token with the groups of the user, a list."""

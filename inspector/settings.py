@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from inspector.login_settings import ProxyLogin
+from inspector.login_settings import OidcLogin, ProxyLogin
 from sources.secret import Secret
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -64,6 +64,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     proxy_login: ProxyLogin | None = None
     """Users whom a proxy signs in. Not set, which is the default: no header names a user."""
 
+    oidc: OidcLogin | None = None
+    """Users whom a provider of OpenID Connect signs in. Not set, which is the default: only in other ways."""
+
     masked_paths: tuple[str, ...] = ()
     """Paths of values to mask, with everything in them, in addition to common personal data:
     `**.customer.metadata`, `data.order.*.note`. A path consists of keys from the root of the body; `*` matches any
@@ -82,7 +85,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def needs_login(self) -> bool:
         """True if there is a way to sign in, so that no page is shown without it."""
-        return bool(self.users) or self.proxy_login is not None
+        return bool(self.users or self.proxy_login or self.oidc)
 
 
 class DeadSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

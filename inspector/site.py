@@ -35,9 +35,10 @@ from inspector.web.dead_letter import letter_routes
 from inspector.web.dead_letters import letters_routes
 from inspector.web.events import events_routes
 from inspector.web.groups import groups_routes
-from inspector.web.login import login_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
+from inspector.web.sign_in.login import login_routes
+from inspector.web.sign_in.login_page import LoginPage
 from inspector.web.static import Static
 
 MAX_BODY_BYTES = 64 * 1024
@@ -79,7 +80,7 @@ class Site:
         self.auth = AuthMiddleware(settings, client_address)
         self.context = AppContext(partitions, configured)
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
-        for route in (*self._routes(), *extra_routes):
+        for route in (*self._login_routes(settings), *self._routes(), *extra_routes):
             add = app.router.add_get if route.method == hdrs.METH_GET else app.router.add_post
             add(route.path, self._authorized(route))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
@@ -100,10 +101,23 @@ class Site:
         with contextlib.suppress(asyncio.CancelledError):
             await self._runner_task
 
+    def _login_routes(self, settings: Settings) -> list[Route]:
+        if settings.oidc is None:
+            return login_routes(self.context, self.auth, LoginPage(self.auth, self._pages, None))
+        # These need the extra `oidc`.
+        from inspector.sign_in.oidc.sign_in import OidcSignIn  # noqa: PLC0415
+        from inspector.web.sign_in.oidc import oidc_routes  # noqa: PLC0415
+
+        oidc = OidcSignIn(settings.oidc, reserved=settings.users)
+        page = LoginPage(self.auth, self._pages, oidc)
+        return [
+            *login_routes(self.context, self.auth, page),
+            *oidc_routes(self.context, self.auth, self._pages, page, oidc),
+        ]
+
     def _routes(self) -> list[Route]:
         return [
             *self._static.routes(),
-            *login_routes(self.context, self.auth, self._pages),
             *overview_routes(self.context, self._pages),
             *events_routes(self.context, self._pages),
             *letters_routes(self.context, self._pages),

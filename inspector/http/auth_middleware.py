@@ -19,7 +19,7 @@ from inspector.http.routing import Answer, ClientRedirect, ErrorAnswer, Route, i
 from inspector.http.sessions import Sessions
 from inspector.settings import Settings
 from inspector.sign_in.identity import Identity, SignInRefused
-from inspector.sign_in.proxy_header import SECTION, ProxyHeader
+from inspector.sign_in.proxy_header import ProxyHeader
 from inspector.sign_in.refusal_log import RefusalLog
 from inspector.sign_in.visits import Visits
 
@@ -35,6 +35,9 @@ _SESSION_COOKIE = "hookline_session"
 # Browsers accept a cookie with the prefix __Host- only from this host, not from other hosts of the domain.
 _HTTPS_SESSION_COOKIE = f"__Host-{_SESSION_COOKIE}"
 """Name of the session cookie with https."""
+
+_SECTIONS = {"proxy": "inspector.proxy_login", "oidc": "inspector.oidc"}
+"""Tables of the config with the rights of users who have no password."""
 
 _BODY_S = 5.0
 _FORM = "application/x-www-form-urlencoded"
@@ -211,9 +214,11 @@ def too_many_tries(wait_s: float) -> ErrorAnswer:
 
 def forbidden(principal: Principal, right: Right) -> ErrorAnswer:
     """The response to a user who lacks a right."""
-    if principal.how == "proxy":
+    if principal.how in _SECTIONS:
         groups = {"reveal": "reveal_groups", "edit": "operate_groups, and one to reveal_groups,"}
-        cure = f"Add a group of this user to {groups.get(right, 'operate_groups')} in [{SECTION}]."
+        cure = (
+            f"Add a group of this user to {groups.get(right, 'operate_groups')} in [{_SECTIONS[principal.how]}]."
+        )
     else:
         settings = {"reveal": "reveal = true", "edit": 'role = "operate" and reveal = true'}
         setting = settings.get(right, 'role = "operate"')

@@ -33,7 +33,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     @property
     def has_session(self) -> bool:
         """True if a session cookie identified the user, so that the user can log out."""
-        return self.how == "password"
+        return self.how in ("password", "oidc")
 
     def may(self, right: Right) -> bool:
         """Return whether the user has a right. A client without a login has only the right "none"."""

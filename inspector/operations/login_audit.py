@@ -19,11 +19,8 @@ log = logging.getLogger("hookline.inspector")
 
 
 async def record_login(redis: Client, identity: Identity, address: str) -> None:
-    """Record that a user signed in from an address. While Redis is away, only the log of this process has it.
-
-    A proxy may name users by their e-mail addresses, which the log leaves out.
-    """
-    user = masked_emails(identity.name, MASK)
+    """Record that a user signed in from an address. While Redis is away, only the log of this process has it."""
+    user = user_for_log(identity.name)
     log.info(
         "%s logged in from %s by %s",
         user,
@@ -31,9 +28,10 @@ async def record_login(redis: Client, identity: Identity, address: str) -> None:
         identity.how,
         extra={"action": "inspector_login", "user": user, "address": address, "how": identity.how},
     )
+    details = {"how": identity.how, **({"subject": identity.subject} if identity.subject else {})}
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            await audit.record(redis, AuditEntry(identity.name, "login", details={"how": identity.how}))
+            await audit.record(redis, AuditEntry(identity.name, "login", details=details))
     except (BrokerError, TimeoutError) as error:
         log.warning(
             "cannot record the login of %s in the audit log: %s",
@@ -41,3 +39,8 @@ async def record_login(redis: Client, identity: Identity, address: str) -> None:
             str(error) or "Redis does not answer",
             extra={"action": "inspector_login_not_recorded", "user": user},
         )
+
+
+def user_for_log(name: str) -> str:
+    """The name of a user as the log may have it: without e-mail addresses, by which proxies may name users."""
+    return masked_emails(name, MASK)

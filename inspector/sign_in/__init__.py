@@ -1,1 +1,1 @@
-"""Users who sign in elsewhere: through a proxy. Their rights come from their groups."""
+"""Users who sign in elsewhere, through a proxy or by OpenID Connect. Their rights come from their groups."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 from inspector.login_settings import EVERYONE, GroupRights
 from inspector.settings import Role
 
-How = Literal["local", "password", "token", "proxy"]
+How = Literal["local", "password", "token", "proxy", "oidc"]
 """How a request showed who its user is; local: no login is configured."""
 
 MAX_NAME_CHARS = 128
@@ -23,6 +23,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     role: Role
     may_reveal: bool
     how: How
+    subject: str = ""
+    """The id of the user at the provider, which stays if the user is renamed; "" without one."""
 
 
 class SignInRefused(Struct, frozen=True):
@@ -37,7 +39,14 @@ class SignInRefused(Struct, frozen=True):
 
 
 def identity_by_groups(
-    name: str, groups: Collection[str], rights: GroupRights, *, how: How, section: str, reserved: Collection[str]
+    name: str,
+    groups: Collection[str],
+    rights: GroupRights,
+    *,
+    how: How,
+    section: str,
+    reserved: Collection[str],
+    subject: str = "",
 ) -> Identity | SignInRefused:
     """The user with the rights of their groups, or why they are turned away.
 
@@ -70,6 +79,7 @@ def identity_by_groups(
         role="operate" if operates else "read",
         may_reveal=_has_one_of(groups, rights.reveal_groups),
         how=how,
+        subject=subject,
     )
 
 

@@ -9,7 +9,7 @@ from multidict import CIMultiDictProxy
 from inspector.login_settings import ProxyLogin
 from inspector.sign_in.identity import Identity, SignInRefused, identity_by_groups
 
-SECTION = "inspector.proxy_login"
+_SECTION = "inspector.proxy_login"
 
 
 class ProxyHeader:
@@ -49,4 +49,4 @@ class ProxyHeader:
         if not name:
             return None
         members = [group.strip() for group in groups[0].split(",")] if groups else []
-        return identity_by_groups(name, members, settings, how="proxy", section=SECTION, reserved=self._reserved)
+        return identity_by_groups(name, members, settings, how="proxy", section=_SECTION, reserved=self._reserved)

@@ -18,6 +18,7 @@ from inspector.settings import User, is_local
 from launcher.config.enrichment_checks import api_region, api_token, api_url
 from launcher.config.rule_checks import known, rule_checks
 from launcher.config.settings import TelemetrySettings
+from launcher.config.sign_in_checks import sign_in_checks
 from launcher.config.source_checks import source_checks
 from launcher.config.struct_reader import Check, did_you_mean
 from receiver.ingress import kept_headers
@@ -52,6 +53,7 @@ def checks(sources: Collection[str], channels: Collection[str]) -> Mapping[tuple
         (InspectorSettings, "trusted_proxies"): _proxies,
         (User, "token"): _token,
         (AlertSettings, "channel"): lambda name: known("channel", name, channels) if name else (),
+        **sign_in_checks(),
         **source_checks(),
         **rule_checks(sources, channels),
     }

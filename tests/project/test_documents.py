@@ -73,7 +73,7 @@ def test_every_variable_of_the_configuration_page_is_accepted_with_its_default()
     variables = re.findall(r"<br>`(HOOKLINE_\w+)` \| `(.*?)` \|", configuration.FILE.read_text())
     # A table that describes a provider is accepted with its own kind only.
     others = ("HOOKLINE_CHANNELS", *(f"HOOKLINE_SOURCES_NAME_{kind.upper()}_" for kind in CONFIGURED))
-    others += ("HOOKLINE_INSPECTOR_PROXY_LOGIN",)  # needs settings that have no default
+    others += ("HOOKLINE_INSPECTOR_PROXY_LOGIN", "HOOKLINE_INSPECTOR_OIDC")  # need settings that have no default
     environ = {name: in_a_variable(value) for name, value in variables if not name.startswith(others)}
     environ |= {f"HOOKLINE_SOURCES_NAME_API_{key}": "needed-with-api" for key in ("APP_ID", "TOKEN")}
     environ["HOOKLINE_INSPECTOR_USERS_NAME_PASSWORD"] = "needed-by-each-user"
@@ -156,7 +156,7 @@ def test_a_decision_names_the_files_that_it_concerns(record: Path) -> None:
 def test_the_configs_on_the_page_of_the_inspector_are_valid(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "inspector.md").read_text()
     examples = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert len(examples) >= 2
+    assert len(examples) >= 3
     (tmp_path / "secret").write_text("a secret with more than twenty characters")
     for example in examples:
         text = re.sub(r"file:/run/secrets/[a-z-]+", f"file:{tmp_path}/secret", example)
@@ -166,7 +166,7 @@ def test_the_configs_on_the_page_of_the_inspector_are_valid(tmp_path: Path) -> N
 def test_every_dependency_is_documented() -> None:
     documented = re.findall(r"^- `([^`]+)`: \S", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     extras = PROJECT["optional-dependencies"]
-    optional = [*extras["embedded"], *extras["apprise"], *extras["otel"], *extras["dev"]]
+    optional = [*extras["embedded"], *extras["apprise"], *extras["oidc"], *extras["otel"], *extras["dev"]]
     groups = PYPROJECT["dependency-groups"]
     needed = [*PROJECT["dependencies"], *optional, *groups["build"], *groups["lock"]]
     assert documented == [re.split(r"[\[<>=~!]", entry)[0] for entry in needed]

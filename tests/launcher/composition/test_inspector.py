@@ -21,6 +21,7 @@ from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations.status import read_status
 from launcher.composition.components import _client_address
+from launcher.config import sign_in_checks
 from launcher.config.config import read
 from launcher.errors import ConfigError
 from tests.inspector.stack import make_dead_letters, sample
@@ -212,6 +213,30 @@ def test_faults_of_a_proxy_that_signs_in_are_reported() -> None:
     assert "groups" in faults({**proxies, "proxy_login": by_group | {"user_header": "X-User"}}).popitem()[1]
     same = {"user_header": "X-User", "groups_header": "x-user", "read_groups": ["*"]}
     assert "header of the name" in faults({**proxies, "proxy_login": same})["inspector.proxy_login.groups_header"]
+
+
+def test_faults_of_a_login_by_openid_connect_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults({"oidc": {}}).keys() >= {
+        f"inspector.oidc.{name}" for name in ("issuer", "client_id", "public_url")
+    }
+    good = {"issuer": "https://login.example.com", "client_id": "hookline", "public_url": "http://localhost:8081"}
+    bad = {"issuer": "http://login.example.com", "public_url": "https://h.example.com/x", "scopes": ["email"]}
+
+    reasons = faults({"oidc": good | bad | {"client_secret": "in the file", "client_id": " "}})
+
+    assert "must be https" in reasons["inspector.oidc.issuer"]
+    assert "without a path" in reasons["inspector.oidc.public_url"]
+    assert "openid is missing" in reasons["inspector.oidc.scopes"]
+    assert "does not belong in this file" in reasons["inspector.oidc.client_secret"]
+    assert reasons["inspector.oidc.client_id"] == "it is empty"
+    assert "lets no user in" in faults({"oidc": good})["inspector.oidc"]
+    foreign = good | {"public_url": "https://h.example.com", "read_groups": ["*"]}
+    assert "add it to inspector.hosts" in faults({"oidc": foreign})["inspector.oidc.public_url"]
+    proxy = {"user_header": "X-User", "read_groups": ["*"]}
+    both = {"trusted_proxies": ["10.0.0.5"], "proxy_login": proxy, "oidc": good | {"read_groups": ["*"]}}
+    assert "use one of them" in faults(both)["inspector.oidc"]
+    monkeypatch.setattr(sign_in_checks, "find_spec", lambda _: None)
+    assert "pip install 'hookline[oidc]'" in faults({"oidc": good | {"read_groups": ["*"]}})["inspector.oidc"]
 
 
 def test_only_trusted_proxies_name_the_client() -> None:

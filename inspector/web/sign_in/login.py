@@ -1,9 +1,8 @@
-"""The login page, and logging out."""
+"""Logging in with a password, and logging out."""
 
 from __future__ import annotations
 
 import logging
-import re
 
 from aiohttp import web
 
@@ -19,45 +18,37 @@ from inspector.http.auth_middleware import (
     session_of,
     too_many_tries,
 )
-from inspector.http.form_tokens import new_id
 from inspector.http.login_throttle import address_key
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
-from inspector.operations.login_audit import record_login
-from inspector.web.pages import Pages
-
-_LOGIN_S = 3600
-_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_NAME_CHARS = 64
-"""Longest name of a user."""
+from inspector.operations.login_audit import record_login, user_for_log
+from inspector.web.sign_in.login_page import MAX_NAME_CHARS, LoginPage
 
 _WRONG = ErrorAnswer(403, "Wrong name or password.")
 
 log = logging.getLogger("hookline.inspector")
 
 
-def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> list[Route]:
+def login_routes(context: AppContext, auth: AuthMiddleware, page: LoginPage) -> list[Route]:
     """The routes /login and /logout."""
 
     async def form(request: web.Request, principal: Principal) -> Answer:
         path = safe_redirect_path(request.query.get("next", "/"))
         if principal.name and principal.how != "proxy":
             return redirect(path)
-        return _form(request, auth, pages, path, signed_in=principal.name)
+        return page.show(request, path, signed_in=principal.name)
 
     async def log_in(request: web.Request, _: Principal) -> Answer:
         form = await request.post()
         name, path = str(form.get("name", "")), safe_redirect_path(str(form.get("next", "/")))
         address = auth.address(request)
-        by_name, by_address = f"user:{name[:_NAME_CHARS]}", address_key(address)
+        by_name, by_address = f"user:{name[:MAX_NAME_CHARS]}", address_key(address)
         await auth.failed_logins.wait((by_name, by_address), is_gone=lambda: is_gone(request))
         user = auth.accounts.by_password(name, str(form.get("password", "")))
         if user is None:
             existing_user = name if name in auth.accounts else ""
             wait_s = auth.failed_logins.failed("login", (by_name, by_address), address=address, user=existing_user)
-            return _form(
-                request, auth, pages, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG
-            )
+            return page.show(request, path, name=name, refusal=too_many_tries(wait_s) if wait_s else _WRONG)
         auth.throttle.passed((by_name,))
         await record_login(context.partitions.control, user, address)
         auth.sessions.end(session_of(request))
@@ -68,9 +59,10 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
 
     async def log_out(request: web.Request, principal: Principal) -> Answer:
         auth.sessions.end(session_of(request))
-        answer = redirect("/login")
+        answer = redirect("/login?left" if principal.how == "oidc" else "/login")
         drop_session(answer, https=auth.is_https(request))
-        log.info("%s logged out", principal.name, extra={"action": "inspector_logout", "user": principal.name})
+        user = user_for_log(principal.name)
+        log.info("%s logged out", user, extra={"action": "inspector_logout", "user": user})
         return answer
 
     return [
@@ -78,41 +70,3 @@ def login_routes(context: AppContext, auth: AuthMiddleware, pages: Pages) -> lis
         Route("POST", "/login", log_in, "none"),
         Route("POST", "/logout", log_out),
     ]
-
-
-def _form(
-    request: web.Request,
-    auth: AuthMiddleware,
-    pages: Pages,
-    path: str,
-    *,
-    name: str = "",
-    signed_in: str = "",
-    refusal: ErrorAnswer | None = None,
-) -> web.Response:
-    cookie = request.cookies.get(LOGIN_COOKIE, "")
-    holder = cookie if _ID.fullmatch(cookie) else new_id()
-    answer = pages.show(
-        request,
-        None,
-        "login.html",
-        status=refusal.status if refusal else 200,
-        name=name[:_NAME_CHARS],
-        next=path,
-        token=auth.tokens.token_for(holder),
-        fault=refusal.text if refusal else "",
-        has_passwords=bool(auth.accounts),
-        has_proxy_login=auth.has_proxy_login,
-        signed_in=signed_in,
-    )
-    answer.headers.update(refusal.headers if refusal else {})
-    answer.set_cookie(
-        LOGIN_COOKIE,
-        holder,
-        path="/login",
-        max_age=_LOGIN_S,
-        httponly=True,
-        samesite="Strict",
-        secure=auth.is_https(request),
-    )
-    return answer
