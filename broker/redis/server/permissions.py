@@ -105,6 +105,12 @@ INSPECTOR = (
 )
 """The commands that the inspector and the command line need in addition to the others."""
 
+_ONLY = {"receiver": {"XREADGROUP", "XACK", "XLEN"}, "worker": {"SCAN", "LPOS", "LSET"}}
+"""Commands that the documented user of a part may not run, while it may run all that the part needs."""
+
+_WRITES = {"SET", "DEL", "XADD", "HSET"}
+_READS = {"XINFO CONSUMERS", "XRANGE", "ZRANGE", "SMEMBERS", "HGETALL", "GET", "EVALSHA", "INFO"}
+
 MEASURE_QUEUE = "MEMORY USAGE KEY"
 """The command with which the receiver measures the queue if its memory is limited."""
 
@@ -125,6 +131,21 @@ class Denied(Struct, frozen=True):
 
     user: str = ""
     """The name of the user, if Redis reports it."""
+
+    def documented_user(self) -> str:
+        """Return the part whose documented user this seems to be: `receiver`, `worker` or `reader`; else "".
+
+        A user that merely lacks some commands is not one of these. See docs/redis.md.
+        """
+        lacking = {command for commands in self.commands.values() for command in commands}
+        if self.keys or not lacking:
+            return ""
+        if lacking >= _WRITES and not _READS & lacking:
+            return "reader"
+        for part, further in (("receiver", "worker"), ("worker", "inspector")):
+            if part not in self.commands and _ONLY[part] <= set(self.commands.get(further, ())):
+                return part
+        return ""
 
     def texts(self) -> list[str]:
         """Return a text for each missing permission, with the command that grants it. `further` has no text."""

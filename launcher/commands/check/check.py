@@ -117,10 +117,12 @@ def examine_redis(context: Context, config: Config) -> RedisFindings:
     except NoRedisError:
         return _embedded_redis_findings(config)
     server = check_redis(settings, config.receiver)
-    if server.problems:  # they may be the reason why the namespace cannot be read
+    if set(server.problems) - set(server.lacking):  # they may be the reason why the namespace cannot be read
         return server
     namespace = check_namespace(settings, config)
-    return RedisFindings(server.report, namespace.problems, server.notes + namespace.notes)
+    return structs.replace(
+        server, problems=server.problems + namespace.problems, notes=server.notes + namespace.notes
+    )
 
 
 def as_line(report: Report) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -10,9 +11,9 @@ from broker.namespace import layout
 from broker.namespace.installation import Claim, look
 from broker.queue import stream
 from broker.redis.connection import Settings as RedisSettings
-from broker.redis.errors import BrokerError
+from broker.redis.errors import BrokerError, Forbidden
 from broker.redis.fan_out import ask_all
-from broker.redis.partitions import connect_all
+from broker.redis.partitions import Partitions, connect_all
 from launcher.composition.layout import layout_message
 from launcher.composition.namespace_claim import in_use_message, senders
 from launcher.config.config import Config
@@ -27,7 +28,7 @@ class NamespaceFindings(Struct, frozen=True):
 
 
 def check_namespace(redis: RedisSettings, config: Config) -> NamespaceFindings:
-    """Compare the config with the running workers. Returns nothing if the control partition does not answer."""
+    """Compare the config with the running workers. What does not answer, or may not be read, is left out."""
     return asyncio.run(_check(redis, config))
 
 
@@ -35,7 +36,7 @@ async def _check(redis: RedisSettings, config: Config) -> NamespaceFindings:
     partitions = connect_all(redis)
     try:
         claim = await look(partitions.control, senders(config), partitions=redis.partitions)
-        workers = await ask_all(partitions, stream.live_workers)
+        workers = await _workers(partitions)
     except BrokerError:
         return NamespaceFindings()
     finally:
@@ -56,6 +57,13 @@ async def _check(redis: RedisSettings, config: Config) -> NamespaceFindings:
             "that is done: if no process does it now, run hookline redis repartition again"
         )
     return NamespaceFindings(problems, tuple(notes))
+
+
+async def _workers(partitions: Partitions) -> Iterable[Mapping[bytes, bytes]]:
+    try:
+        return await ask_all(partitions, stream.live_workers)
+    except Forbidden:  # the Redis user may be that of the receiver
+        return ()
 
 
 def _problems(redis: RedisSettings, claim: Claim) -> tuple[str, ...]:

@@ -79,6 +79,20 @@ class RedisFindings(Struct, frozen=True):
     report: RedisReport
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    user_of: str = ""
+    """The part whose documented user this Redis user seems to be, if it may not do all: see `documented_user`."""
+
+    lacking: tuple[str, ...] = ()
+    """The problems that say no more than that, if all partitions have such a user."""
+
+
+class _Permissions(Struct, frozen=True):
+    """Problems and notes about what Redis refuses."""
+
+    problems: list[str] = []
+    notes: list[str] = []
+    user_of: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def check_redis(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFindings:
@@ -100,10 +114,15 @@ async def _check(settings: RedisSettings, receiver: ReceiverSettings) -> RedisFi
         return RedisFindings(RedisReport(url=url), tuple(errors))
     problems = name_where_they_differ({number: findings.problems for number, findings in there.items()})
     notes = name_where_they_differ({number: findings.notes for number, findings in there.items()})
+    users = {findings.user_of for findings in there.values()}
+    user_of = users.pop() if len(users) == 1 else ""
+    lacking = name_where_they_differ({number: findings.lacking for number, findings in there.items()})
     return RedisFindings(
         _merged([findings.report for findings in there.values()]),
         (*([because(away)] if away else []), *problems),
         tuple(notes),
+        user_of=user_of,
+        lacking=tuple(lacking) if user_of else (),
     )
 
 
@@ -119,53 +138,53 @@ async def _check_partition(url: str, client: Client, receiver: ReceiverSettings)
         report = _report(url, facts)
         if facts.lacks_cluster_url:  # further checks would not find more
             return RedisFindings(report, tuple(facts.risks()))
-        problems, notes = await _tried(client, facts, receiver)
+        tried, permissions = await _tried(client, facts, receiver)
         return RedisFindings(
             report,
-            tuple(dict.fromkeys([*facts.risks(), *problems])),
-            (*facts.notes(), *_durability_notes(facts, receiver), *notes),
+            tuple(dict.fromkeys([*facts.risks(), *permissions.problems, *tried])),
+            (*facts.notes(), *_durability_notes(facts, receiver), *permissions.notes),
+            user_of=permissions.user_of,
+            lacking=permissions.lacking,
         )
     except Misconfigured as error:  # INFO itself may be forbidden
-        problems, notes = await _denied(client, Confirmation(), receiver)
+        permissions = await _denied(client, Confirmation(), receiver)
         report = RedisReport(url=url, answered=True)
-        return RedisFindings(report, tuple(problems or [str(error)]), tuple(notes))
+        return RedisFindings(report, tuple(permissions.problems or [str(error)]), tuple(permissions.notes))
     except BrokerError as error:
         return error
 
 
-async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> tuple[list[str], list[str]]:
-    """Problems with the durability setting, with permissions and with a write as the receiver does it; notes."""
+async def _tried(client: Client, facts: ServerFacts, receiver: ReceiverSettings) -> tuple[list[str], _Permissions]:
+    """Problems with the durability setting, and with a write as the receiver does it; and the permissions."""
     try:
         confirmation = confirmation_for(facts, receiver.durability, receiver.replicas)
     except BrokerError as error:
-        problems, notes = await _denied(client, Confirmation(), receiver)
-        return [str(error), *problems], notes
-    problems, notes = await _denied(client, confirmation, receiver)
-    if problems:
-        return problems, notes
+        return [str(error)], await _denied(client, Confirmation(), receiver)
+    permissions = await _denied(client, confirmation, receiver)
+    if permissions.problems and (permissions.user_of == "reader" or not permissions.lacking):
+        return [], permissions
     try:
         await probe(client, confirmation)
     except BrokerError as error:
-        problems.append(str(error))
-    return problems, notes
+        return [str(error)], permissions
+    return [], permissions
 
 
-async def _denied(
-    client: Client, confirmation: Confirmation, receiver: ReceiverSettings
-) -> tuple[list[str], list[str]]:
+async def _denied(client: Client, confirmation: Confirmation, receiver: ReceiverSettings) -> _Permissions:
     """Problems and notes about what Redis refuses, to this user or altogether."""
     measuring = (MEASURE_QUEUE,) if receiver.max_queued_bytes else ()
     try:
         denied = await find_denied(client, further=(*confirmation.commands(), *measuring))
     except BrokerError as error:
-        return [str(error)], []
+        return _Permissions([str(error)])
     problems, notes = denied.texts(), []
     for command in denied.further:
         if command == "MEMORY USAGE":
             notes.append(NOT_MEASURED)
         else:
             problems.append(confirmation.refusal())
-    return problems, notes
+    user_of = denied.documented_user()
+    return _Permissions(problems, notes, user_of, tuple(denied.texts()) if user_of else ())
 
 
 def _durability_notes(facts: ServerFacts, receiver: ReceiverSettings) -> list[str]:

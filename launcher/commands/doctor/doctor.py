@@ -16,6 +16,7 @@ import typer
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import named
 from broker.redis.server.facts import MANAGED, NO_PERSISTENCE
+from inspector.operations.status import Status
 from launcher.commands.check.check import config_faults, config_notes, config_problems, examine_redis
 from launcher.commands.check.exposure import receiver_notes
 from launcher.commands.doctor.facts import PartitionFacts, RunningFacts, read_running
@@ -31,14 +32,22 @@ from launcher.commands.doctor.finding import (
     split_cure,
     warning,
 )
+from launcher.commands.doctor.history_conditions import history_findings
 from launcher.commands.doctor.key_conditions import job_findings, key_findings, limit_notes, set_aside_findings
-from launcher.commands.doctor.redis_conditions import clock_findings, memory_findings, server_findings
+from launcher.commands.doctor.permission_conditions import partition_refusals, status_findings, user_findings
+from launcher.commands.doctor.redis_conditions import (
+    clock_findings,
+    host_clock_findings,
+    memory_findings,
+    server_findings,
+)
 from launcher.commands.doctor.work_conditions import (
     alert_findings,
     channel_findings,
     counter_findings,
     due_findings,
-    partition_findings,
+    layout_findings,
+    no_reader,
     queue_findings,
     spill_findings,
 )
@@ -90,28 +99,42 @@ def examine(context: Context) -> Report:
         what, fix = split_cure(str(error))
         return _report(config, [*findings, problem("redis", what, fix)], notes)
     server = examine_redis(context, config)
-    findings += [_problem("redis", text, _cure_of(text)) for text in server.problems]
+    problems = [text for text in server.problems if text not in server.lacking]
+    findings += [_problem("redis", text, _cure_of(text)) for text in problems]
+    findings += user_findings(server.user_of)
     notes += server.notes
     try:
         running = asyncio.run(read_running(settings, context, config))
     except BrokerError as error:
-        if not server.problems:
+        if not problems:
             findings.append(_problem("redis", str(error), _cure_of(str(error))))
         return _report(config, findings, [*notes, f"the running state is unknown: {error}"])
     findings += running_findings(running, config)
-    findings += alert_findings(running.status, {finding.area for finding in findings})
+    if running.status:
+        findings += alert_findings(running.status, {finding.area for finding in findings})
     return _report(config, findings, [*notes, *_limits(running)])
 
 
 def running_findings(running: RunningFacts, config: Config) -> Iterator[Finding]:
-    """Return what is wrong in the running state, without the alerts."""
-    status = running.status
-    yield from merged(
-        {n: list(_of_partition(n, partition, running, config)) for n, partition in running.partitions.items()}
+    """Return what is wrong in the running state, and what could not be read; without the alerts."""
+    partitions = running.partitions
+    yield from status_findings(running.refused_status)
+    yield from merged({n: list(_of_partition(n, each, running, config)) for n, each in partitions.items()})
+    ahead = [each.health.host_ahead_ms for each in partitions.values() if each.health]
+    yield from host_clock_findings(max(ahead, key=abs, default=0))
+    yield from history_findings(
+        {number: each.history for number, each in partitions.items() if each.history},
+        config.history,
+        partitions=config.redis.partitions,
+        has_workers=running.has_workers,
     )
+    if running.status:
+        yield from _of_status(running.status, config)
+
+
+def _of_status(status: Status, config: Config) -> Iterator[Finding]:
     yield from memory_findings(status)
-    ahead = [partition.health.host_ahead_ms for partition in running.partitions.values()]
-    yield from clock_findings(status, max(ahead, key=abs, default=0))
+    yield from clock_findings(status)
     yield from queue_findings(status, config.alerts)
     for channel in status.channels:
         yield from channel_findings(channel, status.at_ms, config.alerts)
@@ -123,11 +146,17 @@ def running_findings(running: RunningFacts, config: Config) -> Iterator[Finding]
 def _of_partition(
     number: int, partition: PartitionFacts, running: RunningFacts, config: Config
 ) -> Iterator[Finding]:
-    yield from server_findings(partition.facts, partition.health)
-    yield from partition_findings(number, partition.layout, partition.readers, running.status)
-    yield from due_findings(partition.jobs, partition.readers, config.alerts)
-    yield from job_findings(partition.jobs, config.worker.max_deliveries)
-    yield from key_findings(partition.keys)
+    yield from partition_refusals(partition)
+    if partition.facts and partition.health:
+        yield from server_findings(partition.facts, partition.health)
+    if running.has_workers and partition.readers == 0:
+        yield no_reader(config.redis.partitions)
+    yield from layout_findings(number, partition.layout, config.redis.partitions)
+    if partition.jobs:
+        yield from due_findings(partition.jobs, partition.readers or 0, config.alerts)
+        yield from job_findings(partition.jobs, config.worker.max_deliveries)
+    if partition.keys:
+        yield from key_findings(partition.keys)
 
 
 def _report(config: Config, findings: Collection[Finding], check_notes: Collection[str]) -> Report:
@@ -150,7 +179,7 @@ def _cure_of(text: str) -> str:
 
 
 def _limits(running: RunningFacts) -> Iterator[str]:
-    several = len(running.status.partitions) > 1
+    several = len(running.partitions) + len(running.unexamined) > 1
     for number, reason in running.unexamined.items():
         yield f"{named([number])} was not examined: {reason}"
     for number, partition in running.partitions.items():

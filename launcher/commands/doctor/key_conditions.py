@@ -82,11 +82,11 @@ def set_aside_findings(set_aside: Sequence[SetAside]) -> Iterator[Finding]:
         )
 
 
-def limit_notes(jobs: StuckJobs, keys: KeySurvey) -> Iterator[str]:
+def limit_notes(jobs: StuckJobs | None, keys: KeySurvey | None) -> Iterator[str]:
     """Return what was not examined because there is too much."""
-    if not jobs.is_complete:
+    if jobs and not jobs.is_complete:
         yield f"only the {MOST_JOBS:,} jobs that are due first were examined"
-    if not keys.is_complete:
+    if keys and not keys.is_complete:
         yield (
             f"only {keys.examined:,} keys were examined, those of the first {MOST_STEPS} steps of SCAN: others may"
             " have no expiry, or not belong there"

@@ -76,13 +76,19 @@ def memory_findings(status: Status) -> Iterator[Finding]:
         yield problem("redis", text, "add workers if webhooks wait, raise maxmemory, or remove dead letters")
 
 
-def clock_findings(status: Status, host_ahead_ms: int) -> Iterator[Finding]:
-    """Clocks that differ from that of Redis: of this machine, and of other processes."""
-    fix = "synchronize the clock of that machine with NTP"
+_SYNCHRONIZE = "synchronize the clock of that machine with NTP"
+
+
+def host_clock_findings(host_ahead_ms: int) -> Iterator[Finding]:
+    """The clock of this machine, if it differs from that of Redis."""
     if abs(host_ahead_ms) > OFF_MS:
-        yield warning("clock", f"the clock of this machine {_off(host_ahead_ms)}", fix)
+        yield warning("clock", f"the clock of this machine {_off(host_ahead_ms)}", _SYNCHRONIZE)
+
+
+def clock_findings(status: Status) -> Iterator[Finding]:
+    """Clocks of other processes that differ from that of Redis."""
     for clock in status.clocks:
-        yield warning("clock", f"the clock of {clock.process} {_off(clock.ahead_ms)}", fix)
+        yield warning("clock", f"the clock of {clock.process} {_off(clock.ahead_ms)}", _SYNCHRONIZE)
 
 
 def _off(ahead_ms: int) -> str:

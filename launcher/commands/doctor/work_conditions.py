@@ -48,15 +48,17 @@ def _limit_ms(settings: AlertSettings) -> float:
     return (settings.queue_age_s or WAITS_S) * 1000
 
 
-def partition_findings(number: int, layout: str | None, readers: int, status: Status) -> Iterator[Finding]:
-    """A partition that no worker reads, or whose data is divided for another number of partitions."""
-    count = len(status.partitions)
-    if status.workers and not readers:
-        yield problem(
-            "partitions",
-            "no worker reads it",
-            f"restart the workers with redis.partitions = {count}, and see their logs",
-        )
+def no_reader(count: int) -> Finding:
+    """Return the finding about a partition that no worker reads. count: the number of partitions."""
+    return problem(
+        "partitions",
+        "no worker reads it",
+        f"restart the workers with redis.partitions = {count}, and see their logs",
+    )
+
+
+def layout_findings(number: int, layout: str | None, count: int) -> Iterator[Finding]:
+    """A partition whose data is divided for another number of partitions than `count`."""
     # That of the control partition is compared by `hookline check`.
     if number and layout is not None and layout != str(count):
         yield problem(

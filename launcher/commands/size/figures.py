@@ -39,6 +39,9 @@ COMPACT_A_DAY = 8192 * 4096
 """Identities a day and source up to which the sets stay compact, with set-max-intset-entries 8192."""
 
 DEAD_LETTER = Figure(922, "bytes of Redis for a dead letter with its 2.6 KB body", "docs/figures.md", _XEON)
+HISTORY = Figure(
+    46, "bytes of Redis for an event with one notification in the history, ten million", "docs/figures.md", _XEON
+)
 RECEIVED = Figure(16_768, "webhooks a second on one core, fsync before the answer", "docs/figures.md", _XEON)
 EVENT = Figure(142, "us of CPU of a worker for an event with one notification", "docs/performance.md", _EPYC)
 NOTIFY = Figure(130, "us of CPU of a worker for a further notification over HTTP", "docs/figures.md", _EPYC)

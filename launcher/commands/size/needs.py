@@ -9,6 +9,7 @@ from math import ceil
 
 from msgspec import Struct
 
+from broker.history.settings import HistorySettings
 from launcher.commands.size import figures
 
 LOAD = 0.5
@@ -49,6 +50,9 @@ class Asked(Struct, frozen=True, kw_only=True):
     max_waiting: int = 1_000_000
     """The setting worker.max_waiting: beyond it webhooks stay in the queue."""
 
+    history_mb: int = HistorySettings().max_mb
+    """The setting history.max_mb: beyond it the oldest part of the history is removed. 0 without a history."""
+
 
 class Needs(Struct, frozen=True, kw_only=True):
     """The needs of a deployment. All sizes are in bytes, and network in bytes a second."""
@@ -62,8 +66,9 @@ class Needs(Struct, frozen=True, kw_only=True):
     """Identities that are remembered at the same time."""
 
     identities_bytes: int
+    history_bytes: int
     redis_bytes: int
-    """The sum of the three."""
+    """The sum of the four."""
 
     maxmemory_bytes: int
     """The value for maxmemory, of all primaries together."""
@@ -97,6 +102,7 @@ def compute(asked: Asked) -> Needs:
         "queued_bytes": ceil(queued * batch_bytes),
         "waiting_bytes": ceil(waiting * figures.WAITING.value * _size_factor(asked)),
         "identities_bytes": ceil(identities * identity_bytes(asked)),
+        "history_bytes": ceil(min(history_bytes(asked), asked.history_mb * 1e6)),
     }
     redis_bytes = sum(sizes.values())
     primaries = _primaries(asked)
@@ -121,6 +127,15 @@ def queued_bytes_each(asked: Asked) -> float:
     """Return the memory of one queued webhook, by the largest measured batch that is not above the asked one."""
     measured = max(size for size in figures.QUEUED if size <= asked.batch)
     return figures.QUEUED[measured].value * _size_factor(asked)
+
+
+def history_bytes(asked: Asked) -> float:
+    """Return the memory of the history of the default history.keep_days, without a limit of its size.
+
+    Each further notification counts as an event, which is more than it takes.
+    """
+    events = asked.rate_per_s * _DAY_S * HistorySettings().keep_days
+    return events * max(1.0, asked.notifications) * figures.HISTORY.value
 
 
 def identity_bytes(asked: Asked) -> float:

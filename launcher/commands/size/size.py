@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 from msgspec import Struct
 
+from broker.history.settings import HistorySettings
 from inspector.formatting import size as bytes_of
+from inspector.formatting import span
 from inspector.presentation.parse_time import parse_duration_s, parse_rate
 from launcher.commands.size import figures
 from launcher.commands.size.figures import Figure
@@ -23,6 +26,7 @@ from launcher.commands.size.needs import (
     Needs,
     compute,
     has_large_sets,
+    history_bytes,
     identity_bytes,
     queued_bytes_each,
 )
@@ -30,6 +34,7 @@ from launcher.commands.size.needs import (
 T = TypeVar("T")
 
 _LARGEST_SPILL_BYTES = 8 * 1024**3
+_DAY_MS = 86_400_000
 _LARGEST_BODY = 32 * 1024 * 1024
 
 
@@ -52,7 +57,7 @@ def _finite(value: float) -> float:
     return value
 
 
-def size(
+def size(  # noqa: PLR0913 - an argument for each option
     *,
     rate: Annotated[
         str, typer.Option(metavar="2000/s", help="Webhooks per second (2000/s), minute (600/min) or hour.")
@@ -69,6 +74,9 @@ def size(
     batch: Annotated[
         int, typer.Option(min=1, max=100_000, help="Webhooks in a batch; 1 needs the most memory.")
     ] = 1,
+    history_mb: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="history.max_mb; 0 without a history.")
+    ] = HistorySettings().max_mb,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the figures it was computed with.")
     ] = False,
@@ -87,6 +95,7 @@ def size(
         notifications=notifications,
         dedupe_days=dedupe_days,
         batch=batch,
+        history_mb=history_mb,
     )
     report = report_for(asked)
     typer.echo(msgspec.json.encode(report) if as_json else as_text(report))
@@ -121,6 +130,7 @@ def _rows(asked: Asked, needs: Needs) -> Iterator[tuple[str, str, str]]:
         bytes_of(needs.waiting_bytes),
         f"at most {asked.max_waiting:,} (worker.max_waiting)",
     )
+    yield "Redis memory, history", bytes_of(needs.history_bytes), _history(asked)
     yield "maxmemory", bytes_of(needs.maxmemory_bytes), f"{MEMORY_LOAD:.0%} full, all primaries together"
     kind = "one Redis" if needs.primaries == 1 else "Redis Cluster"
     yield "Redis primaries", str(needs.primaries), f"{kind}, redis.partitions = {needs.partitions}, {half}"
@@ -133,6 +143,13 @@ def _rows(asked: Asked, needs: Needs) -> Iterator[tuple[str, str, str]]:
     yield "network, Redis", redis, "to and from it, batches alone, and once more for each replica"
 
 
+def _history(asked: Asked) -> str:
+    if not asked.history_mb:
+        return "none"
+    days = HistorySettings().keep_days * min(1.0, asked.history_mb * 1e6 / max(1.0, history_bytes(asked)))
+    return f"of {span(int(days * _DAY_MS))}, at most {asked.history_mb} MB (history.max_mb)"
+
+
 def _limits(asked: Asked, needs: Needs) -> Iterator[str]:
     """Return what the operator must set because of this load."""
     if has_large_sets(asked):
@@ -140,6 +157,9 @@ def _limits(asked: Asked, needs: Needs) -> Iterator[str]:
             f"more than {figures.COMPACT_A_DAY:,} identities a day of one source make sets that are not compact: "
             "several sources, or a larger set-max-intset-entries, need a fourth of this memory; measure its speed"
         )
+    if 0 < asked.history_mb * 1e6 < history_bytes(asked):
+        days, needed = HistorySettings().keep_days, ceil(history_bytes(asked) / 1e6)
+        yield f"a history of {days:g} days (history.keep_days) needs history.max_mb = {needed}"
     if needs.spill_disk_bytes > _LARGEST_SPILL_BYTES:
         most = bytes_of(_LARGEST_SPILL_BYTES)
         yield f"receiver.spill_max_bytes is at most {most} for each directory: use receivers on several machines"

@@ -20,6 +20,7 @@ from broker.redis.errors import BrokerError, Unavailable, translated
 from broker.redis.keys import prefix_of
 from broker.redis.partitions import named
 from broker.redis.primary.cluster import NodeReport
+from tests.broker.redis.test_permissions import DOCUMENT, RULE
 from tests.cluster import Cluster, clustered
 from tests.launcher.running import environment, hookline
 from tests.main_job import run_main_job
@@ -106,6 +107,28 @@ def test_check_finds_no_problem_in_a_cluster(cluster: Cluster, tmp_path: Path) -
     assert "set cluster-require-full-coverage no on every node" in ran.stdout
 
 
+def test_the_doctor_examines_16_partitions_as_the_documented_user(cluster: Cluster, tmp_path: Path) -> None:
+    rules = dict(RULE.findall(DOCUMENT.read_text("utf-8")))
+    for node in cluster.nodes:
+        node.run("CONFIG SET", "cluster-require-full-coverage", "no")
+        node.run("ACL SETUSER", "doctor", "on", f">{SECRET}", *rules["inspector"].split(), "+cluster|slots")
+    for number in (7, 11):
+        prefix = prefix_of("hookline", number)
+        cluster.primary_of(key_slot(prefix.encode())).run("ZADD", f"{prefix}queue", 4_102_444_800_000, "0abc.3")
+    url = cluster.url.replace("://", f"://doctor:{SECRET}@")
+    env = environment(REDIS_URL=url, HOOKLINE_REDIS_PARTITIONS="16")
+
+    report = msgspec.json.decode(hookline("doctor", "--json", cwd=tmp_path, env=env).stdout)
+
+    problems = [finding for finding in report["findings"] if finding["severity"] == "problem"]
+    assert [finding["area"] for finding in problems] == ["jobs", "workers"], report
+    assert problems[0]["what"].startswith("partitions 7 and 11: 1 job (0abc.3) in `queue` without a job key")
+    assert {finding["what"] for finding in report["findings"] if finding not in problems} == {
+        "Redis refuses CONFIG GET, so appendfsync is unknown"
+    }
+    assert not [note for note in report["notes"] if "not examined" in note]
+
+
 async def test_check_names_the_partitions_that_are_away(cluster: Cluster, tmp_path: Path) -> None:
     for node in cluster.nodes:
         node.run("CONFIG SET", "cluster-require-full-coverage", "no")
@@ -118,20 +141,20 @@ async def test_check_names_the_partitions_that_are_away(cluster: Cluster, tmp_pa
     for node in (*replicas, lost):
         node.kill()
 
-    ran = hookline(
-        *("check", "--json"),
-        cwd=tmp_path,
-        env=environment(
-            REDIS_URL=f"redis+cluster://127.0.0.1:{survivor.port}",
-            HOOKLINE_REDIS_PARTITIONS="12",
-            HOOKLINE_REDIS_CONNECT_TIMEOUT_S="0.5",
-        ),
+    env = environment(
+        REDIS_URL=f"redis+cluster://127.0.0.1:{survivor.port}",
+        HOOKLINE_REDIS_PARTITIONS="12",
+        HOOKLINE_REDIS_CONNECT_TIMEOUT_S="0.5",
     )
+    ran = hookline("check", "--json", cwd=tmp_path, env=env)
     report = msgspec.json.decode(ran.stdout)
 
     assert ran.returncode == 1
     assert [problem for problem in report["problems"] if problem.startswith(f"{named(away)} are away: ")]
     assert len(report["problems"]) == 1
+    doctor = msgspec.json.decode(hookline("doctor", "--json", cwd=tmp_path, env=env).stdout)
+    named_away = [finding["what"] for finding in doctor["findings"] if finding["area"] == "redis"]
+    assert [what.partition(": ")[0] for what in named_away] == [f"{named(away)} are away"]
     assert report["redis"]["aof"] is True
     assert not any("full-coverage" in note for note in report["notes"])
 

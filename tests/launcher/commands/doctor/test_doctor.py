@@ -10,12 +10,14 @@ import msgspec
 import pytest
 import redis
 
+from broker.history.segments import SegmentInfo, packed_info
 from broker.monitoring.alerts import Alert
 from broker.redis.keys import prefix_of
 from launcher.commands.doctor.doctor import examine
 from launcher.commands.doctor.finding import Finding, Report
 from launcher.composition.command_context import Context
 from sources.secret import Secret
+from tests.broker.redis.test_permissions import DOCUMENT, RULE
 from tests.inspector.stack import sample
 from tests.launcher.running import environment, hookline
 from tests.launcher.stack import Stack
@@ -136,6 +138,24 @@ def raise_alert(server: Server) -> None:
     server.hset(KEYS.alerts, "silence:shop", b"1" + msgspec.json.encode(alert))
 
 
+def fill_the_history(server: Server) -> None:
+    day_ms = 86_400_000
+    for ago in (2, 1):
+        info = SegmentInfo(
+            id=f"{ago}",
+            first_ms=now_ms() - ago * day_ms,
+            last_ms=now_ms(),
+            rows=1,
+            late=0,
+            buckets=1,
+            size=170_000_000,
+            packed_starts=b"",
+            names=frozenset(),
+            states=frozenset(),
+        )
+        server.hset(KEYS.history_segments, info.id, packed_info(info))
+
+
 FAULTS: dict[str, tuple[Plant, str, str, str]] = {
     "an id in the queue whose job is gone": (
         lambda server: server.zadd(KEYS.queue, {JOB: LATER_MS}),
@@ -219,6 +239,18 @@ FAULTS: dict[str, tuple[Plant, str, str, str]] = {
         "the clock of worker-7 is 9.0 s behind",
         "NTP",
     ),
+    "a history that is too small": (
+        fill_the_history,
+        "warning",
+        "the history reaches back 2 d instead of 7 days: it takes 324.2 MiB, and history.max_mb is 256",
+        "raise history.max_mb",
+    ),
+    "a history that is not shortened": (
+        fill_the_history,
+        "warning",
+        "the history takes 324.2 MiB, more than history.max_mb allows (256 MB)",
+        "they remove the oldest part every few minutes",
+    ),
     "webhooks on disk": (
         lambda server: server.hset(
             KEYS.spilled,
@@ -245,6 +277,20 @@ def test_each_planted_fault_is_found_with_its_cure(
 
     finding = found(report, what)
     assert (finding.severity, fix in finding.fix, report.exit_code) == (severity, True, 1), finding
+
+
+def test_a_history_that_no_live_worker_seals_is_found_and_without_a_worker_that_is_the_finding(
+    tmp_path: Path, redis_server: RedisServer, server: Server
+) -> None:
+    server.xadd(KEYS.history, {"x": "y"}, id=f"{now_ms() - 3_600_000}-0")
+    context = config(tmp_path, redis_server.url)
+    assert not any(finding.area == "history" for finding in examine(context).findings)
+    server.zadd(KEYS.workers, {"w": 1})
+    server.set(KEYS.health + "w", "config", ex=600)
+
+    finding = found(examine(context), "1 block of the history waits to be sealed, the oldest for 1 h")
+
+    assert "see the logs of the workers for history_failed" in finding.fix
 
 
 def test_a_redis_that_may_lose_webhooks_is_a_problem_with_its_cure(tmp_path: Path, own_redis: RedisServer) -> None:
@@ -275,6 +321,49 @@ def test_missing_permissions_name_the_acl_rule(tmp_path: Path, redis_server: Red
     finding = found(examine(config(tmp_path, url)), "may not run XPENDING")
 
     assert finding.fix.startswith("ACL SETUSER limited +xpending")
+
+
+@pytest.mark.parametrize("part", ["receiver", "worker", "reader", "inspector"])
+def test_as_the_documented_user_of_a_part_it_says_what_it_cannot_check_and_checks_the_rest(
+    part: str, tmp_path: Path, redis_server: RedisServer, server: Server
+) -> None:
+    rules = {name: words.split() for name, words in RULE.findall(DOCUMENT.read_text("utf-8"))}
+    url = user_url(redis_server, *rules[part], name=f"hookline-{part}")
+    server.zadd(KEYS.queue, {JOB: LATER_MS})
+    server.set(KEYS.layout.replace(":0}", ":1}"), "1")
+    server.set(KEYS.layout, "2")
+    server.set(KEYS.prefix + "session", "x")
+    server.zadd(KEYS.workers, {"w": 1})
+    server.set(KEYS.health + "w", "another config", ex=600)
+
+    report = examine(config(tmp_path, url, "partitions = 2\n"))
+
+    unchecked = [finding.what for finding in report.findings if finding.area == "permissions"]
+    cannot = {
+        "receiver": [
+            "the permissions of the worker and the inspector, because this Redis user is that of the receiver",
+            "queue, workers, channels, spilled webhooks, counters and alerts",
+            "the keys, because the Redis user may not run SCAN",
+            "which workers read the partitions, because the Redis user may not run XINFO CONSUMERS",
+            "the jobs, because the Redis user may not run ZRANGE",
+            "the history, because the Redis user may not run XLEN",
+        ],
+        "worker": ["the permissions of the inspector, because this Redis user is that of the worker", "the keys"],
+        "reader": ["writes, which installation has the namespace", "the keys", "the jobs"],
+        "inspector": [],
+    }[part]
+    assert len(unchecked) == len(cannot), shown(report)
+    for what, words in zip(unchecked, cannot, strict=True):
+        assert f"cannot check {words}" in what
+    assert not any("which the" in finding.what for finding in report.findings), shown(report)
+    assert found(report, "partition 1: its layout is 1 and not 2")
+    if part != "receiver":
+        assert found(report, "partition 1: no worker reads it")
+    if part in ("worker", "inspector"):
+        assert found(report, "partition 0: 1 job (0abc.3) in `queue` without a job key")
+        assert found(report, "run with another config than this one")
+    if part == "inspector":
+        assert found(report, "in the namespace that Hookline does not write")
 
 
 def test_a_partition_that_cannot_be_read_does_not_hide_the_others(

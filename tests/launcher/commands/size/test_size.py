@@ -27,8 +27,9 @@ LOADS = st.builds(
     notifications=st.floats(0, 100),
     dedupe_days=st.integers(1, 366),
     batch=st.integers(1, 1000),
+    history_mb=st.integers(0, 10_000),
 )
-GROWING = ("rate_per_s", "body_bytes", "outage_s", "notifications", "dedupe_days")
+GROWING = ("rate_per_s", "body_bytes", "outage_s", "notifications", "dedupe_days", "history_mb")
 EXAMPLE = Asked(rate_per_s=2000, body_bytes=2600, outage_s=6 * 3600)
 
 
@@ -54,7 +55,9 @@ def test_larger_batches_never_need_more(load: Asked, larger: int) -> None:
 def test_the_sums_hold_and_nothing_runs_without_a_process(load: Asked) -> None:
     needs = compute(load)
 
-    assert needs.redis_bytes == needs.queued_bytes + needs.waiting_bytes + needs.identities_bytes
+    parts = (needs.queued_bytes, needs.waiting_bytes, needs.identities_bytes, needs.history_bytes)
+    assert needs.redis_bytes == sum(parts)
+    assert needs.history_bytes <= load.history_mb * 1_000_000
     assert needs.maxmemory_bytes >= needs.redis_bytes
     assert needs.workers >= 1 and needs.receivers >= 2 and needs.primaries >= 1
     assert (needs.partitions > 1) == (needs.primaries > 1)
@@ -70,6 +73,15 @@ def test_the_units_are_right() -> None:
     assert needs.network_in_bytes_per_s == 5_200_000
     # Twice the rate, 142 us each, half busy, 1.29 times that for several processes: 1.5 cores.
     assert needs.workers == 2
+
+
+def test_the_history_is_what_fits_and_a_note_says_what_all_of_it_needs() -> None:
+    small = structs.replace(EXAMPLE, rate_per_s=1)
+    assert compute(small).history_bytes == 7 * 86_400 * 46
+    assert compute(EXAMPLE).history_bytes == 256_000_000
+    assert "a history of 7 days (history.keep_days) needs history.max_mb = 55642" in report_for(EXAMPLE).notes
+    assert not [note for note in report_for(small).notes if "history" in note]
+    assert compute(structs.replace(EXAMPLE, history_mb=0)).history_bytes == 0
 
 
 def test_without_an_outage_nothing_is_queued() -> None:
@@ -148,4 +160,4 @@ def test_the_values_of_the_table_end_in_one_column() -> None:
 
     ends = {len(line) - len(line[line.index("  ") :].lstrip().partition("  ")[2]) for line in table}
 
-    assert (len(table), len(ends)) == (11, 1)
+    assert (len(table), len(ends)) == (12, 1)
