@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 from msgspec import Struct
+from yarl import URL
 
 from inspector.login_settings import OidcLogin
 from inspector.sign_in.oidc.errors import CodeRejectedError, ProviderUnavailableError
@@ -149,16 +150,16 @@ class Provider:
 def is_safe_url(url: str, issuer: str) -> bool:
     """Return whether a URL is https, or http as the issuer is, which then is on this machine."""
     try:
-        parts = urlsplit(url)
+        parsed = URL(url)
     except ValueError:
         return False
-    return bool(parts.hostname) and parts.scheme in ("https", urlsplit(issuer).scheme)
+    return bool(parsed.host) and parsed.scheme in ("https", URL(issuer).scheme)
 
 
 async def _get(url: str) -> bytes:
     status, body = await ask(url)
     if status != 200:
-        raise ProviderUnavailableError(f"{urlsplit(url).hostname} answered {status} instead of 200 at {url}")
+        raise ProviderUnavailableError(f"{URL(url).host} answered {status} instead of 200 at {url}")
     return body
 
 

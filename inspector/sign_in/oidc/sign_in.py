@@ -81,7 +81,7 @@ class OidcSignIn:
             claims = await self._claims(code, flow)
         except ProviderUnavailableError as error:
             return SignInRefused(
-                503, str(error), f"{self.title} does not answer as it should. Log in again in a moment."
+                502, str(error), f"{self.title} does not answer as it should. Log in again in a moment."
             )
         except OidcError as error:
             return _refused(str(error))
