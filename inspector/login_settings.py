@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -36,8 +36,11 @@ class ProxyLogin(GroupRights, frozen=True, forbid_unknown_fields=True, kw_only=T
     clients. It is believed only from trusted_proxies; from another address such a request is refused."""
 
     groups_header: HeaderName | None = None
-    """Header with the groups of the user, separated by commas, such as X-Forwarded-Groups. Not set: users have
-    no groups, so that only `*` gives rights."""
+    """Header with the groups of the user, such as X-Forwarded-Groups. Not set: users have no groups, so that only
+    `*` gives rights."""
+
+    groups_separator: Literal[",", "|", ";"] = ","
+    """Character between two groups in that header. No name of a group may contain it."""
 
 
 class OidcLogin(GroupRights, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -48,5 +48,5 @@ class ProxyHeader:
         name = names[0].strip() if names else ""
         if not name:
             return None
-        members = [group.strip() for group in groups[0].split(",")] if groups else []
+        members = [group.strip() for group in groups[0].split(settings.groups_separator)] if groups else []
         return identity_by_groups(name, members, settings, how="proxy", section=_SECTION, reserved=self._reserved)

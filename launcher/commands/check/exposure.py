@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_network
 
+from inspector.login_settings import EVERYONE
 from inspector.settings import Settings as InspectorSettings
 from inspector.settings import is_local
 from launcher.config.config import Config
@@ -50,6 +51,11 @@ def _inspector(inspector: InspectorSettings) -> Iterator[str]:
         yield (
             "inspector.proxy_login believes connections from this machine (inspector.trusted_proxies): every "
             "account and program here can claim to be any user"
+        )
+    if inspector.oidc and EVERYONE in (*inspector.oidc.read_groups, *inspector.oidc.operate_groups):
+        yield (
+            f"inspector.oidc lets everyone in who has an account at {inspector.oidc.issuer}, which is right only "
+            "if the provider knows your people alone"
         )
     for name, user in inspector.users.items():
         if len(user.password.reveal()) < SHORT_PASSWORD_CHARS:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from broker.monitoring import audit
@@ -192,6 +193,18 @@ async def test_a_filter_for_an_e_mail_address_keeps_it_out_of_the_address(browse
     assert (await browser.get(address, headers=OLGA)).status == 410
     plain = await browser.post("/audit", {"csrf": token, "by": "sue"}, headers=mail)
     assert plain.headers["Location"] == "/audit?by=sue"
+
+
+def test_only_the_separator_of_the_config_divides_groups() -> None:
+    bars = structs.replace(PROXY, groups_separator="|")
+    headers = CIMultiDictProxy(CIMultiDict({USER: "sue", GROUPS: "staff | support|x,operators"}))
+
+    identity = ProxyHeader(bars, reserved=()).identify(headers, is_from_proxy=True)
+
+    assert isinstance(identity, Identity) and identity.role == "read"
+    assert isinstance(ProxyHeader(PROXY, reserved=()).identify(headers, is_from_proxy=True), Identity)
+    odd = CIMultiDictProxy(CIMultiDict({USER: "sue", GROUPS: "staff|support"}))
+    assert isinstance(ProxyHeader(PROXY, reserved=()).identify(odd, is_from_proxy=True), SignInRefused)
 
 
 @given(st.text() | st.text(min_size=MAX_NAME_CHARS + 1), st.lists(st.text()), st.booleans())

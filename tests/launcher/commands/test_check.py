@@ -153,6 +153,12 @@ def test_it_notes_who_can_reach_the_receiver_and_the_inspector(tmp_path: Path, r
     notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound | local)[1]["notes"])
     assert "can claim to be any user" in notes
 
+    oidc = {"ISSUER": "https://login.example.com", "CLIENT_ID": "hookline", "OPERATE_GROUPS": "*"}
+    oidc["PUBLIC_URL"] = "https://hookline.example.com"
+    variables = {f"HOOKLINE_INSPECTOR_OIDC_{name}": value for name, value in oidc.items()}
+    notes = str(checked(tmp_path, REDIS_URL=redis_server.url, **proxied | sound | variables)[1]["notes"])
+    assert "lets everyone in who has an account at https://login.example.com" in notes
+
 
 MAIL = """
 [channels.mail]
