@@ -14,6 +14,7 @@ from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
 from inspector.http.coalesced_read import CoalescedRead
 from inspector.operations.status import Source, Status, read_status
+from inspector.presentation.causes import counts_of
 from runtime.metrics.declaration import Metric, Sample, Samples
 from sources.retry_deadline import tries_left
 
@@ -46,6 +47,9 @@ SOURCE_REFUSED = _fleet(
 )
 SOURCE_TRIES = _fleet(
     "source_tries_left", "gauge", "Retries that the provider has left before it gives up", "source"
+)
+WAITING_FOR = _fleet(
+    "waiting_for_notifications", "gauge", "Waiting notifications by what they wait for; estimated if many", "cause"
 )
 ALERT = _fleet("alert", "gauge", "1 for each current alert", "kind", "source")
 HANDLED = _fleet(
@@ -132,6 +136,7 @@ METRICS = (
     *(metric for metric, _ in _COUNTERS),
     HANDLED,
     *(metric for metric, _ in _GAUGES),
+    WAITING_FOR,
     CHANNEL_STATE,
     CHANNEL_HELD,
     CHANNEL_FAILURES,
@@ -177,6 +182,7 @@ def samples_of(status: Status, channels: Iterable[str]) -> Samples:
             samples[metric.name] = [Sample(current)]
     samples |= _of_channels({channel.name: channel for channel in status.channels}, channels, status.at_ms)
     samples |= _of_sources(status.sources, status.at_ms)
+    samples[WAITING_FOR.name] = [Sample(count, (cause,)) for cause, count in counts_of(status.waiting.causes)]
     samples[ALERT.name] = [Sample(1.0, (alert.kind, alert.source)) for alert in status.alerts]
     return samples
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from broker.queue.waiting.cause import Deferral
+
 
 class Sent(Struct, frozen=True):
     """The receiver accepted the notification."""
@@ -61,6 +63,9 @@ class Postponed(Struct, frozen=True):
 
     delay_s: float = 0.0
     """Seconds until it may be sent; 0 for soon."""
+
+    waits_for: Deferral | None = None
+    """The reason for the wait; None for a moment that is not worth a name."""
 
 
 class LeftOpen(Struct, frozen=True):

@@ -18,6 +18,7 @@ from broker.queue import batch, jobs
 from broker.queue.batch import RawBody, UnreadableBatchError
 from broker.queue.held_bodies import packed_places, unpacked_places
 from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, UnreadableJobError
+from broker.queue.waiting.cause import deferral_of
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import as_text
@@ -138,7 +139,7 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> ErasureResult | N
         done, gone = await scripts.FORGET_JOB(
             redis,
             job=name,
-            new_job=jobs.new_job_id(len(kept)),
+            new_job=jobs.new_job_id(len(kept), deferral_of(name)),
             channel=job.channel,
             blob=blob,
             new_blob=jobs.encode(heir),

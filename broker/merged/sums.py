@@ -9,7 +9,7 @@ import msgspec
 from broker.monitoring.stats import Point, Totals
 from broker.queue.backlog import Backlog
 from broker.queue.pending_by_due_time import Schedule
-from broker.queue.waiting_check import Waiting
+from broker.queue.waiting.counts import Waiting, sum_causes
 
 
 def sum_totals(totals: Iterable[Totals]) -> Totals:
@@ -48,10 +48,13 @@ def sum_schedules(schedules: Iterable[Schedule]) -> Schedule:
 
 
 def sum_waiting(waiting: Iterable[Waiting]) -> Waiting:
-    """Return the sums; `there` is None if one partition has too many notifications to count."""
+    """Return the sums; they are estimated if those of one partition are."""
     each = list(waiting)
-    there = [partition.there for partition in each if partition.there is not None]
-    return Waiting(sum(partition.counted for partition in each), sum(there) if len(there) == len(each) else None)
+    return Waiting(
+        sum_totals(partition.totals for partition in each),
+        sum_causes(partition.causes for partition in each),
+        is_estimated=any(partition.is_estimated for partition in each),
+    )
 
 
 def sum_histories(histories: Iterable[list[Point]], *, points: int) -> list[Point]:

@@ -100,7 +100,11 @@ _HISTORY = Script(
 async def read_totals(redis: Client) -> Totals:
     """Read all counters at one moment, so that the sums are consistent. Raises BrokerError."""
     with translated():
-        fields: dict[bytes, bytes] = await redis.hgetall(redis.names.stats_total)  # type: ignore[misc]
+        return totals_of(await redis.hgetall(redis.names.stats_total))  # type: ignore[misc]
+
+
+def totals_of(fields: Mapping[bytes, bytes]) -> Totals:
+    """Return the counters in the fields of stats:total."""
     counters = {key.decode(errors="backslashreplace"): parse_int(value) for key, value in fields.items()}
     refused = {key[len(_REFUSED) :]: value for key, value in counters.items() if key.startswith(_REFUSED)}
     terms = {name: counters.get(name, 0) for name in Totals.__struct_fields__ if name != "refused"}

@@ -4,7 +4,7 @@ If a job has more fields than this version knows, it is unreadable, and a worker
 change of the format that does not add a field must use another function name than `notify`.
 
 The id of a job ends with the number of its notifications (`0abc...xyz.64`), so that the notifications of an
-unreadable job can be counted too.
+unreadable job can be counted too. Before it may stand what the job waits for: see broker/queue/waiting/cause.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from broker.queue import batch
 from broker.queue.batch import RawBody
 from broker.queue.heartbeat import seconds_of
 from broker.queue.parts import ABSENCE, JOBS, NEXT_DUE, UNRECOGNIZED, WAKE
+from broker.queue.waiting.cause import Deferral, with_mark
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import FULL, LEASE, Script
@@ -100,9 +101,9 @@ _job_decoder = msgspec.msgpack.Decoder(NotifyJob)
 _any_decoder = msgspec.msgpack.Decoder()
 
 
-def new_job_id(size: int) -> str:
-    """Return a new id for a job of `size` notifications."""
-    return f"{new_id()}.{size}"
+def new_job_id(size: int, waits_for: Deferral | None = None) -> str:
+    """Return a new id for a job of `size` notifications, which says what it waits for."""
+    return with_mark(new_id(), size, waits_for)
 
 
 def size_of(job_id: str) -> int:

@@ -16,6 +16,7 @@ from broker.queue.channel_state import CircuitState
 from broker.queue.jobs import NotifyJob
 from broker.queue.latest_only import SubjectLock
 from broker.queue.parts import JOBS
+from broker.queue.waiting.cause import Deferral
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.confirmation import replicated
@@ -45,6 +46,9 @@ class Retry(Struct, frozen=True):
     delay_ms: int
     indices: list[int]
     """The indices in the old job, in the order of the new job. Each of them also has the outcome `retry`."""
+
+    waits_for: Deferral | None = None
+    """Why it is due later; None if it is due now."""
 
 
 class ChannelFeedback(Struct, frozen=True, array_like=True):
@@ -156,7 +160,10 @@ async def settle(
     }
     new_jobs = [
         PlannedRetry(
-            jobs.new_job_id(len(retry.indices)), retry.delay_ms, blobs.place(jobs.encode(retry.job)), retry.indices
+            jobs.new_job_id(len(retry.indices), retry.waits_for),
+            retry.delay_ms,
+            blobs.place(jobs.encode(retry.job)),
+            retry.indices,
         )
         for retry in retries
     ]

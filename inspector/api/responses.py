@@ -146,6 +146,32 @@ class StatusAnswer(Totals, frozen=True, kw_only=True):
     waiting_missing: int
     """Notifications that are counted as waiting but are not in Redis. Checked only up to 10,000 jobs."""
 
+    waiting_for_queued: int
+    """Notifications that are due or being sent. This, the next six and `waiting_missing` add up to `waiting`."""
+
+    waiting_for_retry: int
+    waiting_for_quiet_hours: int
+    waiting_for_rate_limit: int
+    """Notifications whose channel takes no more at the moment: its rate limit is reached, or it is slow."""
+
+    waiting_for_paused: int
+    """Notifications whose channel is paused."""
+
+    waiting_for_open: int
+    """Notifications whose channel has an open circuit breaker."""
+
+    waiting_for_digest: int
+    """Digests whose window has not ended. Each counts once for each of its channels."""
+
+    waiting_is_estimated: bool
+    """True if there are too many to count, so that these numbers are estimated from a sample."""
+
+    retries_overdue: int
+    """How many of those that wait for a retry are due."""
+
+    retries_next_due_ms: int | None
+    """Time until the next retry that is not due yet."""
+
     queue_entries: int
     queue_bodies: int
     queue_oldest_ms: int | None

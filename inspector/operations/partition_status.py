@@ -11,13 +11,12 @@ from broker.merged.channels import read_states
 from broker.monitoring.alerts import Alert, current_alerts
 from broker.monitoring.source_health import SourceFacts, read_sources
 from broker.monitoring.spilled import Spilled, read_spilled
-from broker.monitoring.stats import Totals, read_totals
 from broker.namespace.set_aside import SetAside, read_set_aside
 from broker.queue import stream
 from broker.queue.backlog import Backlog, read_backlog
 from broker.queue.channel_state import ChannelStates
 from broker.queue.pending_by_due_time import Schedule, read_schedule
-from broker.queue.waiting_check import Waiting, read_waiting
+from broker.queue.waiting.counts import Waiting, read_waiting
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
@@ -32,7 +31,8 @@ _MAY_NOT_WRITE = (
 
 
 class PartitionStatus(Struct, frozen=True):
-    """The state of one partition. The totals were read in one step; the rest was read right before or after."""
+    """The state of one partition. The counters were read in one step with what waits, the rest right before or
+    after."""
 
     at_ms: int
     """When this was read, by the clock of the partition's Redis."""
@@ -40,7 +40,6 @@ class PartitionStatus(Struct, frozen=True):
     node: str
     """The address of its server."""
 
-    totals: Totals
     backlog: Backlog
     workers: Mapping[bytes, bytes]
     """The live workers that read it, each with the fingerprint of its config."""
@@ -81,7 +80,6 @@ async def read_partition(redis: Client, sources: Collection[str]) -> PartitionSt
     return PartitionStatus(
         at_ms=now_ms,
         node=node_of(redis),
-        totals=await read_totals(redis),
         backlog=await read_backlog(redis),
         workers=workers,
         dead_letters=await dead_letters.count(redis),

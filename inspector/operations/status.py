@@ -13,7 +13,7 @@ from broker.merged import channels as all_channels
 from broker.merged.channels import merge_channels
 from broker.merged.servers import merge_facts, name_where_they_differ
 from broker.merged.source_health import merge_sources
-from broker.merged.sums import sum_backlogs, sum_schedules, sum_totals, sum_waiting
+from broker.merged.sums import sum_backlogs, sum_schedules, sum_waiting
 from broker.monitoring.alerts import Alert
 from broker.monitoring.source_health import SourceFacts
 from broker.monitoring.spilled import Spilled
@@ -22,7 +22,7 @@ from broker.namespace.set_aside import SHOWN, SetAside
 from broker.queue.backlog import Backlog
 from broker.queue.channel_state import Channel
 from broker.queue.pending_by_due_time import Schedule
-from broker.queue.waiting_check import Waiting
+from broker.queue.waiting.counts import Waiting
 from broker.redis.clock import OffClock
 from broker.redis.errors import BrokerError
 from broker.redis.fan_out import Answers, ask_all
@@ -64,9 +64,9 @@ class PartitionLine(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """The state of the system. The totals of a partition were read in one step, the rest right before or after."""
+    """The state of the system. The counters of a partition were read in one step with what waits there, the rest
+    right before or after."""
 
-    totals: Totals
     backlog: Backlog
     workers: int
     """Number of live worker processes."""
@@ -92,7 +92,7 @@ class Status(Struct, frozen=True):
 
     schedule: Schedule
     waiting: Waiting
-    """Notifications that are counted as waiting, and how many of them exist in Redis."""
+    """The counters, and how many notifications wait for what."""
 
     clocks: list[OffClock]
     """Processes whose clock differs from that of Redis."""
@@ -114,6 +114,11 @@ class Status(Struct, frozen=True):
 
     nearly_full: list[str] = []
     """Servers that use most of their memory limit, in full sentences."""
+
+    @property
+    def totals(self) -> Totals:
+        """Return all counters of the system."""
+        return self.waiting.totals
 
     def is_complete(self) -> bool:
         """Return False if a partition is away, so that its part of the figures is missing."""
@@ -157,7 +162,6 @@ async def read_status(
     workers = {name: config for partition in each for name, config in partition.workers.items()}
     set_aside = sorted((key for one in each for key in one.set_aside), key=lambda key: key.at_ms, reverse=True)
     return Status(
-        totals=sum_totals(partition.totals for partition in each),
         backlog=sum_backlogs(partition.backlog for partition in each),
         workers=len(workers),
         configs=len(set(workers.values())),
@@ -181,7 +185,7 @@ async def read_status(
 
 def _lines(partitions: Partitions, answers: Answers[PartitionStatus]) -> list[PartitionLine]:
     return [
-        PartitionLine(redis.partition, one.node, "", one.backlog.entries, one.backlog.jobs, one.totals.waiting)
+        PartitionLine(redis.partition, one.node, "", one.backlog.entries, one.backlog.jobs, one.waiting.counted)
         if (one := answers.by_partition.get(redis.partition))
         else PartitionLine(redis.partition, node_of(redis), str(answers.away[redis.partition]))
         for redis in partitions

@@ -16,6 +16,7 @@ from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import fields
 from inspector.operations.search import Group, Page, PageEntry
 from inspector.operations.status import Status
+from inspector.presentation.causes import counts_of
 from inspector.presentation.channel_status import channel_records
 from inspector.presentation.source_status import alert_records, source_records
 from inspector.privacy.masking import DEFAULT, MASK, Masking
@@ -148,6 +149,10 @@ def status_record(status: Status) -> dict[str, Any]:
         "bodies_add_up": totals.bodies_add_up(),
         "notifications_add_up": status.notifications_add_up(),
         "waiting_missing": status.waiting.missing,
+        **{f"waiting_for_{cause}": count for cause, count in counts_of(status.waiting.causes)},
+        "waiting_is_estimated": status.waiting.is_estimated,
+        "retries_overdue": status.waiting.causes.retries_overdue,
+        "retries_next_due_ms": status.waiting.causes.next_retry_ms,
         "refused": sum(refused.values()),
         **{f"refused_{code}": count for code, count in sorted(refused.items())},
         "queue_entries": backlog.entries,

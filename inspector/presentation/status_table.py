@@ -17,6 +17,7 @@ from broker.monitoring.stats import Totals
 from broker.queue.pending_by_due_time import Schedule
 from inspector.formatting import age, count_of, printable, size, span
 from inspector.operations.status import Status
+from inspector.presentation.causes import causes_text
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 
@@ -46,8 +47,8 @@ def status_table(status: Status, rates: Rates | None = None) -> RenderableType:
     entries = f"{backlog.entries} batch{'' if backlog.entries == 1 else 'es'}"
     lines.add_row("queue", f"{count_of(totals.queued, 'webhook')} in {entries}, oldest {span(backlog.oldest_ms)}")
     lines.add_row("jobs", _jobs(status))
-    if any(msgspec.structs.astuple(status.schedule)):
-        lines.add_row("waiting for", _waiting_for(status.schedule))
+    for name, text in _waiting(status):
+        lines.add_row(name, text)
     lines.add_row("workers", Text(f"{status.workers} running", style="" if status.workers else "yellow"))
     lines.add_row(
         "dead letters",
@@ -123,11 +124,18 @@ def _sum(name: str, total: int, parts: dict[str, int], *, is_complete: bool) -> 
 
 def _jobs(status: Status) -> str:
     backlog = status.backlog
-    text = f"{backlog.jobs} with {count_of(status.totals.waiting, 'notification')}, {backlog.jobs_due} due"
+    text = f"{backlog.jobs} in the queue, {backlog.jobs_due} due"
     return f"{text}, next due in {span(backlog.next_due_ms)}" if backlog.next_due_ms else text
 
 
-def _waiting_for(schedule: Schedule) -> str:
+def _waiting(status: Status) -> Iterator[tuple[str, str]]:
+    if causes := causes_text(status.waiting):
+        yield "waiting", causes
+    if any(msgspec.structs.astuple(status.schedule)):
+        yield "due", _due(status.schedule)
+
+
+def _due(schedule: Schedule) -> str:
     spans = (
         ("now", schedule.due_now),
         ("< 1 min", schedule.within_1_min),
@@ -145,7 +153,9 @@ def _problems(status: Status) -> Iterator[tuple[str, str]]:
         yield "away", text
     waiting = status.waiting
     if waiting.missing:
-        counts = f"{waiting.counted} notifications are counted as waiting and {waiting.there} are in Redis"
+        counts = (
+            f"{waiting.counted} notifications are counted as waiting and {waiting.causes.total()} are in Redis"
+        )
         yield "missing", f"{counts}: another program removed or added jobs"
     if status.configs > 1:
         yield "configs", f"workers run with {status.configs} different configs: {_CONFIGS}"

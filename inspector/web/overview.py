@@ -17,6 +17,7 @@ from inspector.http.coalesced_read import CoalescedRead
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 from inspector.operations.status import Status, read_status
+from inspector.presentation.causes import cause_text, counts_of
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 from inspector.presentation.status_table import spilled_line
@@ -108,6 +109,7 @@ def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
             notices=notices(now),
             channels=channels(now, context.configured.channels),
             sources=sources(now),
+            causes=waiting_causes(now),
             waits=waits(now),
             range=chosen,
             ranges=list(plot.RANGES.values()),
@@ -179,6 +181,12 @@ def sources(status: Status) -> list[StatusLine]:
         )
         for name, source in status.sources.items()
     ]
+
+
+def waiting_causes(status: Status) -> list[tuple[str, int]]:
+    """The causes for which notifications wait, with their numbers."""
+    causes = status.waiting.causes
+    return [(cause_text(cause, causes), count) for cause, count in counts_of(causes)]
 
 
 def waits(status: Status) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ from broker.steps.settle import Retry as RetryJob
 from broker.steps.settle import Settled
 from worker.delivery.capacity.send_pool import Send, SendPool
 from worker.delivery.job_sends import Finished, JobSends
-from worker.delivery.next_attempt import log_fields, retry_job
+from worker.delivery.next_attempt import NextAttempt, log_fields, retry_job
 from worker.delivery.running_job import RunningJob, Unfinished
 from worker.delivery.sender import Sender, note_sent
 from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skipped, without_values
@@ -39,9 +39,8 @@ _GATHER_S = 0.01
 _LINGER_S = 1.0
 """Seconds that failures wait for other failures of their job, so that they stay one job."""
 
-_Retries = dict[tuple[int, int], list[tuple[int, Notification, OutcomeRecord | None]]]
-"""(attempt number, delay in ms) -> the notifications that are retried so, each with its index and its row for the
-history."""
+_Retries = dict[NextAttempt, list[tuple[int, Notification, OutcomeRecord | None]]]
+"""The notifications that are retried, by when, each with its index and its row for the history."""
 
 
 class Attempts:
@@ -148,7 +147,7 @@ class Attempts:
                     dead = self._given_up(running, index, notification, outcome)
                     settled.append(structs.replace(dead, lock=running.locks.get(notification.key)))
                 else:
-                    record = self._retry_row(notification, outcome, now_ms, when[1])
+                    record = self._retry_row(notification, outcome, now_ms, when.delay_ms)
                     retries.setdefault(when, []).append((index, notification, record))
                     if isinstance(outcome, Retry):
                         self._sender.counters.note_settled(notification.rule, job.channel, "retry")
@@ -164,11 +163,12 @@ class Attempts:
 
     def _next_attempt(
         self, running: RunningJob, notification: Notification, outcome: Outcome, draw: float
-    ) -> tuple[int, int] | None:
-        """(attempt number, delay in ms) of the next attempt; None to give up."""
+    ) -> NextAttempt | None:
+        """When the next attempt is made; None to give up."""
         job, clock = running.job, running.partition.redis.clock
         if isinstance(outcome, Postponed):
-            return job.attempt, max(_MIN_POSTPONE_MS, int(outcome.delay_s * 1000))
+            delay_ms = max(_MIN_POSTPONE_MS, int(outcome.delay_s * 1000))
+            return NextAttempt(job.attempt, delay_ms, outcome.waits_for)
         if not isinstance(outcome, Retry):
             return None
         delay = delay_s(
@@ -178,7 +178,7 @@ class Attempts:
             retry_after_s=outcome.retry_after_s,
             draw=draw,
         )
-        return None if delay is None else (job.attempt + 1, int(delay * 1000))
+        return None if delay is None else NextAttempt(job.attempt + 1, int(delay * 1000), "retry")
 
     def _given_up(self, running: RunningJob, index: int, notification: Notification, outcome: Outcome) -> Settled:
         match outcome:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
 from broker.queue.jobs import Attempt, Notification, NotifyJob
+from broker.queue.waiting.cause import Deferral
 from broker.steps.settle import Retry as RetryJob
 from runtime.tracing.context import trace_id_of
 from worker.outcome import Dead, Outcome, Retry
@@ -22,14 +23,24 @@ def held_for(job: NotifyJob, ms: int) -> NotifyJob:
     return NotifyJob(job.channel, job.attempt, job.first_try_ms + ms, job.notifications) if ms else job
 
 
-def retry_job(job: NotifyJob, when: tuple[int, int], group: list[tuple[int, Notification]]) -> RetryJob:
-    """The job for a group's next attempt; `when`: its attempt number and the delay before it in ms."""
-    attempt, delay_ms = when
+class NextAttempt(NamedTuple):
+    """When the next attempt of a notification is made."""
+
+    attempt: int
+    """The number of the attempt (starts at 1)."""
+
+    delay_ms: int
+    waits_for: Deferral | None
+
+
+def retry_job(job: NotifyJob, when: NextAttempt, group: list[tuple[int, Notification]]) -> RetryJob:
+    """The job for a group's next attempt."""
+    attempt, delay_ms, waits_for = when
     indices = [index for index, _ in group]
     again = with_only(job, [notification for _, notification in group], attempt)
     if attempt == job.attempt:  # it was postponed, which does not use up the horizon
         again = structs.replace(again, first_try_ms=job.first_try_ms + delay_ms)
-    return RetryJob(again, delay_ms, indices)
+    return RetryJob(again, delay_ms, indices, waits_for)
 
 
 def with_attempt(notification: Notification, outcome: Outcome, at_ms: int, took_ms: int) -> Notification:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.waiting.cause import deferral_of
 from sources.errors import DecodeError
 from sources.provider import Provider
 from worker.channels.channel import Channel
@@ -170,7 +171,7 @@ class Sender:
         if time.monotonic() >= running.deadline or (
             shared.rate_per_s and not await shared.pacer.wait_for_slot(shared.rate_per_s, running.deadline)
         ):
-            return notification, Postponed()
+            return notification, Postponed(waits_for="rate_limit")
         if running.partition.recorder.is_behind():
             raise RecordingBehindError
         if not running.may_send():
@@ -202,8 +203,10 @@ class Sender:
         unwanted = self._builder.outcome_if_unwanted(notification)
         if unwanted is not None:
             return unwanted
+        if deferral_of(running.id) == "sent_now":  # a person asked for this attempt
+            return None
         left_s = self._quiet.left_s(notification.rule, running.partition.redis.clock.now_ms() / 1000)
-        return Postponed(left_s) if left_s else None
+        return Postponed(left_s, "quiet_hours") if left_s else None
 
     async def _send(
         self, running: RunningJob, channel: Channel, notification: Notification, build: _Build

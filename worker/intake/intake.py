@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from broker.queue import stream
 from broker.queue.stream import Entry
-from broker.queue.waiting_check import read_waiting
+from broker.queue.waiting.counts import read_waiting
 from broker.redis.client import Client
 from broker.redis.confirmation import Durability
 from broker.redis.outage import Outage, repeat
@@ -273,8 +273,7 @@ class Intake:
         while self._waiting >= self._settings.max_waiting and not self._stopping.is_set():
             await asyncio.sleep(_PAUSE_S)
             self.on_progress()
-            waiting = await read_waiting(self._redis)  # the counter alone may be wrong
-            self._waiting = waiting.counted if waiting.there is None else waiting.there
+            self._waiting = (await read_waiting(self._redis)).causes.total()  # the counter alone may be wrong
         log.info("intake resumes", extra={"action": "intake_resumed"})
 
 

@@ -113,7 +113,7 @@ def counter_findings(status: Status) -> Iterator[Finding]:
     """Counters that do not add up, so that webhooks or notifications may be missing."""
     fix = "find out what else writes or removes keys of the namespace, then compare with the provider"
     if status.waiting.missing:
-        counted, there = status.waiting.counted, status.waiting.there
+        counted, there = status.waiting.counted, status.waiting.causes.total()
         counts = f"{counted} notifications are counted as waiting, and {there} are in Redis"
         yield problem("counters", counts, fix)
     if not (status.totals.bodies_add_up() and status.totals.notifications_add_up()):

@@ -7,7 +7,8 @@ from broker.monitoring import stats
 from broker.monitoring.stats import Point, Totals
 from broker.queue.backlog import Backlog
 from broker.queue.pending_by_due_time import Schedule
-from broker.queue.waiting_check import Waiting
+from broker.queue.waiting.cause import Causes
+from broker.queue.waiting.counts import Waiting
 from broker.redis.fan_out import ask_all
 from broker.redis.partitions import Partitions
 
@@ -46,9 +47,12 @@ def test_schedules_are_added_up() -> None:
     assert sums.sum_schedules([Schedule(1, 2, 3, 4, 5, 6, 7)] * 2) == Schedule(2, 4, 6, 8, 10, 12, 14)
 
 
-def test_notifications_are_not_counted_if_one_partition_has_too_many() -> None:
-    assert sums.sum_waiting([Waiting(3, 2), Waiting(5, 5)]).missing == 1
-    assert sums.sum_waiting([Waiting(3, 2), Waiting(5, None)]) == Waiting(8, None)
+def test_waiting_notifications_are_added_up_by_cause() -> None:
+    one = Waiting(Totals(waiting=3), Causes(queued=1, retry=1, retries_overdue=1))
+    other = Waiting(Totals(waiting=5), Causes(retry=5, next_retry_ms=90))
+    both = sums.sum_waiting([one, other])
+    assert (both.counted, both.missing, both.is_estimated) == (8, 1, False)
+    assert both.causes == Causes(queued=1, retry=6, retries_overdue=1, next_retry_ms=90)
 
 
 def test_histories_are_added_up_by_their_minutes() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import time
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from rich.console import Console
@@ -14,6 +15,7 @@ from broker.monitoring.source_health import Streak, note_failures
 from broker.monitoring.spilled import Spilled, report_spilled
 from broker.queue import channel_state, stream
 from broker.queue.heartbeat import beat
+from broker.queue.waiting.cause import CAUSES, Causes
 from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.clock import OffClock
@@ -30,7 +32,7 @@ from tests.redis_server import RedisServer
 from tests.until import until
 from worker.channels.settings import HttpSettings
 from worker.rules.retry import RetrySettings
-from worker.rules.rules import DigestSettings, Rule
+from worker.rules.rules import DigestSettings, QuietHours, Rule
 
 TERMS = (
     "accepted",
@@ -141,7 +143,7 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
         async with running_worker(redis_server, rules=TO_CRM, channels=channels):
             await until(put_off)
     before = await read_status(Partitions([redis]))
-    assert (before.waiting.counted, before.waiting.there, before.adds_up()) == (3, 3, True)
+    assert (before.waiting.counted, before.waiting.causes.retry, before.adds_up()) == (3, 3, True)
 
     await redis.delete(*[key async for key in redis.scan_iter(KEYS.job + "*")])
 
@@ -153,23 +155,47 @@ async def test_a_job_that_another_program_removed_is_reported_as_missing(
     assert "3 notifications are counted as waiting and 0 are in Redis" in shown(status)
 
 
-async def test_waiting_digests_and_held_jobs_are_counted(redis_server: RedisServer, redis: Client) -> None:
+async def test_what_notifications_wait_for_is_counted_and_adds_up(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    now = datetime.now(UTC)
+    quiet = QuietHours(
+        from_=f"{now - timedelta(hours=1):%H:%M}", to=f"{now + timedelta(hours=1):%H:%M}", timezone="UTC"
+    )
     rules = (
-        Rule(name="plain", events=("*",), channel="crm", text="x"),
+        Rule(name="plain", events=("*",), channel="paused", text="x"),
+        Rule(name="failing", events=("*",), channel="crm", text="x"),
+        Rule(name="night", events=("*",), channel="crm", text="x", quiet_hours=quiet),
         Rule(
             name="daily", events=("*",), channel="crm", text="x", digest=DigestSettings(window="1d", key="source")
         ),
     )
-    await channel_state.pause(redis, "crm", by="ann")
+    await channel_state.pause(redis, "paused", by="ann")
     await accept(redis, sample(1), sample(2))
-    async with running_receiver() as server, running_worker(redis_server, rules=rules, channels=crm(server.url)):
-        await until(lambda: held(redis))
+    async with running_receiver() as server:
+        server.status, patient = 503, RetrySettings(base_s=3000, cap_s=3000)
+        http = HttpSettings(url=server.url, allow_private=True, retry=patient)
+
+        async def all_wait() -> Causes | None:
+            causes = (await read_status(Partitions([redis]))).waiting.causes
+            return causes if causes.paused and causes.retry == causes.quiet_hours == 2 else None
+
+        async with running_worker(redis_server, rules=rules, channels={"crm": http, "paused": http}):
+            causes = await until(all_wait)
+    expected = Causes(retry=2, quiet_hours=2, paused=2, digest=1, next_retry_ms=causes.next_retry_ms)
+    assert causes == expected
+    assert causes.next_retry_ms is not None and causes.next_retry_ms > 0
     status = await read_status(Partitions([redis]))
-    assert (status.waiting.counted, status.waiting.there, status.adds_up()) == (3, 3, True)
+    record = status_record(status)
+    assert record["waiting"] == sum(record[f"waiting_for_{cause}"] for cause in CAUSES) == 7
+    assert status.adds_up()
+    text = " ".join(shown(status).split())
+    assert "2 for the end of quiet hours, 2 for a paused channel, 1 for the end of a digest window" in text
+    assert "2 for another attempt (next in " in text
 
-
-async def held(redis: Client) -> bool:
-    return any(channel.held for channel in await channel_state.read_channels(redis))
+    for job, _ in await redis.zrange(KEYS.queue, 0, -1, withscores=True):
+        await redis.zadd(KEYS.queue, {job: 1})
+    assert (await read_status(Partitions([redis]))).waiting.causes.retries_overdue == 2
 
 
 async def test_clocks_that_are_off_and_workers_with_different_configs_are_reported(redis: Client) -> None:

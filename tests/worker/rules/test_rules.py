@@ -12,7 +12,7 @@ from broker.queue.jobs import Notification, NotifyJob
 from broker.queue.stream import Entry
 from sources import KINDS
 from tests.worker.conftest import first_plan
-from worker.delivery.next_attempt import retry_job
+from worker.delivery.next_attempt import NextAttempt, retry_job
 from worker.intake.planner import Planner
 from worker.rules.idempotency import idempotency_key
 from worker.rules.retry import RetrySettings
@@ -96,5 +96,6 @@ def test_a_postponed_notification_keeps_its_attempts_and_horizon_and_a_retry_use
     body = RawBody(0, "s", "", b"")
     job = NotifyJob("crm", 3, 1_000, [Notification("k", "r", "e", body)])
     for attempt, first_try_ms in ((3, 61_000), (4, 1_000)):
-        again = retry_job(job, (attempt, 60_000), [(0, job.notifications[0])])
+        again = retry_job(job, NextAttempt(attempt, 60_000, "retry"), [(0, job.notifications[0])])
         assert (again.job.attempt, again.job.first_try_ms, again.delay_ms) == (attempt, first_try_ms, 60_000)
+        assert again.waits_for == "retry"

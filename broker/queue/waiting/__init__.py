@@ -1,0 +1,1 @@
+"""Notifications that wait: what they wait for, and how many of them there are."""
