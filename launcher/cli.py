@@ -48,6 +48,9 @@ _LAZY_COMMANDS = {
     ),
     "status": _LazyCommand("inspector.cli", "status", "Show queues, counters and dead letters."),
     "events": _LazyCommand("inspector.cli", "events", "Show what became of each event and its notifications."),
+    "waiting": _LazyCommand(
+        "inspector.cli", "waiting", "List notifications that wait, send them now, cancel them."
+    ),
     "dead": _LazyCommand("inspector.cli", "dead", "Find, inspect, replay and discard dead letters."),
     "audit": _LazyCommand("inspector.cli", "audit", "Show who did what to dead letters."),
     "forget": _LazyCommand("inspector.cli", "forget", "Remove the data of a person."),

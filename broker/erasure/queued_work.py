@@ -124,7 +124,7 @@ async def _of_job(redis: Client, name: str, eraser: Eraser) -> ErasureResult | N
     if read["f"] not in (jobs.NOTIFY, jobs.UNREADABLE):
         return None
     try:
-        job = jobs.decode(_argument(read["a"]))
+        job = jobs.decode(jobs.argument_of(blob))
     except UnreadableJobError:
         arguments = [unpacked(part.blob) for part in read["a"] if isinstance(part, Packed)]
         return ErasureResult("unreadable", name) if any(eraser.is_in(part) for part in arguments) else None
@@ -162,12 +162,6 @@ def _found(done: int, name: str, gone: int, redacted: int) -> ErasureResult | No
 def _redacted(before: Sequence[object], after: Sequence[object]) -> int:
     """Return how many items stay, but changed."""
     return sum(new is not None and new != old for old, new in zip(before, after, strict=True))
-
-
-def _argument(arguments: Sequence[object]) -> Packed:
-    if len(arguments) == 1 and isinstance(arguments[0], Packed):
-        return arguments[0]
-    raise UnreadableJobError("not one argument")
 
 
 def _without(notification: Notification, eraser: Eraser) -> Notification | None:

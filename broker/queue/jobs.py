@@ -257,6 +257,14 @@ async def defer(redis: Client, owner: str, job_id: str, *, for_ms: int) -> bool:
         return bool(await _DEFER_JOB(redis, owner=owner, job=job_id, for_ms=for_ms))
 
 
+def argument_of(blob: bytes) -> Packed:
+    """Return the argument of a job as arq stores it. Raises UnreadableJobError for one of another kind."""
+    arguments = deserialize(blob)["a"]
+    if len(arguments) == 1 and isinstance(arguments[0], Packed):
+        return arguments[0]
+    raise UnreadableJobError("not one argument")
+
+
 async def raw(redis: Client, job_id: str) -> bytes:
     """Return a job as arq stores it; empty if it no longer exists. Raises BrokerError."""
     with translated():

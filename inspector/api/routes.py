@@ -11,11 +11,18 @@ from inspector.api.dead_letters import LETTER_OPERATIONS
 from inspector.api.events import EVENT_OPERATIONS
 from inspector.api.operation import BASE
 from inspector.api.status import STATUS_OPERATIONS
+from inspector.api.waiting import WAITING_OPERATIONS
 from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, Route
 
-OPERATIONS = (*STATUS_OPERATIONS, *EVENT_OPERATIONS, *LETTER_OPERATIONS, *ACTION_OPERATIONS)
+OPERATIONS = (
+    *STATUS_OPERATIONS,
+    *EVENT_OPERATIONS,
+    *WAITING_OPERATIONS,
+    *LETTER_OPERATIONS,
+    *ACTION_OPERATIONS,
+)
 
 
 def api_routes(context: AppContext) -> list[Route]:

@@ -1,4 +1,4 @@
-"""The commands `hookline dead ...`, `channel ...`, `status`, `audit`, `events`, `drift` and `forget`.
+"""The commands `hookline dead`, `channel`, `waiting`, `status`, `audit`, `events`, `drift` and `forget`.
 
 Tables and JSON go to stdout; questions, progress and hints go to stderr. The modules imported below register their
 commands with `dead`, in the order in which its help lists them.
@@ -12,5 +12,6 @@ from inspector.cli.drift import drift
 from inspector.cli.events import events
 from inspector.cli.forget import forget
 from inspector.cli.status import status
+from inspector.cli.waiting import waiting
 
-__all__ = ["audit", "channel", "dead", "drift", "events", "forget", "status"]
+__all__ = ["audit", "channel", "dead", "drift", "events", "forget", "status", "waiting"]

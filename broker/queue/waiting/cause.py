@@ -16,9 +16,11 @@ Deferral = Literal["retry", "quiet_hours", "rate_limit", "sent_now"]
 slow. `sent_now`: a person moved it to the front, and quiet hours do not apply to its next attempt."""
 
 Cause = Literal["queued", "retry", "quiet_hours", "rate_limit", "paused", "open", "digest"]
-"""The cause for which a notification waits. queued: it is due, or is being sent. rate_limit: its channel works and
-takes no more at the moment. paused, open: its channel is paused, or its circuit breaker is open. digest: its window
-has not ended."""
+"""The cause for which a notification waits.
+
+queued: it is due, or is being sent. rate_limit: its channel works, and takes no more at the moment. paused, open:
+its channel is paused, or has an open circuit breaker. digest: the end of a window.
+"""
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 

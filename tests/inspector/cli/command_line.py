@@ -36,6 +36,7 @@ from tests.redis_server import RedisServer
 app = typer.Typer()
 app.add_typer(cli.dead, name="dead")
 app.add_typer(cli.channel, name="channel")
+app.add_typer(cli.waiting, name="waiting")
 app.command("status")(cli.status)
 app.command("audit")(cli.audit)
 app.command("events")(cli.events)

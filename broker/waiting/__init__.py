@@ -1,0 +1,1 @@
+"""Notifications that wait: a list of them, and what a person may do with one of them."""

@@ -1,0 +1,134 @@
+"""`hookline waiting list`: the notifications that wait."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from broker.merged.away import Away
+from broker.redis.partitions import Partitions
+from inspector.cli import options
+from inspector.cli.app import console, fail_if_incomplete, print_json, show
+from inspector.cli.session import run_with_partitions
+from inspector.cli.tables import WIDE, table_of_rows
+from inspector.formatting import moment, one_line
+from inspector.operations.waiting.find import WaitingFilter, WaitingListPage, find_waiting
+from inspector.presentation.waiting_records import (
+    UNREADABLE,
+    cause_text,
+    error_text,
+    event_text,
+    waiting_page_record,
+)
+from inspector.privacy.masking import Masking
+from runtime.clock import now_ms
+
+waiting = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="List notifications that wait, are held or will be tried again.",
+)
+
+_CauseOption = Literal["queued", "retry", "quiet_hours", "rate_limit", "paused", "open", "digest"]
+
+
+@waiting.command("list")
+def list_(  # noqa: PLR0913 - a command's options
+    ctx: typer.Context,
+    *,
+    cause: Annotated[
+        _CauseOption | None,
+        typer.Option(help="Only those that wait for this.", show_default=False, rich_help_panel=options.FILTERS),
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="Only this channel.", show_default=False, rich_help_panel=options.FILTERS)
+    ] = "",
+    rule: Annotated[
+        str, typer.Option(help="Only this rule.", show_default=False, rich_help_panel=options.FILTERS)
+    ] = "",
+    source: Annotated[
+        str, typer.Option(help="Only this source.", show_default=False, rich_help_panel=options.FILTERS)
+    ] = "",
+    search: Annotated[
+        str,
+        typer.Option(
+            help="An id of event, customer, voucher or transaction, an e-mail address, or an idempotency key.",
+            show_default=False,
+            rich_help_panel=options.FILTERS,
+        ),
+    ] = "",
+    limit: options.Limit = 50,
+    cursor: options.Cursor = "",
+    as_json: options.AsJson = False,
+) -> None:
+    """List notifications that wait, with what they wait for. Those that are due first come first.
+
+    Exit code 1 if a partition of Redis is away, so that its notifications are missing.
+
+    Example: hookline waiting list --cause retry --channel crm
+    """
+    waiting_filter = WaitingFilter(cause=cause, channel=channel, rule=rule, source=source, search=search)
+    masking, away = ctx.obj.masking(), Away()
+
+    async def read(partitions: Partitions) -> WaitingListPage:
+        return await find_waiting(
+            partitions, waiting_filter, ctx.obj.sources(), limit=limit, cursor=cursor, away=away
+        )
+
+    try:
+        page = run_with_partitions(ctx.obj, read)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--cursor") from None
+    if as_json:
+        print_json(waiting_page_record(page, masking=masking))
+    elif page.notifications:
+        show(waiting_table(page, now_ms=now_ms(), width=console().width, masking=masking))
+    _print_rest(page, waiting_filter)
+    fail_if_incomplete(away)
+
+
+def waiting_table(page: WaitingListPage, *, now_ms: int, width: int, masking: Masking) -> Table:
+    """Waiting notifications, one per row."""
+    table = table_of_rows()
+    table.add_column("id", no_wrap=True)
+    table.add_column("notification", overflow="fold", ratio=2)
+    if width >= WIDE:
+        table.add_column("key", overflow="fold", ratio=1)
+    table.add_column("waits for", overflow="fold", ratio=2)
+    for each in page.notifications:
+        notification = each.notification
+        waits = [cause_text(each, now_ms), one_line(error_text(each, masking))]
+        lines = [UNREADABLE]
+        if notification:
+            route = f"{notification.rule} -> {', '.join(each.channels)}"
+            lines = [one_line(route), one_line(f"{notification.body.source} {event_text(each, masking)}")]
+        row = [Text(str(each.place)), Text("\n".join(lines))]
+        if width >= WIDE:
+            row.append(Text(notification.key if notification else ""))
+        table.add_row(*row, Text("\n".join(filter(None, waits))))
+    return table
+
+
+def _print_rest(page: WaitingListPage, waiting_filter: WaitingFilter) -> None:
+    if not page.notifications and not page.cursor:
+        is_filtered = waiting_filter != WaitingFilter()
+        typer.echo("no waiting notification matches" if is_filtered else "no notification waits", err=True)
+    if page.searched_to_ms:
+        typer.echo(f"searched those that are due until {moment(page.searched_to_ms)}", err=True)
+    if page.cursor:
+        words = ["hookline", "waiting", "list", *_options(waiting_filter), "--cursor", page.cursor]
+        typer.echo(f"to continue: {shlex.join(words)}", err=True)
+
+
+def _options(waiting_filter: WaitingFilter) -> list[str]:
+    words = []
+    for name in ("cause", "channel", "rule", "source", "search"):
+        if getattr(waiting_filter, name):
+            words += [f"--{name}", getattr(waiting_filter, name)]
+    return words

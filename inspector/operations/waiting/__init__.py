@@ -1,0 +1,1 @@
+"""Operations on notifications that wait: list them, send one now, cancel one."""
