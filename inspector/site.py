@@ -40,6 +40,8 @@ from inspector.web.pages import Pages
 from inspector.web.sign_in.login import login_routes
 from inspector.web.sign_in.login_page import LoginPage
 from inspector.web.static import Static
+from inspector.web.waiting.changes import waiting_change_routes
+from inspector.web.waiting.listing import waiting_routes
 
 MAX_BODY_BYTES = 64 * 1024
 _REQUEST_S = 15.0
@@ -120,6 +122,8 @@ class Site:
             *self._static.routes(),
             *overview_routes(self.context, self._pages),
             *events_routes(self.context, self._pages),
+            *waiting_routes(self.context, self._pages),
+            *waiting_change_routes(self.context, self._pages),
             *letters_routes(self.context, self._pages),
             *bulk_routes(self.context, self._pages),
             *letter_routes(self.context, self._pages),

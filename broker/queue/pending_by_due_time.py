@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from msgspec import Struct
@@ -50,11 +51,21 @@ async def read_schedule(redis: Client) -> Schedule:
                 pipe.zcard(key)
                 pipe.zrange(key, 0, _SAMPLE - 1)
             replies = await pipe.execute()
-    counts = [_notifications(*pair) for pair in zip(replies[::2], replies[1::2], strict=True)]
+        samples = [[job.decode("utf-8", "replace") for job in sample] for sample in replies[1::2]]
+        settled = await _settled(redis, [job for sample in samples for job in sample if size_of(job) > 1])
+    counts = [_notifications(jobs, sample, settled) for jobs, sample in zip(replies[::2], samples, strict=True)]
     spans = len(bounds) - 1
     return Schedule(*counts[:spans], sum(counts[spans:]))  # type: ignore[call-arg]
 
 
-def _notifications(jobs: int, sample: list[bytes]) -> int:
-    sizes = sum(size_of(job.decode("utf-8", "replace")) for job in sample)
+async def _settled(redis: Client, jobs: Sequence[str]) -> Mapping[str, int]:
+    """How many notifications of jobs are settled, for example because a person cancelled them."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for job in jobs:
+            pipe.scard(redis.names.done + job)
+        return dict(zip(jobs, await pipe.execute(), strict=True))
+
+
+def _notifications(jobs: int, sample: Sequence[str], settled: Mapping[str, int]) -> int:
+    sizes = sum(size_of(job) - settled.get(job, 0) for job in sample)
     return round(sizes * jobs / len(sample)) if sample else 0

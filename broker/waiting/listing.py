@@ -145,13 +145,19 @@ def _of_job(
         job = jobs.decode_whole(entry.id, jobs.argument_of(blob))
     except UnreadableJobError:
         position = Position(entry.due_ms, entry.id, partition, 0)
-        yield WaitingNotification(position, cause, (), 0, None, is_running=bool(running))
+        yield WaitingNotification(position, cause, (), 0, 0, None, is_running=bool(running))
         return
     for index, notification in enumerate(job.notifications):
         if index not in settled:
             position = Position(entry.due_ms, entry.id, partition, index)
             yield WaitingNotification(
-                position, cause, (job.channel,), job.attempt, notification, is_running=bool(running)
+                position,
+                cause,
+                (job.channel,),
+                job.attempt,
+                job.first_try_ms,
+                notification,
+                is_running=bool(running),
             )
 
 
@@ -162,7 +168,7 @@ def _of_digest(partition: int, entry: Entry, first: list[bytes], events: int) ->
     try:
         gathered = digests.unpacked(first[0])
     except UnreadableMemberError:
-        yield WaitingNotification(position, "digest", (), 1, None, events=events)
+        yield WaitingNotification(position, "digest", (), 1, 0, None, events=events)
         return
     notification = Notification(gathered.key, gathered.rule, gathered.event, gathered.body)
-    yield WaitingNotification(position, "digest", gathered.channels, 1, notification, events=events)
+    yield WaitingNotification(position, "digest", gathered.channels, 1, 0, notification, events=events)

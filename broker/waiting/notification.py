@@ -59,6 +59,9 @@ class WaitingNotification(Struct, frozen=True):
     attempt: int
     """The number of its next attempt (starts at 1)."""
 
+    first_try_ms: int
+    """When its first attempt was due."""
+
     notification: Notification | None
     """None if this version cannot read its job. A digest has the body of its first event."""
 

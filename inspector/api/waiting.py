@@ -13,8 +13,9 @@ from inspector.api.requests import Limit
 from inspector.http.app_context import AppContext
 from inspector.http.routing import ErrorAnswer
 from inspector.operations.status import incomplete
+from inspector.operations.waiting.change import MAX_PLACES, Outcome, Verb, change, parse_places
 from inspector.operations.waiting.find import WaitingFilter, find_waiting
-from inspector.presentation.waiting_records import waiting_page_record
+from inspector.presentation.waiting_records import changed_record, waiting_page_record
 
 _Text = Annotated[str, Meta(max_length=500)]
 
@@ -106,6 +107,57 @@ async def list_waiting(context: AppContext, request: ApiRequest) -> Any:
     return waiting_page_record(page, masking=context.configured.masking) | {"incomplete": incomplete(away)}
 
 
+class WaitingIds(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The notifications to change."""
+
+    ids: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=MAX_PLACES)]
+    """Ids from the list of waiting notifications."""
+
+
+class ChangedRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """The result for one notification."""
+
+    id: str
+    outcome: Outcome
+    """`done`, or why it was not changed."""
+
+    text: str
+
+
+class ChangedAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """The results for all notifications, in the order of their ids."""
+
+    results: list[ChangedRecord]
+
+
+async def send_now(context: AppContext, request: ApiRequest) -> Any:
+    """Make notifications due now that wait for another attempt, quiet hours or a slot of their channel.
+
+    It counts as the attempt that was due later. Quiet hours do not apply to it, rate limits do.
+    """
+    return await _change(context, request, "send_now")
+
+
+async def cancel(context: AppContext, request: ApiRequest) -> Any:
+    """Take notifications out, so that they are not sent. They count as skipped. This cannot be undone."""
+    return await _change(context, request, "cancel")
+
+
+async def _change(context: AppContext, request: ApiRequest, verb: Verb) -> Any:
+    try:
+        places = parse_places(request.body.ids)
+    except ValueError as error:
+        return ErrorAnswer(400, f"{error}.")
+    results = await change(
+        context.partitions,
+        verb,
+        places,
+        by=request.principal.name,
+        writes_history=context.configured.writes_history,
+    )
+    return {"results": [changed_record(result) for result in results]}
+
+
 WAITING_OPERATIONS = (
     Operation(
         name="listWaiting",
@@ -116,5 +168,25 @@ WAITING_OPERATIONS = (
         handler=list_waiting,
         query=WaitingQuery,
         answer=WaitingAnswer,
+    ),
+    Operation(
+        name="sendWaitingNow",
+        method="POST",
+        path="/waiting/send-now",
+        right="operate",
+        summary="Send waiting notifications now",
+        handler=send_now,
+        body=WaitingIds,
+        answer=ChangedAnswer,
+    ),
+    Operation(
+        name="cancelWaiting",
+        method="POST",
+        path="/waiting/cancel",
+        right="operate",
+        summary="Cancel waiting notifications",
+        handler=cancel,
+        body=WaitingIds,
+        answer=ChangedAnswer,
     ),
 )

@@ -64,6 +64,10 @@ class Context(Protocol):
         """How long dead letters are kept."""
         ...
 
+    def writes_history(self) -> bool:
+        """Return whether a history of events is written."""
+        ...
+
     def user(self) -> str:
         """The user of the command, for actions and the audit log: `cli:ann@host`."""
         ...

@@ -1,8 +1,9 @@
-"""`hookline waiting list`: the notifications that wait."""
+"""`hookline waiting list`, `send` and `cancel`."""
 
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -13,13 +14,16 @@ from broker.merged.away import Away
 from broker.redis.partitions import Partitions
 from inspector.cli import options
 from inspector.cli.app import console, fail_if_incomplete, print_json, show
+from inspector.cli.dead.bulk_commands import confirm
 from inspector.cli.session import run_with_partitions
 from inspector.cli.tables import WIDE, table_of_rows
-from inspector.formatting import moment, one_line
+from inspector.formatting import count_of, moment, one_line, printable
+from inspector.operations.waiting.change import Changed, Verb, change, parse_places
 from inspector.operations.waiting.find import WaitingFilter, WaitingListPage, find_waiting
 from inspector.presentation.waiting_records import (
     UNREADABLE,
     cause_text,
+    changed_record,
     error_text,
     event_text,
     waiting_page_record,
@@ -32,7 +36,7 @@ waiting = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="List notifications that wait, are held or will be tried again.",
+    help="List notifications that wait, are held or will be tried again; send them now, or cancel them.",
 )
 
 _CauseOption = Literal["queued", "retry", "quiet_hours", "rate_limit", "paused", "open", "digest"]
@@ -132,3 +136,70 @@ def _options(waiting_filter: WaitingFilter) -> list[str]:
         if getattr(waiting_filter, name):
             words += [f"--{name}", getattr(waiting_filter, name)]
     return words
+
+
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...", help="Ids of waiting notifications, from hookline waiting list.", show_default=False
+    ),
+]
+
+
+@waiting.command()
+def send(ctx: typer.Context, ids: Ids, *, as_json: options.AsJson = False) -> None:
+    """Send notifications now that wait for another attempt, quiet hours or a slot.
+
+    It counts as the attempt that was due later. Rate limits apply.
+    Exit code 1 if one was not changed, with the reason.
+
+    Example: hookline waiting send 0-1m8gw54vhyj83g6sz.r.64-0
+    """
+    _change(ctx, "send_now", ids, as_json=as_json)
+
+
+@waiting.command()
+def cancel(ctx: typer.Context, ids: Ids, *, yes: options.Yes = False, as_json: options.AsJson = False) -> None:
+    """Take notifications out, so that they are not sent. They count as skipped.
+
+    This cannot be undone.
+    Exit code 1 if one was not changed, with the reason.
+
+    Example: hookline waiting cancel 0-1m8gw54vhyj83g6sz.r.64-0
+    """
+    if not yes:
+        _confirm(f"Cancel {count_of(len(set(ids)), 'notification')}? This cannot be undone.")
+    _change(ctx, "cancel", ids, as_json=as_json)
+
+
+def _change(ctx: typer.Context, verb: Verb, ids: list[str], *, as_json: bool) -> None:
+    try:
+        places = parse_places(ids)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ID") from None
+    by, writes_history = ctx.obj.user(), ctx.obj.writes_history()
+    results = run_with_partitions(
+        ctx.obj, lambda partitions: change(partitions, verb, places, by=by, writes_history=writes_history)
+    )
+    if as_json:
+        print_json([changed_record(result) for result in results])
+    for result in results:
+        if not as_json:
+            typer.echo(printable(f"{result.place}: {result.text}{_hint(result)}"), err=not result.is_done)
+    raise typer.Exit(0 if all(result.is_done for result in results) else 1)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{question} There is no terminal to ask on; add --yes to confirm")
+    if not confirm(question):
+        typer.echo("nothing cancelled", err=True)
+        raise typer.Exit(1)
+
+
+def _hint(result: Changed) -> str:
+    """The command that helps with a channel that takes nothing."""
+    command = {"paused": "resume", "open": "probe"}.get(result.outcome)
+    if command is None or result.waiting is None:
+        return ""
+    return f" (hookline channel {command} {shlex.quote(result.waiting.channels[0])})"

@@ -19,6 +19,9 @@ class Configured(ActionContext, frozen=True, kw_only=True):
     spilled: Callable[[], Mapping[str, Spilled]] = dict
     """Returns the webhooks that receivers on this machine keep on disk, by directory."""
 
+    writes_history: bool = True
+    """True if a history of events is written."""
+
 
 class AppContext:
     """Passed to every handler. `configured` is replaced when the config is reloaded."""

@@ -8,6 +8,7 @@ from typing import Any
 from broker.queue.waiting.cause import Cause
 from broker.waiting.notification import WaitingNotification
 from inspector.formatting import age, count_of
+from inspector.operations.waiting.change import Changed
 from inspector.operations.waiting.find import WaitingListPage
 from inspector.privacy.masking import DEFAULT, Masking
 
@@ -52,6 +53,11 @@ def waiting_record(waiting: WaitingNotification, *, masking: Masking = DEFAULT) 
         "events_in_digest": waiting.events,
         "is_running": waiting.is_running,
     }
+
+
+def changed_record(result: Changed) -> dict[str, Any]:
+    """The result of a change for one notification."""
+    return {"id": str(result.place), "outcome": result.outcome, "text": result.text}
 
 
 def event_text(waiting: WaitingNotification, masking: Masking) -> str:

@@ -23,6 +23,7 @@ _SHORT_TIMES = {"minute": "%Y-%m-%d %H:%M", "clock": "%H:%M"}
 _NAVIGATION = (
     ("/", "Overview"),
     ("/events", "Events"),
+    ("/waiting", "Waiting"),
     ("/dead", "Dead letters"),
     ("/groups", "Groups"),
     ("/channels", "Channels"),

@@ -80,6 +80,10 @@ class Context:
             name = str(os.getuid())
         return f"cli:{name}@{socket.gethostname()}"
 
+    def writes_history(self) -> bool:
+        """Return whether a history of events is written. Raises ConfigError."""
+        return self.config.history.is_on
+
     def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         """Return a function that lists the search terms of a dead letter. Raises ConfigError."""
         return terms(self.config.sources)

@@ -245,6 +245,7 @@ def _configured(config: Config) -> Configured:
         sources=config.sources,
         channels=tuple(config.channels),
         spilled=partial(spilled_here, config.receiver),
+        writes_history=config.history.is_on,
         dry_run=dry_run(config),
         masking=Masking(settings.masked_paths, settings.shown_paths),
     )

@@ -1,16 +1,17 @@
-// Selecting dead letters: select or deselect the whole page, show how many are selected, switch the scope to "Selected"
-// as soon as one is, and disable the actions while nothing is selected.
+// Selecting dead letters or notifications: select or deselect the whole page, show how many are selected, switch the
+// scope to "Selected" as soon as one is, where there is a choice, and disable the actions while nothing is selected.
 "use strict";
 
 const selectAllButton = document.querySelector("[data-select-all]");
 const selectedCount = document.querySelector("[data-selected-count]");
 const noneSelected = document.querySelector("[data-none-selected]");
 const scopes = document.querySelectorAll("input[name=scope]");
-const boxes = Array.from(document.querySelectorAll(".letters input[type=checkbox]"));
+const selectedScope = document.querySelector("input[name=scope][value=ids]");
+const boxes = Array.from(document.querySelectorAll(".letters input[type=checkbox]:enabled"));
 const selected = () => boxes.filter((box) => box.checked).length;
 
 function update() {
-  const isEmpty = selected() === 0 && document.querySelector("input[name=scope][value=ids]").checked;
+  const isEmpty = selected() === 0 && (!selectedScope || selectedScope.checked);
   selectedCount.textContent = ` (${selected()})`;
   selectAllButton.textContent = selected() === boxes.length ? "Deselect page" : "Select page";
   noneSelected.hidden = !isEmpty;
@@ -19,7 +20,7 @@ function update() {
 }
 
 function selectScope() {
-  document.querySelector("input[name=scope][value=ids]").checked = true;
+  if (selectedScope) selectedScope.checked = true;
 }
 
 if (selectAllButton) {

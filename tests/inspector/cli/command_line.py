@@ -79,6 +79,9 @@ class CommandContext:
     def user(self) -> str:
         return "cli:ann@desk"
 
+    def writes_history(self) -> bool:
+        return self.config.history.is_on
+
     def search_terms(self) -> Callable[[StoredDeadLetter], Sequence[str]]:
         return terms(self.sources())
 

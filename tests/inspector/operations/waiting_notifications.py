@@ -1,14 +1,18 @@
-"""Makes notifications wait for each cause, with a real worker."""
+"""Makes notifications wait: for each cause with a real worker, or many retries without one."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from broker.queue import channel_state
+from broker.queue import channel_state, jobs
+from broker.queue.batch import RawBody
+from broker.queue.jobs import Attempt, Notification, NotifyJob
 from broker.queue.waiting.counts import read_waiting
 from broker.redis.client import Client
+from broker.redis.partitions import Partitions
 from tests.inspector.stack import Receiver, accept, running_receiver, running_worker, sample
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -49,3 +53,19 @@ async def worker_with_waiting(server: RedisServer, redis: Client, *numbers: int)
         async with running_worker(server, rules=rules_that_wait(), channels={"crm": http, "paused": http}):
             await until(all_wait)
             yield receiver
+
+
+async def add_retries(partitions: Partitions, count: int, size: int, *, rule: str = "rule") -> list[str]:
+    """Add jobs of retries to one partition after the other, two due at one time. Returns all keys in order."""
+    now_ms, keys = int(time.time() * 1000), list[str]()
+    for number in range(count):
+        redis = partitions[number % len(partitions)]
+        names = [f"{number:02}-{place}".ljust(32, "0") for place in range(size)]
+        body, attempts = RawBody(now_ms, "voucherify", "", b"{}"), (Attempt(now_ms, 5, "retry", "answered 503"),)
+        retries = [Notification(name, rule, "customer.created", body, attempts) for name in names]
+        job_id = jobs.new_job_id(size, "retry")
+        await redis.set(redis.names.job + job_id, jobs.encode(NotifyJob("crm", 2, now_ms, retries)))
+        await redis.zadd(redis.names.queue, {job_id: now_ms + 60_000 * (1 + number // 2)})
+        await redis.hincrby(redis.names.stats_total, "waiting", size)  # type: ignore[misc]
+        keys += names
+    return keys

@@ -39,6 +39,8 @@ POSTS = {
     "/dead": {"ann", "bob", "dan", "eve"},
     "/events": {"ann", "bob", "dan", "eve"},
     "/audit": {"ann", "bob", "dan", "eve"},
+    "/waiting": {"ann", "bob", "dan", "eve"},
+    "/waiting/change": {"ann", "dan"},
     "/dead/preview": {"ann", "dan"},
     "/dead/begin": {"ann", "dan"},
     "/dead/export": {"ann", "eve"},
@@ -54,7 +56,17 @@ POSTS = {
 }
 """The users that may make the request."""
 
-GETS = ("/dead", "/dead/{id}", "/groups", "/actions", "/actions/{id}", "/audit", "/channels", "/events")
+GETS = (
+    "/dead",
+    "/dead/{id}",
+    "/groups",
+    "/actions",
+    "/actions/{id}",
+    "/audit",
+    "/channels",
+    "/events",
+    "/waiting",
+)
 
 
 @pytest.fixture

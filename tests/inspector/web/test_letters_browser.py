@@ -20,6 +20,7 @@ from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
+from tests.inspector.operations.waiting_notifications import add_retries
 from tests.inspector.stack import (
     Receiver,
     accept,
@@ -97,6 +98,17 @@ async def test_each_page_is_accessible(chromium: Browser, redis_server: RedisSer
             await page.goto(f"{served.url}/dead")
             await page.check("input[value=all]")
             await page.click(f".bulk >> text={verb}")
+            assert await faults_in_each_look(page) == [], verb
+
+        await add_retries(Partitions([redis]), 3, 2, rule="r" * 90)
+        for verb, heading in (("Cancel", "Cancel 2 notifications?"), ("Send now", "2 of 2 notifications due now")):
+            await page.goto(f"{served.url}/waiting")
+            assert await faults_in_each_look(page) == []
+            await expect(page.get_by_role("button", name=verb)).to_be_disabled()
+            await page.locator(".letters input").nth(0).check()
+            await page.locator(".letters input").nth(3).check()
+            await page.click(f".bulk >> text={verb}")
+            await expect(page.get_by_role("heading")).to_have_text(heading)
             assert await faults_in_each_look(page) == [], verb
 
 
