@@ -39,6 +39,9 @@ waiting = typer.Typer(
     help="List notifications that wait, are held or will be tried again; send them now, or cancel them.",
 )
 
+_BUDGET_S = 10.0
+"""Seconds after which a list has what was found until then."""
+
 _CauseOption = Literal["queued", "retry", "quiet_hours", "rate_limit", "paused", "open", "digest"]
 
 
@@ -82,7 +85,13 @@ def list_(  # noqa: PLR0913 - a command's options
 
     async def read(partitions: Partitions) -> WaitingListPage:
         return await find_waiting(
-            partitions, waiting_filter, ctx.obj.sources(), limit=limit, cursor=cursor, away=away
+            partitions,
+            waiting_filter,
+            ctx.obj.sources(),
+            limit=limit,
+            cursor=cursor,
+            budget_s=_BUDGET_S,
+            away=away,
         )
 
     try:

@@ -55,14 +55,17 @@ async def worker_with_waiting(server: RedisServer, redis: Client, *numbers: int)
             yield receiver
 
 
-async def add_retries(partitions: Partitions, count: int, size: int, *, rule: str = "rule") -> list[str]:
+async def add_retries(
+    partitions: Partitions, count: int, size: int, *, rule: str = "rule", body: bytes = b"{}"
+) -> list[str]:
     """Add jobs of retries to one partition after the other, two due at one time. Returns all keys in order."""
     now_ms, keys = int(time.time() * 1000), list[str]()
     for number in range(count):
         redis = partitions[number % len(partitions)]
         names = [f"{number:02}-{place}".ljust(32, "0") for place in range(size)]
-        body, attempts = RawBody(now_ms, "voucherify", "", b"{}"), (Attempt(now_ms, 5, "retry", "answered 503"),)
-        retries = [Notification(name, rule, "customer.created", body, attempts) for name in names]
+        attempts = (Attempt(now_ms, 5, "retry", "answered 503"),)
+        raw = RawBody(now_ms, "voucherify", "", body)
+        retries = [Notification(name, rule, "customer.created", raw, attempts) for name in names]
         job_id = jobs.new_job_id(size, "retry")
         await redis.set(redis.names.job + job_id, jobs.encode(NotifyJob("crm", 2, now_ms, retries)))
         await redis.zadd(redis.names.queue, {job_id: now_ms + 60_000 * (1 + number // 2)})
