@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -17,9 +18,12 @@ from inspector.operations.status import read_status
 from inspector.operations.waiting.change import Changed, Verb, change
 from inspector.operations.waiting.find import WaitingFilter, find_waiting
 from tests.inspector.operations.waiting_notifications import worker_with_waiting
+from tests.inspector.stack import TO_CRM, accept, running_worker, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
+from worker.channels.settings import HttpSettings
+from worker.rules.retry import RetrySettings
 
 
 async def places(redis: Client, cause: Cause) -> list[Place]:
@@ -119,3 +123,28 @@ async def test_what_cannot_be_changed_is_answered_with_the_reason(
     await redis.set(KEYS.job + newer, b"of a newer version")
     await redis.zadd(KEYS.queue, {newer: 9_999_999_999_999})
     assert await changed(redis, "cancel", [Place(0, newer, 0)]) == ["unreadable"]
+
+
+async def test_what_a_worker_is_sending_is_not_changed_until_its_attempt_has_ended(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    asked = list[asyncio.StreamWriter]()
+    server = await asyncio.start_server(lambda _, writer: asked.append(writer), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    patient = RetrySettings(base_s=3000, cap_s=3000)
+    channels = {"crm": HttpSettings(url=url, allow_private=True, retry=patient, timeout_s=60)}
+    await accept(redis, sample(1))
+    async with running_worker(redis_server, rules=TO_CRM, channels=channels):
+        await until(lambda: bool(asked))
+        [running] = (await find_waiting(Partitions([redis]), WaitingFilter(), {})).notifications
+        assert (running.cause, running.is_running) == ("queued", True)
+        assert await changed(redis, "cancel", [running.place]) == ["running"]
+        assert await changed(redis, "send_now", [running.place]) == ["running"]
+        asked[0].close()
+        [retry] = await until(lambda: places(redis, "retry"))
+        assert await changed(redis, "cancel", [running.place, retry]) == ["gone", "done"]
+    server.close()
+    totals = await stats.read_totals(redis)
+    assert (totals.skipped, totals.waiting, totals.notifications_add_up()) == (1, 0, True)
+    keys = [key.decode() for key in await redis.keys("*")]
+    assert not [key for key in keys if key.startswith((KEYS.job, KEYS.done, KEYS.queue, KEYS.held_ms))]
