@@ -11,6 +11,9 @@ from sources.settings import Settings as SourceSettings
 from tests.inspector.operations.waiting_notifications import add_retries
 
 BODY = rb'{"type":"x","data":{"customer":{"source_id":"Caf\u00e9-7","email":"Ada@Example.com"}}}'
+ESCAPED = rb'{"type":"x","data":{"customer":{"source_id":"shop\u002d8"}}}'
+KELVIN = '{"type":"x","data":{"customer":{"source_id":"\u212a-9"}}}'.encode()
+"""An id with the sign for degrees Kelvin, whose lower case is the letter k."""
 PHONE = b'{"type":"x","data":{"customer":{"source_id":"shop-7","phone":"+49 (30) 1234567"}}}'
 
 
@@ -20,6 +23,8 @@ PHONE = b'{"type":"x","data":{"customer":{"source_id":"shop-7","phone":"+49 (30)
         (BODY, "CAFÉ-7", 1),
         (BODY, "ada@example.com", 1),
         (BODY, "ada@example.org", 0),
+        (ESCAPED, "shop-8", 1),
+        (KELVIN, "k-9", 1),
         (PHONE, "0049 30 1234567", 1),
         (PHONE, "SHOP-7", 1),
         (PHONE, "shop", 0),
@@ -36,18 +41,21 @@ async def test_a_term_finds_a_notification_however_it_is_written(
     assert len(page.notifications) == count
 
 
-async def test_a_search_whose_time_is_over_says_how_far_it_got_and_goes_on(redis: Client) -> None:
-    await add_retries(Partitions([redis]), 40, 1, body=PHONE)
-    cursor, pages, found, searched = "", 0, 0, [0]
-    while pages == 0 or cursor:
+async def test_a_search_whose_time_is_over_says_how_far_it_got_and_goes_on(three_partitions: Partitions) -> None:
+    keys = await add_retries(three_partitions, 40, 1, body=PHONE)
+    cursor, searched, found = "", [], list[str]()
+    while not searched or cursor:
         page = await find_waiting(
-            Partitions([redis]),
+            three_partitions,
             WaitingFilter(search="shop-7"),
             {"voucherify": SourceSettings()},
             cursor=cursor,
             budget_s=0,
         )
-        cursor, pages, found = page.cursor, pages + 1, found + len(page.notifications)
+        found += [each.notification.key for each in page.notifications if each.notification]
         searched.append(page.searched_to_ms)
-    assert (found, pages > 2, searched[-1]) == (40, True, 0)
-    assert searched[1:-1] == sorted(searched[1:-1]) and min(searched[1:-1]) > 0
+        cursor = page.cursor
+    assert sorted(found) == keys
+    assert len(searched) > 2
+    assert searched[:-1] == sorted(searched[:-1])
+    assert searched[-1] == 0
