@@ -9,7 +9,9 @@ that prefix:
                                               group `workers`
     dedupe:{source}:{day}:{bucket}    set     identities seen: 63-bit integers; day = days    after the window
                                               since 1970 of the event's own time
-    queue                             zset    job ids by the time they are due                never
+    queue                             zset    job ids by the time they are due; an id says    never
+                                              what the job waits for: see
+                                              broker/queue/waiting/cause.py
     job:{id}                          string  a job                                           never
     in-progress:{id}                  string  the lease of a running job: its owner           after the lease
     notify:claims                     hash    when workers were last here: see absence.lua    after a minute

@@ -97,7 +97,8 @@ async def _change_one(
         else:
             outcome = await changes.send_now(redis, waiting, by=by)
     except BrokerError as error:
-        return Changed(place, "away", f"{TEXTS['away']}: {error}", waiting)
+        text = TEXTS["away"] if waiting else "it was not changed"  # the error came before the step, or in it
+        return Changed(place, "away", f"{text}: {error}", waiting)
     return _changed(verb, place, outcome, waiting)
 
 
