@@ -11,8 +11,10 @@ from broker.queue.jobs import Notification
 from broker.queue.waiting.cause import Cause
 
 _ID = r"[0-9a-z]{17}(?:\.[a-z])?\.[0-9]{1,9}|[0-9a-f]{24}"
-_POSITION = re.compile(rf"([0-9]{{1,15}})-({_ID})-([0-9]{{1,4}})-([0-9]{{1,9}})", re.ASCII)
-_PLACE = re.compile(rf"([0-9]{{1,4}})-({_ID})-([0-9]{{1,9}})", re.ASCII)
+POSITION_PATTERN = rf"([0-9]{{1,15}})-({_ID})-([0-9]{{1,4}})-([0-9]{{1,9}})"
+PLACE_PATTERN = rf"([0-9]{{1,4}})-({_ID})-([0-9]{{1,9}})"
+_POSITION = re.compile(POSITION_PATTERN, re.ASCII)
+_PLACE = re.compile(PLACE_PATTERN, re.ASCII)
 _KNOWN = re.compile(_ID, re.ASCII)
 
 

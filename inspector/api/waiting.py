@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from broker.merged.away import Away
 from broker.queue.waiting.cause import Cause
+from broker.waiting.notification import PLACE_PATTERN, POSITION_PATTERN
 from inspector.api.operation import ApiRequest, Operation
 from inspector.api.requests import Limit
 from inspector.http.app_context import AppContext
@@ -33,7 +34,7 @@ class WaitingQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """An id of the event, its customer, voucher or transaction, an e-mail address, or an idempotency key."""
 
     limit: Limit = 50
-    cursor: Annotated[str, Meta(max_length=100)] = ""
+    cursor: Annotated[str, Meta(pattern=f"^({POSITION_PATTERN})?$")] = ""
     """Start of the page: `cursor` of the previous answer."""
 
 
@@ -110,7 +111,9 @@ async def list_waiting(context: AppContext, request: ApiRequest) -> Any:
 class WaitingIds(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The notifications to change."""
 
-    ids: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=MAX_PLACES)]
+    ids: Annotated[
+        list[Annotated[str, Meta(pattern=f"^{PLACE_PATTERN}$")]], Meta(min_length=1, max_length=MAX_PLACES)
+    ]
     """Ids from the list of waiting notifications."""
 
 
