@@ -17,8 +17,8 @@ from inspector.operations.history.events import EventFilter, find_events
 from inspector.operations.status import read_status
 from inspector.operations.waiting.change import Changed, Verb, change
 from inspector.operations.waiting.find import WaitingFilter, find_waiting
-from tests.inspector.operations.waiting_notifications import worker_with_waiting
-from tests.inspector.stack import TO_CRM, accept, running_worker, sample
+from tests.inspector.operations.waiting_notifications import add_retries, worker_with_waiting
+from tests.inspector.stack import TO_CRM, accept, running_receiver, running_worker, sample
 from tests.names import KEYS
 from tests.redis_server import RedisServer
 from tests.until import until
@@ -148,3 +148,34 @@ async def test_what_a_worker_is_sending_is_not_changed_until_its_attempt_has_end
     assert (totals.skipped, totals.waiting, totals.notifications_add_up()) == (1, 0, True)
     keys = [key.decode() for key in await redis.keys("*")]
     assert not [key for key in keys if key.startswith((KEYS.job, KEYS.done, KEYS.queue, KEYS.held_ms))]
+
+
+async def test_a_full_redis_can_be_relieved_by_cancelling(redis: Client) -> None:
+    await add_retries(Partitions([redis]), 2, 2)
+    chosen = await places(redis, "retry")
+    await redis.config_set("maxmemory", 1)
+    try:
+        assert await changed(redis, "cancel", chosen[:2]) == ["done", "done"]
+        [refused] = await change(Partitions([redis]), "send_now", chosen[2:3], by="ann")
+        assert (refused.outcome, "maxmemory" in refused.text) == ("away", True)
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert await places(redis, "retry") == chosen[2:]
+    totals = await stats.read_totals(redis)
+    assert (totals.skipped, totals.waiting) == (2, 2)
+
+
+async def test_what_exceeds_the_rate_of_its_channel_waits_for_that(
+    redis_server: RedisServer, redis: Client
+) -> None:
+    await accept(redis, *map(sample, range(3)))
+    async with running_receiver() as receiver:
+        channels = {"crm": HttpSettings(url=receiver.url, allow_private=True, rate_per_s=0.01)}
+
+        async def two_wait() -> bool:
+            causes = (await read_status(Partitions([redis]))).waiting.causes
+            return causes.rate_limit == 2
+
+        async with running_worker(redis_server, rules=TO_CRM, channels=channels):
+            await until(two_wait)
+    assert len(receiver.received) == 1
