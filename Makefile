@@ -86,9 +86,10 @@ package: $(VENV)/.dev ## build the wheel and the sdist into dist/, and check the
 	@$(PY) -m hatchling build
 	@$(PY) -m twine check --strict dist/*
 
-docs: $(VENV)/.dev ## write what is made from the code: pages of settings and metrics, table of providers, OpenAPI, picture
+docs: $(VENV)/.dev ## write what is made from the code: pages of settings, metrics and keys, table of providers, OpenAPI, picture
 	@$(PY) -m tools.configuration
 	@$(PY) -m tools.metrics
+	@$(PY) -m tools.keys
 	@$(PY) -m tests.sources.providers.evidence
 	@$(PY) -m tools.openapi
 	@$(PY) -m tools.architecture_picture

@@ -97,9 +97,9 @@ def _default(field: structs.FieldInfo) -> str:
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
-def docstrings(kind: type[Struct]) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """Return the docstring below each field, by the field's name; inherited fields are included."""
-    texts: dict[str, str] = docstrings(kind.__base__) if kind.__base__ not in (None, Struct) else {}
+    texts: dict[str, str] = docstrings(kind.__base__) if kind.__base__ not in (None, Struct, object) else {}
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
     for field, text in zip(tree.body, tree.body[1:], strict=False):

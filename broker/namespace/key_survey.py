@@ -11,45 +11,17 @@ from msgspec import Struct
 
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.keys import Names
+from broker.redis.keys import DECLARED, Names
 
 MOST_STEPS = 200
 """How many steps of SCAN a survey makes, at most. The server looks at about 1,000 keys in each."""
 
 _COUNT = 1000
 
-EXPIRING = frozenset(
-    {
-        "active_workers",
-        "alert",
-        "alert_lease",
-        "applied",
-        "claims",
-        "clocks",
-        "dead_news",
-        "dead_unreported",
-        "dedupe",
-        "drift",
-        "health",
-        "in_progress",
-        "latest",
-        "probe",
-        "purging",
-        "rate",
-        "repartition_lease",
-        "retry",
-        "spilled",
-        "stats_minute",
-        "unrecognized",
-        "wake",
-        "workers",
-        "workers_changed",
-    }
-)
-"""The fields of `Names` whose keys always expire, and `dedupe`, whose keys broker/queue/dedupe.py names."""
+EXPIRING = frozenset(field for field, key in DECLARED.items() if key.expires)
+"""The fields of `Names` whose keys always expire."""
 
 _OWNED_BY_JOB = ("done", "held_ms")
-_DEDUPE = "dedupe"
 _EXAMINED = {"", "job", *EXPIRING, *_OWNED_BY_JOB}
 _IDS = {"dead": re.compile(r"[^:]+"), "stats_minute": re.compile(r"\d+")}
 """The rest of names whose beginning others share."""
@@ -78,7 +50,7 @@ class KeySurvey(Struct, frozen=True, kw_only=True):
 
 
 def kind_of(names: Names, key: str) -> str:
-    """Return the field of `Names` that explains a key, or `dedupe`; "" for a key that none explains."""
+    """Return the field of `Names` that explains a key; "" for a key that none explains."""
     fields = _fields(names.prefix)
     if not key.endswith(":") and key in fields:
         return fields[key]
@@ -94,8 +66,7 @@ def kind_of(names: Names, key: str) -> str:
 @cache
 def _fields(prefix: str) -> dict[str, str]:
     """Return the field of each name."""
-    fields = {name: field for field, name in vars(Names(prefix)).items() if field != "prefix"}
-    return {**fields, f"{prefix}{_DEDUPE}:": _DEDUPE}
+    return {prefix + key.name: field for field, key in DECLARED.items()}
 
 
 async def survey_keys(redis: Client, *, most_steps: int = MOST_STEPS) -> KeySurvey:

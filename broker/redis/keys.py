@@ -1,104 +1,7 @@
-"""Every Redis key that Hookline reads or writes.
+"""Every Redis key that Hookline reads or writes. docs/keys.md is made from these declarations.
 
-All of them begin with `{namespace:partition}:`, so that several installations, and other programs, can share one
-database. The braces put all keys of a partition into one hash slot of a Redis Cluster. The names below come after
-that prefix:
-
-    key                               type    what                                            expires
-    webhooks:raw                      stream  raw batches: fields n (bodies), z (the batch);  never; XDEL'ed
-                                              group `workers`
-    dedupe:{source}:{day}:{bucket}    set     identities seen: 63-bit integers; day = days    after the window
-                                              since 1970 of the event's own time
-    queue                             zset    job ids by the time they are due; an id says    never
-                                              what the job waits for: see
-                                              broker/queue/waiting/cause.py
-    job:{id}                          string  a job                                           never
-    in-progress:{id}                  string  the lease of a running job: its owner           after the lease
-    notify:claims                     hash    when workers were last here: see absence.lua    after a minute
-    wake                              list    at most one wake-up for an idle worker          after a minute
-    starts:{id}                       string  how often arq started a job                     a day
-    health:{worker}                   string  a sign of life                                  seconds
-    notify:done:{job}                 set     indices of a job that are settled               with the job
-    digest:{id}                       list    events that wait for the end of their window,   when empty
-                                              packed: see broker/steps/digests.py
-    digests                           zset    digests by the time their window ends           when empty
-    digests:counted                   hash    for how many channels each of them counts as    when empty
-                                              created and waiting
-    latest:{id}                       hash    the newest event notified of a subject, and     a month
-                                              who holds its lock: see broker/queue/latest_only.py
-    unrecognized:{job or entry}       string  when a worker first read what it did not        the grace period and
-                                              understand; other workers may understand it     an hour after that
-    notify:held:{job}                 string  for how many ms a job has been held             with the job
-    channel:{name}                    hash    breaker and pause of a channel that has         when it has neither
-                                              failures or a pause: see
-                                              broker/queue/channel_state.py
-    held:{name}                       zset    jobs held until their channel takes them, by    when empty
-                                              the time since when
-    channels                          set     names of the channels with one of these         when empty
-    rate:{name}                       string  until when a channel's sends are reserved       after that time
-    dead:{id}                         string  a dead letter with its body: see                never
-                                              broker/dead_letters/lua/reading.lua
-    dead:notes:{id}                   string  the notes of people on it (msgpack)             with the letter
-    dead:index                        zset    dead letter ids by time                         never
-    dead:dimensions                   hash    combinations of filter dimensions, by id        never
-    dead:by:{dimensions}              zset    the ids of dead letters with them, by time      when empty
-    dead:dict:{dictionary}            string  a letter that is the dictionary of others       never
-    dead:dicts                        hash    how many letters use each dictionary            never
-    dead:find:{bucket}                zset    hashes of search terms, each with               when empty
-                                              the id of a letter: see finding.lua
-    dead:find:key                     string  the key of these hashes                         never
-    dead:to-retry                     set     dead letters to retry after a redelivery        when empty
-    dead:groups                       zset    fingerprints by the time of their last death,   never
-                                              up to 10,000 of the last month
-    dead:news                         zset    fingerprints by the time they were new          a week
-    dead:unreported                   hash    new fingerprints that no alert has reported,    a week after the last
-                                              each with the id of its first letter
-    dead:reported                     string  count of purged letters that was reported       never
-    purging                           string  the worker that removes old dead letters now    a minute
-    action:{id}                       hash    a bulk action on dead letters: see              never
-                                              broker/dead_letters/stored_actions.py
-    actions                           zset    the ids of bulk actions by time; the last 500   never
-    audit                             stream  who did what: about the last 100,000 entries    never
-    source:{name}                     hash    recent responses to a source's webhooks: see    never
-                                              broker/monitoring/source_health.py
-    alert:{kind}:{source}             string  this alert was sent, and is not repeated yet    after the period
-    alert:lease                       string  the worker that checks the alert conditions     seconds
-    alerts                            hash    the active alerts, by {kind}:{source}           never
-    drift:{source}                    hash    deviations: see broker/monitoring/drift.py      after a month
-    applied:{partition}/{batch}       hash    places of the bodies of another partition's     a week
-                                              batch that are processed here: 1 if new
-    held-bodies:{partition}           list    bodies whose home is that partition, which is   when empty
-                                              away: see broker/queue/held_bodies.py
-    workers                           zset    live workers by the end of their registration   ten minutes
-    workers:active                    zset    those of them that read partitions, each with   ten minutes
-                                              its group: see register.lua
-    workers:changed                   string  set for a moment after that list was changed    seconds
-    layout                            string  for how many partitions homes were computed:    never
-                                              see broker/namespace/layout.py
-    repartition                       hash    the move of data to another number of           until it is done
-                                              partitions: see broker/repartition/state.py
-    repartition:lease                 string  the process that moves the data                 seconds
-    repartition:out                   hash    what has left this partition and may not have   until it is done
-                                              arrived: see broker/repartition/out.py
-    repartition:in                    hash    what has arrived in this partition              until it is done
-    repartition:digest:{id}           list    the events of a digest that has left            until it is done
-    history                           stream  what steps did with events and notifications,   after a month without
-                                              before it is sealed: see broker/history         events
-    history:segments                  hash    the sealed segments of the history: see         after keep_days
-                                              broker/history/segments.py
-    history:segment:{id}              hash    the events of one of them, and their index      after keep_days
-    history:lease                     string  the worker that seals the history now           a minute
-    installation                      hash    the sources of the owner: see                   never
-                                              broker/namespace/installation.py
-    clocks                            hash    processes with a wrong clock: see               a day
-                                              broker/redis/clock.py
-    probe                             string  written to check that Redis accepts writes      a minute
-    spilled                           hash    webhooks on disk, by host:directory             a week
-    stats:total                       hash    counters since the beginning, and two gauges    never
-    stats:{minute}                    hash    the counters of one minute since 1970           two days
-    set-aside:{us}:{name}             any     a value of key {name} that Hookline never       never
-                                              writes: see broker/namespace/set_aside.py
-    set-aside                         zset    the names of these keys by the time of moving   never
+All names begin with `{namespace:partition}:`, so that several installations, and other programs, can share one
+database. The braces put all keys of a partition into one hash slot of a Redis Cluster.
 
 The counters of stats:total always add up while no work is in progress:
     accepted = processed + duplicate + dead_at_intake + queued
@@ -106,6 +9,11 @@ The counters of stats:total always add up while no work is in progress:
 """
 
 from __future__ import annotations
+
+from typing import Annotated, get_type_hints
+
+from broker.redis import key
+from broker.redis.key import Key
 
 GROUP = "workers"
 """The consumer group of the stream."""
@@ -152,71 +60,209 @@ def prefix_of(namespace: str, partition: int = 0) -> str:
 class Names:
     """The full name of each key. A name that ends with a colon is the beginning of several keys."""
 
-    def __init__(self, prefix: str = prefix_of("hookline")) -> None:  # noqa: PLR0915 - a line a key
+    stream: Annotated[str, Key("webhooks:raw", "stream", "receiver, worker, inspector", bound="until processed")]
+    """Raw batches that wait for intake: fields n (number of bodies) and z (the batch). The group is `workers`."""
+    dedupe: Annotated[
+        str, Key("dedupe:{source}:{day}:{bucket}", "set", "worker", expires="the dedupe window", home=key.BY_HASH)
+    ]
+    """Identities of events that were seen: 63-bit integers. The day is that of the event's own time, since
+    1970.
+    """
+    queue: Annotated[str, Key("queue", "zset", "worker, inspector", bound="worker.max_waiting, about")]
+    """Ids of jobs by the time at which they are due."""
+    job: Annotated[str, Key("job:{id}", "string", "worker, inspector", bound="until settled")]
+    """A job: notifications of one channel, with the bodies of their events."""
+    in_progress: Annotated[str, Key("in-progress:{id}", "string", "worker", expires="worker.lease_s")]
+    """The lease of a running job: the worker that owns it."""
+    retry: Annotated[str, Key("starts:{id}", "string", "worker", expires="a day")]
+    """How often workers have started a job."""
+    health: Annotated[str, Key("health:{worker}", "string", "worker", expires="seconds")]
+    """A worker's sign of life: the fingerprint of its config."""
+    done: Annotated[
+        str, Key("notify:done:{job}", "set", "worker, inspector", bound="with its job or dead letters")
+    ]
+    """The indices of a job's notifications that are settled."""
+    claims: Annotated[str, Key("notify:claims", "hash", "worker", expires="a minute")]
+    """The time at which workers were last here, which shows an outage: see absence.lua."""
+    wake: Annotated[str, Key("wake", "list", "worker, inspector", expires="a minute", bound="one element")]
+    """A wake-up for one idle worker."""
+    digest: Annotated[str, Key("digest:{id}", "list", "worker", bound="500 events", home=key.BY_HASH)]
+    """The events that wait for the end of their window, packed: see broker/steps/digests.py."""
+    digests: Annotated[str, Key("digests", "zset", "worker", bound="when empty", home=key.BY_HASH)]
+    """Ids of digests by the time at which their window ends."""
+    digests_counted: Annotated[str, Key("digests:counted", "hash", "worker", bound="when empty", home=key.BY_HASH)]
+    """For how many channels each digest counts as created and waiting."""
+    latest: Annotated[str, Key("latest:{id}", "hash", "worker", expires="a month", home=key.BY_HASH)]
+    """The newest event of a subject that was notified, and the holder of its lock: see
+    broker/queue/latest_only.py.
+    """
+    unrecognized: Annotated[
+        str, Key("unrecognized:{id}", "string", "worker", expires="worker.unrecognized_grace_s + 1 h")
+    ]
+    """The time at which a worker first read a job or an entry that it did not recognize."""
+    held_ms: Annotated[str, Key("notify:held:{job}", "string", "worker", bound="with the job")]
+    """For how many milliseconds a job has been held."""
+    channel: Annotated[str, Key("channel:{name}", "hash", "worker, inspector", bound="when it has neither")]
+    """The breaker and the pause of a channel that has failures or a pause: see broker/queue/channel_state.py."""
+    held_jobs: Annotated[str, Key("held:{name}", "zset", "worker", bound="when empty")]
+    """Jobs that are held until their channel takes them, by the time since when."""
+    channels: Annotated[str, Key("channels", "set", "worker, inspector", bound="when empty")]
+    """The names of the channels that have one of the two keys above."""
+    rate: Annotated[str, Key("rate:{name}", "string", "worker", expires="seconds", home=key.BY_HASH)]
+    """The time until which the sends of a channel are reserved."""
+    dead: Annotated[str, Key("dead:{id}", "string", "worker, inspector", bound="until replayed or removed")]
+    """A dead letter with its body: see broker/dead_letters/lua/reading.lua."""
+    dead_notes: Annotated[str, Key("dead:notes:{id}", "string", "inspector", bound="with the dead letter")]
+    """The notes that people made on a dead letter (msgpack)."""
+    dead_index: Annotated[
+        str, Key("dead:index", "zset", "worker, inspector", bound="dead.keep_days, dead.keep_count")
+    ]
+    """Ids of all dead letters by the time of death."""
+    dead_dimensions: Annotated[
+        str, Key("dead:dimensions", "hash", "worker, inspector", bound="2,000 combinations")
+    ]
+    """Combinations of filter dimensions, such as source, channel and reason, by their id."""
+    dead_by: Annotated[str, Key("dead:by:{dimensions}", "zset", "worker, inspector", bound="when empty")]
+    """Ids of the dead letters with these dimensions by the time of death."""
+    dead_dict: Annotated[
+        str, Key("dead:dict:{dictionary}", "string", "worker, inspector", bound="when no dead letter uses it")
+    ]
+    """A dead letter that is the dictionary for the compression of others."""
+    dead_dicts: Annotated[str, Key("dead:dicts", "hash", "worker, inspector", bound="when empty")]
+    """How many dead letters use each dictionary."""
+    dead_find: Annotated[str, Key("dead:find:{bucket}", "zset", "worker, inspector", bound="when empty")]
+    """Hashes of search terms, each with the id of a dead letter: see finding.lua."""
+    dead_find_key: Annotated[str, Key("dead:find:key", "string", "worker, inspector", bound="one value")]
+    """The key of the hashes of search terms."""
+    dead_to_retry: Annotated[str, Key("dead:to-retry", "set", "worker", bound="when empty")]
+    """Ids of dead letters to retry, because their event was delivered again."""
+    dead_groups: Annotated[str, Key("dead:groups", "zset", "worker", bound="10,000 groups")]
+    """Fingerprints of failure groups by the time of the last death."""
+    dead_news: Annotated[str, Key("dead:news", "zset", "worker", expires="a week", bound="1,000 groups")]
+    """Fingerprints of failure groups by the time at which they were new."""
+    dead_unreported: Annotated[
+        str, Key("dead:unreported", "hash", "worker", expires="a week", bound="1,000 groups")
+    ]
+    """New fingerprints that no alert has reported, each with the id of its first dead letter."""
+    dead_reported: Annotated[str, Key("dead:reported", "string", "worker", bound="one value")]
+    """How many purged dead letters an alert has reported."""
+    purging: Annotated[str, Key("purging", "string", "inspector", expires="a minute")]
+    """The lease of the process that removes old dead letters now."""
+    action: Annotated[str, Key("action:{id}", "hash", "inspector", bound="the last 500")]
+    """A bulk action on dead letters with its progress: see broker/dead_letters/stored_actions.py."""
+    actions: Annotated[str, Key("actions", "zset", "inspector", bound="the last 500")]
+    """Ids of bulk actions by the time at which they began."""
+    audit: Annotated[str, Key("audit", "stream", "inspector", bound="about 100,000 entries")]
+    """Audit entries: who did what. Each is in the partition of what was changed, otherwise in partition 0."""
+    source: Annotated[str, Key("source:{name}", "hash", "receiver, worker", bound="one for each source")]
+    """Recent answers to the webhooks of a source: see broker/monitoring/source_health.py."""
+    alert: Annotated[
+        str,
+        Key("alert:{kind}:{source}", "string", "worker, inspector", expires="alerts.period_s", home=key.CONTROL),
+    ]
+    """The mark of an alert that was sent and is not repeated yet."""
+    alert_lease: Annotated[str, Key("alert:lease", "string", "worker", expires="seconds", home=key.CONTROL)]
+    """The lease of the worker that checks the alert conditions."""
+    alerts: Annotated[
+        str, Key("alerts", "hash", "worker, inspector", bound="one for each alert", home=key.CONTROL)
+    ]
+    """The active alerts by {kind}:{source}."""
+    drift: Annotated[str, Key("drift:{source}", "hash", "worker", expires="a month", home=key.CONTROL)]
+    """Deviations of payloads from their models: see broker/monitoring/drift.py."""
+    applied: Annotated[str, Key("applied:{partition}/{batch}", "hash", "worker", expires="a week")]
+    """Places of the bodies of another partition's batch that are processed here: 1 for a new event."""
+    held_bodies: Annotated[str, Key("held-bodies:{partition}", "list", "worker", bound="when empty")]
+    """Bodies whose home is that partition, which is away: see broker/queue/held_bodies.py."""
+    workers: Annotated[str, Key("workers", "zset", "worker", expires="ten minutes", home=key.CONTROL)]
+    """Live workers by the end of their registration."""
+    active_workers: Annotated[
+        str, Key("workers:active", "zset", "worker", expires="ten minutes", home=key.CONTROL)
+    ]
+    """The live workers that read partitions, each with its group: see register.lua."""
+    workers_changed: Annotated[
+        str, Key("workers:changed", "string", "worker", expires="seconds", home=key.CONTROL)
+    ]
+    """A mark that the list of active workers was changed a moment ago."""
+    layout: Annotated[
+        str, Key("layout", "string", "receiver, worker, hookline redis repartition", bound="one value")
+    ]
+    """For how many partitions homes were computed: see broker/namespace/layout.py."""
+    repartition: Annotated[
+        str,
+        Key("repartition", "hash", "hookline redis repartition", bound="until the move is done", home=key.CONTROL),
+    ]
+    """The move of data to another number of partitions: see broker/repartition/state.py."""
+    repartition_lease: Annotated[
+        str, Key("repartition:lease", "string", "hookline redis repartition", expires="seconds", home=key.CONTROL)
+    ]
+    """The lease of the process that moves the data."""
+    repartition_out: Annotated[
+        str, Key("repartition:out", "hash", "hookline redis repartition", bound="until the move is done")
+    ]
+    """Data that has left this partition and may not have arrived: see broker/repartition/out.py."""
+    repartition_in: Annotated[
+        str, Key("repartition:in", "hash", "hookline redis repartition", bound="until the move is done")
+    ]
+    """Marks of the data that has arrived in this partition."""
+    repartition_digest: Annotated[
+        str, Key("repartition:digest:{id}", "list", "hookline redis repartition", bound="until the move is done")
+    ]
+    """The events of a digest that has left this partition."""
+    history: Annotated[str, Key("history", "stream", "worker", expires="a month", bound="about 200,000 blocks")]
+    """Records of steps with events and notifications, before they are sealed: see broker/history."""
+    history_segments: Annotated[
+        str, Key("history:segments", "hash", "worker", expires="history.keep_days + 1 day", bound="history.max_mb")
+    ]
+    """Descriptions of the sealed segments of the history: see broker/history/segments.py."""
+    history_segment: Annotated[
+        str,
+        Key("history:segment:{id}", "hash", "worker", expires="history.keep_days + 1 day", bound="history.max_mb"),
+    ]
+    """The events of one sealed segment, and their index."""
+    history_lease: Annotated[str, Key("history:lease", "string", "worker", expires="a minute")]
+    """The lease of the worker that seals the history now."""
+    installation: Annotated[
+        str,
+        Key(
+            "installation",
+            "hash",
+            "receiver, worker, hookline redis accept-sources",
+            bound="one for each source",
+            home=key.CONTROL,
+        ),
+    ]
+    """The sources of the owner of the namespace: see broker/namespace/installation.py."""
+    clocks: Annotated[str, Key("clocks", "hash", "receiver, worker, inspector", expires="a day", home=key.CONTROL)]
+    """Processes on hosts with a wrong clock: see broker/redis/clock.py."""
+    spilled: Annotated[str, Key("spilled", "hash", "receiver", expires="a week", home=key.CONTROL)]
+    """How many webhooks receivers keep on disk, by host:directory."""
+    probe: Annotated[str, Key("probe", "string", "receiver, worker", expires="a minute")]
+    """A value that is written to check that Redis accepts writes."""
+    stats_total: Annotated[
+        str, Key("stats:total", "hash", "receiver, worker, inspector", bound="one for each counter")
+    ]
+    """Counters since the beginning, and the gauges queued and waiting."""
+    stats_minute: Annotated[str, Key("stats:{minute}", "hash", "receiver, worker, inspector", expires="two days")]
+    """The counters of one minute since 1970."""
+    set_aside: Annotated[
+        str, Key("set-aside", "zset", "receiver, worker, inspector", bound="until a person deletes them")
+    ]
+    """Names of the keys that were set aside, by the time of moving."""
+    set_aside_of: Annotated[
+        str, Key("set-aside:{us}:{name}", "any", "receiver, worker, inspector", bound="until a person deletes it")
+    ]
+    """A value that Hookline never writes, moved here from the key {name} at a time in microseconds."""
+
+    def __init__(self, prefix: str = prefix_of("hookline")) -> None:
         """prefix: the result of `prefix_of`. Defaults to the namespace `hookline`."""
         self.prefix = prefix
-        self.stream = prefix + "webhooks:raw"
-        self.queue = prefix + "queue"
-        self.job = prefix + "job:"
-        self.in_progress = prefix + "in-progress:"
-        self.retry = prefix + "starts:"
-        self.health = prefix + "health:"
-        self.done = prefix + "notify:done:"
-        self.claims = prefix + "notify:claims"
-        self.wake = prefix + "wake"
-        self.digest = prefix + "digest:"
-        self.digests = prefix + "digests"
-        self.digests_counted = prefix + "digests:counted"
-        self.latest = prefix + "latest:"
-        self.unrecognized = prefix + "unrecognized:"
-        self.held_ms = prefix + "notify:held:"
-        self.channel = prefix + "channel:"
-        self.held_jobs = prefix + "held:"
-        self.channels = prefix + "channels"
-        self.rate = prefix + "rate:"
-        self.dead = prefix + "dead:"
-        self.dead_notes = prefix + "dead:notes:"
-        self.dead_index = prefix + "dead:index"
-        self.dead_dimensions = prefix + "dead:dimensions"
-        self.dead_by = prefix + "dead:by:"
-        self.dead_dict = prefix + "dead:dict:"
-        self.dead_dicts = prefix + "dead:dicts"
-        self.dead_find = prefix + "dead:find:"
-        self.dead_find_key = prefix + "dead:find:key"
-        self.dead_to_retry = prefix + "dead:to-retry"
-        self.dead_groups = prefix + "dead:groups"
-        self.dead_news = prefix + "dead:news"
-        self.dead_unreported = prefix + "dead:unreported"
-        self.dead_reported = prefix + "dead:reported"
-        self.purging = prefix + "purging"
-        self.action = prefix + "action:"
-        self.actions = prefix + "actions"
-        self.audit = prefix + "audit"
-        self.source = prefix + "source:"
-        self.alert = prefix + "alert:"
-        self.alert_lease = prefix + "alert:lease"
-        self.alerts = prefix + "alerts"
-        self.drift = prefix + "drift:"
-        self.applied = prefix + "applied:"
-        self.held_bodies = prefix + "held-bodies:"
-        self.workers = prefix + "workers"
-        self.active_workers = prefix + "workers:active"
-        self.workers_changed = prefix + "workers:changed"
-        self.layout = prefix + "layout"
-        self.repartition = prefix + "repartition"
-        self.repartition_lease = prefix + "repartition:lease"
-        self.repartition_out = prefix + "repartition:out"
-        self.repartition_in = prefix + "repartition:in"
-        self.repartition_digest = prefix + "repartition:digest:"
-        self.history = prefix + "history"
-        self.history_segments = prefix + "history:segments"
-        self.history_segment = prefix + "history:segment:"
-        self.history_lease = prefix + "history:lease"
-        self.installation = prefix + "installation"
-        self.clocks = prefix + "clocks"
-        self.spilled = prefix + "spilled"
-        self.probe = prefix + "probe"
-        self.stats_total = prefix + "stats:total"
-        self.stats_minute = prefix + "stats:"
-        self.set_aside = prefix + "set-aside"
-        self.set_aside_of = prefix + "set-aside:"
+        for field, declared in DECLARED.items():
+            setattr(self, field, prefix + declared.name)
+
+
+DECLARED: dict[str, Key] = {
+    field: hint.__metadata__[0]
+    for field, hint in get_type_hints(Names, include_extras=True).items()
+    if hasattr(hint, "__metadata__")
+}
+"""The declaration of each key, by the field of `Names`."""

@@ -42,7 +42,7 @@ async def to_move(plan: Plan, source: Client) -> AsyncIterator[list[str]]:
     chunk: list[str] = []
     start = len(source.names.prefix)
     with translated():
-        async for name in source.scan_iter(match=f"{source.names.prefix}dedupe:*", count=1000):
+        async for name in source.scan_iter(match=f"{source.names.dedupe}*", count=1000):
             key = name[start:].decode("utf-8", "surrogateescape")
             home = home_of(plan, key)
             if home is None or home == source.partition:

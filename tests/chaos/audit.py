@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -14,7 +12,6 @@ from broker import dead_letters
 from broker.merged.sums import sum_totals
 from broker.monitoring import stats
 from broker.monitoring.stats import Totals
-from broker.redis import keys
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from tests.chaos.disruptor import PastDisruption
@@ -38,6 +35,7 @@ from tests.chaos.rule_audit import (
     older_after_newer,
     superseded,
 )
+from tests.key_check import undeclared
 
 BROKEN = "broken"
 """Used instead of a rule where no rule was reached: the body itself is a dead letter."""
@@ -45,8 +43,6 @@ BROKEN = "broken"
 NO_DISRUPTION = "no disruption"
 _RESENDS_ALLOWED = 0.001
 _AFTERMATH_S = 5.0
-_AT_REST_NEVER = ("job:*", "notify:done:*")
-"""Keys of jobs, and those that belong to jobs."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
@@ -72,7 +68,7 @@ class Audit(Struct, frozen=True, kw_only=True):
     totals: Totals
     miscounted: list[str]
     stray_keys: list[str]
-    """Keys without an expiry, or keys that should not exist when the stack is idle."""
+    """Keys that differ from their declarations, or should not exist when the stack is idle."""
 
     @property
     def resent_share(self) -> float:
@@ -198,24 +194,13 @@ def _disruption_near(resend: Resend, disruptions: Sequence[PastDisruption]) -> s
 
 
 async def _stray_keys(redis: Client) -> AsyncIterator[str]:
-    kept = _kept()
-    async for raw in redis.scan_iter(match=redis.names.prefix + "*", count=1000):
-        key = raw.decode().removeprefix(redis.names.prefix)
-        if _is_like(key, _AT_REST_NEVER) or (not _is_like(key, kept) and await redis.ttl(raw) == -1):
-            yield key
+    for fault in await undeclared(redis):
+        yield fault
+    for beginning in (redis.names.job, redis.names.done):  # there are no jobs at rest
+        async for raw in redis.scan_iter(match=beginning + "*", count=1000):
+            yield raw.decode()
 
 
 async def foreign_keys(redis: Client, prefixes: tuple[str, ...]) -> list[str]:
     """Return the keys in the database that begin with none of these prefixes."""
     return [key.decode() async for key in redis.scan_iter(count=1000) if not key.decode().startswith(prefixes)]
-
-
-def _is_like(key: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(key, glob) for glob in globs)
-
-
-def _kept() -> list[str]:
-    """Return glob patterns of the keys that never expire, as documented in broker/redis/keys.py."""
-    row = re.compile(r"^ {4}(\S+) +(?:string|hash|set|zset|stream|list) .* {2,}never\b.*$", re.MULTILINE)
-    rows = row.findall(keys.__doc__ or "")
-    return [re.sub(r"{\w+}", "*", name) for name in rows if not name.startswith("job:")]

@@ -17,8 +17,12 @@ from tests.names import KEYS
 
 TYPES = ("string", "list", "hash", "set", "zset", "stream")
 
-NAMES = {name: key for name, key in vars(KEYS).items() if name not in ("prefix", "set_aside", "set_aside_of")}
-"""Every key of broker/redis/keys.py, except those that list the keys that were set aside."""
+_LEFT = ("prefix", "set_aside", "set_aside_of", "dedupe")
+NAMES = {name: key for name, key in vars(KEYS).items() if name not in _LEFT}
+"""Every key of broker/redis/keys.py, except those that list what was set aside, and the identities of events.
+
+An event whose identity is lost may be notified again.
+"""
 
 _KNOWN = {
     "digest": ("voucherify",),

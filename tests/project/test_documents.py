@@ -19,7 +19,7 @@ from launcher.cli import app
 from launcher.config.config import read
 from sources.secret import Secret
 from sources.source_kinds import CONFIGURED
-from tools import architecture_picture, configuration, metrics
+from tools import architecture_picture, configuration, keys, metrics
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -53,6 +53,10 @@ def test_the_configuration_page_is_generated_from_the_settings() -> None:
 
 def test_the_page_of_metrics_is_generated_from_their_declarations() -> None:
     assert metrics.FILE.read_text() == metrics.document(), "run: make docs"
+
+
+def test_the_page_of_keys_is_generated_from_their_declarations() -> None:
+    assert keys.FILE.read_text() == keys.document(), "run: make docs"
 
 
 def test_metrics_have_names_as_prometheus_recommends_and_each_one_meaning() -> None:

@@ -10,11 +10,13 @@ from broker import dead_letters
 from broker.dead_letters import replay
 from broker.monitoring import stats
 from broker.redis.client import Client
+from tests.key_check import undeclared
 from tests.names import KEYS
-from tests.sink import Sink
+from tests.sink import Sink, ok
 from tests.until import until
 from tests.worker.conftest import send, wait_until_idle, webhook
-from tests.worker_process import WorkerProcess
+from tests.worker_process import Parts, WorkerProcess
+from worker.rules.rules import DigestSettings, Rule
 
 Start = Callable[..., WorkerProcess]
 
@@ -157,15 +159,26 @@ async def test_a_payload_that_does_not_fit_the_text_becomes_a_dead_letter_that_n
     assert "'customer' is undefined" in letter.error
 
 
-async def test_every_key_that_is_not_state_to_keep_expires(redis: Client, worker: Start) -> None:
+async def test_every_key_is_declared_with_its_type_and_expiry(redis: Client, sink: Sink, worker: Start) -> None:
+    rules = (
+        Rule(name="newest", events=("*",), channel="sink", text="x", latest_only="voucher.id"),
+        Rule(
+            name="together",
+            events=("*",),
+            channel="sink",
+            text="x",
+            digest=DigestSettings(key="source", window="1s"),
+        ),
+    )
+    sink.answer = lambda n, times: web.Response(status=404 if n["rule"] == "newest" and times > 1 else 500)
     await send(redis, b"bad", *(webhook(n) for n in range(50)), webhook(1))
-    process = worker()
+    process = worker(parts=Parts(rules=rules))
+    await until(lambda: len(sink.got) > 100)
+    assert await undeclared(redis) == []
+    sink.answer = ok
     await wait_until_idle(redis)
     assert process.stop() == 0
-    kept = (KEYS.stream, KEYS.queue, KEYS.dead, KEYS.stats_total, KEYS.source, KEYS.alerts)
-    for key in await redis.keys("*"):
-        if not key.decode().startswith(kept):
-            assert await redis.ttl(key) > 0, key
+    assert await undeclared(redis) == []
 
 
 async def test_sigterm_finishes_running_sends(redis: Client, sink: Sink, worker: Start) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from broker.namespace.key_survey import EXPIRING, kind_of, survey_keys
+from broker.namespace.key_survey import kind_of, survey_keys
 from broker.redis.client import Client
-from broker.redis.keys import Names
 from tests.names import KEYS
 
 PREFIX = KEYS.prefix
@@ -39,10 +38,6 @@ def test_every_name_explains_its_own_keys() -> None:
     for field, name in vars(KEYS).items():
         if field != "prefix":
             assert kind_of(KEYS, name + "1" if name.endswith(":") else name) == field
-
-
-def test_the_names_that_expire_exist() -> None:
-    assert EXPIRING - {"dedupe"} <= set(vars(Names()))
 
 
 async def test_it_names_keys_that_need_attention_and_counts_all(redis: Client) -> None:

@@ -16,6 +16,7 @@ from broker.queue import channel_state, dedupe, jobs, latest_only, stream
 from broker.queue.batch import RawBody
 from broker.redis.confirmation import Confirmation
 from broker.redis.connection import Settings as RedisSettings
+from broker.redis.keys import LATEST_TTL_S
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition.confirmations import Durability
 from broker.repartition.run import Orders, needed, repartition
@@ -24,6 +25,7 @@ from broker.steps.settle import Settled, settle
 from launcher.composition.dead_letter_terms import buckets, terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
+from tests.key_check import undeclared
 from tests.worker.dated_events import points_added
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
@@ -129,6 +131,7 @@ async def fill(partitions: Partitions) -> None:
     for number, subject in enumerate(SUBJECTS):
         home = partitions[partitions.number_for(subject)]
         await home.hset(home.names.latest + subject, "at", 1000 + number)
+        await home.expire(home.names.latest + subject, LATEST_TTL_S)
     noted = (await dead_letters.newest(partitions.control, count=1))[0]
     await dead_letters.annotate(partitions.control, [noted.id], NOTE)
     for client in partitions:
@@ -260,4 +263,5 @@ async def check(partitions: Partitions, before: Facts) -> None:
         assert await layout.read(client) == str(len(partitions))
         [channel] = await channel_state.read_channels(client)
         assert (channel.name, channel.paused_since_ms > 0) == ("mail", True)
+        assert await undeclared(client) == []
     assert await leftovers(partitions) == []
