@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
 from broker.redis.client import Client
 from launcher.config.secrets import stored_secret
@@ -20,6 +22,7 @@ from tests.launcher.stack import Stack
 from tests.redis_server import RedisServer
 from tests.sink import running_sink
 from tests.until import until
+from tests.worker.channels.test_http import server
 from tests.worker.conftest import send, webhook
 
 ONE = '[sources.shop]\nsecrets = ["file:shop.key"]\n'
@@ -218,6 +221,23 @@ async def test_sighup_gives_a_worker_new_rules_and_channels_unless_the_config_is
         assert "rules[0].text (line 9): not a Jinja2 template" in "".join(logged(running, "reload_refused"))
         running.signal(signal.SIGTERM)
         assert await running.ends() == 0
+
+
+async def test_sighup_gives_a_worker_the_new_secret_of_a_channel(stack: Stack, redis: Client) -> None:
+    old, new = (f"whsec_{base64.b64encode(text * 32).decode()}" for text in (b"o", b"n"))
+    async with server() as crm:
+        stack.write_secret("crm.key", old)
+        stack.configure(rules(crm.url, "x").replace("allow_private", 'secrets = ["file:crm.key"]\nallow_private'))
+        running = await stack.start("worker")
+        await send(redis, webhook(1))
+        await until(lambda: len(crm.posts) == 1)
+        stack.write_secret("crm.key", new)
+        running.signal(signal.SIGHUP)
+        await until(lambda: logged(running, "worker_reloaded"))
+        await send(redis, webhook(2))
+        await until(lambda: len(crm.posts) == 2)
+    for secret, (headers, body) in zip((old, new), crm.posts, strict=True):
+        Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
 
 
 async def test_a_worker_started_after_a_reload_uses_the_reloaded_config(stack: Stack, redis: Client) -> None:
