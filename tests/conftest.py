@@ -59,6 +59,7 @@ LONG = (
     "project/test_cluster_demo.py",
     "worker/test_idle.py",
     "launcher/commands/test_demo.py",
+    "launcher/commands/test_example_folders.py",
     "project/test_compose.py",
 )
 """Files with tests that take many seconds. They run first: at the end nothing would be left to run beside them."""

@@ -22,7 +22,7 @@ from sources.source_kinds import CONFIGURED
 from tools import architecture_picture, configuration, keys, metrics
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -116,7 +116,9 @@ def test_a_hookline_command_in_a_document_exists(
     document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "body.json").touch()  # the file of several examples; an option may require that it exists
+    for word in line.split():
+        if re.fullmatch(r"[\w-]+\.json", word):
+            (tmp_path / word).touch()  # an option may require that its file exists
     command: Any = typer.main.get_command(app)
     words = shlex.split(line, comments=True)[1:]
     context = None
