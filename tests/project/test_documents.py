@@ -149,6 +149,12 @@ def test_a_link_between_documents_has_a_target(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages - set(re.findall(r"\]\(([\w-]+\.md)", index)) == set()
+
+
 @pytest.mark.parametrize("record", DECISIONS, ids=lambda record: record.stem)
 def test_a_decision_names_the_files_that_it_concerns(record: Path) -> None:
     listed = record.read_text().partition("\n## Files\n")[2]
