@@ -69,7 +69,9 @@ class Names:
     1970.
     """
     queue: Annotated[str, Key("queue", "zset", "worker, inspector", bound="worker.max_waiting, about")]
-    """Ids of jobs by the time at which they are due."""
+    """Ids of jobs by the time at which they are due. An id says what the job waits for: see
+    broker/queue/waiting/cause.py.
+    """
     job: Annotated[str, Key("job:{id}", "string", "worker, inspector", bound="until settled")]
     """A job: notifications of one channel, with the bodies of their events."""
     in_progress: Annotated[str, Key("in-progress:{id}", "string", "worker", expires="worker.lease_s")]
