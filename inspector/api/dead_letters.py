@@ -17,9 +17,10 @@ from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import forbidden
 from inspector.http.routing import ErrorAnswer
 from inspector.operations import bulk_actions, search, single_letter
-from inspector.operations.search import CursorError
+from inspector.operations.groups.failure_groups import list_groups
 from inspector.operations.single_letter import EditError
 from inspector.operations.status import incomplete
+from inspector.operations.walk import CursorError
 from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
 
 _NO_LETTER = ErrorAnswer(404, "There is no such dead letter. It may have been replayed or discarded.")
@@ -61,7 +62,7 @@ async def groups(context: AppContext, request: ApiRequest) -> Any:
     letter_filter = requests.filter_of(request.query)
     away: Away = {}
     limit = request.query.limit
-    failure_groups = await search.groups(context.partitions, letter_filter, limit=limit, away=away)
+    failure_groups = await list_groups(context.partitions, letter_filter, limit=limit, away=away)
     records = [group_record(group, masking=context.configured.masking) for group in failure_groups]
     return {"groups": records, "incomplete": incomplete(away)}
 

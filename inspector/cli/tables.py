@@ -14,7 +14,8 @@ from broker.monitoring.audit import StoredAuditEntry
 from inspector.formatting import count_of, moment, one_line, span
 from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import describe
-from inspector.operations.search import Group, Page
+from inspector.operations.groups.failure_groups import Group
+from inspector.operations.search import Page
 from inspector.operations.verbs import VERBS
 from inspector.privacy.masking import DEFAULT, Masking
 

@@ -14,7 +14,8 @@ from broker.monitoring.audit import StoredAuditEntry
 from broker.queue.jobs import Attempt
 from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.filters import fields
-from inspector.operations.search import Group, Page, PageEntry
+from inspector.operations.groups.failure_groups import Group
+from inspector.operations.search import Page, PageEntry
 from inspector.operations.status import Status
 from inspector.presentation.causes import counts_of
 from inspector.presentation.channel_status import channel_records

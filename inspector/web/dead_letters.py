@@ -18,8 +18,8 @@ from inspector.http.search_tokens import TOKEN_FIELD, SearchExpiredError
 from inspector.operations import search
 from inspector.operations.export.export import export_lines
 from inspector.operations.filters import Filter, describe
-from inspector.operations.search import CursorError
 from inspector.operations.status import incomplete
+from inspector.operations.walk import CursorError
 from inspector.web.filters import FilterError, inputs, parse_filter, to_address, to_form
 from inspector.web.pages import Pages
 

@@ -11,7 +11,7 @@ from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search
 from inspector.operations.filters import GroupFilter, describe
-from inspector.operations.search import Group
+from inspector.operations.groups.failure_groups import Group, list_groups
 from inspector.operations.status import incomplete
 from inspector.web.dead_letters import spans
 from inspector.web.filters import FilterError, inputs, parse_filter, to_address, to_form
@@ -39,7 +39,7 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.", back="/groups")
         away: Away = {}
-        found = await search.groups(context.partitions, group_filter, limit=MOST, away=away)
+        found = await list_groups(context.partitions, group_filter, limit=MOST, away=away)
         choices = await search.choices(context.partitions, away=away)
         filter_inputs = inputs(group_filter, choices, context.configured.masking)
         fields, now_ms = to_form(group_filter), context.partitions.control.clock.now_ms()

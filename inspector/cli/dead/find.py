@@ -20,7 +20,9 @@ from inspector.cli.tables import groups_table, letters_table
 from inspector.formatting import one_line
 from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter, dimension_names
-from inspector.operations.search import CursorError, Group, Page
+from inspector.operations.groups.failure_groups import Group, list_groups
+from inspector.operations.search import Page
+from inspector.operations.walk import CursorError
 from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
 from runtime.clock import now_ms
 
@@ -93,7 +95,7 @@ def groups(
     away: Away = {}
 
     async def read(partitions: Partitions) -> tuple[list[Group], str]:
-        failure_groups = await search.groups(partitions, letter_filter, limit=limit, away=away)
+        failure_groups = await list_groups(partitions, letter_filter, limit=limit, away=away)
         return failure_groups, "" if failure_groups else await _no_match(partitions, letter_filter, away)
 
     failure_groups, no_match = run_with_partitions(ctx.obj, read)

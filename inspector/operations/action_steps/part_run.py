@@ -13,8 +13,8 @@ from broker.dead_letters import NotMineError, Position, Work, stored_actions
 from broker.dead_letters.action import Action, Step
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
-from inspector.operations import search
 from inspector.operations.action_steps.verb_steps import CHUNK, DryRun, filter_of, process
+from inspector.operations.walk import cursor_after, parse_cursor, walk_one
 from inspector.privacy.masking import Masking
 
 _EXTEND_EVERY_S = 2.0
@@ -84,12 +84,12 @@ async def _chunks(redis: Client, action: Action, size: int) -> AsyncIterator[tup
             yield list(order.ids[start : start + size]), str(start + size)
         return
     letter_filter = structs.replace(filter_of(order), until_ms=order.until_ms)
-    start_at = search.parse_cursor(action.cursor) if action.cursor else Position(order.until_ms + 1, "")
+    start_at = parse_cursor(action.cursor) if action.cursor else Position(order.until_ms + 1, "")
     chunk: list[str] = []
     cursor = ""
-    async for row in search.walk_one(redis, letter_filter, start_at):
+    async for row in walk_one(redis, letter_filter, start_at):
         chunk.append(row.id)
-        cursor = search.cursor_after(row)
+        cursor = cursor_after(row)
         if len(chunk) == size:
             yield chunk, cursor
             chunk = []

@@ -11,11 +11,11 @@ from broker.dead_letters import NEWEST, DeadLetter, DeadLetterRow, StoredDeadLet
 from broker.dead_letters.replay import body_of
 from broker.erasure import letter_rewrites, queued_work
 from broker.redis.client import Client
-from inspector.operations import search
 from inspector.operations.action_steps.verb_steps import CHUNK
 from inspector.operations.erasure.result import ForgetResult
 from inspector.operations.export.export import SearchTerms
 from inspector.operations.filters import Filter
+from inspector.operations.walk import walk_one
 from inspector.privacy.person import Person
 
 
@@ -116,7 +116,7 @@ async def _all(
     redis: Client, include: Callable[[DeadLetterRow], bool] = lambda _: True
 ) -> AsyncIterator[list[str]]:
     ids: list[str] = []
-    async for row in search.walk_one(redis, Filter(), NEWEST):
+    async for row in walk_one(redis, Filter(), NEWEST):
         if not include(row):
             continue
         ids.append(row.id)

@@ -20,7 +20,6 @@ from broker.queue import jobs
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions, named
-from inspector.operations import search
 from inspector.operations.action_steps.verb_steps import CHUNK
 from inspector.operations.export.export_format import (
     MAX_LINE_BYTES,
@@ -32,6 +31,7 @@ from inspector.operations.export.export_format import (
     unreadable_line,
 )
 from inspector.operations.filters import Filter, describe_for_audit
+from inspector.operations.walk import walk
 
 _MAX_CHUNK_BYTES = 4 * 1024 * 1024
 """Most bytes of lines whose letters are imported in one step."""
@@ -88,7 +88,7 @@ async def export_lines(
     await all_audit.record(partitions, AuditEntry(by, "export", about))
     yield header_line(about, await all_letters.now_ms(partitions, away=away))
     chunk: list[tuple[Client, str]] = []
-    async for redis, row in search.walk(partitions, letter_filter, NEWEST, away=away):
+    async for redis, row in walk(partitions, letter_filter, NEWEST, away=away):
         chunk.append((redis, row.id))
         if len(chunk) == CHUNK:
             yield await _lines(chunk, progress, away)

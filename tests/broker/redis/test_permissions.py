@@ -21,6 +21,7 @@ from broker.redis.partitions import Partitions
 from broker.redis.server.permissions import find_denied
 from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter
+from inspector.operations.groups.failure_groups import list_groups
 from inspector.operations.status import read_channels, read_status
 from sources.secret import Secret
 from sources.settings import Settings as SourceSettings
@@ -74,7 +75,7 @@ async def read_everything(redis: Client) -> None:
         await search.count(Partitions([redis]), letter_filter)
     assert await search.get(Partitions([redis]), letters[0].id)
     assert await search.choices(Partitions([redis]))
-    assert await search.groups(Partitions([redis]))
+    assert await list_groups(Partitions([redis]))
     await audit.read(redis)
     await stored_actions.recent(redis)
     await stored_actions.interrupted(redis)

@@ -16,6 +16,7 @@ from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.action_steps.verb_steps import filter_of
 from inspector.operations.bulk_actions import DryRunError
 from inspector.operations.filters import Filter
+from inspector.operations.groups.failure_groups import list_groups
 from inspector.operations.status import read_status
 from runtime.dry_run import DryRunResult
 from tests.inspector.stack import action_progress, add_stored, all_letters, run_action
@@ -315,11 +316,11 @@ async def test_counts_agree_with_the_letters_that_a_filter_finds(redis: Client) 
 async def test_groups_show_when_they_grew(redis: Client) -> None:
     await _make_dead_letters(redis, 4)
 
-    [group] = await search.groups(Partitions([redis]))
+    [group] = await list_groups(Partitions([redis]))
 
     assert (group.count, sum(group.hours), group.hours[-1] + group.hours[-2]) == (4, 4, 4)
     assert group.first_ms == group.last_ms
-    assert await search.groups(Partitions([redis]), Filter(event="other")) == []
+    assert await list_groups(Partitions([redis]), Filter(event="other")) == []
 
 
 async def test_an_edited_copy_goes_back_and_the_original_stays(redis: Client) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
-from inspector.operations import bulk_actions, search
+from inspector.operations import bulk_actions
 from inspector.operations.filters import Filter
+from inspector.operations.groups.failure_groups import list_groups
 from sources import KINDS
 from sources.voucherify import VOUCHERIFY
 from tests.inspector.stack import EVENT, accept, all_letters, running_worker, wait_until_idle
@@ -66,7 +67,7 @@ async def test_two_rules_with_the_same_kind_of_error_are_two_failure_groups(
 ) -> None:
     await die(redis_server, redis, *RULES)
 
-    groups = await search.groups(Partitions([redis]))
+    groups = await list_groups(Partitions([redis]))
 
     assert {(group.sample.rule, group.sample.event, group.sample.path, group.count) for group in groups} == {
         ("welcome", CREATED, "text line 1", 2),
@@ -83,7 +84,7 @@ async def test_one_rule_that_fails_at_two_events_is_two_failure_groups(
 ) -> None:
     await die(redis_server, redis, rule("all", "*", "{{ nmae }}"))
 
-    assert sorted(group.sample.event for group in await search.groups(Partitions([redis]))) == [CREATED, EVENT]
+    assert sorted(group.sample.event for group in await list_groups(Partitions([redis]))) == [CREATED, EVENT]
 
 
 async def test_a_dry_run_counts_each_cause_with_its_own_error(redis_server: RedisServer, redis: Client) -> None:

@@ -9,7 +9,8 @@ from broker.redis.client import Client
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
-from inspector.operations.search import CursorError
+from inspector.operations.groups.failure_groups import list_groups
+from inspector.operations.walk import CursorError
 from tests.inspector.stack import (
     BROKEN,
     EVENT,
@@ -141,7 +142,7 @@ async def test_an_invalid_cursor_is_refused(redis: Client, cursor: str) -> None:
 async def test_a_group_counts_the_letters_of_one_cause(redis_server: RedisServer, redis: Client) -> None:
     await _died_in_every_way(redis_server, redis)
 
-    groups = await search.groups(Partitions([redis]))
+    groups = await list_groups(Partitions([redis]))
 
     assert sorted((group.count, group.sample.reason) for group in groups) == [
         (1, "undecodable"),
@@ -157,7 +158,7 @@ async def test_a_group_is_removed_with_its_last_dead_letter(redis_server: RedisS
     await make_dead_letters(redis_server, redis, sample(1))
     await run_action(redis, "discard", await bulk_actions.select(Partitions([redis]), Filter()))
 
-    assert await search.groups(Partitions([redis])) == []
+    assert await list_groups(Partitions([redis])) == []
 
 
 @pytest.mark.parametrize("letter_id", ["index", "groups", "group:abc", "", "0" * 17, "*"])

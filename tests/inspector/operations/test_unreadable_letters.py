@@ -16,6 +16,7 @@ from inspector.operations import bulk_actions, retention_task, search, single_le
 from inspector.operations.export.export import ExportProgress, export_lines
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
+from inspector.operations.groups.failure_groups import list_groups
 from inspector.operations.retention import PurgeResult
 from inspector.operations.single_letter import EditError
 from inspector.privacy.person import Person
@@ -49,7 +50,7 @@ async def test_an_unreadable_letter_is_found_by_its_dimensions(redis_server: Red
         assert {entry.letter.id for entry in page.entries} == {lost, *others}
         assert await search.count(Partitions([redis]), wanted) == 3
     assert await search.count(Partitions([redis]), Filter(source="other")) == 0
-    [group] = await search.groups(Partitions([redis]))
+    [group] = await list_groups(Partitions([redis]))
     assert group.count == 3
     page = await search.find(Partitions([redis]), Filter(search=lost))
     assert [entry.letter.is_unreadable for entry in page.entries] == [True]

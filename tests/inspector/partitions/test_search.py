@@ -13,6 +13,8 @@ from broker.redis.errors import Unavailable
 from broker.redis.partitions import Partitions
 from inspector.operations import search, single_letter
 from inspector.operations.filters import Filter
+from inspector.operations.groups.failure_groups import list_groups
+from inspector.operations.walk import walk
 from tests.inspector.partitions.letters import NOW_MS, add, assert_sums_hold, broken, refused, spread
 from tests.redis_server import RedisServer
 
@@ -76,7 +78,7 @@ async def test_counts_values_and_groups_are_added_up(three_partitions: Partition
     assert await search.count(three_partitions, Filter()) == 11
     assert await search.count(three_partitions, Filter(search="all")) == 10
     assert (await search.choices(three_partitions)).by_field["event"] == {"order.created": 5, "order.paid": 6}
-    groups = await search.groups(three_partitions)
+    groups = await list_groups(three_partitions)
     assert [(group.sample.stage, group.count, sum(group.hours)) for group in groups] == [
         ("notify", 1, 1),
         ("intake", 5, 5),
@@ -134,7 +136,7 @@ async def test_a_partition_that_freezes_between_two_reads_is_left_out(
     ids = await spread(spread_partitions, 60)
     away: Away = {}
     shown = []
-    async for _, row in search.walk(spread_partitions, Filter(), dead_letters.NEWEST, page=3, away=away):
+    async for _, row in walk(spread_partitions, Filter(), dead_letters.NEWEST, page=3, away=away):
         shown.append(row.id)
         if len(shown) == 3:
             await asyncio.to_thread(own_redis.kill)

@@ -1,0 +1,1 @@
+"""Failure groups, and what people decided about them."""
