@@ -34,7 +34,8 @@ from inspector.web.channels import channels_routes
 from inspector.web.dead_letter import letter_routes
 from inspector.web.dead_letters import letters_routes
 from inspector.web.events import events_routes
-from inspector.web.groups import groups_routes
+from inspector.web.groups.group import group_routes
+from inspector.web.groups.group_list import groups_routes
 from inspector.web.overview import overview_routes
 from inspector.web.pages import Pages
 from inspector.web.sign_in.login import login_routes
@@ -128,6 +129,7 @@ class Site:
             *bulk_routes(self.context, self._pages),
             *letter_routes(self.context, self._pages),
             *groups_routes(self.context, self._pages),
+            *group_routes(self.context, self._pages),
             *actions_routes(self.context, self._pages),
             *audit_routes(self.context, self._pages),
             *channels_routes(self.context, self._pages),

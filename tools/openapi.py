@@ -66,7 +66,11 @@ ONE_OF = {
     },
 }
 
-NAMES = {"id": "An id, as the lists return it.", "name": "The name of a channel."}
+NAMES = {
+    "id": "An id, as the lists return it.",
+    "name": "The name of a channel.",
+    "fingerprint": "The fingerprint of a failure group.",
+}
 
 
 def document() -> dict[str, Any]:

@@ -5,7 +5,7 @@ A worker removes them here after it has reported them. If it dies in between, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -13,9 +13,12 @@ from broker.redis.client import Client
 from broker.redis.clock import now_ms
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
+from broker.redis.scripting.scripts import Script
 
 _GROUPS_KEPT_MS = 30 * 86_400_000
 """How long after its last dead letter a group is not new. See lua/adding.lua."""
+
+_FORGET_REPORTED = Script("dead_letters/groups/forget_reported", keys=("dead_unreported",), rest="groups")
 
 
 class Unreported(Struct, frozen=True):
@@ -42,7 +45,7 @@ async def read_unreported(redis: Client) -> Unreported:
         unreadable = [name for name in new if not name.isalnum()]
         if unreadable:  # without this they would be read for ever
             await redis.hdel(redis.names.dead_unreported, *unreadable)  # type: ignore[misc]
-    named = {name.decode(): first.decode("utf-8", "replace") for name, first in new.items() if name.isalnum()}
+    named = {name.decode(): _text(first) for name, first in new.items() if name.isalnum()}
     return Unreported(named, parse_int(reported), parse_int(purged))
 
 
@@ -64,13 +67,22 @@ async def reported_groups(redis: Client, fingerprints: Iterable[str]) -> set[str
     }
 
 
-async def forget_new(redis: Client, fingerprints: Iterable[str]) -> None:
-    """Remove groups that an alert has reported."""
-    with translated():
-        await redis.hdel(redis.names.dead_unreported, *fingerprints)  # type: ignore[misc]
+async def forget_new(redis: Client, new: Mapping[str, str]) -> None:
+    """Remove groups that an alert has reported.
+
+    new: as it was read. A group that is new again since then stays.
+    """
+    words = [word.encode("utf-8", "surrogateescape") for group in new.items() for word in group]
+    if words:
+        with translated():
+            await _FORGET_REPORTED(redis, groups=words)
 
 
 async def forget_purged(redis: Client, purged: int) -> None:
     """Remember that an alert has reported the purge of letters, up to a total of `purged`."""
     with translated():
         await redis.set(redis.names.dead_reported, purged)
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Removes a person from stored texts: notes, bulk actions, the audit log, drift and alerts.
+"""Removes a person from stored texts: notes, decisions about groups, bulk actions, the audit log, drift, alerts.
 
 Each change is one step in Redis, which does nothing if the text has changed since it was read. All functions raise
 BrokerError.
@@ -28,6 +28,8 @@ _PAGE = 500
 _WHY = b"eg:"
 """The prefix of the fields of an action that store errors: see broker/dead_letters/stored_actions.py."""
 
+_GROUP_TEXTS = {b"note", b"assigned_to"}
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -44,6 +46,25 @@ async def notes(redis: Client, is_about: Callable[[Note], bool]) -> int:
                 if await scripts.REPLACE_VALUE(redis, target=key, field="", before=blob, after=rest):
                     gone += len(notes) - len(stay)
     return gone
+
+
+async def group_decisions(redis: Client, eraser: Eraser) -> int:
+    """Remove the person from the notes on failure groups, and from whom they are assigned to. Returns how many."""
+    changed = 0
+    with translated():
+        listed = await redis.zrange(redis.names.dead_group_states, 0, -1)
+    for name in listed:
+        key = redis.names.dead_group + _text(name)
+        with translated():
+            fields: dict[bytes, bytes] = await redis.hgetall(key)  # type: ignore[misc]
+            for field in _GROUP_TEXTS & fields.keys():
+                before = fields[field]
+                after = eraser.text(_text(before)).encode("utf-8", "surrogateescape")
+                if after != before:
+                    changed += int(
+                        await scripts.REPLACE_VALUE(redis, target=key, field=field, before=before, after=after)
+                    )
+    return changed
 
 
 async def actions(redis: Client, eraser: Eraser) -> int:

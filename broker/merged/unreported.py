@@ -27,6 +27,9 @@ class AllUnreported(Struct, frozen=True):
     known: frozenset[str]
     """Groups that are new in some partitions, and that were reported when they appeared in another one."""
 
+    by_partition: dict[int, Unreported]
+    """The facts of each partition, by its number."""
+
     purges: dict[int, Unreported]
     """The purged letters of each partition, where their number has changed since the last report."""
 
@@ -51,16 +54,23 @@ async def read_all_unreported(partitions: Partitions) -> AllUnreported:
             new.setdefault(fingerprint, (number, letter))
     known = await _known_elsewhere(partitions, new) if len(partitions) > 1 and new else frozenset[str]()
     purges = {number: one for number, one in unreported.items() if one.purged != one.purged_before}
-    return AllUnreported({name: new[name] for name in new if name not in known}, known, purges)
+    return AllUnreported({name: new[name] for name in new if name not in known}, known, unreported, purges)
 
 
-async def forget_reported(partitions: Partitions, fingerprints: Collection[str]) -> None:
-    """Remove groups that need no report any more, in all partitions that answer.
+async def forget_reported(
+    partitions: Partitions, unreported: AllUnreported, fingerprints: Collection[str]
+) -> None:
+    """Remove groups that need no report any more, in all partitions that answer, as they were read.
 
     Raises BrokerError if none does.
     """
+
+    async def forget(redis: Client) -> None:
+        new = unreported.by_partition[redis.partition].new if redis.partition in unreported.by_partition else {}
+        await dead_letters.forget_new(redis, {name: new[name] for name in fingerprints if name in new})
+
     if fingerprints:
-        await ask_all(partitions, lambda redis: dead_letters.forget_new(redis, fingerprints))
+        await ask_all(partitions, forget)
 
 
 async def _known_elsewhere(partitions: Partitions, fingerprints: Collection[str]) -> frozenset[str]:

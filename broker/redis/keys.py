@@ -138,7 +138,7 @@ class Names:
     """The key of the hashes of search terms."""
     dead_to_retry: Annotated[str, Key("dead:to-retry", "set", "worker", bound="when empty")]
     """Ids of dead letters to retry, because their event was delivered again."""
-    dead_groups: Annotated[str, Key("dead:groups", "zset", "worker", bound="10,000 groups")]
+    dead_groups: Annotated[str, Key("dead:groups", "zset", "worker, inspector", bound="10,000 groups")]
     """Fingerprints of failure groups by the time of the last death."""
     dead_news: Annotated[str, Key("dead:news", "zset", "worker", expires="a week", bound="1,000 groups")]
     """Fingerprints of failure groups by the time at which they were new."""
@@ -146,6 +146,29 @@ class Names:
         str, Key("dead:unreported", "hash", "worker", expires="a week", bound="1,000 groups")
     ]
     """New fingerprints that no alert has reported, each with the id of its first dead letter."""
+    dead_group: Annotated[
+        str,
+        Key(
+            "dead:group:{fingerprint}",
+            "hash",
+            "worker, inspector",
+            expires="90 days after its last letter",
+            home=key.CONTROL,
+        ),
+    ]
+    """The decisions of people about a failure group: see broker/dead_letters/group_states.py."""
+    dead_group_states: Annotated[
+        str,
+        Key(
+            "dead:group-states",
+            "zset",
+            "worker, inspector",
+            expires="with the last decision",
+            bound="2,000 groups",
+            home=key.CONTROL,
+        ),
+    ]
+    """Fingerprints of the failure groups with decisions by the time at which these expire."""
     dead_reported: Annotated[str, Key("dead:reported", "string", "worker", bound="one value")]
     """How many purged dead letters an alert has reported."""
     purging: Annotated[str, Key("purging", "string", "inspector", expires="a minute")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -77,6 +77,36 @@ class ChoicesAnswer(Struct, frozen=True, forbid_unknown_fields=True):
     """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
+class GroupStateRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """The decisions of people about a failure group. Times are 0, and names "", for what is not decided."""
+
+    name: Literal["open", "muted", "resolved"]
+    """The state in one word. A group that is resolved and muted counts as resolved."""
+
+    resolved_ms: int
+    """When it was resolved. A new dead letter opens it again."""
+
+    resolved_by: str
+    """The user who resolved it last, also if it has returned since then."""
+
+    returned_ms: int
+    """When it was found to have new dead letters after it was resolved."""
+
+    muted_ms: int
+    muted_until_ms: int
+    """When the mute ends by itself; 0 if it does not."""
+
+    muted_by: str
+    assigned_ms: int
+    assigned_to: str
+    assigned_by: str
+    noted_ms: int
+    note: str
+    """Personal data in it is masked."""
+
+    noted_by: str
+
+
 class GroupRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """Dead letters with the same cause."""
 
@@ -89,6 +119,21 @@ class GroupRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     sample: LetterRecord
     """The newest letter of the group."""
+
+    state: GroupStateRecord
+    """The decisions of people about the group."""
+
+
+class GroupAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """One failure group, also if it has no letters any more."""
+
+    fingerprint: str
+    state: GroupStateRecord
+    group: GroupRecord | None
+    """The group with its letters; null if it has none now."""
+
+    incomplete: str
+    """Why the part of some partitions is missing; "" if all partitions answered."""
 
 
 class GroupsAnswer(Struct, frozen=True, forbid_unknown_fields=True):

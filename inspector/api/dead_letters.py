@@ -1,4 +1,4 @@
-"""Dead letters in the API: find, group, show, dry-run, and replay with an edited body."""
+"""Dead letters in the API: find, show, dry-run, and replay with an edited body."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from inspector.http.app_context import AppContext
 from inspector.http.auth_middleware import forbidden
 from inspector.http.routing import ErrorAnswer
 from inspector.operations import bulk_actions, search, single_letter
-from inspector.operations.groups.failure_groups import list_groups
 from inspector.operations.single_letter import EditError
 from inspector.operations.status import incomplete
 from inspector.operations.walk import CursorError
-from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
+from inspector.presentation.serializers import dry_run_record, page_record, stored_letter_record
 
 _NO_LETTER = ErrorAnswer(404, "There is no such dead letter. It may have been replayed or discarded.")
 
@@ -55,16 +54,6 @@ async def choices(context: AppContext, _: ApiRequest) -> Any:
     away: Away = {}
     values = await search.choices(context.partitions, away=away)
     return {"choices": values.by_field, "incomplete": incomplete(away)}
-
-
-async def groups(context: AppContext, request: ApiRequest) -> Any:
-    """Dead letters in groups with the same cause, most recent first."""
-    letter_filter = requests.filter_of(request.query)
-    away: Away = {}
-    limit = request.query.limit
-    failure_groups = await list_groups(context.partitions, letter_filter, limit=limit, away=away)
-    records = [group_record(group, masking=context.configured.masking) for group in failure_groups]
-    return {"groups": records, "incomplete": incomplete(away)}
 
 
 async def show(context: AppContext, request: ApiRequest) -> Any:
@@ -153,16 +142,6 @@ LETTER_OPERATIONS = (
         summary="List values to filter by",
         handler=choices,
         answer=dead_letter_responses.ChoicesAnswer,
-    ),
-    Operation(
-        name="listGroups",
-        method="GET",
-        path="/dead/groups",
-        right="read",
-        summary="List failure groups",
-        handler=groups,
-        query=requests.GroupsQuery,
-        answer=dead_letter_responses.GroupsAnswer,
     ),
     Operation(
         name="getDeadLetter",

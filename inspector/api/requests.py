@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from broker.dead_letters import MAX_NOTE_CHARS
 from broker.dead_letters.action import Verb
+from broker.dead_letters.group_states import MAX_ASSIGNEE_CHARS
 from inspector.operations import filters
 from inspector.operations.verbs import VERBS_FOR_API
 
@@ -37,10 +38,31 @@ class LettersQuery(Filter, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Start of the page: `cursor` of the previous answer."""
 
 
-class GroupsQuery(filters.GroupFilter, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GroupsQuery(filters.StateFilter, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query of a list of failure groups."""
 
     limit: Limit = 50
+
+
+class MuteRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long a failure group is muted."""
+
+    until_ms: Ms = 0
+    """When the mute ends; 0 for when the group is unmuted."""
+
+
+class AssignRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom a failure group is assigned to."""
+
+    to: Annotated[str, Meta(max_length=MAX_ASSIGNEE_CHARS)]
+    """The name of a user or a team; "" for no one."""
+
+
+class GroupNoteRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The note on a failure group. It replaces the one before."""
+
+    note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)]
+    """The text; "" for no note."""
 
 
 class RevealQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,6 +9,7 @@ from aiohttp import web
 from inspector.api.actions import ACTION_OPERATIONS
 from inspector.api.dead_letters import LETTER_OPERATIONS
 from inspector.api.events import EVENT_OPERATIONS
+from inspector.api.groups import GROUP_OPERATIONS
 from inspector.api.operation import BASE
 from inspector.api.status import STATUS_OPERATIONS
 from inspector.api.waiting import WAITING_OPERATIONS
@@ -20,6 +21,7 @@ OPERATIONS = (
     *STATUS_OPERATIONS,
     *EVENT_OPERATIONS,
     *WAITING_OPERATIONS,
+    *GROUP_OPERATIONS,
     *LETTER_OPERATIONS,
     *ACTION_OPERATIONS,
 )

@@ -1,4 +1,4 @@
-"""The commands `hookline dead`, `channel`, `waiting`, `status`, `audit`, `events`, `drift` and `forget`.
+"""The commands `hookline dead`, `groups`, `channel`, `waiting`, `status`, `audit`, `events`, `drift`, `forget`.
 
 Tables and JSON go to stdout; questions, progress and hints go to stderr. The modules imported below register their
 commands with `dead`, in the order in which its help lists them.
@@ -11,7 +11,8 @@ from inspector.cli.channels import channel
 from inspector.cli.drift import drift
 from inspector.cli.events import events
 from inspector.cli.forget import forget
+from inspector.cli.groups import groups
 from inspector.cli.status import status
 from inspector.cli.waiting import waiting
 
-__all__ = ["audit", "channel", "dead", "drift", "events", "forget", "status", "waiting"]
+__all__ = ["audit", "channel", "dead", "drift", "events", "forget", "groups", "status", "waiting"]

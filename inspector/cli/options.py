@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from inspector.operations.filter_fields import FilterField
-from inspector.operations.filters import Filter, fields
+from inspector.operations.filters import Filter, GroupFilter, fields
 from inspector.presentation.parse_time import parse_rate, parse_time
 from runtime.clock import now_ms
 
@@ -55,7 +55,7 @@ def rate_per_s(rate: str) -> float:
 
 
 def with_filter_options(
-    command: Callable[..., None] | None = None, *, filter_class: type[Filter] = Filter
+    command: Callable[..., None] | None = None, *, filter_class: type[GroupFilter] = Filter
 ) -> Callable[..., Any]:
     """Replace a command's parameter `letter_filter` by one option for each field of the filter."""
     if command is None:
@@ -90,7 +90,7 @@ def _parameter(field: FilterField) -> Parameter:
     return Parameter(field.option_name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _parse_filter(values: dict[str, Any], filter_class: type[Filter]) -> Filter:
+def _parse_filter(values: dict[str, Any], filter_class: type[GroupFilter]) -> GroupFilter:
     """The filter that the options select. Raises BadParameter."""
     criteria: dict[str, Any] = {}
     for field in fields(filter_class):
@@ -115,7 +115,7 @@ def _parse_time(text: str, field: FilterField) -> int:
         raise typer.BadParameter(str(error), param_hint=_option(field)) from None
 
 
-def to_options(letter_filter: Filter) -> list[str]:
+def to_options(letter_filter: GroupFilter) -> list[str]:
     """A filter as options of a command line."""
     criteria = letter_filter.criteria()
     words: list[str] = []

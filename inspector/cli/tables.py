@@ -17,6 +17,7 @@ from inspector.operations.filters import describe
 from inspector.operations.groups.failure_groups import Group
 from inspector.operations.search import Page
 from inspector.operations.verbs import VERBS
+from inspector.presentation.group_state import group_state_parts
 from inspector.privacy.masking import DEFAULT, Masking
 
 WIDE = 110
@@ -62,16 +63,20 @@ def groups_table(groups: Sequence[Group], *, now_ms: int, width: int, masking: M
         bars = Text(sparkline(group.hours), style="cyan")
         first, last = (span(now_ms - ms) for ms in (group.first_ms, group.last_ms))
         ages = [first, last] if width >= WIDE else [f"{first}\n{last}"]
-        name, newest = (
-            Text(group.fingerprint),
-            Text(f"{_what(group.sample, masking)}\n{_error(group.sample, masking)}"),
-        )
+        lines = [_what(group.sample, masking), _error(group.sample, masking), *_decided(group, now_ms)]
+        name, newest = Text(group.fingerprint), Text("\n".join(lines))
         if width < NARROW:
             newest = Text("\n").join([bars, newest])
         else:
             name = Text("\n").join([name, bars])
         table.add_row(name, str(group.count), *ages, newest)
     return table
+
+
+def _decided(group: Group, now_ms: int) -> list[str]:
+    """A line with what people decided about a group; none if they decided nothing."""
+    parts = group_state_parts(group.state, now_ms)
+    return [f"[{'; '.join(parts)}]"] if parts else []
 
 
 def sparkline(counts: Sequence[int]) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from broker.dead_letters import Dimensions
+from broker.dead_letters.group_states import GroupState
 from inspector.operations.filter_fields import FilterField, declared_fields
 
 MAX_CHARS = 500
@@ -154,6 +155,31 @@ class GroupFilter(Struct, frozen=True, kw_only=True):
         """The fields that are set, by name."""
         values = ((field.name, getattr(self, field.name), field.default) for field in fields(type(self)))
         return {name: value for name, value, default in values if value != default}
+
+
+class StateFilter(GroupFilter, frozen=True, kw_only=True):
+    """Selects failure groups by their letters, and by what people decided about them."""
+
+    state: Annotated[
+        Literal["", "open", "muted", "resolved"],
+        Meta(description="State of the group: `open`, `muted` or `resolved`."),
+        FilterField(
+            label="State",
+            phrase="in groups that are {}",
+            help="State of the group.",
+            values=("open", "muted", "resolved"),
+            form="first",
+        ),
+    ] = ""
+    assigned_to: Annotated[
+        str,
+        Meta(max_length=MAX_CHARS, description="Whom the group is assigned to."),
+        FilterField(label="Assigned to", phrase="in groups assigned to {}", metavar="NAME"),
+    ] = ""
+
+    def allows(self, state: GroupState, now_ms: int) -> bool:
+        """Return whether groups with these decisions match."""
+        return self.state in ("", state.name(now_ms)) and self.assigned_to in ("", state.assigned_to)
 
 
 class Filter(GroupFilter, frozen=True, kw_only=True):

@@ -105,6 +105,7 @@ class _Everywhere:
 
 async def _remove_from_texts(redis: Client, person: Person, done: ForgetResult) -> None:
     notes = await kept_texts.notes(redis, lambda note: person.is_in_text(note.text))
+    notes += await kept_texts.group_decisions(redis, person)
     actions = await kept_texts.actions(redis, person)
     audit_entries = await kept_texts.audit_entries(redis, person)
     drift, alerts = await kept_texts.drift(redis, person), await kept_texts.alerts(redis, person)

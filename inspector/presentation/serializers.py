@@ -10,6 +10,7 @@ import msgspec
 
 from broker.dead_letters import DeadLetter, StoredDeadLetter
 from broker.dead_letters.action import Action
+from broker.dead_letters.group_states import GroupState
 from broker.monitoring.audit import StoredAuditEntry
 from broker.queue.jobs import Attempt
 from inspector.operations.action_steps.verb_steps import filter_of
@@ -80,8 +81,14 @@ def _is_within(levels: int, value: Any) -> bool:
     return levels > 0 and all(_is_within(levels - 1, each) for each in inner)
 
 
-def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
-    """A failure group and one of its letters."""
+def group_state_record(state: GroupState, *, now_ms: int, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """The decisions of people about a failure group."""
+    decisions = msgspec.structs.asdict(state)
+    return {"name": state.name(now_ms), **decisions, "note": masking.text(state.note)}
+
+
+def group_record(group: Group, *, now_ms: int, masking: Masking = DEFAULT) -> dict[str, Any]:
+    """A failure group, one of its letters, and what people decided about it. now_ms: by the clock of Redis."""
     return {
         "fingerprint": group.fingerprint,
         "count": group.count,
@@ -89,6 +96,7 @@ def group_record(group: Group, *, masking: Masking = DEFAULT) -> dict[str, Any]:
         "last_seen_ms": group.last_ms,
         "last_24_hours": list(group.hours),
         "sample": letter_record(group.sample, shown=masking.text),
+        "state": group_state_record(group.state, now_ms=now_ms, masking=masking),
     }
 
 

@@ -37,6 +37,7 @@ _BY = "by"
 _OPERATIONS = (
     *("login", "reveal", "export", "import", "replay", "discard", "annotate", "edit", "dry_run", "stop", "resume"),
     *("pause", "probe", "purge", "forget", "forgot", "send_now", "cancel"),
+    *("resolve", "reopen", "mute", "unmute", "assign", "unassign"),
 )
 
 

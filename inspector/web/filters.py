@@ -59,16 +59,20 @@ def to_address(path: str, form: Mapping[str, str]) -> str:
 def inputs(letter_filter: GroupFilter, choices: Choices, masking: Masking = DEFAULT) -> list[Input]:
     """The inputs of the form, except those that have a place of their own in the template.
 
-    A dimension is a select of the values that exist, and of the selected value even if no letter has it. Values
-    that may be personal data are not offered.
+    A field with choices is a select of the values that exist, and of the selected value even if no letter has it.
+    Values that may be personal data are not offered.
     """
     return [
-        _select(field, str(getattr(letter_filter, field.name)), choices.by_field.get(field.name, {}), masking)
-        if field.is_dimension
-        else plain_input(letter_filter, field)
+        _select(field, str(getattr(letter_filter, field.name)), choices.by_field[field.name], masking)
+        if field.name in choices.by_field
+        else plain_input(letter_filter, field, _options(field))
         for field in fields(type(letter_filter))
         if field.form != "own"
     ]
+
+
+def _options(field: FilterField) -> tuple[tuple[str, str], ...]:
+    return (("", "any"), *((value, value) for value in field.values)) if field.values else ()
 
 
 def _select(field: FilterField, value: str, counts: Mapping[str, int], masking: Masking) -> Input:

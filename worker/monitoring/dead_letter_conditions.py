@@ -1,5 +1,7 @@
 """When dead letters cause an alert. Pure: it depends on the counts in Redis and on the time.
 
+Letters of groups that people have muted count for no alert, and those of resolved groups not for dead_total.
+
 dead_new a failure group without any dead letter for a month; sent once, ends with the last dead letter or in a day
 dead_rate at least dead_per_minute new dead letters a minute, averaged over five minutes dead_total at least
 dead_total dead letters are stored dead_purged dead letters were removed because of their age or number; sent once,
@@ -40,6 +42,22 @@ class DeadFacts(Struct, frozen=True, kw_only=True):
     died: int
     """The number of dead letters that were created in the last RATE_MINUTES."""
 
+    quiet_letters: int = 0
+    """How many of `letters` are of muted or resolved groups."""
+
+    quiet_died: int = 0
+    """How many of `died` are of muted groups."""
+
+    @property
+    def counted_letters(self) -> int:
+        """The number of letters that count for an alert."""
+        return max(0, self.letters - self.quiet_letters)
+
+    @property
+    def counted_died(self) -> int:
+        """The number of new letters that count for an alert."""
+        return max(0, self.died - self.quiet_died)
+
 
 class NewGroup(Struct, frozen=True):
     """A failure group without an alert so far."""
@@ -48,12 +66,15 @@ class NewGroup(Struct, frozen=True):
     first: DeadLetter | None
     """The first dead letter of the group; None where that is deleted or cannot be read."""
 
+    has_returned: bool = False
+    """True if the group was resolved before."""
+
 
 def count_alerts(facts: DeadFacts, settings: AlertSettings, now_ms: int) -> Iterator[Alert]:
     """The alerts that hold while the counts are as high as the settings say."""
-    if settings.dead_per_minute and facts.died >= settings.dead_per_minute * RATE_MINUTES:
+    if settings.dead_per_minute and facts.counted_died >= settings.dead_per_minute * RATE_MINUTES:
         yield _rate(facts, settings, now_ms)
-    if settings.dead_total and facts.letters >= settings.dead_total:
+    if settings.dead_total and facts.counted_letters >= settings.dead_total:
         yield _total(facts, settings, now_ms)
 
 
@@ -67,10 +88,10 @@ def has_ended(alert: Alert, facts: DeadFacts, holding: Mapping[str, Alert]) -> b
 def end_text(alert: Alert, facts: DeadFacts) -> str:
     """The text of an alert whose condition holds no longer."""
     if alert.kind == RATE:
-        return f"{_count(facts.died)} in the last {RATE_MINUTES} minutes: no longer too many"
+        return f"{_count(facts.counted_died)} in the last {RATE_MINUTES} minutes: no longer too many"
     if alert.kind == NEW:
         return "no dead letter is left"
-    return f"{_count(facts.letters)} left: no longer too many"
+    return f"{_count(facts.counted_letters)} left: no longer too many"
 
 
 def new_groups_alert(groups: Sequence[NewGroup], now_ms: int) -> Alert:
@@ -102,26 +123,36 @@ def purged_alert(purged: int, now_ms: int) -> Alert:
 
 
 def _rate(facts: DeadFacts, settings: AlertSettings, now_ms: int) -> Alert:
+    without = f", without {facts.quiet_died} of muted groups" if facts.quiet_died else ""
     text = (
-        f"{_count(facts.died)} in the last {RATE_MINUTES} minutes; alerts.dead_per_minute is "
+        f"{_count(facts.counted_died)} in the last {RATE_MINUTES} minutes{without}; alerts.dead_per_minute is "
         f"{settings.dead_per_minute:g}. See hookline dead groups."
     )
-    return Alert(kind=RATE, source="", since_ms=now_ms, text=text, data={"died": facts.died})
+    return Alert(kind=RATE, source="", since_ms=now_ms, text=text, data={"died": facts.counted_died})
 
 
 def _total(facts: DeadFacts, settings: AlertSettings, now_ms: int) -> Alert:
-    text = f"{_count(facts.letters)} stored; alerts.dead_total is {settings.dead_total}. See hookline dead groups."
-    return Alert(kind=TOTAL, source="", since_ms=now_ms, text=text, data={"letters": facts.letters})
+    without = f", without {facts.quiet_letters} of muted and resolved groups" if facts.quiet_letters else ""
+    text = (
+        f"{_count(facts.counted_letters)} stored{without}; alerts.dead_total is {settings.dead_total}. "
+        "See hookline dead groups."
+    )
+    return Alert(kind=TOTAL, source="", since_ms=now_ms, text=text, data={"letters": facts.counted_letters})
 
 
 def _sentence(group: NewGroup) -> str:
     if group.first is None:
         return f"{group.fingerprint}, whose first dead letter is deleted"
-    shown = {name: value for name, value in _record(group).items() if value and name != "fingerprint"}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+    shown = {name: value for name, value in _facts(group).items() if value and name != "fingerprint"}
+    text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+    return f"{text}, which has returned after it was resolved" if group.has_returned else text
 
 
 def _record(group: NewGroup) -> dict[str, Any]:
+    return {**_facts(group), "has_returned": group.has_returned}
+
+
+def _facts(group: NewGroup) -> dict[str, Any]:
     if group.first is None:
         return {"fingerprint": group.fingerprint}
     dimensions = msgspec.structs.asdict(dimensions_of(group.first))

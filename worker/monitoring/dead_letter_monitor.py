@@ -6,11 +6,14 @@ Alerts do not go through the job queue (worker/monitoring/alerts.py), so an aler
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from broker import dead_letters
-from broker.dead_letters import DeadLetter
+from broker.dead_letters import DeadLetter, group_states
+from broker.dead_letters.group_states import GroupState
+from broker.merged.group_states import keep_states
 from broker.merged.unreported import AllUnreported, forget_reported, read_all_unreported
 from broker.monitoring.alerts import current_alerts
 from broker.monitoring.reportable import Reportable, read_reportable, sum_reportable
@@ -29,7 +32,10 @@ from worker.monitoring.dead_letter_conditions import (
     new_groups_alert,
     purged_alert,
 )
+from worker.monitoring.quiet_groups import without_quiet
 from worker.settings import AlertSettings
+
+_KEEP_EVERY_S = 3600.0
 
 
 class DeadLetterMonitor:
@@ -38,6 +44,9 @@ class DeadLetterMonitor:
     def __init__(self, partitions: Partitions, alerts: Alerts, settings: AlertSettings) -> None:
         self._partitions = partitions
         self._alerts = alerts
+        self._keep_at_s = 0.0
+        """When (monotonic) the decisions about groups that have letters are kept for longer again."""
+
         self.reload(settings)
 
     def reload(self, settings: AlertSettings) -> None:
@@ -52,14 +61,19 @@ class DeadLetterMonitor:
     async def check_counts(self, counts: Reportable, now_ms: int) -> None:
         """Do the same with counts that were just read, of all partitions together."""
         facts = DeadFacts(letters=counts.letters, died=counts.died)
+        if any(count_alerts(facts, self._settings, now_ms)):
+            facts = await without_quiet(self._partitions, facts, now_ms)
         if counts.alerts or any(count_alerts(facts, self._settings, now_ms)):
             await self._check_counts(facts, now_ms)
+        if time.monotonic() >= self._keep_at_s:
+            await keep_states(self._partitions)
+            self._keep_at_s = time.monotonic() + _KEEP_EVERY_S
         if not (counts.new_groups or counts.purged):
             return
         unreported = await read_all_unreported(self._partitions)
-        await forget_reported(self._partitions, unreported.known)
+        await forget_reported(self._partitions, unreported, unreported.known)
         if unreported.new:
-            await self._report_new(unreported.new, now_ms)
+            await self._report_new(unreported, now_ms)
         if unreported.purges:
             await self._report_purged(unreported, now_ms)
 
@@ -73,18 +87,35 @@ class DeadLetterMonitor:
             if alert.kind in KINDS and has_ended(alert, facts, holding):
                 await self._alerts.end(alert, end_text(alert, facts))
 
-    async def _report_new(self, new: dict[str, tuple[int, str]], now_ms: int) -> None:
+    async def _report_new(self, unreported: AllUnreported, now_ms: int) -> None:
+        control, new = self._partitions.control, unreported.new
+        states = await group_states.read(control, new)
+        loud = sorted(name for name in new if name not in states or not states[name].is_muted(now_ms))
         # The alert is sent before the groups are marked as reported. If this process is killed in between, another
         # worker sends it again, with the same idempotency key.
-        fingerprints = sorted(new)
-        if self._settings.dead_new:
-            first = await self._letters([new[name] for name in fingerprints[:NAMED]])
-            groups = [NewGroup(name, first.get(new[name][1])) for name in fingerprints]
-            if not await self._alerts.hold(
-                new_groups_alert(groups, now_ms), now_ms=now_ms, about=_digest(fingerprints)
-            ):
-                return
-        await forget_reported(self._partitions, fingerprints)
+        is_reported = await self._alert_new(new, loud, states, now_ms)
+        done = list(new) if is_reported else [name for name in new if name not in loud]
+        for name in done:
+            if name in states and states[name].resolved_ms:
+                await group_states.note_return(control, name, states[name].resolved_ms)
+        await forget_reported(self._partitions, unreported, done)
+
+    async def _alert_new(
+        self,
+        new: Mapping[str, tuple[int, str]],
+        loud: Sequence[str],
+        states: Mapping[str, GroupState],
+        now_ms: int,
+    ) -> bool:
+        """Alert about these groups. Returns True if no alert is needed any more."""
+        if not loud or not self._settings.dead_new:
+            return True
+        first = await self._letters([new[name] for name in loud[:NAMED]])
+        returned = {name for name, state in states.items() if state.resolved_ms}
+        groups = [NewGroup(name, first.get(new[name][1]), name in returned) for name in loud]
+        # The first letters are in the key, since a group that was resolved may be new again soon.
+        about = _digest(f"{name}:{new[name][1]}" for name in loud)
+        return await self._alerts.hold(new_groups_alert(groups, now_ms), now_ms=now_ms, about=about)
 
     async def _report_purged(self, unreported: AllUnreported, now_ms: int) -> None:
         if unreported.purged:

@@ -1,4 +1,4 @@
-"""`hookline dead list`, `groups` and `show`."""
+"""`hookline dead list` and `show`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from inspector.cli.app import FIND, console, dead, fail_if_incomplete, print_jso
 from inspector.cli.dead import letter_text
 from inspector.cli.options import examples, to_options, with_filter_options
 from inspector.cli.session import run_with_partitions
-from inspector.cli.tables import groups_table, letters_table
+from inspector.cli.tables import letters_table
 from inspector.formatting import one_line
 from inspector.operations import search, single_letter
-from inspector.operations.filters import Filter, dimension_names
-from inspector.operations.groups.failure_groups import Group, list_groups
+from inspector.operations.filters import Filter, GroupFilter, dimension_names
 from inspector.operations.search import Page
 from inspector.operations.walk import CursorError
-from inspector.presentation.serializers import dry_run_record, group_record, page_record, stored_letter_record
+from inspector.presentation.serializers import dry_run_record, page_record, stored_letter_record
 from runtime.clock import now_ms
 
 
@@ -54,10 +53,10 @@ def list_(
     async def read(partitions: Partitions) -> tuple[Page, int, str]:
         page = await search.find(partitions, letter_filter, limit=limit, cursor=cursor, away=away)
         count = await search.count(partitions, letter_filter, away=away)
-        return page, count, "" if page.entries else await _no_match(partitions, letter_filter, away)
+        return page, count, "" if page.entries else await no_match(partitions, letter_filter, away)
 
     try:
-        page, count, no_match = run_with_partitions(ctx.obj, read)
+        page, count, missing = run_with_partitions(ctx.obj, read)
     except CursorError as error:
         raise typer.BadParameter(str(error), param_hint="--cursor") from None
     masking = ctx.obj.masking()
@@ -66,47 +65,12 @@ def list_(
     elif page.entries:
         show(letters_table(page, now_ms=now_ms(), width=console().width, masking=masking))
     if not page.entries:
-        typer.echo(no_match, err=True)
+        typer.echo(missing, err=True)
     elif page.cursor:
         more = shlex.join(["hookline", "dead", "list", *to_options(letter_filter), "--cursor", page.cursor])
         typer.echo(f"{len(page.entries)} of {count}; to continue: {more}", err=True)
     else:
         typer.echo(f"{len(page.entries)} of {count}", err=True)
-    fail_if_incomplete(away)
-
-
-@dead.command(
-    rich_help_panel=FIND,
-    epilog=examples(
-        "hookline dead groups --since 3d",
-        "hookline dead groups --stage intake --json",
-    ),
-)
-@with_filter_options
-def groups(
-    ctx: typer.Context, *, letter_filter: Filter, limit: options.Limit = 50, as_json: options.AsJson = False
-) -> None:
-    """List groups of dead letters with the same cause, most recent first, with a chart of the last 24 hours.
-
-    Exit code 1 if a partition of Redis is away, so that its letters are missing.
-    """
-    if letter_filter.search:
-        raise typer.BadParameter("groups cannot be searched; use hookline dead list", param_hint="--search")
-    away: Away = {}
-
-    async def read(partitions: Partitions) -> tuple[list[Group], str]:
-        failure_groups = await list_groups(partitions, letter_filter, limit=limit, away=away)
-        return failure_groups, "" if failure_groups else await _no_match(partitions, letter_filter, away)
-
-    failure_groups, no_match = run_with_partitions(ctx.obj, read)
-    masking = ctx.obj.masking()
-    if as_json:
-        print_json([group_record(group, masking=masking) for group in failure_groups])
-    elif failure_groups:
-        show(groups_table(failure_groups, now_ms=now_ms(), width=console().width, masking=masking))
-        typer.echo("to list the letters of a group: hookline dead list --group FINGERPRINT", err=True)
-    if not failure_groups:
-        typer.echo(no_match, err=True)
     fail_if_incomplete(away)
 
 
@@ -180,7 +144,7 @@ def _write_raw(stored_letter: StoredDeadLetter) -> None:
     sys.stdout.buffer.write(stored_letter.body)
 
 
-async def _no_match(partitions: Partitions, letter_filter: Filter, away: Away) -> str:
+async def no_match(partitions: Partitions, letter_filter: GroupFilter, away: Away) -> str:
     """A message for an empty list. It names the existing values if a filter has a value that no letter has."""
     choices = (await search.choices(partitions, away=away)).by_field
     for name in dimension_names():
@@ -189,4 +153,4 @@ async def _no_match(partitions: Partitions, letter_filter: Filter, away: Away) -
             option = to_options(Filter(**{name: value}))[0]
             existing = ", ".join(one_line(choice) for choice in list(choices[name])[:8])
             return f"no dead letter matches {option} {one_line(value)}; existing values: {existing}"
-    return "no dead letters" if letter_filter == Filter() else "no dead letter matches"
+    return "no dead letters" if not letter_filter.criteria() else "no dead letter matches"

@@ -26,7 +26,7 @@ class ForgetResult(Struct, kw_only=True):
     """Events in the history."""
 
     notes: int = 0
-    """Notes on dead letters of other people."""
+    """Notes on dead letters of other people, and on failure groups."""
 
     actions: int = 0
     """Bulk actions whose filter, note or errors named the person."""

@@ -5,16 +5,20 @@ A parameter `away` is described in broker/merged/away.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from broker.dead_letters import Combination, DeadLetter, Dimensions
+from broker.dead_letters.group_states import GroupState
 from broker.merged import letters as all_letters
 from broker.merged.away import Away
+from broker.merged.group_states import read_states
 from broker.redis.partitions import Partitions
-from inspector.operations.filters import GroupFilter
+from inspector.operations.filters import GroupFilter, StateFilter
 
+UNDECIDED = GroupState()
 _HOURS = 24
 _HOUR_MS = 3_600_000
 
@@ -35,6 +39,9 @@ class Group(Struct, frozen=True, kw_only=True):
     hours: tuple[int, ...]
     """How many letters died in each of the last 24 hours; the current hour is last."""
 
+    state: GroupState
+    """The decisions of people about the group."""
+
 
 async def list_groups(
     partitions: Partitions,
@@ -51,7 +58,9 @@ async def list_groups(
     for kind in kinds.combinations:
         if letter_filter.matches(kind.dimensions):
             by_fingerprint.setdefault(kind.dimensions.fingerprint, []).append(kind)
-    shown = sorted(by_fingerprint.values(), key=_last_ms, reverse=True)[:limit]
+    states, now_ms = await read_states(partitions, by_fingerprint, away=away), partitions.control.clock.now_ms()
+    chosen = [group for name, group in by_fingerprint.items() if _allows(letter_filter, states.get(name), now_ms)]
+    shown = sorted(chosen, key=_last_ms, reverse=True)[:limit]
     samples = await all_letters.letters(
         partitions, [max(group, key=lambda kind: kind.last_ms).newest for group in shown], away=away
     )
@@ -65,10 +74,28 @@ async def list_groups(
             dimensions=tuple(kind.dimensions for kind in group),
             sample=sample,
             hours=hours[index],
+            state=states.get(group[0].dimensions.fingerprint, UNDECIDED),
         )
         for index, (group, sample) in enumerate(zip(shown, samples, strict=True))
         if sample is not None
     ]
+
+
+async def find_group(partitions: Partitions, fingerprint: str, *, away: Away | None = None) -> Group | None:
+    """The group with this fingerprint; None if no dead letter has it now."""
+    found = await list_groups(partitions, GroupFilter(fingerprint=fingerprint), limit=1, away=away)
+    return found[0] if found else None
+
+
+async def assignees(partitions: Partitions, *, away: Away | None = None) -> dict[str, int]:
+    """Whom groups are assigned to, and how many groups each."""
+    states = await read_states(partitions, away=away)
+    counts = Counter(state.assigned_to for state in states.values() if state.assigned_to)
+    return dict(counts.most_common())
+
+
+def _allows(letter_filter: GroupFilter, state: GroupState | None, now_ms: int) -> bool:
+    return not isinstance(letter_filter, StateFilter) or letter_filter.allows(state or UNDECIDED, now_ms)
 
 
 async def _hours(

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from broker import dead_letters
+from broker.merged.group_states import read_states
 from broker.namespace import layout
 from broker.namespace.layout import Move
 from broker.queue import stream
@@ -18,6 +19,7 @@ from broker.redis.partitions import Partitions
 from broker.repartition.run import needed, preview, repartition
 from broker.repartition.state import RepartitionError
 from broker.steps.commit import commit
+from inspector.operations.groups import group_changes
 from runtime.task_cancellation import cancel_and_wait
 from tests.broker.repartition.installation import (
     BODIES,
@@ -53,6 +55,9 @@ async def test_data_of_every_kind_moves_to_more_partitions_and_to_fewer(
     before = await facts(one)
     assert len(before.letters) == BODIES // EVERY + 1
     assert set(before.subjects) == set(SUBJECTS)
+    group = (await dead_letters.newest(one.control))[0].fingerprint
+    await group_changes.note(one, group, "keep this", by="ann")
+    await group_changes.resolve(one, group, by="ann")
 
     assert await change(redis_server.url, 4) == Move(1, 4)
     await check(four, before)
@@ -65,6 +70,8 @@ async def test_data_of_every_kind_moves_to_more_partitions_and_to_fewer(
     await check(one, before)
     assert await change(redis_server.url, 16) == Move(1, 16)
     await check(sixteen, before)
+    state = (await read_states(sixteen))[group]
+    assert (state.name(0), state.note) == ("resolved", "keep this")
 
     dead = BODIES // EVERY
     assert await redeliver(sixteen) == (BODIES + 5 - dead, dead)

@@ -29,7 +29,7 @@ async def api(redis_server: RedisServer, redis: Client) -> AsyncIterator[Caller]
 
 
 def _path(path: str) -> str:
-    return path.replace("{id}", "0" * 17).replace("{name}", "crm")
+    return path.replace("{id}", "0" * 17).replace("{name}", "crm").replace("{fingerprint}", "0" * 12)
 
 
 async def test_without_a_token_every_operation_is_refused(api: Caller) -> None:

@@ -70,6 +70,33 @@ async def test_choices_and_groups_list_the_existing_values(api: Caller) -> None:
     assert len((await api.get("/dead/groups", limit=2)).json["groups"]) == 2
 
 
+async def test_a_group_is_resolved_muted_assigned_and_noted(api: Caller, redis: Client) -> None:
+    group = (await api.get("/dead/groups", stage="notify")).json["groups"][0]
+    assert group["state"]["name"] == "open"
+    path = f"/dead/groups/{group['fingerprint']}"
+    for verb, body in (
+        ("mute", {"until_ms": 2**52 // 100}),
+        ("assign", {"to": "crm team"}),
+        ("note", {"note": "ask ada@example.com"}),
+    ):
+        assert (await api.post(f"{path}/{verb}", body)).status == 200, verb
+    state = (await api.post(f"{path}/resolve", {})).json
+    assert (state["name"], state["resolved_by"], state["assigned_to"]) == ("resolved", "ann", "crm team")
+    assert "ada@" not in state["note"]
+    assert (await api.get(path)).json["state"] == state
+    resolved = (await api.get("/dead/groups", state="resolved")).json["groups"]
+    assert [one["fingerprint"] for one in resolved] == [group["fingerprint"]]
+    assert (await api.post(f"{path}/reopen", {})).json["name"] == "muted"
+    assert (await api.post(f"{path}/unmute", {})).json["name"] == "open"
+    assert (await api.post(f"{path}/mute", {"until_ms": 1})).status == 409
+    assert (await api.post("/dead/groups/0123456789ab/resolve", {})).status == 404
+    assert (await api.get("/dead/groups/0123456789ab")).status == 404
+    assert (await api.post(f"{path}/resolve", {}, by="bob")).status == 403
+    assert [what for _, what in await audit_entries(redis)] == [
+        *("unmute", "reopen", "resolve", "annotate", "assign", "mute"),
+    ]
+
+
 async def test_a_letter_is_masked_unless_revealed_which_is_audited(api: Caller, redis: Client) -> None:
     letter = await api.first(stage="notify")
     path = f"/dead/{letter['id']}"

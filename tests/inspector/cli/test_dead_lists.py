@@ -111,6 +111,40 @@ async def test_groups_take_filters_and_show_the_last_day(redis_server: RedisServ
     assert (await hookline(redis_server, "dead", "groups", "--search", "x")).exit_code == 2
 
 
+async def test_groups_are_resolved_muted_assigned_and_noted(redis_server: RedisServer, redis: Client) -> None:
+    await make_dead_letters(redis_server, redis, sample(2))
+    (record,) = json.loads((await hookline(redis_server, "groups", "list", "--json")).stdout)
+    name = record["fingerprint"]
+    said = [
+        (await hookline(redis_server, "groups", *words)).stdout
+        for words in (
+            ("mute", name, "--for", "3d"),
+            ("assign", name, "crm team"),
+            ("note", name, "--note", "ask ada@example.com"),
+            ("resolve", name),
+        )
+    ]
+    assert "".join(said) == (
+        f"group {name} is muted for 3d\ngroup {name} is assigned to crm team\n"
+        f"group {name} has this note\ngroup {name} is resolved\n"
+    )
+
+    shown = await hookline(redis_server, "groups", "show", name)
+    (record,) = json.loads(
+        (await hookline(redis_server, "groups", "list", "--state", "resolved", "--json")).stdout
+    )
+    none = await hookline(redis_server, "groups", "list", "--state", "open")
+
+    assert "muted until 2" in shown.stdout and "assigned to crm team" in shown.stdout and "***" in shown.stdout
+    assert record["state"]["name"] == "resolved" and record["state"]["resolved_by"].startswith("cli:")
+    assert none.stderr == "no dead letter matches\n"
+    assert (await hookline(redis_server, "groups", "reopen", name)).stdout == f"group {name} is open again\n"
+    for words in (("mute", name, "--for", "soon"), ("assign", name, "ada@example.com")):
+        assert (await hookline(redis_server, "groups", *words)).exit_code == 2
+    unknown = await hookline(redis_server, "groups", "resolve", "0123456789ab")
+    assert (unknown.exit_code, unknown.stderr) == (1, "there is no such group: no dead letter is in it\n")
+
+
 def test_a_bar_distinguishes_zero_from_few() -> None:
     assert sparkline((0, 1, 50, 100)) == "▁▂▅█"
     assert sparkline((0, 0)) == "▁▁"

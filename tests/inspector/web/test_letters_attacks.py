@@ -50,6 +50,7 @@ POSTS = {
     "/dead/{id}/edit": {"ann"},
     "/actions/{id}/stop": {"ann", "dan"},
     "/actions/{id}/resume": {"ann", "dan"},
+    "/groups/{fingerprint}": {"ann", "dan"},
     "/channels/pause": {"ann", "dan"},
     "/channels/resume": {"ann", "dan"},
     "/channels/probe": {"ann", "dan"},
@@ -60,6 +61,7 @@ GETS = (
     "/dead",
     "/dead/{id}",
     "/groups",
+    "/groups/{fingerprint}",
     "/actions",
     "/actions/{id}",
     "/audit",
@@ -87,6 +89,11 @@ async def log_in(browser: Browser, name: str) -> str:
     return (await browser.get("/dead")).csrf
 
 
+def address_of(path: str, stored_letter: StoredDeadLetter) -> str:
+    letter = stored_letter.letter
+    return path.replace("{id}", letter.id).replace("{fingerprint}", letter.fingerprint)
+
+
 def hostile_letter() -> StoredDeadLetter:
     body = raw(json.dumps({"id": EVIL, "type": EVIL, "data": {EVIL: EVIL}}).encode())
     body = structs.replace(body, headers=f"x-evil: {EVIL}", source=EVIL, event_hint=EVIL)
@@ -106,7 +113,12 @@ async def test_no_text_of_a_letter_or_url_becomes_markup(redis: Client, browser:
     await record(redis, AuditEntry(EVIL, EVIL, EVIL, {EVIL: EVIL}))
     selected = await bulk_actions.select(Partitions([redis]), Filter(event=EVIL))
     action = await bulk_actions.begin(Partitions([redis]), "annotate", selected, by=EVIL, owner="me", note=EVIL)
+    group = f"/groups/{stored_letter.letter.fingerprint}"
+    for verb, words in (("note", {"note": f"</textarea>{EVIL}"}), ("assign", {"to": EVIL[:100]}), (EVIL, {})):
+        await browser.post(group, {"csrf": csrf, "verb": verb, **words})
     pages = [
+        await browser.get(group),
+        await browser.get("/groups", params={"assigned_to": EVIL[:100], "state": EVIL}),
         await browser.get("/dead", params={"event": EVIL}),
         await browser.get("/dead", params={"search": EVIL, "fingerprint": EVIL, "rule": EVIL, "channel": EVIL}),
         await browser.get("/groups", params={"event": EVIL}),
@@ -158,9 +170,7 @@ async def test_each_permission_gives_access_to_its_pages(
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
     csrf = await log_in(browser, name)
 
-    answer = await browser.post(
-        path.replace("{id}", stored_letter.letter.id), {"csrf": csrf, "note": "n", "body": "{}"}
-    )
+    answer = await browser.post(address_of(path, stored_letter), {"csrf": csrf, "note": "n", "body": "{}"})
 
     assert (answer.status != 403) is (name in POSTS[path]), answer.text
     if answer.status == 403:
@@ -171,7 +181,7 @@ async def test_each_permission_gives_access_to_its_pages(
 @pytest.mark.parametrize("path", [*POSTS, *GETS])
 async def test_without_a_login_every_page_and_form_is_refused(redis: Client, browser: Browser, path: str) -> None:
     [stored_letter] = await add_dead_letters(redis, [refused(1)])
-    address = path.replace("{id}", stored_letter.letter.id)
+    address = address_of(path, stored_letter)
 
     answer = await (browser.get(address) if path in GETS else browser.post(address, {"verb": "discard"}))
 
@@ -188,7 +198,7 @@ async def test_each_form_needs_the_token_of_its_own_session(
     async with served.browser() as other:
         others = await log_in(other, "fay")
     form = {"verb": "discard", "scope": "all", "count": "1", "sure": "yes", "note": "n", "channel": "crm"}
-    address = path.replace("{id}", stored_letter.letter.id)
+    address = address_of(path, stored_letter)
 
     for given in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": others}):
         assert (await browser.post(address, form | given)).status == 403

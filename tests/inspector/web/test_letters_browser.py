@@ -20,6 +20,7 @@ from broker.redis.partitions import Partitions
 from inspector.http.app_context import Configured
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
+from inspector.operations.groups import group_changes
 from tests.inspector.operations.waiting_notifications import add_retries
 from tests.inspector.stack import (
     Receiver,
@@ -85,7 +86,21 @@ async def test_each_page_is_accessible(chromium: Browser, redis_server: RedisSer
             *letters.values(),
             *kinds.values(),
         ]
-        addresses += ["/groups", "/groups?event=x", "/actions", f"/actions/{dry}", "/audit", "/channels"]
+        partitions, group = Partitions([redis]), found[0].letter.fingerprint
+        await group_changes.mute(partitions, group, by="ann")
+        await group_changes.assign(partitions, group, "t" * 100, by="ann")
+        await group_changes.note(partitions, group, "n" * 300, by="ann")
+        await group_changes.resolve(partitions, found[1].letter.fingerprint, by="ann")
+        groups = {f"/groups/{stored_letter.letter.fingerprint}" for stored_letter in found}
+        addresses += [
+            "/groups",
+            *sorted(groups),
+            "/groups?event=x&state=muted",
+            "/actions",
+            f"/actions/{dry}",
+            "/audit",
+            "/channels",
+        ]
         for address in dict.fromkeys(addresses):
             await page.goto(served.url + address)
             assert await faults_in_each_look(page) == [], address
@@ -178,7 +193,26 @@ async def test_a_group_is_found_dry_run_replayed_and_emptied(chromium: Browser, 
 
         await page.goto(f"{served.url}/groups")
         await expect(page.locator(".group")).to_have_count(1)
+        await page.click(".group >> text=Resolve, mute, assign")
+        await page.select_option("#lasts", "a week")
+        await page.get_by_role("button", name="Mute", exact=True).click()
+        await page.fill("#to", "ann")
+        await page.click("text=Assign >> nth=-1")
+        await page.fill("#note", "The shop deploys a fix.")
+        await page.click("text=Save note")
+        await page.get_by_role("button", name="Resolve", exact=True).click()
+        await expect(page.get_by_role("heading", name="State: resolved")).to_be_visible()
+        for words in ("muted until", "assigned to ann", "The shop deploys a fix."):
+            await expect(page.get_by_text(words).first).to_be_visible()
+        await page.click("nav >> text=Groups")
+        await page.select_option("#by-state", "open")
+        await page.get_by_role("button", name="Filter", exact=True).click()
+        await expect(page.get_by_text("No dead letters match.")).to_be_visible()
         await page.click("nav >> text=Audit")
+        for what in ("resolve", "annotate", "assign", "mute"):
+            await expect(page.locator(".audit-entries li", has_text=f"ann {what} group")).to_have_count(1)
+        await page.select_option("#by-what", "replay")
+        await page.get_by_role("button", name="Filter", exact=True).click()
         await expect(page.locator(".audit-entries li").first).to_contain_text("ann replay")
 
 

@@ -66,7 +66,7 @@ async def test_a_group_stays_reported_if_a_worker_died_before_all_partitions_kne
     stored = stored_letter("order.created")
     for number in (1, 2):
         await add_stored(three_partitions[number], [stored])
-    await dead_letters.forget_new(three_partitions[1], [stored.letter.fingerprint])
+    await dead_letters.forget_new(three_partitions[1], {stored.letter.fingerprint: stored.letter.id})
     await monitors(three_partitions).check(now())
     assert not sent(caplog, "dead_new")
     assert not (await dead_letters.read_unreported(three_partitions[2])).new

@@ -10,8 +10,9 @@ from inspector.http.app_context import AppContext
 from inspector.http.principal import Principal
 from inspector.http.routing import Answer, ErrorAnswer, Route
 from inspector.operations import search
-from inspector.operations.filters import GroupFilter, describe
-from inspector.operations.groups.failure_groups import Group, list_groups
+from inspector.operations.filters import StateFilter, describe
+from inspector.operations.groups.failure_groups import Group, assignees, list_groups
+from inspector.operations.search import Choices
 from inspector.operations.status import incomplete
 from inspector.web.dead_letters import spans
 from inspector.web.filters import FilterError, inputs, parse_filter, to_address, to_form
@@ -19,6 +20,9 @@ from inspector.web.pages import Pages
 
 MOST = 100
 SPARKLINE_HEIGHT = 24
+
+_OF_GROUPS = {"state", "assigned_to"}
+"""Fields of the filter that lists of dead letters do not have."""
 
 
 class Sparkline(Struct, frozen=True):
@@ -35,14 +39,17 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
 
     async def groups(request: web.Request, principal: Principal) -> Answer:
         try:
-            group_filter = parse_filter(request.query, GroupFilter)
+            group_filter = parse_filter(request.query, StateFilter)
         except FilterError as error:
             return ErrorAnswer(400, f"{error}.", back="/groups")
         away: Away = {}
         found = await list_groups(context.partitions, group_filter, limit=MOST, away=away)
         choices = await search.choices(context.partitions, away=away)
-        filter_inputs = inputs(group_filter, choices, context.configured.masking)
+        assigned = await assignees(context.partitions, away=away)
+        offered = Choices({**choices.by_field, "assigned_to": assigned})
+        filter_inputs = inputs(group_filter, offered, context.configured.masking)
         fields, now_ms = to_form(group_filter), context.partitions.control.clock.now_ms()
+        of_letters = {name: value for name, value in fields.items() if name not in _OF_GROUPS}
         return pages.show(
             request,
             principal,
@@ -50,10 +57,11 @@ def groups_routes(context: AppContext, pages: Pages) -> list[Route]:
             groups=[(group, sparkline(group.hours)) for group in found],
             words=describe(group_filter) if fields else "",
             fields=fields,
+            of_letters=of_letters,
             first_inputs=[item for item in filter_inputs if item.field.form == "first"],
             more_inputs=[item for item in filter_inputs if item.field.form == "more"],
             spans=spans("/groups", fields, now_ms),
-            as_list=to_address("/dead", fields),
+            as_list=to_address("/dead", of_letters),
             total=sum(group.count for group in found),
             most=MOST,
             incomplete=incomplete(away),
