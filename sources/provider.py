@@ -119,6 +119,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     voucher codes. The most specific first, at most MAX_TERMS, each normalized by `term` of
     sources/search_terms.py. Never raises, and works for bodies that do not decode or are not split."""
 
+    customer: Callable[[bytes], str] = lambda _body: ""
+    """(body) -> the provider's own id of the customer that the event is about, as it is written; "" for none. It
+    is shown in lists, so it is no address and no name. Never raises, and works for bodies that do not decode."""
+
     known_terms: Callable[[Event, bytes], Sequence[str]] | None = None
     """(decoded event, its body) -> the most useful search terms, as they are written. The history finds each event
     by them, so this must be fast: it uses what `decode` has read. None: those of `terms`."""

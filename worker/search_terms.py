@@ -10,6 +10,7 @@ from broker.queue.batch import RawBody
 from broker.queue.dedupe import Mark
 from broker.queue.jobs import Notification
 from broker.steps import digests
+from runtime.first_id import MAX_CHARS, first_id
 from sources.errors import DecodeError
 from sources.provider import Provider
 
@@ -24,6 +25,18 @@ def terms_of(notification: Notification, kinds: Mapping[str, Provider]) -> tuple
     identities = (mark.term for body in bodies if (mark := _mark(body, kinds)))
     others = chain.from_iterable(kinds[body.source].terms(body.body) for body in bodies if body.source in kinds)
     return tuple(islice(dict.fromkeys(chain(identities, (notification.key,), others)), _MAX_TERMS))
+
+
+def about_of(notification: Notification, kinds: Mapping[str, Provider]) -> str:
+    """The id that a list shows of a dead notification, of a digest that of its first event; "" for none."""
+    return next(
+        (about_body(body, kinds[body.source]) for body in _bodies(notification) if body.source in kinds), ""
+    )
+
+
+def about_body(body: RawBody, provider: Provider) -> str:
+    """The id that a list shows of a body: that of its customer at the provider, else another one of its terms."""
+    return provider.customer(body.body)[:MAX_CHARS] or first_id(provider.terms(body.body))
 
 
 def bucket_of(notification: Notification, kinds: Mapping[str, Provider]) -> int | None:

@@ -15,6 +15,7 @@ from broker.dead_letters.dead_letter import (
     unreadable_batch,
     unreadable_job,
     unreadable_member,
+    with_about,
 )
 from broker.dead_letters.index import (
     MIXED,
@@ -107,5 +108,6 @@ __all__ = [
     "unreadable_batch",
     "unreadable_job",
     "unreadable_member",
+    "with_about",
     "without_unreadable",
 ]

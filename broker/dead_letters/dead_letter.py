@@ -44,6 +44,9 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     source: str = ""
     event: str = ""
     event_hint: str = ""
+    about: str = ""
+    """An id for rows of lists: the customer's at the provider, else another one of the body; "" without any."""
+
     headers: str = ""
     """The headers of the request that were kept, one line each."""
 
@@ -175,6 +178,13 @@ def died_at_intake(
         received_at_ms=body.received_at_ms,
     )
     return StoredDeadLetter(letter, body.body, tuple(terms))
+
+
+def with_about(stored_letter: StoredDeadLetter, about: str) -> StoredDeadLetter:
+    """Return a dead letter with the id that lists show of it: see `DeadLetter.about`."""
+    return msgspec.structs.replace(
+        stored_letter, letter=msgspec.structs.replace(stored_letter.letter, about=about)
+    )
 
 
 def unreadable_batch(blob: bytes, bodies: int, error: str) -> StoredDeadLetter:

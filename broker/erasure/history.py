@@ -161,6 +161,7 @@ class _SegmentErasure:
         redacted = structs.replace(
             traced,
             event=structs.replace(event, event=self._eraser.event(event.event), id=text(event.id)),
+            about=text(traced.about),
             notifications=[
                 structs.replace(each, outcomes=[_without(outcome, self._eraser) for outcome in each.outcomes])
                 for each in traced.notifications

@@ -20,6 +20,9 @@ from broker.history.query import Position, Traced, TracedEvent
 from broker.history.records import EventRecord, Fate, Kind, OutcomeRecord, UnreadableBlockError
 
 BLOCK_ROWS = 512
+ABOUT_CHARS = 12
+"""How many characters a segment keeps of the id that an event is about, so that rows of a list differ."""
+
 _KINDS: tuple[Kind, ...] = ("sent", "skipped", "dead", "retry", "later")
 _NUMBER_OF_KIND = {kind: number for number, kind in enumerate(_KINDS)}
 _FATES: tuple[Fate, ...] = ("n", "d", "r", "x")
@@ -72,6 +75,10 @@ class _Columns(Struct, array_like=True):
     """When the next attempt is due, in ms after the step of the event."""
 
     letter: dict[int, str]
+
+    # Added later: a block of an earlier version has none of it.
+    about: list[str] = []
+    """One for each event: the beginning of another id of it."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -142,6 +149,7 @@ def packed(events: Sequence[TracedEvent]) -> bytes:
         text={place: outcome.text for place, (_, outcome) in enumerate(outcomes) if outcome.text},
         next={place: outcome.next_ms - ms for place, (ms, outcome) in enumerate(outcomes) if outcome.next_ms},
         letter={place: outcome.letter for place, (_, outcome) in enumerate(outcomes) if outcome.letter},
+        about=[traced.about[:ABOUT_CHARS] for traced in events],
     )
     return compress(_encode(columns))
 
@@ -185,7 +193,7 @@ class SealedBlock:
     def texts(self) -> str:
         """Return all texts of the block, one in each line."""
         columns = self._columns
-        return "\n".join([*columns.names, *columns.id, *columns.text.values()])
+        return "\n".join([*columns.names, *columns.id, *columns.text.values(), *columns.about])
 
     def _event(self, place: int) -> TracedEvent:
         columns, ms = self._columns, self._ms[place]
@@ -204,7 +212,8 @@ class SealedBlock:
         notifications = [
             self._notification(number, ms) for number in range(self._first[place], self._first[place + 1])
         ]
-        return TracedEvent(position, _FATES[columns.fate[place]], event, notifications)
+        about = columns.about[place] if columns.about else ""
+        return TracedEvent(position, _FATES[columns.fate[place]], event, notifications, about)
 
     def _notification(self, number: int, ms: int) -> Traced:
         columns = self._columns

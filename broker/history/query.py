@@ -92,6 +92,9 @@ class TracedEvent(Struct, frozen=True, gc=False):
     fate: Fate
     event: EventRecord
     notifications: Sequence[Traced]
+    about: str = ""
+    """An id beside that of the event, for rows of lists: for most the customer's at the provider. A sealed segment
+    has its first `blocks.ABOUT_CHARS` characters."""
 
     def states(self, held: Collection[str]) -> set[State]:
         """The states of its notifications; else the reason why it has none. held: as for a notification."""

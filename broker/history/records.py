@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from broker.history.compression import compress, decompress
 from broker.redis.scripting.scripts import BASE, Blobs, Part
+from runtime.first_id import first_id
 
 RECORDING = Part("history/recording", parts=(BASE,), keys=("history",))
 
@@ -65,6 +66,12 @@ class EventRecord(Struct, frozen=True, array_like=True, gc=False):
 
     members: int = 0
     """How many events a digest has; 0 for an event."""
+
+
+def about(event: EventRecord) -> str:
+    """Return the id that a list shows beside that of an event; "" for none."""
+    # The terms of a digest are the keys of its events.
+    return "" if event.members else first_id(event.terms, beside=event.id)
 
 
 class OutcomeRecord(Struct, frozen=True, array_like=True, gc=False):

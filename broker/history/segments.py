@@ -15,7 +15,7 @@ from msgspec import Struct
 from broker.history import blocks, token_index
 from broker.history.blocks import BLOCK_ROWS
 from broker.history.query import Position, Traced, TracedEvent
-from broker.history.records import Block, EventRecord, Fate, OutcomeRecord
+from broker.history.records import Block, EventRecord, Fate, OutcomeRecord, about
 from broker.history.token_index import IndexBuilder, Tokens, of_keys
 
 MAX_ROWS = 16_384
@@ -176,7 +176,7 @@ class SegmentBuilder:
         for each in event.notifications if fate == "n" else ():
             self._shown.add(each.key)
             shown.append(Traced(each.rule, each.channel, each.key, outcomes.get(each.key, ())))
-        return TracedEvent(position, fate, event, shown)
+        return TracedEvent(position, fate, event, shown, about(event))
 
     def _add_tokens(self, events: Sequence[EventRecord], start: int, index: IndexBuilder) -> None:
         """Add the tokens of events to the index. start: the number of the first event."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from broker.history.blocks import short_key
 from broker.history.query import Position, Query, Traced, TracedEvent
-from broker.history.records import Block, EventRecord, Fate, OutcomeRecord, UnreadableBlockError, unpacked
+from broker.history.records import Block, EventRecord, Fate, OutcomeRecord, UnreadableBlockError, about, unpacked
 from broker.redis.client import Client
 from broker.redis.errors import translated
 
@@ -101,4 +101,5 @@ def _traced(
             fate,
             event,
             [Traced(each.rule, each.channel, each.key, outcomes.of(each.key)) for each in planned],
+            about(event),
         )

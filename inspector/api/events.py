@@ -88,6 +88,9 @@ class EventRecord(Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     event: str
     id: str
+    about: str
+    """Another id of it: for most the customer's at the provider; of an older event the beginning of that."""
+
     states: list[State]
     events_in_digest: int
     """How many events a digest has; 0 for an event."""

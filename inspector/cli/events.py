@@ -130,7 +130,7 @@ def events_table(page: EventPage, *, now_ms: int, width: int, masking: Masking) 
         name = one_line(masking.text(event.event or "(not decoded)"))
         if event.members:
             name = f"digest of {event.members}: {name}"
-        lines = [name, one_line(masking.text(event.id))]
+        lines = [name, one_line(masking.text(event.id)), one_line(masking.text(traced.about))]
         became = Text(_became(traced, page, now_ms=now_ms, masking=masking))
         if width >= WIDE:
             table.add_row(received, Text(event.source), Text("\n".join(filter(None, lines))), became)

@@ -188,10 +188,10 @@ def table_of_rows() -> Table:
 
 
 def _what(letter: DeadLetter, masking: Masking) -> str:
-    about = masking.text(letter.event or letter.event_hint)
-    where = letter.channel if letter.stage == "notify" else letter.source
+    event = masking.text(letter.event or letter.event_hint)
+    where = f"{letter.rule} -> {letter.channel}" if letter.stage == "notify" and letter.rule else letter.source
     tries = f", {count_of(len(letter.attempts), 'attempt')}" if len(letter.attempts) > 1 else ""
-    lines = [f"{letter.stage}: {letter.reason}{tries}" + (f" ({where})" if where else ""), about]
+    lines = [f"{letter.stage}: {letter.reason}{tries}" + (f" ({where})" if where else ""), event, letter.about]
     return "\n".join(one_line(line) for line in lines if line)
 
 

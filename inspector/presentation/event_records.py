@@ -52,6 +52,7 @@ def event_record(traced: TracedEvent, held: Collection[str], *, masking: Masking
         "source": event.source,
         "event": masking.text(event.event),
         "id": masking.text(event.id),
+        "about": masking.text(traced.about),
         "states": sorted(traced.states(held)),
         "events_in_digest": event.members,
         "dead_letter": event.letter,

@@ -37,6 +37,7 @@ def letter_record(letter: DeadLetter, *, shown: Callable[[str], str] = DEFAULT.t
         **msgspec.to_builtins(letter),
         "event": shown(letter.event),
         "event_hint": shown(letter.event_hint),
+        "about": shown(letter.about),
         "error": shown(letter.error),
         "path": shown(letter.path),
         "headers": shown(letter.headers),

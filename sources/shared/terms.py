@@ -56,6 +56,20 @@ def terms_of_keys(*keys: str) -> Callable[[bytes], tuple[str, ...]]:
     return terms
 
 
+def id_after(pattern: bytes) -> Callable[[bytes], str]:
+    """Make the function that finds the first id of a kind in a body, as it is written; "" for none.
+
+    pattern: a regular expression that takes time in proportion to the body. Its first group is the id, in ASCII.
+    """
+    expression = re.compile(pattern)
+
+    def found(body: bytes) -> str:
+        match = expression.search(body[:MAX_BYTES])
+        return match[1].decode("ascii", "replace") if match else ""
+
+    return found
+
+
 def emails(body: bytes) -> Iterator[tuple[int, str]]:
     """Find e-mail addresses; yields the place of each, and the address."""
     for match in islice(_DOMAIN.finditer(body), _MAX_EMAILS):

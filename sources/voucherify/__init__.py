@@ -11,7 +11,7 @@ from sources.voucherify.known_terms import known_terms
 from sources.voucherify.models import MODELS
 from sources.voucherify.retry_schedule import DISABLED_ADVICE, RETRY_SCHEDULE_S
 from sources.voucherify.sample_bodies import sample
-from sources.voucherify.search_terms import terms
+from sources.voucherify.search_terms import customer, terms
 from sources.voucherify.signature import HEADER, sign, signed_headers, verify
 
 __all__ = ["HEADER", "VOUCHERIFY", "sign", "verify"]
@@ -28,6 +28,7 @@ VOUCHERIFY = Provider(
     sample=sample,
     sample_event="customer.voucher.loyalty_card.points_added",
     terms=terms,
+    customer=customer,
     known_terms=known_terms,
     event_names=frozenset(MODELS),
     url_event=url_event,

@@ -14,7 +14,7 @@ from enum import IntEnum
 import msgspec
 
 from sources.search_terms import MAX_TERMS, term
-from sources.shared.terms import MAX_BYTES, emails
+from sources.shared.terms import MAX_BYTES, emails, id_after
 
 
 class _TermKind(IntEnum):
@@ -58,6 +58,9 @@ _ID = re.compile(
     rb"\b(cust|vtx|v|ord|rr|r|pub|val|promo|seg|camp|ltr|rew|ern|ev[a-z]{0,12})_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+(?=[^\w-])(?!\"\s{0,8}+:)"
 )
 """An id, by the prefixes of Voucherify. It has a digit and no colon after it, which excludes keys and words."""
+
+customer = id_after(rb"\b(cust_(?=[a-zA-Z_-]{0,40}+\d)[\w-]{1,96}+)(?=[^\w-])")
+"""The first id of a customer, as Voucherify made it."""
 
 _OF_ID = {
     b"cust": _TermKind.CUSTOMER,

@@ -1,5 +1,6 @@
 """The history of events, as real workers record it."""
 
+import json
 from collections.abc import Callable
 
 from aiohttp import web
@@ -49,8 +50,19 @@ async def test_an_event_is_found_by_each_id_that_people_know(redis: Client, work
     [_, first] = await settled(redis)
     terms = [first.event.id, "crm-00000001", "member1@example.com", first.notifications[0].key]
     assert first.event.id.startswith("ev_")
+    assert first.about == json.loads(webhook(1))["data"]["customer"]["id"]
     for term in terms:
         assert [traced.position for traced in await history(redis, term)] == [first.position], term
+
+
+async def test_a_dead_letter_names_its_customer_and_no_address_or_name(redis: Client, worker: Start) -> None:
+    anonymous = b'{"id": "order-7", "email": "ada@example.com", "phone": "+49 30 1234567", "source_id": "ada"'
+    digits = b'{"customer": {"id": "4930123456789"}, "user": "ada", '
+    await send(redis, webhook(1)[:-20], anonymous, digits)
+    worker()
+    await wait_until_idle(redis)
+    about = {letter.about for letter in await dead_letters.newest(redis)}
+    assert about == {json.loads(webhook(1))["data"]["customer"]["id"], ""}
 
 
 async def test_each_attempt_is_shown_until_it_dies(redis: Client, sink: Sink, worker: Start) -> None:

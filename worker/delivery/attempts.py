@@ -203,6 +203,7 @@ class Attempts:
             place=outcome.place,
             terms=self._sender.terms(notification),
         )
+        stored_letter = dead_letters.with_about(stored_letter, self._sender.about(notification))
         log.log(
             self._sender.failures.level(logging.ERROR, outcome.reason, job.channel, outcome.error_class),
             "notification died: %s",

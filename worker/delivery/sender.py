@@ -28,7 +28,7 @@ from worker.outcome import Dead, LeftOpen, Outcome, Postponed, Retry, Sent, Skip
 from worker.rules.quiet_hours import QuietTimes
 from worker.rules.render import Message, Renderer, RenderError
 from worker.rules.retry import RetrySettings
-from worker.search_terms import terms_of
+from worker.search_terms import about_of, terms_of
 from worker.worker_context import WorkerContext
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class Sender:
     def terms(self, notification: Notification) -> tuple[str, ...]:
         """The search terms of the notification's dead letter."""
         return terms_of(notification, self._kinds)
+
+    def about(self, notification: Notification) -> str:
+        """The id that lists show of a dead notification."""
+        return about_of(notification, self._kinds)
 
     def retry(self, rule: str, channel: str) -> RetrySettings:
         """The retry settings for what this rule sends through this channel."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from broker import dead_letters
-from broker.dead_letters import StoredDeadLetter
+from broker.dead_letters import StoredDeadLetter, with_about
 from broker.queue import dedupe
 from broker.queue.batch import RawBody
 from sources.errors import DecodeError
@@ -15,6 +15,7 @@ from sources.event import Event
 from sources.provider import Provider
 from worker.intake.items import check_single
 from worker.rules.event_times import staleness, window_ms
+from worker.search_terms import about_body
 from worker.worker_source import WorkerSource
 
 
@@ -70,7 +71,12 @@ def decode_event(body: RawBody, sources: Mapping[str, WorkerSource], *, any_age:
 def dead_letter_of(body: RawBody, sources: Mapping[str, WorkerSource], error: Exception) -> StoredDeadLetter:
     """The dead letter of a body that could not be decoded or planned because of this error."""
     source = sources.get(body.source)
-    terms = source.kind.terms(body.body) if source else ()
+    if source is None:
+        return _letter_of(body, (), error)
+    return with_about(_letter_of(body, source.kind.terms(body.body), error), about_body(body, source.kind))
+
+
+def _letter_of(body: RawBody, terms: Sequence[str], error: Exception) -> StoredDeadLetter:
     match error:
         case UnknownSourceError():
             return dead_letters.died_at_intake(

@@ -23,6 +23,7 @@ from worker.intake.match import MatchedEvent, RuleMatcher
 from worker.intake.plan import LeavingPart, Plan, Split, UnrecognizedEntry
 from worker.rules.event_times import is_future
 from worker.rules.rules import RuleBook
+from worker.search_terms import about_body
 from worker.settings import Settings
 from worker.worker_source import WorkerSource
 
@@ -127,6 +128,7 @@ class Planner:
             error_class="Poison",
             terms=source.kind.terms(body.body) if source else (),
         )
+        letter = dead_letters.with_about(letter, about_body(body, source.kind) if source else "")
         plan.add_processed(self._of_letters(entry, [letter]), entry.bodies)
 
     def _of_letters(self, entry: Entry, letters: list[StoredDeadLetter]) -> Processed:

@@ -89,6 +89,7 @@ def _letter_without(letter: DeadLetter, person: Person) -> DeadLetter:
         error=person.text(letter.error),
         path=person.text(letter.path),
         headers=person.text(letter.headers),
+        about=person.text(letter.about),
         event=person.event(letter.event),
         event_hint=person.event(letter.event_hint),
         attempts=queued_work.attempts_without(letter.attempts, person),

@@ -26,7 +26,7 @@ from sources.providers.shopify.models import MODELS
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, view
 from sources.shared.signature import check_hmac, hmac_text, required
-from sources.shared.terms import terms_of_keys
+from sources.shared.terms import id_after, terms_of_keys
 from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
@@ -130,6 +130,7 @@ SHOPIFY = Provider(
     model=_TYPED.model,
     compare=_TYPED.compare,
     terms=terms_of_keys("id", "order_number", "order_id", "customer_id", "email", "phone", "code"),
+    customer=id_after(rb'"customer"\s{0,64}+:\s{0,64}+\{\s{0,64}+"id"\s{0,64}+:\s{0,64}+([0-9]{1,20}+)'),
     retry_schedule_s=(_RETRIES_S,),
     disabled_advice=(
         "Shopify deletes subscriptions that were made with its Admin API after 8 failures: subscribe to the "

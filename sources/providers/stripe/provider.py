@@ -18,7 +18,7 @@ from sources.providers.stripe.samples import sample
 from sources.secret import Secret
 from sources.shared.json_body import hash_of, milliseconds, parse_object, text_at, unix_ms, view
 from sources.shared.signature import check_hmac, check_time, hmac_text, in_hex, malformed, required
-from sources.shared.terms import terms_of_keys
+from sources.shared.terms import id_after, terms_of_keys
 from sources.shared.typed_events import TypedEvents
 from sources.signed_request import NO_HEADERS, Headers, SignedRequest
 
@@ -98,6 +98,7 @@ STRIPE = Provider(
     model=_TYPED.model,
     compare=_TYPED.compare,
     terms=terms_of_keys("id", "customer", "payment_intent", "invoice", "subscription", "charge", "order_id"),
+    customer=id_after(rb'"(cus_[0-9A-Za-z]{4,64}+)"'),
     retry_schedule_s=(_RETRIES_S,),
     disabled_advice=(
         "look in Stripe under Webhooks whether the endpoint is still enabled, and send from there again what was "

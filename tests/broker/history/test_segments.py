@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,6 +218,7 @@ traced_events = st.builds(
         members=small,
     ),
     notifications=st.lists(notifications, max_size=3),
+    about=texts,
 )
 
 
@@ -225,12 +227,19 @@ def test_a_block_holds_every_event_exactly(rows: list[TracedEvent]) -> None:
     found = list(SealedBlock(blocks.packed(rows)))
     assert [traced.position for traced in found] == [traced.position for traced in rows]
     for row, same in zip(rows, found, strict=True):
-        assert (same.event, same.fate) == (row.event, row.fate)
+        assert (same.event, same.fate, same.about) == (row.event, row.fate, row.about)
         for one, other in zip(row.notifications, same.notifications, strict=True):
             assert (one.rule, one.channel, one.key) == (other.rule, other.channel, other.key)
             assert [(o.kind, o.at_ms, o.text, o.next_ms, o.letter) for o in one.outcomes] == [
                 (o.kind, o.at_ms, o.text, o.next_ms, o.letter) for o in other.outcomes
             ]
+
+
+def test_a_block_of_an_earlier_version_has_no_ids_beside_those_of_events() -> None:
+    row = TracedEvent(Position(1, 0, 0, 0), "n", EventRecord(1, "shop", "order.paid", "ev_1", ()), (), "cust_1")
+    columns = msgspec.msgpack.decode(compression.decompress(blocks.packed([row])))
+    [found] = SealedBlock(compression.compress(msgspec.msgpack.encode(columns[:-1])))
+    assert (found.event.id, found.about) == ("ev_1", "")
 
 
 @given(st.binary(max_size=200))

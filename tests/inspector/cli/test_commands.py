@@ -30,7 +30,8 @@ async def test_the_list_fits_80_columns_and_names_ids_and_groups(redis_server: R
     for letter in await all_letters(redis):
         assert letter.id in result.stdout
         assert letter.fingerprint in result.stdout
-    assert "permanent (crm)" in result.stdout
+    assert "(to-crm -> crm)" in result.stdout
+    assert json.loads(sample(1))["data"]["customer"]["id"] in result.stdout
     assert "customer.voucher.loyalty_card.points_added" in result.stdout
 
 

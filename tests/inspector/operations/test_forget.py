@@ -77,7 +77,7 @@ async def test_texts_of_a_letter_of_another_are_redacted_and_the_letter_stays(re
     stored_letter = dead_letters.died_at_notify(
         Notification("k", "r", spelled, body, (tried,)), "crm", reason="permanent", error=spelled, error_class="E"
     )
-    await add_stored(redis, [stored_letter])
+    await add_stored(redis, [dead_letters.with_about(stored_letter, f"of {spelled}")])
     await dead_letters.annotate(
         redis, [stored_letter.letter.id], dead_letters.Note(NOW_MS, "ann", f"asked {spelled}")
     )
@@ -88,7 +88,7 @@ async def test_texts_of_a_letter_of_another_are_redacted_and_the_letter_stays(re
     assert (done.letters, done.redacted, done.notes) == (0, 1, 1)
     left = await search.get(Partitions([redis]), stored_letter.letter.id)
     assert left is not None and left.body == OF_ANOTHER.body
-    assert left.letter.event_hint == "h.(forgotten)"
+    assert (left.letter.event_hint, left.letter.about) == ("h.(forgotten)", "of (forgotten)")
     assert left.letter.event == "(forgotten)" and left.letter.error == "(forgotten)"
     assert left.letter.attempts == (Attempt(1, 2, "permanent", "no <(forgotten)>", "550 (forgotten) unknown"),)
     assert left.letter.headers == "x-user: (forgotten)"

@@ -71,7 +71,8 @@ def refused(
     terms = VOUCHERIFY.terms(body)
     reason = "exhausted" if attempts > 1 else "permanent"
     kind = "HttpStatusError" if channel == "crm" else "MailRefusedError"
-    return dead_letters.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
+    letter = dead_letters.died_at_notify(found, channel, reason=reason, error=error, error_class=kind, terms=terms)
+    return dead_letters.with_about(letter, VOUCHERIFY.customer(body))
 
 
 def broken(number: int) -> StoredDeadLetter:
@@ -89,7 +90,7 @@ def cut_off(number: int) -> StoredDeadLetter:
 def _undecodable(body: bytes) -> StoredDeadLetter:
     """Return the dead letter that a worker makes of a body."""
     result = DRY_RUNNER.of(dead_letters.died_at_intake(raw(body), reason="", error="", error_class=""))
-    return dead_letters.died_at_intake(
+    letter = dead_letters.died_at_intake(
         raw(body),
         reason=result.reason,
         error=result.error,
@@ -97,6 +98,7 @@ def _undecodable(body: bytes) -> StoredDeadLetter:
         path=result.path,
         terms=VOUCHERIFY.terms(body),
     )
+    return dead_letters.with_about(letter, VOUCHERIFY.customer(body))
 
 
 def example_letters() -> list[StoredDeadLetter]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.dead_letters import StoredDeadLetter, stored_actions
+from broker.dead_letters import StoredDeadLetter, stored_actions, with_about
 from broker.dead_letters.action import Action
 from broker.monitoring import audit
 from broker.redis.client import Client
@@ -351,6 +351,16 @@ async def test_actions_are_stopped_and_resumed(redis: Client, local: Browser) ->
     assert "<b>running</b>" in (await local.get(path)).text
     assert [row.audit_entry.what for row in await audit.read(redis)] == ["resume", "stop", "discard"]
     await local.post(f"{path}/stop", {"csrf": page.csrf})
+
+
+async def test_rows_of_a_list_name_the_customer_and_the_rule(redis: Client, local: Browser) -> None:
+    letters = [with_about(refused(number), f"cust_{number}") for number in range(2)]
+    letters.append(with_about(refused(3), "ada@example.com"))
+    await add_dead_letters(redis, letters)
+    page = await local.get("/dead")
+    for number in range(2):
+        assert f"<code>cust_{number}</code>" in page.text
+    assert "points-to-crm" in page.text and "ada@" not in page.text
 
 
 async def test_groups_show_their_counts_and_times(redis: Client, local: Browser) -> None:
