@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from broker.monitoring.series import LATENCY_S, QUEUE_AGE_S
+from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
 from runtime.metrics.declaration import Histogram
 
-QUEUE_AGE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 ATTEMPT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43_200)
 
 _MOST_SERIES = 5000
 _OTHER = "(other)"
@@ -26,6 +27,9 @@ class Counters:
         self.queue_age_s = Histogram(QUEUE_AGE_S)
         """Seconds from the write of a batch to Redis until intake read it, for each of its bodies."""
 
+        self.source_age_s: dict[str, Histogram] = {}
+        """Seconds from the write of a batch until intake read it, by the source of its bodies."""
+
         self.notifications: dict[tuple[str, str, str], int] = {}
         """Settled notifications by rule, channel and outcome."""
 
@@ -34,6 +38,12 @@ class Counters:
 
         self.latency_s: dict[str, Histogram] = {}
         """Seconds from the receipt of the webhook until its notification was sent, by channel."""
+
+    def note_batch(self, age_ms: int, bodies: Sequence[RawBody]) -> None:
+        """Count the bodies of a batch by their sources, with the ms from its write until it was read."""
+        for source, count in Counter([body.source for body in bodies]).items():
+            ages = self.source_age_s.get(source) or self.source_age_s.setdefault(source, Histogram(QUEUE_AGE_S))
+            ages.observe(max(0, age_ms) / 1000, count)
 
     def note_sent(self, channel: str, sent: Sequence[tuple[Notification, int]], now_ms: int) -> None:
         """Count notifications that were sent until now, each with the ms that its attempt took.

@@ -8,8 +8,10 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+from broker.queue.batch import RawBody
+from broker.queue.stream import Entry
 from broker.redis.confirmation import Durability
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import longest_block_s
@@ -25,6 +27,7 @@ from worker.monitoring.alerts import Alerts
 from worker.monitoring.drift import Drift
 from worker.monitoring.history_sealer import HistorySealer
 from worker.monitoring.monitors import Monitors
+from worker.monitoring.series_reporter import SeriesReporter
 from worker.partitions.backlog_watch import BacklogWatch
 from worker.partitions.partition_worker import PartitionWorker
 from worker.partitions.readers import Readers
@@ -129,24 +132,13 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
     notifier = ReloadableNotifier(components)
 
     def planner(setup: Setup) -> Planner:
-        new = Planner(
-            setup.sources,
-            RuleBook(setup.rules),
-            max_deliveries=settings.max_deliveries,
-            max_future_s=settings.max_future_s,
-            on_event=drift.note_event,
-            writes_history=setup.history.is_on,
-        )
-        if vitals.tracer is not None:
-            from worker.intake.traces import IntakeTraces  # noqa: PLC0415 - needs the extra otel
-
-            new.traces = IntakeTraces(vitals.tracer)
-        return new
+        return _planner(setup, context, drift)
 
     def partition_worker(number: int, planner: Planner) -> PartitionWorker:
         return PartitionWorker(number, context, notifier, planner, block_s=block_s)
 
     readers = Readers(partition_worker, planner(setup))
+    reporter = SeriesReporter(partitions.control, vitals.counters)
     sealer = HistorySealer(partitions, setup.history, name, lambda: readers.numbers)
     monitors = Monitors(partitions, setup.sources, alerts, setup.alerts, numbers=lambda: readers.numbers)
 
@@ -181,6 +173,7 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
                 group.create_task(monitors.run()),
                 group.create_task(drift.run()),
                 group.create_task(sealer.run()),
+                group.create_task(reporter.run()),
                 group.create_task(_reload_all(updates, reload)),
                 group.create_task(registration.run()),
                 group.create_task(backlog_watch.run()),
@@ -194,11 +187,35 @@ async def run_on(  # noqa: PLR0913 - what a process is started with
             await cancel_and_wait([reading])
             watchdog.cancel()
             summary.log()
+            await reporter.finish()
     finally:
         faulthandler.cancel_dump_traceback_later()
         await notifier.close()
         await partitions.aclose()
     log.info("worker %s stopped", name, extra={"action": "worker_stopped", "worker": name})
+
+
+def _planner(setup: Setup, context: WorkerContext, drift: Drift) -> Planner:
+    settings, vitals, clock = context.settings, context.vitals, context.partitions.control.clock
+
+    def note_batch(entry: Entry, bodies: Sequence[RawBody]) -> None:
+        written_ms = int(entry.id.partition("-")[0])
+        vitals.counters.note_batch(clock.now_ms() - written_ms, bodies)
+
+    planner = Planner(
+        setup.sources,
+        RuleBook(setup.rules),
+        max_deliveries=settings.max_deliveries,
+        max_future_s=settings.max_future_s,
+        on_event=drift.note_event,
+        writes_history=setup.history.is_on,
+    )
+    planner.on_batch = note_batch
+    if vitals.tracer is not None:
+        from worker.intake.traces import IntakeTraces  # noqa: PLC0415 - needs the extra otel
+
+        planner.traces = IntakeTraces(vitals.tracer)
+    return planner
 
 
 async def _reload_all(updates: AsyncIterator[Setup] | None, reload: Callable[[Setup], Awaitable[None]]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.monitoring.series import LATENCY_S, QUEUE_AGE_S
 from runtime.metrics.declaration import Metric, Sample, Samples
-from worker.counters import ATTEMPT_S, LATENCY_S, QUEUE_AGE_S, Counters
+from worker.counters import ATTEMPT_S, Counters
 from worker.delivery.capacity.job_room import JobRoom
 from worker.health import Health
 from worker.settings import Settings

@@ -269,6 +269,18 @@ class Names:
     """Counters since the beginning, and the gauges queued and waiting."""
     stats_minute: Annotated[str, Key("stats:{minute}", "hash", "receiver, worker, inspector", expires="two days")]
     """The counters of one minute since 1970."""
+    series: Annotated[
+        str,
+        Key(
+            "series:{minutes}:{number}",
+            "hash",
+            "worker",
+            expires="two hours to 26 hours",
+            bound="50 channels and 50 sources of each worker",
+            home=key.CONTROL,
+        ),
+    ]
+    """Counts by channel and by source of one span of so many minutes: see broker/monitoring/series.py."""
     set_aside: Annotated[
         str, Key("set-aside", "zset", "receiver, worker, inspector", bound="until a person deletes them")
     ]

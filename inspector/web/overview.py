@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from aiohttp import web
 from msgspec import Struct
 
 from broker.merged.sums import sum_histories
+from broker.monitoring import series
 from broker.monitoring.alerts import Alert
+from broker.monitoring.series import Span
 from broker.monitoring.stats import Point, read_history
 from broker.queue.channel_state import Channel
+from broker.redis.errors import BrokerError
 from broker.redis.fan_out import ask_all
 from inspector.http.app_context import AppContext
 from inspector.http.coalesced_read import CoalescedRead
@@ -21,8 +25,9 @@ from inspector.presentation.causes import cause_text, counts_of
 from inspector.presentation.channel_status import channel_line
 from inspector.presentation.source_status import alert_line, source_line
 from inspector.presentation.status_table import spilled_line
-from inspector.web import plot
+from inspector.web import plot, series_plots
 from inspector.web.pages import Pages
+from inspector.web.series_plots import PlotGroup
 
 EVERY_S = 5
 """Seconds between two refreshes of an open page."""
@@ -86,6 +91,20 @@ class StatusLine(Struct, frozen=True):
     text: str
 
 
+class PlotsView(Struct, frozen=True):
+    """The plots of a page, and the table with their values."""
+
+    view: str
+    range: plot.Range
+    groups: Sequence[PlotGroup]
+    known: int
+    """How many channels or sources had work in the time range."""
+
+    ticks: Sequence[int]
+    headings: Sequence[str]
+    rows: Sequence[plot.TableRow]
+
+
 def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
     """The page at /."""
     status = CoalescedRead(partial(_status, context), max_age_s=_RECENT_S)
@@ -94,9 +113,16 @@ def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
         for name, chosen in plot.RANGES.items()
     }
 
+    spans = {
+        name: CoalescedRead(partial(_spans, context, chosen), max_age_s=_HISTORY_RECENT_S)
+        for name, chosen in plot.RANGES.items()
+    }
+
     async def overview(request: web.Request, principal: Principal) -> Answer:
         name = request.query.get("range", "1h")
         chosen = plot.RANGES.get(name, plot.RANGES["1h"])
+        view = request.query.get("by", "")
+        view = view if view in series_plots.VIEWS else ""
         now, points = await status.get(), plot.drawn(await histories[chosen.name].get())
         return pages.show(
             request,
@@ -111,16 +137,29 @@ def overview_routes(context: AppContext, pages: Pages) -> list[Route]:
             sources=sources(now),
             causes=waiting_causes(now),
             waits=waits(now),
-            range=chosen,
             ranges=list(plot.RANGES.values()),
-            plots=plot.plots(points, chosen),
-            ticks=plot.ticks(points),
-            rows=plot.table_rows(points),
-            series=[title for _, title, _ in plot.SERIES],
+            views=series_plots.VIEWS,
+            plots=plots(view, chosen, points, plot.drawn(await spans[chosen.name].get())),
             plot_size=(plot.WIDTH, plot.HEIGHT),
         )
 
     return [Route("GET", "/", overview)]
+
+
+def plots(view: str, chosen: plot.Range, points: Sequence[Point], spans: Sequence[Span]) -> PlotsView:
+    """The plots of a view, for each of these points in time."""
+    if view:
+        shown, known = series_plots.groups(view, spans, chosen)
+        times: Sequence[plot.Timed] = spans
+    else:
+        counters = plot.plots(points, chosen)
+        together = series_plots.times_together([point.at_ms for point in points], spans)
+        shown, known, times = [PlotGroup("", [*counters, *together])], 1, points
+    each = [plotted for group in shown for plotted in group.plots]
+    headings = [
+        f"{group.name}: {one.title}" if group.name else one.title for group in shown for one in group.plots
+    ]
+    return PlotsView(view, chosen, shown, known, plot.ticks(times), headings, plot.table_rows(times, each))
 
 
 def sums(status: Status) -> list[Sum]:
@@ -206,6 +245,14 @@ def waits(status: Status) -> list[tuple[str, int]]:
 async def _status(context: AppContext) -> Status:
     configured = context.configured
     return await read_status(context.partitions, configured.sources, configured.spilled())
+
+
+async def _spans(context: AppContext, chosen: plot.Range) -> list[Span]:
+    """The counts by channel and source; none while the control partition is away."""
+    try:
+        return await series.read(context.partitions.control, points=chosen.points, minutes=chosen.minutes)
+    except BrokerError:
+        return []
 
 
 async def _history(context: AppContext, chosen: plot.Range) -> list[Point]:

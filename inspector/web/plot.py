@@ -1,15 +1,18 @@
-"""Plots of counters per minute, as the values that the SVG in a template needs. Pure, no I/O."""
+"""Plots of rates and times, as the values that the SVG in a template needs. Pure, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from math import ceil, log10
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from broker.monitoring.stats import Point
 
 WIDTH, HEIGHT = 600, 120
+NO_VALUE = "\N{EN DASH}"
 # A rate from the first seconds of a minute would jump, and would look as if the traffic had stopped.
 _LEAST_S = 60
 """Fewest seconds of a span that are over when it is drawn."""
@@ -43,52 +46,103 @@ RANGES = {
 }
 
 
-class Plot(Struct, frozen=True):
-    """The plot of one counter."""
+class Subject(Struct, frozen=True):
+    """The values that a plot shows."""
 
     name: str
+    """The name among the plots of a page."""
+
+    kind: str
+    """The kind of value, which determines the color."""
+
     title: str
     about: str
+    """A few words about what is counted or timed."""
+
+
+class Plot(Struct, frozen=True):
+    """The plot of one kind of value."""
+
+    name: str
+    """The name among the plots of a page."""
+
+    kind: str
+    """The kind of value, which determines the color."""
+
+    title: str
+    heading: str
+    """The title and a few words more, for screen readers."""
+
     line: str
-    """The curve, as an SVG path."""
+    """The curve, as an SVG path; with gaps where there is no value."""
 
     area: str
     """The area below the curve, as an SVG path."""
 
     labels: tuple[str, str, str]
-    """The rates per minute at the upper edge, in the middle and at the zero line."""
+    """The values at the upper edge, in the middle and at the zero line."""
 
     newest: str
-    total: int
+    unit: str
+    """The words after a value: `per minute`."""
+
+    texts: tuple[str, ...]
+    """The value of each point."""
+
     summary: str
     """The plot in a sentence, for screen readers."""
 
 
 class TableRow(Struct, frozen=True):
-    """A point in time, with the average rate per minute of each counter."""
+    """A point in time, with the value of each plot."""
 
     at_ms: int
-    rates: tuple[str, ...]
+    values: tuple[str, ...]
 
 
-def drawn(points: Sequence[Point]) -> list[Point]:
+class Timed(Protocol):
+    """A span of time with values."""
+
+    @property
+    def at_ms(self) -> int:
+        """When the span began, in ms since 1970."""
+
+    @property
+    def seconds(self) -> int:
+        """How many seconds of it are over."""
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def drawn(points: Sequence[T]) -> list[T]:
     """The points that plots and table show: all, except a span that began less than a minute ago."""
     return [point for point in points if point.seconds >= _LEAST_S]
 
 
 def plots(points: Sequence[Point], time_range: Range) -> list[Plot]:
     """A plot for each counter."""
-    return [_plot(*series, points, time_range) for series in SERIES]
-
-
-def table_rows(points: Sequence[Point]) -> list[TableRow]:
-    """The rows of a table with the values of all plots, newest first."""
     return [
-        TableRow(point.at_ms, tuple(rate(_rate(point, name)) for name, *_ in SERIES)) for point in reversed(points)
+        rate_plot(
+            Subject(name, name, title, about),
+            [_rate(point, name) for point in points],
+            sum(getattr(point, name) for point in points),
+            time_range,
+        )
+        for name, title, about in SERIES
     ]
 
 
-def ticks(points: Sequence[Point], count: int = 5) -> list[int]:
+def table_rows(points: Sequence[Timed], shown: Sequence[Plot]) -> list[TableRow]:
+    """The rows of a table with the values of all plots, newest first."""
+    rows = [
+        TableRow(point.at_ms, tuple(plotted.texts[place] for plotted in shown))
+        for place, point in enumerate(points)
+    ]
+    return rows[::-1]
+
+
+def ticks(points: Sequence[Timed], count: int = 5) -> list[int]:
     """The times below a plot in ms since 1970, evenly spread from its left to its right edge."""
     if not points:
         return []
@@ -111,30 +165,67 @@ def axis_maximum(highest: float) -> float:
     return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= highest)
 
 
-def _plot(name: str, title: str, about: str, points: Sequence[Point], time_range: Range) -> Plot:
-    rates = [_rate(point, name) for point in points]
-    highest = max(rates, default=0.0)
-    top = axis_maximum(highest)
-    line = " L".join(f"{x:.1f} {y:.1f}" for x, y in _coordinates(rates, top))
-    total = sum(getattr(point, name) for point in points)
-    newest = rates[-1] if rates else 0.0
+def rate_plot(subject: Subject, rates: Sequence[float], total: int, time_range: Range) -> Plot:
+    """The plot of rates per minute. total: how many there were in the whole time range."""
+    highest, newest = rate(max(rates, default=0.0)), rate(rates[-1] if rates else 0.0)
+    summary = f"{total:,} {subject.about} in {time_range.title}: maximum {highest}, now {newest} a minute."
+    return _plot(subject, rates, rate, unit="per minute", summary=summary)
+
+
+def time_plot(subject: Subject, values: Sequence[float | None]) -> Plot:
+    """The plot of times in ms that 95 % are within; None for a point without any."""
+    known = [value for value in values if value is not None]
+    summary = f"At most {duration(max(known))}, the newest {duration(known[-1])}." if known else "No values."
+    return _plot(subject, values, duration, unit="or less for 95 %", summary=summary)
+
+
+def duration(ms: float) -> str:
+    """A time: `12 ms`, `1.5 s`, `40 s`, `3 min`, `2 h`."""
+    seconds = ms / 1000
+    if seconds < 1:
+        return f"{ms:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.0f} h"
+
+
+def _plot(
+    subject: Subject, values: Sequence[float | None], text: Callable[[float], str], *, unit: str, summary: str
+) -> Plot:
+    top = axis_maximum(max((value for value in values if value is not None), default=0.0))
+    runs = list(_runs(values, top))
+    texts = tuple(NO_VALUE if value is None else text(value) for value in values)
     return Plot(
-        name=name,
-        title=title,
-        about=about,
-        line=f"M{line}" if line else "",
-        area=f"M0 {HEIGHT} L{line} L{WIDTH} {HEIGHT} Z" if line else "",
-        labels=(rate(top), rate(top / 2), "0"),
-        newest=rate(newest),
-        total=total,
-        summary=f"{total:,} {about} in {time_range.title}: maximum {rate(highest)}, now {rate(newest)} a minute.",
+        name=subject.name,
+        kind=subject.kind,
+        title=subject.title,
+        heading=f"{subject.title}: {subject.about}, {unit}",
+        line=" ".join(f"M{_joined(run)}" for run in runs),
+        area=" ".join(f"M{run[0][0]:g} {HEIGHT} L{_joined(run)} L{run[-1][0]:g} {HEIGHT} Z" for run in runs),
+        labels=(text(top), text(top / 2), "0"),
+        newest=texts[-1] if texts else text(0.0),
+        unit=unit,
+        texts=texts,
+        summary=summary,
     )
 
 
-def _coordinates(rates: Sequence[float], top: float) -> list[tuple[float, float]]:
-    """The SVG coordinates of each rate. A single rate becomes a horizontal line."""
-    both = [*rates, *rates] if len(rates) == 1 else rates
-    return [(WIDTH * i / (len(both) - 1), HEIGHT - HEIGHT * value / top) for i, value in enumerate(both)]
+def _joined(run: Sequence[tuple[float, float]]) -> str:
+    return " L".join(f"{x:.1f} {y:.1f}" for x, y in run)
+
+
+def _runs(values: Sequence[float | None], top: float) -> Iterator[list[tuple[float, float]]]:
+    """Yield the SVG coordinates of each run of values that no gap interrupts."""
+    # A single point is a curve from edge to edge.
+    both = [*values, *values] if len(values) == 1 else values
+    places = [
+        None if value is None else (WIDTH * at / (len(both) - 1), HEIGHT - HEIGHT * value / top)
+        for at, value in enumerate(both)
+    ]
+    for is_run, group in groupby(places, key=lambda place: place is not None):
+        if is_run:
+            run = [place for place in group if place is not None]
+            yield run if len(run) > 1 else run * 2
 
 
 def _rate(point: Point, name: str) -> float:

@@ -55,6 +55,9 @@ class Planner:
         self._max_deliveries = max_deliveries
         self._max_future_s = max_future_s
         self._on_event = on_event
+        self.on_batch: Callable[[Entry, Sequence[RawBody]], None] = lambda _entry, _bodies: None
+        """Called with each entry and the bodies in it."""
+
         self.traces: IntakeTraces | None = None
         """Begins the spans of entries, if traces are switched on."""
 
@@ -95,6 +98,7 @@ class Planner:
             otherwise = self._of_letters(entry, [letter])
             plan.unrecognized.append(UnrecognizedEntry(entry, str(error), otherwise))
             return
+        self.on_batch(entry, bodies)
         unknown = [body for body in bodies if body.source not in self._sources]
         if entry.deliveries > self._max_deliveries:
             self._isolate(entry, bodies, plan)

@@ -24,7 +24,7 @@ function showValue(cursor, index) {
   value.style.left = `${rows.length > 1 ? (100 * at) / (rows.length - 1) : 0}%`;
   cursor.setAttribute("aria-valuemax", rows.length - 1);
   cursor.setAttribute("aria-valuenow", at);
-  cursor.setAttribute("aria-valuetext", `${time}: ${rate} per minute`);
+  cursor.setAttribute("aria-valuetext", `${time}: ${rate} ${cursor.dataset.unit}`);
   chosen = { id: cursor.id, index: at };
 }
 

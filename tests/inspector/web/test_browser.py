@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -115,6 +116,23 @@ async def test_a_plot_shows_the_value_at_the_pointer_and_at_the_place_that_keys_
         await page.focus("#range-6h")
         await expect(value).to_be_hidden()
 
+        minute_ms = time.time_ns() // 60_000_000_000 * 60_000 - 60_000
+        counts = {"channel:sent:crm": "60", "channel:latency1:crm": "60", "source:age0:" + "s" * 90: "30"}
+        with redis_server.client() as redis:
+            redis.hset(f"{KEYS.series}1:{minute_ms // 60_000}", mapping=counts)
+        await page.click("text=By channel")
+        await page.focus("#cursor-latency-0")
+        latency = page.locator("#cursor-latency-0")
+        for _ in range(3):  # a minute may have begun since
+            if "ms" in (await latency.get_attribute("aria-valuetext") or ""):
+                break
+            await page.keyboard.press("ArrowLeft")
+        await expect(latency).to_have_attribute("aria-valuetext", re.compile("24 ms or less for 95 %"))
+        assert await faults_in_each_look(page) == []
+        await page.click("text=By source")
+        await expect(page.locator("figure.plot")).to_have_count(2)
+        assert await faults_in_each_look(page) == []
+
 
 async def value_of(row: Locator) -> str:
     """The time in the zone of the browser and the first rate of a row of the table below the plots."""
@@ -175,11 +193,12 @@ async def test_without_javascript_the_overview_is_complete(chromium: Browser, re
         await page.goto(f"{served.url}/?range=24h")
 
         await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
-        await expect(page.locator("figure svg path.line")).to_have_count(4)
+        await expect(page.locator("figure svg path.line")).to_have_count(6)
         await page.click("text=Reload")
         assert page.url == f"{served.url}/?range=24h"
         await page.click("text=6 hours")
-        await expect(page.locator("[aria-current=true]")).to_have_text("6 hours")
+        await page.click("text=By channel")
+        await expect(page.locator("[aria-current=true]")).to_have_text(["By channel", "6 hours"])
 
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
@@ -206,11 +225,15 @@ async def test_names_from_the_config_and_from_redis_are_shown_and_not_run(
     configured = Configured(sources={evil: SourceSettings()}, channels=(*CONFIGURED.channels, evil))
     with redis_server.client() as redis:
         redis.sadd(KEYS.channels, "<script>alert(2)</script>")
+        redis.hset(f"{KEYS.series}15:{time.time_ns() // 900_000_000_000 - 1}", f"channel:sent:{evil}", "3")
     async with serving(redis_server.url, configured=configured) as served, tab(chromium) as page:
         page.on("dialog", lambda dialog: pytest.fail(dialog.message))
         await page.goto(served.url)
 
         await expect(page.locator(".line-name", has_text=evil)).to_have_count(2)
+        await expect(page.locator("img")).to_have_count(0)
+        await page.goto(f"{served.url}/?range=24h&by=channel")
+        await expect(page.locator(".plots h3")).to_have_text(evil)
         await expect(page.locator("img")).to_have_count(0)
 
 
