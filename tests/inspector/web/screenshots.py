@@ -18,6 +18,8 @@ from broker.redis.connection import connect
 from broker.redis.partitions import Partitions
 from inspector.operations import bulk_actions, search, single_letter
 from inspector.operations.filters import Filter
+from inspector.operations.groups import group_changes
+from inspector.operations.groups.failure_groups import list_groups
 from tests.inspector.web.browsing import DESKTOP, PHONE
 from tests.inspector.web.conftest import FLAGS, NAMES
 from tests.inspector.web.dead_letter_fixtures import (
@@ -48,6 +50,10 @@ async def _fill(server: RedisServer) -> dict[str, str]:
         await single_letter.add_note(
             Partitions([redis]), odd[0].letter.id, "Reported to the shop team: balance is sent as words.", by="ann"
         )
+        newest, _, muted, *_ = await list_groups(Partitions([redis]))
+        await group_changes.assign(Partitions([redis]), newest.fingerprint, "crm team", by="ann")
+        await group_changes.note(Partitions([redis]), newest.fingerprint, "They deploy a fix on Monday.", by="ann")
+        await group_changes.mute(Partitions([redis]), muted.fingerprint, by="ann")
         for verb, wanted in (("annotate", Filter(channel="mail")), ("dry_run", Filter())):
             chosen = await bulk_actions.select(Partitions([redis]), wanted)
             action = await bulk_actions.begin(
@@ -64,6 +70,7 @@ async def _fill(server: RedisServer) -> dict[str, str]:
         "letter-mail": f"/dead/{mail.id}",
         "letter-crm": f"/dead/{crm.id}",
         "groups": "/groups",
+        "group": f"/groups/{newest.fingerprint}",
         "actions": "/actions",
         "action": f"/actions/{action}",
         "audit": "/audit",
