@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 import zstandard
-from msgspec import Raw, Struct, structs
+from msgspec import Struct, structs
 
 from broker.erasure import scripts
 from broker.queue import batch, jobs
@@ -21,9 +21,8 @@ from broker.queue.jobs import Attempt, Notification, NotifyJob, Packed, Unreadab
 from broker.queue.waiting.cause import deferral_of
 from broker.redis.client import Client
 from broker.redis.errors import translated
-from broker.redis.scripting.scripts import as_text
-from broker.steps import digests
-from broker.steps.digests import UnreadableMemberError
+from broker.steps import digest_windows, digests, old_digests
+from broker.steps.digests import Gathered
 
 _PAGE = 50
 
@@ -210,47 +209,35 @@ def _webhook(member: digests.Member) -> RawBody:
 
 
 async def gathered(redis: Client, eraser: Eraser) -> AsyncIterator[ErasureResult]:
-    """Remove the person from digests whose window is open. Yields a result for each digest with the person.
+    """Remove the person from events that wait in digests. Yields a result for each pack of events with the person.
 
-    A digest without remaining events no longer counts as waiting.
+    A digest without remaining events counts as waiting until its window ends.
     """
+    await old_digests.take_in_all(redis)
     with translated():
-        async for key in redis.scan_iter(match=f"{redis.names.digest}*", count=1000):
-            for result in await _of_digest(redis, key_text(key)[len(redis.names.digest) :], eraser):
+        async for key in redis.scan_iter(match=f"{redis.names.digests_events}*", count=1000):
+            result = await _of_pack(redis, key[len(redis.names.digests_events) :], eraser)
+            if result:
                 yield result
 
 
-async def _of_digest(redis: Client, name: str, eraser: Eraser) -> list[ErasureResult]:
-    with translated():
-        blobs: list[bytes] = await redis.lrange(redis.names.digest + name, 0, -1)  # type: ignore[misc]
-    changed: list[tuple[Raw, Raw]] = []  # stored events, each with its replacement; b"" removes it
-    stay: list[int] = []  # the number of channels of each event that stays
-    lost: list[bytes] = []
-    gone = 0
-    for blob in blobs:
-        try:
-            event = digests.unpacked(blob)
-        except UnreadableMemberError:
-            lost.append(blob)
-            continue
-        body = eraser.body(event.body)
-        rest = structs.replace(event, body=body, event=eraser.event(event.event)) if body else None
-        if rest != event:
-            changed.append((as_text(blob), as_text(digests.packed(rest) if rest else b"")))
-        if rest:
-            stay.append(len(rest.channels))
-        gone += rest is None
-    results = [ErasureResult("unreadable", name)] if any(eraser.is_in(unpacked(blob)) for blob in lost) else []
-    if not changed:
-        return results
-    channels = stay[0] if stay else -1 if lost else 0
-    with translated():
-        done = await scripts.FORGET_GATHERED(
-            redis, digest=name, first=blobs[0], channels=channels, leaving=gone, changes=changed
-        )
-    if not done:
-        return [*results, ErasureResult("busy", name)]
-    return [*results, ErasureResult("removed", name, gone, len(changed) - gone)]
+async def _of_pack(redis: Client, pack_id: bytes, eraser: Eraser) -> ErasureResult | None:
+    name = pack_id.decode("utf-8", "backslashreplace")
+    pack = (await digest_windows.read_packs(redis, [pack_id]))[pack_id]
+    if pack.error:
+        return ErasureResult("unreadable", name) if eraser.is_in(unpacked(pack.blob)) else None
+    left = [event and _event_without(event, eraser) for event in pack.events]
+    if left == list(pack.events):
+        return None
+    gone = sum(new is None and old is not None for old, new in zip(pack.events, left, strict=True))
+    if not await digest_windows.replace_pack(redis, pack_id, pack.version, left):
+        return ErasureResult("busy", name)
+    return ErasureResult("removed", name, gone, _redacted(pack.events, left))
+
+
+def _event_without(event: Gathered, eraser: Eraser) -> Gathered | None:
+    body = eraser.body(event.body)
+    return structs.replace(event, body=body, event=eraser.event(event.event)) if body else None
 
 
 def unpacked(blob: bytes) -> bytes:

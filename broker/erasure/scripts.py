@@ -40,12 +40,6 @@ FORGET_JOB = Script(
     ),
     args=("job", "new_job", "channel", "blob", "new_blob", "leaving: packed", "staying: packed"),
 )
-FORGET_GATHERED = Script(
-    "erasure/forget_gathered",
-    parts=(FULL, COUNTERS),
-    keys=("digests", "digests_counted", "digest:digest"),
-    args=("digest", "first", "channels: number", "leaving: number", "changes: packed"),
-)
 REPLACE_DEAD_LETTER = Script(
     "erasure/replace_dead_letter",
     parts=(FULL, AS_READ, ADDING, REMOVING),

@@ -22,7 +22,7 @@ _REPORTABLE = Script(
         "spilled",
         "stream",
         "queue",
-        "digests",
+        "digests_ends",
     ),
     args=("minutes: number",),
 )

@@ -26,7 +26,7 @@ from broker.redis.scripting.scripts import FULL, Script
 _HEARTBEAT = Script(
     "queue/idle/heartbeat",
     parts=(FULL, ABSENCE, NEXT_DUE),
-    keys=("queue", "digests", "channels", "dead_to_retry", "stream"),
+    keys=("queue", "digests", "digests_ends", "channels", "dead_to_retry", "stream"),
     args=("health: key", "config", "lasts_ms: number", "lease_ms: number"),
 )
 

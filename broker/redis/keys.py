@@ -31,6 +31,13 @@ AUDIT_MAX = 100_000
 DIGEST_MAX = 500
 """The largest number of events in one digest. A digest with this many ends early."""
 
+DIGEST_BUCKETS = 1024
+"""Over how many keys the open windows of digests are spread."""
+
+DIGEST_ID_BYTES = 12
+PACK_ID_BYTES = 17
+"""The lengths of ids inside the windows of digests."""
+
 SPILLED_TTL_S = 7 * 86_400
 
 HISTORY_TAIL_MAX = 200_000
@@ -88,12 +95,34 @@ class Names:
     """The time at which workers were last here, which shows an outage: see absence.lua."""
     wake: Annotated[str, Key("wake", "list", "worker, inspector", expires="a minute", bound="one element")]
     """A wake-up for one idle worker."""
-    digest: Annotated[str, Key("digest:{id}", "list", "worker", bound="500 events", home=key.BY_HASH)]
-    """The events that wait for the end of their window, packed: see broker/steps/digests.py."""
-    digests: Annotated[str, Key("digests", "zset", "worker", bound="when empty", home=key.BY_HASH)]
-    """Ids of digests by the time at which their window ends."""
-    digests_counted: Annotated[str, Key("digests:counted", "hash", "worker", bound="when empty", home=key.BY_HASH)]
-    """For how many channels each digest counts as created and waiting."""
+    digests_open: Annotated[
+        str, Key("digests:open:{bucket}", "hash", "worker", bound="when empty", home=key.BY_HASH)
+    ]
+    """Windows of digests that are open, by the 12 bytes of the id of their digest: see
+    broker/steps/lua/digests/windows.lua.
+    """
+    digests_ends: Annotated[str, Key("digests:ends", "zset", "worker", bound="when empty", home=key.BY_HASH)]
+    """Groups of windows by the time at which they end: those that one step opened end together."""
+    digests_events: Annotated[
+        str, Key("digests:events:{pack}", "hash", "worker", bound="until all are notified", home=key.BY_HASH)
+    ]
+    """Up to 64 events that wait for the end of their windows, packed: see broker/steps/digest_packs.py."""
+    digests_closing: Annotated[
+        str, Key("digests:closing:{group}", "hash", "worker", bound="when empty", home=key.BY_HASH)
+    ]
+    """Windows of a group that no event joins any more, by the id of their digest."""
+    digests_lease: Annotated[
+        str, Key("digests:lease:{group}", "string", "worker", expires="seconds", home=key.BY_HASH)
+    ]
+    """The lease of the worker that closes these windows now."""
+    digest: Annotated[str, Key("digest:{id}", "list", "earlier versions", bound="500 events", home=key.BY_HASH)]
+    """The events of a window as earlier versions wrote them: see broker/steps/old_digests.py."""
+    digests: Annotated[str, Key("digests", "zset", "earlier versions", bound="when empty", home=key.BY_HASH)]
+    """Such windows by the time at which they end."""
+    digests_counted: Annotated[
+        str, Key("digests:counted", "hash", "earlier versions", bound="when empty", home=key.BY_HASH)
+    ]
+    """For how many channels each of these windows counts as created and waiting."""
     latest: Annotated[str, Key("latest:{id}", "hash", "worker", expires="a month", home=key.BY_HASH)]
     """The newest event of a subject that was notified, and the holder of its lock: see
     broker/queue/latest_only.py.

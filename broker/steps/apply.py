@@ -16,15 +16,13 @@ from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, confirmed
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
+from broker.steps.digest_packs import GATHERING, Packs, PlannedPart
 from broker.steps.digests import Part
 from broker.steps.new_events import (
     DEAD_FOR_RETRY,
-    GATHERING,
     LAYOUT,
     NEW_EVENTS,
     NewEvent,
-    PlannedPart,
-    planned_part,
     queued_jobs,
 )
 
@@ -81,15 +79,22 @@ APPLY = Script(
     "steps/apply",
     parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, WAKE, RECORDING),
     keys=("queue",),
-    args=("partitions", "history: number", "batches: packed", "jobs: packed", "committed: packed"),
+    args=(
+        "partitions",
+        "history: number",
+        "batches: packed",
+        "packs: packed",
+        "jobs: packed",
+        "committed: packed",
+    ),
     rest="blobs",
     records={"BATCH": PlannedBatch},
 )
 _GATHER = Script(
     "steps/gather",
     parts=(FULL, COUNTERS, LAYOUT, GATHERING, WAKE),
-    keys=("digests",),
-    args=("partitions", "rows: packed"),
+    keys=("digests_ends",),
+    args=("partitions", "rows: packed", "packs: packed"),
     rest="blobs",
 )
 
@@ -117,9 +122,9 @@ async def apply(
     step before the batch may be removed elsewhere. Safe to repeat. Raises BrokerError, WrongLayout, and NotDurable
     for a step that was done and not confirmed.
     """
-    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    blobs, packs, now_ms = Blobs(), Packs(), await clock.now_ms(redis)
     planned = [
-        PlannedBatch(batch.id, batch.events, batch.places, [planned_part(part, blobs) for part in batch.parts])
+        PlannedBatch(batch.id, batch.events, batch.places, [packs.add(part) for part in batch.parts])
         for batch in batches
     ]
     queued = queued_jobs(new_jobs, blobs, now_ms)
@@ -132,6 +137,7 @@ async def apply(
             partitions=redis.layout,
             history=history,
             batches=planned,
+            packs=packs.planned(blobs),
             jobs=queued,
             committed=committed,
             blobs=blobs.all,
@@ -150,11 +156,19 @@ async def gather(
 
     confirmation: see `apply`. Safe to repeat. Raises BrokerError, WrongLayout.
     """
-    blobs = Blobs()
-    rows = [(event.batch_id, event.place, planned_part(event.part, blobs)) for event in events]
+    blobs, packs = Blobs(), Packs()
+    rows = [(event.batch_id, event.place, packs.add(event.part)) for event in events]
     with translated():
         return int(
-            await confirmed(redis, confirmation, _GATHER, partitions=redis.layout, rows=rows, blobs=blobs.all)
+            await confirmed(
+                redis,
+                confirmation,
+                _GATHER,
+                partitions=redis.layout,
+                rows=rows,
+                packs=packs.planned(blobs),
+                blobs=blobs.all,
+            )
         )
 
 

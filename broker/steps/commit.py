@@ -18,15 +18,13 @@ from broker.redis import clock
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.scripting.scripts import COUNTERS, FULL, Blobs, Script
+from broker.steps.digest_packs import GATHERING, Packs, PlannedPart
 from broker.steps.digests import Part
 from broker.steps.new_events import (
-    GATHERING,
     LAYOUT,
     NEW_EVENTS,
     NewEvent,
-    PlannedPart,
     Share,
-    planned_part,
     queued_jobs,
 )
 
@@ -93,7 +91,7 @@ COMMIT = Script(
     "steps/commit",
     parts=(FULL, COUNTERS, LAYOUT, NEW_EVENTS, GATHERING, ADDING, RECORDING),
     keys=("stream",),
-    args=("partitions", "history: number", "entries: packed", "jobs: packed"),
+    args=("partitions", "history: number", "entries: packed", "packs: packed", "jobs: packed"),
     rest="blobs",
     records={"ENTRY": PlannedEntry, "HELD": PlannedHeld},
 )
@@ -105,17 +103,23 @@ async def commit(redis: Client, entries: Sequence[Processed], new_jobs: Sequence
     Safe to repeat: an entry that this or another worker has committed before is skipped. Raises BrokerError, and
     WrongLayout where Redis has another number of partitions than the config.
     """
-    blobs, now_ms = Blobs(), await clock.now_ms(redis)
+    blobs, packs, now_ms = Blobs(), Packs(), await clock.now_ms(redis)
     planned = []
     for entry in entries:
         letters = [packed(stored_letter, blobs.place, now_ms=now_ms) for stored_letter in entry.stored_letters]
-        parts = [planned_part(part, blobs) for part in entry.parts]
+        parts = [packs.add(part) for part in entry.parts]
         held = [PlannedHeld(bodies.home, blobs.place(held_bodies.packed(bodies))) for bodies in entry.held]
         planned.append(PlannedEntry(entry.entry_id, entry.bodies, entry.events, letters, parts, held))
     queued = queued_jobs(new_jobs, blobs, now_ms)
     history = records.place([row for entry in entries for row in entry.records], blobs)
     with translated():
         counts = await COMMIT(
-            redis, partitions=redis.layout, history=history, entries=planned, jobs=queued, blobs=blobs.all
+            redis,
+            partitions=redis.layout,
+            history=history,
+            entries=planned,
+            packs=packs.planned(blobs),
+            jobs=queued,
+            blobs=blobs.all,
         )
     return Committed(*counts)

@@ -1,4 +1,4 @@
-"""The part of a commit that processes events where they are at home: dedupe, jobs and digests."""
+"""The part of a commit that processes events where they are at home: dedupe and jobs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from broker.queue.dedupe import Mark
 from broker.queue.jobs import NotifyJob, due_now
 from broker.queue.parts import JOBS
 from broker.redis.scripting.scripts import BASE, Blobs, Part
-from broker.steps import digests
-from broker.steps.digests import Part as DigestPart
-from broker.steps.digests import QueuedJob
 
 
 class Share(Struct, frozen=True, array_like=True):
@@ -36,26 +33,14 @@ class NewEvent(Struct, frozen=True, array_like=True):
     shares: list[Share]
 
 
-class PlannedPart(NamedTuple):
-    """A `digests.Part` as the scripts get it."""
+class QueuedJob(NamedTuple):
+    """A new job as the scripts get it."""
 
-    event: int
-    """Number of the event in its entry (starts at 1)."""
-
-    digest: str
+    id: str
     blob: int
-    window_ms: int
-    channels: int
-    """How many channels the digest is sent to."""
-
-    number: int
-    """The place of the digest among those that the event joins: see `digests.Part`."""
 
 
 LAYOUT = Part("steps/layout", parts=(BASE,), keys=("layout",))
-GATHERING = Part(
-    "steps/gathering", parts=(BASE,), keys=("digests", "digests_counted"), records={"PART": PlannedPart}
-)
 DEAD_FOR_RETRY = Part("steps/dead_for_retry", parts=(BASE, FINDING), keys=("dead_to_retry",))
 NEW_EVENTS = Part(
     "steps/new_events",
@@ -63,13 +48,6 @@ NEW_EVENTS = Part(
     keys=("queue", "dead_index"),
     records={"EVENT": NewEvent, "MARK": Mark, "SHARE": Share, "JOB": QueuedJob},
 )
-
-
-def planned_part(part: DigestPart, blobs: Blobs) -> PlannedPart:
-    """Return what an event adds to a digest as the scripts get it."""
-    gathered = part.gathered
-    place = blobs.place(digests.packed(gathered))
-    return PlannedPart(part.event + 1, part.digest, place, gathered.window_ms, len(gathered.channels), part.number)
 
 
 def queued_jobs(new_jobs: Sequence[NotifyJob], blobs: Blobs, now_ms: int) -> list[QueuedJob]:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from broker.queue import jobs
-from broker.queue.jobs import Notification, UnreadableJobError
+from broker.queue.jobs import UnreadableJobError
 from broker.queue.waiting.cause import Cause, cause_of
 from broker.redis.client import Client
 from broker.redis.errors import translated
 from broker.redis.numbers import parse_int
-from broker.steps import digests
-from broker.steps.digests import UnreadableMemberError
+from broker.waiting.digests import of_group
 from broker.waiting.notification import FIRST, Place, Position, WaitingNotification
 from broker.waiting.waiting_lists import Entry, end_of, next_entries, read_lists
 
@@ -114,22 +113,18 @@ async def _of_cause(redis: Client, entries: Sequence[Entry], cause: Cause | None
 
 async def _load(redis: Client, entries: Sequence[Entry]) -> list[WaitingNotification]:
     """Read the open notifications of jobs and digests, each with the cause that it has at this moment."""
-    names = redis.names
+    names, found = redis.names, list[WaitingNotification]()
     with translated():
         async with redis.pipeline(transaction=True) as pipe:
             for entry in entries:
-                if entry.cause == "digest":
-                    pipe.lrange(names.digest + entry.id, 0, 0)
-                    pipe.llen(names.digest + entry.id)
-                    continue
-                pipe.get(names.job + entry.id)
-                pipe.smembers(names.done + entry.id)
-                pipe.exists(names.in_progress + entry.id)
+                if entry.cause != "digest":
+                    pipe.get(names.job + entry.id)
+                    pipe.smembers(names.done + entry.id)
+                    pipe.exists(names.in_progress + entry.id)
             replies = iter(await pipe.execute())
-    found: list[WaitingNotification] = []
     for entry in entries:
         if entry.cause == "digest":
-            found += _of_digest(redis.partition, entry, next(replies), next(replies))
+            found += await of_group(redis, entry)
         else:
             found += _of_job(redis.partition, entry, next(replies), set(map(int, next(replies))), next(replies))
     return found
@@ -159,16 +154,3 @@ def _of_job(
                 notification,
                 is_running=bool(running),
             )
-
-
-def _of_digest(partition: int, entry: Entry, first: list[bytes], events: int) -> Iterator[WaitingNotification]:
-    position = Position(entry.due_ms, entry.id, partition, 0)
-    if not first:
-        return
-    try:
-        gathered = digests.unpacked(first[0])
-    except UnreadableMemberError:
-        yield WaitingNotification(position, "digest", (), 1, 0, None, events=events)
-        return
-    notification = Notification(gathered.key, gathered.rule, gathered.event, gathered.body)
-    yield WaitingNotification(position, "digest", gathered.channels, 1, 0, notification, events=events)

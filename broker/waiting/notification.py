@@ -10,7 +10,7 @@ from msgspec import Struct
 from broker.queue.jobs import Notification
 from broker.queue.waiting.cause import Cause
 
-_ID = r"[0-9a-z]{17}(?:\.[a-z])?\.[0-9]{1,9}|[0-9a-f]{24}"
+_ID = r"[0-9a-z]{17}(?:(?:\.[a-z])?\.[0-9]{1,9})?"
 POSITION_PATTERN = rf"([0-9]{{1,15}})-({_ID})-([0-9]{{1,4}})-([0-9]{{1,9}})"
 PLACE_PATTERN = rf"([0-9]{{1,4}})-({_ID})-([0-9]{{1,9}})"
 _POSITION = re.compile(POSITION_PATTERN, re.ASCII)
@@ -23,10 +23,10 @@ class Place(NamedTuple):
 
     partition: int
     job: str
-    """The id of the job, or of the digest."""
+    """The id of the job, or of the group of windows that end together."""
 
     number: int
-    """The number of the notification in the job (starts at 0)."""
+    """The number of the notification in the job, or of the window in the group (starts at 0)."""
 
     def __str__(self) -> str:
         return "-".join(map(str, self))

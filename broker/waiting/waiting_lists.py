@@ -21,7 +21,7 @@ _CHUNK = 500
 
 
 class WaitingList(NamedTuple):
-    """A sorted set of jobs or digests."""
+    """A sorted set of jobs, or of groups of windows that end together."""
 
     key: str
     cause: Cause | None
@@ -29,7 +29,7 @@ class WaitingList(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A job or digest in one of the lists. Entries are ordered as positions are."""
+    """A job, or a group of windows, in one of the lists. Entries are ordered as positions are."""
 
     due_ms: int
     id: str
@@ -46,7 +46,7 @@ async def read_lists(redis: Client, *, cause: Cause | None = None, channel: str 
         for state in held
         if channel in ("", state.name)
     ]
-    lists.append(WaitingList(names.digests, "digest"))
+    lists.append(WaitingList(names.digests_ends, "digest"))
     return [each for each in lists if cause is None or each.cause == cause or _may_be_queued(each, cause)]
 
 

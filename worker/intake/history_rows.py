@@ -7,7 +7,7 @@ from itertools import islice
 
 from broker.dead_letters import StoredDeadLetter
 from broker.history.records import MAX_ID, EventRecord, NotificationRecord
-from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.jobs import Notification
 from broker.steps.digests import Gathered
 from worker.intake.decode import DecodedEvent
 
@@ -42,8 +42,11 @@ def letter_row(stored_letter: StoredDeadLetter) -> EventRecord:
     )
 
 
-def digest_row(events: Sequence[Gathered], jobs: Sequence[NotifyJob]) -> EventRecord:
-    """The row of a digest whose window was closed. The keys of its first events find it."""
+def digest_row(events: Sequence[Gathered], notifications: Sequence[tuple[str, Notification]]) -> EventRecord:
+    """The row of a digest whose window was closed. notifications: each with its channel.
+
+    The keys of its first events find it.
+    """
     first = events[0]
     return EventRecord(
         first.body.received_at_ms,
@@ -52,9 +55,8 @@ def digest_row(events: Sequence[Gathered], jobs: Sequence[NotifyJob]) -> EventRe
         "",
         [event.key for event in islice(events, _LINKED)],
         [
-            NotificationRecord(notification.rule, job.channel, notification.key)
-            for job in jobs
-            for notification in job.notifications
+            NotificationRecord(notification.rule, channel, notification.key)
+            for channel, notification in notifications
         ],
         members=len(events),
     )

@@ -15,7 +15,7 @@ from worker.delivery.job_leases import Leases
 from worker.delivery.outcome_recorder import OutcomeRecorder
 from worker.delivery.partition import Partition
 from worker.delivery.redelivery_retry import RedeliveryRetry
-from worker.intake.digests import DigestCloser
+from worker.intake.digest_closer import DigestCloser
 from worker.intake.intake import Intake
 from worker.intake.planner import Planner
 from worker.partitions.wake_ups import wait_for_wake_ups
@@ -58,7 +58,7 @@ class PartitionWorker:
         leases = Leases(redis, name, lease_s=settings.lease_s)
         self._jobs = NotifyWorker(self._partition, settings, leases, context.vitals.room, notifier)
         self._redelivery_retry = RedeliveryRetry(redis, self._jobs.wake)
-        self._digest_closer = DigestCloser(redis, self._jobs.wake, writes_history=planner.writes_history)
+        self._digest_closer = DigestCloser(redis, name, self._jobs.wake, writes_history=planner.writes_history)
         self._connect()
         self._leaving = asyncio.Event()
         self._ending = asyncio.Event()

@@ -12,7 +12,8 @@ from sources.errors import DecodeError
 from worker.channels.settings import ChannelSettings
 from worker.delivery.message_builder import MessageBuilder, undeliverable, unknown_channel
 from worker.enrichment.enrich import Enriched, LookUps
-from worker.intake.digests import jobs_of, payloads_of
+from worker.intake import digests
+from worker.intake.digests import payloads_of
 from worker.intake.match import MatchedEvent
 from worker.outcome import Dead, Skipped
 from worker.preview.preflight import Refusal, refusal
@@ -110,5 +111,4 @@ def notifications_of(matched: MatchedEvent) -> Iterator[tuple[str, Notification]
     """An event's notifications with their channels; those of each digest as if the event were alone in it."""
     yield from matched.notifications
     for _, gathered in matched.digest_events:
-        for job in jobs_of([gathered]):
-            yield from ((job.channel, notification) for notification in job.notifications)
+        yield from digests.notifications_of([gathered])

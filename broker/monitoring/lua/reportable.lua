@@ -22,4 +22,4 @@ local id = unpack(oldest or {})
 local oldest_ms = id and tonumber(id:match('^%d+')) or 0
 return { redis.call('HLEN', K.alerts), redis.call('ZCARD', K.set_aside), redis.call('HLEN', K.clocks),
   redis.call('HLEN', K.dead_unreported), has_purged and 1 or 0, redis.call('ZCARD', K.dead_index), died,
-  redis.call('SCARD', K.channels), redis.call('HLEN', K.spilled), oldest_ms, first_ms(K.queue), first_ms(K.digests) }
+  redis.call('SCARD', K.channels), redis.call('HLEN', K.spilled), oldest_ms, first_ms(K.queue), first_ms(K.digests_ends) }

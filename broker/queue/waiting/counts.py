@@ -21,12 +21,12 @@ MAX_JOBS = 10_000
 longer than 15 ms."""
 
 MAX_DIGESTS = 1000
-"""If there are more digests, the same applies."""
+"""If there are more windows of digests, the same applies."""
 
 _COUNT = Script(
     "queue/waiting/count",
     parts=(PAIRS,),
-    keys=("queue", "channels", "digests", "digests_counted", "stats_total"),
+    keys=("queue", "channels", "digests_ends", "digests", "digests_counted", "stats_total"),
     args=("most_jobs: number", "most_digests: number"),
 )
 

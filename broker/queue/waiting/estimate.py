@@ -10,11 +10,14 @@ from broker.queue.waiting.cause import CAUSES, Cause, Causes, cause_of
 from broker.redis.client import Client
 from broker.redis.clock import ask_ms
 from broker.redis.errors import translated
-from broker.redis.numbers import parse_int
+from broker.redis.keys import DIGEST_BUCKETS
 
 _PLACES = 20
 _SAMPLE = 250
-"""Jobs that are read at each of `_PLACES` places of the queue, and of each channel and of the digests."""
+"""Jobs that are read at each of `_PLACES` places of the queue, and of each channel."""
+
+_BUCKETS = 64
+"""Keys of DIGEST_BUCKETS with open windows that are read."""
 
 
 async def estimate(redis: Client, waiting: int) -> Causes:
@@ -32,18 +35,18 @@ async def estimate(redis: Client, waiting: int) -> Causes:
                 pipe.zrange(names.queue, start, start + min(_SAMPLE, jobs // _PLACES) - 1, withscores=True)
             for channel in channels:
                 pipe.zrange(names.held_jobs + channel.name, 0, _SAMPLE - 1)
-            pipe.zcard(names.digests)
-            pipe.zrange(names.digests, 0, _SAMPLE - 1)
+            for bucket in range(_BUCKETS):
+                pipe.hvals(f"{names.digests_open}{bucket}")
             replies = await pipe.execute()
-        *held, digests, first = replies[_PLACES:]
-        counted = await redis.hmget(names.digests_counted, first) if first else []  # type: ignore[misc]
+    held, windows = replies[_PLACES:-_BUCKETS], replies[-_BUCKETS:]
     sample = [(job.decode("utf-8", "replace"), due_ms) for reply in replies[:_PLACES] for job, due_ms in reply]
     sizes: dict[Cause, float] = {cause: jobs * _mean([_size(job, cause) for job, _ in sample]) for cause in CAUSES}
     for channel, some in zip(channels, held, strict=True):
         state = channel.state(now_ms)
         cause: Cause = "paused" if state == "paused" else "rate_limit" if state == "closed" else "open"
         sizes[cause] += channel.held * _mean([size_of(job.decode("utf-8", "replace")) for job in some])
-    sizes["digest"] = digests * _mean([parse_int(count) for count in counted])
+    # A window begins with the number of its channels: see broker/steps/lua/digests/windows.lua.
+    sizes["digest"] = DIGEST_BUCKETS * _mean([sum(int.from_bytes(text[:2]) for text in some) for some in windows])
     retries = [(size_of(job), due_ms - now_ms) for job, due_ms in sample if cause_of(job) == "retry"]
     overdue = sum(size for size, in_ms in retries if in_ms <= 0)
     later_ms = [int(in_ms) for _, in_ms in retries if in_ms > 0]

@@ -1,9 +1,9 @@
 -- Process the events of another partition's batches that are at home here. The batches stay where they are; the commit
 -- there removes them afterwards.
--- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), batches, jobs,
--- committed (batches whose markers are needed by a worker that still runs, but by no later one), history (a row for each
--- event, by batch; 0 for none). Their fields are those
--- of the structs in broker/steps/apply.py (BATCH) and new_events.py (EVENT, SHARE, PART, JOB).
+-- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), batches, packs
+-- (of events that join digests), jobs, committed (batches whose markers are needed by a worker that still runs, but by
+-- no later one), history (a row for each event, by batch; 0 for none). Their fields are those of the structs in
+-- broker/steps/apply.py (BATCH), new_events.py (EVENT, SHARE, JOB) and digest_packs.py (PART, PACK).
 -- Returns {processed, duplicate, waiting, retried_on_redelivery, digested, answers}; answers: for each batch a text with
 -- a 1 for each event that was new, else 0.
 -- Run twice: the marker `applied:{batch}` has a field for each event, by its place in the batch, and for each digest that
@@ -31,7 +31,7 @@ for b = 1, #batches do
   for i = 1, #parts do
     local event = parts[i][PART_EVENT]
     if answer[event] == '1' and joins(marker, places[event], parts[i]) then
-      created = created + gather(parts[i], blobs)
+      created = created + gather(parts[i], packs, blobs)
       gathered = gathered + 1
     end
   end
@@ -40,6 +40,7 @@ for b = 1, #batches do
 end
 
 for i = 1, #committed do redis.call('EXPIRE', P.applied .. committed[i], COMMITTED_TTL_S) end
+store_packs(packs, blobs)
 add_jobs(jobs, blobs)
 record('e', blobs[history], fates)
 if created > 0 or retried_on_redelivery > 0 then wake_a_worker() end

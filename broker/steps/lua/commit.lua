@@ -1,9 +1,10 @@
 -- Record what became of the entries that one worker read: everything or nothing.
--- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), entries, jobs,
--- history (a row for each event and each letter, by entry; 0 for none).
--- Their fields are those of the structs in broker/steps/commit.py (ENTRY, HELD), new_events.py (EVENT, SHARE, PART,
--- JOB), broker/queue/dedupe.py (MARK) and broker/dead_letters/packing.py (LETTER). An entry has only the events that are
--- at home in this partition; those of other homes were applied there before, or are held until their home answers.
+-- Arguments: blobs (named below by their index), partitions (the number for which homes were computed), entries, packs
+-- (of events that join digests), jobs, history (a row for each event and each letter, by entry; 0 for none).
+-- Their fields are those of the structs in broker/steps/commit.py (ENTRY, HELD), new_events.py (EVENT, SHARE, JOB),
+-- digest_packs.py (PART, PACK), broker/queue/dedupe.py (MARK) and broker/dead_letters/packing.py (LETTER). An entry has
+-- only the events that are at home in this partition; those of other homes were applied there before, or are held until
+-- their home answers.
 -- Returns {processed, duplicate, dead_at_intake, waiting, retried_on_redelivery, digested, acknowledged}; `waiting` is
 -- the counter's value now, `acknowledged` the number of entries that this run removed.
 -- Run twice: an entry that is not pending any more was committed before, perhaps by another worker, and is skipped. An
@@ -24,7 +25,7 @@ for e = 1, #entries do
     for i = 1, #events do is_new[i] = process(events[i]) end
     for i = 1, #parts do
       if is_new[parts[i][PART_EVENT]] then
-        created = created + gather(parts[i], blobs)
+        created = created + gather(parts[i], packs, blobs)
         gathered = gathered + 1
       end
     end
@@ -41,6 +42,7 @@ for e = 1, #entries do
   end
 end
 
+store_packs(packs, blobs)
 add_jobs(jobs, blobs)
 record('e', blobs[history], fates)
 count({

@@ -1,5 +1,5 @@
--- Part: what a commit does with the events of bodies, in the partition where they are at home. Events, shares and parts
--- have the fields of the structs in broker/steps/new_events.py (EVENT, SHARE, PART, JOB) and broker/queue/dedupe.py
+-- Part: what a commit does with the events of bodies, in the partition where they are at home. Events and shares
+-- have the fields of the structs in broker/steps/new_events.py (EVENT, SHARE, JOB) and broker/queue/dedupe.py
 -- (MARK).
 local processed, duplicate, created, gathered, retried_on_redelivery = 0, 0, 0, 0, 0
 -- What the history says of each event, in their order: see broker/history/records.py.

@@ -20,8 +20,8 @@ from broker.redis.keys import LATEST_TTL_S
 from broker.redis.partitions import Partitions, connect_all
 from broker.repartition.confirmations import Durability
 from broker.repartition.run import Orders, needed, repartition
-from broker.steps import digests
 from broker.steps.settle import Settled, settle
+from broker.steps.window_reader import WindowReader, read_windows
 from launcher.composition.dead_letter_terms import buckets, terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
@@ -150,13 +150,14 @@ async def facts(partitions: Partitions) -> Facts:
             minute = round(time.time() / 60 + await client.pttl(name) / 60_000)
             for member in await client.smembers(name):
                 assert found.identities.setdefault(member.decode(), (key, minute)) == (key, minute)
-        for digest, ends_ms in await client.zrange(client.names.digests, 0, -1, withscores=True):
-            digest_id = digest.decode()
+        reader = WindowReader(client)
+        for window in await read_windows(client):
+            digest_id = window.digest.hex()
             assert partitions.number_for(digest_id) == client.partition
             assert digest_id not in found.digests
-            events = [digests.unpacked(blob).key for blob in await digests.gathered(client, digest_id)]
-            counted = int(await client.hget(client.names.digests_counted, digest_id))
-            found.digests[digest_id] = Digest(events, ends_ms, counted)
+            events = [event.key for event in (await reader.contents(window)).events]
+            ends_ms = await client.zscore(client.names.digests_ends, window.group or window.events[0][0])
+            found.digests[digest_id] = Digest(events, ends_ms, window.channels)
         async for name in client.scan_iter(match=f"{client.names.latest}*"):
             subject = name.decode()[len(client.names.latest) :]
             assert partitions.number_for(subject) == client.partition

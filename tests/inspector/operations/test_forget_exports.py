@@ -16,9 +16,11 @@ from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification, NotifyJob
 from broker.redis.client import Client
 from broker.redis.partitions import Partitions
-from broker.steps import digests
+from broker.steps import digest_windows, digests
 from broker.steps.commit import NewEvent, Processed, Share, commit
+from broker.steps.digest_windows import ClosedWindow
 from broker.steps.digests import Gathered, Part
+from broker.steps.window_reader import WindowReader, read_windows
 from inspector.operations import bulk_actions, search
 from inspector.operations.filters import Filter
 from inspector.operations.forget import forget_person
@@ -26,6 +28,7 @@ from inspector.privacy.person import Person
 from launcher.composition.dead_letter_terms import terms
 from sources import KINDS
 from sources.settings import Settings as SourceSettings
+from tests.digest_windows import close_windows, digest_keys, waiting_keys
 from tests.inspector.cli.command_line import refused_by_crm
 from tests.inspector.stack import (
     TO_CRM,
@@ -88,7 +91,7 @@ async def waiting(redis: Client, *numbers: int, digest: bool = False) -> str:
     if digest:
         events = [NewEvent(mark, []) for mark in marks]
         parts = [
-            Part(place, "d", Gathered(f"k{number}", "r", ("mail",), 60_000, "e", NOW_MS, body(number)))
+            Part(place, "d0" * 12, Gathered(f"k{number}", "r", ("mail",), 60_000, "e", NOW_MS, body(number)))
             for place, number in enumerate(numbers)
         ]
         await commit(redis, [Processed(entry.id, len(numbers), events, [], parts)], [])
@@ -147,18 +150,23 @@ async def test_a_held_job_stays_held_and_a_running_one_is_left_and_reported(redi
 
 async def test_an_event_is_removed_from_its_digest_and_a_worker_that_had_read_it_loses_none(redis: Client) -> None:
     await waiting(redis, 1, 2, 3, digest=True)
-    read = await digests.gathered(redis, "d")
-    job = NotifyJob("mail", 1, NOW_MS, [])
+    [window], reader = await read_windows(redis), WindowReader(redis)
+    read = await reader.contents(window)
 
     done = await forget_person(Partitions([redis]), person_of(2), TERMS, by="ann")
 
     assert done.digested == 1
-    assert not await digests.close(redis, "d", read, [job], window_ms=1), "the list was replaced meanwhile"
-    left = [digests.unpacked(blob).key for blob in await digests.gathered(redis, "d")]
-    assert left == ["k1", "k3"]
+    await redis.zadd(KEYS.digests_ends, dict.fromkeys(await redis.zrange(KEYS.digests_ends, 0, -1), 1))
+    claim = await digest_windows.claim(redis, "worker", most=10, lease_ms=60_000)
+    closed = [ClosedWindow(window, read.taken, 1) for window in claim.windows]
+    assert not await digest_windows.close(redis, closed, reader.used, [], {}), "an event was removed meanwhile"
+    assert await waiting_keys(redis) == ["k1", "k3"]
     for number in (1, 3):
         await forget_person(Partitions([redis]), person_of(number), TERMS, by="ann")
-    assert not await redis.exists(KEYS.digests, KEYS.digest + "d")
+    assert await waiting_keys(redis) == []
+    await redis.delete(*await redis.keys(KEYS.digests_lease + "*"))
+    await close_windows(redis)
+    assert (await digest_keys(redis), await redis.zcard(KEYS.queue)) == ([], 0)
     totals = await stats.read_totals(redis)
     assert (totals.created, totals.dead, totals.waiting, totals.forgotten) == (1, 1, 0, 1)
     assert totals.notifications_add_up()

@@ -15,7 +15,7 @@ from tests.until import until
 from tests.worker.conftest import send, wait_until_idle
 from tests.worker.dated_events import points_added
 from tests.worker_process import Parts, WorkerProcess
-from worker.intake.digests import jobs_of
+from worker.intake.digests import notifications_of
 from worker.rules.rules import DigestSettings, Rule
 
 Start = Callable[..., WorkerProcess]
@@ -123,8 +123,10 @@ async def test_garbage_in_a_digest_stops_neither_it_nor_any_other(
 def test_digests_of_other_events_have_other_keys_and_of_the_same_the_same() -> None:
     def key(*events: str) -> str:
         body = RawBody(1, "voucherify", "", b"{}")
-        [job] = jobs_of([Gathered(event, "points", ("sink",), 1000, "x", 1, body) for event in events])
-        return job.notifications[0].key
+        [(_, notification)] = notifications_of(
+            [Gathered(event, "points", ("sink",), 1000, "x", 1, body) for event in events]
+        )
+        return notification.key
 
     assert key("a", "b") == key("a", "b") == key("b", "a")
     assert len({key("a"), key("a", "b"), key("a", "c"), key("a", "b", "c")}) == 4

@@ -23,9 +23,9 @@ from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.errors import WrongLayout
 from broker.redis.partitions import Partitions, connect_all
-from broker.steps import digests
 from broker.steps.commit import commit
 from runtime.task_cancellation import cancel_and_wait
+from tests.digest_windows import waiting_keys
 from tests.redis_server import RedisServer
 from tests.until import until
 from tests.worker.dated_events import points_added
@@ -133,12 +133,7 @@ async def notifications(partitions: Partitions) -> list[str]:
 
 async def gathered(partitions: Partitions) -> list[str]:
     """Return the keys of all events in digests."""
-    found = []
-    for client in partitions:
-        for digest in await client.zrange(client.names.digests, 0, -1):
-            blobs = await digests.gathered(client, digest.decode())
-            found += [digests.unpacked(blob).key for blob in blobs]
-    return sorted(found)
+    return sorted([key for client in partitions for key in await waiting_keys(client)])
 
 
 async def test_each_event_of_a_batch_is_processed_once_and_in_its_home(partitions: Partitions) -> None:

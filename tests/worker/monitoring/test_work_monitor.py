@@ -120,7 +120,7 @@ async def test_a_webhook_that_no_worker_takes_is_alerted(redis: Client, watched:
     assert await watched.check(later_ms=2 * MINUTE) == ["the queue of webhooks is worked off again"]
 
 
-@pytest.mark.parametrize(("key", "text"), [("queue", "a notification that is due"), ("digests", "a digest")])
+@pytest.mark.parametrize(("key", "text"), [("queue", "a notification that is due"), ("digests_ends", "a digest")])
 async def test_due_work_that_no_worker_takes_is_alerted(
     redis: Client, watched: Watched, key: str, text: str
 ) -> None:

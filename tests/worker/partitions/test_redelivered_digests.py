@@ -13,12 +13,11 @@ from broker.queue import held_bodies, jobs, stream
 from broker.redis.connection import Settings as RedisSettings
 from broker.redis.connection import connect
 from broker.redis.partitions import Partitions, connect_all
-from broker.steps import digests
 from broker.steps.settle import Settled, settle
 from sources import KINDS
+from tests.digest_windows import close_windows
 from tests.redis_server import RedisServer
 from tests.worker.intake.test_partitions import BODIES, TOGETHER, bodies, intake_of, received, total
-from worker.intake.digests import jobs_of
 from worker.search_terms import terms_of
 
 DIGESTS = 5
@@ -40,10 +39,7 @@ async def process(partitions: Partitions, number: int = 0) -> None:
 async def let_digests_die(partitions: Partitions) -> None:
     """Close all digests, and let their notifications become dead letters."""
     for client in partitions:
-        for name in await client.zrange(client.names.digests, 0, -1):
-            blobs = await digests.gathered(client, name.decode())
-            events = [digests.unpacked(blob) for blob in blobs]
-            await digests.close(client, name.decode(), blobs, jobs_of(events), [], window_ms=1)
+        await close_windows(client)
         for claimed in (await jobs.claim(client, "worker", count=100, lease_ms=60_000)).jobs:
             [packed] = jobs.deserialize(claimed.blob)["a"]
             outcomes = []
@@ -103,7 +99,7 @@ async def test_a_redelivery_waits_for_the_partition_of_a_dead_digest_that_is_awa
         [connect(own if number == 2 else shared, retries=0, partition=number) for number in range(4)]
     )
     await process(partitions)
-    assert await partitions[2].zcard(partitions[2].names.digests) > 0
+    assert await partitions[2].zcard(partitions[2].names.digests_ends) > 0
     await let_digests_die(partitions)
     own_redis.stop()
 

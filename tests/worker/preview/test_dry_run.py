@@ -41,7 +41,7 @@ from worker.channels.settings import (
     FileSettings,
     HttpSettings,
 )
-from worker.intake.digests import jobs_of
+from worker.intake.digests import notifications_of
 from worker.intake.planner import Planner
 from worker.main import run
 from worker.preview.dry_run import DryRunner
@@ -275,8 +275,7 @@ def test_an_event_of_a_digest_is_shown_as_a_digest_of_its_own() -> None:
 def test_a_dead_digest_is_shown_with_all_its_events() -> None:
     summing = rule(digest=DigestSettings(key="customer.id", window="1m"), text="{{ events | length }} events")
     events = [Gathered(f"{n}", "r", ("crm",), 60_000, POINTS_ADDED, NOW_MS + n, raw(webhook(n))) for n in range(3)]
-    (job,) = jobs_of(events)
-    (made,) = job.notifications
+    ((_, made),) = notifications_of(events)
     stored_letter = dead_letters.died_at_notify(made, "crm", reason="permanent", error="x", error_class="X")
 
     result = masked_dry_run(stored_letter, summing)

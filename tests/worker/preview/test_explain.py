@@ -23,7 +23,7 @@ from tests.until import until
 from tests.worker.conftest import POINTS_ADDED, first_plan, send, webhook
 from tests.worker_process import RULES, WorkerProcess, sink_channel
 from worker.channels.settings import ChannelSettings, ConsoleSettings, EmailSettings, HttpSettings
-from worker.intake.digests import jobs_of
+from worker.intake.digests import notifications_of
 from worker.intake.match import MatchedEvent
 from worker.intake.planner import Planner
 from worker.preview.explain import Decoded, Explanation, Fault, explain
@@ -253,10 +253,10 @@ def test_a_rule_with_a_digest_is_explained_by_the_digest_of_this_event_alone() -
     body = RawBody(NOW_MS, "voucherify", "", webhook(7))
     matched = Planner({"voucherify": SOURCE}, RuleBook((rule,)), max_deliveries=3).plan_body(body)
     assert isinstance(matched, MatchedEvent)
-    [job] = jobs_of([gathered for _, gathered in matched.digest_events])
+    [(_, made)] = notifications_of([gathered for _, gathered in matched.digest_events])
 
     explanation = explained(SAMPLE, rule)
 
     (notification,) = explanation.rules[0].notifications
     assert (notification.digest, notification.text) == (True, "1 events")
-    assert notification.key == job.notifications[0].key
+    assert notification.key == made.key

@@ -8,5 +8,7 @@ go_on_when_full()
 redis.call('SET', K.health, config, 'PX', lasts_ms)
 note_worker(lease_ms)
 local pending = unpack(redis.pcall('XPENDING', K.stream, GROUP)) -- nil where Redis has lost the group
-return { now, next_due_ms(K.queue), next_due_ms(K.digests), redis.call('SCARD', K.channels),
+-- Windows of an older version are taken in at once.
+local digests_ms = redis.call('ZCARD', K.digests) > 0 and 0 or next_due_ms(K.digests_ends)
+return { now, next_due_ms(K.queue), digests_ms, redis.call('SCARD', K.channels),
   redis.call('SCARD', K.dead_to_retry), tonumber(pending or 0) }

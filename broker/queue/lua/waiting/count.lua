@@ -11,8 +11,20 @@ for i, channel in ipairs(channels) do
   held[i] = redis.call('ZRANGE', P.held_jobs .. channel, 0, most_jobs)
   jobs = jobs + #held[i]
 end
-local digests = redis.call('ZRANGE', K.digests, 0, most_digests)
-local too_many = jobs > most_jobs or #digests > most_digests
+local groups, old = redis.call('ZRANGE', K.digests_ends, 0, most_digests), redis.call('ZRANGE', K.digests, 0, most_digests)
+local windows, channels_in_windows = 0, 0
+
+-- A window begins with the number of its channels: see broker/steps/lua/digests/windows.lua.
+local function add_windows(key)
+  if windows > most_digests then return end
+  local found = redis.call('HVALS', key)
+  windows = windows + #found
+  for i = 1, #found do channels_in_windows = channels_in_windows + struct.unpack('>I2', found[i] .. '\0\0') end
+end
+
+for bucket = 0, #groups > 0 and DIGEST_BUCKETS - 1 or -1 do add_windows(P.digests_open .. bucket) end
+for i = 1, #groups do add_windows(P.digests_closing .. groups[i]) end
+local too_many = jobs > most_jobs or windows + #old > most_digests or #groups > most_digests
 -- By the mark in the id of the job (broker/queue/waiting/cause.py); `p`, `o` and `d` for the three other causes.
 local waiting = { [''] = 0, r = 0, q = 0, l = 0, p = 0, o = 0, d = 0 }
 local overdue, next_ms = 0, false
@@ -44,7 +56,8 @@ if not too_many then
     local mark = hold_mark(channel)
     for _, job in ipairs(held[i]) do waiting[mark] = waiting[mark] + (open_of(job)) end
   end
-  for _, digest in ipairs(digests) do
+  waiting.d = channels_in_windows
+  for _, digest in ipairs(old) do
     if redis.call('LLEN', P.digest .. digest) > 0 then
       waiting.d = waiting.d + tonumber(redis.call('HGET', K.digests_counted, digest))
     end

@@ -1,4 +1,4 @@
--- Remove a digest that has no events from the digests that are due, with the notifications that it counted for.
+-- Remove a window of an older version that has no events, with the notifications that it counted for.
 -- Arguments: digest (id).
 -- Returns 1, or 0 where nothing changed.
 -- Run twice, or after an event came: nothing changes.
