@@ -12,6 +12,7 @@ newest event.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -23,23 +24,13 @@ from broker.redis.scripting.scripts import FULL, Script
 
 LockResult = Literal["go", "wait", "stale"]
 
+USABLE_S = 5.0
+"""Seconds after which a lock has to be acquired again before its notification is sent."""
+
 _SLOWEST_TRY_MS = 60_000
 """The longest time-out that a channel can have."""
 
 
-_ACQUIRE_SUBJECT_LOCK = Script(
-    "queue/subjects/acquire",
-    parts=(FULL,),
-    keys=("latest:subject", "claims", "layout"),
-    args=(
-        "subject",
-        "idempotency_key",
-        "layout",
-        "occurred_at_ms: number",
-        "lasts_ms: number",
-        "lease_ms: number",
-    ),
-)
 _RELEASE_SUBJECT_LOCK = Script(
     "queue/subjects/release",
     parts=(FULL,),
@@ -61,6 +52,15 @@ class SubjectLock(Struct, frozen=True, array_like=True):
     """The time of the event, in ms since 1970."""
 
 
+_ACQUIRE_SUBJECT_LOCKS = Script(
+    "queue/subjects/acquire",
+    parts=(FULL,),
+    keys=("claims", "layout"),
+    args=("layout", "lasts_ms: number", "lease_ms: number", "locks: packed"),
+    records={"LOCK": SubjectLock},
+)
+
+
 def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     """Return the id of a subject, of which only the newest event is notified.
 
@@ -70,36 +70,34 @@ def subject_id(source: str, rule: str, channel: str, key: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def acquire_subject_lock(
-    redis: Client, lock: SubjectLock, *, lease_s: float, replicas: int = 0
-) -> LockResult:
-    """Try to acquire the lock of a subject for one notification.
+async def acquire_subject_locks(
+    redis: Client, locks: Sequence[SubjectLock], *, lease_s: float, replicas: int = 0
+) -> list[LockResult]:
+    """Try to acquire the locks of subjects, each for one notification. Returns a result for each.
 
-    Returns `go` if the notification may be sent now, `wait` if another notification of the subject is being sent
-    or the number of partitions changes, and `stale` if a newer event was notified. After a crash the same
-    notification may acquire its lock again.
-    lease_s: the lease of jobs, see `[worker]`. replicas: how many must have the lock for `go`, so that a failover
-    does not lose it. Raises BrokerError.
+    It is `go` if the notification may be sent within USABLE_S, `wait` if another notification of the subject is
+    being sent or the number of partitions changes, and `stale` if a newer event was notified. After a crash the
+    same notification may acquire its lock again.
+    lease_s: the lease of jobs, see `[worker]`. replicas: how many must have the locks for `go`, so that a failover
+    does not lose them. Raises BrokerError.
     """
     # The lock of a dead worker expires by itself. It must last until the lease of the job has ended and the same
     # notification had time for another attempt. Otherwise an older notification would overtake it.
-    lasts_ms = int(2000 * lease_s) + _SLOWEST_TRY_MS
+    lasts_ms = int(1000 * (2 * lease_s + USABLE_S)) + _SLOWEST_TRY_MS
     with translated():
-        answer, has_replicas = await replicated(
+        answers, has_replicas = await replicated(
             redis,
             replicas,
-            _ACQUIRE_SUBJECT_LOCK,
-            subject=lock.subject,
-            idempotency_key=lock.key,
+            _ACQUIRE_SUBJECT_LOCKS,
             layout=redis.layout,
-            occurred_at_ms=lock.occurred_at_ms,
             lasts_ms=lasts_ms,
             lease_ms=int(1000 * lease_s),
+            locks=locks,
         )
     # A server that was frozen does not know yet that it is no longer the primary, nor what was sent since.
     if not has_replicas:
-        return "wait"
-    return answer.decode()  # type: ignore[no-any-return]
+        return ["wait"] * len(locks)
+    return [answer.decode() for answer in answers]
 
 
 async def release_subject_lock(

@@ -9,7 +9,7 @@ import pytest
 from redis.crc import key_slot
 
 from broker.queue import held_bodies, stream
-from broker.queue.latest_only import SubjectLock, acquire_subject_lock, release_subject_lock
+from broker.queue.latest_only import SubjectLock, acquire_subject_locks, release_subject_lock
 from broker.redis.client import Client
 from broker.redis.confirmation import Confirmation, Durability
 from broker.redis.connection import Settings
@@ -116,7 +116,7 @@ async def test_no_older_event_follows_a_newer_one_whose_time_the_new_primary_lac
     older, newer = SubjectLock("subject", "older", 10), SubjectLock("subject", "newer", 20)
 
     async def ask(lock: SubjectLock) -> str:
-        return await acquire_subject_lock(subject, lock, lease_s=3.0, replicas=1)
+        return (await acquire_subject_locks(subject, [lock], lease_s=3.0, replicas=1))[0]
 
     async def stores(lock: SubjectLock) -> bool:
         try:

@@ -139,7 +139,7 @@ class Attempts:
                 settled.append(Settled(index, "sent", lock=running.locks.get(notification.key), record=record))
             elif isinstance(outcome, Skipped) and is_held:
                 record = outcome_row(notification, outcome, now_ms) if writes_history else None
-                settled.append(Settled(index, "skipped", record=record))
+                settled.append(Settled(index, "skipped", lock=running.locks.get(notification.key), record=record))
                 self._sender.counters.note_settled(notification.rule, job.channel, "skipped")
             elif is_held and not isinstance(outcome, LeftOpen):
                 when = self._next_attempt(running, notification, outcome, draw)

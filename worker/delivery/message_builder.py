@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from broker.queue.batch import RawBody
 from broker.queue.jobs import Notification
@@ -34,15 +35,27 @@ class MessageBuilder:
             raise RenderError(f"no source named {source!r} in this worker's config")
         return kind
 
-    def is_wanted(self, notification: Notification) -> bool:
-        """Return whether the rule's `when` is true.
+    def outcome_if_unwanted(
+        self, notification: Notification, payload: Mapping[str, Any] | None = None
+    ) -> Skipped | Dead | None:
+        """Skipped where the rule's `when` is not true, Dead where the rule fails; None where it is to be sent.
 
-        Also raises where the rule's keys fail, which intake leaves to delivery.
+        payload: that of the event, if it is known.
         """
+        try:
+            return None if self._is_wanted(notification, payload) else Skipped("its rule's when is not true")
+        except (RenderError, DecodeError) as error:
+            return undeliverable(error)
+
+    def _is_wanted(self, notification: Notification, payload: Mapping[str, Any] | None) -> bool:
+        """Return whether `when` is true. Raises also where a key fails, which intake leaves to delivery."""
         rule, body = notification.rule, notification.body
         if notification.digest or not self._renderer.needs_payload(rule):
             return True
-        payload = self.kind(body.source).view(body.body)
+        if payload is None:
+            payload = self.kind(body.source).view(body.body)
+        elif isinstance(payload, Payload):
+            payload = payload.decoded()
         seen = seen_by_templates(payload, event=notification.event, source=body.source)
         if not self._renderer.when_is_true(rule, seen):
             return False
@@ -50,14 +63,17 @@ class MessageBuilder:
         self._renderer.digest_key(rule, seen)
         return True
 
-    def outcome_if_unwanted(self, notification: Notification) -> Skipped | Dead | None:
-        """Skipped where the rule's `when` is not true, Dead where the rule fails; None where it is to be sent."""
-        try:
-            return None if self.is_wanted(notification) else Skipped("its rule's when is not true")
-        except (RenderError, DecodeError) as error:
-            return undeliverable(error)
+    def message_if_wanted(self, notification: Notification, *, attempt: int) -> Message | Skipped | Dead:
+        """The message, or the outcome without sending: see `outcome_if_unwanted`."""
+        body, payload = notification.body, None
+        if not notification.digest:
+            kind = self.kind(body.source)
+            json = kind.payload_json(body.body)
+            payload = Payload(json) if json else kind.view(body.body)
+        unwanted = self.outcome_if_unwanted(notification, payload)
+        return unwanted or self.message(notification, None, attempt=attempt, payload=payload)
 
-    def occurred_at_ms(self, body: RawBody) -> int | None:
+    def _occurred_at_ms(self, body: RawBody) -> int | None:
         """The time of the event, which decides what is the latest; None where it has none."""
         event = self.kind(body.source).event(body.body, body.event_hint, body.headers)
         # A time too far in the future counts as the time of receipt: it would block its subject until then.
@@ -66,7 +82,7 @@ class MessageBuilder:
     def lock(self, notification: Notification, channel: str) -> SubjectLock | None:
         """The lock of the subject that `latest_only` gives; None where the event has no time."""
         body = notification.body
-        kind, occurred_at_ms = self.kind(body.source), self.occurred_at_ms(body)
+        kind, occurred_at_ms = self.kind(body.source), self._occurred_at_ms(body)
         if occurred_at_ms is None:
             return None
         seen = seen_by_templates(kind.view(body.body), event=notification.event, source=body.source)
@@ -74,12 +90,24 @@ class MessageBuilder:
         subject = subject_id(body.source, notification.rule, channel, key)
         return SubjectLock(subject, notification.key, occurred_at_ms)
 
-    def message(self, notification: Notification, enriched: Enriched | None, *, attempt: int) -> Message:
-        """The message; enriched: the payload of its last event with what was looked up, None without lookups."""
+    def message(
+        self,
+        notification: Notification,
+        enriched: Enriched | None,
+        *,
+        attempt: int,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """The message. enriched: the payload of its last event with what was looked up, None without lookups.
+
+        payload: that of the event, if it is known.
+        """
         body = notification.body
         kind = self.kind(body.source)
-        json = b"" if notification.digest or enriched else kind.payload_json(body.body)
-        payloads = [Payload(json)] if json else payloads_of(notification, kind)
+        if payload is None and not notification.digest and not enriched:
+            json = kind.payload_json(body.body)
+            payload = Payload(json) if json else None
+        payloads = [payload] if payload is not None else payloads_of(notification, kind)
         last = enriched or Enriched(payloads[-1])
         return message_of(self._renderer, notification, last, payloads, attempt=attempt)
 

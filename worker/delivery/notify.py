@@ -14,7 +14,7 @@ from worker.delivery.attempts import Attempts
 from worker.delivery.job_leases import Lease
 from worker.delivery.next_attempt import held_for, with_only
 from worker.delivery.partition import Partition
-from worker.delivery.running_job import RunningJob, Unfinished
+from worker.delivery.running_job import JobSubjects, RunningJob, Unfinished
 from worker.delivery.sender import Sender
 from worker.delivery.unrecognized_jobs import UnrecognizedJobs
 from worker.outcome import Dead
@@ -66,8 +66,7 @@ class Notifier:
             [],
             {},
             {},
-            {},
-            {},
+            JobSubjects(),
         )
         unrecognized = self._unrecognized.among(job, todo)
         if unrecognized and await self._leave_to_others(running, todo, unrecognized):
@@ -79,7 +78,7 @@ class Notifier:
         if admission == "hold" or self._room.is_full(partition, job.channel):
             await self._hold(running)
             return None
-        return await self._send(running, self._sender.in_order(job, todo))
+        return await self._send(running, self._sender.in_order(running, todo))
 
     async def dead_letter_job(self, partition: Partition, job_id: str, error: str) -> bool:
         """Make a dead letter of a job that this worker cannot run, as it is.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from broker.queue.jobs import Notification
+from worker.outcome import Dead, Skipped
 from worker.rules.render import Message
 
 _BUDGET_S = 0.002
@@ -22,12 +23,21 @@ class Prerender:
     # the code and data that they used last.
 
     def __init__(
-        self, render: Callable[[Notification], Message], notifications: Iterable[tuple[int, Notification]]
+        self,
+        render: Callable[[Notification], Message | Skipped | Dead],
+        notifications: Iterable[tuple[int, Notification]],
     ) -> None:
         """notifications: each with its index."""
         self._render = render
         self._waiting = iter(notifications)
-        self._rendered: dict[int, Message | Exception] = {}
+        self._rendered: dict[int, Message | Skipped | Dead | Exception] = {}
+
+    def unwanted(self, index: int) -> Skipped | Dead | None:
+        """The outcome of a notification by its index where it has no message; None where it is to be sent."""
+        if index not in self._rendered:
+            self._render_some(index)
+        rendered = self._rendered[index]
+        return rendered if isinstance(rendered, Skipped | Dead) else None
 
     def take(self, index: int) -> Message:
         """The message of the notification with this index. Raises what rendering it raised."""
@@ -36,6 +46,7 @@ class Prerender:
         rendered = self._rendered.pop(index)
         if isinstance(rendered, Exception):
             raise rendered
+        assert isinstance(rendered, Message)
         return rendered
 
     def _render_some(self, wanted: int) -> None:

@@ -21,6 +21,31 @@ class Unfinished(Struct, frozen=True):
     """Milliseconds until the job may run again."""
 
 
+class AskedLock(NamedTuple):
+    """A lock that one notification asked for together with its own, for one that is sent after it."""
+
+    answer: asyncio.Future[str]
+    until: float
+    """Time of the monotonic clock after which the notification has to ask itself."""
+
+
+class JobSubjects:
+    """The subjects of a job's notifications with `latest_only`, during one run."""
+
+    def __init__(self) -> None:
+        self.locks: dict[int, SubjectLock | None] = {}
+        """The lock that each notification needs, by its index and in the order of sending; None without one."""
+
+        self.newest: dict[str, int] = {}
+        """The time of the newest event sent in this run, by subject."""
+
+        self.acquiring: dict[str, asyncio.Lock] = {}
+        """By subject, held while a notification asks for its lock. A subject is here once one has asked."""
+
+        self.asked: dict[int, AskedLock] = {}
+        """The locks that were asked for and not used yet, by the index of their notification."""
+
+
 class RunningJob(NamedTuple):
     """The state that the sends of one run of a job share."""
 
@@ -46,11 +71,8 @@ class RunningJob(NamedTuple):
     locks_elsewhere: dict[str, SubjectLock]
     """For rules with `latest_only`: the locks held in other partitions, by the notification's key."""
 
-    newest: dict[str, int]
-    """For rules with `latest_only`: the time of the newest event sent in this run, by subject."""
-
-    acquiring: dict[str, asyncio.Lock]
-    """For rules with `latest_only`: by subject, held while a notification asks Redis for its lock."""
+    subjects: JobSubjects
+    """For rules with `latest_only`: the subjects of the notifications."""
 
     def may_send(self) -> bool:
         """Return whether the channel accepts this job's notifications now."""

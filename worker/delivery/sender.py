@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from broker.queue.jobs import Notification, NotifyJob
+from broker.queue.latest_only import SubjectLock
 from broker.queue.waiting.cause import deferral_of
 from sources.errors import DecodeError
 from sources.provider import Provider
@@ -75,16 +77,12 @@ class Sender:
             from worker.delivery.attempt_traces import AttemptTraces  # noqa: PLC0415 - needs the extra otel
 
             self._traces = AttemptTraces(context.vitals.tracer)
-        self._unconditional = {rule for rule in renderer.names if not self._has_conditions(rule)}
+        self._prerendered = {rule for rule in renderer.names if not self._waits(rule)}
+        self._unconditional = {rule for rule in self._prerendered if not renderer.needs_payload(rule)}
 
-    def _has_conditions(self, rule: str) -> bool:
-        """Return whether anything is checked or looked up before a notification of this rule is rendered."""
-        return (
-            self._renderer.needs_payload(rule)
-            or self._renderer.latest_only(rule)
-            or self._enricher.looks_up(rule)
-            or self._quiet.has(rule)
-        )
+    def _waits(self, rule: str) -> bool:
+        """Return whether a notification of this rule may have to wait before it is rendered."""
+        return self._renderer.latest_only(rule) or self._enricher.looks_up(rule) or self._quiet.has(rule)
 
     def terms(self, notification: Notification) -> tuple[str, ...]:
         """The search terms of the notification's dead letter."""
@@ -98,30 +96,28 @@ class Sender:
         """The retry settings for what this rule sends through this channel."""
         return self._renderer.retry(rule, self.channels[channel].retry)
 
-    def in_order(self, job: NotifyJob, todo: list[int]) -> list[int]:
+    def in_order(self, running: RunningJob, todo: list[int]) -> list[int]:
         """The indices in the order of sending: with `latest_only`, the newest event comes first."""
-        if not any(map(self._renderer.latest_only, {job.notifications[index].rule for index in todo})):
-            return todo
-        return sorted(todo, key=lambda index: self._occurred_at_ms(job.notifications[index]), reverse=True)
-
-    def _occurred_at_ms(self, notification: Notification) -> int:
-        body = notification.body
-        try:
-            return self._builder.occurred_at_ms(body) or 0
-        except (RenderError, DecodeError):
-            return 0  # its own attempt reports the error
+        notifications, channel = running.job.notifications, running.job.channel
+        locks: dict[int, SubjectLock | None] = {}
+        for index in todo:
+            if self._renderer.latest_only(notifications[index].rule):
+                with suppress(RenderError, DecodeError):  # its own attempt reports the error
+                    locks[index] = self._builder.lock(notifications[index], channel)
+        times = {index: lock.occurred_at_ms for index, lock in locks.items() if lock}
+        order = sorted(todo, key=lambda index: times.get(index, 0), reverse=True)
+        running.subjects.locks = {index: locks[index] for index in order if index in locks}
+        return order
 
     def looks_up(self, job: NotifyJob) -> bool:
         """Return whether the rule of one of the job's notifications looks anything up."""
         return any(map(self._enricher.looks_up, {notification.rule for notification in job.notifications}))
 
     def prerender(self, job: NotifyJob, todo: list[int]) -> Prerender:
-        """Renders the messages of the notifications that are sent without any condition."""
+        """Renders the messages of the notifications that wait for nothing."""
         notifications = job.notifications
-        unconditional = (
-            (index, notifications[index]) for index in todo if notifications[index].rule in self._unconditional
-        )
-        return Prerender(partial(self._builder.message, enriched=None, attempt=job.attempt), unconditional)
+        ready = ((index, notifications[index]) for index in todo if notifications[index].rule in self._prerendered)
+        return Prerender(partial(self._builder.message_if_wanted, attempt=job.attempt), ready)
 
     def attempt(self, running: RunningJob, index: int, prerender: Prerender) -> Awaitable[AttemptResult]:
         """Render and send one notification of a job.
@@ -133,8 +129,8 @@ class Sender:
         if channel is None:
             return _without_channel(running, notification)
         if notification.rule in self._unconditional:
-            return self._send_when_admitted(running, channel, notification, partial(prerender.take, index))
-        return self._attempt_if_wanted(running, channel, notification)
+            return self._send_when_admitted(running, channel, index, partial(prerender.take, index))
+        return self._attempt_if_wanted(running, channel, index, prerender)
 
     async def attempt_with_lookups(self, running: RunningJob, index: int, prerender: Prerender) -> AttemptResult:
         """Look up, render and send one notification.
@@ -153,25 +149,29 @@ class Sender:
         if not isinstance(enriched, Enriched):
             return self._result(running, notification, enriched, started)
         build = partial(self._builder.message, notification, enriched, attempt=running.job.attempt)
-        return await pool.run(partial(self._send_when_admitted, running, channel, notification, build))
+        return await pool.run(partial(self._send_when_admitted, running, channel, index, build))
 
     async def _attempt_if_wanted(
-        self, running: RunningJob, channel: Channel, notification: Notification
+        self, running: RunningJob, channel: Channel, index: int, prerender: Prerender
     ) -> AttemptResult:
-        unwanted = self._unwanted(running, notification)
+        notification = running.job.notifications[index]
+        is_prerendered = notification.rule in self._prerendered
+        unwanted = prerender.unwanted(index) if is_prerendered else self._unwanted(running, notification)
         if unwanted is not None:
             return _not_sent(running, notification, unwanted)
-        build = partial(self._builder.message, notification, None, attempt=running.job.attempt)
-        return await self._send_when_admitted(running, channel, notification, build)
+        build = partial(prerender.take, index)
+        if not is_prerendered:
+            build = partial(self._builder.message, notification, None, attempt=running.job.attempt)
+        return await self._send_when_admitted(running, channel, index, build)
 
     async def _send_when_admitted(
-        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+        self, running: RunningJob, channel: Channel, index: int, build: _Build
     ) -> AttemptResult:
         """Send when the channel's rate and breaker, and the recording of outcomes, allow it.
 
         Raises RecordingBehindError.
         """
-        shared = running.runtime.channel
+        notification, shared = running.job.notifications[index], running.runtime.channel
         if time.monotonic() >= running.deadline or (
             shared.rate_per_s and not await shared.pacer.wait_for_slot(shared.rate_per_s, running.deadline)
         ):
@@ -181,25 +181,27 @@ class Sender:
         if not running.may_send():
             return notification, LeftOpen()
         if self._renderer.latest_only(notification.rule):
-            return await self._send_latest(running, channel, notification, build)
+            return await self._send_latest(running, channel, index, build)
         return await self._send(running, channel, notification, build)
 
     async def _send_latest(
-        self, running: RunningJob, channel: Channel, notification: Notification, build: _Build
+        self, running: RunningJob, channel: Channel, index: int, build: _Build
     ) -> AttemptResult:
         """Send under the lock of its subject, unless a newer event of the subject was sent."""
+        notification, subjects = running.job.notifications[index], running.subjects
         try:
-            lock = self._builder.lock(notification, running.job.channel)
-            unwanted = await self.locks.acquire(lock, running) if lock else None
+            known = index in subjects.locks
+            lock = subjects.locks[index] if known else self._builder.lock(notification, running.job.channel)
         except (RenderError, DecodeError) as error:
             return notification, undeliverable(error)
+        unwanted = await self.locks.acquire(index, lock, running) if lock else None
         if unwanted is not None:
             return _not_sent(running, notification, unwanted)
         if lock is None:
             return await self._send(running, channel, notification, build)
         notification, outcome = await self._send(running, channel, notification, build)
         if isinstance(outcome, Sent):
-            running.newest[lock.subject] = max(lock.occurred_at_ms, running.newest.get(lock.subject, 0))
+            subjects.newest[lock.subject] = max(lock.occurred_at_ms, subjects.newest.get(lock.subject, 0))
         return notification, outcome
 
     def _unwanted(self, running: RunningJob, notification: Notification) -> Skipped | Postponed | Dead | None:

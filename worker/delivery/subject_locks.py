@@ -1,5 +1,8 @@
 """The locks of `latest_only` subjects, in whichever partition they are.
 
+A notification asks for its lock together with those of the notifications that are sent after it. A lock that was
+not used for some seconds is asked for again.
+
 The lock of a subject, and the time of its newest event that was sent, are in the partition of the subject. If that
 is the partition of the job, the step that settles the notification also stores the time and releases the lock.
 Otherwise this is a step of its own, after the send and before the outcome is recorded:
@@ -22,11 +25,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from broker.queue.latest_only import SubjectLock, acquire_subject_lock, release_subject_lock
+from broker.queue.latest_only import USABLE_S, SubjectLock, acquire_subject_locks, release_subject_lock
 from broker.redis.client import Client
 from broker.redis.errors import BrokerError
 from broker.redis.partitions import Partitions
-from worker.delivery.running_job import RunningJob
+from worker.delivery.running_job import AskedLock, RunningJob
 from worker.outcome import Postponed, Skipped
 
 _LOCKED_RETRY_S = 0.5
@@ -43,6 +46,9 @@ _ANSWERS_WITHIN_S = 1.0
 _RELEASE_RETRY_S = 0.1
 """Seconds between two tries to store that an event was sent."""
 
+# A round trip for each notification would cost as much as the send.
+_TOGETHER = 32
+"""How many locks are asked for together, if their notifications are sent soon."""
 
 _NEWER_SENT = "a newer event was notified"
 
@@ -57,27 +63,69 @@ class SubjectLocks:
         self._replicas = replicas
         self._away_until: dict[int, float] = {}  # by partition, of the monotonic clock
 
-    async def acquire(self, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
-        """Acquire a subject's lock for a notification; None where it may be sent, and has the lock."""
+    async def acquire(self, index: int, lock: SubjectLock, running: RunningJob) -> Skipped | Postponed | None:
+        """Acquire a subject's lock for the notification of this index; None where it may be sent."""
+        subjects = running.subjects
         # The notifications of a job start with the newest event. Each request may use a connection of its own, so
         # that without this queue an older notification could reach Redis first.
-        async with running.acquiring.setdefault(lock.subject, asyncio.Lock()):
-            if running.newest.get(lock.subject, 0) > lock.occurred_at_ms:
+        async with subjects.acquiring.setdefault(lock.subject, asyncio.Lock()):
+            if subjects.newest.get(lock.subject, 0) > lock.occurred_at_ms:
                 return Skipped(_NEWER_SENT)
-            home = self._home(lock)
-            is_elsewhere = home is not running.partition.redis
-            try:
-                answer = await (self._ask_elsewhere(home, lock) if is_elsewhere else self._ask(home, lock))
-            except BrokerError:
-                return Postponed()
-        if answer == "stale":
-            return Skipped(_NEWER_SENT)
-        if answer == "away":
-            return Postponed(_AWAY_RETRY_S)
-        if answer == "wait":
-            return Postponed(_LOCKED_RETRY_S)
-        (running.locks_elsewhere if is_elsewhere else running.locks)[lock.key] = lock
-        return None
+            asked = subjects.asked.pop(index, None)
+            answer = await asked.answer if asked else ""
+            if not asked or time.monotonic() > asked.until:
+                answer = await self._ask_with_next(index, lock, running)
+        match answer:
+            case "go":
+                return None
+            case "stale":
+                return Skipped(_NEWER_SENT)
+            case "wait":
+                return Postponed(_LOCKED_RETRY_S)
+            case "away":
+                return Postponed(_AWAY_RETRY_S)
+        return Postponed()  # Redis gave no answer
+
+    async def _ask_with_next(self, index: int, lock: SubjectLock, running: RunningJob) -> str:
+        """Ask for the lock of a notification, and for those of the notifications that are sent next."""
+        home, subjects = self._home(lock), running.subjects
+        locks = {index: lock} | self._next_locks(index, home, running)
+        until = time.monotonic() + USABLE_S
+        for other in list(locks)[1:]:
+            subjects.asked[other] = AskedLock(asyncio.get_running_loop().create_future(), until)
+        waiting = [subjects.asked[other].answer for other in list(locks)[1:]]
+        answers = ["unknown"] * len(locks)
+        try:
+            answers = await self._answers(home, list(locks.values()), running)
+        finally:
+            for answer, future in zip(answers[1:], waiting, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+        return answers[0]
+
+    async def _answers(self, home: Client, locks: list[SubjectLock], running: RunningJob) -> list[str]:
+        is_elsewhere = home is not running.partition.redis
+        answers = await (self._ask_elsewhere(home, locks) if is_elsewhere else self._ask(home, locks))
+        held = running.locks_elsewhere if is_elsewhere else running.locks
+        held.update({lock.key: lock for lock, answer in zip(locks, answers, strict=True) if answer == "go"})
+        return answers
+
+    def _next_locks(self, index: int, home: Client, running: RunningJob) -> dict[int, SubjectLock]:
+        """The locks of this partition for the notifications after this one, one for each further subject."""
+        if running.runtime.channel.rate_per_s or running.is_probe:
+            return {}  # they are sent later, and a newer event may arrive until then
+        subjects, found, known = running.subjects, dict[int, SubjectLock](), set(running.subjects.acquiring)
+        order = list(subjects.locks)
+        for other in order[order.index(index) + 1 :]:
+            lock = subjects.locks[other]
+            if lock is None or lock.subject in known:
+                continue
+            known.add(lock.subject)
+            if other not in subjects.asked and self._home(lock) is home:
+                found[other] = lock
+            if len(found) == _TOGETHER - 1:
+                break
+        return found
 
     async def release_elsewhere(self, lock: SubjectLock, running: RunningJob, *, is_sent: bool) -> bool:
         """Release a lock in another partition before the outcome is recorded, and store the time of a sent event.
@@ -102,16 +150,20 @@ class SubjectLocks:
     def _home(self, lock: SubjectLock) -> Client:
         return self._partitions[self._partitions.number_for(lock.subject)]
 
-    async def _ask(self, home: Client, lock: SubjectLock) -> str:
-        return await acquire_subject_lock(home, lock, lease_s=self._lease_s, replicas=self._replicas)
+    async def _ask(self, home: Client, locks: list[SubjectLock]) -> list[str]:
+        """Return "unknown" for each lock if Redis gives no answer."""
+        try:
+            return [*await acquire_subject_locks(home, locks, lease_s=self._lease_s, replicas=self._replicas)]
+        except BrokerError:
+            return ["unknown"] * len(locks)
 
-    async def _ask_elsewhere(self, home: Client, lock: SubjectLock) -> str:
-        """Return "away" if the partition does not answer in time."""
+    async def _ask_elsewhere(self, home: Client, locks: list[SubjectLock]) -> list[str]:
+        """Return "away" for each lock if the partition does not answer in time."""
         if time.monotonic() < self._away_until.get(home.partition, 0.0):
-            return "away"
+            return ["away"] * len(locks)
         try:
             async with asyncio.timeout(_ANSWERS_WITHIN_S):
-                return await self._ask(home, lock)
+                return [*await acquire_subject_locks(home, locks, lease_s=self._lease_s, replicas=self._replicas)]
         except (BrokerError, TimeoutError):
             self._away_until[home.partition] = time.monotonic() + _ANSWERS_WITHIN_S
-            return "away"
+            return ["away"] * len(locks)

@@ -86,9 +86,7 @@ class RuleMatcher:
                 routes += [(route, event.identity) for route in rule.routes()]
         return routes, digest_events
 
-    def _keyed_routes(
-        self, routes: Sequence[Route], seen: Mapping[str, Any], identity: str
-    ) -> Iterator[_KeyedRoute]:
+    def _keyed_routes(self, routes: Sequence[Route], seen: dict[str, Any], identity: str) -> Iterator[_KeyedRoute]:
         for route in routes:
             try:
                 if not self._renderer.when_is_true(route.rule, seen):

@@ -31,6 +31,11 @@ class Payload(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.decoded())
 
+    @property
+    def is_decoded(self) -> bool:
+        """True if the whole object was decoded before."""
+        return self._decoded is not None
+
     def decoded(self) -> dict[str, Any]:
         """The whole object as a plain dict, which must not be changed. Raises DecodeError."""
         if self._decoded is None:

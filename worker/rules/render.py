@@ -106,7 +106,7 @@ class Renderer:
         when = self._of(rule).when
         return when is None or when.is_true(seen)
 
-    def key(self, rule: str, seen: Mapping[str, Any]) -> str:
+    def key(self, rule: str, seen: dict[str, Any]) -> str:
         """Render the rule's `key`, "" for a rule without one.
 
         Raises RenderError, also where the result is empty.
@@ -114,7 +114,7 @@ class Renderer:
         template = self._of(rule).key
         if template is None:
             return ""
-        key = template.text(dict(seen))
+        key = template.text(seen)
         if not key.strip():
             raise RenderError(f"key of rule {rule!r}: it is empty", "key")
         return key
@@ -144,7 +144,7 @@ class Renderer:
         """
         if not isinstance(payload, Payload):
             return payload
-        excerpt = self._of(rule).excerpt
+        excerpt = None if payload.is_decoded else self._of(rule).excerpt
         # `data` must be a plain dict: the sandbox measures no other mapping, and filters accept no other.
         return excerpt.of(payload) if excerpt else payload.decoded()
 

@@ -24,7 +24,8 @@ def lock_of(key: str, at_ms: int, subject: str = SUBJECT) -> SubjectLock:
 
 
 async def take(redis: Client, key: str, at_ms: int, *, lease_s: float = 15.0) -> str:
-    return await latest_only.acquire_subject_lock(redis, lock_of(key, at_ms), lease_s=lease_s)
+    [answer] = await latest_only.acquire_subject_locks(redis, [lock_of(key, at_ms)], lease_s=lease_s)
+    return answer
 
 
 async def job_of(redis: Client, key: str, *, owner: str = OWNER) -> str:
@@ -70,7 +71,8 @@ async def test_two_notifications_of_one_subject_are_never_sent_at_the_same_time(
 async def test_subjects_do_not_wait_for_each_other(redis: Client) -> None:
     other = latest_only.subject_id("voucherify", "balance", "crm", "v_2")
     assert await take(redis, "a", 10) == "go"
-    assert await latest_only.acquire_subject_lock(redis, lock_of("b", 10, other), lease_s=15.0) == "go"
+    locks = [lock_of("b", 10, other), lock_of("c", 10), lock_of("a", 10)]
+    assert await latest_only.acquire_subject_locks(redis, locks, lease_s=15.0) == ["go", "wait", "go"]
 
 
 async def test_a_notification_whose_worker_died_is_sent_again_immediately(redis: Client) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.queue.latest_only import SubjectLock, acquire_subject_lock, release_subject_lock
+from broker.queue.latest_only import SubjectLock, acquire_subject_locks, release_subject_lock
 from broker.redis.client import Client
 from broker.redis.connection import Settings, connect
 from broker.redis.errors import NotDurable
@@ -47,7 +47,7 @@ async def redis(servers: tuple[RedisServer, RedisServer]) -> AsyncIterator[Clien
 
 
 async def ask(redis: Client, lock: SubjectLock) -> str:
-    return await acquire_subject_lock(redis, lock, lease_s=3.0, replicas=1)
+    return (await acquire_subject_locks(redis, [lock], lease_s=3.0, replicas=1))[0]
 
 
 async def may_be_sent(redis: Client, lock: SubjectLock) -> bool:

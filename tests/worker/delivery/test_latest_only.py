@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from broker.redis.client import Client
+from tests.names import KEYS
 from tests.sink import Sink
 from tests.until import until
 from tests.worker.conftest import send, wait_until_idle
@@ -57,6 +58,24 @@ async def test_of_one_batch_the_newest_goes_first_and_makes_the_older_ones_stale
     totals = await wait_until_idle(redis)
     assert sink.got[0]["text"] == "20"
     assert (totals.sent, totals.skipped) == (1, 19)
+
+
+async def test_many_subjects_take_few_steps_and_no_lock_stays(redis: Client, worker: Start) -> None:
+    await send(redis, *(points_added(n, customer=f"c{n}", at_s=n, balance=n) for n in range(60)))
+    before = await calls(redis)
+    worker(parts=PARTS)
+    totals = await wait_until_idle(redis)
+    assert totals.sent == 60
+    assert await calls(redis) - before < 60
+    names = await redis.keys(f"{KEYS.latest}*")
+    assert len(names) == 60
+    assert not any([await redis.hexists(name, "by") for name in names])
+
+
+async def calls(redis: Client) -> int:
+    """Return how many scripts Redis has run."""
+    stats = await redis.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
 
 
 async def test_nothing_goes_back_in_time_while_workers_die(redis: Client, sink: Sink, worker: Start) -> None:
