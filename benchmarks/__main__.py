@@ -26,6 +26,7 @@ _NAMES = (
     "channels",
     "fleet",
     "partitions",
+    "rules",
     "latency",
     "memory",
     "soak",

@@ -26,6 +26,7 @@ from sources.settings import Settings as SourceSettings
 from worker.channels.settings import HttpSettings
 from worker.components import setup_of
 from worker.main import work
+from worker.rules.rules import Rule
 from worker.settings import AlertSettings, Settings
 
 WARM_UP = 6_000
@@ -56,16 +57,19 @@ class Spent(Struct, frozen=True):
         return self.workers_us + self.redis_us
 
 
-def spent(sink: str, bodies: list[bytes], place: Place, *, workers: int = 1) -> Spent:
+def spent(
+    sink: str, bodies: list[bytes], place: Place, *, workers: int = 1, rules: tuple[Rule, ...] = RULES
+) -> Spent:
     """Let worker processes take in these bodies and notify, and return the CPU time of each event.
 
-    The first WARM_UP bodies do not count. Raises RuntimeError if that takes longer than three minutes.
+    rules: they must make one notification of each body; by default a plain rule. The first WARM_UP bodies do not
+    count. Raises RuntimeError if that takes longer than three minutes.
     """
     for server in place.servers:
         server.flushall()
     sources = {"voucherify": SourceSettings()}
     channels = {"sink": HttpSettings(url=sink, allow_private=True)}
-    setup = setup_of(sources, RULES, channels, AlertSettings())
+    setup = setup_of(sources, rules, channels, AlertSettings())
     with contextlib.ExitStack() as stack:
         pids = [
             stack.enter_context(running(partial(work, Settings(), setup, place.settings))) for _ in range(workers)
