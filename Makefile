@@ -29,7 +29,7 @@ endif
 find_python = $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c '$(if $(UV),$(FITS),$(FITS_ALONE))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench chaos fuzz image-test package docs lock
+.PHONY: help up demo cluster-demo test coverage test-newest test-lowest check bench bench-check chaos fuzz image-test package docs lock
 
 help: ## list the targets
 	@while IFS= read -r line; do case "$$line" in [a-z]*:*"## "*) \
@@ -68,6 +68,10 @@ check: $(VENV)/.dev ## check format, lint, types and imports between packages
 
 bench: $(VENV)/.dev ## measure, and compare with the goals
 	@$(PY) -m benchmarks $(ARGS)
+
+# Instructions do not depend on the processor or on other work, as time does. ARGS=--record records them anew.
+bench-check: $(VENV)/.dev ## count the instructions of the hot paths, and compare them with the recorded counts
+	@$(PY) -m benchmarks.instructions $(ARGS)
 
 chaos: $(VENV)/.dev ## inject faults into the whole stack, then audit it (EVENTS= SEED= PARTITIONS= CLUSTER=1)
 	@EVENTS="$(EVENTS)" SEED="$(SEED)" PARTITIONS="$(PARTITIONS)" CLUSTER="$(CLUSTER)" $(PY) -m pytest -m chaos -s $(ARGS)

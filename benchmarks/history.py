@@ -123,7 +123,7 @@ async def _fill(url: str) -> None:
         start_ms = now_ms - (_STORED - first) // 16
         builder = SegmentBuilder(tokens, 0)
         for place in range(0, len(numbers), 64):
-            rows = [_rows(number, start_ms + place // 16) for number in numbers[place : place + 64]]
+            rows = [sample_rows(number, start_ms + place // 16) for number in numbers[place : place + 64]]
             builder.add(
                 f"{start_ms + place // 16}-{place}", Block([("n", row) for row, _ in rows], [o for _, o in rows])
             )
@@ -134,7 +134,7 @@ async def _fill(url: str) -> None:
     await client.aclose()
 
 
-def _rows(number: int, at_ms: int) -> tuple[EventRecord, OutcomeRecord]:
+def sample_rows(number: int, at_ms: int) -> tuple[EventRecord, OutcomeRecord]:
     """The rows of an event as Voucherify's have them, and of its notification. A customer has 50 events."""
     seed, person = (hashlib.blake2b(f"{n}".encode(), digest_size=24).hexdigest() for n in (number, -number // 50))
     key, event_id = seed[16:], f"ev_{seed[:18]}"
